@@ -1,0 +1,47 @@
+# `make` alone lists the recipes. A recipe is a line of commands: what needs logic is a script in tests/ or a subcommand.
+.DEFAULT_GOAL := help
+
+# sqlite or postgres: what the demo stores its tasks in.
+DATABASE ?= sqlite
+# How long the simulation runs: so many random histories of so many steps each.
+SEEDS ?= 2000
+STEPS ?= 1000
+# The Cargo profile of the tests; `ci` takes less disk.
+PROFILE ?= dev
+
+# What stands between a command and a throw-away PostgreSQL; measuring needs one that syncs like a real one.
+beside_postgres := tests/with-postgres
+durable := -c fsync=on -c synchronous_commit=on -c full_page_writes=on -c shared_buffers=1GB -c max_wal_size=4GB
+
+.PHONY: help run demo check fmt test simulate bench bench-sqlite bench-postgres
+
+help: ## list the recipes
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## start a server in this directory
+	cargo run -p taskyard -- serve
+
+demo: ## watch real work run from start to end (DATABASE=sqlite or postgres)
+	tests/prepare compiler $(DATABASE) && cargo build --profile quick -p taskyard && $(beside_$(DATABASE)) target/quick/taskyard demo --database $(DATABASE)
+
+check: ## formatting, lints, and licences where cargo-deny is installed
+	cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo 'cargo-deny is not installed: bans, licences and sources were not checked'; fi
+
+fmt: ## format the code
+	cargo fmt --all
+
+test: export TASKYARD_REQUIRE_POSTGRES = 1
+test: ## every test on both databases, installing what the machine lacks
+	tests/prepare compiler postgres && tests/with-postgres tests/run $(PROFILE)
+
+simulate: ## random histories against the rules (SEEDS=2000 STEPS=1000)
+	TASKYARD_SIMULATE_SEEDS=$(SEEDS) TASKYARD_SIMULATE_STEPS=$(STEPS) cargo test --profile quick -p taskyard-engine --test simulation -- --nocapture
+
+bench: bench-sqlite bench-postgres ## measure both databases, five times each, into bench/results/
+
+bench-sqlite:
+	cargo build --release -p taskyard && mkdir -p bench/results && target/release/taskyard bench --repeat 5 >bench/results/sqlite.jsonl
+
+bench-postgres:
+	tests/prepare postgres && cargo build --release -p taskyard && mkdir -p bench/results && tests/with-postgres $(durable) sh -c 'target/release/taskyard bench --repeat 5 --database "$$TASKYARD_TEST_POSTGRES_URL"' >bench/results/postgres.jsonl

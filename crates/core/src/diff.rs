@@ -1,0 +1,79 @@
+//! What a batch changes: rows in table and key order, as a store writes them, all or none.
+
+use std::sync::Arc;
+
+use crate::id::{RunKey, TaskId};
+use crate::lane::Lane;
+use crate::rows::{
+    Attempt, Carry, Idempotency, LateResult, Lease, Outcome, Ready, Scheduled, Server, Task, Worker,
+};
+use crate::status::Status;
+use crate::view::Change;
+
+/// A scheduled or ready row that moved is an `Update` whose keys differ: stores delete the one and insert the other.
+#[derive(Default, PartialEq, Debug)]
+pub struct Diff {
+    pub servers: Vec<Change<Server>>,
+    pub workers: Vec<Change<Worker>>,
+    pub tasks: Vec<Arc<Task>>,
+    pub scheduled: Vec<Change<Scheduled>>,
+    pub ready: Vec<Change<Ready>>,
+    pub leases: Vec<Change<Lease>>,
+    pub carries: Vec<Change<Carry>>,
+    pub outcomes: Vec<Arc<Outcome>>,
+    pub idempotency: Vec<Change<Idempotency>>,
+    pub attempts: Vec<Attempt>,
+    /// Each takes the place of an earlier one of the same run.
+    pub late_results: Vec<LateResult>,
+    /// Rows of `attempt` and `late_result` that may go, if they are there.
+    pub forgotten: Vec<RunKey>,
+    pub counters: Vec<(Lane, Status, i64)>,
+    /// Not a change: tasks whose inputs the commit reads on its way.
+    pub inputs: Vec<TaskId>,
+}
+
+impl Diff {
+    /// Nothing to write; there may still be inputs to read.
+    pub fn is_empty(&self) -> bool {
+        self.servers.is_empty()
+            && self.workers.is_empty()
+            && self.tasks.is_empty()
+            && self.scheduled.is_empty()
+            && self.ready.is_empty()
+            && self.leases.is_empty()
+            && self.carries.is_empty()
+            && self.outcomes.is_empty()
+            && self.idempotency.is_empty()
+            && self.attempts.is_empty()
+            && self.late_results.is_empty()
+            && self.forgotten.is_empty()
+            && self.counters.is_empty()
+    }
+
+    /// By key, so that neighbouring pages are written together and two servers never wait for each other crosswise.
+    pub(crate) fn sort(&mut self) {
+        self.servers
+            .sort_unstable_by_key(|change| change.row().number);
+        self.workers
+            .sort_unstable_by(|one, other| one.row().name.cmp(&other.row().name));
+        self.tasks.sort_unstable_by_key(|task| task.id);
+        self.scheduled
+            .sort_unstable_by_key(|change| (change.row().run_at, change.row().slot));
+        self.ready.sort_unstable_by_key(|change| {
+            let row = change.row();
+            (row.lane, row.order_key, row.slot)
+        });
+        self.leases.sort_unstable_by_key(|change| change.row().slot);
+        self.carries
+            .sort_unstable_by_key(|change| change.row().slot);
+        self.outcomes.sort_unstable_by_key(|outcome| outcome.task);
+        self.idempotency
+            .sort_unstable_by(|one, other| one.row().key.cmp(&other.row().key));
+        self.attempts.sort_unstable_by_key(|attempt| attempt.run);
+        self.late_results.sort_unstable_by_key(|late| late.run);
+        self.forgotten.sort_unstable();
+        self.counters
+            .sort_unstable_by_key(|(lane, status, _)| (*lane, *status));
+        self.inputs.sort_unstable();
+    }
+}

@@ -1,0 +1,179 @@
+//! Ids and small numbers, each its own type, so that two of them cannot be swapped by accident.
+//!
+//! Ids that leave the system have one text form, which is a promise; numbers stay inside.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+use crate::time::Timestamp;
+
+/// A task's id: a UUIDv7, made by the client or by the server before the command is queued, so that a submit whose
+/// fate is unknown can be looked for and sent again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(Uuid);
+
+/// Not a UUIDv7 in its plain, hyphenated text form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an id: expected a UUIDv7 such as 01890a5d-ac96-774b-bcce-b302099a8057")]
+pub struct NotAnId;
+
+impl TaskId {
+    /// The id made at `now` with these random bits: same arguments, same id.
+    pub fn new(now: Timestamp, random: u128) -> Self {
+        let millis = u64::try_from(now.as_micros() / 1000).unwrap_or(0);
+        let bytes = random.to_be_bytes();
+        let mut tail = [0; 10];
+        tail.copy_from_slice(&bytes[6..]);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &tail).into_uuid())
+    }
+
+    /// When the id says it was made; what a client's id is checked against.
+    pub fn made_at(self) -> Timestamp {
+        let bytes = self.0.as_bytes();
+        let millis = bytes[..6]
+            .iter()
+            .fold(0_i64, |sum, byte| (sum << 8) | i64::from(*byte));
+        Timestamp::from_micros(millis * 1000)
+    }
+
+    pub fn as_uuid(self) -> Uuid {
+        self.0
+    }
+
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl TryFrom<Uuid> for TaskId {
+    type Error = NotAnId;
+
+    fn try_from(uuid: Uuid) -> Result<Self, NotAnId> {
+        if uuid.get_version_num() == 7 {
+            Ok(Self(uuid))
+        } else {
+            Err(NotAnId)
+        }
+    }
+}
+
+impl FromStr for TaskId {
+    type Err = NotAnId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        // `Uuid` reads other spellings too; the promise is one text form.
+        if text.len() != 36 {
+            return Err(NotAnId);
+        }
+        Uuid::try_parse(text).map_err(|_| NotAnId)?.try_into()
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl serde::Serialize for TaskId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for TaskId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name(pub i32);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+    };
+}
+
+number! {
+    /// Counts the claims of one slot, from 1; never reused. A report carries the fence of its run, and only the
+    /// newest run's is accepted.
+    Fence
+}
+number! {
+    /// A worker's small number: what narrow rows hold in place of its name.
+    WorkerNumber
+}
+number! {
+    /// Counts the registrations of one worker name, from 1; a lower one belongs to a process that was replaced.
+    Epoch
+}
+number! {
+    /// A server's small number, free again once that server is gone.
+    ServerNumber
+}
+
+impl Fence {
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl Epoch {
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// Which of a task's slots. One a task so far; it stands in every key and token from the start.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct SlotNumber(pub i16);
+
+/// The place for one answer to a task.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SlotKey {
+    pub task: TaskId,
+    pub slot: SlotNumber,
+}
+
+impl SlotKey {
+    /// The only slot of a task that asks for one answer.
+    pub fn only(task: TaskId) -> Self {
+        Self {
+            task,
+            slot: SlotNumber(0),
+        }
+    }
+
+    pub fn run(self, fence: Fence) -> RunKey {
+        RunKey { slot: self, fence }
+    }
+}
+
+/// One run of one slot: what a lease, a report and an attempt belong to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct RunKey {
+    pub slot: SlotKey,
+    pub fence: Fence,
+}

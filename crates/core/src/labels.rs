@@ -1,0 +1,254 @@
+//! Labels, which describe a task or a worker, and demands, which a task makes on a worker's labels.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::name::{BadName, Name};
+
+/// How many labels or demands one task or worker may have.
+pub const LABELS_MAX: usize = 32;
+/// How long a label's value may be, in bytes.
+pub const VALUE_LEN_MAX: usize = 64;
+
+/// Name → value, in the order of the names. Cheap to clone; most tasks have none.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Labels(Option<Arc<BTreeMap<Name, Arc<str>>>>);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadLabels {
+    #[error("must hold at most {LABELS_MAX} entries")]
+    TooMany,
+    #[error("{0}")]
+    Name(String, #[source] BadName),
+    #[error("must be 1 to {VALUE_LEN_MAX} bytes with no control characters")]
+    Value(String),
+    #[error("must end in a number after >=, <=, > or <")]
+    NotANumber(String),
+}
+
+impl BadLabels {
+    /// Which entry is wrong, where it is one.
+    pub fn entry(&self) -> Option<&str> {
+        match self {
+            Self::TooMany => None,
+            Self::Name(entry, _) | Self::Value(entry) | Self::NotANumber(entry) => Some(entry),
+        }
+    }
+}
+
+impl Labels {
+    pub fn new<K: AsRef<str>, V: AsRef<str>>(
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, BadLabels> {
+        let mut labels = BTreeMap::new();
+        for (name, value) in entries {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            let checked = Name::plain(name).map_err(|bad| BadLabels::Name(name.to_owned(), bad))?;
+            if value.is_empty()
+                || value.len() > VALUE_LEN_MAX
+                || value.chars().any(char::is_control)
+            {
+                return Err(BadLabels::Value(name.to_owned()));
+            }
+            labels.insert(checked, Arc::from(value));
+        }
+        if labels.len() > LABELS_MAX {
+            return Err(BadLabels::TooMany);
+        }
+        Ok(Self((!labels.is_empty()).then(|| Arc::new(labels))))
+    }
+
+    pub fn get(&self, name: &Name) -> Option<&str> {
+        self.0.as_ref()?.get(name).map(AsRef::as_ref)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &str)> {
+        self.0
+            .iter()
+            .flat_map(|labels| labels.iter().map(|(name, value)| (name, value.as_ref())))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// One JSON object in the order of the names: how stores keep labels; empty text for none.
+    pub fn to_text(&self) -> String {
+        if self.is_empty() {
+            return String::new();
+        }
+        let entries: BTreeMap<&str, &str> = self
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .collect();
+        serde_json::to_string(&entries).expect("a map of strings is always JSON")
+    }
+
+    /// Reads what [`Labels::to_text`] wrote.
+    pub fn from_text(text: &str) -> Result<Self, BadLabels> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let entries: BTreeMap<String, String> =
+            serde_json::from_str(text).map_err(|_| BadLabels::Value(text.to_owned()))?;
+        Self::new(entries)
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// What a task asks of a worker's labels, in normal form: `gpu=a100` as `a100`, `memory_gb >= 16.0` as `>=16`.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Demands(Labels);
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Demand<'a> {
+    Equal(&'a str),
+    Compare(&'static str, f64),
+}
+
+const COMPARISONS: [&str; 4] = [">=", "<=", ">", "<"];
+
+impl<'a> Demand<'a> {
+    /// `None`: it begins like a comparison and holds no number.
+    fn read(text: &'a str) -> Option<Self> {
+        let text = text.trim();
+        match COMPARISONS.into_iter().find(|sign| text.starts_with(sign)) {
+            None => Some(Self::Equal(text)),
+            Some(sign) => number(&text[sign.len()..]).map(|bound| Self::Compare(sign, bound)),
+        }
+    }
+
+    fn is_met_by(self, value: &str) -> bool {
+        match self {
+            Self::Equal(wanted) => wanted == value,
+            Self::Compare(sign, bound) => number(value).is_some_and(|value| match sign {
+                ">=" => value >= bound,
+                "<=" => value <= bound,
+                ">" => value > bound,
+                _ => value < bound,
+            }),
+        }
+    }
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite())
+}
+
+impl Demands {
+    pub fn new<K: AsRef<str>, V: AsRef<str>>(
+        entries: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Self, BadLabels> {
+        let mut normal = Vec::new();
+        for (name, value) in entries {
+            let name = name.as_ref().to_owned();
+            let text = match Demand::read(value.as_ref()) {
+                None => return Err(BadLabels::NotANumber(name)),
+                Some(Demand::Equal(text)) => text.to_owned(),
+                Some(Demand::Compare(sign, bound)) => format!("{sign}{bound}"),
+            };
+            normal.push((name, text));
+        }
+        Labels::new(normal).map(Self)
+    }
+
+    pub fn are_met_by(&self, labels: &Labels) -> bool {
+        self.0.iter().all(|(name, wanted)| {
+            let demand = Demand::read(wanted);
+            labels
+                .get(name)
+                .zip(demand)
+                .is_some_and(|(value, demand)| demand.is_met_by(value))
+        })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&Name, &str)> {
+        self.0.iter()
+    }
+
+    /// See [`Labels::to_text`]; equal demands have equal text.
+    pub fn to_text(&self) -> String {
+        self.0.to_text()
+    }
+
+    pub fn from_text(text: &str) -> Result<Self, BadLabels> {
+        Labels::from_text(text).map(Self)
+    }
+}
+
+impl fmt::Debug for Demands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(demand: &str, value: &str, met: bool) {
+        let demands = Demands::new([("x", demand)]).unwrap();
+        let labels = Labels::new([("x", value)]).unwrap();
+        assert_eq!(demands.are_met_by(&labels), met, "{demand} by {value}");
+    }
+
+    #[test]
+    fn demands_compare_text_and_numbers() {
+        check("a100", "a100", true);
+        check("a100", "A100", false);
+        check(">=16", "16", true);
+        check(">= 16", "15.9", false);
+        check("<4", "3", true);
+        check("<4", "4", false);
+        check(">1e2", "101", true);
+        check(">=16", "much", false);
+    }
+
+    #[test]
+    fn a_label_that_is_not_there_meets_no_demand() {
+        let demands = Demands::new([("gpu", "a100")]).unwrap();
+
+        assert!(!demands.are_met_by(&Labels::default()));
+        assert!(Demands::default().are_met_by(&Labels::default()));
+    }
+
+    #[test]
+    fn equal_demands_have_one_normal_form() {
+        let one = Demands::new([("b", ">= 16.0"), ("a", " x ")]).unwrap();
+        let other = Demands::new([("a", "x"), ("b", ">=16")]).unwrap();
+
+        assert_eq!(one, other);
+        assert_eq!(one.to_text(), r#"{"a":"x","b":">=16"}"#);
+        assert_eq!(Demands::from_text(&one.to_text()), Ok(one));
+    }
+
+    #[test]
+    fn bad_entries_are_named() {
+        assert_eq!(
+            Demands::new([("m", ">=lots")]),
+            Err(BadLabels::NotANumber("m".to_owned()))
+        );
+        assert_eq!(Labels::new([("m", "")]).unwrap_err().entry(), Some("m"));
+        assert_eq!(
+            Labels::new([("m", "a\u{7}")]).unwrap_err().entry(),
+            Some("m")
+        );
+        assert_eq!(
+            Labels::new((0..33).map(|n| (format!("l{n}"), "x"))),
+            Err(BadLabels::TooMany)
+        );
+    }
+}

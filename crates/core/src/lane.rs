@@ -1,0 +1,166 @@
+//! Lanes: tasks that the same workers can run. Never seen outside the engine.
+//!
+//! Claims look at lanes only, so tasks that nobody present can run never slow one down.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::labels::Demands;
+use crate::name::Name;
+use crate::order::OrderKey;
+
+/// What makes two tasks equal to every worker: queue, kind and demands.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct LaneKey {
+    pub queue: Name,
+    pub kind: Name,
+    pub demands: Demands,
+}
+
+/// A lane's number, from 1. Its twin, where suspects wait, is the same number below zero.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lane(pub i32);
+
+impl Lane {
+    pub fn twin(self) -> Self {
+        Self(-self.0.abs())
+    }
+
+    /// The lane itself, also of its twin.
+    pub fn plain(self) -> Self {
+        Self(self.0.abs())
+    }
+
+    pub fn is_twin(self) -> bool {
+        self.0 < 0
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lane({})", self.0)
+    }
+}
+
+/// Every lane that was ever given a number. Numbers never change their meaning, so a copy can only be incomplete,
+/// never wrong.
+#[derive(Default, Clone, Debug)]
+pub struct Lanes {
+    numbers: HashMap<Arc<LaneKey>, Lane>,
+    keys: HashMap<Lane, Arc<LaneKey>>,
+    /// In the order in which this copy learned of them; what [`Served`] is worked out from.
+    known: Vec<Lane>,
+}
+
+impl Lanes {
+    pub fn add(&mut self, lane: Lane, key: Arc<LaneKey>) {
+        if self.keys.insert(lane, Arc::clone(&key)).is_none() {
+            self.numbers.insert(key, lane);
+            self.known.push(lane);
+        }
+    }
+
+    pub fn number(&self, key: &LaneKey) -> Option<Lane> {
+        self.numbers.get(key).copied()
+    }
+
+    /// The key of a lane or of its twin.
+    pub fn key(&self, lane: Lane) -> Option<&Arc<LaneKey>> {
+        self.keys.get(&lane.plain())
+    }
+
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// The highest number known; 0 while there is none.
+    pub fn last(&self) -> i32 {
+        self.known.iter().map(|lane| lane.0).max().unwrap_or(0)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Lane, &Arc<LaneKey>)> {
+        self.known.iter().map(|lane| (*lane, &self.keys[lane]))
+    }
+
+    /// The lanes learned after the first `seen`.
+    pub(crate) fn since(&self, seen: usize) -> impl Iterator<Item = (Lane, &Arc<LaneKey>)> {
+        self.known[seen.min(self.known.len())..]
+            .iter()
+            .map(|lane| (*lane, &self.keys[lane]))
+    }
+}
+
+/// Which lanes can have something ready, and from which key on: hints that may promise too much, never too little.
+/// A lane that is not named here is empty as far as this server knows; who hears otherwise says [`Heads::unsure`].
+#[derive(Default, Clone, Debug)]
+pub struct Heads(HashMap<Lane, OrderKey>);
+
+impl Heads {
+    /// Something with this key became ready.
+    pub fn added(&mut self, lane: Lane, key: OrderKey) {
+        self.0
+            .entry(lane)
+            .and_modify(|first| *first = key.min(*first))
+            .or_insert(key);
+    }
+
+    /// Somebody else may have put something there.
+    pub fn unsure(&mut self, lane: Lane) {
+        self.0.insert(lane, OrderKey::FIRST);
+    }
+
+    /// Nothing is ready before `key`.
+    pub fn starts_at(&mut self, lane: Lane, key: OrderKey) {
+        self.0.insert(lane, key);
+    }
+
+    pub fn emptied(&mut self, lane: Lane) {
+        self.0.remove(&lane);
+    }
+
+    pub fn first(&self, lane: Lane) -> Option<OrderKey> {
+        self.0.get(&lane).copied()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (Lane, OrderKey)> {
+        self.0.iter().map(|(lane, first)| (*lane, *first))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_twin_knows_its_lane() {
+        assert_eq!(Lane(7).twin(), Lane(-7));
+        assert_eq!(Lane(7).twin().twin(), Lane(-7));
+        assert_eq!(Lane(-7).plain(), Lane(7));
+    }
+
+    #[test]
+    fn heads_keep_the_lowest_key() {
+        let mut heads = Heads::default();
+
+        heads.added(Lane(1), OrderKey(5));
+        heads.added(Lane(1), OrderKey(3));
+        heads.added(Lane(1), OrderKey(9));
+
+        assert_eq!(heads.first(Lane(1)), Some(OrderKey(3)));
+        assert_eq!(heads.first(Lane(2)), None);
+    }
+}

@@ -1,0 +1,35 @@
+//! The rules of Taskyard: what each command needs, and what it decides over the rows it was given.
+//!
+//! Nothing here does I/O, knows a clock, draws random numbers of its own or waits: time, ids and randomness come in
+//! as arguments. So the rules cannot fail for outside reasons, and their tests need nothing. Stores move the rows
+//! (`taskyard-store`); the engine gathers commands into batches and wakes who waits (`taskyard-engine`).
+
+pub mod id;
+pub mod json;
+pub mod labels;
+pub mod lane;
+pub mod name;
+pub mod order;
+pub mod policy;
+pub mod random;
+pub mod retry;
+pub mod status;
+pub mod time;
+pub mod worker;
+
+pub mod slot;
+
+pub mod diff;
+pub mod needs;
+pub mod rows;
+pub mod view;
+
+pub mod command;
+pub mod refused;
+pub mod topic;
+pub mod verbs;
+
+mod moves;
+pub mod query;
+mod standing;
+pub mod store;

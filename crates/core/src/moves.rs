@@ -1,0 +1,319 @@
+//! Turns the slot machine's answers into rows: the only code that makes or takes away a place or an outcome.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::command::Env;
+use crate::id::{Fence, SlotKey};
+use crate::json::Json;
+use crate::lane::Lane;
+use crate::needs::Needs;
+use crate::order::OrderKey;
+use crate::refused::Refused;
+use crate::rows::{
+    Attempt, Carry, End, Failure, Lease, Outcome, Ready, Reported, Scheduled, Task, Why,
+};
+use crate::slot::{self, Counts, Event, Limits, Place, Slot};
+use crate::status::Status;
+use crate::time::Timestamp;
+use crate::topic::Topic;
+use crate::view::View;
+
+/// What a run leaves behind when it ends, besides what the slot machine knows.
+#[derive(Default)]
+pub(crate) struct Ending {
+    /// How it is recorded if it does not end its task.
+    pub(crate) end: Option<End>,
+    pub(crate) output: Option<Json>,
+    pub(crate) error: Option<Failure>,
+    /// When the run began, if it says so only now.
+    pub(crate) started_at: Option<Timestamp>,
+    /// The report that ended it, if one did.
+    pub(crate) reported: Option<Reported>,
+    /// When to try again, where its worker named it.
+    pub(crate) wait: Option<Duration>,
+}
+
+/// What a leased slot was before something happened to its run.
+pub(crate) fn slot_of(view: &View, lease: &Lease) -> Slot {
+    let carry = if lease.has_carry {
+        view.carries.get(&lease.slot)
+    } else {
+        None
+    };
+    let mut counts = carry.map_or_else(Counts::default, |carry| carry.counts);
+    let place = if lease.started_at.is_some() {
+        Place::Running
+    } else {
+        Place::Leased
+    };
+    if place == Place::Running {
+        counts.attempts += 1;
+    }
+    Slot { place, counts }
+}
+
+/// What ending a run may need besides its lease: everything, unless it ends the task for good on the first try.
+pub(crate) fn need_history(lease: &Lease, view: &View, needs: &mut Needs) {
+    if !view.tasks.knows(&lease.slot.task) {
+        needs.tasks.push(lease.slot.task);
+    }
+    if !view.carries.knows(&lease.slot) {
+        needs.carries.push(lease.slot);
+    }
+}
+
+/// Takes the lease away and puts the slot where `event` leads it. The task must have been loaded unless the event
+/// can only end it.
+pub(crate) fn end_run(
+    view: &mut View,
+    lease: &Lease,
+    event: Event,
+    mut ending: Ending,
+    env: &mut Env<'_>,
+) -> Result<Place, Refused> {
+    let before = slot_of(view, lease);
+    let after = slot::step(before, event, limits(view, lease))?;
+    view.leases.remove(&lease.slot);
+    view.count(lease.lane, before.place.status(), -1);
+    let began = lease.started_at.is_some() || after.counts.attempts > before.counts.attempts;
+    ending.started_at = began.then(|| started_at(lease, &ending, env.now));
+    match after.place {
+        Place::Ended(status) => end(view, outcome(lease, status, after.counts, ending, env.now)),
+        place => {
+            record(
+                view,
+                lease,
+                began.then_some(after.counts.attempts),
+                &ending,
+                env,
+            );
+            give_back(view, lease, after.counts, place, ending, env);
+        }
+    }
+    Ok(after.place)
+}
+
+/// A completed run ends the task whatever its limits are, so they are not loaded for it.
+fn limits(view: &View, lease: &Lease) -> Limits {
+    view.tasks.peek(&lease.slot.task).map_or(
+        Limits {
+            max_attempts: 1,
+            max_losses: 1,
+        },
+        |task| task.limits,
+    )
+}
+
+/// When a run that began did so: by its worker's word within what we know, not before the claim and not after now.
+fn started_at(lease: &Lease, ending: &Ending, now: Timestamp) -> Timestamp {
+    let said = ending
+        .started_at
+        .map_or(lease.claimed_at, |said| said.clamp(lease.claimed_at, now));
+    lease.started_at.unwrap_or(said)
+}
+
+fn outcome(
+    lease: &Lease,
+    status: Status,
+    counts: Counts,
+    ending: Ending,
+    now: Timestamp,
+) -> Outcome {
+    Outcome {
+        task: lease.slot.task,
+        lane: lease.lane.plain(),
+        status,
+        output: ending.output,
+        error: ending.error,
+        claimed_at: Some(lease.claimed_at),
+        started_at: ending.started_at,
+        ended_at: now,
+        worker: Some(lease.worker),
+        counts,
+        fence: lease.fence,
+        reported: ending.reported,
+    }
+}
+
+/// The task's end: once, and for good.
+pub(crate) fn end(view: &mut View, outcome: Outcome) {
+    let outcome = Arc::new(outcome);
+    view.count(outcome.lane, outcome.status, 1);
+    view.outcomes.insert(outcome.task, Arc::clone(&outcome));
+    view.announce(Topic::Ended(outcome));
+}
+
+fn record(view: &mut View, lease: &Lease, number: Option<i32>, ending: &Ending, env: &Env<'_>) {
+    let Some(end) = ending.end else { return };
+    view.record(Attempt {
+        run: lease.run(),
+        number,
+        worker: lease.worker,
+        claimed_at: lease.claimed_at,
+        started_at: ending.started_at,
+        ended_at: env.now,
+        end,
+        error: ending.error.clone(),
+    });
+    let oldest = Fence(lease.fence.0 - env.policy.history_max);
+    if oldest.0 > 0 {
+        view.forget(lease.slot.run(oldest));
+    }
+}
+
+/// The slot waits again, with what it brings along.
+fn give_back(
+    view: &mut View,
+    lease: &Lease,
+    counts: Counts,
+    place: Place,
+    ending: Ending,
+    env: &mut Env<'_>,
+) {
+    let task = Arc::clone(
+        view.tasks
+            .get(&lease.slot.task)
+            .expect("a leased task exists, and was loaded to be given back"),
+    );
+    let carried = view.carries.get(&lease.slot).cloned();
+    let (mut run_at, mut order_key) = carried
+        .as_ref()
+        .map_or((task.run_at, task.order_key), |carry| {
+            (carry.run_at, carry.order_key)
+        });
+    let why = if ending.end == Some(End::Snoozed) {
+        Why::Snooze
+    } else {
+        Why::BackOff
+    };
+    if place == Place::Scheduled {
+        let wait = ending
+            .wait
+            .unwrap_or_else(|| task.retry.wait(counts.failures, env.random));
+        run_at = env.now + wait;
+        order_key = OrderKey::new(run_at, task.priority, env.policy.priority_level);
+    }
+    let carry = Carry {
+        slot: lease.slot,
+        run_at,
+        order_key,
+        fence: lease.fence,
+        counts,
+        error: ending
+            .error
+            .or(carried.as_ref().and_then(|carry| carry.error.clone())),
+        reported: ending
+            .reported
+            .or(carried.as_ref().and_then(|carry| carry.reported)),
+        checkpoint: lease
+            .checkpoint
+            .clone()
+            .or(carried.as_ref().and_then(|carry| carry.checkpoint.clone())),
+        suspect_since: (place == Place::Suspect).then_some(env.now),
+        kept_until: None,
+    };
+    view.carries.put(lease.slot, carry);
+    let lane = lease.lane.plain();
+    if place == Place::Scheduled {
+        schedule(
+            view,
+            Scheduled {
+                run_at,
+                slot: lease.slot,
+                lane,
+                order_key,
+                why,
+                has_carry: true,
+            },
+        );
+    } else {
+        make_ready(
+            view,
+            Ready {
+                lane: waiting_lane(lane, place),
+                order_key,
+                slot: lease.slot,
+                has_carry: true,
+            },
+        );
+    }
+}
+
+/// Suspects wait in their lane's twin.
+fn waiting_lane(lane: Lane, place: Place) -> Lane {
+    if place == Place::Suspect {
+        lane.twin()
+    } else {
+        lane
+    }
+}
+
+pub(crate) fn schedule(view: &mut View, row: Scheduled) {
+    view.count(row.lane, Status::Scheduled, 1);
+    view.announce(Topic::Scheduled(row.run_at));
+    view.scheduled.insert(row.slot, row);
+}
+
+pub(crate) fn make_ready(view: &mut View, row: Ready) {
+    view.count(row.lane, Status::Pending, 1);
+    view.announce(Topic::Ready(row.lane));
+    view.ready.insert(row.slot, row);
+}
+
+/// A new task's first place.
+pub(crate) fn place_new(view: &mut View, task: &Task, now: Timestamp) {
+    let (slot, lane, order_key) = (SlotKey::only(task.id), task.lane, task.order_key);
+    if task.run_at > now {
+        schedule(
+            view,
+            Scheduled {
+                run_at: task.run_at,
+                slot,
+                lane,
+                order_key,
+                why: Why::RunAt,
+                has_carry: false,
+            },
+        );
+    } else {
+        make_ready(
+            view,
+            Ready {
+                lane,
+                order_key,
+                slot,
+                has_carry: false,
+            },
+        );
+    }
+}
+
+/// A scheduled slot whose time has come.
+pub(crate) fn promote(view: &mut View, row: Scheduled, counts: Counts) -> Result<(), Refused> {
+    let before = Slot {
+        place: Place::Scheduled,
+        counts,
+    };
+    let after = slot::step(
+        before,
+        Event::Due,
+        Limits {
+            max_attempts: 1,
+            max_losses: 1,
+        },
+    )?;
+    view.scheduled.remove(&row.slot);
+    view.count(row.lane, Status::Scheduled, -1);
+    let lane = waiting_lane(row.lane, after.place);
+    make_ready(
+        view,
+        Ready {
+            lane,
+            order_key: row.order_key,
+            slot: row.slot,
+            has_carry: row.has_carry,
+        },
+    );
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Which rows a batch needs. Said by the verbs, fetched by a store, found in the view.
+
+use crate::id::{SlotKey, TaskId, WorkerNumber};
+use crate::lane::Lane;
+use crate::name::Name;
+use crate::order::OrderKey;
+use crate::rows::IdempotencyKey;
+use crate::time::Timestamp;
+
+/// Whether a row is only looked at, or held until the commit so that no other server can change it meanwhile.
+/// Where both are asked of one row it is held.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Hold {
+    Read,
+    Lock,
+}
+
+/// A row of `ready`, by its key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ReadyKey {
+    pub lane: Lane,
+    pub order_key: OrderKey,
+    pub slot: SlotKey,
+}
+
+/// A row of `scheduled`, by its key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ScheduledKey {
+    pub run_at: Timestamp,
+    pub slot: SlotKey,
+}
+
+/// The first rows of some lanes in one common order, locked, those that another server holds left out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Pick {
+    /// With the lowest key that the lane can have; lowest first.
+    pub lanes: Vec<(Lane, OrderKey)>,
+    pub rows: usize,
+}
+
+/// The scheduled rows whose time has come, earliest first, locked, those that another server holds left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Due {
+    pub until: Timestamp,
+    pub rows: usize,
+}
+
+/// What to load, in the order in which a store locks: workers, place rows, keys, then picks, each by key.
+#[derive(Default, Debug)]
+pub struct Needs {
+    /// Every row of `server`, locked.
+    pub servers: bool,
+    pub workers: Vec<(Name, Hold)>,
+    pub scheduled: Vec<ScheduledKey>,
+    pub ready: Vec<ReadyKey>,
+    pub leases: Vec<(SlotKey, Hold)>,
+    pub idempotency: Vec<IdempotencyKey>,
+    /// Only read: they never change, or only together with a place row.
+    pub tasks: Vec<TaskId>,
+    pub carries: Vec<SlotKey>,
+    pub outcomes: Vec<TaskId>,
+    /// The highest worker number that was ever given out.
+    pub last_worker: bool,
+    /// Every lease of these workers, read.
+    pub leases_of: Vec<WorkerNumber>,
+    pub picks: Vec<Pick>,
+    pub due: Option<Due>,
+    /// Idempotency keys made before then, at most so many, may go.
+    pub old_keys: Option<(Timestamp, usize)>,
+}
+
+impl Needs {
+    pub fn is_empty(&self) -> bool {
+        !self.servers
+            && !self.last_worker
+            && self.workers.is_empty()
+            && self.scheduled.is_empty()
+            && self.ready.is_empty()
+            && self.leases.is_empty()
+            && self.idempotency.is_empty()
+            && self.tasks.is_empty()
+            && self.carries.is_empty()
+            && self.outcomes.is_empty()
+            && self.leases_of.is_empty()
+            && self.picks.is_empty()
+            && self.due.is_none()
+            && self.old_keys.is_none()
+    }
+
+    pub fn worker(&mut self, name: &Name, hold: Hold) {
+        self.workers.push((name.clone(), hold));
+    }
+
+    /// Each key once and in order, held if anybody wants it held.
+    pub fn tidy(&mut self) {
+        tidy_held(&mut self.workers);
+        tidy_held(&mut self.leases);
+        tidy(&mut self.scheduled);
+        tidy(&mut self.ready);
+        tidy(&mut self.idempotency);
+        tidy(&mut self.tasks);
+        tidy(&mut self.carries);
+        tidy(&mut self.outcomes);
+        tidy(&mut self.leases_of);
+    }
+}
+
+fn tidy<K: Ord>(keys: &mut Vec<K>) {
+    keys.sort_unstable();
+    keys.dedup();
+}
+
+fn tidy_held<K: Ord>(keys: &mut Vec<(K, Hold)>) {
+    // Lock sorts after read; turned round, the first of equal keys is the strongest.
+    keys.sort_unstable_by(|(one, hold), (other, other_hold)| {
+        one.cmp(other).then(other_hold.cmp(hold))
+    });
+    keys.dedup_by(|later, first| later.0 == first.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_that_one_reads_and_one_locks_is_locked_once() {
+        let (one, two) = (Name::plain("one").unwrap(), Name::plain("two").unwrap());
+        let mut needs = Needs::default();
+        needs.worker(&two, Hold::Read);
+        needs.worker(&one, Hold::Read);
+        needs.worker(&one, Hold::Lock);
+
+        needs.tidy();
+
+        assert_eq!(needs.workers, [(one, Hold::Lock), (two, Hold::Read)]);
+    }
+}

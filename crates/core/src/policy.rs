@@ -1,0 +1,87 @@
+//! The settings that the rules read. One value for a server's life; every limit of the heart stands here.
+
+use std::time::Duration;
+
+use crate::retry::Retry;
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// How often workers are asked to send a heartbeat. Default 10 s.
+    pub heartbeat: Duration,
+    /// A worker without a sign of life for so long is offline and its leases are lost. Default 30 s.
+    ///
+    /// Invariant: at least twice `heartbeat`, so that one lost message costs nothing.
+    pub heartbeat_ttl: Duration,
+    /// How long a lease lasts without being renewed. Default 75 s.
+    pub lease: Duration,
+    /// How long one run may take unless its task says otherwise. Default 30 min.
+    pub timeout: Duration,
+    /// How long the sweep leaves a worker to end an overdue run by itself. Default 10 s.
+    pub timeout_margin: Duration,
+    /// How much waiting is worth one level of priority. Default 10 min.
+    pub priority_level: Duration,
+    /// How many failures end a task that does not say. Default 5; see [`Policy::max_attempts_of`].
+    pub max_attempts: i32,
+    /// How many losses end a task that does not say. Default 5.
+    pub max_losses: i32,
+    pub retry: Retry,
+    /// How long a suspect waits for an empty hand before a worker is left to empty its own. Default 10 s.
+    pub suspect_patience: Duration,
+    /// How many combinations of queue, kind and demands there may be. Default 10,000.
+    pub lanes_max: usize,
+    /// How many bytes of inputs one claim's answer carries. Default 8 MiB; one task goes out whatever its size.
+    pub claim_bytes_max: usize,
+    /// How many unfinished runs and refused results of one task are kept. Default 100.
+    pub history_max: i32,
+    /// How old a client's own id may be, and how long an idempotency key is known. Default 24 h.
+    pub key_life: Duration,
+    /// How far a client's clock may be ahead of ours. Default 5 min.
+    pub clock_skew: Duration,
+    /// How long a server is counted as up without a word from it. Default 30 s.
+    pub server_ttl: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            heartbeat: Duration::from_secs(10),
+            heartbeat_ttl: Duration::from_secs(30),
+            lease: Duration::from_secs(75),
+            timeout: Duration::from_mins(30),
+            timeout_margin: Duration::from_secs(10),
+            priority_level: Duration::from_mins(10),
+            max_attempts: 5,
+            max_losses: 5,
+            retry: Retry::default(),
+            suspect_patience: Duration::from_secs(10),
+            lanes_max: 10_000,
+            claim_bytes_max: 8 << 20,
+            history_max: 100,
+            key_life: Duration::from_hours(24),
+            clock_skew: Duration::from_mins(5),
+            server_ttl: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Policy {
+    /// A command has effects outside that nobody can take back, so its failures are final unless the task says
+    /// otherwise.
+    pub fn max_attempts_of(&self, kind: &str) -> i32 {
+        if kind == "command" {
+            1
+        } else {
+            self.max_attempts
+        }
+    }
+
+    /// A worker's row is renewed only when a sixth of its time is gone, so a busy worker costs few writes.
+    pub fn sign_of_life_every(&self) -> Duration {
+        self.heartbeat_ttl / 6
+    }
+
+    /// A lease is renewed only when under two thirds of it are left, so short tasks never cost a write.
+    pub fn renew_below(&self) -> Duration {
+        self.lease * 2 / 3
+    }
+}

@@ -1,0 +1,149 @@
+//! What can be asked of a store without changing anything.
+
+use std::sync::Arc;
+
+use crate::id::{RunKey, TaskId};
+use crate::lane::LaneKey;
+use crate::name::Name;
+use crate::rows::{Attempt, Carry, LateResult, Lease, Outcome, Scheduled, Server, Task, Worker};
+use crate::slot::Counts;
+use crate::status::Status;
+use crate::time::Timestamp;
+
+#[derive(Clone, Debug)]
+pub enum Query {
+    Task(TaskId),
+    Tasks(List),
+    Attempts(TaskId),
+    /// Tasks by queue, kind and status.
+    Counts,
+    /// Every worker, by name; offline ones too.
+    Workers,
+    Worker(Name),
+    Servers,
+    /// Leases that look lost or overdue: their deadline is before `overdue`, or they or their worker expired before
+    /// `silent`, or their worker has a later epoch. Candidates for [`crate::verbs::expire::Expire`], which judges
+    /// again.
+    Lost {
+        overdue: Timestamp,
+        silent: Timestamp,
+        limit: usize,
+    },
+    /// The earliest time that anything is scheduled for.
+    NextDue,
+    /// Whether the store answers and takes writes.
+    Ping,
+}
+
+#[derive(Debug)]
+pub enum Answer {
+    Task(Option<Box<TaskView>>),
+    Tasks(Listed),
+    Attempts {
+        ended: Vec<Attempt>,
+        late: Vec<LateResult>,
+    },
+    Counts(Vec<Counted>),
+    Workers(Vec<WorkerView>),
+    Worker(Option<Box<Worker>>),
+    Servers(Vec<Server>),
+    /// Each with its worker.
+    Lost(Vec<(RunKey, Name)>),
+    NextDue(Option<Timestamp>),
+    Pong,
+}
+
+/// A page of tasks, newest first unless `oldest_first`.
+#[derive(Clone, Debug, Default)]
+pub struct List {
+    pub filter: Filter,
+    pub oldest_first: bool,
+    /// Goes on behind this one.
+    pub after: Option<TaskId>,
+    /// 1 to 1000.
+    pub limit: usize,
+    /// With inputs and outputs.
+    pub payload: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Filter {
+    pub statuses: Vec<Status>,
+    pub kind: Option<Name>,
+    pub queue: Option<Name>,
+    /// Every one of these must be on the task.
+    pub labels: Vec<(Name, Arc<str>)>,
+}
+
+/// Pages look at no more rows than this for what their filter lets through, so one may hold fewer than its limit
+/// and still have a next one.
+pub const LIST_ROWS_LOOKED_AT_MAX: usize = 10_000;
+/// Pages end before their payloads grow past this, in bytes; one task goes out whatever its size.
+pub const LIST_BYTES_MAX: usize = 8 << 20;
+
+#[derive(Debug, Default)]
+pub struct Listed {
+    pub items: Vec<TaskView>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<TaskId>,
+}
+
+/// Everything known of one task.
+#[derive(Clone, Debug)]
+pub struct TaskView {
+    pub task: Arc<Task>,
+    pub lane: Arc<LaneKey>,
+    pub standing: Standing,
+    pub carry: Option<Carry>,
+    /// The worker that holds it, or that ended it.
+    pub worker: Option<Name>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Standing {
+    Scheduled(Scheduled),
+    Ready,
+    Leased(Box<Lease>),
+    Ended(Arc<Outcome>),
+}
+
+impl TaskView {
+    pub fn status(&self) -> Status {
+        match &self.standing {
+            Standing::Scheduled(_) => Status::Scheduled,
+            Standing::Ready => Status::Pending,
+            Standing::Leased(lease) if lease.started_at.is_none() => Status::Assigned,
+            Standing::Leased(_) => Status::Running,
+            Standing::Ended(outcome) => outcome.status,
+        }
+    }
+
+    /// The counts so far, the run under way among them.
+    pub fn counts(&self) -> Counts {
+        let mut counts = self
+            .carry
+            .as_ref()
+            .map(|carry| carry.counts)
+            .unwrap_or_default();
+        match &self.standing {
+            Standing::Leased(lease) => counts.attempts += i32::from(lease.started_at.is_some()),
+            Standing::Ended(outcome) => counts = outcome.counts,
+            Standing::Scheduled(_) | Standing::Ready => {}
+        }
+        counts
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Counted {
+    pub lane: Arc<LaneKey>,
+    pub status: Status,
+    pub tasks: i64,
+}
+
+#[derive(Clone, Debug)]
+pub struct WorkerView {
+    pub worker: Worker,
+    /// How many leases it holds.
+    pub held: usize,
+}

@@ -1,0 +1,37 @@
+//! Why a command changed nothing. A refusal is a reply like any other.
+
+use crate::id::TaskId;
+use crate::status::Status;
+
+/// Each variant tells its caller what to do about it; the edge maps it to a problem code once.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("there is no task with this id")]
+    NoSuchTask,
+    #[error("no worker of this name is registered")]
+    NoSuchWorker,
+    #[error("the task is already {0}")]
+    AlreadyEnded(Status),
+    #[error("this lease is not the task's current one; the result was kept but not accepted")]
+    StaleLease,
+    #[error("the run has already reported something else")]
+    ReportedOtherwise,
+    #[error("the task is not free to be claimed")]
+    NotClaimable,
+    #[error("the task does not wait for its time")]
+    NotWaiting,
+    #[error("another process has registered under this worker's name since")]
+    WorkerReplaced,
+    /// The same id stands for another request.
+    #[error("task {0} exists already and was submitted with another body")]
+    IdTaken(TaskId),
+    /// A client's id says that it was made too long ago, or in the future.
+    #[error("task id {0} was not made within the last 24 hours")]
+    IdNotRecent(TaskId),
+    #[error("this Idempotency-Key was used with another body")]
+    KeyReused,
+    #[error(
+        "there are {0} different combinations of queue, kind and requires already; use fewer of them"
+    )]
+    TooManyLanes(usize),
+}

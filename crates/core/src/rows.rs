@@ -1,0 +1,294 @@
+//! The rows that stores move, one type a table. A store reads and writes them and knows nothing of what they mean.
+//!
+//! A task's wide row is written once; in between it is narrow rows; its end is one insert.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::id::{Epoch, Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use crate::json::Json;
+use crate::labels::Labels;
+use crate::lane::Lane;
+use crate::name::Name;
+use crate::order::{OrderKey, Priority};
+use crate::retry::Retry;
+use crate::slot::{Counts, Limits};
+use crate::status::Status;
+use crate::time::Timestamp;
+use crate::worker::Profile;
+
+/// The first 128 bits of a SHA-256: tells whether two requests were the same.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Digest(pub [u8; 16]);
+
+impl Digest {
+    pub fn of(bytes: &[u8]) -> Self {
+        use sha2::Digest as _;
+        let mut first = [0; 16];
+        first.copy_from_slice(&sha2::Sha256::digest(bytes)[..16]);
+        Self(first)
+    }
+}
+
+/// What was submitted. Inserted once, never changed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Task {
+    pub id: TaskId,
+    pub lane: Lane,
+    /// Where it stood in the order when it was submitted; a [`Carry`] overrules it.
+    pub order_key: OrderKey,
+    pub priority: Priority,
+    pub run_at: Timestamp,
+    pub created_at: Timestamp,
+    pub input: Json,
+    pub limits: Limits,
+    /// How long one run may take, from its start.
+    pub timeout: Duration,
+    pub retry: Retry,
+    pub labels: Labels,
+    /// Of the request, where its client chose the id.
+    pub digest: Option<Digest>,
+}
+
+/// A slot that waits for a worker, in its lane or, if suspect, in the lane's twin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ready {
+    pub lane: Lane,
+    pub order_key: OrderKey,
+    pub slot: SlotKey,
+    pub has_carry: bool,
+}
+
+/// A slot that waits for a time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Scheduled {
+    pub run_at: Timestamp,
+    pub slot: SlotKey,
+    pub lane: Lane,
+    pub order_key: OrderKey,
+    pub why: Why,
+    pub has_carry: bool,
+}
+
+/// What a scheduled slot waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The time that its submitter named.
+    RunAt,
+    /// The next try after a failure.
+    BackOff,
+    /// The time that its worker asked for.
+    Snooze,
+}
+
+/// A worker's right to run a slot until a time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Lease {
+    pub slot: SlotKey,
+    pub fence: Fence,
+    /// Random; who cannot name it does not hold the lease.
+    pub secret: i64,
+    pub worker: WorkerNumber,
+    pub epoch: Epoch,
+    /// The worker's number for the claim that made this lease; 0 where it gave none.
+    pub seq: i64,
+    pub lane: Lane,
+    pub has_carry: bool,
+    pub claimed_at: Timestamp,
+    /// When the run began, if anything says that it did.
+    pub started_at: Option<Timestamp>,
+    pub expires_at: Timestamp,
+    /// When the run, once begun, has taken too long.
+    pub deadline: Option<Timestamp>,
+    pub progress: Option<Progress>,
+    pub checkpoint: Option<Json>,
+}
+
+impl Lease {
+    pub fn run(&self) -> RunKey {
+        self.slot.run(self.fence)
+    }
+}
+
+/// How far a run is, in its worker's words.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Progress {
+    /// From 0 to 1.
+    pub fraction: Option<f64>,
+    pub message: Option<Arc<str>>,
+}
+
+/// What a slot brings along from its earlier runs. Only after a first return; most tasks never have one. It changes
+/// only together with the slot's place row.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Carry {
+    pub slot: SlotKey,
+    pub run_at: Timestamp,
+    pub order_key: OrderKey,
+    /// Of the latest claim; the next one is higher.
+    pub fence: Fence,
+    pub counts: Counts,
+    pub error: Option<Failure>,
+    /// The latest accepted report, to answer it again the same way.
+    pub reported: Option<Reported>,
+    pub checkpoint: Option<Json>,
+    /// Since when a suspect has waited for an empty hand, and until when a worker is kept free for it.
+    pub suspect_since: Option<Timestamp>,
+    pub kept_until: Option<Timestamp>,
+}
+
+/// An accepted report: which run's, and what it said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reported {
+    pub fence: Fence,
+    pub digest: Digest,
+}
+
+/// What went wrong, for people and programs.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Failure {
+    /// A stable word: the executor's or worker's own, `worker_lost`, `timeout`.
+    pub code: Arc<str>,
+    pub message: Arc<str>,
+    pub detail: Option<Json>,
+}
+
+impl Failure {
+    pub fn new(code: &str, message: &str) -> Self {
+        Self {
+            code: code.into(),
+            message: message.into(),
+            detail: None,
+        }
+    }
+}
+
+/// A task's end. Inserted once, never changed.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    pub task: TaskId,
+    pub lane: Lane,
+    pub status: Status,
+    pub output: Option<Json>,
+    pub error: Option<Failure>,
+    pub claimed_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Timestamp,
+    pub worker: Option<WorkerNumber>,
+    pub counts: Counts,
+    pub fence: Fence,
+    pub reported: Option<Reported>,
+}
+
+impl Outcome {
+    /// The end of a task that no run led to.
+    pub(crate) fn without_a_run(
+        task: TaskId,
+        status: Status,
+        counts: Counts,
+        ended_at: Timestamp,
+    ) -> Self {
+        Self {
+            task,
+            lane: Lane(0),
+            status,
+            output: None,
+            error: None,
+            claimed_at: None,
+            started_at: None,
+            ended_at,
+            worker: None,
+            counts,
+            fence: Fence(0),
+            reported: None,
+        }
+    }
+}
+
+/// A run that did not end its task.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Attempt {
+    pub run: RunKey,
+    /// Counted from 1 over the runs that began; none if this one never did.
+    pub number: Option<i32>,
+    pub worker: WorkerNumber,
+    pub claimed_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Timestamp,
+    pub end: End,
+    pub error: Option<Failure>,
+}
+
+/// How a run ended that did not end its task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    Failed,
+    TimedOut,
+    Snoozed,
+    Released,
+    Lost,
+}
+
+/// A report that was refused because its lease was no longer current. Kept to be seen.
+#[derive(Clone, PartialEq, Debug)]
+pub struct LateResult {
+    /// With fence 0 where the named run never was.
+    pub run: RunKey,
+    pub at: Timestamp,
+    /// What it wanted to say.
+    pub said: Said,
+    pub output: Option<Json>,
+    pub error: Option<Failure>,
+}
+
+/// What a report says of its run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Said {
+    Completed,
+    Failed,
+    TimedOut,
+    Snoozed,
+    Released,
+}
+
+/// A worker, by name; its number and epoch stand in narrow rows for it.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Worker {
+    pub name: Name,
+    pub number: WorkerNumber,
+    pub epoch: Epoch,
+    /// The server in whose process it runs, if it is an internal one.
+    pub server: Option<ServerNumber>,
+    pub profile: Arc<Profile>,
+    /// How many runs it does at once, as it says; for people.
+    pub capacity: i32,
+    pub registered_at: Timestamp,
+    /// Without a sign of life until then it is offline.
+    pub expires_at: Timestamp,
+    /// A suspect that it runs alone, or is left to empty its hand for: it gets nothing else meanwhile.
+    pub kept_for: Option<SlotKey>,
+}
+
+/// A server that is, or was, up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Server {
+    pub number: ServerNumber,
+    pub started_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+/// Who repeats what: the caller's scope (token and route) and the key it sent.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct IdempotencyKey {
+    pub scope: Arc<str>,
+    pub key: Arc<str>,
+}
+
+/// What an idempotency key stood for the first time.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Idempotency {
+    pub key: IdempotencyKey,
+    pub digest: Digest,
+    pub tasks: Arc<[TaskId]>,
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,211 @@
+//! The slot machine: where a slot goes when something happens to it. The only place that knows.
+//!
+//! It works on what is true of a slot, not on rows; [`crate::moves`] turns its answers into rows. A test prints it
+//! as a table into `docs/task-states.md`.
+
+use crate::refused::Refused;
+use crate::status::Status;
+
+/// Where a slot is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Place {
+    /// Waits for its time, or for its next try.
+    Scheduled,
+    /// Waits for a worker.
+    Ready,
+    /// Waits for a worker with an empty hand, because workers kept dying with it in theirs.
+    Suspect,
+    /// Given to a worker that has not said that it began.
+    Leased,
+    /// Given to a worker that began.
+    Running,
+    Ended(Status),
+}
+
+impl Place {
+    pub fn status(self) -> Status {
+        match self {
+            Self::Scheduled => Status::Scheduled,
+            Self::Ready | Self::Suspect => Status::Pending,
+            Self::Leased => Status::Assigned,
+            Self::Running => Status::Running,
+            Self::Ended(status) => status,
+        }
+    }
+}
+
+/// How the runs so far went. Three numbers because they mean different things.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Runs that began.
+    pub attempts: i32,
+    /// Runs that failed or timed out.
+    pub failures: i32,
+    /// Runs that began and were lost with their worker.
+    pub losses: i32,
+    /// Leases lost one after the other before anything was heard of their run.
+    pub lost_in_a_row: i32,
+}
+
+/// From so many leases lost in a row without a word, a slot is handed out alone.
+pub const SUSPECT_AFTER: i32 = 2;
+
+impl Counts {
+    pub fn is_suspect(self) -> bool {
+        self.lost_in_a_row >= SUSPECT_AFTER
+    }
+
+    fn waiting(self) -> Place {
+        if self.is_suspect() {
+            Place::Suspect
+        } else {
+            Place::Ready
+        }
+    }
+}
+
+/// How often a task may fail, and be lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// At so many failures the task ends. At least 1.
+    pub max_attempts: i32,
+    /// At so many losses the task ends. At least 1.
+    pub max_losses: i32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot {
+    pub place: Place,
+    pub counts: Counts,
+}
+
+/// What can happen to a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Event {
+    /// Its time has come.
+    Due,
+    /// A worker takes it; `begin` when the claim counts as the begin of its run.
+    Claimed {
+        begin: bool,
+    },
+    /// Its worker says that the run began.
+    Began,
+    Completed,
+    /// Its worker reports a failure; `retry` unless the worker says that another try is useless.
+    Failed {
+        retry: bool,
+    },
+    /// The run took longer than it may, says its worker or the sweep.
+    TimedOut,
+    /// Its worker asks to have it tried again later.
+    Snoozed,
+    /// Its worker hands it back.
+    Released,
+    /// Its worker is gone, or did not renew the lease.
+    Lost,
+    Cancelled,
+}
+
+/// Where `event` leads. Refused where it cannot happen: too late, or to a slot that nobody holds.
+pub fn step(slot: Slot, event: Event, limits: Limits) -> Result<Slot, Refused> {
+    use Place::{Ended, Leased, Ready, Running, Scheduled, Suspect};
+    match (slot.place, event) {
+        (Ended(status), _) => Err(Refused::AlreadyEnded(status)),
+        (_, Event::Cancelled) => Ok(slot.ended(Status::Cancelled)),
+
+        (Scheduled, Event::Due) => Ok(slot.waiting()),
+        (Ready | Suspect | Leased | Running, Event::Due) => Err(Refused::NotWaiting),
+
+        (Ready, Event::Claimed { begin: false }) => Ok(slot.at(Leased)),
+        (Ready, Event::Claimed { begin: true }) => Ok(slot.begun()),
+        // Given alone, and taken as begun: if this worker dies too, the task did it.
+        (Suspect, Event::Claimed { .. }) => Ok(slot.begun()),
+        (Scheduled | Leased | Running, Event::Claimed { .. }) => Err(Refused::NotClaimable),
+
+        (Leased, Event::Began) => Ok(slot.begun()),
+        (Running, Event::Began) => Ok(slot),
+
+        // A result says that the run began, also where nothing else did.
+        (Leased | Running, Event::Completed) => Ok(slot.heard_of().ended(Status::Completed)),
+        (Leased | Running, Event::Failed { retry }) => {
+            Ok(slot.heard_of().failed(retry, Status::Failed, limits))
+        }
+        (Leased | Running, Event::TimedOut) => {
+            Ok(slot.heard_of().failed(true, Status::Timeout, limits))
+        }
+        (Leased | Running, Event::Snoozed) => Ok(slot.heard_of().at(Scheduled)),
+        (Leased | Running, Event::Released) => Ok(slot.waiting()),
+
+        // Nothing says that it began: a crash of its worker is not its fault, at least the first time.
+        (Leased, Event::Lost) => Ok(slot.lost_unheard().waiting()),
+        (Running, Event::Lost) => Ok(slot.lost(limits)),
+
+        (
+            Scheduled | Ready | Suspect,
+            Event::Began
+            | Event::Completed
+            | Event::Failed { .. }
+            | Event::TimedOut
+            | Event::Snoozed
+            | Event::Released
+            | Event::Lost,
+        ) => Err(Refused::StaleLease),
+    }
+}
+
+impl Slot {
+    fn at(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+
+    fn waiting(self) -> Self {
+        self.at(self.counts.waiting())
+    }
+
+    fn ended(self, status: Status) -> Self {
+        self.at(Place::Ended(status))
+    }
+
+    fn begun(mut self) -> Self {
+        self.counts.attempts += 1;
+        self.at(Place::Running)
+    }
+
+    /// Its run reported: whatever was suspected of the slot is answered.
+    fn heard_of(self) -> Self {
+        let mut slot = if self.place == Place::Leased {
+            self.begun()
+        } else {
+            self
+        };
+        slot.counts.lost_in_a_row = 0;
+        slot
+    }
+
+    fn failed(mut self, retry: bool, status: Status, limits: Limits) -> Self {
+        self.counts.failures += 1;
+        if retry && self.counts.failures < limits.max_attempts {
+            self.at(Place::Scheduled)
+        } else {
+            self.ended(status)
+        }
+    }
+
+    fn lost_unheard(mut self) -> Self {
+        self.counts.lost_in_a_row += 1;
+        self
+    }
+
+    fn lost(mut self, limits: Limits) -> Self {
+        self.counts.losses += 1;
+        // A suspect stays one: its begin was counted at the claim, its run never spoke.
+        if !self.counts.is_suspect() {
+            self.counts.lost_in_a_row = 0;
+        }
+        if self.counts.losses >= limits.max_losses {
+            self.ended(Status::Failed)
+        } else {
+            self.waiting()
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What the engine asks of a store: run a batch, answer a query. A store knows no rule.
+
+use async_trait::async_trait;
+
+use crate::command::{Command, Reply};
+use crate::lane::Lanes;
+use crate::policy::Policy;
+use crate::query::{Answer, Query};
+use crate::time::Timestamp;
+use crate::topic::Topic;
+
+/// A batch that was committed: durable before anybody hears of it.
+#[derive(Debug)]
+pub struct Ran {
+    /// One for each command, in their order.
+    pub replies: Vec<Reply>,
+    pub topics: Vec<Topic>,
+    /// The store's time of the batch.
+    pub now: Timestamp,
+}
+
+/// Why a batch or a query got no answer. None of its commands happened, unless it says `Unknown`.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The database cannot be reached or does not take writes at present; trying again later may help.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// The connection broke while the commit was under way: it may have happened.
+    #[error("the commit's outcome is unknown: {0}")]
+    Unknown(String),
+    /// Nothing can be written until there is room; reads go on.
+    #[error("the disk that holds the database is full")]
+    Full,
+    /// Others kept changing the same rows.
+    #[error("other servers kept changing the same rows")]
+    Conflict,
+    /// The database refused or the rules broke down over its rows: a bug, or a damaged database.
+    #[error("the database failed: {0}")]
+    Failed(String),
+}
+
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Runs the commands as one transaction, each seeing what the ones before it did.
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error>;
+
+    /// Lists, counts and single rows, on connections of their own. An answer may be a moment old.
+    async fn read(&self, query: Query) -> Result<Answer, Error>;
+
+    /// The lanes this store knows by now.
+    fn lanes(&self) -> std::sync::Arc<Lanes>;
+
+    /// Lets a lane be looked at again: another server, or nobody knows who, may have put something there.
+    fn unsure(&self, lane: Option<crate::lane::Lane>);
+}

@@ -1,0 +1,18 @@
+//! The verbs: one a file, what it needs and what it decides side by side.
+//!
+//! `needs` says what can be said beforehand, `more` what the loaded rows ask for besides, `decide` changes the view
+//! or refuses. A verb knows nothing of SQL, HTTP or other servers.
+
+pub mod cancel;
+pub mod claim;
+pub mod expire;
+pub mod heartbeat;
+pub mod join;
+pub mod promote;
+pub mod prune;
+pub mod register;
+pub mod report;
+pub mod start;
+pub mod submit;
+
+pub mod held;

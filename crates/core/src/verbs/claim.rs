@@ -1,0 +1,189 @@
+//! Claim: leases on due tasks. All claims of a batch are one command, so that they can be dealt fairly: in the
+//! common order, in turn over the claims, each at most what it asked for.
+
+mod deal;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::command::Env;
+use crate::id::{Epoch, Fence, SlotKey, TaskId, WorkerNumber};
+use crate::json::Json;
+use crate::lane::{Lane, LaneKey};
+use crate::name::Name;
+use crate::needs::{Hold, Needs, Pick};
+use crate::order::OrderKey;
+use crate::refused::Refused;
+use crate::rows::Lease;
+use crate::time::Timestamp;
+use crate::view::View;
+use crate::worker::Profile;
+
+#[derive(Clone, Debug)]
+pub struct Claims {
+    pub claims: Vec<Claim>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Claim {
+    pub worker: Name,
+    pub number: WorkerNumber,
+    /// Of the registration that this process made; an older one gets nothing.
+    pub epoch: Epoch,
+    pub profile: Arc<Profile>,
+    /// At most so many tasks.
+    pub limit: usize,
+    /// The runs count as begun.
+    pub begin: bool,
+    /// The worker's own number for this claim, from 1: sent again, it is answered again. 0 for none.
+    pub seq: i64,
+    /// Whether this `seq` may have been answered already.
+    pub maybe_again: bool,
+}
+
+/// What each claim got, in the order of the claims.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dealt {
+    pub hands: Vec<Result<Hand, Refused>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Hand {
+    pub runs: Vec<Run>,
+    /// Its lanes had no more to give: with no runs, the claim may wait until something becomes ready.
+    pub dry: bool,
+}
+
+/// One run, as its worker gets it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    pub slot: SlotKey,
+    pub fence: Fence,
+    pub secret: i64,
+    /// Counted from 1.
+    pub attempt: i32,
+    pub lane: Arc<LaneKey>,
+    pub expires_at: Timestamp,
+    pub timeout: Duration,
+    pub checkpoint: Option<Json>,
+    /// Always there once the batch is committed.
+    pub input: Option<Json>,
+}
+
+impl Dealt {
+    /// Puts in the inputs that were read at the commit.
+    pub fn fill(&mut self, input: impl Fn(TaskId) -> Option<Json>) {
+        let runs = self
+            .hands
+            .iter_mut()
+            .flatten()
+            .flat_map(|hand| &mut hand.runs);
+        for run in runs.filter(|run| run.input.is_none()) {
+            run.input = input(run.slot.task);
+        }
+    }
+}
+
+type Lanes = Vec<(Lane, OrderKey)>;
+
+impl Claims {
+    pub(crate) fn needs(&self, needs: &mut Needs, env: &Env<'_>) {
+        for claim in &self.claims {
+            needs.worker(&claim.worker, Hold::Read);
+            if claim.maybe_again {
+                needs.leases_of.push(claim.number);
+            }
+        }
+        needs.picks.extend(
+            self.picks(env)
+                .into_iter()
+                .map(|(lanes, rows)| Pick { lanes, rows }),
+        );
+    }
+
+    /// One pick for all claims that look at the same lanes, none for lanes that have nothing. Suspects are picked
+    /// apart, one a claim, so that those that find no empty hand keep nobody from the rest.
+    fn picks(&self, env: &Env<'_>) -> Vec<(Lanes, usize)> {
+        let mut picks: Vec<(Lanes, usize)> = Vec::new();
+        for claim in &self.claims {
+            let (plain, twins) = claim.lanes(env);
+            for (lanes, wanted) in [(plain, claim.limit), (twins, claim.limit.min(1))] {
+                match picks.iter_mut().find(|(other, _)| *other == lanes) {
+                    Some((_, rows)) => *rows += wanted,
+                    None => picks.push((lanes, wanted)),
+                }
+            }
+        }
+        picks.retain(|(lanes, rows)| !lanes.is_empty() && *rows > 0);
+        picks
+    }
+
+    pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
+        let picked = view.picks().iter().flat_map(|picked| &picked.slots);
+        let rows = picked.filter_map(|slot| view.ready.get(slot));
+        let mut suspects = false;
+        for row in rows {
+            suspects |= row.lane.is_twin();
+            if row.has_carry && !view.carries.knows(&row.slot) {
+                needs.carries.push(row.slot);
+            }
+        }
+        for claim in &self.claims {
+            let kept = view
+                .workers
+                .get(&claim.worker)
+                .is_some_and(|worker| worker.kept_for.is_some());
+            // Whose hand is empty matters only to suspects.
+            if (suspects || kept)
+                && !(view.knows_leases_of(claim.number) && view.holds_worker(&claim.worker))
+            {
+                needs.leases_of.push(claim.number);
+                needs.worker(&claim.worker, Hold::Lock);
+            }
+            for lease in claim.answered(view) {
+                if !view.tasks.knows(&lease.slot.task) {
+                    needs.tasks.push(lease.slot.task);
+                    needs.carries.push(lease.slot);
+                }
+            }
+        }
+    }
+
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "every verb answers alike; each hand has its own refusal"
+    )]
+    pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Dealt, Refused> {
+        Ok(Dealt {
+            hands: deal::deal(&self.claims, view, env),
+        })
+    }
+}
+
+impl Claim {
+    /// The lanes that can have something for it, and those that can have a suspect.
+    fn lanes(&self, env: &Env<'_>) -> (Lanes, Lanes) {
+        let lanes = self.profile.lanes_with_something(env.lanes, env.heads);
+        lanes.into_iter().partition(|(lane, _)| !lane.is_twin())
+    }
+
+    /// The leases that an earlier sending of this claim was answered with.
+    fn answered(&self, view: &View) -> Vec<Lease> {
+        if !self.maybe_again || self.seq == 0 || !view.knows_leases_of(self.number) {
+            return Vec::new();
+        }
+        let mine = view
+            .leases_of(self.number)
+            .filter(|lease| lease.epoch == self.epoch && lease.seq == self.seq);
+        mine.cloned().collect()
+    }
+
+    /// A worker may claim while its registration is the newest of its name.
+    fn check(&self, view: &View) -> Result<(), Refused> {
+        match view.workers.get(&self.worker) {
+            None => Err(Refused::NoSuchWorker),
+            Some(worker) if worker.epoch != self.epoch => Err(Refused::WorkerReplaced),
+            Some(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! How ready slots are dealt to the claims of a batch.
+//!
+//! Suspects first: each goes alone to a worker whose hand is empty, and that worker gets nothing else until it has
+//! reported. One that has waited too long for an empty hand has a worker kept for it, which is left to empty its
+//! own. Then the others, in order and in turn.
+
+use std::time::Duration;
+
+use hashbrown::HashSet;
+
+use super::{Claim, Hand, Run};
+use crate::command::Env;
+use crate::id::{Fence, SlotKey};
+use crate::json::Json;
+use crate::refused::Refused;
+use crate::rows::{Lease, Ready};
+use crate::slot::{self, Counts, Event, Limits, Place, Slot};
+use crate::status::Status;
+use crate::topic::Topic;
+use crate::view::{Picked, View};
+
+/// One claim while it is dealt to.
+struct Seat<'a> {
+    claim: &'a Claim,
+    hand: Hand,
+    bytes: usize,
+    /// Gets nothing more: full, kept for a suspect, or answered already.
+    closed: bool,
+}
+
+pub(super) fn deal(
+    claims: &[Claim],
+    view: &mut View,
+    env: &mut Env<'_>,
+) -> Vec<Result<Hand, Refused>> {
+    let mut seats: Vec<Result<Seat<'_>, Refused>> = claims
+        .iter()
+        .map(|claim| Seat::take(claim, view, env))
+        .collect();
+    let mut open: Vec<&mut Seat<'_>> = seats.iter_mut().flatten().collect();
+    let offered = offers(view);
+    let (suspects, others): (Vec<Ready>, Vec<Ready>) =
+        offered.iter().partition(|row| row.lane.is_twin());
+    for row in suspects {
+        deal_suspect(&row, &mut open, view, env);
+    }
+    let mut turn = 0;
+    for row in others {
+        if let Some(place) = next(&row, &open, turn, view, env) {
+            turn = place + 1;
+            open[place].give(&row, view, env);
+        }
+    }
+    announce_left_over(&offered, view);
+    seats
+        .into_iter()
+        .map(|seat| seat.map(|seat| seat.hand))
+        .collect()
+}
+
+/// Everything that is ready here: what was picked, and what this batch has made ready; in order, each once.
+fn offers(view: &View) -> Vec<Ready> {
+    let picked = view
+        .picks()
+        .iter()
+        .flat_map(|picked| &picked.slots)
+        .filter_map(|slot| view.ready.get(slot));
+    let new = view.ready.iter().filter(|row| view.ready.is_new(&row.slot));
+    let mut seen = HashSet::new();
+    let mut rows: Vec<Ready> = picked
+        .chain(new)
+        .filter(|row| seen.insert(row.slot))
+        .copied()
+        .collect();
+    rows.sort_unstable_by_key(|row| (row.order_key, row.slot));
+    rows
+}
+
+/// Rows that were locked for a claim and not dealt: others may have passed them over meanwhile.
+fn announce_left_over(offered: &[Ready], view: &mut View) {
+    let mut lanes: Vec<_> = offered
+        .iter()
+        .filter(|row| is_ready(row.slot, view))
+        .map(|row| row.lane)
+        .collect();
+    lanes.sort_unstable();
+    lanes.dedup();
+    for lane in lanes {
+        view.announce(Topic::Ready(lane));
+    }
+}
+
+fn is_ready(slot: SlotKey, view: &View) -> bool {
+    view.ready.get(&slot).is_some()
+}
+
+/// The next claim in turn that can take this row.
+fn next(
+    row: &Ready,
+    open: &[&mut Seat<'_>],
+    turn: usize,
+    view: &View,
+    env: &Env<'_>,
+) -> Option<usize> {
+    let brief = view.brief(row.slot.task)?;
+    let key = env.lanes.key(row.lane)?;
+    let places = (0..open.len()).map(|step| (turn + step) % open.len());
+    places.into_iter().find(|place| {
+        open[*place].has_room(brief.input_len, env) && open[*place].claim.profile.serves(key)
+    })
+}
+
+fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &mut Env<'_>) {
+    let Some(key) = env.lanes.key(row.lane) else {
+        return;
+    };
+    let could = |seat: &&mut &mut Seat<'_>| !seat.closed && seat.claim.profile.serves(key);
+    if let Some(seat) = open
+        .iter_mut()
+        .filter(could)
+        .find(|seat| seat.is_empty_handed(view))
+    {
+        seat.give(row, view, env);
+        seat.keep_for(row.slot, view);
+        return;
+    }
+    let Some(carry) = view.carries.get(&row.slot) else {
+        return;
+    };
+    let waits_long = carry
+        .suspect_since
+        .is_some_and(|since| since + env.policy.suspect_patience <= env.now);
+    let is_kept_for = carry.kept_until.is_some_and(|until| until > env.now);
+    if !waits_long || is_kept_for {
+        return;
+    }
+    if let Some(seat) = open.iter_mut().find(could) {
+        seat.keep_for(row.slot, view);
+        let until = env.now + env.policy.suspect_patience;
+        view.carries
+            .update(&row.slot, |carry| carry.kept_until = Some(until));
+    }
+}
+
+impl<'a> Seat<'a> {
+    /// Refuses who may not claim; answers at once who has been answered before.
+    fn take(claim: &'a Claim, view: &mut View, env: &Env<'_>) -> Result<Self, Refused> {
+        claim.check(view)?;
+        let mut seat = Self {
+            claim,
+            hand: Hand {
+                runs: Vec::new(),
+                dry: is_dry(claim, view, env),
+            },
+            bytes: 0,
+            closed: false,
+        };
+        for lease in claim.answered(view) {
+            seat.closed = true;
+            seat.hand.runs.extend(answer(&lease, view, env));
+        }
+        seat.closed |= seat.is_kept(view);
+        Ok(seat)
+    }
+
+    /// A worker that runs a suspect, or empties its hand for one, gets nothing else; the mark is lifted here once it
+    /// has no more meaning.
+    fn is_kept(&self, view: &mut View) -> bool {
+        let worker = view
+            .workers
+            .get(&self.claim.worker)
+            .expect("checked before");
+        let Some(slot) = worker.kept_for else {
+            return false;
+        };
+        let runs_it = view
+            .leases_of(self.claim.number)
+            .any(|lease| lease.slot == slot);
+        let still_waits = view
+            .picks()
+            .iter()
+            .any(|picked| picked.slots.contains(&slot))
+            && !self.is_empty_handed(view);
+        if !runs_it && !still_waits {
+            view.workers
+                .update(&self.claim.worker, |worker| worker.kept_for = None);
+        }
+        runs_it || still_waits
+    }
+
+    fn is_empty_handed(&self, view: &View) -> bool {
+        self.hand.runs.is_empty() && view.leases_of(self.claim.number).next().is_none()
+    }
+
+    fn keep_for(&mut self, slot: SlotKey, view: &mut View) {
+        self.closed = true;
+        view.workers
+            .update(&self.claim.worker, |worker| worker.kept_for = Some(slot));
+    }
+
+    fn has_room(&self, bytes: usize, env: &Env<'_>) -> bool {
+        let fits = self.hand.runs.is_empty() || self.bytes + bytes <= env.policy.claim_bytes_max;
+        !self.closed && fits && self.hand.runs.len() < self.claim.limit
+    }
+
+    /// Turns the ready row into a lease of this claim's worker.
+    fn give(&mut self, row: &Ready, view: &mut View, env: &mut Env<'_>) {
+        let Some(brief) = view.brief(row.slot.task) else {
+            return;
+        };
+        let carry = if row.has_carry {
+            view.carries.get(&row.slot).cloned()
+        } else {
+            None
+        };
+        let counts = carry
+            .as_ref()
+            .map_or_else(Counts::default, |carry| carry.counts);
+        let place = if row.lane.is_twin() {
+            Place::Suspect
+        } else {
+            Place::Ready
+        };
+        let claimed = Event::Claimed {
+            begin: self.claim.begin,
+        };
+        let after = slot::step(
+            Slot { place, counts },
+            claimed,
+            Limits {
+                max_attempts: 1,
+                max_losses: 1,
+            },
+        );
+        let Ok(Slot { place: now_at, .. }) = after else {
+            return;
+        };
+
+        let started_at = (now_at == Place::Running).then_some(env.now);
+        let lease = Lease {
+            slot: row.slot,
+            fence: carry.as_ref().map_or(Fence(0), |carry| carry.fence).next(),
+            secret: env.random.bits().cast_signed(),
+            worker: self.claim.number,
+            epoch: self.claim.epoch,
+            seq: self.claim.seq,
+            lane: row.lane.plain(),
+            has_carry: row.has_carry,
+            claimed_at: env.now,
+            started_at,
+            expires_at: env.now + env.policy.lease,
+            deadline: started_at.map(|started| started + brief.timeout),
+            progress: None,
+            checkpoint: carry.as_ref().and_then(|carry| carry.checkpoint.clone()),
+        };
+        if brief.input.is_none() {
+            view.want_input(row.slot.task);
+        }
+        view.ready.remove(&row.slot);
+        view.count(row.lane, Status::Pending, -1);
+        view.count(row.lane, now_at.status(), 1);
+        self.bytes += brief.input_len;
+        self.hand.runs.extend(run(
+            &lease,
+            counts.attempts + 1,
+            brief.timeout,
+            brief.input,
+            env,
+        ));
+        view.leases.insert(row.slot, lease);
+    }
+}
+
+/// Whether the claim's lanes had less than it asked for.
+fn is_dry(claim: &Claim, view: &View, env: &Env<'_>) -> bool {
+    let (lanes, _) = claim.lanes(env);
+    view.picks()
+        .iter()
+        .filter(|picked| picked.pick.lanes == lanes)
+        .all(Picked::is_short)
+}
+
+/// The same answer again to a claim that was sent twice.
+fn answer(lease: &Lease, view: &View, env: &Env<'_>) -> Option<Run> {
+    let brief = view.brief(lease.slot.task)?;
+    let counts = if lease.has_carry {
+        view.carries.get(&lease.slot).map(|carry| carry.counts)
+    } else {
+        None
+    };
+    run(
+        lease,
+        counts.unwrap_or_default().attempts + 1,
+        brief.timeout,
+        brief.input,
+        env,
+    )
+}
+
+fn run(
+    lease: &Lease,
+    attempt: i32,
+    timeout: Duration,
+    input: Option<Json>,
+    env: &Env<'_>,
+) -> Option<Run> {
+    Some(Run {
+        slot: lease.slot,
+        fence: lease.fence,
+        secret: lease.secret,
+        attempt,
+        lane: env.lanes.key(lease.lane)?.clone(),
+        expires_at: lease.expires_at,
+        timeout,
+        checkpoint: lease.checkpoint.clone(),
+        input,
+    })
+}

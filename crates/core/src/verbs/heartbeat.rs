@@ -1,0 +1,156 @@
+//! Heartbeat: a worker lives, and these runs go on. It learns which of them it has lost, and which were cancelled.
+//!
+//! Only leases that it names are renewed, and only when under two thirds of their time is left, so short tasks never
+//! cost a write. A heartbeat that names none is a sign of life and nothing else.
+
+use crate::command::Env;
+use crate::id::{Epoch, SlotKey, TaskId};
+use crate::json::Json;
+use crate::name::Name;
+use crate::needs::{Hold, Needs};
+use crate::refused::Refused;
+use crate::rows::{Lease, Progress, Worker};
+use crate::status::Status;
+use crate::time::Timestamp;
+use crate::verbs::held::{self, Token};
+use crate::verbs::start;
+use crate::view::View;
+
+#[derive(Clone, Debug)]
+pub struct Heartbeat {
+    pub worker: Name,
+    /// `None`: of whichever process is the current one.
+    pub epoch: Option<Epoch>,
+    pub held: Vec<Held>,
+}
+
+/// One run that its worker still has.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub token: Token,
+    /// It began.
+    pub running: bool,
+    /// `None`: no news.
+    pub progress: Option<Progress>,
+    pub checkpoint: Option<Json>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beaten {
+    /// Until then the renewed leases hold.
+    pub expires_at: Timestamp,
+    /// No longer this worker's: their results will be refused.
+    pub lost: Vec<TaskId>,
+    pub cancel: Vec<TaskId>,
+}
+
+impl Heartbeat {
+    pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
+        needs.worker(&self.worker, Hold::Read);
+        for held in &self.held {
+            held::needs(&held.token, Hold::Read, needs);
+        }
+    }
+
+    pub(crate) fn more(&self, view: &View, needs: &mut Needs, env: &Env<'_>) {
+        let Some(worker) = view.workers.get(&self.worker) else {
+            return;
+        };
+        if is_due(worker, env) && !view.holds_worker(&self.worker) {
+            needs.worker(&self.worker, Hold::Lock);
+        }
+        for held in &self.held {
+            held::more(&held.token, view, needs);
+            let Some(lease) = view.leases.get(&held.token.slot) else {
+                continue;
+            };
+            if held.changes(lease, env) && !view.holds_lease(lease.slot) {
+                held::needs(&held.token, Hold::Lock, needs);
+            }
+            if held.running {
+                start::need_to_begin(lease, view, needs);
+            }
+        }
+    }
+
+    pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Beaten, Refused> {
+        let worker = current(&self.worker, self.epoch, view)?;
+        if is_due(worker, env) {
+            let expires_at = env.now + env.policy.heartbeat_ttl;
+            view.workers
+                .update(&self.worker, |worker| worker.expires_at = expires_at);
+        }
+        let mut beaten = Beaten {
+            expires_at: env.now + env.policy.lease,
+            lost: Vec::new(),
+            cancel: Vec::new(),
+        };
+        for held in &self.held {
+            let task = held.token.slot.task;
+            match held::lease(&held.token, view) {
+                Ok(lease) => {
+                    beaten.expires_at = beaten.expires_at.min(held.renew(&lease, view, env)?)
+                }
+                Err(Refused::AlreadyEnded(Status::Cancelled)) => beaten.cancel.push(task),
+                Err(_) => beaten.lost.push(task),
+            }
+        }
+        Ok(beaten)
+    }
+}
+
+/// The worker's row, if `epoch` is not that of a process that was replaced.
+pub(super) fn current<'a>(
+    name: &Name,
+    epoch: Option<Epoch>,
+    view: &'a View,
+) -> Result<&'a Worker, Refused> {
+    match view.workers.get(name) {
+        None => Err(Refused::NoSuchWorker),
+        Some(worker) if epoch.is_some_and(|epoch| epoch != worker.epoch) => {
+            Err(Refused::WorkerReplaced)
+        }
+        Some(worker) => Ok(worker),
+    }
+}
+
+/// The row is written only when enough of its time has gone.
+fn is_due(worker: &Worker, env: &Env<'_>) -> bool {
+    worker.expires_at.since(env.now) + env.policy.sign_of_life_every() <= env.policy.heartbeat_ttl
+}
+
+impl Held {
+    fn changes(&self, lease: &Lease, env: &Env<'_>) -> bool {
+        let says_more = self.progress.is_some() || self.checkpoint.is_some();
+        says_more || (self.running && lease.started_at.is_none()) || is_due_for_renewal(lease, env)
+    }
+
+    /// Until when the lease holds now.
+    fn renew(&self, lease: &Lease, view: &mut View, env: &Env<'_>) -> Result<Timestamp, Refused> {
+        if !self.changes(lease, env) {
+            return Ok(lease.expires_at);
+        }
+        if self.running {
+            start::begin(lease, None, view, env)?;
+        }
+        let expires_at = if is_due_for_renewal(lease, env) {
+            env.now + env.policy.lease
+        } else {
+            lease.expires_at
+        };
+        view.leases.update::<SlotKey>(&lease.slot, |lease| {
+            lease.expires_at = expires_at;
+            if self.progress.is_some() {
+                lease.progress.clone_from(&self.progress);
+            }
+            if self.checkpoint.is_some() {
+                lease.checkpoint.clone_from(&self.checkpoint);
+            }
+        });
+        Ok(expires_at)
+    }
+}
+
+fn is_due_for_renewal(lease: &Lease, env: &Env<'_>) -> bool {
+    lease.expires_at.since(env.now) < env.policy.renew_below()
+}

@@ -1,0 +1,60 @@
+//! Promote: slots whose time has come become ready. A pick, so that several servers share the work.
+
+use crate::command::Env;
+use crate::moves;
+use crate::needs::{Due, Needs};
+use crate::refused::Refused;
+use crate::slot::Counts;
+use crate::view::View;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Promote {
+    /// At most so many.
+    pub limit: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Promoted {
+    /// As many as the limit: there may be more.
+    pub count: usize,
+}
+
+impl Promote {
+    pub(crate) fn needs(&self, needs: &mut Needs, env: &Env<'_>) {
+        needs.due = Some(Due {
+            until: env.now,
+            rows: self.limit,
+        });
+    }
+
+    #[expect(clippy::unused_self, reason = "every verb has one")]
+    pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
+        let due = view
+            .due()
+            .iter()
+            .filter_map(|slot| view.scheduled.get(slot));
+        let carried = due.filter(|row| row.has_carry && !view.carries.knows(&row.slot));
+        needs.carries.extend(carried.map(|row| row.slot));
+    }
+
+    #[expect(clippy::unused_self, reason = "every verb has one")]
+    pub(crate) fn decide(&self, view: &mut View, _env: &mut Env<'_>) -> Result<Promoted, Refused> {
+        let due: Vec<_> = view
+            .due()
+            .iter()
+            .filter_map(|slot| view.scheduled.get(slot))
+            .copied()
+            .collect();
+        let count = due.len();
+        for row in due {
+            let carry = if row.has_carry {
+                view.carries.get(&row.slot)
+            } else {
+                None
+            };
+            let counts = carry.map_or_else(Counts::default, |carry| carry.counts);
+            moves::promote(view, row, counts)?;
+        }
+        Ok(Promoted { count })
+    }
+}

@@ -1,0 +1,59 @@
+//! Register: a process says who it is and what it can run. Under a name that is known it takes the older process's
+//! place: the epoch rises, and the leases of lower epochs are lost.
+
+use std::sync::Arc;
+
+use crate::command::Env;
+use crate::id::{Epoch, ServerNumber, WorkerNumber};
+use crate::name::Name;
+use crate::needs::{Hold, Needs};
+use crate::refused::Refused;
+use crate::rows::Worker;
+use crate::view::View;
+use crate::worker::Profile;
+
+#[derive(Clone, Debug)]
+pub struct Register {
+    pub name: Name,
+    /// The server in whose process it runs, if it is an internal one.
+    pub server: Option<ServerNumber>,
+    pub profile: Arc<Profile>,
+    pub capacity: i32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Registered {
+    pub number: WorkerNumber,
+    pub epoch: Epoch,
+}
+
+impl Register {
+    pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
+        needs.worker(&self.name, Hold::Lock);
+    }
+
+    pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
+        needs.last_worker |= view.workers.get(&self.name).is_none() && !view.knows_last_worker();
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "every verb answers alike")]
+    pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Registered, Refused> {
+        let (number, epoch) = match view.workers.get(&self.name) {
+            Some(known) => (known.number, known.epoch.next()),
+            None => (view.next_worker(), Epoch(1)),
+        };
+        let row = Worker {
+            name: self.name.clone(),
+            number,
+            epoch,
+            server: self.server,
+            profile: Arc::clone(&self.profile),
+            capacity: self.capacity,
+            registered_at: env.now,
+            expires_at: env.now + env.policy.heartbeat_ttl,
+            kept_for: None,
+        };
+        view.workers.put(self.name.clone(), row);
+        Ok(Registered { number, epoch })
+    }
+}

@@ -1,0 +1,236 @@
+//! Report: what became of runs. Accepted once, from whoever holds the lease; the same report again gets the same
+//! answer, any other is refused and kept to be seen.
+
+use std::time::Duration;
+
+use crate::command::Env;
+use crate::id::{Epoch, Fence};
+use crate::json::Json;
+use crate::moves::{self, Ending};
+use crate::name::Name;
+use crate::needs::{Hold, Needs};
+use crate::refused::Refused;
+use crate::rows::{Digest, End, Failure, LateResult, Reported, Said};
+use crate::slot::Event;
+use crate::status::Status;
+use crate::time::Timestamp;
+use crate::verbs::heartbeat;
+use crate::verbs::held::{self, Token};
+use crate::view::View;
+
+/// How much of a refused result is kept, in bytes; a longer output or detail is left out.
+const LATE_BYTES_MAX: usize = 64 << 10;
+
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Who reports, where it says so: a process that was replaced is told.
+    pub worker: Option<(Name, Option<Epoch>)>,
+    pub results: Vec<RunResult>,
+}
+
+#[derive(Clone, Debug)]
+pub struct RunResult {
+    pub token: Token,
+    pub word: Word,
+    /// When the run began, where nothing said so before.
+    pub started_at: Option<Timestamp>,
+    /// Of the report's body: tells a repetition from another result.
+    pub digest: Digest,
+}
+
+#[derive(Clone, Debug)]
+pub enum Word {
+    Completed {
+        output: Json,
+    },
+    /// With `retry` false another try is useless.
+    Failed {
+        error: Failure,
+        retry: bool,
+    },
+    TimedOut {
+        error: Failure,
+    },
+    /// To be tried again so much later, at no cost.
+    Snoozed {
+        wait: Duration,
+    },
+    /// Handed back, at no cost.
+    Released,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportedBack {
+    /// In the order of the report: where each task stands now.
+    pub results: Vec<Result<Status, Refused>>,
+}
+
+impl Report {
+    pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
+        if let Some((worker, _)) = &self.worker {
+            needs.worker(worker, Hold::Read);
+        }
+        for result in &self.results {
+            held::needs(&result.token, Hold::Lock, needs);
+        }
+    }
+
+    pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
+        for result in &self.results {
+            held::more(&result.token, view, needs);
+            let Some(lease) = view.leases.get(&result.token.slot) else {
+                continue;
+            };
+            if lease.has_carry || !matches!(result.word, Word::Completed { .. }) {
+                moves::need_history(lease, view, needs);
+            }
+        }
+    }
+
+    pub(crate) fn decide(
+        &self,
+        view: &mut View,
+        env: &mut Env<'_>,
+    ) -> Result<ReportedBack, Refused> {
+        if let Some((worker, epoch)) = &self.worker {
+            heartbeat::current(worker, *epoch, view)?;
+        }
+        Ok(ReportedBack {
+            results: self
+                .results
+                .iter()
+                .map(|result| result.decide(view, env))
+                .collect(),
+        })
+    }
+}
+
+impl RunResult {
+    fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Status, Refused> {
+        match held::lease(&self.token, view) {
+            Ok(lease) => {
+                Ok(moves::end_run(view, &lease, self.event(), self.ending(), env)?.status())
+            }
+            Err(Refused::NoSuchTask) => Err(Refused::NoSuchTask),
+            Err(_) => self.repeated(view).inspect_err(|_| self.keep(view, env)),
+        }
+    }
+
+    /// The run has no lease any more: perhaps this very report ended it.
+    fn repeated(&self, view: &View) -> Result<Status, Refused> {
+        match self.accepted(view) {
+            Some((reported, status))
+                if reported.fence == self.token.fence && reported.digest == self.digest =>
+            {
+                Ok(status)
+            }
+            Some((reported, _)) if reported.fence == self.token.fence => {
+                Err(Refused::ReportedOtherwise)
+            }
+            Some(_) | None => Err(Refused::StaleLease),
+        }
+    }
+
+    /// The report that ended the task, or else the latest that was accepted, with the answer it got.
+    fn accepted(&self, view: &View) -> Option<(Reported, Status)> {
+        let outcome = view.outcomes.peek(&self.token.slot.task);
+        let ended = outcome.and_then(|outcome| Some((outcome.reported?, outcome.status)));
+        let carry = || view.carries.peek(&self.token.slot);
+        ended.or_else(|| Some((carry()?.reported?, self.answer_when_given_back())))
+    }
+
+    fn answer_when_given_back(&self) -> Status {
+        match self.word {
+            Word::Released => Status::Pending,
+            Word::Completed { .. }
+            | Word::Failed { .. }
+            | Word::TimedOut { .. }
+            | Word::Snoozed { .. } => Status::Scheduled,
+        }
+    }
+
+    fn event(&self) -> Event {
+        match &self.word {
+            Word::Completed { .. } => Event::Completed,
+            Word::Failed { retry, .. } => Event::Failed { retry: *retry },
+            Word::TimedOut { .. } => Event::TimedOut,
+            Word::Snoozed { .. } => Event::Snoozed,
+            Word::Released => Event::Released,
+        }
+    }
+
+    fn ending(&self) -> Ending {
+        let reported = Some(Reported {
+            fence: self.token.fence,
+            digest: self.digest,
+        });
+        let ending = Ending {
+            started_at: self.started_at,
+            reported,
+            ..Ending::default()
+        };
+        match &self.word {
+            Word::Completed { output } => Ending {
+                output: Some(output.clone()),
+                ..ending
+            },
+            Word::Failed { error, .. } => Ending {
+                end: Some(End::Failed),
+                error: Some(error.clone()),
+                ..ending
+            },
+            Word::TimedOut { error } => Ending {
+                end: Some(End::TimedOut),
+                error: Some(error.clone()),
+                ..ending
+            },
+            Word::Snoozed { wait } => Ending {
+                end: Some(End::Snoozed),
+                wait: Some(*wait),
+                ..ending
+            },
+            Word::Released => Ending {
+                end: Some(End::Released),
+                ..ending
+            },
+        }
+    }
+
+    fn said(&self) -> Said {
+        match &self.word {
+            Word::Completed { .. } => Said::Completed,
+            Word::Failed { .. } => Said::Failed,
+            Word::TimedOut { .. } => Said::TimedOut,
+            Word::Snoozed { .. } => Said::Snoozed,
+            Word::Released => Said::Released,
+        }
+    }
+
+    /// A refused result is kept beside the run it names; one whose run never was is kept as number 0, so that
+    /// guessing fills nothing.
+    fn keep(&self, view: &mut View, env: &Env<'_>) {
+        let slot = self.token.slot;
+        let carried = view.carries.peek(&slot).map(|carry| carry.fence);
+        let ended = view.outcomes.peek(&slot.task).map(|outcome| outcome.fence);
+        let leased = view.leases.peek(&slot).map(|lease| lease.fence);
+        let newest = carried.max(ended).max(leased).unwrap_or(Fence(0));
+        let oldest = newest.0 - env.policy.history_max;
+        let was_there = self.token.fence > Fence(oldest.max(0)) && self.token.fence <= newest;
+        let ending = self.ending();
+        let fits = |json: &Json| json.len() <= LATE_BYTES_MAX;
+        view.record_late(LateResult {
+            run: slot.run(if was_there {
+                self.token.fence
+            } else {
+                Fence(0)
+            }),
+            at: env.now,
+            said: self.said(),
+            output: ending.output.filter(fits),
+            error: ending.error.map(|error| Failure {
+                detail: error.detail.filter(fits),
+                ..error
+            }),
+        });
+    }
+}

@@ -1,0 +1,290 @@
+//! The rows of one batch: what was loaded, and what the verbs have made of it so far.
+//!
+//! Each command sees what the ones before it did. What is put in and taken out again within the batch never reaches
+//! the store: a submit that meets a waiting claim of its batch goes straight to a lease. Asking for a row that was
+//! not loaded is a bug of the verb's `needs`, and panics.
+
+mod rows;
+
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+pub use self::rows::{Change, Rows};
+use crate::diff::Diff;
+use crate::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use crate::json::Json;
+use crate::lane::{Heads, Lane};
+use crate::name::Name;
+use crate::needs::{Hold, Needs, Pick};
+use crate::rows::{
+    Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
+    Server, Task, Worker,
+};
+use crate::status::Status;
+use crate::topic::Topic;
+
+/// What a claim must know of a task besides its place: loaded with the pick.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Brief {
+    pub timeout: std::time::Duration,
+    pub input_len: usize,
+    /// With the pick where it is small; else read at the commit.
+    pub input: Option<Json>,
+}
+
+/// How one pick went.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Picked {
+    pub pick: Pick,
+    pub slots: Vec<SlotKey>,
+}
+
+impl Picked {
+    /// Nothing more was to be had from its lanes.
+    pub fn is_short(&self) -> bool {
+        self.slots.len() < self.pick.rows
+    }
+}
+
+#[derive(Default, Debug)]
+pub struct View {
+    pub servers: Rows<ServerNumber, Server>,
+    pub workers: Rows<Name, Worker>,
+    pub tasks: Rows<TaskId, Arc<Task>>,
+    pub scheduled: Rows<SlotKey, Scheduled>,
+    pub ready: Rows<SlotKey, Ready>,
+    pub leases: Rows<SlotKey, Lease>,
+    pub carries: Rows<SlotKey, Carry>,
+    pub outcomes: Rows<TaskId, Arc<Outcome>>,
+    pub idempotency: Rows<IdempotencyKey, Idempotency>,
+    briefs: HashMap<TaskId, Brief>,
+    picked: Vec<Picked>,
+    due: Vec<SlotKey>,
+    old_keys: Vec<IdempotencyKey>,
+    last_worker: Option<WorkerNumber>,
+    leases_of: HashSet<WorkerNumber>,
+    locked_leases: HashSet<SlotKey>,
+    locked_workers: HashSet<Name>,
+    attempts: Vec<Attempt>,
+    late_results: Vec<LateResult>,
+    forgotten: Vec<RunKey>,
+    counters: HashMap<(Lane, Status), i64>,
+    topics: Vec<Topic>,
+    inputs_wanted: Vec<TaskId>,
+}
+
+/// What a store says about what it found.
+impl View {
+    /// Every row that `needs` names by key counts as missing until a store says otherwise.
+    pub fn asked(&mut self, needs: &Needs) {
+        self.workers
+            .asked(needs.workers.iter().map(|(name, _)| name));
+        self.scheduled
+            .asked(needs.scheduled.iter().map(|key| &key.slot));
+        self.ready.asked(needs.ready.iter().map(|key| &key.slot));
+        self.leases.asked(needs.leases.iter().map(|(slot, _)| slot));
+        self.idempotency.asked(&needs.idempotency);
+        self.tasks.asked(&needs.tasks);
+        self.carries.asked(&needs.carries);
+        self.outcomes.asked(&needs.outcomes);
+        self.leases_of.extend(&needs.leases_of);
+        let locked = |(key, hold): &(_, Hold)| (*hold == Hold::Lock).then(|| SlotKey::clone(key));
+        self.locked_leases
+            .extend(needs.leases.iter().filter_map(locked));
+        let locked = needs.workers.iter().filter(|(_, hold)| *hold == Hold::Lock);
+        self.locked_workers
+            .extend(locked.map(|(name, _)| name.clone()));
+    }
+
+    /// The answer to one pick, in order.
+    pub fn picked(&mut self, pick: Pick, rows: Vec<(Ready, Brief)>) {
+        let slots = rows.iter().map(|(row, _)| row.slot).collect();
+        for (row, brief) in rows {
+            self.briefs.insert(row.slot.task, brief);
+            self.ready.loaded(row.slot, row);
+        }
+        self.picked.push(Picked { pick, slots });
+    }
+
+    /// One of the leases asked for by worker.
+    pub fn lease_of(&mut self, lease: Lease) {
+        self.leases.loaded(lease.slot, lease);
+    }
+
+    /// The rows whose time has come, earliest first.
+    pub fn found_due(&mut self, rows: Vec<Scheduled>) {
+        for row in rows {
+            self.due.push(row.slot);
+            self.scheduled.loaded(row.slot, row);
+        }
+    }
+
+    /// The keys that are old enough to go.
+    pub fn found_old_keys(&mut self, rows: Vec<Idempotency>) {
+        for row in rows {
+            self.old_keys.push(row.key.clone());
+            self.idempotency.loaded(row.key.clone(), row);
+        }
+    }
+
+    /// The highest worker number that was ever given out; 0 if none was.
+    pub fn found_last_worker(&mut self, number: WorkerNumber) {
+        self.last_worker = Some(number);
+    }
+}
+
+/// What verbs ask and say.
+impl View {
+    pub fn picks(&self) -> &[Picked] {
+        &self.picked
+    }
+
+    pub fn knows_leases_of(&self, worker: WorkerNumber) -> bool {
+        self.leases_of.contains(&worker)
+    }
+
+    /// Whether nobody else can change this lease until the commit.
+    pub fn holds_lease(&self, slot: SlotKey) -> bool {
+        self.locked_leases.contains(&slot)
+    }
+
+    /// Whether nobody else can change this worker's row until the commit.
+    pub fn holds_worker(&self, name: &Name) -> bool {
+        self.locked_workers.contains(name)
+    }
+
+    pub fn due(&self) -> &[SlotKey] {
+        &self.due
+    }
+
+    pub fn old_keys(&self) -> &[IdempotencyKey] {
+        &self.old_keys
+    }
+
+    pub fn knows_last_worker(&self) -> bool {
+        self.last_worker.is_some()
+    }
+
+    /// A number for a new worker.
+    pub fn next_worker(&mut self) -> WorkerNumber {
+        let last = self
+            .last_worker
+            .expect("the last worker's number was asked for");
+        let next = WorkerNumber(last.0 + 1);
+        self.last_worker = Some(next);
+        next
+    }
+
+    /// The leases that the worker held at the load and still holds, and those it was given since.
+    pub fn leases_of(&self, worker: WorkerNumber) -> impl Iterator<Item = &Lease> {
+        assert!(
+            self.knows_leases_of(worker),
+            "the leases of {worker:?} were not loaded"
+        );
+        self.leases
+            .iter()
+            .filter(move |lease| lease.worker == worker)
+    }
+
+    /// Known of a task that was picked, or whose row is here.
+    pub fn brief(&self, task: TaskId) -> Option<Brief> {
+        if let Some(brief) = self.briefs.get(&task) {
+            return Some(brief.clone());
+        }
+        let task = self.tasks.knows(&task).then(|| self.tasks.get(&task))??;
+        Some(Brief {
+            timeout: task.timeout,
+            input_len: task.input.len(),
+            input: Some(task.input.clone()),
+        })
+    }
+
+    /// Reads the input with the commit.
+    pub fn want_input(&mut self, task: TaskId) {
+        self.inputs_wanted.push(task);
+    }
+
+    pub fn record(&mut self, attempt: Attempt) {
+        self.attempts.push(attempt);
+    }
+
+    /// Kept to be seen; a second one of the same run takes the place of the first.
+    pub fn record_late(&mut self, late: LateResult) {
+        self.late_results.retain(|other| other.run != late.run);
+        self.late_results.push(late);
+    }
+
+    /// What is kept of this run, if anything, may go.
+    pub fn forget(&mut self, run: RunKey) {
+        self.forgotten.push(run);
+    }
+
+    /// Lanes are counted with their twins.
+    pub fn count(&mut self, lane: Lane, status: Status, change: i64) {
+        *self.counters.entry((lane.plain(), status)).or_default() += change;
+    }
+
+    pub fn announce(&mut self, topic: Topic) {
+        self.topics.push(topic);
+    }
+
+    /// What changed, for the store to write, and what others should hear of once it is written.
+    pub fn into_diff(self) -> (Diff, Vec<Topic>) {
+        let mut diff = Diff {
+            servers: self.servers.changes(),
+            workers: self.workers.changes(),
+            tasks: self.tasks.inserted(),
+            scheduled: self.scheduled.changes(),
+            ready: self.ready.changes(),
+            leases: self.leases.changes(),
+            carries: self.carries.changes(),
+            outcomes: self.outcomes.inserted(),
+            idempotency: self.idempotency.changes(),
+            attempts: self.attempts,
+            late_results: self.late_results,
+            forgotten: self.forgotten,
+            counters: self
+                .counters
+                .into_iter()
+                .filter(|(_, n)| *n != 0)
+                .map(|((lane, status), n)| (lane, status, n))
+                .collect(),
+            inputs: self.inputs_wanted,
+        };
+        diff.sort();
+        (diff, self.topics)
+    }
+
+    /// What the picks and the batch taught about what the lanes can still have.
+    pub fn update(&self, heads: &mut Heads) {
+        for picked in &self.picked {
+            self.learn(picked, heads);
+        }
+        for row in self.ready.iter().filter(|row| self.ready.is_new(&row.slot)) {
+            heads.added(row.lane, row.order_key);
+        }
+    }
+
+    /// A short pick saw the end of every lane; a full one shows where each lane now begins at the earliest.
+    fn learn(&self, picked: &Picked, heads: &mut Heads) {
+        let left = || picked.slots.iter().filter_map(|slot| self.ready.get(slot));
+        let last = picked
+            .slots
+            .last()
+            .and_then(|slot| self.ready.before(slot))
+            .map(|row| row.order_key);
+        for (lane, first) in &picked.pick.lanes {
+            let first_left = left()
+                .find(|row| row.lane == *lane)
+                .map(|row| row.order_key);
+            match (first_left, last) {
+                (Some(key), _) => heads.starts_at(*lane, key),
+                (None, Some(last)) if !picked.is_short() => {
+                    heads.starts_at(*lane, last.max(*first))
+                }
+                (None, _) => heads.emptied(*lane),
+            }
+        }
+    }
+}

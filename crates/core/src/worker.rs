@@ -1,0 +1,135 @@
+//! What a worker declares, and which lanes that lets it serve.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::labels::Labels;
+use crate::lane::{Heads, Lane, LaneKey, Lanes};
+use crate::name::Name;
+use crate::order::OrderKey;
+
+/// What a worker can run: its kinds, queues and labels, as it registered them.
+#[derive(Default)]
+pub struct Profile {
+    /// `None`: every kind.
+    pub kinds: Option<Vec<Name>>,
+    /// `None`: every queue.
+    pub queues: Option<Vec<Name>>,
+    pub labels: Labels,
+    /// Which of the lanes known so far it serves; worked out once a lane.
+    served: Mutex<Served>,
+}
+
+#[derive(Default)]
+struct Served {
+    lanes: Vec<Lane>,
+    /// How many lanes have been looked at.
+    seen: usize,
+}
+
+impl Profile {
+    pub fn new(kinds: Option<Vec<Name>>, queues: Option<Vec<Name>>, labels: Labels) -> Self {
+        Self {
+            kinds,
+            queues,
+            labels,
+            served: Mutex::default(),
+        }
+    }
+
+    pub fn serves(&self, lane: &LaneKey) -> bool {
+        let among = |names: &Option<Vec<Name>>, name| {
+            names.as_ref().is_none_or(|names| names.contains(name))
+        };
+        among(&self.kinds, &lane.kind)
+            && among(&self.queues, &lane.queue)
+            && lane.demands.are_met_by(&self.labels)
+    }
+
+    /// The lanes it serves that can have something, twins among them, lowest key first.
+    pub fn lanes_with_something(&self, lanes: &Lanes, heads: &Heads) -> Vec<(Lane, OrderKey)> {
+        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = lanes
+            .since(served.seen)
+            .filter(|(_, key)| self.serves(key))
+            .map(|(lane, _)| lane);
+        served.lanes.extend(fresh.collect::<Vec<_>>());
+        served.seen = lanes.len();
+
+        let with_twins = served.lanes.iter().flat_map(|lane| [*lane, lane.twin()]);
+        let mut found: Vec<_> = with_twins
+            .filter_map(|lane| Some((lane, heads.first(lane)?)))
+            .collect();
+        found.sort_unstable_by_key(|(lane, first)| (*first, *lane));
+        found
+    }
+}
+
+impl Clone for Profile {
+    fn clone(&self) -> Self {
+        Self::new(self.kinds.clone(), self.queues.clone(), self.labels.clone())
+    }
+}
+
+impl PartialEq for Profile {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.kinds, &self.queues, &self.labels) == (&other.kinds, &other.queues, &other.labels)
+    }
+}
+
+impl std::fmt::Debug for Profile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Profile")
+            .field("kinds", &self.kinds)
+            .field("queues", &self.queues)
+            .field("labels", &self.labels)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::labels::Demands;
+
+    fn lane(queue: &str, kind: &str, demand: Option<(&str, &str)>) -> LaneKey {
+        LaneKey {
+            queue: Name::path(queue).unwrap(),
+            kind: Name::path(kind).unwrap(),
+            demands: Demands::new(demand).unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_profile_serves_its_kinds_queues_and_the_demands_its_labels_meet() {
+        let labels = Labels::new([("gpu", "a100")]).unwrap();
+        let resizer = Profile::new(Some(vec![Name::path("resize").unwrap()]), None, labels);
+
+        assert!(resizer.serves(&lane("default", "resize", None)));
+        assert!(resizer.serves(&lane("other", "resize", Some(("gpu", "a100")))));
+        assert!(!resizer.serves(&lane("default", "crop", None)));
+        assert!(!resizer.serves(&lane("default", "resize", Some(("gpu", "h100")))));
+    }
+
+    #[test]
+    fn lanes_learned_later_are_served_too_and_empty_ones_left_out() {
+        let profile = Profile::default();
+        let mut lanes = Lanes::default();
+        let mut heads = Heads::default();
+        lanes.add(Lane(1), Arc::new(lane("default", "a", None)));
+        heads.added(Lane(1), OrderKey(9));
+        assert_eq!(
+            profile.lanes_with_something(&lanes, &heads),
+            [(Lane(1), OrderKey(9))]
+        );
+
+        lanes.add(Lane(2), Arc::new(lane("default", "b", None)));
+        lanes.add(Lane(3), Arc::new(lane("default", "c", None)));
+        heads.added(Lane(3).twin(), OrderKey(4));
+
+        let found = profile.lanes_with_something(&lanes, &heads);
+
+        assert_eq!(found, [(Lane(-3), OrderKey(4)), (Lane(1), OrderKey(9))]);
+    }
+}

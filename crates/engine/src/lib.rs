@@ -1,0 +1,1 @@
+//! Group commit, waiting and background services between the rules and a store.

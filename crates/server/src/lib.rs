@@ -1,0 +1,1 @@
+//! The HTTP server: routes, limits and problem details over the engine.

@@ -1,0 +1,7 @@
+//! Taskyard's stores: SQLite and PostgreSQL, and the model they are compared with. They load and commit rows and
+//! hold no rule; how a batch runs is written once, in `run`, over what each of them can do.
+
+pub mod model;
+
+mod run;
+mod tx;

@@ -1,0 +1,168 @@
+//! The model's answers to queries: plain walks over the maps.
+
+use std::sync::Arc;
+
+use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::lane::LaneKey;
+use taskyard_core::name::Name;
+use taskyard_core::query::{
+    Answer, Counted, Filter, List, Listed, Query, Standing, TaskView, WorkerView,
+};
+use taskyard_core::rows::{Lease, Task};
+use taskyard_core::time::Timestamp;
+
+use super::Tables;
+
+impl Tables {
+    pub(super) fn read(&self, query: Query) -> Answer {
+        match query {
+            Query::Task(id) => {
+                Answer::Task(self.tasks.get(&id).map(|task| Box::new(self.view(task))))
+            }
+            Query::Tasks(list) => Answer::Tasks(self.list(&list)),
+            Query::Attempts(id) => self.attempts(id),
+            Query::Counts => Answer::Counts(self.counts()),
+            Query::Workers => {
+                Answer::Workers(self.workers.keys().map(|name| self.worker(name)).collect())
+            }
+            Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
+            Query::Servers => Answer::Servers(self.servers.values().copied().collect()),
+            Query::Lost {
+                overdue,
+                silent,
+                limit,
+            } => Answer::Lost(self.lost(overdue, silent, limit)),
+            Query::NextDue => Answer::NextDue(self.scheduled.keys().next().map(|key| key.run_at)),
+            Query::Ping => Answer::Pong,
+        }
+    }
+
+    fn view(&self, task: &Arc<Task>) -> TaskView {
+        let slot = SlotKey::only(task.id);
+        let standing = if let Some(outcome) = self.outcomes.get(&task.id) {
+            Standing::Ended(Arc::clone(outcome))
+        } else if let Some(lease) = self.leases.get(&slot) {
+            Standing::Leased(Box::new(lease.clone()))
+        } else if let Some(row) = self.scheduled.values().find(|row| row.slot == slot) {
+            Standing::Scheduled(*row)
+        } else {
+            Standing::Ready
+        };
+        let worker = match &standing {
+            Standing::Ended(outcome) => outcome.worker,
+            Standing::Leased(lease) => Some(lease.worker),
+            Standing::Scheduled(_) | Standing::Ready => None,
+        };
+        TaskView {
+            task: Arc::clone(task),
+            lane: self.lane(task),
+            standing,
+            carry: self.carries.get(&slot).cloned(),
+            worker: worker.and_then(|number| self.name(number)),
+        }
+    }
+
+    fn lane(&self, task: &Task) -> Arc<LaneKey> {
+        let place = usize::try_from(task.lane.0 - 1).expect("a task's lane is no twin");
+        Arc::clone(&self.lanes[place])
+    }
+
+    fn name(&self, number: WorkerNumber) -> Option<Name> {
+        self.workers
+            .values()
+            .find(|row| row.number == number)
+            .map(|row| row.name.clone())
+    }
+
+    fn worker(&self, name: &Name) -> WorkerView {
+        let worker = self.workers[name].clone();
+        let held = self
+            .leases
+            .values()
+            .filter(|lease| lease.worker == worker.number)
+            .count();
+        WorkerView { worker, held }
+    }
+
+    fn list(&self, list: &List) -> Listed {
+        let mut tasks: Vec<&Arc<Task>> = self.tasks.values().collect();
+        if !list.oldest_first {
+            tasks.reverse();
+        }
+        let behind = |task: &&&Arc<Task>| match list.after {
+            None => true,
+            Some(after) if list.oldest_first => task.id > after,
+            Some(after) => task.id < after,
+        };
+        let fitting = tasks
+            .iter()
+            .filter(behind)
+            .map(|task| self.view(task))
+            .filter(|view| fits(&list.filter, view));
+        let mut items: Vec<TaskView> = fitting.take(list.limit + 1).collect();
+        let more = items.len() > list.limit;
+        items.truncate(list.limit);
+        Listed {
+            next: items.last().filter(|_| more).map(|view| view.task.id),
+            items,
+        }
+    }
+
+    fn attempts(&self, id: TaskId) -> Answer {
+        Answer::Attempts {
+            ended: self
+                .attempts
+                .values()
+                .filter(|row| row.run.slot.task == id)
+                .cloned()
+                .collect(),
+            late: self
+                .late_results
+                .values()
+                .filter(|row| row.run.slot.task == id)
+                .cloned()
+                .collect(),
+        }
+    }
+
+    fn counts(&self) -> Vec<Counted> {
+        let some = self.counters.iter().filter(|(_, tasks)| **tasks != 0);
+        let counted = some.map(|((lane, status), tasks)| {
+            let place = usize::try_from(lane.0 - 1).expect("lanes are counted with their twins");
+            Counted {
+                lane: Arc::clone(&self.lanes[place]),
+                status: *status,
+                tasks: *tasks,
+            }
+        });
+        counted.collect()
+    }
+
+    fn lost(&self, overdue: Timestamp, silent: Timestamp, limit: usize) -> Vec<(RunKey, Name)> {
+        let looks_lost = |lease: &&Lease| {
+            let worker = self.workers.values().find(|row| row.number == lease.worker);
+            let of_another =
+                worker.is_none_or(|row| row.epoch > lease.epoch || row.expires_at <= silent);
+            lease.deadline.is_some_and(|deadline| deadline <= overdue)
+                || lease.expires_at <= silent
+                || of_another
+        };
+        let lost = self.leases.values().filter(looks_lost).take(limit);
+        lost.filter_map(|lease| Some((lease.run(), self.name(lease.worker)?)))
+            .collect()
+    }
+}
+
+fn fits(filter: &Filter, view: &TaskView) -> bool {
+    let labelled = |(name, value): &(Name, Arc<str>)| view.task.labels.get(name) == Some(value);
+    (filter.statuses.is_empty() || filter.statuses.contains(&view.status()))
+        && filter
+            .kind
+            .as_ref()
+            .is_none_or(|kind| *kind == view.lane.kind)
+        && filter
+            .queue
+            .as_ref()
+            .is_none_or(|queue| *queue == view.lane.queue)
+        && filter.labels.iter().all(labelled)
+}

@@ -1,0 +1,171 @@
+//! How a batch runs: needs → load → more → decide → commit. Written once, for every store.
+
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+use taskyard_core::command::{self, Command, Done, Env, Reply};
+use taskyard_core::lane::{Heads, Lane, LaneKey, Lanes};
+use taskyard_core::policy::Policy;
+use taskyard_core::random::Random;
+use taskyard_core::store::{Error, Ran};
+use taskyard_core::time::Timestamp;
+use taskyard_core::view::View;
+
+use crate::tx::{Inputs, Tx, Writer};
+
+/// How often a batch that met another server's change is loaded, decided and written again.
+const CONFLICTS_MAX: usize = 3;
+/// How often one batch may ask for more rows. Two are usual for the rare verbs; the rest is for a task that changes
+/// its place between two looks.
+const LOADS_MAX: usize = 8;
+
+/// What this process remembers between batches. All of it can be read from the database again.
+#[derive(Default)]
+pub(crate) struct Memory {
+    lanes: RwLock<Arc<Lanes>>,
+    heads: Mutex<Heads>,
+    /// Lanes that somebody else may have put something into since the last batch began.
+    doubts: Mutex<Vec<Lane>>,
+}
+
+impl Memory {
+    pub(crate) fn lanes(&self) -> Arc<Lanes> {
+        Arc::clone(&self.lanes.read())
+    }
+
+    pub(crate) fn learn(&self, found: Vec<(Lane, Arc<LaneKey>)>) {
+        if found.is_empty() {
+            return;
+        }
+        let mut lanes = self.lanes.write();
+        let lanes = Arc::make_mut(&mut *lanes);
+        for (lane, key) in found {
+            lanes.add(lane, key);
+        }
+    }
+
+    /// Looks at a lane again at the next claim that could take from it; with `None`, at every lane.
+    pub(crate) fn unsure(&self, lane: Option<Lane>) {
+        let lanes = self.lanes();
+        let all = lanes
+            .iter()
+            .map(|(lane, _)| lane)
+            .filter(|_| lane.is_none());
+        self.doubts.lock().extend(all.chain(lane));
+    }
+
+    fn heads(&self) -> Heads {
+        let mut heads = self.heads.lock();
+        for lane in self.doubts.lock().drain(..) {
+            heads.unsure(lane.plain());
+            heads.unsure(lane.twin());
+        }
+        heads.clone()
+    }
+}
+
+/// Runs the batch at `now`, again where other servers got in between.
+pub(crate) async fn run<W: Writer>(
+    writer: &mut W,
+    memory: &Memory,
+    commands: &[Command],
+    policy: &Policy,
+    now: Timestamp,
+    random: &mut dyn Random,
+) -> Result<Ran, Error> {
+    intern(writer, memory, commands, policy).await?;
+    let mut conflicts = 0;
+    loop {
+        match once(writer, memory, commands, policy, now, random).await {
+            Err(Error::Conflict) if conflicts < CONFLICTS_MAX => {
+                conflicts += 1;
+                // Whoever got in between may have used a lane that is new here.
+                let found = writer
+                    .intern(&[], memory.lanes().last(), policy.lanes_max)
+                    .await?;
+                memory.learn(found);
+            }
+            ran => return ran,
+        }
+    }
+}
+
+async fn once<W: Writer>(
+    writer: &mut W,
+    memory: &Memory,
+    commands: &[Command],
+    policy: &Policy,
+    now: Timestamp,
+    random: &mut dyn Random,
+) -> Result<Ran, Error> {
+    let lanes = memory.lanes();
+    let heads = memory.heads();
+    let mut env = Env {
+        now,
+        policy,
+        lanes: &lanes,
+        heads: &heads,
+        random,
+    };
+
+    let mut tx = writer.begin().await?;
+    let mut view = View::default();
+    let mut needs = command::needs(commands, &env);
+    for _ in 0..LOADS_MAX {
+        if needs.is_empty() {
+            break;
+        }
+        view.asked(&needs);
+        tx.load(&needs, &mut view).await?;
+        needs = command::more(commands, &view, &env);
+    }
+    if !needs.is_empty() {
+        return Err(Error::Conflict);
+    }
+
+    let mut replies = command::decide(commands, &mut view, &mut env);
+    let mut learned = heads.clone();
+    view.update(&mut learned);
+    let (diff, topics) = view.into_diff();
+    let inputs = tx.commit(diff).await?;
+    fill(&mut replies, &inputs);
+    *memory.heads.lock() = learned;
+    Ok(Ran {
+        replies,
+        topics,
+        now,
+    })
+}
+
+/// Numbers for the lanes that this batch is the first to use. Where there is no room for more, the verb refuses.
+async fn intern<W: Writer>(
+    writer: &mut W,
+    memory: &Memory,
+    commands: &[Command],
+    policy: &Policy,
+) -> Result<(), Error> {
+    let lanes = memory.lanes();
+    let mut wanted: Vec<Arc<LaneKey>> = Vec::new();
+    for key in command::lanes_wanted(commands) {
+        if lanes.number(key).is_none() && !wanted.iter().any(|other| **other == *key) {
+            wanted.push(Arc::new(key.clone()));
+        }
+    }
+    if !wanted.is_empty() {
+        memory.learn(
+            writer
+                .intern(&wanted, lanes.last(), policy.lanes_max)
+                .await?,
+        );
+    }
+    Ok(())
+}
+
+/// Puts the inputs that were read at the commit into the answers that wait for them.
+fn fill(replies: &mut [Reply], inputs: &Inputs) {
+    for reply in replies {
+        if let Ok(Done::Claims(dealt)) = reply {
+            dealt.fill(|task| inputs.get(&task).cloned());
+        }
+    }
+}

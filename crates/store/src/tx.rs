@@ -1,0 +1,44 @@
+//! What `run` asks of a database: load rows, write the difference, all or nothing. Private to this crate.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+use taskyard_core::diff::Diff;
+use taskyard_core::id::TaskId;
+use taskyard_core::json::Json;
+use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::needs::Needs;
+use taskyard_core::store::Error;
+use taskyard_core::view::View;
+
+/// The inputs that a diff asked for, read in its own transaction.
+pub(crate) type Inputs = HashMap<TaskId, Json>;
+
+/// One transaction, begun by its maker, undone when dropped.
+pub(crate) trait Tx: Sized {
+    /// Loads these rows into the view; [`View::asked`] has been called with the same needs.
+    fn load(&mut self, needs: &Needs, view: &mut View) -> impl Future<Output = Result<(), Error>>;
+
+    /// Writes the diff and ends the transaction. [`Error::Conflict`] when another server changed or inserted a row
+    /// of it meanwhile: then nothing was written. Durable when it returns, unless the store holds answers back.
+    fn commit(self, diff: Diff) -> impl Future<Output = Result<Inputs, Error>>;
+}
+
+/// A place to make transactions in: one connection that writes.
+pub(crate) trait Writer {
+    type Tx<'a>: Tx
+    where
+        Self: 'a;
+
+    fn begin(&mut self) -> impl Future<Output = Result<Self::Tx<'_>, Error>>;
+
+    /// Gives these lanes numbers where they have none, at most `max` lanes in all, in a transaction of its own.
+    /// Answers every lane of the database with a number not below `known + 1`, those of other servers too.
+    fn intern(
+        &mut self,
+        keys: &[Arc<LaneKey>],
+        known: i32,
+        max: usize,
+    ) -> impl Future<Output = Result<Vec<(Lane, Arc<LaneKey>)>, Error>>;
+}

@@ -1,0 +1,272 @@
+//! Who gets what, and in which order.
+
+use std::time::Duration;
+
+use taskyard_core::command::Command;
+use taskyard_core::id::TaskId;
+use taskyard_core::json::Json;
+use taskyard_core::labels::Labels;
+use taskyard_core::name::Name;
+use taskyard_core::order::Priority;
+use taskyard_core::query::List;
+use taskyard_core::refused::Refused;
+use taskyard_core::status::Status;
+use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
+use taskyard_core::verbs::submit::{NewTask, Submit};
+use taskyard_core::worker::Profile;
+
+use super::yard::{Yard, ids, lane, stranger};
+
+async fn with_priority(yard: &Yard, priority: i64) -> TaskId {
+    yard.submit(NewTask {
+        priority: Priority::new(priority).unwrap(),
+        ..yard.task()
+    })
+    .await
+    .unwrap()
+}
+
+pub(super) async fn tasks_go_out_by_priority_then_by_age(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let first = with_priority(&yard, 0).await;
+    let second = with_priority(&yard, 0).await;
+    let urgent = with_priority(&yard, 5).await;
+    let idle = with_priority(&yard, -5).await;
+
+    assert_eq!(
+        ids(&yard.claim(&worker, 10).await),
+        [urgent, first, second, idle]
+    );
+}
+
+pub(super) async fn waiting_is_worth_priority(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let old = with_priority(&yard, 0).await;
+    yard.pass(yard.policy.priority_level + Duration::from_secs(1));
+    let urgent = with_priority(&yard, 1).await;
+    let more_urgent = with_priority(&yard, 2).await;
+
+    assert_eq!(
+        ids(&yard.claim(&worker, 10).await),
+        [more_urgent, old, urgent]
+    );
+}
+
+pub(super) async fn a_claim_gets_no_more_than_it_asks_for(yard: Yard) {
+    let worker = yard.worker("w").await;
+    for _ in 0..5 {
+        yard.new_task().await;
+    }
+
+    assert_eq!(yard.claim(&worker, 3).await.len(), 3);
+    assert_eq!(yard.claim(&worker, 3).await.len(), 2);
+    assert_eq!(yard.claim(&worker, 3).await.len(), 0);
+    assert_eq!(yard.claim(&worker, 0).await.len(), 0);
+}
+
+pub(super) async fn a_worker_gets_only_kinds_queues_and_demands_it_can_serve(yard: Yard) {
+    let lanes = [
+        lane("default", "resize", None),
+        lane("default", "crop", None),
+        lane("night", "resize", None),
+        lane("default", "resize", Some(("memory_gb", ">=16"))),
+        lane("default", "resize", Some(("memory_gb", ">=64"))),
+    ];
+    let mut submitted = Vec::new();
+    for lane in lanes {
+        submitted.push(
+            yard.submit(NewTask {
+                lane,
+                ..yard.task()
+            })
+            .await
+            .unwrap(),
+        );
+    }
+    let kinds = Some(vec![Name::path("resize").unwrap()]);
+    let queues = Some(vec![Name::path("default").unwrap()]);
+    let profile = Profile::new(kinds, queues, Labels::new([("memory_gb", "32")]).unwrap());
+
+    let worker = yard.worker_with("w", profile).await;
+
+    assert_eq!(
+        ids(&yard.claim(&worker, 10).await),
+        [submitted[0], submitted[3]]
+    );
+}
+
+pub(super) async fn claims_of_one_batch_are_dealt_in_turn(yard: Yard) {
+    let mut submitted = Vec::new();
+    for _ in 0..5 {
+        submitted.push(yard.new_task().await);
+    }
+    let one = yard.worker("one").await;
+    let two = yard.worker("two").await;
+
+    let hands = yard
+        .deal(vec![Claim { limit: 4, ..one }, Claim { limit: 4, ..two }])
+        .await;
+
+    let hands: Vec<_> = hands
+        .into_iter()
+        .map(|hand| ids(&hand.unwrap().runs))
+        .collect();
+    assert_eq!(
+        hands,
+        [
+            vec![submitted[0], submitted[2], submitted[4]],
+            vec![submitted[1], submitted[3]]
+        ]
+    );
+}
+
+pub(super) async fn lanes_are_merged_in_order(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let mut submitted = Vec::new();
+    for kind in ["a", "b", "c", "a", "c", "b", "a"] {
+        submitted.push(
+            yard.submit(NewTask {
+                lane: lane("default", kind, None),
+                ..yard.task()
+            })
+            .await
+            .unwrap(),
+        );
+        yard.pass(Duration::from_micros(1));
+    }
+
+    let mut got = Vec::new();
+    for limit in [2, 3, 5] {
+        got.extend(ids(&yard.claim(&worker, limit).await));
+    }
+
+    assert_eq!(got, submitted);
+}
+
+pub(super) async fn a_submit_that_meets_a_claim_goes_straight_to_a_lease(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let task = yard.task();
+    let submit: Command = Submit {
+        tasks: vec![task.clone()],
+        once: None,
+        again: false,
+    }
+    .into();
+    let claim: Command = Claims {
+        claims: vec![worker],
+    }
+    .into();
+
+    let mut replies = yard.batch(vec![submit, claim]).await;
+
+    let dealt = Dealt::try_from(replies.remove(1).unwrap()).unwrap();
+    let runs = &dealt.hands[0].as_ref().unwrap().runs;
+    assert_eq!(
+        (ids(runs), runs[0].input.as_ref()),
+        (vec![task.id], Some(&task.input))
+    );
+    assert_eq!(yard.status(task.id).await, Status::Assigned);
+}
+
+pub(super) async fn an_empty_claim_is_dry_and_a_full_one_is_not(yard: Yard) {
+    let worker = yard.worker("w").await;
+    assert!(yard.hand(&worker, 2).await.unwrap().dry);
+
+    for _ in 0..4 {
+        yard.new_task().await;
+    }
+
+    assert!(!yard.hand(&worker, 2).await.unwrap().dry);
+    assert!(yard.hand(&worker, 3).await.unwrap().dry);
+}
+
+pub(super) async fn inputs_of_a_claim_stop_at_their_limit(mut yard: Yard) {
+    yard.policy.claim_bytes_max = 1000;
+    let worker = yard.worker("w").await;
+    let sized = |len: usize| Json::stored(format!("\"{}\"", "x".repeat(len - 2)));
+    for len in [2000, 600, 400, 10] {
+        yard.submit(NewTask {
+            input: sized(len),
+            ..yard.task()
+        })
+        .await
+        .unwrap();
+        yard.pass(Duration::from_micros(1));
+    }
+
+    let lens = |runs: Vec<taskyard_core::verbs::claim::Run>| -> Vec<usize> {
+        runs.iter()
+            .map(|run| run.input.as_ref().expect("every run has its input").len())
+            .collect()
+    };
+
+    assert_eq!(lens(yard.claim(&worker, 10).await), [2000]);
+    assert_eq!(lens(yard.claim(&worker, 10).await), [600, 400]);
+    assert_eq!(lens(yard.claim(&worker, 10).await), [10]);
+}
+
+pub(super) async fn a_claim_sent_twice_is_answered_with_the_same_leases(yard: Yard) {
+    for _ in 0..4 {
+        yard.new_task().await;
+    }
+    let worker = yard.worker("w").await;
+    let claim = Claim {
+        limit: 2,
+        seq: 7,
+        ..worker
+    };
+    let first = yard.deal(vec![claim.clone()]).await.remove(0).unwrap();
+
+    let again = yard
+        .deal(vec![Claim {
+            maybe_again: true,
+            ..claim.clone()
+        }])
+        .await
+        .remove(0)
+        .unwrap();
+    let next = yard
+        .deal(vec![Claim {
+            seq: 8,
+            maybe_again: true,
+            ..claim
+        }])
+        .await
+        .remove(0)
+        .unwrap();
+
+    let by_slot = |mut runs: Vec<taskyard_core::verbs::claim::Run>| {
+        runs.sort_by_key(|run| run.slot);
+        runs
+    };
+    assert_eq!(by_slot(again.runs), by_slot(first.runs));
+    assert_eq!(next.runs.len(), 2);
+    assert_eq!(
+        yard.list(List {
+            limit: 10,
+            ..List::default()
+        })
+        .await
+        .items
+        .len(),
+        4
+    );
+}
+
+pub(super) async fn a_replaced_worker_claims_nothing(yard: Yard) {
+    yard.new_task().await;
+    let older = yard.worker("w").await;
+    yard.worker("w").await;
+
+    assert_eq!(yard.hand(&older, 1).await, Err(Refused::WorkerReplaced));
+}
+
+pub(super) async fn an_unknown_worker_claims_nothing(yard: Yard) {
+    let task = yard.new_task().await;
+    let known = yard.worker("w").await;
+
+    let hands = yard.deal(vec![stranger(&known), known]).await;
+
+    assert_eq!(hands[0], Err(Refused::NoSuchWorker));
+    assert_eq!(ids(&hands[1].as_ref().unwrap().runs), [task]);
+}

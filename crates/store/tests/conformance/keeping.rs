@@ -1,0 +1,163 @@
+//! What is kept, counted and listed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskyard_core::id::{ServerNumber, TaskId};
+use taskyard_core::labels::Labels;
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer, Filter, List, Query};
+use taskyard_core::status::Status;
+use taskyard_core::verbs::join::{Join, Joined};
+use taskyard_core::verbs::submit::{Begin, NewTask};
+
+use super::yard::{Yard, failed, lane};
+
+pub(super) async fn lists_filter_and_page(yard: Yard) {
+    let mut all = Vec::new();
+    for n in 0..10 {
+        let kind = if n % 2 == 0 { "even" } else { "odd" };
+        let labels = Labels::new([("third", if n % 3 == 0 { "yes" } else { "no" })]).unwrap();
+        let task = NewTask {
+            lane: lane("default", kind, None),
+            labels,
+            ..yard.task()
+        };
+        all.push(yard.submit(task).await.unwrap());
+        yard.pass(Duration::from_millis(1));
+    }
+    let pages = async |filter: Filter, oldest_first: bool| -> Vec<TaskId> {
+        let (mut found, mut after) = (Vec::new(), None);
+        for _ in 0..20 {
+            let list = List {
+                filter: filter.clone(),
+                oldest_first,
+                after,
+                limit: 3,
+                payload: false,
+            };
+            let page = yard.list(list).await;
+            assert!(page.items.len() <= 3);
+            found.extend(page.items.iter().map(|view| view.task.id));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        found
+    };
+    let newest_first = |keep: &dyn Fn(usize) -> bool| -> Vec<TaskId> {
+        (0..10).rev().filter(|n| keep(*n)).map(|n| all[n]).collect()
+    };
+
+    assert_eq!(
+        pages(Filter::default(), false).await,
+        newest_first(&|_| true)
+    );
+    assert_eq!(pages(Filter::default(), true).await, all);
+    let odd = Filter {
+        kind: Some(Name::path("odd").unwrap()),
+        ..Filter::default()
+    };
+    assert_eq!(pages(odd, false).await, newest_first(&|n| n % 2 == 1));
+    let labels = vec![(Name::plain("third").unwrap(), Arc::from("yes"))];
+    assert_eq!(
+        pages(
+            Filter {
+                labels,
+                ..Filter::default()
+            },
+            false
+        )
+        .await,
+        newest_first(&|n| n % 3 == 0)
+    );
+    let nowhere = Filter {
+        queue: Some(Name::path("nowhere").unwrap()),
+        ..Filter::default()
+    };
+    assert_eq!(pages(nowhere, false).await, []);
+
+    yard.cancel(all[4]).await.unwrap();
+    let cancelled = Filter {
+        statuses: vec![Status::Cancelled],
+        ..Filter::default()
+    };
+    assert_eq!(pages(cancelled, false).await, [all[4]]);
+    let pending = Filter {
+        statuses: vec![Status::Pending],
+        ..Filter::default()
+    };
+    let mut still: Vec<TaskId> = pages(pending, false).await;
+    still.sort();
+    assert_eq!(still, [&all[..4], &all[5..]].concat());
+}
+
+async fn counts(yard: &Yard) -> BTreeMap<Status, i64> {
+    let Ok(Answer::Counts(counted)) = yard.store.read(Query::Counts).await else {
+        panic!("a query is answered in kind")
+    };
+    counted
+        .into_iter()
+        .map(|counted| (counted.status, counted.tasks))
+        .collect()
+}
+
+pub(super) async fn counts_follow_every_step(yard: Yard) {
+    let worker = yard.worker("w").await;
+    for _ in 0..4 {
+        yard.new_task().await;
+    }
+    yard.submit(NewTask {
+        begin: Begin::After(Duration::from_secs(60)),
+        ..yard.task()
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        counts(&yard).await,
+        BTreeMap::from([(Status::Scheduled, 1), (Status::Pending, 4)])
+    );
+
+    let runs = yard.claim(&worker, 3).await;
+    yard.complete(&runs[0]).await.unwrap();
+    yard.report(&runs[1], failed(true)).await.unwrap();
+
+    let expected = [
+        (Status::Scheduled, 2),
+        (Status::Pending, 1),
+        (Status::Assigned, 1),
+        (Status::Completed, 1),
+    ];
+    assert_eq!(counts(&yard).await, BTreeMap::from(expected));
+}
+
+pub(super) async fn servers_take_the_lowest_free_number(yard: Yard) {
+    let one: Joined = yard.run(Join { held: None }).await.unwrap();
+    yard.pass(Duration::from_secs(1));
+    let two: Joined = yard.run(Join { held: None }).await.unwrap();
+    assert_eq!(
+        (one.server.number, two.server.number),
+        (ServerNumber(1), ServerNumber(2))
+    );
+
+    yard.pass(yard.policy.server_ttl - Duration::from_secs(1));
+    let two: Joined = yard
+        .run(Join {
+            held: Some(two.server),
+        })
+        .await
+        .unwrap();
+    assert_eq!(two.server.number, ServerNumber(2));
+    let three: Joined = yard.run(Join { held: None }).await.unwrap();
+    assert_eq!(three.server.number, ServerNumber(1));
+
+    let back: Joined = yard
+        .run(Join {
+            held: Some(one.server),
+        })
+        .await
+        .unwrap();
+    assert_eq!(back.server.number, ServerNumber(3));
+}

@@ -1,0 +1,90 @@
+//! Each behaviour stated once, and tried on every store. A change of a verb begins here.
+
+mod cancelling;
+mod claiming;
+mod keeping;
+mod losing;
+mod reporting;
+mod submitting;
+mod yard;
+
+use yard::Yard;
+
+/// Makes a test of every case for one store.
+macro_rules! conformance {
+    ($store:ident, $open:expr) => {
+        mod $store {
+            use super::*;
+
+            conformance!(@cases $open;
+                submitting::a_new_task_is_pending,
+                submitting::a_batch_is_stored_whole_and_in_order,
+                submitting::a_task_for_later_is_scheduled_and_promoted_at_its_time,
+                submitting::a_time_in_the_past_means_now,
+                submitting::the_same_id_with_the_same_body_is_the_same_task,
+                submitting::the_same_id_with_another_body_is_refused,
+                submitting::an_id_of_yesterday_or_tomorrow_is_refused,
+                submitting::one_bad_task_refuses_its_whole_batch,
+                submitting::the_same_idempotency_key_answers_the_same_ids,
+                submitting::an_idempotency_key_with_another_body_is_refused,
+                submitting::an_idempotency_key_is_forgotten_after_its_life,
+                submitting::too_many_lanes_are_refused,
+                claiming::tasks_go_out_by_priority_then_by_age,
+                claiming::waiting_is_worth_priority,
+                claiming::a_claim_gets_no_more_than_it_asks_for,
+                claiming::a_worker_gets_only_kinds_queues_and_demands_it_can_serve,
+                claiming::claims_of_one_batch_are_dealt_in_turn,
+                claiming::lanes_are_merged_in_order,
+                claiming::a_submit_that_meets_a_claim_goes_straight_to_a_lease,
+                claiming::an_empty_claim_is_dry_and_a_full_one_is_not,
+                claiming::inputs_of_a_claim_stop_at_their_limit,
+                claiming::a_claim_sent_twice_is_answered_with_the_same_leases,
+                claiming::a_replaced_worker_claims_nothing,
+                claiming::an_unknown_worker_claims_nothing,
+                reporting::a_completed_task_keeps_its_output,
+                reporting::a_failure_is_tried_again_after_its_wait_until_the_last,
+                reporting::a_failure_for_good_ends_the_task,
+                reporting::a_timeout_ends_as_timeout,
+                reporting::a_snooze_costs_nothing,
+                reporting::a_release_gives_back_at_once_and_costs_nothing,
+                reporting::the_same_report_again_gets_the_same_answer,
+                reporting::twice_in_one_batch_gets_the_same_answer,
+                reporting::another_report_of_the_same_run_is_refused_and_kept,
+                reporting::a_late_result_is_refused_and_kept,
+                reporting::a_guessed_token_is_refused_and_fills_nothing,
+                reporting::a_report_on_an_unknown_task_is_refused,
+                reporting::history_is_kept_to_its_limit,
+                losing::a_silent_workers_runs_go_out_again,
+                losing::grace_loses_nobody_but_ends_the_overdue,
+                losing::a_heartbeat_keeps_what_it_names,
+                losing::a_lease_that_is_not_named_expires,
+                losing::a_heartbeat_tells_what_was_lost_and_cancelled,
+                losing::a_heartbeat_cannot_revive_a_lost_lease,
+                losing::a_worker_registered_again_loses_what_the_older_process_held,
+                losing::an_overdue_run_times_out,
+                losing::progress_and_checkpoint_travel_to_the_next_attempt,
+                losing::a_suspect_is_given_alone,
+                losing::a_suspect_that_waited_has_a_worker_emptied_for_it,
+                losing::a_task_that_kills_its_workers_ends,
+                cancelling::cancel_ends_a_task_wherever_it_stands,
+                cancelling::a_finished_task_cannot_be_cancelled,
+                cancelling::a_cancelled_runs_result_is_refused,
+                keeping::lists_filter_and_page,
+                keeping::counts_follow_every_step,
+                keeping::servers_take_the_lowest_free_number,
+            );
+        }
+    };
+    (@cases $open:expr; $($file:ident::$case:ident),* $(,)?) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                if let Some(yard) = $open.await {
+                    $file::$case(yard).await;
+                }
+            }
+        )*
+    };
+}
+
+conformance!(model, Yard::on_model());

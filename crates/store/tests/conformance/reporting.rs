@@ -1,0 +1,310 @@
+//! What becomes of a run, in its worker's words.
+
+use std::time::Duration;
+
+use taskyard_core::id::{Fence, TaskId};
+use taskyard_core::query::Standing;
+use taskyard_core::refused::Refused;
+use taskyard_core::rows::{End, Failure, Said};
+use taskyard_core::slot::Counts;
+use taskyard_core::status::Status;
+use taskyard_core::verbs::claim::Run;
+use taskyard_core::verbs::report::{ReportedBack, Word};
+use taskyard_core::verbs::submit::NewTask;
+
+use super::yard::{Yard, completed, failed, made_up, report};
+
+pub(super) async fn a_completed_task_keeps_its_output(yard: Yard) {
+    let id = yard.new_task().await;
+    let worker = yard.worker("w").await;
+    let run = yard.claim_one(&worker).await;
+    yard.pass(Duration::from_secs(2));
+
+    assert_eq!(yard.complete(&run).await, Ok(Status::Completed));
+
+    let view = yard.view(id).await;
+    let Standing::Ended(outcome) = &view.standing else {
+        panic!("it has ended")
+    };
+    assert_eq!(
+        outcome.output.as_ref().map(|output| output.as_str()),
+        Some("\"done\"")
+    );
+    assert_eq!(
+        (outcome.ended_at, view.worker.as_ref()),
+        (yard.now(), Some(&worker.worker))
+    );
+    assert_eq!(
+        view.counts(),
+        Counts {
+            attempts: 1,
+            ..Counts::default()
+        }
+    );
+    assert!(outcome.started_at.is_some());
+}
+
+pub(super) async fn a_failure_is_tried_again_after_its_wait_until_the_last(yard: Yard) {
+    let id = yard
+        .submit(NewTask {
+            max_attempts: Some(3),
+            ..yard.task()
+        })
+        .await
+        .unwrap();
+    let worker = yard.worker("w").await;
+    for wait in [1, 2] {
+        let run = yard.claim_one(&worker).await;
+        assert_eq!(yard.report(&run, failed(true)).await, Ok(Status::Scheduled));
+        yard.pass(Duration::from_secs(wait) - Duration::from_micros(1));
+        assert_eq!(yard.promote().await, 0);
+        yard.pass(Duration::from_micros(1));
+        assert_eq!(yard.promote().await, 1);
+    }
+    let last = yard.claim_one(&worker).await;
+    assert_eq!((last.attempt, last.fence), (3, Fence(3)));
+
+    assert_eq!(yard.report(&last, failed(true)).await, Ok(Status::Failed));
+
+    let view = yard.view(id).await;
+    assert_eq!(
+        view.counts(),
+        Counts {
+            attempts: 3,
+            failures: 3,
+            ..Counts::default()
+        }
+    );
+    let (ended, _) = yard.attempts(id).await;
+    assert_eq!(
+        ended
+            .iter()
+            .map(|attempt| attempt.number)
+            .collect::<Vec<_>>(),
+        [Some(1), Some(2)]
+    );
+    assert!(
+        ended
+            .iter()
+            .all(|attempt| attempt.end == End::Failed && attempt.error.is_some())
+    );
+}
+
+pub(super) async fn a_failure_for_good_ends_the_task(yard: Yard) {
+    let id = yard.new_task().await;
+    let run = yard.claim_one(&yard.worker("w").await).await;
+
+    assert_eq!(yard.report(&run, failed(false)).await, Ok(Status::Failed));
+
+    let Standing::Ended(outcome) = yard.view(id).await.standing else {
+        panic!("it has ended")
+    };
+    assert_eq!(
+        outcome.error.as_ref().map(|error| &*error.code),
+        Some("boom")
+    );
+}
+
+pub(super) async fn a_timeout_ends_as_timeout(yard: Yard) {
+    let id = yard
+        .submit(NewTask {
+            max_attempts: Some(1),
+            ..yard.task()
+        })
+        .await
+        .unwrap();
+    let run = yard.claim_one(&yard.worker("w").await).await;
+
+    let word = Word::TimedOut {
+        error: Failure::new("timeout", "too long"),
+    };
+
+    assert_eq!(yard.report(&run, word).await, Ok(Status::Timeout));
+    assert_eq!(yard.status(id).await, Status::Timeout);
+}
+
+pub(super) async fn a_snooze_costs_nothing(yard: Yard) {
+    let id = yard
+        .submit(NewTask {
+            max_attempts: Some(1),
+            ..yard.task()
+        })
+        .await
+        .unwrap();
+    let worker = yard.worker("w").await;
+    let run = yard.claim_one(&worker).await;
+
+    assert_eq!(
+        yard.report(
+            &run,
+            Word::Snoozed {
+                wait: Duration::from_secs(30)
+            }
+        )
+        .await,
+        Ok(Status::Scheduled)
+    );
+
+    yard.pass(Duration::from_secs(30));
+    yard.promote().await;
+    let again = yard.claim_one(&worker).await;
+    assert_eq!(yard.view(id).await.counts().failures, 0);
+    assert_eq!(yard.complete(&again).await, Ok(Status::Completed));
+}
+
+pub(super) async fn a_release_gives_back_at_once_and_costs_nothing(yard: Yard) {
+    let id = yard
+        .submit(NewTask {
+            max_attempts: Some(1),
+            ..yard.task()
+        })
+        .await
+        .unwrap();
+    let worker = yard.worker("w").await;
+    let run = yard.claim_one(&worker).await;
+
+    assert_eq!(yard.report(&run, Word::Released).await, Ok(Status::Pending));
+
+    let again = yard.claim_one(&worker).await;
+    assert_eq!(
+        (again.slot.task, again.attempt, again.fence),
+        (id, 1, Fence(2))
+    );
+    assert_eq!(yard.view(id).await.counts(), Counts::default());
+}
+
+pub(super) async fn the_same_report_again_gets_the_same_answer(yard: Yard) {
+    yard.new_task().await;
+    let worker = yard.worker("w").await;
+    let run = yard.claim_one(&worker).await;
+    assert_eq!(yard.report(&run, failed(true)).await, Ok(Status::Scheduled));
+    assert_eq!(yard.report(&run, failed(true)).await, Ok(Status::Scheduled));
+
+    yard.pass(Duration::from_secs(5));
+    yard.promote().await;
+    let second = yard.claim_one(&worker).await;
+    assert_eq!(yard.report(&run, failed(true)).await, Ok(Status::Scheduled));
+    assert_eq!(yard.complete(&second).await, Ok(Status::Completed));
+
+    assert_eq!(yard.complete(&second).await, Ok(Status::Completed));
+    assert_eq!(yard.attempts(run.slot.task).await.1, []);
+}
+
+pub(super) async fn twice_in_one_batch_gets_the_same_answer(yard: Yard) {
+    yard.new_task().await;
+    let run = yard.claim_one(&yard.worker("w").await).await;
+
+    let replies = yard
+        .batch(vec![
+            report(&run, completed()).into(),
+            report(&run, completed()).into(),
+        ])
+        .await;
+
+    let results = replies
+        .into_iter()
+        .map(|reply| ReportedBack::try_from(reply.unwrap()).unwrap().results);
+    assert!(
+        results
+            .into_iter()
+            .all(|results| results == [Ok(Status::Completed)])
+    );
+}
+
+pub(super) async fn another_report_of_the_same_run_is_refused_and_kept(yard: Yard) {
+    let id = yard.new_task().await;
+    let run = yard.claim_one(&yard.worker("w").await).await;
+    yard.complete(&run).await.unwrap();
+
+    assert_eq!(
+        yard.report(&run, failed(true)).await,
+        Err(Refused::ReportedOtherwise)
+    );
+
+    assert_eq!(yard.status(id).await, Status::Completed);
+    let (_, late) = yard.attempts(id).await;
+    assert_eq!(
+        late.iter()
+            .map(|late| (late.run.fence, late.said))
+            .collect::<Vec<_>>(),
+        [(Fence(1), Said::Failed)]
+    );
+}
+
+pub(super) async fn a_late_result_is_refused_and_kept(yard: Yard) {
+    let id = yard.new_task().await;
+    let (one, two) = (yard.worker("one").await, yard.worker("two").await);
+    let lost = yard.claim_one(&one).await;
+    yard.pass(yard.policy.heartbeat_ttl);
+    assert_eq!(yard.sweep(false).await, [id]);
+    yard.heartbeat(&two, vec![]).await.unwrap();
+    let current = yard.claim_one(&two).await;
+
+    assert_eq!(yard.complete(&lost).await, Err(Refused::StaleLease));
+
+    assert_eq!(yard.status(id).await, Status::Assigned);
+    assert_eq!(yard.complete(&current).await, Ok(Status::Completed));
+    let (_, late) = yard.attempts(id).await;
+    assert_eq!(
+        late.iter()
+            .map(|late| (late.run.fence, late.said))
+            .collect::<Vec<_>>(),
+        [(Fence(1), Said::Completed)]
+    );
+}
+
+pub(super) async fn a_guessed_token_is_refused_and_fills_nothing(yard: Yard) {
+    let id = yard.new_task().await;
+    let run = yard.claim_one(&yard.worker("w").await).await;
+    for guess in 1..20 {
+        let guessed = Run {
+            secret: run.secret ^ guess,
+            fence: Fence(1000 + guess as i32),
+            ..run.clone()
+        };
+        assert_eq!(yard.complete(&guessed).await, Err(Refused::StaleLease));
+    }
+    let wrong_secret = Run {
+        secret: !run.secret,
+        ..run.clone()
+    };
+    assert_eq!(yard.complete(&wrong_secret).await, Err(Refused::StaleLease));
+
+    let (_, late) = yard.attempts(id).await;
+    assert_eq!(
+        late.iter().map(|late| late.run.fence).collect::<Vec<_>>(),
+        [Fence(0), Fence(1)]
+    );
+    assert_eq!(yard.complete(&run).await, Ok(Status::Completed));
+}
+
+pub(super) async fn a_report_on_an_unknown_task_is_refused(yard: Yard) {
+    yard.new_task().await;
+    let run = yard.claim_one(&yard.worker("w").await).await;
+    let nowhere = TaskId::new(yard.now(), 1 << 74);
+
+    assert_eq!(
+        yard.complete(&made_up(nowhere, &run)).await,
+        Err(Refused::NoSuchTask)
+    );
+}
+
+pub(super) async fn history_is_kept_to_its_limit(mut yard: Yard) {
+    yard.policy.history_max = 3;
+    let id = yard.new_task().await;
+    let worker = yard.worker("w").await;
+    for _ in 0..6 {
+        let run = yard.claim_one(&worker).await;
+        yard.report(&run, Word::Released).await.unwrap();
+    }
+
+    let (ended, _) = yard.attempts(id).await;
+
+    assert_eq!(
+        ended
+            .iter()
+            .map(|attempt| attempt.run.fence.0)
+            .collect::<Vec<_>>(),
+        [4, 5, 6]
+    );
+}

@@ -1,0 +1,259 @@
+//! What a submit promises.
+
+use std::time::Duration;
+
+use taskyard_core::command::Command;
+use taskyard_core::query::List;
+use taskyard_core::refused::Refused;
+use taskyard_core::rows::{Digest, IdempotencyKey};
+use taskyard_core::status::Status;
+use taskyard_core::verbs::prune::{Prune, Pruned};
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
+
+use super::yard::{Yard, ids, lane};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+pub(super) async fn a_new_task_is_pending(yard: Yard) {
+    let task = yard.task();
+
+    let id = yard.submit(task.clone()).await.unwrap();
+
+    let view = yard.view(id).await;
+    assert_eq!(view.status(), Status::Pending);
+    assert_eq!((&view.task.input, &*view.lane), (&task.input, &task.lane));
+    assert_eq!(
+        (view.task.limits.max_attempts, view.task.created_at),
+        (5, yard.now())
+    );
+}
+
+pub(super) async fn a_batch_is_stored_whole_and_in_order(yard: Yard) {
+    let tasks: Vec<NewTask> = (0..50).map(|_| yard.task()).collect();
+
+    let submitted = yard.submit_all(tasks.clone()).await.unwrap();
+
+    assert!(submitted.ids.iter().eq(tasks.iter().map(|task| &task.id)));
+    let worker = yard.worker("w").await;
+    assert_eq!(ids(&yard.claim(&worker, 100).await), *submitted.ids);
+}
+
+pub(super) async fn a_task_for_later_is_scheduled_and_promoted_at_its_time(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let id = yard
+        .submit(NewTask {
+            begin: Begin::After(HOUR),
+            ..yard.task()
+        })
+        .await
+        .unwrap();
+    assert_eq!(yard.status(id).await, Status::Scheduled);
+
+    yard.pass(HOUR - Duration::from_micros(1));
+    assert_eq!(yard.promote().await, 0);
+    assert!(yard.claim(&worker, 1).await.is_empty());
+
+    yard.pass(Duration::from_micros(1));
+    assert_eq!(yard.promote().await, 1);
+    assert_eq!(ids(&yard.claim(&worker, 1).await), [id]);
+}
+
+pub(super) async fn a_time_in_the_past_means_now(yard: Yard) {
+    let first = yard.new_task().await;
+    let late = yard
+        .submit(NewTask {
+            begin: Begin::At(yard.now() - HOUR),
+            ..yard.task()
+        })
+        .await
+        .unwrap();
+
+    let worker = yard.worker("w").await;
+
+    assert_eq!(ids(&yard.claim(&worker, 2).await), [first, late]);
+}
+
+fn of_client(yard: &Yard, body: &str) -> NewTask {
+    NewTask {
+        digest: Some(Digest::of(body.as_bytes())),
+        ..yard.task()
+    }
+}
+
+pub(super) async fn the_same_id_with_the_same_body_is_the_same_task(yard: Yard) {
+    let task = of_client(&yard, "body");
+    yard.submit(task.clone()).await.unwrap();
+
+    let again = yard.submit_all(vec![task.clone()]).await.unwrap();
+
+    assert!(again.existed);
+    assert_eq!(*again.ids, [task.id]);
+    assert_eq!(
+        yard.list(List {
+            limit: 10,
+            ..List::default()
+        })
+        .await
+        .items
+        .len(),
+        1
+    );
+}
+
+pub(super) async fn the_same_id_with_another_body_is_refused(yard: Yard) {
+    let task = of_client(&yard, "body");
+    yard.submit(task.clone()).await.unwrap();
+
+    let other = NewTask {
+        id: task.id,
+        ..of_client(&yard, "other")
+    };
+
+    assert_eq!(
+        yard.submit(other.clone()).await,
+        Err(Refused::IdTaken(task.id))
+    );
+    let both = vec![
+        NewTask {
+            id: other.id,
+            ..of_client(&yard, "x")
+        },
+        NewTask {
+            id: other.id,
+            ..of_client(&yard, "y")
+        },
+    ];
+    assert_eq!(yard.submit_all(both).await, Err(Refused::IdTaken(task.id)));
+}
+
+pub(super) async fn an_id_of_yesterday_or_tomorrow_is_refused(yard: Yard) {
+    let old = of_client(&yard, "body");
+    yard.pass(yard.policy.key_life + Duration::from_secs(1));
+    assert_eq!(
+        yard.submit(old.clone()).await,
+        Err(Refused::IdNotRecent(old.id))
+    );
+
+    let ahead = taskyard_core::id::TaskId::new(yard.now() + HOUR, 7);
+    let early = NewTask {
+        id: ahead,
+        ..of_client(&yard, "body")
+    };
+    assert_eq!(yard.submit(early).await, Err(Refused::IdNotRecent(ahead)));
+}
+
+pub(super) async fn one_bad_task_refuses_its_whole_batch(yard: Yard) {
+    let old = of_client(&yard, "body");
+    yard.pass(yard.policy.key_life + Duration::from_secs(1));
+
+    let refused = yard
+        .submit_all(vec![yard.task(), old.clone(), yard.task()])
+        .await;
+
+    assert_eq!(refused, Err(Refused::IdNotRecent(old.id)));
+    assert!(
+        yard.list(List {
+            limit: 10,
+            ..List::default()
+        })
+        .await
+        .items
+        .is_empty()
+    );
+}
+
+fn once(yard: &Yard, key: &str, body: &str) -> Submit {
+    let key = IdempotencyKey {
+        scope: "POST /tasks".into(),
+        key: key.into(),
+    };
+    Submit {
+        tasks: vec![yard.task()],
+        once: Some((key, Digest::of(body.as_bytes()))),
+        again: false,
+    }
+}
+
+pub(super) async fn the_same_idempotency_key_answers_the_same_ids(yard: Yard) {
+    let first: Submitted = yard.run(once(&yard, "k", "body")).await.unwrap();
+
+    let again: Submitted = yard.run(once(&yard, "k", "body")).await.unwrap();
+    assert_eq!((again.ids, again.existed), (first.ids, true));
+
+    let twins: Vec<Command> = vec![
+        once(&yard, "t", "body").into(),
+        once(&yard, "t", "body").into(),
+    ];
+    let replies = yard.batch(twins).await;
+    let ids = replies
+        .into_iter()
+        .map(|reply| Submitted::try_from(reply.unwrap()).unwrap().ids);
+    let ids: Vec<_> = ids.collect();
+    assert_eq!(ids[0], ids[1]);
+    assert_eq!(
+        yard.list(List {
+            limit: 10,
+            ..List::default()
+        })
+        .await
+        .items
+        .len(),
+        2
+    );
+}
+
+pub(super) async fn an_idempotency_key_with_another_body_is_refused(yard: Yard) {
+    yard.run::<Submitted>(once(&yard, "k", "body"))
+        .await
+        .unwrap();
+
+    let other = yard.run::<Submitted>(once(&yard, "k", "other")).await;
+
+    assert_eq!(other, Err(Refused::KeyReused));
+}
+
+pub(super) async fn an_idempotency_key_is_forgotten_after_its_life(yard: Yard) {
+    let first: Submitted = yard.run(once(&yard, "k", "body")).await.unwrap();
+    assert_eq!(
+        yard.run::<Pruned>(Prune { limit: 10 }).await.unwrap().count,
+        0
+    );
+
+    yard.pass(yard.policy.key_life + Duration::from_secs(1));
+    assert_eq!(
+        yard.run::<Pruned>(Prune { limit: 10 }).await.unwrap().count,
+        1
+    );
+
+    let later: Submitted = yard.run(once(&yard, "k", "other")).await.unwrap();
+    assert_ne!(later.ids, first.ids);
+}
+
+pub(super) async fn too_many_lanes_are_refused(mut yard: Yard) {
+    yard.policy.lanes_max = 2;
+    for kind in ["a", "b"] {
+        yard.submit(NewTask {
+            lane: lane("default", kind, None),
+            ..yard.task()
+        })
+        .await
+        .unwrap();
+    }
+
+    let third = yard
+        .submit(NewTask {
+            lane: lane("default", "c", None),
+            ..yard.task()
+        })
+        .await;
+
+    assert_eq!(third, Err(Refused::TooManyLanes(2)));
+    assert!(
+        yard.submit(NewTask {
+            lane: lane("default", "a", None),
+            ..yard.task()
+        })
+        .await
+        .is_ok()
+    );
+}

@@ -1,0 +1,349 @@
+//! A store under test with a clock that is moved by hand, and the few words that the cases are written in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use taskyard_core::command::{Command, Done};
+use taskyard_core::id::{Epoch, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::json::Json;
+use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::lane::LaneKey;
+use taskyard_core::name::Name;
+use taskyard_core::order::Priority;
+use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, List, Listed, Query, TaskView};
+use taskyard_core::refused::Refused;
+use taskyard_core::rows::{Attempt, Digest, Failure, LateResult};
+use taskyard_core::status::Status;
+use taskyard_core::store::Store;
+use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::cancel::{Cancel, Cancelled};
+use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Hand, Run};
+use taskyard_core::verbs::expire::{Expire, Expired};
+use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat, Held};
+use taskyard_core::verbs::held::Token;
+use taskyard_core::verbs::promote::{Promote, Promoted};
+use taskyard_core::verbs::register::{Register, Registered};
+use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
+use taskyard_core::worker::Profile;
+use taskyard_store::model::Model;
+
+/// Noon of some day; tests see no other clock.
+const NOON: i64 = 1_790_000_000_000_000;
+
+pub(crate) struct Yard {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) policy: Policy,
+    clock: Arc<AtomicI64>,
+    made: AtomicI64,
+}
+
+impl Yard {
+    pub(crate) async fn on_model() -> Option<Self> {
+        let clock = Arc::new(AtomicI64::new(NOON));
+        let now = Arc::clone(&clock);
+        let store = Model::new(
+            1,
+            Arc::new(move || Timestamp::from_micros(now.load(Ordering::SeqCst))),
+        );
+        Some(Self::new(Arc::new(store), clock))
+    }
+
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<AtomicI64>) -> Self {
+        let retry = taskyard_core::retry::Retry {
+            jitter: 0.0,
+            ..Default::default()
+        };
+        Self {
+            store,
+            policy: Policy {
+                retry,
+                ..Policy::default()
+            },
+            clock,
+            made: AtomicI64::new(0),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.clock.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn pass(&self, time: Duration) {
+        self.clock
+            .fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub(crate) async fn batch(&self, commands: Vec<Command>) -> Vec<Result<Done, Refused>> {
+        self.store
+            .run(commands, &self.policy)
+            .await
+            .unwrap()
+            .replies
+    }
+
+    pub(crate) async fn run<D: TryFrom<Done>>(
+        &self,
+        command: impl Into<Command>,
+    ) -> Result<D, Refused> {
+        let reply = self.batch(vec![command.into()]).await.remove(0);
+        reply.map(|done| {
+            D::try_from(done)
+                .ok()
+                .expect("a verb answers with its own kind of reply")
+        })
+    }
+}
+
+/// Submitting.
+impl Yard {
+    /// A task of kind `work` that has the next id.
+    pub(crate) fn task(&self) -> NewTask {
+        let serial = self.made.fetch_add(1, Ordering::SeqCst);
+        NewTask {
+            // The serial stands in the first random bits, so ids of one millisecond keep their order.
+            id: TaskId::new(self.now(), u128::from(serial.unsigned_abs()) << 40),
+            lane: lane("default", "work", None),
+            priority: Priority::default(),
+            begin: Begin::Now,
+            input: Json::stored(format!("{{\"n\":{serial}}}")),
+            max_attempts: None,
+            max_losses: None,
+            timeout: None,
+            retry: None,
+            labels: Labels::default(),
+            digest: None,
+        }
+    }
+
+    pub(crate) async fn submit(&self, task: NewTask) -> Result<TaskId, Refused> {
+        self.submit_all(vec![task])
+            .await
+            .map(|submitted| submitted.ids[0])
+    }
+
+    pub(crate) async fn submit_all(&self, tasks: Vec<NewTask>) -> Result<Submitted, Refused> {
+        self.run(Submit {
+            tasks,
+            once: None,
+            again: false,
+        })
+        .await
+    }
+
+    pub(crate) async fn new_task(&self) -> TaskId {
+        self.submit(self.task()).await.unwrap()
+    }
+}
+
+/// Working.
+impl Yard {
+    /// A worker of this name that runs everything.
+    pub(crate) async fn worker(&self, name: &str) -> Claim {
+        self.worker_with(name, Profile::default()).await
+    }
+
+    pub(crate) async fn worker_with(&self, name: &str, profile: Profile) -> Claim {
+        let (name, profile) = (Name::plain(name).unwrap(), Arc::new(profile));
+        let register = Register {
+            name: name.clone(),
+            server: None,
+            profile: Arc::clone(&profile),
+            capacity: 1,
+        };
+        let Registered { number, epoch } = self.run(register).await.unwrap();
+        Claim {
+            worker: name,
+            number,
+            epoch,
+            profile,
+            limit: 1,
+            begin: false,
+            seq: 0,
+            maybe_again: false,
+        }
+    }
+
+    pub(crate) async fn deal(&self, claims: Vec<Claim>) -> Vec<Result<Hand, Refused>> {
+        self.run::<Dealt>(Claims { claims }).await.unwrap().hands
+    }
+
+    pub(crate) async fn hand(&self, worker: &Claim, limit: usize) -> Result<Hand, Refused> {
+        self.deal(vec![Claim {
+            limit,
+            ..worker.clone()
+        }])
+        .await
+        .remove(0)
+    }
+
+    pub(crate) async fn claim(&self, worker: &Claim, limit: usize) -> Vec<Run> {
+        self.hand(worker, limit).await.unwrap().runs
+    }
+
+    pub(crate) async fn claim_one(&self, worker: &Claim) -> Run {
+        let mut runs = self.claim(worker, 1).await;
+        assert_eq!(runs.len(), 1, "there is something to claim");
+        runs.remove(0)
+    }
+
+    pub(crate) async fn report(&self, run: &Run, word: Word) -> Result<Status, Refused> {
+        self.run::<ReportedBack>(report(run, word))
+            .await
+            .unwrap()
+            .results
+            .remove(0)
+    }
+
+    pub(crate) async fn complete(&self, run: &Run) -> Result<Status, Refused> {
+        self.report(run, completed()).await
+    }
+
+    pub(crate) async fn heartbeat(
+        &self,
+        worker: &Claim,
+        held: Vec<Held>,
+    ) -> Result<Beaten, Refused> {
+        self.run(Heartbeat {
+            worker: worker.worker.clone(),
+            epoch: Some(worker.epoch),
+            held,
+        })
+        .await
+    }
+
+    pub(crate) async fn cancel(&self, task: TaskId) -> Result<Cancelled, Refused> {
+        self.run(Cancel { task }).await
+    }
+
+    /// What the services do: read candidates, then send ordinary commands.
+    pub(crate) async fn sweep(&self, grace: bool) -> Vec<TaskId> {
+        let overdue = self.now() - self.policy.timeout_margin;
+        let Ok(Answer::Lost(runs)) = self
+            .store
+            .read(Query::Lost {
+                overdue,
+                silent: self.now(),
+                limit: 1000,
+            })
+            .await
+        else {
+            panic!("a query is answered in kind")
+        };
+        self.run::<Expired>(Expire { runs, grace })
+            .await
+            .unwrap()
+            .tasks
+    }
+
+    pub(crate) async fn promote(&self) -> usize {
+        self.run::<Promoted>(Promote { limit: 100 })
+            .await
+            .unwrap()
+            .count
+    }
+}
+
+/// Looking.
+impl Yard {
+    pub(crate) async fn view(&self, task: TaskId) -> TaskView {
+        match self.store.read(Query::Task(task)).await.unwrap() {
+            Answer::Task(Some(view)) => *view,
+            other => panic!("task {task} is not there: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn status(&self, task: TaskId) -> Status {
+        self.view(task).await.status()
+    }
+
+    pub(crate) async fn attempts(&self, task: TaskId) -> (Vec<Attempt>, Vec<LateResult>) {
+        match self.store.read(Query::Attempts(task)).await.unwrap() {
+            Answer::Attempts { ended, late } => (ended, late),
+            other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn list(&self, list: List) -> Listed {
+        match self.store.read(Query::Tasks(list)).await.unwrap() {
+            Answer::Tasks(listed) => listed,
+            other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+}
+
+pub(crate) fn lane(queue: &str, kind: &str, demand: Option<(&str, &str)>) -> LaneKey {
+    LaneKey {
+        queue: Name::path(queue).unwrap(),
+        kind: Name::path(kind).unwrap(),
+        demands: Demands::new(demand).unwrap(),
+    }
+}
+
+pub(crate) fn token(run: &Run) -> Token {
+    Token {
+        slot: run.slot,
+        fence: run.fence,
+        secret: run.secret,
+    }
+}
+
+pub(crate) fn held(run: &Run) -> Held {
+    Held {
+        token: token(run),
+        running: false,
+        progress: None,
+        checkpoint: None,
+    }
+}
+
+pub(crate) fn report(run: &Run, word: Word) -> Report {
+    let digest = Digest::of(format!("{word:?}").as_bytes());
+    Report {
+        worker: None,
+        results: vec![RunResult {
+            token: token(run),
+            word,
+            started_at: None,
+            digest,
+        }],
+    }
+}
+
+pub(crate) fn completed() -> Word {
+    Word::Completed {
+        output: Json::stored("\"done\""),
+    }
+}
+
+pub(crate) fn failed(retry: bool) -> Word {
+    Word::Failed {
+        error: Failure::new("boom", "it broke"),
+        retry,
+    }
+}
+
+pub(crate) fn ids(runs: &[Run]) -> Vec<TaskId> {
+    runs.iter().map(|run| run.slot.task).collect()
+}
+
+/// A run that never was.
+pub(crate) fn made_up(task: TaskId, like: &Run) -> Run {
+    Run {
+        slot: SlotKey::only(task),
+        ..like.clone()
+    }
+}
+
+/// Nobody registered under this name.
+pub(crate) fn stranger(like: &Claim) -> Claim {
+    let worker = Name::plain("stranger").unwrap();
+    Claim {
+        worker,
+        number: WorkerNumber(99),
+        epoch: Epoch(1),
+        ..like.clone()
+    }
+}

@@ -1,0 +1,2 @@
+//! The `taskyard` binary: server, worker and command line in one.
+fn main() {}
