@@ -251,13 +251,11 @@ fn waiting_lane(lane: Lane, place: Place) -> Lane {
 
 pub(crate) fn schedule(view: &mut View, row: Scheduled) {
     view.count(row.lane, Status::Scheduled, 1);
-    view.announce(Topic::Scheduled(row.run_at));
     view.scheduled.insert(row.slot, row);
 }
 
 pub(crate) fn make_ready(view: &mut View, row: Ready) {
     view.count(row.lane, Status::Pending, 1);
-    view.announce(Topic::Ready(row.lane));
     view.ready.insert(row.slot, row);
 }
 

@@ -10,7 +10,7 @@ pub struct Timestamp(i64);
 
 impl Timestamp {
     /// The latest that can be written with four digits of year in every time zone, and so the latest we accept.
-    pub const MAX: Self = Self(253_402_207_200_999_999);
+    pub const MAX: Self = Self(253_402_207_199_999_999);
 
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -80,7 +80,7 @@ mod tests {
             Timestamp::from_micros(0).to_string(),
             "1970-01-01T00:00:00.000Z"
         );
-        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T22:00:00.999Z");
+        assert_eq!(Timestamp::MAX.to_string(), "9999-12-30T21:59:59.999Z");
     }
 
     #[test]

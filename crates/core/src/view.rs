@@ -253,7 +253,10 @@ impl View {
             inputs: self.inputs_wanted,
         };
         diff.sort();
-        (diff, self.topics)
+        let mut topics = self.topics;
+        topics.extend(arrivals(&diff.ready).map(|row| Topic::Ready(row.lane)));
+        topics.extend(arrivals(&diff.scheduled).map(|row| Topic::Scheduled(row.run_at)));
+        (diff, topics)
     }
 
     /// What the picks and the batch taught about what the lanes can still have.
@@ -287,4 +290,12 @@ impl View {
             }
         }
     }
+}
+
+/// The rows that stand where they did not stand before the batch.
+fn arrivals<R>(changes: &[Change<R>]) -> impl Iterator<Item = &R> {
+    changes.iter().filter_map(|change| match change {
+        Change::Insert(row) | Change::Update { after: row, .. } => Some(row),
+        Change::Delete(_) => None,
+    })
 }

@@ -1,1 +1,12 @@
-//! Group commit, waiting and background services between the rules and a store.
+//! Gathers commands into batches, lets claims and readers wait, and keeps the services going.
+//!
+//! No rule stands here: what a command means is decided in `taskyard-core`, over rows that a store loads. Nothing
+//! here is durable either; a server that dies loses waiting callers and nothing else.
+
+pub mod desk;
+pub mod engine;
+pub mod error;
+pub mod services;
+
+mod directory;
+mod waits;

@@ -87,7 +87,7 @@ fn word(place: Place) -> String {
 
 fn page() -> String {
     let mut page = String::from(
-        "# Where a slot goes\n\nPrinted by `crates/core/tests/task_states.rs` from `slot::step`; a test fails when the two differ.\n\n\
+        "# Where a slot goes\n\nPrinted by `crates/core/tests/rules/task_states.rs` from `slot::step`; a test fails when the two differ.\n\n\
          Rows are what can happen, columns where the slot is. **Bold** words are final: the task has ended so. What\n\
          begins with a dot is refused. Where a cell names several places, the counts decide: failures against\n\
          `max_attempts`, losses against `max_losses`, and leases lost without a word, of which the second in a row\n\

@@ -1,0 +1,281 @@
+//! The desk: what waits, and what of it makes the next batch. Pure: it knows no channel, runtime or clock, so that a
+//! simulation can drive it by hand.
+//!
+//! A claim that finds nothing is parked here and joins the first batch that could satisfy it: one that submits what
+//! its worker serves, or one after something became ready. So submit, claim and hand-over can be one commit, and an
+//! idle worker costs the store nothing.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use taskyard_core::command::{Command, Done, Reply};
+use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::store::{self, Ran};
+use taskyard_core::topic::Topic;
+use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Hand};
+
+/// About how many rows one batch may write.
+const BATCH_ROWS_MAX: usize = 1000;
+/// About how many bytes of payloads one batch may hold.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// Where an answer goes.
+pub trait Caller {
+    /// Nobody waits for the answer any more.
+    fn is_gone(&self) -> bool;
+}
+
+pub type Answer = Result<Reply, store::Error>;
+
+/// Time since some start, in the caller's clock.
+pub type Moment = Duration;
+
+/// A claim and until when it may wait.
+pub struct Waiting<C> {
+    pub claim: Claim,
+    pub until: Moment,
+    pub caller: C,
+}
+
+struct Queued<C> {
+    command: Command,
+    caller: C,
+}
+
+/// What runs as one transaction, and who hears of it.
+pub struct Batch<C> {
+    pub commands: Vec<Command>,
+    callers: Vec<C>,
+    claims: Vec<Waiting<C>>,
+}
+
+pub struct Desk<C> {
+    queued: VecDeque<Queued<C>>,
+    /// Claims that the next batch tries.
+    claims: VecDeque<Waiting<C>>,
+    /// Claims that wait for something to become ready, longest waiting first.
+    parked: VecDeque<Waiting<C>>,
+}
+
+impl<C> Default for Desk<C> {
+    fn default() -> Self {
+        Self {
+            queued: VecDeque::new(),
+            claims: VecDeque::new(),
+            parked: VecDeque::new(),
+        }
+    }
+}
+
+impl<C: Caller> Desk<C> {
+    pub fn command(&mut self, command: Command, caller: C) {
+        self.queued.push_back(Queued { command, caller });
+    }
+
+    pub fn claim(&mut self, waiting: Waiting<C>) {
+        self.claims.push_back(waiting);
+    }
+
+    /// Whether there is anything to run now.
+    pub fn is_idle(&self) -> bool {
+        self.queued.is_empty() && self.claims.is_empty()
+    }
+
+    /// The workers whose claims are open here.
+    pub fn parked(&self) -> impl Iterator<Item = &Claim> {
+        self.parked.iter().map(|waiting| &waiting.claim)
+    }
+
+    /// What waits, as far as one batch goes; claims last, so that they see what the others made ready.
+    pub fn next_batch(&mut self) -> Option<Batch<C>> {
+        let (mut commands, mut callers) = (Vec::new(), Vec::new());
+        let (mut rows, mut bytes) = (0, 0);
+        while let Some(queued) = self.queued.front() {
+            let (more_rows, more_bytes) = size(&queued.command);
+            if !commands.is_empty()
+                && (rows + more_rows > BATCH_ROWS_MAX || bytes + more_bytes > BATCH_BYTES_MAX)
+            {
+                break;
+            }
+            (rows, bytes) = (rows + more_rows, bytes + more_bytes);
+            let queued = self.queued.pop_front().expect("it was just looked at");
+            commands.push(queued.command);
+            callers.push(queued.caller);
+        }
+        self.wake_for_submits(&commands);
+        let claims = self.take_claims(rows);
+        if !claims.is_empty() {
+            let claims = claims.iter().map(|waiting| waiting.claim.clone()).collect();
+            commands.push(Claims { claims }.into());
+        }
+        (!commands.is_empty()).then_some(Batch {
+            commands,
+            callers,
+            claims,
+        })
+    }
+
+    fn take_claims(&mut self, mut rows: usize) -> Vec<Waiting<C>> {
+        let mut taken = Vec::new();
+        self.claims.retain(|waiting| !waiting.caller.is_gone());
+        while let Some(waiting) = self.claims.front() {
+            if !taken.is_empty() && rows + waiting.claim.limit > BATCH_ROWS_MAX {
+                break;
+            }
+            rows += waiting.claim.limit;
+            taken.extend(self.claims.pop_front());
+        }
+        taken
+    }
+
+    /// Parked claims join a batch that submits what their workers serve, one for each task at most.
+    fn wake_for_submits(&mut self, commands: &[Command]) {
+        for command in commands {
+            let Command::Submit(submit) = command else {
+                continue;
+            };
+            for task in &submit.tasks {
+                if self.parked.is_empty() {
+                    return;
+                }
+                self.wake_one(|claim| claim.profile.serves(&task.lane));
+            }
+        }
+    }
+
+    /// Something may be ready in this lane: the longest waiting claim that could take it looks again.
+    pub fn ready(&mut self, lane: Lane, lanes: &Lanes) {
+        if let Some(key) = lanes.key(lane) {
+            self.wake_one(|claim| claim.profile.serves(key));
+        }
+    }
+
+    /// Nobody knows what is ready: every claim looks again.
+    pub fn look_again(&mut self) {
+        self.claims.append(&mut self.parked);
+    }
+
+    fn wake_one(&mut self, could: impl Fn(&Claim) -> bool) {
+        let found = self
+            .parked
+            .iter()
+            .position(|waiting| !waiting.caller.is_gone() && could(&waiting.claim));
+        self.claims
+            .extend(found.and_then(|place| self.parked.remove(place)));
+    }
+
+    /// The answers to a batch. Claims that got nothing and may wait longer are kept instead of answered.
+    pub fn finished(
+        &mut self,
+        batch: Batch<C>,
+        ran: Result<&Ran, &store::Error>,
+        lanes: &Lanes,
+        now: Moment,
+    ) -> Vec<(C, Answer)> {
+        let Batch {
+            callers, claims, ..
+        } = batch;
+        let ran = match ran {
+            Ok(ran) => ran,
+            Err(error) => {
+                let callers = callers
+                    .into_iter()
+                    .chain(claims.into_iter().map(|waiting| waiting.caller));
+                return callers.map(|caller| (caller, Err(error.clone()))).collect();
+            }
+        };
+        let mut replies = ran.replies.iter().cloned();
+        let mut answers: Vec<(C, Answer)> = callers
+            .into_iter()
+            .zip(replies.by_ref())
+            .map(|(caller, reply)| (caller, Ok(reply)))
+            .collect();
+        if let Some(Ok(Done::Claims(Dealt { hands }))) = replies.next() {
+            answers.extend(
+                claims
+                    .into_iter()
+                    .zip(hands)
+                    .filter_map(|(waiting, hand)| self.seat(waiting, hand, now)),
+            );
+        }
+        for topic in &ran.topics {
+            if let Topic::Ready(lane) = topic {
+                self.ready(*lane, lanes);
+            }
+        }
+        answers
+    }
+
+    /// Parks a claim that got nothing from dry lanes; one whose lanes were not dry looks again.
+    fn seat(
+        &mut self,
+        waiting: Waiting<C>,
+        hand: Result<Hand, taskyard_core::refused::Refused>,
+        now: Moment,
+    ) -> Option<(C, Answer)> {
+        match hand {
+            Ok(hand) if hand.runs.is_empty() && waiting.until > now => {
+                let queue = if hand.dry {
+                    &mut self.parked
+                } else {
+                    &mut self.claims
+                };
+                queue.push_back(waiting);
+                None
+            }
+            hand => Some((
+                waiting.caller,
+                Ok(Ok(Done::Claims(Dealt { hands: vec![hand] }))),
+            )),
+        }
+    }
+
+    /// Claims whose time is up, answered with nothing; those that nobody waits for are dropped.
+    pub fn expired(&mut self, now: Moment) -> Vec<(C, Answer)> {
+        let (over, parked): (VecDeque<_>, VecDeque<_>) = self
+            .parked
+            .drain(..)
+            .filter(|waiting| !waiting.caller.is_gone())
+            .partition(|waiting| waiting.until <= now);
+        self.parked = parked;
+        over.into_iter()
+            .map(|waiting| (waiting.caller, empty()))
+            .collect()
+    }
+
+    /// When the next parked claim's time is up.
+    pub fn next_expiry(&self) -> Option<Moment> {
+        self.parked.iter().map(|waiting| waiting.until).min()
+    }
+
+    /// Ends all waiting: the server is stopping.
+    pub fn close(&mut self) -> Vec<(C, Answer)> {
+        self.parked
+            .drain(..)
+            .map(|waiting| (waiting.caller, empty()))
+            .collect()
+    }
+}
+
+fn empty<E>() -> Result<Reply, E> {
+    Ok(Ok(Done::Claims(Dealt {
+        hands: vec![Ok(Hand::default())],
+    })))
+}
+
+/// About how many rows and bytes a command writes.
+fn size(command: &Command) -> (usize, usize) {
+    match command {
+        Command::Submit(submit) => (
+            submit.tasks.len(),
+            submit.tasks.iter().map(|task| task.input.len()).sum(),
+        ),
+        Command::Report(report) => (report.results.len(), 0),
+        Command::Heartbeat(heartbeat) => (heartbeat.held.len(), 0),
+        Command::Expire(expire) => (expire.runs.len(), 0),
+        Command::Promote(promote) => (promote.limit, 0),
+        Command::Prune(prune) => (prune.limit, 0),
+        Command::Claims(claims) => (claims.claims.len(), 0),
+        Command::Start(_) | Command::Cancel(_) | Command::Register(_) | Command::Join(_) => (1, 0),
+    }
+}

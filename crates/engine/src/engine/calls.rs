@@ -1,0 +1,227 @@
+//! What can be asked of a running engine: one method a verb, and the reads.
+
+use std::time::Duration;
+
+use taskyard_core::command::{Command, Done};
+use taskyard_core::id::{Epoch, TaskId};
+use taskyard_core::lane::Lane;
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer, Query, TaskView};
+use taskyard_core::refused::Refused;
+use taskyard_core::store;
+use taskyard_core::verbs::cancel::{Cancel, Cancelled};
+use taskyard_core::verbs::claim::{Claim, Dealt, Hand};
+use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
+use taskyard_core::verbs::register::{Register, Registered};
+use taskyard_core::verbs::report::{Report, ReportedBack};
+use taskyard_core::verbs::start::{Start, Started};
+use taskyard_core::verbs::submit::{Submit, Submitted};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
+
+use super::{Engine, Message, Reply};
+use crate::desk::Waiting;
+use crate::directory::Known;
+use crate::error::Error;
+
+/// A claim as a worker sends it.
+#[derive(Clone, Debug)]
+pub struct ClaimCall {
+    pub worker: Name,
+    /// `None`: of whichever process is the current one.
+    pub epoch: Option<Epoch>,
+    pub limit: usize,
+    /// How long to wait for something to become ready.
+    pub wait: Duration,
+    pub begin: bool,
+    /// 0 for none.
+    pub seq: i64,
+}
+
+/// The verbs.
+impl Engine {
+    pub async fn submit(&self, submit: Submit) -> Result<Submitted, Error> {
+        let again = Submit {
+            again: true,
+            ..submit.clone()
+        };
+        match self.call(submit).await {
+            // The ids were made before: what was stored after all is found, and nothing is stored twice.
+            Err(Error::Store(store::Error::Unknown(_))) => self.call(again).await,
+            answer => answer,
+        }
+    }
+
+    pub async fn start_run(&self, start: Start) -> Result<Started, Error> {
+        self.call(start).await
+    }
+
+    pub async fn report(&self, report: Report) -> Result<ReportedBack, Error> {
+        if let Some((worker, _)) = &report.worker {
+            self.sign_of_life(worker);
+        }
+        self.call(report).await
+    }
+
+    pub async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<Beaten, Error> {
+        self.call(heartbeat).await
+    }
+
+    pub async fn cancel(&self, task: TaskId) -> Result<Cancelled, Error> {
+        self.call(Cancel { task }).await
+    }
+
+    pub async fn register(&self, register: Register) -> Result<Registered, Error> {
+        let (name, profile) = (register.name.clone(), register.profile.clone());
+        let registered: Registered = self.call(register).await?;
+        let known = Known::new(registered.number, registered.epoch, profile);
+        self.0.directory.lock().put(name, known);
+        Ok(registered)
+    }
+
+    /// Leases on due tasks, at most as many as asked for; waits for the first one if there is none.
+    pub async fn claim(&self, call: ClaimCall) -> Result<Hand, Error> {
+        match self.claim_as_known(&call).await {
+            // What this server knew of the worker was old; a claim that names no epoch is the new process's.
+            Err(Error::Refused(Refused::WorkerReplaced)) if call.epoch.is_none() => {
+                self.0.directory.lock().forget(&call.worker);
+                self.claim_as_known(&call).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn claim_as_known(&self, call: &ClaimCall) -> Result<Hand, Error> {
+        let known = self.known(&call.worker).await?;
+        let maybe_again = self.0.directory.lock().maybe_again(&call.worker, call.seq);
+        self.sign_of_life(&call.worker);
+        let claim = Claim {
+            worker: call.worker.clone(),
+            number: known.number,
+            epoch: call.epoch.unwrap_or(known.epoch),
+            profile: known.profile,
+            limit: call.limit,
+            begin: call.begin,
+            seq: call.seq,
+            maybe_again,
+        };
+        let (sender, receiver) = oneshot::channel();
+        let until = self.0.moment() + call.wait;
+        self.send(Message::Claim(Waiting {
+            claim,
+            until,
+            caller: Reply(sender),
+        }))?;
+        let dealt: Dealt = answered(receiver).await?;
+        let hand = dealt
+            .hands
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| Ok(Hand::default()));
+        Ok(hand?)
+    }
+
+    async fn known(&self, worker: &Name) -> Result<Known, Error> {
+        if let Some(known) = self.0.directory.lock().get(worker) {
+            return Ok(known.clone());
+        }
+        let Answer::Worker(Some(row)) = self.read(Query::Worker(worker.clone())).await? else {
+            return Err(Refused::NoSuchWorker.into());
+        };
+        let known = Known::new(row.number, row.epoch, row.profile.clone());
+        self.0.directory.lock().put(worker.clone(), known.clone());
+        Ok(known)
+    }
+
+    /// Any call of a worker shows that it lives; its row is renewed when a good part of its time has gone.
+    fn sign_of_life(&self, worker: &Name) {
+        let every = self.0.policy.sign_of_life_every();
+        if self
+            .0
+            .directory
+            .lock()
+            .is_sign_of_life_due(worker, self.0.moment(), every)
+        {
+            let heartbeat = Heartbeat {
+                worker: worker.clone(),
+                epoch: None,
+                held: Vec::new(),
+            };
+            // If there is no room for it, the next call brings another.
+            let _ = self.send(Message::Command(
+                heartbeat.into(),
+                Reply(oneshot::channel().0),
+            ));
+        }
+    }
+}
+
+/// Reads and waits.
+impl Engine {
+    pub async fn read(&self, query: Query) -> Result<Answer, Error> {
+        Ok(self.0.store.read(query).await?)
+    }
+
+    /// The task; held back until it has ended, or for so long.
+    pub async fn task(&self, id: TaskId, wait: Duration) -> Result<TaskView, Error> {
+        let mut ended = self.0.waits.lock().on(id);
+        let view = self.look(id).await?;
+        if wait.is_zero() || view.status().is_final() {
+            return Ok(view);
+        }
+        tokio::select! {
+            // Only ever closed.
+            _ = ended.changed() => {}
+            () = tokio::time::sleep(wait) => {}
+            () = self.stopping() => {}
+        }
+        self.look(id).await
+    }
+
+    async fn look(&self, id: TaskId) -> Result<TaskView, Error> {
+        match self.read(Query::Task(id)).await? {
+            Answer::Task(Some(view)) => Ok(*view),
+            _ => Err(Refused::NoSuchTask.into()),
+        }
+    }
+
+    /// Something may have become ready that this server did not do itself.
+    pub fn look_again(&self, lane: Option<Lane>) {
+        self.0.store.unsure(lane);
+        // A full queue means that batches run anyway, and the next poll looks again.
+        let _ = self.send(Message::Look(lane));
+    }
+}
+
+impl Engine {
+    pub(crate) async fn call<D: TryFrom<Done>>(
+        &self,
+        command: impl Into<Command>,
+    ) -> Result<D, Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Message::Command(command.into(), Reply(sender)))?;
+        answered(receiver).await
+    }
+
+    fn send(&self, message: Message) -> Result<(), Error> {
+        if self.is_stopping() {
+            return Err(Error::Stopping);
+        }
+        self.0
+            .messages
+            .try_send(message)
+            .map_err(|error| match error {
+                TrySendError::Full(_) => Error::Busy,
+                TrySendError::Closed(_) => Error::Stopping,
+            })
+    }
+}
+
+async fn answered<D: TryFrom<Done>>(
+    receiver: oneshot::Receiver<crate::desk::Answer>,
+) -> Result<D, Error> {
+    let done = receiver.await.map_err(|_| Error::Stopping)???;
+    Ok(D::try_from(done)
+        .ok()
+        .expect("a verb is answered in its own kind"))
+}

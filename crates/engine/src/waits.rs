@@ -1,0 +1,28 @@
+//! Who waits for which task to end.
+
+use hashbrown::HashMap;
+use taskyard_core::id::TaskId;
+use tokio::sync::watch;
+
+/// One channel a task, made by its first waiter and closed by the task's end.
+#[derive(Default)]
+pub(crate) struct Waits(HashMap<TaskId, watch::Sender<()>>);
+
+impl Waits {
+    /// Resolves, with an error, when the task has ended. To be asked for before the task is looked at, so that no end
+    /// slips in between.
+    pub(crate) fn on(&mut self, task: TaskId) -> watch::Receiver<()> {
+        // Those that everybody has left are swept here, so that none outlives its waiters by long.
+        if self.0.len() >= 1024 && self.0.len().is_power_of_two() {
+            self.0.retain(|_, sender| sender.receiver_count() > 0);
+        }
+        self.0
+            .entry(task)
+            .or_insert_with(|| watch::channel(()).0)
+            .subscribe()
+    }
+
+    pub(crate) fn ended(&mut self, task: TaskId) {
+        self.0.remove(&task);
+    }
+}

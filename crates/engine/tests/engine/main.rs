@@ -1,0 +1,9 @@
+//! The engine around the model store, in paused time: what waits, who is woken, and what trouble does to callers.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on stops where it is"
+)]
+
+mod trouble;
+mod waiting;
+mod yard;

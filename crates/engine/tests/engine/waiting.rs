@@ -1,0 +1,140 @@
+//! Claims and readers that wait, and what ends their waiting.
+
+use std::time::Duration;
+
+use taskyard_core::status::Status;
+use tokio::time::Instant;
+
+use super::yard::{Yard, claim_call, settle};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_claim_is_given_what_is_submitted() {
+    let yard = Yard::new();
+    yard.worker("w", "work").await;
+    let engine = yard.engine.clone();
+    let claim = tokio::spawn(async move { engine.claim(claim_call("w", MINUTE)).await });
+    settle().await;
+
+    let task = yard.submit("work").await.unwrap();
+
+    let hand = claim.await.unwrap().unwrap();
+    assert_eq!(
+        hand.runs
+            .iter()
+            .map(|run| run.slot.task)
+            .collect::<Vec<_>>(),
+        [task]
+    );
+    assert_eq!(
+        yard.engine
+            .task(task, Duration::ZERO)
+            .await
+            .unwrap()
+            .status(),
+        Status::Assigned
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submit_of_another_kind_wakes_nobody() {
+    let yard = Yard::new();
+    yard.worker("w", "work").await;
+    let engine = yard.engine.clone();
+    let started = Instant::now();
+    let claim = tokio::spawn(async move { engine.claim(claim_call("w", MINUTE)).await });
+    settle().await;
+
+    yard.submit("other").await.unwrap();
+
+    assert!(claim.await.unwrap().unwrap().runs.is_empty());
+    assert_eq!(started.elapsed(), MINUTE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_of_many_parked_claims_gets_its_share_in_turn() {
+    let yard = Yard::new();
+    let mut claims = Vec::new();
+    for name in ["a", "b", "c"] {
+        yard.worker(name, "work").await;
+        let engine = yard.engine.clone();
+        claims.push(tokio::spawn(async move {
+            engine.claim(claim_call(name, MINUTE)).await
+        }));
+        settle().await;
+    }
+
+    let mut submitted = Vec::new();
+    for _ in 0..3 {
+        submitted.push(yard.submit("work").await.unwrap());
+    }
+
+    let mut got = Vec::new();
+    for claim in claims {
+        got.extend(
+            claim
+                .await
+                .unwrap()
+                .unwrap()
+                .runs
+                .into_iter()
+                .map(|run| run.slot.task),
+        );
+    }
+    assert_eq!(got, submitted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_caller_went_away_costs_nobody_a_task() {
+    let yard = Yard::new();
+    yard.worker("gone", "work").await;
+    yard.worker("here", "work").await;
+    let engine = yard.engine.clone();
+    let gone = tokio::spawn(async move { engine.claim(claim_call("gone", MINUTE)).await });
+    settle().await;
+    gone.abort();
+    settle().await;
+
+    let task = yard.submit("work").await.unwrap();
+
+    let hand = yard.claim("here", MINUTE).await.unwrap();
+    assert_eq!(hand.runs[0].slot.task, task);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_waits_hears_of_the_end_at_once() {
+    let yard = Yard::new();
+    yard.worker("w", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    let engine = yard.engine.clone();
+    let started = Instant::now();
+    let reader = tokio::spawn(async move { engine.task(task, MINUTE).await });
+    let run = yard
+        .claim("w", Duration::ZERO)
+        .await
+        .unwrap()
+        .runs
+        .remove(0);
+    settle().await;
+    assert!(!reader.is_finished());
+
+    yard.complete(&run).await.unwrap();
+
+    assert_eq!(reader.await.unwrap().unwrap().status(), Status::Completed);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_waits_no_longer_than_it_asked_to() {
+    let yard = Yard::new();
+    let task = yard.submit("work").await.unwrap();
+    let started = Instant::now();
+
+    let view = yard.engine.task(task, MINUTE).await.unwrap();
+
+    assert_eq!(
+        (view.status(), started.elapsed()),
+        (Status::Pending, MINUTE)
+    );
+}

@@ -1,0 +1,149 @@
+//! An engine around a model whose clock stands still, and the few words that the tests are written in.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use taskyard_core::id::TaskId;
+use taskyard_core::json::Json;
+use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::lane::LaneKey;
+use taskyard_core::name::Name;
+use taskyard_core::order::Priority;
+use taskyard_core::policy::Policy;
+use taskyard_core::rows::Digest;
+use taskyard_core::store::Store;
+use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::claim::{Hand, Run};
+use taskyard_core::verbs::held::Token;
+use taskyard_core::verbs::register::Register;
+use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::worker::Profile;
+use taskyard_engine::engine::{ClaimCall, Engine};
+use taskyard_engine::error::Error;
+use taskyard_store::model::Model;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
+
+pub(crate) struct Yard {
+    pub(crate) engine: Engine,
+    pub(crate) stop: CancellationToken,
+    made: AtomicU64,
+}
+
+impl Yard {
+    pub(crate) fn new() -> Self {
+        Self::around(Arc::new(model()))
+    }
+
+    pub(crate) fn around(store: Arc<dyn Store>) -> Self {
+        let stop = CancellationToken::new();
+        let engine = Engine::start(store, Policy::default(), stop.clone());
+        Self {
+            engine,
+            stop,
+            made: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn task(&self, kind: &str) -> NewTask {
+        let serial = self.made.fetch_add(1, Ordering::Relaxed);
+        NewTask {
+            id: TaskId::new(NOW, u128::from(serial) << 40),
+            lane: LaneKey {
+                queue: Name::path("default").unwrap(),
+                kind: Name::path(kind).unwrap(),
+                demands: Demands::default(),
+            },
+            priority: Priority::default(),
+            begin: Begin::Now,
+            input: Json::null(),
+            max_attempts: None,
+            max_losses: None,
+            timeout: None,
+            retry: None,
+            labels: Labels::default(),
+            digest: None,
+        }
+    }
+
+    pub(crate) async fn submit(&self, kind: &str) -> Result<TaskId, Error> {
+        let submit = Submit {
+            tasks: vec![self.task(kind)],
+            once: None,
+            again: false,
+        };
+        self.engine
+            .submit(submit)
+            .await
+            .map(|submitted| submitted.ids[0])
+    }
+
+    pub(crate) async fn worker(&self, name: &str, kind: &str) {
+        let profile = Profile::new(
+            Some(vec![Name::path(kind).unwrap()]),
+            None,
+            Labels::default(),
+        );
+        let name = Name::plain(name).unwrap();
+        let register = Register {
+            name,
+            server: None,
+            profile: Arc::new(profile),
+            capacity: 1,
+        };
+        self.engine.register(register).await.unwrap();
+    }
+
+    pub(crate) async fn claim(&self, worker: &str, wait: Duration) -> Result<Hand, Error> {
+        self.engine.claim(claim_call(worker, wait)).await
+    }
+
+    pub(crate) async fn complete(&self, run: &Run) -> Result<ReportedBack, Error> {
+        let token = Token {
+            slot: run.slot,
+            fence: run.fence,
+            secret: run.secret,
+        };
+        let word = Word::Completed {
+            output: Json::null(),
+        };
+        let results = vec![RunResult {
+            token,
+            word,
+            started_at: None,
+            digest: Digest::of(b"null"),
+        }];
+        self.engine
+            .report(Report {
+                worker: None,
+                results,
+            })
+            .await
+    }
+}
+
+pub(crate) fn model() -> Model {
+    Model::new(1, Arc::new(|| NOW))
+}
+
+pub(crate) fn claim_call(worker: &str, wait: Duration) -> ClaimCall {
+    let worker = Name::plain(worker).unwrap();
+    ClaimCall {
+        worker,
+        epoch: None,
+        limit: 10,
+        wait,
+        begin: false,
+        seq: 0,
+    }
+}
+
+/// Lets every task that can go on do so, until all of them wait.
+pub(crate) async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
