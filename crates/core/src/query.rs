@@ -75,6 +75,22 @@ pub struct Filter {
     pub labels: Vec<(Name, Arc<str>)>,
 }
 
+impl Filter {
+    pub fn lets_through(&self, view: &TaskView) -> bool {
+        let labelled = |(name, value): &(Name, Arc<str>)| view.task.labels.get(name) == Some(value);
+        (self.statuses.is_empty() || self.statuses.contains(&view.status()))
+            && self
+                .kind
+                .as_ref()
+                .is_none_or(|kind| *kind == view.lane.kind)
+            && self
+                .queue
+                .as_ref()
+                .is_none_or(|queue| *queue == view.lane.queue)
+            && self.labels.iter().all(labelled)
+    }
+}
+
 /// Pages look at no more rows than this for what their filter lets through, so one may hold fewer than its limit
 /// and still have a next one.
 pub const LIST_ROWS_LOOKED_AT_MAX: usize = 10_000;

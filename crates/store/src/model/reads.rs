@@ -5,9 +5,7 @@ use std::sync::Arc;
 use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
-use taskyard_core::query::{
-    Answer, Counted, Filter, List, Listed, Query, Standing, TaskView, WorkerView,
-};
+use taskyard_core::query::{Answer, Counted, List, Listed, Query, Standing, TaskView, WorkerView};
 use taskyard_core::rows::{Lease, Task};
 use taskyard_core::time::Timestamp;
 
@@ -98,7 +96,7 @@ impl Tables {
             .iter()
             .filter(behind)
             .map(|task| self.view(task))
-            .filter(|view| fits(&list.filter, view));
+            .filter(|view| list.filter.lets_through(view));
         let mut items: Vec<TaskView> = fitting.take(list.limit + 1).collect();
         let more = items.len() > list.limit;
         items.truncate(list.limit);
@@ -151,18 +149,4 @@ impl Tables {
         lost.filter_map(|lease| Some((lease.run(), self.name(lease.worker)?)))
             .collect()
     }
-}
-
-fn fits(filter: &Filter, view: &TaskView) -> bool {
-    let labelled = |(name, value): &(Name, Arc<str>)| view.task.labels.get(name) == Some(value);
-    (filter.statuses.is_empty() || filter.statuses.contains(&view.status()))
-        && filter
-            .kind
-            .as_ref()
-            .is_none_or(|kind| *kind == view.lane.kind)
-        && filter
-            .queue
-            .as_ref()
-            .is_none_or(|queue| *queue == view.lane.queue)
-        && filter.labels.iter().all(labelled)
 }

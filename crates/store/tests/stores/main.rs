@@ -1,7 +1,8 @@
-//! The stores from outside: one suite that each must pass.
+//! The stores from outside: one suite that each must pass, and random histories.
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot go on stops where it is"
 )]
 
 mod conformance;
+mod histories;

@@ -6,7 +6,7 @@ mod keeping;
 mod losing;
 mod reporting;
 mod submitting;
-mod yard;
+pub(crate) mod yard;
 
 use yard::Yard;
 
