@@ -299,3 +299,31 @@ fn arrivals<R>(changes: &[Change<R>]) -> impl Iterator<Item = &R> {
         Change::Delete(_) => None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::OrderKey;
+
+    #[test]
+    fn a_short_pick_shows_that_its_lanes_are_empty() {
+        let mut heads = Heads::default();
+        heads.unsure(Lane(1));
+        heads.unsure(Lane(2));
+        let mut view = View::default();
+        view.picked(
+            Pick {
+                lanes: vec![(Lane(1), OrderKey::FIRST)],
+                rows: 5,
+            },
+            Vec::new(),
+        );
+
+        view.update(&mut heads);
+
+        assert_eq!(
+            (heads.first(Lane(1)), heads.first(Lane(2))),
+            (None, Some(OrderKey::FIRST))
+        );
+    }
+}

@@ -2,6 +2,8 @@
 //! hold no rule; how a batch runs is written once, in `run`, over what each of them can do.
 
 pub mod model;
+pub mod sqlite;
 
+mod columns;
 mod run;
 mod tx;

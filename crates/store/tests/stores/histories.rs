@@ -33,18 +33,31 @@ struct History {
 }
 
 #[tokio::test]
-async fn every_history_keeps_the_promises() {
+async fn every_history_on_the_model_keeps_the_promises() {
     for seed in 1..=SEEDS {
-        // Shown only when the test fails.
-        println!("seed {seed}");
-        let yard = Yard::on_model().await.expect("the model is always there");
-        let mut history = History::new(yard, seed).await;
-        for _ in 0..STEPS {
-            history.step().await;
-            history.check().await;
-        }
-        history.drain().await;
+        let yard = Yard::on_model().await;
+        play(yard.expect("the model is always there"), seed).await;
     }
+}
+
+/// Fewer, for each has a file of its own and waits for the disk.
+#[tokio::test]
+async fn every_history_on_sqlite_keeps_the_promises() {
+    for seed in 1..=SEEDS / 10 {
+        let yard = Yard::on_sqlite().await;
+        play(yard.expect("SQLite is always there"), seed).await;
+    }
+}
+
+async fn play(yard: Yard, seed: u64) {
+    // Shown only when the test fails.
+    println!("seed {seed}");
+    let mut history = History::new(yard, seed).await;
+    for _ in 0..STEPS {
+        history.step().await;
+        history.check().await;
+    }
+    history.drain().await;
 }
 
 impl History {

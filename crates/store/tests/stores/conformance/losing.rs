@@ -10,6 +10,7 @@ use taskyard_core::rows::{End, Progress};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Run};
+use taskyard_core::verbs::expire::{Expire, Expired};
 use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::start::{Start, Started};
 use taskyard_core::verbs::submit::NewTask;
@@ -157,6 +158,21 @@ pub(super) async fn a_worker_registered_again_loses_what_the_older_process_held(
     );
     assert_eq!(ids(&yard.claim(&newer, 1).await), [id]);
     assert_eq!(yard.complete(&run).await, Err(Refused::StaleLease));
+}
+
+pub(super) async fn an_old_candidate_costs_a_later_run_nothing(yard: Yard) {
+    yard.new_task().await;
+    let gone = yard.worker("gone").await;
+    let first = yard.claim_one(&gone).await;
+    yard.pass(yard.policy.heartbeat_ttl);
+    yard.sweep(false).await;
+    let second = yard.claim_one(&yard.worker("here").await).await;
+
+    let runs = vec![(first.slot.run(first.fence), gone.worker)];
+    let expired: Expired = yard.run(Expire { runs, grace: false }).await.unwrap();
+
+    assert!(expired.tasks.is_empty());
+    assert_eq!(yard.complete(&second).await, Ok(Status::Completed));
 }
 
 pub(super) async fn an_overdue_run_times_out(yard: Yard) {

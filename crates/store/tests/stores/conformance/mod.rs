@@ -61,6 +61,7 @@ macro_rules! conformance {
                 losing::a_heartbeat_tells_what_was_lost_and_cancelled,
                 losing::a_heartbeat_cannot_revive_a_lost_lease,
                 losing::a_worker_registered_again_loses_what_the_older_process_held,
+                losing::an_old_candidate_costs_a_later_run_nothing,
                 losing::an_overdue_run_times_out,
                 losing::progress_and_checkpoint_travel_to_the_next_attempt,
                 losing::a_suspect_is_given_alone,
@@ -88,3 +89,4 @@ macro_rules! conformance {
 }
 
 conformance!(model, Yard::on_model());
+conformance!(sqlite, Yard::on_sqlite());

@@ -13,7 +13,9 @@ use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, List, Listed, Query, TaskView};
+use taskyard_core::random::Seeded;
 use taskyard_core::refused::Refused;
+use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Attempt, Digest, Failure, LateResult};
 use taskyard_core::status::Status;
 use taskyard_core::store::Store;
@@ -29,6 +31,8 @@ use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
 use taskyard_core::worker::Profile;
 use taskyard_store::model::Model;
+use taskyard_store::sqlite::{self, SqliteStore};
+use tempfile::TempDir;
 
 /// Noon of some day; tests see no other clock.
 const NOON: i64 = 1_790_000_000_000_000;
@@ -38,23 +42,37 @@ pub(crate) struct Yard {
     pub(crate) policy: Policy,
     clock: Arc<AtomicI64>,
     made: AtomicI64,
+    /// Goes with the yard.
+    _folder: Option<TempDir>,
+}
+
+fn read(clock: &Arc<AtomicI64>) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+    let clock = Arc::clone(clock);
+    Arc::new(move || Timestamp::from_micros(clock.load(Ordering::SeqCst)))
 }
 
 impl Yard {
     pub(crate) async fn on_model() -> Option<Self> {
         let clock = Arc::new(AtomicI64::new(NOON));
-        let now = Arc::clone(&clock);
-        let store = Model::new(
-            1,
-            Arc::new(move || Timestamp::from_micros(now.load(Ordering::SeqCst))),
-        );
-        Some(Self::new(Arc::new(store), clock))
+        let store = Model::new(1, read(&clock));
+        Some(Self::new(Arc::new(store), clock, None))
     }
 
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<AtomicI64>) -> Self {
-        let retry = taskyard_core::retry::Retry {
+    pub(crate) async fn on_sqlite() -> Option<Self> {
+        let clock = Arc::new(AtomicI64::new(NOON));
+        let folder = tempfile::tempdir().unwrap();
+        let options = sqlite::Options {
+            clock: read(&clock),
+            random: Box::new(Seeded::new(1)),
+        };
+        let store = SqliteStore::open(&folder.path().join("taskyard.db"), options).unwrap();
+        Some(Self::new(Arc::new(store), clock, Some(folder)))
+    }
+
+    fn new(store: Arc<dyn Store>, clock: Arc<AtomicI64>, folder: Option<TempDir>) -> Self {
+        let retry = Retry {
             jitter: 0.0,
-            ..Default::default()
+            ..Retry::default()
         };
         Self {
             store,
@@ -64,6 +82,7 @@ impl Yard {
             },
             clock,
             made: AtomicI64::new(0),
+            _folder: folder,
         }
     }
 

@@ -1,0 +1,6 @@
+-- The kept runs of a task that did not end it, oldest first.
+select task, slot, fence, number, worker, claimed_at, started_at, ended_at, ended, error_code, error_message,
+  error_detail
+from attempt
+where task = $1
+order by task, slot, fence

@@ -1,0 +1,3 @@
+-- What this database is.
+select schema, min_compatible, incarnation
+from meta

@@ -1,0 +1,3 @@
+-- Changes nothing: finds out whether the database takes writes.
+update meta
+set schema = schema

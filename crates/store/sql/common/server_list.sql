@@ -1,0 +1,4 @@
+-- Every server, by number.
+select number, started_at, expires_at
+from server
+order by number

@@ -1,0 +1,4 @@
+-- One worker.
+select name, number, epoch, server, kinds, queues, labels, capacity, registered_at, expires_at, kept_task, kept_slot
+from worker
+where name = $1

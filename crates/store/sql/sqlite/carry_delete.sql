@@ -1,0 +1,2 @@
+delete from carry
+where task = ?1 and slot = ?2

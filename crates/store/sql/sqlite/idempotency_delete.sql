@@ -1,0 +1,2 @@
+delete from idempotency
+where scope = ?1 and key = ?2

@@ -1,0 +1,2 @@
+delete from lease
+where task = ?1 and slot = ?2

@@ -1,0 +1,4 @@
+select task, lane, status, claimed_at, started_at, ended_at, worker, attempts, failures, losses, lost_in_a_row, fence,
+  reported_fence, reported_digest, error_code, error_message, error_detail, output
+from outcome
+where task = ?1

@@ -1,0 +1,3 @@
+select lane, order_key, task, slot, has_carry
+from ready
+where lane = ?1 and order_key = ?2 and task = ?3 and slot = ?4

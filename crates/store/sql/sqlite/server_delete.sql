@@ -1,0 +1,2 @@
+delete from server
+where number = ?1

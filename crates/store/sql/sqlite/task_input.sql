@@ -1,0 +1,3 @@
+select input
+from task
+where id = ?1

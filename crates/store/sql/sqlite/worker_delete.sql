@@ -1,0 +1,2 @@
+delete from worker
+where name = ?1

@@ -1,0 +1,106 @@
+//! How values that have no column type of their own are written; the same in both databases. The codes stand in the
+//! migrations' checks too.
+
+use std::time::Duration;
+
+use taskyard_core::name::Name;
+use taskyard_core::rows::{End, Said, Why};
+
+/// A column holds something that was never written there: a damaged database, or one of another version.
+#[derive(Debug, thiserror::Error)]
+#[error("{what} cannot be {value}")]
+pub(crate) struct BadColumn {
+    what: &'static str,
+    value: String,
+}
+
+impl BadColumn {
+    pub(crate) fn new(what: &'static str, value: impl ToString) -> Self {
+        Self {
+            what,
+            value: value.to_string(),
+        }
+    }
+}
+
+pub(crate) fn why_code(why: Why) -> i16 {
+    match why {
+        Why::RunAt => 1,
+        Why::BackOff => 2,
+        Why::Snooze => 3,
+    }
+}
+
+pub(crate) fn why(code: i16) -> Result<Why, BadColumn> {
+    match code {
+        1 => Ok(Why::RunAt),
+        2 => Ok(Why::BackOff),
+        3 => Ok(Why::Snooze),
+        other => Err(BadColumn::new("scheduled.why", other)),
+    }
+}
+
+pub(crate) fn end_code(end: End) -> i16 {
+    match end {
+        End::Failed => 1,
+        End::TimedOut => 2,
+        End::Snoozed => 3,
+        End::Released => 4,
+        End::Lost => 5,
+    }
+}
+
+pub(crate) fn end(code: i16) -> Result<End, BadColumn> {
+    match code {
+        1 => Ok(End::Failed),
+        2 => Ok(End::TimedOut),
+        3 => Ok(End::Snoozed),
+        4 => Ok(End::Released),
+        5 => Ok(End::Lost),
+        other => Err(BadColumn::new("attempt.ended", other)),
+    }
+}
+
+pub(crate) fn said_code(said: Said) -> i16 {
+    match said {
+        Said::Completed => 1,
+        Said::Failed => 2,
+        Said::TimedOut => 3,
+        Said::Snoozed => 4,
+        Said::Released => 5,
+    }
+}
+
+pub(crate) fn said(code: i16) -> Result<Said, BadColumn> {
+    match code {
+        1 => Ok(Said::Completed),
+        2 => Ok(Said::Failed),
+        3 => Ok(Said::TimedOut),
+        4 => Ok(Said::Snoozed),
+        5 => Ok(Said::Released),
+        other => Err(BadColumn::new("late_result.said", other)),
+    }
+}
+
+/// Names as one JSON array, in the order they were given.
+pub(crate) fn names_text(names: &[Name]) -> String {
+    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+    serde_json::to_string(&names).expect("a list of strings is always JSON")
+}
+
+pub(crate) fn names(text: &str) -> Result<Vec<Name>, BadColumn> {
+    let names: Vec<String> =
+        serde_json::from_str(text).map_err(|_| BadColumn::new("a list of names", text))?;
+    Ok(names.into_iter().map(Name::stored).collect())
+}
+
+/// In microseconds; what is longer than a column holds is as good as for ever.
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn duration(micros: i64) -> Result<Duration, BadColumn> {
+    u64::try_from(micros)
+        .map(Duration::from_micros)
+        .map_err(|_| BadColumn::new("a duration", micros))
+}

@@ -1,0 +1,195 @@
+//! SQLite: one file, one thread that owns the one connection that writes, and a few that only read.
+//!
+//! A batch is on the disk before it is answered: each commit syncs the log (`synchronous = full`). Batches run in the
+//! order in which they were sent. Readers see the last commit and never wait for the writer. A database in memory
+//! has no readers beside it: the writer answers between two batches.
+
+mod commit;
+mod connection;
+mod error;
+mod fields;
+mod inline;
+mod list;
+mod lock;
+mod open;
+mod pick;
+mod reads;
+mod rows;
+mod sql;
+#[cfg(test)]
+mod tests;
+mod threads;
+mod tx;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use taskyard_core::command::Command;
+use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::random::Random;
+use taskyard_core::store::{Error, Ran, Store};
+use taskyard_core::time::Timestamp;
+use tokio::sync::oneshot;
+
+pub use self::inline::Inline;
+use self::lock::Lock;
+pub use self::open::OpenError;
+use self::open::Opened;
+use self::threads::{Asked, Check, Job, Line};
+use crate::run::Memory;
+
+/// Where the store takes its time from. It may go back; the time of the batches does not.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+const READERS: usize = 2;
+
+pub struct Options {
+    pub clock: Clock,
+    /// Of the leases' secrets and the database's incarnation, so for a service one that cannot be guessed.
+    pub random: Box<dyn Random>,
+}
+
+pub struct SqliteStore {
+    writer: Line<Job>,
+    readers: Option<Line<Asked>>,
+    check: Option<Check>,
+    memory: Arc<Memory>,
+    incarnation: [u8; 16],
+    lock: Option<Lock>,
+}
+
+impl SqliteStore {
+    /// Opens the database in this file, or makes it. It is closed when the store is dropped, which waits for the
+    /// batch under way.
+    pub fn open(path: &Path, mut options: Options) -> Result<Self, OpenError> {
+        let opened = open::file(path, &mut *options.random)?;
+        let reading = || connection::reading(path).map_err(|error| open::explain(path, &error));
+        let readers = (0..READERS)
+            .map(|_| reading())
+            .collect::<Result<Vec<_>, _>>()?;
+        let broken = |source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let check = match &opened.lock {
+            Some(lock) if lock.after_unclean_stop => {
+                Some(Check::start(reading()?, path).map_err(broken)?)
+            }
+            _ => None,
+        };
+        let mut store = Self::start(opened, options, check).map_err(|start| start.at(path))?;
+        store.readers = Some(threads::readers(readers, &store.memory).map_err(broken)?);
+        Ok(store)
+    }
+
+    /// An empty database that ends with the store.
+    pub fn in_memory(mut options: Options) -> Result<Self, OpenError> {
+        let opened = open::in_memory(&mut *options.random)?;
+        Self::start(opened, options, None).map_err(|start| start.at(Path::new(":memory:")))
+    }
+
+    fn start(opened: Opened, options: Options, check: Option<Check>) -> Result<Self, NotStarted> {
+        let inline = Inline::over(opened.connection)?;
+        let memory = inline.memory();
+        Ok(Self {
+            writer: threads::writer(inline, options.clock, options.random)?,
+            readers: None,
+            check,
+            memory,
+            incarnation: opened.incarnation,
+            lock: opened.lock,
+        })
+    }
+
+    /// Random, made with the database: part of every lease's token.
+    pub fn incarnation(&self) -> [u8; 16] {
+        self.incarnation
+    }
+
+    fn healthy(&self) -> Result<(), Error> {
+        match self.check.as_ref().and_then(Check::damage) {
+            None => Ok(()),
+            Some(damage) => Err(Error::Failed(format!("the database is damaged: {damage}"))),
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum NotStarted {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Thread(#[from] std::io::Error),
+}
+
+impl NotStarted {
+    fn at(self, path: &Path) -> OpenError {
+        match self {
+            Self::Open(error) => error,
+            Self::Thread(source) => OpenError::Io {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
+        // Writing on into a damaged file would only spread the damage.
+        self.healthy()?;
+        let (reply, ran) = oneshot::channel();
+        self.writer.send(Job::Run {
+            commands: batch,
+            policy: Box::new(policy.clone()),
+            reply,
+        })?;
+        ran.await.map_err(|_| gone())?
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, Error> {
+        let (reply, answer) = oneshot::channel();
+        match (&self.readers, &query) {
+            (_, Query::Ping) => {
+                self.healthy()?;
+                self.writer.send(Job::Read { query, reply })?;
+            }
+            (None, _) => self.writer.send(Job::Read { query, reply })?,
+            (Some(readers), _) => readers.send(Asked { query, reply })?,
+        }
+        answer.await.map_err(|_| gone())?
+    }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        self.memory.lanes()
+    }
+
+    fn unsure(&self, lane: Option<Lane>) {
+        self.memory.unsure(lane);
+    }
+}
+
+/// Its thread ended with the call in hand.
+fn gone() -> Error {
+    Error::Unknown("the database's thread ended before it answered".to_owned())
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.check = None;
+        if let Some(readers) = &mut self.readers {
+            readers.close();
+        }
+        // The last connection to close moves the log into the file.
+        self.writer.close();
+        if let Some(lock) = self.lock.take()
+            && let Err(error) = lock.stopped_clean()
+        {
+            tracing::warn!(%error, "the clean stop could not be noted; the next start checks the database");
+        }
+    }
+}

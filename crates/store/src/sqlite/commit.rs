@@ -1,0 +1,184 @@
+//! Writes a diff: table by table, row by row in the order of the keys.
+
+use rusqlite::{CachedStatement, Connection, params};
+use taskyard_core::diff::Diff;
+use taskyard_core::id::TaskId;
+use taskyard_core::store::Error;
+use taskyard_core::view::Change;
+
+use super::connection::one;
+use super::error::explain;
+use super::fields::Read;
+use super::rows::{history, key, place, presence, task};
+use super::sql;
+use crate::tx::Inputs;
+
+/// Whose counters these are: on SQLite there is one server.
+const SERVER: i32 = 0;
+
+type Bind<R> = fn(&mut CachedStatement<'_>, &R) -> Read<usize>;
+
+/// How rows of one table are written. Without an `update`, a row that changed has moved: it is taken out and put in.
+struct Table<R> {
+    insert: (&'static str, Bind<R>),
+    update: Option<&'static str>,
+    delete: (&'static str, Bind<R>),
+}
+
+pub(super) fn inputs(connection: &Connection, tasks: &[TaskId]) -> Read<Inputs> {
+    let mut inputs = Inputs::with_capacity(tasks.len());
+    for id in tasks {
+        let input = one(connection, sql::TASK_INPUT, [id.as_bytes()], |fields| {
+            fields.json()
+        })?;
+        inputs.extend(input.map(|input| (*id, input)));
+    }
+    Ok(inputs)
+}
+
+pub(super) fn write(connection: &Connection, diff: &Diff) -> Result<(), Error> {
+    SERVERS.write(connection, &diff.servers)?;
+    WORKERS.write(connection, &diff.workers)?;
+    insert(
+        connection,
+        sql::TASK_INSERT,
+        task::insert_task,
+        diff.tasks.iter().map(|row| &**row),
+    )?;
+    SCHEDULED.write(connection, &diff.scheduled)?;
+    READY.write(connection, &diff.ready)?;
+    LEASES.write(connection, &diff.leases)?;
+    CARRIES.write(connection, &diff.carries)?;
+    let outcomes = diff.outcomes.iter().map(|row| &**row);
+    insert(
+        connection,
+        sql::OUTCOME_INSERT,
+        task::insert_outcome,
+        outcomes,
+    )?;
+    IDEMPOTENCY.write(connection, &diff.idempotency)?;
+    insert(
+        connection,
+        sql::ATTEMPT_INSERT,
+        history::insert_attempt,
+        &diff.attempts,
+    )?;
+    insert(
+        connection,
+        sql::LATE_RESULT_PUT,
+        history::put_late_result,
+        &diff.late_results,
+    )?;
+    forget_and_count(connection, diff).map_err(explain)
+}
+
+fn forget_and_count(connection: &Connection, diff: &Diff) -> Read<()> {
+    for statement in [sql::ATTEMPT_DELETE, sql::LATE_RESULT_DELETE] {
+        let mut statement = connection.prepare_cached(statement)?;
+        for run in &diff.forgotten {
+            history::delete_run(&mut statement, *run)?;
+        }
+    }
+    let mut add = connection.prepare_cached(sql::COUNTER_ADD)?;
+    for (lane, status, n) in &diff.counters {
+        add.execute(params![SERVER, lane.0, status.code(), n])?;
+    }
+    Ok(())
+}
+
+fn insert<'a, R: 'a>(
+    connection: &Connection,
+    statement: &str,
+    bind: Bind<R>,
+    rows: impl IntoIterator<Item = &'a R>,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(statement).map_err(explain)?;
+    for row in rows {
+        bind(&mut statement, row).map_err(explain)?;
+    }
+    Ok(())
+}
+
+impl<R> Table<R> {
+    fn write(&self, connection: &Connection, changes: &[Change<R>]) -> Result<(), Error> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let prepare = |statement| connection.prepare_cached(statement).map_err(explain);
+        let mut delete = prepare(self.delete.0)?;
+        let mut insert = prepare(self.insert.0)?;
+        let mut update = self.update.map(prepare).transpose()?;
+        for change in changes {
+            match (change, &mut update) {
+                (Change::Insert(row), _) => once(self.insert.1(&mut insert, row))?,
+                (Change::Delete(row), _) => once(self.delete.1(&mut delete, row))?,
+                (Change::Update { after, .. }, Some(update)) => once(self.insert.1(update, after))?,
+                (Change::Update { before, after }, None) => {
+                    once(self.delete.1(&mut delete, before))?;
+                    once(self.insert.1(&mut insert, after))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Nobody else writes, so a row that was loaded is still there; a write that misses it is a bug and must not pass.
+fn once(rows: Read<usize>) -> Result<(), Error> {
+    match rows.map_err(explain)? {
+        1 => Ok(()),
+        rows => Err(Error::Failed(format!("a change of one row changed {rows}"))),
+    }
+}
+
+const SERVERS: Table<taskyard_core::rows::Server> = Table {
+    insert: (sql::SERVER_INSERT, presence::write_server),
+    update: Some(sql::SERVER_UPDATE),
+    delete: (sql::SERVER_DELETE, |delete, row| {
+        delete.execute([row.number.0])
+    }),
+};
+
+const WORKERS: Table<taskyard_core::rows::Worker> = Table {
+    insert: (sql::WORKER_INSERT, presence::write_worker),
+    update: Some(sql::WORKER_UPDATE),
+    delete: (sql::WORKER_DELETE, |delete, row| {
+        delete.execute([row.name.as_str()])
+    }),
+};
+
+const SCHEDULED: Table<taskyard_core::rows::Scheduled> = Table {
+    insert: (sql::SCHEDULED_INSERT, place::insert_scheduled),
+    update: None,
+    delete: (sql::SCHEDULED_DELETE, place::delete_scheduled),
+};
+
+const READY: Table<taskyard_core::rows::Ready> = Table {
+    insert: (sql::READY_INSERT, place::insert_ready),
+    update: None,
+    delete: (sql::READY_DELETE, place::delete_ready),
+};
+
+const LEASES: Table<taskyard_core::rows::Lease> = Table {
+    insert: (sql::LEASE_INSERT, place::write_lease),
+    update: Some(sql::LEASE_UPDATE),
+    delete: (sql::LEASE_DELETE, |delete, row| {
+        delete.execute(params![row.slot.task.as_bytes(), row.slot.slot.0])
+    }),
+};
+
+const CARRIES: Table<taskyard_core::rows::Carry> = Table {
+    insert: (sql::CARRY_INSERT, place::write_carry),
+    update: Some(sql::CARRY_UPDATE),
+    delete: (sql::CARRY_DELETE, |delete, row| {
+        delete.execute(params![row.slot.task.as_bytes(), row.slot.slot.0])
+    }),
+};
+
+const IDEMPOTENCY: Table<taskyard_core::rows::Idempotency> = Table {
+    insert: (sql::IDEMPOTENCY_INSERT, key::write_idempotency),
+    update: Some(sql::IDEMPOTENCY_UPDATE),
+    delete: (sql::IDEMPOTENCY_DELETE, |delete, row| {
+        delete.execute(params![row.key.scope, row.key.key])
+    }),
+};

@@ -1,0 +1,72 @@
+//! Connections: the settings that the store relies on, and statements that are parsed once.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
+
+use super::fields::{Fields, Read};
+
+/// How many parsed statements a connection keeps: more than there are.
+const STATEMENTS_KEPT: usize = 128;
+/// Only another program that looks into the file makes us wait.
+const BUSY: Duration = Duration::from_secs(5);
+
+pub(super) fn writing(path: &Path) -> Read<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    // The log never grows long, and each commit is on the disk before it is answered.
+    connection.execute_batch(
+        "pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 2000;",
+    )?;
+    settle(connection)
+}
+
+pub(super) fn in_memory() -> Read<Connection> {
+    settle(Connection::open_in_memory()?)
+}
+
+/// For questions: whatever happens, it changes nothing.
+pub(super) fn reading(path: &Path) -> Read<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.execute_batch("pragma query_only = on;")?;
+    settle(connection)
+}
+
+fn settle(connection: Connection) -> Read<Connection> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+    // Plans are chosen from the statement alone; otherwise the pick is parsed again in each batch.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.execute_batch(
+        "pragma cache_size = -16384; pragma temp_store = memory; pragma mmap_size = 0; \
+         pragma cell_size_check = on;",
+    )?;
+    Ok(connection)
+}
+
+pub(super) fn one<T>(
+    connection: &Connection,
+    statement: &str,
+    params: impl Params,
+    read: impl FnOnce(&mut Fields<'_>) -> Read<T>,
+) -> Read<Option<T>> {
+    connection
+        .prepare_cached(statement)?
+        .query_row(params, |row| read(&mut Fields::of(row)))
+        .optional()
+}
+
+pub(super) fn all<T>(
+    connection: &Connection,
+    statement: &str,
+    params: impl Params,
+    read: impl Fn(&mut Fields<'_>) -> Read<T>,
+) -> Read<Vec<T>> {
+    connection
+        .prepare_cached(statement)?
+        .query_map(params, |row: &Row<'_>| read(&mut Fields::of(row)))?
+        .collect()
+}

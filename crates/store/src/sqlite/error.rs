@@ -1,0 +1,41 @@
+//! What SQLite's failures mean to who called.
+
+use rusqlite::ErrorCode::{
+    CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly,
+    SystemIoFailure,
+};
+use rusqlite::ffi::{
+    SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE,
+    SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC,
+};
+use taskyard_core::store::Error;
+
+pub(super) fn explain(error: rusqlite::Error) -> Error {
+    match error.sqlite_error_code() {
+        Some(DiskFull) => Error::Full,
+        Some(ConstraintViolation) if is_one_of(&error, &TAKEN) => Error::Conflict,
+        Some(DatabaseBusy | DatabaseLocked | CannotOpen | ReadOnly | SystemIoFailure) => {
+            Error::Unavailable(error.to_string())
+        }
+        _ => Error::Failed(error.to_string()),
+    }
+}
+
+/// The key is another row's already.
+const TAKEN: [i32; 3] = [
+    SQLITE_CONSTRAINT_PRIMARYKEY,
+    SQLITE_CONSTRAINT_UNIQUE,
+    SQLITE_CONSTRAINT_ROWID,
+];
+
+/// After a failed sync nobody knows what is on the disk: the system may have dropped the pages and forgotten the
+/// error, so a second sync that succeeds proves nothing.
+pub(super) fn is_failed_sync(error: &rusqlite::Error) -> bool {
+    is_one_of(error, &[SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC])
+}
+
+fn is_one_of(error: &rusqlite::Error, codes: &[i32]) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| codes.contains(&error.extended_code))
+}

@@ -1,0 +1,107 @@
+//! The writer itself, called in line: no thread, no clock, no randomness of its own. Simulations and comparisons
+//! run it over a database in memory; [`super::SqliteStore`] runs it on its thread.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use rusqlite::Connection;
+use taskyard_core::command::Command;
+use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::random::Random;
+use taskyard_core::store::{Error, Ran};
+use taskyard_core::time::Timestamp;
+
+use super::error::explain;
+use super::open::{self, OpenError};
+use super::{reads, sql};
+use crate::run::{self, Memory};
+use crate::tx::Writer;
+
+pub struct Inline {
+    connection: Connection,
+    memory: Arc<Memory>,
+    latest: Timestamp,
+}
+
+impl Inline {
+    /// An empty database in memory.
+    pub fn new(random: &mut dyn Random) -> Result<Self, OpenError> {
+        Self::over(open::in_memory(random)?.connection)
+    }
+
+    pub(super) fn over(mut connection: Connection) -> Result<Self, OpenError> {
+        let memory = Memory::default();
+        let lanes = connection.intern(&[], 0, usize::MAX).now_or_never();
+        memory.learn(lanes.expect("SQLite never waits").map_err(|error| {
+            let (path, reason) = (
+                connection.path().unwrap_or_default().into(),
+                error.to_string(),
+            );
+            OpenError::Unusable { path, reason }
+        })?);
+        // What waits in them is not known yet.
+        memory.unsure(None);
+        Ok(Self {
+            connection,
+            memory: Arc::new(memory),
+            latest: Timestamp::default(),
+        })
+    }
+
+    /// Runs the batch at `now`, or at the time of the latest batch if that was later.
+    pub fn run_blocking(
+        &mut self,
+        commands: &[Command],
+        policy: &Policy,
+        now: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Ran, Error> {
+        self.latest = self.latest.max(now);
+        let Self {
+            connection,
+            memory,
+            latest,
+        } = self;
+        // A panic is a bug in the rules or a row that should not be; the transaction is undone on its way out.
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            run::run(connection, memory, commands, policy, *latest, random).now_or_never()
+        }));
+        match ran {
+            Ok(ran) => ran.expect("SQLite never waits"),
+            Err(_) => Err(Error::Failed(
+                "the rules broke down over a batch".to_owned(),
+            )),
+        }
+    }
+
+    /// Answers from the writing connection itself.
+    pub fn read_blocking(&self, query: &Query) -> Result<Answer, Error> {
+        if matches!(query, Query::Ping) {
+            // Takes it through a commit, which finds a full disk.
+            self.connection
+                .execute(sql::META_TOUCH, [])
+                .map_err(explain)?;
+        }
+        reads::read(&self.connection, &self.memory, query)
+    }
+
+    pub fn lanes(&self) -> Arc<Lanes> {
+        self.memory.lanes()
+    }
+
+    pub fn unsure(&self, lane: Option<Lane>) {
+        self.memory.unsure(lane);
+    }
+
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn memory(&self) -> Arc<Memory> {
+        Arc::clone(&self.memory)
+    }
+}

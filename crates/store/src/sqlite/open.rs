@@ -1,0 +1,175 @@
+//! Opening a database: is it ours, is it whole, does it fit this program; and bringing it up to date.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, params};
+use taskyard_core::random::Random;
+
+use super::connection::{self, one};
+use super::fields::{Fields, Read};
+use super::lock::{self, Lock};
+use super::sql;
+
+/// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
+const SQLITE_MIN: i32 = 3_051_003;
+
+/// Each with its number and the oldest program, by the schema it knows, that can still work beside it.
+const MIGRATIONS: [(i32, i32, &str); 1] = [(
+    1,
+    1,
+    include_str!("../../migrations/sqlite/0001_tables.sql"),
+)];
+const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("{0} is in use by another server; stop that one first, or name another file")]
+    InUse(PathBuf),
+    #[error("{0} is a database of some other program; nothing in it was changed")]
+    Foreign(PathBuf),
+    #[error(
+        "{path} needs a newer version of Taskyard (its schema {found} is open to programs that know schema \
+         {needs}, this one knows {SCHEMA})"
+    )]
+    TooNew {
+        path: PathBuf,
+        found: i32,
+        needs: i32,
+    },
+    #[error(
+        "{path} is damaged or no SQLite database ({reason}). Keep a copy of it and of the files beside it, then put \
+         a backup in its place, or save what can be read with: sqlite3 {path} .recover"
+    )]
+    Damaged { path: PathBuf, reason: String },
+    #[error(
+        "{path} cannot keep a write-ahead log, as on a network file system; put it on a local disk"
+    )]
+    NoLog { path: PathBuf },
+    #[error("SQLite {0} has a fault that can damage files; this program needs 3.51.3 or newer")]
+    OldSqlite(&'static str),
+    #[error("{path} cannot be opened: {source}")]
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{path} cannot be opened: {reason}")]
+    Unusable { path: PathBuf, reason: String },
+}
+
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    /// None for one in memory.
+    pub(super) lock: Option<Lock>,
+    /// Made with the database, and part of every lease's token: tokens of a database that this one took the place
+    /// of mean nothing here.
+    pub(super) incarnation: [u8; 16],
+}
+
+pub(super) fn file(path: &Path, random: &mut dyn Random) -> Result<Opened, OpenError> {
+    check_version()?;
+    let lock = match lock::take(path) {
+        Ok(Some(lock)) => lock,
+        Ok(None) => return Err(OpenError::InUse(path.to_owned())),
+        Err(source) => {
+            let path = path.to_owned();
+            return Err(OpenError::Io { path, source });
+        }
+    };
+    let connection = connection::writing(path).map_err(|error| explain(path, &error))?;
+    let mode: String = connection
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .map_err(|error| explain(path, &error))?;
+    if mode != "wal" {
+        let path = path.to_owned();
+        return Err(OpenError::NoLog { path });
+    }
+    let incarnation = bring_up_to_date(&connection, path, random)?;
+    Ok(Opened {
+        connection,
+        lock: Some(lock),
+        incarnation,
+    })
+}
+
+pub(super) fn in_memory(random: &mut dyn Random) -> Result<Opened, OpenError> {
+    check_version()?;
+    let path = Path::new(":memory:");
+    let connection = connection::in_memory().map_err(|error| explain(path, &error))?;
+    let incarnation = bring_up_to_date(&connection, path, random)?;
+    Ok(Opened {
+        connection,
+        lock: None,
+        incarnation,
+    })
+}
+
+fn check_version() -> Result<(), OpenError> {
+    if rusqlite::version_number() < SQLITE_MIN {
+        return Err(OpenError::OldSqlite(rusqlite::version()));
+    }
+    Ok(())
+}
+
+/// All in one transaction, so that a crash on the way leaves the database as it was.
+fn bring_up_to_date(
+    connection: &Connection,
+    path: &Path,
+    random: &mut dyn Random,
+) -> Result<[u8; 16], OpenError> {
+    let broken = |error: rusqlite::Error| explain(path, &error);
+    let tx = connection.unchecked_transaction().map_err(broken)?;
+    let tables = |named: &str| -> Read<i64> {
+        let statement = format!("select count(*) from sqlite_schema where {named}");
+        tx.query_row(&statement, [], |row| row.get(0))
+    };
+    if tables("true").map_err(broken)? == 0 {
+        create(&tx, random).map_err(broken)?;
+    } else if tables("name in ('meta', 'task', 'lease')").map_err(broken)? < 3 {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    let (found, needs, incarnation) = one(&tx, sql::META_LOAD, [], meta)
+        .map_err(broken)?
+        .ok_or_else(|| OpenError::Foreign(path.to_owned()))?;
+    if needs > SCHEMA {
+        let path = path.to_owned();
+        return Err(OpenError::TooNew { path, found, needs });
+    }
+    migrate(&tx, found).map_err(broken)?;
+    tx.commit().map_err(broken)?;
+    Ok(incarnation)
+}
+
+fn meta(fields: &mut Fields<'_>) -> Read<(i32, i32, [u8; 16])> {
+    Ok((fields.take()?, fields.take()?, fields.take()?))
+}
+
+fn create(tx: &Connection, random: &mut dyn Random) -> Read<()> {
+    let (number, min_compatible, statements) = MIGRATIONS[0];
+    tx.execute_batch(statements)?;
+    let bits = (u128::from(random.bits()) << 64) | u128::from(random.bits());
+    tx.execute(
+        sql::META_INSERT,
+        params![number, min_compatible, bits.to_be_bytes()],
+    )?;
+    Ok(())
+}
+
+fn migrate(tx: &Connection, found: i32) -> Read<()> {
+    for (number, min_compatible, statements) in MIGRATIONS {
+        if number > found {
+            tx.execute_batch(statements)?;
+            tx.execute(sql::META_UPDATE, params![number, min_compatible])?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
+    let (path, reason) = (path.to_owned(), error.to_string());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            OpenError::Damaged { path, reason }
+        }
+        _ => OpenError::Unusable { path, reason },
+    }
+}

@@ -1,0 +1,98 @@
+//! The pick: the first rows over several lanes in one common order, without looking at more lanes than could matter.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use rusqlite::{Connection, params};
+use taskyard_core::lane::Lane;
+use taskyard_core::needs::Pick;
+use taskyard_core::order::OrderKey;
+use taskyard_core::rows::Ready;
+use taskyard_core::view::Brief;
+
+use super::connection::all;
+use super::fields::{Fields, Read};
+use super::rows::place;
+use super::{sql, tx};
+
+/// Inputs up to this many bytes come along; larger ones are read once it is known that they go out.
+const INPUT_WITH_PICK_MAX: i64 = 4096;
+
+type Row = (Ready, Brief);
+
+/// A lane as far as it was read.
+struct Source {
+    lane: Lane,
+    /// Read and not yet taken.
+    ahead: VecDeque<Row>,
+    last: Option<Ready>,
+}
+
+/// Merges the lanes by their heads. A lane that was not read yet stands in the order with the lowest key it can have,
+/// so those that can have nothing early enough are never read.
+pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Vec<Row>> {
+    let ahead = (2 * pick.rows / pick.lanes.len().max(1)).clamp(1, pick.rows.max(1)) + 1;
+    let mut sources: Vec<Source> = Vec::with_capacity(pick.lanes.len());
+    let mut heads = BinaryHeap::with_capacity(pick.lanes.len());
+    for (index, (lane, first)) in pick.lanes.iter().enumerate() {
+        sources.push(Source {
+            lane: *lane,
+            ahead: VecDeque::new(),
+            last: None,
+        });
+        // `None` sorts before any slot: what is not known is looked at before an equal key is taken.
+        heads.push(Reverse((*first, None, index)));
+    }
+    let mut picked = Vec::new();
+    while picked.len() < pick.rows
+        && let Some(Reverse((_, known, index))) = heads.pop()
+    {
+        let source = &mut sources[index];
+        let mut ended = false;
+        if known.is_some() {
+            picked.extend(source.ahead.pop_front());
+        } else {
+            source.read(connection, ahead.min(pick.rows - picked.len()))?;
+            ended = source.ahead.is_empty();
+        }
+        match (source.ahead.front(), source.last) {
+            (Some((row, _)), _) => heads.push(Reverse((row.order_key, Some(row.slot), index))),
+            (None, Some(last)) if !ended => heads.push(Reverse((last.order_key, None, index))),
+            (None, _) => {}
+        }
+    }
+    Ok(picked)
+}
+
+impl Source {
+    /// Reads on behind the last row.
+    fn read(&mut self, connection: &Connection, rows: usize) -> Read<()> {
+        let (order_key, task, slot) = match &self.last {
+            None => (OrderKey::FIRST, [0; 16], -1),
+            Some(last) => (last.order_key, *last.slot.task.as_bytes(), last.slot.slot.0),
+        };
+        let params = params![
+            self.lane.0,
+            order_key.0,
+            task,
+            slot,
+            tx::limit(rows),
+            INPUT_WITH_PICK_MAX
+        ];
+        self.ahead = all(connection, sql::READY_PICK, params, row)?.into();
+        self.last = self.ahead.back().map(|(row, _)| *row).or(self.last);
+        Ok(())
+    }
+}
+
+fn row(fields: &mut Fields<'_>) -> Read<Row> {
+    let ready = place::ready(fields)?;
+    let timeout = fields.duration()?;
+    let input_len: i64 = fields.take()?;
+    let brief = Brief {
+        timeout,
+        input_len: usize::try_from(input_len).unwrap_or(usize::MAX),
+        input: fields.json_or_none()?,
+    };
+    Ok((ready, brief))
+}

@@ -1,0 +1,140 @@
+//! Answers to queries, each from one snapshot of the database.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+use taskyard_core::id::TaskId;
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer, Counted, Query, Standing, TaskView, WorkerView};
+use taskyard_core::status::Status;
+use taskyard_core::store::Error;
+
+use super::connection::{all, one};
+use super::error::explain;
+use super::fields::{Fields, Read};
+use super::rows::{history, key, place, presence, task};
+use super::{list, sql, tx};
+use crate::columns::BadColumn;
+use crate::run::Memory;
+
+pub(super) fn read(
+    connection: &Connection,
+    memory: &Memory,
+    query: &Query,
+) -> Result<Answer, Error> {
+    let answer = || {
+        let snapshot = connection.unchecked_transaction()?;
+        let answer = answer(&snapshot, memory, query)?;
+        snapshot.finish()?;
+        Ok(answer)
+    };
+    answer().map_err(explain)
+}
+
+fn answer(connection: &Connection, memory: &Memory, query: &Query) -> Read<Answer> {
+    Ok(match query {
+        Query::Task(id) => Answer::Task(task_view(connection, *id, true)?.map(Box::new)),
+        Query::Tasks(list) => Answer::Tasks(list::list(connection, &memory.lanes(), list)?),
+        Query::Attempts(id) => Answer::Attempts {
+            ended: all(
+                connection,
+                sql::ATTEMPT_LIST,
+                [id.as_bytes()],
+                history::attempt,
+            )?,
+            late: all(
+                connection,
+                sql::LATE_RESULT_LIST,
+                [id.as_bytes()],
+                history::late_result,
+            )?,
+        },
+        Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
+        Query::Workers => Answer::Workers(all(connection, sql::WORKER_LIST, [], worker_view)?),
+        Query::Worker(name) => {
+            let worker = one(
+                connection,
+                sql::WORKER_BY_NAME,
+                [name.as_str()],
+                presence::worker,
+            )?;
+            Answer::Worker(worker.map(Box::new))
+        }
+        Query::Servers => Answer::Servers(all(connection, sql::SERVER_LIST, [], presence::server)?),
+        Query::Lost {
+            overdue,
+            silent,
+            limit,
+        } => {
+            let params = params![overdue.as_micros(), silent.as_micros(), tx::limit(*limit)];
+            let lost = |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name()?));
+            Answer::Lost(all(connection, sql::LEASE_LOST, params, lost)?)
+        }
+        Query::NextDue => {
+            let next = one(connection, sql::SCHEDULED_NEXT, [], |fields| {
+                fields.time_or_none()
+            })?;
+            Answer::NextDue(next.flatten())
+        }
+        Query::Ping => {
+            one(connection, sql::META_LOAD, [], |fields| {
+                fields.take::<i64>()
+            })?;
+            Answer::Pong
+        }
+    })
+}
+
+fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
+    Ok(WorkerView {
+        worker: presence::worker(fields)?,
+        held: fields.decode(|leases: i64| {
+            usize::try_from(leases).map_err(|_| BadColumn::new("a number of leases", leases))
+        })?,
+    })
+}
+
+fn counted(fields: &mut Fields<'_>) -> Read<Counted> {
+    Ok(Counted {
+        lane: Arc::new(key::lane_key(fields)?),
+        status: fields.decode(|code| {
+            Status::from_code(code).ok_or_else(|| BadColumn::new("counter.status", code))
+        })?,
+        tasks: fields.take()?,
+    })
+}
+
+/// Everything known of one task; without `payload`, its input reads as null and its output is left out.
+pub(super) fn task_view(
+    connection: &Connection,
+    id: TaskId,
+    payload: bool,
+) -> Read<Option<TaskView>> {
+    one(
+        connection,
+        sql::TASK_VIEW,
+        params![payload, id.as_bytes()],
+        |fields| {
+            let task = Arc::new(task::task(fields)?);
+            let lane = Arc::new(key::lane_key(fields)?);
+            let outcome = fields.maybe(task::OUTCOME_WIDTH, task::outcome)?;
+            let lease = fields.maybe(place::LEASE_WIDTH, place::lease)?;
+            let scheduled = fields.maybe(place::SCHEDULED_WIDTH, place::scheduled)?;
+            let carry = fields.maybe(place::CARRY_WIDTH, place::carry)?;
+            let worker = fields.take::<Option<Arc<str>>>()?.map(Name::stored);
+            let standing = match (outcome, lease, scheduled) {
+                (Some(outcome), _, _) => Standing::Ended(Arc::new(outcome)),
+                (None, Some(lease), _) => Standing::Leased(Box::new(lease)),
+                (None, None, Some(scheduled)) => Standing::Scheduled(scheduled),
+                (None, None, None) => Standing::Ready,
+            };
+            Ok(TaskView {
+                task,
+                lane,
+                standing,
+                carry,
+                worker,
+            })
+        },
+    )
+}

@@ -1,0 +1,8 @@
+//! Rows as values: read in the order of the columns, written with the bound parameters of their statements. One
+//! file for each group of tables.
+
+pub(super) mod history;
+pub(super) mod key;
+pub(super) mod place;
+pub(super) mod presence;
+pub(super) mod task;

@@ -1,0 +1,60 @@
+//! Idempotency keys, and the lanes' keys.
+
+use std::sync::Arc;
+
+use rusqlite::{CachedStatement, params};
+use taskyard_core::id::TaskId;
+use taskyard_core::labels::Demands;
+use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::rows::{Digest, Idempotency, IdempotencyKey};
+
+use crate::columns::BadColumn;
+use crate::sqlite::fields::{Fields, Read, task};
+
+pub(crate) fn idempotency(fields: &mut Fields<'_>) -> Read<Idempotency> {
+    Ok(Idempotency {
+        key: IdempotencyKey {
+            scope: fields.take()?,
+            key: fields.take()?,
+        },
+        digest: Digest(fields.take()?),
+        tasks: fields.decode(|bytes: Vec<u8>| tasks(&bytes))?,
+        created_at: fields.time()?,
+    })
+}
+
+fn tasks(bytes: &[u8]) -> Result<Arc<[TaskId]>, BadColumn> {
+    let (ids, []) = bytes.as_chunks::<16>() else {
+        return Err(BadColumn::new("idempotency.tasks", "part of an id"));
+    };
+    ids.iter().copied().map(task).collect()
+}
+
+/// Inserts or updates: both statements take the same parameters.
+pub(crate) fn write_idempotency(
+    statement: &mut CachedStatement<'_>,
+    row: &Idempotency,
+) -> Read<usize> {
+    let tasks: Vec<u8> = row.tasks.iter().flat_map(|id| *id.as_bytes()).collect();
+    statement.execute(params![
+        row.key.scope,
+        row.key.key,
+        row.digest.0.as_slice(),
+        tasks,
+        row.created_at.as_micros(),
+    ])
+}
+
+pub(crate) fn lane(fields: &mut Fields<'_>) -> Read<(Lane, Arc<LaneKey>)> {
+    Ok((Lane(fields.take()?), Arc::new(lane_key(fields)?)))
+}
+
+pub(crate) fn lane_key(fields: &mut Fields<'_>) -> Read<LaneKey> {
+    Ok(LaneKey {
+        queue: fields.name()?,
+        kind: fields.name()?,
+        demands: fields.decode(|text: String| {
+            Demands::from_text(&text).map_err(|_| BadColumn::new("lane.demands", text))
+        })?,
+    })
+}

@@ -1,0 +1,73 @@
+//! The statements, one a file. Those under `common` run on PostgreSQL as they stand: their parameters are written
+//! `$1`, which SQLite numbers in the order in which they first appear; a test holds them to that.
+
+macro_rules! statements {
+    ($all:ident: $($folder:literal { $($name:ident = $file:literal),* $(,)? })*) => {
+        $($(pub(super) const $name: &str =
+            include_str!(concat!("../../sql/", $folder, "/", $file, ".sql"));)*)*
+
+        #[cfg(test)]
+        pub(super) const $all: &[&str] = &[$($($name),*),*];
+    };
+}
+
+statements! { ALL:
+    "common" {
+        ATTEMPT_LIST = "attempt_list",
+        COUNTER_SUM = "counter_sum",
+        LANE_INSERT = "lane_insert",
+        LANE_LIST = "lane_list",
+        LATE_RESULT_LIST = "late_result_list",
+        LEASE_LOST = "lease_lost",
+        META_INSERT = "meta_insert",
+        META_LOAD = "meta_load",
+        META_TOUCH = "meta_touch",
+        META_UPDATE = "meta_update",
+        SCHEDULED_NEXT = "scheduled_next",
+        SERVER_LIST = "server_list",
+        TASK_VIEW = "task_view",
+        WORKER_BY_NAME = "worker_by_name",
+        WORKER_LAST = "worker_last",
+        WORKER_LIST = "worker_list",
+    }
+    "sqlite" {
+        ATTEMPT_DELETE = "attempt_delete",
+        ATTEMPT_INSERT = "attempt_insert",
+        CARRY_DELETE = "carry_delete",
+        CARRY_INSERT = "carry_insert",
+        CARRY_LOAD = "carry_load",
+        CARRY_UPDATE = "carry_update",
+        COUNTER_ADD = "counter_add",
+        IDEMPOTENCY_DELETE = "idempotency_delete",
+        IDEMPOTENCY_INSERT = "idempotency_insert",
+        IDEMPOTENCY_LOAD = "idempotency_load",
+        IDEMPOTENCY_OLD = "idempotency_old",
+        IDEMPOTENCY_UPDATE = "idempotency_update",
+        LATE_RESULT_DELETE = "late_result_delete",
+        LATE_RESULT_PUT = "late_result_put",
+        LEASE_DELETE = "lease_delete",
+        LEASE_INSERT = "lease_insert",
+        LEASE_LOAD = "lease_load",
+        LEASE_OF_WORKER = "lease_of_worker",
+        LEASE_UPDATE = "lease_update",
+        OUTCOME_INSERT = "outcome_insert",
+        OUTCOME_LOAD = "outcome_load",
+        READY_DELETE = "ready_delete",
+        READY_INSERT = "ready_insert",
+        READY_LOAD = "ready_load",
+        READY_PICK = "ready_pick",
+        SCHEDULED_DELETE = "scheduled_delete",
+        SCHEDULED_DUE = "scheduled_due",
+        SCHEDULED_INSERT = "scheduled_insert",
+        SCHEDULED_LOAD = "scheduled_load",
+        SERVER_DELETE = "server_delete",
+        SERVER_INSERT = "server_insert",
+        SERVER_UPDATE = "server_update",
+        TASK_INPUT = "task_input",
+        TASK_INSERT = "task_insert",
+        TASK_LOAD = "task_load",
+        WORKER_DELETE = "worker_delete",
+        WORKER_INSERT = "worker_insert",
+        WORKER_UPDATE = "worker_update",
+    }
+}

@@ -1,0 +1,322 @@
+//! What is true of SQLite alone: files, locks, restarts. The rules are tried by the conformance suite.
+
+mod statements;
+use std::path::Path;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use futures_util::future::join_all;
+use taskyard_core::command::Done;
+use taskyard_core::id::TaskId;
+use taskyard_core::json::Json;
+use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::lane::LaneKey;
+use taskyard_core::name::Name;
+use taskyard_core::order::Priority;
+use taskyard_core::query::TaskView;
+use taskyard_core::random::Seeded;
+use taskyard_core::rows::Digest;
+use taskyard_core::status::Status;
+use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Run};
+use taskyard_core::verbs::held::Token;
+use taskyard_core::verbs::register::{Register, Registered};
+use taskyard_core::verbs::report::{Report, RunResult, Word};
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::worker::Profile;
+
+use super::*;
+
+const NOON: i64 = 1_790_000_000_000_000;
+
+fn options() -> Options {
+    Options {
+        clock: Arc::new(|| Timestamp::from_micros(NOON)),
+        random: Box::new(Seeded::new(1)),
+    }
+}
+
+fn open(path: &Path) -> SqliteStore {
+    SqliteStore::open(path, options()).unwrap()
+}
+
+async fn run<D: TryFrom<Done>>(store: &dyn Store, command: impl Into<Command>) -> D {
+    let ran = store.run(vec![command.into()], &Policy::default()).await;
+    let done = ran.unwrap().replies.remove(0).unwrap();
+    D::try_from(done).ok().unwrap()
+}
+
+fn task(kind: &str, serial: u32, priority: i64) -> NewTask {
+    let now = Timestamp::from_micros(NOON);
+    NewTask {
+        id: TaskId::new(now, u128::from(serial) << 40),
+        lane: LaneKey {
+            queue: Name::path("default").unwrap(),
+            kind: Name::path(kind).unwrap(),
+            demands: Demands::default(),
+        },
+        priority: Priority::new(priority).unwrap(),
+        begin: Begin::Now,
+        input: Json::stored("{\"b\": 1,  \"a\": \"ü\"}"),
+        max_attempts: None,
+        max_losses: None,
+        timeout: None,
+        retry: None,
+        labels: Labels::new([("team", "blue")]).unwrap(),
+        digest: None,
+    }
+}
+
+fn submit(tasks: Vec<NewTask>) -> Submit {
+    Submit {
+        tasks,
+        once: None,
+        again: false,
+    }
+}
+
+async fn register(store: &dyn Store) -> Claim {
+    let (worker, profile) = (Name::plain("w").unwrap(), Arc::new(Profile::default()));
+    let register = Register {
+        name: worker.clone(),
+        server: None,
+        profile: Arc::clone(&profile),
+        capacity: 1,
+    };
+    let Registered { number, epoch } = run(store, register).await;
+    Claim {
+        worker,
+        number,
+        epoch,
+        profile,
+        limit: 1,
+        begin: false,
+        seq: 0,
+        maybe_again: false,
+    }
+}
+
+async fn claim(store: &dyn Store, claim: &Claim) -> Vec<Run> {
+    let claims = vec![claim.clone()];
+    let Dealt { mut hands } = run(store, Claims { claims }).await;
+    hands.remove(0).unwrap().runs
+}
+
+fn completed(run: &Run) -> Report {
+    let token = Token {
+        slot: run.slot,
+        fence: run.fence,
+        secret: run.secret,
+    };
+    Report {
+        worker: None,
+        results: vec![RunResult {
+            token,
+            word: Word::Completed {
+                output: Json::stored("\"done\""),
+            },
+            started_at: None,
+            digest: Digest::of(b"done"),
+        }],
+    }
+}
+
+async fn view(store: &dyn Store, id: TaskId) -> TaskView {
+    match store.read(Query::Task(id)).await.unwrap() {
+        Answer::Task(Some(view)) => *view,
+        other => panic!("task {id} is not there: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    let (first, second) = (task("work", 1, 0), task("work", 2, 0));
+    let store = open(&path);
+    let incarnation = store.incarnation();
+    run::<taskyard_core::verbs::submit::Submitted>(
+        &store,
+        submit(vec![first.clone(), second.clone()]),
+    )
+    .await;
+    let worker = register(&store).await;
+    let runs = claim(&store, &worker).await;
+    assert_eq!(
+        (runs[0].slot.task, runs[0].input.as_ref()),
+        (first.id, Some(&first.input))
+    );
+    drop(store);
+
+    let store = open(&path);
+    run::<taskyard_core::verbs::report::ReportedBack>(&store, completed(&runs[0])).await;
+    let ended = view(&store, first.id).await;
+
+    assert_eq!(
+        (ended.status(), ended.task.input.clone()),
+        (Status::Completed, first.input)
+    );
+    assert_eq!(ended.task.labels, first.labels);
+    assert_eq!(ended.worker, Some(worker.worker.clone()));
+    assert_eq!(claim(&store, &worker).await[0].slot.task, second.id);
+    assert_eq!(store.incarnation(), incarnation);
+}
+
+#[tokio::test]
+async fn batches_run_in_the_order_in_which_they_were_sent() {
+    let store = SqliteStore::in_memory(options()).unwrap();
+    let policy = Policy::default();
+    let (one, same) = (task("work", 1, 0), task("work", 2, 0));
+    let worker = register(&store).await;
+    let batches = vec![
+        submit(vec![one.clone()]).into(),
+        Command::from(Claims {
+            claims: vec![worker.clone()],
+        }),
+        submit(vec![same.clone()]).into(),
+    ];
+
+    let ran = join_all(
+        batches
+            .into_iter()
+            .map(|command| store.run(vec![command], &policy)),
+    )
+    .await;
+
+    let Ok(Done::Claims(dealt)) = &ran[1].as_ref().unwrap().replies[0] else {
+        panic!("the claim was answered")
+    };
+    assert_eq!(dealt.hands[0].as_ref().unwrap().runs[0].slot.task, one.id);
+    assert_eq!(view(&store, same.id).await.status(), Status::Pending);
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_does_not_take_the_batches_along() {
+    let clock = Arc::new(AtomicI64::new(NOON));
+    let hands = Arc::clone(&clock);
+    let store = SqliteStore::in_memory(Options {
+        clock: Arc::new(move || Timestamp::from_micros(hands.load(Ordering::SeqCst))),
+        ..options()
+    });
+    let store = store.unwrap();
+    let policy = Policy::default();
+    let before = store.run(Vec::new(), &policy).await.unwrap().now;
+
+    clock.fetch_sub(1_000_000, Ordering::SeqCst);
+
+    assert_eq!(store.run(Vec::new(), &policy).await.unwrap().now, before);
+}
+
+#[test]
+fn a_second_server_is_kept_away_until_the_first_has_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    let first = open(&path);
+
+    let second = SqliteStore::open(&path, options());
+
+    assert!(matches!(second.err(), Some(OpenError::InUse(_))));
+    drop(first);
+    open(&path);
+}
+
+#[test]
+fn a_database_of_another_program_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("theirs.db");
+    let theirs = rusqlite::Connection::open(&path).unwrap();
+    theirs
+        .execute_batch("create table cakes (name text)")
+        .unwrap();
+
+    let opened = SqliteStore::open(&path, options());
+
+    assert!(matches!(opened.err(), Some(OpenError::Foreign(_))));
+    let tables: i64 = theirs
+        .query_row("select count(*) from sqlite_schema", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(tables, 1);
+}
+
+#[test]
+fn a_database_that_needs_a_newer_program_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    drop(open(&path));
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute(sql::META_UPDATE, [9, 8]).unwrap();
+
+    let opened = SqliteStore::open(&path, options());
+
+    assert!(matches!(
+        opened.err(),
+        Some(OpenError::TooNew {
+            found: 9,
+            needs: 8,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    std::fs::write(
+        &path,
+        "not a database, but long enough to have a header ".repeat(50),
+    )
+    .unwrap();
+
+    let refused = SqliteStore::open(&path, options()).err().unwrap();
+
+    assert!(matches!(refused, OpenError::Damaged { .. }));
+    assert!(refused.to_string().contains(".recover"));
+}
+
+#[test]
+fn only_an_unclean_stop_is_followed_by_a_check() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    drop(open(&path));
+    assert!(open(&path).check.is_none());
+    // What a killed server leaves behind.
+    std::fs::write(dir.path().join("tasks.db.lock"), "running\n").unwrap();
+
+    let after_the_kill = open(&path);
+
+    assert!(after_the_kill.check.is_some());
+}
+
+#[test]
+fn a_full_database_refuses_and_recovers_when_there_is_room() {
+    let mut random = Seeded::new(1);
+    let opened = open::in_memory(&mut random).unwrap().connection;
+    let pages: i64 = opened
+        .query_row("pragma page_count", [], |row| row.get(0))
+        .unwrap();
+    opened
+        .pragma_update(None, "max_page_count", pages + 2)
+        .unwrap();
+    let mut inline = Inline::over(opened).unwrap();
+    let now = Timestamp::from_micros(NOON);
+    let mut run = |inline: &mut Inline, serials: std::ops::Range<u32>| {
+        let tasks = serials.map(|serial| task("work", serial, 0)).collect();
+        inline.run_blocking(
+            &[submit(tasks).into()],
+            &Policy::default(),
+            now,
+            &mut random,
+        )
+    };
+
+    let refused = run(&mut inline, 0..500);
+
+    assert!(matches!(refused, Err(Error::Full)), "{refused:?}");
+    assert!(
+        matches!(inline.read_blocking(&Query::Counts), Ok(Answer::Counts(counts)) if counts.is_empty())
+    );
+    inline
+        .connection()
+        .pragma_update(None, "max_page_count", 10_000)
+        .unwrap();
+    assert_eq!(run(&mut inline, 0..500).unwrap().replies.len(), 1);
+}

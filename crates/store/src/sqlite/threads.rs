@@ -1,0 +1,180 @@
+//! The threads behind the store: one that writes, some that read, and after an unclean stop one that checks.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use parking_lot::Mutex;
+use rusqlite::{Connection, InterruptHandle};
+use taskyard_core::command::Command;
+use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::random::Random;
+use taskyard_core::store::{Error, Ran};
+use tokio::sync::oneshot;
+
+use super::Clock;
+use super::fields::Read;
+use super::inline::Inline;
+use super::reads;
+use crate::run::Memory;
+
+/// How many calls may wait for a thread; the engine bounds what it sends, so this is never reached by it alone.
+const WAITING_MAX: usize = 1024;
+
+type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+pub(super) enum Job {
+    Run {
+        commands: Vec<Command>,
+        policy: Box<Policy>,
+        reply: Reply<Ran>,
+    },
+    /// A question for the writing connection.
+    Read { query: Query, reply: Reply<Answer> },
+}
+
+pub(super) struct Asked {
+    pub(super) query: Query,
+    pub(super) reply: Reply<Answer>,
+}
+
+/// A thread and the line of calls that wait for it, first come, first served.
+pub(super) struct Line<T> {
+    calls: Option<SyncSender<T>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl<T> Line<T> {
+    pub(super) fn send(&self, call: T) -> Result<(), Error> {
+        let calls = self.calls.as_ref().expect("open until it is dropped");
+        calls.try_send(call).map_err(|error| {
+            Error::Unavailable(match error {
+                TrySendError::Full(_) => {
+                    format!("{WAITING_MAX} calls wait for the database already")
+                }
+                TrySendError::Disconnected(_) => "the database's thread has ended".to_owned(),
+            })
+        })
+    }
+
+    /// Whoever waits is answered, then the threads end.
+    pub(super) fn close(&mut self) {
+        self.calls = None;
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has nothing left to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+pub(super) fn writer(
+    mut inline: Inline,
+    clock: Clock,
+    mut random: Box<dyn Random>,
+) -> io::Result<Line<Job>> {
+    let (calls, waiting) = sync_channel(WAITING_MAX);
+    let thread = named("sqlite-writer").spawn(move || {
+        // Whoever asked may have gone meanwhile; what was committed stays.
+        for job in waiting {
+            match job {
+                Job::Run {
+                    commands,
+                    policy,
+                    reply,
+                } => {
+                    let ran = inline.run_blocking(&commands, &policy, clock(), &mut *random);
+                    let _ = reply.send(ran);
+                }
+                Job::Read { query, reply } => {
+                    let _ = reply.send(inline.read_blocking(&query));
+                }
+            }
+        }
+    })?;
+    Ok(Line {
+        calls: Some(calls),
+        threads: vec![thread],
+    })
+}
+
+pub(super) fn readers(
+    connections: Vec<Connection>,
+    memory: &Arc<Memory>,
+) -> io::Result<Line<Asked>> {
+    let (calls, waiting) = sync_channel(WAITING_MAX);
+    let waiting = Arc::new(Mutex::new(waiting));
+    let mut line = Line {
+        calls: Some(calls),
+        threads: Vec::new(),
+    };
+    for connection in connections {
+        let (waiting, memory) = (Arc::clone(&waiting), Arc::clone(memory));
+        let thread = named("sqlite-reader").spawn(move || {
+            while let Some(Asked { query, reply }) = next(&waiting) {
+                let _ = reply.send(reads::read(&connection, &memory, &query));
+            }
+        });
+        line.threads.push(thread?);
+    }
+    Ok(line)
+}
+
+/// One of the readers waits here for the next question, the others for their turn to.
+fn next(waiting: &Mutex<Receiver<Asked>>) -> Option<Asked> {
+    waiting.lock().recv().ok()
+}
+
+/// Looks through the whole file beside the service, and says what it found.
+pub(super) struct Check {
+    stop: InterruptHandle,
+    thread: Option<JoinHandle<()>>,
+    found: Arc<Mutex<Option<String>>>,
+}
+
+impl Check {
+    pub(super) fn start(connection: Connection, path: &Path) -> io::Result<Self> {
+        let found = Arc::new(Mutex::new(None));
+        let (stop, damage, path) = (
+            connection.get_interrupt_handle(),
+            Arc::clone(&found),
+            PathBuf::from(path),
+        );
+        let thread = named("sqlite-check").spawn(move || match quick_check(&connection) {
+            Ok(said) if said == "ok" => tracing::info!(path = %path.display(), "the database is whole after the unclean stop"),
+            Ok(said) => {
+                tracing::error!(path = %path.display(), damage = %said, "the database is damaged: stop the server and restore a backup");
+                *damage.lock() = Some(said);
+            }
+            Err(error) => tracing::warn!(path = %path.display(), %error, "the database could not be checked to its end"),
+        })?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+            found,
+        })
+    }
+
+    pub(super) fn damage(&self) -> Option<String> {
+        self.found.lock().clone()
+    }
+}
+
+impl Drop for Check {
+    fn drop(&mut self) {
+        self.stop.interrupt();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn quick_check(connection: &Connection) -> Read<String> {
+    connection.query_row("pragma quick_check(1)", [], |row| row.get(0))
+}
+
+fn named(name: &str) -> thread::Builder {
+    thread::Builder::new().name(name.to_owned())
+}

@@ -1,0 +1,214 @@
+//! One transaction of the writer: what a batch needs is loaded by point statements, one a row.
+
+use std::sync::Arc;
+
+use rusqlite::{Connection, params};
+use taskyard_core::diff::Diff;
+use taskyard_core::id::{SlotKey, WorkerNumber};
+use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::needs::Needs;
+use taskyard_core::store::Error;
+use taskyard_core::view::View;
+
+use super::connection::{all, one};
+use super::error::{explain, is_failed_sync};
+use super::fields::Read;
+use super::rows::{key, place, presence, task};
+use super::{commit, pick, sql};
+use crate::tx::{Inputs, Tx, Writer};
+
+/// Undone when dropped, unless it was ended.
+pub(crate) struct SqliteTx<'a> {
+    connection: &'a Connection,
+}
+
+impl<'a> SqliteTx<'a> {
+    fn begin(connection: &'a Connection) -> Read<Self> {
+        connection.prepare_cached("begin immediate")?.execute([])?;
+        Ok(Self { connection })
+    }
+
+    fn end(self) -> Read<()> {
+        let ended = self.connection.prepare_cached("commit")?.execute([]);
+        if let Err(error) = &ended
+            && is_failed_sync(error)
+        {
+            tracing::error!(%error, "a commit could not be synced to the disk; what it holds is no longer known");
+            std::process::abort();
+        }
+        ended.map(|_| ())
+    }
+}
+
+impl Drop for SqliteTx<'_> {
+    fn drop(&mut self) {
+        // Some failures, a full disk for one, have undone it already.
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("rollback")
+        {
+            tracing::error!(%error, "a transaction could not be undone");
+        }
+    }
+}
+
+impl Writer for Connection {
+    type Tx<'a> = SqliteTx<'a>;
+
+    async fn begin(&mut self) -> Result<SqliteTx<'_>, Error> {
+        SqliteTx::begin(self).map_err(explain)
+    }
+
+    async fn intern(
+        &mut self,
+        keys: &[Arc<LaneKey>],
+        known: i32,
+        max: usize,
+    ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
+        intern(self, keys, known, max).map_err(explain)
+    }
+}
+
+fn intern(
+    connection: &Connection,
+    keys: &[Arc<LaneKey>],
+    known: i32,
+    max: usize,
+) -> Read<Vec<(Lane, Arc<LaneKey>)>> {
+    let tx = SqliteTx::begin(connection)?;
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    for key in keys {
+        let (queue, kind) = (key.queue.as_str(), key.kind.as_str());
+        connection
+            .prepare_cached(sql::LANE_INSERT)?
+            .execute(params![queue, kind, key.demands.to_text(), max])?;
+    }
+    let lanes = all(connection, sql::LANE_LIST, [known], key::lane)?;
+    tx.end()?;
+    Ok(lanes)
+}
+
+impl Tx for SqliteTx<'_> {
+    async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        load_named(self.connection, needs, view)
+            .and_then(|()| load_found(self.connection, needs, view))
+            .map_err(explain)
+    }
+
+    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
+        let inputs = commit::inputs(self.connection, &diff.inputs).map_err(explain)?;
+        commit::write(self.connection, &diff)?;
+        self.end().map_err(explain)?;
+        Ok(inputs)
+    }
+}
+
+/// The rows that are named by their keys.
+fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<()> {
+    for (name, _) in &needs.workers {
+        if let Some(row) = one(
+            connection,
+            sql::WORKER_BY_NAME,
+            [name.as_str()],
+            presence::worker,
+        )? {
+            view.workers.loaded(name.clone(), row);
+        }
+    }
+    for at in &needs.scheduled {
+        let key = params![
+            at.run_at.as_micros(),
+            at.slot.task.as_bytes(),
+            at.slot.slot.0
+        ];
+        if let Some(row) = one(connection, sql::SCHEDULED_LOAD, key, place::scheduled)? {
+            view.scheduled.loaded(at.slot, row);
+        }
+    }
+    for at in &needs.ready {
+        let slot = at.slot;
+        let key = params![at.lane.0, at.order_key.0, slot.task.as_bytes(), slot.slot.0];
+        if let Some(row) = one(connection, sql::READY_LOAD, key, place::ready)? {
+            view.ready.loaded(slot, row);
+        }
+    }
+    for (slot, _) in &needs.leases {
+        if let Some(row) = one(connection, sql::LEASE_LOAD, slot_key(slot), place::lease)? {
+            view.leases.loaded(*slot, row);
+        }
+    }
+    for at in &needs.idempotency {
+        let key = params![at.scope, at.key];
+        if let Some(row) = one(connection, sql::IDEMPOTENCY_LOAD, key, key::idempotency)? {
+            view.idempotency.loaded(at.clone(), row);
+        }
+    }
+    for id in &needs.tasks {
+        if let Some(row) = one(connection, sql::TASK_LOAD, [id.as_bytes()], task::task)? {
+            view.tasks.loaded(*id, Arc::new(row));
+        }
+    }
+    for slot in &needs.carries {
+        if let Some(row) = one(connection, sql::CARRY_LOAD, slot_key(slot), place::carry)? {
+            view.carries.loaded(*slot, row);
+        }
+    }
+    for id in &needs.outcomes {
+        if let Some(row) = one(
+            connection,
+            sql::OUTCOME_LOAD,
+            [id.as_bytes()],
+            task::outcome,
+        )? {
+            view.outcomes.loaded(*id, Arc::new(row));
+        }
+    }
+    Ok(())
+}
+
+fn slot_key(slot: &SlotKey) -> (&[u8; 16], i16) {
+    (slot.task.as_bytes(), slot.slot.0)
+}
+
+/// The rows that are found by something else than their keys.
+fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<()> {
+    if needs.servers {
+        for row in all(connection, sql::SERVER_LIST, [], presence::server)? {
+            view.servers.loaded(row.number, row);
+        }
+    }
+    if needs.last_worker {
+        let last = one(connection, sql::WORKER_LAST, [], |fields| fields.take())?;
+        view.found_last_worker(WorkerNumber(last.unwrap_or(0)));
+    }
+    for worker in &needs.leases_of {
+        for row in all(connection, sql::LEASE_OF_WORKER, [worker.0], place::lease)? {
+            view.lease_of(row);
+        }
+    }
+    for wanted in &needs.picks {
+        view.picked(wanted.clone(), pick::pick(connection, wanted)?);
+    }
+    if let Some(due) = needs.due {
+        let params = params![due.until.as_micros(), limit(due.rows)];
+        view.found_due(all(
+            connection,
+            sql::SCHEDULED_DUE,
+            params,
+            place::scheduled,
+        )?);
+    }
+    if let Some((before, rows)) = needs.old_keys {
+        let params = params![before.as_micros(), limit(rows)];
+        view.found_old_keys(all(
+            connection,
+            sql::IDEMPOTENCY_OLD,
+            params,
+            key::idempotency,
+        )?);
+    }
+    Ok(())
+}
+
+pub(super) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}
