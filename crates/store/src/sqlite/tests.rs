@@ -1,6 +1,7 @@
 //! What is true of SQLite alone: files, locks, restarts. The rules are tried by the conformance suite.
 
 mod statements;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 

@@ -51,7 +51,7 @@ async fn every_history_on_sqlite_keeps_the_promises() {
 
 async fn play(yard: Yard, seed: u64) {
     // Shown only when the test fails.
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut history = History::new(yard, seed).await;
     for _ in 0..STEPS {
         history.step().await;
