@@ -2,16 +2,20 @@
 
 use std::borrow::Cow;
 
-/// A key longer than this is cut in a pointer, so that an error stays small whatever was sent.
-const SEGMENT_CHARS_MAX: usize = 64;
+/// A key longer than this is cut in errors, so that they stay small whatever was sent.
+const KEY_CHARS_MAX: usize = 64;
+
+/// A key as errors name it.
+pub(super) fn cut(key: &str) -> String {
+    match key.char_indices().nth(KEY_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &key[..end]),
+        None => key.to_owned(),
+    }
+}
 
 /// A key as one step of a pointer.
 pub(super) fn segment(key: &str) -> String {
-    let (key, rest) = match key.char_indices().nth(SEGMENT_CHARS_MAX) {
-        Some((end, _)) => (&key[..end], "…"),
-        None => (key, ""),
-    };
-    key.replace('~', "~0").replace('/', "~1") + rest
+    cut(key).replace('~', "~0").replace('/', "~1")
 }
 
 /// The pointer for steps that were collected from the inside out.

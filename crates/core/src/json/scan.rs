@@ -4,7 +4,7 @@
 //! travels outwards, so that a good text pays nothing for it.
 
 use super::keys::Keys;
-use super::pointer::{decoded, join, segment};
+use super::pointer::{cut, decoded, join, segment};
 use super::{BadJson, Reason};
 
 /// Digits up to which a number is known to fit without computing it.
@@ -124,9 +124,10 @@ impl<'a> Scanner<'a> {
         let mut keys = Keys::new();
         loop {
             self.skip_space();
+            let start = self.at;
             let raw = self.key()?;
             if !keys.insert(decoded(raw)) {
-                return Err(self.duplicate(self.at, raw.to_owned()));
+                return Err(self.duplicate(start, raw));
             }
             self.skip_space();
             if !self.eat(b':') {
@@ -143,7 +144,7 @@ impl<'a> Scanner<'a> {
             }
         }
         match keys.twice() {
-            Some(key) => Err(self.duplicate(self.at, key)),
+            Some(key) => Err(self.duplicate(self.at, &key)),
             None => Ok(()),
         }
     }
@@ -301,10 +302,9 @@ impl<'a> Scanner<'a> {
     }
 
     #[cold]
-    fn duplicate(&self, at: usize, raw: String) -> Box<Fault> {
-        let step = segment(&raw);
-        self.fault(at, Reason::DuplicateKey { key: raw })
-            .within(step)
+    fn duplicate(&self, at: usize, key: &str) -> Box<Fault> {
+        self.fault(at, Reason::DuplicateKey { key: cut(key) })
+            .within(segment(key))
     }
 
     #[cold]

@@ -119,6 +119,80 @@ fn the_last_of_many_keys_is_compared_with_the_first() {
     );
 }
 
+#[test]
+fn numbers_are_refused_from_the_first_that_overflows() {
+    let most = "1.7976931348623157e308";
+    let zeros = |count: usize| "0".repeat(count);
+
+    for text in [
+        most.to_owned(),
+        "-1e-400".to_owned(),
+        format!("0.{}1e400", zeros(399)),
+        format!("1{}.0e-300", zeros(500)),
+        "0e999999999999".to_owned(),
+    ] {
+        assert!(check(text.as_bytes(), DEPTH_MAX).is_ok(), "{text}");
+        assert!(serde_json::from_str::<Value>(&text).is_ok(), "{text}");
+    }
+    check_refused("1.7976931348623159e308", "", &Reason::NumberTooLarge);
+    check_refused("-1e999999999999", "", &Reason::NumberTooLarge);
+    check_refused(&format!("1{}.0", zeros(309)), "", &Reason::NumberTooLarge);
+    check_refused("-9223372036854775809", "", &Reason::IntegerTooLarge);
+}
+
+#[test]
+fn a_quote_a_backslash_or_a_control_character_is_seen_at_every_place_of_a_word() {
+    for before in 0..20 {
+        let plain = "é".repeat(before / 2) + &"x".repeat(before % 2);
+        let sound = format!(r#"["{plain}\\{plain}\"",0]"#);
+        let broken = format!("[\"{plain}\u{1f}{plain}\"]");
+
+        assert!(check(sound.as_bytes(), DEPTH_MAX).is_ok(), "{sound}");
+        check_refused(&broken, "/0", &Reason::ControlCharacter);
+    }
+}
+
+#[test]
+fn pointers_escape_keys_and_cut_long_ones() {
+    check_refused(
+        r#"{"a/b~c":{"\u00e9":NaN}}"#,
+        "/a~1b~0c/é",
+        &Reason::NotFinite,
+    );
+
+    let long = "k".repeat(1 << 20);
+    let bad = check(
+        format!("{{\"{long}\":1,\"{long}\":1}}").as_bytes(),
+        DEPTH_MAX,
+    )
+    .unwrap_err();
+
+    assert_eq!(bad.pointer, format!("/{}…", "k".repeat(64)));
+    assert!(bad.to_string().len() < 300);
+}
+
+#[test]
+fn a_place_in_a_text_has_the_pointer_of_its_value() {
+    let text = r#"{"a": [10, {"b\"c": "x,]}"}], "d": {}, "e": []}"#;
+    for (mark, pointer) in [
+        ("{\"a", ""),
+        ("a\": [", "/a"),
+        ("[10", "/a"),
+        ("10", "/a/0"),
+        (", {", "/a/1"),
+        ("x,]}", "/a/1/b\"c"),
+        ("]}\"", "/a/1/b\"c"),
+        ("{}, ", "/d"),
+        ("}, \"e", "/d"),
+        ("[]}", "/e"),
+        ("]}", "/a/1/b\"c"),
+    ] {
+        let at = text.find(mark).expect(mark);
+        assert_eq!(pointer_at(text, at), pointer, "{mark}");
+    }
+    assert_eq!(pointer_at(text, text.len() - 1), "");
+}
+
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
