@@ -1,0 +1,63 @@
+//! What became of each run of a task.
+
+use serde::{Deserialize, Serialize};
+
+use crate::payload::Raw;
+use crate::task::TaskError;
+use crate::time::Time;
+
+/// The runs of one task, oldest first, and the results that came too late. The last 100 of each are kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attempts<P = Raw> {
+    pub items: Vec<Attempt<P>>,
+    pub late_results: Vec<LateResult<P>>,
+}
+
+/// One time that the task was given to a worker.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Attempt<P = Raw> {
+    /// Counted from 1 over the runs that began; null for one that never did.
+    pub attempt: Option<u32>,
+    /// Counts every time the task was given out, from 1: tells runs apart.
+    pub fence: u32,
+    pub worker_id: String,
+    /// How it ended; null while it lasts.
+    pub outcome: Option<Outcome>,
+    pub claimed_at: Time,
+    /// Null where nothing says that it began.
+    pub started_at: Option<Time>,
+    /// Null while it lasts.
+    pub ended_at: Option<Time>,
+    pub error: Option<TaskError<P>>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Completed,
+    Failed,
+    TimedOut,
+    /// Its worker asked to have it tried again later.
+    Snoozed,
+    /// Its worker handed it back.
+    Released,
+    /// Its worker was gone, or did not renew its lease.
+    Lost,
+    /// The task was cancelled meanwhile.
+    Cancelled,
+}
+
+/// A report that was refused because its lease was no longer the task's. It changed nothing and is kept to be seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LateResult<P = Raw> {
+    /// Of the run that it named; 0 where that run never was.
+    pub fence: u32,
+    /// When it came.
+    pub at: Time,
+    /// What it said.
+    pub outcome: Outcome,
+    /// Null where there was none, or it was too long to keep.
+    pub output: Option<P>,
+    pub error: Option<TaskError<P>>,
+}

@@ -1,0 +1,248 @@
+//! Connections, time-outs, and the way from a request to a typed answer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Response, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::Error;
+use crate::problem::{self, Problem};
+
+/// How long to wait for a connection.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long to wait for an answer, beyond what the call itself asks the server to wait.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// How much of an answer that makes no sense is quoted, in characters.
+const QUOTED_MAX: usize = 200;
+
+/// A handle on one or several servers of the same Taskyard. Cheap to clone; clones share their connections.
+///
+/// TLS takes the process's default rustls provider: the program installs one first thing in `main`.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    /// Without a slash at their end. At least one.
+    servers: Arc<[String]>,
+    /// The one that answered last.
+    current: Arc<AtomicUsize>,
+}
+
+/// One request, as the methods put it together.
+pub(super) struct Call {
+    pub(super) method: Method,
+    /// From the server's root, with a slash first.
+    pub(super) path: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    /// What the call asks the server to wait.
+    pub(super) wait: Duration,
+}
+
+impl Call {
+    pub(super) fn get(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            wait: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn post(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::POST,
+            ..Self::get(path)
+        }
+    }
+
+    pub(super) fn query<Q: Serialize>(mut self, query: &Q) -> Result<Self, Error> {
+        let text = serde_urlencoded::to_string(query).map_err(unwritable)?;
+        if !text.is_empty() {
+            self.path = format!("{}?{text}", self.path);
+        }
+        Ok(self)
+    }
+
+    pub(super) fn json<B: Serialize>(mut self, body: &B) -> Result<Self, Error> {
+        self.body = serde_json::to_vec(body).map_err(unwritable)?.into();
+        self.headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        Ok(self)
+    }
+
+    pub(super) fn idempotency_key(mut self, key: Option<&str>) -> Result<Self, Error> {
+        if let Some(key) = key {
+            let key = HeaderValue::from_str(key).map_err(unwritable)?;
+            self.headers.insert("idempotency-key", key);
+        }
+        Ok(self)
+    }
+
+    pub(super) fn waiting(mut self, wait: Duration) -> Self {
+        self.wait = wait;
+        self
+    }
+}
+
+impl Client {
+    /// A client of these servers, tried in their order, with a bearer token if they ask for one. Connects to nothing
+    /// yet.
+    pub fn new(servers: &[Url], token: Option<&str>) -> Result<Self, Error> {
+        if servers.is_empty() {
+            return Err(Error::Unusable("no server is named".to_owned()));
+        }
+        for server in servers {
+            if !matches!(server.scheme(), "http" | "https") || server.host().is_none() {
+                let what = format!(
+                    "{server} is not the address of a server: expected http://… or https://…"
+                );
+                return Err(Error::Unusable(what));
+            }
+        }
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("taskyard/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_WITHIN)
+            .tcp_keepalive(Duration::from_secs(30))
+            // The API never redirects; a token must not follow anyone elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
+            .default_headers(authorization(token)?);
+        // A proxy meant for the world outside cannot reach this machine's loopback.
+        if servers.iter().all(is_loopback) {
+            http = http.no_proxy();
+        }
+        Ok(Self {
+            http: http.build().map_err(unwritable)?,
+            servers: servers
+                .iter()
+                .map(|url| url.as_str().trim_end_matches('/').to_owned())
+                .collect(),
+            current: Arc::default(),
+        })
+    }
+
+    /// Sends the call and reads the answer. A server that cannot be connected to has received nothing, so then the next
+    /// one is asked.
+    pub(super) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
+        let first = self.current.load(Ordering::Relaxed);
+        let mut failed = None;
+        for number in 0..self.servers.len() {
+            let index = (first + number) % self.servers.len();
+            let url = self.url(index, &call.path)?;
+            let sent = self
+                .http
+                .request(call.method.clone(), url.clone())
+                .headers(call.headers.clone())
+                .body(call.body.clone())
+                .timeout(call.wait.saturating_add(ANSWER_WITHIN))
+                .send()
+                .await;
+            match sent {
+                Ok(response) => {
+                    self.current.store(index, Ordering::Relaxed);
+                    return answer(url, response).await;
+                }
+                Err(source) => {
+                    let goes_on = source.is_connect();
+                    failed = Some(unreachable(url, source));
+                    if !goes_on {
+                        break;
+                    }
+                }
+            }
+        }
+        Err(failed.expect("at least one server was tried"))
+    }
+
+    /// Streams a body to the present server. A stream can be sent only once, so there is no second server.
+    pub(super) async fn stream<T: DeserializeOwned>(
+        &self,
+        call: Call,
+        body: reqwest::Body,
+        within: Duration,
+    ) -> Result<T, Error> {
+        let url = self.url(self.current.load(Ordering::Relaxed), &call.path)?;
+        let sent = self
+            .http
+            .request(call.method, url.clone())
+            .headers(call.headers)
+            .body(body)
+            .timeout(within)
+            .send()
+            .await;
+        match sent {
+            Ok(response) => answer(url, response).await,
+            Err(source) => Err(unreachable(url, source)),
+        }
+    }
+
+    fn url(&self, server: usize, path: &str) -> Result<Url, Error> {
+        let text = format!("{}{path}", self.servers[server]);
+        Url::parse(&text).map_err(unwritable)
+    }
+}
+
+/// Told apart by the media type and not by the status, since `/health` and `/ready` answer alike with 200 and 503.
+async fn answer<T: DeserializeOwned>(url: Url, response: Response) -> Result<T, Error> {
+    let status = response.status();
+    let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|kind| {
+        kind.as_bytes()
+            .starts_with(problem::CONTENT_TYPE.as_bytes())
+    });
+    let body = match response.bytes().await {
+        Ok(body) => body,
+        Err(source) => return Err(unreachable(url, source)),
+    };
+    if is_problem {
+        return match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Err(Error::Problem(Box::new(problem))),
+            Err(error) => Err(unexpected(url, status, &body, &error)),
+        };
+    }
+    serde_json::from_slice(&body).map_err(|error| unexpected(url, status, &body, &error))
+}
+
+fn authorization(token: Option<&str>) -> Result<HeaderMap, Error> {
+    let mut headers = HeaderMap::new();
+    if let Some(token) = token {
+        // The reason is left out: it could quote the token.
+        let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
+            Error::Unusable("the token holds characters that no token has".to_owned())
+        })?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    Ok(headers)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
+fn unreachable(url: Url, source: reqwest::Error) -> Error {
+    Error::Unreachable {
+        url,
+        source: source.without_url(),
+    }
+}
+
+fn unexpected(url: Url, status: StatusCode, body: &[u8], error: &serde_json::Error) -> Error {
+    let text = String::from_utf8_lossy(body);
+    let quoted: String = text.chars().take(QUOTED_MAX).collect();
+    Error::Unexpected {
+        url,
+        what: format!("{status}, {error}: {quoted:?}"),
+    }
+}
+
+fn unwritable(error: impl std::fmt::Display) -> Error {
+    Error::Unusable(error.to_string())
+}

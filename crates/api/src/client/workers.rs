@@ -1,0 +1,114 @@
+//! The routes of workers, and of those who watch them.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use taskyard_core::id::TaskId;
+
+use super::error::Error;
+use super::transport::{Call, Client};
+use crate::page::Page;
+use crate::report::{Report, Reported};
+use crate::run::{Complete, Fail, Release, Renewed, ReportProgress, Snooze, Start, Started};
+use crate::task::Standing;
+use crate::worker::{Claim, Claimed, Heard, Heartbeat, Register, Registered, Worker};
+
+impl Client {
+    /// Every worker that is remembered, by name.
+    pub async fn workers(&self) -> Result<Page<Worker>, Error> {
+        self.call(Call::get("/api/v1/workers")).await
+    }
+
+    /// Makes this process the one that bears the worker's name.
+    pub async fn register(&self, worker: &Register) -> Result<Registered, Error> {
+        self.call(Call::post("/api/v1/workers/register").json(worker)?)
+            .await
+    }
+
+    /// Renews the listed leases, and learns which of them are lost or cancelled.
+    pub async fn heartbeat<P: Serialize>(
+        &self,
+        worker_id: &str,
+        heartbeat: &Heartbeat<P>,
+    ) -> Result<Heard, Error> {
+        self.call(Call::post(of_worker(worker_id, "heartbeat")).json(heartbeat)?)
+            .await
+    }
+
+    /// Takes tasks, waiting for the first one as long as the claim says.
+    pub async fn claim(&self, worker_id: &str, claim: &Claim) -> Result<Claimed, Error> {
+        let call = Call::post(of_worker(worker_id, "claim"))
+            .json(claim)?
+            .waiting(wait_of(claim));
+        self.call(call).await
+    }
+
+    /// Reports results, and takes new tasks if the report holds a claim. Safe to repeat: a result that was taken is
+    /// answered the same way again.
+    pub async fn report<P: Serialize>(
+        &self,
+        worker_id: &str,
+        report: &Report<P>,
+    ) -> Result<Reported, Error> {
+        let call = Call::post(of_worker(worker_id, "report"))
+            .json(report)?
+            .waiting(report.claim.as_ref().map(wait_of).unwrap_or_default());
+        self.call(call).await
+    }
+
+    pub async fn start(&self, task: TaskId, start: &Start) -> Result<Started, Error> {
+        self.call(Call::post(of_task(task, "start")).json(start)?)
+            .await
+    }
+
+    pub async fn progress<P: Serialize>(
+        &self,
+        task: TaskId,
+        progress: &ReportProgress<P>,
+    ) -> Result<Renewed, Error> {
+        self.call(Call::post(of_task(task, "progress")).json(progress)?)
+            .await
+    }
+
+    pub async fn complete<P: Serialize>(
+        &self,
+        task: TaskId,
+        complete: &Complete<P>,
+    ) -> Result<Standing, Error> {
+        self.call(Call::post(of_task(task, "complete")).json(complete)?)
+            .await
+    }
+
+    pub async fn fail<P: Serialize>(
+        &self,
+        task: TaskId,
+        fail: &Fail<P>,
+    ) -> Result<Standing, Error> {
+        self.call(Call::post(of_task(task, "fail")).json(fail)?)
+            .await
+    }
+
+    pub async fn snooze(&self, task: TaskId, snooze: &Snooze) -> Result<Standing, Error> {
+        self.call(Call::post(of_task(task, "snooze")).json(snooze)?)
+            .await
+    }
+
+    pub async fn release(&self, task: TaskId, release: &Release) -> Result<Standing, Error> {
+        self.call(Call::post(of_task(task, "release")).json(release)?)
+            .await
+    }
+}
+
+fn of_task(task: TaskId, verb: &str) -> String {
+    format!("/api/v1/tasks/{task}/{verb}")
+}
+
+/// The server refuses a name that needs escapes; escaped, it still reaches the right route to be refused there.
+fn of_worker(worker_id: &str, verb: &str) -> String {
+    let name: String = url::form_urlencoded::byte_serialize(worker_id.as_bytes()).collect();
+    format!("/api/v1/workers/{}/{verb}", name.replace('+', "%20"))
+}
+
+fn wait_of(claim: &Claim) -> Duration {
+    Duration::from_millis(claim.wait_ms.unwrap_or_default())
+}

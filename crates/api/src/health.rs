@@ -1,0 +1,38 @@
+//! Whether the server is well, and whether it takes work.
+
+use serde::{Deserialize, Serialize};
+
+/// The answer of `GET /health`: 200 while `ok`, else 503 with the same body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The database answers and takes writes.
+    pub ok: bool,
+    pub version: String,
+    pub database: DatabaseHealth,
+    pub workers: WorkersHealth,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatabaseHealth {
+    /// `sqlite` or `postgres`.
+    pub kind: String,
+    pub ok: bool,
+    /// What is wrong; null while nothing is.
+    pub message: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkersHealth {
+    /// Those heard of lately.
+    pub online: u32,
+    /// Those that went silent and are still remembered.
+    pub offline: u32,
+}
+
+/// The answer of `GET /ready`: 200 once the server takes requests, 503 before, and from when it begins to stop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    pub ready: bool,
+    /// What it waits for; null when ready.
+    pub message: Option<String>,
+}

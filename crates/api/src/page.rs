@@ -1,0 +1,59 @@
+//! Lists: pages with a cursor, and what can be asked of the list of tasks.
+
+use serde::{Deserialize, Serialize};
+
+use crate::task::Status;
+
+/// One page of a list. It may hold fewer items than asked for and still have a next one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    /// Hand it in with the same filter to go on behind this page; null at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// The query of `GET /tasks`; every filter that is given must fit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TasksQuery {
+    /// One status, or several with commas between: any of them fits. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// `name=value`, or several with commas between: all of them must be on the task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// `-created` for the newest first, the default, or `created`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort: Option<String>,
+    /// `payload`: with inputs and outputs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub include: Option<String>,
+    /// How many at most. 1 to 1,000; default 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The `next_cursor` of the page before, which had the same filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+impl TasksQuery {
+    /// Only tasks that stand at one of these.
+    pub fn with_status(mut self, statuses: &[Status]) -> Self {
+        let words: Vec<&str> = statuses.iter().map(|status| status.as_str()).collect();
+        self.status = (!words.is_empty()).then(|| words.join(","));
+        self
+    }
+}
+
+/// The query of `GET /tasks/{id}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TaskQuery {
+    /// Holds the answer until the task ends, at most so many milliseconds. 0 to 60,000; default 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+}

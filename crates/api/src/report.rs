@@ -1,0 +1,91 @@
+//! What a worker reports of its runs, many results in one call.
+
+use serde::{Deserialize, Serialize};
+use taskyard_core::id::TaskId;
+
+use crate::answered::Answered;
+use crate::payload::Raw;
+use crate::request::Request;
+use crate::task::TaskError;
+use crate::time::Time;
+use crate::worker::{Claim, Run};
+
+/// `POST /workers/{id}/report`: results, and perhaps a claim for new tasks in the same call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Report<P = Raw> {
+    /// At most 10,000.
+    pub results: Vec<RunResult<P>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// Of the worker's registration; an older one is refused. Default: the current one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
+}
+
+impl<P> Request for Report<P> {
+    const LEVELS: usize = 3;
+}
+
+/// How one run ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunResult<P = Raw> {
+    pub task_id: TaskId,
+    pub lease_token: String,
+    pub outcome: Said,
+    /// Of a completed run; any JSON up to 8 MiB. Default null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<P>,
+    /// Of a failed or timed out run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<TaskError<P>>,
+    /// False: another try of the failed task would be useless. Default true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<bool>,
+    /// Of a snoozed run: how long the task waits, in milliseconds, 0 or more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<i64>,
+    /// When the run began, by the worker's clock, where nothing said so before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+}
+
+impl<P> RunResult<P> {
+    /// A result with nothing said but what must be.
+    pub fn new(task_id: TaskId, lease_token: impl Into<String>, outcome: Said) -> Self {
+        Self {
+            task_id,
+            lease_token: lease_token.into(),
+            outcome,
+            output: None,
+            error: None,
+            retry: None,
+            delay_ms: None,
+            started_at: None,
+        }
+    }
+}
+
+/// What a worker can say of a run's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Said {
+    Completed,
+    Failed,
+    TimedOut,
+    /// To be tried again later, at no cost.
+    Snoozed,
+    /// Handed back, at no cost.
+    Released,
+}
+
+/// The answer to a report.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reported<P = Raw> {
+    /// One for each result, in their order.
+    pub results: Vec<Answered>,
+    /// Where the report held a claim.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Vec<Run<P>>>,
+}

@@ -1,0 +1,193 @@
+//! Reading a request's body, with errors that name the place.
+//!
+//! The body is checked once as a whole, then read into borrowed types. The pointer of a wrong field is worked out from
+//! where the reader stopped, after the fact: a good request pays nothing for it.
+
+use serde::Deserialize;
+use taskyard_core::json::{self, BadJson};
+
+use crate::problem::FieldError;
+
+/// A request's body.
+pub trait Request {
+    /// How many objects and arrays stand around the payload, which may nest as deep as it may on its own.
+    const LEVELS: usize;
+}
+
+/// Other fields nest no deeper than this, whatever a payload may.
+const LEVELS_MIN: usize = 4;
+
+/// Why a body could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// The bytes are not JSON: 400.
+    #[error("the body is not JSON: {}", .0.detail)]
+    NotJson(FieldError),
+    /// A field that no one knows: 422.
+    #[error("{}: {}", .0.pointer, .0.detail)]
+    UnknownField(FieldError),
+    /// A value that does not fit its field: 422.
+    #[error("{}: {}", .0.pointer, .0.detail)]
+    Invalid(FieldError),
+}
+
+impl BadRequest {
+    pub fn field(&self) -> &FieldError {
+        match self {
+            Self::NotJson(field) | Self::UnknownField(field) | Self::Invalid(field) => field,
+        }
+    }
+}
+
+/// Reads a body whose payloads may nest `depth_max` levels. What it answers borrows from the body and was checked with
+/// it, so [`json::Json::stored`] may keep a payload.
+pub fn read<'a, T: Request + Deserialize<'a>>(
+    body: &'a [u8],
+    depth_max: usize,
+) -> Result<T, BadRequest> {
+    let text = json::check(body, T::LEVELS + depth_max.max(LEVELS_MIN)).map_err(from_scan)?;
+    serde_json::from_str(text).map_err(|error| from_serde(text, &error))
+}
+
+#[cold]
+fn from_scan(bad: BadJson) -> BadRequest {
+    let field = FieldError {
+        detail: format!("{} at byte {}", bad.reason, bad.at),
+        pointer: bad.pointer,
+    };
+    if bad.reason.is_grammar() {
+        BadRequest::NotJson(field)
+    } else {
+        BadRequest::Invalid(field)
+    }
+}
+
+/// Only what the types refuse is left: the text is JSON.
+#[cold]
+fn from_serde(text: &str, error: &serde_json::Error) -> BadRequest {
+    let message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let field = FieldError {
+        pointer: json::pointer_at(text, last_byte_read(text, error)),
+        detail: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
+    };
+    if field.detail.starts_with("unknown field") {
+        BadRequest::UnknownField(field)
+    } else {
+        BadRequest::Invalid(field)
+    }
+}
+
+/// serde counts lines from 1, and in them the bytes it has read.
+fn last_byte_read(text: &str, error: &serde_json::Error) -> usize {
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(error.line().saturating_sub(1))
+        .map(str::len)
+        .sum();
+    before + error.column().saturating_sub(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::report::Report;
+    use crate::submit::Submit;
+    use crate::worker::Register;
+
+    type Batch<'a> = Vec<Submit<&'a RawValue>>;
+
+    fn refused<'a, T: Request + Deserialize<'a>>(body: &'a str) -> BadRequest {
+        match read::<T>(body.as_bytes(), 64) {
+            Ok(_) => panic!("{body} was read"),
+            Err(bad) => bad,
+        }
+    }
+
+    #[test]
+    fn payloads_are_borrowed_as_written() {
+        let body = br#"[{"kind":"echo","input": {"a": [1.0]} },{"kind":"echo","input":null}]"#;
+
+        let batch: Batch<'_> = read(body, 64).unwrap();
+
+        assert_eq!(batch[0].input.get(), r#"{"a": [1.0]}"#);
+        assert_eq!(batch[1].input.get(), "null");
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_with_its_name() {
+        let body = r#"[{"kind":"a","input":1},
+                       {"kind":"a","input":1,"role":"admin"}]"#;
+        let BadRequest::UnknownField(field) = refused::<Batch<'_>>(body) else {
+            panic!("not refused as unknown")
+        };
+
+        assert_eq!(field.pointer, "/1/role");
+        assert!(
+            field
+                .detail
+                .starts_with("unknown field `role`, expected one of `kind`")
+        );
+    }
+
+    #[test]
+    fn a_wrong_value_is_refused_where_it_stands() {
+        let submit = |field: &str| format!(r#"{{"kind":"a", "input":[2],{field}}}"#);
+        for (body, pointer) in [
+            (submit(r#""priority":"high""#), "/priority"),
+            (submit(r#""priority":1.5 , "queue":"q""#), "/priority"),
+            (submit(r#""retry":{"factor":"x"}"#), "/retry/factor"),
+            (submit(r#""retry":{"facto":1}"#), "/retry/facto"),
+            (submit(r#""run_at":"soon","queue":"q""#), "/run_at"),
+            (submit(r#""run_at":"soon""#), "/run_at"),
+            (submit(r#""labels":{"a":1}"#), "/labels/a"),
+            (submit(r#""labels":["a"]"#), "/labels"),
+            (submit(r#""queue":{}"#), "/queue"),
+            (submit(r#""id":7"#), "/id"),
+            (submit(r#""queue":"q","queue":"q""#), "/queue"),
+            (r#"{"kind":"a"}"#.to_owned(), ""),
+            ("[]".to_owned(), ""),
+        ] {
+            let bad = refused::<Submit<&RawValue>>(&body);
+            assert_eq!(bad.field().pointer, pointer, "{body}: {bad}");
+        }
+        let bad = refused::<Report<&RawValue>>(
+            r#"{"results":[{"task_id":"01890a5d-ac96-774b-bcce-b302099a8057","lease_token":"t","outcome":"won"}]}"#,
+        );
+        assert_eq!(bad.field().pointer, "/results/0/outcome");
+    }
+
+    #[test]
+    fn a_body_that_is_not_json_is_told_apart_from_a_wrong_one() {
+        let body = r#"{"kind":"a","input":}"#;
+        assert!(matches!(
+            refused::<Submit<&RawValue>>(body),
+            BadRequest::NotJson(_)
+        ));
+
+        let body = r#"{"kind":"a","input":{"n":NaN}}"#;
+        let BadRequest::Invalid(field) = refused::<Submit<&RawValue>>(body) else {
+            panic!("refused as no JSON")
+        };
+        assert_eq!(field.pointer, "/input/n");
+    }
+
+    #[test]
+    fn a_payload_may_nest_as_deep_as_it_may_on_its_own() {
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let batch = |depth| format!(r#"[{{"kind":"a","input":{}}}]"#, nested(depth));
+
+        assert!(read::<Batch<'_>>(batch(64).as_bytes(), 64).is_ok());
+        assert!(read::<Batch<'_>>(batch(65).as_bytes(), 64).is_err());
+    }
+
+    #[test]
+    fn what_is_left_out_or_null_takes_its_default() {
+        let body = br#"{"worker_id":"w","kinds":["*"],"queues":null}"#;
+        let register: Register = read(body, 64).unwrap();
+
+        assert_eq!((register.queues, register.capacity), (None, None));
+    }
+}

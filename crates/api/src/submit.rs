@@ -1,0 +1,98 @@
+//! Handing tasks in: one, or many at once.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use taskyard_core::id::TaskId;
+
+use crate::payload::Raw;
+use crate::request::Request;
+use crate::task::{Retry, Status};
+use crate::time::Time;
+
+/// One task to be done; an element of a batch, or a line of an NDJSON body. Only `kind` and `input` must be there.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Submit<P = Raw> {
+    /// What sort of work it is: decides which workers can run it. 1–64 of `A–Z a–z 0–9 . _ - : /`.
+    pub kind: String,
+    /// What the work is about; any JSON up to 1 MiB and 64 levels, null included.
+    pub input: P,
+    /// The line it waits in; named like a kind. Default `default`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// High runs first; one level is worth ten minutes of waiting. -100 to 100, default 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i64>,
+    /// Not to be run before; a time that has passed means now. Default now. Not together with `delay_ms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_at: Option<Time>,
+    /// The same as a wait from now on, in milliseconds, 0 or more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<i64>,
+    /// How many failed or timed out runs end it. At least 1; default 5, or 1 for kind `command`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<i64>,
+    /// How long one run may take from its start, in milliseconds. At least 1; default 1,800,000 (30 minutes).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<i64>,
+    /// How many runs lost with their workers end it. At least 1; default 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_losses: Option<i64>,
+    /// Tags for people and filters. Up to 32; names 1–64 of `A–Z a–z 0–9 . _ -`, values 1–64 bytes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Demands on its worker's labels: a value, or a comparison with a number such as `>=16`. Up to 32.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requires: BTreeMap<String, String>,
+    /// How long it waits after failures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// Its id, made by the submitter: a UUIDv7 of within the last 24 hours. Sent again with the same body it answers
+    /// the same, so a submit whose answer was lost can be repeated. Default: made by the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<TaskId>,
+}
+
+impl<P> Submit<P> {
+    /// A task with nothing said but what must be.
+    pub fn new(kind: impl Into<String>, input: P) -> Self {
+        Self {
+            kind: kind.into(),
+            input,
+            queue: None,
+            priority: None,
+            run_at: None,
+            delay_ms: None,
+            max_attempts: None,
+            timeout_ms: None,
+            max_losses: None,
+            labels: BTreeMap::new(),
+            requires: BTreeMap::new(),
+            retry: None,
+            id: None,
+        }
+    }
+}
+
+impl<P> Request for Submit<P> {
+    const LEVELS: usize = 1;
+}
+
+/// `POST /tasks/batch` with a JSON array: all of them or none, at most 10,000.
+impl<P> Request for Vec<Submit<P>> {
+    const LEVELS: usize = 2;
+}
+
+/// The answer to one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submitted {
+    pub id: TaskId,
+    pub status: Status,
+}
+
+/// The answer to a batch: the ids in the order of the tasks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmittedBatch {
+    pub ids: Vec<TaskId>,
+}

@@ -1,0 +1,191 @@
+//! What a worker asks: to be known, for tasks, and to keep them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use taskyard_core::id::TaskId;
+
+use crate::payload::Raw;
+use crate::request::Request;
+use crate::task::Progress;
+use crate::time::Time;
+
+/// `POST /workers/register`: a process says who it is and what it can run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    /// Its name, 1–64 of `A–Z a–z 0–9 . _ -`. The same name again replaces the process that had it: that one's leases
+    /// come back at once.
+    pub worker_id: String,
+    /// The kinds that it runs; `["*"]` for every kind.
+    pub kinds: Vec<String>,
+    /// The queues that it serves. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queues: Option<Vec<String>>,
+    /// What tasks can make demands on. Up to 32; values 1–64 bytes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// How many runs it does at once, for people to see. At least 1; default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<i64>,
+}
+
+impl Request for Register {
+    const LEVELS: usize = 0;
+}
+
+/// The answer to a registration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    pub worker_id: String,
+    /// Small and stable for this name.
+    pub number: u32,
+    /// Counts the registrations of this name. Named in later calls, it tells a process that it was replaced.
+    pub epoch: u32,
+    /// How often a heartbeat is wanted, in milliseconds.
+    pub heartbeat_ms: u64,
+    /// After so long without a sign of life the worker is offline and its leases are lost, in milliseconds.
+    pub heartbeat_ttl_ms: u64,
+    /// How long a lease lasts without being renewed, in milliseconds.
+    pub lease_ms: u64,
+}
+
+/// A worker as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    pub worker_id: String,
+    pub number: u32,
+    pub epoch: u32,
+    pub status: WorkerStatus,
+    /// It runs within a server's process.
+    pub internal: bool,
+    /// `["*"]` for every kind.
+    pub kinds: Vec<String>,
+    /// Null for all queues.
+    pub queues: Option<Vec<String>>,
+    pub labels: BTreeMap<String, String>,
+    /// How many runs it does at once, as it says.
+    pub capacity: u32,
+    /// How many leases it holds.
+    pub held: u32,
+    pub registered_at: Time,
+    /// It is offline from then on, unless it gives a sign of life before.
+    pub expires_at: Time,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkerStatus {
+    /// Heard of lately; holds nothing.
+    Idle,
+    /// Heard of lately; holds leases.
+    Busy,
+    /// Silent for too long; its leases are lost.
+    Offline,
+}
+
+/// `POST /workers/{id}/claim`, or part of a report: asks for tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// How many tasks at most. 1 to 1,000.
+    pub limit: u32,
+    /// How long to wait for the first one, in milliseconds. 0 to 60,000; default 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+    /// The runs count as begun: for workers that start at once and do not say so. Default false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub begin: bool,
+    /// The worker's own number for this claim, from 1 upwards. Sent again, for want of an answer, it is answered with
+    /// the same leases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seq: Option<i64>,
+    /// Of the worker's registration; an older one is refused. Default: the current one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
+}
+
+impl Request for Claim {
+    const LEVELS: usize = 0;
+}
+
+/// The answer to a claim; without tasks when the time is up.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Claimed<P = Raw> {
+    pub tasks: Vec<Run<P>>,
+}
+
+/// One run, as its worker gets it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run<P = Raw> {
+    pub id: TaskId,
+    pub kind: String,
+    pub queue: String,
+    pub input: P,
+    /// Which run of the task this is, counted from 1.
+    pub attempt: u32,
+    /// Proves that the run is this worker's; goes into every report about it. Opaque.
+    pub lease_token: String,
+    /// The lease holds until then, unless a heartbeat renews it.
+    pub lease_expires_at: Time,
+    /// How long the run may take from its start, in milliseconds.
+    pub timeout_ms: u64,
+    /// What an earlier run saved to go on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<P>,
+    /// The task was cancelled since an earlier sending of this claim: there is nothing to do.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cancel: bool,
+}
+
+/// `POST /workers/{id}/heartbeat`: a sign of life, with the runs that the worker still has. Only leases that it lists
+/// are renewed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat<P = Raw> {
+    pub held: Vec<Held<P>>,
+    /// Of the worker's registration; an older one is refused. Default: the current one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
+}
+
+impl<P> Request for Heartbeat<P> {
+    const LEVELS: usize = 3;
+}
+
+/// One run that its worker still has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held<P = Raw> {
+    pub task_id: TaskId,
+    pub lease_token: String,
+    /// It began.
+    pub running: bool,
+    /// News of how far it is. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// What a later run may go on from; JSON of up to 64 KiB. Default: what was saved before stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<P>,
+}
+
+/// The answer to a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// The listed leases hold until then.
+    pub expires_at: Time,
+    /// No longer this worker's: their results will be refused.
+    pub lost: Vec<TaskId>,
+    /// Cancelled: to be ended, and not to be reported.
+    pub cancel: Vec<TaskId>,
+    /// The worker is to take nothing new and to stop when it has finished.
+    pub drain: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
