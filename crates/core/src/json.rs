@@ -5,6 +5,7 @@
 //! a bounded depth. What passes is read the same way by the database, by every worker and by the page.
 
 mod keys;
+mod number;
 mod pointer;
 mod scan;
 #[cfg(test)]

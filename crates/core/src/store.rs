@@ -47,6 +47,13 @@ pub trait Store: Send + Sync {
     /// Lists, counts and single rows, on connections of their own. An answer may be a moment old.
     async fn read(&self, query: Query) -> Result<Answer, Error>;
 
+    /// The time by which this store judges, at the earliest that of the latest batch.
+    fn now(&self) -> Timestamp;
+
+    /// Random, made with the database: part of every lease's token, so that tokens of a database that this one took
+    /// the place of mean nothing here.
+    fn incarnation(&self) -> [u8; 16];
+
     /// The lanes this store knows by now.
     fn lanes(&self) -> std::sync::Arc<Lanes>;
 

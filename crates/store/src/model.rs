@@ -90,6 +90,14 @@ impl Store for Model {
         Ok(self.tables.lock().read(query))
     }
 
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        *b"the only model's"
+    }
+
     fn lanes(&self) -> Arc<Lanes> {
         self.memory.lanes()
     }

@@ -26,6 +26,8 @@ pub(crate) struct Memory {
     heads: Mutex<Heads>,
     /// Lanes that somebody else may have put something into since the last batch began.
     doubts: Mutex<Vec<Lane>>,
+    /// The time of the latest batch.
+    latest: Mutex<Timestamp>,
 }
 
 impl Memory {
@@ -54,6 +56,10 @@ impl Memory {
         self.doubts.lock().extend(all.chain(lane));
     }
 
+    pub(crate) fn latest(&self) -> Timestamp {
+        *self.latest.lock()
+    }
+
     fn heads(&self) -> Heads {
         let mut heads = self.heads.lock();
         for lane in self.doubts.lock().drain(..) {
@@ -73,6 +79,7 @@ pub(crate) async fn run<W: Writer>(
     now: Timestamp,
     random: &mut dyn Random,
 ) -> Result<Ran, Error> {
+    *memory.latest.lock() = now;
     intern(writer, memory, commands, policy).await?;
     let mut conflicts = 0;
     loop {

@@ -57,6 +57,7 @@ pub struct SqliteStore {
     readers: Option<Line<Asked>>,
     check: Option<Check>,
     memory: Arc<Memory>,
+    clock: Clock,
     incarnation: [u8; 16],
     lock: Option<Lock>,
 }
@@ -95,18 +96,14 @@ impl SqliteStore {
         let inline = Inline::over(opened.connection)?;
         let memory = inline.memory();
         Ok(Self {
-            writer: threads::writer(inline, options.clock, options.random)?,
+            writer: threads::writer(inline, Arc::clone(&options.clock), options.random)?,
             readers: None,
             check,
             memory,
+            clock: options.clock,
             incarnation: opened.incarnation,
             lock: opened.lock,
         })
-    }
-
-    /// Random, made with the database: part of every lease's token.
-    pub fn incarnation(&self) -> [u8; 16] {
-        self.incarnation
     }
 
     fn healthy(&self) -> Result<(), Error> {
@@ -162,6 +159,14 @@ impl Store for SqliteStore {
             (Some(readers), _) => readers.send(Asked { query, reply })?,
         }
         answer.await.map_err(|_| gone())?
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.clock)().max(self.memory.latest())
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        self.incarnation
     }
 
     fn lanes(&self) -> Arc<Lanes> {

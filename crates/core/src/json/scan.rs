@@ -7,11 +7,6 @@ use super::keys::Keys;
 use super::pointer::{cut, decoded, join, segment};
 use super::{BadJson, Reason};
 
-/// Digits up to which a number is known to fit without computing it.
-const INTEGER_DIGITS_SAFE: usize = 18;
-const WHOLE_DIGITS_SAFE: usize = 200;
-const EXPONENT_DIGITS_SAFE: usize = 2;
-
 pub(super) fn scan(text: &str, depth_max: usize) -> Result<(), BadJson> {
     let mut scanner = Scanner {
         text,
@@ -27,7 +22,7 @@ pub(super) fn scan(text: &str, depth_max: usize) -> Result<(), BadJson> {
 }
 
 /// A fault on its way outwards. Boxed, so that the results of a good text stay small.
-struct Fault {
+pub(super) struct Fault {
     at: usize,
     reason: Reason,
     inside_out: Vec<String>,
@@ -41,11 +36,11 @@ impl Fault {
     }
 }
 
-type Scanned<T = ()> = Result<T, Box<Fault>>;
+pub(super) type Scanned<T = ()> = Result<T, Box<Fault>>;
 
-struct Scanner<'a> {
-    text: &'a str,
-    at: usize,
+pub(super) struct Scanner<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
     depth: usize,
     depth_max: usize,
 }
@@ -212,53 +207,6 @@ impl<'a> Scanner<'a> {
         Ok(unit)
     }
 
-    fn number(&mut self) -> Scanned {
-        let start = self.at;
-        if self.eat(b'-') && self.rest().starts_with("Infinity") {
-            return Err(self.fault(start, Reason::NotFinite));
-        }
-        // A zero stands alone before the point: `01` is refused by whoever comes next.
-        let whole_digits = if self.eat(b'0') { 1 } else { self.digits()? };
-        let fraction_digits = if self.eat(b'.') { self.digits()? } else { 0 };
-        let mut exponent_digits = 0;
-        if self.eat(b'e') || self.eat(b'E') {
-            let _sign = self.eat(b'+') || self.eat(b'-');
-            exponent_digits = self.digits()?;
-        }
-
-        let written = &self.text[start..self.at];
-        if fraction_digits + exponent_digits == 0 {
-            let fits = whole_digits <= INTEGER_DIGITS_SAFE
-                || written.parse::<u64>().is_ok()
-                || written.parse::<i64>().is_ok();
-            if fits {
-                Ok(())
-            } else {
-                Err(self.fault(start, Reason::IntegerTooLarge))
-            }
-        } else {
-            let fits = (whole_digits <= WHOLE_DIGITS_SAFE
-                && exponent_digits <= EXPONENT_DIGITS_SAFE)
-                || written.parse::<f64>().is_ok_and(f64::is_finite);
-            if fits {
-                Ok(())
-            } else {
-                Err(self.fault(start, Reason::NumberTooLarge))
-            }
-        }
-    }
-
-    /// One digit or more; answers how many.
-    fn digits(&mut self) -> Scanned<usize> {
-        let count = self.rest().bytes().take_while(u8::is_ascii_digit).count();
-        self.at += count;
-        if count == 0 {
-            Err(self.unexpected("a digit"))
-        } else {
-            Ok(count)
-        }
-    }
-
     fn word(&mut self, word: &'static str) -> Scanned {
         for expected in word.bytes() {
             if !self.eat(expected) {
@@ -281,19 +229,19 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn eat(&mut self, byte: u8) -> bool {
+    pub(super) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
     /// Only called with `at` on the first byte of a character.
-    fn rest(&self) -> &'a str {
+    pub(super) fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
     #[cold]
-    fn unexpected(&self, expected: &'static str) -> Box<Fault> {
+    pub(super) fn unexpected(&self, expected: &'static str) -> Box<Fault> {
         let reason = match self.rest().chars().next() {
             Some(found) => Reason::Unexpected { expected, found },
             None => Reason::End { expected },
@@ -308,7 +256,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[cold]
-    fn fault(&self, at: usize, reason: Reason) -> Box<Fault> {
+    pub(super) fn fault(&self, at: usize, reason: Reason) -> Box<Fault> {
         Box::new(Fault {
             at,
             reason,

@@ -11,6 +11,7 @@ use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, List, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::store::{self, Ran, Store};
+use taskyard_core::time::Timestamp;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
 use taskyard_store::model::Model;
@@ -35,6 +36,14 @@ impl Store for LosesAnAnswer {
 
     async fn read(&self, query: Query) -> Result<Answer, store::Error> {
         self.model.read(query).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.model.now()
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        self.model.incarnation()
     }
 
     fn lanes(&self) -> Arc<Lanes> {

@@ -23,7 +23,6 @@ use crate::tx::Writer;
 pub struct Inline {
     connection: Connection,
     memory: Arc<Memory>,
-    latest: Timestamp,
 }
 
 impl Inline {
@@ -47,7 +46,6 @@ impl Inline {
         Ok(Self {
             connection,
             memory: Arc::new(memory),
-            latest: Timestamp::default(),
         })
     }
 
@@ -59,15 +57,11 @@ impl Inline {
         now: Timestamp,
         random: &mut dyn Random,
     ) -> Result<Ran, Error> {
-        self.latest = self.latest.max(now);
-        let Self {
-            connection,
-            memory,
-            latest,
-        } = self;
+        let now = now.max(self.memory.latest());
+        let Self { connection, memory } = self;
         // A panic is a bug in the rules or a row that should not be; the transaction is undone on its way out.
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            run::run(connection, memory, commands, policy, *latest, random).now_or_never()
+            run::run(connection, memory, commands, policy, now, random).now_or_never()
         }));
         match ran {
             Ok(ran) => ran.expect("SQLite never waits"),
