@@ -1,1 +1,5 @@
 //! The worker: claims tasks, runs them with an executor and reports what came of them.
+
+pub mod executor;
+pub mod executors;
+pub mod guardian;

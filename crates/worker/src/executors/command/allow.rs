@@ -1,0 +1,97 @@
+//! Which programs the operator lets tasks run.
+
+use std::convert::Infallible;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use super::program;
+use crate::executor::Failure;
+
+/// What `--allow-command` says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Allow {
+    #[default]
+    Nothing,
+    Any,
+    /// Absolute paths, and names to be found in the worker's `PATH`.
+    Programs(Vec<PathBuf>),
+}
+
+/// `any`, or programs with commas between them; no words allow nothing.
+impl FromStr for Allow {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let words: Vec<&str> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|word| !word.is_empty())
+            .collect();
+        Ok(match words[..] {
+            [] => Self::Nothing,
+            ["any"] => Self::Any,
+            _ => Self::Programs(words.into_iter().map(PathBuf::from).collect()),
+        })
+    }
+}
+
+impl Allow {
+    /// Refuses a program that is not one of the allowed files, whatever path leads to it.
+    ///
+    /// The name has to be the same too: some files are many programs and choose by the name they are called with, and
+    /// with `ls` allowed one of those must not run as `rm`.
+    pub(super) fn check(&self, word: &str, found: &Path, path: &OsStr) -> Result<(), Failure> {
+        let allowed = match self {
+            Self::Any => true,
+            Self::Nothing => return Err(refused("this worker runs no commands", found)),
+            Self::Programs(programs) => {
+                let same_name = programs
+                    .iter()
+                    .filter(|program| program.file_name() == found.file_name());
+                let files = same_name.filter_map(|program| match program.is_absolute() {
+                    true => Some(program.clone()),
+                    false => program::search(program.as_os_str(), path),
+                });
+                let real = found.canonicalize().ok();
+                files
+                    .filter_map(|file| file.canonicalize().ok())
+                    .any(|file| Some(&file) == real.as_ref())
+            }
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(refused(&format!("this worker may not run `{word}`"), found))
+        }
+    }
+}
+
+fn refused(what: &str, program: &Path) -> Failure {
+    let message = format!(
+        "{what}; its operator can allow it with --allow-command {}",
+        program.display()
+    );
+    Failure::lasting("command_not_allowed", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, expected: Allow) {
+        assert_eq!(text.parse(), Ok(expected), "{text:?}");
+    }
+
+    #[test]
+    fn flag_is_any_or_a_list() {
+        check("", Allow::Nothing);
+        check(" , ", Allow::Nothing);
+        check("any", Allow::Any);
+        check("wc", Allow::Programs(vec!["wc".into()]));
+        check(
+            "wc, /usr/bin/sort",
+            Allow::Programs(vec!["wc".into(), "/usr/bin/sort".into()]),
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! `command`: runs a program of the worker's machine, never a shell line.
+//!
+//! Input `{"argv": ["wc", "-l"]}` or `{"command": "wc -l"}`, which is split into words and nothing else, with `env`
+//! and `stdin` if wanted. Only programs that the operator allows are run, each in a fresh work directory, with an
+//! environment of its own and a [guardian](crate::guardian) that leaves none of its processes behind. The output
+//! tells exit code, signal, standard output and error; an exit code other than 0 is a failure that carries the same.
+
+mod allow;
+mod capture;
+mod environment;
+mod finish;
+mod guarded;
+mod invocation;
+mod program;
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+pub use self::allow::Allow;
+pub use self::capture::Keep;
+pub use crate::guardian::protocol::Limits;
+
+use self::guarded::Guarded;
+use self::invocation::Invocation;
+use crate::executor::{Context, Executor, Failure, Finish, Run, Stop};
+use crate::guardian::Guardian;
+use crate::guardian::protocol::{Report, Spec};
+
+/// How this worker runs commands.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which programs tasks may run. Nothing, until the operator says so.
+    pub allow: Allow,
+    pub limits: Limits,
+    /// The time between SIGTERM and SIGKILL when a run is stopped. Default 10 s. A run whose lease is lost gets none.
+    pub grace: Duration,
+    /// How much of each of standard output and error is kept.
+    pub keep: Keep,
+    /// Where work directories are made. Default the system's directory for temporary files.
+    pub work_root: PathBuf,
+    /// Where programs are looked for, and what they get as their `PATH`. Default the worker's own.
+    pub path: OsString,
+    pub guardian: Guardian,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            allow: Allow::Nothing,
+            limits: Limits::default(),
+            grace: Duration::from_secs(10),
+            keep: Keep::default(),
+            work_root: std::env::temp_dir(),
+            path: std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
+            guardian: Guardian::default(),
+        }
+    }
+}
+
+pub struct Command {
+    settings: Arc<Settings>,
+}
+
+impl Command {
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Executor for Command {
+    fn kind(&self) -> &str {
+        "command"
+    }
+
+    async fn run(&self, run: Run, context: Context) -> Finish {
+        match self.run_guarded(run, &context).await {
+            Ok(finish) => finish,
+            Err(failure) => Finish::Failed(failure),
+        }
+    }
+}
+
+impl Command {
+    async fn run_guarded(&self, run: Run, context: &Context) -> Result<Finish, Failure> {
+        let task = run.task;
+        let settings = Arc::clone(&self.settings);
+        // Looking for the program and making the directory ask the disk.
+        let prepared = blocking(move || prepare(&settings, &run)).await?;
+        let (spec, workdir) = prepared?;
+        if let Some(why) = context.stop.reason() {
+            return Ok(Finish::Stopped { why, detail: None });
+        }
+
+        let program = spec.argv[0].clone();
+        let guarded = Guarded::start(&self.settings.guardian, spec)
+            .await
+            .map_err(|error| not_started(&error))?;
+        let outcome = guarded
+            .finish(self.settings.keep, &context.stop, |why| self.grace(why))
+            .await;
+        if let Some(Report::Ended(ended)) = &outcome.report
+            && ended.survivors > 0
+        {
+            tracing::warn!(task.id = %task, survivors = ended.survivors, "a command left processes that do not die");
+        }
+        // A guardian has emptied it already, unless it was killed.
+        blocking(move || drop(workdir)).await?;
+        Ok(finish::finish(&program, outcome))
+    }
+
+    fn grace(&self, why: Stop) -> Duration {
+        match why {
+            Stop::LeaseLost => Duration::ZERO,
+            Stop::Cancelled | Stop::TimedOut | Stop::ShuttingDown => self.settings.grace,
+        }
+    }
+}
+
+/// Everything that can be refused before a process is started.
+fn prepare(settings: &Settings, run: &Run) -> Result<(Spec, TempDir), Failure> {
+    let Invocation { argv, env, stdin } = invocation::read(&run.input)?;
+    let program = program::find(&argv[0], &settings.path)?;
+    settings.allow.check(&argv[0], &program, &settings.path)?;
+    environment::check(&env)?;
+    let workdir = make_workdir(settings, run).map_err(|error| {
+        not_started(&format!(
+            "no work directory in {}: {error}",
+            settings.work_root.display()
+        ))
+    })?;
+
+    let spec = Spec {
+        worker: std::process::id(),
+        program,
+        env: environment::build(&settings.path, workdir.path(), run, env),
+        argv,
+        workdir: workdir.path().to_owned(),
+        stdin,
+        limits: settings.limits,
+    };
+    Ok((spec, workdir))
+}
+
+fn make_workdir(settings: &Settings, run: &Run) -> io::Result<TempDir> {
+    tempfile::Builder::new()
+        .prefix(&format!("taskyard-{}-{}-", run.task, run.attempt))
+        .permissions(std::fs::Permissions::from_mode(0o700))
+        .tempdir_in(std::path::absolute(&settings.work_root)?)
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| not_started(&error))
+}
+
+/// The worker's trouble, not the task's: another worker may do better.
+fn not_started(reason: &impl Display) -> Failure {
+    Failure::passing(
+        "not_started",
+        format!("the command could not be started: {reason}"),
+    )
+}

@@ -1,0 +1,121 @@
+mod command;
+mod command_ends;
+mod command_refuses;
+mod small;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use taskyard_core::id::TaskId;
+use taskyard_core::time::Timestamp;
+use taskyard_worker::executor::{
+    Context, Executor, Failure, Finish, Reports, Run, Stop, Stopper, stop_signal,
+};
+use taskyard_worker::executors::command::{Allow, Settings};
+use taskyard_worker::guardian::Guardian;
+use tempfile::TempDir;
+
+/// Nothing here reports anything.
+struct Silent;
+
+impl Reports for Silent {
+    fn progress(&self, _: f64, _: Option<&str>) {}
+
+    fn checkpoint(&self, _: Box<RawValue>) {}
+}
+
+fn run_of(input: &Value) -> Run {
+    Run {
+        task: TaskId::new(Timestamp::from_micros(1_700_000_000_000_000), 7),
+        attempt: 3,
+        timeout: None,
+        input: to_raw_value(input).unwrap(),
+        checkpoint: None,
+    }
+}
+
+fn context() -> (Stopper, Context) {
+    let (stopper, stop) = stop_signal();
+    (
+        stopper,
+        Context {
+            reports: Arc::new(Silent),
+            stop,
+        },
+    )
+}
+
+/// Runs undisturbed to the end.
+async fn finish(executor: &impl Executor, input: &Value) -> Finish {
+    let (_stopper, context) = context();
+    executor.run(run_of(input), context).await
+}
+
+async fn completed(executor: &impl Executor, input: &Value) -> Value {
+    match finish(executor, input).await {
+        Finish::Completed(output) => serde_json::from_str(output.get()).unwrap(),
+        other => panic!("not completed: {other:?}"),
+    }
+}
+
+async fn failed(executor: &impl Executor, input: &Value) -> Failure {
+    match finish(executor, input).await {
+        Finish::Failed(failure) => failure,
+        other => panic!("not failed: {other:?}"),
+    }
+}
+
+fn stopped(finish: Finish) -> (Stop, Option<Value>) {
+    match finish {
+        Finish::Stopped { why, detail } => (
+            why,
+            detail.map(|detail| serde_json::from_str(detail.get()).unwrap()),
+        ),
+        other => panic!("not stopped: {other:?}"),
+    }
+}
+
+/// What a run that was not completed has to show.
+fn detail(failure: &Failure) -> Value {
+    serde_json::from_str(
+        failure
+            .detail
+            .as_ref()
+            .expect("the failure has a detail")
+            .get(),
+    )
+    .unwrap()
+}
+
+/// Commands of any kind, whose work directories are in a directory of the test's own.
+struct Workshop {
+    root: TempDir,
+}
+
+impl Workshop {
+    fn new() -> Self {
+        Self {
+            root: TempDir::new().unwrap(),
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        Settings {
+            allow: Allow::Any,
+            grace: Duration::from_secs(60),
+            work_root: self.root.path().to_owned(),
+            guardian: Guardian {
+                program: PathBuf::from(env!("CARGO_BIN_EXE_taskyard-run-task")),
+                ..Guardian::default()
+            },
+            ..Settings::default()
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.root.path().read_dir().unwrap().next().is_none()
+    }
+}

@@ -1,0 +1,4 @@
+//! The worker from outside: its executors with real processes.
+
+mod executors;
+mod processes;
