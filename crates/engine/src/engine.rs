@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use taskyard_core::command::{Command, Done};
+use taskyard_core::id::TaskId;
 use taskyard_core::lane::Lane;
 use taskyard_core::policy::Policy;
+use taskyard_core::random::Random;
 use taskyard_core::store::{Ran, Store};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::held::Token;
@@ -37,6 +39,7 @@ struct Shared {
     waits: Mutex<Waits>,
     /// Told when something is scheduled, so that the promoter can look whether it is the next.
     scheduled: tokio::sync::Notify,
+    random: Mutex<Box<dyn Random>>,
     started: Instant,
     stop: CancellationToken,
 }
@@ -59,7 +62,13 @@ impl Caller for Reply {
 
 impl Engine {
     /// Starts the engine on the current runtime. It ends once `stop` is cancelled and what it had accepted is done.
-    pub fn start(store: Arc<dyn Store>, policy: Policy, stop: CancellationToken) -> Self {
+    /// `random` is what ids are made of.
+    pub fn start(
+        store: Arc<dyn Store>,
+        policy: Policy,
+        random: Box<dyn Random>,
+        stop: CancellationToken,
+    ) -> Self {
         let (messages, inbox) = mpsc::channel(QUEUE_MAX);
         let shared = Arc::new(Shared {
             store,
@@ -68,6 +77,7 @@ impl Engine {
             directory: Mutex::default(),
             waits: Mutex::default(),
             scheduled: tokio::sync::Notify::new(),
+            random: Mutex::new(random),
             started: Instant::now(),
             stop,
         });
@@ -84,6 +94,13 @@ impl Engine {
 
     pub fn policy(&self) -> &Policy {
         &self.0.policy
+    }
+
+    /// An id for a task that is about to be submitted.
+    pub fn new_task(&self) -> TaskId {
+        let mut random = self.0.random.lock();
+        let bits = (u128::from(random.bits()) << 64) | u128::from(random.bits());
+        TaskId::new(self.0.store.now(), bits)
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {

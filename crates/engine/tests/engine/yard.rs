@@ -1,7 +1,6 @@
 //! An engine around a model whose clock stands still, and the few words that the tests are written in.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use taskyard_core::id::TaskId;
@@ -11,6 +10,7 @@ use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
+use taskyard_core::random::Seeded;
 use taskyard_core::rows::Digest;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
@@ -30,7 +30,6 @@ pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
 pub(crate) struct Yard {
     pub(crate) engine: Engine,
     pub(crate) stop: CancellationToken,
-    made: AtomicU64,
 }
 
 impl Yard {
@@ -40,18 +39,18 @@ impl Yard {
 
     pub(crate) fn around(store: Arc<dyn Store>) -> Self {
         let stop = CancellationToken::new();
-        let engine = Engine::start(store, Policy::default(), stop.clone());
-        Self {
-            engine,
-            stop,
-            made: AtomicU64::new(0),
-        }
+        let engine = Engine::start(
+            store,
+            Policy::default(),
+            Box::new(Seeded::new(2)),
+            stop.clone(),
+        );
+        Self { engine, stop }
     }
 
     pub(crate) fn task(&self, kind: &str) -> NewTask {
-        let serial = self.made.fetch_add(1, Ordering::Relaxed);
         NewTask {
-            id: TaskId::new(NOW, u128::from(serial) << 40),
+            id: self.engine.new_task(),
             lane: LaneKey {
                 queue: Name::path("default").unwrap(),
                 kind: Name::path(kind).unwrap(),
