@@ -22,11 +22,12 @@ pub enum Query {
     Worker(Name),
     Servers,
     /// Leases that look lost or overdue: their deadline is before `overdue`, or they or their worker expired before
-    /// `silent`, or their worker has a later epoch. Candidates for [`crate::verbs::expire::Expire`], which judges
-    /// again.
+    /// `silent`, or their worker has a later epoch, or is an internal one that registered before `internal_before`.
+    /// Candidates for [`crate::verbs::expire::Expire`], which judges again.
     Lost {
         overdue: Timestamp,
         silent: Timestamp,
+        internal_before: Option<Timestamp>,
         limit: usize,
     },
     /// The earliest time that anything is scheduled for.

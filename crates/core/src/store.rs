@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 
 use crate::command::{Command, Reply};
+use crate::id::ServerNumber;
 use crate::lane::Lanes;
 use crate::policy::Policy;
 use crate::query::{Answer, Query};
@@ -53,6 +54,10 @@ pub trait Store: Send + Sync {
     /// Random, made with the database: part of every lease's token, so that tokens of a database that this one took
     /// the place of mean nothing here.
     fn incarnation(&self) -> [u8; 16];
+
+    /// From the next batch on, this server's counters are kept under its number, so that servers do not wait for each
+    /// other over them. A store that only one server can have needs none.
+    fn count_as(&self, _server: ServerNumber) {}
 
     /// The lanes this store knows by now.
     fn lanes(&self) -> std::sync::Arc<Lanes>;

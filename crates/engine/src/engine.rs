@@ -107,6 +107,11 @@ impl Engine {
         &self.0.store
     }
 
+    /// How long the engine has run.
+    pub(crate) fn moment(&self) -> Moment {
+        self.0.moment()
+    }
+
     /// Resolves when something was scheduled since it was last asked.
     pub(crate) async fn scheduled(&self) {
         self.0.scheduled.notified().await;

@@ -6,7 +6,9 @@
 pub mod desk;
 pub mod engine;
 pub mod error;
+pub mod grace;
 pub mod services;
+pub mod upkeep;
 
 mod directory;
 mod waits;

@@ -16,26 +16,50 @@ use crate::error::Error;
 /// How many rows one step of a service touches at most.
 const STEP_ROWS_MAX: usize = 500;
 
+/// What a sweep did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Swept {
+    /// How many runs it took away.
+    pub expired: usize,
+    /// It took as many as one step may: there may be more.
+    pub is_full: bool,
+}
+
 /// Takes away the runs of workers that are gone, and those that take too long.
 ///
-/// `now` is the store's time; in `grace` nobody's silence counts. Answers how many runs it took away.
-pub async fn sweep(engine: &Engine, now: Timestamp, grace: bool) -> Result<usize, Error> {
+/// In `grace` nobody's silence counts. `alone_since`: see [`Expire`].
+pub async fn sweep(
+    engine: &Engine,
+    grace: bool,
+    alone_since: Option<Timestamp>,
+) -> Result<Swept, Error> {
+    let now = engine.store().now();
     let overdue = now - engine.policy().timeout_margin;
     let Answer::Lost(runs) = engine
         .read(Query::Lost {
             overdue,
             silent: now,
+            internal_before: alone_since,
             limit: STEP_ROWS_MAX,
         })
         .await?
     else {
-        return Ok(0);
+        return Ok(Swept::default());
     };
     if runs.is_empty() {
-        return Ok(0);
+        return Ok(Swept::default());
     }
-    let expired: Expired = engine.call(Expire { runs, grace }).await?;
-    Ok(expired.tasks.len())
+    let expire = Expire {
+        runs,
+        grace,
+        alone_since,
+    };
+    let expired: Expired = engine.call(expire).await?;
+    let expired = expired.tasks.len();
+    Ok(Swept {
+        expired,
+        is_full: expired == STEP_ROWS_MAX,
+    })
 }
 
 /// Makes ready what is due. Answers how many it promoted and when the next one is due.
@@ -68,11 +92,11 @@ pub async fn prune(engine: &Engine) -> Result<usize, Error> {
     Ok(pruned.count)
 }
 
-/// Promotes at the time of the next scheduled row, or when something earlier was scheduled; `clock` is the store's.
-pub async fn keep_promoting(engine: Engine, clock: impl Fn() -> Timestamp, poll: Duration) {
+/// Promotes at the time of the next scheduled row, or when something earlier was scheduled.
+pub async fn keep_promoting(engine: Engine, poll: Duration) {
     while !engine.is_stopping() {
         let wait = match promote(&engine).await {
-            Ok((_, Some(next))) => next.since(clock()).min(poll),
+            Ok((_, Some(next))) => next.since(engine.store().now()).min(poll),
             Ok((_, None)) => poll,
             Err(error) => {
                 tracing::warn!(%error, "promotion failed; it is tried again");

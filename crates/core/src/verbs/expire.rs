@@ -7,8 +7,9 @@ use crate::moves::{self, Ending};
 use crate::name::Name;
 use crate::needs::{Hold, Needs};
 use crate::refused::Refused;
-use crate::rows::{End, Failure, Lease};
+use crate::rows::{End, Failure, Lease, Worker};
 use crate::slot::Event;
+use crate::time::Timestamp;
 use crate::view::View;
 
 #[derive(Clone, Debug)]
@@ -17,6 +18,9 @@ pub struct Expire {
     pub runs: Vec<(RunKey, Name)>,
     /// While the server has a reason to doubt its own view, nobody's silence counts.
     pub grace: bool,
+    /// Since when this server is the only one, where it can be the only one: internal workers that registered before
+    /// went with the process before it.
+    pub alone_since: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +60,13 @@ impl Expire {
         Ok(Expired { tasks })
     }
 
+    fn went_with_its_server(&self, worker: &Worker) -> bool {
+        worker.server.is_some()
+            && self
+                .alone_since
+                .is_some_and(|since| worker.registered_at < since)
+    }
+
     fn judge(
         &self,
         lease: &Lease,
@@ -83,6 +94,8 @@ impl Expire {
             .filter(|row| row.number == lease.worker);
         let why = if row.is_some_and(|row| row.epoch > lease.epoch) {
             "another process took this worker's name"
+        } else if row.is_some_and(|row| self.went_with_its_server(row)) {
+            "its server has ended"
         } else if self.grace {
             return None;
         } else if row.is_none_or(|row| row.expires_at <= env.now) {

@@ -11,6 +11,8 @@ use crate::view::View;
 pub struct Join {
     /// The number that this server has already; the same is given again unless another server took it meanwhile.
     pub held: Option<Server>,
+    /// No other server can be up: whatever their rows say, the lowest number is free.
+    pub alone: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,7 +42,7 @@ impl Join {
         let server = match still_held {
             Some(held) => Server { expires_at, ..held },
             None => Server {
-                number: free_number(view, env),
+                number: self.free_number(view, env),
                 started_at: env.now,
                 expires_at,
             },
@@ -52,15 +54,14 @@ impl Join {
         }
         Ok(Joined { server })
     }
-}
 
-/// The lowest number that no live server has.
-fn free_number(view: &View, env: &Env<'_>) -> ServerNumber {
-    let live = |number: &ServerNumber| {
-        view.servers
-            .iter()
-            .any(|row| row.number == *number && row.expires_at > env.now)
-    };
-    let free = (1..).map(ServerNumber).find(|number| !live(number));
-    free.expect("there are more numbers than servers")
+    /// The lowest number that no live server has.
+    fn free_number(&self, view: &View, env: &Env<'_>) -> ServerNumber {
+        let live = |number: &ServerNumber| {
+            let mut rows = view.servers.iter();
+            !self.alone && rows.any(|row| row.number == *number && row.expires_at > env.now)
+        };
+        let free = (1..).map(ServerNumber).find(|number| !live(number));
+        free.expect("there are more numbers than servers")
+    }
 }

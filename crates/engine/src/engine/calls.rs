@@ -8,10 +8,12 @@ use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Query, TaskView};
 use taskyard_core::refused::Refused;
+use taskyard_core::rows::Server;
 use taskyard_core::store;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Claim, Dealt, Hand};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
+use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::report::{Report, ReportedBack};
 use taskyard_core::verbs::start::{Start, Started};
@@ -69,6 +71,13 @@ impl Engine {
 
     pub async fn cancel(&self, task: TaskId) -> Result<Cancelled, Error> {
         self.call(Cancel { task }).await
+    }
+
+    /// Takes a number for this server, or keeps the one it has. `alone`: no other server can be up.
+    pub async fn join(&self, held: Option<Server>, alone: bool) -> Result<Server, Error> {
+        let joined: Joined = self.call(Join { held, alone }).await?;
+        self.0.store.count_as(joined.server.number);
+        Ok(joined.server)
     }
 
     pub async fn register(&self, register: Register) -> Result<Registered, Error> {

@@ -6,7 +6,7 @@ use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Counted, List, Listed, Query, Standing, TaskView, WorkerView};
-use taskyard_core::rows::{Lease, Task};
+use taskyard_core::rows::{Lease, Task, Worker};
 use taskyard_core::time::Timestamp;
 
 use super::Tables;
@@ -28,8 +28,9 @@ impl Tables {
             Query::Lost {
                 overdue,
                 silent,
+                internal_before,
                 limit,
-            } => Answer::Lost(self.lost(overdue, silent, limit)),
+            } => Answer::Lost(self.lost(overdue, silent, internal_before, limit)),
             Query::NextDue => Answer::NextDue(self.scheduled.keys().next().map(|key| key.run_at)),
             Query::Ping => Answer::Pong,
         }
@@ -136,11 +137,21 @@ impl Tables {
         counted.collect()
     }
 
-    fn lost(&self, overdue: Timestamp, silent: Timestamp, limit: usize) -> Vec<(RunKey, Name)> {
+    fn lost(
+        &self,
+        overdue: Timestamp,
+        silent: Timestamp,
+        internal_before: Option<Timestamp>,
+        limit: usize,
+    ) -> Vec<(RunKey, Name)> {
+        let went = |worker: &Worker| {
+            worker.server.is_some()
+                && internal_before.is_some_and(|before| worker.registered_at < before)
+        };
         let looks_lost = |lease: &&Lease| {
             let worker = self.workers.values().find(|row| row.number == lease.worker);
-            let of_another =
-                worker.is_none_or(|row| row.epoch > lease.epoch || row.expires_at <= silent);
+            let of_another = worker
+                .is_none_or(|row| row.epoch > lease.epoch || row.expires_at <= silent || went(row));
             lease.deadline.is_some_and(|deadline| deadline <= overdue)
                 || lease.expires_at <= silent
                 || of_another

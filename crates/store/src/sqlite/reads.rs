@@ -8,6 +8,7 @@ use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Counted, Query, Standing, TaskView, WorkerView};
 use taskyard_core::status::Status;
 use taskyard_core::store::Error;
+use taskyard_core::time::Timestamp;
 
 use super::connection::{all, one};
 use super::error::explain;
@@ -64,9 +65,15 @@ fn answer(connection: &Connection, memory: &Memory, query: &Query) -> Read<Answe
         Query::Lost {
             overdue,
             silent,
+            internal_before,
             limit,
         } => {
-            let params = params![overdue.as_micros(), silent.as_micros(), tx::limit(*limit)];
+            let params = params![
+                overdue.as_micros(),
+                silent.as_micros(),
+                internal_before.map(Timestamp::as_micros),
+                tx::limit(*limit)
+            ];
             let lost = |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name()?));
             Answer::Lost(all(connection, sql::LEASE_LOST, params, lost)?)
         }

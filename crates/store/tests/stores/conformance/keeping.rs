@@ -134,9 +134,21 @@ pub(super) async fn counts_follow_every_step(yard: Yard) {
 }
 
 pub(super) async fn servers_take_the_lowest_free_number(yard: Yard) {
-    let one: Joined = yard.run(Join { held: None }).await.unwrap();
+    let one: Joined = yard
+        .run(Join {
+            held: None,
+            alone: false,
+        })
+        .await
+        .unwrap();
     yard.pass(Duration::from_secs(1));
-    let two: Joined = yard.run(Join { held: None }).await.unwrap();
+    let two: Joined = yard
+        .run(Join {
+            held: None,
+            alone: false,
+        })
+        .await
+        .unwrap();
     assert_eq!(
         (one.server.number, two.server.number),
         (ServerNumber(1), ServerNumber(2))
@@ -146,18 +158,48 @@ pub(super) async fn servers_take_the_lowest_free_number(yard: Yard) {
     let two: Joined = yard
         .run(Join {
             held: Some(two.server),
+            alone: false,
         })
         .await
         .unwrap();
     assert_eq!(two.server.number, ServerNumber(2));
-    let three: Joined = yard.run(Join { held: None }).await.unwrap();
+    let three: Joined = yard
+        .run(Join {
+            held: None,
+            alone: false,
+        })
+        .await
+        .unwrap();
     assert_eq!(three.server.number, ServerNumber(1));
 
     let back: Joined = yard
         .run(Join {
             held: Some(one.server),
+            alone: false,
         })
         .await
         .unwrap();
     assert_eq!(back.server.number, ServerNumber(3));
+}
+
+pub(super) async fn a_server_that_must_be_alone_takes_the_first_number_at_once(yard: Yard) {
+    let _killed: Joined = yard
+        .run(Join {
+            held: None,
+            alone: true,
+        })
+        .await
+        .unwrap();
+    yard.pass(Duration::from_secs(1));
+
+    let next: Joined = yard
+        .run(Join {
+            held: None,
+            alone: true,
+        })
+        .await
+        .unwrap();
+
+    assert_eq!(next.server.number, ServerNumber(1));
+    assert_eq!(next.server.started_at, yard.now());
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_core::id::ServerNumber;
 use taskyard_core::json::Json;
 use taskyard_core::query::Standing;
 use taskyard_core::refused::Refused;
@@ -12,6 +13,7 @@ use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Run};
 use taskyard_core::verbs::expire::{Expire, Expired};
 use taskyard_core::verbs::heartbeat::Held;
+use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::start::{Start, Started};
 use taskyard_core::verbs::submit::NewTask;
 
@@ -169,10 +171,42 @@ pub(super) async fn an_old_candidate_costs_a_later_run_nothing(yard: Yard) {
     let second = yard.claim_one(&yard.worker("here").await).await;
 
     let runs = vec![(first.slot.run(first.fence), gone.worker)];
-    let expired: Expired = yard.run(Expire { runs, grace: false }).await.unwrap();
+    let expired: Expired = yard
+        .run(Expire {
+            runs,
+            grace: false,
+            alone_since: None,
+        })
+        .await
+        .unwrap();
 
     assert!(expired.tasks.is_empty());
     assert_eq!(yard.complete(&second).await, Ok(Status::Completed));
+}
+
+pub(super) async fn internal_workers_of_an_earlier_server_are_gone_even_in_grace(yard: Yard) {
+    let inside = yard.new_task().await;
+    let worker = yard.internal_worker("inside", ServerNumber(1)).await;
+    let run = yard.claim_one(&worker).await;
+    assert_eq!(run.slot.task, inside);
+    let outside = yard.new_task().await;
+    yard.claim_one(&yard.worker("outside").await).await;
+    yard.pass(Duration::from_secs(1));
+    let restarted: Joined = yard
+        .run(Join {
+            held: None,
+            alone: true,
+        })
+        .await
+        .unwrap();
+
+    assert_eq!(yard.sweep(true).await, []);
+    let gone = yard
+        .sweep_alone_since(true, Some(restarted.server.started_at))
+        .await;
+
+    assert_eq!(gone, [inside], "and not {outside}, whose worker may live");
+    assert_eq!(yard.complete(&run).await, Err(Refused::StaleLease));
 }
 
 pub(super) async fn an_overdue_run_times_out(yard: Yard) {

@@ -62,6 +62,7 @@ macro_rules! conformance {
                 losing::a_heartbeat_cannot_revive_a_lost_lease,
                 losing::a_worker_registered_again_loses_what_the_older_process_held,
                 losing::an_old_candidate_costs_a_later_run_nothing,
+                losing::internal_workers_of_an_earlier_server_are_gone_even_in_grace,
                 losing::an_overdue_run_times_out,
                 losing::progress_and_checkpoint_travel_to_the_next_attempt,
                 losing::a_suspect_is_given_alone,
@@ -73,6 +74,7 @@ macro_rules! conformance {
                 keeping::lists_filter_and_page,
                 keeping::counts_follow_every_step,
                 keeping::servers_take_the_lowest_free_number,
+                keeping::a_server_that_must_be_alone_takes_the_first_number_at_once,
             );
         }
     };

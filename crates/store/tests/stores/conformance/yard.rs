@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use taskyard_core::command::{Command, Done};
-use taskyard_core::id::{Epoch, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::id::{Epoch, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::LaneKey;
@@ -165,10 +165,18 @@ impl Yard {
     }
 
     pub(crate) async fn worker_with(&self, name: &str, profile: Profile) -> Claim {
+        self.register(name, profile, None).await
+    }
+
+    pub(crate) async fn internal_worker(&self, name: &str, server: ServerNumber) -> Claim {
+        self.register(name, Profile::default(), Some(server)).await
+    }
+
+    async fn register(&self, name: &str, profile: Profile, server: Option<ServerNumber>) -> Claim {
         let (name, profile) = (Name::plain(name).unwrap(), Arc::new(profile));
         let register = Register {
             name: name.clone(),
-            server: None,
+            server,
             profile: Arc::clone(&profile),
             capacity: 1,
         };
@@ -239,22 +247,35 @@ impl Yard {
 
     /// What the services do: read candidates, then send ordinary commands.
     pub(crate) async fn sweep(&self, grace: bool) -> Vec<TaskId> {
+        self.sweep_alone_since(grace, None).await
+    }
+
+    pub(crate) async fn sweep_alone_since(
+        &self,
+        grace: bool,
+        alone_since: Option<Timestamp>,
+    ) -> Vec<TaskId> {
         let overdue = self.now() - self.policy.timeout_margin;
         let Ok(Answer::Lost(runs)) = self
             .store
             .read(Query::Lost {
                 overdue,
                 silent: self.now(),
+                internal_before: alone_since,
                 limit: 1000,
             })
             .await
         else {
             panic!("a query is answered in kind")
         };
-        self.run::<Expired>(Expire { runs, grace })
-            .await
-            .unwrap()
-            .tasks
+        self.run::<Expired>(Expire {
+            runs,
+            grace,
+            alone_since,
+        })
+        .await
+        .unwrap()
+        .tasks
     }
 
     pub(crate) async fn promote(&self) -> usize {

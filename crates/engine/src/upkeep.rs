@@ -1,0 +1,105 @@
+//! The services of a running server: thin loops around [`crate::services`], each of which may fail and goes on.
+
+use std::time::Duration;
+
+use taskyard_core::rows::Server;
+use tokio::task::JoinSet;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::grace::Grace;
+use crate::services::{self, Swept};
+
+/// How often idempotency keys are looked through for old ones.
+const PRUNE_EVERY: Duration = Duration::from_mins(1);
+/// The promoter looks at least so often, whatever it was told.
+const PROMOTE_POLL: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug)]
+pub struct Upkeep {
+    /// How often it is looked for workers that are gone and for runs that take too long. Default 1 s.
+    pub sweep: Duration,
+    /// For so long after a start or an outage nobody's silence counts. Default 30 s.
+    pub grace: Duration,
+    /// No other server can be up on this database: internal workers of earlier servers are gone at once.
+    pub alone: bool,
+}
+
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self {
+            sweep: Duration::from_secs(1),
+            grace: Duration::from_secs(30),
+            alone: false,
+        }
+    }
+}
+
+impl Upkeep {
+    /// Starts every service of this server, which has joined as `server`. They end when the engine stops.
+    pub fn start(self, engine: &Engine, server: Server) -> JoinSet<()> {
+        let mut services = JoinSet::new();
+        services.spawn(keep_present(engine.clone(), server, self.alone));
+        services.spawn(services::keep_promoting(engine.clone(), PROMOTE_POLL));
+        services.spawn(keep_pruning(engine.clone()));
+        services.spawn(self.keep_sweeping(engine.clone(), server));
+        services
+    }
+
+    async fn keep_sweeping(self, engine: Engine, server: Server) {
+        let mut grace = Grace::new(engine.moment(), self.grace, engine.policy().heartbeat_ttl);
+        let alone_since = self.alone.then_some(server.started_at);
+        while !engine.is_stopping() {
+            let counts = grace.counts(engine.moment(), self.sweep);
+            match services::sweep(&engine, !counts, alone_since).await {
+                // There may be more where these came from.
+                Ok(Swept { is_full: true, .. }) => continue,
+                Ok(Swept { expired, .. }) if expired > 0 => {
+                    tracing::info!(
+                        runs = expired,
+                        "took runs away from workers that are gone or too slow"
+                    );
+                }
+                Ok(_) => {}
+                Err(Error::Stopping) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "the sweep failed; nobody's silence counts until it has gone well for a while");
+                    grace.doubt(engine.moment());
+                }
+            }
+            pause(&engine, self.sweep).await;
+        }
+    }
+}
+
+/// Says again and again that this server is up, so that nobody takes its number.
+async fn keep_present(engine: Engine, mut server: Server, alone: bool) {
+    while !engine.is_stopping() {
+        pause(&engine, engine.policy().server_ttl / 3).await;
+        match engine.join(Some(server), alone).await {
+            Ok(joined) => server = joined,
+            Err(Error::Stopping) => return,
+            Err(error) => tracing::warn!(%error, "this server could not say that it is up"),
+        }
+    }
+}
+
+async fn keep_pruning(engine: Engine) {
+    while !engine.is_stopping() {
+        match services::prune(&engine).await {
+            Err(Error::Stopping) => return,
+            Err(error) => {
+                tracing::warn!(%error, "old idempotency keys could not be forgotten; it is tried again")
+            }
+            Ok(_) => {}
+        }
+        pause(&engine, PRUNE_EVERY).await;
+    }
+}
+
+async fn pause(engine: &Engine, length: Duration) {
+    tokio::select! {
+        () = tokio::time::sleep(length) => {}
+        () = engine.stopping() => {}
+    }
+}
