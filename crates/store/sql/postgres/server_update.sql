@@ -1,0 +1,12 @@
+-- server_update (PostgreSQL): all rows of a batch at once. Fails, and so undoes the batch, unless every
+-- row is there: 1 / 0 stands for a conflict.
+with changed as (
+  update server
+  set started_at = new.started_at, expires_at = new.expires_at
+  from unnest($1::int[], $2::bigint[], $3::bigint[])
+    as new (number, started_at, expires_at)
+  where server.number = new.number
+  returning 1
+)
+select 1 / (count(*) = cardinality($1))::int
+from changed
