@@ -4,15 +4,19 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio_postgres::Config;
+use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::tls::MakeTlsConnect;
+use tokio_postgres::{Client, Config, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::OpenError;
+use super::error::one_line;
 use super::tls::{self, Trust};
 
 /// Networks that swallow packets must not hold a batch for minutes.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const GREETING_MAX: Duration = Duration::from_secs(10);
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 const KEEPALIVE: Duration = Duration::from_secs(10);
 
@@ -22,7 +26,23 @@ pub(super) struct Address {
     pub(super) tls: MakeRustlsConnect,
 }
 
+/// What makes a connection live; to be run beside its client.
+pub(super) type Connection =
+    tokio_postgres::Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
+
 impl Address {
+    /// A connection that nobody has used yet; or why there is none, in one line.
+    pub(super) async fn connect(&self) -> Result<(Client, Connection), String> {
+        let connecting = self.config.connect(self.tls.clone());
+        match timeout(GREETING_MAX, connecting).await {
+            Ok(connected) => connected.map_err(|error| one_line(&error)),
+            Err(_) => Err(format!(
+                "it let nobody in within {} s",
+                GREETING_MAX.as_secs()
+            )),
+        }
+    }
+
     /// `postgresql://user:password@host:port/database?option=value`, or the form `host=… user=…`.
     pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
         let (url, mode, roots) = without_tls(url)?;
@@ -68,7 +88,10 @@ fn trust(roots: Option<PathBuf>) -> Trust {
 /// The driver does not know every `sslmode`, nor `sslrootcert`: these are taken out of a URL and kept apart.
 fn without_tls(url: &str) -> Result<(String, Option<String>, Option<PathBuf>), OpenError> {
     let (mut mode, mut roots) = (None, None);
-    let Some((front, query)) = url.split_once('?').filter(|_| url.contains("://")) else {
+    // A password may hold any character, so options begin behind the last @.
+    let host = url.rfind('@').unwrap_or(0);
+    let options = url[host..].find('?').filter(|_| url.contains("://"));
+    let Some((front, query)) = options.map(|at| (&url[..host + at], &url[host + at + 1..])) else {
         return Ok((url.to_owned(), None, None));
     };
     let mut kept = Vec::new();
@@ -91,6 +114,13 @@ fn without_tls(url: &str) -> Result<(String, Option<String>, Option<PathBuf>), O
         format!("{front}?{}", kept.join("&"))
     };
     Ok((rest, mode, roots))
+}
+
+/// As it is shown, because the settings hold the password.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// `host:port/database`, for messages.
@@ -122,13 +152,21 @@ mod tests {
 
         assert_eq!(address.to_string(), "db.example:6432/yard");
         assert_eq!(address.config.get_ssl_mode(), SslMode::Require);
-        for bad in [
-            "postgresql://me:sec?ret@db/yard",
-            "postgresql://me:secret@db:port/yard",
-        ] {
-            let error = Address::parse(bad).err().unwrap();
-            assert!(!error.to_string().contains("ret"), "{error}");
-        }
+        assert_eq!(format!("{address:?}"), "db.example:6432/yard");
+        let error = Address::parse("postgresql://me:secret@db:port/yard");
+        let error = error.unwrap_err();
+        assert!(!format!("{error:?} {error}").contains("secret"));
+    }
+
+    #[test]
+    fn a_password_may_hold_what_looks_like_options() {
+        let url = "postgresql://me:a?sslmode=b@db/yard?sslmode=disable&application_name=x";
+        let address = Address::parse(url).unwrap();
+
+        let config = address.config;
+        assert_eq!(config.get_password(), Some(&b"a?sslmode=b"[..]));
+        assert_eq!(config.get_ssl_mode(), SslMode::Disable);
+        assert_eq!(config.get_application_name(), Some("x"));
     }
 
     #[test]

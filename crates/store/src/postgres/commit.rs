@@ -1,19 +1,17 @@
 //! What a batch changed, one statement a table and kind of change, in table and key order.
 
-use futures_util::FutureExt;
 use hashbrown::HashMap;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::SlotKey;
 use taskyard_core::rows::{Carry, Idempotency, Lease, Ready, Scheduled, Server, Worker};
 use taskyard_core::store::Error;
 use taskyard_core::view::Change;
-use tokio_postgres::Statement;
 
 use super::fields::Read;
-use super::pipeline::{Columns, Params, ask};
+use super::params::{Columns, Params};
 use super::rows::{history, key, place, presence, task};
-use super::session::{Answered, Session};
 use super::tid::Tid;
+use super::trip::Trip;
 use super::tx::Held;
 
 /// The changes of one table, by what they are.
@@ -25,11 +23,7 @@ struct Sorted<'d, R> {
 
 impl<'d, R> Sorted<'d, R> {
     fn of(changes: &'d [Change<R>]) -> Self {
-        let mut sorted = Self {
-            inserts: Vec::new(),
-            updates: Vec::new(),
-            deletes: Vec::new(),
-        };
+        let mut sorted = Self::none();
         for change in changes {
             match change {
                 Change::Insert(row) => sorted.inserts.push(row),
@@ -41,15 +35,28 @@ impl<'d, R> Sorted<'d, R> {
     }
 
     /// For tables whose rows move to another key: a change takes the one away and puts the other in.
-    fn moved(changes: &'d [Change<R>]) -> Self {
-        let mut sorted = Self::of(changes);
+    fn moved<K: Ord>(changes: &'d [Change<R>], key: impl Fn(&R) -> K) -> Self {
+        let mut sorted = Self::none();
         for change in changes {
-            if let Change::Update { before, .. } = change {
-                sorted.deletes.push(before);
+            match change {
+                Change::Insert(row) => sorted.inserts.push(row),
+                Change::Update { before, after } => {
+                    sorted.deletes.push(before);
+                    sorted.inserts.push(after);
+                }
+                Change::Delete(row) => sorted.deletes.push(row),
             }
         }
-        sorted.inserts.append(&mut sorted.updates);
+        sorted.inserts.sort_unstable_by_key(|row| key(row));
         sorted
+    }
+
+    fn none() -> Self {
+        Self {
+            inserts: Vec::new(),
+            updates: Vec::new(),
+            deletes: Vec::new(),
+        }
     }
 }
 
@@ -68,13 +75,112 @@ impl<'d> Changes<'d> {
         Self {
             servers: Sorted::of(&diff.servers),
             workers: Sorted::of(&diff.workers),
-            scheduled: Sorted::moved(&diff.scheduled),
-            ready: Sorted::moved(&diff.ready),
+            scheduled: Sorted::moved(&diff.scheduled, |row| (row.run_at, row.slot)),
+            ready: Sorted::moved(&diff.ready, |row| (row.lane, row.order_key, row.slot)),
             leases: Sorted::of(&diff.leases),
             carries: Sorted::of(&diff.carries),
             idempotency: Sorted::of(&diff.idempotency),
         }
     }
+
+    pub(super) fn ask<'a>(&'a self, trip: &mut Trip<'a>, diff: &'a Diff, spots: &'a Spots) {
+        self.ask_presence(trip);
+        let insert = &trip.session.statements.task_insert;
+        trip.ask_for(&diff.tasks, insert, task::tasks);
+        self.ask_places(trip, spots);
+        self.ask_carries(trip);
+        let insert = &trip.session.statements.outcome_insert;
+        trip.ask_for(&diff.outcomes, insert, task::outcomes);
+        self.ask_keys(trip);
+        ask_history(trip, diff);
+        let (server, add) = (
+            trip.session.server.get(),
+            &trip.session.statements.counter_add,
+        );
+        trip.ask_for(&diff.counters, add, |rows| key::counters(server, rows));
+    }
+
+    fn ask_presence<'a>(&'a self, trip: &mut Trip<'a>) {
+        let all = &trip.session.statements;
+        let Sorted {
+            inserts,
+            updates,
+            deletes,
+        } = &self.servers;
+        trip.ask_for(deletes, &all.server_delete, |rows| {
+            Columns::of(rows).column(|row| row.number.0).params()
+        });
+        trip.ask_for(updates, &all.server_update, presence::servers);
+        trip.ask_for(inserts, &all.server_insert, presence::servers);
+
+        let Sorted {
+            inserts,
+            updates,
+            deletes,
+        } = &self.workers;
+        trip.ask_for(deletes, &all.worker_delete, |rows| {
+            Columns::of(rows).column(|row| row.name.as_str()).params()
+        });
+        trip.ask_for(updates, &all.worker_update, presence::workers);
+        trip.ask_for(inserts, &all.worker_insert, presence::workers);
+    }
+
+    fn ask_places<'a>(&'a self, trip: &mut Trip<'a>, spots: &'a Spots) {
+        let all = &trip.session.statements;
+        let inserts = &self.scheduled.inserts;
+        trip.ask_for(&spots.scheduled, &all.scheduled_delete, at);
+        trip.ask_for(inserts, &all.scheduled_insert, place::scheduleds);
+        let inserts = &self.ready.inserts;
+        trip.ask_for(&spots.ready, &all.ready_delete, at);
+        trip.ask_for(inserts, &all.ready_insert, place::readies);
+        trip.ask_for(&spots.leases, &all.lease_delete, at);
+        trip.ask_for(&self.leases.updates, &all.lease_update, place::leases);
+        trip.ask_for(&self.leases.inserts, &all.lease_insert, place::leases);
+    }
+
+    fn ask_carries<'a>(&'a self, trip: &mut Trip<'a>) {
+        let all = &trip.session.statements;
+        let Sorted {
+            inserts,
+            updates,
+            deletes,
+        } = &self.carries;
+        trip.ask_for(deletes, &all.carry_delete, |rows| {
+            let ids = Columns::of(rows).column(|row| row.slot.task.as_uuid());
+            ids.column(|row| row.slot.slot.0).params()
+        });
+        trip.ask_for(updates, &all.carry_update, place::carries);
+        trip.ask_for(inserts, &all.carry_insert, place::carries);
+    }
+
+    fn ask_keys<'a>(&'a self, trip: &mut Trip<'a>) {
+        let all = &trip.session.statements;
+        let Sorted {
+            inserts,
+            updates,
+            deletes,
+        } = &self.idempotency;
+        trip.ask_for(deletes, &all.idempotency_delete, |rows| {
+            let scopes = Columns::of(rows).column(|row| &*row.key.scope);
+            scopes.column(|row| &*row.key.key).params()
+        });
+        trip.ask_for(updates, &all.idempotency_update, key::idempotencies);
+        trip.ask_for(inserts, &all.idempotency_insert, key::idempotencies);
+    }
+}
+
+fn ask_history<'a>(trip: &mut Trip<'a>, diff: &'a Diff) {
+    let all = &trip.session.statements;
+    trip.ask_for(&diff.attempts, &all.attempt_insert, history::attempts);
+    let (late, put) = (&diff.late_results, &all.late_result_put);
+    trip.ask_for(late, put, history::late_results);
+    let gone = &diff.forgotten;
+    trip.ask_for(gone, &all.attempt_delete, history::run_keys);
+    trip.ask_for(gone, &all.late_result_delete, history::run_keys);
+}
+
+fn at(spots: &[Tid]) -> Params<'_> {
+    Columns::of(spots).column(|spot| *spot).params()
 }
 
 /// Where the rows stand that go.
@@ -102,153 +208,9 @@ fn spots<R>(
     let spot = |row: &&R| {
         let slot = slot(row);
         held.get(&slot).copied().ok_or_else(|| {
-            Error::Failed(format!(
-                "a row of {slot:?} would be taken away that was not held"
-            ))
+            let reason = format!("a row of {slot:?} would be taken away that was not held");
+            Error::Failed(reason)
         })
     };
     rows.iter().map(spot).collect()
-}
-
-/// Everything but the inputs to read and the commit itself.
-pub(super) fn asked<'a>(
-    session: &'a Session,
-    diff: &'a Diff,
-    changes: &'a Changes<'a>,
-    spots: &'a Spots,
-) -> Vec<Answered<'a>> {
-    let statements = &session.statements;
-    let mut asked = Vec::new();
-    let mut push = |rows: usize, statement: &'a Statement, params: &dyn Fn() -> Params<'a>| {
-        if rows > 0 {
-            asked.push(ask(&session.client, statement, params()).boxed_local());
-        }
-    };
-
-    let Sorted {
-        inserts,
-        updates,
-        deletes,
-    } = &changes.servers;
-    let numbers = || Columns::of(deletes).column(|row| row.number.0).params();
-    push(deletes.len(), &statements.server_delete, &numbers);
-    push(updates.len(), &statements.server_update, &|| {
-        presence::servers(updates)
-    });
-    push(inserts.len(), &statements.server_insert, &|| {
-        presence::servers(inserts)
-    });
-
-    let Sorted {
-        inserts,
-        updates,
-        deletes,
-    } = &changes.workers;
-    let names = || {
-        Columns::of(deletes)
-            .column(|row| row.name.as_str())
-            .params()
-    };
-    push(deletes.len(), &statements.worker_delete, &names);
-    push(updates.len(), &statements.worker_update, &|| {
-        presence::workers(updates)
-    });
-    push(inserts.len(), &statements.worker_insert, &|| {
-        presence::workers(inserts)
-    });
-
-    push(diff.tasks.len(), &statements.task_insert, &|| {
-        task::tasks(&diff.tasks)
-    });
-
-    let inserts = &changes.scheduled.inserts;
-    push(spots.scheduled.len(), &statements.scheduled_delete, &|| {
-        at(&spots.scheduled)
-    });
-    push(inserts.len(), &statements.scheduled_insert, &|| {
-        place::scheduleds(inserts)
-    });
-
-    let inserts = &changes.ready.inserts;
-    push(spots.ready.len(), &statements.ready_delete, &|| {
-        at(&spots.ready)
-    });
-    push(inserts.len(), &statements.ready_insert, &|| {
-        place::readies(inserts)
-    });
-
-    let Sorted {
-        inserts, updates, ..
-    } = &changes.leases;
-    push(spots.leases.len(), &statements.lease_delete, &|| {
-        at(&spots.leases)
-    });
-    push(updates.len(), &statements.lease_update, &|| {
-        place::leases(updates)
-    });
-    push(inserts.len(), &statements.lease_insert, &|| {
-        place::leases(inserts)
-    });
-
-    let Sorted {
-        inserts,
-        updates,
-        deletes,
-    } = &changes.carries;
-    let slots = || {
-        let ids = Columns::of(deletes).column(|row| row.slot.task.as_uuid());
-        ids.column(|row| row.slot.slot.0).params()
-    };
-    push(deletes.len(), &statements.carry_delete, &slots);
-    push(updates.len(), &statements.carry_update, &|| {
-        place::carries(updates)
-    });
-    push(inserts.len(), &statements.carry_insert, &|| {
-        place::carries(inserts)
-    });
-
-    push(diff.outcomes.len(), &statements.outcome_insert, &|| {
-        task::outcomes(&diff.outcomes)
-    });
-
-    let Sorted {
-        inserts,
-        updates,
-        deletes,
-    } = &changes.idempotency;
-    let keys = || {
-        let scopes = Columns::of(deletes).column(|row| &*row.key.scope);
-        scopes.column(|row| &*row.key.key).params()
-    };
-    push(deletes.len(), &statements.idempotency_delete, &keys);
-    push(updates.len(), &statements.idempotency_update, &|| {
-        key::idempotencies(updates)
-    });
-    push(inserts.len(), &statements.idempotency_insert, &|| {
-        key::idempotencies(inserts)
-    });
-
-    let (attempts, late, gone) = (&diff.attempts, &diff.late_results, &diff.forgotten);
-    push(attempts.len(), &statements.attempt_insert, &|| {
-        history::attempts(attempts)
-    });
-    push(late.len(), &statements.late_result_put, &|| {
-        history::late_results(late)
-    });
-    push(gone.len(), &statements.attempt_delete, &|| {
-        history::run_keys(gone)
-    });
-    push(gone.len(), &statements.late_result_delete, &|| {
-        history::run_keys(gone)
-    });
-
-    let counters = &diff.counters;
-    push(counters.len(), &statements.counter_add, &|| {
-        key::counters(session.server, counters)
-    });
-    asked
-}
-
-fn at(spots: &[Tid]) -> Params<'_> {
-    Columns::of(spots).column(|spot| *spot).params()
 }

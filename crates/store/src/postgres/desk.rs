@@ -5,6 +5,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
 use std::{io, thread};
 
 use futures_util::FutureExt;
@@ -16,17 +17,21 @@ use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Clock;
 use super::address::Address;
 use super::clock::DatabaseClock;
-use super::error::explain;
 use super::session::Session;
 use crate::run::{self, Memory};
 
 /// How many batches may wait; the engine sends one at a time.
 const WAITING_MAX: usize = 64;
+/// A database that neither answers nor breaks the connection must not hold the service for ever. Above what the
+/// session's settings allow a statement, so that its own words are heard where it has any.
+const BATCH_MAX: Duration = Duration::from_secs(60);
+const UNDO_MAX: Duration = Duration::from_secs(5);
+const REFRESH_MAX: Duration = Duration::from_secs(10);
 
 pub(super) struct Job {
     pub(super) batch: Vec<Command>,
@@ -77,61 +82,91 @@ impl Desk {
         }
     }
 
+    /// Once more on a new connection if the one that there was turns out to be broken before anything happened.
     async fn run(&mut self, batch: &[Command], policy: &Policy) -> Result<Ran, Error> {
-        self.freshen().await?;
-        let now = self.now();
-        let Some(session) = &mut self.session else {
-            return Err(Error::Unavailable("there is no connection".to_owned()));
-        };
-        session.server = ServerNumber(self.server.load(Ordering::Relaxed));
-        let ran = run::run(session, &self.memory, batch, policy, now, &mut *self.random);
-        let Ok(ran) = AssertUnwindSafe(ran).catch_unwind().await else {
-            self.session = None;
-            return Err(Error::Failed(
-                "the rules broke down over this batch".to_owned(),
-            ));
-        };
-        let is_settled = session.settle().await.is_ok();
-        if !is_settled || matches!(ran, Err(Error::Unknown(_) | Error::Unavailable(_))) {
-            self.session = None;
+        match self.once(batch, policy).await {
+            (Err(Error::Unavailable(_)), Connection::Broke) => self.once(batch, policy).await.0,
+            (ran, _) => ran,
         }
-        ran
     }
 
-    fn now(&mut self) -> Timestamp {
+    async fn once(
+        &mut self,
+        batch: &[Command],
+        policy: &Policy,
+    ) -> (Result<Ran, Error>, Connection) {
+        if let Err(error) = self.freshen().await {
+            return (Err(error), Connection::Stands);
+        }
+        let now = self.now();
+        let Some(session) = &mut self.session else {
+            let error = Error::Unavailable("there is no connection".to_owned());
+            return (Err(error), Connection::Stands);
+        };
+        session
+            .server
+            .set(ServerNumber(self.server.load(Ordering::Relaxed)));
+        let running = run::run(session, &self.memory, batch, policy, now, &mut *self.random);
+        let ran = match timeout(BATCH_MAX, AssertUnwindSafe(running).catch_unwind()).await {
+            Ok(Ok(ran)) => ran,
+            Ok(Err(_)) => Err(Error::Failed(
+                "the rules broke down over this batch".to_owned(),
+            )),
+            Err(_) => Err(Error::Unknown(format!(
+                "the database did not answer within {} s",
+                BATCH_MAX.as_secs()
+            ))),
+        };
+        let is_unknown = matches!(ran, Err(Error::Unknown(_)));
+        let is_settled = !is_unknown
+            && timeout(UNDO_MAX, session.settle())
+                .await
+                .is_ok_and(|undone| undone.is_ok());
+        // Where it takes no writes any more, another one may.
+        if !is_settled || matches!(ran, Err(Error::Unavailable(_))) {
+            self.session = None;
+        }
+        let connection = if is_settled {
+            Connection::Stands
+        } else {
+            Connection::Broke
+        };
+        (ran, connection)
+    }
+
+    fn now(&self) -> Timestamp {
         match &self.clock {
-            Some(clock) => clock(),
+            // As the database's, it does not go back.
+            Some(clock) => clock().max(self.memory.latest()),
             None => self.database_clock.lock().now(Instant::now()),
         }
     }
 
     /// A connection that works, a time that is at most a second old, and the lanes that others made.
     async fn freshen(&mut self) -> Result<(), Error> {
-        let is_open = self
-            .session
-            .as_ref()
-            .is_some_and(|session| !session.client.is_closed());
-        if is_open && !self.database_clock.lock().is_stale(Instant::now()) {
-            return Ok(());
+        let session = self.session.take();
+        if let Some(session) = session.filter(|session| !session.client.is_closed()) {
+            let is_stale = self.database_clock.lock().is_stale(Instant::now());
+            if !is_stale || self.refresh(&session).await.is_ok() {
+                self.session = Some(session);
+                return Ok(());
+            }
         }
-        if is_open && self.refresh().await.is_ok() {
-            return Ok(());
-        }
-        self.session = None;
         let server = ServerNumber(self.server.load(Ordering::Relaxed));
-        let session = Session::connect(&self.address, server).await;
-        self.session = Some(session.map_err(|error| explain(&error))?);
-        self.refresh().await?;
+        let session = Session::connect(&self.address, server).await?;
+        self.refresh(&session).await?;
+        self.session = Some(session);
         // Nobody knows what became ready while there was no connection.
         self.memory.unsure(None);
         Ok(())
     }
 
-    async fn refresh(&mut self) -> Result<(), Error> {
-        let Some(session) = &mut self.session else {
-            return Ok(());
-        };
-        let (said, lanes) = session.refresh(self.memory.lanes().last()).await?;
+    async fn refresh(&self, session: &Session) -> Result<(), Error> {
+        let refreshed = session.refresh(self.memory.lanes().last());
+        let (said, lanes) = timeout(REFRESH_MAX, refreshed).await.unwrap_or_else(|_| {
+            let reason = "it did not tell its time".to_owned();
+            Err(Error::Unavailable(reason))
+        })?;
         self.database_clock.lock().received(said, Instant::now());
         let fresh: Vec<_> = lanes.iter().map(|(lane, _)| *lane).collect();
         self.memory.learn(lanes);
@@ -140,4 +175,10 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// What a batch found out about its connection.
+enum Connection {
+    Stands,
+    Broke,
 }

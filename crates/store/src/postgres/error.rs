@@ -3,20 +3,18 @@
 use std::error::Error as _;
 
 use taskyard_core::store::Error;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 /// Before a commit was sent: nothing of the batch happened.
 pub(super) fn explain(error: &tokio_postgres::Error) -> Error {
     let Some(refused) = error.as_db_error() else {
-        return match error.is_closed()
-            || error
-                .source()
-                .is_some_and(|cause| cause.is::<std::io::Error>())
-        {
-            true => Error::Unavailable(one_line(error)),
-            // What could not be encoded or understood will not be the next time either.
-            false => Error::Failed(one_line(error)),
-        };
+        let cause = error.source();
+        let is_broken = cause.is_some_and(|cause| cause.is::<std::io::Error>());
+        if error.is_closed() || is_broken {
+            return Error::Unavailable(one_line(error));
+        }
+        // What could not be encoded or understood will not be the next time either.
+        return Error::Failed(one_line(error));
     };
     match refused.code() {
         &SqlState::UNIQUE_VIOLATION
@@ -30,10 +28,14 @@ pub(super) fn explain(error: &tokio_postgres::Error) -> Error {
     }
 }
 
-/// Once a commit was sent: it may have happened, unless an earlier statement of the batch had failed.
+/// Once a commit was sent: it may have happened if the connection broke. An ordinary failure of a statement before it
+/// came back over a connection that stands, and its commit undid the batch.
 pub(super) fn explain_commit(error: &tokio_postgres::Error) -> Error {
+    let is_ordinary = error
+        .as_db_error()
+        .is_some_and(|refused| refused.parsed_severity() == Some(Severity::Error));
     match explain(error) {
-        Error::Unavailable(reason) => Error::Unknown(reason),
+        Error::Unavailable(reason) if !is_ordinary => Error::Unknown(reason),
         other => other,
     }
 }

@@ -16,7 +16,7 @@ use tokio_postgres::IsolationLevel;
 use uuid::Uuid;
 
 use super::error::explain;
-use super::fields::{Fields, Read};
+use super::fields::Read;
 use super::reads;
 
 /// Up to so many lanes are walked one by one; beyond, all tasks are.

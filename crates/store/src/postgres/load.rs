@@ -1,318 +1,164 @@
-//! What a batch needs, one statement a table: locks first and in the order of their keys, then what is only read.
+//! What a batch needs, one statement a table: locks first and in the order of their keys, then what is only read, and
+//! the picks, which wait for nobody, last.
 
-use std::sync::Arc;
-
-use futures_util::FutureExt;
-use taskyard_core::id::WorkerNumber;
 use taskyard_core::needs::{Hold, Needs, Pick};
 use taskyard_core::rows::Ready;
-use taskyard_core::store::Error;
-use taskyard_core::view::{Brief, View};
-use tokio_postgres::{Row, Statement};
+use taskyard_core::view::Brief;
+use tokio_postgres::Statement;
 
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::pipeline::{Columns, Params, ask};
-use super::rows::{key, place, presence, task};
-use super::session::{Answered, Session};
+use super::found::{Part, picked};
+use super::params::{Columns, Params};
+use super::rows::{key, place, task};
+use super::session::Session;
+use super::trip::Trip;
 use super::tx::Held;
 
 /// Inputs up to this many bytes come along with a pick; larger ones are read once it is known that they go out.
 const INPUT_WITH_PICK_MAX: i64 = 4096;
 
-/// Whose answer it is.
-#[derive(Clone, Copy)]
-pub(super) enum Part {
-    Servers,
-    Workers,
-    Scheduled,
-    Ready,
-    Leases { held: bool },
-    Idempotency,
-    Tasks,
-    Carries,
-    Outcomes,
-    LastWorker,
-    LeasesOf,
-    Pick(usize),
-    Due,
-    OldKeys,
+/// The statements of one load, and whose answers they bring.
+pub(super) struct Loads<'a> {
+    pub(super) trip: Trip<'a>,
+    pub(super) parts: Vec<Part>,
 }
 
-/// All of it but the picks over several lanes, whose second step depends on their first.
-pub(super) fn asked<'a>(session: &'a Session, needs: &'a Needs) -> (Vec<Part>, Vec<Answered<'a>>) {
-    let statements = &session.statements;
-    let mut parts = Vec::new();
-    let mut asked = Vec::new();
-    let mut push = |wanted: bool, part, statement: &'a Statement, params: Params<'a>| {
-        if wanted {
-            parts.push(part);
-            asked.push(ask(&session.client, statement, params).boxed_local());
-        }
-    };
-    let none = Params::default;
+impl<'a> Loads<'a> {
+    pub(super) fn of(session: &'a Session, needs: &'a Needs) -> Self {
+        let mut trip = Trip::on(session);
+        trip.begin();
+        let parts = Vec::new();
+        let mut loads = Self { trip, parts };
+        loads.lock(needs);
+        loads.read(needs);
+        loads.pick(needs);
+        loads
+    }
 
-    push(
-        needs.servers,
-        Part::Servers,
-        &statements.server_lock,
-        none(),
-    );
-    for (hold, statement) in [
-        (Hold::Lock, &statements.worker_lock),
-        (Hold::Read, &statements.worker_load),
-    ] {
+    fn ask(&mut self, part: Part, statement: &'a Statement, params: Params<'a>) {
+        self.parts.push(part);
+        self.trip.ask(statement, params);
+    }
+
+    fn ask_for<K>(
+        &mut self,
+        part: Part,
+        keys: &'a [K],
+        statement: &'a Statement,
+        params: impl FnOnce(&'a [K]) -> Params<'a>,
+    ) {
+        if !keys.is_empty() {
+            self.ask(part, statement, params(keys));
+        }
+    }
+
+    fn lock(&mut self, needs: &'a Needs) {
+        let all = &self.trip.session.statements;
+        if needs.servers {
+            self.ask(Part::Servers, &all.server_lock, Params::default());
+        }
+        self.workers(needs, Hold::Lock, &all.worker_lock);
+        let (keys, statement) = (&needs.scheduled, &all.scheduled_lock);
+        self.ask_for(Part::Scheduled, keys, statement, place::scheduled_keys);
+        let (keys, statement) = (&needs.ready, &all.ready_lock);
+        self.ask_for(Part::Ready, keys, statement, place::ready_keys);
+        self.leases(needs, Hold::Lock, &all.lease_lock);
+        let (keys, statement) = (&needs.idempotency, &all.idempotency_lock);
+        self.ask_for(Part::Idempotency, keys, statement, key::idempotency_keys);
+    }
+
+    fn read(&mut self, needs: &'a Needs) {
+        let all = &self.trip.session.statements;
+        self.workers(needs, Hold::Read, &all.worker_load);
+        self.leases(needs, Hold::Read, &all.lease_load);
+        self.ask_for(Part::Tasks, &needs.tasks, &all.task_load, task::task_keys);
+        let (keys, statement) = (&needs.carries, &all.carry_load);
+        self.ask_for(Part::Carries, keys, statement, place::slot_keys);
+        let (keys, statement) = (&needs.outcomes, &all.outcome_load);
+        self.ask_for(Part::Outcomes, keys, statement, task::task_keys);
+        if needs.last_worker {
+            self.ask(Part::LastWorker, &all.worker_last, Params::default());
+        }
+        let (keys, statement) = (&needs.leases_of, &all.lease_of_worker);
+        self.ask_for(Part::LeasesOf, keys, statement, |keys| {
+            Columns::of(keys).column(|worker| worker.0).params()
+        });
+    }
+
+    fn workers(&mut self, needs: &'a Needs, hold: Hold, statement: &'a Statement) {
         let names = needs.workers.iter().filter(|(_, wanted)| *wanted == hold);
         let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
-        push(
-            !names.is_empty(),
-            Part::Workers,
-            statement,
-            none().and(names),
-        );
+        if !names.is_empty() {
+            self.ask(Part::Workers, statement, Params::default().and(names));
+        }
     }
-    let scheduled = place::scheduled_keys(&needs.scheduled);
-    push(
-        !needs.scheduled.is_empty(),
-        Part::Scheduled,
-        &statements.scheduled_lock,
-        scheduled,
-    );
-    let ready = place::ready_keys(&needs.ready);
-    push(
-        !needs.ready.is_empty(),
-        Part::Ready,
-        &statements.ready_lock,
-        ready,
-    );
-    for (hold, statement) in [
-        (Hold::Lock, &statements.lease_lock),
-        (Hold::Read, &statements.lease_load),
-    ] {
+
+    fn leases(&mut self, needs: &'a Needs, hold: Hold, statement: &'a Statement) {
         let slots = needs.leases.iter().filter(|(_, wanted)| *wanted == hold);
         let (ids, slots): (Vec<_>, Vec<_>) = slots
             .map(|(slot, _)| (slot.task.as_uuid(), slot.slot.0))
             .unzip();
-        let part = Part::Leases {
-            held: hold == Hold::Lock,
-        };
-        push(!ids.is_empty(), part, statement, none().and(ids).and(slots));
+        let held = hold == Hold::Lock;
+        if !ids.is_empty() {
+            let params = Params::default().and(ids).and(slots);
+            self.ask(Part::Leases { held }, statement, params);
+        }
     }
-    let keys = key::idempotency_keys(&needs.idempotency);
-    push(
-        !needs.idempotency.is_empty(),
-        Part::Idempotency,
-        &statements.idempotency_lock,
-        keys,
-    );
 
-    let tasks = task::task_keys(&needs.tasks);
-    push(
-        !needs.tasks.is_empty(),
-        Part::Tasks,
-        &statements.task_load,
-        tasks,
-    );
-    let carries = place::slot_keys(&needs.carries);
-    push(
-        !needs.carries.is_empty(),
-        Part::Carries,
-        &statements.carry_load,
-        carries,
-    );
-    let outcomes = task::task_keys(&needs.outcomes);
-    push(
-        !needs.outcomes.is_empty(),
-        Part::Outcomes,
-        &statements.outcome_load,
-        outcomes,
-    );
-    push(
-        needs.last_worker,
-        Part::LastWorker,
-        &statements.worker_last,
-        none(),
-    );
-    let workers = Columns::of(&needs.leases_of)
-        .column(|worker| worker.0)
-        .params();
-    push(
-        !needs.leases_of.is_empty(),
-        Part::LeasesOf,
-        &statements.lease_of_worker,
-        workers,
-    );
-
-    for (index, pick) in needs.picks.iter().enumerate() {
-        if let [(lane, first)] = pick.lanes[..] {
-            let params = none().and(lane.0).and(first.0);
-            let params = params.and(limit(pick.rows)).and(INPUT_WITH_PICK_MAX);
-            push(true, Part::Pick(index), &statements.ready_pick, params);
-        }
-    }
-    if let Some(due) = needs.due {
-        let params = none().and(due.until.as_micros()).and(limit(due.rows));
-        push(true, Part::Due, &statements.scheduled_due, params);
-    }
-    if let Some((before, rows)) = needs.old_keys {
-        let params = none().and(before.as_micros()).and(limit(rows));
-        push(true, Part::OldKeys, &statements.idempotency_old, params);
-    }
-    (parts, asked)
-}
-
-/// Puts one answer into the view.
-pub(super) fn found(
-    part: Part,
-    rows: &[Row],
-    needs: &Needs,
-    view: &mut View,
-    held: &mut Held,
-) -> Read<()> {
-    let each = || rows.iter().map(Fields::of);
-    match part {
-        Part::Servers => {
-            for mut fields in each() {
-                let row = presence::server(&mut fields)?;
-                view.servers.loaded(row.number, row);
-            }
-        }
-        Part::Workers => {
-            for mut fields in each() {
-                let row = presence::worker(&mut fields)?;
-                view.workers.loaded(row.name.clone(), row);
-            }
-        }
-        Part::Scheduled => {
-            for mut fields in each() {
-                let row = place::scheduled(&mut fields)?;
-                held.scheduled.insert(row.slot, fields.take()?);
-                view.scheduled.loaded(row.slot, row);
-            }
-        }
-        Part::Ready => {
-            for mut fields in each() {
-                let row = place::ready(&mut fields)?;
-                held.ready.insert(row.slot, fields.take()?);
-                view.ready.loaded(row.slot, row);
-            }
-        }
-        Part::Leases { held: is_held } => {
-            for mut fields in each() {
-                let row = place::lease(&mut fields)?;
-                if is_held {
-                    held.leases.insert(row.slot, fields.take()?);
+    fn pick(&mut self, needs: &'a Needs) {
+        let all = &self.trip.session.statements;
+        for (index, pick) in needs.picks.iter().enumerate() {
+            match pick.lanes[..] {
+                [] => {}
+                [(lane, first)] => {
+                    let params = Params::default().and(lane.0).and(first.0);
+                    let params = params.and(limit(pick.rows)).and(INPUT_WITH_PICK_MAX);
+                    self.ask(Part::Pick(index), &all.ready_pick, params);
                 }
-                view.leases.loaded(row.slot, row);
+                _ => self.ask(
+                    Part::Merged(index),
+                    &all.ready_pick_merged,
+                    over_lanes(pick),
+                ),
             }
         }
-        Part::Idempotency => {
-            for mut fields in each() {
-                let row = key::idempotency(&mut fields)?;
-                view.idempotency.loaded(row.key.clone(), row);
-            }
+        if let Some(due) = needs.due {
+            let params = Params::default().and(due.until.as_micros());
+            self.ask(Part::Due, &all.scheduled_due, params.and(limit(due.rows)));
         }
-        Part::Tasks => {
-            for mut fields in each() {
-                let row = task::task(&mut fields)?;
-                view.tasks.loaded(row.id, Arc::new(row));
-            }
-        }
-        Part::Carries => {
-            for mut fields in each() {
-                let row = place::carry(&mut fields)?;
-                view.carries.loaded(row.slot, row);
-            }
-        }
-        Part::Outcomes => {
-            for mut fields in each() {
-                let row = task::outcome(&mut fields)?;
-                view.outcomes.loaded(row.task, Arc::new(row));
-            }
-        }
-        Part::LastWorker => {
-            let last = each().next().map(|mut fields| fields.take()).transpose()?;
-            view.found_last_worker(WorkerNumber(last.unwrap_or(0)));
-        }
-        Part::LeasesOf => {
-            for mut fields in each() {
-                view.lease_of(place::lease(&mut fields)?);
-            }
-        }
-        Part::Pick(index) => {
-            let rows = each().map(|mut fields| picked(&mut fields, held));
-            view.picked(needs.picks[index].clone(), rows.collect::<Read<_>>()?);
-        }
-        Part::Due => {
-            let mut due = Vec::with_capacity(rows.len());
-            for mut fields in each() {
-                let row = place::scheduled(&mut fields)?;
-                held.scheduled.insert(row.slot, fields.take()?);
-                due.push(row);
-            }
-            view.found_due(due);
-        }
-        Part::OldKeys => {
-            let rows = each().map(|mut fields| key::idempotency(&mut fields));
-            view.found_old_keys(rows.collect::<Read<_>>()?);
+        if let Some((before, rows)) = needs.old_keys {
+            let params = Params::default().and(before.as_micros()).and(limit(rows));
+            self.ask(Part::OldKeys, &all.idempotency_old, params);
         }
     }
-    Ok(())
 }
 
-/// The picks over several lanes, or over none.
-pub(super) async fn picks(
+fn over_lanes(pick: &Pick) -> Params<'_> {
+    Columns::of(&pick.lanes)
+        .column(|(lane, _)| lane.0)
+        .column(|(_, first)| first.0)
+        .params()
+        .and(limit(pick.rows))
+        .and(INPUT_WITH_PICK_MAX)
+}
+
+/// The pick over several lanes again, where the first way met another server: behind the rows that it holds.
+pub(super) async fn pick_each(
     session: &Session,
-    needs: &Needs,
-    view: &mut View,
+    pick: &Pick,
     held: &mut Held,
-) -> Result<(), Error> {
-    for pick in needs.picks.iter().filter(|pick| pick.lanes.len() != 1) {
-        let rows = if pick.lanes.is_empty() {
-            Vec::new()
-        } else {
-            merged(session, pick, held).await?
-        };
-        view.picked(pick.clone(), rows);
-    }
-    Ok(())
-}
-
-async fn merged(session: &Session, pick: &Pick, held: &mut Held) -> Read<Vec<(Ready, Brief)>> {
-    let params = || {
-        Columns::of(&pick.lanes)
-            .column(|(lane, _)| lane.0)
-            .column(|(_, first)| first.0)
-            .params()
-            .and(limit(pick.rows))
-            .and(INPUT_WITH_PICK_MAX)
-    };
-    let statements = &session.statements;
-    let rows = ask(&session.client, &statements.ready_pick_merged, params());
-    let rows = rows.await.map_err(|error| explain(&error))?;
-    let mut seen = 0;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in &rows {
-        let mut fields = Fields::of(row);
-        seen = fields.take::<i64>()?;
-        found.extend(fields.maybe(PICK_WIDTH, |fields| picked(fields, held))?);
-    }
-    if found.len() == usize::try_from(seen).unwrap_or(0) {
-        return Ok(found);
-    }
-    let rows = ask(&session.client, &statements.ready_pick_each, params());
-    let rows = rows.await.map_err(|error| explain(&error))?;
+) -> Read<Vec<(Ready, Brief)>> {
+    let mut trip = Trip::on(session);
+    trip.ask(&session.statements.ready_pick_each, over_lanes(pick));
+    let rows = trip
+        .send()
+        .await
+        .remove(0)
+        .map_err(|error| explain(&error))?;
     rows.iter()
         .map(|row| picked(&mut Fields::of(row), held))
         .collect()
-}
-
-const PICK_WIDTH: usize = 9;
-
-fn picked(fields: &mut Fields<'_>, held: &mut Held) -> Read<(Ready, Brief)> {
-    let row = place::ready(fields)?;
-    held.ready.insert(row.slot, fields.take()?);
-    Ok((row, place::brief(fields)?))
 }
 
 pub(super) fn limit(rows: usize) -> i64 {

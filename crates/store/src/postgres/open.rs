@@ -70,8 +70,11 @@ pub(super) async fn prepare(
         server: address.to_string(),
         reason: one_line(&error),
     };
-    let connected = address.config.connect(address.tls.clone()).await;
-    let (mut client, connection) = connected.map_err(unusable)?;
+    let connected = address.connect().await;
+    let (mut client, connection) = connected.map_err(|reason| OpenError::Unusable {
+        server: address.to_string(),
+        reason,
+    })?;
     // Ends with the client, and the advisory lock with it.
     tokio::spawn(connection);
     check_server(&client, address).await?;

@@ -58,7 +58,9 @@ pub(super) async fn answer(client: &mut Client, memory: &Memory, query: &Query) 
             Answer::Lost(all(client, sql::LEASE_LOST, &[&overdue, &silent, &limit], lost).await?)
         }
         Query::NextDue => {
-            let next = one(client, sql::SCHEDULED_NEXT, &[], |fields| fields.time_or_none());
+            let next = one(client, sql::SCHEDULED_NEXT, &[], |fields| {
+                fields.time_or_none()
+            });
             Answer::NextDue(next.await?.flatten())
         }
         Query::Ping => {

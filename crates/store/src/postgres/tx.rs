@@ -1,7 +1,5 @@
 //! One transaction: a round trip for each load, and one for all writes and the commit.
 
-use futures_util::FutureExt;
-use futures_util::future::join_all;
 use hashbrown::HashMap;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::SlotKey;
@@ -9,18 +7,21 @@ use taskyard_core::needs::Needs;
 use taskyard_core::store::Error;
 use taskyard_core::view::View;
 
+use super::commit::{Changes, Spots};
 use super::error::explain_commit;
 use super::fields::{Fields, Read};
-use super::pipeline::{Params, ask};
-use super::session::{Answered, Session, all};
+use super::found::found;
+use super::load::{self, Loads};
+use super::params::Params;
+use super::session::{Session, all};
 use super::tid::Tid;
-use super::{commit, load};
+use super::trip::Trip;
 use crate::tx::{Inputs, Tx};
 
 /// Left open when dropped; the session undoes it before it does anything else.
 pub(super) struct PostgresTx<'a> {
-    pub(super) session: &'a mut Session,
-    pub(super) held: Held,
+    pub(super) session: &'a Session,
+    held: Held,
 }
 
 /// Where the rows stand that this transaction holds. They cannot move before it ends.
@@ -32,72 +33,65 @@ pub(super) struct Held {
 }
 
 impl<'a> PostgresTx<'a> {
-    pub(super) fn on(session: &'a mut Session) -> Self {
+    pub(super) fn on(session: &'a Session) -> Self {
         Self {
             session,
             held: Held::default(),
         }
     }
-
-    /// "begin", if that was not said yet, for the front of a round trip. From here on the transaction counts as open.
-    pub(super) fn begin(&mut self) -> Option<&'static str> {
-        let begun = std::mem::replace(&mut self.session.open, true);
-        (!begun).then_some("begin")
-    }
 }
 
 impl Tx for PostgresTx<'_> {
     async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
-        let begin = self.begin();
-        let session = &*self.session;
-        let (parts, mut asked) = load::asked(session, needs);
-        asked.splice(..0, begin.map(|begin| session.execute(begin)));
-        let mut answers = all(join_all(asked).await)?;
-        answers.drain(..begin.iter().len());
+        let loads = Loads::of(self.session, needs);
+        let parts = loads.parts;
+        let answers = all(loads.trip.send().await)?;
+        // In front of them may stand the answer to "begin".
+        let answers = &answers[answers.len() - parts.len()..];
+        let mut missed = Vec::new();
         for (part, rows) in parts.into_iter().zip(answers) {
-            load::found(part, &rows, needs, view, &mut self.held)?;
+            missed.extend(found(part, rows, needs, view, &mut self.held)?);
         }
-        load::picks(session, needs, view, &mut self.held).await
+        for pick in missed.into_iter().map(|index| &needs.picks[index]) {
+            let rows = load::pick_each(self.session, pick, &mut self.held).await?;
+            view.picked(pick.clone(), rows);
+        }
+        for pick in needs.picks.iter().filter(|pick| pick.lanes.is_empty()) {
+            view.picked(pick.clone(), Vec::new());
+        }
+        Ok(())
     }
 
-    async fn commit(mut self, diff: Diff) -> Result<Inputs, Error> {
-        if diff.is_empty() && diff.inputs.is_empty() && !self.session.open {
+    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
+        let session = self.session;
+        if diff.is_empty() && diff.inputs.is_empty() && !session.open.get() {
             return Ok(Inputs::default());
         }
-        if self.session.client.is_closed() {
+        if session.client.is_closed() {
             return Err(Error::Unavailable("the connection was closed".to_owned()));
         }
-        let changes = commit::Changes::of(&diff);
-        let spots = commit::Spots::of(&changes, &self.held)?;
-        let begin = self.begin();
-        let session = &*self.session;
-        let writes = commit::asked(session, &diff, &changes, &spots);
-        let inputs = Params::default().and(
-            diff.inputs
-                .iter()
-                .map(|id| id.as_uuid())
-                .collect::<Vec<_>>(),
-        );
-        let inputs = ask(&session.client, &session.statements.task_input, inputs);
-        let asked: Vec<Answered<'_>> = begin
-            .map(|begin| session.execute(begin))
-            .into_iter()
-            .chain(writes)
-            .chain((!diff.inputs.is_empty()).then(|| inputs.boxed_local()))
-            .chain([session.execute("commit")])
-            .collect();
-        let answers = join_all(asked).await;
-
-        let inputs_at = answers.len() - 2;
-        let mut answers = answers
+        let changes = Changes::of(&diff);
+        let spots = Spots::of(&changes, &self.held)?;
+        let mut trip = Trip::on(session);
+        trip.begin();
+        changes.ask(&mut trip, &diff, &spots);
+        let inputs = &session.statements.task_input;
+        trip.ask_for(&diff.inputs, inputs, |ids| {
+            Params::default().and(ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>())
+        });
+        trip.say("commit");
+        let mut answers = trip
+            .send()
+            .await
             .into_iter()
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| explain_commit(&error))?;
-        self.session.open = false;
+        session.open.set(false);
         if diff.inputs.is_empty() {
             return Ok(Inputs::default());
         }
-        let rows = answers.swap_remove(inputs_at);
+        // The last but one; behind it is the commit's own, which is empty.
+        let rows = answers.swap_remove(answers.len() - 2);
         let read = rows
             .iter()
             .map(Fields::of)

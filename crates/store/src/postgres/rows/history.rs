@@ -7,7 +7,7 @@ use taskyard_core::rows::{Attempt, LateResult};
 use super::task::failure_columns;
 use crate::columns;
 use crate::postgres::fields::{Fields, Read};
-use crate::postgres::pipeline::{Columns, Params};
+use crate::postgres::params::{Columns, Params};
 
 pub(in crate::postgres) fn run(fields: &mut Fields<'_>) -> Read<RunKey> {
     Ok(RunKey {

@@ -10,7 +10,7 @@ use taskyard_core::view::Brief;
 use super::task::{failure_columns, reported_columns};
 use crate::columns;
 use crate::postgres::fields::{Fields, Read, storable};
-use crate::postgres::pipeline::{Columns, Params};
+use crate::postgres::params::{Columns, Params};
 
 pub(in crate::postgres) fn ready(fields: &mut Fields<'_>) -> Read<Ready> {
     Ok(Ready {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::columns::{self, BadColumn};
 use crate::postgres::fields::{Fields, Read, task};
-use crate::postgres::pipeline::{Columns, Params};
+use crate::postgres::params::{Columns, Params};
 
 pub(in crate::postgres) fn server(fields: &mut Fields<'_>) -> Read<Server> {
     Ok(Server {

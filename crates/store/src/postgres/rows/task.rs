@@ -14,7 +14,7 @@ use taskyard_core::status::Status;
 
 use crate::columns::{BadColumn, micros};
 use crate::postgres::fields::{Fields, Read, storable};
-use crate::postgres::pipeline::{Columns, Params};
+use crate::postgres::params::{Columns, Params};
 
 pub(in crate::postgres) fn task(fields: &mut Fields<'_>) -> Read<Task> {
     Ok(Task {

@@ -1,7 +1,6 @@
 //! Parameters as columns: one array for each column of a table, whatever the number of rows.
 
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Error, Row, Statement};
 
 #[derive(Default)]
 pub(super) struct Params<'a>(Vec<Box<dyn ToSql + Sync + 'a>>);
@@ -10,6 +9,10 @@ impl<'a> Params<'a> {
     pub(super) fn and(mut self, value: impl ToSql + Sync + 'a) -> Self {
         self.0.push(Box::new(value));
         self
+    }
+
+    pub(super) fn as_slice(&self) -> Vec<&(dyn ToSql + Sync)> {
+        self.0.iter().map(|param| &**param as _).collect()
     }
 }
 
@@ -36,14 +39,4 @@ impl<'a, R> Columns<'a, R> {
     pub(super) fn params(self) -> Params<'a> {
         self.params
     }
-}
-
-/// Sends the statement when it is first polled, so several of these polled in order travel together.
-pub(super) async fn ask(
-    client: &Client,
-    statement: &Statement,
-    params: Params<'_>,
-) -> Result<Vec<Row>, Error> {
-    let params: Vec<&(dyn ToSql + Sync)> = params.0.iter().map(|param| &**param as _).collect();
-    client.query(statement, &params).await
 }
