@@ -2,6 +2,7 @@
 //! hold no rule; how a batch runs is written once, in `run`, over what each of them can do.
 
 pub mod model;
+pub mod postgres;
 pub mod sqlite;
 
 mod columns;

@@ -5,4 +5,6 @@
 )]
 
 mod conformance;
+mod database;
 mod histories;
+mod postgres;

@@ -92,3 +92,4 @@ macro_rules! conformance {
 
 conformance!(model, Yard::on_model());
 conformance!(sqlite, Yard::on_sqlite());
+conformance!(postgres, Yard::on_postgres());

@@ -1,5 +1,6 @@
 //! A store under test with a clock that is moved by hand, and the few words that the cases are written in.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -31,8 +32,10 @@ use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
 use taskyard_core::worker::Profile;
 use taskyard_store::model::Model;
+use taskyard_store::postgres;
 use taskyard_store::sqlite::{self, SqliteStore};
-use tempfile::TempDir;
+
+use crate::database::Database;
 
 /// Noon of some day; tests see no other clock.
 const NOON: i64 = 1_790_000_000_000_000;
@@ -42,8 +45,8 @@ pub(crate) struct Yard {
     pub(crate) policy: Policy,
     clock: Arc<AtomicI64>,
     made: AtomicI64,
-    /// Goes with the yard.
-    _folder: Option<TempDir>,
+    /// The file or database goes with the yard, after its store.
+    _place: Box<dyn Any + Send>,
 }
 
 fn read(clock: &Arc<AtomicI64>) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
@@ -55,7 +58,7 @@ impl Yard {
     pub(crate) async fn on_model() -> Option<Self> {
         let clock = Arc::new(AtomicI64::new(NOON));
         let store = Model::new(1, read(&clock));
-        Some(Self::new(Arc::new(store), clock, None))
+        Some(Self::new(Arc::new(store), clock, ()))
     }
 
     pub(crate) async fn on_sqlite() -> Option<Self> {
@@ -66,10 +69,22 @@ impl Yard {
             random: Box::new(Seeded::new(1)),
         };
         let store = SqliteStore::open(&folder.path().join("taskyard.db"), options).unwrap();
-        Some(Self::new(Arc::new(store), clock, Some(folder)))
+        Some(Self::new(Arc::new(store), clock, folder))
     }
 
-    fn new(store: Arc<dyn Store>, clock: Arc<AtomicI64>, folder: Option<TempDir>) -> Self {
+    /// `None` where there is no server to try it on.
+    pub(crate) async fn on_postgres() -> Option<Self> {
+        let database = Database::migrated().await?;
+        let clock = Arc::new(AtomicI64::new(NOON));
+        let options = postgres::Options {
+            clock: Some(read(&clock)),
+            random: Box::new(Seeded::new(1)),
+        };
+        let store = database.store(options).await;
+        Some(Self::new(Arc::new(store), clock, database))
+    }
+
+    fn new(store: Arc<dyn Store>, clock: Arc<AtomicI64>, place: impl Any + Send) -> Self {
         let retry = Retry {
             jitter: 0.0,
             ..Retry::default()
@@ -82,7 +97,7 @@ impl Yard {
             },
             clock,
             made: AtomicI64::new(0),
-            _folder: folder,
+            _place: Box::new(place),
         }
     }
 

@@ -1,0 +1,11 @@
+-- ready_lock (PostgreSQL): by key, in the order of the keys, held until the commit, with where they stand. The lateral
+-- pins the way: one look into the index for each key, also where the planner takes the table for empty.
+select found.lane, found.order_key, found.task, found.slot, found.has_carry, found.spot
+from unnest($1::int[], $2::bigint[], $3::uuid[], $4::smallint[]) as wanted (lane, order_key, task, slot)
+cross join lateral (
+  select ready.lane, ready.order_key, ready.task, ready.slot, ready.has_carry, ready.ctid as spot
+  from ready
+  where ready.lane = wanted.lane and ready.order_key = wanted.order_key and ready.task = wanted.task
+    and ready.slot = wanted.slot
+  for update
+) as found

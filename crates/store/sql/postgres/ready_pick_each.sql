@@ -1,0 +1,27 @@
+-- ready_pick_each (PostgreSQL): the first $3 rows of each of the lanes $1 from its key $2 on that no other server
+-- holds, held until the commit; the first $3 of them all are answered. Holds more than it answers, so it is asked only
+-- where `ready_pick_merged` met another server.
+with head as materialized (
+  select first.lane, first.order_key, first.task, first.slot, first.has_carry, first.spot
+  from unnest($1::int[], $2::bigint[]) as wanted (lane, order_key)
+  cross join lateral (
+    select ready.lane, ready.order_key, ready.task, ready.slot, ready.has_carry, ready.ctid as spot
+    from ready
+    where ready.lane = wanted.lane and ready.order_key >= wanted.order_key
+    order by ready.order_key, ready.task, ready.slot
+    limit $3
+    for update skip locked
+  ) as first
+  order by first.order_key, first.task, first.slot
+  limit $3
+)
+select head.lane, head.order_key, head.task, head.slot, head.has_carry, head.spot, brief.timeout, brief.input_len,
+  brief.input
+from head
+cross join lateral (
+  select task.timeout, task.input_len, case when task.input_len <= $4 then task.input end as input
+  from task
+  where task.id = head.task
+  offset 0
+) as brief
+order by head.order_key, head.task, head.slot

@@ -1,0 +1,18 @@
+-- server_update (PostgreSQL): all rows of a batch at once, found as in `server_delete`: one look into the index for
+-- each key. Fails, and so undoes the batch, unless every row is there: 1 / 0 stands for a conflict.
+with changed as (
+  update server
+  set started_at = new.started_at, expires_at = new.expires_at
+  from unnest($1::int[], $2::bigint[], $3::bigint[])
+    as new (number, started_at, expires_at)
+  cross join lateral (
+    select server.ctid as spot
+    from server
+    where server.number = new.number
+    offset 0
+  ) as found
+  where server.ctid = found.spot
+  returning 1
+)
+select 1 / (count(*) = cardinality($1))::int
+from changed

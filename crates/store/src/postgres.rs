@@ -1,0 +1,191 @@
+//! PostgreSQL: one connection that writes, on a thread of its own, and a few that only read.
+//!
+//! A batch is two round trips: "begin" with all loads, then all writes with "commit". Rows are locked in one order and
+//! picks step over what others hold, so servers that share a database never wait for each other in a circle. A
+//! connection that breaks is made anew with the next batch; what broke with it is told to the caller: `Unavailable`
+//! if nothing happened, `Unknown` if the commit was under way.
+
+mod address;
+mod clock;
+mod commit;
+mod desk;
+mod error;
+mod fields;
+mod found;
+mod list;
+mod load;
+mod open;
+mod params;
+mod reads;
+mod rows;
+mod session;
+mod sql;
+mod tid;
+mod tls;
+mod trip;
+mod tx;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::{
+    Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
+use parking_lot::Mutex;
+use taskyard_core::command::Command;
+use taskyard_core::id::ServerNumber;
+use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::random::Random;
+use taskyard_core::store::{Error, Ran, Store};
+use taskyard_core::time::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use self::address::Address;
+use self::clock::DatabaseClock;
+use self::desk::{Desk, Job};
+pub use self::open::OpenError;
+pub use crate::model::Clock;
+use crate::run::Memory;
+
+const READERS: usize = 4;
+const READER_WAIT_MAX: Duration = Duration::from_secs(5);
+
+pub struct Options {
+    /// In place of the database's clock, for tests that move time by hand. Default: the database's.
+    pub clock: Option<Clock>,
+    /// Of the leases' secrets and the database's incarnation, so for a service one that cannot be guessed.
+    pub random: Box<dyn Random>,
+}
+
+pub struct PostgresStore {
+    writer: mpsc::Sender<Job>,
+    readers: Pool,
+    memory: Arc<Memory>,
+    clock: Option<Clock>,
+    database_clock: Arc<Mutex<DatabaseClock>>,
+    server: Arc<AtomicI32>,
+    incarnation: [u8; 16],
+}
+
+impl PostgresStore {
+    /// Opens the database at this address; an empty one gets its tables, an older one of ours is brought up to date.
+    /// Nothing in another's is touched.
+    pub async fn connect(url: &str, mut options: Options) -> Result<Self, OpenError> {
+        let address = Address::parse(url)?;
+        let incarnation = open::prepare(&address, &mut *options.random).await?;
+        let unusable = |reason: String| OpenError::Unusable {
+            server: address.to_string(),
+            reason,
+        };
+        let readers = readers(&address).map_err(&unusable)?;
+        let database_clock = Arc::new(Mutex::new(DatabaseClock::default()));
+        let (memory, server) = (Arc::default(), Arc::new(AtomicI32::new(0)));
+        let desk = Desk {
+            address: address.clone(),
+            memory: Arc::clone(&memory),
+            server: Arc::clone(&server),
+            random: options.random,
+            clock: options.clock.clone(),
+            database_clock: Arc::clone(&database_clock),
+            session: None,
+        };
+        let (ready, connected) = oneshot::channel();
+        let writer = desk
+            .start(ready)
+            .map_err(|error| unusable(error.to_string()))?;
+        let connected = connected.await.unwrap_or_else(|_| Err(gone()));
+        connected.map_err(|error| unusable(error.to_string()))?;
+        Ok(Self {
+            writer,
+            readers,
+            memory,
+            clock: options.clock,
+            database_clock,
+            server,
+            incarnation,
+        })
+    }
+
+    /// From the next batch on, counters are kept under this server's number, so that servers do not wait for each
+    /// other over them. 0 until then.
+    pub fn count_as(&self, server: ServerNumber) {
+        self.server.store(server.0, Ordering::Relaxed);
+    }
+}
+
+fn readers(address: &Address) -> Result<Pool, String> {
+    let recycling = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = Manager::from_config(address.config.clone(), address.tls.clone(), recycling);
+    let wait = Some(READER_WAIT_MAX);
+    let settings = Hook::async_fn(|client, _| {
+        Box::pin(async move {
+            let set = client.batch_execute(sql::READER_SETTINGS).await;
+            set.map_err(HookError::Backend)
+        })
+    });
+    Pool::builder(manager)
+        .max_size(READERS)
+        .runtime(Runtime::Tokio1)
+        .timeouts(Timeouts {
+            wait,
+            create: wait,
+            recycle: wait,
+        })
+        .post_create(settings)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
+        let (answer, ran) = oneshot::channel();
+        let job = Job {
+            batch,
+            policy: policy.clone(),
+            answer,
+        };
+        self.writer.send(job).await.map_err(|_| gone())?;
+        ran.await.map_err(|_| gone())?
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, Error> {
+        let client = self.readers.get().await;
+        let mut client = client.map_err(|error| match error {
+            PoolError::Backend(error) => error::explain(&error),
+            other => Error::Unavailable(other.to_string()),
+        })?;
+        reads::answer(&mut client, &self.memory, &query).await
+    }
+
+    fn now(&self) -> Timestamp {
+        match &self.clock {
+            Some(clock) => clock(),
+            None => self.database_clock.lock().now(Instant::now()),
+        }
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        self.incarnation
+    }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        self.memory.lanes()
+    }
+
+    fn unsure(&self, lane: Option<Lane>) {
+        self.memory.unsure(lane);
+    }
+}
+
+/// Its thread ended with the call in hand.
+fn gone() -> Error {
+    Error::Unknown("the database's thread ended before it answered".to_owned())
+}

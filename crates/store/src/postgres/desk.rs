@@ -1,0 +1,184 @@
+//! The thread that writes: it runs the batches one after the other, in the order in which they were sent, on one
+//! connection. A runtime of its own keeps the connection beside the batch, so that an answer wakes no other thread,
+//! and whoever waits for a batch may go away without leaving it half done.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::Duration;
+use std::{io, thread};
+
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+use taskyard_core::command::Command;
+use taskyard_core::id::ServerNumber;
+use taskyard_core::policy::Policy;
+use taskyard_core::random::Random;
+use taskyard_core::store::{Error, Ran};
+use taskyard_core::time::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
+
+use super::Clock;
+use super::address::Address;
+use super::clock::DatabaseClock;
+use super::session::Session;
+use crate::run::{self, Memory};
+
+/// How many batches may wait; the engine sends one at a time.
+const WAITING_MAX: usize = 64;
+/// A database that neither answers nor breaks the connection must not hold the service for ever. Above what the
+/// session's settings allow a statement, so that its own words are heard where it has any.
+const BATCH_MAX: Duration = Duration::from_secs(60);
+const UNDO_MAX: Duration = Duration::from_secs(5);
+const REFRESH_MAX: Duration = Duration::from_secs(10);
+
+pub(super) struct Job {
+    pub(super) batch: Vec<Command>,
+    pub(super) policy: Policy,
+    pub(super) answer: oneshot::Sender<Result<Ran, Error>>,
+}
+
+pub(super) struct Desk {
+    pub(super) address: Address,
+    pub(super) memory: Arc<Memory>,
+    pub(super) server: Arc<AtomicI32>,
+    pub(super) random: Box<dyn Random>,
+    /// In place of the database's, for tests.
+    pub(super) clock: Option<Clock>,
+    pub(super) database_clock: Arc<Mutex<DatabaseClock>>,
+    pub(super) session: Option<Session>,
+}
+
+impl Desk {
+    /// Ends when the sender is dropped. `ready` hears how the first connection went.
+    pub(super) fn start(
+        self,
+        ready: oneshot::Sender<Result<(), Error>>,
+    ) -> io::Result<mpsc::Sender<Job>> {
+        let (sender, jobs) = mpsc::channel(WAITING_MAX);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        thread::Builder::new()
+            .name("postgres-writer".to_owned())
+            .spawn(move || runtime.block_on(self.work(ready, jobs)))?;
+        Ok(sender)
+    }
+
+    async fn work(
+        mut self,
+        ready: oneshot::Sender<Result<(), Error>>,
+        mut jobs: mpsc::Receiver<Job>,
+    ) {
+        let connected = self.freshen().await;
+        if ready.send(connected).is_err() {
+            return;
+        }
+        while let Some(job) = jobs.recv().await {
+            let ran = self.run(&job.batch, &job.policy).await;
+            // Nobody waits any more: the batch stands all the same.
+            let _ = job.answer.send(ran);
+        }
+    }
+
+    /// Once more on a new connection if the one that there was turns out to be broken before anything happened.
+    async fn run(&mut self, batch: &[Command], policy: &Policy) -> Result<Ran, Error> {
+        match self.once(batch, policy).await {
+            (Err(Error::Unavailable(_)), Connection::Broke) => self.once(batch, policy).await.0,
+            (ran, _) => ran,
+        }
+    }
+
+    async fn once(
+        &mut self,
+        batch: &[Command],
+        policy: &Policy,
+    ) -> (Result<Ran, Error>, Connection) {
+        if let Err(error) = self.freshen().await {
+            return (Err(error), Connection::Stands);
+        }
+        let now = self.now();
+        let Some(session) = &mut self.session else {
+            let error = Error::Unavailable("there is no connection".to_owned());
+            return (Err(error), Connection::Stands);
+        };
+        session
+            .server
+            .set(ServerNumber(self.server.load(Ordering::Relaxed)));
+        let running = run::run(session, &self.memory, batch, policy, now, &mut *self.random);
+        let ran = match timeout(BATCH_MAX, AssertUnwindSafe(running).catch_unwind()).await {
+            Ok(Ok(ran)) => ran,
+            Ok(Err(_)) => Err(Error::Failed(
+                "the rules broke down over this batch".to_owned(),
+            )),
+            Err(_) => Err(Error::Unknown(format!(
+                "the database did not answer within {} s",
+                BATCH_MAX.as_secs()
+            ))),
+        };
+        let is_unknown = matches!(ran, Err(Error::Unknown(_)));
+        let is_settled = !is_unknown
+            && timeout(UNDO_MAX, session.settle())
+                .await
+                .is_ok_and(|undone| undone.is_ok());
+        // Where it takes no writes any more, another one may.
+        if !is_settled || matches!(ran, Err(Error::Unavailable(_))) {
+            self.session = None;
+        }
+        let connection = if is_settled {
+            Connection::Stands
+        } else {
+            Connection::Broke
+        };
+        (ran, connection)
+    }
+
+    fn now(&self) -> Timestamp {
+        match &self.clock {
+            // As the database's, it does not go back.
+            Some(clock) => clock().max(self.memory.latest()),
+            None => self.database_clock.lock().now(Instant::now()),
+        }
+    }
+
+    /// A connection that works, a time that is at most a second old, and the lanes that others made.
+    async fn freshen(&mut self) -> Result<(), Error> {
+        let session = self.session.take();
+        if let Some(session) = session.filter(|session| !session.client.is_closed()) {
+            let is_stale = self.database_clock.lock().is_stale(Instant::now());
+            if !is_stale || self.refresh(&session).await.is_ok() {
+                self.session = Some(session);
+                return Ok(());
+            }
+        }
+        let server = ServerNumber(self.server.load(Ordering::Relaxed));
+        let session = Session::connect(&self.address, server).await?;
+        self.refresh(&session).await?;
+        self.session = Some(session);
+        // Nobody knows what became ready while there was no connection.
+        self.memory.unsure(None);
+        Ok(())
+    }
+
+    async fn refresh(&self, session: &Session) -> Result<(), Error> {
+        let refreshed = session.refresh(self.memory.lanes().last());
+        let (said, lanes) = timeout(REFRESH_MAX, refreshed).await.unwrap_or_else(|_| {
+            let reason = "it did not tell its time".to_owned();
+            Err(Error::Unavailable(reason))
+        })?;
+        self.database_clock.lock().received(said, Instant::now());
+        let fresh: Vec<_> = lanes.iter().map(|(lane, _)| *lane).collect();
+        self.memory.learn(lanes);
+        for lane in fresh {
+            self.memory.unsure(Some(lane));
+        }
+        Ok(())
+    }
+}
+
+/// What a batch found out about its connection.
+enum Connection {
+    Stands,
+    Broke,
+}

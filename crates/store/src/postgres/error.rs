@@ -1,0 +1,76 @@
+//! What PostgreSQL's failures mean to who called.
+
+use std::error::Error as _;
+
+use taskyard_core::store::Error;
+use tokio_postgres::error::{Severity, SqlState};
+
+/// Before a commit was sent: nothing of the batch happened.
+pub(super) fn explain(error: &tokio_postgres::Error) -> Error {
+    let Some(refused) = error.as_db_error() else {
+        let cause = error.source();
+        let is_broken = cause.is_some_and(|cause| cause.is::<std::io::Error>());
+        if error.is_closed() || is_broken {
+            return Error::Unavailable(one_line(error));
+        }
+        // What could not be encoded or understood will not be the next time either.
+        return Error::Failed(one_line(error));
+    };
+    match refused.code() {
+        &SqlState::UNIQUE_VIOLATION
+        | &SqlState::T_R_SERIALIZATION_FAILURE
+        | &SqlState::T_R_DEADLOCK_DETECTED
+        // A statement found fewer rows than it was asked to change; see the statements.
+        | &SqlState::DIVISION_BY_ZERO => Error::Conflict,
+        &SqlState::DISK_FULL => Error::Full,
+        code if is_passing(code) => Error::Unavailable(one_line(error)),
+        _ => Error::Failed(one_line(error)),
+    }
+}
+
+/// Once a commit was sent: it may have happened if the connection broke. An ordinary failure of a statement before it
+/// came back over a connection that stands, and its commit undid the batch.
+pub(super) fn explain_commit(error: &tokio_postgres::Error) -> Error {
+    let is_ordinary = error
+        .as_db_error()
+        .is_some_and(|refused| refused.parsed_severity() == Some(Severity::Error));
+    match explain(error) {
+        Error::Unavailable(reason) if !is_ordinary => Error::Unknown(reason),
+        other => other,
+    }
+}
+
+/// Trouble of the server's, not of the statement's.
+fn is_passing(code: &SqlState) -> bool {
+    // Connections, resources, operators; a standby that became the target; waits that took too long.
+    ["08", "53", "57"]
+        .iter()
+        .any(|class| code.code().starts_with(class))
+        || [
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+        ]
+        .contains(code)
+}
+
+/// The server's own words, or the chain of causes. Holds no password: the driver never puts one into an error.
+pub(super) fn one_line(error: &tokio_postgres::Error) -> String {
+    if let Some(refused) = error.as_db_error() {
+        return format!(
+            "{} ({})",
+            refused.message().replace('\n', " "),
+            refused.code().code()
+        );
+    }
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let reason = error.to_string();
+        if !text.contains(&reason) {
+            text = format!("{text}: {reason}");
+        }
+        cause = error.source();
+    }
+    text.replace('\n', " ")
+}

@@ -1,0 +1,144 @@
+//! What the database answered to a load, on its way into the view.
+
+use std::sync::Arc;
+
+use taskyard_core::id::WorkerNumber;
+use taskyard_core::needs::Needs;
+use taskyard_core::rows::Ready;
+use taskyard_core::view::{Brief, View};
+use tokio_postgres::Row;
+
+use super::fields::{Fields, Read};
+use super::rows::{key, place, presence, task};
+use super::tid::Tid;
+use super::tx::Held;
+
+/// Whose answer it is.
+#[derive(Clone, Copy)]
+pub(super) enum Part {
+    Servers,
+    Workers,
+    Scheduled,
+    Ready,
+    Leases {
+        held: bool,
+    },
+    Idempotency,
+    Tasks,
+    Carries,
+    Outcomes,
+    LastWorker,
+    LeasesOf,
+    /// Of this pick, over one lane.
+    Pick(usize),
+    /// Of this pick, over several lanes.
+    Merged(usize),
+    Due,
+    OldKeys,
+}
+
+/// Puts one answer into the view. Says which pick met rows that another server holds, and must be asked again.
+pub(super) fn found(
+    part: Part,
+    rows: &[Row],
+    needs: &Needs,
+    view: &mut View,
+    held: &mut Held,
+) -> Read<Option<usize>> {
+    match part {
+        Part::Servers => each(rows, presence::server, |row| {
+            view.servers.loaded(row.number, row)
+        })?,
+        Part::Workers => each(rows, presence::worker, |row| {
+            view.workers.loaded(row.name.clone(), row)
+        })?,
+        Part::Scheduled => each(rows, spotted(place::scheduled), |(row, spot)| {
+            held.scheduled.insert(row.slot, spot);
+            view.scheduled.loaded(row.slot, row);
+        })?,
+        Part::Ready => each(rows, spotted(place::ready), |(row, spot)| {
+            held.ready.insert(row.slot, spot);
+            view.ready.loaded(row.slot, row);
+        })?,
+        Part::Leases { held: true } => each(rows, spotted(place::lease), |(row, spot)| {
+            held.leases.insert(row.slot, spot);
+            view.leases.loaded(row.slot, row);
+        })?,
+        Part::Leases { held: false } => {
+            each(rows, place::lease, |row| view.leases.loaded(row.slot, row))?
+        }
+        Part::Idempotency => each(rows, key::idempotency, |row| {
+            view.idempotency.loaded(row.key.clone(), row)
+        })?,
+        Part::Tasks => each(rows, task::task, |row| {
+            view.tasks.loaded(row.id, Arc::new(row))
+        })?,
+        Part::Carries => each(rows, place::carry, |row| view.carries.loaded(row.slot, row))?,
+        Part::Outcomes => each(rows, task::outcome, |row| {
+            view.outcomes.loaded(row.task, Arc::new(row))
+        })?,
+        Part::LastWorker => each(
+            rows,
+            |fields| fields.take().map(WorkerNumber),
+            |last| view.found_last_worker(last),
+        )?,
+        Part::LeasesOf => each(rows, place::lease, |row| view.lease_of(row))?,
+        Part::Pick(index) => {
+            let picked = all(rows, |fields| picked(fields, held))?;
+            view.picked(needs.picks[index].clone(), picked);
+        }
+        Part::Merged(index) => match merged(rows, held)? {
+            Some(picked) => view.picked(needs.picks[index].clone(), picked),
+            None => return Ok(Some(index)),
+        },
+        Part::Due => {
+            let due = all(rows, spotted(place::scheduled))?;
+            let spots = due.iter().map(|(row, spot)| (row.slot, *spot));
+            held.scheduled.extend(spots);
+            view.found_due(due.into_iter().map(|(row, _)| row).collect());
+        }
+        Part::OldKeys => view.found_old_keys(all(rows, key::idempotency)?),
+    }
+    Ok(None)
+}
+
+fn each<T>(
+    rows: &[Row],
+    read: impl FnMut(&mut Fields<'_>) -> Read<T>,
+    tell: impl FnMut(T),
+) -> Read<()> {
+    all(rows, read)?.into_iter().for_each(tell);
+    Ok(())
+}
+
+fn all<T>(rows: &[Row], mut read: impl FnMut(&mut Fields<'_>) -> Read<T>) -> Read<Vec<T>> {
+    rows.iter().map(|row| read(&mut Fields::of(row))).collect()
+}
+
+/// A row, and behind it where it stands.
+fn spotted<R>(
+    read: impl Fn(&mut Fields<'_>) -> Read<R>,
+) -> impl Fn(&mut Fields<'_>) -> Read<(R, Tid)> {
+    move |fields| Ok((read(fields)?, fields.take()?))
+}
+
+/// The picked rows, if all that were found could be held.
+fn merged(rows: &[Row], held: &mut Held) -> Read<Option<Vec<(Ready, Brief)>>> {
+    let mut seen = 0;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut fields = Fields::of(row);
+        seen = fields.take::<i64>()?;
+        found.extend(fields.maybe(PICK_WIDTH, |fields| picked(fields, held))?);
+    }
+    let is_whole = i64::try_from(found.len()) == Ok(seen);
+    Ok(is_whole.then_some(found))
+}
+
+const PICK_WIDTH: usize = 9;
+
+pub(super) fn picked(fields: &mut Fields<'_>, held: &mut Held) -> Read<(Ready, Brief)> {
+    let row = place::ready(fields)?;
+    held.ready.insert(row.slot, fields.take()?);
+    Ok((row, place::brief(fields)?))
+}

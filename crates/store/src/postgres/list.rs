@@ -1,0 +1,162 @@
+//! Pages of tasks. What a filter says decides where candidates come from: the narrow table of a status, a few lanes,
+//! or all tasks; each candidate is then looked at whole. The only place where statements are put together in code.
+
+use std::fmt::Write as _;
+
+use deadpool_postgres::{Client, Transaction};
+use futures_util::future::join_all;
+use taskyard_core::id::TaskId;
+use taskyard_core::json::Json;
+use taskyard_core::lane::Lanes;
+use taskyard_core::query::{
+    Filter, LIST_BYTES_MAX, LIST_ROWS_LOOKED_AT_MAX, List, Listed, Standing, TaskView,
+};
+use taskyard_core::status::Status;
+use tokio_postgres::IsolationLevel;
+use uuid::Uuid;
+
+use super::error::explain;
+use super::fields::Read;
+use super::reads;
+
+/// Up to so many lanes are walked one by one; beyond, all tasks are.
+const LANES_MAX: usize = 32;
+/// Candidates are fetched so many at a time, and looked at so many in one round trip.
+const CHUNK: usize = 500;
+const TOGETHER: usize = 50;
+
+/// One page is one snapshot.
+pub(super) async fn list(client: &mut Client, lanes: &Lanes, list: &List) -> Read<Listed> {
+    let begun = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start()
+        .await;
+    let tx = begun.map_err(|error| explain(&error))?;
+    let listed = page(&tx, lanes, list).await?;
+    tx.commit().await.map_err(|error| explain(&error))?;
+    Ok(listed)
+}
+
+async fn page(tx: &Transaction<'_>, lanes: &Lanes, list: &List) -> Read<Listed> {
+    let statement = candidates(&list.filter, lanes, list.oldest_first);
+    let mut listed = Listed::default();
+    let (mut after, mut looked_at, mut bytes) = (list.after, 0, 0);
+    loop {
+        let found = next(tx, &statement, list.oldest_first, after).await?;
+        if found.is_empty() {
+            return Ok(listed);
+        }
+        for ids in found.chunks(TOGETHER) {
+            let views = ids.iter().map(|id| reads::task_view(tx, *id, list.payload));
+            for (id, view) in ids.iter().zip(join_all(views).await) {
+                if looked_at == LIST_ROWS_LOOKED_AT_MAX {
+                    listed.next = after;
+                    return Ok(listed);
+                }
+                looked_at += 1;
+                if let Some(view) = view?.filter(|view| list.filter.lets_through(view)) {
+                    bytes += size(&view);
+                    let is_full = listed.items.len() == list.limit || bytes > LIST_BYTES_MAX;
+                    if is_full && !listed.items.is_empty() {
+                        listed.next = listed.items.last().map(|view| view.task.id);
+                        return Ok(listed);
+                    }
+                    listed.items.push(view);
+                }
+                after = Some(*id);
+            }
+        }
+    }
+}
+
+async fn next(
+    tx: &Transaction<'_>,
+    statement: &str,
+    oldest_first: bool,
+    after: Option<TaskId>,
+) -> Read<Vec<TaskId>> {
+    let start = if oldest_first {
+        Uuid::nil()
+    } else {
+        Uuid::max()
+    };
+    let after = after.map_or(start, TaskId::as_uuid);
+    let rows = i64::try_from(CHUNK).unwrap_or(i64::MAX);
+    reads::all(tx, statement, &[&after, &rows], |fields| fields.task()).await
+}
+
+/// The ids behind `$1` of all that can let something through, in order, each once, at most `$2`.
+fn candidates(filter: &Filter, lanes: &Lanes, oldest_first: bool) -> String {
+    let (behind, order) = if oldest_first {
+        (">", "asc")
+    } else {
+        ("<", "desc")
+    };
+    let mut statement = "select found.id from (".to_owned();
+    for (index, (from, id, rows)) in sources(filter, lanes).into_iter().enumerate() {
+        let union = if index == 0 { "" } else { " union " };
+        write!(
+            statement,
+            "{union}(select {id} as id from {from} where {rows} and {id} {behind} $1 order by {id} {order} limit $2)"
+        )
+        .expect("a string takes all");
+    }
+    write!(statement, ") as found order by found.id {order} limit $2").expect("a string takes all");
+    statement
+}
+
+/// Tables, their columns of ids, and which of their rows count.
+fn sources(filter: &Filter, lanes: &Lanes) -> Vec<(&'static str, &'static str, String)> {
+    if !filter.statuses.is_empty() {
+        return filter
+            .statuses
+            .iter()
+            .map(|status| by_status(*status))
+            .collect();
+    }
+    let tasks = |rows: String| ("task", "id", rows);
+    if filter.kind.is_none() && filter.queue.is_none() {
+        return vec![tasks("true".to_owned())];
+    }
+    let fitting = lanes.iter().filter(|(_, lane)| {
+        filter.kind.as_ref().is_none_or(|kind| *kind == lane.kind)
+            && filter
+                .queue
+                .as_ref()
+                .is_none_or(|queue| *queue == lane.queue)
+    });
+    let fitting: Vec<i32> = fitting.map(|(lane, _)| lane.0).collect();
+    if fitting.is_empty() {
+        return vec![tasks("false".to_owned())];
+    }
+    if fitting.len() > LANES_MAX {
+        return vec![tasks("true".to_owned())];
+    }
+    fitting
+        .iter()
+        .map(|lane| tasks(format!("lane = {lane}")))
+        .collect()
+}
+
+fn by_status(status: Status) -> (&'static str, &'static str, String) {
+    let code = status.code();
+    match status {
+        Status::Scheduled => ("scheduled", "task", "true".to_owned()),
+        Status::Pending => ("ready", "task", "true".to_owned()),
+        Status::Assigned => ("lease", "task", "started_at is null".to_owned()),
+        Status::Running => ("lease", "task", "started_at is not null".to_owned()),
+        Status::Completed | Status::Failed | Status::Timeout | Status::Cancelled => {
+            ("outcome", "task", format!("status = {code}"))
+        }
+    }
+}
+
+fn size(view: &TaskView) -> usize {
+    let output = match &view.standing {
+        Standing::Ended(outcome) => outcome.output.as_ref().map_or(0, Json::len),
+        Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => 0,
+    };
+    view.task.input.len() + output
+}

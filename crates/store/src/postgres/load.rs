@@ -1,0 +1,166 @@
+//! What a batch needs, one statement a table: locks first and in the order of their keys, then what is only read, and
+//! the picks, which wait for nobody, last.
+
+use taskyard_core::needs::{Hold, Needs, Pick};
+use taskyard_core::rows::Ready;
+use taskyard_core::view::Brief;
+use tokio_postgres::Statement;
+
+use super::error::explain;
+use super::fields::{Fields, Read};
+use super::found::{Part, picked};
+use super::params::{Columns, Params};
+use super::rows::{key, place, task};
+use super::session::Session;
+use super::trip::Trip;
+use super::tx::Held;
+
+/// Inputs up to this many bytes come along with a pick; larger ones are read once it is known that they go out.
+const INPUT_WITH_PICK_MAX: i64 = 4096;
+
+/// The statements of one load, and whose answers they bring.
+pub(super) struct Loads<'a> {
+    pub(super) trip: Trip<'a>,
+    pub(super) parts: Vec<Part>,
+}
+
+impl<'a> Loads<'a> {
+    pub(super) fn of(session: &'a Session, needs: &'a Needs) -> Self {
+        let mut trip = Trip::on(session);
+        trip.begin();
+        let parts = Vec::new();
+        let mut loads = Self { trip, parts };
+        loads.lock(needs);
+        loads.read(needs);
+        loads.pick(needs);
+        loads
+    }
+
+    fn ask(&mut self, part: Part, statement: &'a Statement, params: Params<'a>) {
+        self.parts.push(part);
+        self.trip.ask(statement, params);
+    }
+
+    fn ask_for<K>(
+        &mut self,
+        part: Part,
+        keys: &'a [K],
+        statement: &'a Statement,
+        params: impl FnOnce(&'a [K]) -> Params<'a>,
+    ) {
+        if !keys.is_empty() {
+            self.ask(part, statement, params(keys));
+        }
+    }
+
+    fn lock(&mut self, needs: &'a Needs) {
+        let all = &self.trip.session.statements;
+        if needs.servers {
+            self.ask(Part::Servers, &all.server_lock, Params::default());
+        }
+        self.workers(needs, Hold::Lock, &all.worker_lock);
+        let (keys, statement) = (&needs.scheduled, &all.scheduled_lock);
+        self.ask_for(Part::Scheduled, keys, statement, place::scheduled_keys);
+        let (keys, statement) = (&needs.ready, &all.ready_lock);
+        self.ask_for(Part::Ready, keys, statement, place::ready_keys);
+        self.leases(needs, Hold::Lock, &all.lease_lock);
+        let (keys, statement) = (&needs.idempotency, &all.idempotency_lock);
+        self.ask_for(Part::Idempotency, keys, statement, key::idempotency_keys);
+    }
+
+    fn read(&mut self, needs: &'a Needs) {
+        let all = &self.trip.session.statements;
+        self.workers(needs, Hold::Read, &all.worker_load);
+        self.leases(needs, Hold::Read, &all.lease_load);
+        self.ask_for(Part::Tasks, &needs.tasks, &all.task_load, task::task_keys);
+        let (keys, statement) = (&needs.carries, &all.carry_load);
+        self.ask_for(Part::Carries, keys, statement, place::slot_keys);
+        let (keys, statement) = (&needs.outcomes, &all.outcome_load);
+        self.ask_for(Part::Outcomes, keys, statement, task::task_keys);
+        if needs.last_worker {
+            self.ask(Part::LastWorker, &all.worker_last, Params::default());
+        }
+        let (keys, statement) = (&needs.leases_of, &all.lease_of_worker);
+        self.ask_for(Part::LeasesOf, keys, statement, |keys| {
+            Columns::of(keys).column(|worker| worker.0).params()
+        });
+    }
+
+    fn workers(&mut self, needs: &'a Needs, hold: Hold, statement: &'a Statement) {
+        let names = needs.workers.iter().filter(|(_, wanted)| *wanted == hold);
+        let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
+        if !names.is_empty() {
+            self.ask(Part::Workers, statement, Params::default().and(names));
+        }
+    }
+
+    fn leases(&mut self, needs: &'a Needs, hold: Hold, statement: &'a Statement) {
+        let slots = needs.leases.iter().filter(|(_, wanted)| *wanted == hold);
+        let (ids, slots): (Vec<_>, Vec<_>) = slots
+            .map(|(slot, _)| (slot.task.as_uuid(), slot.slot.0))
+            .unzip();
+        let held = hold == Hold::Lock;
+        if !ids.is_empty() {
+            let params = Params::default().and(ids).and(slots);
+            self.ask(Part::Leases { held }, statement, params);
+        }
+    }
+
+    fn pick(&mut self, needs: &'a Needs) {
+        let all = &self.trip.session.statements;
+        for (index, pick) in needs.picks.iter().enumerate() {
+            match pick.lanes[..] {
+                [] => {}
+                [(lane, first)] => {
+                    let params = Params::default().and(lane.0).and(first.0);
+                    let params = params.and(limit(pick.rows)).and(INPUT_WITH_PICK_MAX);
+                    self.ask(Part::Pick(index), &all.ready_pick, params);
+                }
+                _ => self.ask(
+                    Part::Merged(index),
+                    &all.ready_pick_merged,
+                    over_lanes(pick),
+                ),
+            }
+        }
+        if let Some(due) = needs.due {
+            let params = Params::default().and(due.until.as_micros());
+            self.ask(Part::Due, &all.scheduled_due, params.and(limit(due.rows)));
+        }
+        if let Some((before, rows)) = needs.old_keys {
+            let params = Params::default().and(before.as_micros()).and(limit(rows));
+            self.ask(Part::OldKeys, &all.idempotency_old, params);
+        }
+    }
+}
+
+fn over_lanes(pick: &Pick) -> Params<'_> {
+    Columns::of(&pick.lanes)
+        .column(|(lane, _)| lane.0)
+        .column(|(_, first)| first.0)
+        .params()
+        .and(limit(pick.rows))
+        .and(INPUT_WITH_PICK_MAX)
+}
+
+/// The pick over several lanes again, where the first way met another server: behind the rows that it holds.
+pub(super) async fn pick_each(
+    session: &Session,
+    pick: &Pick,
+    held: &mut Held,
+) -> Read<Vec<(Ready, Brief)>> {
+    let mut trip = Trip::on(session);
+    trip.ask(&session.statements.ready_pick_each, over_lanes(pick));
+    let rows = trip
+        .send()
+        .await
+        .remove(0)
+        .map_err(|error| explain(&error))?;
+    rows.iter()
+        .map(|row| picked(&mut Fields::of(row), held))
+        .collect()
+}
+
+pub(super) fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}

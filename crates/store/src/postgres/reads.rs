@@ -1,0 +1,159 @@
+//! Answers to queries, on connections of their own: whole rows and counts, one statement each.
+
+use std::sync::Arc;
+
+use deadpool_postgres::{Client, GenericClient};
+use taskyard_core::id::TaskId;
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer, Counted, Query, Standing, TaskView, WorkerView};
+use taskyard_core::status::Status;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+
+use super::error::explain;
+use super::fields::{Fields, Read};
+use super::rows::{history, key, place, presence, task};
+use super::{list, load, sql};
+use crate::columns::BadColumn;
+use crate::run::Memory;
+
+pub(super) async fn answer(client: &mut Client, memory: &Memory, query: &Query) -> Read<Answer> {
+    Ok(match query {
+        Query::Task(id) => Answer::Task(task_view(client, *id, true).await?.map(Box::new)),
+        Query::Tasks(list) => Answer::Tasks(list::list(client, &memory.lanes(), list).await?),
+        Query::Attempts(id) => Answer::Attempts {
+            ended: all(
+                client,
+                sql::ATTEMPT_LIST,
+                &[&id.as_uuid()],
+                history::attempt,
+            )
+            .await?,
+            late: all(
+                client,
+                sql::LATE_RESULT_LIST,
+                &[&id.as_uuid()],
+                history::late_result,
+            )
+            .await?,
+        },
+        Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
+        Query::Workers => Answer::Workers(all(client, sql::WORKER_LIST, &[], worker_view).await?),
+        Query::Worker(name) => {
+            let name = name.as_str();
+            let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
+            Answer::Worker(worker.map(Box::new))
+        }
+        Query::Servers => {
+            Answer::Servers(all(client, sql::SERVER_LIST, &[], presence::server).await?)
+        }
+        Query::Lost {
+            overdue,
+            silent,
+            limit,
+        } => {
+            let lost = |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name()?));
+            let (overdue, silent) = (overdue.as_micros(), silent.as_micros());
+            let limit = load::limit(*limit);
+            Answer::Lost(all(client, sql::LEASE_LOST, &[&overdue, &silent, &limit], lost).await?)
+        }
+        Query::NextDue => {
+            let next = one(client, sql::SCHEDULED_NEXT, &[], |fields| {
+                fields.time_or_none()
+            });
+            Answer::NextDue(next.await?.flatten())
+        }
+        Query::Ping => {
+            let touch = client.prepare_cached(sql::META_TOUCH).await;
+            let touched = client
+                .execute(&touch.map_err(|error| explain(&error))?, &[])
+                .await;
+            touched.map_err(|error| explain(&error))?;
+            Answer::Pong
+        }
+    })
+}
+
+pub(super) async fn rows<C: GenericClient>(
+    client: &C,
+    statement: &str,
+    params: &[&(dyn ToSql + Sync)],
+) -> Read<Vec<Row>> {
+    let prepared = client.prepare_cached(statement).await;
+    let rows = client
+        .query(&prepared.map_err(|error| explain(&error))?, params)
+        .await;
+    rows.map_err(|error| explain(&error))
+}
+
+pub(super) async fn all<C: GenericClient, T>(
+    client: &C,
+    statement: &str,
+    params: &[&(dyn ToSql + Sync)],
+    read: impl Fn(&mut Fields<'_>) -> Read<T>,
+) -> Read<Vec<T>> {
+    let rows = rows(client, statement, params).await?;
+    rows.iter().map(|row| read(&mut Fields::of(row))).collect()
+}
+
+async fn one<C: GenericClient, T>(
+    client: &C,
+    statement: &str,
+    params: &[&(dyn ToSql + Sync)],
+    read: impl Fn(&mut Fields<'_>) -> Read<T>,
+) -> Read<Option<T>> {
+    let rows = rows(client, statement, params).await?;
+    rows.first()
+        .map(|row| read(&mut Fields::of(row)))
+        .transpose()
+}
+
+fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
+    Ok(WorkerView {
+        worker: presence::worker(fields)?,
+        held: fields.decode(|leases: i64| {
+            usize::try_from(leases).map_err(|_| BadColumn::new("a number of leases", leases))
+        })?,
+    })
+}
+
+fn counted(fields: &mut Fields<'_>) -> Read<Counted> {
+    Ok(Counted {
+        lane: Arc::new(key::lane_key(fields)?),
+        status: fields.decode(|code| {
+            Status::from_code(code).ok_or_else(|| BadColumn::new("counter.status", code))
+        })?,
+        tasks: fields.take()?,
+    })
+}
+
+/// Everything known of one task; without `payload`, its input reads as null and its output is left out.
+pub(super) async fn task_view<C: GenericClient>(
+    client: &C,
+    id: TaskId,
+    payload: bool,
+) -> Read<Option<TaskView>> {
+    let view = |fields: &mut Fields<'_>| {
+        let task = Arc::new(task::task(fields)?);
+        let lane = Arc::new(key::lane_key(fields)?);
+        let outcome = fields.maybe(task::OUTCOME_WIDTH, task::outcome)?;
+        let lease = fields.maybe(place::LEASE_WIDTH, place::lease)?;
+        let scheduled = fields.maybe(place::SCHEDULED_WIDTH, place::scheduled)?;
+        let carry = fields.maybe(place::CARRY_WIDTH, place::carry)?;
+        let worker = fields.text_or_none()?.map(Name::stored);
+        let standing = match (outcome, lease, scheduled) {
+            (Some(outcome), _, _) => Standing::Ended(Arc::new(outcome)),
+            (None, Some(lease), _) => Standing::Leased(Box::new(lease)),
+            (None, None, Some(scheduled)) => Standing::Scheduled(scheduled),
+            (None, None, None) => Standing::Ready,
+        };
+        Ok(TaskView {
+            task,
+            lane,
+            standing,
+            carry,
+            worker,
+        })
+    };
+    one(client, sql::TASK_VIEW, &[&payload, &id.as_uuid()], view).await
+}

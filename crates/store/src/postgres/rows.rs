@@ -1,0 +1,7 @@
+//! Rows as values: read in the order of the columns, written as one array a column. One file for each group of tables.
+
+pub(super) mod history;
+pub(super) mod key;
+pub(super) mod place;
+pub(super) mod presence;
+pub(super) mod task;

@@ -1,0 +1,76 @@
+//! Idempotency keys, the lanes' keys, and counters.
+
+use std::sync::Arc;
+
+use taskyard_core::id::{ServerNumber, TaskId};
+use taskyard_core::labels::Demands;
+use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::rows::{Idempotency, IdempotencyKey};
+use taskyard_core::status::Status;
+use uuid::Uuid;
+
+use crate::columns::BadColumn;
+use crate::postgres::fields::{Fields, Read, task};
+use crate::postgres::params::{Columns, Params};
+
+pub(in crate::postgres) fn idempotency(fields: &mut Fields<'_>) -> Read<Idempotency> {
+    Ok(Idempotency {
+        key: IdempotencyKey {
+            scope: fields.text()?,
+            key: fields.text()?,
+        },
+        digest: fields.digest()?,
+        tasks: fields.decode(tasks)?,
+        created_at: fields.time()?,
+    })
+}
+
+fn tasks(bytes: &[u8]) -> Result<Arc<[TaskId]>, BadColumn> {
+    let (ids, []) = bytes.as_chunks::<16>() else {
+        return Err(BadColumn::new("idempotency.tasks", "part of an id"));
+    };
+    ids.iter().map(|id| task(Uuid::from_bytes(*id))).collect()
+}
+
+pub(in crate::postgres) fn idempotency_keys(rows: &[IdempotencyKey]) -> Params<'_> {
+    Columns::of(rows)
+        .column(|key| &*key.scope)
+        .column(|key| &*key.key)
+        .params()
+}
+
+pub(in crate::postgres) fn idempotencies<'a>(rows: &'a [&Idempotency]) -> Params<'a> {
+    Columns::of(rows)
+        .column(|row| &*row.key.scope)
+        .column(|row| &*row.key.key)
+        .column(|row| row.digest.0.as_slice())
+        .column(|row| -> Vec<u8> { row.tasks.iter().flat_map(|id| *id.as_bytes()).collect() })
+        .column(|row| row.created_at.as_micros())
+        .params()
+}
+
+pub(in crate::postgres) fn lane(fields: &mut Fields<'_>) -> Read<(Lane, Arc<LaneKey>)> {
+    Ok((Lane(fields.take()?), Arc::new(lane_key(fields)?)))
+}
+
+pub(in crate::postgres) fn lane_key(fields: &mut Fields<'_>) -> Read<LaneKey> {
+    Ok(LaneKey {
+        queue: fields.name()?,
+        kind: fields.name()?,
+        demands: fields.decode(|text: &str| {
+            Demands::from_text(text).map_err(|_| BadColumn::new("lane.demands", text))
+        })?,
+    })
+}
+
+pub(in crate::postgres) fn counters(
+    server: ServerNumber,
+    rows: &[(Lane, Status, i64)],
+) -> Params<'_> {
+    Columns::of(rows)
+        .column(|_| server.0)
+        .column(|(lane, _, _)| lane.0)
+        .column(|(_, status, _)| status.code())
+        .column(|(_, _, change)| *change)
+        .params()
+}

@@ -1,0 +1,141 @@
+//! The connection that writes: its statements, and whether a transaction is open on it.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use taskyard_core::id::ServerNumber;
+use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::store::Error;
+use taskyard_core::time::Timestamp;
+use tokio::task::AbortHandle;
+use tokio_postgres::{Client, Row};
+
+use super::address::Address;
+use super::error::{explain, one_line};
+use super::fields::{Fields, Read};
+use super::params::Params;
+use super::rows::key;
+use super::sql::{LANE_LOCK, Statements, WRITER_SETTINGS};
+use super::trip::Trip;
+use super::tx::PostgresTx;
+use crate::tx::Writer;
+
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) statements: Statements,
+    /// Whose counters this session writes.
+    pub(super) server: Cell<ServerNumber>,
+    /// A transaction was begun and not ended, or nobody knows.
+    pub(super) open: Cell<bool>,
+    connection: AbortHandle,
+}
+
+impl Session {
+    /// Ends with the session; its connection is a task of the runtime that this runs on.
+    pub(super) async fn connect(address: &Address, server: ServerNumber) -> Result<Self, Error> {
+        let connected = address.connect().await;
+        let (client, connection) = connected.map_err(Error::Unavailable)?;
+        let connection = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::warn!(error = one_line(&error), "the connection that writes broke");
+            }
+        });
+        let connection = connection.abort_handle();
+        let set = client.batch_execute(WRITER_SETTINGS).await;
+        set.map_err(|error| explain(&error))?;
+        let statements = Statements::prepare(&client).await;
+        Ok(Self {
+            client,
+            statements: statements.map_err(|error| explain(&error))?,
+            server: Cell::new(server),
+            open: Cell::new(false),
+            connection,
+        })
+    }
+
+    /// The database's time, and the lanes numbered above `known`, some of which other servers made.
+    pub(super) async fn refresh(
+        &self,
+        known: i32,
+    ) -> Result<(Timestamp, Vec<(Lane, Arc<LaneKey>)>), Error> {
+        let mut trip = Trip::on(self);
+        trip.ask(&self.statements.clock, Params::default());
+        trip.ask(&self.statements.lane_list, Params::default().and(known));
+        let answers = all(trip.send().await)?;
+        let [time, lanes] = &answers[..] else {
+            return Err(Error::Failed("two questions had other answers".to_owned()));
+        };
+        let time = time.first();
+        let time = time.ok_or_else(|| Error::Failed("there is no time".to_owned()))?;
+        Ok((Fields::of(time).time()?, numbered(lanes)?))
+    }
+
+    /// Undoes a transaction that was left open, so that what it holds is free again.
+    pub(super) async fn settle(&self) -> Result<(), Error> {
+        if self.open.get() {
+            let done = self.client.batch_execute("rollback").await;
+            done.map_err(|error| explain(&error))?;
+            self.open.set(false);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    /// Even if the server owes answers: nobody waits for them any more, and what was begun is to be undone.
+    fn drop(&mut self) {
+        self.connection.abort();
+    }
+}
+
+impl Writer for Session {
+    type Tx<'a> = PostgresTx<'a>;
+
+    /// Says nothing to the database yet: "begin" travels with the first statements.
+    async fn begin(&mut self) -> Result<PostgresTx<'_>, Error> {
+        self.settle().await?;
+        Ok(PostgresTx::on(self))
+    }
+
+    async fn intern(
+        &mut self,
+        keys: &[Arc<LaneKey>],
+        known: i32,
+        max: usize,
+    ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
+        self.settle().await?;
+        if keys.is_empty() {
+            return Ok(self.refresh(known).await?.1);
+        }
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let mut trip = Trip::on(self);
+        trip.begin();
+        trip.say(LANE_LOCK);
+        for key in keys {
+            let params = Params::default().and(key.queue.as_str());
+            let params = params.and(key.kind.as_str()).and(key.demands.to_text());
+            trip.ask(&self.statements.lane_insert, params.and(max));
+        }
+        trip.ask(&self.statements.lane_list, Params::default().and(known));
+        trip.say("commit");
+        // Numbering a lane twice is no harm, so a commit whose outcome is unknown is only one to try again.
+        let answers = all(trip.send().await)?;
+        self.open.set(false);
+        // The last but one; behind it is the commit's own, which is empty.
+        numbered(&answers[answers.len() - 2])
+    }
+}
+
+/// The answers, or the first failure: the later ones only follow from it.
+pub(super) fn all(answers: Vec<Result<Vec<Row>, tokio_postgres::Error>>) -> Read<Vec<Vec<Row>>> {
+    answers
+        .into_iter()
+        .map(|answer| answer.map_err(|error| explain(&error)))
+        .collect()
+}
+
+fn numbered(rows: &[Row]) -> Read<Vec<(Lane, Arc<LaneKey>)>> {
+    rows.iter()
+        .map(|row| key::lane(&mut Fields::of(row)))
+        .collect()
+}

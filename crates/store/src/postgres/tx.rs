@@ -1,0 +1,101 @@
+//! One transaction: a round trip for each load, and one for all writes and the commit.
+
+use hashbrown::HashMap;
+use taskyard_core::diff::Diff;
+use taskyard_core::id::SlotKey;
+use taskyard_core::needs::Needs;
+use taskyard_core::store::Error;
+use taskyard_core::view::View;
+
+use super::commit::{Changes, Spots};
+use super::error::explain_commit;
+use super::fields::{Fields, Read};
+use super::found::found;
+use super::load::{self, Loads};
+use super::params::Params;
+use super::session::{Session, all};
+use super::tid::Tid;
+use super::trip::Trip;
+use crate::tx::{Inputs, Tx};
+
+/// Left open when dropped; the session undoes it before it does anything else.
+pub(super) struct PostgresTx<'a> {
+    pub(super) session: &'a Session,
+    held: Held,
+}
+
+/// Where the rows stand that this transaction holds. They cannot move before it ends.
+#[derive(Default)]
+pub(super) struct Held {
+    pub(super) scheduled: HashMap<SlotKey, Tid>,
+    pub(super) ready: HashMap<SlotKey, Tid>,
+    pub(super) leases: HashMap<SlotKey, Tid>,
+}
+
+impl<'a> PostgresTx<'a> {
+    pub(super) fn on(session: &'a Session) -> Self {
+        Self {
+            session,
+            held: Held::default(),
+        }
+    }
+}
+
+impl Tx for PostgresTx<'_> {
+    async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        let loads = Loads::of(self.session, needs);
+        let parts = loads.parts;
+        let answers = all(loads.trip.send().await)?;
+        // In front of them may stand the answer to "begin".
+        let answers = &answers[answers.len() - parts.len()..];
+        let mut missed = Vec::new();
+        for (part, rows) in parts.into_iter().zip(answers) {
+            missed.extend(found(part, rows, needs, view, &mut self.held)?);
+        }
+        for pick in missed.into_iter().map(|index| &needs.picks[index]) {
+            let rows = load::pick_each(self.session, pick, &mut self.held).await?;
+            view.picked(pick.clone(), rows);
+        }
+        for pick in needs.picks.iter().filter(|pick| pick.lanes.is_empty()) {
+            view.picked(pick.clone(), Vec::new());
+        }
+        Ok(())
+    }
+
+    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
+        let session = self.session;
+        if diff.is_empty() && diff.inputs.is_empty() && !session.open.get() {
+            return Ok(Inputs::default());
+        }
+        if session.client.is_closed() {
+            return Err(Error::Unavailable("the connection was closed".to_owned()));
+        }
+        let changes = Changes::of(&diff);
+        let spots = Spots::of(&changes, &self.held)?;
+        let mut trip = Trip::on(session);
+        trip.begin();
+        changes.ask(&mut trip, &diff, &spots);
+        let inputs = &session.statements.task_input;
+        trip.ask_for(&diff.inputs, inputs, |ids| {
+            Params::default().and(ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>())
+        });
+        trip.say("commit");
+        let mut answers = trip
+            .send()
+            .await
+            .into_iter()
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| explain_commit(&error))?;
+        session.open.set(false);
+        if diff.inputs.is_empty() {
+            return Ok(Inputs::default());
+        }
+        // The last but one; behind it is the commit's own, which is empty.
+        let rows = answers.swap_remove(answers.len() - 2);
+        let read = rows
+            .iter()
+            .map(Fields::of)
+            .map(|mut fields| Ok((fields.task()?, fields.json()?)));
+        read.collect::<Read<Inputs>>()
+    }
+}
