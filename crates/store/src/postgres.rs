@@ -110,12 +110,6 @@ impl PostgresStore {
             incarnation,
         })
     }
-
-    /// From the next batch on, counters are kept under this server's number, so that servers do not wait for each
-    /// other over them. 0 until then.
-    pub fn count_as(&self, server: ServerNumber) {
-        self.server.store(server.0, Ordering::Relaxed);
-    }
 }
 
 fn readers(address: &Address) -> Result<Pool, String> {
@@ -174,6 +168,10 @@ impl Store for PostgresStore {
 
     fn incarnation(&self) -> [u8; 16] {
         self.incarnation
+    }
+
+    fn count_as(&self, server: ServerNumber) {
+        self.server.store(server.0, Ordering::Relaxed);
     }
 
     fn lanes(&self) -> Arc<Lanes> {

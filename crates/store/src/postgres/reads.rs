@@ -7,6 +7,7 @@ use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Counted, Query, Standing, TaskView, WorkerView};
 use taskyard_core::status::Status;
+use taskyard_core::time::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -50,12 +51,15 @@ pub(super) async fn answer(client: &mut Client, memory: &Memory, query: &Query) 
         Query::Lost {
             overdue,
             silent,
+            internal_before,
             limit,
         } => {
             let lost = |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name()?));
             let (overdue, silent) = (overdue.as_micros(), silent.as_micros());
             let limit = load::limit(*limit);
-            Answer::Lost(all(client, sql::LEASE_LOST, &[&overdue, &silent, &limit], lost).await?)
+            let before = internal_before.map(Timestamp::as_micros);
+            let params: [&(dyn ToSql + Sync); 4] = [&overdue, &silent, &before, &limit];
+            Answer::Lost(all(client, sql::LEASE_LOST, &params, lost).await?)
         }
         Query::NextDue => {
             let next = one(client, sql::SCHEDULED_NEXT, &[], |fields| {
