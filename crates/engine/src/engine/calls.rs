@@ -1,5 +1,6 @@
 //! What can be asked of a running engine: one method a verb, and the reads.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use taskyard_core::command::{Command, Done};
@@ -121,13 +122,26 @@ impl Engine {
             until,
             caller: Reply(sender),
         }))?;
-        let dealt: Dealt = answered(receiver).await?;
+        let dealt: Dealt = self
+            .living_meanwhile(&call.worker, answered(receiver))
+            .await?;
         let hand = dealt
             .hands
             .into_iter()
             .next()
             .unwrap_or_else(|| Ok(Hand::default()));
         Ok(hand?)
+    }
+
+    /// An open claim is a sign of life for as long as it is open.
+    async fn living_meanwhile<T>(&self, worker: &Name, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        loop {
+            tokio::select! {
+                answer = &mut answer => return answer,
+                () = tokio::time::sleep(self.0.policy.sign_of_life_every()) => self.sign_of_life(worker),
+            }
+        }
     }
 
     async fn known(&self, worker: &Name) -> Result<Known, Error> {

@@ -1,11 +1,14 @@
 //! Claims and readers that wait, and what ends their waiting.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer, Query};
 use taskyard_core::status::Status;
 use tokio::time::Instant;
 
-use super::yard::{Yard, claim_call, settle};
+use super::yard::{Yard, claim_call, model_whose_time_passes, settle};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -137,4 +140,19 @@ async fn a_reader_waits_no_longer_than_it_asked_to() {
         (view.status(), started.elapsed()),
         (Status::Pending, MINUTE)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_claim_is_a_sign_of_life() {
+    let yard = Yard::around(Arc::new(model_whose_time_passes()));
+    yard.worker("w", "work").await;
+
+    let hand = yard.claim("w", MINUTE).await.unwrap();
+
+    assert!(hand.runs.is_empty());
+    let name = Name::plain("w").unwrap();
+    let Answer::Worker(Some(worker)) = yard.engine.read(Query::Worker(name)).await.unwrap() else {
+        panic!("it is registered");
+    };
+    assert!(worker.expires_at > yard.engine.store().now());
 }

@@ -140,6 +140,12 @@ pub(crate) fn claim_call(worker: &str, wait: Duration) -> ClaimCall {
     }
 }
 
+/// One whose clock goes with tokio's.
+pub(crate) fn model_whose_time_passes() -> Model {
+    let started = tokio::time::Instant::now();
+    Model::new(1, Arc::new(move || NOW + started.elapsed()))
+}
+
 /// Lets every task that can go on do so, until all of them wait.
 pub(crate) async fn settle() {
     for _ in 0..100 {
