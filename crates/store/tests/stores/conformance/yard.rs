@@ -36,6 +36,7 @@ use taskyard_store::postgres;
 use taskyard_store::sqlite::{self, SqliteStore};
 
 use crate::database::Database;
+use crate::together::Together;
 
 /// Noon of some day; tests see no other clock.
 const NOON: i64 = 1_790_000_000_000_000;
@@ -70,6 +71,20 @@ impl Yard {
         };
         let store = SqliteStore::open(&folder.path().join("taskyard.db"), options).unwrap();
         Some(Self::new(Arc::new(store), clock, folder))
+    }
+
+    /// The model and SQLite side by side, compared after each batch.
+    pub(crate) async fn on_both() -> Option<Self> {
+        let clock = Arc::new(AtomicI64::new(NOON));
+        let together = Together::without_postgres(&read(&clock));
+        Some(Self::new(Arc::new(together), clock, ()))
+    }
+
+    /// All three side by side, compared after each batch; `None` where there is no server.
+    pub(crate) async fn on_all() -> Option<Self> {
+        let clock = Arc::new(AtomicI64::new(NOON));
+        let together = Together::with_postgres(&read(&clock)).await?;
+        Some(Self::new(Arc::new(together), clock, ()))
     }
 
     /// `None` where there is no server to try it on.
