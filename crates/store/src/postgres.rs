@@ -6,6 +6,7 @@
 //! if nothing happened, `Unknown` if the commit was under way.
 
 mod address;
+mod check;
 mod clock;
 mod commit;
 mod desk;
@@ -47,6 +48,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use self::address::Address;
+pub use self::check::{check, stats};
 use self::clock::DatabaseClock;
 use self::desk::{Desk, Job};
 pub use self::open::OpenError;

@@ -1,6 +1,6 @@
--- reader_settings (PostgreSQL): a long read holds back the vacuum of everything. A plan that scans a table because it
--- was small, or empty, is kept while the table fills, so scans are for what has no other way; to plan each look at a
--- task takes longer than the look.
+-- reader_settings (PostgreSQL): a plan that scans a table because it was small, or empty, is kept while the table
+-- fills, so scans are for what has no other way; and to plan each look at a task takes longer than the look. A long
+-- read holds back the vacuum of everything.
 set plan_cache_mode = force_generic_plan;
 set jit = off;
 set enable_seqscan = off;
