@@ -4,6 +4,7 @@
 pub mod model;
 pub mod postgres;
 pub mod sqlite;
+pub mod stats;
 
 mod columns;
 mod run;

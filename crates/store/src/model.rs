@@ -67,6 +67,11 @@ impl Model {
             clock,
         }
     }
+
+    /// What waits for a worker, in the order in which lanes give it out; no query tells as much.
+    pub fn ready(&self) -> Vec<Ready> {
+        self.tables.lock().ready.values().copied().collect()
+    }
 }
 
 #[async_trait]

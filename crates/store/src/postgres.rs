@@ -6,6 +6,7 @@
 //! if nothing happened, `Unknown` if the commit was under way.
 
 mod address;
+mod check;
 mod clock;
 mod commit;
 mod desk;
@@ -31,7 +32,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+    Timeouts,
 };
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
@@ -43,9 +45,10 @@ use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use self::address::Address;
+pub use self::check::{check, stats};
 use self::clock::DatabaseClock;
 use self::desk::{Desk, Job};
 pub use self::open::OpenError;
@@ -54,6 +57,8 @@ use crate::run::Memory;
 
 const READERS: usize = 4;
 const READER_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Above what the readers' settings allow a statement.
+const READ_MAX: Duration = Duration::from_secs(15);
 
 pub struct Options {
     /// In place of the database's clock, for tests that move time by hand. Default: the database's.
@@ -110,6 +115,24 @@ impl PostgresStore {
             incarnation,
         })
     }
+
+    async fn answer(&self, query: &Query) -> Result<Answer, Error> {
+        let client = self.readers.get().await;
+        let mut client = client.map_err(|error| match error {
+            PoolError::Backend(error) => Error::Unavailable(error::one_line(&error)),
+            other => Error::Unavailable(other.to_string()),
+        })?;
+        let answering = reads::answer(&mut client, &self.memory, query);
+        match timeout(READ_MAX, answering).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                // Whoever used it next would wait for this answer first.
+                drop(Object::take(client));
+                let reason = format!("it did not answer within {} s", READ_MAX.as_secs());
+                Err(Error::Unavailable(reason))
+            }
+        }
+    }
 }
 
 fn readers(address: &Address) -> Result<Pool, String> {
@@ -151,17 +174,16 @@ impl Store for PostgresStore {
     }
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {
-        let client = self.readers.get().await;
-        let mut client = client.map_err(|error| match error {
-            PoolError::Backend(error) => error::explain(&error),
-            other => Error::Unavailable(other.to_string()),
-        })?;
-        reads::answer(&mut client, &self.memory, &query).await
+        match self.answer(&query).await {
+            // One that was found broken is not used again, and asking twice changes nothing.
+            Err(Error::Unavailable(_)) => self.answer(&query).await,
+            answer => answer,
+        }
     }
 
     fn now(&self) -> Timestamp {
         match &self.clock {
-            Some(clock) => clock(),
+            Some(clock) => clock().max(self.memory.latest()),
             None => self.database_clock.lock().now(Instant::now()),
         }
     }

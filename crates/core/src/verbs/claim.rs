@@ -167,7 +167,7 @@ impl Claim {
         lanes.into_iter().partition(|(lane, _)| !lane.is_twin())
     }
 
-    /// The leases that an earlier sending of this claim was answered with.
+    /// The leases that an earlier sending of this claim was answered with, by key: the same answer on every store.
     fn answered(&self, view: &View) -> Vec<Lease> {
         if !self.maybe_again || self.seq == 0 || !view.knows_leases_of(self.number) {
             return Vec::new();
@@ -175,7 +175,9 @@ impl Claim {
         let mine = view
             .leases_of(self.number)
             .filter(|lease| lease.epoch == self.epoch && lease.seq == self.seq);
-        mine.cloned().collect()
+        let mut mine: Vec<Lease> = mine.cloned().collect();
+        mine.sort_unstable_by_key(|lease| lease.slot);
+        mine
     }
 
     /// A worker may claim while its registration is the newest of its name.

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use taskyard_core::random::Random;
-use tokio_postgres::{Client, Error};
+use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
 use super::address::Address;
@@ -50,6 +50,8 @@ pub enum OpenError {
     NoSchema { server: String },
     #[error("the database {server} holds tables of some other program; nothing in it was changed")]
     Foreign { server: String },
+    #[error("the database {server} holds no tables yet; a server that starts on it makes them")]
+    Empty { server: String },
     #[error(
         "the database {server} needs a newer version of Taskyard (its schema {found} is open to programs that know \
          schema {needs}, this one knows {SCHEMA})"
@@ -61,124 +63,229 @@ pub enum OpenError {
     },
 }
 
-/// The incarnation of the database: made with it, and part of every lease's token.
+impl OpenError {
+    pub(super) fn unusable(address: &Address, error: &Error) -> Self {
+        Self::Unusable {
+            server: address.to_string(),
+            reason: one_line(error),
+        }
+    }
+}
+
+/// Looks at the database and brings it up to date. Answers its incarnation.
 pub(super) async fn prepare(
     address: &Address,
     random: &mut dyn Random,
 ) -> Result<[u8; 16], OpenError> {
-    let unusable = |error: Error| OpenError::Unusable {
-        server: address.to_string(),
-        reason: one_line(&error),
+    let unusable = |error: Error| OpenError::unusable(address, &error);
+    // Ends with the client, and the advisory lock with it.
+    let mut client = connect(address).await?;
+    let target = Target::of(&client, address).await?;
+    target.check(address)?;
+    if !target.is_durable {
+        tracing::warn!(server = %address, "fsync or full_page_writes is off: a crash of the database's machine can destroy it");
+    }
+    let lock = client.batch_execute(sql::MIGRATION_LOCK).await;
+    lock.map_err(unusable)?;
+    // Another server may have made the tables meanwhile.
+    let found = match Target::of(&client, address).await?.tables {
+        Tables::Ours => Some(Meta::load(&client, address).await?),
+        Tables::None => None,
+        Tables::Foreign => {
+            let server = address.to_string();
+            return Err(OpenError::Foreign { server });
+        }
     };
+    migrate(&mut client, found, random).await.map_err(unusable)
+}
+
+/// A connection to look at a database of ours, which changes nothing in it.
+pub(super) async fn look(address: &Address) -> Result<(Client, Meta), OpenError> {
+    let client = connect(address).await?;
+    let server = address.to_string();
+    match Target::of(&client, address).await?.tables {
+        Tables::Ours => {
+            let meta = Meta::load(&client, address).await?;
+            Ok((client, meta))
+        }
+        Tables::None => Err(OpenError::Empty { server }),
+        Tables::Foreign => Err(OpenError::Foreign { server }),
+    }
+}
+
+async fn connect(address: &Address) -> Result<Client, OpenError> {
     let connected = address.connect().await;
-    let (mut client, connection) = connected.map_err(|reason| OpenError::Unusable {
+    let (client, connection) = connected.map_err(|reason| OpenError::Unusable {
         server: address.to_string(),
         reason,
     })?;
-    // Ends with the client, and the advisory lock with it.
     tokio::spawn(connection);
-    check_server(&client, address).await?;
-    client
-        .batch_execute(sql::MIGRATION_LOCK)
-        .await
-        .map_err(unusable)?;
-    let is_ours = check_tables(&client, address).await?;
-    migrate(&mut client, is_ours, random, address).await
+    Ok(client)
 }
 
-async fn check_server(client: &Client, address: &Address) -> Result<(), OpenError> {
-    let server = address.to_string();
-    let target = client
-        .query_one(sql::TARGET, &[])
-        .await
-        .map_err(|error| OpenError::Unusable {
-            server: server.clone(),
-            reason: one_line(&error),
-        })?;
-    let (version, read_only): (i32, bool) = (target.get(0), target.get(1));
-    let (encoding, schema): (String, Option<String>) = (target.get(2), target.get(3));
-    if version / 10_000 < VERSION_MIN {
-        let found = version / 10_000;
-        return Err(OpenError::TooOld { server, found });
-    }
-    if read_only {
-        return Err(OpenError::ReadOnly { server });
-    }
-    if encoding != "UTF8" {
-        let found = encoding;
-        return Err(OpenError::Encoding { server, found });
-    }
-    if schema.is_none() {
-        return Err(OpenError::NoSchema { server });
-    }
-    let is_durable: bool = target.get(4);
-    if !is_durable {
-        tracing::warn!(%server, "fsync or full_page_writes is off: a crash of the database's machine can destroy it");
-    }
-    Ok(())
+/// What a server must know of a database before it touches it.
+struct Target {
+    version: i32,
+    is_read_only: bool,
+    encoding: String,
+    schema: Option<String>,
+    is_durable: bool,
+    tables: Tables,
 }
 
-/// Whether its tables are ours; if there are none, it is to be made.
-async fn check_tables(client: &Client, address: &Address) -> Result<bool, OpenError> {
-    let server = address.to_string();
-    let target = client
-        .query_one(sql::TARGET, &[])
-        .await
-        .map_err(|error| OpenError::Unusable {
-            server: server.clone(),
-            reason: one_line(&error),
-        })?;
-    let (has_tables, is_ours): (bool, bool) = (target.get(5), target.get(6));
-    if has_tables && !is_ours {
-        return Err(OpenError::Foreign { server });
+enum Tables {
+    None,
+    Ours,
+    Foreign,
+}
+
+impl Target {
+    async fn of(client: &Client, address: &Address) -> Result<Self, OpenError> {
+        let found = client.query_one(sql::TARGET, &[]).await;
+        found
+            .and_then(|row| Self::read(&row))
+            .map_err(|error| OpenError::unusable(address, &error))
     }
-    Ok(is_ours)
+
+    fn read(row: &Row) -> Result<Self, Error> {
+        Ok(Self {
+            version: row.try_get(0)?,
+            is_read_only: row.try_get(1)?,
+            encoding: row.try_get(2)?,
+            schema: row.try_get(3)?,
+            is_durable: row.try_get(4)?,
+            tables: match (row.try_get(5)?, row.try_get(6)?) {
+                (_, true) => Tables::Ours,
+                (false, false) => Tables::None,
+                (true, false) => Tables::Foreign,
+            },
+        })
+    }
+
+    /// Whether a server can work on it, whatever its tables are.
+    fn check(&self, address: &Address) -> Result<(), OpenError> {
+        let server = address.to_string();
+        let version = self.version / 10_000;
+        if version < VERSION_MIN {
+            let found = version;
+            return Err(OpenError::TooOld { server, found });
+        }
+        if self.is_read_only {
+            return Err(OpenError::ReadOnly { server });
+        }
+        if self.encoding != "UTF8" {
+            let found = self.encoding.clone();
+            return Err(OpenError::Encoding { server, found });
+        }
+        if self.schema.is_none() {
+            return Err(OpenError::NoSchema { server });
+        }
+        Ok(())
+    }
+}
+
+/// What a database of ours says of itself.
+pub(super) struct Meta {
+    pub(super) schema: i32,
+    pub(super) min_compatible: i32,
+    pub(super) incarnation: Uuid,
+}
+
+impl Meta {
+    /// Refuses one that is not open to this program any more.
+    async fn load(client: &Client, address: &Address) -> Result<Self, OpenError> {
+        let found = client.query_one(sql::META_LOAD, &[]).await;
+        let meta = found
+            .and_then(|row| Self::read(&row))
+            .map_err(|error| OpenError::unusable(address, &error))?;
+        if meta.min_compatible > SCHEMA {
+            return Err(OpenError::TooNew {
+                server: address.to_string(),
+                found: meta.schema,
+                needs: meta.min_compatible,
+            });
+        }
+        Ok(meta)
+    }
+
+    fn read(row: &Row) -> Result<Self, Error> {
+        Ok(Self {
+            schema: row.try_get(0)?,
+            min_compatible: row.try_get(1)?,
+            incarnation: row.try_get(2)?,
+        })
+    }
 }
 
 async fn migrate(
     client: &mut Client,
-    is_ours: bool,
+    found: Option<Meta>,
     random: &mut dyn Random,
-    address: &Address,
-) -> Result<[u8; 16], OpenError> {
-    let server = address.to_string();
-    let unusable = |error: Error| OpenError::Unusable {
-        server: server.clone(),
-        reason: one_line(&error),
-    };
-    let (mut found, mut needs, incarnation) = if is_ours {
-        let meta = client
-            .query_one(sql::META_LOAD, &[])
-            .await
-            .map_err(unusable)?;
-        (meta.get(0), meta.get(1), meta.get(2))
-    } else {
-        (0, 0, Uuid::from_u64_pair(random.bits(), random.bits()))
-    };
-    if needs > SCHEMA {
-        return Err(OpenError::TooNew {
-            server,
-            found,
-            needs,
-        });
-    }
+) -> Result<[u8; 16], Error> {
+    let mut meta = found.unwrap_or_else(|| Meta {
+        schema: 0,
+        min_compatible: 0,
+        incarnation: Uuid::from_u64_pair(random.bits(), random.bits()),
+    });
     // A newer schema that is open to this program has all of these already.
     for (number, min_compatible, text) in MIGRATIONS {
-        if number <= found {
+        if number <= meta.schema {
             continue;
         }
-        needs = needs.max(min_compatible);
-        let tx = client.transaction().await.map_err(unusable)?;
-        tx.batch_execute(text).await.map_err(unusable)?;
-        let noted = if found == 0 {
-            tx.execute(sql::META_INSERT, &[&number, &needs, &incarnation])
-                .await
+        let needs = meta.min_compatible.max(min_compatible);
+        let tx = client.transaction().await?;
+        tx.batch_execute(text).await?;
+        if meta.schema == 0 {
+            let values = &[&number as _, &needs as _, &meta.incarnation as _];
+            tx.execute(sql::META_INSERT, values).await?;
         } else {
-            tx.execute(sql::META_UPDATE, &[&number, &needs]).await
-        };
-        noted.map_err(unusable)?;
-        tx.commit().await.map_err(unusable)?;
-        found = number;
+            tx.execute(sql::META_UPDATE, &[&number, &needs]).await?;
+        }
+        tx.commit().await?;
+        (meta.schema, meta.min_compatible) = (number, needs);
     }
-    Ok(incarnation.into_bytes())
+    Ok(meta.incarnation.into_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of a target that differs from a good one in one thing.
+    fn said(change: impl FnOnce(&mut Target)) -> String {
+        let address = Address::parse("postgresql://me:secret@db/yard").unwrap();
+        let mut target = Target {
+            version: 150_018,
+            is_read_only: false,
+            encoding: "UTF8".to_owned(),
+            schema: Some("public".to_owned()),
+            is_durable: true,
+            tables: Tables::None,
+        };
+        change(&mut target);
+        let checked = target.check(&address);
+        checked.map_or_else(|error| error.to_string(), |()| "fine".to_owned())
+    }
+
+    #[test]
+    fn what_cannot_be_worked_on_is_refused_in_a_line() {
+        assert_eq!(said(|_| ()), "fine");
+        assert_eq!(said(|target| target.version = 190_000), "fine");
+        assert_eq!(
+            said(|target| target.version = 140_022),
+            "the database db:5432/yard is PostgreSQL 14; this program needs 15 or newer"
+        );
+        assert_eq!(
+            said(|target| target.is_read_only = true),
+            "the database db:5432/yard takes no writes: it is a standby, or set to read only"
+        );
+        assert_eq!(
+            said(|target| target.encoding = "LATIN1".to_owned()),
+            "the database db:5432/yard is encoded in LATIN1; this program needs UTF8"
+        );
+        assert_eq!(
+            said(|target| target.schema = None),
+            "the database db:5432/yard has no schema to make tables in; see its search_path"
+        );
+    }
 }

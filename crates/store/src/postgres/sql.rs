@@ -90,6 +90,11 @@ pub(super) const WRITER_SETTINGS: &str = include_str!("../../sql/postgres/writer
 
 /// Statements of opening and reading, prepared where they are used.
 pub(super) const ATTEMPT_LIST: &str = include_str!("../../sql/common/attempt_list.sql");
+pub(super) const CHECK_CARRIES: &str = include_str!("../../sql/common/check_carries.sql");
+pub(super) const CHECK_COUNTERS: &str = include_str!("../../sql/common/check_counters.sql");
+pub(super) const CHECK_LANES: &str = include_str!("../../sql/common/check_lanes.sql");
+pub(super) const CHECK_PLACES: &str = include_str!("../../sql/common/check_places.sql");
+pub(super) const CHECK_WORKERS: &str = include_str!("../../sql/common/check_workers.sql");
 pub(super) const COUNTER_SUM: &str = include_str!("../../sql/common/counter_sum.sql");
 pub(super) const LATE_RESULT_LIST: &str = include_str!("../../sql/common/late_result_list.sql");
 pub(super) const LEASE_LOST: &str = include_str!("../../sql/common/lease_lost.sql");
@@ -99,6 +104,8 @@ pub(super) const META_TOUCH: &str = include_str!("../../sql/common/meta_touch.sq
 pub(super) const META_UPDATE: &str = include_str!("../../sql/common/meta_update.sql");
 pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled_next.sql");
 pub(super) const SERVER_LIST: &str = include_str!("../../sql/common/server_list.sql");
+pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
+pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");
 pub(super) const TARGET: &str = include_str!("../../sql/postgres/target.sql");
 pub(super) const TASK_VIEW: &str = include_str!("../../sql/common/task_view.sql");
 pub(super) const WORKER_BY_NAME: &str = include_str!("../../sql/common/worker_by_name.sql");

@@ -4,13 +4,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    server::ParsedCertificate,
 };
 
 use super::OpenError;
@@ -24,22 +25,12 @@ pub(super) enum Trust {
 
 pub(super) fn client(trust: &Trust) -> Result<ClientConfig, OpenError> {
     let provider = Arc::new(ring::default_provider());
-    let issuers = match trust {
+    let known = match trust {
         Trust::Anybody => None,
-        Trust::Issuer(path) | Trust::Name(path) => {
-            let verifier = WebPkiServerVerifier::builder_with_provider(
-                Arc::new(roots(path)?),
-                Arc::clone(&provider),
-            );
-            Some(
-                verifier
-                    .build()
-                    .map_err(|error| unusable(path, &error.to_string()))?,
-            )
-        }
+        Trust::Issuer(path) | Trust::Name(path) => Some(known(path, &provider)?),
     };
     let verifier = Verifier {
-        issuers,
+        known,
         any_name: !matches!(trust, Trust::Name(_)),
         provider: Arc::clone(&provider),
     };
@@ -52,17 +43,23 @@ pub(super) fn client(trust: &Trust) -> Result<ClientConfig, OpenError> {
     Ok(config)
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, OpenError> {
+fn known(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Known, OpenError> {
+    let refused = |reason: &dyn std::fmt::Display| unusable(path, &reason.to_string());
     let mut roots = RootCertStore::empty();
-    let certificates =
-        CertificateDer::pem_file_iter(path).map_err(|error| unusable(path, &error.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| unusable(path, &error.to_string()))?;
+    let mut certificates = Vec::new();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| refused(&error))? {
+        let certificate = certificate.map_err(|error| refused(&error))?;
         roots
-            .add(certificate)
-            .map_err(|error| unusable(path, &error.to_string()))?;
+            .add(certificate.clone())
+            .map_err(|error| refused(&error))?;
+        certificates.push(certificate);
     }
-    Ok(roots)
+    let issuers =
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+    Ok(Known {
+        issuers: issuers.map_err(|error| refused(&error))?,
+        certificates,
+    })
 }
 
 fn unusable(path: &Path, reason: &str) -> OpenError {
@@ -74,9 +71,15 @@ fn unusable(path: &Path, reason: &str) -> OpenError {
 
 #[derive(Debug)]
 struct Verifier {
-    issuers: Option<Arc<WebPkiServerVerifier>>,
+    known: Option<Known>,
     any_name: bool,
     provider: Arc<CryptoProvider>,
+}
+
+#[derive(Debug)]
+struct Known {
+    issuers: Arc<WebPkiServerVerifier>,
+    certificates: Vec<CertificateDer<'static>>,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -88,10 +91,19 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Some(issuers) = &self.issuers else {
+        let Some(known) = &self.known else {
             return Ok(ServerCertVerified::assertion());
         };
-        match issuers.verify_server_cert(certificate, between, name, ocsp, now) {
+        let verified = if known.certificates.contains(certificate) {
+            // One that the server made for itself, and that was handed over as it is: whatever it says of its use,
+            // no issuer can add to that.
+            let certificate = ParsedCertificate::try_from(certificate)?;
+            verify_server_name(&certificate, name).map(|()| ServerCertVerified::assertion())
+        } else {
+            let issuers = &known.issuers;
+            issuers.verify_server_cert(certificate, between, name, ocsp, now)
+        };
+        match verified {
             // The name is looked at last, so everything else was in order.
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },

@@ -42,10 +42,20 @@ async fn every_history_on_the_model_keeps_the_promises() {
 
 /// Fewer, for each has a file of its own and waits for the disk.
 #[tokio::test]
-async fn every_history_on_sqlite_keeps_the_promises() {
+async fn every_history_on_sqlite_keeps_the_promises_and_is_the_models() {
     for seed in 1..=SEEDS / 10 {
-        let yard = Yard::on_sqlite().await;
+        let yard = Yard::on_both().await;
         play(yard.expect("SQLite is always there"), seed).await;
+    }
+}
+
+#[tokio::test]
+async fn every_history_on_postgres_keeps_the_promises_and_is_the_others() {
+    for seed in SEEDS + 1..=SEEDS + SEEDS / 20 {
+        let Some(yard) = Yard::on_all().await else {
+            return;
+        };
+        play(yard, seed).await;
     }
 }
 

@@ -8,3 +8,5 @@ mod conformance;
 mod database;
 mod histories;
 mod postgres;
+mod sequences;
+mod together;

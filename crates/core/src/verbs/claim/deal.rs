@@ -42,7 +42,10 @@ pub(super) fn deal(
     let (suspects, others): (Vec<Ready>, Vec<Ready>) =
         offered.iter().partition(|row| row.lane.is_twin());
     for row in suspects {
-        deal_suspect(&row, &mut open, view, env);
+        // One that this batch made waits for the next claim: nobody has looked whose hand is empty.
+        if !view.ready.is_new(&row.slot) {
+            deal_suspect(&row, &mut open, view, env);
+        }
     }
     let mut turn = 0;
     for row in others {

@@ -10,7 +10,7 @@ use taskyard_core::refused::Refused;
 use taskyard_core::rows::{End, Progress};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
-use taskyard_core::verbs::claim::{Claim, Run};
+use taskyard_core::verbs::claim::{Claim, Claims, Run};
 use taskyard_core::verbs::expire::{Expire, Expired};
 use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::join::{Join, Joined};
@@ -343,6 +343,30 @@ async fn suspects_beside(yard: &Yard, busy: &Claim, run: &Run) -> taskyard_core:
         yard.sweep(false).await;
     }
     made
+}
+
+pub(super) async fn a_suspect_made_in_a_claims_own_batch_waits_for_the_next(yard: Yard) {
+    let made = yard.new_task().await;
+    let doomed = yard.worker("doomed").await;
+    yard.claim_one(&doomed).await;
+    falls_silent(&yard).await;
+    let doomed = yard.worker("doomed").await;
+    let run = yard.claim_one(&doomed).await;
+    yard.pass(yard.policy.heartbeat_ttl);
+    let worker = yard.worker("w").await;
+    let expire = Expire {
+        runs: vec![(run.slot.run(run.fence), doomed.worker)],
+        grace: false,
+    };
+    let claims = Claims {
+        claims: vec![worker.clone()],
+    };
+
+    let replies = yard.batch(vec![expire.into(), claims.into()]).await;
+
+    assert!(replies.iter().all(Result::is_ok), "{replies:?}");
+    assert_eq!(yard.status(made).await, Status::Pending);
+    assert_eq!(ids(&yard.claim(&worker, 1).await), [made]);
 }
 
 pub(super) async fn a_task_that_kills_its_workers_ends(yard: Yard) {

@@ -67,6 +67,7 @@ macro_rules! conformance {
                 losing::progress_and_checkpoint_travel_to_the_next_attempt,
                 losing::a_suspect_is_given_alone,
                 losing::a_suspect_that_waited_has_a_worker_emptied_for_it,
+                losing::a_suspect_made_in_a_claims_own_batch_waits_for_the_next,
                 losing::a_task_that_kills_its_workers_ends,
                 cancelling::cancel_ends_a_task_wherever_it_stands,
                 cancelling::a_finished_task_cannot_be_cancelled,

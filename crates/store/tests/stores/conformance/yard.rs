@@ -32,10 +32,11 @@ use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
 use taskyard_core::worker::Profile;
 use taskyard_store::model::Model;
-use taskyard_store::postgres;
+use taskyard_store::postgres::{self, PostgresStore};
 use taskyard_store::sqlite::{self, SqliteStore};
 
 use crate::database::Database;
+use crate::together::Together;
 
 /// Noon of some day; tests see no other clock.
 const NOON: i64 = 1_790_000_000_000_000;
@@ -46,7 +47,7 @@ pub(crate) struct Yard {
     clock: Arc<AtomicI64>,
     made: AtomicI64,
     /// The file or database goes with the yard, after its store.
-    _place: Box<dyn Any + Send>,
+    _place: Box<dyn Any + Send + Sync>,
 }
 
 fn read(clock: &Arc<AtomicI64>) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
@@ -72,19 +73,44 @@ impl Yard {
         Some(Self::new(Arc::new(store), clock, folder))
     }
 
+    /// The model and SQLite side by side, compared after each batch.
+    pub(crate) async fn on_both() -> Option<Self> {
+        let clock = Arc::new(AtomicI64::new(NOON));
+        let together = Together::without_postgres(&read(&clock));
+        Some(Self::new(Arc::new(together), clock, ()))
+    }
+
+    /// All three side by side, compared after each batch; `None` where there is no server.
+    pub(crate) async fn on_all() -> Option<Self> {
+        let clock = Arc::new(AtomicI64::new(NOON));
+        let together = Together::with_postgres(&read(&clock)).await?;
+        Some(Self::new(Arc::new(together), clock, ()))
+    }
+
     /// `None` where there is no server to try it on.
     pub(crate) async fn on_postgres() -> Option<Self> {
-        let database = Database::migrated().await?;
+        let database = Arc::new(Database::migrated().await?);
+        Some(Self::over(&database, &database.url()).await)
+    }
+
+    /// One server of those that share this database, at this address of it. Each has a clock of its own.
+    pub(crate) async fn over(database: &Arc<Database>, url: &str) -> Self {
         let clock = Arc::new(AtomicI64::new(NOON));
         let options = postgres::Options {
             clock: Some(read(&clock)),
             random: Box::new(Seeded::new(1)),
         };
-        let store = database.store(options).await;
-        Some(Self::new(Arc::new(store), clock, database))
+        let store = PostgresStore::connect(url, options).await.unwrap();
+        Self::new(Arc::new(store), clock, Arc::clone(database))
     }
 
-    fn new(store: Arc<dyn Store>, clock: Arc<AtomicI64>, place: impl Any + Send) -> Self {
+    /// Makes ids that a yard which counts from elsewhere does not make.
+    pub(crate) fn counting_from(self, first: i64) -> Self {
+        self.made.store(first, Ordering::SeqCst);
+        self
+    }
+
+    fn new(store: Arc<dyn Store>, clock: Arc<AtomicI64>, place: impl Any + Send + Sync) -> Self {
         let retry = Retry {
             jitter: 0.0,
             ..Retry::default()

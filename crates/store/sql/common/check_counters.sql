@@ -1,0 +1,23 @@
+-- Lanes and statuses of which another number is counted than there are rows; at most $1. The numbers of the statuses
+-- are those of the migrations' checks.
+select told.lane, told.status, cast(sum(told.counted) as bigint), cast(sum(told.found) as bigint)
+from (
+  select lane, status, sum(n) as counted, 0 as found from counter group by lane, status
+  union all
+  select abs(lane), 1, 0, count(*) from scheduled group by abs(lane)
+  union all
+  select abs(lane), 2, 0, count(*) from ready group by abs(lane)
+  union all
+  select abs(lane), case when started_at is null then 3 else 4 end, 0, count(*)
+  from lease
+  group by abs(lane), case when started_at is null then 3 else 4 end
+  union all
+  select abs(task.lane), outcome.status, 0, count(*)
+  from outcome
+  join task on task.id = outcome.task
+  group by abs(task.lane), outcome.status
+) as told
+group by told.lane, told.status
+having sum(told.counted) <> sum(told.found)
+order by told.lane, told.status
+limit $1

@@ -1,0 +1,107 @@
+//! What is wrong with a database, and how much it holds. Looks only; a server may work on it meanwhile, for each
+//! question is answered from one snapshot.
+
+use taskyard_core::id::TaskId;
+use taskyard_core::store::Error;
+use tokio_postgres::{Client, Row};
+
+use super::address::Address;
+use super::error::explain;
+use super::fields::{Fields, Read};
+use super::open::{self, OpenError};
+use super::sql;
+use crate::stats::Stats;
+
+/// So many findings of a kind; where there are as many, there are more.
+const FINDINGS_MAX: i64 = 100;
+
+/// What is not as it must be, a line each; nothing if all is well.
+pub async fn check(url: &str) -> Result<Vec<String>, OpenError> {
+    let address = Address::parse(url)?;
+    let (client, _) = open::look(&address).await?;
+    found(&client)
+        .await
+        .map_err(|error| failed(&address, &error))
+}
+
+pub async fn stats(url: &str) -> Result<Stats, OpenError> {
+    let address = Address::parse(url)?;
+    let (client, meta) = open::look(&address).await?;
+    let counted = count(&client).await;
+    let (bytes, tables) = counted.map_err(|error| failed(&address, &error))?;
+    Ok(Stats {
+        schema: meta.schema,
+        min_compatible: meta.min_compatible,
+        incarnation: meta.incarnation.into_bytes(),
+        bytes,
+        tables,
+    })
+}
+
+fn failed(address: &Address, error: &Error) -> OpenError {
+    OpenError::Unusable {
+        server: address.to_string(),
+        reason: error.to_string(),
+    }
+}
+
+async fn found(client: &Client) -> Read<Vec<String>> {
+    let mut lines = ask(client, sql::CHECK_PLACES, place).await?;
+    lines.extend(ask(client, sql::CHECK_COUNTERS, counter).await?);
+    for (statement, what) in [
+        (
+            sql::CHECK_CARRIES,
+            "does not say rightly whether it brings something along",
+        ),
+        (sql::CHECK_LANES, "is of a lane that does not exist"),
+        (
+            sql::CHECK_WORKERS,
+            "is held by a worker that does not exist",
+        ),
+    ] {
+        let line = |fields: &mut Fields<'_>| Ok(format!("task {} {what}", fields.task()?));
+        lines.extend(ask(client, statement, line).await?);
+    }
+    Ok(lines)
+}
+
+async fn ask(
+    client: &Client,
+    statement: &str,
+    line: impl Fn(&mut Fields<'_>) -> Read<String>,
+) -> Read<Vec<String>> {
+    let rows = client.query(statement, &[&FINDINGS_MAX]).await;
+    let rows: Vec<Row> = rows.map_err(|error| explain(&error))?;
+    rows.iter().map(|row| line(&mut Fields::of(row))).collect()
+}
+
+fn place(fields: &mut Fields<'_>) -> Read<String> {
+    let id: TaskId = fields.task()?;
+    let (known, places, ends): (i64, i64, i64) = (fields.take()?, fields.take()?, fields.take()?);
+    Ok(match (known, places, ends) {
+        (0, ..) => format!("task {id} does not exist, but has rows"),
+        (_, 0, 0) => format!("task {id} stands nowhere"),
+        (_, _, 0) => format!("task {id} stands in {places} places"),
+        _ => format!("task {id} has ended and still stands somewhere"),
+    })
+}
+
+fn counter(fields: &mut Fields<'_>) -> Read<String> {
+    let (lane, status): (i32, i32) = (fields.take()?, fields.take()?);
+    let (counted, found): (i64, i64) = (fields.take()?, fields.take()?);
+    Ok(format!(
+        "lane {lane}, status {status}: {counted} tasks are counted and {found} are there"
+    ))
+}
+
+async fn count(client: &Client) -> Read<(u64, Vec<(String, i64)>)> {
+    let bytes = client.query_one(sql::STATS_BYTES, &[]).await;
+    let bytes: i64 = Fields::of(&bytes.map_err(|error| explain(&error))?).take()?;
+    let rows = client.query(sql::STATS_ROWS, &[]).await;
+    let rows = rows.map_err(|error| explain(&error))?;
+    let counted = rows.iter().map(|row| {
+        let mut fields = Fields::of(row);
+        Ok((fields.take()?, fields.take()?))
+    });
+    Ok((bytes.unsigned_abs(), counted.collect::<Read<_>>()?))
+}

@@ -1,0 +1,205 @@
+//! Connections that break, waits that end, and texts that cannot be kept.
+
+use std::sync::Arc;
+
+use taskyard_core::command::Command;
+use taskyard_core::query::Query;
+use taskyard_core::rows::{Digest, Failure, IdempotencyKey};
+use taskyard_core::status::Status;
+use taskyard_core::store::Error;
+use taskyard_core::verbs::report::Word;
+use taskyard_core::verbs::submit::{NewTask, Submit};
+
+use super::who_waits;
+use crate::conformance::yard::Yard;
+use crate::database::Database;
+
+async fn yard() -> Option<(Yard, Arc<Database>)> {
+    let database = Arc::new(Database::migrated().await?);
+    Some((Yard::over(&database, &database.url()).await, database))
+}
+
+fn submit(task: &NewTask, again: bool) -> Vec<Command> {
+    vec![Command::Submit(Submit {
+        tasks: vec![task.clone()],
+        once: None,
+        again,
+    })]
+}
+
+/// Ends everybody's connection to the database.
+async fn cut_off(database: &Database) {
+    let cut = "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = $1";
+    let beside = database.beside().await;
+    beside.query(cut, &[&database.name()]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_that_broke_between_two_batches_costs_nothing() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let first = yard.new_task().await;
+    assert_eq!(yard.status(first).await, Status::Pending);
+
+    cut_off(&database).await;
+    assert_eq!(yard.status(first).await, Status::Pending);
+    cut_off(&database).await;
+    let second = yard.new_task().await;
+    cut_off(&database).await;
+    let worker = yard.worker("w").await;
+    cut_off(&database).await;
+    let runs = yard.claim(&worker, 5).await;
+
+    let tasks: Vec<_> = runs.iter().map(|run| run.slot.task).collect();
+    assert_eq!(tasks, [first, second]);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_before_the_commit_is_made_anew_and_the_batch_runs_once() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let worker = yard.worker("w").await;
+    let task = yard.new_task().await;
+    let run = yard.claim_one(&worker).await;
+    let mut client = database.client().await;
+    let beside = database.beside().await;
+    let holding = client.transaction().await.unwrap();
+    let hold = "select from lease for update";
+    assert_eq!(holding.execute(hold, &[]).await.unwrap(), 1);
+
+    let trouble = async {
+        let pid = who_waits(&beside, database.name(), "from lease").await;
+        let cut = "select pg_terminate_backend($1, 10000)";
+        beside.query(cut, &[&pid]).await.unwrap();
+        who_waits(&beside, database.name(), "from lease").await;
+        holding.rollback().await.unwrap();
+    };
+    let (completed, ()) = tokio::join!(yard.complete(&run), trouble);
+
+    assert_eq!(completed, Ok(Status::Completed));
+    assert_eq!(yard.status(task).await, Status::Completed);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_in_the_commit_leaves_its_outcome_unknown() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    yard.new_task().await;
+    let task = yard.task();
+    let mut client = database.client().await;
+    let beside = database.beside().await;
+    let holding = client.transaction().await.unwrap();
+    let hold = "lock table task in exclusive mode";
+    holding.batch_execute(hold).await.unwrap();
+
+    let trouble = async {
+        let pid = who_waits(&beside, database.name(), "insert into task").await;
+        let cut = "select pg_terminate_backend($1, 10000)";
+        beside.query(cut, &[&pid]).await.unwrap();
+        holding.rollback().await.unwrap();
+    };
+    let (ran, ()) = tokio::join!(yard.store.run(submit(&task, false), &yard.policy), trouble);
+
+    assert!(matches!(ran, Err(Error::Unknown(_))), "{ran:?}");
+    // Looked for and sent again, it is there once, whatever became of the first.
+    let ran = yard.store.run(submit(&task, true), &yard.policy).await;
+    assert!(ran.unwrap().replies[0].is_ok());
+    assert_eq!(yard.status(task.id).await, Status::Pending);
+}
+
+#[tokio::test]
+async fn a_wait_for_a_lock_ends_and_the_batch_did_not_happen() {
+    let Some(database) = Database::migrated().await else {
+        return;
+    };
+    let database = Arc::new(database);
+    let url = format!("{}?options=-c%20lock_timeout%3D200ms", database.url());
+    let yard = Yard::over(&database, &url).await;
+    yard.new_task().await;
+    let task = yard.task();
+    let mut client = database.client().await;
+    let holding = client.transaction().await.unwrap();
+    let hold = "lock table task in exclusive mode";
+    holding.batch_execute(hold).await.unwrap();
+
+    let ran = yard.store.run(submit(&task, false), &yard.policy).await;
+
+    let Err(Error::Unavailable(reason)) = ran else {
+        panic!("not what a wait ends with: {ran:?}")
+    };
+    assert!(reason.contains("lock timeout"), "{reason}");
+    holding.rollback().await.unwrap();
+    let ran = yard.store.run(submit(&task, false), &yard.policy).await;
+    assert!(ran.unwrap().replies[0].is_ok());
+}
+
+#[tokio::test]
+async fn a_database_that_lets_nobody_in_is_unavailable_until_it_does() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    yard.new_task().await;
+    let beside = database.beside().await;
+    let close = format!("alter database {} allow_connections false", database.name());
+    beside.batch_execute(&close).await.unwrap();
+    cut_off(&database).await;
+
+    let ran = yard
+        .store
+        .run(submit(&yard.task(), false), &yard.policy)
+        .await;
+    assert!(matches!(ran, Err(Error::Unavailable(_))), "{ran:?}");
+    let read = yard.store.read(Query::Ping).await;
+    assert!(matches!(read, Err(Error::Unavailable(_))), "{read:?}");
+
+    let open = close.replace("false", "true");
+    beside.batch_execute(&open).await.unwrap();
+    yard.new_task().await;
+    assert!(yard.store.read(Query::Ping).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_failure_may_say_anything_but_the_null_character_is_not_kept() {
+    let Some((yard, _database)) = yard().await else {
+        return;
+    };
+    let task = yard.new_task().await;
+    let worker = yard.worker("w").await;
+    let run = yard.claim_one(&worker).await;
+
+    let error = Failure::new("od\0d", "it\0broke");
+    let failed = Word::Failed {
+        error,
+        retry: false,
+    };
+    assert_eq!(yard.report(&run, failed).await, Ok(Status::Failed));
+
+    let view = format!("{:?}", yard.view(task).await.standing);
+    assert!(
+        view.contains("it\u{fffd}broke") && view.contains("od\u{fffd}d"),
+        "{view}"
+    );
+}
+
+#[tokio::test]
+async fn a_batch_that_cannot_be_kept_fails_alone() {
+    let Some((yard, _database)) = yard().await else {
+        return;
+    };
+    let (scope, key) = ("scope".into(), "a\0key".into());
+    let once = Some((IdempotencyKey { scope, key }, Digest::of(b"request")));
+    let tasks = vec![yard.task()];
+    let bad = Command::Submit(Submit {
+        tasks,
+        once,
+        again: false,
+    });
+
+    let ran = yard.store.run(vec![bad], &yard.policy).await;
+
+    assert!(matches!(ran, Err(Error::Failed(_))), "{ran:?}");
+    yard.new_task().await;
+}

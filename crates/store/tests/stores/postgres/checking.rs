@@ -1,0 +1,111 @@
+//! What `db check` and `db stats` say.
+
+use std::sync::Arc;
+
+use taskyard_core::id::TaskId;
+use taskyard_core::verbs::submit::{Begin, NewTask};
+use taskyard_store::postgres::{self, OpenError};
+
+use crate::conformance::yard::{Yard, failed};
+use crate::database::Database;
+
+/// A yard where something stands everywhere, and its tasks: ready, scheduled, leased, ended, carried.
+async fn used() -> Option<(Yard, Arc<Database>, [TaskId; 5])> {
+    let database = Arc::new(Database::migrated().await?);
+    let yard = Yard::over(&database, &database.url()).await;
+    let worker = yard.worker("w").await;
+    let carried = yard.new_task().await;
+    let run = yard.claim_one(&worker).await;
+    yard.report(&run, failed(true)).await.unwrap();
+    let ended = yard.new_task().await;
+    let run = yard.claim_one(&worker).await;
+    yard.complete(&run).await.unwrap();
+    let leased = yard.new_task().await;
+    yard.claim_one(&worker).await;
+    let ready = yard.new_task().await;
+    let begin = Begin::After(std::time::Duration::from_secs(60));
+    let scheduled = NewTask {
+        begin,
+        ..yard.task()
+    };
+    let scheduled = yard.submit(scheduled).await.unwrap();
+    Some((yard, database, [ready, scheduled, leased, ended, carried]))
+}
+
+#[tokio::test]
+async fn a_database_that_was_only_used_has_nothing_wrong() {
+    let Some((_yard, database, _)) = used().await else {
+        return;
+    };
+
+    assert_eq!(postgres::check(&database.url()).await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_named() {
+    let Some((_yard, database, [ready, scheduled, leased, ended, carried])) = used().await else {
+        return;
+    };
+    let client = database.client().await;
+    for harm in [
+        format!("delete from ready where task = '{ready}'"),
+        format!(
+            "insert into ready select lane, order_key, task, slot, false from scheduled where task = '{scheduled}'"
+        ),
+        "update lease set worker = 77".to_owned(),
+        format!(
+            "insert into ready select lane, order_key, id, 0, false from task where id = '{ended}'"
+        ),
+        format!("delete from carry where task = '{carried}'"),
+    ] {
+        client.batch_execute(&harm).await.unwrap();
+    }
+
+    let wrong = postgres::check(&database.url()).await.unwrap();
+
+    let expected = [
+        format!("task {ended} has ended and still stands somewhere"),
+        format!("task {ready} stands nowhere"),
+        format!("task {scheduled} stands in 2 places"),
+        "lane 1, status 2: 1 tasks are counted and 2 are there".to_owned(),
+        format!("task {carried} does not say rightly whether it brings something along"),
+        format!("task {leased} is held by a worker that does not exist"),
+    ];
+    assert_eq!(wrong, expected);
+}
+
+#[tokio::test]
+async fn stats_count_the_rows() {
+    let Some((yard, database, _)) = used().await else {
+        return;
+    };
+
+    let stats = postgres::stats(&database.url()).await.unwrap();
+
+    assert_eq!((stats.schema, stats.min_compatible), (1, 1));
+    assert_eq!(stats.incarnation, yard.store.incarnation());
+    assert!(stats.bytes > 1_000_000);
+    let rows = |table: &str| {
+        stats
+            .tables
+            .iter()
+            .find(|(name, _)| name == table)
+            .unwrap()
+            .1
+    };
+    assert_eq!((rows("task"), rows("lease"), rows("outcome")), (5, 1, 1));
+    assert_eq!((rows("ready"), rows("scheduled"), rows("carry")), (1, 2, 1));
+}
+
+#[tokio::test]
+async fn an_empty_database_is_neither_checked_nor_made() {
+    let Some(database) = Database::empty().await else {
+        return;
+    };
+
+    let error = postgres::check(&database.url()).await.unwrap_err();
+
+    assert!(matches!(error, OpenError::Empty { .. }), "{error}");
+    let error = postgres::stats(&database.url()).await.unwrap_err();
+    assert!(matches!(error, OpenError::Empty { .. }), "{error}");
+}

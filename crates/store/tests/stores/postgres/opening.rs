@@ -1,0 +1,192 @@
+//! Reaching a database, taking it or leaving it alone.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use taskyard_core::random::Seeded;
+use taskyard_core::store::Store;
+use taskyard_store::postgres::{OpenError, Options, PostgresStore};
+use tokio_postgres::Client;
+
+use super::options;
+use crate::conformance::yard::Yard;
+use crate::database::{Database, server};
+
+async fn refusal(url: &str) -> OpenError {
+    match PostgresStore::connect(url, options()).await {
+        Ok(_) => panic!("it was opened"),
+        Err(error) => error,
+    }
+}
+
+async fn tables(client: &Client) -> Vec<String> {
+    let list =
+        "select relname::text from pg_class where relnamespace = 'public'::regnamespace order by 1";
+    let rows = client.query(list, &[]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
+}
+
+#[tokio::test]
+async fn servers_that_start_at_once_make_one_database() {
+    let Some(database) = Database::empty().await else {
+        return;
+    };
+    let url = database.url();
+    let connecting = (0..4).map(|seed| {
+        let options = Options {
+            clock: None,
+            random: Box::new(Seeded::new(seed)),
+        };
+        PostgresStore::connect(&url, options)
+    });
+
+    let stores: Vec<_> = join_all(connecting).await;
+
+    let incarnations: Vec<_> = stores
+        .into_iter()
+        .map(|store| store.unwrap().incarnation())
+        .collect();
+    assert!(incarnations.iter().all(|it| *it == incarnations[0]));
+    let meta = database
+        .client()
+        .await
+        .query("select schema from meta", &[])
+        .await;
+    assert_eq!(meta.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let Some(database) = Database::migrated().await else {
+        return;
+    };
+    let database = Arc::new(database);
+    let yard = Yard::over(&database, &database.url()).await;
+    let (incarnation, task) = (yard.store.incarnation(), yard.new_task().await);
+    drop(yard);
+
+    let yard = Yard::over(&database, &database.url()).await;
+
+    assert_eq!(yard.store.incarnation(), incarnation);
+    let worker = yard.worker("w").await;
+    assert_eq!(yard.claim_one(&worker).await.slot.task, task);
+}
+
+#[tokio::test]
+async fn a_database_of_another_program_is_refused_and_untouched() {
+    for theirs in [
+        "create table widget (id int)",
+        "create table meta (schema int, owner text)",
+        "create view widget as select 1 as one",
+    ] {
+        let Some(database) = Database::empty().await else {
+            return;
+        };
+        let client = database.client().await;
+        client.batch_execute(theirs).await.unwrap();
+        let before = tables(&client).await;
+
+        let error = refusal(&database.url()).await;
+
+        assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+        assert_eq!(tables(&client).await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_unless_it_is_open_to_this_program() {
+    let Some(database) = Database::migrated().await else {
+        return;
+    };
+    let client = database.client().await;
+    let newer = "update meta set schema = 99, min_compatible = 98";
+    client.batch_execute(newer).await.unwrap();
+
+    let error = refusal(&database.url()).await;
+
+    let said = error.to_string();
+    assert!(
+        said.contains("schema 99") && said.contains("schema 98"),
+        "{said}"
+    );
+    let open = "update meta set min_compatible = 1";
+    client.batch_execute(open).await.unwrap();
+    PostgresStore::connect(&database.url(), options())
+        .await
+        .unwrap();
+    let schema = client
+        .query_one("select schema from meta", &[])
+        .await
+        .unwrap();
+    assert_eq!(schema.get::<_, i32>(0), 99);
+}
+
+#[tokio::test]
+async fn a_database_set_to_read_only_is_refused() {
+    let Some(database) = Database::empty().await else {
+        return;
+    };
+    let name = database.name();
+    let set = format!("alter database {name} set default_transaction_read_only = on");
+    database.beside().await.batch_execute(&set).await.unwrap();
+
+    let error = refusal(&database.url()).await;
+
+    assert!(matches!(error, OpenError::ReadOnly { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_in_a_line_that_does_not_show_the_password() {
+    let Some(server) = server() else {
+        return;
+    };
+    let host = server.host_str().unwrap();
+    let changed = |change: &dyn Fn(&mut url::Url)| {
+        let mut url = server.clone();
+        url.set_password(Some("hush%3Fhush")).unwrap();
+        change(&mut url);
+        url.to_string()
+    };
+    let mut with_password = server.clone();
+    with_password.set_path("no_such_database");
+    for (url, expected) in [
+        (changed(&|_| ()), "password authentication failed"),
+        (
+            with_password.to_string(),
+            "\"no_such_database\" does not exist",
+        ),
+        (
+            changed(&|url| url.set_host(Some("nowhere.invalid")).unwrap()),
+            "nowhere.invalid",
+        ),
+        (changed(&|url| url.set_port(Some(1)).unwrap()), "refused"),
+        (
+            changed(&|url| url.set_query(Some("sslmode=perhaps"))),
+            "sslmode must be one of",
+        ),
+        (
+            changed(&|url| url.set_query(Some("sslmode=require"))),
+            "server does not support TLS",
+        ),
+        (
+            changed(&|url| url.set_query(Some("no_such=1"))),
+            "address is not understood",
+        ),
+        (
+            changed(&|url| url.set_query(Some("sslmode=verify-full&sslrootcert=/no/such%20file"))),
+            "/no/such file",
+        ),
+    ] {
+        let error = refusal(&url).await;
+
+        let said = error.to_string();
+        assert!(said.contains(expected), "{said}");
+        assert!(!said.contains('\n'), "{said}");
+        let password = server.password().unwrap_or("hush");
+        for said in [said, format!("{error:?}")] {
+            assert!(!said.contains("hush") && !said.contains(password), "{said}");
+        }
+    }
+    let refused = refusal(&changed(&|_| ())).await.to_string();
+    assert!(refused.contains(host), "{refused}");
+}

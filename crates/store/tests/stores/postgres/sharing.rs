@@ -1,0 +1,175 @@
+//! Two servers on one database: neither knows the other, and together they do everything once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use taskyard_core::command::Command;
+use taskyard_core::id::TaskId;
+use taskyard_core::refused::Refused;
+use taskyard_core::rows::Digest;
+use taskyard_core::status::Status;
+use taskyard_core::verbs::claim::Claim;
+use taskyard_core::verbs::submit::{NewTask, Submit, Submitted};
+
+use super::who_waits;
+use crate::conformance::yard::{Yard, lane};
+use crate::database::Database;
+
+async fn two_yards() -> Option<(Yard, Yard, Arc<Database>)> {
+    let database = Arc::new(Database::migrated().await?);
+    let one = Yard::over(&database, &database.url()).await;
+    let two = Yard::over(&database, &database.url()).await;
+    Some((one, two.counting_from(1_000_000), database))
+}
+
+/// Of some kind, with a place in one of two lanes.
+fn task(yard: &Yard, serial: usize) -> NewTask {
+    NewTask {
+        lane: lane("default", ["a", "b"][serial % 2], None),
+        ..yard.task()
+    }
+}
+
+#[tokio::test]
+async fn each_task_goes_to_one_of_two_servers_that_claim_at_once() {
+    let Some((one, two, _database)) = two_yards().await else {
+        return;
+    };
+    let tasks: Vec<_> = (0..300).map(|serial| task(&one, serial)).collect();
+    let submitted = one.submit_all(tasks).await.unwrap();
+    // It knows its lanes from now on, and that something may be there.
+    two.submit_all(vec![task(&two, 0), task(&two, 1)])
+        .await
+        .unwrap();
+    two.store.unsure(None);
+    let (here, there) = (one.worker("here").await, two.worker("there").await);
+
+    let (first, second) = tokio::join!(drain(&one, &here), drain(&two, &there));
+
+    let done: BTreeSet<TaskId> = first.iter().chain(&second).copied().collect();
+    assert_eq!(
+        done.len(),
+        first.len() + second.len(),
+        "no task went out twice"
+    );
+    assert!(submitted.ids.iter().all(|id| done.contains(id)));
+    assert!(!first.is_empty() && !second.is_empty(), "both had some");
+}
+
+/// Until there is nothing left.
+async fn drain(yard: &Yard, worker: &Claim) -> Vec<TaskId> {
+    let mut done = Vec::new();
+    loop {
+        yard.store.unsure(None);
+        let runs = yard.claim(worker, 7).await;
+        if runs.is_empty() {
+            return done;
+        }
+        for run in runs {
+            assert_eq!(yard.complete(&run).await, Ok(Status::Completed));
+            done.push(run.slot.task);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lane_has_one_number_whoever_uses_it_first() {
+    let Some((one, two, _database)) = two_yards().await else {
+        return;
+    };
+    let of_kind = |yard: &Yard, kind: &str| NewTask {
+        lane: lane("default", kind, None),
+        ..yard.task()
+    };
+    one.submit(of_kind(&one, "first")).await.unwrap();
+    two.submit(of_kind(&two, "second")).await.unwrap();
+    one.submit(of_kind(&one, "second")).await.unwrap();
+    two.submit(of_kind(&two, "first")).await.unwrap();
+
+    for kind in ["first", "second"] {
+        let key = lane("default", kind, None);
+        let number = one.store.lanes().number(&key);
+        assert!(number.is_some());
+        assert_eq!(number, two.store.lanes().number(&key));
+    }
+}
+
+fn chosen_by_client(yard: &Yard, body: &[u8]) -> NewTask {
+    NewTask {
+        digest: Some(Digest::of(body)),
+        ..yard.task()
+    }
+}
+
+#[tokio::test]
+async fn the_same_ids_sent_to_two_servers_are_one_task_each() {
+    let Some((one, two, _database)) = two_yards().await else {
+        return;
+    };
+    for _ in 0..20 {
+        let tasks: Vec<_> = (0..5).map(|_| chosen_by_client(&one, b"body")).collect();
+
+        let (first, second) =
+            tokio::join!(one.submit_all(tasks.clone()), two.submit_all(tasks.clone()));
+
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert_eq!(first.ids, second.ids);
+        assert!(
+            first.existed != second.existed,
+            "one of them made all of it"
+        );
+    }
+}
+
+/// Another server's insert of the same id, seen only when it commits.
+#[tokio::test]
+async fn a_batch_that_meets_an_insert_is_decided_again() {
+    let Some((one, _two, database)) = two_yards().await else {
+        return;
+    };
+    let like = one.new_task().await;
+    let mine = chosen_by_client(&one, b"mine");
+    let mut client = database.client().await;
+    let beside = database.beside().await;
+    let theirs = client.transaction().await.unwrap();
+    let insert = "insert into task
+        select $1, lane, order_key, priority, run_at, created_at, max_attempts, max_losses, timeout, backoff,
+          backoff_factor, backoff_max, backoff_jitter, labels, digest, input_len, input
+        from task where id = $2";
+    let values = &[&mine.id.as_uuid() as _, &like.as_uuid() as _];
+    assert_eq!(theirs.execute(insert, values).await.unwrap(), 1);
+
+    let other = async {
+        who_waits(&beside, database.name(), "insert into task").await;
+        theirs.commit().await.unwrap();
+    };
+    let beside_it = chosen_by_client(&one, b"beside");
+    let submit = |task: &NewTask| {
+        Command::Submit(Submit {
+            tasks: vec![task.clone()],
+            once: None,
+            again: false,
+        })
+    };
+    let batch = vec![submit(&mine), submit(&beside_it)];
+    let (replies, ()) = tokio::join!(one.batch(batch), other);
+
+    assert_eq!(replies[0], Err(Refused::IdTaken(mine.id)));
+    let done = replies[1].clone().unwrap();
+    assert!(!Submitted::try_from(done).unwrap().existed);
+}
+
+#[tokio::test]
+async fn a_worker_that_registers_at_two_servers_at_once_is_replaced_once() {
+    let Some((one, two, _database)) = two_yards().await else {
+        return;
+    };
+    for name in ["w1", "w2", "w3", "w4", "w5"] {
+        let (first, second) = tokio::join!(one.worker(name), two.worker(name));
+
+        assert_eq!(first.number, second.number);
+        assert_ne!(first.epoch, second.epoch);
+    }
+    let (first, second) = tokio::join!(one.worker("x"), two.worker("y"));
+    assert_ne!(first.number, second.number);
+}

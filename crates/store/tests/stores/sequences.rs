@@ -1,0 +1,306 @@
+//! Random batches, sensible or not: all stores must answer alike and hold the same rows after each. Nothing is asked
+//! of the answers themselves; the histories do that.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskyard_core::command::{Command, Done};
+use taskyard_core::id::{Fence, ServerNumber, TaskId};
+use taskyard_core::labels::Labels;
+use taskyard_core::lane::LaneKey;
+use taskyard_core::name::Name;
+use taskyard_core::order::Priority;
+use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::random::Seeded;
+use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server};
+use taskyard_core::verbs::cancel::Cancel;
+use taskyard_core::verbs::claim::{Claim, Claims, Run};
+use taskyard_core::verbs::expire::Expire;
+use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
+use taskyard_core::verbs::join::Join;
+use taskyard_core::verbs::promote::Promote;
+use taskyard_core::verbs::prune::Prune;
+use taskyard_core::verbs::register::Register;
+use taskyard_core::verbs::report::Word;
+use taskyard_core::verbs::start::Start;
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::worker::Profile;
+
+use crate::conformance::yard::{Yard, completed, failed, held, lane, report, token};
+
+const SEEDS: u64 = 3;
+const BATCHES: usize = 150;
+const LOOK_EVERY: usize = 50;
+const COMMANDS_MAX: usize = 6;
+
+#[tokio::test]
+async fn random_batches_leave_the_same_on_the_model_and_sqlite() {
+    for seed in 1..=SEEDS {
+        let yard = Yard::on_both().await;
+        play(yard.expect("SQLite is always there"), seed).await;
+    }
+}
+
+#[tokio::test]
+async fn random_batches_leave_the_same_on_all_stores() {
+    for seed in SEEDS + 1..=2 * SEEDS {
+        let Some(yard) = Yard::on_all().await else {
+            return;
+        };
+        play(yard, seed).await;
+    }
+}
+
+async fn play(yard: Yard, seed: u64) {
+    // Shown only when the test fails.
+    eprintln!("seed {seed}");
+    let mut sequence = Sequence::new(yard, seed).await;
+    for batch in 1..=BATCHES {
+        sequence.step().await;
+        if batch % LOOK_EVERY == 0 {
+            sequence.look().await;
+        }
+    }
+}
+
+struct Sequence {
+    yard: Yard,
+    random: Seeded,
+    workers: Vec<Claim>,
+    tasks: Vec<TaskId>,
+    submits: Vec<Submit>,
+    runs: Vec<Run>,
+    server: Option<Server>,
+}
+
+impl Sequence {
+    async fn new(yard: Yard, seed: u64) -> Self {
+        let mut workers = Vec::new();
+        let kinds = Some(vec![Name::path("a").unwrap()]);
+        let labels = Labels::new([("gpu", "yes")]).unwrap();
+        for (name, profile) in [
+            ("one", Profile::default()),
+            ("two", Profile::new(kinds, None, Labels::default())),
+            ("three", Profile::new(None, None, labels)),
+        ] {
+            workers.push(yard.worker_with(name, profile).await);
+        }
+        Self {
+            yard,
+            random: Seeded::new(seed),
+            workers,
+            tasks: Vec::new(),
+            submits: Vec::new(),
+            runs: Vec::new(),
+            server: None,
+        }
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.random.below(bound as u64)).expect("below a usize")
+    }
+
+    fn one_in(&mut self, bound: usize) -> bool {
+        self.below(bound) == 0
+    }
+
+    fn any<T: Clone>(&mut self, of: fn(&Self) -> &[T]) -> Option<T> {
+        let bound = of(self).len();
+        let chosen = (bound > 0).then(|| self.below(bound))?;
+        Some(of(self)[chosen].clone())
+    }
+
+    async fn step(&mut self) {
+        if self.one_in(3) {
+            let millis = [1, 900, 4000, 31_000][self.below(4)];
+            self.yard.pass(Duration::from_millis(millis));
+        }
+        let mut batch = Vec::new();
+        for _ in 0..1 + self.below(COMMANDS_MAX) {
+            let command = self.command().await;
+            batch.extend(command);
+        }
+        if self.one_in(2) {
+            // All claims of a batch are one command, and the last.
+            batch.push(self.claims());
+        }
+        for done in self.yard.batch(batch).await.into_iter().flatten() {
+            match done {
+                Done::Submit(submitted) => self.tasks.extend(submitted.ids.iter()),
+                Done::Claims(dealt) => {
+                    let hands = dealt.hands.into_iter().flatten();
+                    self.runs.extend(hands.flat_map(|hand| hand.runs));
+                }
+                Done::Join(joined) => self.server = Some(joined.server),
+                _ => {}
+            }
+        }
+    }
+
+    /// What can be asked is answered alike too.
+    async fn look(&self) {
+        let list = List {
+            limit: 1000,
+            ..List::default()
+        };
+        let general = [
+            Query::Tasks(list),
+            Query::Workers,
+            Query::Servers,
+            Query::Counts,
+            Query::NextDue,
+        ];
+        let attempts = self.tasks.iter().map(|task| Query::Attempts(*task));
+        for query in general.into_iter().chain(attempts) {
+            self.yard.store.read(query).await.unwrap();
+        }
+    }
+
+    async fn command(&mut self) -> Option<Command> {
+        Some(match self.below(16) {
+            0..=4 => self.submit(),
+            5 => Command::Cancel(Cancel {
+                task: self.any(|it| &it.tasks)?,
+            }),
+            6..=9 => self.report()?,
+            10 => Command::Start(Start {
+                token: token(&self.any(|it| &it.runs)?),
+                started_at: None,
+            }),
+            11 | 12 => self.heartbeat(),
+            13 => self.register(),
+            14 => self.expire().await,
+            _ => match self.below(3) {
+                0 => Command::Promote(Promote {
+                    limit: 1 + self.below(5),
+                }),
+                1 => Command::Prune(Prune { limit: 3 }),
+                _ => Command::Join(Join { held: self.server }),
+            },
+        })
+    }
+
+    fn submit(&mut self) -> Command {
+        if self.one_in(5)
+            && let Some(again) = self.any(|it| &it.submits)
+        {
+            return Command::Submit(Submit {
+                again: true,
+                ..again
+            });
+        }
+        let tasks = (0..1 + self.below(3)).map(|_| self.task()).collect();
+        let once = self.one_in(3).then(|| {
+            let (scope, key) = ("scope".into(), ["x", "y", "z"][self.below(3)].into());
+            (IdempotencyKey { scope, key }, Digest::of(b"request"))
+        });
+        let submit = Submit {
+            tasks,
+            once,
+            again: false,
+        };
+        self.submits.push(submit.clone());
+        Command::Submit(submit)
+    }
+
+    fn task(&mut self) -> NewTask {
+        let demands = self.one_in(4).then_some(("gpu", "yes"));
+        let queue = ["default", "other"][self.below(2)];
+        let lane: LaneKey = lane(queue, ["a", "b"][self.below(2)], demands);
+        NewTask {
+            lane,
+            priority: Priority::new([0, 0, 5, -3][self.below(4)]).unwrap(),
+            begin: match self.below(5) {
+                0 => Begin::After(Duration::from_secs(2)),
+                1 => Begin::At(self.yard.now()),
+                _ => Begin::Now,
+            },
+            max_attempts: Some(1 + i32::from(self.one_in(2))),
+            max_losses: Some(2),
+            timeout: Some(Duration::from_secs(40)),
+            labels: Labels::new([("team", "blue")]).unwrap(),
+            digest: self.one_in(2).then(|| Digest::of(b"body")),
+            ..self.yard.task()
+        }
+    }
+
+    fn report(&mut self) -> Option<Command> {
+        let mut run = self.any(|it| &it.runs)?;
+        if self.one_in(8) {
+            run.fence = Fence(run.fence.0 + 1);
+        }
+        let word = match self.below(7) {
+            0 => failed(true),
+            1 => failed(false),
+            2 => Word::TimedOut {
+                error: Failure::new("timeout", "too long, said \"ü\"\n"),
+            },
+            3 => Word::Snoozed {
+                wait: Duration::from_secs(3),
+            },
+            4 => Word::Released,
+            _ => completed(),
+        };
+        Some(Command::Report(report(&run, word)))
+    }
+
+    fn heartbeat(&mut self) -> Command {
+        let worker = self.any(|it| &it.workers).expect("there are some");
+        let newest: Vec<Run> = self.runs.iter().rev().take(5).cloned().collect();
+        let held = newest.iter().map(|run| Held {
+            running: self.one_in(2),
+            progress: self.one_in(2).then(|| Progress {
+                fraction: Some(0.25),
+                message: Some("a quarter".into()),
+            }),
+            checkpoint: None,
+            ..held(run)
+        });
+        Command::Heartbeat(Heartbeat {
+            held: held.collect(),
+            worker: worker.worker,
+            epoch: Some(worker.epoch),
+        })
+    }
+
+    /// Its older leases come back; claims go on with the older epoch, and get nothing.
+    fn register(&mut self) -> Command {
+        let chosen = self.below(self.workers.len());
+        let worker = &mut self.workers[chosen];
+        worker.epoch = worker.epoch.next();
+        Command::Register(Register {
+            name: worker.worker.clone(),
+            server: (chosen == 1).then_some(ServerNumber(1)),
+            profile: Arc::clone(&worker.profile),
+            capacity: 3,
+        })
+    }
+
+    async fn expire(&mut self) -> Command {
+        let (overdue, silent) = (self.yard.now(), self.yard.now());
+        let limit = 5;
+        let query = Query::Lost {
+            overdue,
+            silent,
+            limit,
+        };
+        let Ok(Answer::Lost(runs)) = self.yard.store.read(query).await else {
+            panic!("a query is answered in kind")
+        };
+        let grace = self.one_in(4);
+        Command::Expire(Expire { runs, grace })
+    }
+
+    fn claims(&mut self) -> Command {
+        let claims = (0..1 + self.below(3)).map(|_| Claim {
+            limit: 1 + self.below(4),
+            begin: self.one_in(2),
+            seq: i64::from(self.one_in(3)),
+            maybe_again: self.one_in(2),
+            ..self.any(|it| &it.workers).expect("there are some")
+        });
+        Command::Claims(Claims {
+            claims: claims.collect(),
+        })
+    }
+}

@@ -1,0 +1,281 @@
+//! Several stores as one: each batch runs on all of them with the same time and the same randomness, and they must
+//! agree, on every reply and every row.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use rusqlite::types::Value;
+use taskyard_core::command::Command;
+use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::random::{Random, Seeded};
+use taskyard_core::rows::Ready;
+use taskyard_core::store::{Error, Ran, Store};
+use taskyard_core::time::Timestamp;
+use taskyard_store::model::Model;
+use taskyard_store::postgres::{self, PostgresStore};
+use taskyard_store::sqlite::{self, SqliteStore};
+use tempfile::TempDir;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Row};
+use uuid::Uuid;
+
+use crate::database::Database;
+
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Every row of every table, as text; `meta` is left out, for no two databases are the same one.
+type Tables = BTreeMap<String, Vec<String>>;
+
+pub(crate) struct Together {
+    model: Model,
+    sqlite: SqliteStore,
+    postgres: Option<(PostgresStore, Client, Database)>,
+    folder: TempDir,
+}
+
+impl Together {
+    pub(crate) fn without_postgres(clock: &Clock) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = Shared::default();
+        let options = sqlite::Options {
+            clock: Arc::clone(clock),
+            random: Box::new(shared.clone()),
+        };
+        let sqlite = SqliteStore::open(&file(&folder), options).unwrap();
+        shared.begin();
+        Self {
+            model: Model::new(SEED, Arc::clone(clock)),
+            sqlite,
+            postgres: None,
+            folder,
+        }
+    }
+
+    pub(crate) async fn with_postgres(clock: &Clock) -> Option<Self> {
+        let database = Database::migrated().await?;
+        let shared = Shared::default();
+        let options = postgres::Options {
+            clock: Some(Arc::clone(clock)),
+            random: Box::new(shared.clone()),
+        };
+        let store = database.store(options).await;
+        shared.begin();
+        let client = database.client().await;
+        Some(Self {
+            postgres: Some((store, client, database)),
+            ..Self::without_postgres(clock)
+        })
+    }
+
+    fn stores(&self) -> impl Iterator<Item = &dyn Store> {
+        let postgres = self.postgres.iter().map(|(store, ..)| store as &dyn Store);
+        [&self.model as &dyn Store, &self.sqlite]
+            .into_iter()
+            .chain(postgres)
+    }
+
+    async fn compare_rows(&self) {
+        let sqlite = sqlite_tables(&file(&self.folder));
+        let ready: Vec<String> = self.model.ready().iter().map(ready_text).collect();
+        assert_same(&sorted(ready), &sqlite["ready"]);
+        if let Some((_, client, _)) = &self.postgres {
+            let postgres = postgres_tables(client).await;
+            for (table, rows) in &sqlite {
+                assert_same(&(table, rows), &(table, &postgres[table]));
+            }
+        }
+    }
+}
+
+const SEED: u64 = 1;
+
+fn file(folder: &TempDir) -> std::path::PathBuf {
+    folder.path().join("taskyard.db")
+}
+
+/// Answers are the same if they read the same.
+fn assert_same(one: &impl Debug, other: &impl Debug) {
+    let (one, other) = (format!("{one:#?}"), format!("{other:#?}"));
+    if one != other {
+        let differs = one
+            .lines()
+            .zip(other.lines())
+            .filter(|(one, other)| one != other);
+        let differs: Vec<_> = differs.take(20).collect();
+        panic!("two stores differ: {differs:#?}\nin {one}\n\nand {other}");
+    }
+}
+
+#[async_trait]
+impl Store for Together {
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
+        let mut first: Option<Ran> = None;
+        for store in self.stores() {
+            let mut ran = store.run(batch.clone(), policy).await?;
+            // Hints, in no order.
+            ran.topics.sort_by_cached_key(|topic| format!("{topic:?}"));
+            match &first {
+                None => first = Some(ran),
+                Some(first) => assert_same(first, &ran),
+            }
+        }
+        self.compare_rows().await;
+        Ok(first.expect("there is a model"))
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, Error> {
+        let query = match query {
+            // The model always answers with payloads.
+            Query::Tasks(list) => Query::Tasks(List {
+                payload: true,
+                ..list
+            }),
+            other => other,
+        };
+        let mut first: Option<Answer> = None;
+        for store in self.stores() {
+            let answer = store.read(query.clone()).await?;
+            match &first {
+                None => first = Some(answer),
+                Some(first) => assert_same(first, &answer),
+            }
+        }
+        Ok(first.expect("there is a model"))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.model.now()
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        self.model.incarnation()
+    }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        self.model.lanes()
+    }
+
+    fn unsure(&self, lane: Option<Lane>) {
+        self.stores().for_each(|store| store.unsure(lane));
+    }
+}
+
+/// Randomness that is set back once a store is open: some make their database's incarnation of it, some do not.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<Seeded>>);
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Seeded::new(0))))
+    }
+}
+
+impl Shared {
+    fn begin(&self) {
+        *self.0.lock() = Seeded::new(SEED);
+    }
+}
+
+impl Random for Shared {
+    fn bits(&mut self) -> u64 {
+        self.0.lock().bits()
+    }
+}
+
+fn ready_text(row: &Ready) -> String {
+    let number = |value: i64| Value::Integer(value);
+    row_text(&BTreeMap::from([
+        ("has_carry".to_owned(), number(i64::from(row.has_carry))),
+        ("lane".to_owned(), number(i64::from(row.lane.0))),
+        ("order_key".to_owned(), number(row.order_key.0)),
+        ("slot".to_owned(), number(i64::from(row.slot.slot.0))),
+        (
+            "task".to_owned(),
+            Value::Blob(row.slot.task.as_bytes().to_vec()),
+        ),
+    ]))
+}
+
+fn row_text(columns: &BTreeMap<String, Value>) -> String {
+    format!("{columns:?}")
+}
+
+fn sorted(mut rows: Vec<String>) -> Vec<String> {
+    rows.sort();
+    rows
+}
+
+fn sqlite_tables(path: &Path) -> Tables {
+    let database = rusqlite::Connection::open(path).unwrap();
+    let list = "select name from sqlite_schema where type = 'table' and name not like 'sqlite%'";
+    let names: Vec<String> = database
+        .prepare(list)
+        .and_then(|mut list| list.query_map([], |row| row.get(0))?.collect())
+        .unwrap();
+    let rows = |table: &String| {
+        let mut select = database.prepare(&format!("select * from {table}")).unwrap();
+        let columns: Vec<String> = select.column_names().map(str::to_owned).collect();
+        let read = |row: &rusqlite::Row<'_>| {
+            let values = columns.iter().enumerate();
+            let values = values.map(|(index, name)| Ok((name.clone(), row.get(index)?)));
+            values.collect::<rusqlite::Result<BTreeMap<_, _>>>()
+        };
+        let rows = select.query_map([], read).unwrap();
+        sorted(rows.map(|row| row_text(&row.unwrap())).collect())
+    };
+    let names = names.into_iter().filter(|name| name != "meta");
+    names.map(|name| (name.clone(), rows(&name))).collect()
+}
+
+async fn postgres_tables(client: &Client) -> Tables {
+    let list = "select relname::text from pg_class
+        where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> 'meta'";
+    let mut tables = Tables::new();
+    for name in client.query(list, &[]).await.unwrap() {
+        let name: String = name.get(0);
+        let rows = client.query(&format!("select * from {name}"), &[]).await;
+        let rows = rows
+            .unwrap()
+            .iter()
+            .map(|row| row_text(&postgres_row(row)))
+            .collect();
+        tables.insert(name, sorted(rows));
+    }
+    tables
+}
+
+/// In the types that SQLite has.
+fn postgres_row(row: &Row) -> BTreeMap<String, Value> {
+    let value = |index: usize, kind: &Type| match *kind {
+        Type::BOOL => row
+            .get::<_, Option<bool>>(index)
+            .map(|value| Value::Integer(value.into())),
+        Type::INT2 => row
+            .get::<_, Option<i16>>(index)
+            .map(|value| Value::Integer(value.into())),
+        Type::INT4 => row
+            .get::<_, Option<i32>>(index)
+            .map(|value| Value::Integer(value.into())),
+        Type::INT8 => row.get::<_, Option<i64>>(index).map(Value::Integer),
+        Type::FLOAT8 => row.get::<_, Option<f64>>(index).map(Value::Real),
+        Type::TEXT => row.get::<_, Option<String>>(index).map(Value::Text),
+        Type::BYTEA => row.get::<_, Option<Vec<u8>>>(index).map(Value::Blob),
+        Type::UUID => {
+            let id = row.get::<_, Option<Uuid>>(index);
+            id.map(|id| Value::Blob(id.into_bytes().into()))
+        }
+        ref other => panic!("no column is of type {other}"),
+    };
+    let columns = row.columns().iter().enumerate();
+    let columns = columns.map(|(index, column)| {
+        let value = value(index, column.type_()).unwrap_or(Value::Null);
+        (column.name().to_owned(), value)
+    });
+    columns.collect()
+}
