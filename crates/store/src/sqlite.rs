@@ -170,6 +170,11 @@ impl Store for SqliteStore {
         ran.await.map_err(|_| gone())?
     }
 
+    /// One that runs, and one whose answers wait for the disk or that is next in the line.
+    fn batches_max(&self) -> usize {
+        2
+    }
+
     async fn read(&self, query: Query) -> Result<Answer, Error> {
         let (reply, answer) = oneshot::channel();
         match (&self.readers, &query) {
