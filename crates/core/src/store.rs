@@ -42,8 +42,14 @@ pub enum Error {
 
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Runs the commands as one transaction, each seeing what the ones before it did.
+    /// Runs the commands as one transaction, each seeing what the ones before it did. Batches run in the order in
+    /// which their futures are first polled.
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error>;
+
+    /// How many batches it takes at once: more than one where the next can run before the last is answered.
+    fn batches_max(&self) -> usize {
+        1
+    }
 
     /// Lists, counts and single rows, on connections of their own. An answer may be a moment old.
     async fn read(&self, query: Query) -> Result<Answer, Error>;

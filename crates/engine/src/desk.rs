@@ -45,6 +45,8 @@ struct Queued<C> {
 /// What runs as one transaction, and who hears of it.
 pub struct Batch<C> {
     pub commands: Vec<Command>,
+    /// Counted from 1.
+    number: u64,
     callers: Vec<C>,
     claims: Vec<Waiting<C>>,
 }
@@ -55,6 +57,11 @@ pub struct Desk<C> {
     claims: VecDeque<Waiting<C>>,
     /// Claims that wait for something to become ready, longest waiting first.
     parked: VecDeque<Waiting<C>>,
+    /// How many batches were taken off.
+    taken: u64,
+    /// Claims of this batch and those before it that come back with nothing look again: something became ready while
+    /// they were under way, perhaps after they had looked.
+    look_again_up_to: u64,
 }
 
 impl<C> Default for Desk<C> {
@@ -63,6 +70,8 @@ impl<C> Default for Desk<C> {
             queued: VecDeque::new(),
             claims: VecDeque::new(),
             parked: VecDeque::new(),
+            taken: 0,
+            look_again_up_to: 0,
         }
     }
 }
@@ -108,8 +117,13 @@ impl<C: Caller> Desk<C> {
             let claims = claims.iter().map(|waiting| waiting.claim.clone()).collect();
             commands.push(Claims { claims }.into());
         }
-        (!commands.is_empty()).then_some(Batch {
+        if commands.is_empty() {
+            return None;
+        }
+        self.taken += 1;
+        Some(Batch {
             commands,
+            number: self.taken,
             callers,
             claims,
         })
@@ -143,37 +157,51 @@ impl<C: Caller> Desk<C> {
         }
     }
 
-    /// Something may be ready in this lane: the longest waiting claim that could take it looks again.
+    /// Word from outside that something may be ready in this lane: the longest waiting claim that could take it
+    /// looks again, and if there is none, those that are under way.
     pub fn ready(&mut self, lane: Lane, lanes: &Lanes) {
-        if let Some(key) = lanes.key(lane) {
-            self.wake_one(|claim| claim.profile.serves(key));
+        if !self.wake_for(lane, lanes) {
+            self.look_again_up_to = self.taken;
         }
     }
 
     /// Nobody knows what is ready: every claim looks again.
     pub fn look_again(&mut self) {
         self.claims.append(&mut self.parked);
+        self.look_again_up_to = self.taken;
     }
 
-    fn wake_one(&mut self, could: impl Fn(&Claim) -> bool) {
+    fn wake_for(&mut self, lane: Lane, lanes: &Lanes) -> bool {
+        lanes
+            .key(lane)
+            .is_some_and(|key| self.wake_one(|claim| claim.profile.serves(key)))
+    }
+
+    fn wake_one(&mut self, could: impl Fn(&Claim) -> bool) -> bool {
         let found = self
             .parked
             .iter()
             .position(|waiting| !waiting.caller.is_gone() && could(&waiting.claim));
-        self.claims
-            .extend(found.and_then(|place| self.parked.remove(place)));
+        let woken = found.and_then(|place| self.parked.remove(place));
+        let any = woken.is_some();
+        self.claims.extend(woken);
+        any
     }
 
-    /// The answers to a batch. Claims that got nothing and may wait longer are kept instead of answered.
+    /// The answers to a batch; batches are finished in the order in which they were taken. Claims that got nothing and
+    /// may wait longer are kept instead of answered.
     pub fn finished(
         &mut self,
         batch: Batch<C>,
-        ran: Result<&Ran, &store::Error>,
+        ran: Result<Ran, store::Error>,
         lanes: &Lanes,
         now: Moment,
     ) -> Vec<(C, Answer)> {
         let Batch {
-            callers, claims, ..
+            number,
+            callers,
+            claims,
+            ..
         } = batch;
         let ran = match ran {
             Ok(ran) => ran,
@@ -184,7 +212,7 @@ impl<C: Caller> Desk<C> {
                 return callers.map(|caller| (caller, Err(error.clone()))).collect();
             }
         };
-        let mut replies = ran.replies.iter().cloned();
+        let mut replies = ran.replies.into_iter();
         let mut answers: Vec<(C, Answer)> = callers
             .into_iter()
             .zip(replies.by_ref())
@@ -195,27 +223,30 @@ impl<C: Caller> Desk<C> {
                 claims
                     .into_iter()
                     .zip(hands)
-                    .filter_map(|(waiting, hand)| self.seat(waiting, hand, now)),
+                    .filter_map(|(waiting, hand)| self.seat(number, waiting, hand, now)),
             );
         }
+        // Claims under way ran after this batch and have seen it.
         for topic in &ran.topics {
             if let Topic::Ready(lane) = topic {
-                self.ready(*lane, lanes);
+                self.wake_for(*lane, lanes);
             }
         }
         answers
     }
 
-    /// Parks a claim that got nothing from dry lanes; one whose lanes were not dry looks again.
+    /// Parks a claim that got nothing from dry lanes; one whose lanes were not dry, or may not be any more, looks
+    /// again.
     fn seat(
         &mut self,
+        batch: u64,
         waiting: Waiting<C>,
         hand: Result<Hand, taskyard_core::refused::Refused>,
         now: Moment,
     ) -> Option<(C, Answer)> {
         match hand {
             Ok(hand) if hand.runs.is_empty() && waiting.until > now => {
-                let queue = if hand.dry {
+                let queue = if hand.dry && batch > self.look_again_up_to {
                     &mut self.parked
                 } else {
                     &mut self.claims

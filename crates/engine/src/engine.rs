@@ -6,13 +6,15 @@ pub use self::calls::ClaimCall;
 
 use std::sync::Arc;
 
+use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use taskyard_core::command::{Command, Done};
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::Lane;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Random;
-use taskyard_core::store::{Ran, Store};
+use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
@@ -20,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::{Answer, Caller, Desk, Moment, Waiting};
+use crate::desk::{Answer, Batch, Caller, Desk, Moment, Waiting};
 use crate::directory::Directory;
 use crate::waits::Waits;
 
@@ -86,6 +88,7 @@ impl Engine {
                 shared: Arc::clone(&shared),
                 inbox,
                 desk: Desk::default(),
+                is_over: false,
             }
             .run(),
         );
@@ -136,56 +139,60 @@ struct Loop {
     shared: Arc<Shared>,
     inbox: mpsc::Receiver<Message>,
     desk: Desk<Reply>,
+    /// Nothing more arrives.
+    is_over: bool,
 }
 
 impl Loop {
     async fn run(mut self) {
-        while self.gather().await {
-            while let Some(batch) = self.desk.next_batch() {
-                let ran = self
-                    .shared
-                    .store
-                    .run(batch.commands.clone(), &self.shared.policy)
-                    .await;
-                if let Ok(ran) = &ran {
-                    self.spread(ran);
-                }
-                let lanes = self.shared.store.lanes();
-                let answers = self
-                    .desk
-                    .finished(batch, ran.as_ref(), &lanes, self.shared.moment());
-                self.answer(answers);
-                self.take_waiting();
+        let shared = Arc::clone(&self.shared);
+        // Answered in the order in which they were sent, whichever the store finishes first.
+        let mut running = FuturesOrdered::new();
+        loop {
+            self.take_waiting();
+            while running.len() < shared.store.batches_max()
+                && let Some(mut batch) = self.desk.next_batch()
+            {
+                let commands = std::mem::take(&mut batch.commands);
+                let ran = shared.store.run(commands, &shared.policy);
+                running.push_back(ran.map(|ran| (batch, ran)));
             }
-        }
-    }
-
-    /// Waits until there is something to run; false when the engine has stopped.
-    async fn gather(&mut self) -> bool {
-        self.take_waiting();
-        while self.desk.is_idle() {
+            if running.is_empty() && self.desk.is_idle() && self.is_over {
+                return;
+            }
             let expiry = self
                 .desk
                 .next_expiry()
-                .map(|moment| self.shared.started + moment);
+                .map(|moment| shared.started + moment);
             tokio::select! {
-                message = self.inbox.recv() => match message {
+                // First, so that batches reach the store in their order.
+                biased;
+                Some((batch, ran)) = running.next() => self.finish(batch, ran),
+                message = self.inbox.recv(), if !self.is_over => match message {
                     Some(message) => self.take(message),
-                    None => return false,
+                    None => self.is_over = true,
                 },
                 () = sleep_until(expiry) => {
-                    let over = self.desk.expired(self.shared.moment());
+                    let over = self.desk.expired(shared.moment());
                     self.answer(over);
                 }
-                () = self.shared.stop.cancelled(), if !self.inbox.is_closed() => self.inbox.close(),
+                () = shared.stop.cancelled(), if !self.inbox.is_closed() => self.inbox.close(),
             }
-            self.take_waiting();
             if self.inbox.is_closed() {
                 let over = self.desk.close();
                 self.answer(over);
             }
         }
-        true
+    }
+
+    fn finish(&mut self, batch: Batch<Reply>, ran: Result<Ran, store::Error>) {
+        if let Ok(ran) = &ran {
+            self.spread(ran);
+        }
+        let lanes = self.shared.store.lanes();
+        let now = self.shared.moment();
+        let answers = self.desk.finished(batch, ran, &lanes, now);
+        self.answer(answers);
     }
 
     fn take_waiting(&mut self) {

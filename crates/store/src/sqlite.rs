@@ -1,9 +1,13 @@
 //! SQLite: one file, one thread that owns the one connection that writes, and a few that only read.
 //!
-//! A batch is on the disk before it is answered: each commit syncs the log (`synchronous = full`). Batches run in the
-//! order in which they were sent. Readers see the last commit and never wait for the writer. A database in memory
-//! has no readers beside it: the writer answers between two batches.
+//! A batch is on the disk before it is answered. The writer's commits only write the log; their answers are held until
+//! a thread of its own has synced it, once for all that wait, while the next batch runs. So a reader may see a commit
+//! some tenth of a millisecond before it is durable; whoever made it hears of it after. Batches run in the order in
+//! which they were sent and are answered in that order. Readers see the last commit and never wait for the writer. A
+//! database in memory has no readers beside it: the writer answers between two batches.
 
+mod answers;
+mod checkpoint;
 mod commit;
 mod connection;
 mod error;
@@ -11,6 +15,7 @@ mod fields;
 mod inline;
 mod list;
 mod lock;
+mod log;
 mod open;
 mod pick;
 mod reads;
@@ -25,6 +30,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use rusqlite::Connection;
 use taskyard_core::command::Command;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
@@ -36,9 +42,10 @@ use tokio::sync::oneshot;
 
 pub use self::inline::Inline;
 use self::lock::Lock;
+use self::log::Hooks;
 pub use self::open::OpenError;
 use self::open::Opened;
-use self::threads::{Asked, Check, Job, Line};
+use self::threads::{Asked, Check, Disk, Job, Line};
 use crate::run::Memory;
 
 /// Where the store takes its time from. It may go back; the time of the batches does not.
@@ -65,8 +72,12 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the database in this file, or makes it. It is closed when the store is dropped, which waits for the
     /// batch under way.
-    pub fn open(path: &Path, mut options: Options) -> Result<Self, OpenError> {
-        let opened = open::file(path, &mut *options.random)?;
+    pub fn open(path: &Path, options: Options) -> Result<Self, OpenError> {
+        Self::open_with(path, options, Hooks::default())
+    }
+
+    fn open_with(path: &Path, mut options: Options, hooks: Hooks) -> Result<Self, OpenError> {
+        let opened = open::file(path, hooks.log_bytes_max, &mut *options.random)?;
         let reading = || connection::reading(path).map_err(|error| open::explain(path, &error));
         let readers = (0..READERS)
             .map(|_| reading())
@@ -81,7 +92,11 @@ impl SqliteStore {
             }
             _ => None,
         };
-        let mut store = Self::start(opened, options, check).map_err(|start| start.at(path))?;
+        let moving =
+            connection::checkpointing(path).map_err(|error| open::explain(path, &error))?;
+        let mut store = Self::start(opened, options, Some((path, moving, hooks)))
+            .map_err(|start| start.at(path))?;
+        store.check = check;
         store.readers = Some(threads::readers(readers, &store.memory).map_err(broken)?);
         Ok(store)
     }
@@ -92,13 +107,20 @@ impl SqliteStore {
         Self::start(opened, options, None).map_err(|start| start.at(Path::new(":memory:")))
     }
 
-    fn start(opened: Opened, options: Options, check: Option<Check>) -> Result<Self, NotStarted> {
-        let inline = Inline::over(opened.connection)?;
+    fn start(
+        opened: Opened,
+        options: Options,
+        disk: Option<(&Path, Connection, Hooks)>,
+    ) -> Result<Self, NotStarted> {
+        let give_up = disk.as_ref().map(|(_, _, hooks)| hooks.give_up.clone());
+        let inline = Inline::over(opened.connection, give_up.unwrap_or_default())?;
         let memory = inline.memory();
+        let disk = disk.map(|(path, moving, hooks)| Disk::start(path, moving, hooks));
+        let clock = Arc::clone(&options.clock);
         Ok(Self {
-            writer: threads::writer(inline, Arc::clone(&options.clock), options.random)?,
+            writer: threads::writer(inline, disk.transpose()?, clock, options.random)?,
             readers: None,
-            check,
+            check: None,
             memory,
             clock: options.clock,
             incarnation: opened.incarnation,
@@ -146,6 +168,11 @@ impl Store for SqliteStore {
             reply,
         })?;
         ran.await.map_err(|_| gone())?
+    }
+
+    /// One that runs, and one whose answers wait for the disk or that is next in the line.
+    fn batches_max(&self) -> usize {
+        2
     }
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {

@@ -5,5 +5,6 @@
 )]
 
 mod trouble;
+mod under_way;
 mod waiting;
 mod yard;

@@ -13,14 +13,22 @@ const STATEMENTS_KEPT: usize = 128;
 /// Only another program that looks into the file makes us wait.
 const BUSY: Duration = Duration::from_secs(5);
 
-pub(super) fn writing(path: &Path) -> Read<Connection> {
+/// The log is synced by [`super::log`] and moved into the database by [`super::checkpoint`].
+pub(super) fn writing(path: &Path, log_bytes_max: u64) -> Read<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
-    // The log never grows long, and each commit is on the disk before it is answered.
-    connection.execute_batch(
-        "pragma journal_mode = wal; pragma synchronous = full; pragma wal_autocheckpoint = 2000;",
-    )?;
+    connection.execute_batch(&format!(
+        "pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 0; \
+         pragma journal_size_limit = {log_bytes_max};"
+    ))?;
     settle(connection)
+}
+
+/// Moves the log into the database beside the writer, and writes nothing else.
+pub(super) fn checkpointing(path: &Path) -> Read<Connection> {
+    let connection = Connection::open(path)?;
+    connection.execute_batch("pragma synchronous = normal; pragma wal_autocheckpoint = 0;")?;
+    Ok(connection)
 }
 
 pub(super) fn in_memory() -> Read<Connection> {

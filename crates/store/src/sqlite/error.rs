@@ -28,8 +28,7 @@ const TAKEN: [i32; 3] = [
     SQLITE_CONSTRAINT_ROWID,
 ];
 
-/// After a failed sync nobody knows what is on the disk: the system may have dropped the pages and forgotten the
-/// error, so a second sync that succeeds proves nothing.
+/// See [`super::log::GiveUp`] for what follows.
 pub(super) fn is_failed_sync(error: &rusqlite::Error) -> bool {
     is_one_of(error, &[SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC])
 }

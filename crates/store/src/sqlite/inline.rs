@@ -15,28 +15,34 @@ use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 
 use super::error::explain;
+use super::log::GiveUp;
 use super::open::{self, OpenError};
+use super::tx::Writing;
 use super::{reads, sql};
 use crate::run::{self, Memory};
 use crate::tx::Writer;
 
 pub struct Inline {
-    connection: Connection,
+    writing: Writing,
     memory: Arc<Memory>,
 }
 
 impl Inline {
     /// An empty database in memory.
     pub fn new(random: &mut dyn Random) -> Result<Self, OpenError> {
-        Self::over(open::in_memory(random)?.connection)
+        Self::over(open::in_memory(random)?.connection, GiveUp::default())
     }
 
-    pub(super) fn over(mut connection: Connection) -> Result<Self, OpenError> {
+    pub(super) fn over(connection: Connection, give_up: GiveUp) -> Result<Self, OpenError> {
         let memory = Memory::default();
-        let lanes = connection.intern(&[], 0, usize::MAX).now_or_never();
+        let mut writing = Writing {
+            connection,
+            give_up,
+        };
+        let lanes = writing.intern(&[], 0, usize::MAX).now_or_never();
         memory.learn(lanes.expect("SQLite never waits").map_err(|error| {
             let (path, reason) = (
-                connection.path().unwrap_or_default().into(),
+                writing.connection.path().unwrap_or_default().into(),
                 error.to_string(),
             );
             OpenError::Unusable { path, reason }
@@ -44,7 +50,7 @@ impl Inline {
         // What waits in them is not known yet.
         memory.unsure(None);
         Ok(Self {
-            connection,
+            writing,
             memory: Arc::new(memory),
         })
     }
@@ -58,10 +64,10 @@ impl Inline {
         random: &mut dyn Random,
     ) -> Result<Ran, Error> {
         let now = now.max(self.memory.latest());
-        let Self { connection, memory } = self;
+        let Self { writing, memory } = self;
         // A panic is a bug in the rules or a row that should not be; the transaction is undone on its way out.
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            run::run(connection, memory, commands, policy, now, random).now_or_never()
+            run::run(writing, memory, commands, policy, now, random).now_or_never()
         }));
         match ran {
             Ok(ran) => ran.expect("SQLite never waits"),
@@ -75,11 +81,11 @@ impl Inline {
     pub fn read_blocking(&self, query: &Query) -> Result<Answer, Error> {
         if matches!(query, Query::Ping) {
             // Takes it through a commit, which finds a full disk.
-            self.connection
+            self.connection()
                 .execute(sql::META_TOUCH, [])
                 .map_err(explain)?;
         }
-        reads::read(&self.connection, &self.memory, query)
+        reads::read(self.connection(), &self.memory, query)
     }
 
     pub fn lanes(&self) -> Arc<Lanes> {
@@ -90,9 +96,8 @@ impl Inline {
         self.memory.unsure(lane);
     }
 
-    #[cfg(test)]
     pub(super) fn connection(&self) -> &Connection {
-        &self.connection
+        &self.writing.connection
     }
 
     pub(super) fn memory(&self) -> Arc<Memory> {

@@ -65,7 +65,11 @@ pub(super) struct Opened {
     pub(super) incarnation: [u8; 16],
 }
 
-pub(super) fn file(path: &Path, random: &mut dyn Random) -> Result<Opened, OpenError> {
+pub(super) fn file(
+    path: &Path,
+    log_bytes_max: u64,
+    random: &mut dyn Random,
+) -> Result<Opened, OpenError> {
     check_version()?;
     let lock = match lock::take(path) {
         Ok(Some(lock)) => lock,
@@ -75,7 +79,8 @@ pub(super) fn file(path: &Path, random: &mut dyn Random) -> Result<Opened, OpenE
             return Err(OpenError::Io { path, source });
         }
     };
-    let connection = connection::writing(path).map_err(|error| explain(path, &error))?;
+    let connection =
+        connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
     let mode: String = connection
         .pragma_query_value(None, "journal_mode", |row| row.get(0))
         .map_err(|error| explain(path, &error))?;

@@ -1,5 +1,7 @@
 //! What is true of SQLite alone: files, locks, restarts. The rules are tried by the conformance suite.
 
+mod crash;
+mod durable;
 mod statements;
 
 use std::path::Path;
@@ -24,6 +26,7 @@ use taskyard_core::verbs::report::{Report, RunResult, Word};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 
+use super::log::GiveUp;
 use super::*;
 
 const NOON: i64 = 1_790_000_000_000_000;
@@ -297,7 +300,7 @@ fn a_full_database_refuses_and_recovers_when_there_is_room() {
     opened
         .pragma_update(None, "max_page_count", pages + 2)
         .unwrap();
-    let mut inline = Inline::over(opened).unwrap();
+    let mut inline = Inline::over(opened, GiveUp::default()).unwrap();
     let now = Timestamp::from_micros(NOON);
     let mut run = |inline: &mut Inline, serials: std::ops::Range<u32>| {
         let tasks = serials.map(|serial| task("work", serial, 0)).collect();

@@ -1,4 +1,5 @@
-//! The threads behind the store: one that writes, some that read, and after an unclean stop one that checks.
+//! The threads behind the store: one that writes, some that read, and after an unclean stop one that checks. Those
+//! that sync and move the log stand in [`super::answers`] and [`super::checkpoint`].
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,11 @@ use taskyard_core::store::{Error, Ran};
 use tokio::sync::oneshot;
 
 use super::Clock;
+use super::answers::{Answer as Held, Answers};
+use super::checkpoint::Checkpoints;
 use super::fields::Read;
 use super::inline::Inline;
+use super::log::{Hooks, Log};
 use super::reads;
 use crate::run::Memory;
 
@@ -34,6 +38,27 @@ pub(super) enum Job {
     },
     /// A question for the writing connection.
     Read { query: Query, reply: Reply<Answer> },
+}
+
+/// Between the writer and the disk; a database in memory has none.
+pub(super) struct Disk {
+    pub(super) answers: Answers,
+    pub(super) checkpoints: Checkpoints,
+}
+
+impl Disk {
+    pub(super) fn start(path: &Path, moving: Connection, hooks: Hooks) -> io::Result<Self> {
+        let (every, bytes_max, give_up) = (
+            hooks.checkpoint_every,
+            hooks.log_bytes_max,
+            hooks.give_up.clone(),
+        );
+        let log = Arc::new(Log::beside(path, hooks)?);
+        Ok(Self {
+            answers: Answers::over(Arc::clone(&log))?,
+            checkpoints: Checkpoints::start(moving, log, every, bytes_max, give_up)?,
+        })
+    }
 }
 
 pub(super) struct Asked {
@@ -72,32 +97,54 @@ impl<T> Line<T> {
 
 pub(super) fn writer(
     mut inline: Inline,
+    disk: Option<Disk>,
     clock: Clock,
     mut random: Box<dyn Random>,
 ) -> io::Result<Line<Job>> {
-    let (calls, waiting) = sync_channel(WAITING_MAX);
+    let (calls, waiting) = sync_channel::<Job>(WAITING_MAX);
     let thread = named("sqlite-writer").spawn(move || {
-        // Whoever asked may have gone meanwhile; what was committed stays.
-        for job in waiting {
-            match job {
-                Job::Run {
-                    commands,
-                    policy,
-                    reply,
-                } => {
-                    let ran = inline.run_blocking(&commands, &policy, clock(), &mut *random);
-                    let _ = reply.send(ran);
-                }
-                Job::Read { query, reply } => {
-                    let _ = reply.send(inline.read_blocking(&query));
+        let mut next = waiting.recv().ok();
+        while let Some(job) = next {
+            let rows_before = inline.connection().total_changes();
+            let answer = job.run(&mut inline, &clock, &mut *random);
+            next = waiting.try_recv().ok();
+            match &disk {
+                None => answer(),
+                Some(disk) => {
+                    let wrote = inline.connection().total_changes() != rows_before;
+                    disk.answers.give(answer, wrote, next.is_some());
+                    if wrote {
+                        disk.checkpoints.between_batches(inline.connection());
+                    }
                 }
             }
+            next = next.or_else(|| waiting.recv().ok());
         }
     })?;
     Ok(Line {
         calls: Some(calls),
         threads: vec![thread],
     })
+}
+
+impl Job {
+    /// Whoever asked may have gone when the answer is given; what was committed stays.
+    fn run(self, inline: &mut Inline, clock: &Clock, random: &mut dyn Random) -> Held {
+        match self {
+            Self::Run {
+                commands,
+                policy,
+                reply,
+            } => {
+                let ran = inline.run_blocking(&commands, &policy, clock(), random);
+                Box::new(move || drop(reply.send(ran)))
+            }
+            Self::Read { query, reply } => {
+                let answer = inline.read_blocking(&query);
+                Box::new(move || drop(reply.send(answer)))
+            }
+        }
+    }
 }
 
 pub(super) fn readers(
@@ -175,6 +222,6 @@ fn quick_check(connection: &Connection) -> Read<String> {
     connection.query_row("pragma quick_check(1)", [], |row| row.get(0))
 }
 
-fn named(name: &str) -> thread::Builder {
+pub(super) fn named(name: &str) -> thread::Builder {
     thread::Builder::new().name(name.to_owned())
 }

@@ -13,6 +13,7 @@ use taskyard_core::view::View;
 use super::connection::{all, one};
 use super::error::{explain, is_failed_sync};
 use super::fields::Read;
+use super::log::GiveUp;
 use super::rows::{key, place, presence, task};
 use super::{commit, pick, sql};
 use crate::tx::{Inputs, Tx, Writer};
@@ -20,12 +21,26 @@ use crate::tx::{Inputs, Tx, Writer};
 /// Undone when dropped, unless it was ended.
 pub(crate) struct SqliteTx<'a> {
     connection: &'a Connection,
+    give_up: &'a GiveUp,
+}
+
+/// The connection that writes.
+pub(super) struct Writing {
+    pub(super) connection: Connection,
+    pub(super) give_up: GiveUp,
 }
 
 impl<'a> SqliteTx<'a> {
-    fn begin(connection: &'a Connection) -> Read<Self> {
+    fn begin(writing: &'a Writing) -> Read<Self> {
+        let Writing {
+            connection,
+            give_up,
+        } = writing;
         connection.prepare_cached("begin immediate")?.execute([])?;
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            give_up,
+        })
     }
 
     fn end(self) -> Read<()> {
@@ -33,8 +48,8 @@ impl<'a> SqliteTx<'a> {
         if let Err(error) = &ended
             && is_failed_sync(error)
         {
-            tracing::error!(%error, "a commit could not be synced to the disk; what it holds is no longer known");
-            std::process::abort();
+            // The header of a log that starts over is synced by the commit itself.
+            self.give_up.after(error);
         }
         ended.map(|_| ())
     }
@@ -51,7 +66,7 @@ impl Drop for SqliteTx<'_> {
     }
 }
 
-impl Writer for Connection {
+impl Writer for Writing {
     type Tx<'a> = SqliteTx<'a>;
 
     async fn begin(&mut self) -> Result<SqliteTx<'_>, Error> {
@@ -69,12 +84,13 @@ impl Writer for Connection {
 }
 
 fn intern(
-    connection: &Connection,
+    writing: &Writing,
     keys: &[Arc<LaneKey>],
     known: i32,
     max: usize,
 ) -> Read<Vec<(Lane, Arc<LaneKey>)>> {
-    let tx = SqliteTx::begin(connection)?;
+    let tx = SqliteTx::begin(writing)?;
+    let connection = &writing.connection;
     let max = i64::try_from(max).unwrap_or(i64::MAX);
     for key in keys {
         let (queue, kind) = (key.queue.as_str(), key.kind.as_str());

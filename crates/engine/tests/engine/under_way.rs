@@ -1,0 +1,215 @@
+//! Batches under way on a store that runs the next before it answers the last.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use taskyard_core::command::Command;
+use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::store::{self, Ran, Store};
+use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::submit::Submit;
+use taskyard_engine::engine::ClaimCall;
+use taskyard_store::model::Model;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::yard::{Yard, claim_call, model, settle};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A store that runs two batches at once at most, and keeps each answer until the test lets it go.
+struct Holds {
+    model: Model,
+    answers: Semaphore,
+    ran: AtomicUsize,
+}
+
+impl Holds {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            model: model(),
+            answers: Semaphore::new(0),
+            ran: AtomicUsize::new(0),
+        })
+    }
+
+    fn let_go(&self, answers: usize) {
+        self.answers.add_permits(answers);
+    }
+
+    fn ran(&self) -> usize {
+        self.ran.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Store for Holds {
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
+        let ran = self.model.run(batch, policy).await;
+        self.ran.fetch_add(1, Ordering::SeqCst);
+        self.answers.acquire().await.unwrap().forget();
+        ran
+    }
+
+    fn batches_max(&self) -> usize {
+        2
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, store::Error> {
+        self.model.read(query).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.model.now()
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        self.model.incarnation()
+    }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        self.model.lanes()
+    }
+
+    fn unsure(&self, lane: Option<Lane>) {
+        self.model.unsure(lane);
+    }
+}
+
+/// An engine with the worker "w" on a store that holds the answers from here on.
+async fn yard_with_worker(store: &Arc<Holds>) -> Yard {
+    let yard = Yard::around(store.clone());
+    // Its registration, and the renewal of its row that its first claim brings along.
+    store.let_go(1);
+    yard.worker("w", "work").await;
+    store.let_go(2);
+    yard.claim("w", Duration::ZERO).await.unwrap();
+    store.answers.forget_permits(1);
+    yard
+}
+
+fn claiming(yard: &Yard, wait: Duration) -> tokio::task::JoinHandle<usize> {
+    let engine = yard.engine.clone();
+    let call: ClaimCall = claim_call("w", wait);
+    tokio::spawn(async move { engine.claim(call).await.unwrap().runs.len() })
+}
+
+fn submitting(yard: &Yard) -> tokio::task::JoinHandle<bool> {
+    let (engine, task) = (yard.engine.clone(), yard.task("work"));
+    let submit = Submit {
+        tasks: vec![task],
+        once: None,
+        again: false,
+    };
+    tokio::spawn(async move { engine.submit(submit).await.is_ok() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_batch_runs_before_the_last_is_answered_and_no_third() {
+    let store = Holds::new();
+    let yard = Yard::around(store.clone());
+
+    let mut submits = Vec::new();
+    for _ in 0..4 {
+        submits.push(submitting(&yard));
+        settle().await;
+    }
+
+    assert_eq!(store.ran(), 2);
+    assert!(submits.iter().all(|submit| !submit.is_finished()));
+    store.let_go(1);
+    settle().await;
+    assert!(submits[0].is_finished() && !submits[1].is_finished());
+    // What waited is one batch.
+    store.let_go(2);
+    for submit in submits {
+        assert!(submit.await.unwrap());
+    }
+    assert_eq!(store.ran(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_under_way_gets_what_the_batch_behind_it_submits() {
+    let store = Holds::new();
+    let yard = yard_with_worker(&store).await;
+    let started = Instant::now();
+    let claim = claiming(&yard, MINUTE);
+    settle().await;
+    let submit = submitting(&yard);
+    settle().await;
+
+    store.let_go(3);
+
+    assert_eq!(claim.await.unwrap(), 1);
+    assert!(submit.await.unwrap());
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_under_way_looks_again_after_word_from_outside() {
+    for named in [false, true] {
+        let store = Holds::new();
+        let yard = yard_with_worker(&store).await;
+        let started = Instant::now();
+        let claim = claiming(&yard, MINUTE);
+        settle().await;
+        let task = yard.task("work");
+        let lane = task.lane.clone();
+        let submit = Submit {
+            tasks: vec![task],
+            once: None,
+            again: false,
+        };
+        let elsewhere = store.model.run(vec![submit.into()], yard.engine.policy());
+        elsewhere.await.unwrap();
+
+        let lane = store.lanes().number(&lane);
+        assert!(lane.is_some());
+        yard.engine.look_again(lane.filter(|_| named));
+        settle().await;
+        store.let_go(2);
+
+        assert_eq!(claim.await.unwrap(), 1, "with the lane named: {named}");
+        assert_eq!(started.elapsed(), Duration::ZERO);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_were_claimed_for_nobody_go_back() {
+    let store = Holds::new();
+    let yard = yard_with_worker(&store).await;
+    store.let_go(1);
+    assert!(submitting(&yard).await.unwrap());
+    let gone = claiming(&yard, MINUTE);
+    settle().await;
+    let here = claiming(&yard, MINUTE);
+    settle().await;
+    gone.abort();
+
+    // The claim that nobody hears, the one that found nothing, the release, and the claim again.
+    store.let_go(4);
+
+    assert_eq!(here.await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stopping_server_answers_what_is_under_way() {
+    let store = Holds::new();
+    let yard = Yard::around(store.clone());
+    let submits = [submitting(&yard), submitting(&yard)];
+    settle().await;
+    let waits_behind = submitting(&yard);
+    settle().await;
+
+    yard.stop.cancel();
+    settle().await;
+    store.let_go(3);
+
+    for submit in submits.into_iter().chain([waits_behind]) {
+        assert!(submit.await.unwrap());
+    }
+}

@@ -1,0 +1,108 @@
+//! The write-ahead log's way to the disk.
+//!
+//! A commit only writes the log (`synchronous = normal`); this store syncs it itself, on a descriptor of its own, so
+//! that the next batch runs meanwhile. What makes that as durable as `full`: the log is replayed as a prefix, so a
+//! sync that began after a commit covers that commit and all before it; SQLite syncs the log before a checkpoint
+//! moves a page of it into the database, and the log's new header when it starts over; and the file stays the same
+//! one as long as any connection is open, also when it is cut to its limit. No lock of SQLite's lies on the log, so
+//! closing this descriptor drops none.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Puts what was written to a file on the disk.
+pub(super) type SyncFile = Box<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
+
+/// What tests put something else in the place of.
+pub(super) struct Hooks {
+    /// Default: [`File::sync_data`].
+    pub(super) sync: SyncFile,
+    pub(super) give_up: GiveUp,
+    /// How often the checkpoint thread looks. Default 100 ms: at full speed some 25 MB of log.
+    pub(super) checkpoint_every: Duration,
+    /// From this length on the writer moves the log into the database itself, and cuts it to this when it starts
+    /// over. Only somebody who reads for long lets it grow further. Default 64 MiB.
+    pub(super) log_bytes_max: u64,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            sync: Box::new(File::sync_data),
+            give_up: GiveUp::default(),
+            checkpoint_every: Duration::from_millis(100),
+            log_bytes_max: 64 << 20,
+        }
+    }
+}
+
+/// What follows a failed sync: the end of the process.
+///
+/// Nobody knows then what is on the disk: the system may have dropped the pages and forgotten the error, so a second
+/// sync that succeeds proves nothing. What was answered is on the disk; the next start finds it in the log.
+#[derive(Clone)]
+pub(super) struct GiveUp(pub(super) Arc<dyn Fn() + Send + Sync>);
+
+impl Default for GiveUp {
+    fn default() -> Self {
+        Self(Arc::new(|| std::process::abort()))
+    }
+}
+
+impl GiveUp {
+    pub(super) fn after(&self, error: &dyn Display) {
+        tracing::error!(%error, "the database could not be synced to the disk; what it holds is no longer known");
+        (self.0)();
+    }
+}
+
+pub(super) struct Log {
+    file: File,
+    sync: SyncFile,
+    give_up: GiveUp,
+    failed: AtomicBool,
+}
+
+impl Log {
+    /// The log of an open database, synced with what opening the database wrote, and with the names of both files.
+    pub(super) fn beside(database: &Path, hooks: Hooks) -> io::Result<Self> {
+        let mut path = OsString::from(database);
+        path.push("-wal");
+        let file = File::open(PathBuf::from(path))?;
+        file.sync_data()?;
+        let folder = database
+            .parent()
+            .filter(|path| !path.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        Ok(Self {
+            file,
+            sync: hooks.sync,
+            give_up: hooks.give_up,
+            failed: AtomicBool::new(false),
+        })
+    }
+
+    /// Puts every commit made so far on the disk. False, where the process outlives it, after the first failure.
+    pub(super) fn sync(&self) -> bool {
+        if self.failed.load(Ordering::SeqCst) {
+            return false;
+        }
+        let synced = (self.sync)(&self.file);
+        if let Err(error) = &synced {
+            self.failed.store(true, Ordering::SeqCst);
+            self.give_up.after(error);
+        }
+        synced.is_ok()
+    }
+
+    /// How long the file is; after it started over, longer than what it holds.
+    pub(super) fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+}
