@@ -19,6 +19,7 @@ mod open;
 mod params;
 mod reads;
 mod rows;
+pub mod scratch;
 mod session;
 mod sql;
 mod tid;

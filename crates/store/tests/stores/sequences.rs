@@ -175,7 +175,10 @@ impl Sequence {
                     limit: 1 + self.below(5),
                 }),
                 1 => Command::Prune(Prune { limit: 3 }),
-                _ => Command::Join(Join { held: self.server }),
+                _ => Command::Join(Join {
+                    held: self.server,
+                    alone: false,
+                }),
             },
         })
     }
@@ -282,13 +285,18 @@ impl Sequence {
         let query = Query::Lost {
             overdue,
             silent,
+            internal_before: None,
             limit,
         };
         let Ok(Answer::Lost(runs)) = self.yard.store.read(query).await else {
             panic!("a query is answered in kind")
         };
         let grace = self.one_in(4);
-        Command::Expire(Expire { runs, grace })
+        Command::Expire(Expire {
+            runs,
+            grace,
+            alone_since: None,
+        })
     }
 
     fn claims(&mut self) -> Command {

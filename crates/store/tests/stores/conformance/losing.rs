@@ -356,6 +356,7 @@ pub(super) async fn a_suspect_made_in_a_claims_own_batch_waits_for_the_next(yard
     let worker = yard.worker("w").await;
     let expire = Expire {
         runs: vec![(run.slot.run(run.fence), doomed.worker)],
+        alone_since: None,
         grace: false,
     };
     let claims = Claims {

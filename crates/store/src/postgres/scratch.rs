@@ -1,0 +1,58 @@
+//! Databases for a while: made on the server that an address names, and dropped again. What benchmarks run in.
+
+use url::Url;
+
+use super::OpenError;
+use super::address::Address;
+
+/// Makes an empty database of this name, which must be one that no other program has, and answers its address.
+pub async fn create(server: &str, name: &str) -> Result<String, OpenError> {
+    let mut url = Url::parse(server).map_err(|_| OpenError::Address)?;
+    let name = checked(name)?;
+    execute(
+        server,
+        &format!("create database {name} template template0 encoding 'UTF8'"),
+    )
+    .await?;
+    url.set_path(name);
+    Ok(url.into())
+}
+
+/// Drops the database of this address, whoever is connected to it.
+pub async fn remove(database: &str) -> Result<(), OpenError> {
+    let mut server = Url::parse(database).map_err(|_| OpenError::Address)?;
+    let name = checked(server.path().trim_start_matches('/'))?.to_owned();
+    // A database cannot be dropped by whoever is in it.
+    server.set_path("postgres");
+    execute(
+        server.as_str(),
+        &format!("drop database if exists {name} with (force)"),
+    )
+    .await
+}
+
+/// Names cannot be parameters.
+fn checked(name: &str) -> Result<&str, OpenError> {
+    let plain =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
+    if !name.is_empty() && name.chars().all(plain) {
+        Ok(name)
+    } else {
+        Err(OpenError::Address)
+    }
+}
+
+async fn execute(server: &str, statement: &str) -> Result<(), OpenError> {
+    let address = Address::parse(server)?;
+    let unusable = |reason: String| OpenError::Unusable {
+        server: address.to_string(),
+        reason,
+    };
+    let (client, connection) = address.connect().await.map_err(&unusable)?;
+    tokio::spawn(async move {
+        // The statement's own answer tells how it went.
+        let _ = connection.await;
+    });
+    let done = client.batch_execute(statement).await;
+    done.map_err(|error| unusable(super::error::one_line(&error)))
+}
