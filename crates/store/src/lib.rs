@@ -3,6 +3,7 @@
 
 pub mod model;
 pub mod sqlite;
+pub mod stats;
 
 mod columns;
 mod run;

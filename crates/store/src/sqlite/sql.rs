@@ -14,6 +14,11 @@ macro_rules! statements {
 statements! { ALL:
     "common" {
         ATTEMPT_LIST = "attempt_list",
+        CHECK_COUNTERS = "check_counters",
+        CHECK_NO_PLACE = "check_no_place",
+        CHECK_NO_TASK = "check_no_task",
+        CHECK_PLACE_AND_OUTCOME = "check_place_and_outcome",
+        CHECK_TWO_PLACES = "check_two_places",
         COUNTER_SUM = "counter_sum",
         LANE_INSERT = "lane_insert",
         LANE_LIST = "lane_list",
@@ -25,6 +30,7 @@ statements! { ALL:
         META_UPDATE = "meta_update",
         SCHEDULED_NEXT = "scheduled_next",
         SERVER_LIST = "server_list",
+        TABLE_COUNTS = "table_counts",
         TASK_VIEW = "task_view",
         WORKER_BY_NAME = "worker_by_name",
         WORKER_LAST = "worker_last",
