@@ -7,5 +7,6 @@ pub mod sqlite;
 pub mod stats;
 
 mod columns;
+mod findings;
 mod run;
 mod tx;

@@ -13,6 +13,7 @@ mod connection;
 mod error;
 mod fields;
 mod inline;
+mod inspect;
 mod list;
 mod lock;
 mod log;
@@ -41,6 +42,7 @@ use taskyard_core::time::Timestamp;
 use tokio::sync::oneshot;
 
 pub use self::inline::Inline;
+pub use self::inspect::{check, stats};
 use self::lock::Lock;
 use self::log::Hooks;
 pub use self::open::OpenError;

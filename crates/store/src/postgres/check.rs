@@ -1,7 +1,6 @@
 //! What is wrong with a database, and how much it holds. Looks only; a server may work on it meanwhile, for each
 //! question is answered from one snapshot.
 
-use taskyard_core::id::TaskId;
 use taskyard_core::store::Error;
 use tokio_postgres::{Client, Row};
 
@@ -10,10 +9,8 @@ use super::error::explain;
 use super::fields::{Fields, Read};
 use super::open::{self, OpenError};
 use super::sql;
+use crate::findings;
 use crate::stats::Stats;
-
-/// So many findings of a kind; where there are as many, there are more.
-const FINDINGS_MAX: i64 = 100;
 
 /// What is not as it must be, a line each; nothing if all is well.
 pub async fn check(url: &str) -> Result<Vec<String>, OpenError> {
@@ -46,19 +43,9 @@ fn failed(address: &Address, error: &Error) -> OpenError {
 }
 
 async fn found(client: &Client) -> Read<Vec<String>> {
-    let mut lines = ask(client, sql::CHECK_PLACES, place).await?;
-    lines.extend(ask(client, sql::CHECK_COUNTERS, counter).await?);
-    for (statement, what) in [
-        (
-            sql::CHECK_CARRIES,
-            "does not say rightly whether it brings something along",
-        ),
-        (sql::CHECK_LANES, "is of a lane that does not exist"),
-        (
-            sql::CHECK_WORKERS,
-            "is held by a worker that does not exist",
-        ),
-    ] {
+    let mut lines = ask(client, findings::PLACES, place).await?;
+    lines.extend(ask(client, findings::COUNTERS, counter).await?);
+    for (statement, what) in findings::OF_TASKS {
         let line = |fields: &mut Fields<'_>| Ok(format!("task {} {what}", fields.task()?));
         lines.extend(ask(client, statement, line).await?);
     }
@@ -70,28 +57,19 @@ async fn ask(
     statement: &str,
     line: impl Fn(&mut Fields<'_>) -> Read<String>,
 ) -> Read<Vec<String>> {
-    let rows = client.query(statement, &[&FINDINGS_MAX]).await;
+    let rows = client.query(statement, &[&findings::FINDINGS_MAX]).await;
     let rows: Vec<Row> = rows.map_err(|error| explain(&error))?;
     rows.iter().map(|row| line(&mut Fields::of(row))).collect()
 }
 
 fn place(fields: &mut Fields<'_>) -> Read<String> {
-    let id: TaskId = fields.task()?;
-    let (known, places, ends): (i64, i64, i64) = (fields.take()?, fields.take()?, fields.take()?);
-    Ok(match (known, places, ends) {
-        (0, ..) => format!("task {id} does not exist, but has rows"),
-        (_, 0, 0) => format!("task {id} stands nowhere"),
-        (_, _, 0) => format!("task {id} stands in {places} places"),
-        _ => format!("task {id} has ended and still stands somewhere"),
-    })
+    let (id, known, places) = (fields.task()?, fields.take()?, fields.take()?);
+    Ok(findings::place(id, known, places, fields.take()?))
 }
 
 fn counter(fields: &mut Fields<'_>) -> Read<String> {
-    let (lane, status): (i32, i32) = (fields.take()?, fields.take()?);
-    let (counted, found): (i64, i64) = (fields.take()?, fields.take()?);
-    Ok(format!(
-        "lane {lane}, status {status}: {counted} tasks are counted and {found} are there"
-    ))
+    let (lane, status, counted) = (fields.take()?, fields.take()?, fields.take()?);
+    Ok(findings::counter(lane, status, counted, fields.take()?))
 }
 
 async fn count(client: &Client) -> Read<(u64, Vec<(String, i64)>)> {

@@ -90,11 +90,6 @@ pub(super) const WRITER_SETTINGS: &str = include_str!("../../sql/postgres/writer
 
 /// Statements of opening and reading, prepared where they are used.
 pub(super) const ATTEMPT_LIST: &str = include_str!("../../sql/common/attempt_list.sql");
-pub(super) const CHECK_CARRIES: &str = include_str!("../../sql/common/check_carries.sql");
-pub(super) const CHECK_COUNTERS: &str = include_str!("../../sql/common/check_counters.sql");
-pub(super) const CHECK_LANES: &str = include_str!("../../sql/common/check_lanes.sql");
-pub(super) const CHECK_PLACES: &str = include_str!("../../sql/common/check_places.sql");
-pub(super) const CHECK_WORKERS: &str = include_str!("../../sql/common/check_workers.sql");
 pub(super) const COUNTER_SUM: &str = include_str!("../../sql/common/counter_sum.sql");
 pub(super) const LATE_RESULT_LIST: &str = include_str!("../../sql/common/late_result_list.sql");
 pub(super) const LEASE_LOST: &str = include_str!("../../sql/common/lease_lost.sql");

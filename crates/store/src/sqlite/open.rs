@@ -123,29 +123,55 @@ fn bring_up_to_date(
 ) -> Result<[u8; 16], OpenError> {
     let broken = |error: rusqlite::Error| explain(path, &error);
     let tx = connection.unchecked_transaction().map_err(broken)?;
-    let tables = |named: &str| -> Read<i64> {
-        let statement = format!("select count(*) from sqlite_schema where {named}");
-        tx.query_row(&statement, [], |row| row.get(0))
-    };
-    if tables("true").map_err(broken)? == 0 {
+    if tables(&tx, "true").map_err(broken)? == 0 {
         create(&tx, random).map_err(broken)?;
-    } else if tables("name in ('meta', 'task', 'lease')").map_err(broken)? < 3 {
-        return Err(OpenError::Foreign(path.to_owned()));
     }
-    let (found, needs, incarnation) = one(&tx, sql::META_LOAD, [], meta)
-        .map_err(broken)?
-        .ok_or_else(|| OpenError::Foreign(path.to_owned()))?;
-    if needs > SCHEMA {
-        let path = path.to_owned();
-        return Err(OpenError::TooNew { path, found, needs });
-    }
-    migrate(&tx, found).map_err(broken)?;
+    check_ours(&tx, path)?;
+    let meta = meta(&tx, path)?;
+    migrate(&tx, meta.schema).map_err(broken)?;
     tx.commit().map_err(broken)?;
-    Ok(incarnation)
+    Ok(meta.incarnation)
 }
 
-fn meta(fields: &mut Fields<'_>) -> Read<(i32, i32, [u8; 16])> {
-    Ok((fields.take()?, fields.take()?, fields.take()?))
+fn tables(connection: &Connection, named: &str) -> Read<i64> {
+    let statement = format!("select count(*) from sqlite_schema where {named}");
+    connection.query_row(&statement, [], |row| row.get(0))
+}
+
+pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    match tables(connection, "name in ('meta', 'task', 'lease')") {
+        Ok(3) => Ok(()),
+        Ok(_) => Err(OpenError::Foreign(path.to_owned())),
+        Err(error) => Err(explain(path, &error)),
+    }
+}
+
+pub(super) struct Meta {
+    pub(super) schema: i32,
+    pub(super) min_compatible: i32,
+    pub(super) incarnation: [u8; 16],
+}
+
+/// What the database says of itself, if this program can work on it.
+pub(super) fn meta(connection: &Connection, path: &Path) -> Result<Meta, OpenError> {
+    let read = |fields: &mut Fields<'_>| {
+        Ok(Meta {
+            schema: fields.take()?,
+            min_compatible: fields.take()?,
+            incarnation: fields.take()?,
+        })
+    };
+    let meta = one(connection, sql::META_LOAD, [], read)
+        .map_err(|error| explain(path, &error))?
+        .ok_or_else(|| OpenError::Foreign(path.to_owned()))?;
+    if meta.min_compatible > SCHEMA {
+        return Err(OpenError::TooNew {
+            path: path.to_owned(),
+            found: meta.schema,
+            needs: meta.min_compatible,
+        });
+    }
+    Ok(meta)
 }
 
 fn create(tx: &Connection, random: &mut dyn Random) -> Read<()> {

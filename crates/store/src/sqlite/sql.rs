@@ -25,6 +25,7 @@ statements! { ALL:
         META_UPDATE = "meta_update",
         SCHEDULED_NEXT = "scheduled_next",
         SERVER_LIST = "server_list",
+        STATS_ROWS = "stats_rows",
         TASK_VIEW = "task_view",
         WORKER_BY_NAME = "worker_by_name",
         WORKER_LAST = "worker_last",

@@ -2,6 +2,7 @@
 
 mod crash;
 mod durable;
+mod inspect;
 mod statements;
 
 use std::path::Path;

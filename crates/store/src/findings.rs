@@ -1,0 +1,39 @@
+//! What a check looks for in any store, and how it is said. Each statement takes how many findings are wanted.
+
+use taskyard_core::id::TaskId;
+
+/// So many findings of a kind; where there are as many, there are more.
+pub(crate) const FINDINGS_MAX: i64 = 100;
+
+/// Answers a task, and how often it is known, stands somewhere and has ended.
+pub(crate) const PLACES: &str = include_str!("../sql/common/check_places.sql");
+/// Answers a lane, a status, how many tasks are counted and how many there are.
+pub(crate) const COUNTERS: &str = include_str!("../sql/common/check_counters.sql");
+/// Each answers tasks, of which it is true what stands beside it.
+pub(crate) const OF_TASKS: [(&str, &str); 3] = [
+    (
+        include_str!("../sql/common/check_carries.sql"),
+        "does not say rightly whether it brings something along",
+    ),
+    (
+        include_str!("../sql/common/check_lanes.sql"),
+        "is of a lane that does not exist",
+    ),
+    (
+        include_str!("../sql/common/check_workers.sql"),
+        "is held by a worker that does not exist",
+    ),
+];
+
+pub(crate) fn place(id: TaskId, known: i64, places: i64, ends: i64) -> String {
+    match (known, places, ends) {
+        (0, ..) => format!("task {id} does not exist, but has rows"),
+        (_, 0, 0) => format!("task {id} stands nowhere"),
+        (_, _, 0) => format!("task {id} stands in {places} places"),
+        _ => format!("task {id} has ended and still stands somewhere"),
+    }
+}
+
+pub(crate) fn counter(lane: i32, status: i32, counted: i64, found: i64) -> String {
+    format!("lane {lane}, status {status}: {counted} tasks are counted and {found} are there")
+}

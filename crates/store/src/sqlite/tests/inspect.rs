@@ -1,0 +1,166 @@
+//! What a look into the file finds.
+
+use super::*;
+
+/// A database with a task in each place and one that has ended, and the ids in the order: ready, scheduled, leased,
+/// ended.
+async fn lively(path: &Path) -> (SqliteStore, [TaskId; 4]) {
+    let store = open(path);
+    let worker = register(&store).await;
+    let [ended, leased, ready] = [1, 2, 3].map(|serial| task("work", serial, 0));
+    let mut scheduled = task("work", 4, 0);
+    scheduled.begin = Begin::At(Timestamp::from_micros(NOON + 1_000_000));
+    let ids = [ready.id, scheduled.id, leased.id, ended.id];
+    run::<taskyard_core::verbs::submit::Submitted>(
+        &store,
+        submit(vec![ended, leased, ready, scheduled]),
+    )
+    .await;
+    let first = claim(&store, &worker).await.remove(0);
+    run::<taskyard_core::verbs::report::ReportedBack>(&store, completed(&first)).await;
+    claim(&store, &worker).await;
+    (store, ids)
+}
+
+#[tokio::test]
+async fn a_sound_database_is_found_sound_beside_a_running_server_and_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    let (store, _) = lively(&path).await;
+
+    assert_eq!(check(&path).unwrap(), Vec::<String>::new());
+    drop(store);
+    assert_eq!(check(&path).unwrap(), Vec::<String>::new());
+    // It left nothing behind that keeps a server away.
+    open(&path);
+}
+
+#[tokio::test]
+async fn each_broken_promise_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    let (store, [ready, scheduled, leased, ended]) = lively(&path).await;
+    drop(store);
+    let [hex_ready, hex_leased, hex_ended] = [ready, leased, ended].map(|id| {
+        let bytes: String = id
+            .as_bytes()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("x'{bytes}'")
+    });
+    let cases = [
+        (
+            format!("insert into scheduled values (1, {hex_ready}, 0, 1, 0, 1, 0)"),
+            vec![
+                format!("task {ready} stands in 2 places"),
+                "lane 1, status 1: 1 tasks are counted and 2 are there".to_owned(),
+            ],
+        ),
+        (
+            "delete from scheduled".to_owned(),
+            vec![
+                format!("task {scheduled} stands nowhere"),
+                "lane 1, status 1: 1 tasks are counted and 0 are there".to_owned(),
+            ],
+        ),
+        (
+            format!("insert into ready values (1, 0, {hex_ended}, 0, 0)"),
+            vec![
+                format!("task {ended} has ended and still stands somewhere"),
+                "lane 1, status 2: 1 tasks are counted and 2 are there".to_owned(),
+            ],
+        ),
+        (
+            format!("delete from task where id = {hex_leased}"),
+            vec![format!("task {leased} does not exist, but has rows")],
+        ),
+        (
+            "update counter set n = n + 2 where status = 5".to_owned(),
+            vec!["lane 1, status 5: 3 tasks are counted and 1 are there".to_owned()],
+        ),
+    ];
+    for (damage, expected) in cases {
+        let copy = dir.path().join("copy.db");
+        std::fs::copy(&path, &copy).unwrap();
+        let connection = Connection::open(&copy).unwrap();
+        connection.execute_batch(&damage).unwrap();
+        drop(connection);
+
+        assert_eq!(check(&copy).unwrap(), expected, "after {damage}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_page_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    drop(lively(&path).await);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last_page = bytes.len() - 4096;
+    bytes[last_page..].fill(0x5a);
+    std::fs::write(&path, bytes).unwrap();
+
+    // What is wrong with the file is said, or that it cannot be read at all.
+    match check(&path) {
+        Ok(found) => assert!(!found.is_empty()),
+        Err(error) => assert!(matches!(error, OpenError::Damaged { .. }), "{error}"),
+    }
+}
+
+#[tokio::test]
+async fn stats_count_every_table_and_the_bytes_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    let (store, _) = lively(&path).await;
+
+    let beside = stats(&path).unwrap();
+
+    let rows = |name: &str| {
+        beside
+            .tables
+            .iter()
+            .find(|(table, _)| table == name)
+            .unwrap()
+            .1
+    };
+    assert_eq!(
+        (rows("task"), rows("outcome"), rows("lease"), rows("ready")),
+        (4, 1, 1, 1)
+    );
+    assert_eq!((beside.schema, beside.min_compatible), (1, 1));
+    assert_eq!(beside.incarnation, store.incarnation());
+    let connection = connection::reading(&path).unwrap();
+    let mut names = connection
+        .prepare("select name from sqlite_schema where type = 'table' and name not like 'sqlite_%' order by name")
+        .unwrap();
+    let names: Vec<String> = names
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(
+        beside
+            .tables
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect::<Vec<_>>(),
+        names
+    );
+    let database = path.metadata().unwrap().len();
+    assert!(beside.bytes > database, "the log counts");
+}
+
+#[test]
+fn what_is_not_there_or_not_ours_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (none, theirs) = (dir.path().join("none.db"), dir.path().join("theirs.db"));
+    let connection = Connection::open(&theirs).unwrap();
+    connection
+        .execute_batch("create table cakes (name text)")
+        .unwrap();
+
+    assert!(matches!(check(&none), Err(OpenError::Io { .. })));
+    assert!(matches!(stats(&theirs), Err(OpenError::Foreign(_))));
+    assert!(!none.exists());
+}
