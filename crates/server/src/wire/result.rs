@@ -43,7 +43,7 @@ pub(crate) fn run_result<P: Source>(
     let retry = said.retry.unwrap_or(true);
     let word = match said.outcome {
         Said::Completed => Word::Completed {
-            output: output.map_or_else(|| Some(Json::null()), |output| output)?,
+            output: output.unwrap_or_else(|| Some(Json::null()))?,
         },
         Said::Failed => Word::Failed {
             error: needed(error, "failed", place, faults)?,
