@@ -1,1 +1,28 @@
-//! The HTTP server: routes, limits and problem details over the engine.
+//! Taskyard over HTTP: routes, limits and problem details around an engine.
+//!
+//! Every request goes through the [`front::Front`], which knows nothing of tasks: who may come in, a name for the
+//! request, a line in the log, problems rendered alike. Behind it `router` lists the routes, and a handler parses,
+//! sends one command and renders. No rule stands here and no state: what a request means is decided in
+//! `taskyard-core`.
+
+pub mod app;
+pub mod front;
+pub mod serve;
+pub mod settings;
+
+pub mod problem;
+
+pub mod v1;
+
+mod access;
+mod health;
+mod query;
+mod request;
+mod request_id;
+mod response;
+mod router;
+mod token;
+mod watch;
+mod wire;
+
+pub use access::Secret;

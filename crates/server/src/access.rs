@@ -1,0 +1,155 @@
+//! Who may come in: names and origins on loopback, a bearer token elsewhere.
+//!
+//! On loopback nobody logs in, so the danger is a page in a browser on this machine: one of another origin, or one
+//! whose name was made to lead to 127.0.0.1. Both show in what the browser sends by itself.
+
+use std::fmt;
+use std::hint::black_box;
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue, Request};
+use sha2::{Digest, Sha256};
+use taskyard_api::problem::Problem;
+
+use crate::problem::{self, Code};
+use crate::settings::{Access, Settings};
+
+/// A token that was handed out; only its digest is kept, and nothing prints it.
+#[derive(Clone)]
+pub struct Secret([u8; 32]);
+
+impl Secret {
+    pub fn new(token: &str) -> Self {
+        Self(Sha256::digest(token).into())
+    }
+
+    /// Takes as long wherever the two differ.
+    fn is(&self, token: &[u8]) -> bool {
+        let other: [u8; 32] = Sha256::digest(token).into();
+        let pairs = self.0.iter().zip(&other);
+        let differing = pairs.fold(0, |sum, (a, b)| black_box(sum | (a ^ b)));
+        differing == 0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Refuses who may not come in. Whether the server is up is told to everybody.
+pub(crate) fn check<B>(settings: &Settings, request: &Request<B>) -> Result<(), Box<Problem>> {
+    let headers = request.headers();
+    match &settings.access {
+        Access::Loopback => {
+            check_host(settings, request)?;
+            check_origin(settings, headers)
+        }
+        Access::None => check_origin(settings, headers),
+        // A page cannot send a token it does not know, so its origin does not matter.
+        Access::Token(_) if matches!(request.uri().path(), "/health" | "/ready") => Ok(()),
+        Access::Token(_) if is_preflight(request) => Ok(()),
+        Access::Token(secret) => check_token(secret, headers),
+    }
+}
+
+/// A browser asks beforehand, without the token, whether a page of another origin may call.
+pub(crate) fn is_preflight<B>(request: &Request<B>) -> bool {
+    request.method() == http::Method::OPTIONS && request.headers().contains_key(ORIGIN)
+}
+
+fn check_token(secret: &Secret, headers: &HeaderMap) -> Result<(), Box<Problem>> {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.as_bytes().split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
+    });
+    match bearer {
+        Some(token) if secret.is(token.trim_ascii()) => Ok(()),
+        Some(_) => Err(problem::new(
+            Code::Unauthorized,
+            "this token is not known here",
+        )),
+        None => Err(problem::new(
+            Code::Unauthorized,
+            "this server wants a token: Authorization: Bearer …",
+        )),
+    }
+}
+
+fn check_host<B>(settings: &Settings, request: &Request<B>) -> Result<(), Box<Problem>> {
+    let named = host(request).map(without_port).unwrap_or_default();
+    let is_ours = named.eq_ignore_ascii_case("localhost")
+        || is_loopback(named)
+        || settings
+            .hosts
+            .iter()
+            .any(|host| host.eq_ignore_ascii_case(named));
+    if is_ours {
+        return Ok(());
+    }
+    let detail = "this server answers to localhost and to the names given with --allow-host";
+    Err(problem::new(Code::WrongHost, detail))
+}
+
+/// What the request calls this server; none where it does not say, or says it twice.
+fn host<B>(request: &Request<B>) -> Option<&str> {
+    if let Some(authority) = request.uri().authority() {
+        return Some(authority.as_str());
+    }
+    let mut values = request.headers().get_all(HOST).iter();
+    let value = values.next()?;
+    (values.next().is_none()).then(|| value.to_str().ok())?
+}
+
+fn without_port(host: &str) -> &str {
+    if host.starts_with('[') {
+        return host.split_inclusive(']').next().unwrap_or(host);
+    }
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    address
+        .parse::<IpAddr>()
+        .is_ok_and(|address| address.is_loopback())
+}
+
+fn check_origin(settings: &Settings, headers: &HeaderMap) -> Result<(), Box<Problem>> {
+    let Some(origin) = headers.get(ORIGIN) else {
+        return Ok(());
+    };
+    if is_listed(settings, origin) || is_own(origin, headers) {
+        return Ok(());
+    }
+    let detail = "pages of this origin may not call this server; --allow-origin lets them";
+    Err(problem::new(Code::WrongOrigin, detail))
+}
+
+/// A page that this server gave out itself.
+fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
+    let origin = origin.as_bytes();
+    let authority = origin
+        .strip_prefix(b"http://")
+        .or_else(|| origin.strip_prefix(b"https://"));
+    let host = headers.get(HOST).map(HeaderValue::as_bytes);
+    authority
+        .zip(host)
+        .is_some_and(|(authority, host)| authority.eq_ignore_ascii_case(host))
+}
+
+fn is_listed(settings: &Settings, origin: &HeaderValue) -> bool {
+    let listed = |allowed: &String| allowed.as_bytes() == origin.as_bytes();
+    settings.origins.iter().any(listed)
+}
+
+/// The origin that the answer is for, where it is one of those allowed from elsewhere.
+pub(crate) fn allowed_origin(settings: &Settings, headers: &HeaderMap) -> Option<HeaderValue> {
+    let origin = headers.get(ORIGIN)?;
+    is_listed(settings, origin).then(|| origin.clone())
+}

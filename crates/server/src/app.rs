@@ -1,0 +1,72 @@
+//! What every handler has at hand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use taskyard_engine::engine::Engine;
+use tokio_util::sync::CancellationToken;
+
+use crate::health::Pulse;
+use crate::settings::{Access, Limits, Settings};
+
+/// A handle, cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Shared>);
+
+struct Shared {
+    engine: Engine,
+    settings: Settings,
+    stop: CancellationToken,
+    is_started: AtomicBool,
+    pulse: Pulse,
+}
+
+impl App {
+    /// `stop` is the engine's too: with it, whatever waits is answered.
+    pub fn new(engine: Engine, settings: Settings, stop: CancellationToken) -> Self {
+        Self(Arc::new(Shared {
+            engine,
+            settings,
+            stop,
+            is_started: AtomicBool::new(false),
+            pulse: Pulse::default(),
+        }))
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Start-up is done: `/ready` says so from here on.
+    pub fn started(&self) {
+        self.0.is_started.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_started(&self) -> bool {
+        self.0.is_started.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stop.is_cancelled()
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.settings.limits
+    }
+
+    pub(crate) fn pulse(&self) -> &Pulse {
+        &self.0.pulse
+    }
+
+    /// Whose idempotency keys a request means. One for all until there are tokens of several users.
+    pub(crate) fn scope_of_keys(&self) -> &'static str {
+        match self.0.settings.access {
+            Access::Token(_) => "token",
+            Access::Loopback | Access::None => "anyone",
+        }
+    }
+}

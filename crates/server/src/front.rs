@@ -1,0 +1,145 @@
+//! What every request passes, whatever its route: a name, the door, the log, and one shape for refusals.
+//!
+//! It is one function instead of a stack of layers, since it is on the way of every request.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONNECTION, CONTENT_LENGTH,
+    CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use taskyard_api::problem::CONTENT_TYPE as PROBLEM;
+use tokio::time::Instant;
+use tower::Service;
+
+use crate::access;
+use crate::app::App;
+use crate::problem::{self, Code};
+use crate::request_id;
+use crate::response::Refusal;
+use crate::router::router;
+
+/// The whole HTTP side, ready to answer. Cheap to clone.
+#[derive(Clone)]
+pub struct Front {
+    app: App,
+    router: Router,
+}
+
+impl Front {
+    pub fn new(app: App) -> Self {
+        let router = router(app.clone());
+        Self { app, router }
+    }
+
+    pub(crate) fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Answers one request. Dropped before it is done, it takes back what it had waiting.
+    pub async fn answer(&self, request: Request<Body>) -> Response {
+        let began = Instant::now();
+        let id = request_id::of(request.headers());
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let origin = access::allowed_origin(self.app.settings(), request.headers());
+        let preflight = access::is_preflight(&request);
+
+        let mut response = match access::check(self.app.settings(), &request) {
+            Ok(()) => request_id::under(id.clone(), self.routed(request)).await,
+            Err(problem) => Refusal(problem).into_response(),
+        };
+        if let Some(Refusal(problem)) = response.extensions_mut().remove() {
+            render(&mut response, *problem, &id);
+        }
+        if let Some(origin) = origin {
+            allow(response.headers_mut(), origin, preflight);
+        }
+        note(&id, &method, &uri, response.status(), began);
+        response.headers_mut().insert(request_id::HEADER, id);
+        response
+    }
+
+    /// A handler that panics costs its own request and nothing else.
+    async fn routed(&self, request: Request<Body>) -> Response {
+        let mut router = self.router.clone();
+        let answered = AssertUnwindSafe(router.call(request)).catch_unwind().await;
+        match answered {
+            Ok(Ok(response)) => response,
+            Err(panic) => {
+                let said = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied());
+                let what = said.unwrap_or("a panic that says nothing");
+                Refusal(problem::broken(&what)).into_response()
+            }
+        }
+    }
+}
+
+/// Puts the problem into the answer, which has its status and perhaps headers already.
+fn render(response: &mut Response, mut problem: taskyard_api::problem::Problem, id: &HeaderValue) {
+    problem.request_id = Some(request_id::text(id).to_owned());
+    let headers = response.headers_mut();
+    headers.remove(CONTENT_LENGTH);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
+    if let Some(wait) = problem.retry_after_ms {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.div_ceil(1000)));
+    }
+    if problem.code == Code::Unauthorized.word() {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if problem.code == Code::BodyTimeout.word() {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    let body = serde_json::to_vec(&problem).expect("a problem holds nothing but text and numbers");
+    *response.body_mut() = Body::from(body);
+}
+
+/// Lets a page of this origin read the answer (the Fetch standard's CORS protocol).
+fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.append(VARY, HeaderValue::from_static("origin"));
+    let mut say = |name, value| headers.insert(name, HeaderValue::from_static(value));
+    if preflight {
+        say(ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE");
+        say(
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, idempotency-key, x-request-id",
+        );
+        say(ACCESS_CONTROL_MAX_AGE, "600");
+    } else {
+        say(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            "location, retry-after, x-request-id",
+        );
+    }
+}
+
+/// One line a request. The query is left out: it may hold what is nobody's business.
+fn note(id: &HeaderValue, method: &Method, uri: &Uri, status: StatusCode, began: Instant) {
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id = request_id::text(id),
+                %method,
+                path = uri.path(),
+                status = status.as_u16(),
+                duration_ms = began.elapsed().as_secs_f64() * 1e3,
+                "answered"
+            )
+        };
+    }
+    // Not now and no room are the state of the server, and a 500 is a bug.
+    match status.as_u16() {
+        500 => line!(error),
+        501.. => line!(warn),
+        _ => line!(debug),
+    }
+}

@@ -1,0 +1,138 @@
+//! Whether the server is well, and whether it takes requests: for probes, which ask often, so what was found is good
+//! for a second.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use http::StatusCode;
+use taskyard_api::health::{DatabaseHealth, Health, Readiness, WorkersHealth};
+use taskyard_core::query::{Answer as Found, Query, WorkerView};
+use taskyard_core::store;
+use taskyard_engine::error::Error;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::response::{self, Answer};
+
+/// How long what was found is told again.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+/// How long the database may take to answer and still count as well.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// What was found last, and when.
+#[derive(Default)]
+pub(crate) struct Pulse(Mutex<Option<(Instant, Beat)>>);
+
+#[derive(Clone, Copy)]
+struct Beat {
+    /// What is wrong with the database; none while nothing is.
+    wrong: Option<&'static str>,
+    workers: WorkersHealth,
+}
+
+/// `GET /health`
+pub(crate) async fn health(State(app): State<App>) -> Answer {
+    let beat = app.pulse().feel(&app).await;
+    let ok = beat.wrong.is_none();
+    let health = Health {
+        ok,
+        version: app.settings().version.to_owned(),
+        database: DatabaseHealth {
+            kind: app.settings().database.to_owned(),
+            ok,
+            message: beat.wrong.map(str::to_owned),
+        },
+        workers: beat.workers,
+    };
+    Ok(response::json(status(ok), &health))
+}
+
+/// `GET /ready`
+pub(crate) async fn ready(State(app): State<App>) -> Answer {
+    let waits_for = if !app.is_started() {
+        Some("starting")
+    } else if app.is_stopping() {
+        Some("stopping")
+    } else {
+        app.pulse().feel(&app).await.wrong
+    };
+    let readiness = Readiness {
+        ready: waits_for.is_none(),
+        message: waits_for.map(str::to_owned),
+    };
+    Ok(response::json(status(readiness.ready), &readiness))
+}
+
+fn status(well: bool) -> StatusCode {
+    if well {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+impl Pulse {
+    /// Whoever comes first looks; those who come meanwhile wait for what it finds.
+    async fn feel(&self, app: &App) -> Beat {
+        let mut last = self.0.lock().await;
+        if let Some((at, beat)) = *last
+            && at.elapsed() < GOOD_FOR
+        {
+            return beat;
+        }
+        let beat = look(app).await;
+        *last = Some((Instant::now(), beat));
+        beat
+    }
+}
+
+async fn look(app: &App) -> Beat {
+    let wrong = match asked(app, Query::Ping).await {
+        Ok(_) => None,
+        Err(Wrong(what)) => Some(what),
+    };
+    let workers = match asked(app, Query::Workers).await {
+        Ok(Found::Workers(workers)) => counted(app, &workers),
+        Ok(_) | Err(_) => WorkersHealth {
+            online: 0,
+            offline: 0,
+        },
+    };
+    Beat { wrong, workers }
+}
+
+fn counted(app: &App, workers: &[WorkerView]) -> WorkersHealth {
+    let now = app.engine().store().now();
+    let online = workers
+        .iter()
+        .filter(|view| view.worker.expires_at > now)
+        .count();
+    let count = |workers: usize| u32::try_from(workers).unwrap_or(u32::MAX);
+    WorkersHealth {
+        online: count(online),
+        offline: count(workers.len() - online),
+    }
+}
+
+/// What is wrong with the database, fit for everybody to see.
+struct Wrong(&'static str);
+
+async fn asked(app: &App, query: Query) -> Result<Found, Wrong> {
+    let error = match tokio::time::timeout(ANSWER_WITHIN, app.engine().read(query)).await {
+        Err(_) => return Err(Wrong("the database does not answer")),
+        Ok(Ok(found)) => return Ok(found),
+        Ok(Err(error)) => error,
+    };
+    tracing::warn!(%error, "the database is not well");
+    Err(Wrong(match error {
+        Error::Store(store::Error::Full) => "the disk that holds the database is full",
+        Error::Store(store::Error::Failed(_)) => "the database failed",
+        Error::Store(
+            store::Error::Unavailable(_) | store::Error::Unknown(_) | store::Error::Conflict,
+        )
+        | Error::Refused(_)
+        | Error::Busy
+        | Error::Stopping => "the database is not available",
+    }))
+}

@@ -1,0 +1,212 @@
+//! Refusals: the one mapping from what went wrong to problem details (RFC 9457).
+//!
+//! `docs/problems.md` lists every code; a test compares the two. What the caller learns is fit for the caller; what
+//! broke goes to the log, once, here.
+
+use std::fmt::Display;
+
+use http::StatusCode;
+use taskyard_api::problem::{FieldError, Problem};
+use taskyard_api::request::BadRequest;
+use taskyard_core::refused::Refused;
+use taskyard_core::store;
+use taskyard_engine::error::Error;
+
+use crate::request_id;
+
+macro_rules! codes {
+    ($($name:ident = $word:literal, $status:literal, $title:literal;)*) => {
+        /// The stable word of a problem.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Code { $($name),* }
+
+        impl Code {
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$name => $word),* }
+            }
+
+            pub fn status(self) -> u16 {
+                match self { $(Self::$name => $status),* }
+            }
+
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title),* }
+            }
+        }
+    };
+}
+
+codes! {
+    NotJson = "not_json", 400, "Not JSON";
+    BrokenBody = "broken_body", 400, "The body broke off";
+    Unauthorized = "unauthorized", 401, "No valid token";
+    WrongOrigin = "wrong_origin", 403, "Foreign origin";
+    NotFound = "not_found", 404, "Not found";
+    MethodNotAllowed = "method_not_allowed", 405, "Method not allowed";
+    BodyTimeout = "body_timeout", 408, "The body stood still";
+    AlreadyEnded = "already_ended", 409, "Already ended";
+    StaleLease = "stale_lease", 409, "Stale lease";
+    ReportedOtherwise = "reported_otherwise", 409, "Reported otherwise";
+    NotClaimable = "not_claimable", 409, "Not claimable";
+    NotWaiting = "not_waiting", 409, "Not waiting";
+    WorkerReplaced = "worker_replaced", 409, "Worker replaced";
+    IdTaken = "id_taken", 409, "Id taken";
+    TooLarge = "too_large", 413, "Too large";
+    UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type";
+    WrongHost = "wrong_host", 421, "Foreign host";
+    Invalid = "invalid", 422, "Invalid value";
+    UnknownField = "unknown_field", 422, "Unknown field";
+    IdempotencyKeyReused = "idempotency_key_reused", 422, "Idempotency key reused";
+    TooManyLanes = "too_many_lanes", 422, "Too many lanes";
+    QueueFull = "queue_full", 429, "Too many requests wait";
+    Internal = "internal", 500, "Internal error";
+    Unavailable = "unavailable", 503, "Database not available";
+    OutcomeUnknown = "outcome_unknown", 503, "Outcome unknown";
+    Stopping = "stopping", 503, "Stopping";
+    DiskFull = "disk_full", 507, "Disk full";
+}
+
+/// When to come back, by how long such things last.
+const SOON_MS: u64 = 1_000;
+const DISK_MS: u64 = 10_000;
+
+pub(crate) fn new(code: Code, detail: impl Into<String>) -> Box<Problem> {
+    Box::new(Problem {
+        kind: format!("/problems/{}", code.word()),
+        title: code.title().to_owned(),
+        status: code.status(),
+        detail: Some(detail.into()),
+        code: code.word().to_owned(),
+        errors: Vec::new(),
+        request_id: None,
+        task_id: None,
+        task_status: None,
+        retry_after_ms: None,
+    })
+}
+
+pub(crate) fn status(problem: &Problem) -> StatusCode {
+    StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// One wrong part of the request, such as a header or a query parameter.
+pub(crate) fn at(code: Code, place: &str, detail: impl Into<String>) -> Box<Problem> {
+    let detail = detail.into();
+    let mut problem = new(code, format!("{place}: {detail}"));
+    problem.errors.push(FieldError {
+        pointer: place.to_owned(),
+        detail,
+    });
+    problem
+}
+
+/// The engine's answer where it is no answer.
+pub(crate) fn of(error: &Error) -> Box<Problem> {
+    match error {
+        Error::Refused(refused) => self::refused(refused),
+        Error::Busy => later(Code::QueueFull, error.to_string(), SOON_MS),
+        Error::Stopping => later(Code::Stopping, error.to_string(), SOON_MS),
+        Error::Store(error) => unserved(error),
+    }
+}
+
+pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
+    let code = match refused {
+        Refused::NoSuchTask | Refused::NoSuchWorker => Code::NotFound,
+        Refused::AlreadyEnded(_) => Code::AlreadyEnded,
+        Refused::StaleLease => Code::StaleLease,
+        Refused::ReportedOtherwise => Code::ReportedOtherwise,
+        Refused::NotClaimable => Code::NotClaimable,
+        Refused::NotWaiting => Code::NotWaiting,
+        Refused::WorkerReplaced => Code::WorkerReplaced,
+        Refused::IdTaken(_) => Code::IdTaken,
+        Refused::IdNotRecent(_) => Code::Invalid,
+        Refused::KeyReused => Code::IdempotencyKeyReused,
+        Refused::TooManyLanes(_) => Code::TooManyLanes,
+    };
+    let mut problem = new(code, refused.to_string());
+    if let Refused::AlreadyEnded(status) = refused {
+        problem.task_status = Some((*status).into());
+    }
+    problem
+}
+
+/// What the store could not do. The cause may name paths and addresses, so it is for the log only.
+fn unserved(error: &store::Error) -> Box<Problem> {
+    let request_id = request_id::current();
+    match error {
+        store::Error::Failed(_) => tracing::error!(%error, request_id, "a request failed"),
+        store::Error::Unavailable(_)
+        | store::Error::Unknown(_)
+        | store::Error::Full
+        | store::Error::Conflict => tracing::warn!(%error, request_id, "a request was not served"),
+    }
+    match error {
+        store::Error::Unavailable(_) | store::Error::Conflict => later(
+            Code::Unavailable,
+            "nothing was changed; try again in a moment",
+            SOON_MS,
+        ),
+        store::Error::Unknown(_) => later(
+            Code::OutcomeUnknown,
+            "the request may have been done or not; repeat it with the same id, key or lease token",
+            SOON_MS,
+        ),
+        store::Error::Full => later(Code::DiskFull, error.to_string(), DISK_MS),
+        store::Error::Failed(_) => new(Code::Internal, "the server's log tells more"),
+    }
+}
+
+/// A bug of ours, met while answering.
+pub(crate) fn broken(error: &dyn Display) -> Box<Problem> {
+    tracing::error!(%error, request_id = request_id::current(), "a request failed");
+    new(Code::Internal, "the server's log tells more")
+}
+
+fn later(code: Code, detail: impl Into<String>, retry_after_ms: u64) -> Box<Problem> {
+    let mut problem = new(code, detail);
+    problem.retry_after_ms = Some(retry_after_ms);
+    problem
+}
+
+/// A body that could not be read.
+pub(crate) fn unread(bad: &BadRequest) -> Box<Problem> {
+    let code = match bad {
+        BadRequest::NotJson(_) => Code::NotJson,
+        BadRequest::UnknownField(_) => Code::UnknownField,
+        BadRequest::Invalid(_) => Code::Invalid,
+    };
+    let mut problem = new(code, bad.to_string());
+    problem.errors.push(bad.field().clone());
+    problem
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use super::*;
+
+    /// `docs/problems.md`, as far as the code knows it: what and when stands beside it in words.
+    #[test]
+    fn the_table_of_problems_lists_every_code_with_its_status() {
+        let table = include_str!("../../../docs/problems.md");
+        let listed: String = table
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .filter_map(|line| {
+                let mut cells = line.split('|').map(str::trim).skip(1);
+                Some(format!("{} {}\n", cells.next()?, cells.next()?))
+            })
+            .collect();
+
+        let known = Code::ALL.iter().fold(String::new(), |mut text, code| {
+            writeln!(text, "`{}` {}", code.word(), code.status()).unwrap();
+            text
+        });
+
+        assert_eq!(listed, known);
+    }
+}

@@ -1,0 +1,167 @@
+//! What comes in: bodies within their limits, and the ids in paths.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, RawPathParams, Request};
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
+use serde::Deserialize;
+use taskyard_api::problem::Problem;
+use taskyard_api::request;
+use taskyard_core::id::TaskId;
+use taskyard_core::refused::Refused;
+
+use crate::app::App;
+use crate::problem::{self, Code};
+use crate::response::Refusal;
+
+pub(crate) const JSON: &[&str] = &["application/json"];
+pub(crate) const NDJSON: &[&str] = &["application/x-ndjson", "application/ndjson"];
+
+/// The whole body of a request that sends JSON.
+pub(crate) async fn json(app: &App, request: Request, max: usize) -> Result<Bytes, Refusal> {
+    if !is_of(request.headers(), JSON) {
+        return Err(unsupported("application/json").into());
+    }
+    whole(app, request, max).await
+}
+
+/// The body of a request that need not have one.
+pub(crate) async fn optional_json(app: &App, request: Request) -> Result<Bytes, Refusal> {
+    if request.body().is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    json(app, request, app.limits().plain_body()).await
+}
+
+pub(crate) fn parse<'a, T>(app: &App, body: &'a [u8]) -> Result<T, Box<Problem>>
+where
+    T: request::Request + Deserialize<'a>,
+{
+    request::read(body, app.limits().depth_max).map_err(|bad| problem::unread(&bad))
+}
+
+/// Whether the body says that it is of one of these types, and is not packed.
+pub(crate) fn is_of(headers: &HeaderMap, media_types: &[&str]) -> bool {
+    let said = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = said
+        .and_then(|said| said.split(';').next())
+        .unwrap_or_default()
+        .trim();
+    let packed = headers
+        .get(CONTENT_ENCODING)
+        .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    !packed
+        && media_types
+            .iter()
+            .any(|media_type| essence.eq_ignore_ascii_case(media_type))
+}
+
+pub(crate) fn unsupported(wanted: &str) -> Box<Problem> {
+    let detail = format!("the body must be sent as Content-Type: {wanted}, not compressed");
+    problem::new(Code::UnsupportedMediaType, detail)
+}
+
+pub(crate) fn too_large(max: usize) -> Box<Problem> {
+    problem::new(
+        Code::TooLarge,
+        format!("the body is larger than {max} bytes"),
+    )
+}
+
+/// The whole body, refused by its stated length before it is read, and by its real one while it is.
+async fn whole(app: &App, request: Request, max: usize) -> Result<Bytes, Refusal> {
+    if stated_length(request.headers()).is_some_and(|length| length > max) {
+        return Err(too_large(max).into());
+    }
+    let within = app.limits().body_within;
+    let mut body = request.into_body();
+    let Some(first) = chunk(&mut body, within).await? else {
+        return Ok(Bytes::new());
+    };
+    if first.len() > max {
+        return Err(too_large(max).into());
+    }
+    // Small bodies come in one piece, which is passed on as it is.
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::from(first);
+    while let Some(more) = chunk(&mut body, within).await? {
+        if whole.len() + more.len() > max {
+            return Err(too_large(max).into());
+        }
+        whole.extend_from_slice(&more);
+    }
+    Ok(whole.freeze())
+}
+
+fn stated_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// The next piece of a body; none at its end.
+pub(crate) async fn chunk(body: &mut Body, within: Duration) -> Result<Option<Bytes>, Refusal> {
+    loop {
+        match tokio::time::timeout(within, body.frame()).await {
+            Err(_) => {
+                let detail = format!("nothing more of the body came for {} s", within.as_secs());
+                return Err(problem::new(Code::BodyTimeout, detail).into());
+            }
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(error))) => {
+                return Err(problem::new(Code::BrokenBody, error.to_string()).into());
+            }
+            // Trailers say nothing that is wanted here.
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data()
+                    && !data.is_empty()
+                {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}
+
+/// The task that a path names. What is no id names no task.
+pub(crate) struct OfTask(pub(crate) TaskId);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfTask {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let id = first_of_path(parts, state)
+            .await
+            .and_then(|id| id.parse().ok());
+        id.map(Self)
+            .ok_or_else(|| problem::refused(&Refused::NoSuchTask).into())
+    }
+}
+
+/// The worker that a path names.
+pub(crate) struct OfWorker(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfWorker {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        first_of_path(parts, state)
+            .await
+            .map(Self)
+            .ok_or_else(|| problem::refused(&Refused::NoSuchWorker).into())
+    }
+}
+
+/// None where it is not UTF-8 once its escapes are undone.
+async fn first_of_path<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
+    let params = RawPathParams::from_request_parts(parts, state).await.ok()?;
+    params.iter().next().map(|(_, value)| value.to_owned())
+}

@@ -1,0 +1,57 @@
+//! Every route of the product, on one page.
+
+use axum::Router;
+use axum::routing::{get, post};
+use http::{Method, StatusCode};
+
+use crate::app::App;
+use crate::health;
+use crate::problem::{self, Code};
+use crate::response::{Answer, Refusal, of};
+use crate::v1::{tasks, workers};
+
+pub(crate) fn router(app: App) -> Router {
+    let v1 = Router::new()
+        // Those who hand in work, and look what became of it.
+        .route("/tasks", get(tasks::list).post(tasks::submit::one))
+        .route("/tasks/batch", post(tasks::submit::batch))
+        .route("/tasks/stats", get(tasks::stats))
+        .route("/tasks/{id}", get(tasks::show))
+        .route("/tasks/{id}/cancel", post(tasks::cancel))
+        .route("/tasks/{id}/attempts", get(tasks::attempts))
+        // Workers, about one run.
+        .route("/tasks/{id}/start", post(tasks::runs::start))
+        .route("/tasks/{id}/progress", post(tasks::runs::progress))
+        .route("/tasks/{id}/complete", post(tasks::runs::complete))
+        .route("/tasks/{id}/fail", post(tasks::runs::fail))
+        .route("/tasks/{id}/snooze", post(tasks::runs::snooze))
+        .route("/tasks/{id}/release", post(tasks::runs::release))
+        // Workers, about themselves.
+        .route("/workers", get(workers::routes::list))
+        .route("/workers/register", post(workers::routes::register))
+        .route("/workers/{id}/heartbeat", post(workers::routes::heartbeat))
+        .route("/workers/{id}/claim", post(workers::routes::claim))
+        .route("/workers/{id}/report", post(workers::routes::report));
+
+    Router::new()
+        .nest("/api/v1", v1)
+        // Probes.
+        .route("/health", get(health::health))
+        .route("/ready", get(health::ready))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(app)
+}
+
+async fn no_such_route() -> Refusal {
+    problem::new(Code::NotFound, "there is no such route").into()
+}
+
+/// The router adds the header `Allow`.
+async fn no_such_method(method: Method) -> Answer {
+    if method == Method::OPTIONS {
+        return Ok(of(StatusCode::NO_CONTENT, "text/plain", Vec::new()));
+    }
+    let detail = format!("this route does not take {method}; see the header Allow");
+    Err(problem::new(Code::MethodNotAllowed, detail).into())
+}

@@ -1,0 +1,161 @@
+//! Connections: accepted up to a limit, served with time-outs, and ended in order.
+//!
+//! HTTP/1.1 only. Browsers speak HTTP/2 over TLS alone, which ends at a proxy in front, and telling the two apart
+//! would cost each connection a look at its first bytes.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::front::Front;
+use crate::watch::{Guard, Watch, Watched};
+
+/// How long to wait before accepting again when the process can hold no more connections.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Serves until `stop` is cancelled, then accepts nothing more, finishes what it has accepted within
+/// [`crate::settings::Limits::stop_within`], and returns when no connection is left.
+pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
+    let limits = app.limits().clone();
+    let front = Front::new(app);
+    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
+    loop {
+        let (stream, place) = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        let connection = Connection {
+            front: front.clone(),
+            stop: stop.clone(),
+            cut: cut.clone(),
+        };
+        connections.spawn(async move {
+            connection.serve(stream).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    connections.close();
+    if timeout(limits.stop_within, connections.wait())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            connections = connections.len(),
+            "cutting off what did not end in time"
+        );
+        cut.cancel();
+        connections.wait().await;
+    }
+}
+
+/// The next connection, once there is a place for it. Until then it waits in the listener's backlog.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (TcpStream, OwnedSemaphorePermit) {
+    let place = Arc::clone(places)
+        .acquire_owned()
+        .await
+        .expect("the places are never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            // It went away while it waited: its own affair.
+            Err(error) if is_the_callers(&error) => {}
+            Err(error) => {
+                tracing::error!(%error, "no connection could be accepted; trying again");
+                sleep(ACCEPT_AGAIN).await;
+            }
+        }
+    }
+}
+
+fn is_the_callers(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+    )
+}
+
+struct Connection {
+    front: Front,
+    stop: CancellationToken,
+    /// The time to finish is up.
+    cut: CancellationToken,
+}
+
+impl Connection {
+    async fn serve(self, stream: TcpStream) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection was gone before it was served");
+            return;
+        }
+        let limits = self.front.app().limits();
+        let watch = Arc::new(Watch::default());
+        let mut guard = Guard::new(Arc::clone(&watch), limits);
+        let mut looks = interval(guard.every());
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let io = Watched {
+            io: TokioIo::new(stream),
+            watch: Arc::clone(&watch),
+        };
+        let answering = service_fn(|request: http::Request<Incoming>| {
+            watch.serving();
+            let (front, watch) = (&self.front, &watch);
+            async move {
+                let response = front.answer(request.map(Body::new)).await;
+                watch.answered();
+                Ok::<_, Infallible>(response)
+            }
+        });
+        let mut served = pin!(
+            http1::Builder::new()
+                .max_buf_size(limits.head_bytes_max)
+                .serve_connection(io, answering)
+        );
+        let (mut stopped, mut cut) = (pin!(self.stop.cancelled()), pin!(self.cut.cancelled()));
+        let mut is_stopping = false;
+        loop {
+            tokio::select! {
+                biased;
+                ended = served.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                    return;
+                }
+                () = stopped.as_mut(), if !is_stopping => {
+                    is_stopping = true;
+                    served.as_mut().graceful_shutdown();
+                }
+                () = cut.as_mut() => return,
+                _ = looks.tick() => {
+                    if guard.is_overdue() {
+                        tracing::debug!("closing a connection that stood still");
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What can be set, and every limit of the HTTP side with the value it starts from.
+
+use std::time::Duration;
+
+use crate::access::Secret;
+
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub access: Access,
+    /// Names that requests may call this server by on loopback, besides `localhost` and loopback addresses.
+    pub hosts: Vec<String>,
+    /// Origins whose pages may call this server, besides its own.
+    pub origins: Vec<String>,
+    /// What `/health` calls the database: `sqlite` or `postgres`.
+    pub database: &'static str,
+    /// What `/health` calls the program.
+    pub version: &'static str,
+    pub limits: Limits,
+}
+
+/// Who may come in.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// Whoever reaches the loopback address, as long as no foreign page or name led there.
+    Loopback,
+    /// Whoever knows the token.
+    Token(Secret),
+    /// Everybody.
+    None,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            access: Access::Loopback,
+            hosts: Vec::new(),
+            // Where the dashboard runs while it is being worked on.
+            origins: vec!["http://localhost:5173".to_owned()],
+            database: "sqlite",
+            version: env!("CARGO_PKG_VERSION"),
+            limits: Limits::default(),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a task's input. Default 1 MiB.
+    pub input_max: usize,
+    /// Bytes of an output, and of an error's detail. Default 8 MiB.
+    pub output_max: usize,
+    /// Bytes of a checkpoint. Default 64 KiB.
+    pub checkpoint_max: usize,
+    /// Arrays and objects within each other in a payload. Default 64.
+    pub depth_max: usize,
+    /// Bytes of a batch's or report's body, and of what a stream holds back at once. Default 16 MiB.
+    pub bulk_max: usize,
+    /// Tasks of a batch, results of a report, tasks that a stream stores at once. Default 10,000.
+    pub tasks_max: usize,
+    /// Tasks of one stream. Default 1,000,000.
+    pub stream_tasks_max: usize,
+    /// How long a body may stand still. Default 30 s.
+    pub body_within: Duration,
+    /// Connections at once; more of them wait to be accepted. Default 10,000.
+    pub connections_max: usize,
+    /// Bytes of a request's head. Default 100,000. At most 100 headers whatever is set.
+    pub head_bytes_max: usize,
+    /// How long a request's head may take. Default 10 s.
+    pub head_within: Duration,
+    /// How long a connection may stand idle between requests. Default 75 s, well above the 10 s of heartbeats, so
+    /// that workers keep theirs.
+    pub idle_within: Duration,
+    /// How long an answer may wait for its reader to take more of it. Default 30 s.
+    pub write_within: Duration,
+    /// How long a stopping server finishes what it accepted. Default 10 s.
+    pub stop_within: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            input_max: 1 << 20,
+            output_max: 8 << 20,
+            checkpoint_max: 64 << 10,
+            depth_max: taskyard_core::json::DEPTH_MAX,
+            bulk_max: 16 << 20,
+            tasks_max: 10_000,
+            stream_tasks_max: 1_000_000,
+            body_within: Duration::from_secs(30),
+            connections_max: 10_000,
+            head_bytes_max: 100_000,
+            head_within: Duration::from_secs(10),
+            idle_within: Duration::from_secs(75),
+            write_within: Duration::from_secs(30),
+            stop_within: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// What a body may hold around its payload.
+    const ENVELOPE: usize = 64 << 10;
+
+    /// Bytes of a body without a payload.
+    pub(crate) fn plain_body(&self) -> usize {
+        Self::ENVELOPE
+    }
+
+    /// Bytes of one task as submitted, alone or on a line.
+    pub(crate) fn submit_body(&self) -> usize {
+        self.input_max + Self::ENVELOPE
+    }
+
+    pub(crate) fn output_body(&self) -> usize {
+        self.output_max + Self::ENVELOPE
+    }
+
+    pub(crate) fn checkpoint_body(&self) -> usize {
+        self.checkpoint_max + Self::ENVELOPE
+    }
+}

@@ -1,0 +1,7 @@
+//! `/api/v1`: the files mirror the URLs.
+//!
+//! What workers ask stands in functions of its own, from wire type to wire type, so that the workers within this
+//! process take the same way without HTTP.
+
+pub mod tasks;
+pub mod workers;

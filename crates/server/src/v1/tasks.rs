@@ -1,0 +1,105 @@
+//! `/tasks`: looking, cancelling; handing in and reporting have files of their own.
+
+pub mod runs;
+pub(crate) mod submit;
+
+use std::time::Duration;
+
+use axum::extract::{RawQuery, Request, State};
+use taskyard_api::page::Page;
+use taskyard_api::request::Request as Parsed;
+use taskyard_api::stats::Stats;
+use taskyard_api::task::{Standing, Status};
+use taskyard_core::query::{Answer as Found, Query};
+
+use crate::app::App;
+use crate::problem;
+use crate::query::{self, Params};
+use crate::request::{self, OfTask};
+use crate::response::{self, Answer};
+use crate::wire;
+
+/// How long an answer may be held back.
+pub(crate) const WAIT_MS_MAX: u64 = 60_000;
+
+/// `GET /tasks`
+pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+    let list = wire::list::read(query.as_deref())?;
+    let Found::Tasks(listed) = app.engine().read(Query::Tasks(list.clone())).await? else {
+        return Err(problem::broken(&"a list was answered with something else").into());
+    };
+    response::ok(&Page {
+        items: listed
+            .items
+            .iter()
+            .map(|view| wire::task::task(view, list.payload))
+            .collect(),
+        next_cursor: listed.next.map(|next| wire::list::cursor(next, &list)),
+    })
+}
+
+/// `GET /tasks/stats`
+pub(crate) async fn stats(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+    query::none(query.as_deref())?;
+    let Found::Counts(counted) = app.engine().read(Query::Counts).await? else {
+        return Err(problem::broken(&"counts were answered with something else").into());
+    };
+    let mut stats = Stats::default();
+    for counted in &counted {
+        // Counts are summed over servers, whose parts may be below zero; the sum never is for long.
+        let tasks = u64::try_from(counted.tasks).unwrap_or_default();
+        let (queue, kind) = (counted.lane.queue.as_str(), counted.lane.kind.as_str());
+        stats.add(queue, kind, counted.status.into(), tasks);
+    }
+    response::ok(&stats)
+}
+
+/// `GET /tasks/{id}`
+pub(crate) async fn show(
+    State(app): State<App>,
+    OfTask(id): OfTask,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let wait = Params::read(query.as_deref(), &["wait_ms"], &[])?;
+    let wait = wait.number("wait_ms", 0, WAIT_MS_MAX, 0)?;
+    let view = app.engine().task(id, Duration::from_millis(wait)).await?;
+    response::ok(&wire::task::task(&view, true))
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+impl Parsed for Nothing {
+    const LEVELS: usize = 1;
+}
+
+/// `POST /tasks/{id}/cancel`
+pub(crate) async fn cancel(State(app): State<App>, OfTask(id): OfTask, request: Request) -> Answer {
+    query::none(request.uri().query())?;
+    let body = request::optional_json(&app, request).await?;
+    if !body.is_empty() {
+        request::parse::<Nothing>(&app, &body)?;
+    }
+    app.engine().cancel(id).await?;
+    response::ok(&Standing {
+        task_id: id,
+        status: Status::Cancelled,
+    })
+}
+
+/// `GET /tasks/{id}/attempts`
+pub(crate) async fn attempts(
+    State(app): State<App>,
+    OfTask(id): OfTask,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    query::none(query.as_deref())?;
+    let view = app.engine().task(id, Duration::ZERO).await?;
+    let found = app.engine().read(Query::Attempts(id)).await?;
+    let workers = app.engine().read(Query::Workers).await?;
+    let (Found::Attempts { ended, late }, Found::Workers(workers)) = (found, workers) else {
+        return Err(problem::broken(&"attempts were answered with something else").into());
+    };
+    response::ok(&wire::attempts::attempts(&view, &ended, &late, &workers))
+}

@@ -1,0 +1,168 @@
+//! `POST /tasks` and `POST /tasks/batch`.
+
+mod lines;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use http::{HeaderMap, header};
+use serde_json::value::RawValue;
+use taskyard_api::problem::{FieldError, Problem};
+use taskyard_api::submit::{Submit, Submitted, SubmittedBatch};
+use taskyard_api::task::Status;
+use taskyard_core::id::TaskId;
+use taskyard_core::refused::Refused;
+use taskyard_core::rows::{Digest, IdempotencyKey};
+use taskyard_core::verbs::submit::{self, NewTask};
+use taskyard_engine::error::Error;
+
+use crate::app::App;
+use crate::problem::{self, Code};
+use crate::query;
+use crate::request::{self, JSON, NDJSON};
+use crate::response::{self, Answer};
+use crate::wire::faults::{Faults, Place};
+use crate::wire::new_task::{is_due, new_task};
+
+const KEY_HEADER: &str = "idempotency-key";
+const KEY_LEN_MAX: usize = 255;
+
+/// `POST /tasks`
+pub(crate) async fn one(State(app): State<App>, request: Request) -> Answer {
+    query::none(request.uri().query())?;
+    let key = key(&app, request.headers(), "POST /api/v1/tasks")?;
+    let body = request::json(&app, request, app.limits().submit_body()).await?;
+    let task = {
+        let submitted: Submit<&RawValue> = request::parse(&app, &body)?;
+        let mut faults = Faults::default();
+        let task = new_task(&app, &submitted, Place::ROOT, &mut faults);
+        faults.check()?;
+        task.expect("a task that is not made has its fault named")
+    };
+    let due = is_due(&task, app.engine().store().now());
+    let ids = [task.id];
+    let stored = app
+        .engine()
+        .submit(submit::Submit {
+            tasks: vec![task],
+            once: key.map(|key| (key, Digest::of(&body))),
+            again: false,
+        })
+        .await
+        .map_err(|error| refused(&error, &ids, |_| Place::ROOT).0)?;
+    let id = stored.ids[0];
+    let status = if stored.existed {
+        // It may have come far since it was first handed in.
+        let view = app.engine().task(id, Duration::ZERO).await?;
+        view.status().into()
+    } else if due {
+        Status::Pending
+    } else {
+        Status::Scheduled
+    };
+    let created = response::created(&Submitted { id, status })?;
+    let location = format!("/api/v1/tasks/{id}");
+    Ok(response::with(created, header::LOCATION, &location))
+}
+
+/// `POST /tasks/batch`: an array, or lines.
+pub(crate) async fn batch(State(app): State<App>, request: Request) -> Answer {
+    query::none(request.uri().query())?;
+    let key = key(&app, request.headers(), "POST /api/v1/tasks/batch")?;
+    if request::is_of(request.headers(), NDJSON) {
+        let ids = lines::store(&app, request.into_body(), key).await?;
+        return response::created(&SubmittedBatch { ids });
+    }
+    if !request::is_of(request.headers(), JSON) {
+        let wanted = format!("{} for an array, or {} for lines", JSON[0], NDJSON[0]);
+        return Err(request::unsupported(&wanted).into());
+    }
+    let body = request::json(&app, request, app.limits().bulk_max).await?;
+    let tasks = array(&app, &body)?;
+    let ids: Vec<TaskId> = tasks.iter().map(|task| task.id).collect();
+    let stored = app
+        .engine()
+        .submit(submit::Submit {
+            tasks,
+            once: key.map(|key| (key, Digest::of(&body))),
+            again: false,
+        })
+        .await
+        .map_err(|error| refused(&error, &ids, |index| Place::element("", index)).0)?;
+    response::created(&SubmittedBatch {
+        ids: stored.ids.to_vec(),
+    })
+}
+
+fn array(app: &App, body: &[u8]) -> Result<Vec<NewTask>, Box<Problem>> {
+    let submitted: Vec<Submit<&RawValue>> = request::parse(app, body)?;
+    if submitted.is_empty() {
+        return Err(nothing());
+    }
+    let max = app.limits().tasks_max;
+    if submitted.len() > max {
+        let detail = format!(
+            "the batch holds {} tasks, at most {max} are taken; send lines of NDJSON for more",
+            submitted.len()
+        );
+        return Err(problem::new(Code::TooLarge, detail));
+    }
+    let mut faults = Faults::default();
+    let tasks = submitted
+        .iter()
+        .enumerate()
+        .filter_map(|(index, task)| new_task(app, task, Place::element("", index), &mut faults))
+        .collect();
+    faults.check()?;
+    Ok(tasks)
+}
+
+fn nothing() -> Box<Problem> {
+    problem::new(Code::Invalid, "the batch holds no task")
+}
+
+/// The caller's key for this request, within its own scope.
+fn key(
+    app: &App,
+    headers: &HeaderMap,
+    route: &str,
+) -> Result<Option<IdempotencyKey>, Box<Problem>> {
+    let mut values = headers.get_all(KEY_HEADER).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let is_visible = |byte: &u8| byte.is_ascii_graphic();
+    let bytes = value.as_bytes();
+    let fits = (1..=KEY_LEN_MAX).contains(&bytes.len()) && bytes.iter().all(is_visible);
+    match value.to_str() {
+        Ok(key) if fits && values.next().is_none() => Ok(Some(IdempotencyKey {
+            scope: format!("{} {route}", app.scope_of_keys()).into(),
+            key: Arc::from(key),
+        })),
+        _ => {
+            let detail = format!("must be one key of 1 to {KEY_LEN_MAX} visible ASCII characters");
+            Err(problem::at(Code::Invalid, "Idempotency-Key", detail))
+        }
+    }
+}
+
+/// A refusal that is about one task names its place, and is answered with its number.
+fn refused(
+    error: &Error,
+    ids: &[TaskId],
+    place: impl Fn(usize) -> Place,
+) -> (Box<Problem>, Option<usize>) {
+    let mut problem = problem::of(error);
+    let Error::Refused(Refused::IdTaken(id) | Refused::IdNotRecent(id)) = error else {
+        return (problem, None);
+    };
+    problem.task_id = Some(*id);
+    // Of two alike the second one is at fault.
+    let index = ids.iter().rposition(|other| other == id);
+    problem.errors.extend(index.map(|index| FieldError {
+        pointer: place(index).pointer("id"),
+        detail: error.to_string(),
+    }));
+    (problem, index)
+}

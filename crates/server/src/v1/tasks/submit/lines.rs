@@ -1,0 +1,251 @@
+//! A batch as a stream of lines (NDJSON), of which only a piece is ever held.
+//!
+//! A piece is 10,000 tasks, or 16 MiB of lines if that is less, and is stored whole or not at all, so a stream of one
+//! piece is atomic like an array. Beyond that each piece has a key of its own, made from the request's
+//! `Idempotency-Key`: the same stream sent again finds the pieces that were stored and goes on behind them. Without a
+//! key the answer to a stream that broke off still says how many of its tasks are stored.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::{Buf, Bytes, BytesMut};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+use taskyard_api::problem::Problem;
+use taskyard_api::submit::Submit;
+use taskyard_core::id::TaskId;
+use taskyard_core::rows::{Digest, IdempotencyKey};
+use taskyard_core::verbs::submit::{self, NewTask};
+
+use super::{nothing, refused};
+use crate::app::App;
+use crate::problem::{self, Code};
+use crate::request;
+use crate::response::Refusal;
+use crate::wire::faults::{Faults, Place};
+use crate::wire::new_task::new_task;
+
+/// Stores the tasks of the lines and answers their ids.
+pub(super) async fn store(
+    app: &App,
+    body: Body,
+    key: Option<IdempotencyKey>,
+) -> Result<Vec<TaskId>, Refusal> {
+    let mut stream = Stream {
+        app,
+        key,
+        lines: Lines::new(body),
+        piece: Piece::default(),
+        pieces: 0,
+        stored: Vec::new(),
+    };
+    match stream.run().await {
+        Ok(()) => Ok(stream.stored),
+        Err(refusal) => Err(stream.told(refusal)),
+    }
+}
+
+struct Stream<'a> {
+    app: &'a App,
+    key: Option<IdempotencyKey>,
+    lines: Lines,
+    piece: Piece,
+    /// How many were stored.
+    pieces: usize,
+    stored: Vec<TaskId>,
+}
+
+/// What is stored at once.
+#[derive(Default)]
+struct Piece {
+    tasks: Vec<NewTask>,
+    /// Where each came from, for errors.
+    lines: Vec<usize>,
+    bytes: usize,
+    digest: Sha256,
+}
+
+impl Stream<'_> {
+    async fn run(&mut self) -> Result<(), Refusal> {
+        while let Some(line) = self.lines.next(self.app).await? {
+            if self.piece.is_full(self.app, line.len()) {
+                self.store_piece(false).await?;
+            }
+            let max = self.app.limits().stream_tasks_max;
+            if self.stored.len() + self.piece.tasks.len() == max {
+                let detail = format!("one stream holds at most {max} tasks");
+                return Err(problem::new(Code::TooLarge, detail).into());
+            }
+            self.take(&line)?;
+        }
+        if self.piece.tasks.is_empty() {
+            return Err(nothing().into());
+        }
+        self.store_piece(true).await
+    }
+
+    fn take(&mut self, line: &[u8]) -> Result<(), Box<Problem>> {
+        let number = self.lines.number;
+        let task = read(self.app, line).map_err(|problem| in_line(problem, number))?;
+        self.piece.digest.update(line);
+        self.piece.digest.update(b"\n");
+        self.piece.bytes += line.len();
+        self.piece.tasks.push(task);
+        self.piece.lines.push(number);
+        Ok(())
+    }
+
+    async fn store_piece(&mut self, is_last: bool) -> Result<(), Refusal> {
+        let piece = std::mem::take(&mut self.piece);
+        let ids: Vec<TaskId> = piece.tasks.iter().map(|task| task.id).collect();
+        let once = self.key.as_ref().map(|key| {
+            let key = IdempotencyKey {
+                scope: Arc::clone(&key.scope),
+                key: piece_key(&key.key, self.pieces),
+            };
+            (key, finish(piece.digest, is_last))
+        });
+        let stored = self.app.engine().submit(submit::Submit {
+            tasks: piece.tasks,
+            once,
+            again: false,
+        });
+        let stored =
+            stored
+                .await
+                .map_err(|error| match refused(&error, &ids, |_| Place::ROOT) {
+                    (problem, Some(index)) => in_line(problem, piece.lines[index]),
+                    (problem, None) => problem,
+                })?;
+        self.stored.extend_from_slice(&stored.ids);
+        self.pieces += 1;
+        Ok(())
+    }
+
+    /// Says how much is stored nevertheless.
+    fn told(&self, mut refusal: Refusal) -> Refusal {
+        if !self.stored.is_empty() {
+            let detail = refusal.0.detail.take().unwrap_or_default();
+            let stored = self.stored.len();
+            let how = if self.key.is_some() {
+                "sent again with the same Idempotency-Key, the stream goes on behind them"
+            } else {
+                "only send what comes behind them"
+            };
+            refusal.0.detail = Some(format!(
+                "{detail}; its first {stored} tasks are stored: {how}"
+            ));
+        }
+        refusal
+    }
+}
+
+impl Piece {
+    fn is_full(&self, app: &App, more: usize) -> bool {
+        let limits = app.limits();
+        self.tasks.len() == limits.tasks_max
+            || (!self.tasks.is_empty() && self.bytes + more > limits.bulk_max)
+    }
+}
+
+/// The first piece has the request's own key. No key of a request holds a space.
+fn piece_key(key: &Arc<str>, pieces: usize) -> Arc<str> {
+    if pieces == 0 {
+        Arc::clone(key)
+    } else {
+        format!("{key} {pieces}").into()
+    }
+}
+
+/// Whether more follows counts as well: a stream that was cut short is another one.
+fn finish(mut hash: Sha256, is_last: bool) -> Digest {
+    hash.update([u8::from(is_last)]);
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash.finalize()[..16]);
+    Digest(first)
+}
+
+fn read(app: &App, line: &[u8]) -> Result<NewTask, Box<Problem>> {
+    let submitted: Submit<&RawValue> = request::parse(app, line)?;
+    let mut faults = Faults::default();
+    let task = new_task(app, &submitted, Place::ROOT, &mut faults);
+    faults.check()?;
+    Ok(task.expect("a task that is not made has its fault named"))
+}
+
+/// Pointers are within the line, so the line is named beside them.
+fn in_line(mut problem: Box<Problem>, number: usize) -> Box<Problem> {
+    let named = |detail: &str| format!("line {number}: {detail}");
+    problem.detail = Some(named(problem.detail.as_deref().unwrap_or_default()));
+    for error in &mut problem.errors {
+        error.detail = named(&error.detail);
+    }
+    problem
+}
+
+/// The lines of a body, as they come.
+struct Lines {
+    body: Body,
+    buffer: BytesMut,
+    /// So much of the buffer holds no end of a line.
+    looked_at: usize,
+    /// Of the line that was answered last, from 1.
+    number: usize,
+    is_over: bool,
+}
+
+impl Lines {
+    fn new(body: Body) -> Self {
+        Self {
+            body,
+            buffer: BytesMut::new(),
+            looked_at: 0,
+            number: 0,
+            is_over: false,
+        }
+    }
+
+    /// The next line that is not blank, without its end.
+    async fn next(&mut self, app: &App) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            let Some(line) = self.any_line(app).await? else {
+                return Ok(None);
+            };
+            if !line.trim_ascii().is_empty() {
+                return Ok(Some(line));
+            }
+        }
+    }
+
+    async fn any_line(&mut self, app: &App) -> Result<Option<Bytes>, Refusal> {
+        let max = app.limits().submit_body();
+        loop {
+            let fresh = &self.buffer[self.looked_at..];
+            if let Some(end) = fresh.iter().position(|byte| *byte == b'\n') {
+                let line = self.buffer.split_to(self.looked_at + end).freeze();
+                self.buffer.advance(1);
+                return Ok(Some(self.counted(line)));
+            }
+            self.looked_at = self.buffer.len();
+            if self.looked_at > max {
+                let detail = format!("longer than {max} bytes");
+                let problem = problem::new(Code::TooLarge, detail);
+                return Err(in_line(problem, self.number + 1).into());
+            }
+            if self.is_over {
+                let rest = self.buffer.split().freeze();
+                return Ok((!rest.is_empty()).then(|| self.counted(rest)));
+            }
+            match request::chunk(&mut self.body, app.limits().body_within).await? {
+                Some(more) => self.buffer.extend_from_slice(&more),
+                None => self.is_over = true,
+            }
+        }
+    }
+
+    fn counted(&mut self, line: Bytes) -> Bytes {
+        self.looked_at = 0;
+        self.number += 1;
+        line
+    }
+}

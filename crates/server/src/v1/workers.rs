@@ -1,0 +1,236 @@
+//! `/workers`: what a worker asks, each a function from wire type to wire type, and the routes around them.
+
+pub(crate) mod routes;
+
+use std::time::Duration;
+
+use taskyard_api::answered::Answered;
+use taskyard_api::payload::Payload;
+use taskyard_api::problem::Problem;
+use taskyard_api::report::{Report, Reported};
+use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Register, Registered};
+use taskyard_core::id::{Epoch, ServerNumber};
+use taskyard_core::name::Name;
+use taskyard_core::refused::Refused;
+use taskyard_core::verbs;
+use taskyard_core::verbs::claim::Hand;
+use taskyard_engine::engine::ClaimCall;
+use taskyard_engine::error::Error;
+
+use super::tasks::runs::standing;
+use crate::app::App;
+use crate::problem::{self, Code};
+use crate::wire;
+use crate::wire::faults::{Faults, Place};
+use crate::wire::payload::Source;
+use crate::wire::task::{count, ms};
+
+pub use crate::wire::payload;
+
+/// How many tasks one claim may ask for.
+const CLAIM_MAX: i64 = 1_000;
+const WAIT_MS_MAX: i64 = super::tasks::WAIT_MS_MAX as i64;
+
+/// A process says who it is; with `server` it is a worker within that server.
+pub async fn register(
+    app: &App,
+    register: &Register,
+    server: Option<ServerNumber>,
+) -> Result<Registered, Box<Problem>> {
+    let mut faults = Faults::default();
+    let registration = wire::worker::registration(register, &mut faults);
+    faults.check()?;
+    let registration = registration.expect("one that is not made has its fault named");
+    let registered = app.engine().register(verbs::register::Register {
+        name: registration.name,
+        server,
+        profile: registration.profile,
+        capacity: registration.capacity,
+    });
+    let registered = registered.await.map_err(|error| problem::of(&error))?;
+    let policy = app.engine().policy();
+    Ok(Registered {
+        worker_id: register.worker_id.clone(),
+        number: count(registered.number.0),
+        epoch: count(registered.epoch.0),
+        heartbeat_ms: ms(policy.heartbeat),
+        heartbeat_ttl_ms: ms(policy.heartbeat_ttl),
+        lease_ms: ms(policy.lease),
+    })
+}
+
+/// Takes tasks, waiting for the first one as long as the claim says. Dropped before it is answered, it takes none.
+pub async fn claim(
+    app: &App,
+    worker_id: &str,
+    claim: &Claim,
+) -> Result<Claimed<Payload>, Box<Problem>> {
+    let worker = named(worker_id)?;
+    let mut faults = Faults::default();
+    let call = claim_call(worker, claim, Place::ROOT, &mut faults);
+    faults.check()?;
+    let hand = app.engine().claim(call).await;
+    let hand = hand.map_err(|error| problem::of(&error))?;
+    Ok(Claimed {
+        tasks: runs(app, hand),
+    })
+}
+
+/// Takes results, and gives new tasks if the report holds a claim. The two go to the engine together, so that they are
+/// one commit.
+///
+/// A result that cannot be taken as it is keeps none of the others from being taken.
+pub async fn report<P: Source>(
+    app: &App,
+    worker_id: &str,
+    report: &Report<P>,
+) -> Result<Reported<Payload>, Box<Problem>> {
+    let worker = named(worker_id)?;
+    let max = app.limits().tasks_max;
+    if report.results.len() > max {
+        let detail = format!("a report holds at most {max} results");
+        return Err(problem::new(Code::TooLarge, detail));
+    }
+    let mut faults = Faults::default();
+    let epoch = faults.epoch(Place::ROOT, report.epoch);
+    let call = report.claim.as_ref().map(|claim| {
+        let call = claim_call(worker.clone(), claim, CLAIM_PLACE, &mut faults);
+        ClaimCall {
+            epoch: call.epoch.or(epoch),
+            ..call
+        }
+    });
+    faults.check()?;
+
+    let reporting = results(app, (worker, epoch), report);
+    let claiming = async {
+        match call {
+            Some(call) => Some(app.engine().claim(call).await),
+            None => None,
+        }
+    };
+    let (results, hand) = tokio::join!(reporting, claiming);
+    Ok(Reported {
+        results: results?,
+        tasks: hand.map(|hand| match hand {
+            Ok(hand) => runs(app, hand),
+            // The results were taken, which must be told; what keeps the claim from being served will meet the next.
+            Err(error) => {
+                tracing::debug!(%error, "a report's claim was not served");
+                Vec::new()
+            }
+        }),
+    })
+}
+
+const CLAIM_PLACE: Place = Place::within("/claim");
+
+/// What becomes of each result, in their order.
+async fn results<P: Source>(
+    app: &App,
+    worker: (Name, Option<Epoch>),
+    report: &Report<P>,
+) -> Result<Vec<Answered>, Box<Problem>> {
+    let mut taken = Vec::with_capacity(report.results.len());
+    let mut answers: Vec<Option<Box<Problem>>> = Vec::with_capacity(report.results.len());
+    for (index, said) in report.results.iter().enumerate() {
+        let mut faults = Faults::default();
+        let place = Place::element("/results", index);
+        let result = wire::result::run_result(app, said, place, &mut faults);
+        let fault = faults.check().err();
+        if fault.is_none() {
+            taken.extend(result);
+        }
+        answers.push(fault);
+    }
+    // Sent also when it is empty: it tells a worker that was replaced.
+    let reported = app.engine().report(verbs::report::Report {
+        worker: Some(worker),
+        results: taken,
+    });
+    let reported = reported.await.map_err(|error| problem::of(&error))?;
+    let mut reported = reported.results.into_iter();
+    let answered = report.results.iter().zip(answers).map(|(said, fault)| {
+        let standing = match fault {
+            Some(fault) => Err(fault),
+            None => reported.next().map_or_else(
+                || Err(problem::broken(&"a result was not answered")),
+                |answered| standing(said.task_id, answered),
+            ),
+        };
+        match standing {
+            Ok(standing) => Answered::Taken(standing),
+            Err(mut problem) => {
+                problem.task_id = Some(said.task_id);
+                Answered::Refused(problem)
+            }
+        }
+    });
+    Ok(answered.collect())
+}
+
+/// Renews the listed leases, and tells which of them are lost or cancelled.
+pub async fn heartbeat<P: Source>(
+    app: &App,
+    worker_id: &str,
+    heartbeat: &Heartbeat<P>,
+) -> Result<Heard, Box<Problem>> {
+    let worker = named(worker_id)?;
+    let max = app.limits().tasks_max;
+    if heartbeat.held.len() > max {
+        let detail = format!("a heartbeat names at most {max} runs");
+        return Err(problem::new(Code::TooLarge, detail));
+    }
+    let mut faults = Faults::default();
+    let epoch = faults.epoch(Place::ROOT, heartbeat.epoch);
+    let held = heartbeat.held.iter().enumerate();
+    let held = held
+        .filter_map(|(index, held)| {
+            let place = Place::element("/held", index);
+            wire::worker::held(app, held, place, &mut faults)
+        })
+        .collect();
+    faults.check()?;
+    let beaten = app.engine().heartbeat(verbs::heartbeat::Heartbeat {
+        worker,
+        epoch,
+        held,
+    });
+    let beaten = beaten.await.map_err(|error| problem::of(&error))?;
+    Ok(Heard {
+        expires_at: beaten.expires_at.into(),
+        lost: beaten.lost,
+        cancel: beaten.cancel,
+        drain: false,
+    })
+}
+
+/// What is no name names no worker.
+fn named(worker_id: &str) -> Result<Name, Box<Problem>> {
+    Name::plain(worker_id).map_err(|_| problem::of(&Error::Refused(Refused::NoSuchWorker)))
+}
+
+fn claim_call(worker: Name, claim: &Claim, place: Place, faults: &mut Faults) -> ClaimCall {
+    let limit = faults.ranged(place, "limit", i64::from(claim.limit), 1..=CLAIM_MAX);
+    let wait = i64::try_from(claim.wait_ms.unwrap_or_default()).unwrap_or(i64::MAX);
+    let wait = faults.ranged(place, "wait_ms", wait, 0..=WAIT_MS_MAX);
+    let seq = claim
+        .seq
+        .map(|seq| faults.ranged(place, "seq", seq, 1..=i64::MAX));
+    ClaimCall {
+        worker,
+        epoch: faults.epoch(place, claim.epoch),
+        limit: usize::try_from(limit).unwrap_or(1),
+        wait: Duration::from_millis(u64::try_from(wait).unwrap_or_default()),
+        begin: claim.begin,
+        seq: seq.unwrap_or_default(),
+    }
+}
+
+fn runs(app: &App, hand: Hand) -> Vec<taskyard_api::worker::Run<Payload>> {
+    let incarnation = app.engine().store().incarnation();
+    hand.runs
+        .into_iter()
+        .map(|run| wire::worker::run(run, &incarnation))
+        .collect()
+}

@@ -1,0 +1,11 @@
+//! Between the wire types and the commands: one file a subject, each way once.
+
+pub(crate) mod faults;
+pub mod payload;
+
+pub(crate) mod attempts;
+pub(crate) mod list;
+pub(crate) mod new_task;
+pub(crate) mod result;
+pub(crate) mod task;
+pub(crate) mod worker;

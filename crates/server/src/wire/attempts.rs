@@ -1,0 +1,124 @@
+//! The runs of a task: those that did not end it, the one that did, and the one under way.
+
+use hashbrown::HashMap;
+use taskyard_api::attempt::{Attempt, Attempts, LateResult, Outcome};
+use taskyard_api::payload::Payload;
+use taskyard_api::time::Time;
+use taskyard_core::id::WorkerNumber;
+use taskyard_core::query::{Standing, TaskView, WorkerView};
+use taskyard_core::rows::{self, End, Said};
+use taskyard_core::status::Status;
+
+use super::task::{count, task_error};
+
+/// The code of a task whose run was the last that could be lost.
+const LOST: &str = "worker_lost";
+
+pub(crate) fn attempts(
+    view: &TaskView,
+    ended: &[rows::Attempt],
+    late: &[rows::LateResult],
+    workers: &[WorkerView],
+) -> Attempts<Payload> {
+    let names: HashMap<WorkerNumber, &str> = workers
+        .iter()
+        .map(|view| (view.worker.number, view.worker.name.as_str()))
+        .collect();
+    let name = |number: WorkerNumber| match names.get(&number) {
+        Some(name) => (*name).to_owned(),
+        // It is not remembered any more.
+        None => format!("#{number}"),
+    };
+    let mut items: Vec<Attempt<Payload>> = ended
+        .iter()
+        .map(|attempt| of_row(attempt, name(attempt.worker)))
+        .collect();
+    items.extend(latest(view, name));
+    items.sort_by_key(|attempt| attempt.fence);
+    Attempts {
+        items,
+        late_results: late.iter().map(late_result).collect(),
+    }
+}
+
+fn of_row(row: &rows::Attempt, worker_id: String) -> Attempt<Payload> {
+    Attempt {
+        attempt: row.number.map(count),
+        fence: count(row.run.fence.0),
+        worker_id,
+        outcome: Some(match row.end {
+            End::Failed => Outcome::Failed,
+            End::TimedOut => Outcome::TimedOut,
+            End::Snoozed => Outcome::Snoozed,
+            End::Released => Outcome::Released,
+            End::Lost => Outcome::Lost,
+        }),
+        claimed_at: row.claimed_at.into(),
+        started_at: row.started_at.map(Time::from),
+        ended_at: Some(row.ended_at.into()),
+        error: row.error.as_ref().map(task_error),
+    }
+}
+
+/// The run that ended the task, or the one that goes on.
+fn latest(view: &TaskView, name: impl Fn(WorkerNumber) -> String) -> Option<Attempt<Payload>> {
+    let number = count(view.counts().attempts);
+    match &view.standing {
+        Standing::Scheduled(_) | Standing::Ready => None,
+        Standing::Leased(lease) => Some(Attempt {
+            attempt: lease.started_at.map(|_| number),
+            fence: count(lease.fence.0),
+            worker_id: name(lease.worker),
+            outcome: None,
+            claimed_at: lease.claimed_at.into(),
+            started_at: lease.started_at.map(Time::from),
+            ended_at: None,
+            error: None,
+        }),
+        // A task that was cancelled while it waited was ended by no run.
+        Standing::Ended(outcome) => Some(Attempt {
+            attempt: outcome.started_at.map(|_| number),
+            fence: count(outcome.fence.0),
+            worker_id: name(outcome.worker?),
+            outcome: Some(how(outcome)),
+            claimed_at: outcome.claimed_at?.into(),
+            started_at: outcome.started_at.map(Time::from),
+            ended_at: Some(outcome.ended_at.into()),
+            error: outcome.error.as_ref().map(task_error),
+        }),
+    }
+}
+
+fn how(outcome: &rows::Outcome) -> Outcome {
+    let is_lost = || {
+        let error = outcome.error.as_ref();
+        outcome.reported.is_none() && error.is_some_and(|error| &*error.code == LOST)
+    };
+    match outcome.status {
+        Status::Failed if is_lost() => Outcome::Lost,
+        Status::Failed => Outcome::Failed,
+        Status::Timeout => Outcome::TimedOut,
+        Status::Cancelled => Outcome::Cancelled,
+        Status::Completed
+        | Status::Scheduled
+        | Status::Pending
+        | Status::Assigned
+        | Status::Running => Outcome::Completed,
+    }
+}
+
+fn late_result(row: &rows::LateResult) -> LateResult<Payload> {
+    LateResult {
+        fence: count(row.run.fence.0),
+        at: row.at.into(),
+        outcome: match row.said {
+            Said::Completed => Outcome::Completed,
+            Said::Failed => Outcome::Failed,
+            Said::TimedOut => Outcome::TimedOut,
+            Said::Snoozed => Outcome::Snoozed,
+            Said::Released => Outcome::Released,
+        },
+        output: row.output.clone().map(Payload::from),
+        error: row.error.as_ref().map(task_error),
+    }
+}

@@ -1,0 +1,154 @@
+//! Who may come in.
+
+use axum::body::Body;
+use http::{Method, Request};
+use taskyard_server::Secret;
+use taskyard_server::settings::Access;
+
+use crate::yard::{Reply, Yard};
+
+const TASKS: &str = "/api/v1/tasks";
+
+async fn get(yard: &Yard, path: &str, headers: &[(&str, &str)]) -> Reply {
+    send(yard, Method::GET, path, headers).await
+}
+
+async fn send(yard: &Yard, method: Method, path: &str, headers: &[(&str, &str)]) -> Reply {
+    let mut request = Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    yard.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn on_loopback_a_request_names_this_machine() {
+    let yard = Yard::with(|settings| settings.hosts = vec!["yard.test".to_owned()]);
+    for host in [
+        "localhost",
+        "LOCALHOST:8000",
+        "127.0.0.1:8000",
+        "127.8.8.8",
+        "[::1]:8000",
+        "[::1]",
+        "yard.test:1",
+    ] {
+        get(&yard, TASKS, &[("host", host)]).await.ok();
+    }
+    for host in [
+        "evil.test",
+        "localhost.evil.test:8000",
+        "10.0.0.1",
+        "",
+        "[::1",
+        "127.0.0.1.evil.test",
+    ] {
+        let reply = get(&yard, TASKS, &[("host", host)]).await;
+        reply.refused(421, "wrong_host");
+    }
+    get(&yard, TASKS, &[]).await.refused(421, "wrong_host");
+    let twice = [("host", "localhost"), ("host", "evil.test")];
+    get(&yard, TASKS, &twice).await.refused(421, "wrong_host");
+    get(&yard, "/health", &[("host", "evil.test")])
+        .await
+        .refused(421, "wrong_host");
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin_is_refused_unless_it_is_allowed() {
+    let yard = Yard::new();
+    let from = |origin| [("host", "localhost:8000"), ("origin", origin)];
+
+    let own = get(&yard, TASKS, &from("http://localhost:8000")).await;
+    let listed = get(&yard, TASKS, &from("http://localhost:5173")).await;
+    for origin in [
+        "http://evil.test",
+        "null",
+        "http://localhost:3000",
+        "http://localhost:5173.evil.test",
+    ] {
+        let reply = get(&yard, TASKS, &from(origin)).await;
+        reply.refused(403, "wrong_origin");
+        assert!(!reply.headers.contains_key("access-control-allow-origin"));
+    }
+
+    own.ok();
+    listed.ok();
+    assert_eq!(
+        listed.header("access-control-allow-origin"),
+        "http://localhost:5173"
+    );
+    assert_eq!(listed.header("vary"), "origin");
+    assert!(!own.headers.contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test]
+async fn a_browser_may_ask_beforehand() {
+    let yard = Yard::new();
+    let headers = [
+        ("host", "localhost:8000"),
+        ("origin", "http://localhost:5173"),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "content-type"),
+    ];
+
+    let reply = send(&yard, Method::OPTIONS, TASKS, &headers).await;
+
+    assert_eq!(reply.status, 204);
+    assert!(
+        reply
+            .header("access-control-allow-methods")
+            .contains("POST")
+    );
+    assert!(
+        reply
+            .header("access-control-allow-headers")
+            .contains("content-type")
+    );
+}
+
+#[tokio::test]
+async fn where_a_token_is_wanted_only_probes_go_without() {
+    let yard = Yard::with(|settings| settings.access = Access::Token(Secret::new("s3cret")));
+    yard.app.started();
+
+    let with = |value| [("host", "tasks.example"), ("authorization", value)];
+    get(&yard, TASKS, &with("Bearer s3cret")).await.ok();
+    get(&yard, TASKS, &with("bearer s3cret")).await.ok();
+    for value in [
+        "Bearer s3cre",
+        "Bearer s3cret2",
+        "Bearer ",
+        "Basic s3cret",
+        "s3cret",
+        "",
+    ] {
+        let reply = get(&yard, TASKS, &with(value)).await;
+        reply.refused(401, "unauthorized");
+        assert_eq!(reply.header("www-authenticate"), "Bearer");
+    }
+    get(&yard, TASKS, &[]).await.refused(401, "unauthorized");
+    get(&yard, "/nowhere", &[])
+        .await
+        .refused(401, "unauthorized");
+    get(&yard, "/health", &[]).await.ok();
+    get(&yard, "/ready", &[]).await.ok();
+}
+
+#[tokio::test]
+async fn a_secret_is_not_printed() {
+    let yard = Yard::with(|settings| settings.access = Access::Token(Secret::new("s3cret")));
+
+    assert!(format!("{:?}", yard.app.settings()).contains("Token(Secret(…))"));
+}
+
+#[tokio::test]
+async fn without_any_check_names_do_not_matter_but_foreign_pages_do() {
+    let yard = Yard::with(|settings| settings.access = Access::None);
+
+    get(&yard, TASKS, &[("host", "tasks.example")]).await.ok();
+    let foreign = [("host", "tasks.example"), ("origin", "http://evil.test")];
+    get(&yard, TASKS, &foreign)
+        .await
+        .refused(403, "wrong_origin");
+}

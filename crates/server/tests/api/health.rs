@@ -1,0 +1,68 @@
+//! `/health` and `/ready`.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::trouble::Broken;
+use crate::yard::Yard;
+
+#[tokio::test]
+async fn health_tells_of_the_database_and_the_workers() {
+    let yard = Yard::new();
+    yard.worker("gone").await;
+    yard.pass(Duration::from_secs(31));
+    yard.worker("here").await;
+
+    insta::assert_json_snapshot!(yard.get("/health").await.ok());
+}
+
+#[tokio::test]
+async fn a_server_is_ready_from_when_it_has_started_until_it_stops() {
+    let yard = Yard::new();
+
+    let before = yard.get("/ready").await;
+    yard.app.started();
+    let started = yard.get("/ready").await;
+    yard.stop.cancel();
+    let stopping = yard.get("/ready").await;
+
+    let told = |reply: &crate::yard::Reply| (reply.status.as_u16(), reply.json().to_string());
+    let waits = |what: &str| (503, format!(r#"{{"message":"{what}","ready":false}}"#));
+    assert_eq!(told(&before), waits("starting"));
+    assert_eq!(
+        told(&started),
+        (200, r#"{"message":null,"ready":true}"#.to_owned())
+    );
+    assert_eq!(told(&stopping), waits("stopping"));
+}
+
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_neither_well_nor_ready() {
+    let (yard, _) = Broken::yard(|| taskyard_core::store::Error::Full);
+    yard.app.started();
+
+    let health = yard.get("/health").await;
+    let ready = yard.get("/ready").await;
+
+    assert_eq!((health.status.as_u16(), ready.status.as_u16()), (503, 503));
+    let database = &health.json()["database"];
+    assert_eq!(
+        database["message"],
+        "the disk that holds the database is full"
+    );
+    assert_eq!(ready.json()["message"], database["message"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_is_good_for_a_second() {
+    let (yard, reads) = Broken::yard(|| taskyard_core::store::Error::Conflict);
+
+    for _ in 0..100 {
+        yard.get("/health").await;
+    }
+    let first = reads.load(Ordering::SeqCst);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    yard.get("/health").await;
+
+    assert_eq!((first, reads.load(Ordering::SeqCst)), (2, 4));
+}

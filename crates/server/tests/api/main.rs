@@ -1,0 +1,11 @@
+//! Requests to the router around a real engine, and to a real socket. The files mirror the URLs.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod access;
+mod front;
+mod health;
+mod serve;
+mod tasks;
+mod trouble;
+mod workers;
+mod yard;

@@ -1,0 +1,11 @@
+mod attempts;
+mod batch;
+mod cancel;
+mod hostile;
+mod lines;
+mod list;
+mod once;
+mod runs;
+mod show;
+mod stats;
+mod submit;

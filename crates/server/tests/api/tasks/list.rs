@@ -1,0 +1,150 @@
+//! `GET /tasks`.
+
+use serde_json::{Value, json};
+
+use crate::yard::Yard;
+
+fn inputs(page: &Value) -> Vec<&Value> {
+    let items = page["items"].as_array().unwrap();
+    items.iter().map(|task| &task["input"]).collect()
+}
+
+/// Tasks 0 to 4, of kinds and queues in turn, each labelled with its number.
+async fn five() -> Yard {
+    let yard = Yard::new();
+    for n in 0..5 {
+        let (kind, queue) = [("echo", "default"), ("sleep", "slow")][n % 2];
+        let body = json!({
+            "kind": kind, "queue": queue, "input": n,
+            "labels": {"n": n.to_string(), "user": "ann"},
+        });
+        yard.post("/api/v1/tasks", &body).await.ok();
+        yard.pass(std::time::Duration::from_millis(1));
+    }
+    yard
+}
+
+async fn list(yard: &Yard, query: &str) -> Value {
+    yard.get(&format!("/api/v1/tasks?include=payload&{query}"))
+        .await
+        .ok()
+}
+
+#[tokio::test]
+async fn the_newest_come_first_and_without_their_payloads() {
+    let yard = five().await;
+
+    let page = yard.get("/api/v1/tasks").await.ok();
+
+    let items = page["items"].as_array().unwrap();
+    assert_eq!(items.len(), 5);
+    assert_eq!(items[0]["labels"]["n"], "4");
+    assert!(items[0].get("input").is_none() && items[0].get("output").is_none());
+    assert_eq!(page["next_cursor"], Value::Null);
+}
+
+#[tokio::test]
+async fn filters_pick_and_all_of_them_must_fit() {
+    let yard = five().await;
+    for (query, found) in [
+        ("sort=created", json!([0, 1, 2, 3, 4])),
+        ("sort=-created&kind=echo", json!([4, 2, 0])),
+        ("queue=slow", json!([3, 1])),
+        ("queue=slow&kind=echo", json!([])),
+        ("status=pending,running&label=n%3D2", json!([2])),
+        ("label=user=ann,n=3", json!([3])),
+        ("label=user=ann&label=n=1", json!([1])),
+        ("label=user=bob", json!([])),
+        ("status=completed", json!([])),
+    ] {
+        assert_eq!(json!(inputs(&list(&yard, query).await)), found, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_to_the_end() {
+    let yard = five().await;
+    let mut found = Vec::new();
+    let mut query = "limit=2".to_owned();
+    loop {
+        let page = list(&yard, &query).await;
+        assert!(inputs(&page).len() <= 2);
+        found.extend(inputs(&page).into_iter().cloned());
+        match &page["next_cursor"] {
+            Value::String(cursor) => query = format!("limit=2&cursor={cursor}"),
+            end => {
+                assert_eq!(*end, Value::Null);
+                break;
+            }
+        }
+    }
+
+    assert_eq!(json!(found), json!([4, 3, 2, 1, 0]));
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_filter_is_refused() {
+    let yard = five().await;
+    let page = list(&yard, "limit=1&kind=echo").await;
+    let cursor = page["next_cursor"].as_str().unwrap();
+
+    list(&yard, &format!("limit=3&kind=echo&cursor={cursor}")).await;
+    for query in [
+        format!("cursor={cursor}"),
+        format!("kind=sleep&cursor={cursor}"),
+        format!("kind=echo&sort=created&cursor={cursor}"),
+        format!("kind=echo&cursor={}", &cursor[1..]),
+        "cursor=".to_owned(),
+        "cursor=%00".to_owned(),
+    ] {
+        let reply = yard.get(&format!("/api/v1/tasks?{query}")).await;
+        reply.wrong_at(&["cursor"]);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_parameter_is_named() {
+    let yard = Yard::new();
+    for (query, name) in [
+        ("status=done", "status"),
+        ("status=", "status"),
+        ("status=pending,", "status"),
+        ("kind=a%20b", "kind"),
+        ("queue=", "queue"),
+        ("label=n", "label"),
+        ("label=a%2Fb=1", "label"),
+        ("sort=priority", "sort"),
+        ("include=all", "include"),
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=-1", "limit"),
+        ("limit=%2B1", "limit"),
+        ("limit=1e2", "limit"),
+        ("limit=18446744073709551616", "limit"),
+        ("limit=1&limit=2", "limit"),
+    ] {
+        let reply = yard.get(&format!("/api/v1/tasks?{query}")).await;
+        reply.wrong_at(&[name]);
+    }
+    yard.get("/api/v1/tasks?limit=1").await.ok();
+    yard.get("/api/v1/tasks?limit=1000").await.ok();
+}
+
+#[tokio::test]
+async fn an_unknown_parameter_is_refused_on_every_route() {
+    let yard = Yard::new();
+    let id = yard.submit("echo").await;
+    for path in [
+        "/api/v1/tasks?colour=red",
+        "/api/v1/tasks/stats?colour=red",
+        &format!("/api/v1/tasks/{id}?colour=red"),
+        &format!("/api/v1/tasks/{id}/attempts?colour=red"),
+        "/api/v1/workers?colour=red",
+    ] {
+        let problem = yard.get(path).await.refused(422, "unknown_field");
+        assert_eq!(crate::yard::places(&problem), ["colour"]);
+    }
+    let body = json!({"kind": "echo", "input": 1});
+    let reply = yard.post("/api/v1/tasks?colour=red", &body).await;
+    reply.refused(422, "unknown_field");
+}

@@ -1,0 +1,159 @@
+//! A store that fails, and an engine that is full: what the caller learns, and what not.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use serde_json::json;
+use taskyard_core::command::Command;
+use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::store::{Error, Ran, Store};
+use taskyard_core::time::Timestamp;
+
+use crate::yard::{Clock, Yard};
+
+const TASKS: &str = "/api/v1/tasks";
+
+/// Fails whatever it is asked.
+pub(crate) struct Broken {
+    how: fn() -> Error,
+    reads: Arc<AtomicUsize>,
+}
+
+impl Broken {
+    /// A yard around it, and how often it was asked.
+    pub(crate) fn yard(how: fn() -> Error) -> (Yard, Arc<AtomicUsize>) {
+        let reads = Arc::new(AtomicUsize::new(0));
+        let store = Arc::new(Self {
+            how,
+            reads: Arc::clone(&reads),
+        });
+        (Yard::around(store, Clock::new(), |_| {}), reads)
+    }
+}
+
+#[async_trait]
+impl Store for Broken {
+    async fn run(&self, _batch: Vec<Command>, _policy: &Policy) -> Result<Ran, Error> {
+        Err((self.how)())
+    }
+
+    async fn read(&self, _query: Query) -> Result<Answer, Error> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        Err((self.how)())
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_790_000_000_000_000)
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        *b"of no database.."
+    }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        Arc::default()
+    }
+
+    fn unsure(&self, _lane: Option<Lane>) {}
+}
+
+#[tokio::test]
+async fn each_failure_of_the_store_has_its_code_and_keeps_its_cause_to_the_log() {
+    let cause = || "postgres://ann:s3cret@10.0.0.7/".to_owned();
+    for (how, status, code, wait) in [
+        (
+            (|| Error::Unavailable("postgres://ann:s3cret@10.0.0.7/".to_owned())) as fn() -> Error,
+            503,
+            "unavailable",
+            Some("1"),
+        ),
+        (
+            || Error::Unknown("postgres://ann:s3cret@10.0.0.7/".to_owned()),
+            503,
+            "outcome_unknown",
+            Some("1"),
+        ),
+        (|| Error::Conflict, 503, "unavailable", Some("1")),
+        (|| Error::Full, 507, "disk_full", Some("10")),
+        (
+            || Error::Failed("postgres://ann:s3cret@10.0.0.7/".to_owned()),
+            500,
+            "internal",
+            None,
+        ),
+    ] {
+        let (yard, _) = Broken::yard(how);
+        let submitted = yard.post(TASKS, &json!({"kind": "echo", "input": 1})).await;
+        let listed = yard.get(TASKS).await;
+        for reply in [submitted, listed] {
+            let problem = reply.refused(status, code);
+            assert!(!problem.to_string().contains(&cause()), "{problem}");
+            let retry = reply.headers.get("retry-after");
+            assert_eq!(retry.map(|value| value.to_str().unwrap()), wait, "{code}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_panic_costs_its_own_request_and_nothing_else() {
+    let (yard, reads) = Broken::yard(|| panic!("a bug"));
+
+    let reply = yard.get(TASKS).await;
+    let problem = reply.refused(500, "internal");
+
+    assert!(!problem.to_string().contains("a bug"));
+    yard.get("/nowhere").await.refused(404, "not_found");
+    assert_eq!(reads.load(Ordering::SeqCst), 1);
+}
+
+/// Never answers, so that whatever is asked waits.
+struct Stuck(Broken);
+
+#[async_trait]
+impl Store for Stuck {
+    async fn run(&self, _batch: Vec<Command>, _policy: &Policy) -> Result<Ran, Error> {
+        std::future::pending().await
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, Error> {
+        self.0.read(query).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        self.0.incarnation()
+    }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        Arc::default()
+    }
+
+    fn unsure(&self, _lane: Option<Lane>) {}
+}
+
+#[tokio::test]
+async fn a_full_queue_tells_when_to_come_back() {
+    let stuck = Stuck(Broken {
+        how: || Error::Full,
+        reads: Arc::default(),
+    });
+    let yard = Yard::around(Arc::new(stuck), Clock::new(), |_| {});
+    let body = json!({"kind": "echo", "input": 1});
+    let waiting = join_all((0..12_000).map(|_| yard.post(TASKS, &body)));
+    let mut waiting = std::pin::pin!(waiting);
+
+    // Polls each of them once: all that the queue takes wait then.
+    let polled = futures_util::poll!(waiting.as_mut());
+
+    assert!(polled.is_pending());
+    let reply = yard.post(TASKS, &body).await;
+    reply.refused(429, "queue_full");
+    assert_eq!(reply.header("retry-after"), "1");
+}

@@ -1,0 +1,5 @@
+mod claim;
+mod heartbeat;
+mod list;
+mod register;
+mod report;

@@ -1,0 +1,182 @@
+//! `POST /workers/{id}/claim`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::yard::{Yard, settle};
+
+const CLAIM: &str = "/api/v1/workers/w/claim";
+
+#[tokio::test]
+async fn a_claim_is_answered_with_all_that_a_run_needs() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    yard.submit("echo").await;
+
+    let claimed = yard.post(CLAIM, &json!({"limit": 5})).await.ok();
+
+    insta::assert_json_snapshot!(claimed, {".tasks[].id" => "[id]", ".tasks[].lease_token" => "[token]"});
+    assert_eq!(
+        claimed["tasks"][0]["lease_token"].as_str().unwrap().len(),
+        30
+    );
+}
+
+#[tokio::test]
+async fn a_claim_gets_no_more_than_it_asks_for_and_nothing_when_there_is_nothing() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    for _ in 0..3 {
+        yard.submit("echo").await;
+    }
+
+    let mut counts = Vec::new();
+    for _ in 0..3 {
+        let claimed = yard.post(CLAIM, &json!({"limit": 2})).await.ok();
+        counts.push(claimed["tasks"].as_array().unwrap().len());
+    }
+
+    assert_eq!(counts, [2, 1, 0]);
+}
+
+#[tokio::test]
+async fn a_run_claimed_with_begin_is_running() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    let id = yard.submit("echo").await;
+
+    yard.post(CLAIM, &json!({"limit": 1, "begin": true}))
+        .await
+        .ok();
+
+    assert_eq!(yard.status(&id).await, "running");
+}
+
+#[tokio::test]
+async fn the_same_claim_again_is_answered_with_the_same_leases() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    yard.submit("echo").await;
+    yard.submit("echo").await;
+
+    let first = yard.post(CLAIM, &json!({"limit": 1, "seq": 1})).await.ok();
+    let again = yard.post(CLAIM, &json!({"limit": 1, "seq": 1})).await.ok();
+    let next = yard.post(CLAIM, &json!({"limit": 1, "seq": 2})).await.ok();
+
+    assert_eq!(again, first);
+    assert_ne!(next["tasks"][0]["id"], first["tasks"][0]["id"]);
+}
+
+#[tokio::test]
+async fn each_number_of_a_claim_has_its_range() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    for (body, pointers) in [
+        (json!({"limit": 0}), &["/limit"][..]),
+        (
+            json!({"limit": 1001, "wait_ms": 60_001, "seq": 0}),
+            &["/limit", "/wait_ms", "/seq"],
+        ),
+        (json!({"limit": 1, "wait_ms": u64::MAX}), &["/wait_ms"]),
+        (json!({"limit": 1, "epoch": 0}), &["/epoch"]),
+        (json!({"limit": 1, "epoch": u32::MAX}), &["/epoch"]),
+        (json!({"limit": -1}), &["/limit"]),
+    ] {
+        yard.post(CLAIM, &body).await.wrong_at(pointers);
+    }
+    yard.post(CLAIM, &json!({"limit": 1000, "seq": i64::MAX}))
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn who_is_no_worker_is_not_found() {
+    let yard = Yard::new();
+    for name in ["nobody", "a%20b", "%ff", "%00", "a%2Fb"] {
+        for (verb, body) in [
+            ("claim", json!({"limit": 1})),
+            ("heartbeat", json!({"held": []})),
+            ("report", json!({"results": []})),
+        ] {
+            let reply = yard
+                .post(&format!("/api/v1/workers/{name}/{verb}"), &body)
+                .await;
+            reply.refused(404, "not_found");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_waits_for_the_first_task() {
+    let yard = Yard::on_model();
+    yard.worker("w").await;
+    let began = Instant::now();
+
+    let waits = json!({"limit": 1, "wait_ms": 60_000});
+    let (claimed, id) = tokio::join!(yard.post(CLAIM, &waits), async {
+        settle().await;
+        tokio::time::advance(Duration::from_secs(7)).await;
+        yard.submit("echo").await
+    });
+
+    assert_eq!(claimed.ok()["tasks"][0]["id"], id);
+    assert_eq!(began.elapsed().as_secs(), 7);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_time_is_up_is_answered_with_nothing() {
+    let yard = Yard::on_model();
+    yard.worker("w").await;
+    let began = Instant::now();
+
+    let claimed = yard
+        .post(CLAIM, &json!({"limit": 1, "wait_ms": 2500}))
+        .await;
+
+    assert_eq!(claimed.ok()["tasks"], Value::Array(Vec::new()));
+    assert_eq!(began.elapsed().as_millis(), 2500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_every_wait() {
+    let yard = Yard::on_model();
+    yard.worker("w").await;
+    let id = yard.submit("later").await;
+    yard.claim("w").await.unwrap();
+    let began = Instant::now();
+
+    let waits = json!({"limit": 1, "wait_ms": 60_000});
+    let path = format!("/api/v1/tasks/{id}?wait_ms=60000");
+    let (claimed, shown, ()) = tokio::join!(yard.post(CLAIM, &waits), yard.get(&path), async {
+        settle().await;
+        yard.stop.cancel();
+    });
+
+    assert_eq!(claimed.ok()["tasks"], Value::Array(Vec::new()));
+    assert_eq!(shown.ok()["status"], "assigned");
+    assert!(began.elapsed() < Duration::from_secs(1));
+    let refused = yard.post(CLAIM, &json!({"limit": 1})).await;
+    refused.refused(503, "stopping");
+    assert_eq!(refused.header("retry-after"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_dropped_takes_no_task() {
+    let yard = Yard::on_model();
+    yard.worker("w").await;
+    {
+        let waits = json!({"limit": 1, "wait_ms": 60_000});
+        let mut claiming = std::pin::pin!(yard.post(CLAIM, &waits));
+        tokio::select! {
+            biased;
+            _ = claiming.as_mut() => panic!("there is nothing to claim"),
+            () = settle() => {}
+        }
+    }
+
+    let id = yard.submit("echo").await;
+
+    assert_eq!(yard.status(&id).await, "pending");
+}

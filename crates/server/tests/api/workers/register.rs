@@ -1,0 +1,141 @@
+//! `POST /workers/register`.
+
+use serde_json::{Value, json};
+
+use crate::yard::Yard;
+
+const REGISTER: &str = "/api/v1/workers/register";
+
+#[tokio::test]
+async fn a_worker_learns_its_number_and_the_times_to_keep() {
+    let yard = Yard::new();
+
+    let reply = yard
+        .post(REGISTER, &json!({"worker_id": "w", "kinds": ["resize"]}))
+        .await;
+    let again = yard.worker("w").await;
+
+    assert_eq!(reply.status, 201);
+    insta::assert_json_snapshot!(reply.ok());
+    assert_eq!((&again["number"], &again["epoch"]), (&json!(1), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_worker_that_was_replaced_is_told_so() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    yard.worker("w").await;
+
+    for (verb, body) in [
+        ("claim", json!({"limit": 1, "epoch": 1})),
+        ("heartbeat", json!({"held": [], "epoch": 1})),
+        ("report", json!({"results": [], "epoch": 1})),
+        (
+            "report",
+            json!({"results": [], "epoch": 1, "claim": {"limit": 1}}),
+        ),
+    ] {
+        let reply = yard.post(&format!("/api/v1/workers/w/{verb}"), &body).await;
+        reply.refused(409, "worker_replaced");
+    }
+    let current = json!({"limit": 1, "epoch": 2});
+    yard.post("/api/v1/workers/w/claim", &current).await.ok();
+}
+
+#[tokio::test]
+async fn everything_wrong_in_a_registration_is_told_at_once() {
+    let yard = Yard::new();
+    let names = |count: usize| -> Vec<String> { (0..count).map(|n| format!("k{n}")).collect() };
+    for (body, pointers) in [
+        (
+            json!({"worker_id": "a/b", "kinds": ["a b"], "capacity": 0}),
+            &["/worker_id", "/kinds/0", "/capacity"][..],
+        ),
+        (
+            json!({"worker_id": "w".repeat(65), "kinds": ["a"]}),
+            &["/worker_id"],
+        ),
+        (json!({"worker_id": "w", "kinds": []}), &["/kinds"]),
+        (
+            json!({"worker_id": "w", "kinds": ["a", "*"]}),
+            &["/kinds/1"],
+        ),
+        (
+            json!({"worker_id": "w", "kinds": ["*"], "queues": []}),
+            &["/queues"],
+        ),
+        (
+            json!({"worker_id": "w", "kinds": ["*"], "queues": ["*"]}),
+            &["/queues/0"],
+        ),
+        (json!({"worker_id": "w", "kinds": names(257)}), &["/kinds"]),
+        (
+            json!({"worker_id": "w", "kinds": ["a"], "labels": {"gpu": ""}}),
+            &["/labels/gpu"],
+        ),
+        (
+            json!({"worker_id": "w", "kinds": ["a"], "capacity": 1_000_001}),
+            &["/capacity"],
+        ),
+    ] {
+        yard.post(REGISTER, &body).await.wrong_at(pointers);
+    }
+    let workers = yard.get("/api/v1/workers").await.ok();
+    assert_eq!(workers["items"], Value::Array(Vec::new()));
+
+    let edge = json!({"worker_id": "w".repeat(64), "kinds": names(256), "capacity": 1_000_000});
+    yard.post(REGISTER, &edge).await.ok();
+}
+
+#[tokio::test]
+async fn the_verbs_of_workers_work_without_http_as_well() {
+    use taskyard_api::report::{Report, RunResult, Said};
+    use taskyard_api::worker::{Claim, Register};
+    use taskyard_core::id::ServerNumber;
+    use taskyard_server::v1::workers;
+
+    let yard = Yard::new();
+    let me = Register {
+        worker_id: "worker-1".to_owned(),
+        kinds: vec!["*".to_owned()],
+        queues: None,
+        labels: std::collections::BTreeMap::default(),
+        capacity: None,
+    };
+    workers::register(&yard.app, &me, Some(ServerNumber(1)))
+        .await
+        .unwrap();
+    let id = yard.submit("echo").await;
+    let claim = Claim {
+        limit: 1,
+        ..Claim::default()
+    };
+    let claimed = workers::claim(&yard.app, "worker-1", &claim).await.unwrap();
+    let result = |output: &str| {
+        let run = &claimed.tasks[0];
+        RunResult {
+            output: Some(serde_json::from_str::<Box<serde_json::value::RawValue>>(output).unwrap()),
+            ..RunResult::new(run.id, run.lease_token.clone(), Said::Completed)
+        }
+    };
+    let report = |output| Report {
+        results: vec![result(output)],
+        claim: None,
+        epoch: None,
+    };
+
+    // An executor's own output was checked by nobody yet.
+    let doubtful = workers::report(&yard.app, "worker-1", &report(r#"{"a":1,"a":2}"#))
+        .await
+        .unwrap();
+    assert!(
+        matches!(&doubtful.results[0], taskyard_api::answered::Answered::Refused(problem) if problem.code == "invalid")
+    );
+    workers::report(&yard.app, "worker-1", &report(r#"{"a":1}"#))
+        .await
+        .unwrap();
+
+    assert_eq!(yard.task(&id).await["output"], json!({"a": 1}));
+    let listed = yard.get("/api/v1/workers").await.ok();
+    assert_eq!(listed["items"][0]["internal"], true);
+}

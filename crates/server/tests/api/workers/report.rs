@@ -1,0 +1,174 @@
+//! `POST /workers/{id}/report`.
+
+use serde_json::{Value, json};
+
+use crate::yard::Yard;
+
+const REPORT: &str = "/api/v1/workers/w/report";
+
+/// So many runs in the hands of worker `w`.
+async fn runs(yard: &Yard, count: usize) -> Vec<Value> {
+    yard.worker("w").await;
+    for _ in 0..count {
+        yard.submit("echo").await;
+    }
+    let claim = json!({"limit": count});
+    let mut claimed = yard.post("/api/v1/workers/w/claim", &claim).await.ok();
+    match claimed["tasks"].take() {
+        Value::Array(runs) => runs,
+        other => panic!("{other}"),
+    }
+}
+
+fn result(run: &Value, outcome: &str, more: Value) -> Value {
+    let mut result =
+        json!({"task_id": run["id"], "lease_token": run["lease_token"], "outcome": outcome});
+    for (name, value) in more.as_object().unwrap() {
+        result[name] = value.clone();
+    }
+    result
+}
+
+#[tokio::test]
+async fn results_are_answered_one_by_one_in_their_order() {
+    let yard = Yard::new();
+    let runs = runs(&yard, 6).await;
+    let mut stranger = result(&runs[0], "completed", json!({}));
+    stranger["lease_token"] = json!("guess");
+    let results = json!([
+        result(&runs[0], "completed", json!({"output": 1})),
+        result(
+            &runs[1],
+            "failed",
+            json!({"error": {"code": "e", "message": "m"}, "retry": false})
+        ),
+        result(&runs[2], "timed_out", json!({})),
+        result(&runs[3], "snoozed", json!({"delay_ms": 5})),
+        result(&runs[4], "released", json!({})),
+        stranger,
+    ]);
+
+    let reported = yard.post(REPORT, &json!({"results": results})).await.ok();
+
+    let statuses: Vec<&Value> = (0..6).map(|n| &reported["results"][n]["status"]).collect();
+    assert_eq!(
+        json!(statuses),
+        json!([
+            "completed",
+            "failed",
+            "scheduled",
+            "scheduled",
+            "pending",
+            409
+        ])
+    );
+    assert_eq!(reported["results"][5]["code"], "stale_lease");
+    assert_eq!(reported["results"][5]["task_id"], runs[0]["id"]);
+    assert!(reported.get("tasks").is_none());
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_taken_keeps_no_other_from_being_taken() {
+    let yard = Yard::with(|settings| settings.limits.output_max = 10);
+    let runs = runs(&yard, 5).await;
+    let results = json!([
+        result(&runs[0], "completed", json!({"output": "far too long"})),
+        result(&runs[1], "failed", json!({})),
+        result(
+            &runs[2],
+            "completed",
+            json!({"error": {"code": "e", "message": "m"}, "delay_ms": 1})
+        ),
+        result(&runs[3], "snoozed", json!({})),
+        result(&runs[4], "completed", json!({})),
+    ]);
+
+    let reported = yard.post(REPORT, &json!({"results": results})).await.ok();
+
+    let answers: Vec<Value> = (0..5)
+        .map(|n| {
+            let answer = &reported["results"][n];
+            let errors = answer["errors"].as_array().cloned().unwrap_or_default();
+            let places: Vec<&Value> = errors.iter().map(|error| &error["pointer"]).collect();
+            json!([answer["status"], places])
+        })
+        .collect();
+    assert_eq!(
+        json!(answers),
+        json!([
+            [413, ["/results/0/output"]],
+            [422, ["/results/1/error"]],
+            [422, ["/results/2/error", "/results/2/delay_ms"]],
+            [422, ["/results/3/delay_ms"]],
+            ["completed", []],
+        ])
+    );
+    assert_eq!(
+        yard.status(runs[0]["id"].as_str().unwrap()).await,
+        "assigned"
+    );
+}
+
+#[tokio::test]
+async fn a_report_may_ask_for_new_tasks_in_the_same_call() {
+    let yard = Yard::new();
+    let runs = runs(&yard, 1).await;
+    let next = yard.submit("echo").await;
+    let body = json!({
+        "results": [result(&runs[0], "completed", json!({}))], "claim": {"limit": 3},
+    });
+
+    let reported = yard.post(REPORT, &body).await.ok();
+
+    assert_eq!(reported["results"][0]["status"], "completed");
+    assert_eq!(reported["tasks"][0]["id"], next);
+}
+
+#[tokio::test]
+async fn the_same_report_again_gets_the_same_answers() {
+    let yard = Yard::new();
+    let runs = runs(&yard, 2).await;
+    let body = json!({"results": [
+        result(&runs[0], "completed", json!({"output": 1})),
+        result(&runs[1], "failed", json!({"error": {"code": "e", "message": "m"}})),
+    ]});
+
+    let first = yard.post(REPORT, &body).await.ok();
+    let again = yard.post(REPORT, &body).await.ok();
+    let alone = json!({"lease_token": runs[0]["lease_token"], "output": 1});
+    let path = format!("/api/v1/tasks/{}/complete", runs[0]["id"].as_str().unwrap());
+
+    assert_eq!(again, first);
+    yard.post(&path, &alone).await.ok();
+}
+
+#[tokio::test]
+async fn a_report_holds_up_to_its_limit_of_results() {
+    let yard = Yard::with(|settings| settings.limits.tasks_max = 2);
+    let runs = runs(&yard, 2).await;
+    let one = |n: usize| result(&runs[n], "released", json!({}));
+
+    let over = json!({"results": [one(0), one(1), one(1)]});
+    yard.post(REPORT, &over).await.refused(413, "too_large");
+    yard.post(REPORT, &json!({"results": [one(0), one(1)]}))
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn a_wrong_claim_keeps_its_report_from_being_taken() {
+    let yard = Yard::new();
+    let runs = runs(&yard, 1).await;
+    let body = json!({
+        "results": [result(&runs[0], "completed", json!({}))], "claim": {"limit": 0, "wait_ms": 60_001},
+    });
+
+    yard.post(REPORT, &body)
+        .await
+        .wrong_at(&["/claim/limit", "/claim/wait_ms"]);
+
+    assert_eq!(
+        yard.status(runs[0]["id"].as_str().unwrap()).await,
+        "assigned"
+    );
+}
