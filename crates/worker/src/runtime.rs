@@ -109,7 +109,9 @@ struct Runtime {
     began: mpsc::Receiver<Began>,
     news: Arc<Notify>,
     pulse: Pulse,
+    /// Of everything but heartbeats, which are not to wait because claims are refused.
     retries: Retries,
+    beat_retries: Retries,
     /// Calls in the air that say a run began.
     starts: usize,
     /// The last sign that the server renewed what the worker holds; none once it was said to be too long ago.
@@ -146,7 +148,8 @@ impl Runtime {
             name: settings.name.as_str().into(),
             me: me(&settings, kinds),
             exchanges: Exchanges::new(settings.concurrency, wait_ms),
-            retries: Retries::new(&mut *random),
+            retries: Retries::of("claims and results", &mut *random),
+            beat_retries: Retries::of("heartbeats", &mut *random),
             settings,
             transport,
             clock,
@@ -199,14 +202,13 @@ impl Runtime {
 
     /// When the loop has to look again by itself.
     fn next_due(&self, now: Instant) -> Instant {
-        let beat = self.pulse.due(now).filter(|_| self.registered.is_some());
-        let retry = self.retries.until().filter(|until| *until > now);
-        // While the server is away nothing is sent before the retry.
-        let calls = match retry {
-            Some(until) => Some(until),
-            None => beat,
-        };
-        let due = [calls, self.phase.until()].into_iter().flatten().min();
+        let beat = self.pulse.due(now).max(self.beat_retries.until());
+        let beat = beat.filter(|_| self.registered.is_some() && self.pulse.due(now).is_some());
+        let calls = self.retries.until().filter(|until| *until > now);
+        let due = [calls, beat, self.phase.until()]
+            .into_iter()
+            .flatten()
+            .min();
         due.unwrap_or(now + IDLE_MAX)
     }
 

@@ -39,18 +39,21 @@ impl Runtime {
     /// Everything that can be said now.
     pub(super) fn make_calls(&mut self) {
         let now = Instant::now();
-        if self.retries.is_waiting(now) {
-            return;
-        }
+        let may_call = !self.retries.is_waiting(now);
         let Some(epoch) = self.registered.as_ref().map(|registered| registered.epoch) else {
-            self.register();
+            if may_call {
+                self.register();
+            }
             return;
         };
         let busy = self.hands.count() + self.pulse.waiting();
-        while let Some(exchange) = self.exchanges.next(&mut self.outbox, &Room { epoch, busy }) {
+        while may_call
+            && let Some(exchange) = self.exchanges.next(&mut self.outbox, &Room { epoch, busy })
+        {
             self.send(exchange);
         }
-        if self.pulse.due(now).is_some_and(|due| due <= now) {
+        let is_due = self.pulse.due(now).is_some_and(|due| due <= now);
+        if is_due && !self.beat_retries.is_waiting(now) {
             self.beat(epoch, now);
         }
     }
@@ -163,6 +166,7 @@ impl Runtime {
                 self.renewed = Some(now);
                 self.registered = Some(registered);
                 self.retries.succeeded();
+                self.beat_retries.succeeded();
                 Ok(())
             }
             Err(error) if Trouble::of(&error) == Trouble::Away => {

@@ -57,6 +57,7 @@ impl Runtime {
         };
         self.exchanges.drain();
         self.retries.hurry();
+        self.beat_retries.hurry();
     }
 
     /// Ends the runs that are left; their tasks are handed back.

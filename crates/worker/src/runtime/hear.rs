@@ -23,7 +23,7 @@ impl Runtime {
         let now = Instant::now();
         match answer {
             Some(Ok(heard)) => {
-                self.retries.succeeded();
+                self.beat_retries.succeeded();
                 self.renewed = Some(now);
                 self.hear(&beat, &heard);
                 self.pulse.arrived(&mut self.outbox);
@@ -37,10 +37,15 @@ impl Runtime {
                     self.pulse.beat_again(now);
                     Ok(())
                 }
+                Trouble::Away => {
+                    self.pulse.failed(beat, &mut self.hands, now);
+                    self.warn_of_expiry(now);
+                    self.beat_retries.failed(now, &error);
+                    Ok(())
+                }
                 trouble => {
                     let epoch = beat.heartbeat.epoch;
                     self.pulse.failed(beat, &mut self.hands, now);
-                    self.warn_of_expiry(now);
                     self.bear(trouble, error, epoch)
                 }
             },
@@ -48,7 +53,7 @@ impl Runtime {
                 self.pulse.failed(beat, &mut self.hands, now);
                 self.warn_of_expiry(now);
                 let why = "no answer to a heartbeat came in time";
-                self.retries.wait(now, Duration::ZERO, &why);
+                self.beat_retries.wait(now, Duration::ZERO, &why);
                 Ok(())
             }
         }

@@ -55,6 +55,8 @@ impl Trouble {
 
 /// Waits that grow from failure to failure, and are forgotten at the first success.
 pub(super) struct Retries {
+    /// Of what, for the log.
+    what: &'static str,
     policy: ExponentialBuilder,
     waits: Option<<ExponentialBuilder as BackoffBuilder>::Backoff>,
     until: Option<Instant>,
@@ -62,8 +64,9 @@ pub(super) struct Retries {
 }
 
 impl Retries {
-    pub(super) fn new(random: &mut dyn Random) -> Self {
+    pub(super) fn of(what: &'static str, random: &mut dyn Random) -> Self {
         Self {
+            what,
             policy: ExponentialBuilder::new()
                 .with_min_delay(WAIT_MIN)
                 .with_max_delay(WAIT_MAX)
@@ -99,7 +102,7 @@ impl Retries {
             return;
         }
         if self.failures == 0 {
-            tracing::warn!(error = %why, "the server is away; what there is to say is kept and tried again");
+            tracing::warn!(error = %why, "{} do not get through; they are kept and tried again", self.what);
         }
         self.failures += 1;
         let policy = self.policy;
@@ -110,7 +113,7 @@ impl Retries {
 
     pub(super) fn succeeded(&mut self) {
         if self.failures > 0 {
-            tracing::info!(failures = self.failures, "the server is back");
+            tracing::info!(failures = self.failures, "{} get through again", self.what);
         }
         self.hurry();
         self.failures = 0;
