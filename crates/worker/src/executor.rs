@@ -18,6 +18,12 @@ use tokio::sync::watch;
 pub trait Executor: Send + Sync {
     fn kind(&self) -> &str;
 
+    /// Whether its runs neither wait nor compute for long, a few microseconds at most: then they are done where they
+    /// are taken in, which saves more than such a run costs. Default no.
+    fn is_instant(&self) -> bool {
+        false
+    }
+
     /// Runs one task to its end. When `context.stop` fires, the run ends what it started and returns
     /// [`Finish::Stopped`], or whatever else it came to in the meantime. A future that is dropped instead has to
     /// leave nothing running either.

@@ -14,7 +14,12 @@ pub enum Error {
     Problem(Box<Problem>),
     /// An answer that no Taskyard server gives; perhaps something else listens there.
     #[error("unexpected answer from {url}: {what}")]
-    Unexpected { url: Url, what: String },
+    Unexpected {
+        url: Url,
+        /// The HTTP status.
+        status: u16,
+        what: String,
+    },
     /// The client cannot be made, or a request not be written, as asked.
     #[error("{0}")]
     Unusable(String),

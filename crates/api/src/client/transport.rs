@@ -239,6 +239,7 @@ fn unexpected(url: Url, status: StatusCode, body: &[u8], error: &serde_json::Err
     let quoted: String = text.chars().take(QUOTED_MAX).collect();
     Error::Unexpected {
         url,
+        status: status.as_u16(),
         what: format!("{status}, {error}: {quoted:?}"),
     }
 }

@@ -12,6 +12,10 @@ impl Executor for Noop {
         "noop"
     }
 
+    fn is_instant(&self) -> bool {
+        true
+    }
+
     async fn run(&self, _: Run, _: Context) -> Finish {
         Finish::Completed(RawValue::NULL.to_owned())
     }

@@ -1,0 +1,240 @@
+//! A worker at work: one loop that claims, runs, reports and lives by its heartbeat.
+//!
+//! The loop alone knows what the worker holds. Calls and runs go on beside it and come back to it as events; it never
+//! waits for one of them. Internal and external workers are the same loop over another [`Transport`].
+//!
+//! | what happens | what the worker does |
+//! | --- | --- |
+//! | the server is away | keeps results, waits longer each time, says everything again |
+//! | a claim's answer is lost | claims again with the same number, and gets the same leases |
+//! | a lease is lost, a task cancelled | ends the run, reports nothing |
+//! | its leases run out unrenewed | goes on and reports all the same: the fence is the server's |
+//! | the server has forgotten it | registers again |
+//! | its name is another's | ends its runs and stops |
+//! | it is told to stop | takes nothing new, lets its runs end, hands back those that take too long |
+
+mod call;
+mod drain;
+mod exchange;
+mod hands;
+mod hear;
+mod heartbeat;
+mod notes;
+mod outbox;
+mod settings;
+mod settle;
+mod shutdown;
+mod supervise;
+mod trouble;
+mod verdict;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use taskyard_api::worker::{Register, Registered};
+use taskyard_core::random::Random;
+use taskyard_core::time::Timestamp;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
+
+pub use self::settings::{CONCURRENCY_MAX, Error, Settings, Summary};
+pub use self::shutdown::{Shutdown, ShutdownSignal, shutdown_signal};
+
+use self::call::Answer;
+use self::drain::Phase;
+use self::exchange::Exchanges;
+use self::hands::{Ended, Hands};
+use self::heartbeat::Pulse;
+use self::outbox::Outbox;
+use self::supervise::Began;
+use self::trouble::Retries;
+use crate::executor::Executors;
+use crate::transport::Transport;
+
+/// The time of day, for when a run began.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The longest that the loop sleeps when nothing is due.
+const IDLE_MAX: Duration = Duration::from_hours(1);
+
+/// A worker that has not begun.
+pub struct Worker {
+    pub settings: Settings,
+    /// What it runs: their kinds are the worker's.
+    pub executors: Executors,
+    pub transport: Arc<dyn Transport>,
+    pub clock: Clock,
+    /// What spreads its retries and heartbeats in time.
+    pub random: Box<dyn Random>,
+}
+
+impl Worker {
+    /// Works until it is told to stop, by the signal or by its server, and has ended or handed back all it held.
+    ///
+    /// To drop the future instead ends its runs as well; their leases then run out by themselves.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses the worker, or its name is another's now. Its runs have ended then, unreported.
+    pub async fn run(self, shutdown: ShutdownSignal) -> Result<Summary, Error> {
+        let mut runtime = Runtime::new(self);
+        match runtime.work(shutdown).await {
+            Ok(()) => Ok(runtime.farewell()),
+            Err(error) => {
+                runtime.end_for(&error).await;
+                Err(error)
+            }
+        }
+    }
+}
+
+struct Runtime {
+    settings: Settings,
+    name: Arc<str>,
+    me: Register,
+    transport: Arc<dyn Transport>,
+    clock: Clock,
+    random: Box<dyn Random>,
+    /// What the server answered to the registration; none until then, and when it has forgotten.
+    registered: Option<Registered>,
+    is_registering: bool,
+    phase: Phase,
+    calls: FuturesUnordered<BoxFuture<'static, Answer>>,
+    exchanges: Exchanges,
+    outbox: Outbox,
+    hands: Hands,
+    began: mpsc::Receiver<Began>,
+    news: Arc<Notify>,
+    pulse: Pulse,
+    /// Of everything but heartbeats, which are not to wait because claims are refused.
+    retries: Retries,
+    beat_retries: Retries,
+    /// Calls in the air that say a run began.
+    starts: usize,
+    /// The last sign that the server renewed what the worker holds; none once it was said to be too long ago.
+    renewed: Option<Instant>,
+    summary: Summary,
+}
+
+/// What wakes the loop.
+enum Event {
+    Answered(Box<Answer>),
+    Ended(Ended),
+    Began(Began),
+    News,
+    Told(u32),
+    Due,
+}
+
+impl Runtime {
+    fn new(worker: Worker) -> Self {
+        let Worker {
+            mut settings,
+            executors,
+            transport,
+            clock,
+            mut random,
+        } = worker;
+        settings.concurrency = settings.concurrency.clamp(1, CONCURRENCY_MAX);
+        let news = Arc::new(Notify::new());
+        let kinds = executors.kinds().map(str::to_owned).collect();
+        let (hands, began) = Hands::new(executors, settings.stop_within, Arc::clone(&news));
+        let wait_ms = u64::try_from(settings.poll.as_millis()).unwrap_or(u64::MAX);
+        let now = Instant::now();
+        Self {
+            name: settings.name.as_str().into(),
+            me: me(&settings, kinds),
+            exchanges: Exchanges::new(settings.concurrency, wait_ms),
+            retries: Retries::of("claims and results", &mut *random),
+            beat_retries: Retries::of("heartbeats", &mut *random),
+            settings,
+            transport,
+            clock,
+            random,
+            registered: None,
+            is_registering: false,
+            phase: Phase::Working,
+            calls: FuturesUnordered::new(),
+            outbox: Outbox::default(),
+            hands,
+            began,
+            news,
+            pulse: Pulse::new(now),
+            starts: 0,
+            renewed: Some(now),
+            summary: Summary::default(),
+        }
+    }
+
+    /// The loop: whatever can be said is said, then something happens.
+    async fn work(&mut self, mut shutdown: ShutdownSignal) -> Result<(), Error> {
+        loop {
+            self.make_calls();
+            if self.is_done() {
+                return Ok(());
+            }
+            match self.next_event(&mut shutdown).await {
+                Event::Answered(answer) => self.take(*answer)?,
+                Event::Ended(ended) => self.close(ended),
+                Event::Began(began) => self.announce(began),
+                Event::News => self.pulse.note_news(),
+                Event::Told(times) => self.told_to_stop(times),
+                Event::Due => self.move_on(Instant::now()),
+            }
+        }
+    }
+
+    async fn next_event(&mut self, shutdown: &mut ShutdownSignal) -> Event {
+        let due = self.next_due(Instant::now());
+        let can_announce = self.can_announce();
+        tokio::select! {
+            Some(answer) = self.calls.next(), if !self.calls.is_empty() => Event::Answered(Box::new(answer)),
+            ended = self.hands.next_ended() => Event::Ended(ended),
+            Some(began) = self.began.recv(), if can_announce => Event::Began(began),
+            () = self.news.notified() => Event::News,
+            times = shutdown.requested() => Event::Told(times),
+            () = sleep_until(due) => Event::Due,
+        }
+    }
+
+    /// When the loop has to look again by itself.
+    fn next_due(&self, now: Instant) -> Instant {
+        let beat = self.pulse.due(now).max(self.beat_retries.until());
+        let beat = beat.filter(|_| self.registered.is_some() && self.pulse.due(now).is_some());
+        let calls = self.retries.until().filter(|until| *until > now);
+        let due = [calls, beat, self.phase.until()]
+            .into_iter()
+            .flatten()
+            .min();
+        due.unwrap_or(now + IDLE_MAX)
+    }
+
+    /// Takes what a run came to, and what others came to meanwhile.
+    fn close(&mut self, ended: Ended) {
+        let mut next = Some(ended);
+        while let Some(ended) = next {
+            match self.hands.close(ended) {
+                Some(finished) => {
+                    self.summary.count(finished.result.outcome);
+                    self.pulse.part(finished, &mut self.outbox);
+                }
+                None => self.summary.dropped += 1,
+            }
+            next = self.hands.another_ended();
+        }
+    }
+}
+
+/// How the worker introduces itself.
+fn me(settings: &Settings, kinds: Vec<String>) -> Register {
+    Register {
+        worker_id: settings.name.clone(),
+        kinds,
+        queues: settings.queues.clone(),
+        labels: settings.labels.clone(),
+        capacity: i64::try_from(settings.concurrency).ok(),
+    }
+}

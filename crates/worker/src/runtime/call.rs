@@ -1,0 +1,223 @@
+//! The calls that are made, and what their answers mean.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use taskyard_api::client;
+use taskyard_api::report::Reported;
+use taskyard_api::worker::{Heard, Registered};
+use taskyard_core::id::TaskId;
+use tokio::time::Instant;
+
+use super::Runtime;
+use super::exchange::{Exchange, Room};
+use super::heartbeat::Beat;
+use super::settings::Error;
+use super::supervise::Began;
+use super::trouble::Trouble;
+use crate::transport::Transport;
+
+/// How many calls that say a run began are in the air at a time. Others wait, and the heartbeat tells of them too.
+const STARTS_MAX: usize = 8;
+
+/// A call that is over, with what it was about.
+pub(super) enum Answer {
+    Registered(Result<Registered, client::Error>),
+    /// None: its poll was not to be waited for any longer.
+    Exchanged(Exchange, Option<Result<Reported, client::Error>>),
+    /// None: no answer came in time.
+    Heard(Beat, Option<Result<Heard, client::Error>>),
+    Started {
+        task: TaskId,
+        number: u64,
+        answer: Result<(), client::Error>,
+    },
+}
+
+impl Runtime {
+    /// Everything that can be said now.
+    pub(super) fn make_calls(&mut self) {
+        let now = Instant::now();
+        let may_call = !self.retries.is_waiting(now);
+        let Some(epoch) = self.registered.as_ref().map(|registered| registered.epoch) else {
+            if may_call {
+                self.register();
+            }
+            return;
+        };
+        let busy = self.hands.count() + self.pulse.waiting();
+        while may_call
+            && let Some(exchange) = self.exchanges.next(&mut self.outbox, &Room { epoch, busy })
+        {
+            self.send(exchange);
+        }
+        let is_due = self.pulse.due(now).is_some_and(|due| due <= now);
+        if is_due && !self.beat_retries.is_waiting(now) {
+            self.beat(epoch, now);
+        }
+    }
+
+    fn register(&mut self) {
+        if self.is_registering {
+            return;
+        }
+        self.is_registering = true;
+        let (transport, me) = (Arc::clone(&self.transport), self.me.clone());
+        self.calls.push(Box::pin(async move {
+            Answer::Registered(transport.register(&me).await)
+        }));
+    }
+
+    fn send(&mut self, exchange: Exchange) {
+        let (transport, name) = self.way();
+        let polls = self.exchanges.polls();
+        self.calls.push(Box::pin(async move {
+            let claims = exchange
+                .report
+                .claim
+                .is_some_and(|claim| claim.wait_ms != Some(0));
+            let answer = tokio::select! {
+                biased;
+                answer = exchanged(&*transport, &name, &exchange) => Some(answer),
+                () = polls.cancelled(), if claims => None,
+            };
+            Answer::Exchanged(exchange, answer)
+        }));
+    }
+
+    fn beat(&mut self, epoch: u32, now: Instant) {
+        let beat = self.pulse.beat(&self.hands, &self.outbox, epoch, now);
+        let within = self.pulse.every();
+        let (transport, name) = self.way();
+        self.calls.push(Box::pin(async move {
+            let call = transport.heartbeat(&name, &beat.heartbeat);
+            let answer = tokio::time::timeout(within, call).await.ok();
+            Answer::Heard(beat, answer)
+        }));
+    }
+
+    pub(super) fn can_announce(&self) -> bool {
+        self.starts < STARTS_MAX
+            && self.registered.is_some()
+            && !self.retries.is_waiting(Instant::now())
+    }
+
+    /// Says that a run began, if nobody has and it still goes on.
+    pub(super) fn announce(&mut self, began: Began) {
+        let Began {
+            task,
+            number,
+            start,
+        } = began;
+        if self.hands.get(task, number).is_none_or(|hand| hand.told) {
+            return;
+        }
+        self.starts += 1;
+        let transport = Arc::clone(&self.transport);
+        self.calls.push(Box::pin(async move {
+            let answer = transport.start(task, &start).await.map(drop);
+            Answer::Started {
+                task,
+                number,
+                answer,
+            }
+        }));
+    }
+
+    fn way(&self) -> (Arc<dyn Transport>, Arc<str>) {
+        (Arc::clone(&self.transport), Arc::clone(&self.name))
+    }
+
+    pub(super) fn take(&mut self, answer: Answer) -> Result<(), Error> {
+        match answer {
+            Answer::Registered(answer) => self.take_registration(answer),
+            Answer::Exchanged(exchange, answer) => self.take_exchange(exchange, answer),
+            Answer::Heard(beat, answer) => self.take_heartbeat(beat, answer),
+            Answer::Started {
+                task,
+                number,
+                answer,
+            } => {
+                self.take_start(task, number, answer);
+                Ok(())
+            }
+        }
+    }
+
+    fn take_registration(
+        &mut self,
+        answer: Result<Registered, client::Error>,
+    ) -> Result<(), Error> {
+        self.is_registering = false;
+        let now = Instant::now();
+        match answer {
+            Ok(registered) => {
+                tracing::info!(
+                    worker = registered.worker_id,
+                    number = registered.number,
+                    epoch = registered.epoch,
+                    "registered"
+                );
+                // Half at least, and not all workers at once.
+                let first = 0.5 + self.random.fraction() / 2.0;
+                let every = Duration::from_millis(registered.heartbeat_ms.max(1));
+                self.pulse.set_interval(every, now, first);
+                self.renewed = Some(now);
+                self.registered = Some(registered);
+                self.retries.succeeded();
+                self.beat_retries.succeeded();
+                Ok(())
+            }
+            Err(error) if Trouble::of(&error) == Trouble::Away => {
+                self.retries.failed(now, &error);
+                Ok(())
+            }
+            Err(error) => Err(Error::Refused(error)),
+        }
+    }
+
+    /// What a failed call means beyond itself. `epoch` is that of the registration it was made under.
+    pub(super) fn bear(
+        &mut self,
+        trouble: Trouble,
+        error: client::Error,
+        epoch: Option<u32>,
+    ) -> Result<(), Error> {
+        let is_current = self.registered.as_ref().map(|registered| registered.epoch) == epoch;
+        match trouble {
+            Trouble::Away => self.retries.failed(Instant::now(), &error),
+            // Made before the worker registered again.
+            Trouble::Unknown | Trouble::Replaced if !is_current => {}
+            Trouble::Unknown => {
+                tracing::warn!("the server does not know this worker; it registers again");
+                self.registered = None;
+                self.exchanges.forget_claims();
+                self.retries.wait(Instant::now(), Duration::ZERO, &error);
+            }
+            Trouble::Replaced => return Err(Error::Replaced(self.settings.name.clone())),
+            Trouble::Unfit | Trouble::Refused => return Err(Error::Refused(error)),
+        }
+        Ok(())
+    }
+}
+
+fn exchanged<'a>(
+    transport: &'a dyn Transport,
+    name: &'a str,
+    exchange: &'a Exchange,
+) -> BoxFuture<'a, Result<Reported, client::Error>> {
+    let report = &exchange.report;
+    Box::pin(async move {
+        match &report.claim {
+            Some(claim) if report.results.is_empty() => {
+                let claimed = transport.claim(name, claim).await?;
+                Ok(Reported {
+                    results: Vec::new(),
+                    tasks: Some(claimed.tasks),
+                })
+            }
+            _ => transport.report(name, report).await,
+        }
+    })
+}

@@ -1,0 +1,225 @@
+//! Results out, tasks in: which calls are made, and how the slots are counted meanwhile.
+//!
+//! A call that claims may be held by the server until there is something to do. At most one is open, two where there
+//! are many slots, so that one fills them while the other's runs are done. Results that are ready while none can be
+//! opened go in a call without a claim, so no poll delays them.
+//!
+//! A slot is taken by a run, by a result that has not arrived, and by a task that an open or unanswered claim may
+//! still bring. A call that carries results and a claim takes the greater number of both: the server ends the old
+//! leases before it gives out new ones.
+
+use taskyard_api::report::Report;
+use taskyard_api::worker::Claim;
+use tokio_util::sync::CancellationToken;
+
+use super::outbox::{Batch, Mark, Outbox};
+
+/// From so many slots on, two claims share them.
+const SHARED_FROM: usize = 64;
+
+/// The most tasks that one claim may ask for.
+const LIMIT_MAX: usize = 1000;
+
+/// The longest that a server holds a claim, in milliseconds.
+const WAIT_MS_MAX: u64 = 60_000;
+
+/// One call: results, a claim, or both.
+pub(super) struct Exchange {
+    pub(super) report: Report,
+    pub(super) marks: Vec<Mark>,
+}
+
+pub(super) struct Exchanges {
+    concurrency: usize,
+    wait_ms: u64,
+    seq: i64,
+    /// Calls in the air with a claim, and without.
+    claims: usize,
+    reports: usize,
+    /// Slots that calls in the air account for.
+    taken: usize,
+    results: usize,
+    /// Claims that may have been answered without our knowing. Sent again they bring the same leases.
+    unanswered: Vec<Claim>,
+    /// Ends the polls that are open.
+    polls: CancellationToken,
+    draining: bool,
+}
+
+/// What a call may do.
+pub(super) struct Room {
+    pub(super) epoch: u32,
+    /// Slots that are taken outside of here: runs, and results that wait for something else.
+    pub(super) busy: usize,
+}
+
+impl Exchanges {
+    pub(super) fn new(concurrency: usize, wait_ms: u64) -> Self {
+        Self {
+            concurrency,
+            wait_ms: wait_ms.min(WAIT_MS_MAX),
+            seq: 0,
+            claims: 0,
+            reports: 0,
+            taken: 0,
+            results: 0,
+            unanswered: Vec::new(),
+            polls: CancellationToken::new(),
+            draining: false,
+        }
+    }
+
+    /// Fires when a poll is not to be waited for any longer.
+    pub(super) fn polls(&self) -> CancellationToken {
+        self.polls.clone()
+    }
+
+    /// Takes nothing new from now on. Claims that may have brought something are asked about once more.
+    pub(super) fn drain(&mut self) {
+        self.draining = true;
+        self.polls.cancel();
+        for claim in &mut self.unanswered {
+            ask_about(claim);
+        }
+    }
+
+    /// Nothing is in the air or to be asked about.
+    pub(super) fn is_idle(&self) -> bool {
+        self.claims + self.reports == 0 && self.unanswered.is_empty()
+    }
+
+    /// How many results are in the air.
+    pub(super) fn results_in_air(&self) -> usize {
+        self.results
+    }
+
+    /// The next call to make, if there is one.
+    pub(super) fn next(&mut self, outbox: &mut Outbox, room: &Room) -> Option<Exchange> {
+        let claims = self.wants_to_claim(outbox, room);
+        if !claims && (outbox.is_empty() || self.reports > 0) {
+            return None;
+        }
+        let Batch { results, marks } = outbox.take_batch();
+        let claim = if claims {
+            self.next_claim(outbox, room)
+        } else {
+            None
+        };
+        if results.is_empty() && claim.is_none() {
+            return None;
+        }
+        let exchange = Exchange {
+            report: Report {
+                results,
+                claim: claim.map(|claim| Claim {
+                    epoch: Some(room.epoch),
+                    ..claim
+                }),
+                epoch: Some(room.epoch),
+            },
+            marks,
+        };
+        *self.kind(&exchange) += 1;
+        self.taken += exchange.slots();
+        self.results += exchange.report.results.len();
+        Some(exchange)
+    }
+
+    fn wants_to_claim(&self, outbox: &Outbox, room: &Room) -> bool {
+        let lines = if self.concurrency < SHARED_FROM { 1 } else { 2 };
+        if self.claims >= lines || outbox.is_suspect() {
+            return false;
+        }
+        if !self.unanswered.is_empty() {
+            return true;
+        }
+        // What waits goes along, and its slots are free then.
+        let free = self.free(room, 0);
+        let worth_it = if self.claims == 0 {
+            1
+        } else {
+            self.concurrency / 4
+        };
+        !self.draining && !outbox.is_full() && free >= worth_it
+    }
+
+    fn next_claim(&mut self, outbox: &Outbox, room: &Room) -> Option<Claim> {
+        if let Some(claim) = self.unanswered.pop() {
+            return Some(claim);
+        }
+        let share = if self.concurrency < SHARED_FROM {
+            self.concurrency
+        } else {
+            self.concurrency.div_ceil(2)
+        };
+        let limit = self.free(room, outbox.len()).min(share).min(LIMIT_MAX);
+        if limit == 0 {
+            return None;
+        }
+        self.seq += 1;
+        Some(Claim {
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
+            wait_ms: Some(self.wait_ms),
+            begin: false,
+            seq: Some(self.seq),
+            epoch: None,
+        })
+    }
+
+    fn free(&self, room: &Room, waiting: usize) -> usize {
+        let unanswered: usize = self.unanswered.iter().map(limit).sum();
+        self.concurrency
+            .saturating_sub(room.busy + waiting + self.taken + unanswered)
+    }
+
+    /// A call is over. Whoever gets no answer for its claim says so with [`Self::ask_again`].
+    pub(super) fn landed(&mut self, exchange: &Exchange) {
+        *self.kind(exchange) -= 1;
+        self.taken -= exchange.slots();
+        self.results -= exchange.report.results.len();
+    }
+
+    /// Keeps a claim whose answer did not arrive.
+    pub(super) fn ask_again(&mut self, claim: Option<Claim>) {
+        let Some(mut claim) = claim else {
+            return;
+        };
+        if self.draining {
+            // It was asked about already, or else has not been yet.
+            if claim.wait_ms == Some(0) {
+                return;
+            }
+            ask_about(&mut claim);
+        }
+        self.unanswered.push(claim);
+    }
+
+    /// The server has forgotten the worker, and with it whatever it gave out.
+    pub(super) fn forget_claims(&mut self) {
+        self.unanswered.clear();
+    }
+
+    fn kind(&mut self, exchange: &Exchange) -> &mut usize {
+        match exchange.report.claim {
+            Some(_) => &mut self.claims,
+            None => &mut self.reports,
+        }
+    }
+}
+
+impl Exchange {
+    fn slots(&self) -> usize {
+        let limit = self.report.claim.as_ref().map_or(0, limit);
+        limit.max(self.report.results.len())
+    }
+}
+
+fn limit(claim: &Claim) -> usize {
+    claim.limit as usize
+}
+
+/// Leases that it brought before come again; if it brought none, one task at most comes and is handed back.
+fn ask_about(claim: &mut Claim) {
+    claim.limit = 1;
+    claim.wait_ms = Some(0);
+}

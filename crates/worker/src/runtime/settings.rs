@@ -1,0 +1,71 @@
+//! What can be set of a worker, and what it tells when it is done.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The most runs that one worker does at once, whatever it is told.
+pub const CONCURRENCY_MAX: usize = 10_000;
+
+/// Who a worker is and how it works. Each field says its default; all but the name have one.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its name, 1–64 of `A–Z a–z 0–9 . _ -`. Another process that registers under it takes its place.
+    pub name: String,
+    /// The queues that it serves. Default `None`: all.
+    pub queues: Option<Vec<String>>,
+    /// What tasks can make demands on. Default none.
+    pub labels: BTreeMap<String, String>,
+    /// How many runs it does at once, 1 to [`CONCURRENCY_MAX`], and how many leases it holds at most: it takes nothing
+    /// that it cannot start. Default 1.
+    pub concurrency: usize,
+    /// How long the server may hold a claim for want of tasks; up to a minute. Default 30 s.
+    pub poll: Duration,
+    /// How long runs may go on after the worker was told to stop. Default 30 s.
+    pub drain_within: Duration,
+    /// How long a run may take to end once it was told to; after that it is dropped. Default 30 s, which leaves a
+    /// command its own grace of 10 s.
+    pub stop_within: Duration,
+}
+
+impl Settings {
+    /// The defaults under this name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            queues: None,
+            labels: BTreeMap::new(),
+            concurrency: 1,
+            poll: Duration::from_secs(30),
+            drain_within: Duration::from_secs(30),
+            stop_within: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What a worker did in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Runs by what was said of them.
+    pub completed: u64,
+    pub failed: u64,
+    pub timed_out: u64,
+    /// Handed back for others to run.
+    pub released: u64,
+    /// Runs that were ended because their task was cancelled or their lease lost; nothing is said of them.
+    pub dropped: u64,
+    /// Results that the server did not take, counted above as well.
+    pub refused: u64,
+    /// Results that could not be delivered before the worker had to go, counted above as well.
+    pub undelivered: u64,
+}
+
+/// Why a worker stopped that nobody had told to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Its name is another's now. Two processes were started under one name, or this one was given up.
+    #[error("another process has registered as worker {0} since, so this one has stopped")]
+    Replaced(String),
+    /// A token that is not valid, a name that cannot be one: nothing that waiting would mend.
+    #[error("the server refuses this worker: {0}")]
+    Refused(#[source] taskyard_api::client::Error),
+}

@@ -1,0 +1,162 @@
+//! What a worker takes, and how much of it.
+
+use std::collections::BTreeMap;
+
+use taskyard_api::report::Said;
+use taskyard_api::time::Time;
+use taskyard_api::worker::Claimed;
+use taskyard_worker::runtime::Settings;
+
+use super::post::{NOW, Post, id, lost, noops, raw, taken, task, tokens, told};
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_says_who_it_is_and_asks_for_as_much_as_it_can_start() {
+    let mut post = Post::with(Settings {
+        concurrency: 3,
+        queues: Some(vec!["fast".to_owned()]),
+        labels: BTreeMap::from([("gpu".to_owned(), "a100".to_owned())]),
+        ..Settings::named("w")
+    });
+
+    let register = post.register(4).await;
+    let (claim, _answer) = post.claim().await;
+
+    assert_eq!(register.worker_id, "w");
+    assert_eq!(register.kinds, ["echo", "noop", "told"]);
+    assert_eq!(register.queues.unwrap(), ["fast"]);
+    assert_eq!(register.labels["gpu"], "a100");
+    assert_eq!(register.capacity, Some(3));
+    assert_eq!((claim.limit, claim.wait_ms), (3, Some(30_000)));
+    assert_eq!(
+        (claim.seq, claim.epoch, claim.begin),
+        (Some(1), Some(4), false)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_and_the_next_claim_go_in_one_call() {
+    let mut post = Post::registered(2).await;
+    post.give(vec![task(1, "noop"), task(2, "echo")]).await;
+
+    let (report, _answer) = post.report().await;
+
+    assert_eq!(tokens(&report), ["1", "2"]);
+    let claim = report.claim.unwrap();
+    assert_eq!((claim.limit, claim.seq), (2, Some(2)));
+    assert_eq!(report.epoch, Some(1));
+    for result in &report.results {
+        assert_eq!(
+            (result.outcome, result.started_at),
+            (Said::Completed, Some(Time(NOW)))
+        );
+    }
+    assert!(report.results[0].output.is_none());
+    assert_eq!(report.results[1].output.as_ref().unwrap().get(), "7");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_more_than_n_leases_are_held() {
+    let mut post = Post::registered(3).await;
+    post.give(told(1..3)).await;
+    let (first, second) = (post.running().await, post.running().await);
+
+    let (claim, answer) = post.claim().await;
+    assert_eq!(claim.limit, 1);
+    first.complete();
+    let (report, reported) = post.report().await;
+    assert!(report.claim.is_none(), "one claim is open already");
+    answer.send(Ok(Claimed { tasks: told(3..4) })).unwrap();
+    let third = post.running().await;
+
+    // Until the report is answered, its slot is taken as far as anyone knows.
+    assert!(post.is_quiet().await);
+    reported.send(Ok(taken(&report, Vec::new()))).unwrap();
+    let (claim, _answer) = post.claim().await;
+    assert_eq!(claim.limit, 1);
+    drop((second, third));
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_slots_are_filled_by_two_claims_at_a_time() {
+    let mut post = Post::registered(100).await;
+
+    let (first, first_answer) = post.claim().await;
+    let (second, _second_answer) = post.claim().await;
+    first_answer
+        .send(Ok(Claimed {
+            tasks: noops(0..50),
+        }))
+        .unwrap();
+    let (report, _answer) = post.report().await;
+
+    assert_eq!((first.limit, second.limit), (50, 50));
+    assert_eq!((first.seq, second.seq), (Some(1), Some(2)));
+    assert_eq!(report.results.len(), 50);
+    assert_eq!(report.claim.unwrap().limit, 50);
+    assert!(post.is_quiet().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_was_lost_is_sent_again_with_its_seq() {
+    let mut post = Post::registered(2).await;
+    post.give(noops(1..3)).await;
+    let (report, answer) = post.report().await;
+    let claim = report.claim.unwrap();
+
+    answer.send(Err(lost())).unwrap();
+    let (again, answer) = post.report().await;
+
+    assert_eq!(tokens(&again), ["1", "2"]);
+    assert_eq!(again.claim.unwrap(), claim);
+    answer.send(Ok(taken(&again, noops(3..4)))).unwrap();
+    let (next, _answer) = post.report().await;
+    assert_eq!(tokens(&next), ["3"]);
+    assert_eq!(next.claim.unwrap().seq, Some(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_cancelled_before_its_claim_was_answered_is_passed_over() {
+    let mut post = Post::registered(2).await;
+    let mut cancelled = task(1, "noop");
+    cancelled.cancel = true;
+
+    post.give(vec![cancelled, task(2, "noop")]).await;
+
+    assert_eq!(tokens(&post.report().await.0), ["2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_gets_its_input_its_attempt_and_the_checkpoint_of_the_one_before() {
+    let mut post = Post::registered(1).await;
+    let mut task = task(1, "told");
+    task.checkpoint = Some(raw(r#"{"at":5}"#));
+
+    post.give(vec![task]).await;
+    let running = post.running().await;
+
+    assert_eq!(running.run.task, id(1));
+    assert_eq!((running.run.input.get(), running.run.attempt), ("7", 2));
+    assert_eq!(
+        running.run.checkpoint.as_ref().unwrap().get(),
+        r#"{"at":5}"#
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_given_out_again_to_its_own_worker_ends_the_older_run() {
+    let mut post = Post::registered(2).await;
+    post.give(told(1..2)).await;
+    let older = post.running().await;
+    let mut again = task(1, "told");
+    again.lease_token = "newer".to_owned();
+
+    post.give(vec![again]).await;
+    let newer = post.running().await;
+    assert_eq!(
+        older.stopped().await,
+        taskyard_worker::executor::Stop::LeaseLost
+    );
+    newer.complete();
+
+    assert_eq!(tokens(&post.report().await.0), ["newer"]);
+}

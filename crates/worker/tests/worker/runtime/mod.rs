@@ -1,0 +1,9 @@
+mod claiming;
+mod draining;
+mod http;
+mod living;
+mod post;
+mod reporting;
+mod running;
+mod throughput;
+mod trouble;
