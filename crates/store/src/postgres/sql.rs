@@ -102,6 +102,6 @@ pub(super) const SERVER_LIST: &str = include_str!("../../sql/common/server_list.
 pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
 pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");
 pub(super) const TARGET: &str = include_str!("../../sql/postgres/target.sql");
-pub(super) const TASK_VIEW: &str = include_str!("../../sql/common/task_view.sql");
+pub(super) const TASK_VIEW: &str = include_str!("../../sql/postgres/task_view.sql");
 pub(super) const WORKER_BY_NAME: &str = include_str!("../../sql/common/worker_by_name.sql");
 pub(super) const WORKER_LIST: &str = include_str!("../../sql/common/worker_list.sql");

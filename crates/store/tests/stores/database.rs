@@ -6,7 +6,6 @@ use taskyard_core::random::Seeded;
 use taskyard_store::postgres::{Options, PostgresStore};
 use tokio_postgres::{Client, NoTls};
 use url::Url;
-use uuid::Uuid;
 
 /// Where a server is to be found; `tests/with-postgres` starts one and sets it.
 const SERVER: &str = "TASKYARD_TEST_POSTGRES_URL";
@@ -53,7 +52,7 @@ impl Database {
 
     async fn from_template(template: &str) -> Option<Self> {
         let server = server()?;
-        let name = format!("taskyard_test_{}", Uuid::now_v7().simple());
+        let name = format!("taskyard_test_{:032x}", rand::random::<u128>());
         let client = connect(server.as_str()).await;
         let create = format!("create database {name} template {template} encoding 'UTF8'");
         client.batch_execute(&create).await.unwrap();

@@ -1,5 +1,5 @@
--- Everything known of one task ($2), with its payloads if $1. A scheduled row is found by its own key: its time
--- stands in the carry, or else in the task.
+-- task_view (SQLite): everything known of one task ($2), with its payloads if $1. A scheduled row is found by its own
+-- key: its time stands in the carry, or else in the task. PostgreSQL must be told which table to begin with.
 select
   task.id, task.lane, task.order_key, task.priority, task.run_at, task.created_at, task.max_attempts, task.max_losses,
   task.timeout, task.backoff, task.backoff_factor, task.backoff_max, task.backoff_jitter, task.labels, task.digest,
