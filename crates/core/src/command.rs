@@ -113,8 +113,9 @@ pub fn decide(commands: &[Command], view: &mut View, env: &mut Env<'_>) -> Vec<R
 
 /// The lanes that these commands need numbers for.
 pub fn lanes_wanted(commands: &[Command]) -> impl Iterator<Item = &LaneKey> {
-    commands.iter().flat_map(|command| match command {
-        Command::Submit(submit) => submit.tasks.iter().map(|task| &task.lane).collect(),
-        _ => Vec::new(),
-    })
+    let submits = commands.iter().filter_map(|command| match command {
+        Command::Submit(submit) => Some(submit),
+        _ => None,
+    });
+    submits.flat_map(|submit| submit.tasks.iter().map(|task| &task.lane))
 }

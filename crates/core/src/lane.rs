@@ -2,6 +2,7 @@
 //!
 //! Claims look at lanes only, so tasks that nobody present can run never slow one down.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -99,45 +100,69 @@ impl Lanes {
 /// Which lanes can have something ready, and from which key on: hints that may promise too much, never too little.
 /// A lane that is not named here is empty as far as this server knows; who hears otherwise says [`Heads::unsure`].
 #[derive(Default, Clone, Debug)]
-pub struct Heads(HashMap<Lane, OrderKey>);
+pub struct Heads {
+    first: HashMap<Lane, OrderKey>,
+    /// The same, lowest key first.
+    order: BTreeSet<(OrderKey, Lane)>,
+}
+
+/// What a batch taught about one lane.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Learned {
+    /// Something with this key became ready.
+    Added(Lane, OrderKey),
+    /// Nothing is ready before this key.
+    StartsAt(Lane, OrderKey),
+    Emptied(Lane),
+}
 
 impl Heads {
-    /// Something with this key became ready.
-    pub fn added(&mut self, lane: Lane, key: OrderKey) {
-        self.0
-            .entry(lane)
-            .and_modify(|first| *first = key.min(*first))
-            .or_insert(key);
+    pub fn learn(&mut self, learned: Learned) {
+        match learned {
+            Learned::Added(lane, key) => {
+                if self.first(lane).is_none_or(|first| key < first) {
+                    self.set(lane, key);
+                }
+            }
+            Learned::StartsAt(lane, key) => self.set(lane, key),
+            Learned::Emptied(lane) => {
+                if let Some(first) = self.first.remove(&lane) {
+                    self.order.remove(&(first, lane));
+                }
+            }
+        }
     }
 
     /// Somebody else may have put something there.
     pub fn unsure(&mut self, lane: Lane) {
-        self.0.insert(lane, OrderKey::FIRST);
+        self.set(lane, OrderKey::FIRST);
     }
 
-    /// Nothing is ready before `key`.
-    pub fn starts_at(&mut self, lane: Lane, key: OrderKey) {
-        self.0.insert(lane, key);
-    }
-
-    pub fn emptied(&mut self, lane: Lane) {
-        self.0.remove(&lane);
+    fn set(&mut self, lane: Lane, key: OrderKey) {
+        let before = self.first.insert(lane, key);
+        if before != Some(key) {
+            if let Some(before) = before {
+                self.order.remove(&(before, lane));
+            }
+            self.order.insert((key, lane));
+        }
     }
 
     pub fn first(&self, lane: Lane) -> Option<OrderKey> {
-        self.0.get(&lane).copied()
+        self.first.get(&lane).copied()
     }
 
+    /// Lowest key first.
     pub fn iter(&self) -> impl Iterator<Item = (Lane, OrderKey)> {
-        self.0.iter().map(|(lane, first)| (*lane, *first))
+        self.order.iter().map(|(first, lane)| (*lane, *first))
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.first.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.first.is_empty()
     }
 }
 
@@ -156,11 +181,34 @@ mod tests {
     fn heads_keep_the_lowest_key() {
         let mut heads = Heads::default();
 
-        heads.added(Lane(1), OrderKey(5));
-        heads.added(Lane(1), OrderKey(3));
-        heads.added(Lane(1), OrderKey(9));
+        heads.learn(Learned::Added(Lane(1), OrderKey(5)));
+        heads.learn(Learned::Added(Lane(1), OrderKey(3)));
+        heads.learn(Learned::Added(Lane(1), OrderKey(9)));
 
         assert_eq!(heads.first(Lane(1)), Some(OrderKey(3)));
         assert_eq!(heads.first(Lane(2)), None);
+    }
+
+    #[test]
+    fn heads_are_in_the_order_of_what_was_learned_last() {
+        let mut heads = Heads::default();
+        heads.learn(Learned::Added(Lane(1), OrderKey(5)));
+        heads.learn(Learned::Added(Lane(2), OrderKey(6)));
+        heads.learn(Learned::Added(Lane(3), OrderKey(7)));
+
+        heads.learn(Learned::StartsAt(Lane(1), OrderKey(9)));
+        heads.learn(Learned::Emptied(Lane(2)));
+        heads.unsure(Lane(4));
+
+        let order: Vec<_> = heads.iter().collect();
+        assert_eq!(
+            order,
+            [
+                (Lane(4), OrderKey::FIRST),
+                (Lane(3), OrderKey(7)),
+                (Lane(1), OrderKey(9))
+            ]
+        );
+        assert_eq!(heads.len(), 3);
     }
 }

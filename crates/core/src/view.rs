@@ -14,9 +14,10 @@ pub use self::rows::{Change, Rows};
 use crate::diff::Diff;
 use crate::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
-use crate::lane::{Heads, Lane};
+use crate::lane::{Lane, Learned};
 use crate::name::Name;
 use crate::needs::{Hold, Needs, Pick};
+use crate::order::OrderKey;
 use crate::rows::{
     Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
     Server, Task, Worker,
@@ -260,33 +261,38 @@ impl View {
     }
 
     /// What the picks and the batch taught about what the lanes can still have.
-    pub fn update(&self, heads: &mut Heads) {
+    pub fn learned(&self) -> Vec<Learned> {
+        let mut learned = Vec::new();
         for picked in &self.picked {
-            self.learn(picked, heads);
+            self.learn(picked, &mut learned);
         }
-        for row in self.ready.iter().filter(|row| self.ready.is_new(&row.slot)) {
-            heads.added(row.lane, row.order_key);
-        }
+        let new = self.ready.iter_new();
+        learned.extend(new.map(|row| Learned::Added(row.lane, row.order_key)));
+        learned
     }
 
     /// A short pick saw the end of every lane; a full one shows where each lane now begins at the earliest.
-    fn learn(&self, picked: &Picked, heads: &mut Heads) {
-        let left = || picked.slots.iter().filter_map(|slot| self.ready.get(slot));
+    fn learn(&self, picked: &Picked, learned: &mut Vec<Learned>) {
+        let left = picked.slots.iter().filter_map(|slot| self.ready.get(slot));
+        let mut first_left: HashMap<Lane, OrderKey> = HashMap::new();
+        for row in left {
+            first_left.entry(row.lane).or_insert(row.order_key);
+        }
         let last = picked
             .slots
             .last()
+            .filter(|_| !picked.is_short())
             .and_then(|slot| self.ready.before(slot))
             .map(|row| row.order_key);
         for (lane, first) in &picked.pick.lanes {
-            let first_left = left()
-                .find(|row| row.lane == *lane)
-                .map(|row| row.order_key);
-            match (first_left, last) {
-                (Some(key), _) => heads.starts_at(*lane, key),
-                (None, Some(last)) if !picked.is_short() => {
-                    heads.starts_at(*lane, last.max(*first))
+            match (first_left.get(lane), last) {
+                (Some(key), _) => learned.push(Learned::StartsAt(*lane, *key)),
+                (None, Some(last)) if last > *first => {
+                    learned.push(Learned::StartsAt(*lane, last));
                 }
-                (None, _) => heads.emptied(*lane),
+                // It was not reached, and begins where it was thought to.
+                (None, Some(_)) => {}
+                (None, None) => learned.push(Learned::Emptied(*lane)),
             }
         }
     }
@@ -303,7 +309,7 @@ fn arrivals<R>(changes: &[Change<R>]) -> impl Iterator<Item = &R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::OrderKey;
+    use crate::lane::Heads;
 
     #[test]
     fn a_short_pick_shows_that_its_lanes_are_empty() {
@@ -319,7 +325,9 @@ mod tests {
             Vec::new(),
         );
 
-        view.update(&mut heads);
+        view.learned()
+            .into_iter()
+            .for_each(|learned| heads.learn(learned));
 
         assert_eq!(
             (heads.first(Lane(1)), heads.first(Lane(2))),

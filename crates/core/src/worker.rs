@@ -2,10 +2,16 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use hashbrown::HashSet;
+
 use crate::labels::Labels;
 use crate::lane::{Heads, Lane, LaneKey, Lanes};
 use crate::name::Name;
 use crate::order::OrderKey;
+
+/// Who serves less than one in so many of the lanes that have something looks each of them up; the others walk over
+/// what has something in its order.
+const LOOK_UP_BELOW: usize = 8;
 
 /// What a worker can run: its kinds, queues and labels, as it registered them.
 #[derive(Default)]
@@ -21,7 +27,7 @@ pub struct Profile {
 
 #[derive(Default)]
 struct Served {
-    lanes: Vec<Lane>,
+    lanes: HashSet<Lane>,
     /// How many lanes have been looked at.
     seen: usize,
 }
@@ -52,9 +58,13 @@ impl Profile {
             .since(served.seen)
             .filter(|(_, key)| self.serves(key))
             .map(|(lane, _)| lane);
-        served.lanes.extend(fresh.collect::<Vec<_>>());
+        served.lanes.extend(fresh);
         served.seen = lanes.len();
 
+        if served.lanes.len() >= heads.len() / LOOK_UP_BELOW {
+            let has = |(lane, _): &(Lane, _)| served.lanes.contains(&lane.plain());
+            return heads.iter().filter(has).collect();
+        }
         let with_twins = served.lanes.iter().flat_map(|lane| [*lane, lane.twin()]);
         let mut found: Vec<_> = with_twins
             .filter_map(|lane| Some((lane, heads.first(lane)?)))
@@ -64,11 +74,19 @@ impl Profile {
     }
 }
 
+impl std::hash::Hash for Profile {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (&self.kinds, &self.queues, &self.labels).hash(state);
+    }
+}
+
 impl Clone for Profile {
     fn clone(&self) -> Self {
         Self::new(self.kinds.clone(), self.queues.clone(), self.labels.clone())
     }
 }
+
+impl Eq for Profile {}
 
 impl PartialEq for Profile {
     fn eq(&self, other: &Self) -> bool {
@@ -92,6 +110,7 @@ mod tests {
 
     use super::*;
     use crate::labels::Demands;
+    use crate::lane::Learned;
 
     fn lane(queue: &str, kind: &str, demand: Option<(&str, &str)>) -> LaneKey {
         LaneKey {
@@ -118,7 +137,7 @@ mod tests {
         let mut lanes = Lanes::default();
         let mut heads = Heads::default();
         lanes.add(Lane(1), Arc::new(lane("default", "a", None)));
-        heads.added(Lane(1), OrderKey(9));
+        heads.learn(Learned::Added(Lane(1), OrderKey(9)));
         assert_eq!(
             profile.lanes_with_something(&lanes, &heads),
             [(Lane(1), OrderKey(9))]
@@ -126,10 +145,29 @@ mod tests {
 
         lanes.add(Lane(2), Arc::new(lane("default", "b", None)));
         lanes.add(Lane(3), Arc::new(lane("default", "c", None)));
-        heads.added(Lane(3).twin(), OrderKey(4));
+        heads.learn(Learned::Added(Lane(3).twin(), OrderKey(4)));
 
         let found = profile.lanes_with_something(&lanes, &heads);
 
         assert_eq!(found, [(Lane(-3), OrderKey(4)), (Lane(1), OrderKey(9))]);
+    }
+
+    #[test]
+    fn a_worker_of_few_lanes_finds_them_in_order_among_many() {
+        let kinds = ["kind-7", "kind-3"].map(|kind| Name::path(kind).unwrap());
+        let few = Profile::new(Some(kinds.to_vec()), None, Labels::default());
+        let (mut lanes, mut heads) = (Lanes::default(), Heads::default());
+        for number in 1..=100 {
+            let key = lane("default", &format!("kind-{number}"), None);
+            lanes.add(Lane(number), Arc::new(key));
+            heads.learn(Learned::Added(
+                Lane(number),
+                OrderKey(i64::from(100 - number)),
+            ));
+        }
+
+        let found = few.lanes_with_something(&lanes, &heads);
+
+        assert_eq!(found, [(Lane(7), OrderKey(93)), (Lane(3), OrderKey(97))]);
     }
 }

@@ -60,13 +60,29 @@ impl Memory {
         *self.latest.lock()
     }
 
-    fn heads(&self) -> Heads {
-        let mut heads = self.heads.lock();
+    /// Taken away while a batch runs: there may be thousands, and batches run one at a time.
+    fn heads(&self) -> Borrowed<'_> {
+        let mut heads = std::mem::take(&mut *self.heads.lock());
         for lane in self.doubts.lock().drain(..) {
             heads.unsure(lane.plain());
             heads.unsure(lane.twin());
         }
-        heads.clone()
+        Borrowed {
+            memory: self,
+            heads,
+        }
+    }
+}
+
+/// The heads, which go back however the batch ends.
+struct Borrowed<'a> {
+    memory: &'a Memory,
+    heads: Heads,
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        *self.memory.heads.lock() = std::mem::take(&mut self.heads);
     }
 }
 
@@ -106,12 +122,12 @@ async fn once<W: Writer>(
     random: &mut dyn Random,
 ) -> Result<Ran, Error> {
     let lanes = memory.lanes();
-    let heads = memory.heads();
+    let mut borrowed = memory.heads();
     let mut env = Env {
         now,
         policy,
         lanes: &lanes,
-        heads: &heads,
+        heads: &borrowed.heads,
         random,
     };
 
@@ -131,12 +147,13 @@ async fn once<W: Writer>(
     }
 
     let mut replies = command::decide(commands, &mut view, &mut env);
-    let mut learned = heads.clone();
-    view.update(&mut learned);
+    let learned = view.learned();
     let (diff, topics) = view.into_diff();
     let inputs = tx.commit(diff).await?;
     fill(&mut replies, &inputs);
-    *memory.heads.lock() = learned;
+    for learned in learned {
+        borrowed.heads.learn(learned);
+    }
     Ok(Ran {
         replies,
         topics,

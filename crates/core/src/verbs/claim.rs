@@ -6,6 +6,8 @@ mod deal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashMap;
+
 use crate::command::Env;
 use crate::id::{Epoch, Fence, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
@@ -104,10 +106,21 @@ impl Claims {
     /// One pick for all claims that look at the same lanes, none for lanes that have nothing. Suspects are picked
     /// apart, one a claim, so that those that find no empty hand keep nobody from the rest.
     fn picks(&self, env: &Env<'_>) -> Vec<(Lanes, usize)> {
-        let mut picks: Vec<(Lanes, usize)> = Vec::new();
+        // Workers that are alike look at the same lanes, which may be thousands.
+        let mut alike: HashMap<&Profile, usize> = HashMap::new();
+        let mut wanted: Vec<(&Claim, usize, usize)> = Vec::new();
         for claim in &self.claims {
+            let place = *alike.entry(&*claim.profile).or_insert(wanted.len());
+            if place == wanted.len() {
+                wanted.push((claim, 0, 0));
+            }
+            wanted[place].1 += claim.limit;
+            wanted[place].2 += claim.limit.min(1);
+        }
+        let mut picks: Vec<(Lanes, usize)> = Vec::new();
+        for (claim, rows, suspects) in wanted {
             let (plain, twins) = claim.lanes(env);
-            for (lanes, wanted) in [(plain, claim.limit), (twins, claim.limit.min(1))] {
+            for (lanes, wanted) in [(plain, rows), (twins, suspects)] {
                 match picks.iter_mut().find(|(other, _)| *other == lanes) {
                     Some((_, rows)) => *rows += wanted,
                     None => picks.push((lanes, wanted)),

@@ -104,6 +104,12 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
         self.0.values().filter_map(|entry| entry.after.as_ref())
     }
 
+    /// Every row that this batch has put in, in no order.
+    pub fn iter_new(&self) -> impl Iterator<Item = &R> {
+        let new = self.0.values().filter(|entry| entry.before.is_none());
+        new.filter_map(|entry| entry.after.as_ref())
+    }
+
     /// Puts in a row where there is none. Its key need not have been asked for: if it is taken, the commit conflicts.
     pub fn insert(&mut self, key: K, row: R) {
         let entry = self.0.entry(key).or_insert(Entry {

@@ -32,21 +32,29 @@ struct Source {
 /// so those that can have nothing early enough are never read.
 pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Vec<Row>> {
     let ahead = (2 * pick.rows / pick.lanes.len().max(1)).clamp(1, pick.rows.max(1)) + 1;
-    let mut sources: Vec<Source> = Vec::with_capacity(pick.lanes.len());
-    let mut heads = BinaryHeap::with_capacity(pick.lanes.len());
-    for (index, (lane, first)) in pick.lanes.iter().enumerate() {
-        sources.push(Source {
-            lane: *lane,
-            ahead: VecDeque::new(),
-            last: None,
-        });
-        // `None` sorts before any slot: what is not known is looked at before an equal key is taken.
-        heads.push(Reverse((*first, None, index)));
-    }
+    let mut unread = pick.lanes.iter().peekable();
+    let mut sources: Vec<Source> = Vec::new();
+    let mut heads = BinaryHeap::new();
     let mut picked = Vec::new();
-    while picked.len() < pick.rows
-        && let Some(Reverse((_, known, index))) = heads.pop()
-    {
+    while picked.len() < pick.rows {
+        let next = heads.peek().map(|Reverse((key, _, _))| *key);
+        while let Some((lane, first)) =
+            unread.next_if(|(_, first)| next.is_none_or(|next| *first <= next))
+        {
+            // `None` sorts before any slot: what is not known is looked at before an equal key is taken.
+            heads.push(Reverse((*first, None, sources.len())));
+            sources.push(Source {
+                lane: *lane,
+                ahead: VecDeque::new(),
+                last: None,
+            });
+            if next.is_none() {
+                break;
+            }
+        }
+        let Some(Reverse((_, known, index))) = heads.pop() else {
+            break;
+        };
         let source = &mut sources[index];
         let mut ended = false;
         if known.is_some() {

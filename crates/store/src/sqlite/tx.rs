@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{SlotKey, WorkerNumber};
 use taskyard_core::lane::{Lane, LaneKey};
@@ -12,7 +12,7 @@ use taskyard_core::view::View;
 
 use super::connection::{all, one};
 use super::error::{explain, is_failed_sync};
-use super::fields::Read;
+use super::fields::{Fields, Read};
 use super::log::GiveUp;
 use super::rows::{key, place, presence, task};
 use super::{commit, pick, sql};
@@ -120,65 +120,93 @@ impl Tx for SqliteTx<'_> {
 
 /// The rows that are named by their keys.
 fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<()> {
-    for (name, _) in &needs.workers {
-        if let Some(row) = one(
-            connection,
-            sql::WORKER_BY_NAME,
-            [name.as_str()],
-            presence::worker,
-        )? {
-            view.workers.loaded(name.clone(), row);
+    let each = Each(connection);
+    each.row(
+        (sql::WORKER_BY_NAME, &needs.workers),
+        |(name, _)| [name.as_str()],
+        presence::worker,
+        |(name, _), row| view.workers.loaded(name.clone(), row),
+    )?;
+    each.row(
+        (sql::SCHEDULED_LOAD, &needs.scheduled),
+        |at| {
+            (
+                at.run_at.as_micros(),
+                at.slot.task.as_bytes(),
+                at.slot.slot.0,
+            )
+        },
+        place::scheduled,
+        |at, row| view.scheduled.loaded(at.slot, row),
+    )?;
+    each.row(
+        (sql::READY_LOAD, &needs.ready),
+        |at| {
+            (
+                at.lane.0,
+                at.order_key.0,
+                at.slot.task.as_bytes(),
+                at.slot.slot.0,
+            )
+        },
+        place::ready,
+        |at, row| view.ready.loaded(at.slot, row),
+    )?;
+    each.row(
+        (sql::LEASE_LOAD, &needs.leases),
+        |(slot, _)| slot_key(slot),
+        place::lease,
+        |(slot, _), row| view.leases.loaded(*slot, row),
+    )?;
+    each.row(
+        (sql::IDEMPOTENCY_LOAD, &needs.idempotency),
+        |at| (&at.scope, &at.key),
+        key::idempotency,
+        |at, row| view.idempotency.loaded(at.clone(), row),
+    )?;
+    each.row(
+        (sql::TASK_LOAD, &needs.tasks),
+        |id| [id.as_bytes()],
+        task::task,
+        |id, row| view.tasks.loaded(*id, Arc::new(row)),
+    )?;
+    each.row(
+        (sql::CARRY_LOAD, &needs.carries),
+        slot_key,
+        place::carry,
+        |slot, row| view.carries.loaded(*slot, row),
+    )?;
+    each.row(
+        (sql::OUTCOME_LOAD, &needs.outcomes),
+        |id| [id.as_bytes()],
+        task::outcome,
+        |id, row| view.outcomes.loaded(*id, Arc::new(row)),
+    )
+}
+
+/// Looks for one row a key, with a statement that is found once for all of them.
+struct Each<'a>(&'a Connection);
+
+impl Each<'_> {
+    fn row<'k, K, P: Params, R>(
+        &self,
+        (statement, keys): (&str, &'k [K]),
+        params: impl Fn(&'k K) -> P,
+        read: impl Fn(&mut Fields<'_>) -> Read<R>,
+        mut found: impl FnMut(&K, R),
+    ) -> Read<()> {
+        if keys.is_empty() {
+            return Ok(());
         }
-    }
-    for at in &needs.scheduled {
-        let key = params![
-            at.run_at.as_micros(),
-            at.slot.task.as_bytes(),
-            at.slot.slot.0
-        ];
-        if let Some(row) = one(connection, sql::SCHEDULED_LOAD, key, place::scheduled)? {
-            view.scheduled.loaded(at.slot, row);
+        let mut statement = self.0.prepare_cached(statement)?;
+        for key in keys {
+            let row = statement.query_row(params(key), |row| read(&mut Fields::of(row)));
+            if let Some(row) = row.optional()? {
+                found(key, row);
+            }
         }
+        Ok(())
     }
-    for at in &needs.ready {
-        let slot = at.slot;
-        let key = params![at.lane.0, at.order_key.0, slot.task.as_bytes(), slot.slot.0];
-        if let Some(row) = one(connection, sql::READY_LOAD, key, place::ready)? {
-            view.ready.loaded(slot, row);
-        }
-    }
-    for (slot, _) in &needs.leases {
-        if let Some(row) = one(connection, sql::LEASE_LOAD, slot_key(slot), place::lease)? {
-            view.leases.loaded(*slot, row);
-        }
-    }
-    for at in &needs.idempotency {
-        let key = params![at.scope, at.key];
-        if let Some(row) = one(connection, sql::IDEMPOTENCY_LOAD, key, key::idempotency)? {
-            view.idempotency.loaded(at.clone(), row);
-        }
-    }
-    for id in &needs.tasks {
-        if let Some(row) = one(connection, sql::TASK_LOAD, [id.as_bytes()], task::task)? {
-            view.tasks.loaded(*id, Arc::new(row));
-        }
-    }
-    for slot in &needs.carries {
-        if let Some(row) = one(connection, sql::CARRY_LOAD, slot_key(slot), place::carry)? {
-            view.carries.loaded(*slot, row);
-        }
-    }
-    for id in &needs.outcomes {
-        if let Some(row) = one(
-            connection,
-            sql::OUTCOME_LOAD,
-            [id.as_bytes()],
-            task::outcome,
-        )? {
-            view.outcomes.loaded(*id, Arc::new(row));
-        }
-    }
-    Ok(())
 }
 
 fn slot_key(slot: &SlotKey) -> (&[u8; 16], i16) {

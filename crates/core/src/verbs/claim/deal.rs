@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 
 use super::{Claim, Hand, Run};
 use crate::command::Env;
@@ -18,6 +18,7 @@ use crate::slot::{self, Counts, Event, Limits, Place, Slot};
 use crate::status::Status;
 use crate::topic::Topic;
 use crate::view::{Picked, View};
+use crate::worker::Profile;
 
 /// One claim while it is dealt to.
 struct Seat<'a> {
@@ -33,9 +34,16 @@ pub(super) fn deal(
     view: &mut View,
     env: &mut Env<'_>,
 ) -> Vec<Result<Hand, Refused>> {
+    // Worked out once for all workers that are alike.
+    let mut dry: HashMap<&Profile, bool> = HashMap::new();
     let mut seats: Vec<Result<Seat<'_>, Refused>> = claims
         .iter()
-        .map(|claim| Seat::take(claim, view, env))
+        .map(|claim| {
+            let is_dry = dry
+                .entry(&*claim.profile)
+                .or_insert_with(|| is_dry(claim, view, env));
+            Seat::take(claim, *is_dry, view, env)
+        })
         .collect();
     let mut open: Vec<&mut Seat<'_>> = seats.iter_mut().flatten().collect();
     let offered = offers(view);
@@ -68,14 +76,9 @@ fn offers(view: &View) -> Vec<Ready> {
         .iter()
         .flat_map(|picked| &picked.slots)
         .filter_map(|slot| view.ready.get(slot));
-    let new = view.ready.iter().filter(|row| view.ready.is_new(&row.slot));
-    let mut seen = HashSet::new();
-    let mut rows: Vec<Ready> = picked
-        .chain(new)
-        .filter(|row| seen.insert(row.slot))
-        .copied()
-        .collect();
+    let mut rows: Vec<Ready> = picked.chain(view.ready.iter_new()).copied().collect();
     rows.sort_unstable_by_key(|row| (row.order_key, row.slot));
+    rows.dedup_by_key(|row| row.slot);
     rows
 }
 
@@ -147,13 +150,13 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
 
 impl<'a> Seat<'a> {
     /// Refuses who may not claim; answers at once who has been answered before.
-    fn take(claim: &'a Claim, view: &mut View, env: &Env<'_>) -> Result<Self, Refused> {
+    fn take(claim: &'a Claim, dry: bool, view: &mut View, env: &Env<'_>) -> Result<Self, Refused> {
         claim.check(view)?;
         let mut seat = Self {
             claim,
             hand: Hand {
                 runs: Vec::new(),
-                dry: is_dry(claim, view, env),
+                dry,
             },
             bytes: 0,
             closed: false,
