@@ -1,2 +1,50 @@
 //! The `taskyard` binary: server, worker and command line in one.
-fn main() {}
+
+mod bench;
+mod cli;
+mod clock;
+mod commands;
+mod database;
+mod demo;
+mod failure;
+mod logs;
+mod output;
+mod pool;
+mod process;
+mod randomness;
+mod settings;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, FromArgMatches as _};
+use taskyard_worker::guardian;
+
+use self::cli::Cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // A command's guardian is this same program; it must be alone in its process.
+    if let Some(code) = guardian::take_over() {
+        return code;
+    }
+    // Fails only where a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let layered = settings::layer(Cli::command(), std::env::args_os().collect(), |name| {
+        std::env::var_os(name)
+    });
+    let layered = match layered {
+        Ok(layered) => layered,
+        Err(error) => error.exit(),
+    };
+    let cli = match Cli::from_arg_matches(&layered.matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match commands::run(cli, &layered) {
+        Ok(code) => code,
+        Err(failure) => failure.exit(),
+    }
+}

@@ -36,6 +36,11 @@ pub(crate) async fn start(
 ) -> Answer {
     let body = body(&app, request, app.limits().plain_body()).await?;
     let start: Start = request::parse(&app, &body)?;
+    response::ok(&begin(&app, task, &start).await?)
+}
+
+/// The run began.
+pub async fn begin(app: &App, task: TaskId, start: &Start) -> Result<Started, Box<Problem>> {
     let begun = verbs::start::Start {
         token: token::read(
             &start.lease_token,
@@ -44,8 +49,9 @@ pub(crate) async fn start(
         ),
         started_at: start.started_at.map(Timestamp::from),
     };
-    let started = app.engine().start_run(begun).await?;
-    response::ok(&Started {
+    let started = app.engine().start_run(begun).await;
+    let started = started.map_err(|error| problem::of(&error))?;
+    Ok(Started {
         task_id: task,
         status: Status::Running,
         started_at: started.started_at.into(),

@@ -1,0 +1,162 @@
+//! `taskyard bench`: measures this build on this machine, one JSON line a figure.
+//!
+//! Each workload has a server process of its own over a fresh database, with the default durable settings; load,
+//! server and database share the machine. With each figure goes what tells a slow machine from slow code: a fixed
+//! chain of SHA-256 on one thread, and how long the disk takes for one append.
+
+mod calibrate;
+mod database;
+mod http;
+mod load;
+
+mod workloads;
+mod yard;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum as _};
+use serde::Serialize;
+
+use self::calibrate::Calibration;
+use self::database::Databases;
+use crate::commands::Done;
+use crate::failure::Failure;
+use crate::output;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard bench --only W1,W2 --repeat 5\n  taskyard bench --database postgres://postgres@localhost/postgres"
+)]
+pub(crate) struct BenchArgs {
+    /// sqlite:DIRECTORY, or the address of a PostgreSQL server on which databases may be made and dropped.
+    #[arg(
+        long,
+        default_value = "sqlite:.",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    database: String,
+    /// A server that runs already, in place of one for each workload; what it holds is added to.
+    #[arg(long, value_name = "URL", conflicts_with = "database")]
+    server: Option<String>,
+    /// Only these workloads.
+    #[arg(long, value_delimiter = ',', value_name = "W…")]
+    only: Vec<Workload>,
+    /// How often each is measured.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    repeat: u32,
+    /// How long the workloads run that end by time.
+    #[arg(long, default_value = "3s", value_parser = crate::settings::units::duration, value_name = "TIME")]
+    seconds: Duration,
+    /// How many tasks W2 drains, and how many finished and how many scheduled ones W6 has lying about; the largest
+    /// is what figures are to be compared at.
+    #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
+    scale: f64,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "verbatim")]
+enum Workload {
+    /// The engine alone, in process: 256 callers, each submits, claims and completes.
+    W0,
+    /// One producer, one connection, one task a call.
+    W1,
+    /// The same over 64 connections.
+    W1x64,
+    /// Batches of 1,000 over 4 connections.
+    #[value(name = "W1-bulk")]
+    W1Bulk,
+    /// One worker process drains 200,000 queued `noop` tasks.
+    W2,
+    /// From submit to the result being known, one at a time on an idle system; and to the start.
+    W3,
+    /// 64 connections, each submits, claims and completes.
+    W5x64,
+    W5x256,
+    /// Claims beside a million finished and a million scheduled tasks, over 1,000 lanes, and beside 100,000 tasks that
+    /// this worker cannot run.
+    W6,
+    /// Heartbeats of 1,000 workers with ten leases each.
+    W7,
+}
+
+/// One figure.
+pub(super) struct Figure {
+    workload: &'static str,
+    value: f64,
+    unit: &'static str,
+    settings: serde_json::Value,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    system: &'static str,
+    workload: &'a str,
+    value: f64,
+    unit: &'a str,
+    settings: &'a serde_json::Value,
+    calib_ms: f64,
+    fsync_us: f64,
+}
+
+/// What the workloads run with.
+pub(super) struct Run<'a> {
+    databases: &'a Databases,
+    server: Option<&'a str>,
+    seconds: Duration,
+    scale: f64,
+}
+
+/// On a runtime of one thread: the load is to cost little of what it measures.
+pub(crate) fn run(args: &BenchArgs) -> Done {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(measure(args))
+}
+
+async fn measure(args: &BenchArgs) -> Done {
+    if cfg!(debug_assertions) {
+        output::note("This is a debug build; its figures mean nothing. Build with --release.");
+    }
+    let databases = Databases::at(&args.database)?;
+    let run = Run {
+        databases: &databases,
+        server: args.server.as_deref(),
+        seconds: args.seconds,
+        scale: args.scale,
+    };
+    let wanted = if args.only.is_empty() {
+        Workload::value_variants()
+    } else {
+        &args.only
+    };
+    for workload in wanted {
+        for _ in 0..args.repeat {
+            let before = Calibration::take(databases.directory())?;
+            let figures = workloads::measure(*workload, &run)
+                .await
+                .map_err(|error| Failure::new(format!("{workload:?}: {error:#}")))?;
+            let calibration = before.and(Calibration::take(databases.directory())?);
+            for figure in figures {
+                print(&figure, calibration)?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(figure: &Figure, calibration: Calibration) -> anyhow::Result<()> {
+    let line = Line {
+        system: concat!("taskyard ", env!("CARGO_PKG_VERSION")),
+        workload: figure.workload,
+        value: (figure.value * 1000.0).round() / 1000.0,
+        unit: figure.unit,
+        settings: &figure.settings,
+        calib_ms: calibration.chain_ms,
+        fsync_us: calibration.fsync_us,
+    };
+    output::line(&serde_json::to_string(&line)?)
+}

@@ -1,0 +1,26 @@
+//! What each workload does.
+
+mod claims;
+mod drain;
+mod engine;
+mod heartbeats;
+mod latency;
+mod lifecycle;
+mod submit;
+
+use super::{Figure, Run, Workload};
+
+pub(super) async fn measure(workload: Workload, run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
+    match workload {
+        Workload::W0 => engine::measure(run).await,
+        Workload::W1 => submit::one_by_one(run, "W1", 1).await,
+        Workload::W1x64 => submit::one_by_one(run, "W1x64", 64).await,
+        Workload::W1Bulk => submit::in_bulk(run).await,
+        Workload::W2 => drain::measure(run).await,
+        Workload::W3 => latency::measure(run).await,
+        Workload::W5x64 => lifecycle::measure(run, "W5x64", 64).await,
+        Workload::W5x256 => lifecycle::measure(run, "W5x256", 256).await,
+        Workload::W6 => claims::measure(run).await,
+        Workload::W7 => heartbeats::measure(run).await,
+    }
+}

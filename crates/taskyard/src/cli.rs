@@ -1,0 +1,136 @@
+//! The command line: what can be typed, and what each setting means and defaults to.
+
+mod client;
+mod serve;
+mod worker;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::client::{
+    CancelArgs, Connection, ListArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
+};
+pub(crate) use self::serve::{AccessArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs};
+pub(crate) use self::worker::{CommandArgs, WorkerArgs};
+use crate::output::Format;
+
+/// A durable task system: one program that serves, works and is the command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "taskyard",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Begin with:\n  taskyard serve                          a server with three workers in it\n  \
+                  taskyard submit echo '{\"hello\": 1}' --wait\n  taskyard list\n\n\
+                  Settings come from flags, then TASKYARD_… variables, then a TOML file; `taskyard config` shows \
+                  each and where it came from."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) general: General,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct General {
+    /// How results are printed. Data goes to standard output, everything else to standard error.
+    #[arg(long, global = true, env = "TASKYARD_OUTPUT", value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+    /// A TOML file of settings, named like the flags with underscores. Default: ./taskyard.toml if it is there.
+    #[arg(
+        id = "config_file",
+        long = "config",
+        global = true,
+        env = "TASKYARD_CONFIG",
+        value_name = "FILE"
+    )]
+    pub(crate) config_file: Option<PathBuf>,
+    /// What goes to the log: error, warn, info, debug or trace, also per module (`info,taskyard_engine=debug`).
+    #[arg(
+        long,
+        global = true,
+        env = "TASKYARD_LOG",
+        default_value = "info",
+        value_name = "LEVELS",
+        hide_short_help = true
+    )]
+    pub(crate) log: String,
+    /// How the log is written. `auto`: for people on a terminal, JSON otherwise.
+    #[arg(
+        long,
+        global = true,
+        env = "TASKYARD_LOG_FORMAT",
+        value_enum,
+        default_value = "auto",
+        hide_short_help = true
+    )]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    Auto,
+    Human,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs a server, with workers in it.
+    Serve(Box<ServeArgs>),
+    /// Runs a worker that takes its tasks from a server.
+    Worker(Box<WorkerArgs>),
+    /// Hands a task in.
+    Submit(Box<SubmitArgs>),
+    /// Lists tasks, newest first.
+    List(ListArgs),
+    /// Shows one task with its runs.
+    Show(ShowArgs),
+    /// Cancels tasks, wherever they stand.
+    Cancel(CancelArgs),
+    /// Waits for tasks to end; the exit code is the outcome.
+    Wait(WaitArgs),
+    /// Lists workers.
+    Workers(WorkersArgs),
+    /// Prints the settings in force and where each came from.
+    Config(Box<ConfigArgs>),
+    /// Looks after the database.
+    Db(DbArgs),
+    /// Measures this machine, this build and a database.
+    Bench(Box<crate::bench::BenchArgs>),
+    /// Shows real work from start to end, on a server of its own.
+    Demo(crate::demo::DemoArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard config --listen 0.0.0.0:8000\n  TASKYARD_LEASE=2m taskyard config --output json"
+)]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    pub(crate) serve: ServeArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard db stats\n  taskyard db check --database sqlite:/var/lib/taskyard/tasks.db"
+)]
+pub(crate) struct DbArgs {
+    #[command(subcommand)]
+    pub(crate) verb: DbVerb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DbVerb {
+    /// Makes the tables, or brings older ones up to date; a server does the same when it starts.
+    Migrate(DatabaseArgs),
+    /// Looks for damage and for rows that contradict each other.
+    Check(DatabaseArgs),
+    /// Prints the schema's version, and how many rows and bytes there are.
+    Stats(DatabaseArgs),
+}

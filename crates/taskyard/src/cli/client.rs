@@ -1,0 +1,163 @@
+//! What the commands that speak to a server take.
+
+use std::time::Duration;
+
+use clap::Args;
+use taskyard_api::time::Time;
+use taskyard_core::id::TaskId;
+use taskyard_core::status::Status;
+
+use crate::settings::units::{duration, pair};
+
+/// How a server is reached.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Connection {
+    /// The server's address; of several, with commas between, the next is tried when one is away.
+    #[arg(
+        long,
+        env = "TASKYARD_URL",
+        value_delimiter = ',',
+        default_value = "http://127.0.0.1:8000",
+        value_name = "URLS"
+    )]
+    pub(crate) server: Vec<reqwest::Url>,
+    /// The token that the server asks for.
+    #[arg(
+        long,
+        env = "TASKYARD_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard submit echo '{\"hello\": \"world\"}' --wait\n  taskyard submit sleep '{\"ms\": 2000}' \
+                  --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  jq -c .[] items.json | \
+                  taskyard submit resize --each-line -"
+)]
+pub(crate) struct SubmitArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// What sort of work it is; a worker that runs this kind takes it.
+    pub(crate) kind: String,
+    /// The input, as JSON; `-` reads it from standard input, `@FILE` from a file. Default: null.
+    #[arg(allow_hyphen_values = false)]
+    pub(crate) input: Option<String>,
+    /// Program and arguments, after `--`: the input of a task of kind `command`.
+    #[arg(last = true, value_name = "ARGV", conflicts_with_all = ["input", "each_line"])]
+    pub(crate) argv: Vec<String>,
+    /// One task for each line of this file (`-`: standard input), the line being its input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "id", "wait"])]
+    pub(crate) each_line: Option<String>,
+    /// The line it waits in.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) queue: Option<String>,
+    /// High runs first; one level is worth ten minutes of waiting. -100 to 100.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) priority: Option<i64>,
+    /// Not before this time, such as 2026-12-24T18:00:00Z.
+    #[arg(long, value_name = "TIME", conflicts_with = "delay")]
+    pub(crate) at: Option<Time>,
+    /// Not before so much time has passed, such as 90s.
+    #[arg(long = "in", id = "delay", value_parser = duration, value_name = "TIME")]
+    pub(crate) delay: Option<Duration>,
+    /// How many failed or timed out runs end it.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_attempts: Option<i64>,
+    /// How many runs lost with their workers end it.
+    #[arg(long, value_name = "N")]
+    pub(crate) max_losses: Option<i64>,
+    /// How long one run may take.
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub(crate) timeout: Option<Duration>,
+    /// A tag, for people and filters. May be given several times.
+    #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
+    pub(crate) labels: Vec<(String, String)>,
+    /// A demand on the worker's labels, such as gpu=a100 or 'memory_gb=>=16'. May be given several times.
+    #[arg(long = "require", value_parser = pair, value_name = "NAME=VALUE")]
+    pub(crate) requires: Vec<(String, String)>,
+    /// Its id, made by you (a UUIDv7): submitted again with the same content, it is the same task.
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<TaskId>,
+    /// A key that makes the same submission count once, for a day.
+    #[arg(long, value_name = "KEY")]
+    pub(crate) idempotency_key: Option<String>,
+    /// Waits for its end, prints its output, and exits with its outcome.
+    #[arg(long)]
+    pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard list --status failed,timeout --kind resize\n  taskyard list --limit 5 --output json"
+)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Only these: scheduled, pending, assigned, running, completed, failed, timeout, cancelled.
+    #[arg(long, value_delimiter = ',', value_name = "STATUSES")]
+    pub(crate) status: Vec<Status>,
+    /// Only of this kind.
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+    /// Only of this queue.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) queue: Option<String>,
+    /// Only with this tag. May be given several times.
+    #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
+    pub(crate) labels: Vec<(String, String)>,
+    /// Oldest first.
+    #[arg(long)]
+    pub(crate) oldest_first: bool,
+    /// How many at most.
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) limit: u32,
+    /// Goes on behind the page whose cursor this is.
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) cursor: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  taskyard show 01890a5d-ac96-774b-bcce-b302099a8057")]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskId,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  taskyard cancel 01890a5d-ac96-774b-bcce-b302099a8057")]
+pub(crate) struct CancelArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[arg(value_name = "TASK", required = true)]
+    pub(crate) tasks: Vec<TaskId>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 completed, 4 failed, 5 timeout, 6 cancelled, 7 not ended in time; of several tasks the \
+                  highest.\n\nExample:\n  taskyard wait 01890a5d-ac96-774b-bcce-b302099a8057 --for 5m"
+)]
+pub(crate) struct WaitArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[arg(value_name = "TASK", required = true)]
+    pub(crate) tasks: Vec<TaskId>,
+    /// How long at most. Default: until they have ended.
+    #[arg(long = "for", id = "within", value_parser = duration, value_name = "TIME")]
+    pub(crate) within: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  taskyard workers\n  taskyard workers --output json")]
+pub(crate) struct WorkersArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Those too that have been silent for long.
+    #[arg(long)]
+    pub(crate) all: bool,
+}

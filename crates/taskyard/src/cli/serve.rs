@@ -1,0 +1,158 @@
+//! The server's settings.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::worker::CommandArgs;
+use crate::settings::units::{bytes, duration};
+
+#[derive(Debug, Args)]
+pub(crate) struct DatabaseArgs {
+    /// Where tasks are kept: sqlite:FILE for one server, or postgres://USER:PASSWORD@HOST/NAME for several.
+    #[arg(
+        long,
+        env = "TASKYARD_DATABASE",
+        default_value = "sqlite:taskyard.db",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(crate) database: String,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard serve\n  taskyard serve --listen 127.0.0.1:9000 --database sqlite:/tmp/tasks.db \
+                  --internal-workers 8\n  taskyard serve --allow-command wc,sort --internal-workers 2"
+)]
+pub(crate) struct ServeArgs {
+    /// Where to listen. Port 0 takes a free one, which the log names.
+    #[arg(
+        long,
+        env = "TASKYARD_LISTEN",
+        default_value = "127.0.0.1:8000",
+        value_name = "ADDRESS"
+    )]
+    pub(crate) listen: String,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    /// How many workers run inside of the server, each one task at a time. 0 to 50.
+    #[arg(long, env = "TASKYARD_INTERNAL_WORKERS", default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=50))]
+    pub(crate) internal_workers: u16,
+    /// The kinds that they run. Default: all that this program knows.
+    #[arg(
+        long,
+        env = "TASKYARD_INTERNAL_KINDS",
+        value_delimiter = ',',
+        value_name = "KINDS"
+    )]
+    pub(crate) internal_kinds: Vec<String>,
+    #[command(flatten)]
+    pub(crate) command: CommandArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) times: TimeArgs,
+    #[command(flatten)]
+    pub(crate) limits: LimitArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Access")]
+pub(crate) struct AccessArgs {
+    /// The token that every request must bear. On a loopback address none is needed.
+    #[arg(
+        long,
+        env = "TASKYARD_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    pub(crate) token: Option<String>,
+    /// Serves everybody who can reach it, on any address. Only for networks that nobody else is on.
+    #[arg(long, env = "TASKYARD_NO_AUTH", conflicts_with = "token")]
+    pub(crate) no_auth: bool,
+    /// Further names that the server may be called by (the Host header), where no token is needed.
+    #[arg(
+        long,
+        env = "TASKYARD_ALLOW_HOST",
+        value_delimiter = ',',
+        value_name = "HOSTS"
+    )]
+    pub(crate) allow_host: Vec<String>,
+    /// Web pages that may speak to it (the Origin header), besides its own.
+    #[arg(
+        long,
+        env = "TASKYARD_ALLOW_ORIGIN",
+        value_delimiter = ',',
+        default_value = "http://localhost:5173",
+        value_name = "ORIGINS"
+    )]
+    pub(crate) allow_origin: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Times")]
+pub(crate) struct TimeArgs {
+    /// How often workers are asked to send a heartbeat.
+    #[arg(long, env = "TASKYARD_HEARTBEAT", default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub(crate) heartbeat: Duration,
+    /// A worker that gives no sign of life for so long is offline and its leases are lost. At least twice the heartbeat.
+    #[arg(long, env = "TASKYARD_HEARTBEAT_TTL", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    pub(crate) heartbeat_ttl: Duration,
+    /// How long a lease lasts without being renewed. At least three heartbeats.
+    #[arg(long, env = "TASKYARD_LEASE", default_value = "75s", value_parser = duration, value_name = "TIME")]
+    pub(crate) lease: Duration,
+    /// How often the server looks for workers that are gone and for runs that take too long.
+    #[arg(long, env = "TASKYARD_SWEEP", default_value = "1s", value_parser = duration, value_name = "TIME")]
+    pub(crate) sweep: Duration,
+    /// For so long after a start, or a time in which the server heard nothing, nobody's silence counts.
+    #[arg(long, env = "TASKYARD_GRACE", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    pub(crate) grace: Duration,
+    /// How long one run may take unless its task says otherwise.
+    #[arg(long, env = "TASKYARD_TIMEOUT", default_value = "30m", value_parser = duration, value_name = "TIME")]
+    pub(crate) timeout: Duration,
+    /// How long a worker has to end an overdue run by itself before it is taken away.
+    #[arg(long, env = "TASKYARD_TIMEOUT_MARGIN", default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub(crate) timeout_margin: Duration,
+    /// How much waiting is worth one level of priority.
+    #[arg(long, env = "TASKYARD_PRIORITY_LEVEL", default_value = "10m", value_parser = duration, value_name = "TIME")]
+    pub(crate) priority_level: Duration,
+    /// How long a stopping server lets its own workers go on before it hands their tasks back.
+    #[arg(long, env = "TASKYARD_DRAIN", default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub(crate) drain: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Limits")]
+pub(crate) struct LimitArgs {
+    /// How many failed or timed out runs end a task that does not say.
+    #[arg(long, env = "TASKYARD_MAX_ATTEMPTS", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
+    pub(crate) max_attempts: i32,
+    /// How many runs lost with their workers end a task that does not say.
+    #[arg(long, env = "TASKYARD_MAX_LOSSES", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
+    pub(crate) max_losses: i32,
+    /// The longest input of a task.
+    #[arg(long, env = "TASKYARD_INPUT_MAX", default_value = "1MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) input_max: usize,
+    /// The longest output of a task.
+    #[arg(long, env = "TASKYARD_OUTPUT_MAX", default_value = "8MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) output_max: usize,
+    /// How deep inputs and outputs may nest.
+    #[arg(long, env = "TASKYARD_DEPTH_MAX", default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(crate) depth_max: u16,
+    /// The longest body of a batch or a report.
+    #[arg(long, env = "TASKYARD_BODY_MAX", default_value = "16MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) body_max: usize,
+    /// How many tasks one batch may hold.
+    #[arg(long, env = "TASKYARD_BATCH_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) batch_max: u32,
+    /// How many commands may wait for the database before callers are told to come back later.
+    #[arg(long, env = "TASKYARD_QUEUE_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) queue_max: u32,
+    /// How many connections may be open.
+    #[arg(long, env = "TASKYARD_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) connections_max: u32,
+    /// How many combinations of queue, kind and requires there may be.
+    #[arg(long, env = "TASKYARD_LANES_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) lanes_max: u32,
+}

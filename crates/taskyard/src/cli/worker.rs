@@ -1,0 +1,66 @@
+//! A worker's settings.
+
+use std::time::Duration;
+
+use clap::Args;
+use taskyard_worker::executors::command::Allow;
+
+use super::client::Connection;
+use crate::settings::units::{duration, pair};
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard worker --server http://127.0.0.1:8000 --concurrency 4\n  taskyard worker \
+                  --kinds command --allow-command /usr/bin/convert --label disk=ssd"
+)]
+pub(crate) struct WorkerArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Its name; another process under the same name takes its place. Default: made from the host's name and random.
+    #[arg(long, env = "TASKYARD_WORKER_NAME", value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// How many tasks it runs at once.
+    #[arg(long, env = "TASKYARD_CONCURRENCY", default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) concurrency: u32,
+    /// The kinds that it runs. Default: all that this program knows.
+    #[arg(
+        long,
+        env = "TASKYARD_KINDS",
+        value_delimiter = ',',
+        value_name = "KINDS"
+    )]
+    pub(crate) kinds: Vec<String>,
+    /// The queues that it serves. Default: all.
+    #[arg(
+        long,
+        env = "TASKYARD_QUEUES",
+        value_delimiter = ',',
+        value_name = "QUEUES"
+    )]
+    pub(crate) queues: Vec<String>,
+    /// What tasks can make demands on, such as gpu=a100. May be given several times.
+    #[arg(long = "label", id = "label", env = "TASKYARD_LABELS", value_delimiter = ',', value_parser = pair, value_name = "NAME=VALUE")]
+    pub(crate) labels: Vec<(String, String)>,
+    /// How long it lets its tasks go on when it is told to stop, before it hands them back.
+    #[arg(long, env = "TASKYARD_DRAIN", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    pub(crate) drain: Duration,
+    #[command(flatten)]
+    pub(crate) command: CommandArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Commands")]
+pub(crate) struct CommandArgs {
+    /// Which programs tasks of kind `command` may run: paths or names with commas between, or `any`. Default: none.
+    #[arg(
+        long,
+        env = "TASKYARD_ALLOW_COMMAND",
+        value_name = "PROGRAMS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) allow_command: Allow,
+    /// How long a command has to end after SIGTERM before it is killed.
+    #[arg(long, env = "TASKYARD_COMMAND_GRACE", default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub(crate) command_grace: Duration,
+}

@@ -1,0 +1,67 @@
+//! What each command does.
+
+mod cancel;
+mod config;
+mod db;
+mod list;
+mod serve;
+mod show;
+mod submit;
+pub(crate) mod wait;
+mod worker;
+mod workers;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use taskyard_api::client::Client;
+
+use crate::cli::{Cli, Command, Connection};
+use crate::failure::Failure;
+use crate::settings::Layered;
+use crate::{bench, demo, logs};
+
+/// How a command ended that did its work.
+pub(crate) type Done = Result<ExitCode, Failure>;
+
+pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
+    let Cli { command, general } = cli;
+    let output = general.output;
+    match command {
+        Command::Serve(args) => {
+            logs::start(&general)?;
+            block_on(serve::run(&args))
+        }
+        Command::Worker(args) => {
+            logs::start(&general)?;
+            block_on(worker::run(*args))
+        }
+        Command::Submit(args) => block_on(submit::run(*args, output)),
+        Command::List(args) => block_on(list::run(&args, output)),
+        Command::Show(args) => block_on(show::run(&args, output)),
+        Command::Cancel(args) => block_on(cancel::run(&args, output)),
+        Command::Wait(args) => block_on(wait::run(&args, output)),
+        Command::Workers(args) => block_on(workers::run(&args, output)),
+        Command::Config(_) => config::run(layered, output),
+        Command::Db(args) => block_on(db::run(&args, output)),
+        Command::Bench(args) => bench::run(&args),
+        Command::Demo(args) => block_on(demo::run(&args)),
+    }
+}
+
+fn block_on(work: impl Future<Output = Done>) -> Done {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(work);
+    // Whatever is left on blocking threads ends with the process.
+    runtime.shutdown_background();
+    done
+}
+
+fn client(connection: &Connection) -> Result<Client, Failure> {
+    Ok(Client::new(
+        &connection.server,
+        connection.token.as_deref(),
+    )?)
+}

@@ -1,0 +1,94 @@
+//! `taskyard config`: the settings in force, and where each came from.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::Done;
+use crate::failure::Failure;
+use crate::output::{self, Format, Shown};
+use crate::settings::Layered;
+
+/// What is secret is never printed.
+const SECRET: [&str; 1] = ["token"];
+
+#[derive(Serialize)]
+struct Setting {
+    value: String,
+    from: String,
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Settings(BTreeMap<String, Setting>);
+
+impl Shown for Settings {
+    fn table(&self) -> String {
+        let rows = self.0.iter();
+        let rows = rows
+            .map(|(name, setting)| vec![name.clone(), setting.value.clone(), setting.from.clone()]);
+        output::table(&["setting", "value", "from"], rows.collect())
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .map(|(name, setting)| format!("{name}={}", setting.value))
+            .collect()
+    }
+}
+
+pub(super) fn run(layered: &Layered, format: Format) -> Done {
+    let lost = || Failure::new("the settings were not read");
+    let (_, matches) = layered.matches.subcommand().ok_or_else(lost)?;
+    let command = layered.command.find_subcommand("config").ok_or_else(lost)?;
+    let settings = layered
+        .in_force(command, matches)
+        .filter(|(name, _, _)| name != "help" && name != "version")
+        .map(|(name, value, origin)| {
+            let value = shown(&name, value);
+            let from = origin.to_string();
+            (name, Setting { value, from })
+        });
+    format.print(&Settings(settings.collect()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shown(name: &str, value: String) -> String {
+    if SECRET.contains(&name) && !value.is_empty() {
+        return "(set, not shown)".to_owned();
+    }
+    if name == "database" {
+        return without_password(&value);
+    }
+    value
+}
+
+/// The address without what only the database should see.
+pub(crate) fn without_password(address: &str) -> String {
+    match reqwest::Url::parse(address) {
+        Ok(mut url) if url.password().is_some() => {
+            // Refused only by addresses that have no host, and so no password.
+            let _ = url.set_password(Some("***"));
+            url.to_string()
+        }
+        _ => address.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_and_tokens_are_not_printed() {
+        assert_eq!(
+            shown("database", "postgres://me:secret@host/db".to_owned()),
+            "postgres://me:***@host/db"
+        );
+        assert_eq!(shown("database", "sqlite:a.db".to_owned()), "sqlite:a.db");
+        assert_eq!(shown("token", "secret".to_owned()), "(set, not shown)");
+        assert_eq!(shown("token", String::new()), "");
+    }
+}

@@ -1,0 +1,153 @@
+//! `taskyard db`: migrate, check, stats.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use taskyard_store::stats::Stats;
+use taskyard_store::{postgres, sqlite};
+
+use super::Done;
+use crate::cli::{DatabaseArgs, DbArgs, DbVerb};
+use crate::database::{self, Address};
+use crate::failure::Failure;
+use crate::output::{self, Format, Shown};
+
+/// How large a database is, by table.
+#[derive(Serialize)]
+struct Sizes {
+    schema: i32,
+    min_compatible: i32,
+    incarnation: String,
+    bytes: u64,
+    rows: Vec<(String, i64)>,
+}
+
+impl Shown for Sizes {
+    fn table(&self) -> String {
+        let sheet = output::sheet(&[
+            (
+                "schema",
+                format!(
+                    "{} (programs from {} on can use it)",
+                    self.schema, self.min_compatible
+                ),
+            ),
+            ("incarnation", self.incarnation.clone()),
+            ("size", format!("{} bytes", self.bytes)),
+        ]);
+        let rows = self
+            .rows
+            .iter()
+            .map(|(table, rows)| vec![table.clone(), rows.to_string()]);
+        format!(
+            "{sheet}\n\n{}",
+            output::table(&["table", "rows"], rows.collect())
+        )
+    }
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.incarnation.clone()]
+    }
+}
+
+impl From<Stats> for Sizes {
+    fn from(stats: Stats) -> Self {
+        Self {
+            schema: stats.schema,
+            min_compatible: stats.min_compatible,
+            incarnation: stats
+                .incarnation
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+            bytes: stats.bytes,
+            rows: stats.tables,
+        }
+    }
+}
+
+/// What is wrong with a database.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Faults(Vec<String>);
+
+impl Shown for Faults {
+    fn table(&self) -> String {
+        if self.0.is_empty() {
+            "nothing is wrong".to_owned()
+        } else {
+            self.0.join("\n")
+        }
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.0.clone()
+    }
+}
+
+pub(super) async fn run(args: &DbArgs, format: Format) -> Done {
+    match &args.verb {
+        DbVerb::Migrate(database) => migrate(database, format).await,
+        DbVerb::Check(database) => check(database, format).await,
+        DbVerb::Stats(database) => stats(database, format).await,
+    }
+}
+
+async fn migrate(args: &DatabaseArgs, format: Format) -> Done {
+    let address = Address::parse(&args.database)?;
+    drop(database::open(&address).await?);
+    stats(args, format).await
+}
+
+async fn check(args: &DatabaseArgs, format: Format) -> Done {
+    let found = match Address::parse(&args.database)? {
+        Address::Sqlite(path) => {
+            there(&path)?;
+            blocking(move || sqlite::check(&path)).await?
+        }
+        Address::Postgres(url) => postgres::check(&url).await.map_err(refused)?,
+    };
+    let is_well = found.is_empty();
+    format.print(&Faults(found))?;
+    Ok(if is_well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+async fn stats(args: &DatabaseArgs, format: Format) -> Done {
+    let stats = match Address::parse(&args.database)? {
+        Address::Sqlite(path) => {
+            there(&path)?;
+            blocking(move || sqlite::stats(&path)).await?
+        }
+        Address::Postgres(url) => postgres::stats(&url).await.map_err(refused)?,
+    };
+    format.print(&Sizes::from(stats))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looking must not make one.
+fn there(path: &Path) -> Result<(), Failure> {
+    if path.is_file() {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "there is no database at {}; name it with --database, or make it with `taskyard db migrate`",
+        path.display()
+    )))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, sqlite::OpenError> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Failure::new(error.to_string()))?
+        .map_err(refused)
+}
+
+fn refused(error: impl std::fmt::Display) -> Failure {
+    Failure::new(error.to_string())
+}

@@ -1,0 +1,117 @@
+//! `taskyard list`.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use taskyard_api::page::{Page, TasksQuery};
+use taskyard_api::task::Task;
+use taskyard_api::time::Time;
+
+use super::{Done, client};
+use crate::cli::ListArgs;
+use crate::clock;
+use crate::output::{self, Format, Shown};
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Tasks(Page<Task>);
+
+impl Shown for Tasks {
+    fn table(&self) -> String {
+        let rows = self.0.items.iter().map(row).collect();
+        output::table(
+            &[
+                "task", "kind", "queue", "status", "runs", "worker", "age", "what",
+            ],
+            rows,
+        )
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.0
+            .items
+            .iter()
+            .map(|task| task.id.to_string())
+            .collect()
+    }
+}
+
+pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
+    let label: Vec<String> = args
+        .labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let statuses: Vec<_> = args.status.iter().map(|status| (*status).into()).collect();
+    let query = TasksQuery {
+        kind: args.kind.clone(),
+        queue: args.queue.clone(),
+        label: (!label.is_empty()).then(|| label.join(",")),
+        sort: args.oldest_first.then(|| "created".to_owned()),
+        limit: Some(args.limit),
+        cursor: args.cursor.clone(),
+        ..TasksQuery::default()
+    }
+    .with_status(&statuses);
+    let tasks = Tasks(client(&args.connection)?.list(&query).await?);
+    format.print(&tasks)?;
+    if format == Format::Table {
+        if tasks.0.items.is_empty() && tasks.0.next_cursor.is_none() {
+            output::note("No task fits. `taskyard submit echo '\"hello\"'` makes one.");
+        }
+        if let Some(cursor) = &tasks.0.next_cursor {
+            output::note(&format!("There are more: --cursor {cursor}"));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(task: &Task) -> Vec<String> {
+    let said = task
+        .error
+        .as_ref()
+        .map(|error| format!("{}: {}", error.code, error.message));
+    let progress = task.progress.as_ref().and_then(|progress| {
+        let share = progress
+            .fraction
+            .map(|fraction| format!("{:.0} %", fraction * 100.0));
+        share.or_else(|| progress.message.clone())
+    });
+    vec![
+        task.id.to_string(),
+        task.kind.clone(),
+        task.queue.clone(),
+        output::status(task.status),
+        task.attempts.to_string(),
+        task.worker_id.clone().unwrap_or_default(),
+        age(task.created_at),
+        output::short(&progress.or(said).unwrap_or_default(), 60),
+    ]
+}
+
+/// How long ago, in one unit.
+pub(super) fn age(time: Time) -> String {
+    span(clock::now().since(time.0).as_secs())
+}
+
+pub(super) fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_have_one_unit() {
+        assert_eq!(
+            [0, 59, 60, 3599, 3600, 90_000].map(span),
+            ["0s", "59s", "1m", "59m", "1h", "1d"]
+        );
+    }
+}

@@ -1,0 +1,180 @@
+//! `taskyard serve`: opens the database, joins, starts the services, the workers inside and the HTTP server; when told
+//! to stop it ends them in the opposite order.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use taskyard_core::policy::Policy;
+use taskyard_engine::engine::Engine;
+use taskyard_engine::upkeep::Upkeep;
+use taskyard_server::Secret;
+use taskyard_server::app::App;
+use taskyard_server::serve::serve;
+use taskyard_server::settings::{Access, Limits, Settings};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{Done, worker};
+use crate::cli::{AccessArgs, LimitArgs, ServeArgs, TimeArgs};
+use crate::database::{self, Address};
+use crate::failure::Failure;
+use crate::output;
+use crate::pool::Pool;
+use crate::process::SERVING;
+use crate::randomness::Unguessable;
+use crate::signals::Signals;
+
+pub(super) async fn run(args: &ServeArgs) -> Done {
+    let policy = policy(&args.times, &args.limits)?;
+    let address = Address::parse(&args.database.database)?;
+    let listener = listen(&args.listen).await?;
+    let local = listener.local_addr()?;
+    let settings = settings(args, access(&args.access, local)?, address.kind());
+    let store = database::open(&address).await?;
+
+    // Two steps of stopping: first this server says that it leaves and its workers finish, then nothing is taken.
+    let (leaving, stop) = (CancellationToken::new(), CancellationToken::new());
+    let engine = Engine::start(store, policy, Box::new(Unguessable::new()), stop.clone());
+    let server = engine
+        .join(None, address.is_for_one_server())
+        .await
+        .map_err(failed)?;
+    let upkeep = Upkeep {
+        sweep: args.times.sweep,
+        grace: args.times.grace,
+        alone: address.is_for_one_server(),
+    };
+    let mut services = upkeep.start(&engine, server);
+    let app = App::new(engine, settings, leaving.clone());
+    let serving = tokio::spawn(serve(listener, app.clone(), stop.clone()));
+    let executors = worker::executors(&args.command, &args.internal_kinds)?;
+    let pool = Pool::start(
+        &app,
+        server.number,
+        args.internal_workers,
+        &executors,
+        args.times.drain,
+    );
+    app.started();
+    let mut signals = Signals::listen()?;
+    output::line(&format!("{SERVING}http://{}", reachable(local)))?;
+    tracing::info!(address = %local, database = address.kind(), workers = args.internal_workers, "serving");
+
+    signals.next().await;
+    tracing::info!("stopping once everything accepted is done; a second signal hastens it");
+    leaving.cancel();
+    pool.stop(signals).await;
+    stop.cancel();
+    while services.join_next().await.is_some() {}
+    serving.await.map_err(failed)?;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn listen(address: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "something else listens there already; --listen names another address"
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                "ports below 1024 are for privileged programs; --listen names another"
+            }
+            _ => "--listen takes an address and a port, such as 127.0.0.1:8000",
+        };
+        Failure::new(format!("cannot listen on {address}: {error}\n  {hint}"))
+    })
+}
+
+/// Where a client on this machine finds what listens there.
+fn reachable(local: SocketAddr) -> SocketAddr {
+    if local.ip().is_unspecified() {
+        SocketAddr::from(([127, 0, 0, 1], local.port()))
+    } else {
+        local
+    }
+}
+
+fn access(args: &AccessArgs, local: SocketAddr) -> Result<Access, Failure> {
+    match &args.token {
+        Some(token) if token.is_empty() => Err(Failure::usage(
+            "TASKYARD_TOKEN is empty; unset it, or give it a value",
+        )),
+        Some(token) => Ok(Access::Token(Secret::new(token))),
+        None if args.no_auth => Ok(Access::None),
+        None if local.ip().is_loopback() => Ok(Access::Loopback),
+        None => Err(Failure::usage(format!(
+            "{local} can be reached from other machines; set TASKYARD_TOKEN to the token that requests must bear, or \
+             say --no-auth if everybody there may do everything"
+        ))),
+    }
+}
+
+fn settings(args: &ServeArgs, access: Access, database: &'static str) -> Settings {
+    let limits = &args.limits;
+    Settings {
+        access,
+        hosts: args.access.allow_host.clone(),
+        origins: args.access.allow_origin.clone(),
+        database,
+        version: env!("CARGO_PKG_VERSION"),
+        limits: Limits {
+            input_max: limits.input_max,
+            output_max: limits.output_max,
+            depth_max: usize::from(limits.depth_max),
+            bulk_max: limits.body_max,
+            tasks_max: limits.batch_max as usize,
+            connections_max: limits.connections_max as usize,
+            ..Limits::default()
+        },
+    }
+}
+
+fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
+    let at_least = |name: &str, value: Duration, what: &str, least: Duration| {
+        if value < least {
+            let (value, least) = (text(value), text(least));
+            return Err(Failure::usage(format!(
+                "{name} is {value}; it must be at least {what}, {least}"
+            )));
+        }
+        Ok(())
+    };
+    let moment = Duration::from_millis(1);
+    at_least("--heartbeat", times.heartbeat, "a moment", moment)?;
+    at_least("--sweep", times.sweep, "a moment", moment)?;
+    at_least("--timeout", times.timeout, "a moment", moment)?;
+    at_least(
+        "--heartbeat-ttl",
+        times.heartbeat_ttl,
+        "twice the heartbeat",
+        times.heartbeat * 2,
+    )?;
+    at_least(
+        "--lease",
+        times.lease,
+        "three heartbeats",
+        times.heartbeat * 3,
+    )?;
+    Ok(Policy {
+        heartbeat: times.heartbeat,
+        heartbeat_ttl: times.heartbeat_ttl,
+        lease: times.lease,
+        timeout: times.timeout,
+        timeout_margin: times.timeout_margin,
+        priority_level: times.priority_level,
+        max_attempts: limits.max_attempts,
+        max_losses: limits.max_losses,
+        lanes_max: limits.lanes_max as usize,
+        ..Policy::default()
+    })
+}
+
+fn text(time: Duration) -> String {
+    crate::settings::units::duration_text(time)
+}
+
+fn failed(error: impl std::fmt::Display) -> Failure {
+    Failure::new(error.to_string())
+}

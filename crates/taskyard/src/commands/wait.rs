@@ -1,0 +1,104 @@
+//! `taskyard wait`, and what an outcome is as an exit code.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde::Serialize;
+use taskyard_api::client::{self, Client};
+use taskyard_api::task::{Status, Task};
+use taskyard_core::id::TaskId;
+use tokio::time::Instant;
+
+use super::{Done, client};
+use crate::cli::WaitArgs;
+use crate::failure::Failure;
+use crate::output::{self, Format, Shown};
+
+/// How long one request is held at most.
+const ONE_WAIT: Duration = Duration::from_secs(30);
+/// How long to wait before a server that is away is asked again.
+const AWAY: Duration = Duration::from_secs(1);
+const NOT_ENDED: u8 = 7;
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Tasks(Vec<Task>);
+
+impl Shown for Tasks {
+    fn table(&self) -> String {
+        let rows = self.0.iter().map(|task| {
+            let output = task
+                .output
+                .as_ref()
+                .map(|output| output::short(output.get(), 80));
+            let error = task
+                .error
+                .as_ref()
+                .map(|error| output::short(&error.message, 80));
+            vec![
+                task.id.to_string(),
+                output::status(task.status),
+                error.or(output).unwrap_or_default(),
+            ]
+        });
+        output::table(&["task", "status", "result"], rows.collect())
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.0.iter().map(|task| task.id.to_string()).collect()
+    }
+}
+
+pub(super) async fn run(args: &WaitArgs, format: Format) -> Done {
+    let client = client(&args.connection)?;
+    let until = args.within.map(|within| Instant::now() + within);
+    let mut tasks = Vec::with_capacity(args.tasks.len());
+    for task in &args.tasks {
+        tasks.push(ended(&client, *task, until).await?);
+    }
+    let code = tasks
+        .iter()
+        .map(|task| exit_code(task.status))
+        .max()
+        .unwrap_or(0);
+    format.print(&Tasks(tasks))?;
+    Ok(ExitCode::from(code))
+}
+
+/// The task once it has ended, or as it stands when the time is up. A server that is away meanwhile is waited for.
+pub(crate) async fn ended(
+    client: &Client,
+    task: TaskId,
+    until: Option<Instant>,
+) -> Result<Task, Failure> {
+    let mut seen = None;
+    loop {
+        let left = until.map_or(ONE_WAIT, |until| {
+            until
+                .saturating_duration_since(Instant::now())
+                .min(ONE_WAIT)
+        });
+        let is_up = left.is_zero();
+        match client.task(task, Some(left)).await {
+            Ok(task) if is_up || task.status.is_final() => return Ok(task),
+            Ok(task) => seen = Some(task),
+            // It was there before: it is waited for as long as the caller wants.
+            Err(error @ client::Error::Unreachable { .. }) if seen.is_some() && !is_up => {
+                tracing::debug!(%error, "the server is away; asking again");
+                tokio::time::sleep(AWAY.min(left)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Each outcome has its own.
+pub(crate) fn exit_code(status: Status) -> u8 {
+    match status {
+        Status::Completed => 0,
+        Status::Failed => 4,
+        Status::Timeout => 5,
+        Status::Cancelled => 6,
+        Status::Scheduled | Status::Pending | Status::Assigned | Status::Running => NOT_ENDED,
+    }
+}

@@ -1,0 +1,92 @@
+//! `taskyard workers`.
+
+use std::process::ExitCode;
+
+use anstyle::AnsiColor;
+use serde::Serialize;
+use taskyard_api::page::Page;
+use taskyard_api::worker::{Worker, WorkerStatus};
+
+use super::list::age;
+use super::{Done, client};
+use crate::cli::WorkersArgs;
+use crate::output::{self, Format, Shown};
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Workers(Page<Worker>);
+
+impl Shown for Workers {
+    fn table(&self) -> String {
+        let rows = self.0.items.iter().map(row).collect();
+        output::table(
+            &[
+                "worker", "status", "runs", "kinds", "queues", "labels", "since",
+            ],
+            rows,
+        )
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.0
+            .items
+            .iter()
+            .map(|worker| worker.worker_id.clone())
+            .collect()
+    }
+}
+
+pub(super) async fn run(args: &WorkersArgs, format: Format) -> Done {
+    let mut page = client(&args.connection)?.workers().await?;
+    let all = page.items.len();
+    if !args.all {
+        page.items
+            .retain(|worker| worker.status != WorkerStatus::Offline);
+    }
+    let hidden = all - page.items.len();
+    let shown = page.items.len();
+    format.print(&Workers(page))?;
+    if format == Format::Table {
+        if shown == 0 {
+            output::note(
+                "No worker is here. `taskyard worker` starts one, `taskyard serve --internal-workers 3` a server with three.",
+            );
+        }
+        if hidden > 0 {
+            output::note(&format!("{hidden} more are offline; --all shows them."));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(worker: &Worker) -> Vec<String> {
+    let (word, colour) = match worker.status {
+        WorkerStatus::Idle => ("idle", None),
+        WorkerStatus::Busy => ("busy", Some(AnsiColor::Blue)),
+        WorkerStatus::Offline => ("offline", Some(AnsiColor::Red)),
+    };
+    let labels = worker
+        .labels
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    vec![
+        worker.worker_id.clone(),
+        output::painted(word, colour),
+        format!("{}/{}", worker.held, worker.capacity),
+        all_for_star(&worker.kinds),
+        worker
+            .queues
+            .as_ref()
+            .map_or("all".to_owned(), |queues| queues.join(",")),
+        output::safe(&labels.collect::<Vec<_>>().join(" ")),
+        age(worker.registered_at),
+    ]
+}
+
+fn all_for_star(kinds: &[String]) -> String {
+    if kinds == ["*"] {
+        "all".to_owned()
+    } else {
+        kinds.join(",")
+    }
+}

@@ -1,0 +1,91 @@
+//! Taskyard's own processes, started beside this one: what the demo and the benchmark run against.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+/// How long a server may take until it serves, and a process until it has stopped.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Another `taskyard`. Killed when dropped.
+pub(crate) struct Process(Child);
+
+impl Process {
+    /// This same program with these arguments; what it logs goes to a file.
+    pub(crate) fn start(arguments: &[String], log: &Path) -> anyhow::Result<Self> {
+        let log = File::create(log).with_context(|| format!("{} cannot be made", log.display()))?;
+        let child = Command::new(std::env::current_exe()?)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .context("taskyard cannot be started")?;
+        Ok(Self(child))
+    }
+
+    /// Ends it without a chance to tidy up.
+    pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
+        Ok(self.0.kill().await?)
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        if let Some(id) = self.0.id() {
+            kill(Pid::from_raw(i32::try_from(id)?), Signal::SIGTERM)?;
+        }
+        let status = tokio::time::timeout(PATIENCE, self.0.wait()).await;
+        let status = status.context("it does not stop")??;
+        if !status.success() {
+            bail!("it stopped with {status}");
+        }
+        Ok(())
+    }
+}
+
+/// A server and where it listens.
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) url: String,
+}
+
+impl Server {
+    /// `taskyard serve` on a free port, once it serves.
+    pub(crate) async fn start(arguments: &[String], log: &Path) -> anyhow::Result<Self> {
+        let mut all = vec![
+            "serve".to_owned(),
+            "--listen".to_owned(),
+            "127.0.0.1:0".to_owned(),
+        ];
+        all.extend_from_slice(arguments);
+        let mut process = Process::start(&all, log)?;
+        let stdout = process
+            .0
+            .stdout
+            .take()
+            .context("it has no standard output")?;
+        let mut line = String::new();
+        let mut lines = BufReader::new(stdout);
+        let read = tokio::time::timeout(PATIENCE, lines.read_line(&mut line)).await;
+        read.context("the server does not start")??;
+        let Some(url) = line.trim().strip_prefix(SERVING) else {
+            let said = std::fs::read_to_string(log).unwrap_or_default();
+            bail!("the server did not start:\n{}", said.trim());
+        };
+        Ok(Self {
+            process,
+            url: url.to_owned(),
+        })
+    }
+}
+
+/// What a server prints once it serves, before its address.
+pub(crate) const SERVING: &str = "serving on ";

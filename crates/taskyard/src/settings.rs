@@ -1,0 +1,149 @@
+//! Where settings come from: flags, then the environment, then the older names some of them have there, then a file,
+//! then the default. Everything below the environment becomes the default of its flag before the command line is
+//! read, so one parser checks every value wherever it stands, and says which flag it is about.
+
+mod file;
+pub(crate) mod older;
+pub(crate) mod units;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command};
+
+use self::file::File;
+
+/// Where one value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Flag,
+    /// With the variable's name.
+    Environment(String),
+    File(PathBuf),
+    Default,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Flag => f.write_str("flag"),
+            Self::Environment(name) => write!(f, "environment ({name})"),
+            Self::File(path) => write!(f, "file ({})", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// The command line as it was read, and what lay beneath it.
+pub(crate) struct Layered {
+    pub(crate) matches: ArgMatches,
+    pub(crate) command: Command,
+    /// By the setting's name.
+    beneath: BTreeMap<String, Origin>,
+}
+
+/// Reads the command line over the file and the older variables. `environment` looks a variable up.
+pub(crate) fn layer(
+    command: Command,
+    arguments: Vec<OsString>,
+    environment: impl Fn(&str) -> Option<OsString>,
+) -> Result<Layered, clap::Error> {
+    let named = file_named(&command, &arguments);
+    let refuse = |command: &Command, message: String| {
+        command
+            .clone()
+            .error(clap::error::ErrorKind::InvalidValue, message)
+    };
+    let file = File::find(named).map_err(|message| refuse(&command, message))?;
+    let known = setting_names(&command);
+    if let Some(file) = &file {
+        file.check(&known)
+            .map_err(|message| refuse(&command, message))?;
+    }
+
+    let mut beneath = BTreeMap::new();
+    let mut defaults: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, values, origin) in file.iter().flat_map(File::values) {
+        beneath.insert(name.clone(), origin);
+        defaults.insert(name, values);
+    }
+    for (name, value, variable) in
+        older::found(&environment).map_err(|message| refuse(&command, message))?
+    {
+        beneath.insert(name.clone(), Origin::Environment(variable));
+        defaults.insert(name, vec![value]);
+    }
+
+    let mut command = with_defaults(command, &defaults);
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Ok(Layered {
+        matches,
+        command,
+        beneath,
+    })
+}
+
+impl Layered {
+    /// Every setting of this subcommand: its name, its value as text, and where that came from.
+    pub(crate) fn in_force<'a>(
+        &'a self,
+        command: &'a Command,
+        matches: &'a ArgMatches,
+    ) -> impl Iterator<Item = (String, String, Origin)> + 'a {
+        command.get_arguments().filter_map(move |argument| {
+            let id = argument.get_id().as_str();
+            argument.get_long()?;
+            let source = matches.value_source(id);
+            let raw = matches.try_get_raw(id).ok()?;
+            let values: Vec<String> = raw
+                .into_iter()
+                .flatten()
+                .map(|value| value.to_string_lossy().into_owned())
+                .collect();
+            let origin = match source {
+                Some(ValueSource::CommandLine) => Origin::Flag,
+                Some(ValueSource::EnvVariable) => {
+                    let name = argument.get_env().unwrap_or_default();
+                    Origin::Environment(name.to_string_lossy().into_owned())
+                }
+                _ => self.beneath.get(id).cloned().unwrap_or(Origin::Default),
+            };
+            Some((id.to_owned(), values.join(","), origin))
+        })
+    }
+}
+
+/// The file that the command line or the environment names, before anything else is judged.
+fn file_named(command: &Command, arguments: &[OsString]) -> Option<PathBuf> {
+    let matches = command
+        .clone()
+        .ignore_errors(true)
+        .try_get_matches_from(arguments)
+        .ok()?;
+    matches.try_get_one::<PathBuf>("config_file").ok()?.cloned()
+}
+
+/// The names that a file may use: every flag's with an underscore for each hyphen, which is the id clap knows it by.
+fn setting_names(command: &Command) -> Vec<String> {
+    let mut names: Vec<String> = std::iter::once(command)
+        .chain(command.get_subcommands())
+        .flat_map(Command::get_arguments)
+        .filter(|argument| argument.get_env().is_some())
+        .map(|argument| argument.get_id().as_str().to_owned())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn with_defaults(command: Command, defaults: &BTreeMap<String, Vec<String>>) -> Command {
+    let lay = |command: Command| {
+        command.mut_args(|argument| match defaults.get(argument.get_id().as_str()) {
+            Some(values) => argument.default_values(values.clone()),
+            None => argument,
+        })
+    };
+    lay(command).mut_subcommands(lay)
+}

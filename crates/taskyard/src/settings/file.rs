@@ -1,0 +1,79 @@
+//! The file: TOML, one key a setting, named like its flag with underscores.
+
+use std::path::{Path, PathBuf};
+
+use super::Origin;
+
+/// What is read when nobody names a file, if it is there.
+const USUAL: &str = "taskyard.toml";
+
+pub(super) struct File {
+    path: PathBuf,
+    table: toml::Table,
+}
+
+impl File {
+    /// The named file, which must be there, or else the usual one if it is.
+    pub(super) fn find(named: Option<PathBuf>) -> Result<Option<Self>, String> {
+        let path = match named {
+            Some(path) => path,
+            None if Path::new(USUAL).is_file() => PathBuf::from(USUAL),
+            None => return Ok(None),
+        };
+        let shown = path.display();
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| format!("the settings file {shown} cannot be read: {error}"))?;
+        let table = text
+            .parse()
+            .map_err(|error| format!("the settings file {shown} is not TOML: {error}"))?;
+        Ok(Some(Self { path, table }))
+    }
+
+    /// Refuses names that no setting has, and values that no setting can have.
+    pub(super) fn check(&self, known: &[String]) -> Result<(), String> {
+        for (name, value) in &self.table {
+            let shown = self.path.display();
+            if !known.contains(name) {
+                return Err(format!(
+                    "the settings file {shown} names {name:?}, which is no setting; the settings are: {}",
+                    known.join(", ")
+                ));
+            }
+            if texts(value).is_none() {
+                return Err(format!(
+                    "the settings file {shown} gives {name} a table or a date; expected a text, a number, \
+                     true or false, or a list of these"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Each setting with its values and where they stand.
+    pub(super) fn values(&self) -> Vec<(String, Vec<String>, Origin)> {
+        self.table
+            .iter()
+            .filter_map(|(name, value)| {
+                let origin = Origin::File(self.path.clone());
+                Some((name.clone(), texts(value)?, origin))
+            })
+            .collect()
+    }
+}
+
+fn texts(value: &toml::Value) -> Option<Vec<String>> {
+    match value {
+        toml::Value::Array(values) => values.iter().map(text).collect(),
+        one => text(one).map(|text| vec![text]),
+    }
+}
+
+fn text(value: &toml::Value) -> Option<String> {
+    match value {
+        toml::Value::String(text) => Some(text.clone()),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Float(number) => Some(number.to_string()),
+        toml::Value::Boolean(flag) => Some(flag.to_string()),
+        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => None,
+    }
+}

@@ -1,0 +1,87 @@
+//! How durations and sizes are written on the command line, in the environment and in the file.
+
+use std::time::Duration;
+
+/// `30s`, `1500ms`, `5m`, `1h30m`. A number without a unit is refused, for nobody knows what it means.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a duration with its unit, such as 30s, 1500ms or 1h30m".to_owned();
+    if text.trim().parse::<f64>().is_ok() {
+        return Err(wrong());
+    }
+    let span: jiff::SignedDuration = text.trim().parse().map_err(|_| wrong())?;
+    Duration::try_from(span).map_err(|_| "must not be negative".to_owned())
+}
+
+/// As [`duration`] reads it, in the unit that needs no fraction.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    match millis {
+        0 => "0s".to_owned(),
+        _ if millis % 60_000 == 0 => format!("{}m", millis / 60_000),
+        _ if millis % 1000 == 0 => format!("{}s", millis / 1000),
+        _ => format!("{millis}ms"),
+    }
+}
+
+/// Bytes: `1048576`, `512KiB`, `1MiB`, `2GiB`.
+pub(crate) fn bytes(text: &str) -> Result<usize, String> {
+    let wrong = || "expected bytes, such as 1048576, 512KiB, 1MiB or 2GiB".to_owned();
+    let text = text.trim();
+    let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let shift = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "kib" | "k" => 10,
+        "mib" | "m" => 20,
+        "gib" | "g" => 30,
+        _ => return Err(wrong()),
+    };
+    let count: usize = digits.trim_end().parse().map_err(|_| wrong())?;
+    count.checked_mul(1 << shift).ok_or_else(wrong)
+}
+
+/// `name=value`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected name=value".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        for (text, millis) in [
+            ("30s", 30_000),
+            ("1500ms", 1500),
+            ("5m", 300_000),
+            ("1h30m", 5_400_000),
+            ("0s", 0),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["30", "1.5", "", "soon", "-3s", "9e9h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for millis in [0, 1, 999, 1000, 1500, 60_000, 90_000, 3_600_000] {
+            let wait = Duration::from_millis(millis);
+            assert_eq!(duration(&duration_text(wait)), Ok(wait));
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes_or_have_a_unit() {
+        assert_eq!(bytes("1048576"), Ok(1 << 20));
+        assert_eq!(bytes("1MiB"), Ok(1 << 20));
+        assert_eq!(bytes("3 KiB"), Ok(3072));
+        for text in ["", "MiB", "1XB", "-1", "1.5MiB", "99999999999999999999GiB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+}

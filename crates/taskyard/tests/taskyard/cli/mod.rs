@@ -1,0 +1,5 @@
+//! What people type, and what they read.
+
+mod settings;
+mod starting;
+mod tasks;

@@ -1,0 +1,109 @@
+//! Flags, variables and the file.
+
+use serde_json::Value;
+
+use crate::yard::{Yard, run};
+
+#[test]
+fn each_setting_says_where_it_came_from() {
+    let yard = Yard::new();
+    std::fs::write(
+        yard.path("taskyard.toml"),
+        "sweep = \"2s\"\nlease = \"90s\"\ninternal_kinds = [\"echo\", \"noop\"]\n",
+    )
+    .unwrap();
+
+    let printed = run(
+        yard.directory.path(),
+        &["config", "--grace", "5s", "--output", "json"],
+        &[
+            ("TASKYARD_LEASE", "2m"),
+            ("HEARTBEAT_TTL_SECONDS", "45"),
+            ("TASKYARD_TOKEN", "secret"),
+        ],
+    );
+
+    let settings: Value = serde_json::from_str(&printed.stdout).expect(&printed.stderr);
+    let check = |name: &str, value: &str, from: &str| {
+        assert_eq!(settings[name]["value"], value, "{name}");
+        assert_eq!(settings[name]["from"], from, "{name}");
+    };
+    check("grace", "5s", "flag");
+    check("lease", "2m", "environment (TASKYARD_LEASE)");
+    check(
+        "heartbeat_ttl",
+        "45s",
+        "environment (HEARTBEAT_TTL_SECONDS)",
+    );
+    check("sweep", "2s", "file (taskyard.toml)");
+    check("internal_kinds", "echo,noop", "file (taskyard.toml)");
+    check("heartbeat", "10s", "default");
+    assert!(!printed.stdout.contains("secret"), "{}", printed.stdout);
+}
+
+#[test]
+fn nonsense_is_refused_and_named_wherever_it_stands() {
+    let yard = Yard::new();
+    let directory = yard.directory.path();
+    let check = |arguments: &[&str], environment: &[(&str, &str)], names: &[&str]| {
+        let printed = run(directory, arguments, environment);
+        assert_eq!(printed.code, 2, "{}", printed.stderr);
+        for name in names {
+            assert!(
+                printed.stderr.contains(name),
+                "{name} is missing in: {}",
+                printed.stderr
+            );
+        }
+    };
+
+    check(
+        &["serve", "--lease", "75"],
+        &[],
+        &["--lease", "with its unit"],
+    );
+    check(
+        &["config"],
+        &[("TASKYARD_SWEEP", "soon")],
+        &["--sweep", "soon"],
+    );
+    check(
+        &["config"],
+        &[("LEASE_SECONDS", "1.5")],
+        &["LEASE_SECONDS", "whole seconds"],
+    );
+    check(
+        &["config", "--internal-workers", "51"],
+        &[],
+        &["--internal-workers", "50"],
+    );
+    check(&["config", "--internal-workers", "-1"], &[], &["-1"]);
+    check(
+        &["config", "--input-max", "much"],
+        &[],
+        &["--input-max", "1MiB"],
+    );
+    check(
+        &["config", "--config", "nowhere.toml"],
+        &[],
+        &["nowhere.toml"],
+    );
+    check(
+        &["serve", "--heartbeat", "20s"],
+        &[],
+        &["--heartbeat-ttl", "twice"],
+    );
+    check(&["serve", "--lease", "20s"], &[], &["--lease", "three"]);
+    check(
+        &["serve", "--database", "mysql://x"],
+        &[],
+        &["--database", "sqlite:"],
+    );
+
+    std::fs::write(yard.path("taskyard.toml"), "leese = \"2m\"\n").unwrap();
+    check(&["config"], &[], &["taskyard.toml", "leese", "lease"]);
+    std::fs::write(yard.path("taskyard.toml"), "lease = 75\n").unwrap();
+    check(&["config"], &[], &["lease", "75"]);
+    std::fs::write(yard.path("taskyard.toml"), "lease = [").unwrap();
+    check(&["config"], &[], &["taskyard.toml", "TOML"]);
+}

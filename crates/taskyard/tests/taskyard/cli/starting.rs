@@ -1,0 +1,125 @@
+//! Starting and stopping a server, and what stands in the way.
+
+use std::net::TcpListener;
+
+use crate::yard::{Yard, run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_says_where_it_serves_and_stops_well_when_told_to() {
+    let yard = Yard::new();
+
+    let server = yard.serve(&[]);
+    let health = server.client.health().await.unwrap();
+
+    assert!(health.ok);
+    assert_eq!(health.database.kind, "sqlite");
+    assert_eq!(server.stop().code(), Some(0));
+    yard.is_well();
+}
+
+#[test]
+fn a_second_server_on_the_same_file_is_refused() {
+    let yard = Yard::new();
+    let server = yard.serve(&[]);
+
+    let second = run(
+        yard.directory.path(),
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--database",
+            &yard.database(),
+        ],
+        &[],
+    );
+
+    assert_eq!(second.code, 1);
+    assert!(
+        second.stderr.contains("in use by another server"),
+        "{}",
+        second.stderr
+    );
+    assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
+fn a_taken_port_names_the_flag_that_changes_it() {
+    let yard = Yard::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+
+    let printed = run(yard.directory.path(), &["serve", "--listen", &address], &[]);
+
+    assert_eq!(printed.code, 1);
+    assert!(
+        printed.stderr.contains("--listen") && printed.stderr.contains(&address),
+        "{}",
+        printed.stderr
+    );
+}
+
+#[test]
+fn an_address_that_others_can_reach_needs_a_token() {
+    let yard = Yard::new();
+
+    let printed = run(
+        yard.directory.path(),
+        &["serve", "--listen", "0.0.0.0:0"],
+        &[],
+    );
+
+    assert_eq!(printed.code, 2);
+    for way in ["TASKYARD_TOKEN", "--no-auth"] {
+        assert!(printed.stderr.contains(way), "{}", printed.stderr);
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_of_ours_is_refused_and_left_alone() {
+    let yard = Yard::new();
+    std::fs::write(
+        yard.path("tasks.db"),
+        "these are my notes, and they are long enough to be a page",
+    )
+    .unwrap();
+
+    let printed = run(
+        yard.directory.path(),
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--database",
+            &yard.database(),
+        ],
+        &[],
+    );
+
+    assert_eq!(printed.code, 1);
+    assert!(printed.stderr.contains("tasks.db"), "{}", printed.stderr);
+    assert!(
+        std::fs::read_to_string(yard.path("tasks.db"))
+            .unwrap()
+            .starts_with("these are my notes")
+    );
+}
+
+#[test]
+fn looking_at_a_database_that_is_not_there_makes_none() {
+    let yard = Yard::new();
+
+    let printed = run(
+        yard.directory.path(),
+        &["db", "stats", "--database", &yard.database()],
+        &[],
+    );
+
+    assert_eq!(printed.code, 2);
+    assert!(
+        printed.stderr.contains("taskyard db migrate"),
+        "{}",
+        printed.stderr
+    );
+    assert!(!yard.path("tasks.db").exists());
+}

@@ -1,0 +1,154 @@
+//! The commands that speak to a server.
+
+use serde_json::{Value, json};
+
+use crate::yard::{Printed, Server, Yard, run};
+
+fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
+    run(
+        yard.directory.path(),
+        arguments,
+        &[("TASKYARD_URL", &server.url)],
+    )
+}
+
+#[test]
+fn a_submit_that_waits_prints_the_output_and_exits_with_the_outcome() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--allow-command", "sh"]);
+
+    let echoed = ask(
+        &yard,
+        &server,
+        &["submit", "echo", r#"{"hello": [1.0]}"#, "--wait"],
+    );
+    assert_eq!(
+        (echoed.code, echoed.stdout.as_str()),
+        (0, "{\"hello\": [1.0]}\n")
+    );
+
+    let failed = ask(
+        &yard,
+        &server,
+        &[
+            "submit",
+            "command",
+            "--wait",
+            "--",
+            "sh",
+            "-c",
+            "echo no >&2; exit 3",
+        ],
+    );
+    assert_eq!(failed.code, 4);
+    assert!(failed.stderr.contains("failed"), "{}", failed.stderr);
+
+    let slow = ask(
+        &yard,
+        &server,
+        &[
+            "submit",
+            "sleep",
+            r#"{"ms": 60000}"#,
+            "--wait",
+            "--timeout",
+            "200ms",
+            "--max-attempts",
+            "1",
+        ],
+    );
+    assert_eq!(slow.code, 5, "{}", slow.stderr);
+}
+
+#[test]
+fn a_task_can_be_followed_from_command_to_command() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "1"]);
+
+    let id = ask(
+        &yard,
+        &server,
+        &["submit", "sleep", r#"{"ms": 60000}"#, "--output", "quiet"],
+    )
+    .stdout
+    .trim()
+    .to_owned();
+    let listed = ask(&yard, &server, &["list", "--output", "quiet"]);
+    assert_eq!(listed.stdout.trim(), id);
+    let waited = ask(&yard, &server, &["wait", &id, "--for", "100ms"]);
+    assert_eq!(waited.code, 7, "{}", waited.stderr);
+    let cancelled = ask(&yard, &server, &["cancel", &id, "--output", "json"]);
+    assert_eq!(
+        serde_json::from_str::<Value>(&cancelled.stdout).unwrap()[0]["status"],
+        "cancelled"
+    );
+    let waited = ask(&yard, &server, &["wait", &id]);
+    assert_eq!(waited.code, 6);
+    let again = ask(&yard, &server, &["cancel", &id]);
+    assert_eq!(again.code, 1);
+    assert!(again.stderr.contains("cancelled"), "{}", again.stderr);
+    let shown: Value =
+        serde_json::from_str(&ask(&yard, &server, &["show", &id, "--output", "json"]).stdout)
+            .unwrap();
+    assert_eq!(shown["task"]["status"], "cancelled");
+    assert_eq!(shown["task"]["input"], json!({ "ms": 60000 }));
+}
+
+#[test]
+fn each_line_of_a_file_becomes_a_task() {
+    let yard = Yard::new();
+    let server = yard.serve(&[]);
+    std::fs::write(yard.path("inputs"), "1\n\"two\"\n\n{\"three\": 3}\n").unwrap();
+
+    let submitted = ask(&yard, &server, &["submit", "echo", "--each-line", "inputs"]);
+
+    let ids: Vec<&str> = submitted.stdout.lines().collect();
+    assert_eq!(ids.len(), 3, "{}", submitted.stderr);
+    let mut wait = vec!["wait", "--output", "json"];
+    wait.extend(&ids);
+    let waited: Value = serde_json::from_str(&ask(&yard, &server, &wait).stdout).unwrap();
+    assert_eq!(waited[2]["output"], json!({ "three": 3 }));
+
+    std::fs::write(yard.path("inputs"), "1\ntwo\n").unwrap();
+    let refused = ask(&yard, &server, &["submit", "echo", "--each-line", "inputs"]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("line 2"), "{}", refused.stderr);
+}
+
+#[test]
+fn trouble_names_the_next_step() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
+
+    let check = |printed: Printed, code: i32, names: &str| {
+        assert_eq!(printed.code, code, "{}", printed.stderr);
+        assert!(printed.stderr.contains(names), "{}", printed.stderr);
+    };
+    check(ask(&yard, &server, &["show", unknown]), 1, "taskyard list");
+    check(ask(&yard, &server, &["show", "42"]), 2, "UUIDv7");
+    check(
+        ask(&yard, &server, &["submit", "echo", "hello"]),
+        2,
+        "'\"hello\"'",
+    );
+    check(ask(&yard, &server, &["submit", "ec ho", "1"]), 2, "kind");
+    check(
+        ask(&yard, &server, &["submit", "unheard-of", "1"]),
+        0,
+        "taskyard workers",
+    );
+    check(ask(&yard, &server, &["workers"]), 0, "taskyard worker");
+    check(
+        ask(&yard, &server, &["list", "--status", "done"]),
+        2,
+        "completed",
+    );
+
+    let away = run(
+        yard.directory.path(),
+        &["list", "--server", "http://127.0.0.1:1"],
+        &[],
+    );
+    check(away, 3, "taskyard serve");
+}

@@ -1,0 +1,158 @@
+//! A worker that dies, sleeps, or is told to stop.
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+use taskyard_api::submit::Submit;
+use taskyard_api::task::Status;
+
+use crate::yard::{QUICK, Yard};
+
+fn without_internal_workers() -> Vec<&'static str> {
+    QUICK
+        .iter()
+        .copied()
+        .chain(["--internal-workers", "0"])
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_workers_task_runs_again_elsewhere() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let victim = yard.worker(&server, "victim", &["--concurrency", "2"]);
+    let task = server.submit("sleep", json!({ "ms": 500 })).await;
+    server
+        .until(task, |task| task.status == Status::Running)
+        .await;
+
+    victim.kill();
+    let _heir = yard.worker(&server, "heir", &[]);
+
+    let ended = server.ended(task).await;
+    assert_eq!(ended.status, Status::Completed);
+    assert_eq!((ended.attempts, ended.losses, ended.failures), (2, 1, 0));
+    assert_eq!(ended.worker_id.as_deref(), Some("heir"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_slept_past_its_lease_is_refused_and_its_result_is_kept() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let sleeper = yard.worker(&server, "sleeper", &["--concurrency", "1"]);
+    let task = server.submit("sleep", json!({ "ms": 700 })).await;
+    server
+        .until(task, |task| task.status == Status::Running)
+        .await;
+
+    sleeper.signal(Signal::SIGSTOP);
+    let other = yard.worker(&server, "other", &[]);
+    let ended = server.ended(task).await;
+    assert_eq!(
+        (ended.status, ended.worker_id.as_deref()),
+        (Status::Completed, Some("other"))
+    );
+    assert_eq!(other.stop().code(), Some(0));
+    sleeper.signal(Signal::SIGCONT);
+
+    // It goes on working: what it says about the lost run is refused, and the next task is its own.
+    let next = server.submit("echo", json!("here again")).await;
+    assert_eq!(
+        server.ended(next).await.worker_id.as_deref(),
+        Some("sleeper")
+    );
+    let after = server.client.task(task, None).await.unwrap();
+    assert_eq!(after.worker_id.as_deref(), Some("other"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_is_told_to_stop_hands_back_what_it_cannot_finish() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let worker = yard.worker(&server, "leaving", &["--drain", "100ms"]);
+    let task = server.submit("sleep", json!({ "ms": 600_000 })).await;
+    server
+        .until(task, |task| task.status == Status::Running)
+        .await;
+
+    assert_eq!(worker.stop().code(), Some(0));
+
+    let task = server
+        .until(task, |task| task.status == Status::Pending)
+        .await;
+    assert_eq!((task.failures, task.losses), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_server_is_away_waits_and_returns() {
+    let yard = Yard::new();
+    let first = yard.serve(&without_internal_workers());
+    let address = first.url.trim_start_matches("http://").to_owned();
+    let _worker = yard.worker(&first, "faithful", &[]);
+    let task = first.submit("sleep", json!({ "ms": 300 })).await;
+    first
+        .until(task, |task| task.status == Status::Running)
+        .await;
+
+    first.process.kill();
+    let second = yard.serve_at(&address, &without_internal_workers());
+
+    let ended = second.ended(task).await;
+    assert_eq!(
+        (ended.status, ended.worker_id.as_deref()),
+        (Status::Completed, Some("faithful"))
+    );
+    assert_eq!((ended.attempts, ended.losses), (1, 0));
+}
+
+/// Kills the worker that runs it: the guardian's parent.
+const KILLER: &str = "read -r _ _ _ worker _ < /proc/$PPID/stat; kill -9 $worker; sleep 60";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_kills_its_workers_ends_and_its_neighbours_lose_no_attempt() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let killer = server
+        .submit_as(Submit {
+            max_losses: Some(3),
+            priority: Some(1),
+            ..Submit::new("command", json!({ "argv": ["sh", "-c", KILLER] }))
+        })
+        .await;
+    let mut neighbours = Vec::new();
+    for number in 0..6 {
+        neighbours.push(server.submit("sleep", json!({ "ms": 50 + number })).await);
+    }
+
+    // Whoever looks after the worker starts it again each time.
+    let mut worker = yard.worker(
+        &server,
+        "stubborn",
+        &["--concurrency", "4", "--allow-command", "sh"],
+    );
+    let ended = server
+        .until(killer, |task| {
+            if worker.child.try_wait().unwrap().is_some() {
+                worker = yard.worker(
+                    &server,
+                    "stubborn",
+                    &["--concurrency", "4", "--allow-command", "sh"],
+                );
+            }
+            task.status.is_final()
+        })
+        .await;
+
+    assert_eq!(ended.status, Status::Failed, "{ended:?}");
+    assert_eq!(
+        ended.error.as_ref().map(|error| error.code.as_str()),
+        Some("worker_lost")
+    );
+    for neighbour in neighbours {
+        let task = server.ended(neighbour).await;
+        assert_eq!(
+            (task.status, task.attempts),
+            (Status::Completed, 1),
+            "{task:?}"
+        );
+    }
+}

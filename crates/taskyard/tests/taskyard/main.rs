@@ -1,0 +1,6 @@
+//! The binary from outside: real processes, a real file, real signals.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cli;
+mod faults;
+mod yard;

@@ -1,0 +1,288 @@
+//! Processes of this build over a database of their own, and the few words that the tests are written in.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use taskyard_api::client::Client;
+use taskyard_api::submit::Submit;
+use taskyard_api::task::Task;
+use taskyard_core::id::TaskId;
+use taskyard_store::postgres::scratch;
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Short times, so that a dead worker is found out within moments.
+pub(crate) const QUICK: [&str; 10] = [
+    "--heartbeat",
+    "300ms",
+    "--heartbeat-ttl",
+    "1s",
+    "--lease",
+    "3s",
+    "--grace",
+    "1s",
+    "--sweep",
+    "100ms",
+];
+
+pub(crate) fn taskyard() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_taskyard"));
+    // Whatever stands in the environment of whoever runs the tests is not theirs.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("TASKYARD_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A place for one test: a directory, and a database that is in it or on the PostgreSQL server of the tests.
+pub(crate) struct Yard {
+    pub(crate) directory: TempDir,
+    postgres: Option<String>,
+}
+
+/// A process, killed when it is dropped.
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    log: PathBuf,
+}
+
+pub(crate) struct Server {
+    pub(crate) process: Process,
+    pub(crate) url: String,
+    pub(crate) client: Client,
+}
+
+impl Yard {
+    pub(crate) fn new() -> Self {
+        // Fails only where it was done before.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self {
+            directory: TempDir::new().unwrap(),
+            postgres: None,
+        }
+    }
+
+    /// None where there is no PostgreSQL server and none has to be.
+    pub(crate) async fn on_postgres() -> Option<Self> {
+        let mut yard = Self::new();
+        let Ok(server) = std::env::var("TASKYARD_TEST_POSTGRES_URL") else {
+            assert!(
+                std::env::var_os("TASKYARD_REQUIRE_POSTGRES").is_none(),
+                "there is no PostgreSQL server"
+            );
+            eprintln!("skipped: TASKYARD_TEST_POSTGRES_URL names no server");
+            return None;
+        };
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let made = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("taskyard_process_{}_{made}", std::process::id());
+        yard.postgres = Some(scratch::create(&server, &name).await.unwrap());
+        Some(yard)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn database(&self) -> String {
+        let file = || format!("sqlite:{}", self.path("tasks.db").display());
+        self.postgres.clone().unwrap_or_else(file)
+    }
+
+    /// What `db check` says, when all is well.
+    pub(crate) fn is_well(&self) {
+        let check = run(
+            self.directory.path(),
+            &["db", "check", "--database", &self.database()],
+            &[],
+        );
+        assert_eq!(check.stdout.trim(), "nothing is wrong", "{}", check.stderr);
+    }
+
+    pub(crate) fn serve(&self, arguments: &[&str]) -> Server {
+        self.serve_at("127.0.0.1:0", arguments)
+    }
+
+    pub(crate) fn serve_at(&self, address: &str, arguments: &[&str]) -> Server {
+        let mut command = taskyard();
+        command
+            .args(["serve", "--listen", address, "--database", &self.database()])
+            .args(arguments);
+        let mut process = Process::start(command, self.path("server.log"));
+        let stdout = process.child.stdout.take().unwrap();
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("serving on ");
+        let url = url
+            .unwrap_or_else(|| panic!("the server did not start: {}", process.log()))
+            .to_owned();
+        let client = Client::new(&[url.parse().unwrap()], None).unwrap();
+        Server {
+            process,
+            url,
+            client,
+        }
+    }
+
+    pub(crate) fn worker(&self, server: &Server, name: &str, arguments: &[&str]) -> Process {
+        let mut command = taskyard();
+        command
+            .args(["worker", "--server", &server.url, "--name", name])
+            .args(arguments);
+        Process::start(command, self.path(&format!("{name}.log")))
+    }
+}
+
+impl Drop for Yard {
+    fn drop(&mut self) {
+        let Some(url) = self.postgres.take() else {
+            return;
+        };
+        // On a thread of its own, because a test's runtime cannot be waited for inside itself.
+        let removed = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(scratch::remove(&url))
+        });
+        if !std::thread::panicking() {
+            removed.join().unwrap().unwrap();
+        }
+    }
+}
+
+impl Process {
+    fn start(mut command: Command, log: PathBuf) -> Self {
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
+        let child = command.stdout(Stdio::piped()).stderr(file).spawn().unwrap();
+        Self { child, log }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(
+            Pid::from_raw(i32::try_from(self.child.id()).unwrap()),
+            signal,
+        )
+        .unwrap();
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Server {
+    pub(crate) async fn submit(&self, kind: &str, input: Value) -> TaskId {
+        self.submit_as(Submit::new(kind, input)).await
+    }
+
+    pub(crate) async fn submit_as(&self, task: Submit<Value>) -> TaskId {
+        self.client.submit(&task).await.unwrap().id
+    }
+
+    pub(crate) async fn ended(&self, id: TaskId) -> Task {
+        self.until(id, |task| task.status.is_final()).await
+    }
+
+    /// The task as soon as it is so.
+    pub(crate) async fn until(&self, id: TaskId, mut is_so: impl FnMut(&Task) -> bool) -> Task {
+        let looks = async {
+            loop {
+                let task = self
+                    .client
+                    .task(id, Some(Duration::from_millis(20)))
+                    .await
+                    .unwrap();
+                if is_so(&task) {
+                    return task;
+                }
+            }
+        };
+        match tokio::time::timeout(PATIENCE, looks).await {
+            Ok(task) => task,
+            Err(_) => panic!(
+                "it never came to that: {:?}",
+                self.client.task(id, None).await
+            ),
+        }
+    }
+
+    pub(crate) async fn until_worker(&self, name: &str) {
+        let looks = async {
+            while !self
+                .client
+                .workers()
+                .await
+                .unwrap()
+                .items
+                .iter()
+                .any(|worker| worker.worker_id == name)
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, looks).await.unwrap();
+    }
+
+    pub(crate) fn stop(self) -> ExitStatus {
+        self.process.stop()
+    }
+}
+
+/// What a command printed, with its exit code.
+pub(crate) struct Printed {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a command to its end in this directory.
+pub(crate) fn run(directory: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Printed {
+    let output = taskyard()
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .current_dir(directory)
+        .output()
+        .unwrap();
+    Printed {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
