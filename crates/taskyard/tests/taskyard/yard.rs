@@ -243,23 +243,6 @@ impl Server {
         }
     }
 
-    pub(crate) async fn until_worker(&self, name: &str) {
-        let looks = async {
-            while !self
-                .client
-                .workers()
-                .await
-                .unwrap()
-                .items
-                .iter()
-                .any(|worker| worker.worker_id == name)
-            {
-                tokio::task::yield_now().await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, looks).await.unwrap();
-    }
-
     pub(crate) fn stop(self) -> ExitStatus {
         self.process.stop()
     }
