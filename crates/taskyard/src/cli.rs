@@ -37,6 +37,7 @@ pub(crate) struct Cli {
 
 /// What every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "General")]
 pub(crate) struct General {
     /// How results are printed. Data goes to standard output, everything else to standard error.
     #[arg(long, global = true, env = "TASKYARD_OUTPUT", value_enum, default_value_t = Format::Table)]

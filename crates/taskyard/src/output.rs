@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write as _};
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use taskyard_api::task::Status;
 
@@ -54,8 +54,9 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// Columns as wide as their contents, cut to the terminal's width where there is one.
-pub(crate) fn table(headers: &[&str], rows: Vec<Vec<String>>) -> String {
+/// Columns as wide as their contents, folded to the terminal's width where there is one; the first, which names
+/// things, is never cut.
+pub(crate) fn table<C: Into<Cell>>(headers: &[&str], rows: Vec<Vec<C>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if std::io::stdout().is_terminal() {
@@ -65,10 +66,13 @@ pub(crate) fn table(headers: &[&str], rows: Vec<Vec<String>>) -> String {
     }
     table.set_header(headers.iter().map(|header| header.to_uppercase()));
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.into_iter().map(Into::into).collect::<Vec<Cell>>());
     }
-    for column in table.column_iter_mut() {
+    for (number, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, 2));
+        if number == 0 {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     table
         .lines()
@@ -92,26 +96,61 @@ pub(crate) fn sheet(rows: &[(&str, String)]) -> String {
         .join("\n")
 }
 
-/// A status in its colour.
-pub(crate) fn status(status: Status) -> String {
-    let colour = match status {
-        Status::Scheduled | Status::Pending => None,
-        Status::Assigned | Status::Running => Some(AnsiColor::Blue),
-        Status::Completed => Some(AnsiColor::Green),
-        Status::Failed | Status::Timeout => Some(AnsiColor::Red),
-        Status::Cancelled => Some(AnsiColor::Yellow),
-    };
-    painted(status.as_str(), colour)
+/// What a word is told apart by where there are colours.
+#[derive(Clone, Copy)]
+pub(crate) enum Tint {
+    Plain,
+    Active,
+    Good,
+    Bad,
+    Odd,
 }
 
-pub(crate) fn painted(text: &str, colour: Option<AnsiColor>) -> String {
-    let style = colour.map_or(Style::new(), |colour| {
-        Style::new().fg_color(Some(colour.into()))
-    });
-    if is_coloured() {
-        format!("{style}{text}{style:#}")
-    } else {
-        text.to_owned()
+fn tint(status: Status) -> Tint {
+    match status {
+        Status::Scheduled | Status::Pending => Tint::Plain,
+        Status::Assigned | Status::Running => Tint::Active,
+        Status::Completed => Tint::Good,
+        Status::Failed | Status::Timeout => Tint::Bad,
+        Status::Cancelled => Tint::Odd,
+    }
+}
+
+/// A status in running text.
+pub(crate) fn status(status: Status) -> String {
+    let colour = match tint(status) {
+        Tint::Plain => None,
+        Tint::Active => Some(AnsiColor::Blue),
+        Tint::Good => Some(AnsiColor::Green),
+        Tint::Bad => Some(AnsiColor::Red),
+        Tint::Odd => Some(AnsiColor::Yellow),
+    };
+    match colour.filter(|_| is_coloured()) {
+        Some(colour) => {
+            let style = Style::new().fg_color(Some(colour.into()));
+            format!("{style}{status}{style:#}")
+        }
+        None => status.to_string(),
+    }
+}
+
+/// A status in a table.
+pub(crate) fn status_cell(status: Status) -> Cell {
+    cell(status.as_str(), tint(status))
+}
+
+/// A word in a table, where escapes within the text would count as its width.
+pub(crate) fn cell(text: &str, tint: Tint) -> Cell {
+    let cell = Cell::new(text);
+    if !is_coloured() {
+        return cell;
+    }
+    match tint {
+        Tint::Plain => cell,
+        Tint::Active => cell.fg(Color::DarkBlue),
+        Tint::Good => cell.fg(Color::DarkGreen),
+        Tint::Bad => cell.fg(Color::DarkRed),
+        Tint::Odd => cell.fg(Color::DarkYellow),
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) struct SubmitArgs {
     /// What sort of work it is; a worker that runs this kind takes it.
     pub(crate) kind: String,
     /// The input, as JSON; `-` reads it from standard input, `@FILE` from a file. Default: null.
-    #[arg(allow_hyphen_values = false)]
+    #[arg(allow_negative_numbers = true)]
     pub(crate) input: Option<String>,
     /// Program and arguments, after `--`: the input of a task of kind `command`.
     #[arg(last = true, value_name = "ARGV", conflicts_with_all = ["input", "each_line"])]

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use comfy_table::Cell;
 use taskyard_api::task::Standing;
 
 use super::{Done, client};
@@ -18,8 +19,8 @@ impl Shown for Standings {
         let rows = self.0.iter();
         let rows = rows.map(|standing| {
             vec![
-                standing.task_id.to_string(),
-                output::status(standing.status),
+                Cell::new(standing.task_id),
+                output::status_cell(standing.status),
             ]
         });
         output::table(&["task", "status"], rows.collect())

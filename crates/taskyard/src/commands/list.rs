@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use comfy_table::Cell;
 use serde::Serialize;
 use taskyard_api::page::{Page, TasksQuery};
 use taskyard_api::task::Task;
@@ -66,7 +67,7 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(task: &Task) -> Vec<String> {
+fn row(task: &Task) -> Vec<Cell> {
     let said = task
         .error
         .as_ref()
@@ -78,14 +79,14 @@ fn row(task: &Task) -> Vec<String> {
         share.or_else(|| progress.message.clone())
     });
     vec![
-        task.id.to_string(),
-        task.kind.clone(),
-        task.queue.clone(),
-        output::status(task.status),
-        task.attempts.to_string(),
-        task.worker_id.clone().unwrap_or_default(),
-        age(task.created_at),
-        output::short(&progress.or(said).unwrap_or_default(), 60),
+        task.id.to_string().into(),
+        task.kind.clone().into(),
+        task.queue.clone().into(),
+        output::status_cell(task.status),
+        task.attempts.into(),
+        task.worker_id.clone().unwrap_or_default().into(),
+        age(task.created_at).into(),
+        output::short(&progress.or(said).unwrap_or_default(), 60).into(),
     ]
 }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use comfy_table::Cell;
 use serde::Serialize;
 use taskyard_api::client::{self, Client};
 use taskyard_api::task::{Status, Task};
@@ -36,9 +37,9 @@ impl Shown for Tasks {
                 .as_ref()
                 .map(|error| output::short(&error.message, 80));
             vec![
-                task.id.to_string(),
-                output::status(task.status),
-                error.or(output).unwrap_or_default(),
+                Cell::new(task.id),
+                output::status_cell(task.status),
+                error.or(output).unwrap_or_default().into(),
             ]
         });
         output::table(&["task", "status", "result"], rows.collect())

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anstyle::AnsiColor;
+use comfy_table::Cell;
 use serde::Serialize;
 use taskyard_api::page::Page;
 use taskyard_api::worker::{Worker, WorkerStatus};
@@ -10,7 +10,7 @@ use taskyard_api::worker::{Worker, WorkerStatus};
 use super::list::age;
 use super::{Done, client};
 use crate::cli::WorkersArgs;
-use crate::output::{self, Format, Shown};
+use crate::output::{self, Format, Shown, Tint};
 
 #[derive(Serialize)]
 #[serde(transparent)]
@@ -59,27 +59,28 @@ pub(super) async fn run(args: &WorkersArgs, format: Format) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(worker: &Worker) -> Vec<String> {
-    let (word, colour) = match worker.status {
-        WorkerStatus::Idle => ("idle", None),
-        WorkerStatus::Busy => ("busy", Some(AnsiColor::Blue)),
-        WorkerStatus::Offline => ("offline", Some(AnsiColor::Red)),
+fn row(worker: &Worker) -> Vec<Cell> {
+    let (word, tint) = match worker.status {
+        WorkerStatus::Idle => ("idle", Tint::Plain),
+        WorkerStatus::Busy => ("busy", Tint::Active),
+        WorkerStatus::Offline => ("offline", Tint::Bad),
     };
     let labels = worker
         .labels
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
     vec![
-        worker.worker_id.clone(),
-        output::painted(word, colour),
-        format!("{}/{}", worker.held, worker.capacity),
-        all_for_star(&worker.kinds),
+        worker.worker_id.clone().into(),
+        output::cell(word, tint),
+        format!("{}/{}", worker.held, worker.capacity).into(),
+        all_for_star(&worker.kinds).into(),
         worker
             .queues
             .as_ref()
-            .map_or("all".to_owned(), |queues| queues.join(",")),
-        output::safe(&labels.collect::<Vec<_>>().join(" ")),
-        age(worker.registered_at),
+            .map_or("all".to_owned(), |queues| queues.join(","))
+            .into(),
+        output::safe(&labels.collect::<Vec<_>>().join(" ")).into(),
+        age(worker.registered_at).into(),
     ]
 }
 

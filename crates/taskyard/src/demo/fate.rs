@@ -22,7 +22,7 @@ impl Fate {
         let cells = vec![
             what.to_owned(),
             tasks.len().to_string(),
-            tally(tasks.iter().map(|task| output::status(task.status))),
+            tally(tasks.iter().map(|task| task.status.to_string())),
             sum(|task| task.attempts),
             sum(|task| task.failures),
             sum(|task| task.losses),
