@@ -1,5 +1,6 @@
--- carry_update (PostgreSQL): all rows of a batch at once, found as in `carry_load`: one look into the index for each
--- key. Fails, and so undoes the batch, unless every row is there: 1 / 0 stands for a conflict.
+-- carry_update (PostgreSQL): all rows of a batch at once. The lateral pins the way: one look into the index for each
+-- key, also where the planner takes the table for empty. Fails, and so undoes the batch, unless every row is there: 1 /
+-- 0 stands for a conflict.
 with changed as (
   update carry
   set run_at = new.run_at, order_key = new.order_key, fence = new.fence, attempts = new.attempts,

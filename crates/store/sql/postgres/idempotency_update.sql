@@ -1,5 +1,6 @@
--- idempotency_update (PostgreSQL): all rows of a batch at once, found as in `idempotency_lock`: one look into the index
--- for each key. Fails, and so undoes the batch, unless every row is there: 1 / 0 stands for a conflict.
+-- idempotency_update (PostgreSQL): all rows of a batch at once. The lateral pins the way: one look into the index for
+-- each key, also where the planner takes the table for empty. Fails, and so undoes the batch, unless every row is
+-- there: 1 / 0 stands for a conflict.
 with changed as (
   update idempotency
   set digest = new.digest, tasks = new.tasks, created_at = new.created_at

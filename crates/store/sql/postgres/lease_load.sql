@@ -1,14 +1,5 @@
--- lease_load (PostgreSQL): by key, only read. The lateral pins the way: one look into the index for each key, also
--- where the planner takes the table for empty.
-select found.task, found.slot, found.fence, found.secret, found.worker, found.epoch, found.seq, found.lane,
-  found.has_carry, found.claimed_at, found.started_at, found.expires_at, found.deadline, found.progress,
-  found.progress_message, found.checkpoint
-from unnest($1::uuid[], $2::smallint[]) as wanted (task, slot)
-cross join lateral (
-  select lease.task, lease.slot, lease.fence, lease.secret, lease.worker, lease.epoch, lease.seq, lease.lane,
-    lease.has_carry, lease.claimed_at, lease.started_at, lease.expires_at, lease.deadline, lease.progress,
-    lease.progress_message, lease.checkpoint
-  from lease
-  where lease.task = wanted.task and lease.slot = wanted.slot
-  offset 0
-) as found
+-- lease_load (PostgreSQL): by key, only read; as in `lease_lock`.
+select task, slot, fence, secret, worker, epoch, seq, lane, has_carry, claimed_at, started_at, expires_at, deadline,
+  progress, progress_message, checkpoint
+from lease
+where task = any ($1::uuid[]) and slot = any ($2::smallint[])

@@ -1,5 +1,6 @@
--- lease_update (PostgreSQL): all rows of a batch at once, found as in `lease_lock`: one look into the index for each
--- key. Fails, and so undoes the batch, unless every row is there: 1 / 0 stands for a conflict.
+-- lease_update (PostgreSQL): all rows of a batch at once. The lateral pins the way: one look into the index for each
+-- key, also where the planner takes the table for empty. Fails, and so undoes the batch, unless every row is there: 1 /
+-- 0 stands for a conflict.
 with changed as (
   update lease
   set fence = new.fence, secret = new.secret, worker = new.worker, epoch = new.epoch, seq = new.seq, lane = new.lane,

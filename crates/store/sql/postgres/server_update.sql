@@ -1,5 +1,6 @@
--- server_update (PostgreSQL): all rows of a batch at once, found as in `server_delete`: one look into the index for
--- each key. Fails, and so undoes the batch, unless every row is there: 1 / 0 stands for a conflict.
+-- server_update (PostgreSQL): all rows of a batch at once. The lateral pins the way: one look into the index for each
+-- key, also where the planner takes the table for empty. Fails, and so undoes the batch, unless every row is there: 1 /
+-- 0 stands for a conflict.
 with changed as (
   update server
   set started_at = new.started_at, expires_at = new.expires_at

@@ -1,5 +1,6 @@
--- worker_update (PostgreSQL): all rows of a batch at once, found as in `worker_lock`: one look into the index for each
--- key. Fails, and so undoes the batch, unless every row is there: 1 / 0 stands for a conflict.
+-- worker_update (PostgreSQL): all rows of a batch at once. The lateral pins the way: one look into the index for each
+-- key, also where the planner takes the table for empty. Fails, and so undoes the batch, unless every row is there: 1 /
+-- 0 stands for a conflict.
 with changed as (
   update worker
   set number = new.number, epoch = new.epoch, server = new.server, kinds = new.kinds, queues = new.queues,

@@ -51,7 +51,7 @@ async fn every_history_on_sqlite_keeps_the_promises_and_is_the_models() {
 
 #[tokio::test]
 async fn every_history_on_postgres_keeps_the_promises_and_is_the_others() {
-    for seed in SEEDS + 1..=SEEDS + SEEDS / 20 {
+    for seed in SEEDS + 1..=SEEDS + SEEDS / 30 {
         let Some(yard) = Yard::on_all().await else {
             return;
         };

@@ -28,8 +28,8 @@ use taskyard_core::worker::Profile;
 
 use crate::conformance::yard::{Yard, completed, failed, held, lane, report, token};
 
-const SEEDS: u64 = 3;
-const BATCHES: usize = 150;
+const SEEDS: u64 = 2;
+const BATCHES: usize = 100;
 const LOOK_EVERY: usize = 50;
 const COMMANDS_MAX: usize = 6;
 

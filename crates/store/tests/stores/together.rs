@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use rusqlite::types::Value;
 use taskyard_core::command::Command;
@@ -236,18 +237,15 @@ fn sqlite_tables(path: &Path) -> Tables {
 async fn postgres_tables(client: &Client) -> Tables {
     let list = "select relname::text from pg_class
         where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> 'meta'";
-    let mut tables = Tables::new();
-    for name in client.query(list, &[]).await.unwrap() {
+    let names = client.query(list, &[]).await.unwrap();
+    let tables = names.iter().map(|name| async move {
         let name: String = name.get(0);
         let rows = client.query(&format!("select * from {name}"), &[]).await;
-        let rows = rows
-            .unwrap()
-            .iter()
-            .map(|row| row_text(&postgres_row(row)))
-            .collect();
-        tables.insert(name, sorted(rows));
-    }
-    tables
+        let rows = rows.unwrap();
+        let rows = rows.iter().map(|row| row_text(&postgres_row(row)));
+        (name, sorted(rows.collect()))
+    });
+    join_all(tables).await.into_iter().collect()
 }
 
 /// In the types that SQLite has.
