@@ -3,14 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 use taskyard_core::lane::Lane;
 use taskyard_core::needs::Pick;
 use taskyard_core::order::OrderKey;
 use taskyard_core::rows::Ready;
 use taskyard_core::view::Brief;
 
-use super::connection::all;
 use super::fields::{Fields, Read};
 use super::rows::place;
 use super::{sql, tx};
@@ -40,6 +39,7 @@ struct Source {
 /// so those that can have nothing early enough are never read.
 pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Found> {
     let ahead = (2 * pick.rows / pick.lanes.len().max(1)).clamp(1, pick.rows.max(1)) + 1;
+    let mut statement = connection.prepare_cached(sql::READY_PICK)?;
     let mut unread = pick.lanes.iter().peekable();
     let mut sources: Vec<Source> = Vec::new();
     let mut heads = BinaryHeap::new();
@@ -68,7 +68,7 @@ pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Found> {
         if known.is_some() {
             picked.extend(source.ahead.pop_front());
         } else {
-            source.read(connection, ahead)?;
+            source.read(&mut statement, ahead)?;
         }
         match (source.ahead.front(), source.last) {
             (Some((row, _)), _) => heads.push(Reverse((row.order_key, Some(row.slot), index))),
@@ -87,7 +87,7 @@ pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Found> {
 
 impl Source {
     /// Reads on behind the last row.
-    fn read(&mut self, connection: &Connection, rows: usize) -> Read<()> {
+    fn read(&mut self, statement: &mut CachedStatement<'_>, rows: usize) -> Read<()> {
         let (order_key, task, slot) = match &self.last {
             None => (OrderKey::FIRST, [0; 16], -1),
             Some(last) => (last.order_key, *last.slot.task.as_bytes(), last.slot.slot.0),
@@ -100,7 +100,9 @@ impl Source {
             tx::limit(rows),
             INPUT_WITH_PICK_MAX
         ];
-        self.ahead = all(connection, sql::READY_PICK, params, row)?.into();
+        self.ahead = statement
+            .query_map(params, |columns| row(&mut Fields::of(columns)))?
+            .collect::<Read<_>>()?;
         self.ended = self.ahead.len() < rows;
         self.last = self.ahead.back().map(|(row, _)| *row).or(self.last);
         Ok(())
