@@ -61,6 +61,8 @@ pub struct View {
     pub idempotency: Rows<IdempotencyKey, Idempotency>,
     briefs: HashMap<TaskId, Brief>,
     picked: Vec<Picked>,
+    /// Where these lanes go on behind the rows that were picked; `None`: nowhere.
+    goes_on: HashMap<Lane, Option<OrderKey>>,
     due: Vec<SlotKey>,
     old_keys: Vec<IdempotencyKey>,
     last_worker: Option<WorkerNumber>,
@@ -106,6 +108,17 @@ impl View {
             self.ready.loaded(row.slot, row);
         }
         self.picked.push(Picked { pick, slots });
+    }
+
+    /// What a store knows of a lane besides the rows that it picked: the key of the next one, or that there is none.
+    /// A store may say nothing.
+    pub fn lane_goes_on(&mut self, lane: Lane, next: Option<OrderKey>) {
+        let known = self.goes_on.entry(lane).or_insert(next);
+        // Of two picks over the same lane, one may have taken more of it than the other.
+        *known = match (*known, next) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
     }
 
     /// One of the leases asked for by worker.
@@ -285,14 +298,16 @@ impl View {
             .and_then(|slot| self.ready.before(slot))
             .map(|row| row.order_key);
         for (lane, first) in &picked.pick.lanes {
-            match (first_left.get(lane), last) {
-                (Some(key), _) => learned.push(Learned::StartsAt(*lane, *key)),
-                (None, Some(last)) if last > *first => {
-                    learned.push(Learned::StartsAt(*lane, last));
+            let starts_at = |key| Learned::StartsAt(*lane, key);
+            match (first_left.get(lane), self.goes_on.get(lane), last) {
+                (Some(key), _, _) => learned.push(starts_at(*key)),
+                (None, Some(next), _) => {
+                    learned.push(next.map_or(Learned::Emptied(*lane), starts_at));
                 }
+                (None, None, Some(last)) if last > *first => learned.push(starts_at(last)),
                 // It was not reached, and begins where it was thought to.
-                (None, Some(_)) => {}
-                (None, None) => learned.push(Learned::Emptied(*lane)),
+                (None, None, Some(_)) => {}
+                (None, None, None) => learned.push(Learned::Emptied(*lane)),
             }
         }
     }

@@ -3,14 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 use taskyard_core::lane::Lane;
 use taskyard_core::needs::Pick;
 use taskyard_core::order::OrderKey;
 use taskyard_core::rows::Ready;
 use taskyard_core::view::Brief;
 
-use super::connection::all;
 use super::fields::{Fields, Read};
 use super::rows::place;
 use super::{sql, tx};
@@ -20,18 +19,27 @@ const INPUT_WITH_PICK_MAX: i64 = 4096;
 
 type Row = (Ready, Brief);
 
+/// What was picked, and where each lane that was looked into goes on behind that, as far as it is known.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) rows: Vec<Row>,
+    pub(super) goes_on: Vec<(Lane, Option<OrderKey>)>,
+}
+
 /// A lane as far as it was read.
 struct Source {
     lane: Lane,
     /// Read and not yet taken.
     ahead: VecDeque<Row>,
     last: Option<Ready>,
+    ended: bool,
 }
 
 /// Merges the lanes by their heads. A lane that was not read yet stands in the order with the lowest key it can have,
 /// so those that can have nothing early enough are never read.
-pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Vec<Row>> {
+pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Found> {
     let ahead = (2 * pick.rows / pick.lanes.len().max(1)).clamp(1, pick.rows.max(1)) + 1;
+    let mut statement = connection.prepare_cached(sql::READY_PICK)?;
     let mut unread = pick.lanes.iter().peekable();
     let mut sources: Vec<Source> = Vec::new();
     let mut heads = BinaryHeap::new();
@@ -47,6 +55,7 @@ pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Vec<Row>> {
                 lane: *lane,
                 ahead: VecDeque::new(),
                 last: None,
+                ended: false,
             });
             if next.is_none() {
                 break;
@@ -56,25 +65,29 @@ pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Vec<Row>> {
             break;
         };
         let source = &mut sources[index];
-        let mut ended = false;
         if known.is_some() {
             picked.extend(source.ahead.pop_front());
         } else {
-            source.read(connection, ahead.min(pick.rows - picked.len()))?;
-            ended = source.ahead.is_empty();
+            source.read(&mut statement, ahead)?;
         }
         match (source.ahead.front(), source.last) {
             (Some((row, _)), _) => heads.push(Reverse((row.order_key, Some(row.slot), index))),
-            (None, Some(last)) if !ended => heads.push(Reverse((last.order_key, None, index))),
+            (None, Some(last)) if !source.ended => {
+                heads.push(Reverse((last.order_key, None, index)))
+            }
             (None, _) => {}
         }
     }
-    Ok(picked)
+    let goes_on = sources.iter().filter_map(Source::goes_on).collect();
+    Ok(Found {
+        rows: picked,
+        goes_on,
+    })
 }
 
 impl Source {
     /// Reads on behind the last row.
-    fn read(&mut self, connection: &Connection, rows: usize) -> Read<()> {
+    fn read(&mut self, statement: &mut CachedStatement<'_>, rows: usize) -> Read<()> {
         let (order_key, task, slot) = match &self.last {
             None => (OrderKey::FIRST, [0; 16], -1),
             Some(last) => (last.order_key, *last.slot.task.as_bytes(), last.slot.slot.0),
@@ -87,9 +100,18 @@ impl Source {
             tx::limit(rows),
             INPUT_WITH_PICK_MAX
         ];
-        self.ahead = all(connection, sql::READY_PICK, params, row)?.into();
+        self.ahead = statement
+            .query_map(params, |columns| row(&mut Fields::of(columns)))?
+            .collect::<Read<_>>()?;
+        self.ended = self.ahead.len() < rows;
         self.last = self.ahead.back().map(|(row, _)| *row).or(self.last);
         Ok(())
+    }
+
+    /// One that was not read, or that was taken from to the last row read, says nothing.
+    fn goes_on(&self) -> Option<(Lane, Option<OrderKey>)> {
+        let next = self.ahead.front().map(|(row, _)| row.order_key);
+        (next.is_some() || self.ended).then_some((self.lane, next))
     }
 }
 

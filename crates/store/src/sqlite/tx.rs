@@ -230,7 +230,11 @@ fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         }
     }
     for wanted in &needs.picks {
-        view.picked(wanted.clone(), pick::pick(connection, wanted)?);
+        let found = pick::pick(connection, wanted)?;
+        view.picked(wanted.clone(), found.rows);
+        for (lane, next) in found.goes_on {
+            view.lane_goes_on(lane, next);
+        }
     }
     if let Some(due) = needs.due {
         let params = params![due.until.as_micros(), limit(due.rows)];

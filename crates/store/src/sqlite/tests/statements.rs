@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use std::collections::HashMap;
+
 use taskyard_core::needs::Pick;
 use taskyard_core::order::OrderKey;
 
@@ -91,6 +93,10 @@ fn picks_merge_many_lanes_in_one_order() {
         })
         .collect();
     expected.sort_unstable();
+    let kinds: Vec<_> = tasks
+        .iter()
+        .map(|task| (task.id, task.lane.clone()))
+        .collect();
     let command = submit(tasks).into();
     inline
         .run_blocking(&[command], &Policy::default(), now, &mut random)
@@ -101,17 +107,26 @@ fn picks_merge_many_lanes_in_one_order() {
         .map(|(lane, _)| (lane, OrderKey::FIRST))
         .collect();
 
+    let number = |key| inline.lanes().number(key).unwrap();
+    let lane_of: HashMap<TaskId, Lane> = kinds.iter().map(|(id, key)| (*id, number(key))).collect();
+
     for rows in [1, 2, 50, 299, 300, 1000] {
         let wanted = Pick {
             lanes: lanes.clone(),
             rows,
         };
-        let picked = pick::pick(inline.connection(), &wanted).unwrap();
+        let found = pick::pick(inline.connection(), &wanted).unwrap();
 
-        let picked: Vec<_> = picked
+        let picked: Vec<_> = found
+            .rows
             .iter()
             .map(|(row, _)| (row.order_key, row.slot.task))
             .collect();
         assert_eq!(picked, expected[..rows.min(300)]);
+        for (lane, next) in found.goes_on {
+            let rest = &expected[rows.min(300)..];
+            let first = rest.iter().find(|(_, id)| lane_of[id] == lane);
+            assert_eq!(next, first.map(|(key, _)| *key), "of {lane:?} after {rows}");
+        }
     }
 }
