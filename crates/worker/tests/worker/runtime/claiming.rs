@@ -160,3 +160,23 @@ async fn a_task_given_out_again_to_its_own_worker_ends_the_older_run() {
 
     assert_eq!(tokens(&post.report().await.0), ["newer"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_claimed_while_too_many_bytes_wait() {
+    let mut post = Post::registered(20).await;
+    let long = format!("\"{}\"", "x".repeat(8 << 20));
+    let mut tasks: Vec<_> = (0..9).map(|number| task(number, "echo")).collect();
+    for task in &mut tasks {
+        task.input = raw(&long);
+    }
+    post.give(tasks).await;
+
+    // Each goes alone; with seven that wait there is room again.
+    let claims = [
+        post.take().await.claim,
+        post.take().await.claim,
+        post.take().await.claim,
+    ];
+
+    assert_eq!(claims.map(|claim| claim.is_some()), [false, false, true]);
+}
