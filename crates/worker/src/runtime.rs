@@ -216,7 +216,8 @@ impl Runtime {
         let beat = self.pulse.due(now).max(self.beat_retries.until());
         let beat = beat.filter(|_| self.registered.is_some() && self.pulse.due(now).is_some());
         let calls = self.retries.until().filter(|until| *until > now);
-        let due = [calls, beat, self.phase.until()]
+        let claims = self.exchanges.rest_until().filter(|until| *until > now);
+        let due = [calls, claims, beat, self.phase.until()]
             .into_iter()
             .flatten()
             .min();

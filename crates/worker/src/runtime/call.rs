@@ -47,9 +47,8 @@ impl Runtime {
             return;
         };
         let busy = self.hands.count() + self.pulse.waiting();
-        while may_call
-            && let Some(exchange) = self.exchanges.next(&mut self.outbox, &Room { epoch, busy })
-        {
+        let room = Room { now, epoch, busy };
+        while may_call && let Some(exchange) = self.exchanges.next(&mut self.outbox, &room) {
             self.send(exchange);
         }
         let is_due = self.pulse.due(now).is_some_and(|due| due <= now);

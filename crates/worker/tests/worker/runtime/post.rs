@@ -98,6 +98,13 @@ impl Running {
         self.end(Finish::Completed(raw("1")));
     }
 
+    /// Waits until nobody waits for its end any more.
+    pub(super) async fn dropped(&mut self) {
+        tokio::time::timeout(PATIENCE, self.end.closed())
+            .await
+            .expect("it goes on");
+    }
+
     /// Why it was told to stop; it has stopped then.
     pub(super) async fn stopped(self) -> Stop {
         let why = tokio::time::timeout(PATIENCE, self.context.stop.stopped())
@@ -330,6 +337,10 @@ impl Post {
             }
             Err(_) => self.backlog.is_empty(),
         }
+    }
+
+    pub(super) fn abandon(&self) {
+        self.worker.abort();
     }
 
     pub(super) async fn ended(self) -> Result<Summary, Error> {
