@@ -160,7 +160,9 @@ async fn a_task_given_out_again_to_its_own_worker_ends_the_older_run() {
     );
     newer.complete();
 
-    assert_eq!(tokens(&post.report().await.0), ["newer"]);
+    let report = post.report().await.0;
+    assert_eq!(tokens(&report), ["newer"]);
+    assert_eq!(report.results[0].outcome, Said::Completed);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use taskyard_api::worker::{Heard, Heartbeat};
 use taskyard_worker::executor::{Failure, Finish, Stop};
 use tokio::time::Instant;
 
-use super::post::{Call, Post, error, heard, id, lost, problem, raw, tokens, told};
+use super::post::{Call, Post, begun, error, heard, id, lost, problem, raw, tokens, told};
 
 fn named(heartbeat: &Heartbeat) -> Vec<&str> {
     let mut tokens: Vec<&str> = heartbeat
@@ -275,7 +275,9 @@ async fn few_starts_are_on_their_way_at_a_time_and_a_heartbeat_tells_of_the_othe
     assert_eq!(heartbeat.held.len(), 20);
     answer.send(Ok(heard())).unwrap();
     assert!(post.is_quiet().await);
-    drop(starts);
+    for (task, start, answer) in starts {
+        answer.send(Ok(begun(task, &start))).unwrap();
+    }
 
     assert!(post.is_quiet().await, "the server knows of all by now");
 }

@@ -216,12 +216,7 @@ impl Post {
                 }
                 Call::Start(task, start, answer) if self.answers_heartbeats => {
                     self.started.push(task);
-                    let _ = answer.send(Ok(Started {
-                        task_id: task,
-                        status: Status::Running,
-                        started_at: start.started_at.unwrap(),
-                        lease_expires_at: Time(NOW),
-                    }));
+                    let _ = answer.send(Ok(begun(task, &start)));
                 }
                 call => return call,
             }
@@ -368,6 +363,15 @@ pub(super) fn heard() -> Heard {
         lost: Vec::new(),
         cancel: Vec::new(),
         drain: false,
+    }
+}
+
+pub(super) fn begun(task_id: TaskId, start: &Start) -> Started {
+    Started {
+        task_id,
+        status: Status::Running,
+        started_at: start.started_at.unwrap(),
+        lease_expires_at: Time(NOW),
     }
 }
 
