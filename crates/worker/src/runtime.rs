@@ -29,13 +29,13 @@ mod trouble;
 mod verdict;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use taskyard_api::worker::{Register, Registered};
-use taskyard_core::random::Random;
+use taskyard_core::random::{Random, Seeded};
 use taskyard_core::time::Timestamp;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep_until};
@@ -72,6 +72,17 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// A worker by the machine's clock and randomness.
+    pub fn new(settings: Settings, executors: Executors, transport: Arc<dyn Transport>) -> Self {
+        Self {
+            settings,
+            executors,
+            transport,
+            clock: Arc::new(time_of_day),
+            random: Box::new(Seeded::new(rand::random())),
+        }
+    }
+
     /// Works until it is told to stop, by the signal or by its server, and has ended or handed back all it held.
     ///
     /// To drop the future instead ends its runs as well; their leases then run out by themselves.
@@ -205,7 +216,8 @@ impl Runtime {
         let beat = self.pulse.due(now).max(self.beat_retries.until());
         let beat = beat.filter(|_| self.registered.is_some() && self.pulse.due(now).is_some());
         let calls = self.retries.until().filter(|until| *until > now);
-        let due = [calls, beat, self.phase.until()]
+        let claims = self.exchanges.rest_until().filter(|until| *until > now);
+        let due = [calls, claims, beat, self.phase.until()]
             .into_iter()
             .flatten()
             .min();
@@ -226,6 +238,16 @@ impl Runtime {
             next = self.hands.another_ended();
         }
     }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock, for those who bring none"
+)]
+fn time_of_day() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let micros = since.map_or(0, |since| since.as_micros());
+    Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
 /// How the worker introduces itself.

@@ -47,9 +47,8 @@ impl Runtime {
             return;
         };
         let busy = self.hands.count() + self.pulse.waiting();
-        while may_call
-            && let Some(exchange) = self.exchanges.next(&mut self.outbox, &Room { epoch, busy })
-        {
+        let room = Room { now, epoch, busy };
+        while may_call && let Some(exchange) = self.exchanges.next(&mut self.outbox, &room) {
             self.send(exchange);
         }
         let is_due = self.pulse.due(now).is_some_and(|due| due <= now);
@@ -159,14 +158,15 @@ impl Runtime {
                     epoch = registered.epoch,
                     "registered"
                 );
-                // Half at least, and not all workers at once.
-                let first = 0.5 + self.random.fraction() / 2.0;
+                // Half at least, and not all workers at once; at once if it has to learn which of its leases still hold.
+                let spread = 0.5 + self.random.fraction() / 2.0;
+                let first = if self.hands.count() > 0 { 0.0 } else { spread };
                 let every = Duration::from_millis(registered.heartbeat_ms.max(1));
                 self.pulse.set_interval(every, now, first);
                 self.renewed = Some(now);
                 self.registered = Some(registered);
-                self.retries.succeeded();
-                self.beat_retries.succeeded();
+                // The other waits are not forgotten yet: a server that knows nobody for long is asked ever less often.
+                self.beat_retries.hurry();
                 Ok(())
             }
             Err(error) if Trouble::of(&error) == Trouble::Away => {

@@ -8,8 +8,11 @@
 //! still bring. A call that carries results and a claim takes the greater number of both: the server ends the old
 //! leases before it gives out new ones.
 
+use std::time::Duration;
+
 use taskyard_api::report::Report;
 use taskyard_api::worker::Claim;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::outbox::{Batch, Mark, Outbox};
@@ -23,10 +26,14 @@ const LIMIT_MAX: usize = 1000;
 /// The longest that a server holds a claim, in milliseconds.
 const WAIT_MS_MAX: u64 = 60_000;
 
+/// A server that sends an open claim back with nothing sooner than this does not hold it, and is not asked at once.
+const HELD_MIN: Duration = Duration::from_millis(100);
+
 /// One call: results, a claim, or both.
 pub(super) struct Exchange {
     pub(super) report: Report,
     pub(super) marks: Vec<Mark>,
+    sent: Instant,
 }
 
 pub(super) struct Exchanges {
@@ -44,10 +51,13 @@ pub(super) struct Exchanges {
     /// Ends the polls that are open.
     polls: CancellationToken,
     draining: bool,
+    /// No claim is made before.
+    rest_until: Option<Instant>,
 }
 
 /// What a call may do.
 pub(super) struct Room {
+    pub(super) now: Instant,
     pub(super) epoch: u32,
     /// Slots that are taken outside of here: runs, and results that wait for something else.
     pub(super) busy: usize,
@@ -66,6 +76,20 @@ impl Exchanges {
             unanswered: Vec::new(),
             polls: CancellationToken::new(),
             draining: false,
+            rest_until: None,
+        }
+    }
+
+    /// Until when no claim is made.
+    pub(super) fn rest_until(&self) -> Option<Instant> {
+        self.rest_until
+    }
+
+    /// Rests if the claim was sent back with nothing and was not held either.
+    pub(super) fn came_back_empty(&mut self, exchange: &Exchange) {
+        let until = exchange.sent + HELD_MIN;
+        if exchange.report.results.is_empty() && Instant::now() < until && !self.draining {
+            self.rest_until = Some(until);
         }
     }
 
@@ -118,6 +142,7 @@ impl Exchanges {
                 epoch: Some(room.epoch),
             },
             marks,
+            sent: room.now,
         };
         *self.kind(&exchange) += 1;
         self.taken += exchange.slots();
@@ -140,7 +165,8 @@ impl Exchanges {
         } else {
             self.concurrency / 4
         };
-        !self.draining && !outbox.is_full() && free >= worth_it
+        let rests = self.rest_until.is_some_and(|until| until > room.now);
+        !self.draining && !rests && !outbox.is_full() && free >= worth_it
     }
 
     fn next_claim(&mut self, outbox: &Outbox, room: &Room) -> Option<Claim> {

@@ -22,8 +22,8 @@ pub struct Settings {
     pub poll: Duration,
     /// How long runs may go on after the worker was told to stop. Default 30 s.
     pub drain_within: Duration,
-    /// How long a run may take to end once it was told to; after that it is dropped. Default 30 s, which leaves a
-    /// command its own grace of 10 s.
+    /// How long a run may take to end once it was told to; after that it is dropped. One whose time is up gets 8 s at
+    /// most, one whose lease is lost 2 s. Default 30 s, which leaves a command its own grace of 10 s.
     pub stop_within: Duration,
 }
 

@@ -26,7 +26,12 @@ impl Runtime {
         answer: Option<Result<Reported, client::Error>>,
     ) -> Result<(), Error> {
         self.exchanges.landed(&exchange);
-        let Exchange { report, marks } = exchange;
+        if let Some(Ok(reported)) = &answer
+            && reported.tasks.as_ref().is_some_and(Vec::is_empty)
+        {
+            self.exchanges.came_back_empty(&exchange);
+        }
+        let Exchange { report, marks, .. } = exchange;
         let batch = Batch {
             results: report.results,
             marks,

@@ -33,6 +33,12 @@ pub(crate) fn parent(pid: i32) -> i32 {
     line.trim().parse().unwrap()
 }
 
+/// What it runs now: a child that has not come to its program yet bears its parent's name.
+pub(crate) fn name(pid: i32) -> String {
+    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    name.trim_end().to_owned()
+}
+
 pub(crate) fn is_alive(pid: i32) -> bool {
     // A zombie that its parent has not seen yet is dead.
     fs::read_to_string(format!("/proc/{pid}/stat"))

@@ -33,13 +33,17 @@ use crate::executor::{Context, Executor, Failure, Finish, Run, Stop};
 use crate::guardian::Guardian;
 use crate::guardian::protocol::{Report, Spec};
 
+/// The longest grace of a run whose time is up: its worker drops it soon after, and what it shows would be lost.
+const TIMED_OUT_GRACE_MAX: Duration = Duration::from_secs(5);
+
 /// How this worker runs commands.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Which programs tasks may run. Nothing, until the operator says so.
     pub allow: Allow,
     pub limits: Limits,
-    /// The time between SIGTERM and SIGKILL when a run is stopped. Default 10 s. A run whose lease is lost gets none.
+    /// The time between SIGTERM and SIGKILL when a run is stopped. Default 10 s. A run whose time is up gets at most
+    /// 5 s of it, one whose lease is lost none.
     pub grace: Duration,
     /// How much of each of standard output and error is kept.
     pub keep: Keep,
@@ -121,7 +125,8 @@ impl Command {
     fn grace(&self, why: Stop) -> Duration {
         match why {
             Stop::LeaseLost => Duration::ZERO,
-            Stop::Cancelled | Stop::TimedOut | Stop::ShuttingDown => self.settings.grace,
+            Stop::TimedOut => self.settings.grace.min(TIMED_OUT_GRACE_MAX),
+            Stop::Cancelled | Stop::ShuttingDown => self.settings.grace,
         }
     }
 }
@@ -172,4 +177,24 @@ fn not_started(reason: &impl Display) -> Failure {
         "not_started",
         format!("the command could not be started: {reason}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grace_depends_on_what_would_come_too_late() {
+        let command = Command::new(Settings {
+            grace: Duration::from_secs(60),
+            ..Settings::default()
+        });
+
+        let seconds = |why| command.grace(why).as_secs();
+
+        assert_eq!(seconds(Stop::Cancelled), 60);
+        assert_eq!(seconds(Stop::ShuttingDown), 60);
+        assert_eq!(seconds(Stop::TimedOut), 5);
+        assert_eq!(seconds(Stop::LeaseLost), 0);
+    }
 }

@@ -13,7 +13,7 @@ use taskyard_worker::executors::command::Settings;
 use tokio::task::JoinHandle;
 
 use super::{Workshop, completed, context, detail, failed, run_of, stopped};
-use crate::processes::{MARK, is_alive, marked, parent, wait_until};
+use crate::processes::{MARK, is_alive, marked, name, parent, wait_until};
 
 /// A child, an orphan, a child in a session of its own, and one there with a child: with the shell itself six.
 const TREE: &str =
@@ -85,7 +85,11 @@ async fn stopped_run_may_use_its_grace_to_tidy_up() {
     let workshop = Workshop::new();
     let script = "trap 'echo tidied; exit 0' TERM; sleep 1000 & wait";
     let (stopper, run) = start(workshop.settings(), &shell(script, "tidies"));
-    wait_until("the trap is set", || marked("tidies").len() == 2).await;
+    // Before that, the child would still catch the signal, and then forget it.
+    wait_until("the trap is set and the child sleeps", || {
+        marked("tidies").into_iter().any(|pid| name(pid) == "sleep")
+    })
+    .await;
 
     stopper.stop(Stop::ShuttingDown);
     let (why, detail) = stopped(run.await.unwrap());

@@ -1,11 +1,13 @@
 //! What a worker takes, and how much of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use taskyard_api::report::Said;
 use taskyard_api::time::Time;
 use taskyard_api::worker::Claimed;
 use taskyard_worker::runtime::Settings;
+use tokio::time::Instant;
 
 use super::post::{NOW, Post, id, lost, noops, raw, taken, task, tokens, told};
 
@@ -158,5 +160,49 @@ async fn a_task_given_out_again_to_its_own_worker_ends_the_older_run() {
     );
     newer.complete();
 
-    assert_eq!(tokens(&post.report().await.0), ["newer"]);
+    let report = post.report().await.0;
+    assert_eq!(tokens(&report), ["newer"]);
+    assert_eq!(report.results[0].outcome, Said::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_claimed_while_too_many_bytes_wait() {
+    let mut post = Post::registered(20).await;
+    let long = format!("\"{}\"", "x".repeat(8 << 20));
+    let mut tasks: Vec<_> = (0..9).map(|number| task(number, "echo")).collect();
+    for task in &mut tasks {
+        task.input = raw(&long);
+    }
+    post.give(tasks).await;
+
+    // Each goes alone; with seven that wait there is room again.
+    let claims = [
+        post.take().await.claim,
+        post.take().await.claim,
+        post.take().await.claim,
+    ];
+
+    assert_eq!(claims.map(|claim| claim.is_some()), [false, false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_hold_a_claim_is_not_asked_at_once() {
+    let mut post = Post::registered(1).await;
+    let begin = Instant::now();
+
+    post.give(Vec::new()).await;
+    post.claim().await;
+    assert_eq!(begin.elapsed(), Duration::from_millis(100));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_was_held_is_made_anew_at_once() {
+    let mut post = Post::registered(1).await;
+    let (_, answer) = post.claim().await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let begin = Instant::now();
+
+    answer.send(Ok(Claimed { tasks: Vec::new() })).unwrap();
+    post.claim().await;
+    assert_eq!(begin.elapsed(), Duration::ZERO);
 }

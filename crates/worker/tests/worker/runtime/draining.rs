@@ -161,3 +161,14 @@ async fn a_claim_with_results_is_asked_about_with_them() {
     answer.send(Ok(taken(&again, Vec::new()))).unwrap();
     assert_eq!(post.ended().await.unwrap().completed, 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_future_is_dropped_ends_its_runs() {
+    let mut post = Post::registered(1).await;
+    post.give(told(1..2)).await;
+    let mut running = post.running().await;
+
+    post.abandon();
+
+    running.dropped().await;
+}

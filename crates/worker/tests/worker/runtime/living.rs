@@ -7,7 +7,7 @@ use taskyard_api::worker::{Heard, Heartbeat};
 use taskyard_worker::executor::{Failure, Finish, Stop};
 use tokio::time::Instant;
 
-use super::post::{Post, error, heard, id, lost, problem, raw, tokens, told};
+use super::post::{Call, Post, begun, error, heard, id, lost, problem, raw, tokens, told};
 
 fn named(heartbeat: &Heartbeat) -> Vec<&str> {
     let mut tokens: Vec<&str> = heartbeat
@@ -242,4 +242,42 @@ async fn runs_go_on_past_their_lease_and_are_reported() {
     run.complete();
 
     assert_eq!(tokens(&post.take().await), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_result_that_waits_keeps_its_lease() {
+    let (mut post, mut runs) = running(1).await;
+    runs.pop().unwrap().complete();
+
+    let heartbeat = loop {
+        match post.next().await {
+            Call::Report(_, answer) => drop(answer.send(Err(lost()))),
+            Call::Heartbeat(heartbeat, _) => break heartbeat,
+            _ => {}
+        }
+    };
+
+    assert_eq!(named(&heartbeat), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_starts_are_on_their_way_at_a_time_and_a_heartbeat_tells_of_the_others() {
+    let mut post = Post::registered(20).await;
+    post.answers_heartbeats = false;
+    post.give(told(0..20)).await;
+    let mut starts = Vec::new();
+    for _ in 0..8 {
+        starts.push(post.start_call().await);
+    }
+    assert!(post.is_quiet().await);
+
+    let (heartbeat, answer) = post.heartbeat().await;
+    assert_eq!(heartbeat.held.len(), 20);
+    answer.send(Ok(heard())).unwrap();
+    assert!(post.is_quiet().await);
+    for (task, start, answer) in starts {
+        answer.send(Ok(begun(task, &start))).unwrap();
+    }
+
+    assert!(post.is_quiet().await, "the server knows of all by now");
 }

@@ -98,6 +98,13 @@ impl Running {
         self.end(Finish::Completed(raw("1")));
     }
 
+    /// Waits until nobody waits for its end any more.
+    pub(super) async fn dropped(&mut self) {
+        tokio::time::timeout(PATIENCE, self.end.closed())
+            .await
+            .expect("it goes on");
+    }
+
     /// Why it was told to stop; it has stopped then.
     pub(super) async fn stopped(self) -> Stop {
         let why = tokio::time::timeout(PATIENCE, self.context.stop.stopped())
@@ -209,12 +216,7 @@ impl Post {
                 }
                 Call::Start(task, start, answer) if self.answers_heartbeats => {
                     self.started.push(task);
-                    let _ = answer.send(Ok(Started {
-                        task_id: task,
-                        status: Status::Running,
-                        started_at: start.started_at.unwrap(),
-                        lease_expires_at: Time(NOW),
-                    }));
+                    let _ = answer.send(Ok(begun(task, &start)));
                 }
                 call => return call,
             }
@@ -332,6 +334,10 @@ impl Post {
         }
     }
 
+    pub(super) fn abandon(&self) {
+        self.worker.abort();
+    }
+
     pub(super) async fn ended(self) -> Result<Summary, Error> {
         tokio::time::timeout(PATIENCE, self.worker)
             .await
@@ -357,6 +363,15 @@ pub(super) fn heard() -> Heard {
         lost: Vec::new(),
         cancel: Vec::new(),
         drain: false,
+    }
+}
+
+pub(super) fn begun(task_id: TaskId, start: &Start) -> Started {
+    Started {
+        task_id,
+        status: Status::Running,
+        started_at: start.started_at.unwrap(),
+        lease_expires_at: Time(NOW),
     }
 }
 

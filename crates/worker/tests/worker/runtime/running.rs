@@ -121,8 +121,8 @@ async fn a_run_that_does_not_heed_is_dropped_and_reported_all_the_same() {
     let report = post.report().await.0;
 
     assert_eq!(report.results[0].outcome, Said::TimedOut);
-    // Its timeout of a minute, and then half a minute of patience.
-    assert_eq!(begin.elapsed(), Duration::from_secs(90));
+    // Its timeout of a minute and its grace, which ends before the server takes the run away.
+    assert_eq!(begin.elapsed(), Duration::from_secs(68));
     drop(running);
 }
 

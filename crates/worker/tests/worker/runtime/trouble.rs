@@ -82,17 +82,22 @@ async fn a_proxys_page_is_a_server_that_is_away() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_the_server_has_forgotten_registers_again() {
     let mut post = Post::registered(2).await;
+    post.answers_heartbeats = false;
     post.give(told(1..2)).await;
     let running = post.running().await;
     let (_, answer) = post.claim().await;
 
     answer.send(Err(error(404, "not_found"))).unwrap();
     post.register(9).await;
+    let at = Instant::now();
 
     let (claim, _answer) = post.claim().await;
     assert_eq!((claim.epoch, claim.limit), (Some(9), 1));
     // Whether its lease still stands is what the next heartbeat tells.
     assert_eq!(running.context.stop.reason(), None);
+    let (heartbeat, _answer) = post.heartbeat().await;
+    assert_eq!((heartbeat.epoch, at.elapsed()), (Some(9), Duration::ZERO));
+    assert_eq!(heartbeat.held[0].lease_token, "1");
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,4 +173,20 @@ async fn nothing_is_claimed_while_the_server_is_away() {
     answer.send(Err(lost())).unwrap();
 
     assert!(post.is_quiet().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_forgets_at_once_is_asked_ever_less_often() {
+    let mut post = Post::registered(1).await;
+    let mut waits = Vec::new();
+    for epoch in 2..10 {
+        let (_, answer) = post.claim().await;
+        answer.send(Err(error(404, "not_found"))).unwrap();
+        let forgotten = Instant::now();
+        post.register(epoch).await;
+        waits.push(forgotten.elapsed());
+    }
+
+    assert!(waits[0] < Duration::from_millis(250), "{waits:?}");
+    assert!(waits[7] >= Duration::from_secs(5), "{waits:?}");
 }
