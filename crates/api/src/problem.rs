@@ -47,7 +47,8 @@ pub struct Problem {
 /// One wrong part of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {
-    /// Where it is in the body, as a JSON pointer (RFC 6901), empty for the whole; or the name of a query parameter.
+    /// Where it is in the body, as a JSON pointer (RFC 6901), empty for the whole; or the name of a query parameter
+    /// or header.
     pub pointer: String,
     /// What is wrong with it, for people.
     pub detail: String,

@@ -14,7 +14,7 @@ use crate::worker::{Claim, Run};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report<P = Raw> {
-    /// At most 10,000.
+    /// At most 10,000. One that cannot be taken is answered with its problem and keeps no other from being taken.
     pub results: Vec<RunResult<P>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
@@ -43,7 +43,7 @@ pub struct RunResult<P = Raw> {
     /// False: another try of the failed task would be useless. Default true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<bool>,
-    /// Of a snoozed run: how long the task waits, in milliseconds, 0 or more.
+    /// Of a snoozed run: how long the task waits, in milliseconds. 0 to 315,360,000,000 (ten years).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<i64>,
     /// When the run began, by the worker's clock, where nothing said so before.

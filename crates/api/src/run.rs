@@ -97,7 +97,7 @@ impl<P> Request for Fail<P> {
 #[serde(deny_unknown_fields)]
 pub struct Snooze {
     pub lease_token: String,
-    /// How long the task waits, in milliseconds, 0 or more.
+    /// How long the task waits, in milliseconds. 0 to 315,360,000,000 (ten years).
     pub delay_ms: i64,
 }
 

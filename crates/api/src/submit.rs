@@ -27,16 +27,17 @@ pub struct Submit<P = Raw> {
     /// Not to be run before; a time that has passed means now. Default now. Not together with `delay_ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_at: Option<Time>,
-    /// The same as a wait from now on, in milliseconds, 0 or more.
+    /// The same as a wait from now on, in milliseconds. 0 to 315,360,000,000 (ten years).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<i64>,
-    /// How many failed or timed out runs end it. At least 1; default 5, or 1 for kind `command`.
+    /// How many failed or timed out runs end it. 1 to 1,000,000; default 5, or 1 for kind `command`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<i64>,
-    /// How long one run may take from its start, in milliseconds. At least 1; default 1,800,000 (30 minutes).
+    /// How long one run may take from its start, in milliseconds. 1 to 315,360,000,000 (ten years); default 1,800,000
+    /// (30 minutes).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i64>,
-    /// How many runs lost with their workers end it. At least 1; default 5.
+    /// How many runs lost with their workers end it. 1 to 1,000,000; default 5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_losses: Option<i64>,
     /// Tags for people and filters. Up to 32; names 1–64 of `A–Z a–z 0–9 . _ -`, values 1–64 bytes.

@@ -132,9 +132,9 @@ pub struct Task<P = Raw> {
 pub struct TaskError<P = Raw> {
     /// A stable word: the worker's own, or `worker_lost`, `timeout`. 1–64 characters.
     pub code: String,
-    /// For people.
+    /// For people. At most 16 KiB.
     pub message: String,
-    /// More of it, for programs: the exit code and output of a command, say.
+    /// More of it, for programs: the exit code and output of a command, say. At most 8 MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<P>,
 }
@@ -145,7 +145,7 @@ pub struct TaskError<P = Raw> {
 pub struct Progress {
     /// The share that is done, 0 to 1.
     pub fraction: Option<f64>,
-    /// For people.
+    /// For people. At most 1 KiB.
     pub message: Option<String>,
 }
 
@@ -154,11 +154,11 @@ pub struct Progress {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Retry {
-    /// The wait after the first failure, in milliseconds. 0 or more; default 1,000.
+    /// The wait after the first failure, in milliseconds. 0 to ten years; default 1,000.
     pub backoff_ms: u64,
-    /// What each further failure multiplies it by. At least 1; default 2.
+    /// What each further failure multiplies it by. 1 to 1,000; default 2.
     pub factor: f64,
-    /// The longest wait before jitter, in milliseconds. 0 or more; default 600,000 (10 minutes).
+    /// The longest wait before jitter, in milliseconds. 0 to ten years; default 600,000 (10 minutes).
     pub max_ms: u64,
     /// The share by which a wait is lengthened or shortened at random. 0 to 1; default 0.2.
     pub jitter: f64,

@@ -17,15 +17,15 @@ pub struct Register {
     /// Its name, 1–64 of `A–Z a–z 0–9 . _ -`. The same name again replaces the process that had it: that one's leases
     /// come back at once.
     pub worker_id: String,
-    /// The kinds that it runs; `["*"]` for every kind.
+    /// The kinds that it runs, 1 to 256; `["*"]` for every kind.
     pub kinds: Vec<String>,
-    /// The queues that it serves. Default: all.
+    /// The queues that it serves, 1 to 256. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queues: Option<Vec<String>>,
     /// What tasks can make demands on. Up to 32; values 1–64 bytes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// How many runs it does at once, for people to see. At least 1; default 1.
+    /// How many runs it does at once, for people to see. 1 to 1,000,000; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<i64>,
 }

@@ -41,7 +41,7 @@ impl IntoResponse for Refusal {
 pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
     let mut bytes = Vec::with_capacity(512);
     match serde_json::to_writer(&mut bytes, body) {
-        Ok(()) => of(status, "application/json", bytes),
+        Ok(()) => of(status, bytes),
         Err(error) => Refusal(problem::broken(&error)).into_response(),
     }
 }
@@ -61,11 +61,11 @@ pub(crate) fn with(mut response: Response, name: HeaderName, value: &str) -> Res
     response
 }
 
-pub(crate) fn of(status: StatusCode, media_type: &'static str, body: Vec<u8>) -> Response {
+fn of(status: StatusCode, body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response
         .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

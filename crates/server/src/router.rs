@@ -1,13 +1,14 @@
 //! Every route of the product, on one page.
 
 use axum::Router;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use http::{Method, StatusCode};
 
 use crate::app::App;
 use crate::health;
 use crate::problem::{self, Code};
-use crate::response::{Answer, Refusal, of};
+use crate::response::{Answer, Refusal};
 use crate::v1::{tasks, workers};
 
 pub(crate) fn router(app: App) -> Router {
@@ -50,7 +51,7 @@ async fn no_such_route() -> Refusal {
 /// The router adds the header `Allow`.
 async fn no_such_method(method: Method) -> Answer {
     if method == Method::OPTIONS {
-        return Ok(of(StatusCode::NO_CONTENT, "text/plain", Vec::new()));
+        return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let detail = format!("this route does not take {method}; see the header Allow");
     Err(problem::new(Code::MethodNotAllowed, detail).into())

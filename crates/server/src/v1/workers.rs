@@ -104,14 +104,15 @@ pub async fn report<P: Source>(
 
     let reporting = results(app, (worker, epoch), report);
     let claiming = async {
-        match call {
+        Ok(match call {
             Some(call) => Some(app.engine().claim(call).await),
             None => None,
-        }
+        })
     };
-    let (results, hand) = tokio::join!(reporting, claiming);
+    // A report that is refused as a whole does not wait for its claim.
+    let (results, hand) = tokio::try_join!(reporting, claiming)?;
     Ok(Reported {
-        results: results?,
+        results,
         tasks: hand.map(|hand| match hand {
             Ok(hand) => runs(app, hand),
             // The results were taken, which must be told; what keeps the claim from being served will meet the next.

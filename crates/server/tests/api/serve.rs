@@ -81,7 +81,7 @@ impl Wire {
                     return (head, body[..length].to_owned());
                 }
             }
-            let mut piece = [0; 65536];
+            let mut piece = vec![0; 65536];
             let read = timeout(PATIENCE, self.0.read(&mut piece))
                 .await
                 .unwrap()

@@ -65,6 +65,11 @@ impl Yard {
         Self::around(in_memory(&clock), clock, set)
     }
 
+    pub(crate) fn under(policy: Policy) -> Self {
+        let clock = Clock::new();
+        Self::made(in_memory(&clock), clock, policy, |_| {})
+    }
+
     /// For tests in paused time, which runs ahead of a real store's thread.
     pub(crate) fn on_model() -> Self {
         let clock = Clock::new();
@@ -77,9 +82,18 @@ impl Yard {
         clock: Clock,
         set: impl FnOnce(&mut Settings),
     ) -> Self {
+        Self::made(store, clock, Policy::default(), set)
+    }
+
+    fn made(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        policy: Policy,
+        set: impl FnOnce(&mut Settings),
+    ) -> Self {
         let stop = CancellationToken::new();
         let random = Box::new(Seeded::new(2));
-        let engine = Engine::start(store, Policy::default(), random, stop.clone());
+        let engine = Engine::start(store, policy, random, stop.clone());
         let mut settings = Settings {
             version: "1.2.3",
             ..Settings::default()

@@ -19,7 +19,7 @@ fn lines(numbers: impl Iterator<Item = usize>) -> String {
 
 fn keyed(body: impl Into<Body>) -> Request<Body> {
     let mut request = lines_request(body);
-    let key = "k".parse().unwrap();
+    let key = "k".repeat(255).parse().unwrap();
     request.headers_mut().insert("idempotency-key", key);
     request
 }

@@ -172,3 +172,19 @@ async fn a_wrong_claim_keeps_its_report_from_being_taken() {
         "assigned"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_report_that_is_refused_does_not_wait_for_its_claim() {
+    let yard = Yard::on_model();
+    yard.worker("w").await;
+    yard.worker("w").await;
+    let began = tokio::time::Instant::now();
+    let body = json!({
+        "results": [], "epoch": 1, "claim": {"limit": 1, "wait_ms": 60_000, "epoch": 2},
+    });
+
+    let reply = yard.post(REPORT, &body).await;
+
+    reply.refused(409, "worker_replaced");
+    assert_eq!(began.elapsed().as_secs(), 0);
+}
