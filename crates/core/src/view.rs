@@ -275,9 +275,16 @@ impl View {
 
     /// What the picks and the batch taught about what the lanes can still have.
     pub fn learned(&self) -> Vec<Learned> {
+        // Over all picks: what one of them left may be all that another one took a part of.
+        let slots = self.picked.iter().flat_map(|picked| &picked.slots);
+        let mut first_left: HashMap<Lane, OrderKey> = HashMap::new();
+        for row in slots.filter_map(|slot| self.ready.get(slot)) {
+            let first = first_left.entry(row.lane).or_insert(row.order_key);
+            *first = row.order_key.min(*first);
+        }
         let mut learned = Vec::new();
         for picked in &self.picked {
-            self.learn(picked, &mut learned);
+            self.learn(picked, &first_left, &mut learned);
         }
         let new = self.ready.iter_new();
         learned.extend(new.map(|row| Learned::Added(row.lane, row.order_key)));
@@ -285,12 +292,12 @@ impl View {
     }
 
     /// A short pick saw the end of every lane; a full one shows where each lane now begins at the earliest.
-    fn learn(&self, picked: &Picked, learned: &mut Vec<Learned>) {
-        let left = picked.slots.iter().filter_map(|slot| self.ready.get(slot));
-        let mut first_left: HashMap<Lane, OrderKey> = HashMap::new();
-        for row in left {
-            first_left.entry(row.lane).or_insert(row.order_key);
-        }
+    fn learn(
+        &self,
+        picked: &Picked,
+        first_left: &HashMap<Lane, OrderKey>,
+        learned: &mut Vec<Learned>,
+    ) {
         let last = picked
             .slots
             .last()

@@ -116,8 +116,7 @@ impl Yard {
 
     /// Takes away the runs of workers that are gone.
     pub(crate) async fn sweep(&self) {
-        let now = self.app.engine().store().now();
-        services::sweep(self.app.engine(), now, false)
+        services::sweep(self.app.engine(), false, None)
             .await
             .unwrap();
     }
