@@ -4,9 +4,9 @@
 //! here is durable either; a server that dies loses waiting callers and nothing else.
 
 pub mod desk;
+pub mod directory;
 pub mod engine;
 pub mod error;
 pub mod services;
 
-mod directory;
 mod waits;

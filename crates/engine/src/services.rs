@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::{Expire, Expired};
@@ -14,28 +15,35 @@ use crate::engine::Engine;
 use crate::error::Error;
 
 /// How many rows one step of a service touches at most.
-const STEP_ROWS_MAX: usize = 500;
+pub const STEP_ROWS_MAX: usize = 500;
 
 /// Takes away the runs of workers that are gone, and those that take too long.
 ///
 /// `now` is the store's time; in `grace` nobody's silence counts. Answers how many runs it took away.
 pub async fn sweep(engine: &Engine, now: Timestamp, grace: bool) -> Result<usize, Error> {
-    let overdue = now - engine.policy().timeout_margin;
-    let Answer::Lost(runs) = engine
-        .read(Query::Lost {
-            overdue,
-            silent: now,
-            limit: STEP_ROWS_MAX,
-        })
-        .await?
-    else {
+    let candidates = engine.read(look_for_lost(engine.policy(), now)).await?;
+    let Some(expire) = take_away(candidates, grace) else {
         return Ok(0);
     };
-    if runs.is_empty() {
-        return Ok(0);
-    }
-    let expired: Expired = engine.call(Expire { runs, grace }).await?;
+    let expired: Expired = engine.call(expire).await?;
     Ok(expired.tasks.len())
+}
+
+/// What the sweep asks for.
+pub fn look_for_lost(policy: &Policy, now: Timestamp) -> Query {
+    Query::Lost {
+        overdue: now - policy.timeout_margin,
+        silent: now,
+        limit: STEP_ROWS_MAX,
+    }
+}
+
+/// What the sweep sends for the answer, if it found anything.
+pub fn take_away(candidates: Answer, grace: bool) -> Option<Expire> {
+    match candidates {
+        Answer::Lost(runs) if !runs.is_empty() => Some(Expire { runs, grace }),
+        _ => None,
+    }
 }
 
 /// Makes ready what is due. Answers how many it promoted and when the next one is due.

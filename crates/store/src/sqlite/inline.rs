@@ -82,6 +82,11 @@ impl Inline {
         reads::read(&self.connection, &self.memory, query)
     }
 
+    /// The same database as a process finds it that has just started: what the one before it remembered is gone.
+    pub fn restarted(self) -> Result<Self, OpenError> {
+        Self::over(self.connection)
+    }
+
     pub fn lanes(&self) -> Arc<Lanes> {
         self.memory.lanes()
     }
