@@ -10,9 +10,12 @@ use std::time::Duration;
 
 use taskyard_core::command::{Command, Done, Reply};
 use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::rows::Digest;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Hand};
+use taskyard_core::verbs::held::Token;
+use taskyard_core::verbs::report::{Report, RunResult, Word};
 
 /// About how many rows one batch may write.
 const BATCH_ROWS_MAX: usize = 1000;
@@ -286,6 +289,30 @@ impl<C: Caller> Desk<C> {
             .map(|waiting| (waiting.caller, empty()))
             .collect()
     }
+}
+
+/// Gives back the runs of an answer that nobody received.
+pub fn release(unheard: &Answer) -> Option<Report> {
+    let Ok(Ok(Done::Claims(dealt))) = unheard else {
+        return None;
+    };
+    let runs = dealt.hands.iter().flatten().flat_map(|hand| &hand.runs);
+    let results: Vec<RunResult> = runs
+        .map(|run| RunResult {
+            token: Token {
+                slot: run.slot,
+                fence: run.fence,
+                secret: run.secret,
+            },
+            word: Word::Released,
+            started_at: None,
+            digest: Digest::of(b"released"),
+        })
+        .collect();
+    (!results.is_empty()).then_some(Report {
+        worker: None,
+        results,
+    })
 }
 
 fn empty<E>() -> Result<Reply, E> {

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use taskyard_core::id::{Epoch, WorkerNumber};
 use taskyard_core::name::Name;
+use taskyard_core::verbs::claim::Claim;
 use taskyard_core::worker::Profile;
 
 use crate::desk::Moment;
+use crate::engine::ClaimCall;
 
+/// A worker as this server knows it.
 #[derive(Clone)]
-pub(crate) struct Known {
-    pub(crate) number: WorkerNumber,
-    pub(crate) epoch: Epoch,
-    pub(crate) profile: Arc<Profile>,
+pub struct Known {
+    pub number: WorkerNumber,
+    pub epoch: Epoch,
+    pub profile: Arc<Profile>,
     /// The highest `seq` of its claims that came by here; none since this server knows it.
     last_seq: Option<i64>,
     /// When its row was last renewed from here.
@@ -21,7 +24,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    pub(crate) fn new(number: WorkerNumber, epoch: Epoch, profile: Arc<Profile>) -> Self {
+    pub fn new(number: WorkerNumber, epoch: Epoch, profile: Arc<Profile>) -> Self {
         Self {
             number,
             epoch,
@@ -32,24 +35,41 @@ impl Known {
     }
 }
 
+/// The workers that came by here.
 #[derive(Default)]
-pub(crate) struct Directory(HashMap<Name, Known>);
+pub struct Directory(HashMap<Name, Known>);
 
 impl Directory {
-    pub(crate) fn get(&self, name: &Name) -> Option<&Known> {
+    pub fn get(&self, name: &Name) -> Option<&Known> {
         self.0.get(name)
     }
 
-    pub(crate) fn put(&mut self, name: Name, known: Known) {
+    pub fn put(&mut self, name: Name, known: Known) {
         self.0.insert(name, known);
     }
 
-    pub(crate) fn forget(&mut self, name: &Name) {
+    /// The claim that a worker's call stands for, if the worker is known here.
+    pub fn claim(&mut self, call: &ClaimCall) -> Option<Claim> {
+        let maybe_again = self.maybe_again(&call.worker, call.seq);
+        let known = self.0.get(&call.worker)?;
+        Some(Claim {
+            worker: call.worker.clone(),
+            number: known.number,
+            epoch: call.epoch.unwrap_or(known.epoch),
+            profile: Arc::clone(&known.profile),
+            limit: call.limit,
+            begin: call.begin,
+            seq: call.seq,
+            maybe_again,
+        })
+    }
+
+    pub fn forget(&mut self, name: &Name) {
         self.0.remove(name);
     }
 
     /// Whether a claim with this `seq` may have been answered before, here or at another server. Remembers it.
-    pub(crate) fn maybe_again(&mut self, name: &Name, seq: i64) -> bool {
+    fn maybe_again(&mut self, name: &Name, seq: i64) -> bool {
         let Some(known) = self.0.get_mut(name) else {
             return seq != 0;
         };
@@ -61,7 +81,7 @@ impl Directory {
     }
 
     /// Whether this call of the worker should renew its row: none has for `every`.
-    pub(crate) fn is_sign_of_life_due(&mut self, name: &Name, now: Moment, every: Moment) -> bool {
+    pub fn is_sign_of_life_due(&mut self, name: &Name, now: Moment, every: Moment) -> bool {
         let Some(known) = self.0.get_mut(name) else {
             return false;
         };

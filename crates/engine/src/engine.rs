@@ -9,20 +9,18 @@ use std::sync::Arc;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
-use taskyard_core::command::{Command, Done};
+use taskyard_core::command::Command;
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::Lane;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Random;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::topic::Topic;
-use taskyard_core::verbs::held::Token;
-use taskyard_core::verbs::report::{Report, RunResult, Word};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::{Answer, Batch, Caller, Desk, Moment, Waiting};
+use crate::desk::{Answer, Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::Directory;
 use crate::waits::Waits;
 
@@ -239,28 +237,4 @@ async fn sleep_until(instant: Option<Instant>) {
         Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
     }
-}
-
-/// Gives back the runs of an answer that nobody received.
-fn release(unheard: &Answer) -> Option<Report> {
-    let Ok(Ok(Done::Claims(dealt))) = unheard else {
-        return None;
-    };
-    let runs = dealt.hands.iter().flatten().flat_map(|hand| &hand.runs);
-    let results: Vec<RunResult> = runs
-        .map(|run| RunResult {
-            token: Token {
-                slot: run.slot,
-                fence: run.fence,
-                secret: run.secret,
-            },
-            word: Word::Released,
-            started_at: None,
-            digest: taskyard_core::rows::Digest::of(b"released"),
-        })
-        .collect();
-    (!results.is_empty()).then_some(Report {
-        worker: None,
-        results,
-    })
 }

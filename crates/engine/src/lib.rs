@@ -4,11 +4,11 @@
 //! here is durable either; a server that dies loses waiting callers and nothing else.
 
 pub mod desk;
+pub mod directory;
 pub mod engine;
 pub mod error;
 pub mod grace;
 pub mod services;
 pub mod upkeep;
 
-mod directory;
 mod waits;

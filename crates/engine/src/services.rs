@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::{Expire, Expired};
@@ -14,7 +15,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 
 /// How many rows one step of a service touches at most.
-const STEP_ROWS_MAX: usize = 500;
+pub const STEP_ROWS_MAX: usize = 500;
 
 /// What a sweep did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -34,25 +35,11 @@ pub async fn sweep(
     alone_since: Option<Timestamp>,
 ) -> Result<Swept, Error> {
     let now = engine.store().now();
-    let overdue = now - engine.policy().timeout_margin;
-    let Answer::Lost(runs) = engine
-        .read(Query::Lost {
-            overdue,
-            silent: now,
-            internal_before: alone_since,
-            limit: STEP_ROWS_MAX,
-        })
-        .await?
-    else {
+    let candidates = engine
+        .read(look_for_lost(engine.policy(), now, alone_since))
+        .await?;
+    let Some(expire) = take_away(candidates, grace, alone_since) else {
         return Ok(Swept::default());
-    };
-    if runs.is_empty() {
-        return Ok(Swept::default());
-    }
-    let expire = Expire {
-        runs,
-        grace,
-        alone_since,
     };
     let expired: Expired = engine.call(expire).await?;
     let expired = expired.tasks.len();
@@ -60,6 +47,32 @@ pub async fn sweep(
         expired,
         is_full: expired == STEP_ROWS_MAX,
     })
+}
+
+/// What the sweep asks for.
+pub fn look_for_lost(policy: &Policy, now: Timestamp, alone_since: Option<Timestamp>) -> Query {
+    Query::Lost {
+        overdue: now - policy.timeout_margin,
+        silent: now,
+        internal_before: alone_since,
+        limit: STEP_ROWS_MAX,
+    }
+}
+
+/// What the sweep sends for the answer, if it found anything.
+pub fn take_away(
+    candidates: Answer,
+    grace: bool,
+    alone_since: Option<Timestamp>,
+) -> Option<Expire> {
+    match candidates {
+        Answer::Lost(runs) if !runs.is_empty() => Some(Expire {
+            runs,
+            grace,
+            alone_since,
+        }),
+        _ => None,
+    }
 }
 
 /// Makes ready what is due. Answers how many it promoted and when the next one is due.

@@ -12,7 +12,7 @@ use taskyard_core::refused::Refused;
 use taskyard_core::rows::Server;
 use taskyard_core::store;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
-use taskyard_core::verbs::claim::{Claim, Dealt, Hand};
+use taskyard_core::verbs::claim::{Dealt, Hand};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::register::{Register, Registered};
@@ -102,19 +102,11 @@ impl Engine {
     }
 
     async fn claim_as_known(&self, call: &ClaimCall) -> Result<Hand, Error> {
-        let known = self.known(&call.worker).await?;
-        let maybe_again = self.0.directory.lock().maybe_again(&call.worker, call.seq);
-        self.sign_of_life(&call.worker);
-        let claim = Claim {
-            worker: call.worker.clone(),
-            number: known.number,
-            epoch: call.epoch.unwrap_or(known.epoch),
-            profile: known.profile,
-            limit: call.limit,
-            begin: call.begin,
-            seq: call.seq,
-            maybe_again,
+        self.know(&call.worker).await?;
+        let Some(claim) = self.0.directory.lock().claim(call) else {
+            return Err(Refused::NoSuchWorker.into());
         };
+        self.sign_of_life(&call.worker);
         let (sender, receiver) = oneshot::channel();
         let until = self.0.moment() + call.wait;
         self.send(Message::Claim(Waiting {
@@ -144,16 +136,17 @@ impl Engine {
         }
     }
 
-    async fn known(&self, worker: &Name) -> Result<Known, Error> {
-        if let Some(known) = self.0.directory.lock().get(worker) {
-            return Ok(known.clone());
+    /// Looks the worker up if it has not come by here yet.
+    async fn know(&self, worker: &Name) -> Result<(), Error> {
+        if self.0.directory.lock().get(worker).is_some() {
+            return Ok(());
         }
         let Answer::Worker(Some(row)) = self.read(Query::Worker(worker.clone())).await? else {
             return Err(Refused::NoSuchWorker.into());
         };
         let known = Known::new(row.number, row.epoch, row.profile.clone());
-        self.0.directory.lock().put(worker.clone(), known.clone());
-        Ok(known)
+        self.0.directory.lock().put(worker.clone(), known);
+        Ok(())
     }
 
     /// Any call of a worker shows that it lives; its row is renewed when a good part of its time has gone.

@@ -9,7 +9,7 @@ use taskyard_core::query::{Answer, Counted, List, Listed, Query, Standing, TaskV
 use taskyard_core::rows::{Lease, Task, Worker};
 use taskyard_core::time::Timestamp;
 
-use super::Tables;
+use super::tables::Tables;
 
 impl Tables {
     pub(super) fn read(&self, query: Query) -> Answer {

@@ -88,6 +88,15 @@ impl Inline {
         reads::read(self.connection(), &self.memory, query)
     }
 
+    /// The same database as a process finds it that has just started: what the one before it remembered is gone.
+    pub fn restarted(self) -> Result<Self, OpenError> {
+        let Writing {
+            connection,
+            give_up,
+        } = self.writing;
+        Self::over(connection, give_up)
+    }
+
     pub fn lanes(&self) -> Arc<Lanes> {
         self.memory.lanes()
     }

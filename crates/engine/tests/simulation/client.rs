@@ -1,0 +1,276 @@
+//! A client: submits, cancels and reads, and says everything again that is not answered, as a careful one does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use taskyard_core::id::TaskId;
+use taskyard_core::json::Json;
+use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::lane::LaneKey;
+use taskyard_core::name::Name;
+use taskyard_core::order::Priority;
+use taskyard_core::random::Random;
+use taskyard_core::rows::{Digest, IdempotencyKey};
+use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+
+use crate::invariants::ASK;
+use crate::ledger::{Ask, Asked};
+use crate::network::{Body, Call, Node, Ticket, Told};
+use crate::surroundings::{Event, Surroundings};
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// How often it sends one request at most; together shorter than keys and ids are known.
+const TIMES_MAX: u32 = 5;
+
+pub(crate) struct Client {
+    number: usize,
+    ask_every: Duration,
+    open: BTreeMap<Ticket, Open>,
+    /// Requests to repeat with a twist: the same key or id with another body.
+    sent: Vec<Submit>,
+}
+
+struct Open {
+    call: Call,
+    sent: Timestamp,
+    times: u32,
+}
+
+impl Client {
+    pub(crate) fn new(number: usize, ask_every: Duration) -> Self {
+        Self {
+            number,
+            ask_every,
+            open: BTreeMap::new(),
+            sent: Vec::new(),
+        }
+    }
+
+    fn node(&self) -> Node {
+        Node::Client(self.number)
+    }
+
+    pub(crate) fn turn_soon(&self, around: &mut Surroundings) {
+        let most = u64::try_from(self.ask_every.as_millis()).expect("seconds") * 2;
+        let wait = around.millis(1, most);
+        around.after(wait, Event::ClientTurn(self.number));
+    }
+
+    pub(crate) fn turn(&mut self, around: &mut Surroundings) {
+        self.say_again(around);
+        if around.calm {
+            self.read(around);
+        } else {
+            match around.below(10) {
+                0..=5 => self.submit(around),
+                6 => self.twist(around),
+                7 => self.cancel(around),
+                _ => self.read(around),
+            }
+        }
+        self.turn_soon(around);
+    }
+
+    fn ask(&mut self, call: Call, times: u32, ticket: Ticket, around: &mut Surroundings) {
+        let to = around.any_server();
+        let sent = around.now;
+        around.send(self.node(), to, ticket, Body::Call(call.clone()));
+        self.open.insert(ticket, Open { call, sent, times });
+    }
+
+    fn say_again(&mut self, around: &mut Surroundings) {
+        let late: Vec<Ticket> = self
+            .open
+            .iter()
+            .filter(|(_, open)| open.sent + ANSWER_WITHIN <= around.now)
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in late {
+            let Some(open) = self.open.remove(&ticket) else {
+                continue;
+            };
+            let can_repeat = match &open.call {
+                Call::Submit { submit, makes_ids } => !makes_ids || submit.once.is_some(),
+                Call::Cancel(_) => true,
+                _ => false,
+            };
+            if can_repeat && open.times < TIMES_MAX {
+                around.tally.count("request_is_sent_again");
+                self.ask(open.call, open.times + 1, ticket, around);
+            }
+        }
+    }
+
+    fn submit(&mut self, around: &mut Surroundings) {
+        let size = 1 + around.below(3);
+        let tasks: Vec<NewTask> = (0..size).map(|_| new_task(around)).collect();
+        let mut submit = Submit {
+            tasks,
+            once: None,
+            again: false,
+        };
+        let ask = around.ledger.asked.len() as Ask + 1;
+        let makes_ids = match around.below(3) {
+            0 => true,
+            1 => {
+                name_ids(&mut submit, around);
+                false
+            }
+            _ => {
+                let key = format!("key-{ask}");
+                name_key(&mut submit, &key, &ask.to_string());
+                true
+            }
+        };
+        if submit.once.is_some() || !makes_ids {
+            self.sent.push(submit.clone());
+        }
+        self.send(submit, makes_ids, ask, around);
+    }
+
+    /// Uses a key or an id that stands for another request already, or an id of another day.
+    fn twist(&mut self, around: &mut Surroundings) {
+        let ask = around.ledger.asked.len() as Ask + 1;
+        if around.happens(200) || self.sent.is_empty() {
+            around.tally.count("id_of_another_day");
+            let mut submit = Submit {
+                tasks: vec![new_task(around)],
+                once: None,
+                again: false,
+            };
+            let then = around.now - around.policy.key_life - Duration::from_mins(1);
+            submit.tasks[0].id = TaskId::new(then, u128::from(around.random.bits()));
+            submit.tasks[0].digest = Some(digest(ask));
+            around.ledger.never.insert(submit.tasks[0].id);
+            return self.send(submit, false, ask, around);
+        }
+        let place = self.sent.len() - 1 - around.below(self.sent.len().min(4));
+        let mut submit = self.sent[place].clone();
+        if let Some((key, _)) = submit.once.clone() {
+            around.tally.count("key_with_another_body");
+            name_key(&mut submit, &key.key, &format!("another {ask}"));
+            self.send(submit, true, ask, around);
+        } else {
+            around.tally.count("id_with_another_body");
+            submit.tasks.truncate(1);
+            submit.tasks[0].digest = Some(digest(ask));
+            self.send(submit, false, ask, around);
+        }
+    }
+
+    fn send(&mut self, mut submit: Submit, makes_ids: bool, ask: Ask, around: &mut Surroundings) {
+        let labels = Labels::new([(ASK, ask.to_string())]).expect("a label");
+        for task in &mut submit.tasks {
+            task.labels = labels.clone();
+            task.input = Json::stored(format!(
+                "{{\"ask\":{ask},\"long\":\"{}\"}}",
+                "x".repeat(around.below(60))
+            ));
+        }
+        let asked = Asked {
+            tasks: submit.tasks.len(),
+            key: submit.once.as_ref().map(|(key, _)| key.key.to_string()),
+        };
+        around.ledger.asked.insert(ask, asked);
+        let ticket = around.ticket();
+        self.ask(Call::Submit { submit, makes_ids }, 0, ticket, around);
+    }
+
+    fn any_task(around: &mut Surroundings) -> Option<TaskId> {
+        let tasks = around.ledger.stored.len();
+        // The newest are more interesting.
+        let back = around.below(tasks.min(15));
+        around.ledger.stored.iter().rev().nth(back).copied()
+    }
+
+    fn cancel(&mut self, around: &mut Surroundings) {
+        if let Some(task) = Self::any_task(around) {
+            let ticket = around.ticket();
+            self.ask(Call::Cancel(task), 0, ticket, around);
+        }
+    }
+
+    fn read(&mut self, around: &mut Surroundings) {
+        if let Some(task) = Self::any_task(around) {
+            let had_ended = around.ledger.outcomes.contains_key(&task);
+            let ticket = around.ticket();
+            self.ask(Call::Read { task, had_ended }, 0, ticket, around);
+        }
+    }
+
+    pub(crate) fn hears(&mut self, ticket: Ticket, told: Told, around: &mut Surroundings) {
+        let Some(open) = self.open.remove(&ticket) else {
+            around.tally.count("answer_comes_too_late_or_twice");
+            return;
+        };
+        match told {
+            Told::Answer(Ok(Ok(_))) => around.tally.count("request_is_granted"),
+            Told::Answer(Ok(Err(_))) => around.tally.count("request_is_refused"),
+            // Asked again when its time is up.
+            Told::Answer(Err(_)) => {
+                around.tally.count("request_fails");
+                self.open.insert(ticket, open);
+            }
+            Told::Task => {}
+        }
+    }
+}
+
+fn digest(ask: Ask) -> Digest {
+    Digest::of(&ask.to_be_bytes())
+}
+
+fn name_ids(submit: &mut Submit, around: &mut Surroundings) {
+    let ask = around.ledger.asked.len() as Ask + 1;
+    for task in &mut submit.tasks {
+        let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
+        task.id = TaskId::new(around.now, bits);
+        task.digest = Some(digest(ask));
+    }
+}
+
+fn name_key(submit: &mut Submit, key: &str, body: &str) {
+    let key = IdempotencyKey {
+        scope: "client".into(),
+        key: key.into(),
+    };
+    submit.once = Some((key, Digest::of(body.as_bytes())));
+}
+
+/// Its id is no more than a place holder.
+fn new_task(around: &mut Surroundings) -> NewTask {
+    let queue = ["default", "bulk"][around.below(2)];
+    let (kind, demands) = match around.below(100) {
+        0..=44 => ("a".to_owned(), Demands::default()),
+        45..=84 => ("b".to_owned(), Demands::default()),
+        85..=91 => (
+            "a".to_owned(),
+            Demands::new([("gpu", "a100")]).expect("a demand"),
+        ),
+        92..=96 => ("poison".to_owned(), Demands::default()),
+        _ => (format!("odd-{}", around.below(20)), Demands::default()),
+    };
+    let priority = i64::try_from(around.below(11)).expect("small") - 5;
+    NewTask {
+        id: TaskId::new(around.now, 0),
+        lane: LaneKey {
+            queue: Name::path(queue).expect("a queue"),
+            kind: Name::path(&kind).expect("a kind"),
+            demands,
+        },
+        priority: Priority::new(priority).expect("within its range"),
+        begin: match around.below(10) {
+            0..=6 => Begin::Now,
+            7 => Begin::At(around.now - Duration::from_secs(5)),
+            _ => Begin::After(around.millis(1, 8_000)),
+        },
+        input: Json::null(),
+        max_attempts: around.happens(700).then_some(2),
+        max_losses: around.happens(500).then_some(2),
+        timeout: around.happens(300).then_some(Duration::from_secs(4)),
+        retry: None,
+        labels: Labels::default(),
+        digest: None,
+    }
+}

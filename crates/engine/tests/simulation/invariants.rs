@@ -1,0 +1,294 @@
+//! What must always hold of the rows, numbered as the promises are. Looked at after each commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskyard_core::id::{Fence, TaskId, WorkerNumber};
+use taskyard_core::lane::LaneKey;
+use taskyard_core::name::Name;
+use taskyard_core::query::{Standing, TaskView};
+use taskyard_core::rows::{Lease, Why};
+use taskyard_core::slot::Counts;
+use taskyard_core::status::Status;
+use taskyard_core::time::Timestamp;
+
+use crate::database::Rows;
+use crate::ledger::{Ask, Ledger};
+
+/// The label under which a task carries the number of its request.
+pub(crate) const ASK: &str = "ask";
+
+/// Looks at everything. `commit` is the number of the last commit.
+pub(crate) fn check(rows: &Rows, ledger: &mut Ledger, now: Timestamp, commit: u64) {
+    one_place_each(rows);
+    counters_are_exact(rows);
+    let mut present: BTreeMap<Ask, usize> = BTreeMap::new();
+    for view in &rows.tasks {
+        *present.entry(ask_of(view)).or_default() += 1;
+        counts_stay_within_limits(view);
+        starts_in_time(view, now);
+        ends_once(view, ledger);
+        fences_rise(view, ledger, commit);
+        note_reports(view, ledger);
+    }
+    requests_are_whole(&present, ledger);
+    what_is_stored_stays(rows, ledger);
+    cancelled_stays(ledger);
+    suspects_are_alone(rows);
+    ledger.check_answers();
+}
+
+fn ask_of(view: &TaskView) -> Ask {
+    let name = Name::plain(ASK).expect("a name");
+    let label = view.task.labels.get(&name);
+    label
+        .and_then(|text| text.parse().ok())
+        .expect("every task carries its request's number")
+}
+
+/// I3, I6: scheduled, ready, leased or ended, and never two of them.
+fn one_place_each(rows: &Rows) {
+    let tasks = rows.tasks.iter().map(|view| &view.task.id);
+    assert!(
+        tasks.eq(&rows.places),
+        "I3: each task stands in exactly one place"
+    );
+}
+
+/// The counters sum to the rows.
+fn counters_are_exact(rows: &Rows) {
+    let mut counted: BTreeMap<(String, Status), i64> = BTreeMap::new();
+    for view in &rows.tasks {
+        *counted
+            .entry((words(&view.lane), view.status()))
+            .or_default() += 1;
+    }
+    for row in &rows.counts {
+        *counted.entry((words(&row.lane), row.status)).or_default() -= row.tasks;
+    }
+    counted.retain(|_, difference| *difference != 0);
+    assert!(
+        counted.is_empty(),
+        "the counters are exact: rows less counters {counted:?}"
+    );
+}
+
+fn words(lane: &LaneKey) -> String {
+    format!("{}/{}/{:?}", lane.queue, lane.kind, lane.demands)
+}
+
+/// I7.
+fn counts_stay_within_limits(view: &TaskView) {
+    let Counts {
+        attempts,
+        failures,
+        losses,
+        ..
+    } = view.counts();
+    let limits = view.task.limits;
+    assert!(
+        failures <= limits.max_attempts,
+        "I7: failures stay within their limit: {view:?}"
+    );
+    assert!(
+        losses <= limits.max_losses,
+        "I7: losses stay within theirs: {view:?}"
+    );
+    assert!(
+        failures + losses <= attempts,
+        "I7: what failed or was lost began: {view:?}"
+    );
+    let exhausted = failures == limits.max_attempts || losses == limits.max_losses;
+    assert!(
+        !exhausted || view.status().is_final(),
+        "I7: at its limit a task ends: {view:?}"
+    );
+}
+
+/// I18: nothing is free to be run, or runs, before its time; a back-off is not longer than its longest.
+fn starts_in_time(view: &TaskView, now: Timestamp) {
+    let run_at = view
+        .carry
+        .as_ref()
+        .map_or(view.task.run_at, |carry| carry.run_at);
+    match &view.standing {
+        Standing::Ready | Standing::Leased(_) => {
+            assert!(
+                run_at <= now,
+                "I18: nothing is given out before its time: {view:?}"
+            );
+        }
+        Standing::Scheduled(row) if row.why == Why::BackOff => {
+            let longest = view.task.retry.max.mul_f64(1.0 + view.task.retry.jitter)
+                + Duration::from_millis(1);
+            assert!(
+                row.run_at <= now + longest,
+                "I18: a back-off has its limit: {view:?}"
+            );
+        }
+        Standing::Scheduled(_) | Standing::Ended(_) => {}
+    }
+}
+
+/// I6: an end is final, to the last byte.
+fn ends_once(view: &TaskView, ledger: &mut Ledger) {
+    let task = view.task.id;
+    if let Standing::Ended(outcome) = &view.standing {
+        let first = ledger
+            .outcomes
+            .entry(task)
+            .or_insert_with(|| Arc::clone(outcome));
+        assert_eq!(first, outcome, "I6: an end never changes");
+    } else {
+        assert!(
+            !ledger.outcomes.contains_key(&task),
+            "I6: nothing comes back from its end: {view:?}"
+        );
+    }
+    let newest = ledger
+        .leases
+        .get(&task)
+        .map_or(Fence(0), |lease| lease.fence);
+    if let Some(outcome) = ledger.outcomes.get(&task) {
+        assert!(
+            outcome.fence == newest,
+            "I5: an end carries the newest fence: {outcome:?}, {newest:?}"
+        );
+    }
+}
+
+/// I5, I9: each lease has a fence of its own, one higher than the one before; its times only move as they may.
+fn fences_rise(view: &TaskView, ledger: &mut Ledger, commit: u64) {
+    let task = view.task.id;
+    let before = ledger.leases.get(&task);
+    let Standing::Leased(lease) = &view.standing else {
+        if let Some(before) = before {
+            ledger.over.entry((task, before.fence)).or_insert(commit);
+        }
+        return;
+    };
+    match before {
+        Some(before) if before.fence == lease.fence => goes_on(before, lease),
+        Some(before) => {
+            assert_eq!(
+                lease.fence,
+                before.fence.next(),
+                "I5: fences rise one by one"
+            );
+            ledger.over.entry((task, before.fence)).or_insert(commit);
+        }
+        None => assert_eq!(lease.fence, Fence(1), "I5: fences begin with 1"),
+    }
+    ledger.leases.insert(task, Lease::clone(lease));
+}
+
+fn goes_on(before: &Lease, lease: &Lease) {
+    assert!(
+        (
+            before.secret,
+            before.worker,
+            before.epoch,
+            before.claimed_at
+        ) == (lease.secret, lease.worker, lease.epoch, lease.claimed_at),
+        "I5: a fence is not reused: {before:?}, {lease:?}"
+    );
+    assert!(
+        lease.expires_at >= before.expires_at,
+        "a lease is only ever made longer"
+    );
+    let begun = before.started_at.is_none() || before.started_at == lease.started_at;
+    let bounded = before.deadline.is_none() || before.deadline == lease.deadline;
+    assert!(
+        begun && bounded,
+        "I9: no heartbeat moves the end of a run: {before:?}, {lease:?}"
+    );
+}
+
+fn note_reports(view: &TaskView, ledger: &mut Ledger) {
+    let ended = match &view.standing {
+        Standing::Ended(outcome) => outcome.reported,
+        Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => None,
+    };
+    let carried = view.carry.as_ref().and_then(|carry| carry.reported);
+    let newest = ledger
+        .leases
+        .get(&view.task.id)
+        .map_or(Fence(0), |lease| lease.fence);
+    for reported in ended.into_iter().chain(carried) {
+        let report = (view.task.id, reported.fence, reported.digest);
+        if ledger.reported.insert(report) {
+            assert_eq!(
+                reported.fence, newest,
+                "I4: only the newest run's report is accepted"
+            );
+        }
+    }
+}
+
+/// I1, I2: a request is stored whole or not at all, once, and one of those that share a key.
+fn requests_are_whole(present: &BTreeMap<Ask, usize>, ledger: &Ledger) {
+    let mut keys = BTreeSet::new();
+    for (ask, tasks) in present {
+        let asked = &ledger.asked[ask];
+        assert_eq!(
+            *tasks, asked.tasks,
+            "I1, I2: request {ask} is stored whole and once"
+        );
+        if let Some(key) = &asked.key {
+            assert!(keys.insert(key), "I2: one request of a key is stored");
+        }
+    }
+}
+
+/// I1, I20.
+fn what_is_stored_stays(rows: &Rows, ledger: &Ledger) {
+    let present: BTreeSet<TaskId> = rows.tasks.iter().map(|view| view.task.id).collect();
+    let lost: Vec<_> = ledger.stored.difference(&present).collect();
+    assert!(
+        lost.is_empty(),
+        "I1: what was acknowledged is there: {lost:?}"
+    );
+    let refused = ledger.not_stored.union(&ledger.never);
+    let there: Vec<_> = refused.filter(|id| present.contains(id)).collect();
+    assert!(
+        there.is_empty(),
+        "I20: what was refused is not there: {there:?}"
+    );
+}
+
+/// I10: after a cancel that was answered, nothing else is the end.
+fn cancelled_stays(ledger: &Ledger) {
+    for task in &ledger.cancelled {
+        let status = ledger.outcomes.get(task).map(|outcome| outcome.status);
+        assert_eq!(
+            status,
+            Some(Status::Cancelled),
+            "I10: cancelled stays cancelled"
+        );
+    }
+}
+
+/// A worker that runs a suspect runs nothing else.
+fn suspects_are_alone(rows: &Rows) {
+    let mut hands: BTreeMap<WorkerNumber, Vec<(&Lease, bool)>> = BTreeMap::new();
+    for view in &rows.tasks {
+        if let Standing::Leased(lease) = &view.standing {
+            let suspect = view
+                .carry
+                .as_ref()
+                .is_some_and(|carry| carry.counts.is_suspect());
+            hands
+                .entry(lease.worker)
+                .or_default()
+                .push((lease, suspect));
+        }
+    }
+    for (worker, hand) in hands {
+        let alone = hand.len() == 1 || hand.iter().all(|(_, suspect)| !suspect);
+        assert!(
+            alone,
+            "{worker} holds a suspect and something else: {hand:?}"
+        );
+    }
+}

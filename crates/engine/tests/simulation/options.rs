@@ -1,0 +1,112 @@
+//! What a seed stands for: how many take part, how bad the network and the database are, and with which times.
+
+use std::time::Duration;
+
+use taskyard_core::policy::Policy;
+use taskyard_core::random::Seeded;
+use taskyard_core::retry::Retry;
+use taskyard_store::model::weak::Weakness;
+
+/// What the servers stand on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Store {
+    /// The weak model, for several servers.
+    Weak,
+    /// SQLite in memory, for one.
+    Sqlite,
+}
+
+/// How often, in a thousand messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rates {
+    pub(crate) lost: u64,
+    pub(crate) doubled: u64,
+    pub(crate) late: u64,
+    /// Of the hints between servers.
+    pub(crate) hints_lost: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) seed: u64,
+    pub(crate) store: Store,
+    pub(crate) servers: usize,
+    pub(crate) workers: usize,
+    pub(crate) clients: usize,
+    /// How many leases a worker holds at most.
+    pub(crate) capacity: usize,
+    pub(crate) network: Rates,
+    pub(crate) weakness: Weakness,
+    /// How long it takes on average until the next somebody dies, pauses or goes away.
+    pub(crate) fault_every: Duration,
+    /// How long a client waits on average between two requests.
+    pub(crate) ask_every: Duration,
+    /// How far the servers' clocks are behind the true one at most.
+    pub(crate) clock_lag: Duration,
+}
+
+impl Options {
+    pub(crate) fn of(seed: u64, store: Store) -> Self {
+        let mut random = Seeded::new(seed);
+        let mut from = |low: u64, high: u64| low + random.below(high - low + 1);
+        let servers = from(2, 4);
+        Self {
+            seed,
+            store,
+            servers: match store {
+                Store::Weak => usize::try_from(servers).expect("a few"),
+                Store::Sqlite => 1,
+            },
+            workers: usize::try_from(from(2, 5)).expect("a few"),
+            clients: usize::try_from(from(1, 3)).expect("a few"),
+            capacity: usize::try_from(from(1, 5)).expect("a few"),
+            network: Rates {
+                lost: from(0, 60),
+                doubled: from(0, 60),
+                late: from(0, 100),
+                hints_lost: from(0, 500),
+            },
+            weakness: Weakness {
+                pause: from(50, 500),
+                missed_row: from(0, 100),
+                unavailable: from(0, 5),
+                conflict: from(0, 30),
+                unknown_written: from(0, 20),
+                unknown_not_written: from(0, 20),
+                old_read: from(0, 300),
+            },
+            fault_every: Duration::from_millis(from(2_000, 10_000)),
+            ask_every: Duration::from_millis(from(300, 2_000)),
+            clock_lag: Duration::from_millis(from(0, 50)),
+        }
+    }
+}
+
+/// Times a tenth of the usual ones and low limits, so that a short history meets all of them.
+pub(crate) fn policy() -> Policy {
+    Policy {
+        heartbeat: Duration::from_secs(1),
+        heartbeat_ttl: Duration::from_secs(3),
+        lease: Duration::from_millis(7_500),
+        timeout: Duration::from_secs(20),
+        timeout_margin: Duration::from_secs(1),
+        priority_level: Duration::from_secs(2),
+        max_attempts: 3,
+        max_losses: 3,
+        retry: Retry {
+            backoff: Duration::from_millis(200),
+            max: Duration::from_secs(3),
+            ..Retry::default()
+        },
+        suspect_patience: Duration::from_secs(1),
+        lanes_max: 9,
+        claim_bytes_max: 100,
+        history_max: 3,
+        key_life: Duration::from_secs(45),
+        clock_skew: Duration::from_secs(5),
+        server_ttl: Duration::from_secs(3),
+    }
+}
+
+/// How long nobody is declared lost after a server's start or pause.
+pub(crate) const GRACE: Duration = Duration::from_secs(2);

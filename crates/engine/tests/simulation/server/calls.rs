@@ -1,0 +1,155 @@
+//! What a server makes of the questions that arrive.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use taskyard_core::command::{Command, Done};
+use taskyard_core::id::TaskId;
+use taskyard_core::name::Name;
+use taskyard_core::query;
+use taskyard_core::random::Random;
+use taskyard_core::refused::Refused;
+use taskyard_core::verbs::cancel::Cancel;
+use taskyard_core::verbs::heartbeat::Heartbeat;
+use taskyard_core::verbs::submit::Submit;
+use taskyard_engine::desk::{Answer, Waiting};
+use taskyard_engine::directory::Known;
+use taskyard_engine::engine::ClaimCall;
+
+use super::{Caller, Server, Who};
+use crate::network::{Body, Call, Node, Ticket, Told};
+use crate::surroundings::Surroundings;
+
+impl Server {
+    pub(super) fn asked(
+        &mut self,
+        node: Node,
+        ticket: Ticket,
+        call: Call,
+        around: &mut Surroundings,
+    ) {
+        around.tally.count(call.name());
+        let command: Command = match &call {
+            Call::Read { task, .. } => {
+                let view = self.database.task(*task);
+                around.ledger.read(&call, view.as_deref());
+                around.send(self.node(), node, ticket, Body::Told(Told::Task));
+                return;
+            }
+            Call::Claim(claim) => {
+                self.claim(node, ticket, claim.clone(), false, around);
+                return;
+            }
+            Call::Submit {
+                submit,
+                makes_ids: true,
+            } => {
+                let submit = self.with_ids(submit.clone(), around);
+                let call = Call::Submit {
+                    submit: submit.clone(),
+                    makes_ids: true,
+                };
+                let caller = self.caller(node, ticket, call);
+                self.command(submit, caller, around);
+                return;
+            }
+            Call::Submit { submit, .. } => submit.clone().into(),
+            Call::Cancel(task) => Cancel { task: *task }.into(),
+            Call::Register(register) => register.clone().into(),
+            Call::Start(start) => start.clone().into(),
+            Call::Heartbeat(heartbeat) => heartbeat.clone().into(),
+            Call::Report(report) => {
+                if let Some((worker, _)) = &report.worker {
+                    self.sign_of_life(worker, around);
+                }
+                report.clone().into()
+            }
+        };
+        let caller = self.caller(node, ticket, call);
+        self.command(command, caller, around);
+    }
+
+    fn caller(&mut self, node: Node, ticket: Ticket, call: Call) -> Caller {
+        let gone: Rc<Cell<bool>> = Rc::default();
+        self.open.retain(|(_, gone)| Rc::strong_count(gone) > 1);
+        self.open.push((node, Rc::clone(&gone)));
+        Caller {
+            who: Who::Node { node, ticket, call },
+            gone,
+            second_try: false,
+        }
+    }
+
+    fn with_ids(&mut self, mut submit: Submit, around: &mut Surroundings) -> Submit {
+        let now = self.time(around);
+        for task in &mut submit.tasks {
+            let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
+            task.id = TaskId::new(now, bits);
+        }
+        submit
+    }
+
+    pub(super) fn claim(
+        &mut self,
+        node: Node,
+        ticket: Ticket,
+        call: ClaimCall,
+        second_try: bool,
+        around: &mut Surroundings,
+    ) {
+        self.know(&call.worker);
+        let mut caller = self.caller(node, ticket, Call::Claim(call.clone()));
+        caller.second_try = second_try;
+        let Some(claim) = self.directory.claim(&call) else {
+            let answer = Told::Answer(Ok(Err(Refused::NoSuchWorker)));
+            around.send(self.node(), node, ticket, Body::Told(answer));
+            return;
+        };
+        self.sign_of_life(&call.worker, around);
+        self.desk.claim(Waiting {
+            claim,
+            until: Self::moment(around) + call.wait,
+            caller,
+        });
+        self.turn_soon(around);
+    }
+
+    fn know(&mut self, worker: &Name) {
+        if self.directory.get(worker).is_some() {
+            return;
+        }
+        if let query::Answer::Worker(Some(row)) =
+            self.mine.read(query::Query::Worker(worker.clone()))
+        {
+            let known = Known::new(row.number, row.epoch, row.profile.clone());
+            self.directory.put(worker.clone(), known);
+        }
+    }
+
+    /// What a call's answer teaches about a worker.
+    pub(super) fn learn(&mut self, call: &Call, answer: &Answer) {
+        if let (Call::Register(register), Ok(Ok(Done::Register(registered)))) = (call, answer) {
+            let known = Known::new(
+                registered.number,
+                registered.epoch,
+                register.profile.clone(),
+            );
+            self.directory.put(register.name.clone(), known);
+        }
+    }
+
+    fn sign_of_life(&mut self, worker: &Name, around: &mut Surroundings) {
+        let every = around.policy.sign_of_life_every();
+        if self
+            .directory
+            .is_sign_of_life_due(worker, Self::moment(around), every)
+        {
+            let heartbeat = Heartbeat {
+                worker: worker.clone(),
+                epoch: None,
+                held: Vec::new(),
+            };
+            self.command(heartbeat, Caller::of(Who::Nobody), around);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What everybody in the simulation stands in: the time, the agenda, the network, chance, and the ledger.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use taskyard_core::policy::Policy;
+use taskyard_core::random::{Random, Seeded};
+use taskyard_core::time::Timestamp;
+
+use crate::faults::Fault;
+use crate::ledger::Ledger;
+use crate::network::{Body, Message, Network, Node, Ticket};
+use crate::options::{Options, policy};
+use crate::server::Service;
+use crate::tally::Tally;
+
+/// Noon of some day.
+const START: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
+
+/// What is going to happen. What belongs to a life of somebody who has died since then is passed over.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Arrives(Message),
+    /// The server goes on with what it is doing.
+    ServerTurn {
+        server: usize,
+        life: u32,
+    },
+    Service {
+        server: usize,
+        life: u32,
+        service: Service,
+    },
+    ServerReturns(usize),
+    WorkerTurn {
+        worker: usize,
+        life: u32,
+    },
+    WorkerReturns(usize),
+    ClientTurn(usize),
+    Happens(Fault),
+    NextFault,
+}
+
+pub(crate) struct Surroundings {
+    pub(crate) now: Timestamp,
+    pub(crate) random: Seeded,
+    pub(crate) policy: Policy,
+    pub(crate) ledger: Ledger,
+    pub(crate) tally: Tally,
+    pub(crate) network: Network,
+    pub(crate) servers: usize,
+    /// Nothing goes wrong any more, and nobody asks for anything new.
+    pub(crate) calm: bool,
+    agenda: BTreeMap<(Timestamp, u64), Event>,
+    latest: u64,
+    tickets: u64,
+}
+
+impl Surroundings {
+    pub(crate) fn new(options: &Options) -> Self {
+        let mut random = Seeded::new(options.seed);
+        let network = Network::new(random.bits(), options.network);
+        Self {
+            now: START,
+            random,
+            policy: policy(),
+            ledger: Ledger::default(),
+            tally: Tally::default(),
+            network,
+            servers: options.servers,
+            calm: false,
+            agenda: BTreeMap::new(),
+            latest: 0,
+            tickets: 0,
+        }
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        let below = self.random.below(bound.max(1) as u64);
+        usize::try_from(below).expect("below a usize")
+    }
+
+    /// In so many of a thousand cases.
+    pub(crate) fn happens(&mut self, rate: u64) -> bool {
+        self.random.below(1000) < rate
+    }
+
+    pub(crate) fn millis(&mut self, from: u64, to: u64) -> Duration {
+        Duration::from_millis(from)
+            + Duration::from_micros(self.random.below((to - from) * 1000 + 1))
+    }
+
+    pub(crate) fn after(&mut self, wait: Duration, event: Event) {
+        self.latest += 1;
+        self.agenda.insert((self.now + wait, self.latest), event);
+    }
+
+    pub(crate) fn ticket(&mut self) -> Ticket {
+        self.tickets += 1;
+        Ticket(self.tickets)
+    }
+
+    pub(crate) fn any_server(&mut self) -> Node {
+        let servers = self.servers;
+        Node::Server(self.below(servers))
+    }
+
+    pub(crate) fn send(&mut self, from: Node, to: Node, ticket: Ticket, body: Body) {
+        let message = Message {
+            from,
+            to,
+            ticket,
+            body,
+        };
+        let arrivals = self.network.carry(&message, &mut self.tally);
+        for wait in arrivals {
+            self.after(wait, Event::Arrives(message.clone()));
+        }
+    }
+
+    /// The next event up to then; the time moves to it, or to `until`.
+    pub(crate) fn next(&mut self, until: Timestamp) -> Option<Event> {
+        match self.agenda.first_entry() {
+            Some(entry) if entry.key().0 <= until => {
+                self.now = entry.key().0;
+                Some(entry.remove())
+            }
+            _ => {
+                self.now = until;
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,444 @@
+//! A worker: registers, claims, begins, keeps its leases alive, reports; says everything again that is not answered.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskyard_core::command::Done;
+use taskyard_core::id::{Epoch, TaskId};
+use taskyard_core::json::Json;
+use taskyard_core::name::Name;
+use taskyard_core::refused::Refused;
+use taskyard_core::rows::{Digest, Failure, Progress};
+use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::claim::{Hand, Run};
+use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat, Held};
+use taskyard_core::verbs::held::Token;
+use taskyard_core::verbs::register::Register;
+use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
+use taskyard_core::verbs::start::Start;
+use taskyard_core::worker::Profile;
+use taskyard_engine::engine::ClaimCall;
+
+use crate::network::{Body, Call, Node, Ticket, Told};
+use crate::surroundings::{Event, Surroundings};
+
+/// How long it waits for an answer before it asks again, perhaps another server.
+const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// How often it sends one claim at most.
+const CLAIMS_MAX: u32 = 4;
+
+pub(crate) struct Worker {
+    number: usize,
+    name: Name,
+    profile: Arc<Profile>,
+    capacity: usize,
+    pub(crate) life: u32,
+    pub(crate) alive: bool,
+    /// Stopped until then.
+    pub(crate) paused_until: Timestamp,
+    epoch: Option<Epoch>,
+    seq: i64,
+    open: BTreeMap<Ticket, Open>,
+    hand: BTreeMap<TaskId, Mine>,
+    next_heartbeat: Timestamp,
+}
+
+/// A question without an answer yet.
+struct Open {
+    call: Call,
+    sent: Timestamp,
+    times: u32,
+}
+
+/// A run in the worker's hand.
+struct Mine {
+    run: Run,
+    begun: bool,
+    tells_start: bool,
+    ends_at: Timestamp,
+    /// Its result, once there is one.
+    result: Option<RunResult>,
+}
+
+impl Worker {
+    pub(crate) fn new(number: usize, profile: Profile, capacity: usize) -> Self {
+        Self {
+            number,
+            name: Name::plain(&format!("worker-{number}")).expect("a name"),
+            profile: Arc::new(profile),
+            capacity,
+            life: 0,
+            alive: false,
+            paused_until: Timestamp::default(),
+            epoch: None,
+            seq: 0,
+            open: BTreeMap::new(),
+            hand: BTreeMap::new(),
+            next_heartbeat: Timestamp::default(),
+        }
+    }
+
+    pub(crate) fn node(&self) -> Node {
+        Node::Worker(self.number)
+    }
+
+    pub(crate) fn start(&mut self, around: &mut Surroundings) {
+        around
+            .ledger
+            .profiles
+            .insert(self.name.clone(), Arc::clone(&self.profile));
+        self.forget();
+        self.alive = true;
+        self.turn_soon(around);
+    }
+
+    /// Whatever it had in memory is gone.
+    pub(crate) fn forget(&mut self) {
+        self.life += 1;
+        self.alive = false;
+        self.epoch = None;
+        self.seq = 0;
+        self.open.clear();
+        self.hand.clear();
+    }
+
+    pub(crate) fn holds_anything(&self) -> bool {
+        !self.hand.is_empty()
+    }
+
+    fn turn_soon(&self, around: &mut Surroundings) {
+        let wait = around.millis(20, 300);
+        let event = Event::WorkerTurn {
+            worker: self.number,
+            life: self.life,
+        };
+        around.after(wait, event);
+    }
+
+    /// What it does every now and then. True when a task in its hand kills it.
+    pub(crate) fn turn(&mut self, around: &mut Surroundings) -> bool {
+        if self.paused_until > around.now {
+            let event = Event::WorkerTurn {
+                worker: self.number,
+                life: self.life,
+            };
+            around.after(self.paused_until.since(around.now), event);
+            return false;
+        }
+        if self.hand.values().any(|mine| is_poison(&mine.run)) && around.happens(700) {
+            around.tally.count("task_kills_its_worker");
+            return true;
+        }
+        self.say_again(around);
+        if self.epoch.is_none() {
+            self.register(around);
+        } else {
+            self.begin(around);
+            self.heartbeat(around);
+            self.report(around);
+            self.claim(around);
+        }
+        self.turn_soon(around);
+        false
+    }
+
+    fn ask(&mut self, call: Call, times: u32, ticket: Ticket, around: &mut Surroundings) {
+        // Mostly the same server, so that its memory of this worker is used.
+        let to = if around.happens(700) {
+            Node::Server(self.number % around.servers)
+        } else {
+            around.any_server()
+        };
+        let sent = around.now;
+        around.send(self.node(), to, ticket, Body::Call(call.clone()));
+        self.open.insert(ticket, Open { call, sent, times });
+    }
+
+    fn say_again(&mut self, around: &mut Surroundings) {
+        let late: Vec<Ticket> = self
+            .open
+            .iter()
+            .filter(|(_, open)| open.sent + ANSWER_WITHIN <= around.now)
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        for ticket in late {
+            let Some(open) = self.open.remove(&ticket) else {
+                continue;
+            };
+            let again = match &open.call {
+                Call::Claim(_) => open.times < CLAIMS_MAX,
+                Call::Report(_) | Call::Register(_) => true,
+                _ => false,
+            };
+            if again {
+                around.tally.count(match open.call {
+                    Call::Claim(_) => "claim_is_sent_again",
+                    Call::Register(_) => "register_is_sent_again",
+                    _ => "report_is_sent_again",
+                });
+                self.ask(open.call, open.times + 1, ticket, around);
+            }
+        }
+    }
+
+    fn has_open(&self, is: impl Fn(&Call) -> bool) -> bool {
+        self.open.values().any(|open| is(&open.call))
+    }
+
+    fn register(&mut self, around: &mut Surroundings) {
+        if self.has_open(|call| matches!(call, Call::Register(_))) {
+            return;
+        }
+        let register = Register {
+            name: self.name.clone(),
+            server: None,
+            profile: Arc::clone(&self.profile),
+            capacity: 1,
+        };
+        let ticket = around.ticket();
+        self.ask(Call::Register(register), 0, ticket, around);
+    }
+
+    fn claim(&mut self, around: &mut Surroundings) {
+        let room = self.capacity.saturating_sub(self.hand.len());
+        if room == 0 || self.has_open(|call| matches!(call, Call::Claim(_))) {
+            return;
+        }
+        self.seq += 1;
+        let claim = ClaimCall {
+            worker: self.name.clone(),
+            epoch: self.epoch.filter(|_| around.happens(700)),
+            limit: room,
+            wait: Duration::from_secs(2),
+            begin: around.happens(300),
+            seq: self.seq,
+        };
+        let ticket = around.ticket();
+        self.ask(Call::Claim(claim), 0, ticket, around);
+    }
+
+    fn begin(&mut self, around: &mut Surroundings) {
+        let now = around.now;
+        let mut fresh = Vec::new();
+        for mine in self.hand.values_mut() {
+            if !std::mem::replace(&mut mine.begun, true) && mine.tells_start {
+                fresh.push(token(&mine.run));
+            }
+        }
+        for token in fresh {
+            let started_at = Some(now);
+            let ticket = around.ticket();
+            self.ask(Call::Start(Start { token, started_at }), 0, ticket, around);
+        }
+    }
+
+    fn heartbeat(&mut self, around: &mut Surroundings) {
+        if self.next_heartbeat > around.now {
+            return;
+        }
+        self.next_heartbeat = around.now + around.policy.heartbeat;
+        let mut held = Vec::new();
+        for mine in self.hand.values() {
+            let says_more = around.happens(200);
+            held.push(Held {
+                token: token(&mine.run),
+                running: mine.begun && mine.tells_start,
+                progress: says_more.then_some(Progress {
+                    fraction: Some(0.5),
+                    message: None,
+                }),
+                checkpoint: says_more.then(|| Json::stored("{\"half\":true}")),
+            });
+        }
+        let heartbeat = Heartbeat {
+            worker: self.name.clone(),
+            epoch: self.epoch,
+            held,
+        };
+        let ticket = around.ticket();
+        self.ask(Call::Heartbeat(heartbeat), 0, ticket, around);
+    }
+
+    fn report(&mut self, around: &mut Surroundings) {
+        let mut results = Vec::new();
+        for mine in self.hand.values_mut() {
+            if mine.result.is_none() && mine.ends_at <= around.now && !is_poison(&mine.run) {
+                let result = result(&mine.run, around);
+                mine.result = Some(result.clone());
+                results.push(result);
+            }
+        }
+        if results.is_empty() {
+            return;
+        }
+        let report = Report {
+            worker: around.happens(500).then(|| (self.name.clone(), self.epoch)),
+            results,
+        };
+        let ticket = around.ticket();
+        self.ask(Call::Report(report), 0, ticket, around);
+    }
+
+    pub(crate) fn hears(&mut self, ticket: Ticket, told: Told, around: &mut Surroundings) {
+        let Told::Answer(answer) = told else { return };
+        let Some(open) = self.open.remove(&ticket) else {
+            around.tally.count("answer_comes_too_late_or_twice");
+            return;
+        };
+        match (open.call, answer) {
+            (_, Ok(Ok(Done::Register(registered)))) => {
+                self.epoch = Some(registered.epoch);
+                self.seq = 0;
+            }
+            (_, Ok(Ok(Done::Claims(dealt)))) => {
+                for hand in dealt.hands {
+                    self.take(hand, around);
+                }
+            }
+            (_, Ok(Ok(Done::Heartbeat(beaten)))) => self.let_go(&beaten, around),
+            (Call::Report(report), Ok(Ok(Done::Report(back)))) => {
+                self.reported(&report, &back, around)
+            }
+            (_, Ok(Err(Refused::NoSuchWorker | Refused::WorkerReplaced))) => {
+                self.start_over(around)
+            }
+            // Not answered in kind: a report is sent again as if nothing had come back.
+            (call @ Call::Report(_), Err(_)) => {
+                let sent = around.now;
+                self.open.insert(
+                    ticket,
+                    Open {
+                        call,
+                        sent,
+                        times: open.times,
+                    },
+                );
+            }
+            _ => {}
+        }
+    }
+
+    fn take(&mut self, hand: Result<Hand, Refused>, around: &mut Surroundings) {
+        let hand = match hand {
+            Ok(hand) => hand,
+            Err(_) => return self.start_over(around),
+        };
+        for run in hand.runs {
+            around.tally.count("run");
+            let ends_at = around.now + around.millis(0, 3_000);
+            let tells_start = around.happens(500);
+            let mine = Mine {
+                run,
+                begun: false,
+                tells_start,
+                ends_at: if around.happens(30) {
+                    ends_at + Duration::from_secs(30)
+                } else {
+                    ends_at
+                },
+                result: None,
+            };
+            self.hand.insert(mine.run.slot.task, mine);
+        }
+    }
+
+    /// Another process has its name: it is started again as the newest.
+    fn start_over(&mut self, around: &mut Surroundings) {
+        around.tally.count("worker_was_replaced");
+        let open = std::mem::take(&mut self.open);
+        // Its reports are still true, and still wait for an answer.
+        self.open.extend(
+            open.into_iter()
+                .filter(|(_, open)| matches!(open.call, Call::Report(_))),
+        );
+        self.hand.clear();
+        self.epoch = None;
+    }
+
+    /// A second process registers under its name, works on with it, and forgets what the first one held.
+    pub(crate) fn is_replaced(&mut self, around: &mut Surroundings) {
+        let register = Register {
+            name: self.name.clone(),
+            server: None,
+            profile: Arc::clone(&self.profile),
+            capacity: 1,
+        };
+        let (to, ticket) = (around.any_server(), around.ticket());
+        around.send(
+            self.node(),
+            to,
+            ticket,
+            Body::Call(Call::Register(register)),
+        );
+    }
+
+    fn let_go(&mut self, beaten: &Beaten, around: &mut Surroundings) {
+        for task in beaten.lost.iter().chain(&beaten.cancel) {
+            if self.hand.remove(task).is_some() {
+                around.tally.count("run_is_let_go");
+            }
+        }
+    }
+
+    fn reported(&mut self, report: &Report, back: &ReportedBack, around: &mut Surroundings) {
+        for (result, answer) in report.results.iter().zip(&back.results) {
+            around.tally.count(match answer {
+                Ok(_) => "result_is_accepted",
+                Err(Refused::StaleLease) => "stale_result_is_refused",
+                Err(_) => "result_is_refused",
+            });
+            let task = result.token.slot.task;
+            if self
+                .hand
+                .get(&task)
+                .is_some_and(|mine| mine.run.fence == result.token.fence)
+            {
+                self.hand.remove(&task);
+            }
+        }
+    }
+}
+
+pub(crate) fn is_poison(run: &Run) -> bool {
+    run.lane.kind.as_str() == "poison"
+}
+
+fn token(run: &Run) -> Token {
+    Token {
+        slot: run.slot,
+        fence: run.fence,
+        secret: run.secret,
+    }
+}
+
+/// How a run ended. In calm times most go well.
+fn result(run: &Run, around: &mut Surroundings) -> RunResult {
+    let bad = if around.calm { 50 } else { 400 };
+    let word = if !around.happens(bad) {
+        let output = format!("\"{} by {}\"", run.slot.task, run.fence);
+        Word::Completed {
+            output: Json::stored(output),
+        }
+    } else {
+        let error = Failure::new("boom", "it broke");
+        match around.below(6) {
+            0 | 1 => Word::Failed { error, retry: true },
+            2 => Word::Failed {
+                error,
+                retry: false,
+            },
+            3 => Word::TimedOut { error },
+            4 => Word::Snoozed {
+                wait: around.millis(100, 3_000),
+            },
+            _ => Word::Released,
+        }
+    };
+    RunResult {
+        token: token(run),
+        started_at: around.happens(500).then_some(around.now),
+        digest: Digest::of(format!("{word:?}").as_bytes()),
+        word,
+    }
+}

@@ -1,0 +1,267 @@
+//! Everything together: lets time pass, lets happen what is due, and looks after each commit whether the promises hold.
+
+use std::time::Duration;
+
+use taskyard_core::labels::Labels;
+use taskyard_core::name::Name;
+use taskyard_core::status::Status;
+use taskyard_core::worker::Profile;
+
+use crate::client::Client;
+use crate::database::Database;
+use crate::faults;
+use crate::invariants;
+use crate::network::{Body, Message, Node};
+use crate::options::{Options, Rates};
+use crate::server::{Server, State};
+use crate::surroundings::{Event, Surroundings};
+use crate::tally::Tally;
+use crate::worker::Worker;
+
+/// How much time one step lets pass.
+const STEP: Duration = Duration::from_millis(200);
+/// How many steps everything may take to end once nothing goes wrong any more: longer than every lease, back-off and
+/// suspicion of one task after the other.
+const CALM_STEPS_MAX: usize = 3000;
+
+pub(crate) struct World {
+    options: Options,
+    pub(crate) around: Surroundings,
+    database: Database,
+    pub(crate) servers: Vec<Server>,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) clients: Vec<Client>,
+    /// The last commit that was looked at.
+    looked_at: u64,
+    /// Of everything that happened, in its order: two histories of one seed have the same.
+    trace: u64,
+}
+
+impl World {
+    pub(crate) fn new(options: Options) -> Self {
+        let mut around = Surroundings::new(&options);
+        let database = Database::new(&options);
+        let lag = u64::try_from(options.clock_lag.as_micros()).expect("short");
+        let servers = (0..options.servers).map(|number| {
+            let lag = Duration::from_micros(around.random.below(lag + 1));
+            Server::new(number, &database, lag)
+        });
+        let servers = servers.collect();
+        let workers = (0..options.workers)
+            .map(|number| Worker::new(number, profile(number), options.capacity))
+            .collect();
+        let clients = (0..options.clients)
+            .map(|number| Client::new(number, options.ask_every))
+            .collect();
+        let mut world = Self {
+            options,
+            around,
+            database,
+            servers,
+            workers,
+            clients,
+            looked_at: 0,
+            trace: 0,
+        };
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        for server in &mut self.servers {
+            server.start(&mut self.around);
+        }
+        for worker in &mut self.workers {
+            worker.start(&mut self.around);
+        }
+        for client in &self.clients {
+            client.turn_soon(&mut self.around);
+        }
+        faults::plan_next(self.options.fault_every, &mut self.around);
+    }
+
+    /// Lets a little time pass.
+    pub(crate) fn step(&mut self) {
+        let until = self.around.now + STEP;
+        while let Some(event) = self.around.next(until) {
+            self.note(&event);
+            self.happen(event);
+            self.look();
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        let text = format!("{:?} {event:?}", self.around.now);
+        let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        self.trace = text.bytes().fold(self.trace, hash);
+    }
+
+    fn look(&mut self) {
+        let commits = self.database.commits();
+        if commits > self.looked_at {
+            self.looked_at = commits;
+            let rows = self.database.rows();
+            let around = &mut self.around;
+            invariants::check(&rows, &mut around.ledger, around.now, commits);
+        } else {
+            self.around.ledger.check_answers();
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrives(message) => self.arrives(message),
+            Event::ServerTurn { server, life } => {
+                let event = Event::ServerTurn { server, life };
+                if self.servers[server].takes(Some(life), event).is_some() {
+                    self.servers[server].turn(&mut self.around);
+                }
+            }
+            Event::Service {
+                server,
+                life,
+                service,
+            } => {
+                let event = Event::Service {
+                    server,
+                    life,
+                    service,
+                };
+                if self.servers[server].takes(Some(life), event).is_some() {
+                    self.servers[server].serve(service, &mut self.around);
+                }
+            }
+            Event::ServerReturns(server) => self.server_returns(server),
+            Event::WorkerTurn { worker, life } => {
+                if self.workers[worker].life == life && self.workers[worker].turn(&mut self.around)
+                {
+                    let away = self.around.millis(100, 2_000);
+                    self.worker_dies(worker, away);
+                }
+            }
+            Event::WorkerReturns(worker) => self.workers[worker].start(&mut self.around),
+            Event::ClientTurn(client) => self.clients[client].turn(&mut self.around),
+            Event::Happens(fault) if !self.around.calm => self.happens(fault),
+            Event::NextFault if !self.around.calm => {
+                faults::plan_next(self.options.fault_every, &mut self.around);
+            }
+            Event::Happens(_) | Event::NextFault => {}
+        }
+    }
+
+    fn arrives(&mut self, message: Message) {
+        match message.to {
+            Node::Server(server) => {
+                let event = Event::Arrives(message);
+                if let Some(Event::Arrives(message)) = self.servers[server].takes(None, event) {
+                    self.servers[server].hears(message, &mut self.around);
+                }
+            }
+            Node::Worker(worker) => {
+                let worker = &mut self.workers[worker];
+                if let (Body::Told(told), true) = (message.body, worker.alive) {
+                    worker.hears(message.ticket, told, &mut self.around);
+                }
+            }
+            Node::Client(client) => {
+                if let Body::Told(told) = message.body {
+                    self.clients[client].hears(message.ticket, told, &mut self.around);
+                }
+            }
+        }
+    }
+
+    fn server_returns(&mut self, server: usize) {
+        match self.servers[server].state {
+            State::Up => {}
+            State::Paused => self.servers[server].resume(&mut self.around),
+            State::Down => self.servers[server].start(&mut self.around),
+        }
+    }
+
+    /// Faults stop; what was begun must end.
+    pub(crate) fn calm_down(&mut self) {
+        self.around.calm = true;
+        self.around.network.rates = Rates::default();
+        self.database.calm_down();
+        for _ in 0..CALM_STEPS_MAX {
+            if self.has_ended() {
+                return self.look_back();
+            }
+            self.step();
+        }
+        let rows = self.database.rows();
+        let open: Vec<_> = rows
+            .tasks
+            .iter()
+            .filter(|view| !view.status().is_final())
+            .collect();
+        panic!(
+            "I8: these never ended: {open:#?}, workers {:#?}",
+            rows.workers
+        );
+    }
+
+    fn has_ended(&self) -> bool {
+        let rows = self.database.rows();
+        rows.tasks.iter().all(|view| view.status().is_final())
+    }
+
+    /// I1, I13: what was acknowledged is read back.
+    fn look_back(&mut self) {
+        self.look();
+        for (task, (fence, output)) in &self.around.ledger.completed {
+            let view = self
+                .database
+                .task(*task)
+                .expect("I1: a completed task is there");
+            let taskyard_core::query::Standing::Ended(outcome) = &view.standing else {
+                panic!("I13: an acknowledged completion is read back: {view:?}");
+            };
+            assert_eq!(
+                (outcome.status, outcome.fence, outcome.output.as_ref()),
+                (Status::Completed, *fence, Some(output)),
+                "I13: an acknowledged completion is read back"
+            );
+        }
+    }
+
+    pub(crate) fn trace(&self) -> u64 {
+        self.trace
+    }
+
+    pub(crate) fn tally(&self) -> Tally {
+        let mut tally = self.around.tally.clone();
+        tally.add(self.database.tally());
+        for outcome in self.around.ledger.outcomes.values() {
+            tally.count(match outcome.status {
+                Status::Completed => "ended_completed",
+                Status::Failed => "ended_failed",
+                Status::Timeout => "ended_timeout",
+                _ => "ended_cancelled",
+            });
+        }
+        tally
+    }
+}
+
+/// The first serves everything, the others a part.
+fn profile(number: usize) -> Profile {
+    let names = |texts: &[&str]| {
+        texts
+            .iter()
+            .map(|text| Name::path(text).expect("a name"))
+            .collect()
+    };
+    let gpu = Labels::new([("gpu", "a100")]).expect("a label");
+    match number % 4 {
+        0 => Profile::new(None, None, gpu),
+        1 => Profile::new(Some(names(&["a", "poison"])), None, Labels::default()),
+        2 => Profile::new(
+            Some(names(&["b"])),
+            Some(names(&["default"])),
+            Labels::default(),
+        ),
+        _ => Profile::new(None, Some(names(&["bulk"])), Labels::default()),
+    }
+}

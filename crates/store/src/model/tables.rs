@@ -1,0 +1,276 @@
+//! The model's tables, and how rows get out of them and into them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use taskyard_core::diff::Diff;
+use taskyard_core::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::name::Name;
+use taskyard_core::needs::{Due, Needs, Pick, ReadyKey, ScheduledKey};
+use taskyard_core::rows::{
+    Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
+    Server, Task, Worker,
+};
+use taskyard_core::status::Status;
+use taskyard_core::store::Error;
+use taskyard_core::view::{Brief, Change, View};
+
+use crate::tx::{Inputs, Tx, Writer};
+
+#[derive(Default, Clone)]
+pub(super) struct Tables {
+    pub(super) servers: BTreeMap<ServerNumber, Server>,
+    pub(super) workers: BTreeMap<Name, Worker>,
+    pub(super) lanes: Vec<Arc<LaneKey>>,
+    pub(super) tasks: BTreeMap<TaskId, Arc<Task>>,
+    pub(super) scheduled: BTreeMap<ScheduledKey, Scheduled>,
+    pub(super) ready: BTreeMap<ReadyKey, Ready>,
+    pub(super) leases: BTreeMap<SlotKey, Lease>,
+    pub(super) carries: BTreeMap<SlotKey, Carry>,
+    pub(super) outcomes: BTreeMap<TaskId, Arc<Outcome>>,
+    pub(super) attempts: BTreeMap<RunKey, Attempt>,
+    pub(super) late_results: BTreeMap<RunKey, LateResult>,
+    pub(super) idempotency: BTreeMap<IdempotencyKey, Idempotency>,
+    pub(super) counters: BTreeMap<(Lane, Status), i64>,
+}
+
+impl Writer for Tables {
+    type Tx<'a> = &'a mut Tables;
+
+    async fn begin(&mut self) -> Result<&mut Tables, Error> {
+        Ok(self)
+    }
+
+    async fn intern(
+        &mut self,
+        keys: &[Arc<LaneKey>],
+        known: i32,
+        max: usize,
+    ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
+        Ok(self.number(keys, known, max))
+    }
+}
+
+impl Tx for &mut Tables {
+    async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        if needs.servers {
+            self.servers
+                .values()
+                .for_each(|row| view.servers.loaded(row.number, *row));
+        }
+        if needs.last_worker {
+            let last = self.workers.values().map(|row| row.number).max();
+            view.found_last_worker(last.unwrap_or(WorkerNumber(0)));
+        }
+        found(
+            &self.workers,
+            needs.workers.iter().map(|(name, _)| name),
+            |name, row| view.workers.loaded(name, row),
+        );
+        found(&self.scheduled, &needs.scheduled, |key, row| {
+            view.scheduled.loaded(key.slot, row)
+        });
+        found(&self.ready, &needs.ready, |key, row| {
+            view.ready.loaded(key.slot, row)
+        });
+        found(
+            &self.leases,
+            needs.leases.iter().map(|(slot, _)| slot),
+            |slot, row| view.leases.loaded(slot, row),
+        );
+        found(&self.idempotency, &needs.idempotency, |key, row| {
+            view.idempotency.loaded(key, row)
+        });
+        found(&self.tasks, &needs.tasks, |id, row| {
+            view.tasks.loaded(id, row)
+        });
+        found(&self.carries, &needs.carries, |slot, row| {
+            view.carries.loaded(slot, row)
+        });
+        found(&self.outcomes, &needs.outcomes, |id, row| {
+            view.outcomes.loaded(id, row)
+        });
+        let wanted = self
+            .leases
+            .values()
+            .filter(|lease| needs.leases_of.contains(&lease.worker));
+        wanted.for_each(|lease| view.lease_of(lease.clone()));
+        for pick in &needs.picks {
+            view.picked(pick.clone(), self.pick(pick));
+        }
+        if let Some(due) = needs.due {
+            view.found_due(self.due(due));
+        }
+        if let Some((before, rows)) = needs.old_keys {
+            let old = self
+                .idempotency
+                .values()
+                .filter(|row| row.created_at < before);
+            view.found_old_keys(old.take(rows).cloned().collect());
+        }
+        Ok(())
+    }
+
+    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
+        if self.has_task_of(&diff) {
+            return Err(Error::Conflict);
+        }
+        Ok(self.write(diff))
+    }
+}
+
+pub(super) fn scheduled_key(row: &Scheduled) -> ScheduledKey {
+    ScheduledKey {
+        run_at: row.run_at,
+        slot: row.slot,
+    }
+}
+
+pub(super) fn ready_key(row: &Ready) -> ReadyKey {
+    ReadyKey {
+        lane: row.lane,
+        order_key: row.order_key,
+        slot: row.slot,
+    }
+}
+
+impl Tables {
+    /// Numbers for these lanes, at most `max` in all; answers those above `known`.
+    pub(super) fn number(
+        &mut self,
+        keys: &[Arc<LaneKey>],
+        known: i32,
+        max: usize,
+    ) -> Vec<(Lane, Arc<LaneKey>)> {
+        for key in keys {
+            if !self.lanes.contains(key) && self.lanes.len() < max {
+                self.lanes.push(Arc::clone(key));
+            }
+        }
+        let numbered = (1..).map(Lane).zip(&self.lanes);
+        numbered
+            .filter(|(lane, _)| lane.0 > known)
+            .map(|(lane, key)| (lane, Arc::clone(key)))
+            .collect()
+    }
+
+    fn has_task_of(&self, diff: &Diff) -> bool {
+        diff.tasks
+            .iter()
+            .any(|task| self.tasks.contains_key(&task.id))
+    }
+
+    /// Writes the difference and reads the inputs on its way.
+    ///
+    /// # Panics
+    /// If a row is put over another, or taken that is not there.
+    pub(super) fn write(&mut self, diff: Diff) -> Inputs {
+        let inputs = diff.inputs.iter();
+        let inputs = inputs
+            .map(|id| (*id, self.tasks[id].input.clone()))
+            .collect();
+        apply(&mut self.servers, diff.servers, |row| row.number);
+        apply(&mut self.workers, diff.workers, |row| row.name.clone());
+        apply(&mut self.scheduled, diff.scheduled, scheduled_key);
+        apply(&mut self.ready, diff.ready, ready_key);
+        apply(&mut self.leases, diff.leases, |row| row.slot);
+        apply(&mut self.carries, diff.carries, |row| row.slot);
+        apply(&mut self.idempotency, diff.idempotency, |row| {
+            row.key.clone()
+        });
+        let tasks = diff.tasks.into_iter();
+        self.tasks.extend(tasks.map(|task| (task.id, task)));
+        for outcome in diff.outcomes {
+            let earlier = self.outcomes.insert(outcome.task, outcome);
+            assert!(earlier.is_none(), "a task ends once");
+        }
+        let attempts = diff.attempts.into_iter();
+        self.attempts
+            .extend(attempts.map(|attempt| (attempt.run, attempt)));
+        let late_results = diff.late_results.into_iter();
+        self.late_results
+            .extend(late_results.map(|late| (late.run, late)));
+        for run in diff.forgotten {
+            self.attempts.remove(&run);
+            self.late_results.remove(&run);
+        }
+        for (lane, status, change) in diff.counters {
+            *self.counters.entry((lane, status)).or_default() += change;
+        }
+        inputs
+    }
+
+    fn pick(&self, pick: &Pick) -> Vec<(Ready, Brief)> {
+        self.pick_where(pick, |_| true)
+    }
+
+    /// The first rows of the pick's lanes that are `free`.
+    pub(super) fn pick_where(
+        &self,
+        pick: &Pick,
+        mut free: impl FnMut(&Ready) -> bool,
+    ) -> Vec<(Ready, Brief)> {
+        let mut rows: Vec<Ready> = Vec::new();
+        for (lane, _) in &pick.lanes {
+            let of_lane = self.ready.values().filter(|row| row.lane == *lane);
+            rows.extend(of_lane.filter(|row| free(row)).take(pick.rows));
+        }
+        rows.sort_by_key(|row| (row.order_key, row.slot));
+        rows.truncate(pick.rows);
+        rows.into_iter()
+            .map(|row| (row, self.brief(row.slot.task)))
+            .collect()
+    }
+
+    /// Always without the input, so that reading it at the commit is tried in every test.
+    fn brief(&self, task: TaskId) -> Brief {
+        let task = &self.tasks[&task];
+        Brief {
+            timeout: task.timeout,
+            input_len: task.input.len(),
+            input: None,
+        }
+    }
+
+    fn due(&self, due: Due) -> Vec<Scheduled> {
+        self.scheduled
+            .values()
+            .filter(|row| row.run_at <= due.until)
+            .take(due.rows)
+            .copied()
+            .collect()
+    }
+}
+
+fn found<'a, K: Ord + Clone + 'a, R: Clone>(
+    table: &BTreeMap<K, R>,
+    keys: impl IntoIterator<Item = &'a K>,
+    mut tell: impl FnMut(K, R),
+) {
+    for key in keys {
+        if let Some(row) = table.get(key) {
+            tell(key.clone(), row.clone());
+        }
+    }
+}
+
+fn apply<K: Ord, R>(table: &mut BTreeMap<K, R>, changes: Vec<Change<R>>, key: impl Fn(&R) -> K) {
+    for change in changes {
+        match change {
+            Change::Insert(row) => {
+                let earlier = table.insert(key(&row), row);
+                assert!(earlier.is_none(), "a row was inserted over another");
+            }
+            Change::Update { before, after } => {
+                let earlier = table.remove(&key(&before));
+                assert!(earlier.is_some(), "a row was changed that was not there");
+                table.insert(key(&after), after);
+            }
+            Change::Delete(row) => {
+                let earlier = table.remove(&key(&row));
+                assert!(earlier.is_some(), "a row was deleted that was not there");
+            }
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The weak model: the model's tables shared by several servers, as weak as the contract of a store allows, and no
+//! weaker. What the simulation runs on.
+//!
+//! A batch is a future that is polled by hand and stops between its statements, so that one thread lets batches of
+//! several servers run through each other as PostgreSQL does. Rows that are named are locked and waited for; a slot
+//! that moves between two statements is found in neither place; picks pass over what others hold, and at times over
+//! what nobody seems to hold; unlocked rows are as they were when they were read; a commit that meets another's
+//! insert conflicts, and one that breaks off may or may not have been written. A future that is dropped is a server
+//! that died: its locks go, and nothing is written.
+//!
+//! It is stricter than PostgreSQL in one thing: to change a row that was not locked is a bug in the rules, and it
+//! stops there.
+
+mod locks;
+mod tx;
+mod weakness;
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use taskyard_core::command::Command;
+use taskyard_core::diff::Diff;
+use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::needs::{Due, Pick, ReadyKey};
+use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::random::{Random, Seeded};
+use taskyard_core::rows::{Idempotency, Ready, Scheduled};
+use taskyard_core::store::{Error, Ran};
+use taskyard_core::time::Timestamp;
+use taskyard_core::view::{Brief, Change};
+
+pub use self::weakness::{Tally, Weakness};
+
+use self::locks::{Locks, Number, Row};
+use self::tx::WeakWriter;
+use super::tables::{Tables, ready_key, scheduled_key};
+use crate::run::{self, Memory};
+use crate::tx::Inputs;
+
+/// How many earlier states are kept for reads that are old.
+const PAST_MAX: usize = 3;
+/// One commit in so many leaves its state behind for them.
+const PAST_EVERY: u64 = 8;
+
+/// The database that the servers share. It lives in one thread.
+#[derive(Clone)]
+pub struct Database(Rc<RefCell<Shared>>);
+
+/// One server's view of the database: what it remembers between batches is its own.
+pub struct Server {
+    shared: Rc<RefCell<Shared>>,
+    memory: Memory,
+}
+
+struct Shared {
+    tables: Tables,
+    locks: Locks,
+    latest: Number,
+    commits: u64,
+    past: VecDeque<Tables>,
+    random: Seeded,
+    weakness: Weakness,
+    tally: Tally,
+}
+
+impl Database {
+    /// An empty one. The same seed, and the same batches polled in the same order, give the same rows.
+    pub fn new(seed: u64, weakness: Weakness) -> Self {
+        Self(Rc::new(RefCell::new(Shared {
+            tables: Tables::default(),
+            locks: Locks::default(),
+            latest: 0,
+            commits: 0,
+            past: VecDeque::new(),
+            random: Seeded::new(seed),
+            weakness,
+            tally: Tally::new(),
+        })))
+    }
+
+    /// A server that has just started.
+    pub fn server(&self) -> Server {
+        let memory = Memory::default();
+        let shared = &mut *self.0.borrow_mut();
+        memory.learn(shared.tables.number(&[], 0, usize::MAX));
+        memory.unsure(None);
+        Server {
+            shared: Rc::clone(&self.0),
+            memory,
+        }
+    }
+
+    pub fn set(&self, weakness: Weakness) {
+        self.0.borrow_mut().weakness = weakness;
+    }
+
+    /// How often anything was committed.
+    pub fn commits(&self) -> u64 {
+        self.0.borrow().commits
+    }
+
+    /// How often each weakness showed.
+    pub fn tally(&self) -> Tally {
+        self.0.borrow().tally.clone()
+    }
+
+    /// Answers from the rows as they stand.
+    pub fn read(&self, query: Query) -> Answer {
+        self.0.borrow().tables.read(query)
+    }
+
+    /// Every row of a place, by task: of each there must be one, or an outcome.
+    pub fn places(&self) -> Vec<taskyard_core::id::TaskId> {
+        let tables = &self.0.borrow().tables;
+        let scheduled = tables.scheduled.keys().map(|key| key.slot.task);
+        let ready = tables.ready.keys().map(|key| key.slot.task);
+        let leases = tables.leases.keys().map(|slot| slot.task);
+        let ended = tables.outcomes.keys().copied();
+        let mut places: Vec<_> = scheduled.chain(ready).chain(leases).chain(ended).collect();
+        places.sort_unstable();
+        places
+    }
+}
+
+impl Server {
+    /// Runs the batch at `now`, which must not be earlier than that of the batch before.
+    pub async fn run(
+        &self,
+        batch: &[Command],
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<Ran, Error> {
+        let mut random = Seeded::new(self.shared.borrow_mut().random.bits());
+        let mut writer = WeakWriter(Rc::clone(&self.shared));
+        run::run(&mut writer, &self.memory, batch, policy, now, &mut random).await
+    }
+
+    /// Answers from a state that may be a moment old.
+    pub fn read(&self, query: Query) -> Answer {
+        let shared = &mut *self.shared.borrow_mut();
+        if !shared.past.is_empty() && shared.happens(|weakness| weakness.old_read) {
+            shared.count("read_is_old");
+            let places = shared.past.len() as u64;
+            let place = usize::try_from(shared.random.below(places)).unwrap_or(0);
+            return shared.past[place].read(query);
+        }
+        shared.tables.read(query)
+    }
+
+    pub fn lanes(&self) -> std::sync::Arc<Lanes> {
+        self.memory.lanes()
+    }
+
+    pub fn unsure(&self, lane: Option<Lane>) {
+        self.memory.unsure(lane);
+    }
+}
+
+impl Shared {
+    fn happens(&mut self, rate: impl Fn(&Weakness) -> u64) -> bool {
+        let rate = rate(&self.weakness);
+        rate > 0 && self.random.below(1000) < rate
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.tally.entry(what).or_default() += 1;
+    }
+
+    fn has(&self, row: &Row) -> bool {
+        match row {
+            Row::Server(number) => self.tables.servers.contains_key(number),
+            Row::Worker(name) => self.tables.workers.contains_key(name),
+            Row::Scheduled(key) => self.tables.scheduled.contains_key(key),
+            Row::Ready(key) => self.tables.ready.contains_key(key),
+            Row::Lease(slot) => self.tables.leases.contains_key(slot),
+            Row::Key(key) => self.tables.idempotency.contains_key(key),
+        }
+    }
+
+    /// Whether a pick passes the row over.
+    fn is_missed(&mut self, row: &Row, by: Number) -> bool {
+        if !self.locks.is_free(row, by) {
+            self.count("pick_passes_over_a_locked_row");
+            return true;
+        }
+        let missed = self.happens(|weakness| weakness.missed_row);
+        if missed {
+            self.count("pick_misses_a_free_row");
+        }
+        missed
+    }
+
+    fn pick(&mut self, pick: &Pick, by: Number) -> Vec<(Ready, Brief)> {
+        let in_lanes = |row: &&Ready| pick.lanes.iter().any(|(lane, _)| *lane == row.lane);
+        let rows = self.tables.ready.values().filter(in_lanes);
+        let keys: Vec<ReadyKey> = rows.map(ready_key).collect();
+        let missed: BTreeSet<ReadyKey> = keys
+            .into_iter()
+            .filter(|key| self.is_missed(&Row::Ready(*key), by))
+            .collect();
+        let free = |row: &Ready| !missed.contains(&ready_key(row));
+        self.tables.pick_where(pick, free)
+    }
+
+    fn due(&mut self, due: Due, by: Number) -> Vec<Scheduled> {
+        let rows: Vec<Scheduled> = self.tables.scheduled.values().copied().collect();
+        let due_now = rows.into_iter().filter(|row| row.run_at <= due.until);
+        due_now
+            .filter(|row| !self.is_missed(&Row::Scheduled(scheduled_key(row)), by))
+            .take(due.rows)
+            .collect()
+    }
+
+    fn old_keys(&mut self, before: Timestamp, limit: usize, by: Number) -> Vec<Idempotency> {
+        let rows = self.tables.idempotency.values();
+        let old: Vec<Idempotency> = rows
+            .filter(|row| row.created_at < before)
+            .cloned()
+            .collect();
+        old.into_iter()
+            .filter(|row| !self.is_missed(&Row::Key(row.key.clone()), by))
+            .take(limit)
+            .collect()
+    }
+
+    fn commit(&mut self, by: Number, diff: Diff) -> Result<Inputs, Error> {
+        if self.conflicts(&diff) {
+            self.count("commit_meets_an_insert");
+            return Err(Error::Conflict);
+        }
+        if self.happens(|weakness| weakness.conflict) {
+            self.count("commit_conflicts");
+            return Err(Error::Conflict);
+        }
+        if self.happens(|weakness| weakness.unknown_not_written) {
+            self.count("commit_is_unknown_and_was_not_written");
+            return Err(Error::Unknown("it was not written".to_owned()));
+        }
+        locks::check_held(&diff, &self.tables, &self.locks, by);
+        if !diff.is_empty() {
+            self.commits += 1;
+            self.locks.note_births(&diff, self.commits);
+        }
+        let inputs = self.tables.write(diff);
+        self.locks.release(by);
+        if self.commits.is_multiple_of(PAST_EVERY) {
+            self.past.push_back(self.tables.clone());
+            self.past.drain(..self.past.len().saturating_sub(PAST_MAX));
+        }
+        if self.happens(|weakness| weakness.unknown_written) {
+            self.count("commit_is_unknown_and_was_written");
+            return Err(Error::Unknown("it was written".to_owned()));
+        }
+        Ok(inputs)
+    }
+
+    /// Whether the diff puts in a row where another server has put one meanwhile.
+    fn conflicts(&self, diff: &Diff) -> bool {
+        let tables = &self.tables;
+        let number_taken = |number| tables.workers.values().any(|row| row.number == number);
+        diff.tasks
+            .iter()
+            .any(|row| tables.tasks.contains_key(&row.id))
+            || diff
+                .outcomes
+                .iter()
+                .any(|row| tables.outcomes.contains_key(&row.task))
+            || inserts(&diff.servers).any(|row| tables.servers.contains_key(&row.number))
+            || inserts(&diff.workers)
+                .any(|row| tables.workers.contains_key(&row.name) || number_taken(row.number))
+            || inserts(&diff.leases).any(|row| tables.leases.contains_key(&row.slot))
+            || inserts(&diff.carries).any(|row| tables.carries.contains_key(&row.slot))
+            || inserts(&diff.idempotency).any(|row| tables.idempotency.contains_key(&row.key))
+    }
+}
+
+fn inserts<R>(changes: &[Change<R>]) -> impl Iterator<Item = &R> {
+    changes.iter().filter_map(|change| match change {
+        Change::Insert(row) => Some(row),
+        Change::Update { .. } | Change::Delete(_) => None,
+    })
+}

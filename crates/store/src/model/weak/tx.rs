@@ -1,0 +1,308 @@
+//! One transaction of the weak model. It lets others run between its statements, waits for the rows that it locks
+//! by name, passes over locked ones in picks, and reads the rest as it stands at that moment.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+
+use taskyard_core::diff::Diff;
+use taskyard_core::id::{SlotKey, WorkerNumber};
+use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::needs::{Hold, Needs};
+use taskyard_core::store::Error;
+use taskyard_core::view::View;
+
+use super::Shared;
+use super::locks::{Number, Row, Wish};
+use crate::model::tables::{ready_key, scheduled_key};
+use crate::tx::{Inputs, Tx, Writer};
+
+/// Lets whoever polls this transaction do something else first.
+pub(super) async fn pause() {
+    let mut paused = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+pub(super) struct WeakWriter(pub(super) Rc<RefCell<Shared>>);
+
+pub(super) struct WeakTx {
+    shared: Rc<RefCell<Shared>>,
+    number: Number,
+}
+
+impl Writer for WeakWriter {
+    type Tx<'a> = WeakTx;
+
+    async fn begin(&mut self) -> Result<WeakTx, Error> {
+        let mut shared = self.0.borrow_mut();
+        shared.latest += 1;
+        Ok(WeakTx {
+            number: shared.latest,
+            shared: Rc::clone(&self.0),
+        })
+    }
+
+    async fn intern(
+        &mut self,
+        keys: &[Arc<LaneKey>],
+        known: i32,
+        max: usize,
+    ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
+        pause().await;
+        Ok(self.0.borrow_mut().tables.number(keys, known, max))
+    }
+}
+
+impl Drop for WeakTx {
+    fn drop(&mut self) {
+        self.shared.borrow_mut().locks.release(self.number);
+    }
+}
+
+impl Tx for WeakTx {
+    async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        self.load_servers_and_workers(needs, view).await?;
+        self.load_places(needs, view).await?;
+        self.load_keys(needs, view).await?;
+        self.read(needs, view).await?;
+        self.pick(needs, view).await
+    }
+
+    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
+        pause().await;
+        let written = self.shared.borrow_mut().commit(self.number, diff);
+        // What others do now happens before anybody hears of this commit.
+        self.statement().await?;
+        written
+    }
+}
+
+impl WeakTx {
+    /// Before each statement: others may run, and the database may be gone. Answers the number of the last commit
+    /// that the statement sees.
+    async fn statement(&self) -> Result<u64, Error> {
+        let pauses = self.shared.borrow_mut().happens(|weakness| weakness.pause);
+        if pauses {
+            pause().await;
+        }
+        Ok(self.shared.borrow().commits)
+    }
+
+    async fn begin_statement(&self) -> Result<u64, Error> {
+        let since = self.statement().await?;
+        if self
+            .shared
+            .borrow_mut()
+            .happens(|weakness| weakness.unavailable)
+        {
+            self.shared.borrow_mut().count("database_is_unavailable");
+            return Err(Error::Unavailable("the model plays dead".to_owned()));
+        }
+        Ok(since)
+    }
+
+    /// Whether the row is there for a statement of that time; then it is held.
+    async fn lock(&self, row: Row, since: u64) -> Result<bool, Error> {
+        let mut waited = false;
+        loop {
+            let wish = {
+                let mut shared = self.shared.borrow_mut();
+                if !shared.has(&row) || !shared.locks.is_seen(&row, since) {
+                    if waited {
+                        shared.count("row_goes_while_it_is_waited_for");
+                    }
+                    return Ok(false);
+                }
+                shared.locks.wish(&row, self.number)
+            };
+            match wish {
+                Wish::Held => return Ok(true),
+                Wish::Waits => pause().await,
+                Wish::Deadlock => {
+                    self.shared.borrow_mut().count("deadlock_is_broken");
+                    return Err(Error::Conflict);
+                }
+            }
+            if !waited {
+                self.shared.borrow_mut().count("lock_is_waited_for");
+            }
+            waited = true;
+        }
+    }
+
+    async fn load_servers_and_workers(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        if needs.servers {
+            let since = self.begin_statement().await?;
+            let numbers: Vec<_> = self
+                .shared
+                .borrow()
+                .tables
+                .servers
+                .keys()
+                .copied()
+                .collect();
+            for number in numbers {
+                if self.lock(Row::Server(number), since).await? {
+                    view.servers
+                        .loaded(number, self.shared.borrow().tables.servers[&number]);
+                }
+            }
+        }
+        if needs.last_worker {
+            let workers = &self.shared.borrow().tables.workers;
+            let last = workers.values().map(|row| row.number).max();
+            view.found_last_worker(last.unwrap_or(WorkerNumber(0)));
+        }
+        if needs.workers.is_empty() {
+            return Ok(());
+        }
+        let since = self.begin_statement().await?;
+        for (name, hold) in &needs.workers {
+            if *hold == Hold::Lock && !self.lock(Row::Worker(name.clone()), since).await? {
+                continue;
+            }
+            if let Some(row) = self.shared.borrow().tables.workers.get(name) {
+                view.workers.loaded(name.clone(), row.clone());
+            }
+        }
+        Ok(())
+    }
+
+    async fn load_places(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        if !needs.scheduled.is_empty() {
+            let since = self.begin_statement().await?;
+            for key in &needs.scheduled {
+                if self.lock(Row::Scheduled(*key), since).await? {
+                    let row = self.shared.borrow().tables.scheduled[key];
+                    view.scheduled.loaded(key.slot, row);
+                }
+            }
+        }
+        if !needs.ready.is_empty() {
+            let since = self.begin_statement().await?;
+            for key in &needs.ready {
+                if self.lock(Row::Ready(*key), since).await? {
+                    let row = self.shared.borrow().tables.ready[key];
+                    view.ready.loaded(key.slot, row);
+                }
+            }
+        }
+        if !needs.leases.is_empty() {
+            let since = self.begin_statement().await?;
+            for (slot, hold) in &needs.leases {
+                if *hold == Hold::Lock && !self.lock(Row::Lease(*slot), since).await? {
+                    self.note_a_gap(*slot, needs, view);
+                    continue;
+                }
+                if let Some(row) = self.shared.borrow().tables.leases.get(slot) {
+                    view.leases.loaded(*slot, row.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts slots that were looked for in every place, stood in one all the time, and were found in none.
+    fn note_a_gap(&self, slot: SlotKey, needs: &Needs, view: &View) {
+        let looked = needs.ready.iter().any(|key| key.slot == slot);
+        let found = view.ready.peek(&slot).is_some() || view.scheduled.peek(&slot).is_some();
+        let mut shared = self.shared.borrow_mut();
+        if looked && !found && !shared.tables.outcomes.contains_key(&slot.task) {
+            shared.count("named_load_falls_between_two_places");
+        }
+    }
+
+    async fn load_keys(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        if needs.idempotency.is_empty() {
+            return Ok(());
+        }
+        let since = self.begin_statement().await?;
+        for key in &needs.idempotency {
+            if self.lock(Row::Key(key.clone()), since).await? {
+                let row = self.shared.borrow().tables.idempotency[key].clone();
+                view.idempotency.loaded(key.clone(), row);
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        if !needs.tasks.is_empty() {
+            self.begin_statement().await?;
+            let shared = self.shared.borrow();
+            let found = needs
+                .tasks
+                .iter()
+                .filter_map(|id| shared.tables.tasks.get(id));
+            found.for_each(|row| view.tasks.loaded(row.id, Arc::clone(row)));
+        }
+        if !needs.carries.is_empty() {
+            self.begin_statement().await?;
+            let shared = self.shared.borrow();
+            let found = needs
+                .carries
+                .iter()
+                .filter_map(|slot| shared.tables.carries.get(slot));
+            found.for_each(|row| view.carries.loaded(row.slot, row.clone()));
+        }
+        if !needs.outcomes.is_empty() {
+            self.begin_statement().await?;
+            let shared = self.shared.borrow();
+            let found = needs
+                .outcomes
+                .iter()
+                .filter_map(|id| shared.tables.outcomes.get(id));
+            found.for_each(|row| view.outcomes.loaded(row.task, Arc::clone(row)));
+        }
+        if !needs.leases_of.is_empty() {
+            self.begin_statement().await?;
+            let shared = self.shared.borrow();
+            let leases = shared.tables.leases.values();
+            leases
+                .filter(|lease| needs.leases_of.contains(&lease.worker))
+                .for_each(|lease| view.lease_of(lease.clone()));
+        }
+        Ok(())
+    }
+
+    async fn pick(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        for pick in &needs.picks {
+            self.begin_statement().await?;
+            let shared = &mut *self.shared.borrow_mut();
+            let rows = shared.pick(pick, self.number);
+            for (row, _) in &rows {
+                shared.locks.wish(&Row::Ready(ready_key(row)), self.number);
+            }
+            view.picked(pick.clone(), rows);
+        }
+        if let Some(due) = needs.due {
+            self.begin_statement().await?;
+            let shared = &mut *self.shared.borrow_mut();
+            let rows = shared.due(due, self.number);
+            for row in &rows {
+                shared
+                    .locks
+                    .wish(&Row::Scheduled(scheduled_key(row)), self.number);
+            }
+            view.found_due(rows);
+        }
+        if let Some((before, limit)) = needs.old_keys {
+            self.begin_statement().await?;
+            let shared = &mut *self.shared.borrow_mut();
+            let rows = shared.old_keys(before, limit, self.number);
+            for row in &rows {
+                shared.locks.wish(&Row::Key(row.key.clone()), self.number);
+            }
+            view.found_old_keys(rows);
+        }
+        Ok(())
+    }
+}
