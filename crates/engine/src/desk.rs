@@ -75,8 +75,25 @@ impl<C: Caller> Desk<C> {
         self.queued.push_back(Queued { command, caller });
     }
 
-    pub fn claim(&mut self, waiting: Waiting<C>) {
+    /// Takes a claim. One that waits here and was sent again is answered with nothing: its repetition waits on, so
+    /// that one claim is never dealt to twice.
+    pub fn claim(&mut self, waiting: Waiting<C>) -> Option<(C, Answer)> {
+        let earlier = [&mut self.claims, &mut self.parked]
+            .into_iter()
+            .find_map(|queue| {
+                let place = queue
+                    .iter()
+                    .position(|other| other.claim.repeats(&waiting.claim))?;
+                queue.remove(place)
+            });
         self.claims.push_back(waiting);
+        earlier.map(|earlier| (earlier.caller, empty()))
+    }
+
+    /// Whether this claim was sent again meanwhile.
+    fn has_repetition(&self, claim: &Claim) -> bool {
+        let waiting = self.claims.iter().chain(&self.parked);
+        waiting.into_iter().any(|other| other.claim.repeats(claim))
     }
 
     /// Whether there is anything to run now.
@@ -217,7 +234,11 @@ impl<C: Caller> Desk<C> {
         now: Moment,
     ) -> Option<(C, Answer)> {
         match hand {
-            Ok(hand) if hand.runs.is_empty() && waiting.until > now => {
+            Ok(hand)
+                if hand.runs.is_empty()
+                    && waiting.until > now
+                    && !self.has_repetition(&waiting.claim) =>
+            {
                 let queue = if hand.dry {
                     &mut self.parked
                 } else {

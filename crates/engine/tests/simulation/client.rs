@@ -15,7 +15,8 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 
 use crate::invariants::ASK;
-use crate::ledger::{Ask, Asked};
+use crate::known::Ask;
+use crate::ledger::Asked;
 use crate::network::{Body, Call, Node, Ticket, Told};
 use crate::surroundings::{Event, Surroundings};
 

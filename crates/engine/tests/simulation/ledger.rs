@@ -20,10 +20,8 @@ use taskyard_core::worker::Profile;
 use taskyard_engine::desk::Answer;
 use taskyard_engine::engine::ClaimCall;
 
+use crate::known::{Ask, Known};
 use crate::network::Call;
-
-/// The number of a client's request; its tasks carry it as a label.
-pub(crate) type Ask = u64;
 
 /// What a client asked to have made.
 #[derive(Clone, Debug)]
@@ -55,6 +53,8 @@ pub(crate) struct Ledger {
     pub(crate) reported: BTreeSet<(TaskId, Fence, Digest)>,
     /// With which commit each run was over.
     pub(crate) over: BTreeMap<(TaskId, Fence), u64>,
+    /// The tasks as last seen.
+    pub(crate) known: Known,
     pub(crate) profiles: BTreeMap<Name, Arc<Profile>>,
     /// Answers to be held against the rows once those have been looked at.
     to_check: Vec<Given>,

@@ -10,6 +10,7 @@ mod client;
 mod database;
 mod faults;
 mod invariants;
+mod known;
 mod ledger;
 mod network;
 mod options;

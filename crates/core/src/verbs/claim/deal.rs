@@ -37,6 +37,7 @@ pub(super) fn deal(
         .iter()
         .map(|claim| Seat::take(claim, view, env))
         .collect();
+    close_repetitions(&mut seats);
     let mut open: Vec<&mut Seat<'_>> = seats.iter_mut().flatten().collect();
     let offered = offers(view);
     let (suspects, others): (Vec<Ready>, Vec<Ready>) =
@@ -56,6 +57,20 @@ pub(super) fn deal(
         .into_iter()
         .map(|seat| seat.map(|seat| seat.hand))
         .collect()
+}
+
+/// A claim that is here twice is dealt to once; its repetition looks again, and is answered with the same then.
+fn close_repetitions(seats: &mut [Result<Seat<'_>, Refused>]) {
+    let mut seen = HashSet::new();
+    for seat in seats.iter_mut().flatten() {
+        let Claim {
+            worker, epoch, seq, ..
+        } = seat.claim;
+        if *seq != 0 && !seen.insert((worker, *epoch, *seq)) {
+            seat.closed = true;
+            seat.hand.dry = false;
+        }
+    }
 }
 
 /// Everything that is ready here: what was picked, and what this batch has made ready; in order, each once.
@@ -114,14 +129,18 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
     let Some(key) = env.lanes.key(row.lane) else {
         return;
     };
-    let could = |seat: &&mut &mut Seat<'_>| !seat.closed && seat.claim.profile.serves(key);
-    if let Some(seat) = open
-        .iter_mut()
+    // A slot that became suspect in this very batch waits for the next one, which loads the hands.
+    let known: Vec<bool> = open.iter().map(|seat| seat.is_hand_known(view)).collect();
+    let could = |place: &usize| {
+        let seat = &open[*place];
+        known[*place] && !seat.closed && seat.claim.profile.serves(key)
+    };
+    let free = (0..open.len())
         .filter(could)
-        .find(|seat| seat.is_empty_handed(view))
-    {
-        seat.give(row, view, env);
-        seat.keep_for(row.slot, view);
+        .find(|place| open[*place].is_empty_handed(view));
+    if let Some(place) = free {
+        open[place].give(row, view, env);
+        keep_for(row.slot, place, open, view);
         return;
     }
     let Some(carry) = view.carries.get(&row.slot) else {
@@ -134,12 +153,22 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
     if !waits_long || is_kept_for {
         return;
     }
-    if let Some(seat) = open.iter_mut().find(could) {
-        seat.keep_for(row.slot, view);
+    if let Some(place) = (0..open.len()).find(could) {
+        keep_for(row.slot, place, open, view);
         let until = env.now + env.policy.suspect_patience;
         view.carries
             .update(&row.slot, |carry| carry.kept_until = Some(until));
     }
+}
+
+/// The worker in this place gets nothing else, by whichever of its claims.
+fn keep_for(slot: SlotKey, place: usize, open: &mut [&mut Seat<'_>], view: &mut View) {
+    let worker = &open[place].claim.worker;
+    view.workers
+        .update(worker, |worker| worker.kept_for = Some(slot));
+    let worker = worker.clone();
+    let its = open.iter_mut().filter(|seat| seat.claim.worker == worker);
+    its.for_each(|seat| seat.closed = true);
 }
 
 impl<'a> Seat<'a> {
@@ -192,10 +221,9 @@ impl<'a> Seat<'a> {
         self.hand.runs.is_empty() && view.leases_of(self.claim.number).next().is_none()
     }
 
-    fn keep_for(&mut self, slot: SlotKey, view: &mut View) {
-        self.closed = true;
-        view.workers
-            .update(&self.claim.worker, |worker| worker.kept_for = Some(slot));
+    /// Whether all that the worker holds is loaded, and its row locked.
+    fn is_hand_known(&self, view: &View) -> bool {
+        view.knows_leases_of(self.claim.number) && view.holds_worker(&self.claim.worker)
     }
 
     fn has_room(&self, bytes: usize, env: &Env<'_>) -> bool {
