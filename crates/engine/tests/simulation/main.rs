@@ -110,7 +110,7 @@ shares! {
 /// Fewer, for each statement takes its time.
 #[test]
 fn histories_of_one_server_on_sqlite() {
-    play_share(0, 1, 5, Store::Sqlite, "histories_of_one_server_on_sqlite");
+    play_share(0, 1, 10, Store::Sqlite, "histories_of_one_server_on_sqlite");
 }
 
 #[test]
