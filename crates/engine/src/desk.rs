@@ -123,6 +123,7 @@ impl<C: Caller> Desk<C> {
             callers.push(queued.caller);
         }
         self.wake_for_submits(&commands);
+        self.wake_for_reports(&commands);
         let claims = self.take_claims(rows);
         if !claims.is_empty() {
             let claims = claims.iter().map(|waiting| waiting.claim.clone()).collect();
@@ -163,6 +164,19 @@ impl<C: Caller> Desk<C> {
         }
     }
 
+    /// A worker that was kept for a suspect is free again once it has reported: its claims look again.
+    fn wake_for_reports(&mut self, commands: &[Command]) {
+        for command in commands {
+            if let Command::Report(Report {
+                worker: Some((worker, _)),
+                ..
+            }) = command
+            {
+                while self.wake_one(|claim| claim.worker == *worker) {}
+            }
+        }
+    }
+
     /// Something may be ready in this lane: the longest waiting claim that could take it looks again.
     pub fn ready(&mut self, lane: Lane, lanes: &Lanes) {
         if let Some(key) = lanes.key(lane) {
@@ -175,13 +189,16 @@ impl<C: Caller> Desk<C> {
         self.claims.append(&mut self.parked);
     }
 
-    fn wake_one(&mut self, could: impl Fn(&Claim) -> bool) {
+    /// Whether there was one.
+    fn wake_one(&mut self, could: impl Fn(&Claim) -> bool) -> bool {
         let found = self
             .parked
             .iter()
             .position(|waiting| !waiting.caller.is_gone() && could(&waiting.claim));
-        self.claims
-            .extend(found.and_then(|place| self.parked.remove(place)));
+        let woken = found.and_then(|place| self.parked.remove(place));
+        let is_woken = woken.is_some();
+        self.claims.extend(woken);
+        is_woken
     }
 
     /// The answers to a batch. Claims that got nothing and may wait longer are kept instead of answered.
@@ -210,6 +227,12 @@ impl<C: Caller> Desk<C> {
             .zip(replies.by_ref())
             .map(|(caller, reply)| (caller, Ok(reply)))
             .collect();
+        // The claims of this batch have seen all this: what they left is for others.
+        for topic in &ran.topics {
+            if let Topic::Ready(lane) = topic {
+                self.ready(*lane, lanes);
+            }
+        }
         if let Some(Ok(Done::Claims(Dealt { hands }))) = replies.next() {
             answers.extend(
                 claims
@@ -217,11 +240,6 @@ impl<C: Caller> Desk<C> {
                     .zip(hands)
                     .filter_map(|(waiting, hand)| self.seat(waiting, hand, now)),
             );
-        }
-        for topic in &ran.topics {
-            if let Topic::Ready(lane) = topic {
-                self.ready(*lane, lanes);
-            }
         }
         answers
     }

@@ -133,7 +133,8 @@ impl Client {
     /// Uses a key or an id that stands for another request already, or an id of another day.
     fn twist(&mut self, around: &mut Surroundings) {
         // Older ones may arrive, after a server's pause, when their key is forgotten.
-        self.sent.retain(|(at, _)| *at + Duration::from_secs(15) > around.now);
+        self.sent
+            .retain(|(at, _)| *at + Duration::from_secs(15) > around.now);
         let ask = around.ledger.asked.len() as Ask + 1;
         if around.happens(200) || self.sent.is_empty() {
             around.tally.count("id_of_another_day");

@@ -91,11 +91,12 @@ fn offers(view: &View) -> Vec<Ready> {
     rows
 }
 
-/// Rows that were locked for a claim and not dealt: others may have passed them over meanwhile.
+/// Rows that were locked for a claim and not dealt: others may have passed them over meanwhile. Not suspects, which
+/// nobody here could take: telling everybody of them would keep everybody looking.
 fn announce_left_over(offered: &[Ready], view: &mut View) {
     let mut lanes: Vec<_> = offered
         .iter()
-        .filter(|row| is_ready(row.slot, view))
+        .filter(|row| !row.lane.is_twin() && is_ready(row.slot, view))
         .map(|row| row.lane)
         .collect();
     lanes.sort_unstable();
@@ -130,6 +131,9 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
         return;
     };
     // A slot that became suspect in this very batch waits for the next one, which loads the hands.
+    for seat in open.iter_mut().filter(|seat| !seat.is_hand_known(view)) {
+        seat.hand.dry &= !seat.claim.profile.serves(key);
+    }
     let known: Vec<bool> = open.iter().map(|seat| seat.is_hand_known(view)).collect();
     let could = |place: &usize| {
         let seat = &open[*place];
@@ -188,7 +192,11 @@ impl<'a> Seat<'a> {
             seat.closed = true;
             seat.hand.runs.extend(answer(&lease, view, env));
         }
-        seat.closed |= seat.is_kept(view);
+        if seat.is_kept(view) {
+            seat.closed = true;
+            // There may be more in its lanes, but not for it: it waits instead of looking again and again.
+            seat.hand.dry = true;
+        }
         Ok(seat)
     }
 
