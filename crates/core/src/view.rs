@@ -97,10 +97,14 @@ impl View {
             .extend(locked.map(|(name, _)| name.clone()));
     }
 
-    /// The answer to one pick, in order.
+    /// The answer to one pick, in order. A slot that was picked is nobody's: a lease of it that was read before, and
+    /// not locked, is gone.
     pub fn picked(&mut self, pick: Pick, rows: Vec<(Ready, Brief)>) {
         let slots = rows.iter().map(|(row, _)| row.slot).collect();
         for (row, brief) in rows {
+            if self.leases.knows(&row.slot) {
+                self.leases.asked([&row.slot]);
+            }
             self.briefs.insert(row.slot.task, brief);
             self.ready.loaded(row.slot, row);
         }
@@ -115,6 +119,9 @@ impl View {
     /// The rows whose time has come, earliest first.
     pub fn found_due(&mut self, rows: Vec<Scheduled>) {
         for row in rows {
+            if self.leases.knows(&row.slot) {
+                self.leases.asked([&row.slot]);
+            }
             self.due.push(row.slot);
             self.scheduled.loaded(row.slot, row);
         }

@@ -52,6 +52,13 @@ impl Known {
         }
     }
 
+    /// Whether somebody holds it as a suspect.
+    pub(crate) fn is_suspect(&self, task: TaskId) -> bool {
+        self.hands
+            .values()
+            .any(|hand| hand.get(&task).is_some_and(|suspect| *suspect))
+    }
+
     pub(crate) fn scheduled(&self) -> impl Iterator<Item = TaskId> {
         let tasks = self.tasks.iter();
         tasks

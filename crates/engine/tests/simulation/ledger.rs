@@ -11,7 +11,7 @@ use taskyard_core::query::TaskView;
 use taskyard_core::rows::{Digest, Lease, Outcome};
 use taskyard_core::status::Status;
 use taskyard_core::store;
-use taskyard_core::verbs::claim::{Dealt, Hand};
+use taskyard_core::verbs::claim::{Dealt, Hand, Run};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
@@ -176,6 +176,11 @@ impl Ledger {
             );
             let tasks: BTreeSet<_> = runs.iter().map(|run| run.slot).collect();
             assert_eq!(tasks.len(), runs.len(), "I3: a claim gets each task once");
+            let is_suspect = |run: &Run| self.known.is_suspect(run.slot.task);
+            assert!(
+                runs.len() == 1 || !runs.iter().any(is_suspect),
+                "a suspect is dealt alone"
+            );
             for run in runs {
                 assert!(
                     profile.serves(&run.lane),

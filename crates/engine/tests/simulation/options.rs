@@ -49,7 +49,7 @@ impl Options {
     pub(crate) fn of(seed: u64, store: Store) -> Self {
         let mut random = Seeded::new(seed);
         let mut from = |low: u64, high: u64| low + random.below(high - low + 1);
-        let servers = from(2, 4);
+        let servers = from(1, 4);
         let clients = from(1, 3);
         Self {
             seed,

@@ -110,6 +110,9 @@ impl World {
         let views = self.changed();
         let around = &mut self.around;
         invariants::check(&views, &mut around.ledger, around.now, commits);
+        if self.options.servers == 1 {
+            invariants::suspects_are_alone(&around.ledger);
+        }
         invariants::counters_are_exact(&self.database.counts(), &around.ledger);
         if self.options.store == Store::Weak || commits.is_multiple_of(50) {
             invariants::one_place_each(&self.database.places(), &around.ledger);
