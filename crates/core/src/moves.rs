@@ -105,12 +105,18 @@ fn limits(view: &View, lease: &Lease) -> Limits {
     )
 }
 
-/// When a run that began did so: by its worker's word within what we know, not before the claim and not after now.
+/// When a run that began did so: by its worker's word within what we know.
 fn started_at(lease: &Lease, ending: &Ending, now: Timestamp) -> Timestamp {
-    let said = ending
+    let said = ending.started_at.unwrap_or(lease.claimed_at);
+    lease
         .started_at
-        .map_or(lease.claimed_at, |said| said.clamp(lease.claimed_at, now));
-    lease.started_at.unwrap_or(said)
+        .unwrap_or_else(|| between_claim_and_now(said, lease, now))
+}
+
+/// Not before the claim and not after now, which by this server's clock can be a moment before the claim by
+/// another's.
+pub(crate) fn between_claim_and_now(said: Timestamp, lease: &Lease, now: Timestamp) -> Timestamp {
+    said.min(now).max(lease.claimed_at)
 }
 
 fn outcome(

@@ -63,6 +63,7 @@ pub struct View {
     picked: Vec<Picked>,
     /// Where these lanes go on behind the rows that were picked; `None`: nowhere.
     goes_on: HashMap<Lane, Option<OrderKey>>,
+    is_torn: bool,
     due: Vec<SlotKey>,
     old_keys: Vec<IdempotencyKey>,
     last_worker: Option<WorkerNumber>,
@@ -100,10 +101,12 @@ impl View {
             .extend(locked.map(|(name, _)| name.clone()));
     }
 
-    /// The answer to one pick, in order.
+    /// The answer to one pick, in order. A slot that was picked is nobody's: a lease of it that was read before, and
+    /// not locked, is gone.
     pub fn picked(&mut self, pick: Pick, rows: Vec<(Ready, Brief)>) {
         let slots = rows.iter().map(|(row, _)| row.slot).collect();
         for (row, brief) in rows {
+            self.stands_here(row.slot);
             self.briefs.insert(row.slot.task, brief);
             self.ready.loaded(row.slot, row);
         }
@@ -121,6 +124,20 @@ impl View {
         };
     }
 
+    /// What was read before this place row was, and not locked, may be older than it.
+    fn stands_here(&mut self, slot: SlotKey) {
+        if self.leases.knows(&slot) {
+            self.leases.asked([&slot]);
+        }
+        self.is_torn |= self.tasks.knows(&slot.task) && self.tasks.get(&slot.task).is_none();
+    }
+
+    /// A task was not there when it was looked for, and then stood somewhere: another server put it in between. The
+    /// batch has to be loaded again.
+    pub fn is_torn(&self) -> bool {
+        self.is_torn
+    }
+
     /// One of the leases asked for by worker.
     pub fn lease_of(&mut self, lease: Lease) {
         self.leases.loaded(lease.slot, lease);
@@ -129,6 +146,7 @@ impl View {
     /// The rows whose time has come, earliest first.
     pub fn found_due(&mut self, rows: Vec<Scheduled>) {
         for row in rows {
+            self.stands_here(row.slot);
             self.due.push(row.slot);
             self.scheduled.loaded(row.slot, row);
         }

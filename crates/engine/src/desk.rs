@@ -84,8 +84,27 @@ impl<C: Caller> Desk<C> {
         self.queued.push_back(Queued { command, caller });
     }
 
-    pub fn claim(&mut self, waiting: Waiting<C>) {
+    /// Takes a claim. One that waits here and was sent again is answered with nothing: its repetition waits on, so
+    /// that one claim is never dealt to twice.
+    pub fn claim(&mut self, waiting: Waiting<C>) -> Option<(C, Answer)> {
+        let is_repeatable = waiting.claim.seq != 0;
+        let queues = [&mut self.claims, &mut self.parked];
+        let earlier = queues
+            .into_iter()
+            .filter(|_| is_repeatable)
+            .find_map(|queue| {
+                let is_same = |other: &Waiting<C>| other.claim.repeats(&waiting.claim);
+                let place = queue.iter().position(is_same)?;
+                queue.remove(place)
+            });
         self.claims.push_back(waiting);
+        earlier.map(|earlier| (earlier.caller, empty()))
+    }
+
+    /// Whether this claim was sent again meanwhile.
+    fn has_repetition(&self, claim: &Claim) -> bool {
+        let waiting = self.claims.iter().chain(&self.parked);
+        waiting.into_iter().any(|other| other.claim.repeats(claim))
     }
 
     /// Whether there is anything to run now.
@@ -115,6 +134,7 @@ impl<C: Caller> Desk<C> {
             callers.push(queued.caller);
         }
         self.wake_for_submits(&commands);
+        self.wake_for_reports(&commands);
         let claims = self.take_claims(rows);
         if !claims.is_empty() {
             let claims = claims.iter().map(|waiting| waiting.claim.clone()).collect();
@@ -160,6 +180,19 @@ impl<C: Caller> Desk<C> {
         }
     }
 
+    /// A worker that was kept for a suspect is free again once it has reported: its claims look again.
+    fn wake_for_reports(&mut self, commands: &[Command]) {
+        for command in commands {
+            if let Command::Report(Report {
+                worker: Some((worker, _)),
+                ..
+            }) = command
+            {
+                while self.wake_one(|claim| claim.worker == *worker) {}
+            }
+        }
+    }
+
     /// Word from outside that something may be ready in this lane: the longest waiting claim that could take it
     /// looks again, and if there is none, those that are under way.
     pub fn ready(&mut self, lane: Lane, lanes: &Lanes) {
@@ -180,15 +213,16 @@ impl<C: Caller> Desk<C> {
             .is_some_and(|key| self.wake_one(|claim| claim.profile.serves(key)))
     }
 
+    /// Whether there was one.
     fn wake_one(&mut self, could: impl Fn(&Claim) -> bool) -> bool {
         let found = self
             .parked
             .iter()
             .position(|waiting| !waiting.caller.is_gone() && could(&waiting.claim));
         let woken = found.and_then(|place| self.parked.remove(place));
-        let any = woken.is_some();
+        let is_woken = woken.is_some();
         self.claims.extend(woken);
-        any
+        is_woken
     }
 
     /// The answers to a batch; batches are finished in the order in which they were taken. Claims that got nothing and
@@ -221,6 +255,12 @@ impl<C: Caller> Desk<C> {
             .zip(replies.by_ref())
             .map(|(caller, reply)| (caller, Ok(reply)))
             .collect();
+        // The claims of this batch and of those under way have seen all this: what they left is for others.
+        for topic in &ran.topics {
+            if let Topic::Ready(lane) = topic {
+                self.wake_for(*lane, lanes);
+            }
+        }
         if let Some(Ok(Done::Claims(Dealt { hands }))) = replies.next() {
             answers.extend(
                 claims
@@ -228,12 +268,6 @@ impl<C: Caller> Desk<C> {
                     .zip(hands)
                     .filter_map(|(waiting, hand)| self.seat(number, waiting, hand, now)),
             );
-        }
-        // Claims under way ran after this batch and have seen it.
-        for topic in &ran.topics {
-            if let Topic::Ready(lane) = topic {
-                self.wake_for(*lane, lanes);
-            }
         }
         answers
     }
@@ -248,7 +282,11 @@ impl<C: Caller> Desk<C> {
         now: Moment,
     ) -> Option<(C, Answer)> {
         match hand {
-            Ok(hand) if hand.runs.is_empty() && waiting.until > now => {
+            Ok(hand)
+                if hand.runs.is_empty()
+                    && waiting.until > now
+                    && !self.has_repetition(&waiting.claim) =>
+            {
                 let queue = if hand.dry && batch > self.look_again_up_to {
                     &mut self.parked
                 } else {

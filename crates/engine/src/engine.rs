@@ -202,7 +202,10 @@ impl Loop {
     fn take(&mut self, message: Message) {
         match message {
             Message::Command(command, reply) => self.desk.command(command, reply),
-            Message::Claim(waiting) => self.desk.claim(waiting),
+            Message::Claim(waiting) => {
+                let repeated = self.desk.claim(waiting);
+                self.answer(repeated);
+            }
             Message::Look(None) => self.desk.look_again(),
             Message::Look(Some(lane)) => self.desk.ready(lane, &self.shared.store.lanes()),
         }
@@ -219,7 +222,7 @@ impl Loop {
         }
     }
 
-    fn answer(&mut self, answers: Vec<(Reply, Answer)>) {
+    fn answer(&mut self, answers: impl IntoIterator<Item = (Reply, Answer)>) {
         for (reply, answer) in answers {
             if let Err(unheard) = reply.0.send(answer)
                 && let Some(release) = release(&unheard)

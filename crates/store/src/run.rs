@@ -142,7 +142,7 @@ async fn once<W: Writer>(
         tx.load(&needs, &mut view).await?;
         needs = command::more(commands, &view, &env);
     }
-    if !needs.is_empty() {
+    if !needs.is_empty() || view.is_torn() {
         return Err(Error::Conflict);
     }
 

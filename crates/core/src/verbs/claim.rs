@@ -12,6 +12,7 @@ use crate::command::Env;
 use crate::id::{Epoch, Fence, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::{Lane, LaneKey};
+use crate::moves;
 use crate::name::Name;
 use crate::needs::{Hold, Needs, Pick};
 use crate::order::OrderKey;
@@ -154,10 +155,7 @@ impl Claims {
                 needs.worker(&claim.worker, Hold::Lock);
             }
             for lease in claim.answered(view) {
-                if !view.tasks.knows(&lease.slot.task) {
-                    needs.tasks.push(lease.slot.task);
-                    needs.carries.push(lease.slot);
-                }
+                moves::need_history(&lease, view, needs);
             }
         }
     }
@@ -180,7 +178,8 @@ impl Claim {
         lanes.into_iter().partition(|(lane, _)| !lane.is_twin())
     }
 
-    /// The leases that an earlier sending of this claim was answered with, by key: the same answer on every store.
+    /// The leases that an earlier sending of this claim was answered with, by key: the same answer on every store. At
+    /// most as many as this one asks for: two servers may have dealt to it.
     fn answered(&self, view: &View) -> Vec<Lease> {
         if !self.maybe_again || self.seq == 0 || !view.knows_leases_of(self.number) {
             return Vec::new();
@@ -190,7 +189,15 @@ impl Claim {
             .filter(|lease| lease.epoch == self.epoch && lease.seq == self.seq);
         let mut mine: Vec<Lease> = mine.cloned().collect();
         mine.sort_unstable_by_key(|lease| lease.slot);
+        mine.truncate(self.limit);
         mine
+    }
+
+    /// Whether both are one claim, sent twice.
+    pub fn repeats(&self, other: &Self) -> bool {
+        let is_same =
+            (&self.worker, self.epoch, self.seq) == (&other.worker, other.epoch, other.seq);
+        is_same && self.seq != 0
     }
 
     /// A worker may claim while its registration is the newest of its name.

@@ -78,7 +78,7 @@ pub(super) fn begin(
         .brief(lease.slot.task)
         .ok_or(Refused::NoSuchTask)?
         .timeout;
-    let started_at = said.map_or(env.now, |said| said.clamp(lease.claimed_at, env.now));
+    let started_at = moves::between_claim_and_now(said.unwrap_or(env.now), lease, env.now);
     view.leases.update::<SlotKey>(&lease.slot, |lease| {
         lease.started_at = Some(started_at);
         lease.deadline = Some(started_at + timeout);

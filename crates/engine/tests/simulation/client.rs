@@ -15,7 +15,8 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 
 use crate::invariants::ASK;
-use crate::ledger::{Ask, Asked};
+use crate::known::Ask;
+use crate::ledger::Asked;
 use crate::network::{Body, Call, Node, Ticket, Told};
 use crate::surroundings::{Event, Surroundings};
 
@@ -28,7 +29,7 @@ pub(crate) struct Client {
     ask_every: Duration,
     open: BTreeMap<Ticket, Open>,
     /// Requests to repeat with a twist: the same key or id with another body.
-    sent: Vec<Submit>,
+    sent: Vec<(Timestamp, Submit)>,
 }
 
 struct Open {
@@ -124,13 +125,16 @@ impl Client {
             }
         };
         if submit.once.is_some() || !makes_ids {
-            self.sent.push(submit.clone());
+            self.sent.push((around.now, submit.clone()));
         }
         self.send(submit, makes_ids, ask, around);
     }
 
     /// Uses a key or an id that stands for another request already, or an id of another day.
     fn twist(&mut self, around: &mut Surroundings) {
+        // Older ones may arrive, after a server's pause, when their key is forgotten.
+        self.sent
+            .retain(|(at, _)| *at + Duration::from_secs(15) > around.now);
         let ask = around.ledger.asked.len() as Ask + 1;
         if around.happens(200) || self.sent.is_empty() {
             around.tally.count("id_of_another_day");
@@ -146,7 +150,7 @@ impl Client {
             return self.send(submit, false, ask, around);
         }
         let place = self.sent.len() - 1 - around.below(self.sent.len().min(4));
-        let mut submit = self.sent[place].clone();
+        let mut submit = self.sent[place].1.clone();
         if let Some((key, _)) = submit.once.clone() {
             around.tally.count("key_with_another_body");
             name_key(&mut submit, &key.key, &format!("another {ask}"));

@@ -1,16 +1,17 @@
 //! The database that the servers share, and a server's own view of it: the weak model, or SQLite in memory.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use taskyard_core::command::Command;
+use taskyard_core::command::{Command, Done};
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Counted, Filter, List, Query, TaskView, WorkerView};
+use taskyard_core::query::{Answer, Counted, Filter, List, Query, TaskView};
 use taskyard_core::random::Seeded;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
@@ -34,6 +35,7 @@ pub(crate) struct Sqlite {
     inline: Rc<RefCell<Option<Inline>>>,
     random: Rc<RefCell<Seeded>>,
     commits: Rc<Cell<u64>>,
+    changed: Rc<RefCell<BTreeSet<Option<TaskId>>>>,
 }
 
 /// One server's view.
@@ -41,15 +43,6 @@ pub(crate) struct Sqlite {
 pub(crate) enum Mine {
     Weak(Rc<weak::Server>),
     Sqlite(Sqlite),
-}
-
-/// Everything that invariants look at.
-pub(crate) struct Rows {
-    pub(crate) tasks: Vec<TaskView>,
-    /// The tasks that stand in some place or have ended, each as often as it does.
-    pub(crate) places: Vec<TaskId>,
-    pub(crate) counts: Vec<Counted>,
-    pub(crate) workers: Vec<WorkerView>,
 }
 
 impl Database {
@@ -63,6 +56,7 @@ impl Database {
                     inline: Rc::new(RefCell::new(Some(inline))),
                     random: Rc::new(RefCell::new(random)),
                     commits: Rc::default(),
+                    changed: Rc::default(),
                 })
             }
         }
@@ -120,38 +114,42 @@ impl Database {
         }
     }
 
-    pub(crate) fn rows(&self) -> Rows {
-        let Answer::Counts(counts) = self.read(Query::Counts) else {
-            panic!("a query is answered in kind")
-        };
-        let Answer::Workers(workers) = self.read(Query::Workers) else {
-            panic!("a query is answered in kind")
-        };
-        let places = match self {
-            Self::Weak(database) => database.places(),
-            // These lists walk the table of each place.
-            Self::Sqlite(_) => Status::ALL
-                .into_iter()
-                .flat_map(|status| self.list(vec![status]))
-                .map(|view| view.task.id)
-                .collect(),
-        };
-        Rows {
-            tasks: self.list(Vec::new()),
-            places,
-            counts,
-            workers,
+    /// The tasks that may have changed since this was last asked; `None` stands for all that wait for a time.
+    pub(crate) fn changed(&self) -> BTreeSet<Option<TaskId>> {
+        match self {
+            Self::Weak(database) => database.changed().into_iter().map(Some).collect(),
+            Self::Sqlite(sqlite) => sqlite.changed.take(),
         }
     }
 
-    fn list(&self, statuses: Vec<Status>) -> Vec<TaskView> {
+    /// The tasks that stand in some place or have ended, each as often as it does, in order.
+    pub(crate) fn places(&self) -> Vec<TaskId> {
+        match self {
+            Self::Weak(database) => database.places(),
+            // These lists walk the table of each place.
+            Self::Sqlite(_) => {
+                let lists = Status::ALL.map(|status| self.list(status));
+                let mut ids: Vec<TaskId> = lists.into_iter().flatten().collect();
+                ids.sort_unstable();
+                ids
+            }
+        }
+    }
+
+    pub(crate) fn counts(&self) -> Vec<Counted> {
+        match self.read(Query::Counts) {
+            Answer::Counts(counts) => counts,
+            other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
+    fn list(&self, status: Status) -> Vec<TaskId> {
         let list = List {
             filter: Filter {
-                statuses,
+                statuses: vec![status],
                 ..Filter::default()
             },
             limit: 1000,
-            oldest_first: true,
             ..List::default()
         };
         let Answer::Tasks(listed) = self.read(Query::Tasks(list)) else {
@@ -161,8 +159,47 @@ impl Database {
             listed.next.is_none(),
             "a history has fewer tasks than a page"
         );
-        listed.items
+        listed.items.iter().map(|view| view.task.id).collect()
     }
+}
+
+/// What of these commands may have changed.
+fn touched(commands: &[Command], ran: &Ran) -> BTreeSet<Option<TaskId>> {
+    let mut tasks = BTreeSet::new();
+    for (command, reply) in commands.iter().zip(&ran.replies) {
+        match (command, reply) {
+            (Command::Submit(_), Ok(Done::Submit(submitted))) => {
+                tasks.extend(submitted.ids.iter().copied().map(Some))
+            }
+            (Command::Claims(_), Ok(Done::Claims(dealt))) => {
+                let runs = dealt.hands.iter().flatten().flat_map(|hand| &hand.runs);
+                tasks.extend(runs.map(|run| Some(run.slot.task)));
+            }
+            (Command::Start(start), _) => {
+                tasks.insert(Some(start.token.slot.task));
+            }
+            (Command::Heartbeat(beat), _) => {
+                tasks.extend(beat.held.iter().map(|held| Some(held.token.slot.task)))
+            }
+            (Command::Report(report), _) => tasks.extend(
+                report
+                    .results
+                    .iter()
+                    .map(|result| Some(result.token.slot.task)),
+            ),
+            (Command::Cancel(cancel), _) => {
+                tasks.insert(Some(cancel.task));
+            }
+            (Command::Expire(expire), _) => {
+                tasks.extend(expire.runs.iter().map(|(run, _)| Some(run.slot.task)))
+            }
+            (Command::Promote(_), _) => {
+                tasks.insert(None);
+            }
+            _ => {}
+        }
+    }
+    tasks
 }
 
 impl Sqlite {
@@ -191,7 +228,11 @@ impl Mine {
                     let inline = inline.as_mut().expect("it is open");
                     let random = &mut *sqlite.random.borrow_mut();
                     sqlite.commits.set(sqlite.commits.get() + 1);
-                    inline.run_blocking(&batch, &policy, now, random)
+                    let ran = inline.run_blocking(&batch, &policy, now, random);
+                    if let Ok(ran) = &ran {
+                        sqlite.changed.borrow_mut().extend(touched(&batch, ran));
+                    }
+                    ran
                 })
             }
         }

@@ -11,7 +11,7 @@ use taskyard_core::query::TaskView;
 use taskyard_core::rows::{Digest, Lease, Outcome};
 use taskyard_core::status::Status;
 use taskyard_core::store;
-use taskyard_core::verbs::claim::{Dealt, Hand};
+use taskyard_core::verbs::claim::{Dealt, Hand, Run};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
@@ -20,10 +20,8 @@ use taskyard_core::worker::Profile;
 use taskyard_engine::desk::Answer;
 use taskyard_engine::engine::ClaimCall;
 
+use crate::known::{Ask, Known};
 use crate::network::Call;
-
-/// The number of a client's request; its tasks carry it as a label.
-pub(crate) type Ask = u64;
 
 /// What a client asked to have made.
 #[derive(Clone, Debug)]
@@ -55,6 +53,8 @@ pub(crate) struct Ledger {
     pub(crate) reported: BTreeSet<(TaskId, Fence, Digest)>,
     /// With which commit each run was over.
     pub(crate) over: BTreeMap<(TaskId, Fence), u64>,
+    /// The tasks as last seen.
+    pub(crate) known: Known,
     pub(crate) profiles: BTreeMap<Name, Arc<Profile>>,
     /// Answers to be held against the rows once those have been looked at.
     to_check: Vec<Given>,
@@ -176,6 +176,11 @@ impl Ledger {
             );
             let tasks: BTreeSet<_> = runs.iter().map(|run| run.slot).collect();
             assert_eq!(tasks.len(), runs.len(), "I3: a claim gets each task once");
+            let is_suspect = |run: &Run| self.known.is_suspect(run.slot.task);
+            assert!(
+                runs.len() == 1 || !runs.iter().any(is_suspect),
+                "a suspect is dealt alone"
+            );
             for run in runs {
                 assert!(
                     profile.serves(&run.lane),

@@ -10,6 +10,7 @@ mod client;
 mod database;
 mod faults;
 mod invariants;
+mod known;
 mod ledger;
 mod network;
 mod options;
@@ -19,6 +20,7 @@ mod tally;
 mod worker;
 mod world;
 
+use crate::faults::Fault;
 use crate::options::{Options, Store};
 use crate::tally::Tally;
 use crate::world::World;
@@ -87,8 +89,73 @@ fn play_share(share: u64, of: u64, every: u64, store: Store, test: &'static str)
         tally.add(play(seed, store, test).0.into_counts());
     }
     eprintln!("{test}:\n   {tally}");
+    if single.is_none() && steps() >= STEPS {
+        check_nothing_is_idle(&tally, store);
+    }
     tally
 }
+
+/// Every verb, every ending, every fault and every weakness must have happened, or the histories show nothing.
+fn check_nothing_is_idle(tally: &Tally, store: Store) {
+    let faults = Fault::ALL.map(Fault::name);
+    let everywhere = EVERYWHERE.iter().chain(&faults);
+    let weak = WITH_SEVERAL_SERVERS.iter().filter(|_| store == Store::Weak);
+    let missing: Vec<_> = everywhere
+        .chain(weak)
+        .filter(|what| tally.of(what) == 0)
+        .collect();
+    assert!(missing.is_empty(), "these never happened: {missing:?}");
+}
+
+const EVERYWHERE: [&str; 31] = [
+    "submit",
+    "cancel",
+    "read",
+    "register",
+    "claim",
+    "start",
+    "heartbeat",
+    "report",
+    "join",
+    "promote",
+    "expire",
+    "prune",
+    "run",
+    "ended_completed",
+    "ended_failed",
+    "ended_timeout",
+    "ended_cancelled",
+    "question_is_lost",
+    "answer_is_lost",
+    "message_is_doubled",
+    "message_is_late",
+    "answer_comes_too_late_or_twice",
+    "claim_is_sent_again",
+    "report_is_sent_again",
+    "request_is_sent_again",
+    "waiting_claim_is_repeated",
+    "stale_result_is_refused",
+    "key_with_another_body",
+    "id_with_another_body",
+    "id_of_another_day",
+    "task_kills_its_worker",
+];
+
+const WITH_SEVERAL_SERVERS: [&str; 13] = [
+    "hint_is_lost",
+    "worker_is_looked_up_again",
+    "unknown_submit_is_sent_again",
+    "pick_misses_a_free_row",
+    "pick_passes_over_a_locked_row",
+    "lock_is_waited_for",
+    "row_goes_while_it_is_waited_for",
+    "deadlock_is_broken",
+    "commit_meets_an_insert",
+    "commit_conflicts",
+    "commit_is_unknown_and_was_written",
+    "commit_is_unknown_and_was_not_written",
+    "read_is_old",
+];
 
 macro_rules! shares {
     ($($test:ident => $share:literal),*) => {
@@ -109,7 +176,7 @@ shares! {
 /// Fewer, for each statement takes its time.
 #[test]
 fn histories_of_one_server_on_sqlite() {
-    play_share(0, 1, 5, Store::Sqlite, "histories_of_one_server_on_sqlite");
+    play_share(0, 1, 10, Store::Sqlite, "histories_of_one_server_on_sqlite");
 }
 
 #[test]

@@ -49,7 +49,8 @@ impl Options {
     pub(crate) fn of(seed: u64, store: Store) -> Self {
         let mut random = Seeded::new(seed);
         let mut from = |low: u64, high: u64| low + random.below(high - low + 1);
-        let servers = from(2, 4);
+        let servers = from(1, 4);
+        let clients = from(1, 3);
         Self {
             seed,
             store,
@@ -58,7 +59,7 @@ impl Options {
                 Store::Sqlite => 1,
             },
             workers: usize::try_from(from(2, 5)).expect("a few"),
-            clients: usize::try_from(from(1, 3)).expect("a few"),
+            clients: usize::try_from(clients).expect("a few"),
             capacity: usize::try_from(from(1, 5)).expect("a few"),
             network: Rates {
                 lost: from(0, 60),
@@ -76,7 +77,7 @@ impl Options {
                 old_read: from(0, 300),
             },
             fault_every: Duration::from_millis(from(2_000, 10_000)),
-            ask_every: Duration::from_millis(from(300, 2_000)),
+            ask_every: Duration::from_millis(clients * from(700, 3_000)),
             clock_lag: Duration::from_millis(from(0, 50)),
         }
     }
@@ -102,7 +103,7 @@ pub(crate) fn policy() -> Policy {
         lanes_max: 9,
         claim_bytes_max: 100,
         history_max: 3,
-        key_life: Duration::from_secs(45),
+        key_life: Duration::from_secs(60),
         clock_skew: Duration::from_secs(5),
         server_ttl: Duration::from_secs(3),
     }

@@ -278,7 +278,12 @@ impl Server {
         }
     }
 
-    fn answer(&mut self, answers: Vec<(Caller, Answer)>, since: u64, around: &mut Surroundings) {
+    fn answer(
+        &mut self,
+        answers: impl IntoIterator<Item = (Caller, Answer)>,
+        since: u64,
+        around: &mut Surroundings,
+    ) {
         for (caller, answer) in answers {
             match caller.who {
                 Who::Nobody => {}

@@ -42,6 +42,26 @@ pub(crate) enum Event {
     NextFault,
 }
 
+impl Event {
+    /// Tells one event from another, for the trace.
+    pub(crate) fn number(&self) -> u64 {
+        let (kind, whose) = match self {
+            Self::Arrives(message) => (1, message.ticket.0),
+            Self::ServerTurn { server, life } => (2, *server as u64 + (u64::from(*life) << 8)),
+            Self::Service {
+                server, service, ..
+            } => (3, *server as u64 + ((*service as u64) << 8)),
+            Self::ServerReturns(server) => (4, *server as u64),
+            Self::WorkerTurn { worker, life } => (5, *worker as u64 + (u64::from(*life) << 8)),
+            Self::WorkerReturns(worker) => (6, *worker as u64),
+            Self::ClientTurn(client) => (7, *client as u64),
+            Self::Happens(fault) => (8, *fault as u64),
+            Self::NextFault => (9, 0),
+        };
+        (kind << 56) + whose
+    }
+}
+
 pub(crate) struct Surroundings {
     pub(crate) now: Timestamp,
     pub(crate) random: Seeded,

@@ -1,9 +1,12 @@
 //! Everything together: lets time pass, lets happen what is due, and looks after each commit whether the promises hold.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use taskyard_core::id::TaskId;
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
+use taskyard_core::query::{Query, TaskView};
 use taskyard_core::status::Status;
 use taskyard_core::worker::Profile;
 
@@ -12,7 +15,7 @@ use crate::database::Database;
 use crate::faults;
 use crate::invariants;
 use crate::network::{Body, Message, Node};
-use crate::options::{Options, Rates};
+use crate::options::{Options, Rates, Store};
 use crate::server::{Server, State};
 use crate::surroundings::{Event, Surroundings};
 use crate::tally::Tally;
@@ -91,21 +94,39 @@ impl World {
     }
 
     fn note(&mut self, event: &Event) {
-        let text = format!("{:?} {event:?}", self.around.now);
-        let hash = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        self.trace = text.bytes().fold(self.trace, hash);
+        let micros = self.around.now.as_micros().unsigned_abs();
+        let parts = [micros, event.number(), self.database.commits()];
+        let hash =
+            |hash: u64, part: &u64| (hash ^ part).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
+        self.trace = parts.iter().fold(self.trace, hash);
     }
 
     fn look(&mut self) {
         let commits = self.database.commits();
-        if commits > self.looked_at {
-            self.looked_at = commits;
-            let rows = self.database.rows();
-            let around = &mut self.around;
-            invariants::check(&rows, &mut around.ledger, around.now, commits);
-        } else {
-            self.around.ledger.check_answers();
+        if commits == self.looked_at {
+            return self.around.ledger.check_answers();
         }
+        self.looked_at = commits;
+        let views = self.changed();
+        let around = &mut self.around;
+        invariants::check(&views, &mut around.ledger, around.now, commits);
+        if self.options.servers == 1 {
+            invariants::suspects_are_alone(&around.ledger);
+        }
+        invariants::counters_are_exact(&self.database.counts(), &around.ledger);
+        if self.options.store == Store::Weak || commits.is_multiple_of(50) {
+            invariants::one_place_each(&self.database.places(), &around.ledger);
+        }
+    }
+
+    fn changed(&self) -> Vec<TaskView> {
+        let changed = self.database.changed();
+        let mut ids: BTreeSet<TaskId> = changed.iter().flatten().copied().collect();
+        if changed.contains(&None) {
+            ids.extend(self.around.ledger.known.scheduled());
+        }
+        let views = ids.into_iter().filter_map(|id| self.database.task(id));
+        views.map(|view| *view).collect()
     }
 
     fn happen(&mut self, event: Event) {
@@ -190,26 +211,20 @@ impl World {
             }
             self.step();
         }
-        let rows = self.database.rows();
-        let open: Vec<_> = rows
-            .tasks
-            .iter()
-            .filter(|view| !view.status().is_final())
-            .collect();
-        panic!(
-            "I8: these never ended: {open:#?}, workers {:#?}",
-            rows.workers
-        );
+        let open = self.around.ledger.known.open();
+        let open: Vec<_> = open.filter_map(|id| self.database.task(id)).collect();
+        let workers = self.database.read(Query::Workers);
+        panic!("I8: these never ended: {open:#?}, workers {workers:#?}");
     }
 
     fn has_ended(&self) -> bool {
-        let rows = self.database.rows();
-        rows.tasks.iter().all(|view| view.status().is_final())
+        self.around.ledger.known.open().next().is_none()
     }
 
     /// I1, I13: what was acknowledged is read back.
     fn look_back(&mut self) {
         self.look();
+        invariants::one_place_each(&self.database.places(), &self.around.ledger);
         for (task, (fence, output)) in &self.around.ledger.completed {
             let view = self
                 .database

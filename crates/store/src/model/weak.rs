@@ -21,6 +21,7 @@ use std::rc::Rc;
 
 use taskyard_core::command::Command;
 use taskyard_core::diff::Diff;
+use taskyard_core::id::TaskId;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::needs::{Due, Pick, ReadyKey};
 use taskyard_core::policy::Policy;
@@ -60,6 +61,7 @@ struct Shared {
     latest: Number,
     commits: u64,
     past: VecDeque<Tables>,
+    changed: BTreeSet<TaskId>,
     random: Seeded,
     weakness: Weakness,
     tally: Tally,
@@ -74,6 +76,7 @@ impl Database {
             latest: 0,
             commits: 0,
             past: VecDeque::new(),
+            changed: BTreeSet::new(),
             random: Seeded::new(seed),
             weakness,
             tally: Tally::new(),
@@ -111,8 +114,13 @@ impl Database {
         self.0.borrow().tables.read(query)
     }
 
+    /// The tasks of which any row was written since this was last asked.
+    pub fn changed(&self) -> BTreeSet<TaskId> {
+        std::mem::take(&mut self.0.borrow_mut().changed)
+    }
+
     /// Every row of a place, by task: of each there must be one, or an outcome.
-    pub fn places(&self) -> Vec<taskyard_core::id::TaskId> {
+    pub fn places(&self) -> Vec<TaskId> {
         let tables = &self.0.borrow().tables;
         let scheduled = tables.scheduled.keys().map(|key| key.slot.task);
         let ready = tables.ready.keys().map(|key| key.slot.task);
@@ -243,6 +251,7 @@ impl Shared {
             self.commits += 1;
             self.locks.note_births(&diff, self.commits);
         }
+        self.changed.extend(tasks_of(&diff));
         let inputs = self.tables.write(diff);
         self.locks.release(by);
         if self.commits.is_multiple_of(PAST_EVERY) {
@@ -274,6 +283,16 @@ impl Shared {
             || inserts(&diff.carries).any(|row| tables.carries.contains_key(&row.slot))
             || inserts(&diff.idempotency).any(|row| tables.idempotency.contains_key(&row.key))
     }
+}
+
+fn tasks_of(diff: &Diff) -> impl Iterator<Item = TaskId> {
+    let tasks = diff.tasks.iter().map(|row| row.id);
+    let ended = diff.outcomes.iter().map(|row| row.task);
+    let slots = diff.scheduled.iter().map(|change| change.row().slot);
+    let slots = slots.chain(diff.ready.iter().map(|change| change.row().slot));
+    let slots = slots.chain(diff.leases.iter().map(|change| change.row().slot));
+    let slots = slots.chain(diff.carries.iter().map(|change| change.row().slot));
+    tasks.chain(ended).chain(slots.map(|slot| slot.task))
 }
 
 fn inserts<R>(changes: &[Change<R>]) -> impl Iterator<Item = &R> {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::{Claim, Hand, Run};
 use crate::command::Env;
@@ -45,15 +45,13 @@ pub(super) fn deal(
             Seat::take(claim, *is_dry, view, env)
         })
         .collect();
+    close_repetitions(&mut seats);
     let mut open: Vec<&mut Seat<'_>> = seats.iter_mut().flatten().collect();
     let offered = offers(view);
     let (suspects, others): (Vec<Ready>, Vec<Ready>) =
         offered.iter().partition(|row| row.lane.is_twin());
     for row in suspects {
-        // One that this batch made waits for the next claim: nobody has looked whose hand is empty.
-        if !view.ready.is_new(&row.slot) {
-            deal_suspect(&row, &mut open, view, env);
-        }
+        deal_suspect(&row, &mut open, view, env);
     }
     let mut turn = 0;
     for row in others {
@@ -69,6 +67,20 @@ pub(super) fn deal(
         .collect()
 }
 
+/// A claim that is here twice is dealt to once; its repetition looks again, and is answered with the same then.
+fn close_repetitions(seats: &mut [Result<Seat<'_>, Refused>]) {
+    let mut seen = HashSet::new();
+    for seat in seats.iter_mut().flatten() {
+        let Claim {
+            worker, epoch, seq, ..
+        } = seat.claim;
+        if *seq != 0 && !seen.insert((worker, *epoch, *seq)) {
+            seat.closed = true;
+            seat.hand.dry = false;
+        }
+    }
+}
+
 /// Everything that is ready here: what was picked, and what this batch has made ready; in order, each once.
 fn offers(view: &View) -> Vec<Ready> {
     let picked = view
@@ -82,11 +94,12 @@ fn offers(view: &View) -> Vec<Ready> {
     rows
 }
 
-/// Rows that were locked for a claim and not dealt: others may have passed them over meanwhile.
+/// Rows that were locked for a claim and not dealt: others may have passed them over meanwhile. Not suspects, which
+/// nobody here could take: telling everybody of them would keep everybody looking.
 fn announce_left_over(offered: &[Ready], view: &mut View) {
     let mut lanes: Vec<_> = offered
         .iter()
-        .filter(|row| is_ready(row.slot, view))
+        .filter(|row| !row.lane.is_twin() && is_ready(row.slot, view))
         .map(|row| row.lane)
         .collect();
     lanes.sort_unstable();
@@ -120,14 +133,21 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
     let Some(key) = env.lanes.key(row.lane) else {
         return;
     };
-    let could = |seat: &&mut &mut Seat<'_>| !seat.closed && seat.claim.profile.serves(key);
-    if let Some(seat) = open
-        .iter_mut()
+    // A slot that became suspect in this very batch waits for the next one, which loads the hands.
+    for seat in open.iter_mut().filter(|seat| !seat.is_hand_known(view)) {
+        seat.hand.dry &= !seat.claim.profile.serves(key);
+    }
+    let known: Vec<bool> = open.iter().map(|seat| seat.is_hand_known(view)).collect();
+    let could = |place: &usize| {
+        let seat = &open[*place];
+        known[*place] && !seat.closed && seat.claim.profile.serves(key)
+    };
+    let free = (0..open.len())
         .filter(could)
-        .find(|seat| seat.is_empty_handed(view))
-    {
-        seat.give(row, view, env);
-        seat.keep_for(row.slot, view);
+        .find(|place| open[*place].is_empty_handed(view));
+    if let Some(place) = free {
+        open[place].give(row, view, env);
+        keep_for(row.slot, place, open, view);
         return;
     }
     let Some(carry) = view.carries.get(&row.slot) else {
@@ -140,12 +160,22 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
     if !waits_long || is_kept_for {
         return;
     }
-    if let Some(seat) = open.iter_mut().find(could) {
-        seat.keep_for(row.slot, view);
+    if let Some(place) = (0..open.len()).find(could) {
+        keep_for(row.slot, place, open, view);
         let until = env.now + env.policy.suspect_patience;
         view.carries
             .update(&row.slot, |carry| carry.kept_until = Some(until));
     }
+}
+
+/// The worker in this place gets nothing else, by whichever of its claims.
+fn keep_for(slot: SlotKey, place: usize, open: &mut [&mut Seat<'_>], view: &mut View) {
+    let worker = &open[place].claim.worker;
+    view.workers
+        .update(worker, |worker| worker.kept_for = Some(slot));
+    let worker = worker.clone();
+    let its = open.iter_mut().filter(|seat| seat.claim.worker == worker);
+    its.for_each(|seat| seat.closed = true);
 }
 
 impl<'a> Seat<'a> {
@@ -165,7 +195,11 @@ impl<'a> Seat<'a> {
             seat.closed = true;
             seat.hand.runs.extend(answer(&lease, view, env));
         }
-        seat.closed |= seat.is_kept(view);
+        if seat.is_kept(view) {
+            seat.closed = true;
+            // There may be more in its lanes, but not for it: it waits instead of looking again and again.
+            seat.hand.dry = true;
+        }
         Ok(seat)
     }
 
@@ -198,10 +232,9 @@ impl<'a> Seat<'a> {
         self.hand.runs.is_empty() && view.leases_of(self.claim.number).next().is_none()
     }
 
-    fn keep_for(&mut self, slot: SlotKey, view: &mut View) {
-        self.closed = true;
-        view.workers
-            .update(&self.claim.worker, |worker| worker.kept_for = Some(slot));
+    /// Whether all that the worker holds is loaded, and its row locked.
+    fn is_hand_known(&self, view: &View) -> bool {
+        view.knows_leases_of(self.claim.number) && view.holds_worker(&self.claim.worker)
     }
 
     fn has_room(&self, bytes: usize, env: &Env<'_>) -> bool {

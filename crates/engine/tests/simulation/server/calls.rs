@@ -106,11 +106,15 @@ impl Server {
             return;
         };
         self.sign_of_life(&call.worker, around);
-        self.desk.claim(Waiting {
+        let repeated = self.desk.claim(Waiting {
             claim,
             until: Self::moment(around) + call.wait,
             caller,
         });
+        if repeated.is_some() {
+            around.tally.count("waiting_claim_is_repeated");
+        }
+        self.answer(repeated, 0, around);
         self.turn_soon(around);
     }
 
