@@ -27,6 +27,8 @@ pub struct Policy {
     pub retry: Retry,
     /// How long a suspect waits for an empty hand before a worker is left to empty its own. Default 10 s.
     pub suspect_patience: Duration,
+    /// How many commands may wait for the database before callers are told to come back later. Default 10,000.
+    pub commands_max: usize,
     /// How many combinations of queue, kind and demands there may be. Default 10,000.
     pub lanes_max: usize,
     /// How many bytes of inputs one claim's answer carries. Default 8 MiB; one task goes out whatever its size.
@@ -54,6 +56,7 @@ impl Default for Policy {
             max_losses: 5,
             retry: Retry::default(),
             suspect_patience: Duration::from_secs(10),
+            commands_max: 10_000,
             lanes_max: 10_000,
             claim_bytes_max: 8 << 20,
             history_max: 100,

@@ -24,9 +24,6 @@ use crate::desk::{Answer, Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::Directory;
 use crate::waits::Waits;
 
-/// How many commands wait at most before callers are told to come back later.
-const QUEUE_MAX: usize = 10_000;
-
 /// A handle to a running engine; cheap to clone.
 #[derive(Clone)]
 pub struct Engine(Arc<Shared>);
@@ -69,7 +66,7 @@ impl Engine {
         random: Box<dyn Random>,
         stop: CancellationToken,
     ) -> Self {
-        let (messages, inbox) = mpsc::channel(QUEUE_MAX);
+        let (messages, inbox) = mpsc::channel(policy.commands_max);
         let shared = Arc::new(Shared {
             store,
             policy,

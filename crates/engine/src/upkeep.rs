@@ -10,6 +10,8 @@ use crate::error::Error;
 use crate::grace::Grace;
 use crate::services::{self, Swept};
 
+/// How often waiting claims look for what other servers have done.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often idempotency keys are looked through for old ones.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// The promoter looks at least so often, whatever it was told.
@@ -42,6 +44,9 @@ impl Upkeep {
         services.spawn(keep_present(engine.clone(), server, self.alone));
         services.spawn(services::keep_promoting(engine.clone(), PROMOTE_POLL));
         services.spawn(keep_pruning(engine.clone()));
+        if !self.alone {
+            services.spawn(keep_looking(engine.clone()));
+        }
         services.spawn(self.keep_sweeping(engine.clone(), server));
         services
     }
@@ -81,6 +86,15 @@ async fn keep_present(engine: Engine, mut server: Server, alone: bool) {
             Err(Error::Stopping) => return,
             Err(error) => tracing::warn!(%error, "this server could not say that it is up"),
         }
+    }
+}
+
+/// Another server may have made something ready, or have died with rows in hand that a pick here passed over: nobody
+/// tells, so those who wait look again.
+async fn keep_looking(engine: Engine) {
+    while !engine.is_stopping() {
+        pause(&engine, LOOK_EVERY).await;
+        engine.look_again(None);
     }
 }
 

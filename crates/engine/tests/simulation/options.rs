@@ -100,6 +100,7 @@ pub(crate) fn policy() -> Policy {
             ..Retry::default()
         },
         suspect_patience: Duration::from_secs(1),
+        commands_max: 10_000,
         lanes_max: 9,
         claim_bytes_max: 100,
         history_max: 3,

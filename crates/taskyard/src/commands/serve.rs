@@ -166,6 +166,7 @@ fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
         priority_level: times.priority_level,
         max_attempts: limits.max_attempts,
         max_losses: limits.max_losses,
+        commands_max: limits.queue_max as usize,
         lanes_max: limits.lanes_max as usize,
         ..Policy::default()
     })
