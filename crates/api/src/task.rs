@@ -139,6 +139,13 @@ pub struct TaskError<P = Raw> {
     pub detail: Option<P>,
 }
 
+/// The code and the message, without the detail.
+impl<P> std::fmt::Display for TaskError<P> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
 /// How far a run is, in its worker's words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

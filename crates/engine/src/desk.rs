@@ -112,11 +112,6 @@ impl<C: Caller> Desk<C> {
         self.queued.is_empty() && self.claims.is_empty()
     }
 
-    /// The workers whose claims are open here.
-    pub fn parked(&self) -> impl Iterator<Item = &Claim> {
-        self.parked.iter().map(|waiting| &waiting.claim)
-    }
-
     /// What waits, as far as one batch goes; claims last, so that they see what the others made ready.
     pub fn next_batch(&mut self) -> Option<Batch<C>> {
         let (mut commands, mut callers) = (Vec::new(), Vec::new());

@@ -2,8 +2,6 @@
 //!
 //! None needs a leader: services read candidates and send ordinary commands, which judge again under the lock.
 
-use std::time::Duration;
-
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
@@ -103,23 +101,4 @@ pub async fn prune(engine: &Engine) -> Result<usize, Error> {
         })
         .await?;
     Ok(pruned.count)
-}
-
-/// Promotes at the time of the next scheduled row, or when something earlier was scheduled.
-pub async fn keep_promoting(engine: Engine, poll: Duration) {
-    while !engine.is_stopping() {
-        let wait = match promote(&engine).await {
-            Ok((_, Some(next))) => next.since(engine.store().now()).min(poll),
-            Ok((_, None)) => poll,
-            Err(error) => {
-                tracing::warn!(%error, "promotion failed; it is tried again");
-                poll
-            }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = engine.scheduled() => {}
-            () = engine.stopping() => {}
-        }
-    }
 }

@@ -42,7 +42,7 @@ impl Upkeep {
     pub fn start(self, engine: &Engine, server: Server) -> JoinSet<()> {
         let mut services = JoinSet::new();
         services.spawn(keep_present(engine.clone(), server, self.alone));
-        services.spawn(services::keep_promoting(engine.clone(), PROMOTE_POLL));
+        services.spawn(keep_promoting(engine.clone()));
         services.spawn(keep_pruning(engine.clone()));
         if !self.alone {
             services.spawn(keep_looking(engine.clone()));
@@ -73,6 +73,25 @@ impl Upkeep {
                 }
             }
             pause(&engine, self.sweep).await;
+        }
+    }
+}
+
+/// Promotes at the time of the next scheduled row, or when something earlier was scheduled.
+async fn keep_promoting(engine: Engine) {
+    while !engine.is_stopping() {
+        let wait = match services::promote(&engine).await {
+            Ok((_, Some(next))) => next.since(engine.store().now()).min(PROMOTE_POLL),
+            Ok((_, None)) => PROMOTE_POLL,
+            Err(error) => {
+                tracing::warn!(%error, "promotion failed; it is tried again");
+                PROMOTE_POLL
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = engine.scheduled() => {}
+            () = engine.stopping() => {}
         }
     }
 }

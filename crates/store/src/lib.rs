@@ -10,3 +10,6 @@ mod columns;
 mod findings;
 mod run;
 mod tx;
+
+/// Where a store takes its time from. It may go back; the time of the batches does not.
+pub type Clock = std::sync::Arc<dyn Fn() -> taskyard_core::time::Timestamp + Send + Sync>;

@@ -21,10 +21,8 @@ use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 
 use self::tables::Tables;
+use crate::Clock;
 use crate::run::{self, Memory};
-
-/// Where the model takes its time from.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 pub struct Model {
     tables: Mutex<Tables>,

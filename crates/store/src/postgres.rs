@@ -53,7 +53,7 @@ pub use self::check::{check, stats};
 use self::clock::DatabaseClock;
 use self::desk::{Desk, Job};
 pub use self::open::OpenError;
-pub use crate::model::Clock;
+use crate::Clock;
 use crate::run::Memory;
 
 const READERS: usize = 4;

@@ -48,10 +48,8 @@ use self::log::Hooks;
 pub use self::open::OpenError;
 use self::open::Opened;
 use self::threads::{Asked, Check, Disk, Job, Line};
+use crate::Clock;
 use crate::run::Memory;
-
-/// Where the store takes its time from. It may go back; the time of the batches does not.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 const READERS: usize = 2;
 

@@ -1,11 +1,12 @@
 //! How results are printed: as a table for people, as JSON for programs, or as ids alone for pipes.
 
+use std::fmt::Display;
 use std::io::{IsTerminal, Write as _};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
-use taskyard_api::task::Status;
+use taskyard_api::task::{Progress, Status};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
@@ -168,6 +169,24 @@ pub(crate) fn safe(text: &str) -> String {
             letter => letter,
         })
         .collect()
+}
+
+/// `name=value` of each.
+pub(crate) fn pairs<N: Display, V: Display>(
+    pairs: impl IntoIterator<Item = (N, V)>,
+    separator: &str,
+) -> String {
+    let pairs = pairs.into_iter();
+    let pairs: Vec<String> = pairs
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    pairs.join(separator)
+}
+
+/// The share that is done.
+pub(crate) fn share(progress: &Progress) -> Option<String> {
+    let percent = progress.fraction? * 100.0;
+    Some(format!("{percent:.0} %"))
 }
 
 /// At most so many characters of one line.

@@ -3,7 +3,7 @@
 //! read, so one parser checks every value wherever it stands, and says which flag it is about.
 
 mod file;
-pub(crate) mod older;
+mod older;
 pub(crate) mod units;
 
 use std::collections::BTreeMap;

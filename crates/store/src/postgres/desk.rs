@@ -19,10 +19,10 @@ use taskyard_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
-use super::Clock;
 use super::address::Address;
 use super::clock::DatabaseClock;
 use super::session::Session;
+use crate::Clock;
 use crate::run::{self, Memory};
 
 /// How many batches may wait; the engine sends one at a time.

@@ -16,13 +16,13 @@ use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran};
 use tokio::sync::oneshot;
 
-use super::Clock;
 use super::answers::{Answer as Held, Answers};
 use super::checkpoint::Checkpoints;
 use super::fields::Read;
 use super::inline::Inline;
 use super::log::{Hooks, Log};
 use super::reads;
+use crate::Clock;
 use crate::run::Memory;
 
 /// How many calls may wait for a thread; the engine bounds what it sends, so this is never reached by it alone.

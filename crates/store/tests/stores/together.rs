@@ -18,6 +18,7 @@ use taskyard_core::random::{Random, Seeded};
 use taskyard_core::rows::Ready;
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
+use taskyard_store::Clock;
 use taskyard_store::model::Model;
 use taskyard_store::postgres::{self, PostgresStore};
 use taskyard_store::sqlite::{self, SqliteStore};
@@ -27,8 +28,6 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::database::Database;
-
-pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Every row of every table, as text; `meta` is left out, for no two databases are the same one.
 type Tables = BTreeMap<String, Vec<String>>;

@@ -38,16 +38,12 @@ impl Shown for Tasks {
 }
 
 pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
-    let label: Vec<String> = args
-        .labels
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
+    let label = output::pairs(args.labels.iter().map(|(name, value)| (name, value)), ",");
     let statuses: Vec<_> = args.status.iter().map(|status| (*status).into()).collect();
     let query = TasksQuery {
         kind: args.kind.clone(),
         queue: args.queue.clone(),
-        label: (!label.is_empty()).then(|| label.join(",")),
+        label: (!label.is_empty()).then_some(label),
         sort: args.oldest_first.then(|| "created".to_owned()),
         limit: Some(args.limit),
         cursor: args.cursor.clone(),
@@ -68,16 +64,10 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
 }
 
 fn row(task: &Task) -> Vec<Cell> {
-    let said = task
-        .error
-        .as_ref()
-        .map(|error| format!("{}: {}", error.code, error.message));
-    let progress = task.progress.as_ref().and_then(|progress| {
-        let share = progress
-            .fraction
-            .map(|fraction| format!("{:.0} %", fraction * 100.0));
-        share.or_else(|| progress.message.clone())
-    });
+    let said = task.error.as_ref().map(ToString::to_string);
+    let progress = task.progress.as_ref();
+    let progress =
+        progress.and_then(|progress| output::share(progress).or_else(|| progress.message.clone()));
     vec![
         task.id.to_string().into(),
         task.kind.clone().into(),

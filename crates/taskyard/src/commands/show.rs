@@ -77,15 +77,11 @@ fn sheet(task: &Task) -> Vec<(&'static str, String)> {
     rows.extend(task.worker_id.clone().map(|worker| ("worker", worker)));
     for (name, pairs) in [("labels", &task.labels), ("requires", &task.requires)] {
         if !pairs.is_empty() {
-            let pairs = pairs.iter().map(|(name, value)| format!("{name}={value}"));
-            rows.push((name, output::safe(&pairs.collect::<Vec<_>>().join(" "))));
+            rows.push((name, output::safe(&output::pairs(pairs, " "))));
         }
     }
     if let Some(progress) = &task.progress {
-        let share = progress
-            .fraction
-            .map(|fraction| format!("{:.0} %", fraction * 100.0));
-        let words = [share, progress.message.clone()];
+        let words = [output::share(progress), progress.message.clone()];
         rows.push((
             "progress",
             output::safe(&words.into_iter().flatten().collect::<Vec<_>>().join(" ")),
@@ -121,12 +117,7 @@ fn said(error: &TaskError) -> String {
         .detail
         .as_ref()
         .map(|detail| format!("\n{}", detail.get()));
-    output::safe(&format!(
-        "{}: {}{}",
-        error.code,
-        error.message,
-        detail.unwrap_or_default()
-    ))
+    output::safe(&format!("{error}{}", detail.unwrap_or_default()))
 }
 
 fn row(attempt: &Attempt) -> Vec<String> {
@@ -137,10 +128,7 @@ fn row(attempt: &Attempt) -> Vec<String> {
         .started_at
         .zip(attempt.ended_at)
         .map(|(start, end)| took(start, end));
-    let why = attempt
-        .error
-        .as_ref()
-        .map(|error| format!("{}: {}", error.code, error.message));
+    let why = attempt.error.as_ref().map(ToString::to_string);
     vec![
         number,
         attempt.worker_id.clone(),

@@ -102,7 +102,7 @@ pub(super) async fn run(args: SubmitArgs, format: Format) -> Done {
     let failed = task
         .error
         .as_ref()
-        .map(|error| output::safe(&format!("{}: {}", error.code, error.message)));
+        .map(|error| output::safe(&error.to_string()));
     if format == Format::Table && task.status != Status::Completed {
         output::note(&format!(
             "{}{}",

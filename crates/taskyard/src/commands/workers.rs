@@ -65,10 +65,6 @@ fn row(worker: &Worker) -> Vec<Cell> {
         WorkerStatus::Busy => ("busy", Tint::Active),
         WorkerStatus::Offline => ("offline", Tint::Bad),
     };
-    let labels = worker
-        .labels
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"));
     vec![
         worker.worker_id.clone().into(),
         output::cell(word, tint),
@@ -79,7 +75,7 @@ fn row(worker: &Worker) -> Vec<Cell> {
             .as_ref()
             .map_or("all".to_owned(), |queues| queues.join(","))
             .into(),
-        output::safe(&labels.collect::<Vec<_>>().join(" ")).into(),
+        output::safe(&output::pairs(&worker.labels, " ")).into(),
         age(worker.registered_at).into(),
     ]
 }

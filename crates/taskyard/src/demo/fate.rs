@@ -95,10 +95,7 @@ fn words_counted(task: &Task) -> Option<u64> {
 }
 
 fn describe(task: &Task) -> String {
-    let said = task
-        .error
-        .as_ref()
-        .map(|error| format!(" ({}: {})", error.code, error.message));
+    let said = task.error.as_ref().map(|error| format!(" ({error})"));
     format!(
         "task {} is {}{} after {} runs, {} failed, {} lost",
         task.id,
