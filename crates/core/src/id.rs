@@ -20,6 +20,9 @@ pub struct TaskId(Uuid);
 pub struct NotAnId;
 
 impl TaskId {
+    /// Before every id; no task's.
+    pub const NIL: Self = Self(Uuid::nil());
+
     /// The id made at `now` with these random bits: same arguments, same id.
     pub fn new(now: Timestamp, random: u128) -> Self {
         let millis = u64::try_from(now.as_micros() / 1000).unwrap_or(0);

@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 
 use crate::labels::Demands;
 use crate::name::Name;
-use crate::order::OrderKey;
+use crate::order::Position;
 
 /// What makes two tasks equal to every worker: queue, kind and demands.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -97,34 +97,34 @@ impl Lanes {
     }
 }
 
-/// Which lanes can have something ready, and from which key on: hints that may promise too much, never too little.
+/// Which lanes can have something ready, and from where on: hints that may promise too much, never too little.
 /// A lane that is not named here is empty as far as this server knows; who hears otherwise says [`Heads::unsure`].
 #[derive(Default, Clone, Debug)]
 pub struct Heads {
-    first: HashMap<Lane, OrderKey>,
-    /// The same, lowest key first.
-    order: BTreeSet<(OrderKey, Lane)>,
+    first: HashMap<Lane, Position>,
+    /// The same, lowest first.
+    order: BTreeSet<(Position, Lane)>,
 }
 
 /// What a batch taught about one lane.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Learned {
-    /// Something with this key became ready.
-    Added(Lane, OrderKey),
-    /// Nothing is ready before this key.
-    StartsAt(Lane, OrderKey),
+    /// Something became ready here.
+    Added(Lane, Position),
+    /// Nothing is ready before this.
+    StartsAt(Lane, Position),
     Emptied(Lane),
 }
 
 impl Heads {
     pub fn learn(&mut self, learned: Learned) {
         match learned {
-            Learned::Added(lane, key) => {
-                if self.first(lane).is_none_or(|first| key < first) {
-                    self.set(lane, key);
+            Learned::Added(lane, position) => {
+                if self.first(lane).is_none_or(|first| position < first) {
+                    self.set(lane, position);
                 }
             }
-            Learned::StartsAt(lane, key) => self.set(lane, key),
+            Learned::StartsAt(lane, position) => self.set(lane, position),
             Learned::Emptied(lane) => {
                 if let Some(first) = self.first.remove(&lane) {
                     self.order.remove(&(first, lane));
@@ -135,25 +135,25 @@ impl Heads {
 
     /// Somebody else may have put something there.
     pub fn unsure(&mut self, lane: Lane) {
-        self.set(lane, OrderKey::FIRST);
+        self.set(lane, Position::FIRST);
     }
 
-    fn set(&mut self, lane: Lane, key: OrderKey) {
-        let before = self.first.insert(lane, key);
-        if before != Some(key) {
+    fn set(&mut self, lane: Lane, first: Position) {
+        let before = self.first.insert(lane, first);
+        if before != Some(first) {
             if let Some(before) = before {
                 self.order.remove(&(before, lane));
             }
-            self.order.insert((key, lane));
+            self.order.insert((first, lane));
         }
     }
 
-    pub fn first(&self, lane: Lane) -> Option<OrderKey> {
+    pub fn first(&self, lane: Lane) -> Option<Position> {
         self.first.get(&lane).copied()
     }
 
-    /// Lowest key first.
-    pub fn iter(&self) -> impl Iterator<Item = (Lane, OrderKey)> {
+    /// Lowest first.
+    pub fn iter(&self) -> impl Iterator<Item = (Lane, Position)> {
         self.order.iter().map(|(first, lane)| (*lane, *first))
     }
 
@@ -169,6 +169,7 @@ impl Heads {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::order::at;
 
     #[test]
     fn a_twin_knows_its_lane() {
@@ -181,22 +182,22 @@ mod tests {
     fn heads_keep_the_lowest_key() {
         let mut heads = Heads::default();
 
-        heads.learn(Learned::Added(Lane(1), OrderKey(5)));
-        heads.learn(Learned::Added(Lane(1), OrderKey(3)));
-        heads.learn(Learned::Added(Lane(1), OrderKey(9)));
+        heads.learn(Learned::Added(Lane(1), at(5)));
+        heads.learn(Learned::Added(Lane(1), at(3)));
+        heads.learn(Learned::Added(Lane(1), at(9)));
 
-        assert_eq!(heads.first(Lane(1)), Some(OrderKey(3)));
+        assert_eq!(heads.first(Lane(1)), Some(at(3)));
         assert_eq!(heads.first(Lane(2)), None);
     }
 
     #[test]
     fn heads_are_in_the_order_of_what_was_learned_last() {
         let mut heads = Heads::default();
-        heads.learn(Learned::Added(Lane(1), OrderKey(5)));
-        heads.learn(Learned::Added(Lane(2), OrderKey(6)));
-        heads.learn(Learned::Added(Lane(3), OrderKey(7)));
+        heads.learn(Learned::Added(Lane(1), at(5)));
+        heads.learn(Learned::Added(Lane(2), at(6)));
+        heads.learn(Learned::Added(Lane(3), at(7)));
 
-        heads.learn(Learned::StartsAt(Lane(1), OrderKey(9)));
+        heads.learn(Learned::StartsAt(Lane(1), at(9)));
         heads.learn(Learned::Emptied(Lane(2)));
         heads.unsure(Lane(4));
 
@@ -204,9 +205,9 @@ mod tests {
         assert_eq!(
             order,
             [
-                (Lane(4), OrderKey::FIRST),
-                (Lane(3), OrderKey(7)),
-                (Lane(1), OrderKey(9))
+                (Lane(4), Position::FIRST),
+                (Lane(3), at(7)),
+                (Lane(1), at(9))
             ]
         );
         assert_eq!(heads.len(), 3);

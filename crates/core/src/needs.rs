@@ -3,7 +3,7 @@
 use crate::id::{SlotKey, TaskId, WorkerNumber};
 use crate::lane::Lane;
 use crate::name::Name;
-use crate::order::OrderKey;
+use crate::order::{OrderKey, Position};
 use crate::rows::IdempotencyKey;
 use crate::time::Timestamp;
 
@@ -33,8 +33,8 @@ pub struct ScheduledKey {
 /// The first rows of some lanes in one common order, locked, those that another server holds left out.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Pick {
-    /// With the lowest key that the lane can have; lowest first.
-    pub lanes: Vec<(Lane, OrderKey)>,
+    /// With the lowest position that the lane can have something at; lowest first.
+    pub lanes: Vec<(Lane, Position)>,
     pub rows: usize,
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::id::{SlotKey, SlotNumber, TaskId};
 use crate::time::Timestamp;
 
 /// Lowest first: the time from which the task waits, moved back by its priority. A task that has waited one
@@ -30,6 +31,24 @@ impl fmt::Debug for OrderKey {
     }
 }
 
+/// Where a slot stands in its lane and among all lanes: by its key, those with the same key by themselves.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Position {
+    pub order_key: OrderKey,
+    pub slot: SlotKey,
+}
+
+impl Position {
+    /// Before every slot.
+    pub const FIRST: Self = Self {
+        order_key: OrderKey::FIRST,
+        slot: SlotKey {
+            task: TaskId::NIL,
+            slot: SlotNumber(0),
+        },
+    };
+}
+
 /// From -100 to 100, 0 unless said otherwise; high runs first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Priority(i16);
@@ -51,6 +70,15 @@ impl Priority {
 
     pub fn get(self) -> i16 {
         self.0
+    }
+}
+
+/// The first position with this key.
+#[cfg(test)]
+pub(crate) fn at(key: i64) -> Position {
+    Position {
+        order_key: OrderKey(key),
+        ..Position::FIRST
     }
 }
 

@@ -10,7 +10,7 @@ use crate::json::Json;
 use crate::labels::Labels;
 use crate::lane::Lane;
 use crate::name::Name;
-use crate::order::{OrderKey, Priority};
+use crate::order::{OrderKey, Position, Priority};
 use crate::retry::Retry;
 use crate::slot::{Counts, Limits};
 use crate::status::Status;
@@ -57,6 +57,15 @@ pub struct Ready {
     pub order_key: OrderKey,
     pub slot: SlotKey,
     pub has_carry: bool,
+}
+
+impl Ready {
+    pub fn position(&self) -> Position {
+        Position {
+            order_key: self.order_key,
+            slot: self.slot,
+        }
+    }
 }
 
 /// A slot that waits for a time.

@@ -17,7 +17,7 @@ use crate::json::Json;
 use crate::lane::{Lane, Learned};
 use crate::name::Name;
 use crate::needs::{Hold, Needs, Pick};
-use crate::order::OrderKey;
+use crate::order::Position;
 use crate::rows::{
     Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
     Server, Task, Worker,
@@ -62,7 +62,7 @@ pub struct View {
     briefs: HashMap<TaskId, Brief>,
     picked: Vec<Picked>,
     /// Where these lanes go on behind the rows that were picked; `None`: nowhere.
-    goes_on: HashMap<Lane, Option<OrderKey>>,
+    goes_on: HashMap<Lane, Option<Position>>,
     is_torn: bool,
     due: Vec<SlotKey>,
     old_keys: Vec<IdempotencyKey>,
@@ -113,9 +113,9 @@ impl View {
         self.picked.push(Picked { pick, slots });
     }
 
-    /// What a store knows of a lane besides the rows that it picked: the key of the next one, or that there is none.
+    /// What a store knows of a lane besides the rows that it picked: where the next one is, or that there is none.
     /// A store may say nothing.
-    pub fn lane_goes_on(&mut self, lane: Lane, next: Option<OrderKey>) {
+    pub fn lane_goes_on(&mut self, lane: Lane, next: Option<Position>) {
         let known = self.goes_on.entry(lane).or_insert(next);
         // Of two picks over the same lane, one may have taken more of it than the other.
         *known = match (*known, next) {
@@ -295,17 +295,17 @@ impl View {
     pub fn learned(&self) -> Vec<Learned> {
         // Over all picks: what one of them left may be all that another one took a part of.
         let slots = self.picked.iter().flat_map(|picked| &picked.slots);
-        let mut first_left: HashMap<Lane, OrderKey> = HashMap::new();
+        let mut first_left: HashMap<Lane, Position> = HashMap::new();
         for row in slots.filter_map(|slot| self.ready.get(slot)) {
-            let first = first_left.entry(row.lane).or_insert(row.order_key);
-            *first = row.order_key.min(*first);
+            let first = first_left.entry(row.lane).or_insert(row.position());
+            *first = row.position().min(*first);
         }
         let mut learned = Vec::new();
         for picked in &self.picked {
             self.learn(picked, &first_left, &mut learned);
         }
         let new = self.ready.iter_new();
-        learned.extend(new.map(|row| Learned::Added(row.lane, row.order_key)));
+        learned.extend(new.map(|row| Learned::Added(row.lane, row.position())));
         learned
     }
 
@@ -313,7 +313,7 @@ impl View {
     fn learn(
         &self,
         picked: &Picked,
-        first_left: &HashMap<Lane, OrderKey>,
+        first_left: &HashMap<Lane, Position>,
         learned: &mut Vec<Learned>,
     ) {
         let last = picked
@@ -321,11 +321,11 @@ impl View {
             .last()
             .filter(|_| !picked.is_short())
             .and_then(|slot| self.ready.before(slot))
-            .map(|row| row.order_key);
+            .map(Ready::position);
         for (lane, first) in &picked.pick.lanes {
-            let starts_at = |key| Learned::StartsAt(*lane, key);
+            let starts_at = |first| Learned::StartsAt(*lane, first);
             match (first_left.get(lane), self.goes_on.get(lane), last) {
-                (Some(key), _, _) => learned.push(starts_at(*key)),
+                (Some(left), _, _) => learned.push(starts_at(*left)),
                 (None, Some(next), _) => {
                     learned.push(next.map_or(Learned::Emptied(*lane), starts_at));
                 }
@@ -359,7 +359,7 @@ mod tests {
         let mut view = View::default();
         view.picked(
             Pick {
-                lanes: vec![(Lane(1), OrderKey::FIRST)],
+                lanes: vec![(Lane(1), Position::FIRST)],
                 rows: 5,
             },
             Vec::new(),
@@ -371,7 +371,7 @@ mod tests {
 
         assert_eq!(
             (heads.first(Lane(1)), heads.first(Lane(2))),
-            (None, Some(OrderKey::FIRST))
+            (None, Some(Position::FIRST))
         );
     }
 }

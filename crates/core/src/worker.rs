@@ -7,7 +7,7 @@ use hashbrown::HashSet;
 use crate::labels::Labels;
 use crate::lane::{Heads, Lane, LaneKey, Lanes};
 use crate::name::Name;
-use crate::order::OrderKey;
+use crate::order::Position;
 
 /// Who serves less than one in so many of the lanes that have something looks each of them up; the others walk over
 /// what has something in its order.
@@ -51,8 +51,8 @@ impl Profile {
             && lane.demands.are_met_by(&self.labels)
     }
 
-    /// The lanes it serves that can have something, twins among them, lowest key first.
-    pub fn lanes_with_something(&self, lanes: &Lanes, heads: &Heads) -> Vec<(Lane, OrderKey)> {
+    /// The lanes it serves that can have something, twins among them, lowest first.
+    pub fn lanes_with_something(&self, lanes: &Lanes, heads: &Heads) -> Vec<(Lane, Position)> {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = lanes
             .since(served.seen)
@@ -111,6 +111,7 @@ mod tests {
     use super::*;
     use crate::labels::Demands;
     use crate::lane::Learned;
+    use crate::order::at;
 
     fn lane(queue: &str, kind: &str, demand: Option<(&str, &str)>) -> LaneKey {
         LaneKey {
@@ -137,19 +138,19 @@ mod tests {
         let mut lanes = Lanes::default();
         let mut heads = Heads::default();
         lanes.add(Lane(1), Arc::new(lane("default", "a", None)));
-        heads.learn(Learned::Added(Lane(1), OrderKey(9)));
+        heads.learn(Learned::Added(Lane(1), at(9)));
         assert_eq!(
             profile.lanes_with_something(&lanes, &heads),
-            [(Lane(1), OrderKey(9))]
+            [(Lane(1), at(9))]
         );
 
         lanes.add(Lane(2), Arc::new(lane("default", "b", None)));
         lanes.add(Lane(3), Arc::new(lane("default", "c", None)));
-        heads.learn(Learned::Added(Lane(3).twin(), OrderKey(4)));
+        heads.learn(Learned::Added(Lane(3).twin(), at(4)));
 
         let found = profile.lanes_with_something(&lanes, &heads);
 
-        assert_eq!(found, [(Lane(-3), OrderKey(4)), (Lane(1), OrderKey(9))]);
+        assert_eq!(found, [(Lane(-3), at(4)), (Lane(1), at(9))]);
     }
 
     #[test]
@@ -160,14 +161,11 @@ mod tests {
         for number in 1..=100 {
             let key = lane("default", &format!("kind-{number}"), None);
             lanes.add(Lane(number), Arc::new(key));
-            heads.learn(Learned::Added(
-                Lane(number),
-                OrderKey(i64::from(100 - number)),
-            ));
+            heads.learn(Learned::Added(Lane(number), at(i64::from(100 - number))));
         }
 
         let found = few.lanes_with_something(&lanes, &heads);
 
-        assert_eq!(found, [(Lane(7), OrderKey(93)), (Lane(3), OrderKey(97))]);
+        assert_eq!(found, [(Lane(7), at(93)), (Lane(3), at(97))]);
     }
 }

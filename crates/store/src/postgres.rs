@@ -15,6 +15,7 @@ mod fields;
 mod found;
 mod list;
 mod load;
+mod merge;
 mod open;
 mod params;
 mod reads;

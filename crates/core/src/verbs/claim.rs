@@ -15,7 +15,7 @@ use crate::lane::{Lane, LaneKey};
 use crate::moves;
 use crate::name::Name;
 use crate::needs::{Hold, Needs, Pick};
-use crate::order::OrderKey;
+use crate::order::Position;
 use crate::refused::Refused;
 use crate::rows::Lease;
 use crate::time::Timestamp;
@@ -87,7 +87,7 @@ impl Dealt {
     }
 }
 
-type Lanes = Vec<(Lane, OrderKey)>;
+type Lanes = Vec<(Lane, Position)>;
 
 impl Claims {
     pub(crate) fn needs(&self, needs: &mut Needs, env: &Env<'_>) {

@@ -37,7 +37,7 @@ pub(super) enum Part {
     OldKeys,
 }
 
-/// Puts one answer into the view. Says which pick met rows that another server holds, and must be asked again.
+/// Puts one answer into the view, unless it is of a pick over several lanes, which it names.
 pub(super) fn found(
     part: Part,
     rows: &[Row],
@@ -87,10 +87,7 @@ pub(super) fn found(
             let picked = all(rows, |fields| picked(fields, held))?;
             view.picked(needs.picks[index].clone(), picked);
         }
-        Part::Merged(index) => match merged(rows, held)? {
-            Some(picked) => view.picked(needs.picks[index].clone(), picked),
-            None => return Ok(Some(index)),
-        },
+        Part::Merged(index) => return Ok(Some(index)),
         Part::Due => {
             let due = all(rows, spotted(place::scheduled))?;
             let spots = due.iter().map(|(row, spot)| (row.slot, *spot));
@@ -121,21 +118,6 @@ fn spotted<R>(
 ) -> impl Fn(&mut Fields<'_>) -> Read<(R, Tid)> {
     move |fields| Ok((read(fields)?, fields.take()?))
 }
-
-/// The picked rows, if all that were found could be held.
-fn merged(rows: &[Row], held: &mut Held) -> Read<Option<Vec<(Ready, Brief)>>> {
-    let mut seen = 0;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in rows {
-        let mut fields = Fields::of(row);
-        seen = fields.take::<i64>()?;
-        found.extend(fields.maybe(PICK_WIDTH, |fields| picked(fields, held))?);
-    }
-    let is_whole = i64::try_from(found.len()) == Ok(seen);
-    Ok(is_whole.then_some(found))
-}
-
-const PICK_WIDTH: usize = 9;
 
 pub(super) fn picked(fields: &mut Fields<'_>, held: &mut Held) -> Read<(Ready, Brief)> {
     let row = place::ready(fields)?;

@@ -1,22 +1,18 @@
 //! What a batch needs, one statement a table: locks first and in the order of their keys, then what is only read, and
 //! the picks, which wait for nobody, last.
 
-use taskyard_core::needs::{Hold, Needs, Pick};
-use taskyard_core::rows::Ready;
-use taskyard_core::view::Brief;
+use taskyard_core::needs::{Hold, Needs};
 use tokio_postgres::Statement;
 
-use super::error::explain;
-use super::fields::{Fields, Read};
-use super::found::{Part, picked};
+use super::found::Part;
+use super::merge::Reach;
 use super::params::{Columns, Params};
 use super::rows::{key, place, task};
 use super::session::Session;
 use super::trip::Trip;
-use super::tx::Held;
 
 /// Inputs up to this many bytes come along with a pick; larger ones are read once it is known that they go out.
-const INPUT_WITH_PICK_MAX: i64 = 4096;
+pub(super) const INPUT_WITH_PICK_MAX: i64 = 4096;
 
 /// The statements of one load, and whose answers they bring.
 pub(super) struct Loads<'a> {
@@ -112,15 +108,14 @@ impl<'a> Loads<'a> {
             match pick.lanes[..] {
                 [] => {}
                 [(lane, first)] => {
-                    let params = Params::default().and(lane.0).and(first.0);
+                    let params = Params::default().and(lane.0).and(first.order_key.0);
                     let params = params.and(limit(pick.rows)).and(INPUT_WITH_PICK_MAX);
                     self.ask(Part::Pick(index), &all.ready_pick, params);
                 }
-                _ => self.ask(
-                    Part::Merged(index),
-                    &all.ready_pick_merged,
-                    over_lanes(pick),
-                ),
+                _ => {
+                    let params = Reach::of(pick).params(pick);
+                    self.ask(Part::Merged(index), &all.ready_pick_merged, params);
+                }
             }
         }
         if let Some(due) = needs.due {
@@ -132,33 +127,6 @@ impl<'a> Loads<'a> {
             self.ask(Part::OldKeys, &all.idempotency_old, params);
         }
     }
-}
-
-fn over_lanes(pick: &Pick) -> Params<'_> {
-    Columns::of(&pick.lanes)
-        .column(|(lane, _)| lane.0)
-        .column(|(_, first)| first.0)
-        .params()
-        .and(limit(pick.rows))
-        .and(INPUT_WITH_PICK_MAX)
-}
-
-/// The pick over several lanes again, where the first way met another server: behind the rows that it holds.
-pub(super) async fn pick_each(
-    session: &Session,
-    pick: &Pick,
-    held: &mut Held,
-) -> Read<Vec<(Ready, Brief)>> {
-    let mut trip = Trip::on(session);
-    trip.ask(&session.statements.ready_pick_each, over_lanes(pick));
-    let rows = trip
-        .send()
-        .await
-        .remove(0)
-        .map_err(|error| explain(&error))?;
-    rows.iter()
-        .map(|row| picked(&mut Fields::of(row), held))
-        .collect()
 }
 
 pub(super) fn limit(rows: usize) -> i64 {

@@ -11,7 +11,8 @@ use super::commit::{Changes, Spots};
 use super::error::explain_commit;
 use super::fields::{Fields, Read};
 use super::found::found;
-use super::load::{self, Loads};
+use super::load::Loads;
+use super::merge::merge;
 use super::params::Params;
 use super::session::{Session, all};
 use super::tid::Tid;
@@ -48,13 +49,11 @@ impl Tx for PostgresTx<'_> {
         let answers = all(loads.trip.send().await)?;
         // In front of them may stand the answer to "begin".
         let answers = &answers[answers.len() - parts.len()..];
-        let mut missed = Vec::new();
         for (part, rows) in parts.into_iter().zip(answers) {
-            missed.extend(found(part, rows, needs, view, &mut self.held)?);
-        }
-        for pick in missed.into_iter().map(|index| &needs.picks[index]) {
-            let rows = load::pick_each(self.session, pick, &mut self.held).await?;
-            view.picked(pick.clone(), rows);
+            if let Some(index) = found(part, rows, needs, view, &mut self.held)? {
+                let pick = &needs.picks[index];
+                merge(self.session, pick, rows, view, &mut self.held).await?;
+            }
         }
         for pick in needs.picks.iter().filter(|pick| pick.lanes.is_empty()) {
             view.picked(pick.clone(), Vec::new());

@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use rusqlite::{CachedStatement, Connection, params};
 use taskyard_core::lane::Lane;
 use taskyard_core::needs::Pick;
-use taskyard_core::order::OrderKey;
+use taskyard_core::order::Position;
 use taskyard_core::rows::Ready;
 use taskyard_core::view::Brief;
 
@@ -23,7 +23,7 @@ type Row = (Ready, Brief);
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) rows: Vec<Row>,
-    pub(super) goes_on: Vec<(Lane, Option<OrderKey>)>,
+    pub(super) goes_on: Vec<(Lane, Option<Position>)>,
 }
 
 /// A lane as far as it was read.
@@ -31,12 +31,12 @@ struct Source {
     lane: Lane,
     /// Read and not yet taken.
     ahead: VecDeque<Row>,
-    last: Option<Ready>,
+    last: Option<Position>,
     ended: bool,
 }
 
-/// Merges the lanes by their heads. A lane that was not read yet stands in the order with the lowest key it can have,
-/// so those that can have nothing early enough are never read.
+/// Merges the lanes by their heads. A lane that was not read yet stands in the order at the lowest position it can
+/// have something at, so those that can have nothing early enough are never read.
 pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Found> {
     let ahead = (2 * pick.rows / pick.lanes.len().max(1)).clamp(1, pick.rows.max(1)) + 1;
     let mut statement = connection.prepare_cached(sql::READY_PICK)?;
@@ -45,12 +45,12 @@ pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Found> {
     let mut heads = BinaryHeap::new();
     let mut picked = Vec::new();
     while picked.len() < pick.rows {
-        let next = heads.peek().map(|Reverse((key, _, _))| *key);
+        let next = heads.peek().map(|Reverse((position, _, _))| *position);
         while let Some((lane, first)) =
             unread.next_if(|(_, first)| next.is_none_or(|next| *first <= next))
         {
-            // `None` sorts before any slot: what is not known is looked at before an equal key is taken.
-            heads.push(Reverse((*first, None, sources.len())));
+            // What is not known yet sorts before what is: it is looked at before its equal is taken.
+            heads.push(Reverse((*first, false, sources.len())));
             sources.push(Source {
                 lane: *lane,
                 ahead: VecDeque::new(),
@@ -61,20 +61,18 @@ pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Found> {
                 break;
             }
         }
-        let Some(Reverse((_, known, index))) = heads.pop() else {
+        let Some(Reverse((_, is_known, index))) = heads.pop() else {
             break;
         };
         let source = &mut sources[index];
-        if known.is_some() {
+        if is_known {
             picked.extend(source.ahead.pop_front());
         } else {
             source.read(&mut statement, ahead)?;
         }
         match (source.ahead.front(), source.last) {
-            (Some((row, _)), _) => heads.push(Reverse((row.order_key, Some(row.slot), index))),
-            (None, Some(last)) if !source.ended => {
-                heads.push(Reverse((last.order_key, None, index)))
-            }
+            (Some((row, _)), _) => heads.push(Reverse((row.position(), true, index))),
+            (None, Some(last)) if !source.ended => heads.push(Reverse((last, false, index))),
             (None, _) => {}
         }
     }
@@ -88,15 +86,12 @@ pub(super) fn pick(connection: &Connection, pick: &Pick) -> Read<Found> {
 impl Source {
     /// Reads on behind the last row.
     fn read(&mut self, statement: &mut CachedStatement<'_>, rows: usize) -> Read<()> {
-        let (order_key, task, slot) = match &self.last {
-            None => (OrderKey::FIRST, [0; 16], -1),
-            Some(last) => (last.order_key, *last.slot.task.as_bytes(), last.slot.slot.0),
-        };
+        let last = self.last.unwrap_or(Position::FIRST);
         let params = params![
             self.lane.0,
-            order_key.0,
-            task,
-            slot,
+            last.order_key.0,
+            last.slot.task.as_bytes(),
+            last.slot.slot.0,
             tx::limit(rows),
             INPUT_WITH_PICK_MAX
         ];
@@ -104,13 +99,17 @@ impl Source {
             .query_map(params, |columns| row(&mut Fields::of(columns)))?
             .collect::<Read<_>>()?;
         self.ended = self.ahead.len() < rows;
-        self.last = self.ahead.back().map(|(row, _)| *row).or(self.last);
+        self.last = self
+            .ahead
+            .back()
+            .map(|(row, _)| row.position())
+            .or(self.last);
         Ok(())
     }
 
     /// One that was not read, or that was taken from to the last row read, says nothing.
-    fn goes_on(&self) -> Option<(Lane, Option<OrderKey>)> {
-        let next = self.ahead.front().map(|(row, _)| row.order_key);
+    fn goes_on(&self) -> Option<(Lane, Option<Position>)> {
+        let next = self.ahead.front().map(|(row, _)| row.position());
         (next.is_some() || self.ended).then_some((self.lane, next))
     }
 }

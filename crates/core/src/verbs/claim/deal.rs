@@ -89,7 +89,7 @@ fn offers(view: &View) -> Vec<Ready> {
         .flat_map(|picked| &picked.slots)
         .filter_map(|slot| view.ready.get(slot));
     let mut rows: Vec<Ready> = picked.chain(view.ready.iter_new()).copied().collect();
-    rows.sort_unstable_by_key(|row| (row.order_key, row.slot));
+    rows.sort_unstable_by_key(Ready::position);
     rows.dedup_by_key(|row| row.slot);
     rows
 }

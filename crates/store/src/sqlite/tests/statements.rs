@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::collections::HashMap;
 
 use taskyard_core::needs::Pick;
-use taskyard_core::order::OrderKey;
+use taskyard_core::order::{OrderKey, Position};
 
 use super::*;
 
@@ -104,7 +104,7 @@ fn picks_merge_many_lanes_in_one_order() {
     let lanes: Vec<_> = inline
         .lanes()
         .iter()
-        .map(|(lane, _)| (lane, OrderKey::FIRST))
+        .map(|(lane, _)| (lane, Position::FIRST))
         .collect();
 
     let number = |key| inline.lanes().number(key).unwrap();
@@ -126,7 +126,11 @@ fn picks_merge_many_lanes_in_one_order() {
         for (lane, next) in found.goes_on {
             let rest = &expected[rows.min(300)..];
             let first = rest.iter().find(|(_, id)| lane_of[id] == lane);
-            assert_eq!(next, first.map(|(key, _)| *key), "of {lane:?} after {rows}");
+            assert_eq!(
+                next.map(|next| (next.order_key, next.slot.task)),
+                first.copied(),
+                "of {lane:?} after {rows}"
+            );
         }
     }
 }
