@@ -143,6 +143,34 @@ pub(super) async fn lanes_are_merged_in_order(yard: Yard) {
     assert_eq!(got, submitted);
 }
 
+/// Two lanes that are full of old tasks beside many that hold a few: whatever a store looks at first, nobody is passed
+/// over. The tasks of a batch are equally old, so their ids decide.
+pub(super) async fn many_lanes_keep_one_order_however_they_are_filled(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let mut submitted = Vec::new();
+    for round in 0..3 {
+        let full = (0..40).map(|number| number % 2);
+        let thin = (0..60).map(|number| 2 + (number * 7 + round) % 60);
+        let tasks = full.chain(thin).map(|kind| NewTask {
+            lane: lane("default", &format!("kind-{kind}"), None),
+            ..yard.task()
+        });
+        submitted.extend_from_slice(&yard.submit_all(tasks.collect()).await.unwrap().ids);
+        yard.pass(Duration::from_micros(1));
+    }
+
+    let mut got = Vec::new();
+    for limit in [1, 7, 13, 64, 3, 100, 25, 200] {
+        got.extend(ids(&yard.claim(&worker, limit).await));
+        if limit == 64 {
+            yard.store.unsure(None);
+        }
+    }
+
+    assert_eq!(got, submitted);
+    assert_eq!(yard.claim(&worker, 1).await.len(), 0);
+}
+
 pub(super) async fn a_submit_that_meets_a_claim_goes_straight_to_a_lease(yard: Yard) {
     let worker = yard.worker("w").await;
     let task = yard.task();

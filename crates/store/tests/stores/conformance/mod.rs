@@ -35,6 +35,7 @@ macro_rules! conformance {
                 claiming::a_worker_gets_only_kinds_queues_and_demands_it_can_serve,
                 claiming::claims_of_one_batch_are_dealt_in_turn,
                 claiming::lanes_are_merged_in_order,
+                claiming::many_lanes_keep_one_order_however_they_are_filled,
                 claiming::a_submit_that_meets_a_claim_goes_straight_to_a_lease,
                 claiming::an_empty_claim_is_dry_and_a_full_one_is_not,
                 claiming::inputs_of_a_claim_stop_at_their_limit,
