@@ -59,7 +59,7 @@ pub(crate) struct BenchArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "verbatim")]
 enum Workload {
-    /// The engine alone, in process: 256 callers, each submits, claims and completes.
+    /// The engine alone, in process: 256 callers, each submits, claims and completes; and over 1,000 lanes.
     W0,
     /// One producer, one connection, one task a call.
     W1,

@@ -29,11 +29,48 @@ use crate::failure::Failure;
 use crate::randomness::Unguessable;
 
 const CALLERS: usize = 256;
+const LANES: usize = 1000;
 const WARM_UP: Duration = Duration::from_millis(500);
 
+/// What a caller does, and for how long it counts.
+#[derive(Clone, Copy)]
+struct Part {
+    number: usize,
+    /// Over so many queues, each a lane.
+    lanes: usize,
+    from: Instant,
+    until: Instant,
+}
+
 pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
+    Ok(vec![
+        flow(run, "W0", 1).await?,
+        flow(run, "W0-lanes", LANES).await?,
+    ])
+}
+
+async fn flow(run: &Run<'_>, workload: &'static str, lanes: usize) -> anyhow::Result<Figure> {
     let fresh = run.databases.fresh().await?;
-    let store = open(&fresh.url)
+    let (url, seconds) = (fresh.url.clone(), run.seconds);
+    // As a server has it, on a runtime of as many threads as there are cores.
+    let done = tokio::task::spawn_blocking(move || {
+        let runtime = tokio::runtime::Runtime::new()?;
+        runtime.block_on(lives(&url, seconds, lanes))
+    });
+    let done = done.await??;
+    let settings = json!({ "store": fresh.kind, "callers": CALLERS, "lanes": lanes });
+    fresh.remove().await?;
+    Ok(Figure {
+        workload,
+        value: f64::from(done) / run.seconds.as_secs_f64(),
+        unit: "tasks/s",
+        settings,
+    })
+}
+
+/// How many tasks went from submit to result in the given time.
+async fn lives(url: &str, seconds: Duration, lanes: usize) -> anyhow::Result<u32> {
+    let store = open(url)
         .await
         .map_err(|failure| anyhow::anyhow!(failure.message))?;
     let stop = CancellationToken::new();
@@ -43,46 +80,39 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
         Box::new(Unguessable::new()),
         stop.clone(),
     );
+    // So that every lane has something, unless there is only one.
+    for lane in 1..lanes {
+        submit(&engine, lane).await?;
+    }
     let from = Instant::now() + WARM_UP;
-    let until = from + run.seconds;
+    let until = from + seconds;
     let mut callers = JoinSet::new();
     for number in 0..CALLERS {
-        callers.spawn(caller(engine.clone(), number, from, until));
+        let part = Part {
+            number,
+            lanes,
+            from,
+            until,
+        };
+        callers.spawn(caller(engine.clone(), part));
     }
     let mut done = 0;
     while let Some(counted) = callers.join_next().await {
         done += counted??;
     }
     stop.cancel();
-    drop(engine);
-    let settings = json!({ "store": fresh.kind, "callers": CALLERS });
-    fresh.remove().await?;
-    Ok(vec![Figure {
-        workload: "W0",
-        value: f64::from(done) / run.seconds.as_secs_f64(),
-        unit: "tasks/s",
-        settings,
-    }])
+    Ok(done)
 }
 
 async fn open(url: &str) -> Result<Arc<dyn Store>, Failure> {
     database::open(&Address::parse(url)?).await
 }
 
-/// Lives of tasks, one after the other; answers how many began and ended while they count.
-async fn caller(
-    engine: Engine,
-    number: usize,
-    from: Instant,
-    until: Instant,
-) -> anyhow::Result<u32> {
-    let name = Name::plain(&format!("bench-{number}"))?;
+/// Lives of tasks, one after the other; answers how many ended while they count.
+async fn caller(engine: Engine, part: Part) -> anyhow::Result<u32> {
+    let name = Name::plain(&format!("bench-{}", part.number))?;
     let kind = Name::path("noop")?;
-    let profile = Arc::new(Profile::new(
-        Some(vec![kind.clone()]),
-        None,
-        Labels::default(),
-    ));
+    let profile = Arc::new(Profile::new(Some(vec![kind]), None, Labels::default()));
     let register = Register {
         name: name.clone(),
         server: None,
@@ -90,35 +120,31 @@ async fn caller(
         capacity: 1,
     };
     engine.register(register).await?;
-    let lane = LaneKey {
-        queue: Name::path("default")?,
-        kind,
-        demands: Demands::default(),
-    };
-    let input = Json::stored(format!("{{\"pad\":\"{}\"}}", "x".repeat(190)));
     let mut counted = 0;
-    loop {
-        one_life(&engine, &name, &lane, &input).await?;
+    for round in 0.. {
+        // Neighbours in number and in time are in different lanes.
+        submit(&engine, (part.number * 7919 + round) % part.lanes).await?;
+        claim_and_complete(&engine, &name).await?;
         let now = Instant::now();
-        if now > until {
-            return Ok(counted);
+        if now > part.until {
+            break;
         }
-        counted += u32::from(now > from);
+        counted += u32::from(now > part.from);
     }
+    Ok(counted)
 }
 
-async fn one_life(
-    engine: &Engine,
-    worker: &Name,
-    lane: &LaneKey,
-    input: &Json,
-) -> anyhow::Result<()> {
+async fn submit(engine: &Engine, lane: usize) -> anyhow::Result<()> {
     let task = NewTask {
         id: engine.new_task(),
-        lane: lane.clone(),
+        lane: LaneKey {
+            queue: Name::path(&format!("queue-{lane}"))?,
+            kind: Name::path("noop")?,
+            demands: Demands::default(),
+        },
         priority: Priority::default(),
         begin: Begin::Now,
-        input: input.clone(),
+        input: Json::stored(format!("{{\"pad\":\"{}\"}}", "x".repeat(190))),
         max_attempts: None,
         max_losses: None,
         timeout: None,
@@ -126,13 +152,16 @@ async fn one_life(
         labels: Labels::default(),
         digest: None,
     };
-    engine
-        .submit(Submit {
-            tasks: vec![task],
-            once: None,
-            again: false,
-        })
-        .await?;
+    let submit = Submit {
+        tasks: vec![task],
+        once: None,
+        again: false,
+    };
+    engine.submit(submit).await?;
+    Ok(())
+}
+
+async fn claim_and_complete(engine: &Engine, worker: &Name) -> anyhow::Result<()> {
     let claim = ClaimCall {
         worker: worker.clone(),
         epoch: None,
