@@ -12,6 +12,7 @@ mod worker;
 mod workers;
 
 use std::future::Future;
+use std::num::NonZero;
 use std::process::ExitCode;
 
 use taskyard_api::client::Client;
@@ -51,12 +52,19 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
 
 fn block_on(work: impl Future<Output = Done>) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads())
         .enable_all()
         .build()?;
     let done = runtime.block_on(work);
     // Whatever is left on blocking threads ends with the process.
     runtime.shutdown_background();
     done
+}
+
+/// One core is the database's: its thread keeps it busy, and a thread more than there are cores only takes turns.
+fn threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    cores.saturating_sub(1).max(1)
 }
 
 fn client(connection: &Connection) -> Result<Client, Failure> {

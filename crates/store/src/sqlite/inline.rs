@@ -17,7 +17,7 @@ use taskyard_core::time::Timestamp;
 use super::error::explain;
 use super::log::GiveUp;
 use super::open::{self, OpenError};
-use super::tx::Writing;
+use super::tx::{Workers, Writing};
 use super::{reads, sql};
 use crate::run::{self, Memory};
 use crate::tx::Writer;
@@ -38,6 +38,7 @@ impl Inline {
         let mut writing = Writing {
             connection,
             give_up,
+            workers: Workers::default(),
         };
         let lanes = writing.intern(&[], 0, usize::MAX).now_or_never();
         memory.learn(lanes.expect("SQLite never waits").map_err(|error| {
@@ -93,6 +94,7 @@ impl Inline {
         let Writing {
             connection,
             give_up,
+            ..
         } = self.writing;
         Self::over(connection, give_up)
     }

@@ -1,14 +1,18 @@
 //! One transaction of the writer: what a batch needs is loaded by point statements, one a row.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{SlotKey, WorkerNumber};
 use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::name::Name;
 use taskyard_core::needs::Needs;
+use taskyard_core::rows::Worker;
 use taskyard_core::store::Error;
-use taskyard_core::view::View;
+use taskyard_core::view::{Change, View};
 
 use super::connection::{all, one};
 use super::error::{explain, is_failed_sync};
@@ -22,12 +26,44 @@ use crate::tx::{Inputs, Tx, Writer};
 pub(crate) struct SqliteTx<'a> {
     connection: &'a Connection,
     give_up: &'a GiveUp,
+    workers: &'a Workers,
 }
 
 /// The connection that writes.
 pub(super) struct Writing {
     pub(super) connection: Connection,
     pub(super) give_up: GiveUp,
+    pub(super) workers: Workers,
+}
+
+/// How many workers' rows are kept; beyond, they are read again.
+const WORKERS_MAX: usize = 10_000;
+
+/// The rows of workers as the last commit left them: every claim reads one, and nobody else writes here.
+#[derive(Default)]
+pub(super) struct Workers(RefCell<HashMap<Name, Worker>>);
+
+impl Workers {
+    fn get(&self, name: &Name) -> Option<Worker> {
+        self.0.borrow().get(name).cloned()
+    }
+
+    fn keep(&self, row: &Worker) {
+        let mut rows = self.0.borrow_mut();
+        if rows.len() >= WORKERS_MAX {
+            rows.clear();
+        }
+        rows.insert(row.name.clone(), row.clone());
+    }
+
+    fn committed(&self, changes: &[Change<Worker>]) {
+        for change in changes {
+            match change {
+                Change::Insert(row) | Change::Update { after: row, .. } => self.keep(row),
+                Change::Delete(row) => _ = self.0.borrow_mut().remove(&row.name),
+            }
+        }
+    }
 }
 
 impl<'a> SqliteTx<'a> {
@@ -35,11 +71,13 @@ impl<'a> SqliteTx<'a> {
         let Writing {
             connection,
             give_up,
+            workers,
         } = writing;
         connection.prepare_cached("begin immediate")?.execute([])?;
         Ok(Self {
             connection,
             give_up,
+            workers,
         })
     }
 
@@ -105,7 +143,8 @@ fn intern(
 
 impl Tx for SqliteTx<'_> {
     async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
-        load_named(self.connection, needs, view)
+        self.load_workers(needs, view)
+            .and_then(|()| load_named(self.connection, needs, view))
             .and_then(|()| load_found(self.connection, needs, view))
             .map_err(explain)
     }
@@ -113,20 +152,37 @@ impl Tx for SqliteTx<'_> {
     async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
         let inputs = commit::inputs(self.connection, &diff.inputs).map_err(explain)?;
         commit::write(self.connection, &diff)?;
+        let workers = self.workers;
         self.end().map_err(explain)?;
+        workers.committed(&diff.workers);
         Ok(inputs)
     }
 }
 
-/// The rows that are named by their keys.
+impl SqliteTx<'_> {
+    fn load_workers(&self, needs: &Needs, view: &mut View) -> Read<()> {
+        let mut missing = Vec::new();
+        for (name, _) in &needs.workers {
+            match self.workers.get(name) {
+                Some(row) => view.workers.loaded(name.clone(), row),
+                None => missing.push(name),
+            }
+        }
+        Each(self.connection).row(
+            (sql::WORKER_BY_NAME, &missing),
+            |name| [name.as_str()],
+            presence::worker,
+            |name, row| {
+                self.workers.keep(&row);
+                view.workers.loaded(Name::clone(name), row);
+            },
+        )
+    }
+}
+
+/// The rows that are named by their keys, but for workers.
 fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<()> {
     let each = Each(connection);
-    each.row(
-        (sql::WORKER_BY_NAME, &needs.workers),
-        |(name, _)| [name.as_str()],
-        presence::worker,
-        |(name, _), row| view.workers.loaded(name.clone(), row),
-    )?;
     each.row(
         (sql::SCHEDULED_LOAD, &needs.scheduled),
         |at| {
