@@ -170,9 +170,9 @@ impl Store for SqliteStore {
         ran.await.map_err(|_| gone())?
     }
 
-    /// One that runs, and one whose answers wait for the disk or that is next in the line.
+    /// One that runs, one whose answers wait for the disk, and one that is next in the line.
     fn batches_max(&self) -> usize {
-        2
+        3
     }
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {
