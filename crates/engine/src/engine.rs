@@ -5,6 +5,7 @@ mod calls;
 pub use self::calls::ClaimCall;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
@@ -24,6 +25,10 @@ use crate::desk::{Answer, Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::Directory;
 use crate::waits::Waits;
 
+/// How long a failed batch counts as trouble when no other follows it: a server that is sent nothing, since it is not
+/// ready, must become ready again.
+const TROUBLE_FOR: Duration = Duration::from_secs(5);
+
 /// A handle to a running engine; cheap to clone.
 #[derive(Clone)]
 pub struct Engine(Arc<Shared>);
@@ -37,6 +42,8 @@ struct Shared {
     /// Told when something is scheduled, so that the promoter can look whether it is the next.
     scheduled: tokio::sync::Notify,
     random: Mutex<Box<dyn Random>>,
+    /// How the latest batch failed, if it did.
+    trouble: Mutex<Option<(Moment, store::Error)>>,
     started: Instant,
     stop: CancellationToken,
 }
@@ -75,6 +82,7 @@ impl Engine {
             waits: Mutex::default(),
             scheduled: tokio::sync::Notify::new(),
             random: Mutex::new(random),
+            trouble: Mutex::default(),
             started: Instant::now(),
             stop,
         });
@@ -105,6 +113,14 @@ impl Engine {
         &self.0.store
     }
 
+    /// Why the latest batch came to nothing, if that was a moment ago: a database can look well while it takes no
+    /// more rows.
+    pub fn trouble(&self) -> Option<store::Error> {
+        let trouble = self.0.trouble.lock();
+        let (at, error) = trouble.as_ref()?;
+        (self.moment() < *at + TROUBLE_FOR).then(|| error.clone())
+    }
+
     /// How long the engine has run.
     pub(crate) fn moment(&self) -> Moment {
         self.0.moment()
@@ -127,6 +143,13 @@ impl Engine {
 impl Shared {
     fn moment(&self) -> Moment {
         self.started.elapsed()
+    }
+
+    fn note(&self, ran: &Result<Ran, store::Error>) {
+        let failed = ran.as_ref().err();
+        // Other servers being quicker is no trouble of the database's.
+        let failed = failed.filter(|error| !matches!(error, store::Error::Conflict));
+        *self.trouble.lock() = failed.map(|error| (self.moment(), error.clone()));
     }
 }
 
@@ -181,6 +204,7 @@ impl Loop {
     }
 
     fn finish(&mut self, batch: Batch<Reply>, ran: Result<Ran, store::Error>) {
+        self.shared.note(&ran);
         if let Ok(ran) = &ran {
             self.spread(ran);
         }

@@ -89,7 +89,7 @@ impl Pulse {
 
 async fn look(app: &App) -> Beat {
     let wrong = match asked(app, Query::Ping).await {
-        Ok(_) => None,
+        Ok(_) => app.engine().trouble().map(|error| said_of(&error)),
         Err(Wrong(what)) => Some(what),
     };
     let workers = match asked(app, Query::Workers).await {
@@ -126,13 +126,19 @@ async fn asked(app: &App, query: Query) -> Result<Found, Wrong> {
     };
     tracing::warn!(%error, "the database is not well");
     Err(Wrong(match error {
-        Error::Store(store::Error::Full) => "the disk that holds the database is full",
-        Error::Store(store::Error::Failed(_)) => "the database failed",
-        Error::Store(
-            store::Error::Unavailable(_) | store::Error::Unknown(_) | store::Error::Conflict,
-        )
-        | Error::Refused(_)
-        | Error::Busy
-        | Error::Stopping => "the database is not available",
+        Error::Store(error) => said_of(&error),
+        Error::Refused(_) | Error::Busy | Error::Stopping => NOT_AVAILABLE,
     }))
 }
+
+fn said_of(error: &store::Error) -> &'static str {
+    match error {
+        store::Error::Full => "the disk that holds the database is full",
+        store::Error::Failed(_) => "the database failed",
+        store::Error::Unavailable(_) | store::Error::Unknown(_) | store::Error::Conflict => {
+            NOT_AVAILABLE
+        }
+    }
+}
+
+const NOT_AVAILABLE: &str = "the database is not available";

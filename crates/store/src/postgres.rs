@@ -125,15 +125,16 @@ impl PostgresStore {
             other => Error::Unavailable(other.to_string()),
         })?;
         let answering = reads::answer(&mut client, &self.memory, query);
-        match timeout(READ_MAX, answering).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                // Whoever used it next would wait for this answer first.
-                drop(Object::take(client));
-                let reason = format!("it did not answer within {} s", READ_MAX.as_secs());
-                Err(Error::Unavailable(reason))
-            }
+        let answer = timeout(READ_MAX, answering).await.unwrap_or_else(|_| {
+            let reason = format!("it did not answer within {} s", READ_MAX.as_secs());
+            Err(Error::Unavailable(reason))
+        });
+        if let Err(Error::Unavailable(_)) = &answer {
+            // It may be broken, have an answer on its way that nobody waits for, or be set as the database no longer
+            // is, to read only for one: whoever comes next gets a fresh one.
+            drop(Object::take(client));
         }
+        answer
     }
 }
 

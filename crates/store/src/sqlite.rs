@@ -77,6 +77,8 @@ impl SqliteStore {
     }
 
     fn open_with(path: &Path, mut options: Options, hooks: Hooks) -> Result<Self, OpenError> {
+        // What stands beside the file stands beside the file itself, not beside a link to it.
+        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let opened = open::file(path, hooks.log_bytes_max, &mut *options.random)?;
         let reading = || connection::reading(path).map_err(|error| open::explain(path, &error));
         let readers = (0..READERS)

@@ -56,7 +56,7 @@ pub(crate) async fn open(address: &Address) -> Result<Arc<dyn Store>, Failure> {
         Address::Sqlite(path) => {
             let path = path.clone();
             let options = sqlite::Options {
-                clock: Arc::new(clock::now),
+                clock: clock::steady(),
                 random,
             };
             let opened =

@@ -3,6 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::trouble::Broken;
 use crate::yard::Yard;
 
@@ -51,6 +53,24 @@ async fn a_database_that_takes_no_writes_is_neither_well_nor_ready() {
         "the disk that holds the database is full"
     );
     assert_eq!(ready.json()["message"], database["message"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_failed_a_moment_ago_makes_a_server_unready_though_the_database_looks_well() {
+    let yard = Broken::readable_yard(|| taskyard_core::store::Error::Full);
+    yard.app.started();
+    let ready = async || yard.get("/ready").await.status.as_u16();
+    assert_eq!(ready().await, 200);
+
+    yard.post("/api/v1/tasks", &json!({"kind": "echo", "input": 1}))
+        .await
+        .refused(507, "disk_full");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let after = ready().await;
+    tokio::time::advance(Duration::from_secs(5)).await;
+
+    // Nobody sends anything to a server that is not ready, so that it cannot show that it is well again.
+    assert_eq!((after, ready().await), (503, 200));
 }
 
 #[tokio::test(start_paused = true)]

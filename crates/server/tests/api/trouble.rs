@@ -20,6 +20,8 @@ const TASKS: &str = "/api/v1/tasks";
 /// Fails whatever it is asked.
 pub(crate) struct Broken {
     how: fn() -> Error,
+    /// It only fails to write.
+    can_read: bool,
     reads: Arc<AtomicUsize>,
 }
 
@@ -29,9 +31,20 @@ impl Broken {
         let reads = Arc::new(AtomicUsize::new(0));
         let store = Arc::new(Self {
             how,
+            can_read: false,
             reads: Arc::clone(&reads),
         });
         (Yard::around(store, Clock::new(), |_| {}), reads)
+    }
+
+    /// A yard around one that looks well until something is to be written.
+    pub(crate) fn readable_yard(how: fn() -> Error) -> Yard {
+        let store = Arc::new(Self {
+            how,
+            can_read: true,
+            reads: Arc::default(),
+        });
+        Yard::around(store, Clock::new(), |_| {})
     }
 }
 
@@ -41,9 +54,13 @@ impl Store for Broken {
         Err((self.how)())
     }
 
-    async fn read(&self, _query: Query) -> Result<Answer, Error> {
+    async fn read(&self, query: Query) -> Result<Answer, Error> {
         self.reads.fetch_add(1, Ordering::SeqCst);
-        Err((self.how)())
+        match query {
+            Query::Ping if self.can_read => Ok(Answer::Pong),
+            Query::Workers if self.can_read => Ok(Answer::Workers(Vec::new())),
+            _ => Err((self.how)()),
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -141,6 +158,7 @@ impl Store for Stuck {
 #[tokio::test]
 async fn a_full_queue_tells_when_to_come_back() {
     let stuck = Stuck(Broken {
+        can_read: false,
         how: || Error::Full,
         reads: Arc::default(),
     });

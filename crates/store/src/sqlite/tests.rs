@@ -224,6 +224,20 @@ fn a_second_server_is_kept_away_until_the_first_has_stopped() {
 }
 
 #[test]
+fn a_link_to_the_file_is_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, link) = (dir.path().join("tasks.db"), dir.path().join("link.db"));
+    drop(open(&path));
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+
+    let first = open(&link);
+    let second = SqliteStore::open(&path, options());
+
+    assert!(matches!(second.err(), Some(OpenError::InUse(_))));
+    drop(first);
+}
+
+#[test]
 fn a_database_of_another_program_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("theirs.db");
