@@ -69,6 +69,8 @@ impl Options {
             },
             weakness: Weakness {
                 pause: from(50, 500),
+                stall: from(0, 10),
+                tear: from(0, 500),
                 missed_row: from(0, 100),
                 unavailable: from(0, 5),
                 conflict: from(0, 30),

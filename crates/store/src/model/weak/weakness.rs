@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 pub struct Weakness {
     /// A statement lets others run before it.
     pub pause: u64,
+    /// A statement comes so late that others get whole batches done before it, as one whose server was held up does.
+    pub stall: u64,
+    /// The look at the places where a slot should stand by what was read before comes as late as that.
+    pub tear: u64,
     /// A pick passes over a row as if another server held it.
     pub missed_row: u64,
     /// A statement finds the database gone.
