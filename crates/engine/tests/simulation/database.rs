@@ -13,10 +13,11 @@ use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Counted, Filter, List, Query, TaskView};
 use taskyard_core::random::Seeded;
+use taskyard_core::rows::LateResult;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::time::Timestamp;
-use taskyard_store::model::weak;
+use taskyard_store::model::weak::{self, Trouble};
 use taskyard_store::sqlite::Inline;
 
 use crate::options::{Options, Store};
@@ -62,6 +63,20 @@ impl Database {
         }
     }
 
+    /// Something is wrong with it as a whole, or nothing any more. SQLite, within its server, cannot be away.
+    pub(crate) fn set_trouble(&self, trouble: Option<Trouble>) {
+        match self {
+            Self::Weak(database) => database.set_trouble(trouble),
+            Self::Sqlite(sqlite) => sqlite
+                .inline
+                .borrow()
+                .as_ref()
+                .expect("it is open")
+                .set_full(trouble == Some(Trouble::Full))
+                .expect("SQLite in memory can be limited"),
+        }
+    }
+
     /// As a server finds it that has just started.
     pub(crate) fn server(&self) -> Mine {
         match self {
@@ -84,6 +99,7 @@ impl Database {
     }
 
     pub(crate) fn calm_down(&self) {
+        self.set_trouble(None);
         if let Self::Weak(database) = self {
             database.set(weak::Weakness {
                 pause: 200,
@@ -110,6 +126,14 @@ impl Database {
     pub(crate) fn task(&self, task: TaskId) -> Option<Box<TaskView>> {
         match self.read(Query::Task(task)) {
             Answer::Task(view) => view,
+            other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
+    /// The refused results that are kept of a task.
+    pub(crate) fn late(&self, task: TaskId) -> Vec<LateResult> {
+        match self.read(Query::Attempts(task)) {
+            Answer::Attempts { late, .. } => late,
             other => panic!("a query is answered in kind: {other:?}"),
         }
     }
@@ -213,6 +237,22 @@ impl Sqlite {
 }
 
 impl Mine {
+    /// No other server can be up on this database.
+    pub(crate) fn is_alone(&self) -> bool {
+        match self {
+            Self::Weak(_) => false,
+            Self::Sqlite(_) => true,
+        }
+    }
+
+    /// How many batches are taken before the first is answered. SQLite runs the next while the disk takes the last.
+    pub(crate) fn batches_max(&self) -> usize {
+        match self {
+            Self::Weak(_) => 1,
+            Self::Sqlite(_) => 2,
+        }
+    }
+
     /// A batch, to be polled by hand.
     pub(crate) fn run(&self, batch: Vec<Command>, policy: &Policy, now: Timestamp) -> Running {
         let policy = policy.clone();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use taskyard_core::id::{Fence, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::query::{Counted, Standing, TaskView};
-use taskyard_core::rows::{Lease, Why};
+use taskyard_core::rows::{LateResult, Lease, Why};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
@@ -25,6 +25,7 @@ pub(crate) fn check(changed: &[TaskView], ledger: &mut Ledger, now: Timestamp, c
         ends_once(view, ledger);
         note_reports(view, ledger);
         fences_rise(view, ledger, commit);
+        suspects_are_counted(view, ledger);
         ledger.known.note(view, ask_of(view));
     }
     requests_are_whole(changed, ledger);
@@ -148,26 +149,70 @@ fn ends_once(view: &TaskView, ledger: &mut Ledger) {
 /// I5, I9: each lease has a fence of its own, one higher than the one before; its times only move as they may.
 fn fences_rise(view: &TaskView, ledger: &mut Ledger, commit: u64) {
     let task = view.task.id;
-    let before = ledger.leases.get(&task);
+    let before = ledger.leases.get(&task).cloned();
     let Standing::Leased(lease) = &view.standing else {
         if let Some(before) = before {
-            ledger.over.entry((task, before.fence)).or_insert(commit);
+            run_is_over(view, &before, ledger, commit);
         }
         return;
     };
     match before {
-        Some(before) if before.fence == lease.fence => goes_on(before, lease),
+        Some(before) if before.fence == lease.fence => {
+            goes_on(&before, lease);
+        }
         Some(before) => {
             assert_eq!(
                 lease.fence,
                 before.fence.next(),
                 "I5: fences rise one by one"
             );
-            ledger.over.entry((task, before.fence)).or_insert(commit);
+            run_is_over(view, &before, ledger, commit);
+            ledger.lease_begins(lease, commit);
         }
-        None => assert_eq!(lease.fence, Fence(1), "I5: fences begin with 1"),
+        None => {
+            assert_eq!(lease.fence, Fence(1), "I5: fences begin with 1");
+            ledger.lease_begins(lease, commit);
+        }
     }
     ledger.leases.insert(task, Lease::clone(lease));
+}
+
+/// A lease is gone; counts by whose doing, where nobody reported.
+fn run_is_over(view: &TaskView, lease: &Lease, ledger: &mut Ledger, commit: u64) {
+    if ledger.over.contains_key(&(view.task.id, lease.fence)) {
+        return;
+    }
+    ledger.lease_ends(lease, commit);
+    let error = match &view.standing {
+        Standing::Ended(outcome) => outcome.error.as_ref(),
+        Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => {
+            view.carry.as_ref().and_then(|carry| carry.error.as_ref())
+        }
+    };
+    let Some(error) = error else { return };
+    ledger.tally.count(match (&*error.code, &*error.message) {
+        ("timeout", _) => "sweep_ends_a_run_that_takes_too_long",
+        (_, "another process took this worker's name") => "run_is_lost_to_a_newer_process",
+        (_, "its server has ended") => "run_is_lost_with_its_server",
+        (_, "the worker gave no sign of life") => "run_is_lost_in_silence",
+        (_, "the worker did not renew the lease") => "run_is_lost_unrenewed",
+        _ => return,
+    });
+}
+
+fn suspects_are_counted(view: &TaskView, ledger: &mut Ledger) {
+    let carry = view.carry.as_ref();
+    let Some(carry) = carry.filter(|carry| carry.counts.is_suspect()) else {
+        return;
+    };
+    match &view.standing {
+        Standing::Leased(_) => ledger.tally.count("suspect_is_dealt"),
+        Standing::Ready if carry.kept_until.is_some() => {
+            ledger.tally.count("worker_is_kept_for_a_suspect");
+        }
+        Standing::Ready => ledger.tally.count("suspect_waits"),
+        Standing::Scheduled(_) | Standing::Ended(_) => {}
+    }
 }
 
 fn goes_on(before: &Lease, lease: &Lease) {
@@ -211,6 +256,15 @@ fn note_reports(view: &TaskView, ledger: &mut Ledger) {
             );
         }
     }
+}
+
+/// I4: a result that came too late can be seen, under its own run, or under none if that run never was.
+pub(crate) fn refused_result_is_kept(kept: &[LateResult], task: TaskId, fence: Fence) {
+    let is_it = |late: &LateResult| late.run.fence == fence || late.run.fence == Fence(0);
+    assert!(
+        kept.iter().any(is_it),
+        "I4: the refused result of {task} under {fence:?} is kept: {kept:?}"
+    );
 }
 
 /// I1, I2: a request is stored whole or not at all, once, and one of those that share a key.

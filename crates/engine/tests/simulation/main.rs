@@ -6,6 +6,7 @@
 //! `TASKYARD_SIMULATE_SEEDS` and `TASKYARD_SIMULATE_STEPS` say how many histories of how many steps are played, and
 //! `TASKYARD_SIMULATE_SEED` plays a single one.
 
+mod answers;
 mod client;
 mod coverage;
 mod database;

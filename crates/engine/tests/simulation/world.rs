@@ -36,7 +36,7 @@ const WHOLE_EVERY: u64 = 50;
 pub(crate) struct World {
     options: Options,
     pub(crate) around: Surroundings,
-    database: Database,
+    pub(crate) database: Database,
     pub(crate) servers: Vec<Server>,
     pub(crate) workers: Vec<Worker>,
     pub(crate) clients: Vec<Client>,
@@ -62,17 +62,14 @@ impl World {
     pub(crate) fn new(options: Options, trace: Rc<Cell<Trace>>) -> Self {
         let mut around = Surroundings::new(&options);
         let database = Database::new(&options);
-        let lag = u64::try_from(options.clock_lag.as_micros()).expect("short");
-        let servers = (0..options.servers).map(|number| {
-            let lag = Duration::from_micros(around.random.below(lag + 1));
-            Server::new(number, &database, lag)
-        });
-        let servers = servers.collect();
+        let servers = (0..options.servers)
+            .map(|number| Server::new(number, &database, options.clock_lag))
+            .collect();
         let workers = (0..options.workers)
-            .map(|number| Worker::new(number, profile(number), options.capacity))
+            .map(|number| Worker::new(number, profile(number), &options, &mut around))
             .collect();
         let clients = (0..options.clients)
-            .map(|number| Client::new(number, options.ask_every))
+            .map(|number| Client::new(number, &options, &mut around))
             .collect();
         let mut world = Self {
             options,
@@ -98,7 +95,14 @@ impl World {
         for client in &self.clients {
             client.turn_soon(&mut self.around);
         }
-        faults::plan_next(self.options.fault_every, &mut self.around);
+        self.plan_next_fault();
+    }
+
+    fn plan_next_fault(&mut self) {
+        let Options {
+            store, fault_every, ..
+        } = self.options;
+        faults::plan_next(store, fault_every, &mut self.around);
     }
 
     /// Lets a little time pass.
@@ -126,18 +130,23 @@ impl World {
     fn look(&mut self) {
         let commits = self.database.commits();
         if commits == self.looked_at {
-            return self.around.ledger.check_answers();
+            self.around.ledger.check_answers();
+        } else {
+            self.looked_at = commits;
+            let whole = self.options.store == Store::Weak || commits.is_multiple_of(WHOLE_EVERY);
+            self.look_at_rows(commits, whole);
         }
-        self.looked_at = commits;
-        let whole = self.options.store == Store::Weak || commits.is_multiple_of(WHOLE_EVERY);
-        self.look_at_rows(commits, whole);
+        for (task, fence) in std::mem::take(&mut self.around.ledger.refused) {
+            invariants::refused_result_is_kept(&self.database.late(task), task, fence);
+        }
     }
 
     /// At the tasks that may have changed, and at the whole of the tables.
     fn look_at_rows(&mut self, commit: u64, whole: bool) {
         let views = self.changed();
         let around = &mut self.around;
-        invariants::check(&views, &mut around.ledger, around.now, commit);
+        let now = around.now.max(around.latest_batch);
+        invariants::check(&views, &mut around.ledger, now, commit);
         if self.options.servers == 1 {
             invariants::suspects_are_alone(&around.ledger);
         }
@@ -191,9 +200,8 @@ impl World {
             Event::WorkerReturns(worker) => self.workers[worker].start(&mut self.around),
             Event::ClientTurn(client) => self.clients[client].turn(&mut self.around),
             Event::Happens(fault) if !self.around.calm => self.happens(fault),
-            Event::NextFault if !self.around.calm => {
-                faults::plan_next(self.options.fault_every, &mut self.around);
-            }
+            Event::NextFault if !self.around.calm => self.plan_next_fault(),
+            Event::DatabaseRecovers => self.database.set_trouble(None),
             Event::Happens(_) | Event::NextFault => {}
         }
     }
@@ -223,7 +231,7 @@ impl World {
     fn server_returns(&mut self, server: usize) {
         match self.servers[server].state {
             State::Up => {}
-            State::Paused => self.servers[server].resume(&mut self.around),
+            State::Paused { .. } => self.servers[server].resume(&mut self.around),
             State::Down => self.servers[server].start(&mut self.around),
         }
     }
@@ -252,6 +260,11 @@ impl World {
     /// I1, I13: what was acknowledged is read back.
     fn look_back(&mut self) {
         self.look_at_rows(self.database.commits(), true);
+        for task in self.around.ledger.known.tasks.keys() {
+            let kept = self.database.late(*task).len();
+            let most = usize::try_from(self.around.policy.history_max).expect("few");
+            assert!(kept <= most + 1, "I4: few refused results are kept: {kept}");
+        }
         for (task, (fence, output)) in &self.around.ledger.completed {
             let view = self
                 .database
@@ -271,6 +284,7 @@ impl World {
     pub(crate) fn tally(&self) -> Tally {
         let mut tally = self.around.tally.clone();
         tally.add(self.database.tally());
+        tally.add(self.around.ledger.tally.clone().into_counts());
         for outcome in self.around.ledger.outcomes.values() {
             tally.count(match outcome.status {
                 Status::Completed => "ended_completed",

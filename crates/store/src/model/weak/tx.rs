@@ -14,7 +14,7 @@ use taskyard_core::store::Error;
 use taskyard_core::view::View;
 
 use super::locks::{Number, Row, Wish};
-use super::{Shared, Weakness};
+use super::{Shared, Trouble, Weakness};
 use crate::model::tables::{ready_key, scheduled_key};
 use crate::tx::{Inputs, Tx, Writer};
 
@@ -62,7 +62,12 @@ impl Writer for WeakWriter {
         max: usize,
     ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
         pause().await;
-        Ok(self.0.borrow_mut().tables.number(keys, known, max))
+        let mut shared = self.0.borrow_mut();
+        match shared.trouble {
+            Some(Trouble::Away) => Err(Error::Unavailable("the model is away".to_owned())),
+            Some(Trouble::Full) if !keys.is_empty() => Err(Error::Full),
+            Some(Trouble::Full) | None => Ok(shared.tables.number(keys, known, max)),
+        }
     }
 }
 
@@ -87,21 +92,20 @@ impl Tx for WeakTx {
         pause().await;
         let written = self.shared.borrow_mut().commit(self.number, diff);
         // What others do now happens before anybody hears of this commit.
-        self.statement().await?;
+        self.statement().await;
         written
     }
 }
 
 impl WeakTx {
-    /// Before each statement: others may run, and the database may be gone. Answers the number of the last commit
-    /// that the statement sees.
-    async fn statement(&self) -> Result<u64, Error> {
+    /// Before each statement others may run. Answers the number of the last commit that it sees.
+    async fn statement(&self) -> u64 {
         let pauses = self.shared.borrow_mut().happens(|weakness| weakness.pause);
         if pauses {
             pause().await;
         }
         self.stall(|weakness| weakness.stall).await;
-        Ok(self.shared.borrow().commits)
+        self.shared.borrow().commits
     }
 
     async fn stall(&self, rate: impl Fn(&Weakness) -> u64) {
@@ -143,14 +147,13 @@ impl WeakTx {
         self.stall(|_| 500).await;
     }
 
+    /// The same, and the database may be gone.
     async fn begin_statement(&self) -> Result<u64, Error> {
-        let since = self.statement().await?;
-        if self
-            .shared
-            .borrow_mut()
-            .happens(|weakness| weakness.unavailable)
-        {
-            self.shared.borrow_mut().count("database_is_unavailable");
+        let since = self.statement().await;
+        let mut shared = self.shared.borrow_mut();
+        let is_away = shared.trouble == Some(Trouble::Away);
+        if is_away || shared.happens(|weakness| weakness.unavailable) {
+            shared.count("database_is_unavailable");
             return Err(Error::Unavailable("the model plays dead".to_owned()));
         }
         Ok(since)
@@ -333,6 +336,10 @@ impl WeakTx {
     }
 
     async fn pick(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        if !needs.picks.is_empty() && needs.tasks.iter().any(|id| view.tasks.peek(id).is_none()) {
+            // Meanwhile another server may put in what was not there, for the pick to find.
+            self.stall(|weakness| weakness.tear).await;
+        }
         for pick in &needs.picks {
             self.begin_statement().await?;
             let shared = &mut *self.shared.borrow_mut();

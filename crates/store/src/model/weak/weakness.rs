@@ -25,5 +25,14 @@ pub struct Weakness {
     pub old_read: u64,
 }
 
+/// What can be wrong with the database as a whole, for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// It cannot be reached; a commit that is sent to it has an unknown outcome.
+    Away,
+    /// Nothing can be written.
+    Full,
+}
+
 /// How often what happened, by name.
 pub type Tally = BTreeMap<&'static str, u64>;
