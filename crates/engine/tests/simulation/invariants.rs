@@ -108,10 +108,12 @@ fn starts_in_time(view: &TaskView, now: Timestamp) {
             );
         }
         Standing::Scheduled(row) if row.why == Why::BackOff => {
-            let longest = view.task.retry.max.mul_f64(1.0 + view.task.retry.jitter)
-                + Duration::from_millis(1);
+            let retry = view.task.retry;
+            let doublings = view.counts().failures - 1;
+            let wait = retry.backoff.mul_f64(retry.factor.powi(doublings));
+            let longest = wait.min(retry.max).mul_f64(1.0 + retry.jitter);
             assert!(
-                row.run_at <= now + longest,
+                row.run_at <= now + longest + Duration::from_millis(1),
                 "I18: a back-off has its limit: {view:?}"
             );
         }
