@@ -18,6 +18,7 @@ use crate::network::Call;
 impl Ledger {
     /// Holds the answers against the rows as last looked at.
     pub(crate) fn check_answers(&mut self) {
+        self.losses.check_grace();
         for given in std::mem::take(&mut self.to_check) {
             match (&given.call, &given.answer) {
                 (Call::Claim(claim), Ok(Ok(Done::Claims(dealt)))) => {

@@ -11,7 +11,7 @@ use taskyard_core::command::{Command, Done};
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Counted, Filter, List, Query, TaskView};
+use taskyard_core::query::{Answer, Counted, Filter, List, Query, TaskView, WorkerView};
 use taskyard_core::random::Seeded;
 use taskyard_core::rows::LateResult;
 use taskyard_core::status::Status;
@@ -36,6 +36,8 @@ pub(crate) struct Sqlite {
     inline: Rc<RefCell<Option<Inline>>>,
     random: Rc<RefCell<Seeded>>,
     commits: Rc<Cell<u64>>,
+    /// Of the last batch.
+    time: Rc<Cell<Timestamp>>,
     changed: Rc<RefCell<BTreeSet<Option<TaskId>>>>,
 }
 
@@ -57,6 +59,7 @@ impl Database {
                     inline: Rc::new(RefCell::new(Some(inline))),
                     random: Rc::new(RefCell::new(random)),
                     commits: Rc::default(),
+                    time: Rc::default(),
                     changed: Rc::default(),
                 })
             }
@@ -127,6 +130,21 @@ impl Database {
         match self.read(Query::Task(task)) {
             Answer::Task(view) => view,
             other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
+    pub(crate) fn workers(&self) -> Vec<WorkerView> {
+        match self.read(Query::Workers) {
+            Answer::Workers(workers) => workers,
+            other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
+    /// The time of the last batch; unknown where several run at once.
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        match self {
+            Self::Weak(_) => None,
+            Self::Sqlite(sqlite) => Some(sqlite.time.get()),
         }
     }
 
@@ -270,6 +288,7 @@ impl Mine {
                     sqlite.commits.set(sqlite.commits.get() + 1);
                     let ran = inline.run_blocking(&batch, &policy, now, random);
                     if let Ok(ran) = &ran {
+                        sqlite.time.set(ran.now);
                         sqlite.changed.borrow_mut().extend(touched(&batch, ran));
                     }
                     ran

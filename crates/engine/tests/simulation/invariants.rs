@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use taskyard_core::id::{Fence, TaskId};
 use taskyard_core::name::Name;
+use taskyard_core::policy::Policy;
 use taskyard_core::query::{Counted, Standing, TaskView};
 use taskyard_core::rows::{LateResult, Lease, Why};
 use taskyard_core::slot::Counts;
@@ -13,18 +14,31 @@ use taskyard_core::time::Timestamp;
 
 use crate::known::Ask;
 use crate::ledger::Ledger;
+use crate::losses;
+use crate::worker::SNOOZE_MAX;
 
 /// The label under which a task carries the number of its request.
 pub(crate) const ASK: &str = "ask";
 
-/// Looks at these tasks, which may have changed. `commit` is the number of the last commit.
-pub(crate) fn check(changed: &[TaskView], ledger: &mut Ledger, now: Timestamp, commit: u64) {
+/// When it is looked.
+pub(crate) struct Moment<'a> {
+    /// The number of the last commit.
+    pub(crate) commit: u64,
+    /// The latest time that any server has known.
+    pub(crate) latest: Timestamp,
+    /// The time of the last batch, where that is known.
+    pub(crate) batch: Option<Timestamp>,
+    pub(crate) policy: &'a Policy,
+}
+
+/// Looks at these tasks, which may have changed.
+pub(crate) fn check(changed: &[TaskView], ledger: &mut Ledger, moment: &Moment<'_>) {
     for view in changed {
         counts_stay_within_limits(view);
-        starts_in_time(view, now);
+        starts_in_time(view, moment.latest);
         ends_once(view, ledger);
         note_reports(view, ledger);
-        fences_rise(view, ledger, commit);
+        fences_rise(view, ledger, moment);
         suspects_are_counted(view, ledger);
         ledger.known.note(view, ask_of(view));
     }
@@ -117,6 +131,10 @@ fn starts_in_time(view: &TaskView, now: Timestamp) {
                 "I18: a back-off has its limit: {view:?}"
             );
         }
+        Standing::Scheduled(row) if row.why == Why::Snooze => assert!(
+            row.run_at <= now + SNOOZE_MAX,
+            "I18: a snooze is as long as its worker asks: {view:?}"
+        ),
         Standing::Scheduled(_) | Standing::Ended(_) => {}
     }
 }
@@ -149,57 +167,51 @@ fn ends_once(view: &TaskView, ledger: &mut Ledger) {
 }
 
 /// I5, I9: each lease has a fence of its own, one higher than the one before; its times only move as they may.
-fn fences_rise(view: &TaskView, ledger: &mut Ledger, commit: u64) {
+fn fences_rise(view: &TaskView, ledger: &mut Ledger, moment: &Moment<'_>) {
     let task = view.task.id;
     let before = ledger.leases.get(&task).cloned();
     let Standing::Leased(lease) = &view.standing else {
         if let Some(before) = before {
-            run_is_over(view, &before, ledger, commit);
+            run_is_over(view, &before, ledger, moment);
         }
         return;
     };
+    lasts(before.as_ref(), lease, moment);
     match before {
-        Some(before) if before.fence == lease.fence => {
-            goes_on(&before, lease);
-        }
+        Some(before) if before.fence == lease.fence => goes_on(&before, lease),
         Some(before) => {
             assert_eq!(
                 lease.fence,
                 before.fence.next(),
                 "I5: fences rise one by one"
             );
-            run_is_over(view, &before, ledger, commit);
-            ledger.lease_begins(lease, commit);
+            run_is_over(view, &before, ledger, moment);
+            ledger.lease_begins(lease, moment.commit);
         }
         None => {
             assert_eq!(lease.fence, Fence(1), "I5: fences begin with 1");
-            ledger.lease_begins(lease, commit);
+            ledger.lease_begins(lease, moment.commit);
         }
     }
     ledger.leases.insert(task, Lease::clone(lease));
 }
 
-/// A lease is gone; counts by whose doing, where nobody reported.
-fn run_is_over(view: &TaskView, lease: &Lease, ledger: &mut Ledger, commit: u64) {
-    if ledger.over.contains_key(&(view.task.id, lease.fence)) {
-        return;
+/// A lease is gone.
+fn run_is_over(view: &TaskView, lease: &Lease, ledger: &mut Ledger, moment: &Moment<'_>) {
+    let run = (view.task.id, lease.fence);
+    if !ledger.over.contains_key(&run) {
+        ledger.lease_ends(lease, moment.commit);
+        losses::note(view, lease, ledger, moment);
     }
-    ledger.lease_ends(lease, commit);
-    let error = match &view.standing {
-        Standing::Ended(outcome) => outcome.error.as_ref(),
-        Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => {
-            view.carry.as_ref().and_then(|carry| carry.error.as_ref())
-        }
-    };
-    let Some(error) = error else { return };
-    ledger.tally.count(match (&*error.code, &*error.message) {
-        ("timeout", _) => "sweep_ends_a_run_that_takes_too_long",
-        (_, "another process took this worker's name") => "run_is_lost_to_a_newer_process",
-        (_, "its server has ended") => "run_is_lost_with_its_server",
-        (_, "the worker gave no sign of life") => "run_is_lost_in_silence",
-        (_, "the worker did not renew the lease") => "run_is_lost_unrenewed",
-        _ => return,
-    });
+}
+
+/// A lease that is given or renewed lasts as long as leases do.
+fn lasts(before: Option<&Lease>, lease: &Lease, moment: &Moment<'_>) {
+    let is_new = before.is_none_or(|before| before.expires_at != lease.expires_at);
+    if let (true, Some(now)) = (is_new, moment.batch) {
+        let lasts = lease.expires_at.since(now);
+        assert_eq!(lasts, moment.policy.lease, "a lease lasts: {lease:?}");
+    }
 }
 
 fn suspects_are_counted(view: &TaskView, ledger: &mut Ledger) {

@@ -17,6 +17,7 @@ use taskyard_core::worker::Profile;
 use taskyard_engine::desk::Answer;
 
 use crate::known::{Ask, Known};
+use crate::losses::Losses;
 use crate::network::Call;
 use crate::tally::Tally;
 
@@ -64,6 +65,7 @@ pub(crate) struct Ledger {
     pub(crate) refused: Vec<(TaskId, Fence)>,
     /// Answers to be held against the rows once those have been looked at.
     pub(crate) to_check: Vec<Given>,
+    pub(crate) losses: Losses,
     /// What of the rows is worth counting.
     pub(crate) tally: Tally,
 }

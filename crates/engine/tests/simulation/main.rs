@@ -14,6 +14,7 @@ mod faults;
 mod invariants;
 mod known;
 mod ledger;
+mod losses;
 mod network;
 mod options;
 mod plays;

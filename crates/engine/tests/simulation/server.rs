@@ -85,6 +85,8 @@ pub(crate) struct Server {
     /// Its row, once it has joined.
     joined: Option<rows::Server>,
     grace: Grace,
+    /// Whether the latest sweep was told that silence does not count.
+    sweeps_in_grace: bool,
     promotes_at: Option<Timestamp>,
     clock: Clock,
     /// How far behind the true time its readings of the database's are at most.
@@ -109,6 +111,7 @@ impl Server {
             turn_is_due: false,
             joined: None,
             grace: Grace::new(Moment::ZERO, GRACE, GRACE),
+            sweeps_in_grace: false,
             promotes_at: None,
             clock: Clock::behind_by(Duration::ZERO),
             lag,

@@ -21,6 +21,8 @@ use taskyard_core::verbs::start::Start;
 use taskyard_core::worker::Profile;
 use taskyard_engine::engine::ClaimCall;
 
+pub(crate) use self::hand::SNOOZE_MAX;
+
 use self::hand::{Mine, forged, is_poison, result, token};
 use crate::network::{Body, Call, Node, Ticket, Told};
 use crate::options::Options;

@@ -9,14 +9,14 @@ use std::time::Duration;
 use taskyard_core::id::TaskId;
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Query, TaskView};
+use taskyard_core::query::TaskView;
 use taskyard_core::status::Status;
 use taskyard_core::worker::Profile;
 
 use crate::client::Client;
 use crate::database::Database;
 use crate::faults;
-use crate::invariants;
+use crate::invariants::{self, Moment};
 use crate::network::{Body, Message, Node};
 use crate::options::{Options, Rates, Store};
 use crate::server::{Server, State};
@@ -145,8 +145,18 @@ impl World {
     fn look_at_rows(&mut self, commit: u64, whole: bool) {
         let views = self.changed();
         let around = &mut self.around;
-        let now = around.now.max(around.latest_batch);
-        invariants::check(&views, &mut around.ledger, now, commit);
+        let moment = Moment {
+            commit,
+            latest: around.now.max(around.latest_batch),
+            batch: self.database.time(),
+            policy: &around.policy,
+        };
+        invariants::check(&views, &mut around.ledger, &moment);
+        // SQLite takes long over this question, and says with the time of its batch what is asked here.
+        if self.options.store == Store::Weak || around.ledger.losses.has_suspects() {
+            let workers = self.database.workers();
+            around.ledger.losses.check_workers(&workers, &moment);
+        }
         if self.options.servers == 1 {
             invariants::suspects_are_alone(&around.ledger);
         }
@@ -249,7 +259,7 @@ impl World {
         }
         let open = self.around.ledger.known.open();
         let open: Vec<_> = open.filter_map(|id| self.database.task(id)).collect();
-        let workers = self.database.read(Query::Workers);
+        let workers = self.database.workers();
         panic!("I8: these never ended: {open:#?}, workers {workers:#?}");
     }
 

@@ -75,6 +75,7 @@ impl Server {
         match service {
             Service::Sweep => {
                 let counts = self.grace.counts(Self::moment(around), service.every());
+                self.sweeps_in_grace = !counts;
                 if !counts {
                     around.tally.count("sweep_in_grace");
                 }
@@ -135,7 +136,10 @@ impl Server {
             }
             Ok(Ok(Done::Promote(promoted))) if promoted.count > 0 => around.tally.count("promote"),
             Ok(Ok(Done::Expire(expired))) if !expired.tasks.is_empty() => {
-                around.tally.count("expire")
+                around.tally.count("expire");
+                if self.sweeps_in_grace {
+                    around.ledger.losses.in_grace.extend(&expired.tasks);
+                }
             }
             Ok(Ok(Done::Prune(pruned))) if pruned.count > 0 => around.tally.count("prune"),
             Err(_) if service == Service::Sweep => self.grace.doubt(Self::moment(around)),

@@ -1,5 +1,7 @@
 //! A run in a worker's hand, and what becomes of it.
 
+use std::time::Duration;
+
 use taskyard_core::json::Json;
 use taskyard_core::rows::{Digest, Failure};
 use taskyard_core::time::Timestamp;
@@ -8,6 +10,10 @@ use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{RunResult, Word};
 
 use crate::surroundings::Surroundings;
+
+/// How long a run is put off at most.
+const SNOOZE_MS_MAX: u64 = 3_000;
+pub(crate) const SNOOZE_MAX: Duration = Duration::from_millis(SNOOZE_MS_MAX);
 
 pub(super) struct Mine {
     pub(super) run: Run,
@@ -55,7 +61,7 @@ pub(super) fn result(
             },
             3 => Word::TimedOut { error },
             4 => Word::Snoozed {
-                wait: around.millis(100, 3_000),
+                wait: around.millis(100, SNOOZE_MS_MAX),
             },
             _ => Word::Released,
         }
