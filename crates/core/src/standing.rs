@@ -50,6 +50,8 @@ pub(crate) fn more(slot: SlotKey, view: &View, needs: &mut Needs) {
         slot,
     });
     needs.scheduled.push(ScheduledKey { run_at, slot });
+    // Read again behind the place's lock: it may have left that place and come back since the first look.
+    needs.carries.push(slot);
 }
 
 pub(crate) fn of(slot: SlotKey, view: &View) -> Standing {

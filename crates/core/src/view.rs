@@ -106,7 +106,7 @@ impl View {
     pub fn picked(&mut self, pick: Pick, rows: Vec<(Ready, Brief)>) {
         let slots = rows.iter().map(|(row, _)| row.slot).collect();
         for (row, brief) in rows {
-            self.stands_here(row.slot);
+            self.stands_here(row.slot, row.has_carry);
             self.briefs.insert(row.slot.task, brief);
             self.ready.loaded(row.slot, row);
         }
@@ -124,10 +124,16 @@ impl View {
         };
     }
 
-    /// What was read before this place row was, and not locked, may be older than it.
-    fn stands_here(&mut self, slot: SlotKey) {
+    /// What was read before this place row was, and not locked, may be older than it: the lease is gone, and the carry,
+    /// which changes together with the place, has to be read again.
+    fn stands_here(&mut self, slot: SlotKey, has_carry: bool) {
         if self.leases.knows(&slot) {
             self.leases.asked([&slot]);
+        }
+        if has_carry {
+            self.carries.forget(&slot);
+        } else if self.carries.knows(&slot) {
+            self.carries.asked([&slot]);
         }
         self.is_torn |= self.tasks.knows(&slot.task) && self.tasks.get(&slot.task).is_none();
     }
@@ -146,7 +152,7 @@ impl View {
     /// The rows whose time has come, earliest first.
     pub fn found_due(&mut self, rows: Vec<Scheduled>) {
         for row in rows {
-            self.stands_here(row.slot);
+            self.stands_here(row.slot, row.has_carry);
             self.due.push(row.slot);
             self.scheduled.loaded(row.slot, row);
         }

@@ -50,6 +50,13 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
         }
     }
 
+    /// What was loaded of this row may be old: it has to be asked for again. One that a verb has touched stays.
+    pub fn forget(&mut self, key: &K) {
+        if self.0.get(key).is_some_and(|entry| !entry.touched) {
+            self.0.remove(key);
+        }
+    }
+
     pub fn loaded(&mut self, key: K, row: R) {
         self.set(key, Some(row));
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use taskyard_core::command::Done;
 use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
@@ -10,6 +11,7 @@ use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::random::Random;
+use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
@@ -18,6 +20,7 @@ use crate::invariants::ASK;
 use crate::known::Ask;
 use crate::ledger::Asked;
 use crate::network::{Body, Call, Node, Ticket, Told};
+use crate::options::Options;
 use crate::surroundings::{Event, Surroundings};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -27,6 +30,8 @@ const TIMES_MAX: u32 = 5;
 pub(crate) struct Client {
     number: usize,
     ask_every: Duration,
+    /// By how much its clock is ahead, in microseconds.
+    clock_error: i64,
     open: BTreeMap<Ticket, Open>,
     /// Requests to repeat with a twist: the same key or id with another body.
     sent: Vec<(Timestamp, Submit)>,
@@ -39,10 +44,11 @@ struct Open {
 }
 
 impl Client {
-    pub(crate) fn new(number: usize, ask_every: Duration) -> Self {
+    pub(crate) fn new(number: usize, options: &Options, around: &mut Surroundings) -> Self {
         Self {
             number,
-            ask_every,
+            ask_every: options.ask_every,
+            clock_error: around.error_up_to(options.clock_error),
             open: BTreeMap::new(),
             sent: Vec::new(),
         }
@@ -115,7 +121,7 @@ impl Client {
         let makes_ids = match around.below(3) {
             0 => true,
             1 => {
-                name_ids(&mut submit, around);
+                self.name_ids(&mut submit, around);
                 false
             }
             _ => {
@@ -128,6 +134,16 @@ impl Client {
             self.sent.push((around.now, submit.clone()));
         }
         self.send(submit, makes_ids, ask, around);
+    }
+
+    fn name_ids(&self, submit: &mut Submit, around: &mut Surroundings) {
+        let ask = around.ledger.asked.len() as Ask + 1;
+        let now = Timestamp::from_micros(around.now.as_micros() + self.clock_error);
+        for task in &mut submit.tasks {
+            let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
+            task.id = TaskId::new(now, bits);
+            task.digest = Some(digest(ask));
+        }
     }
 
     /// Uses a key or an id that stands for another request already, or an id of another day.
@@ -178,7 +194,13 @@ impl Client {
         };
         around.ledger.asked.insert(ask, asked);
         let ticket = around.ticket();
-        self.ask(Call::Submit { submit, makes_ids }, 0, ticket, around);
+        let call = Call::Submit { submit, makes_ids };
+        if call.can_be_doubled() && around.happens(250) {
+            around.tally.count("two_servers_are_asked_at_once");
+            let to = around.any_server();
+            around.send(self.node(), to, ticket, Body::Call(call.clone()));
+        }
+        self.ask(call, 0, ticket, around);
     }
 
     fn any_task(around: &mut Surroundings) -> Option<TaskId> {
@@ -190,6 +212,17 @@ impl Client {
 
     fn cancel(&mut self, around: &mut Surroundings) {
         if let Some(task) = Self::any_task(around) {
+            let ticket = around.ticket();
+            self.ask(Call::Cancel(task), 0, ticket, around);
+        }
+    }
+
+    /// Sometimes cancels what it has just submitted, while servers give it out.
+    fn change_its_mind(&mut self, done: &Done, around: &mut Surroundings) {
+        if let Done::Submit(submitted) = done
+            && around.happens(200)
+        {
+            let task = submitted.ids[around.below(submitted.ids.len())];
             let ticket = around.ticket();
             self.ask(Call::Cancel(task), 0, ticket, around);
         }
@@ -209,8 +242,11 @@ impl Client {
             return;
         };
         match told {
-            Told::Answer(Ok(Ok(_))) => around.tally.count("request_is_granted"),
-            Told::Answer(Ok(Err(_))) => around.tally.count("request_is_refused"),
+            Told::Answer(Ok(Ok(done))) => {
+                around.tally.count("request_is_granted");
+                self.change_its_mind(&done, around);
+            }
+            Told::Answer(Ok(Err(refused))) => around.tally.count(name(&refused)),
             // Asked again when its time is up.
             Told::Answer(Err(_)) => {
                 around.tally.count("request_fails");
@@ -221,17 +257,19 @@ impl Client {
     }
 }
 
-fn digest(ask: Ask) -> Digest {
-    Digest::of(&ask.to_be_bytes())
+fn name(refused: &Refused) -> &'static str {
+    match refused {
+        Refused::AlreadyEnded(_) => "cancel_comes_too_late",
+        Refused::IdTaken(_) => "taken_id_is_refused",
+        Refused::IdNotRecent(_) => "id_of_another_day_is_refused",
+        Refused::KeyReused => "key_with_another_body_is_refused",
+        Refused::TooManyLanes(_) => "too_many_lanes_are_refused",
+        _ => "request_is_refused_otherwise",
+    }
 }
 
-fn name_ids(submit: &mut Submit, around: &mut Surroundings) {
-    let ask = around.ledger.asked.len() as Ask + 1;
-    for task in &mut submit.tasks {
-        let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
-        task.id = TaskId::new(around.now, bits);
-        task.digest = Some(digest(ask));
-    }
+fn digest(ask: Ask) -> Digest {
+    Digest::of(&ask.to_be_bytes())
 }
 
 fn name_key(submit: &mut Submit, key: &str, body: &str) {

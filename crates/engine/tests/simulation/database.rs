@@ -11,12 +11,13 @@ use taskyard_core::command::{Command, Done};
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Counted, Filter, List, Query, TaskView};
+use taskyard_core::query::{Answer, Counted, Filter, List, Query, TaskView, WorkerView};
 use taskyard_core::random::Seeded;
+use taskyard_core::rows::LateResult;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::time::Timestamp;
-use taskyard_store::model::weak;
+use taskyard_store::model::weak::{self, Trouble};
 use taskyard_store::sqlite::Inline;
 
 use crate::options::{Options, Store};
@@ -35,6 +36,8 @@ pub(crate) struct Sqlite {
     inline: Rc<RefCell<Option<Inline>>>,
     random: Rc<RefCell<Seeded>>,
     commits: Rc<Cell<u64>>,
+    /// Of the last batch.
+    time: Rc<Cell<Timestamp>>,
     changed: Rc<RefCell<BTreeSet<Option<TaskId>>>>,
 }
 
@@ -56,9 +59,24 @@ impl Database {
                     inline: Rc::new(RefCell::new(Some(inline))),
                     random: Rc::new(RefCell::new(random)),
                     commits: Rc::default(),
+                    time: Rc::default(),
                     changed: Rc::default(),
                 })
             }
+        }
+    }
+
+    /// Something is wrong with it as a whole, or nothing any more. SQLite, within its server, cannot be away.
+    pub(crate) fn set_trouble(&self, trouble: Option<Trouble>) {
+        match self {
+            Self::Weak(database) => database.set_trouble(trouble),
+            Self::Sqlite(sqlite) => sqlite
+                .inline
+                .borrow()
+                .as_ref()
+                .expect("it is open")
+                .set_full(trouble == Some(Trouble::Full))
+                .expect("SQLite in memory can be limited"),
         }
     }
 
@@ -84,6 +102,7 @@ impl Database {
     }
 
     pub(crate) fn calm_down(&self) {
+        self.set_trouble(None);
         if let Self::Weak(database) = self {
             database.set(weak::Weakness {
                 pause: 200,
@@ -110,6 +129,29 @@ impl Database {
     pub(crate) fn task(&self, task: TaskId) -> Option<Box<TaskView>> {
         match self.read(Query::Task(task)) {
             Answer::Task(view) => view,
+            other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
+    pub(crate) fn workers(&self) -> Vec<WorkerView> {
+        match self.read(Query::Workers) {
+            Answer::Workers(workers) => workers,
+            other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
+    /// The time of the last batch; unknown where several run at once.
+    pub(crate) fn time(&self) -> Option<Timestamp> {
+        match self {
+            Self::Weak(_) => None,
+            Self::Sqlite(sqlite) => Some(sqlite.time.get()),
+        }
+    }
+
+    /// The refused results that are kept of a task.
+    pub(crate) fn late(&self, task: TaskId) -> Vec<LateResult> {
+        match self.read(Query::Attempts(task)) {
+            Answer::Attempts { late, .. } => late,
             other => panic!("a query is answered in kind: {other:?}"),
         }
     }
@@ -213,6 +255,22 @@ impl Sqlite {
 }
 
 impl Mine {
+    /// No other server can be up on this database.
+    pub(crate) fn is_alone(&self) -> bool {
+        match self {
+            Self::Weak(_) => false,
+            Self::Sqlite(_) => true,
+        }
+    }
+
+    /// How many batches are taken before the first is answered. SQLite runs the next while the disk takes the last.
+    pub(crate) fn batches_max(&self) -> usize {
+        match self {
+            Self::Weak(_) => 1,
+            Self::Sqlite(_) => 2,
+        }
+    }
+
     /// A batch, to be polled by hand.
     pub(crate) fn run(&self, batch: Vec<Command>, policy: &Policy, now: Timestamp) -> Running {
         let policy = policy.clone();
@@ -230,6 +288,7 @@ impl Mine {
                     sqlite.commits.set(sqlite.commits.get() + 1);
                     let ran = inline.run_blocking(&batch, &policy, now, random);
                     if let Ok(ran) = &ran {
+                        sqlite.time.set(ran.now);
                         sqlite.changed.borrow_mut().extend(touched(&batch, ran));
                     }
                     ran

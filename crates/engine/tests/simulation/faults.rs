@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+use taskyard_store::model::weak::Trouble;
+
+use crate::options::Store;
 use crate::server::State;
 use crate::surroundings::{Event, Surroundings};
 use crate::world::World;
@@ -19,12 +22,21 @@ pub(crate) enum Fault {
     ServerStopsPastTheLeasesThenReturns,
     /// As one that waits for its disk: its transaction stays open.
     ServerStopsForAMoment,
+    /// With its whole machine, whose count of the time stands still.
+    ServerIsSuspended,
     ClientHangsUp,
+    /// Takes nothing more, hands back what it holds, and goes.
+    WorkerDrains,
+    DatabaseIsAwayForAWhile,
+    DiskIsFullForAWhile,
+    /// SQLite's time is the machine's.
+    ClockIsSetAhead,
+    ClockIsSetBack,
     EverythingStopsForLong,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 10] = [
+    const ALL: [Self; 16] = [
         Self::WorkerDiesAndComesBack,
         Self::WorkerDiesAndIsAwayForLong,
         Self::WorkerStopsPastItsLeaseThenReturns,
@@ -33,9 +45,25 @@ impl Fault {
         Self::ServerDiesAndComesBack,
         Self::ServerStopsPastTheLeasesThenReturns,
         Self::ServerStopsForAMoment,
+        Self::ServerIsSuspended,
         Self::ClientHangsUp,
+        Self::WorkerDrains,
+        Self::DatabaseIsAwayForAWhile,
+        Self::DiskIsFullForAWhile,
+        Self::ClockIsSetAhead,
+        Self::ClockIsSetBack,
         Self::EverythingStopsForLong,
     ];
+
+    /// Those that can happen to servers on this store.
+    pub(crate) fn on(store: Store) -> impl Iterator<Item = Self> {
+        let can_happen = move |fault: &Self| match fault {
+            Self::ServerIsSuspended | Self::DatabaseIsAwayForAWhile => store == Store::Weak,
+            Self::ClockIsSetAhead | Self::ClockIsSetBack => store == Store::Sqlite,
+            _ => true,
+        };
+        Self::ALL.into_iter().filter(can_happen)
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -49,17 +77,24 @@ impl Fault {
                 "server_stops_past_the_leases_then_returns"
             }
             Self::ServerStopsForAMoment => "server_stops_for_a_moment",
+            Self::ServerIsSuspended => "server_is_suspended",
             Self::ClientHangsUp => "client_hangs_up",
+            Self::WorkerDrains => "worker_drains",
+            Self::DatabaseIsAwayForAWhile => "database_is_away_for_a_while",
+            Self::DiskIsFullForAWhile => "disk_is_full_for_a_while",
+            Self::ClockIsSetAhead => "clock_is_set_ahead",
+            Self::ClockIsSetBack => "clock_is_set_back",
             Self::EverythingStopsForLong => "everything_stops_for_long",
         }
     }
 }
 
 /// Any of them, sooner or later.
-pub(crate) fn plan_next(every: Duration, around: &mut Surroundings) {
+pub(crate) fn plan_next(store: Store, every: Duration, around: &mut Surroundings) {
     let most = u64::try_from(every.as_millis()).expect("seconds") * 2;
     let wait = around.millis(1, most);
-    let fault = Fault::ALL[around.below(Fault::ALL.len())];
+    let faults: Vec<Fault> = Fault::on(store).collect();
+    let fault = faults[around.below(faults.len())];
     around.after(wait, Event::Happens(fault));
     around.after(wait, Event::NextFault);
 }
@@ -82,18 +117,29 @@ impl World {
                 let away = self.around.millis(100, 5_000);
                 self.server_dies(server, away)
             }
-            Fault::ServerStopsPastTheLeasesThenReturns => self.server_stops(server, past_the_lease),
+            Fault::ServerStopsPastTheLeasesThenReturns => {
+                self.server_stops(server, past_the_lease, false)
+            }
             Fault::ServerStopsForAMoment => {
                 let away = self.around.millis(10, 1_500);
-                self.server_stops(server, away)
+                self.server_stops(server, away, false)
             }
+            Fault::ServerIsSuspended => self.server_stops(server, past_the_lease, true),
             Fault::ClientHangsUp => {
                 let client = self.around.below(self.clients.len());
                 self.hang_up(crate::network::Node::Client(client))
             }
+            Fault::WorkerDrains => self.worker_drains(worker),
+            Fault::DatabaseIsAwayForAWhile => self.database_is_in_trouble(Trouble::Away),
+            Fault::DiskIsFullForAWhile => self.database_is_in_trouble(Trouble::Full),
+            Fault::ClockIsSetAhead | Fault::ClockIsSetBack => {
+                let by = self.around.millis(1, 15_000);
+                self.servers[server].set_clock(fault == Fault::ClockIsSetAhead, by);
+                true
+            }
             Fault::EverythingStopsForLong => {
                 for server in 0..self.servers.len() {
-                    self.server_stops(server, past_the_lease);
+                    self.server_stops(server, past_the_lease, false);
                 }
                 for worker in 0..self.workers.len() {
                     self.worker_stops(worker, past_the_lease);
@@ -129,6 +175,22 @@ impl World {
         happens
     }
 
+    fn worker_drains(&mut self, worker: usize) -> bool {
+        let worker = &mut self.workers[worker];
+        let happens = worker.alive;
+        if happens {
+            worker.drain(&mut self.around);
+        }
+        happens
+    }
+
+    fn database_is_in_trouble(&mut self, trouble: Trouble) -> bool {
+        self.database.set_trouble(Some(trouble));
+        let away = self.around.millis(100, 6_000);
+        self.around.after(away, Event::DatabaseRecovers);
+        true
+    }
+
     /// The older process is told at its next call, and registers again in turn.
     fn name_is_taken(&mut self, worker: usize) -> bool {
         let happens = self.workers[worker].alive;
@@ -150,14 +212,19 @@ impl World {
         if happens {
             self.servers[server].die();
             self.around.after(away, Event::ServerReturns(server));
+            if self.workers[0].internal {
+                // Its pool may be smaller when it comes back, and grow later.
+                let later = self.around.millis(0, 8_000);
+                self.worker_dies(0, away + later);
+            }
         }
         happens
     }
 
-    fn server_stops(&mut self, server: usize, pause: Duration) -> bool {
+    fn server_stops(&mut self, server: usize, pause: Duration, suspended: bool) -> bool {
         let happens = self.servers[server].state == State::Up;
         if happens {
-            self.servers[server].pause();
+            self.servers[server].pause(suspended, &self.around);
             self.around.after(pause, Event::ServerReturns(server));
         }
         happens

@@ -5,26 +5,41 @@ use std::time::Duration;
 
 use taskyard_core::id::{Fence, TaskId};
 use taskyard_core::name::Name;
+use taskyard_core::policy::Policy;
 use taskyard_core::query::{Counted, Standing, TaskView};
-use taskyard_core::rows::{Lease, Why};
+use taskyard_core::rows::{LateResult, Lease, Why};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 
 use crate::known::Ask;
 use crate::ledger::Ledger;
+use crate::losses;
+use crate::worker::SNOOZE_MAX;
 
 /// The label under which a task carries the number of its request.
 pub(crate) const ASK: &str = "ask";
 
-/// Looks at these tasks, which may have changed. `commit` is the number of the last commit.
-pub(crate) fn check(changed: &[TaskView], ledger: &mut Ledger, now: Timestamp, commit: u64) {
+/// When it is looked.
+pub(crate) struct Moment<'a> {
+    /// The number of the last commit.
+    pub(crate) commit: u64,
+    /// The latest time that any server has known.
+    pub(crate) latest: Timestamp,
+    /// The time of the last batch, where that is known.
+    pub(crate) batch: Option<Timestamp>,
+    pub(crate) policy: &'a Policy,
+}
+
+/// Looks at these tasks, which may have changed.
+pub(crate) fn check(changed: &[TaskView], ledger: &mut Ledger, moment: &Moment<'_>) {
     for view in changed {
         counts_stay_within_limits(view);
-        starts_in_time(view, now);
+        starts_in_time(view, moment.latest);
         ends_once(view, ledger);
         note_reports(view, ledger);
-        fences_rise(view, ledger, commit);
+        fences_rise(view, ledger, moment);
+        suspects_are_counted(view, ledger);
         ledger.known.note(view, ask_of(view));
     }
     requests_are_whole(changed, ledger);
@@ -107,13 +122,19 @@ fn starts_in_time(view: &TaskView, now: Timestamp) {
             );
         }
         Standing::Scheduled(row) if row.why == Why::BackOff => {
-            let longest = view.task.retry.max.mul_f64(1.0 + view.task.retry.jitter)
-                + Duration::from_millis(1);
+            let retry = view.task.retry;
+            let doublings = view.counts().failures - 1;
+            let wait = retry.backoff.mul_f64(retry.factor.powi(doublings));
+            let longest = wait.min(retry.max).mul_f64(1.0 + retry.jitter);
             assert!(
-                row.run_at <= now + longest,
+                row.run_at <= now + longest + Duration::from_millis(1),
                 "I18: a back-off has its limit: {view:?}"
             );
         }
+        Standing::Scheduled(row) if row.why == Why::Snooze => assert!(
+            row.run_at <= now + SNOOZE_MAX,
+            "I18: a snooze is as long as its worker asks: {view:?}"
+        ),
         Standing::Scheduled(_) | Standing::Ended(_) => {}
     }
 }
@@ -146,28 +167,66 @@ fn ends_once(view: &TaskView, ledger: &mut Ledger) {
 }
 
 /// I5, I9: each lease has a fence of its own, one higher than the one before; its times only move as they may.
-fn fences_rise(view: &TaskView, ledger: &mut Ledger, commit: u64) {
+fn fences_rise(view: &TaskView, ledger: &mut Ledger, moment: &Moment<'_>) {
     let task = view.task.id;
-    let before = ledger.leases.get(&task);
+    let before = ledger.leases.get(&task).cloned();
     let Standing::Leased(lease) = &view.standing else {
         if let Some(before) = before {
-            ledger.over.entry((task, before.fence)).or_insert(commit);
+            run_is_over(view, &before, ledger, moment);
         }
         return;
     };
+    lasts(before.as_ref(), lease, moment);
     match before {
-        Some(before) if before.fence == lease.fence => goes_on(before, lease),
+        Some(before) if before.fence == lease.fence => goes_on(&before, lease),
         Some(before) => {
             assert_eq!(
                 lease.fence,
                 before.fence.next(),
                 "I5: fences rise one by one"
             );
-            ledger.over.entry((task, before.fence)).or_insert(commit);
+            run_is_over(view, &before, ledger, moment);
+            ledger.lease_begins(lease, moment.commit);
         }
-        None => assert_eq!(lease.fence, Fence(1), "I5: fences begin with 1"),
+        None => {
+            assert_eq!(lease.fence, Fence(1), "I5: fences begin with 1");
+            ledger.lease_begins(lease, moment.commit);
+        }
     }
     ledger.leases.insert(task, Lease::clone(lease));
+}
+
+/// A lease is gone.
+fn run_is_over(view: &TaskView, lease: &Lease, ledger: &mut Ledger, moment: &Moment<'_>) {
+    let run = (view.task.id, lease.fence);
+    if !ledger.over.contains_key(&run) {
+        ledger.lease_ends(lease, moment.commit);
+        losses::note(view, lease, ledger, moment);
+    }
+}
+
+/// A lease that is given or renewed lasts as long as leases do.
+fn lasts(before: Option<&Lease>, lease: &Lease, moment: &Moment<'_>) {
+    let is_new = before.is_none_or(|before| before.expires_at != lease.expires_at);
+    if let (true, Some(now)) = (is_new, moment.batch) {
+        let lasts = lease.expires_at.since(now);
+        assert_eq!(lasts, moment.policy.lease, "a lease lasts: {lease:?}");
+    }
+}
+
+fn suspects_are_counted(view: &TaskView, ledger: &mut Ledger) {
+    let carry = view.carry.as_ref();
+    let Some(carry) = carry.filter(|carry| carry.counts.is_suspect()) else {
+        return;
+    };
+    match &view.standing {
+        Standing::Leased(_) => ledger.tally.count("suspect_is_dealt"),
+        Standing::Ready if carry.kept_until.is_some() => {
+            ledger.tally.count("worker_is_kept_for_a_suspect");
+        }
+        Standing::Ready => ledger.tally.count("suspect_waits"),
+        Standing::Scheduled(_) | Standing::Ended(_) => {}
+    }
 }
 
 fn goes_on(before: &Lease, lease: &Lease) {
@@ -211,6 +270,15 @@ fn note_reports(view: &TaskView, ledger: &mut Ledger) {
             );
         }
     }
+}
+
+/// I4: a result that came too late can be seen, under its own run, or under none if that run never was.
+pub(crate) fn refused_result_is_kept(kept: &[LateResult], task: TaskId, fence: Fence) {
+    let is_it = |late: &LateResult| late.run.fence == fence || late.run.fence == Fence(0);
+    assert!(
+        kept.iter().any(is_it),
+        "I4: the refused result of {task} under {fence:?} is kept: {kept:?}"
+    );
 }
 
 /// I1, I2: a request is stored whole or not at all, once, and one of those that share a key.

@@ -4,24 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use taskyard_core::command::Done;
-use taskyard_core::id::{Fence, TaskId};
+use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::name::Name;
 use taskyard_core::query::TaskView;
 use taskyard_core::rows::{Digest, Lease, Outcome};
 use taskyard_core::status::Status;
 use taskyard_core::store;
-use taskyard_core::verbs::claim::{Dealt, Hand, Run};
-use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
-use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
 use taskyard_core::verbs::submit::Submit;
 use taskyard_core::worker::Profile;
 use taskyard_engine::desk::Answer;
-use taskyard_engine::engine::ClaimCall;
 
 use crate::known::{Ask, Known};
+use crate::losses::Losses;
 use crate::network::Call;
+use crate::tally::Tally;
 
 /// What a client asked to have made.
 #[derive(Clone, Debug)]
@@ -33,6 +31,7 @@ pub(crate) struct Asked {
 
 #[derive(Default)]
 pub(crate) struct Ledger {
+    pub(crate) servers: usize,
     pub(crate) asked: BTreeMap<Ask, Asked>,
     /// Ids that a server said are stored.
     pub(crate) stored: BTreeSet<TaskId>,
@@ -49,6 +48,8 @@ pub(crate) struct Ledger {
     pub(crate) outcomes: BTreeMap<TaskId, Arc<Outcome>>,
     /// The newest lease of each task, as last seen; also when it is gone.
     pub(crate) leases: BTreeMap<TaskId, Lease>,
+    /// The secret of each run.
+    pub(crate) secrets: BTreeMap<(TaskId, Fence), i64>,
     /// The reports that were accepted, as seen in the rows.
     pub(crate) reported: BTreeSet<(TaskId, Fence, Digest)>,
     /// With which commit each run was over.
@@ -56,18 +57,45 @@ pub(crate) struct Ledger {
     /// The tasks as last seen.
     pub(crate) known: Known,
     pub(crate) profiles: BTreeMap<Name, Arc<Profile>>,
+    /// The live leases of each claim, and with which commit they came.
+    posts: BTreeMap<Post, BTreeMap<TaskId, u64>>,
+    /// What each accepted report was answered with.
+    pub(crate) told: BTreeMap<(TaskId, Fence, Digest), Status>,
+    /// Results that were refused, to be looked for among what is kept of them.
+    pub(crate) refused: Vec<(TaskId, Fence)>,
     /// Answers to be held against the rows once those have been looked at.
-    to_check: Vec<Given>,
+    pub(crate) to_check: Vec<Given>,
+    pub(crate) losses: Losses,
+    /// What of the rows is worth counting.
+    pub(crate) tally: Tally,
 }
 
 /// An answer, and the number of the last commit before its batch began.
-struct Given {
-    call: Call,
-    answer: Answer,
-    since: u64,
+pub(crate) struct Given {
+    pub(crate) call: Call,
+    pub(crate) answer: Answer,
+    pub(crate) since: u64,
+}
+
+/// One claim of a worker, however often it is sent.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Post(WorkerNumber, Epoch, i64);
+
+impl Post {
+    /// `None` for a claim that has no number.
+    pub(crate) fn of(lease: &Lease) -> Option<Self> {
+        (lease.seq != 0).then_some(Self(lease.worker, lease.epoch, lease.seq))
+    }
 }
 
 impl Ledger {
+    pub(crate) fn new(servers: usize) -> Self {
+        Self {
+            servers,
+            ..Self::default()
+        }
+    }
+
     /// A server has made up its mind, in a batch that began after commit number `since`.
     pub(crate) fn answered(&mut self, call: &Call, answer: &Answer, since: u64) {
         match (call, answer) {
@@ -107,6 +135,36 @@ impl Ledger {
         });
     }
 
+    /// The lease came with this commit.
+    pub(crate) fn lease_begins(&mut self, lease: &Lease, commit: u64) {
+        let run = (lease.slot.task, lease.fence);
+        self.secrets.insert(run, lease.secret);
+        if let Some(post) = Post::of(lease) {
+            let dealt = self.posts.entry(post).or_default();
+            dealt.insert(lease.slot.task, commit);
+        }
+    }
+
+    /// The lease was gone with this commit, if it was not before.
+    pub(crate) fn lease_ends(&mut self, lease: &Lease, commit: u64) {
+        let run = (lease.slot.task, lease.fence);
+        self.over.entry(run).or_insert(commit);
+        if let Some(post) = Post::of(lease)
+            && let Some(dealt) = self.posts.get_mut(&post)
+        {
+            dealt.remove(&lease.slot.task);
+            if dealt.is_empty() {
+                self.posts.remove(&post);
+            }
+        }
+    }
+
+    /// The live leases of a claim.
+    pub(crate) fn dealt(&self, post: Post) -> impl Iterator<Item = (TaskId, u64)> {
+        let dealt = self.posts.get(&post).into_iter().flatten();
+        dealt.map(|(task, commit)| (*task, *commit))
+    }
+
     /// I2: one key, one set of ids.
     fn keep_to_the_key(&mut self, submit: &Submit, ids: &Arc<[TaskId]>) {
         let Some((key, _)) = &submit.once else { return };
@@ -144,91 +202,6 @@ impl Ledger {
             let status = view.map(TaskView::status);
             assert_eq!(status, Some(outcome.status), "I13: an end is read back");
         }
-    }
-
-    /// Holds the answers against the rows as last looked at.
-    pub(crate) fn check_answers(&mut self) {
-        for given in std::mem::take(&mut self.to_check) {
-            match (&given.call, &given.answer) {
-                (Call::Claim(claim), Ok(Ok(Done::Claims(dealt)))) => self.check_hand(claim, dealt),
-                (Call::Report(report), Ok(Ok(Done::Report(back)))) => {
-                    self.check_report(report, back)
-                }
-                (Call::Heartbeat(heartbeat), Ok(Ok(Done::Heartbeat(beaten)))) => {
-                    self.check_heartbeat(heartbeat, beaten, given.since);
-                }
-                (Call::Start(start), Ok(Ok(Done::Start(_)))) => assert!(
-                    !self.was_over(&start.token, given.since),
-                    "I4: a run that is over does not begin"
-                ),
-                _ => {}
-            }
-        }
-    }
-
-    /// I3: at most as many as asked for, each once, and only what its worker serves.
-    fn check_hand(&self, claim: &ClaimCall, dealt: &Dealt) {
-        let profile = &self.profiles[&claim.worker];
-        for Hand { runs, .. } in dealt.hands.iter().flatten() {
-            assert!(
-                runs.len() <= claim.limit,
-                "I3: a claim gets no more than it asks for"
-            );
-            let tasks: BTreeSet<_> = runs.iter().map(|run| run.slot).collect();
-            assert_eq!(tasks.len(), runs.len(), "I3: a claim gets each task once");
-            let is_suspect = |run: &Run| self.known.is_suspect(run.slot.task);
-            assert!(
-                runs.len() == 1 || !runs.iter().any(is_suspect),
-                "a suspect is dealt alone"
-            );
-            for run in runs {
-                assert!(
-                    profile.serves(&run.lane),
-                    "a worker gets only what it serves"
-                );
-                assert!(run.input.is_some(), "a run comes with its input");
-            }
-        }
-    }
-
-    /// I4: what was accepted stands in the rows, under its own fence.
-    fn check_report(&self, report: &Report, back: &ReportedBack) {
-        for (result, answer) in report.results.iter().zip(&back.results) {
-            let Ok(status) = answer else { continue };
-            let (task, fence) = (result.token.slot.task, result.token.fence);
-            assert!(
-                self.reported.contains(&(task, fence, result.digest)),
-                "I4: an accepted report is in the rows: {result:?}"
-            );
-            let outcome = self.outcomes.get(&task).filter(|_| status.is_final());
-            assert!(
-                outcome.is_none_or(|outcome| outcome.fence == fence && outcome.status == *status),
-                "I4: an accepted end is the task's: {result:?} {status} {outcome:?}"
-            );
-        }
-    }
-
-    /// I9: a run that was over is not renewed.
-    fn check_heartbeat(&self, heartbeat: &Heartbeat, beaten: &Beaten, since: u64) {
-        for held in &heartbeat.held {
-            let task = held.token.slot.task;
-            let is_told = beaten.lost.contains(&task) || beaten.cancel.contains(&task);
-            assert!(
-                is_told || !self.was_over(&held.token, since),
-                "I9: a heartbeat revives nothing"
-            );
-            assert!(
-                !beaten.cancel.contains(&task)
-                    || self.cancelled.contains(&task)
-                    || self.outcomes.contains_key(&task),
-                "only what was cancelled is told to be"
-            );
-        }
-    }
-
-    fn was_over(&self, token: &Token, since: u64) -> bool {
-        let over = self.over.get(&(token.slot.task, token.fence));
-        over.is_some_and(|commit| *commit <= since)
     }
 }
 

@@ -79,7 +79,7 @@ impl Call {
     }
 
     /// Whether it may arrive twice and mean the same. A submit that names neither key nor id is two submits.
-    fn can_be_doubled(&self) -> bool {
+    pub(crate) fn can_be_doubled(&self) -> bool {
         match self {
             Self::Submit { submit, makes_ids } => !makes_ids || submit.once.is_some(),
             _ => true,
@@ -131,6 +131,15 @@ impl Network {
             arrivals.push(self.delay(tally));
         }
         arrivals
+    }
+
+    /// Whether who waits for an answer has gone when it is ready.
+    pub(crate) fn hangs_up(&mut self, tally: &mut Tally) -> bool {
+        let gone = self.happens(self.rates.hung_up);
+        if gone {
+            tally.count("caller_has_gone_when_the_answer_is_ready");
+        }
+        gone
     }
 
     fn delay(&mut self, tally: &mut Tally) -> Duration {

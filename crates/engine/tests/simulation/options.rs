@@ -24,6 +24,8 @@ pub(crate) struct Rates {
     pub(crate) late: u64,
     /// Of the hints between servers.
     pub(crate) hints_lost: u64,
+    /// Of the answers: nobody waits for it any more.
+    pub(crate) hung_up: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -41,8 +43,12 @@ pub(crate) struct Options {
     pub(crate) fault_every: Duration,
     /// How long a client waits on average between two requests.
     pub(crate) ask_every: Duration,
-    /// How far the servers' clocks are behind the true one at most.
+    /// How far behind the true time the servers' readings of the database's are at most.
     pub(crate) clock_lag: Duration,
+    /// How far the clocks of workers and clients are off, either way, at most.
+    pub(crate) clock_error: Duration,
+    /// The first worker runs within the server's process.
+    pub(crate) internal: bool,
 }
 
 impl Options {
@@ -66,19 +72,27 @@ impl Options {
                 doubled: from(0, 60),
                 late: from(0, 100),
                 hints_lost: from(0, 500),
+                hung_up: from(0, 30),
             },
             weakness: Weakness {
                 pause: from(50, 500),
+                stall: from(0, 10),
+                tear: from(0, 500),
                 missed_row: from(0, 100),
                 unavailable: from(0, 5),
                 conflict: from(0, 30),
-                unknown_written: from(0, 20),
-                unknown_not_written: from(0, 20),
+                unknown_written: from(0, 30),
+                unknown_not_written: from(0, 30),
                 old_read: from(0, 300),
             },
             fault_every: Duration::from_millis(from(2_000, 10_000)),
             ask_every: Duration::from_millis(clients * from(700, 3_000)),
-            clock_lag: Duration::from_millis(from(0, 50)),
+            clock_lag: match store {
+                Store::Weak => Duration::from_millis(from(0, 50)),
+                Store::Sqlite => Duration::ZERO,
+            },
+            clock_error: Duration::from_millis(from(0, 4_000)),
+            internal: store == Store::Sqlite && from(0, 1) == 1,
         }
     }
 }

@@ -38,6 +38,8 @@ pub(crate) enum Event {
     },
     WorkerReturns(usize),
     ClientTurn(usize),
+    /// There is room on the disk again, or the database is back.
+    DatabaseRecovers,
     Happens(Fault),
     NextFault,
 }
@@ -57,6 +59,7 @@ impl Event {
             Self::ClientTurn(client) => (7, *client as u64),
             Self::Happens(fault) => (8, *fault as u64),
             Self::NextFault => (9, 0),
+            Self::DatabaseRecovers => (10, 0),
         };
         (kind << 56) + whose
     }
@@ -70,6 +73,8 @@ pub(crate) struct Surroundings {
     pub(crate) tally: Tally,
     pub(crate) network: Network,
     pub(crate) servers: usize,
+    /// The time of the latest batch, by its server's clock.
+    pub(crate) latest_batch: Timestamp,
     /// Nothing goes wrong any more, and nobody asks for anything new.
     pub(crate) calm: bool,
     agenda: BTreeMap<(Timestamp, u64), Event>,
@@ -85,10 +90,11 @@ impl Surroundings {
             now: START,
             random,
             policy: policy(),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(options.servers),
             tally: Tally::default(),
             network,
             servers: options.servers,
+            latest_batch: START,
             calm: false,
             agenda: BTreeMap::new(),
             latest: 0,
@@ -99,6 +105,17 @@ impl Surroundings {
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         let below = self.random.below(bound.max(1) as u64);
         usize::try_from(below).expect("below a usize")
+    }
+
+    pub(crate) fn below_u64(&mut self, bound: u64) -> u64 {
+        self.random.below(bound)
+    }
+
+    /// Microseconds, either way.
+    pub(crate) fn error_up_to(&mut self, most: Duration) -> i64 {
+        let most = i64::try_from(most.as_micros()).expect("hours at most");
+        let range = (2 * most + 1).unsigned_abs();
+        self.random.below(range).cast_signed() - most
     }
 
     /// In so many of a thousand cases.
@@ -126,6 +143,7 @@ impl Surroundings {
         Node::Server(self.below(servers))
     }
 
+    /// A copy may reach another server than the first, as that of a caller who asks the next one without waiting.
     pub(crate) fn send(&mut self, from: Node, to: Node, ticket: Ticket, body: Body) {
         let message = Message {
             from,
@@ -134,8 +152,12 @@ impl Surroundings {
             body,
         };
         let arrivals = self.network.carry(&message, &mut self.tally);
-        for wait in arrivals {
-            self.after(wait, Event::Arrives(message.clone()));
+        for (copy, wait) in arrivals.into_iter().enumerate() {
+            let mut message = message.clone();
+            if copy > 0 && matches!(message.body, Body::Call(_)) {
+                message.to = self.any_server();
+            }
+            self.after(wait, Event::Arrives(message));
         }
     }
 

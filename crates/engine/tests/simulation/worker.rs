@@ -1,26 +1,31 @@
 //! A worker: registers, claims, begins, keeps its leases alive, reports; says everything again that is not answered.
 
+mod hand;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::command::Done;
-use taskyard_core::id::{Epoch, TaskId};
+use taskyard_core::id::{Epoch, ServerNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
-use taskyard_core::rows::{Digest, Failure, Progress};
+use taskyard_core::rows::Progress;
 use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::claim::{Hand, Run};
+use taskyard_core::verbs::claim::Hand;
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat, Held};
-use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::register::Register;
-use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
+use taskyard_core::verbs::report::{Report, ReportedBack};
 use taskyard_core::verbs::start::Start;
 use taskyard_core::worker::Profile;
 use taskyard_engine::engine::ClaimCall;
 
+pub(crate) use self::hand::SNOOZE_MAX;
+
+use self::hand::{Mine, forged, is_poison, result, token};
 use crate::network::{Body, Call, Node, Ticket, Told};
+use crate::options::Options;
 use crate::surroundings::{Event, Surroundings};
 
 /// How long it waits for an answer before it asks again, perhaps another server.
@@ -33,10 +38,16 @@ pub(crate) struct Worker {
     name: Name,
     profile: Arc<Profile>,
     capacity: usize,
+    /// Within the process of the first server: lives and dies with it.
+    pub(crate) internal: bool,
+    /// By how much its clock is ahead, in microseconds.
+    clock_error: i64,
     pub(crate) life: u32,
     pub(crate) alive: bool,
     /// Stopped until then.
     pub(crate) paused_until: Timestamp,
+    /// Takes nothing more, hands back what it has, and goes.
+    drains: bool,
     epoch: Option<Epoch>,
     seq: i64,
     open: BTreeMap<Ticket, Open>,
@@ -51,26 +62,24 @@ struct Open {
     times: u32,
 }
 
-/// A run in the worker's hand.
-struct Mine {
-    run: Run,
-    begun: bool,
-    tells_start: bool,
-    ends_at: Timestamp,
-    /// Its result, once there is one.
-    result: Option<RunResult>,
-}
-
 impl Worker {
-    pub(crate) fn new(number: usize, profile: Profile, capacity: usize) -> Self {
+    pub(crate) fn new(
+        number: usize,
+        profile: Profile,
+        options: &Options,
+        around: &mut Surroundings,
+    ) -> Self {
         Self {
             number,
             name: Name::plain(&format!("worker-{number}")).expect("a name"),
             profile: Arc::new(profile),
-            capacity,
+            capacity: options.capacity,
+            internal: number == 0 && options.internal,
+            clock_error: around.error_up_to(options.clock_error),
             life: 0,
             alive: false,
             paused_until: Timestamp::default(),
+            drains: false,
             epoch: None,
             seq: 0,
             open: BTreeMap::new(),
@@ -97,6 +106,7 @@ impl Worker {
     pub(crate) fn forget(&mut self) {
         self.life += 1;
         self.alive = false;
+        self.drains = false;
         self.epoch = None;
         self.seq = 0;
         self.open.clear();
@@ -105,6 +115,25 @@ impl Worker {
 
     pub(crate) fn holds_anything(&self) -> bool {
         !self.hand.is_empty()
+    }
+
+    pub(crate) fn drain(&mut self, around: &mut Surroundings) {
+        around.tally.count(if self.hand.is_empty() {
+            "worker_drains_with_an_empty_hand"
+        } else {
+            "worker_drains_with_work_in_hand"
+        });
+        self.drains = true;
+    }
+
+    fn has_drained(&self) -> bool {
+        let waits = |call: &Call| matches!(call, Call::Claim(_) | Call::Report(_));
+        self.drains && self.hand.is_empty() && !self.has_open(waits)
+    }
+
+    /// By its own clock.
+    fn time(&self, around: &Surroundings) -> Timestamp {
+        Timestamp::from_micros(around.now.as_micros() + self.clock_error)
     }
 
     fn turn_soon(&self, around: &mut Surroundings) {
@@ -116,7 +145,7 @@ impl Worker {
         around.after(wait, event);
     }
 
-    /// What it does every now and then. True when a task in its hand kills it.
+    /// What it does every now and then. True when it is over with it: a task in its hand kills it, or it has drained.
     pub(crate) fn turn(&mut self, around: &mut Surroundings) -> bool {
         if self.paused_until > around.now {
             let event = Event::WorkerTurn {
@@ -128,6 +157,10 @@ impl Worker {
         }
         if self.hand.values().any(|mine| is_poison(&mine.run)) && around.happens(700) {
             around.tally.count("task_kills_its_worker");
+            return true;
+        }
+        if self.has_drained() {
+            around.tally.count("drained_worker_goes");
             return true;
         }
         self.say_again(around);
@@ -190,19 +223,23 @@ impl Worker {
         if self.has_open(|call| matches!(call, Call::Register(_))) {
             return;
         }
-        let register = Register {
+        let ticket = around.ticket();
+        self.ask(Call::Register(self.registration()), 0, ticket, around);
+    }
+
+    fn registration(&self) -> Register {
+        Register {
             name: self.name.clone(),
-            server: None,
+            // Its server knows its own number.
+            server: self.internal.then_some(ServerNumber(0)),
             profile: Arc::clone(&self.profile),
             capacity: 1,
-        };
-        let ticket = around.ticket();
-        self.ask(Call::Register(register), 0, ticket, around);
+        }
     }
 
     fn claim(&mut self, around: &mut Surroundings) {
         let room = self.capacity.saturating_sub(self.hand.len());
-        if room == 0 || self.has_open(|call| matches!(call, Call::Claim(_))) {
+        if room == 0 || self.drains || self.has_open(|call| matches!(call, Call::Claim(_))) {
             return;
         }
         self.seq += 1;
@@ -219,7 +256,7 @@ impl Worker {
     }
 
     fn begin(&mut self, around: &mut Surroundings) {
-        let now = around.now;
+        let now = self.time(around);
         let mut fresh = Vec::new();
         for mine in self.hand.values_mut() {
             if !std::mem::replace(&mut mine.begun, true) && mine.tells_start {
@@ -262,9 +299,14 @@ impl Worker {
 
     fn report(&mut self, around: &mut Surroundings) {
         let mut results = Vec::new();
+        let (now, drains) = (self.time(around), self.drains);
         for mine in self.hand.values_mut() {
-            if mine.result.is_none() && mine.ends_at <= around.now && !is_poison(&mine.run) {
-                let result = result(&mine.run, around);
+            let ends = drains || mine.ends_at <= around.now && !is_poison(&mine.run);
+            if mine.result.is_none() && ends {
+                let result = result(&mine.run, drains, now, around);
+                if around.happens(20) {
+                    results.push(forged(&result, around));
+                }
                 mine.result = Some(result.clone());
                 results.push(result);
             }
@@ -358,19 +400,9 @@ impl Worker {
 
     /// A second process registers under its name, works on with it, and forgets what the first one held.
     pub(crate) fn is_replaced(&mut self, around: &mut Surroundings) {
-        let register = Register {
-            name: self.name.clone(),
-            server: None,
-            profile: Arc::clone(&self.profile),
-            capacity: 1,
-        };
         let (to, ticket) = (around.any_server(), around.ticket());
-        around.send(
-            self.node(),
-            to,
-            ticket,
-            Body::Call(Call::Register(register)),
-        );
+        let call = Call::Register(self.registration());
+        around.send(self.node(), to, ticket, Body::Call(call));
     }
 
     fn let_go(&mut self, beaten: &Beaten, around: &mut Surroundings) {
@@ -397,48 +429,5 @@ impl Worker {
                 self.hand.remove(&task);
             }
         }
-    }
-}
-
-pub(crate) fn is_poison(run: &Run) -> bool {
-    run.lane.kind.as_str() == "poison"
-}
-
-fn token(run: &Run) -> Token {
-    Token {
-        slot: run.slot,
-        fence: run.fence,
-        secret: run.secret,
-    }
-}
-
-/// How a run ended. In calm times most go well.
-fn result(run: &Run, around: &mut Surroundings) -> RunResult {
-    let bad = if around.calm { 50 } else { 400 };
-    let word = if !around.happens(bad) {
-        let output = format!("\"{} by {}\"", run.slot.task, run.fence);
-        Word::Completed {
-            output: Json::stored(output),
-        }
-    } else {
-        let error = Failure::new("boom", "it broke");
-        match around.below(6) {
-            0 | 1 => Word::Failed { error, retry: true },
-            2 => Word::Failed {
-                error,
-                retry: false,
-            },
-            3 => Word::TimedOut { error },
-            4 => Word::Snoozed {
-                wait: around.millis(100, 3_000),
-            },
-            _ => Word::Released,
-        }
-    };
-    RunResult {
-        token: token(run),
-        started_at: around.happens(500).then_some(around.now),
-        digest: Digest::of(format!("{word:?}").as_bytes()),
-        word,
     }
 }

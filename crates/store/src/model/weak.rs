@@ -32,7 +32,7 @@ use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::view::{Brief, Change};
 
-pub use self::weakness::{Tally, Weakness};
+pub use self::weakness::{Tally, Trouble, Weakness};
 
 use self::locks::{Locks, Number, Row};
 use self::tx::WeakWriter;
@@ -64,6 +64,7 @@ struct Shared {
     changed: BTreeSet<TaskId>,
     random: Seeded,
     weakness: Weakness,
+    trouble: Option<Trouble>,
     tally: Tally,
 }
 
@@ -79,6 +80,7 @@ impl Database {
             changed: BTreeSet::new(),
             random: Seeded::new(seed),
             weakness,
+            trouble: None,
             tally: Tally::new(),
         })))
     }
@@ -97,6 +99,10 @@ impl Database {
 
     pub fn set(&self, weakness: Weakness) {
         self.0.borrow_mut().weakness = weakness;
+    }
+
+    pub fn set_trouble(&self, trouble: Option<Trouble>) {
+        self.0.borrow_mut().trouble = trouble;
     }
 
     /// How often anything was committed.
@@ -242,7 +248,11 @@ impl Shared {
             self.count("commit_conflicts");
             return Err(Error::Conflict);
         }
-        if self.happens(|weakness| weakness.unknown_not_written) {
+        if self.trouble == Some(Trouble::Full) && !diff.is_empty() {
+            return Err(Error::Full);
+        }
+        let is_away = self.trouble == Some(Trouble::Away);
+        if is_away || self.happens(|weakness| weakness.unknown_not_written) {
             self.count("commit_is_unknown_and_was_not_written");
             return Err(Error::Unknown("it was not written".to_owned()));
         }

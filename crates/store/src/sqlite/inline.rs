@@ -99,6 +99,15 @@ impl Inline {
         Self::over(connection, give_up)
     }
 
+    /// As on a disk that has no more room than the database takes now; or that has some again.
+    pub fn set_full(&self, full: bool) -> Result<(), Error> {
+        // Fewer pages than there are means as many as there are.
+        let pages = if full { 1 } else { i64::from(u32::MAX) - 1 };
+        self.connection()
+            .pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .map_err(explain)
+    }
+
     pub fn lanes(&self) -> Arc<Lanes> {
         self.memory.lanes()
     }

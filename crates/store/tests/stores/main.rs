@@ -7,6 +7,7 @@
 mod conformance;
 mod database;
 mod histories;
+mod interleaved;
 mod postgres;
 mod sequences;
 mod together;

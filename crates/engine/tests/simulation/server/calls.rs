@@ -11,6 +11,7 @@ use taskyard_core::random::Random;
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::heartbeat::Heartbeat;
+use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::desk::{Answer, Waiting};
 use taskyard_engine::directory::Known;
@@ -55,7 +56,19 @@ impl Server {
             }
             Call::Submit { submit, .. } => submit.clone().into(),
             Call::Cancel(task) => Cancel { task: *task }.into(),
-            Call::Register(register) => register.clone().into(),
+            Call::Register(register) => {
+                let server = match (register.server, self.joined) {
+                    (None, _) => None,
+                    (Some(_), Some(joined)) => Some(joined.number),
+                    // The pool begins once its server has joined.
+                    (Some(_), None) => return,
+                };
+                let register = Register {
+                    server,
+                    ..register.clone()
+                };
+                register.into()
+            }
             Call::Start(start) => start.clone().into(),
             Call::Heartbeat(heartbeat) => heartbeat.clone().into(),
             Call::Report(report) => {
@@ -81,7 +94,7 @@ impl Server {
     }
 
     fn with_ids(&mut self, mut submit: Submit, around: &mut Surroundings) -> Submit {
-        let now = self.time(around);
+        let now = self.clock.now(around.now);
         for task in &mut submit.tasks {
             let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
             task.id = TaskId::new(now, bits);

@@ -25,7 +25,12 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    const REGULAR: [Self; 4] = [Self::Sweep, Self::Prune, Self::Join, Self::Poll];
+    /// A server that has its database for itself hears of everything, and never polls.
+    fn regular(is_alone: bool) -> impl Iterator<Item = Self> {
+        let regular = [Self::Sweep, Self::Prune, Self::Join, Self::Poll];
+        let is_run = move |service: &Self| *service != Self::Poll || !is_alone;
+        regular.into_iter().filter(is_run)
+    }
 
     fn every(self) -> Duration {
         match self {
@@ -37,7 +42,7 @@ impl Service {
 
 impl Server {
     pub(super) fn start_services(&mut self, around: &mut Surroundings) {
-        for service in Service::REGULAR {
+        for service in Service::regular(self.mine.is_alone()) {
             let wait = around.millis(0, 1000);
             self.plan(service, wait, around);
         }
@@ -69,10 +74,18 @@ impl Server {
         let caller = Caller::of(Who::Service(service));
         match service {
             Service::Sweep => {
-                let now = self.time(around);
-                let candidates = self.mine.read(look_for_lost(&around.policy, now, None));
-                let grace = around.now < self.in_grace_until;
-                if let Some(expire) = take_away(candidates, grace, None) {
+                let counts = self.grace.counts(Self::moment(around), service.every());
+                self.sweeps_in_grace = !counts;
+                if !counts {
+                    around.tally.count("sweep_in_grace");
+                }
+                let now = self.clock.now(around.now);
+                let alone_since = self.joined.filter(|_| self.mine.is_alone());
+                let alone_since = alone_since.map(|server| server.started_at);
+                let candidates = self
+                    .mine
+                    .read(look_for_lost(&around.policy, now, alone_since));
+                if let Some(expire) = take_away(candidates, !counts, alone_since) {
                     around.tally.count("sweep_with_candidates");
                     self.command(expire, caller, around);
                 }
@@ -92,12 +105,13 @@ impl Server {
             Service::Join => self.command(
                 Join {
                     held: self.joined,
-                    alone: false,
+                    alone: self.mine.is_alone(),
                 },
                 caller,
                 around,
             ),
             Service::Poll => {
+                self.read_clock(around);
                 self.mine.unsure(None);
                 self.desk.look_again();
                 self.turn_soon(around);
@@ -122,20 +136,23 @@ impl Server {
             }
             Ok(Ok(Done::Promote(promoted))) if promoted.count > 0 => around.tally.count("promote"),
             Ok(Ok(Done::Expire(expired))) if !expired.tasks.is_empty() => {
-                around.tally.count("expire")
+                around.tally.count("expire");
+                if self.sweeps_in_grace {
+                    around.ledger.losses.in_grace.extend(&expired.tasks);
+                }
             }
             Ok(Ok(Done::Prune(pruned))) if pruned.count > 0 => around.tally.count("prune"),
+            Err(_) if service == Service::Sweep => self.grace.doubt(Self::moment(around)),
             _ => {}
         }
         if service == Service::Promote {
-            let poll = around.now + service.every();
-            let next = match self.mine.read(Query::NextDue) {
-                // By its own clock, which is behind.
-                Answer::NextDue(Some(next)) => (next + self.lag).clamp(around.now, poll),
-                _ => poll,
+            let wait = match self.mine.read(Query::NextDue) {
+                Answer::NextDue(Some(next)) if answer.is_ok() => {
+                    next.since(self.clock.now(around.now)).min(service.every())
+                }
+                _ => service.every(),
             };
-            let next = if answer.is_ok() { next } else { poll };
-            self.promote_at(next.max(around.now + Duration::from_millis(1)), around);
+            self.promote_at(around.now + wait.max(Duration::from_millis(1)), around);
         }
     }
 }

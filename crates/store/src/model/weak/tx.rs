@@ -13,10 +13,15 @@ use taskyard_core::needs::{Hold, Needs};
 use taskyard_core::store::Error;
 use taskyard_core::view::View;
 
-use super::Shared;
 use super::locks::{Number, Row, Wish};
+use super::{Shared, Trouble, Weakness};
 use crate::model::tables::{ready_key, scheduled_key};
 use crate::tx::{Inputs, Tx, Writer};
+
+/// How often others may run before a statement that comes late: enough for several batches.
+const STALL: usize = 20;
+/// How often they may run at most until a slot moves.
+const TEAR: usize = 50;
 
 /// Lets whoever polls this transaction do something else first.
 pub(super) async fn pause() {
@@ -57,7 +62,12 @@ impl Writer for WeakWriter {
         max: usize,
     ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
         pause().await;
-        Ok(self.0.borrow_mut().tables.number(keys, known, max))
+        let mut shared = self.0.borrow_mut();
+        match shared.trouble {
+            Some(Trouble::Away) => Err(Error::Unavailable("the model is away".to_owned())),
+            Some(Trouble::Full) if !keys.is_empty() => Err(Error::Full),
+            Some(Trouble::Full) | None => Ok(shared.tables.number(keys, known, max)),
+        }
     }
 }
 
@@ -73,37 +83,77 @@ impl Tx for WeakTx {
         self.load_places(needs, view).await?;
         self.load_keys(needs, view).await?;
         self.read(needs, view).await?;
-        self.pick(needs, view).await
+        self.pick(needs, view).await?;
+        self.note_gaps(needs, view);
+        Ok(())
     }
 
     async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
         pause().await;
         let written = self.shared.borrow_mut().commit(self.number, diff);
         // What others do now happens before anybody hears of this commit.
-        self.statement().await?;
+        self.statement().await;
         written
     }
 }
 
 impl WeakTx {
-    /// Before each statement: others may run, and the database may be gone. Answers the number of the last commit
-    /// that the statement sees.
-    async fn statement(&self) -> Result<u64, Error> {
+    /// Before each statement others may run. Answers the number of the last commit that it sees.
+    async fn statement(&self) -> u64 {
         let pauses = self.shared.borrow_mut().happens(|weakness| weakness.pause);
         if pauses {
             pause().await;
         }
-        Ok(self.shared.borrow().commits)
+        self.stall(|weakness| weakness.stall).await;
+        self.shared.borrow().commits
     }
 
+    async fn stall(&self, rate: impl Fn(&Weakness) -> u64) {
+        if !self.shared.borrow_mut().happens(rate) {
+            return;
+        }
+        self.shared.borrow_mut().count("statement_comes_late");
+        for _ in 0..STALL {
+            pause().await;
+        }
+    }
+
+    /// Comes late to the places where slots should stand: once one of them has moved, if one does, and at times so much
+    /// later that it may have come back.
+    async fn tear(&self, needs: &Needs) {
+        if !self.shared.borrow_mut().happens(|weakness| weakness.tear) {
+            return;
+        }
+        let stands = |shared: &Shared| {
+            let scheduled = needs.scheduled.iter();
+            let ready = needs.ready.iter();
+            scheduled
+                .filter(|key| shared.tables.scheduled.contains_key(key))
+                .count()
+                + ready
+                    .filter(|key| shared.tables.ready.contains_key(key))
+                    .count()
+        };
+        let before = stands(&self.shared.borrow());
+        for _ in 0..TEAR {
+            if stands(&self.shared.borrow()) != before {
+                self.shared
+                    .borrow_mut()
+                    .count("slot_moves_before_it_is_looked_for");
+                break;
+            }
+            pause().await;
+        }
+        self.stall(|_| 500).await;
+    }
+
+    /// The same, and the database may be gone.
     async fn begin_statement(&self) -> Result<u64, Error> {
-        let since = self.statement().await?;
-        if self
-            .shared
-            .borrow_mut()
-            .happens(|weakness| weakness.unavailable)
-        {
-            self.shared.borrow_mut().count("database_is_unavailable");
+        let since = self.statement().await;
+        let mut shared = self.shared.borrow_mut();
+        let is_away = shared.trouble == Some(Trouble::Away);
+        if is_away || shared.happens(|weakness| weakness.unavailable) {
+            shared.count("database_is_unavailable");
             return Err(Error::Unavailable("the model plays dead".to_owned()));
         }
         Ok(since)
@@ -177,6 +227,9 @@ impl WeakTx {
     }
 
     async fn load_places(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        if !needs.scheduled.is_empty() || !needs.ready.is_empty() {
+            self.tear(needs).await;
+        }
         if !needs.scheduled.is_empty() {
             let since = self.begin_statement().await?;
             for key in &needs.scheduled {
@@ -199,7 +252,6 @@ impl WeakTx {
             let since = self.begin_statement().await?;
             for (slot, hold) in &needs.leases {
                 if *hold == Hold::Lock && !self.lock(Row::Lease(*slot), since).await? {
-                    self.note_a_gap(*slot, needs, view);
                     continue;
                 }
                 if let Some(row) = self.shared.borrow().tables.leases.get(slot) {
@@ -210,13 +262,23 @@ impl WeakTx {
         Ok(())
     }
 
-    /// Counts slots that were looked for in every place, stood in one all the time, and were found in none.
-    fn note_a_gap(&self, slot: SlotKey, needs: &Needs, view: &View) {
-        let looked = needs.ready.iter().any(|key| key.slot == slot);
-        let found = view.ready.peek(&slot).is_some() || view.scheduled.peek(&slot).is_some();
+    /// Counts what moved while it was looked for: a slot whose places were all named and that was found in none.
+    fn note_gaps(&self, needs: &Needs, view: &View) {
         let mut shared = self.shared.borrow_mut();
-        if looked && !found && !shared.tables.outcomes.contains_key(&slot.task) {
+        let nowhere = |slot: &SlotKey| {
+            view.leases.peek(slot).is_none()
+                && view.ready.peek(slot).is_none()
+                && view.scheduled.peek(slot).is_none()
+                && view.outcomes.peek(&slot.task).is_none()
+        };
+        for slot in needs.ready.iter().map(|key| key.slot).filter(nowhere) {
             shared.count("named_load_falls_between_two_places");
+            if shared.tables.outcomes.contains_key(&slot.task) {
+                shared.count("task_ends_while_it_is_looked_for");
+            }
+        }
+        if view.is_torn() {
+            shared.count("task_comes_while_it_is_looked_for");
         }
     }
 
@@ -274,6 +336,10 @@ impl WeakTx {
     }
 
     async fn pick(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        if !needs.picks.is_empty() && needs.tasks.iter().any(|id| view.tasks.peek(id).is_none()) {
+            // Meanwhile another server may put in what was not there, for the pick to find.
+            self.stall(|weakness| weakness.tear).await;
+        }
         for pick in &needs.picks {
             self.begin_statement().await?;
             let shared = &mut *self.shared.borrow_mut();

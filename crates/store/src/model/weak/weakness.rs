@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 pub struct Weakness {
     /// A statement lets others run before it.
     pub pause: u64,
+    /// A statement comes so late that others get whole batches done before it, as one whose server was held up does.
+    pub stall: u64,
+    /// The look at the places where a slot should stand by what was read before comes as late as that.
+    pub tear: u64,
     /// A pick passes over a row as if another server held it.
     pub missed_row: u64,
     /// A statement finds the database gone.
@@ -19,6 +23,15 @@ pub struct Weakness {
     pub unknown_not_written: u64,
     /// A query is answered from an earlier state.
     pub old_read: u64,
+}
+
+/// What can be wrong with the database as a whole, for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trouble {
+    /// It cannot be reached; a commit that is sent to it has an unknown outcome.
+    Away,
+    /// Nothing can be written.
+    Full,
 }
 
 /// How often what happened, by name.

@@ -1,0 +1,160 @@
+//! Answers held against the rows: what a server told somebody must be so.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use taskyard_core::command::Done;
+use taskyard_core::id::TaskId;
+use taskyard_core::refused::Refused;
+use taskyard_core::verbs::claim::{Dealt, Hand, Run};
+use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
+use taskyard_core::verbs::held::Token;
+use taskyard_core::verbs::report::{Report, ReportedBack};
+use taskyard_engine::engine::ClaimCall;
+
+use crate::ledger::{Ledger, Post};
+use crate::network::Call;
+
+impl Ledger {
+    /// Holds the answers against the rows as last looked at.
+    pub(crate) fn check_answers(&mut self) {
+        self.losses.check_grace();
+        for given in std::mem::take(&mut self.to_check) {
+            match (&given.call, &given.answer) {
+                (Call::Claim(claim), Ok(Ok(Done::Claims(dealt)))) => {
+                    self.check_hand(claim, dealt, given.since);
+                }
+                (Call::Report(report), Ok(Ok(Done::Report(back)))) => {
+                    self.check_report(report, back)
+                }
+                (Call::Heartbeat(heartbeat), Ok(Ok(Done::Heartbeat(beaten)))) => {
+                    self.check_heartbeat(heartbeat, beaten, given.since);
+                }
+                (Call::Start(start), Ok(Ok(Done::Start(_)))) => assert!(
+                    !self.was_over(&start.token, given.since),
+                    "I4: a run that is over does not begin"
+                ),
+                (Call::Cancel(task), Ok(Err(refused))) => self.check_cancel(*task, refused),
+                _ => {}
+            }
+        }
+    }
+
+    /// I10: a cancel that came too late says how the task ended. I1: one of a stored task finds it, wherever it stands.
+    fn check_cancel(&self, task: TaskId, refused: &Refused) {
+        let status = self.outcomes.get(&task).map(|outcome| outcome.status);
+        assert_eq!(
+            Some(refused),
+            status.map(Refused::AlreadyEnded).as_ref(),
+            "I1, I10: a cancel finds its task, or its end"
+        );
+    }
+
+    /// I3: at most as many as asked for, each once, and only what its worker serves.
+    fn check_hand(&mut self, claim: &ClaimCall, dealt: &Dealt, since: u64) {
+        let profile = Arc::clone(&self.profiles[&claim.worker]);
+        for Hand { runs, .. } in dealt.hands.iter().flatten() {
+            assert!(
+                runs.len() <= claim.limit,
+                "I3: a claim gets no more than it asks for"
+            );
+            let tasks: BTreeSet<_> = runs.iter().map(|run| run.slot).collect();
+            assert_eq!(tasks.len(), runs.len(), "I3: a claim gets each task once");
+            let is_suspect = |run: &Run| self.known.is_suspect(run.slot.task);
+            assert!(
+                runs.len() == 1 || !runs.iter().any(is_suspect),
+                "a suspect is dealt alone"
+            );
+            self.check_same_again(claim, runs, since);
+            for run in runs {
+                assert!(
+                    profile.serves(&run.lane),
+                    "a worker gets only what it serves"
+                );
+                assert!(run.input.is_some(), "a run comes with its input");
+            }
+        }
+    }
+
+    /// A claim that was sent again is answered with the runs that it was answered with before, as far as they are still
+    /// its worker's. Two servers may both deal to it: the second takes it for new if it knows the claim before.
+    fn check_same_again(&mut self, claim: &ClaimCall, runs: &[Run], since: u64) {
+        let lease = runs.first().and_then(|run| self.leases.get(&run.slot.task));
+        let Some(post) = lease.and_then(Post::of) else {
+            return;
+        };
+        let given = |task: &TaskId| runs.iter().any(|run| run.slot.task == *task);
+        let before = self.dealt(post).filter(|(_, born)| *born <= since);
+        let missing: Vec<TaskId> = before
+            .map(|(task, _)| task)
+            .filter(|task| !given(task))
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        self.tally.count("claim_is_dealt_to_by_two_servers");
+        assert!(
+            self.servers > 1,
+            "I3: {claim:?}, sent again, is answered with the same: {missing:?} are missing from {runs:?}"
+        );
+    }
+
+    /// I4: what was accepted stands in the rows, under its own fence.
+    fn check_report(&mut self, report: &Report, back: &ReportedBack) {
+        for (result, answer) in report.results.iter().zip(&back.results) {
+            let (task, fence) = (result.token.slot.task, result.token.fence);
+            let status = match answer {
+                Ok(status) => status,
+                Err(Refused::StaleLease | Refused::ReportedOtherwise) => {
+                    self.refused.push((task, fence));
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            let secret = self.secrets.get(&(task, fence));
+            assert_eq!(
+                secret,
+                Some(&result.token.secret),
+                "I4: a report is accepted from who holds the run"
+            );
+            let report = (task, fence, result.digest);
+            let first = *self.told.entry(report).or_insert(*status);
+            assert_eq!(
+                first, *status,
+                "I4: the same report again is answered the same: {result:?}"
+            );
+            assert!(
+                self.reported.contains(&(task, fence, result.digest)),
+                "I4: an accepted report is in the rows: {result:?}"
+            );
+            let outcome = self.outcomes.get(&task).filter(|_| status.is_final());
+            assert!(
+                outcome.is_none_or(|outcome| outcome.fence == fence && outcome.status == *status),
+                "I4: an accepted end is the task's: {result:?} {status} {outcome:?}"
+            );
+        }
+    }
+
+    /// I9: a run that was over is not renewed.
+    fn check_heartbeat(&self, heartbeat: &Heartbeat, beaten: &Beaten, since: u64) {
+        for held in &heartbeat.held {
+            let task = held.token.slot.task;
+            let is_told = beaten.lost.contains(&task) || beaten.cancel.contains(&task);
+            assert!(
+                is_told || !self.was_over(&held.token, since),
+                "I9: a heartbeat revives nothing"
+            );
+            assert!(
+                !beaten.cancel.contains(&task)
+                    || self.cancelled.contains(&task)
+                    || self.outcomes.contains_key(&task),
+                "only what was cancelled is told to be"
+            );
+        }
+    }
+
+    fn was_over(&self, token: &Token, since: u64) -> bool {
+        let over = self.over.get(&(token.slot.task, token.fence));
+        over.is_some_and(|commit| *commit <= since)
+    }
+}

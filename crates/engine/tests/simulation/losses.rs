@@ -1,0 +1,139 @@
+//! Runs that the sweep took away: why, and whether it had to be. Whoever is heard loses nothing.
+
+use std::collections::BTreeMap;
+
+use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
+use taskyard_core::query::{Standing, TaskView, WorkerView};
+use taskyard_core::rows::Lease;
+use taskyard_core::time::Timestamp;
+
+use crate::invariants::Moment;
+use crate::ledger::Ledger;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reason {
+    TooLong,
+    NewerProcess,
+    ServerEnded,
+    Silence,
+    NotRenewed,
+}
+
+impl Reason {
+    /// `None` for a run that ended by somebody's word. What a carry says of its last error may be of a run before.
+    fn of(view: &TaskView, lease: &Lease) -> Option<Self> {
+        let carry = view.carry.as_ref();
+        let (error, reported) = match &view.standing {
+            Standing::Ended(outcome) => (outcome.error.as_ref(), outcome.reported),
+            Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => (
+                carry.and_then(|carry| carry.error.as_ref()),
+                carry.and_then(|carry| carry.reported),
+            ),
+        };
+        if reported.is_some_and(|reported| reported.fence == lease.fence) {
+            return None;
+        }
+        error.and_then(|error| match (&*error.code, &*error.message) {
+            ("timeout", _) => Some(Self::TooLong),
+            (_, "another process took this worker's name") => Some(Self::NewerProcess),
+            (_, "its server has ended") => Some(Self::ServerEnded),
+            (_, "the worker gave no sign of life") => Some(Self::Silence),
+            (_, "the worker did not renew the lease") => Some(Self::NotRenewed),
+            _ => None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::TooLong => "sweep_ends_a_run_that_takes_too_long",
+            Self::NewerProcess => "run_is_lost_to_a_newer_process",
+            Self::ServerEnded => "run_is_lost_with_its_server",
+            Self::Silence => "run_is_lost_in_silence",
+            Self::NotRenewed => "run_is_lost_unrenewed",
+        }
+    }
+}
+
+/// What was learned of runs that were taken away.
+#[derive(Default)]
+pub(crate) struct Losses {
+    /// Why each task's latest run was lost.
+    reasons: BTreeMap<TaskId, Reason>,
+    /// Whose worker must have been silent, or replaced.
+    suspects: Vec<(WorkerNumber, Epoch)>,
+    /// Until when each worker was heard, when the rows were last looked at.
+    expiries: BTreeMap<WorkerNumber, Timestamp>,
+    /// Taken away by a sweep while silence did not count.
+    pub(crate) in_grace: Vec<TaskId>,
+}
+
+/// This run is over, as far as anybody has looked just now.
+pub(crate) fn note(view: &TaskView, lease: &Lease, ledger: &mut Ledger, moment: &Moment<'_>) {
+    let now = moment.latest;
+    let Some(reason) = Reason::of(view, lease) else {
+        ledger.losses.reasons.remove(&view.task.id);
+        return;
+    };
+    ledger.tally.count(reason.name());
+    ledger.losses.reasons.insert(view.task.id, reason);
+    match reason {
+        Reason::TooLong => assert!(
+            lease
+                .deadline
+                .is_none_or(|deadline| deadline + moment.policy.timeout_margin <= now),
+            "a run is taken away when its time is up: {lease:?}"
+        ),
+        Reason::NotRenewed => assert!(
+            lease.expires_at <= now,
+            "I8: a lease is lost once it has expired: {lease:?}"
+        ),
+        Reason::NewerProcess | Reason::Silence => {
+            let whose = (lease.worker, lease.epoch);
+            ledger.losses.suspects.push(whose);
+        }
+        Reason::ServerEnded => {}
+    }
+}
+
+impl Losses {
+    pub(crate) fn has_suspects(&self) -> bool {
+        !self.suspects.is_empty()
+    }
+
+    /// A worker that lost runs for its silence, or to a newer process, was silent or replaced; its next sign of life may
+    /// be of the same commit.
+    pub(crate) fn check_workers(&mut self, workers: &[WorkerView], moment: &Moment<'_>) {
+        for (number, epoch) in self.suspects.drain(..) {
+            let row = workers.iter().find(|view| view.worker.number == number);
+            let Some(row) = row.map(|view| &view.worker) else {
+                continue;
+            };
+            let was_silent = self
+                .expiries
+                .get(&number)
+                .is_some_and(|before| *before <= moment.latest);
+            let renewed_just_now = moment
+                .batch
+                .is_some_and(|now| row.expires_at == now + moment.policy.heartbeat_ttl);
+            let is_silent = row.expires_at <= moment.latest || was_silent || renewed_just_now;
+            assert!(
+                row.epoch > epoch || is_silent,
+                "I8: a worker that is heard loses nothing: {row:?}"
+            );
+        }
+        let expiries = workers.iter().map(|view| &view.worker);
+        self.expiries = expiries.map(|row| (row.number, row.expires_at)).collect();
+    }
+
+    /// While a server doubts itself it takes nothing away for silence.
+    pub(crate) fn check_grace(&mut self) {
+        for task in self.in_grace.drain(..) {
+            let reason = self.reasons.get(&task);
+            let is_silence = matches!(reason, Some(Reason::Silence | Reason::NotRenewed));
+            assert!(
+                !is_silence,
+                "in grace silence does not count: {task} {reason:?}"
+            );
+        }
+    }
+}

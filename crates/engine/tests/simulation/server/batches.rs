@@ -1,0 +1,298 @@
+//! The engine's loop, one step at a time: takes batches off the desk, lets them run, answers.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use taskyard_core::command::Done;
+use taskyard_core::refused::Refused;
+use taskyard_core::store::{self, Ran};
+use taskyard_core::topic::Topic;
+use taskyard_core::verbs::claim::Dealt;
+use taskyard_core::verbs::submit::Submit;
+use taskyard_engine::desk::{self, Answer, Batch};
+use taskyard_engine::engine::ClaimCall;
+
+use super::{Caller, Server, Who};
+use crate::database::Running;
+use crate::network::{Body, Call, Node, Ticket, Told};
+use crate::surroundings::Surroundings;
+
+/// The batches that a server has taken and not answered, oldest first: run in this order, and answered in it.
+#[derive(Default)]
+pub(super) struct UnderWay(VecDeque<Under>);
+
+struct Under {
+    batch: Batch<Caller>,
+    stage: Stage,
+    /// The number of the last commit before it began.
+    since: u64,
+}
+
+enum Stage {
+    Running {
+        running: Running,
+        /// How often it was polled.
+        polls: u32,
+    },
+    /// Committed, or not, and to be answered once the disk has it.
+    Held(Result<Ran, store::Error>),
+}
+
+impl UnderWay {
+    /// How long the one that runs has been at it, in polls.
+    pub(super) fn polls(&self) -> u32 {
+        let polls = self.0.iter().find_map(|under| match &under.stage {
+            Stage::Running { polls, .. } => Some(*polls),
+            Stage::Held(_) => None,
+        });
+        polls.unwrap_or(0)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn push(&mut self, batch: Batch<Caller>, running: Running, since: u64) {
+        let stage = Stage::Running { running, polls: 0 };
+        self.0.push_back(Under {
+            batch,
+            stage,
+            since,
+        });
+    }
+
+    /// The oldest, if it only waits to be answered.
+    fn pop_held(&mut self) -> Option<(Batch<Caller>, Result<Ran, store::Error>, u64)> {
+        let is_held = |under: &mut Under| matches!(under.stage, Stage::Held(_));
+        let Under {
+            batch,
+            stage,
+            since,
+        } = self.0.pop_front_if(is_held)?;
+        match stage {
+            Stage::Held(ran) => Some((batch, ran, since)),
+            Stage::Running { .. } => None,
+        }
+    }
+
+    /// Lets the first that runs go on. True when it has ended.
+    fn go_on(&mut self) -> bool {
+        for Under { stage, .. } in &mut self.0 {
+            let Stage::Running { running, polls } = stage else {
+                continue;
+            };
+            *polls += 1;
+            let mut context = Context::from_waker(Waker::noop());
+            let Poll::Ready(ran) = running.as_mut().poll(&mut context) else {
+                return false;
+            };
+            *stage = Stage::Held(ran);
+            return true;
+        }
+        false
+    }
+}
+
+impl Server {
+    /// One step of the engine's loop: answers what is done, takes another batch, and lets the one that runs go on.
+    pub(crate) fn turn(&mut self, around: &mut Surroundings) {
+        self.turn_is_due = false;
+        let over = self.desk.expired(Self::moment(around));
+        self.answer(over, 0, around);
+        self.finish_held(around);
+        while self.under_way.len() < self.mine.batches_max() && self.begin(around) {}
+        if self.under_way.go_on() && self.mine.batches_max() == 1 {
+            self.finish_held(around);
+        }
+        if !self.under_way.is_empty() || !self.desk.is_idle() {
+            self.turn_soon(around);
+        }
+    }
+
+    /// False when nothing waits to be run.
+    fn begin(&mut self, around: &mut Surroundings) -> bool {
+        let Some(batch) = self.desk.next_batch() else {
+            return false;
+        };
+        around.tally.count("batch");
+        let now = self.clock.now(around.now);
+        around.latest_batch = around.latest_batch.max(now);
+        let running = self.mine.run(batch.commands.clone(), &around.policy, now);
+        let since = self.database.commits();
+        self.under_way.push(batch, running, since);
+        true
+    }
+
+    fn finish_held(&mut self, around: &mut Surroundings) {
+        while let Some((batch, ran, since)) = self.under_way.pop_held() {
+            self.finish(batch, ran, since, around);
+        }
+    }
+
+    fn finish(
+        &mut self,
+        batch: Batch<Caller>,
+        ran: Result<Ran, store::Error>,
+        since: u64,
+        around: &mut Surroundings,
+    ) {
+        match &ran {
+            Ok(ran) => self.spread(ran, around),
+            Err(error) => note_failure(&batch, error, around),
+        }
+        let lanes = self.mine.lanes();
+        let answers = self.desk.finished(batch, ran, &lanes, Self::moment(around));
+        self.answer(answers, since, around);
+    }
+
+    /// Tells the promoter and the other servers what the batch changed.
+    fn spread(&mut self, ran: &Ran, around: &mut Surroundings) {
+        for topic in &ran.topics {
+            match topic {
+                Topic::Ready(lane) => {
+                    for other in (0..around.servers).filter(|other| *other != self.number) {
+                        let ticket = around.ticket();
+                        around.send(self.node(), Node::Server(other), ticket, Body::Hint(*lane));
+                    }
+                }
+                Topic::Scheduled(_) => self.promote_at(around.now, around),
+                Topic::Ended(_) => around.tally.count("task_ends"),
+                Topic::Cancelled { .. } => around.tally.count("held_task_is_cancelled"),
+            }
+        }
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        answers: impl IntoIterator<Item = (Caller, Answer)>,
+        since: u64,
+        around: &mut Surroundings,
+    ) {
+        for (caller, answer) in answers {
+            match caller.who {
+                Who::Nobody => {}
+                Who::Service(service) => self.served(service, &answer, around),
+                Who::Node { node, ticket, call } => {
+                    let asked = Asked {
+                        node,
+                        ticket,
+                        call,
+                        gone: caller.gone,
+                        second_try: caller.second_try,
+                    };
+                    self.reply(asked, answer, since, around);
+                }
+            }
+        }
+    }
+
+    fn reply(&mut self, asked: Asked, answer: Answer, since: u64, around: &mut Surroundings) {
+        let Asked {
+            node,
+            ticket,
+            call,
+            gone,
+            second_try,
+        } = asked;
+        if let Some(again) = again(&call, &answer) {
+            around.tally.count("unknown_submit_is_sent_again");
+            let call = Call::Submit {
+                submit: again.clone(),
+                makes_ids: false,
+            };
+            let caller = Caller {
+                gone,
+                ..Caller::of(Who::Node { node, ticket, call })
+            };
+            self.command(again, caller, around);
+            return;
+        }
+        self.learn(&call, &answer);
+        around.ledger.answered(&call, &answer, since);
+        if gone.get() || around.network.hangs_up(&mut around.tally) {
+            if let Some(release) = desk::release(&answer) {
+                around.tally.count("unheard_runs_are_released");
+                self.command(release, Caller::of(Who::Nobody), around);
+            }
+            return;
+        }
+        match &call {
+            // What this server knew of the worker was old; it looks again, once, as the engine does.
+            Call::Claim(claim) if !second_try && is_replaced(claim, &answer) => {
+                around.tally.count("worker_is_looked_up_again");
+                self.directory.forget(&claim.worker);
+                self.claim(node, ticket, claim.clone(), true, around);
+            }
+            _ => around.send(self.node(), node, ticket, Body::Told(Told::Answer(answer))),
+        }
+    }
+}
+
+/// What the batch held when the database did not take it. That it breaks down over one is no fault of a database.
+fn note_failure(batch: &Batch<Caller>, error: &store::Error, around: &mut Surroundings) {
+    let what = match error {
+        store::Error::Unknown(_) => {
+            for command in &batch.commands {
+                around.tally.count(unknown(command));
+            }
+            return;
+        }
+        store::Error::Unavailable(_) => "batch_finds_no_database",
+        store::Error::Full => "batch_finds_the_disk_full",
+        store::Error::Conflict => "batch_gives_up_after_conflicts",
+        store::Error::Failed(reason) => panic!("a batch broke down: {reason}"),
+    };
+    around.tally.count(what);
+}
+
+fn unknown(command: &taskyard_core::command::Command) -> &'static str {
+    use taskyard_core::command::Command;
+    match command {
+        Command::Submit(_) => "submit_has_an_unknown_outcome",
+        Command::Claims(_) => "claim_has_an_unknown_outcome",
+        Command::Start(_) => "start_has_an_unknown_outcome",
+        Command::Heartbeat(_) => "heartbeat_has_an_unknown_outcome",
+        Command::Report(_) => "report_has_an_unknown_outcome",
+        Command::Cancel(_) => "cancel_has_an_unknown_outcome",
+        Command::Register(_) => "register_has_an_unknown_outcome",
+        Command::Join(_) => "join_has_an_unknown_outcome",
+        Command::Promote(_) => "promote_has_an_unknown_outcome",
+        Command::Expire(_) => "expire_has_an_unknown_outcome",
+        Command::Prune(_) => "prune_has_an_unknown_outcome",
+    }
+}
+
+/// The submit to send a second time, where the first one's fate is unknown.
+fn again(call: &Call, answer: &Answer) -> Option<Submit> {
+    match (call, answer) {
+        (Call::Submit { submit, .. }, Err(store::Error::Unknown(_))) if !submit.again => {
+            Some(Submit {
+                again: true,
+                ..submit.clone()
+            })
+        }
+        _ => None,
+    }
+}
+
+/// A claim that named no epoch was refused for its epoch.
+fn is_replaced(claim: &ClaimCall, answer: &Answer) -> bool {
+    let replaced =
+        |dealt: &Dealt| matches!(dealt.hands.first(), Some(Err(Refused::WorkerReplaced)));
+    claim.epoch.is_none() && matches!(answer, Ok(Ok(Done::Claims(dealt))) if replaced(dealt))
+}
+
+/// A question that is to be answered.
+struct Asked {
+    node: Node,
+    ticket: Ticket,
+    call: Call,
+    gone: Rc<Cell<bool>>,
+    second_try: bool,
+}
