@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use taskyard_core::command::Done;
+use taskyard_core::command::{Answer, Done};
 use taskyard_core::id::{Fence, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::name::Name;
@@ -17,7 +17,6 @@ use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
 use taskyard_core::verbs::submit::Submit;
 use taskyard_core::worker::Profile;
-use taskyard_engine::desk::Answer;
 use taskyard_engine::engine::ClaimCall;
 
 use crate::known::{Ask, Known};
@@ -169,7 +168,7 @@ impl Ledger {
     /// I3: at most as many as asked for, each once, and only what its worker serves.
     fn check_hand(&self, claim: &ClaimCall, dealt: &Dealt) {
         let profile = &self.profiles[&claim.worker];
-        for Hand { runs, .. } in dealt.hands.iter().flatten() {
+        for Hand { runs, .. } in dealt.hands.iter().flatten().flatten() {
             assert!(
                 runs.len() <= claim.limit,
                 "I3: a claim gets no more than it asks for"

@@ -141,7 +141,7 @@ const EVERYWHERE: [&str; 31] = [
     "task_kills_its_worker",
 ];
 
-const WITH_SEVERAL_SERVERS: [&str; 13] = [
+const WITH_SEVERAL_SERVERS: [&str; 15] = [
     "hint_is_lost",
     "worker_is_looked_up_again",
     "unknown_submit_is_sent_again",
@@ -152,6 +152,8 @@ const WITH_SEVERAL_SERVERS: [&str; 13] = [
     "deadlock_is_broken",
     "commit_meets_an_insert",
     "commit_conflicts",
+    "commit_is_refused",
+    "batch_fails_in_part",
     "commit_is_unknown_and_was_written",
     "commit_is_unknown_and_was_not_written",
     "read_is_old",

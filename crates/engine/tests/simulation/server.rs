@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use taskyard_core::command::{Command, Done};
+use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows;
 use taskyard_core::store::{self, Ran};
@@ -18,9 +18,10 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::Dealt;
 use taskyard_core::verbs::submit::Submit;
-use taskyard_engine::desk::{self, Answer, Batch, Desk, Moment};
+use taskyard_engine::desk::{self, Batch, Desk, Moment};
 use taskyard_engine::directory::Directory;
 use taskyard_engine::engine::ClaimCall;
+use taskyard_store::model::weak;
 
 use crate::database::{Database, Mine, Running};
 use crate::network::{Body, Call, Message, Node, Ticket, Told};
@@ -251,6 +252,10 @@ impl Server {
         around: &mut Surroundings,
     ) {
         if let Ok(ran) = &ran {
+            let failed = ran.replies.iter().filter(|reply| reply.is_err()).count();
+            if (1..ran.replies.len()).contains(&failed) {
+                around.tally.count("batch_fails_in_part");
+            }
             self.spread(ran, around);
         }
         let lanes = self.mine.lanes();
@@ -285,6 +290,9 @@ impl Server {
         around: &mut Surroundings,
     ) {
         for (caller, answer) in answers {
+            if let Err(store::Error::Failed(reason)) = &answer {
+                assert_eq!(reason, weak::REFUSED, "the rules never break down");
+            }
             match caller.who {
                 Who::Nobody => {}
                 Who::Service(service) => self.served(service, &answer, around),
@@ -377,7 +385,7 @@ fn again(call: &Call, answer: &Answer) -> Option<Submit> {
 /// A claim that named no epoch was refused for its epoch.
 fn is_replaced(claim: &ClaimCall, answer: &Answer) -> bool {
     let replaced =
-        |dealt: &Dealt| matches!(dealt.hands.first(), Some(Err(Refused::WorkerReplaced)));
+        |dealt: &Dealt| matches!(dealt.hands.first(), Some(Ok(Err(Refused::WorkerReplaced))));
     claim.epoch.is_none() && matches!(answer, Ok(Ok(Done::Claims(dealt))) if replaced(dealt))
 }
 

@@ -32,7 +32,7 @@ use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::view::{Brief, Change};
 
-pub use self::weakness::{Tally, Weakness};
+pub use self::weakness::{REFUSED, Tally, Weakness};
 
 use self::locks::{Locks, Number, Row};
 use self::tx::WeakWriter;
@@ -241,6 +241,10 @@ impl Shared {
         if self.happens(|weakness| weakness.conflict) {
             self.count("commit_conflicts");
             return Err(Error::Conflict);
+        }
+        if self.happens(|weakness| weakness.refused) {
+            self.count("commit_is_refused");
+            return Err(Error::Failed(REFUSED.to_owned()));
         }
         if self.happens(|weakness| weakness.unknown_not_written) {
             self.count("commit_is_unknown_and_was_not_written");
