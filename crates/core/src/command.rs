@@ -5,6 +5,7 @@ use crate::needs::Needs;
 use crate::policy::Policy;
 use crate::random::Random;
 use crate::refused::Refused;
+use crate::store;
 use crate::time::Timestamp;
 use crate::verbs::cancel::{Cancel, Cancelled};
 use crate::verbs::claim::{Claims, Dealt};
@@ -52,6 +53,11 @@ macro_rules! commands {
         )*
 
         impl Command {
+            /// The verb, for logs.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$verb(_) => stringify!($verb)),* }
+            }
+
             fn needs(&self, needs: &mut Needs, env: &Env<'_>) {
                 match self { $(Self::$verb(verb) => verb.needs(needs, env)),* }
             }
@@ -83,6 +89,9 @@ commands! {
 
 pub type Reply = Result<Done, Refused>;
 
+/// What became of one command: the rules' reply, or why there is none.
+pub type Answer = Result<Reply, store::Error>;
+
 /// The rows that these commands need, as far as they can say beforehand.
 pub fn needs(commands: &[Command], env: &Env<'_>) -> Needs {
     let mut needs = Needs::default();
@@ -103,12 +112,13 @@ pub fn more(commands: &[Command], view: &View, env: &Env<'_>) -> Needs {
     needs
 }
 
-/// Decides the commands in their order.
-pub fn decide(commands: &[Command], view: &mut View, env: &mut Env<'_>) -> Vec<Reply> {
-    commands
-        .iter()
-        .map(|command| command.decide(view, env))
-        .collect()
+/// Decides the commands in their order, each when its reply is taken.
+pub fn decide(
+    commands: &[Command],
+    view: &mut View,
+    env: &mut Env<'_>,
+) -> impl Iterator<Item = Reply> {
+    commands.iter().map(|command| command.decide(view, env))
 }
 
 /// The lanes that these commands need numbers for.

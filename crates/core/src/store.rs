@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::command::{Command, Reply};
+use crate::command::{self, Command};
 use crate::id::ServerNumber;
 use crate::lane::Lanes;
 use crate::policy::Policy;
@@ -10,18 +10,18 @@ use crate::query::{Answer, Query};
 use crate::time::Timestamp;
 use crate::topic::Topic;
 
-/// A batch that was committed: durable before anybody hears of it.
+/// A batch that was committed, all of it or what could be: durable before anybody hears of it.
 #[derive(Debug)]
 pub struct Ran {
     /// One for each command, in their order.
-    pub replies: Vec<Reply>,
+    pub replies: Vec<command::Answer>,
     pub topics: Vec<Topic>,
     /// The store's time of the batch.
     pub now: Timestamp,
 }
 
-/// Why a batch or a query got no answer. None of its commands happened, unless it says `Unknown`.
-#[derive(Debug, Clone, thiserror::Error)]
+/// Why a batch, a command or a query got no answer. Nothing of it happened, unless it says `Unknown`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The database cannot be reached or does not take writes at present; trying again later may help.
     #[error("the database is not available: {0}")]
@@ -35,15 +35,16 @@ pub enum Error {
     /// Others kept changing the same rows.
     #[error("other servers kept changing the same rows")]
     Conflict,
-    /// The database refused or the rules broke down over its rows: a bug, or a damaged database.
+    /// The database refused or the rules broke down over its rows: a bug, or a damaged database. Of a batch this is
+    /// said of the commands that cause it, and the others are committed.
     #[error("the database failed: {0}")]
     Failed(String),
 }
 
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Runs the commands as one transaction, each seeing what the ones before it did. Batches run in the order in
-    /// which their futures are first polled.
+    /// Runs the commands as one transaction, each seeing what the ones before it did; where one of them makes that
+    /// fail, in several, so that it fails alone. Batches run in the order in which their futures are first polled.
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error>;
 
     /// How many batches it takes at once: more than one where the next can run before the last is answered.

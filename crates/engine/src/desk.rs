@@ -8,12 +8,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use taskyard_core::command::{Command, Done, Reply};
+use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::rows::Digest;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
-use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Hand};
+use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Given, Hand};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
 
@@ -27,8 +27,6 @@ pub trait Caller {
     /// Nobody waits for the answer any more.
     fn is_gone(&self) -> bool;
 }
-
-pub type Answer = Result<Reply, store::Error>;
 
 /// Time since some start, in the caller's clock.
 pub type Moment = Duration;
@@ -245,25 +243,20 @@ impl<C: Caller> Desk<C> {
             }
         };
         let mut replies = ran.replies.into_iter();
-        let mut answers: Vec<(C, Answer)> = callers
-            .into_iter()
-            .zip(replies.by_ref())
-            .map(|(caller, reply)| (caller, Ok(reply)))
-            .collect();
+        let mut answers: Vec<(C, Answer)> = callers.into_iter().zip(replies.by_ref()).collect();
         // The claims of this batch and of those under way have seen all this: what they left is for others.
         for topic in &ran.topics {
             if let Topic::Ready(lane) = topic {
                 self.wake_for(*lane, lanes);
             }
         }
-        if let Some(Ok(Done::Claims(Dealt { hands }))) = replies.next() {
-            answers.extend(
-                claims
-                    .into_iter()
-                    .zip(hands)
-                    .filter_map(|(waiting, hand)| self.seat(number, waiting, hand, now)),
-            );
-        }
+        let hands = match replies.next() {
+            Some(Ok(Ok(Done::Claims(Dealt { hands })))) => hands,
+            Some(Err(error)) => claims.iter().map(|_| Err(error.clone())).collect(),
+            _ => Vec::new(),
+        };
+        let hands = claims.into_iter().zip(hands);
+        answers.extend(hands.filter_map(|(waiting, hand)| self.seat(number, waiting, hand, now)));
         answers
     }
 
@@ -273,11 +266,11 @@ impl<C: Caller> Desk<C> {
         &mut self,
         batch: u64,
         waiting: Waiting<C>,
-        hand: Result<Hand, taskyard_core::refused::Refused>,
+        hand: Given,
         now: Moment,
     ) -> Option<(C, Answer)> {
         match hand {
-            Ok(hand)
+            Ok(Ok(hand))
                 if hand.runs.is_empty()
                     && waiting.until > now
                     && !self.has_repetition(&waiting.claim) =>
@@ -289,6 +282,13 @@ impl<C: Caller> Desk<C> {
                 };
                 queue.push_back(waiting);
                 None
+            }
+            Err(error) => {
+                // What it was woken for, if it was, is left for another one like it.
+                if matches!(error, store::Error::Failed(_)) {
+                    self.wake_one(|claim| claim.profile == waiting.claim.profile);
+                }
+                Some((waiting.caller, Err(error)))
             }
             hand => Some((
                 waiting.caller,
@@ -329,7 +329,8 @@ pub fn release(unheard: &Answer) -> Option<Report> {
     let Ok(Ok(Done::Claims(dealt))) = unheard else {
         return None;
     };
-    let runs = dealt.hands.iter().flatten().flat_map(|hand| &hand.runs);
+    let hands = dealt.hands.iter().flatten().flatten();
+    let runs = hands.flat_map(|hand| &hand.runs);
     let results: Vec<RunResult> = runs
         .map(|run| RunResult {
             token: Token {
@@ -348,9 +349,9 @@ pub fn release(unheard: &Answer) -> Option<Report> {
     })
 }
 
-fn empty<E>() -> Result<Reply, E> {
+fn empty() -> Answer {
     Ok(Ok(Done::Claims(Dealt {
-        hands: vec![Ok(Hand::default())],
+        hands: vec![Ok(Ok(Hand::default()))],
     })))
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
-use taskyard_core::command::Command;
+use taskyard_core::command::{Answer, Command};
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::Lane;
 use taskyard_core::policy::Policy;
@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::{Answer, Batch, Caller, Desk, Moment, Waiting, release};
+use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::Directory;
 use crate::waits::Waits;
 

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
+use taskyard_core::id::TaskId;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
@@ -45,6 +46,16 @@ impl Model {
     /// What waits for a worker, in the order in which lanes give it out; no query tells as much.
     pub fn ready(&self) -> Vec<Ready> {
         self.tables.lock().ready.values().copied().collect()
+    }
+
+    /// From now on neither this task nor a lease of it can be put in, as if it broke a constraint.
+    pub fn refuse(&self, task: TaskId) {
+        self.tables.lock().refused.insert(task);
+    }
+
+    /// Takes the task's row away and leaves the others, as no rule does: damage.
+    pub fn lose(&self, task: TaskId) {
+        self.tables.lock().tasks.remove(&task);
     }
 }
 

@@ -1,9 +1,14 @@
 //! How a batch runs: needs → load → more → decide → commit. Written once, for every store.
 
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use taskyard_core::command::{self, Command, Done, Env, Reply};
+use taskyard_core::command::{self, Answer, Command, Done, Env};
 use taskyard_core::lane::{Heads, Lane, LaneKey, Lanes};
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Random;
@@ -11,6 +16,8 @@ use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::view::View;
 
+pub(crate) use self::parts::cut_short;
+use self::parts::{Failure, Parts};
 use crate::tx::{Inputs, Tx, Writer};
 
 /// How often a batch that met another server's change is loaded, decided and written again.
@@ -86,7 +93,7 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-/// Runs the batch at `now`, again where other servers got in between.
+/// Runs the batch at `now`: as one transaction, or in parts where one of its commands makes that fail.
 pub(crate) async fn run<W: Writer>(
     writer: &mut W,
     memory: &Memory,
@@ -96,11 +103,34 @@ pub(crate) async fn run<W: Writer>(
     random: &mut dyn Random,
 ) -> Result<Ran, Error> {
     *memory.latest.lock() = now;
+    let failure = match attempt(writer, memory, commands, policy, now, random).await {
+        Ok(ran) => return Ok(ran),
+        Err(Failure::Store(error)) => return Err(error),
+        Err(failure) => failure,
+    };
+    let mut parts = Parts::of(commands, failure);
+    while let Some(part) = parts.next() {
+        let commands = part.commands();
+        let ran = attempt(writer, memory, &commands, policy, now, random).await;
+        parts.ran(&part, ran);
+    }
+    Ok(parts.into_ran(now))
+}
+
+/// One transaction, again where other servers got in between.
+async fn attempt<W: Writer>(
+    writer: &mut W,
+    memory: &Memory,
+    commands: &[Command],
+    policy: &Policy,
+    now: Timestamp,
+    random: &mut dyn Random,
+) -> Result<Ran, Failure> {
     intern(writer, memory, commands, policy).await?;
     let mut conflicts = 0;
     loop {
         match once(writer, memory, commands, policy, now, random).await {
-            Err(Error::Conflict) if conflicts < CONFLICTS_MAX => {
+            Err(Failure::Store(Error::Conflict)) if conflicts < CONFLICTS_MAX => {
                 conflicts += 1;
                 // Whoever got in between may have used a lane that is new here.
                 let found = writer
@@ -120,7 +150,7 @@ async fn once<W: Writer>(
     policy: &Policy,
     now: Timestamp,
     random: &mut dyn Random,
-) -> Result<Ran, Error> {
+) -> Result<Ran, Failure> {
     let lanes = memory.lanes();
     let mut borrowed = memory.heads();
     let mut env = Env {
@@ -131,24 +161,27 @@ async fn once<W: Writer>(
         random,
     };
 
-    let mut tx = writer.begin().await?;
+    // It asks for nothing that a command could be to blame for.
+    let mut tx = writer.begin().await.map_err(Failure::Store)?;
     let mut view = View::default();
-    let mut needs = command::needs(commands, &env);
+    let mut needs = rules(|| command::needs(commands, &env))?;
     for _ in 0..LOADS_MAX {
         if needs.is_empty() {
             break;
         }
         view.asked(&needs);
         tx.load(&needs, &mut view).await?;
-        needs = command::more(commands, &view, &env);
+        needs = rules(|| command::more(commands, &view, &env))?;
     }
     if !needs.is_empty() || view.is_torn() {
-        return Err(Error::Conflict);
+        return Err(Error::Conflict.into());
     }
 
-    let mut replies = command::decide(commands, &mut view, &mut env);
-    let learned = view.learned();
-    let (diff, topics) = view.into_diff();
+    let (mut replies, learned, (diff, topics)) = rules(|| {
+        let replies = command::decide(commands, &mut view, &mut env).map(Ok);
+        let replies: Vec<Answer> = replies.collect();
+        (replies, view.learned(), view.into_diff())
+    })?;
     let inputs = tx.commit(diff).await?;
     fill(&mut replies, &inputs);
     for learned in learned {
@@ -159,6 +192,11 @@ async fn once<W: Writer>(
         topics,
         now,
     })
+}
+
+/// A panic of the rules ends the attempt: its view and its transaction are dropped, so nothing of it is left.
+fn rules<T>(decide: impl FnOnce() -> T) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(decide)).map_err(|_| Failure::Panicked)
 }
 
 /// Numbers for the lanes that this batch is the first to use. Where there is no room for more, the verb refuses.
@@ -186,9 +224,9 @@ async fn intern<W: Writer>(
 }
 
 /// Puts the inputs that were read at the commit into the answers that wait for them.
-fn fill(replies: &mut [Reply], inputs: &Inputs) {
+fn fill(replies: &mut [Answer], inputs: &Inputs) {
     for reply in replies {
-        if let Ok(Done::Claims(dealt)) = reply {
+        if let Ok(Ok(Done::Claims(dealt))) = reply {
             dealt.fill(|task| inputs.get(&task).cloned());
         }
     }

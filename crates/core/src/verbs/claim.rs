@@ -18,6 +18,7 @@ use crate::needs::{Hold, Needs, Pick};
 use crate::order::Position;
 use crate::refused::Refused;
 use crate::rows::Lease;
+use crate::store;
 use crate::time::Timestamp;
 use crate::view::View;
 use crate::worker::Profile;
@@ -47,8 +48,11 @@ pub struct Claim {
 /// What each claim got, in the order of the claims.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dealt {
-    pub hands: Vec<Result<Hand, Refused>>,
+    pub hands: Vec<Given>,
 }
+
+/// What became of one claim, which can fail alone as a command can.
+pub type Given = Result<Result<Hand, Refused>, store::Error>;
 
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Hand {
@@ -79,6 +83,7 @@ impl Dealt {
         let runs = self
             .hands
             .iter_mut()
+            .flatten()
             .flatten()
             .flat_map(|hand| &mut hand.runs);
         for run in runs.filter(|run| run.input.is_none()) {

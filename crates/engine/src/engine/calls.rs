@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use taskyard_core::command::{Command, Done};
+use taskyard_core::command::{self, Command, Done};
 use taskyard_core::id::{Epoch, TaskId};
 use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
@@ -117,12 +117,8 @@ impl Engine {
         let dealt: Dealt = self
             .living_meanwhile(&call.worker, answered(receiver))
             .await?;
-        let hand = dealt
-            .hands
-            .into_iter()
-            .next()
-            .unwrap_or_else(|| Ok(Hand::default()));
-        Ok(hand?)
+        let hand = dealt.hands.into_iter().next();
+        Ok(hand.unwrap_or_else(|| Ok(Ok(Hand::default())))??)
     }
 
     /// An open claim is a sign of life for as long as it is open.
@@ -234,7 +230,7 @@ impl Engine {
 }
 
 async fn answered<D: TryFrom<Done>>(
-    receiver: oneshot::Receiver<crate::desk::Answer>,
+    receiver: oneshot::Receiver<command::Answer>,
 ) -> Result<D, Error> {
     let done = receiver.await.map_err(|_| Error::Stopping)???;
     Ok(D::try_from(done)

@@ -53,7 +53,7 @@ impl Ledger {
     /// I3: at most as many as asked for, each once, and only what its worker serves.
     fn check_hand(&mut self, claim: &ClaimCall, dealt: &Dealt, since: u64) {
         let profile = Arc::clone(&self.profiles[&claim.worker]);
-        for Hand { runs, .. } in dealt.hands.iter().flatten() {
+        for Hand { runs, .. } in dealt.hands.iter().flatten().flatten() {
             assert!(
                 runs.len() <= claim.limit,
                 "I3: a claim gets no more than it asks for"

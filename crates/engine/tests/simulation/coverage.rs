@@ -89,7 +89,7 @@ const EVERYWHERE: [&str; 62] = [
 
 const ON_SQLITE: [&str; 1] = ["run_is_lost_with_its_server"];
 
-const WITH_SEVERAL_SERVERS: [&str; 31] = [
+const WITH_SEVERAL_SERVERS: [&str; 33] = [
     "hint_is_lost",
     "two_servers_are_asked_at_once",
     "unknown_submit_is_sent_again",
@@ -108,6 +108,8 @@ const WITH_SEVERAL_SERVERS: [&str; 31] = [
     // How commits end.
     "commit_meets_an_insert",
     "commit_conflicts",
+    "commit_is_refused",
+    "batch_fails_in_part",
     "commit_is_unknown_and_was_written",
     "commit_is_unknown_and_was_not_written",
     "database_is_unavailable",

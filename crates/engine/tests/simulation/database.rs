@@ -210,11 +210,12 @@ fn touched(commands: &[Command], ran: &Ran) -> BTreeSet<Option<TaskId>> {
     let mut tasks = BTreeSet::new();
     for (command, reply) in commands.iter().zip(&ran.replies) {
         match (command, reply) {
-            (Command::Submit(_), Ok(Done::Submit(submitted))) => {
+            (Command::Submit(_), Ok(Ok(Done::Submit(submitted)))) => {
                 tasks.extend(submitted.ids.iter().copied().map(Some))
             }
-            (Command::Claims(_), Ok(Done::Claims(dealt))) => {
-                let runs = dealt.hands.iter().flatten().flat_map(|hand| &hand.runs);
+            (Command::Claims(_), Ok(Ok(Done::Claims(dealt)))) => {
+                let hands = dealt.hands.iter().flatten().flatten();
+                let runs = hands.flat_map(|hand| &hand.runs);
                 tasks.extend(runs.map(|run| Some(run.slot.task)));
             }
             (Command::Start(start), _) => {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use taskyard_core::command::Done;
+use taskyard_core::command::{Answer, Done};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::name::Name;
@@ -14,7 +14,6 @@ use taskyard_core::store;
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
 use taskyard_core::verbs::submit::Submit;
 use taskyard_core::worker::Profile;
-use taskyard_engine::desk::Answer;
 
 use crate::known::{Ask, Known};
 use crate::losses::Losses;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use taskyard_core::command;
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::Lane;
 use taskyard_core::random::Seeded;
@@ -10,7 +11,6 @@ use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::Report;
 use taskyard_core::verbs::start::Start;
 use taskyard_core::verbs::submit::Submit;
-use taskyard_engine::desk;
 use taskyard_engine::engine::ClaimCall;
 
 use crate::options::Rates;
@@ -89,7 +89,7 @@ impl Call {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Told {
-    Answer(desk::Answer),
+    Answer(command::Answer),
     /// What was read; looked at where it was read.
     Task,
 }

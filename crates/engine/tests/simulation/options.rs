@@ -84,6 +84,7 @@ impl Options {
                 unknown_written: from(0, 30),
                 unknown_not_written: from(0, 30),
                 old_read: from(0, 300),
+                refused: from(0, 40),
             },
             fault_every: Duration::from_millis(from(2_000, 10_000)),
             ask_every: Duration::from_millis(clients * from(700, 3_000)),

@@ -334,7 +334,7 @@ impl Worker {
                 self.seq = 0;
             }
             (_, Ok(Ok(Done::Claims(dealt)))) => {
-                for hand in dealt.hands {
+                for hand in dealt.hands.into_iter().flatten() {
                     self.take(hand, around);
                 }
             }

@@ -1,6 +1,6 @@
 //! The model's tables, and how rows get out of them and into them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use taskyard_core::diff::Diff;
@@ -33,6 +33,8 @@ pub(super) struct Tables {
     pub(super) late_results: BTreeMap<RunKey, LateResult>,
     pub(super) idempotency: BTreeMap<IdempotencyKey, Idempotency>,
     pub(super) counters: BTreeMap<(Lane, Status), i64>,
+    /// See [`super::Model::refuse`].
+    pub(super) refused: BTreeSet<TaskId>,
 }
 
 impl Writer for Tables {
@@ -116,6 +118,9 @@ impl Tx for &mut Tables {
         if self.has_task_of(&diff) {
             return Err(Error::Conflict);
         }
+        if self.refuses(&diff) {
+            return Err(Error::Failed("it is refused here".to_owned()));
+        }
         Ok(self.write(diff))
     }
 }
@@ -159,6 +164,12 @@ impl Tables {
         diff.tasks
             .iter()
             .any(|task| self.tasks.contains_key(&task.id))
+    }
+
+    fn refuses(&self, diff: &Diff) -> bool {
+        let leased = diff.leases.iter().map(|change| change.row().slot.task);
+        let mut put_in = diff.tasks.iter().map(|task| task.id).chain(leased);
+        put_in.any(|task| self.refused.contains(&task))
     }
 
     /// Writes the difference and reads the inputs on its way.

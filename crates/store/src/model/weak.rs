@@ -32,7 +32,7 @@ use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::view::{Brief, Change};
 
-pub use self::weakness::{Tally, Trouble, Weakness};
+pub use self::weakness::{REFUSED, Tally, Trouble, Weakness};
 
 use self::locks::{Locks, Number, Row};
 use self::tx::WeakWriter;
@@ -250,6 +250,10 @@ impl Shared {
         }
         if self.trouble == Some(Trouble::Full) && !diff.is_empty() {
             return Err(Error::Full);
+        }
+        if self.happens(|weakness| weakness.refused) {
+            self.count("commit_is_refused");
+            return Err(Error::Failed(REFUSED.to_owned()));
         }
         let is_away = self.trouble == Some(Trouble::Away);
         if is_away || self.happens(|weakness| weakness.unknown_not_written) {

@@ -28,7 +28,7 @@ use crate::run::{self, Memory};
 /// How many batches may wait; the engine sends one at a time.
 const WAITING_MAX: usize = 64;
 /// A database that neither answers nor breaks the connection must not hold the service for ever. Above what the
-/// session's settings allow a statement, so that its own words are heard where it has any.
+/// session's settings allow a statement, so that its own words are heard where it has any. For all parts of a batch.
 const BATCH_MAX: Duration = Duration::from_secs(60);
 const UNDO_MAX: Duration = Duration::from_secs(5);
 const REFRESH_MAX: Duration = Duration::from_secs(10);
@@ -109,21 +109,23 @@ impl Desk {
         let running = run::run(session, &self.memory, batch, policy, now, &mut *self.random);
         let ran = match timeout(BATCH_MAX, AssertUnwindSafe(running).catch_unwind()).await {
             Ok(Ok(ran)) => ran,
-            Ok(Err(_)) => Err(Error::Failed(
-                "the rules broke down over this batch".to_owned(),
+            // `run` catches the panics of the rules; this one is the store's own, and may have come behind a commit.
+            Ok(Err(_)) => Err(Error::Unknown(
+                "the store broke down over this batch".to_owned(),
             )),
             Err(_) => Err(Error::Unknown(format!(
                 "the database did not answer within {} s",
                 BATCH_MAX.as_secs()
             ))),
         };
-        let is_unknown = matches!(ran, Err(Error::Unknown(_)));
+        let trouble = run::cut_short(&ran);
+        let is_unknown = matches!(trouble, Some(Error::Unknown(_)));
         let is_settled = !is_unknown
             && timeout(UNDO_MAX, session.settle())
                 .await
                 .is_ok_and(|undone| undone.is_ok());
         // Where it takes no writes any more, another one may.
-        if !is_settled || matches!(ran, Err(Error::Unavailable(_))) {
+        if !is_settled || matches!(trouble, Some(Error::Unavailable(_))) {
             self.session = None;
         }
         let connection = if is_settled {

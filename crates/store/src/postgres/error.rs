@@ -28,22 +28,23 @@ pub(super) fn explain(error: &tokio_postgres::Error) -> Error {
     }
 }
 
-/// Once a commit was sent: it may have happened if the connection broke. An ordinary failure of a statement before it
-/// came back over a connection that stands, and its commit undid the batch.
+/// Once a commit was sent: it may have happened unless the database itself says that it did not. An ordinary failure
+/// of a statement before it came back over a connection that stands, and its commit undid the batch.
 pub(super) fn explain_commit(error: &tokio_postgres::Error) -> Error {
     let is_ordinary = error
         .as_db_error()
         .is_some_and(|refused| refused.parsed_severity() == Some(Severity::Error));
-    match explain(error) {
-        Error::Unavailable(reason) if !is_ordinary => Error::Unknown(reason),
-        other => other,
+    if is_ordinary {
+        explain(error)
+    } else {
+        Error::Unknown(one_line(error))
     }
 }
 
 /// Trouble of the server's, not of the statement's.
 fn is_passing(code: &SqlState) -> bool {
-    // Connections, resources, operators; a standby that became the target; waits that took too long.
-    ["08", "53", "57"]
+    // Connections, resources, operators, the machine; a standby that became the target; waits that took too long.
+    ["08", "53", "57", "58"]
         .iter()
         .any(|class| code.code().starts_with(class))
         || [

@@ -95,6 +95,9 @@ impl Tx for PostgresTx<'_> {
             .iter()
             .map(Fields::of)
             .map(|mut fields| Ok((fields.task()?, fields.json()?)));
-        read.collect::<Read<Inputs>>()
+        // The batch stands all the same: nobody may take it for one that did not happen.
+        read.collect::<Read<Inputs>>().map_err(|error| {
+            Error::Unknown(format!("it was written, but an input is damaged: {error}"))
+        })
     }
 }

@@ -1,8 +1,8 @@
 //! What SQLite's failures mean to who called.
 
 use rusqlite::ErrorCode::{
-    CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly,
-    SystemIoFailure,
+    CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseLocked, DiskFull,
+    FileLockingProtocolFailed, OutOfMemory, ReadOnly, SystemIoFailure,
 };
 use rusqlite::ffi::{
     SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE,
@@ -14,9 +14,16 @@ pub(super) fn explain(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(DiskFull) => Error::Full,
         Some(ConstraintViolation) if is_one_of(&error, &TAKEN) => Error::Conflict,
-        Some(DatabaseBusy | DatabaseLocked | CannotOpen | ReadOnly | SystemIoFailure) => {
-            Error::Unavailable(error.to_string())
-        }
+        // Trouble of the machine's, not of the statement's.
+        Some(
+            DatabaseBusy
+            | DatabaseLocked
+            | FileLockingProtocolFailed
+            | CannotOpen
+            | ReadOnly
+            | SystemIoFailure
+            | OutOfMemory,
+        ) => Error::Unavailable(error.to_string()),
         _ => Error::Failed(error.to_string()),
     }
 }

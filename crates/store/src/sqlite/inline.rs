@@ -66,15 +66,19 @@ impl Inline {
     ) -> Result<Ran, Error> {
         let now = now.max(self.memory.latest());
         let Self { writing, memory } = self;
-        // A panic is a bug in the rules or a row that should not be; the transaction is undone on its way out.
+        // `run` catches the panics of the rules; this one is the store's own. The transaction is undone on its way out.
         let ran = catch_unwind(AssertUnwindSafe(|| {
             run::run(writing, memory, commands, policy, now, random).now_or_never()
         }));
         match ran {
             Ok(ran) => ran.expect("SQLite never waits"),
-            Err(_) => Err(Error::Failed(
-                "the rules broke down over a batch".to_owned(),
-            )),
+            Err(_) => {
+                // It may have come behind a commit.
+                memory.unsure(None);
+                Err(Error::Unknown(
+                    "the store broke down over a batch".to_owned(),
+                ))
+            }
         }
     }
 

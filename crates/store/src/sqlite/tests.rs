@@ -45,7 +45,7 @@ fn open(path: &Path) -> SqliteStore {
 
 async fn run<D: TryFrom<Done>>(store: &dyn Store, command: impl Into<Command>) -> D {
     let ran = store.run(vec![command.into()], &Policy::default()).await;
-    let done = ran.unwrap().replies.remove(0).unwrap();
+    let done = ran.unwrap().replies.remove(0).unwrap().unwrap();
     D::try_from(done).ok().unwrap()
 }
 
@@ -102,7 +102,7 @@ async fn register(store: &dyn Store) -> Claim {
 async fn claim(store: &dyn Store, claim: &Claim) -> Vec<Run> {
     let claims = vec![claim.clone()];
     let Dealt { mut hands } = run(store, Claims { claims }).await;
-    hands.remove(0).unwrap().runs
+    hands.remove(0).unwrap().unwrap().runs
 }
 
 fn completed(run: &Run) -> Report {
@@ -186,10 +186,11 @@ async fn batches_run_in_the_order_in_which_they_were_sent() {
     )
     .await;
 
-    let Ok(Done::Claims(dealt)) = &ran[1].as_ref().unwrap().replies[0] else {
+    let Ok(Ok(Done::Claims(dealt))) = &ran[1].as_ref().unwrap().replies[0] else {
         panic!("the claim was answered")
     };
-    assert_eq!(dealt.hands[0].as_ref().unwrap().runs[0].slot.task, one.id);
+    let hand = dealt.hands[0].as_ref().unwrap().as_ref().unwrap();
+    assert_eq!(hand.runs[0].slot.task, one.id);
     assert_eq!(view(&store, same.id).await.status(), Status::Pending);
 }
 

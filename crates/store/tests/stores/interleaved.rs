@@ -116,10 +116,10 @@ impl Yard {
     fn claim(&self, ours: &mut Beside<'_>) -> Option<Run> {
         self.theirs.unsure(None);
         let ran = ours.meanwhile(&self.theirs, claim("theirs", WorkerNumber(2)));
-        let Ok(Done::Claims(dealt)) = ran.unwrap().replies.remove(0) else {
+        let Ok(Ok(Done::Claims(dealt))) = ran.unwrap().replies.remove(0) else {
             panic!("a claim is answered with hands");
         };
-        dealt.hands.into_iter().flatten().next()?.runs.pop()
+        dealt.hands.into_iter().flatten().flatten().next()?.runs.pop()
     }
 
     fn give_back(&self, run: Option<&Run>, ours: &mut Beside<'_>) {

@@ -32,12 +32,13 @@ const SEEDS: u64 = 2;
 const BATCHES: usize = 100;
 const LOOK_EVERY: usize = 50;
 const COMMANDS_MAX: usize = 6;
+const RUNS: usize = 40;
 
 #[tokio::test]
 async fn random_batches_leave_the_same_on_the_model_and_sqlite() {
     for seed in 1..=SEEDS {
-        let yard = Yard::on_both().await;
-        play(yard.expect("SQLite is always there"), seed).await;
+        let yard = Yard::on_both().await.expect("SQLite is always there");
+        play(Sequence::new(yard, seed).await).await;
     }
 }
 
@@ -47,20 +48,31 @@ async fn random_batches_leave_the_same_on_all_stores() {
         let Some(yard) = Yard::on_all().await else {
             return;
         };
-        play(yard, seed).await;
+        play(Sequence::new(yard, seed).await).await;
     }
 }
 
-async fn play(yard: Yard, seed: u64) {
-    // Shown only when the test fails.
-    eprintln!("seed {seed}");
-    let mut sequence = Sequence::new(yard, seed).await;
+#[tokio::test]
+async fn batches_that_fail_in_part_leave_the_same_on_all_stores() {
+    for seed in 1..=SEEDS {
+        let yard = match Yard::on_all().await {
+            Some(yard) => Some(yard),
+            None => Yard::on_both().await,
+        };
+        let yard = yard.expect("SQLite is always there");
+        let played = play(Sequence::with_harm(yard, seed).await).await;
+        assert!(played.failed > 0, "no harm was done");
+    }
+}
+
+async fn play(mut sequence: Sequence) -> Sequence {
     for batch in 1..=BATCHES {
         sequence.step().await;
         if batch % LOOK_EVERY == 0 {
             sequence.look().await;
         }
     }
+    sequence
 }
 
 struct Sequence {
@@ -71,10 +83,16 @@ struct Sequence {
     submits: Vec<Submit>,
     runs: Vec<Run>,
     server: Option<Server>,
+    /// Tasks are refused and lost behind the stores' backs, and nothing is claimed.
+    harm: bool,
+    /// How many commands failed.
+    failed: usize,
 }
 
 impl Sequence {
     async fn new(yard: Yard, seed: u64) -> Self {
+        // Shown only when the test fails.
+        eprintln!("seed {seed}");
         let mut workers = Vec::new();
         let kinds = Some(vec![Name::path("a").unwrap()]);
         let labels = Labels::new([("gpu", "yes")]).unwrap();
@@ -93,7 +111,20 @@ impl Sequence {
             submits: Vec::new(),
             runs: Vec::new(),
             server: None,
+            harm: false,
+            failed: 0,
         }
+    }
+
+    /// It begins with runs that can be reported, or lost.
+    async fn with_harm(yard: Yard, seed: u64) -> Self {
+        let mut sequence = Self::new(yard, seed).await;
+        for _ in 0..RUNS {
+            sequence.yard.new_task().await;
+        }
+        sequence.runs = sequence.yard.claim(&sequence.workers[0], RUNS).await;
+        sequence.harm = true;
+        sequence
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -120,19 +151,38 @@ impl Sequence {
             let command = self.command().await;
             batch.extend(command);
         }
-        if self.one_in(2) {
+        if self.harm {
+            self.do_harm(&batch).await;
+        } else if self.one_in(2) {
             // All claims of a batch are one command, and the last.
             batch.push(self.claims());
         }
-        for done in self.yard.batch(batch).await.into_iter().flatten() {
+        let answers = self.yard.answers(batch).await;
+        self.failed += answers.iter().filter(|answer| answer.is_err()).count();
+        for done in answers.into_iter().flatten().flatten() {
             match done {
                 Done::Submit(submitted) => self.tasks.extend(submitted.ids.iter()),
                 Done::Claims(dealt) => {
-                    let hands = dealt.hands.into_iter().flatten();
+                    let hands = dealt.hands.into_iter().flatten().flatten();
                     self.runs.extend(hands.flat_map(|hand| hand.runs));
                 }
                 Done::Join(joined) => self.server = Some(joined.server),
                 _ => {}
+            }
+        }
+    }
+
+    async fn do_harm(&mut self, batch: &[Command]) {
+        if self.one_in(8) {
+            let run = self.any(|it| &it.runs).expect("it began with some");
+            self.yard.place.lose(run.slot.task).await;
+        }
+        for command in batch {
+            if let Command::Submit(submit) = command
+                && !submit.again
+                && self.one_in(8)
+            {
+                self.yard.place.refuse(submit.tasks[0].id).await;
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -80,6 +80,18 @@ impl Together {
             .chain(postgres)
     }
 
+    pub(crate) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        file(&self.folder)
+    }
+
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.postgres.as_ref().map(|(_, client, _)| client)
+    }
+
     async fn compare_rows(&self) {
         let sqlite = sqlite_tables(&file(&self.folder));
         let ready: Vec<String> = self.model.ready().iter().map(ready_text).collect();
@@ -95,7 +107,7 @@ impl Together {
 
 const SEED: u64 = 1;
 
-fn file(folder: &TempDir) -> std::path::PathBuf {
+fn file(folder: &TempDir) -> PathBuf {
     folder.path().join("taskyard.db")
 }
 
@@ -120,6 +132,12 @@ impl Store for Together {
             let mut ran = store.run(batch.clone(), policy).await?;
             // Hints, in no order.
             ran.topics.sort_by_cached_key(|topic| format!("{topic:?}"));
+            // Each has words of its own for it.
+            for answer in &mut ran.replies {
+                if let Err(Error::Failed(reason)) = answer {
+                    reason.clear();
+                }
+            }
             match &first {
                 None => first = Some(ran),
                 Some(first) => assert_same(first, &ran),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Claim, Hand, Run};
+use super::{Claim, Given, Hand, Run};
 use crate::command::Env;
 use crate::id::{Fence, SlotKey};
 use crate::json::Json;
@@ -29,11 +29,7 @@ struct Seat<'a> {
     closed: bool,
 }
 
-pub(super) fn deal(
-    claims: &[Claim],
-    view: &mut View,
-    env: &mut Env<'_>,
-) -> Vec<Result<Hand, Refused>> {
+pub(super) fn deal(claims: &[Claim], view: &mut View, env: &mut Env<'_>) -> Vec<Given> {
     // Worked out once for all workers that are alike.
     let mut dry: HashMap<&Profile, bool> = HashMap::new();
     let mut seats: Vec<Result<Seat<'_>, Refused>> = claims
@@ -63,7 +59,7 @@ pub(super) fn deal(
     announce_left_over(&offered, view);
     seats
         .into_iter()
-        .map(|seat| seat.map(|seat| seat.hand))
+        .map(|seat| Ok(seat.map(|seat| seat.hand)))
         .collect()
 }
 

@@ -5,14 +5,15 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use taskyard_core::command::Done;
+use taskyard_core::command::{Answer, Done};
 use taskyard_core::refused::Refused;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::Dealt;
 use taskyard_core::verbs::submit::Submit;
-use taskyard_engine::desk::{self, Answer, Batch};
+use taskyard_engine::desk::{self, Batch};
 use taskyard_engine::engine::ClaimCall;
+use taskyard_store::model::weak;
 
 use super::{Caller, Server, Who};
 use crate::database::Running;
@@ -143,7 +144,13 @@ impl Server {
         around: &mut Surroundings,
     ) {
         match &ran {
-            Ok(ran) => self.spread(ran, around),
+            Ok(ran) => {
+                let failed = ran.replies.iter().filter(|reply| reply.is_err()).count();
+                if (1..ran.replies.len()).contains(&failed) {
+                    around.tally.count("batch_fails_in_part");
+                }
+                self.spread(ran, around);
+            }
             Err(error) => note_failure(&batch, error, around),
         }
         let lanes = self.mine.lanes();
@@ -175,6 +182,9 @@ impl Server {
         around: &mut Surroundings,
     ) {
         for (caller, answer) in answers {
+            if let Err(store::Error::Failed(reason)) = &answer {
+                assert_eq!(reason, weak::REFUSED, "the rules never break down");
+            }
             match caller.who {
                 Who::Nobody => {}
                 Who::Service(service) => self.served(service, &answer, around),
@@ -246,7 +256,7 @@ fn note_failure(batch: &Batch<Caller>, error: &store::Error, around: &mut Surrou
         store::Error::Unavailable(_) => "batch_finds_no_database",
         store::Error::Full => "batch_finds_the_disk_full",
         store::Error::Conflict => "batch_gives_up_after_conflicts",
-        store::Error::Failed(reason) => panic!("a batch broke down: {reason}"),
+        store::Error::Failed(reason) => panic!("a whole batch failed: {reason}"),
     };
     around.tally.count(what);
 }
@@ -284,7 +294,7 @@ fn again(call: &Call, answer: &Answer) -> Option<Submit> {
 /// A claim that named no epoch was refused for its epoch.
 fn is_replaced(claim: &ClaimCall, answer: &Answer) -> bool {
     let replaced =
-        |dealt: &Dealt| matches!(dealt.hands.first(), Some(Err(Refused::WorkerReplaced)));
+        |dealt: &Dealt| matches!(dealt.hands.first(), Some(Ok(Err(Refused::WorkerReplaced))));
     claim.epoch.is_none() && matches!(answer, Ok(Ok(Done::Claims(dealt))) if replaced(dealt))
 }
 

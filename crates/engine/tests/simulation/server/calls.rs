@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use taskyard_core::command::{Command, Done};
+use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query;
@@ -13,7 +13,7 @@ use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::heartbeat::Heartbeat;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::submit::Submit;
-use taskyard_engine::desk::{Answer, Waiting};
+use taskyard_engine::desk::Waiting;
 use taskyard_engine::directory::Known;
 use taskyard_engine::engine::ClaimCall;
 

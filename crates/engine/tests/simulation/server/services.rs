@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use taskyard_core::command::Done;
+use taskyard_core::command::{self, Done};
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::join::Join;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
-use taskyard_engine::desk;
 use taskyard_engine::services::{STEP_ROWS_MAX, look_for_lost, take_away};
 
 use super::{Caller, Server, Who};
@@ -126,7 +125,7 @@ impl Server {
     pub(super) fn served(
         &mut self,
         service: Service,
-        answer: &desk::Answer,
+        answer: &command::Answer,
         around: &mut Surroundings,
     ) {
         match answer {

@@ -23,6 +23,8 @@ pub struct Weakness {
     pub unknown_not_written: u64,
     /// A query is answered from an earlier state.
     pub old_read: u64,
+    /// A commit is refused for what it holds.
+    pub refused: u64,
 }
 
 /// What can be wrong with the database as a whole, for a while.
@@ -33,6 +35,9 @@ pub enum Trouble {
     /// Nothing can be written.
     Full,
 }
+
+/// What a refused commit is answered with.
+pub const REFUSED: &str = "the model refuses";
 
 /// How often what happened, by name.
 pub type Tally = BTreeMap<&'static str, u64>;

@@ -188,7 +188,7 @@ pub(super) async fn a_submit_that_meets_a_claim_goes_straight_to_a_lease(yard: Y
     let mut replies = yard.batch(vec![submit, claim]).await;
 
     let dealt = Dealt::try_from(replies.remove(1).unwrap()).unwrap();
-    let runs = &dealt.hands[0].as_ref().unwrap().runs;
+    let runs = &dealt.hands[0].as_ref().unwrap().as_ref().unwrap().runs;
     assert_eq!(
         (ids(runs), runs[0].input.as_ref()),
         (vec![task.id], Some(&task.input))

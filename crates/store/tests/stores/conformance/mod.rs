@@ -2,6 +2,7 @@
 
 mod cancelling;
 mod claiming;
+mod failing;
 mod keeping;
 mod losing;
 mod reporting;
@@ -77,6 +78,10 @@ macro_rules! conformance {
                 keeping::counts_follow_every_step,
                 keeping::servers_take_the_lowest_free_number,
                 keeping::a_server_that_must_be_alone_takes_the_first_number_at_once,
+                failing::a_command_that_the_database_refuses_fails_alone,
+                failing::a_command_over_which_the_rules_break_down_fails_alone,
+                failing::after_two_refused_commands_the_rest_is_not_tried,
+                failing::a_claim_that_the_database_refuses_fails_alone,
             );
         }
     };

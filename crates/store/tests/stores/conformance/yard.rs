@@ -1,11 +1,10 @@
 //! A store under test with a clock that is moved by hand, and the few words that the cases are written in.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use taskyard_core::command::{Command, Done};
+use taskyard_core::command::{self, Command, Done};
 use taskyard_core::id::{Epoch, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
@@ -35,6 +34,7 @@ use taskyard_store::model::Model;
 use taskyard_store::postgres::{self, PostgresStore};
 use taskyard_store::sqlite::{self, SqliteStore};
 
+use crate::by_hand::Place;
 use crate::database::Database;
 use crate::together::Together;
 
@@ -46,8 +46,8 @@ pub(crate) struct Yard {
     pub(crate) policy: Policy,
     clock: Arc<AtomicI64>,
     made: AtomicI64,
-    /// The file or database goes with the yard, after its store.
-    _place: Box<dyn Any + Send + Sync>,
+    /// Goes with the yard, after its store.
+    pub(crate) place: Place,
 }
 
 fn read(clock: &Arc<AtomicI64>) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
@@ -58,8 +58,9 @@ fn read(clock: &Arc<AtomicI64>) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
 impl Yard {
     pub(crate) async fn on_model() -> Option<Self> {
         let clock = Arc::new(AtomicI64::new(NOON));
-        let store = Model::new(1, read(&clock));
-        Some(Self::new(Arc::new(store), clock, ()))
+        let store = Arc::new(Model::new(1, read(&clock)));
+        let place = Place::Model(Arc::clone(&store));
+        Some(Self::new(store, clock, place))
     }
 
     pub(crate) async fn on_sqlite() -> Option<Self> {
@@ -70,21 +71,23 @@ impl Yard {
             random: Box::new(Seeded::new(1)),
         };
         let store = SqliteStore::open(&folder.path().join("taskyard.db"), options).unwrap();
-        Some(Self::new(Arc::new(store), clock, folder))
+        Some(Self::new(Arc::new(store), clock, Place::Folder(folder)))
     }
 
     /// The model and SQLite side by side, compared after each batch.
     pub(crate) async fn on_both() -> Option<Self> {
         let clock = Arc::new(AtomicI64::new(NOON));
-        let together = Together::without_postgres(&read(&clock));
-        Some(Self::new(Arc::new(together), clock, ()))
+        let together = Arc::new(Together::without_postgres(&read(&clock)));
+        let place = Place::Together(Arc::clone(&together));
+        Some(Self::new(together, clock, place))
     }
 
     /// All three side by side, compared after each batch; `None` where there is no server.
     pub(crate) async fn on_all() -> Option<Self> {
         let clock = Arc::new(AtomicI64::new(NOON));
-        let together = Together::with_postgres(&read(&clock)).await?;
-        Some(Self::new(Arc::new(together), clock, ()))
+        let together = Arc::new(Together::with_postgres(&read(&clock)).await?);
+        let place = Place::Together(Arc::clone(&together));
+        Some(Self::new(together, clock, place))
     }
 
     /// `None` where there is no server to try it on.
@@ -101,7 +104,8 @@ impl Yard {
             random: Box::new(Seeded::new(1)),
         };
         let store = PostgresStore::connect(url, options).await.unwrap();
-        Self::new(Arc::new(store), clock, Arc::clone(database))
+        let place = Place::Database(Arc::clone(database));
+        Self::new(Arc::new(store), clock, place)
     }
 
     /// Makes ids that a yard which counts from elsewhere does not make.
@@ -110,7 +114,7 @@ impl Yard {
         self
     }
 
-    fn new(store: Arc<dyn Store>, clock: Arc<AtomicI64>, place: impl Any + Send + Sync) -> Self {
+    fn new(store: Arc<dyn Store>, clock: Arc<AtomicI64>, place: Place) -> Self {
         let retry = Retry {
             jitter: 0.0,
             ..Retry::default()
@@ -123,7 +127,7 @@ impl Yard {
             },
             clock,
             made: AtomicI64::new(0),
-            _place: Box::new(place),
+            place,
         }
     }
 
@@ -136,12 +140,19 @@ impl Yard {
             .fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
     }
 
-    pub(crate) async fn batch(&self, commands: Vec<Command>) -> Vec<Result<Done, Refused>> {
+    /// What became of each command.
+    pub(crate) async fn answers(&self, commands: Vec<Command>) -> Vec<command::Answer> {
         self.store
             .run(commands, &self.policy)
             .await
             .unwrap()
             .replies
+    }
+
+    /// What the rules say, where nothing fails.
+    pub(crate) async fn batch(&self, commands: Vec<Command>) -> Vec<Result<Done, Refused>> {
+        let answers = self.answers(commands).await.into_iter();
+        answers.map(Result::unwrap).collect()
     }
 
     pub(crate) async fn run<D: TryFrom<Done>>(
@@ -235,7 +246,8 @@ impl Yard {
     }
 
     pub(crate) async fn deal(&self, claims: Vec<Claim>) -> Vec<Result<Hand, Refused>> {
-        self.run::<Dealt>(Claims { claims }).await.unwrap().hands
+        let dealt: Dealt = self.run(Claims { claims }).await.unwrap();
+        dealt.hands.into_iter().map(Result::unwrap).collect()
     }
 
     pub(crate) async fn hand(&self, worker: &Claim, limit: usize) -> Result<Hand, Refused> {

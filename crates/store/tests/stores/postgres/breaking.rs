@@ -11,7 +11,7 @@ use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::submit::{NewTask, Submit};
 
 use super::who_waits;
-use crate::conformance::yard::Yard;
+use crate::conformance::yard::{Yard, ids};
 use crate::database::Database;
 
 async fn yard() -> Option<(Yard, Arc<Database>)> {
@@ -106,8 +106,54 @@ async fn a_connection_that_breaks_in_the_commit_leaves_its_outcome_unknown() {
     assert!(matches!(ran, Err(Error::Unknown(_))), "{ran:?}");
     // Looked for and sent again, it is there once, whatever became of the first.
     let ran = yard.store.run(submit(&task, true), &yard.policy).await;
-    assert!(ran.unwrap().replies[0].is_ok());
+    assert!(matches!(ran.unwrap().replies[..], [Ok(Ok(_))]));
     assert_eq!(yard.status(task.id).await, Status::Pending);
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_between_the_parts_of_a_batch_undoes_none_of_those_before() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let worker = yard.worker("w").await;
+    let tasks: Vec<NewTask> = (0..4).map(|_| yard.task()).collect();
+    yard.place.refuse(tasks[1].id).await;
+    let (client, beside) = (database.client().await, database.beside().await);
+    let hold = format!(
+        "create function hold() returns trigger language plpgsql as
+            'begin perform pg_advisory_xact_lock(1); return new; end';
+        create trigger hold before insert on task for each row
+            when (new.id = '{}') execute function hold();
+        select pg_advisory_lock(1)",
+        tasks[2].id
+    );
+    client.batch_execute(&hold).await.unwrap();
+
+    let trouble = async {
+        let pid = who_waits(&beside, database.name(), "insert into task").await;
+        let cut = "select pg_terminate_backend($1, 10000)";
+        beside.query(cut, &[&pid]).await.unwrap();
+    };
+    let batch = tasks.iter().flat_map(|task| submit(task, false)).collect();
+    let (answers, ()) = tokio::join!(yard.answers(batch), trouble);
+
+    assert!(
+        matches!(
+            answers[..],
+            [
+                Ok(Ok(_)),
+                Err(Error::Failed(_)),
+                Err(Error::Unknown(_)),
+                Err(Error::Unknown(_))
+            ]
+        ),
+        "{answers:?}"
+    );
+    drop(client);
+    let again = yard.answers(submit(&tasks[3], true)).await;
+    assert!(matches!(again[..], [Ok(Ok(_))]), "{again:?}");
+    let runs = yard.claim(&worker, 5).await;
+    assert_eq!(ids(&runs), [tasks[0].id, tasks[3].id]);
 }
 
 #[tokio::test]
@@ -133,7 +179,7 @@ async fn a_wait_for_a_lock_ends_and_the_batch_did_not_happen() {
     assert!(reason.contains("lock timeout"), "{reason}");
     holding.rollback().await.unwrap();
     let ran = yard.store.run(submit(&task, false), &yard.policy).await;
-    assert!(ran.unwrap().replies[0].is_ok());
+    assert!(matches!(ran.unwrap().replies[..], [Ok(Ok(_))]));
 }
 
 #[tokio::test]
@@ -185,7 +231,7 @@ async fn a_failure_may_say_anything_but_the_null_character_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_batch_that_cannot_be_kept_fails_alone() {
+async fn a_command_that_cannot_be_kept_fails_alone() {
     let Some((yard, _database)) = yard().await else {
         return;
     };
@@ -198,8 +244,11 @@ async fn a_batch_that_cannot_be_kept_fails_alone() {
         again: false,
     });
 
-    let ran = yard.store.run(vec![bad], &yard.policy).await;
+    let answers = yard.answers(vec![bad]).await;
 
-    assert!(matches!(ran, Err(Error::Failed(_))), "{ran:?}");
+    assert!(
+        matches!(answers[..], [Err(Error::Failed(_))]),
+        "{answers:?}"
+    );
     yard.new_task().await;
 }

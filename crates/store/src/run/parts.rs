@@ -1,0 +1,215 @@
+//! A batch that fails is halved until the command that is the cause stands alone: it fails, the others are committed.
+//!
+//! Only what a command can be the cause of is tried in parts, and each part that failed was undone before the next
+//! one begins. Parts run in the order of their commands, so each command still sees what the ones before it did.
+//! Claims are one command; where that one stands alone, its claims are halved in the same way and count as commands
+//! do.
+//!
+//! The work is bounded. Each command that is bad costs two attempts a halving, so one in a thousand is found after 20
+//! of them; n commands that all are bad cost 2n − 2. That takes a bug in the rules: after [`REFUSED_MAX`] commands that
+//! the database refused, the rest is not tried.
+
+use std::borrow::Cow;
+
+use taskyard_core::command::{Answer, Command, Done};
+use taskyard_core::store::{Error, Ran};
+use taskyard_core::time::Timestamp;
+use taskyard_core::topic::Topic;
+use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Given};
+
+/// How many commands that stand alone the database may refuse before it is thought to be broken for all of them.
+const REFUSED_MAX: usize = 2;
+
+/// Why an attempt was undone.
+pub(super) enum Failure {
+    /// No command is to blame, or nobody knows what happened.
+    Store(Error),
+    /// The database refused what it was given, or a row of it cannot be read.
+    Refused(Error),
+    /// The rules broke down.
+    Panicked,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Failed(_) => Self::Refused(error),
+            Error::Unavailable(_) | Error::Unknown(_) | Error::Full | Error::Conflict => {
+                Self::Store(error)
+            }
+        }
+    }
+}
+
+/// What is tried at once.
+pub(super) enum Part<'a> {
+    Commands(&'a [Command]),
+    /// Some claims of one command, to whose answer theirs are added.
+    Claims(&'a [Claim]),
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn commands(&self) -> Cow<'a, [Command]> {
+        match self {
+            Self::Commands(commands) => Cow::Borrowed(commands),
+            Self::Claims(claims) => {
+                let claims = claims.to_vec();
+                Cow::Owned(vec![Claims { claims }.into()])
+            }
+        }
+    }
+
+    /// Of its first command.
+    fn verb(&self) -> Option<&'static str> {
+        self.commands().first().map(Command::name)
+    }
+
+    /// `None` for what stands alone.
+    fn halves(&self) -> Option<[Self; 2]> {
+        match self {
+            Self::Commands([Command::Claims(all)]) => halves(&all.claims, Part::Claims),
+            Self::Commands(commands) => halves(commands, Part::Commands),
+            Self::Claims(claims) => halves(claims, Part::Claims),
+        }
+    }
+}
+
+fn halves<'a, T>(items: &'a [T], part: impl Fn(&'a [T]) -> Part<'a>) -> Option<[Part<'a>; 2]> {
+    let (first, second) = items.split_at(items.len() / 2);
+    (!first.is_empty()).then(|| [part(first), part(second)])
+}
+
+/// The parts of one batch, and what became of those that have run.
+pub(super) struct Parts<'a> {
+    /// Those that have not, the first of them last.
+    waiting: Vec<Part<'a>>,
+    answers: Vec<Answer>,
+    topics: Vec<Topic>,
+    /// How many commands stood alone and were refused by the database.
+    refused: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// Of a batch that failed as a whole.
+    pub(super) fn of(commands: &'a [Command], failure: Failure) -> Self {
+        let mut parts = Self {
+            waiting: Vec::new(),
+            answers: Vec::with_capacity(commands.len()),
+            topics: Vec::new(),
+            refused: 0,
+        };
+        parts.failed(&Part::Commands(commands), failure);
+        parts
+    }
+
+    /// What is to be tried next.
+    pub(super) fn next(&mut self) -> Option<Part<'a>> {
+        self.waiting.pop()
+    }
+
+    pub(super) fn ran(&mut self, part: &Part<'a>, ran: Result<Ran, Failure>) {
+        match ran {
+            Ok(ran) => self.committed(part, ran),
+            Err(failure) => self.failed(part, failure),
+        }
+    }
+
+    pub(super) fn into_ran(self, now: Timestamp) -> Ran {
+        Ran {
+            replies: self.answers,
+            topics: self.topics,
+            now,
+        }
+    }
+
+    fn committed(&mut self, part: &Part<'a>, ran: Ran) {
+        self.topics.extend(ran.topics);
+        match part {
+            Part::Commands(_) => self.answers.extend(ran.replies),
+            Part::Claims(_) => {
+                let mut replies = ran.replies.into_iter().flatten().flatten();
+                let dealt = replies.find_map(|done| Dealt::try_from(done).ok());
+                let dealt = dealt.expect("claims are dealt to; refusals stand in their hands");
+                self.open_hands().extend(dealt.hands);
+            }
+        }
+    }
+
+    fn failed(&mut self, part: &Part<'a>, failure: Failure) {
+        match (failure, part.halves()) {
+            // Others change these rows; the next part may have different ones.
+            (Failure::Store(Error::Conflict), _) => self.answer(part, &Error::Conflict),
+            (Failure::Store(error), _) => {
+                self.answer(part, &error);
+                // What was not begun did not happen, whatever became of this part.
+                self.stop(&match error {
+                    Error::Unknown(reason) => Error::Unavailable(reason),
+                    error => error,
+                });
+            }
+            (Failure::Refused(_) | Failure::Panicked, Some([first, second])) => {
+                if let (Part::Commands(_), Part::Claims(_)) = (part, &first) {
+                    self.answers.push(dealt_to_nobody());
+                }
+                self.waiting.extend([second, first]);
+            }
+            (Failure::Refused(error), None) => {
+                self.answer(part, &error);
+                self.refused += 1;
+                if self.refused == REFUSED_MAX {
+                    self.stop(&error);
+                }
+            }
+            (Failure::Panicked, None) => {
+                let command = part.verb();
+                tracing::error!(command, "the rules broke down over a command");
+                let reason = "the rules broke down over this command".to_owned();
+                self.answer(part, &Error::Failed(reason));
+            }
+        }
+    }
+
+    /// Nothing more is tried.
+    fn stop(&mut self, error: &Error) {
+        while let Some(part) = self.next() {
+            self.answer(&part, error);
+        }
+    }
+
+    fn answer(&mut self, part: &Part<'a>, error: &Error) {
+        match part {
+            Part::Commands(commands) => {
+                let answers = commands.iter().map(|_| Err(error.clone()));
+                self.answers.extend(answers);
+            }
+            Part::Claims(claims) => {
+                let hands = claims.iter().map(|_| Err(error.clone()));
+                self.open_hands().extend(hands);
+            }
+        }
+    }
+
+    /// Of the command whose claims are being tried: its answer is the latest.
+    fn open_hands(&mut self) -> &mut Vec<Given> {
+        match self.answers.last_mut() {
+            Some(Ok(Ok(Done::Claims(dealt)))) => &mut dealt.hands,
+            _ => unreachable!("the answer was begun when the claims were halved"),
+        }
+    }
+}
+
+fn dealt_to_nobody() -> Answer {
+    Ok(Ok(Done::Claims(Dealt { hands: Vec::new() })))
+}
+
+/// The batch's error, or that of its last command: what ends a batch before its end is said of all that is left.
+pub(crate) fn cut_short(ran: &Result<Ran, Error>) -> Option<&Error> {
+    match ran {
+        Err(error) => Some(error),
+        Ok(ran) => match ran.replies.last()? {
+            Err(error) => Some(error),
+            Ok(Ok(Done::Claims(dealt))) => dealt.hands.last()?.as_ref().err(),
+            Ok(_) => None,
+        },
+    }
+}

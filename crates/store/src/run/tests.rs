@@ -1,0 +1,254 @@
+//! What is tried in parts and what is not, how often, and what is answered; on a database that does as it is told.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use taskyard_core::diff::Diff;
+use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
+use taskyard_core::json::Json;
+use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::name::Name;
+use taskyard_core::needs::Needs;
+use taskyard_core::order::Priority;
+use taskyard_core::random::Seeded;
+use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::worker::Profile;
+
+use super::*;
+
+/// Has no rows, and answers the commit of each attempt as it is told to.
+struct Told<F> {
+    commit: F,
+    begin: Result<(), Error>,
+    attempts: usize,
+    committed: Vec<TaskId>,
+}
+
+struct Attempt<'a, F>(&'a mut Told<F>);
+
+impl<F: FnMut(usize, &Diff) -> Result<(), Error>> Writer for Told<F> {
+    type Tx<'a>
+        = Attempt<'a, F>
+    where
+        Self: 'a;
+
+    async fn begin(&mut self) -> Result<Attempt<'_, F>, Error> {
+        self.attempts += 1;
+        self.begin.clone()?;
+        Ok(Attempt(self))
+    }
+
+    async fn intern(
+        &mut self,
+        keys: &[Arc<LaneKey>],
+        _known: i32,
+        _max: usize,
+    ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
+        Ok((1..).map(Lane).zip(keys.iter().cloned()).collect())
+    }
+}
+
+impl<F: FnMut(usize, &Diff) -> Result<(), Error>> Tx for Attempt<'_, F> {
+    async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        for pick in &needs.picks {
+            view.picked(pick.clone(), Vec::new());
+        }
+        Ok(())
+    }
+
+    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
+        (self.0.commit)(self.0.attempts, &diff)?;
+        self.0
+            .committed
+            .extend(diff.tasks.iter().map(|task| task.id));
+        Ok(Inputs::default())
+    }
+}
+
+/// Runs the commands where `commit` says what becomes of each attempt, counted from 1.
+fn on_told<F: FnMut(usize, &Diff) -> Result<(), Error>>(
+    commands: &[Command],
+    begin: Result<(), Error>,
+    commit: F,
+) -> (Result<Ran, Error>, Told<F>) {
+    let mut told = Told {
+        commit,
+        begin,
+        attempts: 0,
+        committed: Vec::new(),
+    };
+    let (memory, policy, mut random) = (Memory::default(), Policy::default(), Seeded::new(1));
+    let running = run(&mut told, &memory, commands, &policy, NOON, &mut random);
+    let ran = running.now_or_never().expect("nothing waits here");
+    (ran, told)
+}
+
+const NOON: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
+
+fn id(serial: usize) -> TaskId {
+    TaskId::new(NOON, (serial as u128) << 40)
+}
+
+fn submits(count: usize) -> Vec<Command> {
+    let lane = LaneKey {
+        queue: Name::path("default").unwrap(),
+        kind: Name::path("work").unwrap(),
+        demands: Demands::default(),
+    };
+    let task = |serial| NewTask {
+        id: id(serial),
+        lane: lane.clone(),
+        priority: Priority::default(),
+        begin: Begin::Now,
+        input: Json::stored("1"),
+        max_attempts: None,
+        max_losses: None,
+        timeout: Some(Duration::from_secs(1)),
+        retry: None,
+        labels: Labels::default(),
+        digest: None,
+    };
+    let submit = |serial| Submit {
+        tasks: vec![task(serial)],
+        once: None,
+        again: false,
+    };
+    (0..count).map(|serial| submit(serial).into()).collect()
+}
+
+fn claims(count: usize) -> Command {
+    let claim = Claim {
+        worker: Name::plain("w").unwrap(),
+        number: WorkerNumber(1),
+        epoch: Epoch(1),
+        profile: Arc::new(Profile::default()),
+        limit: 1,
+        begin: false,
+        seq: 0,
+        maybe_again: false,
+    };
+    let claims = vec![claim; count];
+    Claims { claims }.into()
+}
+
+fn holds(diff: &Diff, serial: usize) -> bool {
+    diff.tasks.iter().any(|task| task.id == id(serial))
+}
+
+fn refused() -> Error {
+    Error::Failed("no".to_owned())
+}
+
+fn unavailable() -> Error {
+    Error::Unavailable("gone".to_owned())
+}
+
+fn unknown() -> Error {
+    Error::Unknown("gone".to_owned())
+}
+
+/// Each command's error, if it has one.
+fn errors(ran: Result<Ran, Error>) -> Vec<Option<Error>> {
+    ran.unwrap().replies.into_iter().map(Result::err).collect()
+}
+
+#[test]
+fn one_bad_command_in_a_thousand_is_found_after_twenty_more_attempts() {
+    let (ran, told) = on_told(&submits(1000), Ok(()), |_, diff| {
+        if holds(diff, 617) {
+            Err(refused())
+        } else {
+            Ok(())
+        }
+    });
+
+    let errors = errors(ran);
+    assert_eq!((errors.len(), &errors[617]), (1000, &Some(refused())));
+    assert_eq!(errors.iter().flatten().count(), 1);
+    let all_but_one = (0..1000).filter(|serial| *serial != 617).map(id);
+    assert!(told.committed.iter().copied().eq(all_but_one));
+    assert!(told.attempts <= 21, "{} attempts", told.attempts);
+}
+
+#[test]
+fn a_database_that_refuses_everything_is_left_alone_soon() {
+    let (ran, told) = on_told(&submits(1024), Ok(()), |_, _| Err(refused()));
+
+    assert_eq!(errors(ran), vec![Some(refused()); 1024]);
+    // Ten halvings down to the first command, and the one beside it.
+    assert_eq!(told.attempts, 12);
+}
+
+#[test]
+fn what_no_command_causes_is_not_tried_in_parts() {
+    for error in [unavailable(), unknown(), Error::Full] {
+        let (ran, told) = on_told(&submits(8), Ok(()), |_, _| Err(error.clone()));
+
+        assert_eq!((ran.err(), told.attempts), (Some(error), 1));
+    }
+    let (ran, told) = on_told(&submits(8), Err(refused()), |_, _| Ok(()));
+    assert_eq!((ran.err(), told.attempts), (Some(refused()), 1));
+}
+
+#[test]
+fn a_conflict_is_tried_three_times_more_and_not_in_parts() {
+    let (ran, told) = on_told(&submits(8), Ok(()), |_, _| Err(Error::Conflict));
+
+    assert_eq!((ran.err(), told.attempts), (Some(Error::Conflict), 4));
+}
+
+#[test]
+fn a_part_that_conflicts_costs_the_others_nothing() {
+    let (ran, told) = on_told(&submits(4), Ok(()), |attempt, diff| match attempt {
+        1 => Err(refused()),
+        _ if holds(diff, 0) => Err(Error::Conflict),
+        _ => Ok(()),
+    });
+
+    let conflict = Some(Error::Conflict);
+    assert_eq!(errors(ran), [conflict.clone(), conflict, None, None]);
+    assert_eq!(told.committed, [id(2), id(3)]);
+}
+
+#[test]
+fn a_database_that_goes_away_between_parts_leaves_the_rest_untried() {
+    for (error, left) in [
+        (unavailable(), unavailable()),
+        (Error::Full, Error::Full),
+        // Of what was not begun it is known that it did not happen.
+        (unknown(), unavailable()),
+    ] {
+        // The batch, its first half, the first half of that, the second half of that.
+        let (ran, told) = on_told(&submits(8), Ok(()), |attempt, _| match attempt {
+            1 | 2 => Err(refused()),
+            4 => Err(error.clone()),
+            _ => Ok(()),
+        });
+
+        assert_eq!((cut_short(&ran), told.attempts), (Some(&left), 4));
+        assert_eq!(told.committed, [id(0), id(1)]);
+        let expected = [vec![None; 2], vec![Some(error); 2], vec![Some(left); 4]];
+        assert_eq!(errors(ran), expected.concat());
+    }
+}
+
+#[test]
+fn claims_that_stand_alone_are_tried_in_parts_as_commands_are() {
+    let mut batch = submits(1);
+    batch.push(claims(4));
+    // The batch, its submit, its claims, the first two of these, the first of these.
+    let (ran, told) = on_told(&batch, Ok(()), |attempt, _| match attempt {
+        1 | 3 | 4 | 5 => Err(refused()),
+        7 => Err(unknown()),
+        _ => Ok(()),
+    });
+
+    assert_eq!(cut_short(&ran), Some(&unknown()));
+    let answer = ran.unwrap().replies.remove(1).unwrap().unwrap();
+    let hands = Dealt::try_from(answer).unwrap().hands;
+    let errors: Vec<_> = hands.into_iter().map(Result::err).collect();
+    let unknown = Some(unknown());
+    assert_eq!(errors, [Some(refused()), None, unknown.clone(), unknown]);
+    assert_eq!(told.attempts, 7);
+}

@@ -1,0 +1,91 @@
+//! Where a store keeps its rows, and what can be done to them behind its back.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use taskyard_core::id::TaskId;
+use taskyard_store::model::Model;
+use tempfile::TempDir;
+use tokio_postgres::Client;
+
+use crate::database::Database;
+use crate::together::Together;
+
+pub(crate) enum Place {
+    Model(Arc<Model>),
+    /// Of `taskyard.db`.
+    Folder(TempDir),
+    Database(Arc<Database>),
+    Together(Arc<Together>),
+}
+
+/// What is done to one task.
+#[derive(Clone, Copy)]
+enum Act {
+    Refuse,
+    Lose,
+}
+
+impl Place {
+    /// From now on the database takes neither this task nor a lease of it.
+    pub(crate) async fn refuse(&self, task: TaskId) {
+        self.act(Act::Refuse, task).await;
+    }
+
+    /// The task's row is gone, and what refers to it is left.
+    pub(crate) async fn lose(&self, task: TaskId) {
+        self.act(Act::Lose, task).await;
+    }
+
+    async fn act(&self, act: Act, task: TaskId) {
+        match self {
+            Self::Model(model) => act.on_model(model, task),
+            Self::Folder(folder) => act.on_sqlite(&folder.path().join("taskyard.db"), task),
+            Self::Database(database) => act.on_postgres(&database.client().await, task).await,
+            Self::Together(all) => {
+                act.on_model(all.model(), task);
+                act.on_sqlite(&all.file(), task);
+                if let Some(client) = all.client() {
+                    act.on_postgres(client, task).await;
+                }
+            }
+        }
+    }
+}
+
+impl Act {
+    fn on_model(self, model: &Model, task: TaskId) {
+        match self {
+            Self::Refuse => model.refuse(task),
+            Self::Lose => model.lose(task),
+        }
+    }
+
+    fn on_sqlite(self, path: &Path, task: TaskId) {
+        let id = task.as_uuid().simple();
+        let text = match self {
+            Self::Refuse => format!(
+                "create trigger task_{id} before insert on task when new.id = x'{id}'
+                begin select raise(abort, 'refused by hand'); end;
+                create trigger lease_{id} before insert on lease when new.task = x'{id}'
+                begin select raise(abort, 'refused by hand'); end;"
+            ),
+            Self::Lose => format!("delete from task where id = x'{id}'"),
+        };
+        let connection = rusqlite::Connection::open(path).unwrap();
+        connection.execute_batch(&text).unwrap();
+    }
+
+    async fn on_postgres(self, client: &Client, task: TaskId) {
+        let name = task.as_uuid().simple();
+        let text = match self {
+            // Asked of new rows only.
+            Self::Refuse => format!(
+                "alter table task add constraint task_{name} check (id <> '{task}') not valid;
+                alter table lease add constraint lease_{name} check (task <> '{task}') not valid"
+            ),
+            Self::Lose => format!("delete from task where id = '{task}'"),
+        };
+        client.batch_execute(&text).await.unwrap();
+    }
+}

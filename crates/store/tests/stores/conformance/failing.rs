@@ -1,0 +1,193 @@
+//! Commands that the database refuses, and rows over which the rules break down: who fails, and who does not.
+
+use std::collections::BTreeMap;
+
+use taskyard_core::command::{Answer, Command, Done};
+use taskyard_core::id::TaskId;
+use taskyard_core::name::Name;
+use taskyard_core::query;
+use taskyard_core::query::Query;
+use taskyard_core::status::Status;
+use taskyard_core::store::Error;
+use taskyard_core::verbs::cancel::Cancel;
+use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
+use taskyard_core::verbs::report::Word;
+use taskyard_core::verbs::submit::{NewTask, Submit};
+use taskyard_core::worker::Profile;
+
+use super::yard::{Yard, completed, ids, lane, report};
+
+fn submit(task: &NewTask) -> Command {
+    let tasks = vec![task.clone()];
+    Command::Submit(Submit {
+        tasks,
+        once: None,
+        again: false,
+    })
+}
+
+fn failed_alone(answer: &Answer) -> bool {
+    matches!(answer, Err(Error::Failed(_)))
+}
+
+/// How each command of a batch went: done, or failed. None is refused by the rules.
+fn went(answers: &[Answer]) -> String {
+    let went = answers.iter().map(|answer| match answer {
+        Ok(Ok(_)) => '+',
+        Err(Error::Failed(_)) => '-',
+        other => panic!("neither done nor failed: {other:?}"),
+    });
+    went.collect()
+}
+
+async fn counts(yard: &Yard) -> BTreeMap<Status, i64> {
+    let Ok(query::Answer::Counts(counted)) = yard.store.read(Query::Counts).await else {
+        panic!("a query is answered in kind")
+    };
+    let mut counts = BTreeMap::new();
+    for counted in counted {
+        *counts.entry(counted.status).or_default() += counted.tasks;
+    }
+    counts
+}
+
+async fn is_there(yard: &Yard, task: TaskId) -> bool {
+    match yard.store.read(Query::Task(task)).await.unwrap() {
+        query::Answer::Task(found) => found.is_some(),
+        other => panic!("a query is answered in kind: {other:?}"),
+    }
+}
+
+/// A worker that runs this kind only.
+async fn runs_only(yard: &Yard, name: &str, kind: &str) -> Claim {
+    let kinds = Some(vec![Name::path(kind).unwrap()]);
+    let profile = Profile::new(kinds, None, Default::default());
+    yard.worker_with(name, profile).await
+}
+
+pub(super) async fn a_command_that_the_database_refuses_fails_alone(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let before = yard.new_task().await;
+    let tasks: Vec<NewTask> = (0..9)
+        .map(|index| NewTask {
+            lane: lane("default", ["a", "b", "c"][index % 3], None),
+            ..yard.task()
+        })
+        .collect();
+    yard.place.refuse(tasks[4].id).await;
+    let mut batch: Vec<Command> = tasks.iter().map(submit).collect();
+    batch.push(Command::Cancel(Cancel { task: before }));
+    batch.push(Command::Cancel(Cancel { task: tasks[1].id }));
+
+    let answers = yard.answers(batch).await;
+
+    assert_eq!(went(&answers), "++++-++++++");
+    for (task, answer) in tasks.iter().zip(&answers) {
+        if let Ok(Ok(Done::Submit(submitted))) = answer {
+            assert_eq!(*submitted.ids, [task.id]);
+        }
+    }
+    assert!(!is_there(&yard, tasks[4].id).await);
+    let expected = [(Status::Pending, 7), (Status::Cancelled, 2)];
+    assert_eq!(counts(&yard).await, BTreeMap::from(expected));
+    let waiting = [0, 2, 3, 5, 6, 7, 8].map(|index| tasks[index].id);
+    assert_eq!(ids(&yard.claim(&worker, 20).await), waiting);
+}
+
+pub(super) async fn a_command_over_which_the_rules_break_down_fails_alone(yard: Yard) {
+    let worker = yard.worker("w").await;
+    for _ in 0..8 {
+        yard.new_task().await;
+    }
+    let runs = yard.claim(&worker, 8).await;
+    for lost in [2, 3, 6] {
+        yard.place.lose(runs[lost].slot.task).await;
+    }
+    let reports = runs.iter().map(|run| {
+        // A run that is given back needs its task's row; one that completes does not.
+        let is_first = run.slot == runs[0].slot;
+        let word = if is_first {
+            completed()
+        } else {
+            Word::Released
+        };
+        Command::Report(report(run, word))
+    });
+
+    let answers = yard.answers(reports.collect()).await;
+
+    assert_eq!(went(&answers), "++--++-+");
+    let expected = [
+        (Status::Completed, 1),
+        (Status::Assigned, 3),
+        (Status::Pending, 4),
+    ];
+    assert_eq!(counts(&yard).await, BTreeMap::from(expected));
+    // The same again finds everything as it was left: nothing of the broken ones is held or half done.
+    let again = runs[2..4].iter().map(|run| report(run, completed()).into());
+    assert_eq!(went(&yard.answers(again.collect()).await), "++");
+}
+
+pub(super) async fn after_two_refused_commands_the_rest_is_not_tried(yard: Yard) {
+    let tasks: Vec<NewTask> = (0..8).map(|_| yard.task()).collect();
+    for refused in [1, 4] {
+        yard.place.refuse(tasks[refused].id).await;
+    }
+
+    let answers = yard.answers(tasks.iter().map(submit).collect()).await;
+
+    assert_eq!(went(&answers), "+-++----");
+    assert_eq!(counts(&yard).await, BTreeMap::from([(Status::Pending, 3)]));
+    let next = yard.answers(tasks[5..].iter().map(submit).collect()).await;
+    assert_eq!(went(&next), "+++");
+}
+
+pub(super) async fn a_claim_that_the_database_refuses_fails_alone(yard: Yard) {
+    let (one, two) = (
+        runs_only(&yard, "one", "good").await,
+        runs_only(&yard, "two", "bad").await,
+    );
+    let mut good = Vec::new();
+    for _ in 0..3 {
+        let lane = lane("default", "good", None);
+        good.push(
+            yard.submit(NewTask {
+                lane,
+                ..yard.task()
+            })
+            .await
+            .unwrap(),
+        );
+    }
+    let lane = lane("default", "bad", None);
+    let bad = NewTask {
+        lane,
+        ..yard.task()
+    };
+    yard.submit(bad.clone()).await.unwrap();
+    yard.place.refuse(bad.id).await;
+    let last = yard.task();
+    let claims = vec![one.clone(), one.clone(), two.clone(), one.clone()];
+
+    let answers = yard
+        .answers(vec![submit(&last), Claims { claims }.into()])
+        .await;
+
+    assert_eq!(went(&answers), "++");
+    let dealt: Dealt = answers[1].clone().unwrap().unwrap().try_into().unwrap();
+    let given: Vec<TaskId> = dealt
+        .hands
+        .iter()
+        .flatten()
+        .flat_map(|hand| ids(&hand.as_ref().unwrap().runs))
+        .collect();
+    assert_eq!(given, good);
+    let bad_hand = &dealt.hands[2];
+    assert!(matches!(bad_hand, Err(Error::Failed(_))), "{bad_hand:?}");
+    assert_eq!(yard.status(bad.id).await, Status::Pending);
+    assert_eq!(yard.status(last.id).await, Status::Pending);
+    // A claim that is alone is answered as a command is.
+    let claims = vec![two];
+    let answers = yard.answers(vec![Claims { claims }.into()]).await;
+    assert!(failed_alone(&answers[0]), "{answers:?}");
+}
