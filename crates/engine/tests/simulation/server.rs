@@ -8,6 +8,7 @@ mod services;
 pub(crate) use self::services::Service;
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -85,8 +86,8 @@ pub(crate) struct Server {
     /// Its row, once it has joined.
     joined: Option<rows::Server>,
     grace: Grace,
-    /// Whether the latest sweep was told that silence does not count.
-    sweeps_in_grace: bool,
+    /// Of each sweep that is not answered yet, whether it was told that silence does not count.
+    sweeps: VecDeque<bool>,
     promotes_at: Option<Timestamp>,
     clock: Clock,
     /// How far behind the true time its readings of the database's are at most.
@@ -111,7 +112,7 @@ impl Server {
             turn_is_due: false,
             joined: None,
             grace: Grace::new(Moment::ZERO, GRACE, GRACE),
-            sweeps_in_grace: false,
+            sweeps: VecDeque::new(),
             promotes_at: None,
             clock: Clock::behind_by(Duration::ZERO),
             lag,
@@ -145,6 +146,7 @@ impl Server {
         self.desk = Desk::default();
         self.directory = Directory::default();
         self.under_way = UnderWay::default();
+        self.sweeps.clear();
         self.turn_is_due = false;
         self.promotes_at = None;
         self.joined = None;

@@ -119,7 +119,14 @@ impl Yard {
         let Ok(Ok(Done::Claims(dealt))) = ran.unwrap().replies.remove(0) else {
             panic!("a claim is answered with hands");
         };
-        dealt.hands.into_iter().flatten().flatten().next()?.runs.pop()
+        dealt
+            .hands
+            .into_iter()
+            .flatten()
+            .flatten()
+            .next()?
+            .runs
+            .pop()
     }
 
     fn give_back(&self, run: Option<&Run>, ours: &mut Beside<'_>) {

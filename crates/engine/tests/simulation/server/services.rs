@@ -74,7 +74,6 @@ impl Server {
         match service {
             Service::Sweep => {
                 let counts = self.grace.counts(Self::moment(around), service.every());
-                self.sweeps_in_grace = !counts;
                 if !counts {
                     around.tally.count("sweep_in_grace");
                 }
@@ -86,6 +85,7 @@ impl Server {
                     .read(look_for_lost(&around.policy, now, alone_since));
                 if let Some(expire) = take_away(candidates, !counts, alone_since) {
                     around.tally.count("sweep_with_candidates");
+                    self.sweeps.push_back(expire.grace);
                     self.command(expire, caller, around);
                 }
             }
@@ -128,6 +128,10 @@ impl Server {
         answer: &command::Answer,
         around: &mut Surroundings,
     ) {
+        let in_grace = match service {
+            Service::Sweep => self.sweeps.pop_front().unwrap_or(false),
+            _ => false,
+        };
         match answer {
             Ok(Ok(Done::Join(joined))) => {
                 self.joined = Some(joined.server);
@@ -136,7 +140,7 @@ impl Server {
             Ok(Ok(Done::Promote(promoted))) if promoted.count > 0 => around.tally.count("promote"),
             Ok(Ok(Done::Expire(expired))) if !expired.tasks.is_empty() => {
                 around.tally.count("expire");
-                if self.sweeps_in_grace {
+                if in_grace {
                     around.ledger.losses.in_grace.extend(&expired.tasks);
                 }
             }
