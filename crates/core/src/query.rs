@@ -129,25 +129,19 @@ impl TaskView {
         match &self.standing {
             Standing::Scheduled(_) => Status::Scheduled,
             Standing::Ready => Status::Pending,
-            Standing::Leased(lease) if lease.started_at.is_none() => Status::Assigned,
-            Standing::Leased(_) => Status::Running,
+            Standing::Leased(lease) => lease.place().status(),
             Standing::Ended(outcome) => outcome.status,
         }
     }
 
     /// The counts so far, the run under way among them.
     pub fn counts(&self) -> Counts {
-        let mut counts = self
-            .carry
-            .as_ref()
-            .map(|carry| carry.counts)
-            .unwrap_or_default();
+        let carry = self.carry.as_ref();
         match &self.standing {
-            Standing::Leased(lease) => counts.attempts += i32::from(lease.started_at.is_some()),
-            Standing::Ended(outcome) => counts = outcome.counts,
-            Standing::Scheduled(_) | Standing::Ready => {}
+            Standing::Leased(lease) => lease.as_slot(carry).counts,
+            Standing::Ended(outcome) => outcome.counts,
+            Standing::Scheduled(_) | Standing::Ready => Carry::counts(carry),
         }
-        counts
     }
 }
 

@@ -12,7 +12,7 @@ use crate::lane::Lane;
 use crate::name::Name;
 use crate::order::{OrderKey, Position, Priority};
 use crate::retry::Retry;
-use crate::slot::{Counts, Limits};
+use crate::slot::{Counts, Limits, Place, Slot};
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::worker::Profile;
@@ -66,6 +66,27 @@ impl Ready {
             slot: self.slot,
         }
     }
+
+    /// The lane in which a slot of this lane waits in such a place.
+    pub fn lane_of(lane: Lane, place: Place) -> Lane {
+        if place == Place::Suspect {
+            lane.twin()
+        } else {
+            lane.plain()
+        }
+    }
+
+    pub fn place(&self) -> Place {
+        if self.lane.is_twin() {
+            Place::Suspect
+        } else {
+            Place::Ready
+        }
+    }
+
+    pub fn is_suspect(&self) -> bool {
+        self.place() == Place::Suspect
+    }
 }
 
 /// A slot that waits for a time.
@@ -117,6 +138,28 @@ impl Lease {
     pub fn run(&self) -> RunKey {
         self.slot.run(self.fence)
     }
+
+    pub fn place(&self) -> Place {
+        if self.started_at.is_some() {
+            Place::Running
+        } else {
+            Place::Leased
+        }
+    }
+
+    /// Which attempt its run is, counted from 1, begun or not.
+    pub fn attempt(&self, carry: Option<&Carry>) -> i32 {
+        Carry::counts(carry).attempts + 1
+    }
+
+    /// Its slot as it is now: a run that began counts.
+    pub fn as_slot(&self, carry: Option<&Carry>) -> Slot {
+        let (place, mut counts) = (self.place(), Carry::counts(carry));
+        if place == Place::Running {
+            counts.attempts = self.attempt(carry);
+        }
+        Slot { place, counts }
+    }
 }
 
 /// How far a run is, in its worker's words.
@@ -144,6 +187,18 @@ pub struct Carry {
     /// Since when a suspect has waited for an empty hand, and until when a worker is kept free for it.
     pub suspect_since: Option<Timestamp>,
     pub kept_until: Option<Timestamp>,
+}
+
+impl Carry {
+    /// What its runs so far came to; nothing where there were none.
+    pub fn counts(carry: Option<&Self>) -> Counts {
+        carry.map_or_else(Counts::default, |carry| carry.counts)
+    }
+
+    /// The fence of the latest claim; 0 where there was none.
+    pub(crate) fn fence(carry: Option<&Self>) -> Fence {
+        carry.map_or(Fence(0), |carry| carry.fence)
+    }
 }
 
 /// An accepted report: which run's, and what it said.
@@ -276,6 +331,12 @@ pub struct Worker {
     pub expires_at: Timestamp,
     /// A suspect that it runs alone, or is left to empty its hand for: it gets nothing else meanwhile.
     pub kept_for: Option<SlotKey>,
+}
+
+impl Worker {
+    pub fn is_offline(&self, now: Timestamp) -> bool {
+        self.expires_at <= now
+    }
 }
 
 /// A server that is, or was, up.

@@ -41,6 +41,7 @@ impl Expire {
     #[expect(clippy::unused_self, reason = "every verb has one")]
     pub(crate) fn more(&self, _view: &View, _needs: &mut Needs, _env: &Env<'_>) {}
 
+    #[expect(clippy::unnecessary_wraps, reason = "every verb answers alike")]
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Expired, Refused> {
         let mut tasks = Vec::new();
         for (run, worker) in &self.runs {
@@ -53,7 +54,7 @@ impl Expire {
                 continue;
             };
             if let Some((event, ending)) = self.judge(&lease, worker, view, env) {
-                moves::end_run(view, &lease, event, ending, env)?;
+                moves::end_run(view, &lease, event, ending, env);
                 tasks.push(run.slot.task);
             }
         }
@@ -98,7 +99,7 @@ impl Expire {
             "its server has ended"
         } else if self.grace {
             return None;
-        } else if row.is_none_or(|row| row.expires_at <= env.now) {
+        } else if row.is_none_or(|row| row.is_offline(env.now)) {
             "the worker gave no sign of life"
         } else if lease.expires_at <= env.now {
             "the worker did not renew the lease"

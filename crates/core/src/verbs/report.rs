@@ -14,7 +14,7 @@ use crate::rows::{Digest, End, Failure, LateResult, Reported, Said};
 use crate::slot::Event;
 use crate::status::Status;
 use crate::time::Timestamp;
-use crate::verbs::heartbeat;
+use crate::verbs::caller;
 use crate::verbs::held::{self, Token};
 use crate::view::View;
 
@@ -93,7 +93,7 @@ impl Report {
         env: &mut Env<'_>,
     ) -> Result<ReportedBack, Refused> {
         if let Some((worker, epoch)) = &self.worker {
-            heartbeat::current(worker, *epoch, view)?;
+            caller::worker(worker, *epoch, view)?;
         }
         Ok(ReportedBack {
             results: self
@@ -109,7 +109,7 @@ impl RunResult {
     fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Status, Refused> {
         match held::lease(&self.token, view) {
             Ok(lease) => {
-                Ok(moves::end_run(view, &lease, self.event(), self.ending(), env)?.status())
+                Ok(moves::end_run(view, &lease, self.event(), self.ending(), env).status())
             }
             Err(Refused::NoSuchTask) => Err(Refused::NoSuchTask),
             Err(_) => self.repeated(view).inspect_err(|_| self.keep(view, env)),
