@@ -47,8 +47,9 @@ pub(super) fn deal(
         .collect();
     close_repetitions(&mut seats);
     let mut open: Vec<&mut Seat<'_>> = seats.iter_mut().flatten().collect();
-    let mut offered = all_ready(view);
-    offered.retain(|row| view.knows_brief(row.slot.task));
+    let (offered, left): (Vec<Ready>, Vec<Ready>) = all_ready(view)
+        .into_iter()
+        .partition(|row| view.knows_brief(row.slot.task));
     let (suspects, others): (Vec<Ready>, Vec<Ready>) =
         offered.iter().partition(|row| row.is_suspect());
     for row in suspects {
@@ -60,6 +61,9 @@ pub(super) fn deal(
             turn = place + 1;
             open[place].give(&row, view, env);
         }
+    }
+    for row in left {
+        look_again(&row, open.iter_mut().map(|seat| &mut **seat), env);
     }
     announce_left_over(&offered, view);
     seats

@@ -37,6 +37,7 @@ macro_rules! conformance {
                 claiming::lanes_are_merged_in_order,
                 claiming::many_lanes_keep_one_order_however_they_are_filled,
                 claiming::a_submit_that_meets_a_claim_goes_straight_to_a_lease,
+                claiming::a_slot_promoted_in_a_claims_own_batch_lets_it_look_again,
                 claiming::an_empty_claim_is_dry_and_a_full_one_is_not,
                 claiming::inputs_of_a_claim_stop_at_their_limit,
                 claiming::a_claim_sent_twice_is_answered_with_the_same_leases,
