@@ -42,6 +42,14 @@ impl Model {
         }
     }
 
+    /// A database that holds these rows.
+    #[cfg(test)]
+    pub(crate) fn holding(diff: taskyard_core::diff::Diff, seed: u64, clock: Clock) -> Self {
+        let model = Self::new(seed, clock);
+        model.tables.lock().write(diff);
+        model
+    }
+
     /// What waits for a worker, in the order in which lanes give it out; no query tells as much.
     pub fn ready(&self) -> Vec<Ready> {
         self.tables.lock().ready.values().copied().collect()

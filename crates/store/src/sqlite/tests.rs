@@ -3,6 +3,7 @@
 mod crash;
 mod durable;
 mod inspect;
+mod lost;
 mod statements;
 
 use std::path::Path;

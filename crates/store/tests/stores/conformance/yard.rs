@@ -296,17 +296,8 @@ impl Yard {
         grace: bool,
         alone_since: Option<Timestamp>,
     ) -> Vec<TaskId> {
-        let overdue = self.now() - self.policy.timeout_margin;
-        let Ok(Answer::Lost(runs)) = self
-            .store
-            .read(Query::Lost {
-                overdue,
-                silent: self.now(),
-                internal_before: alone_since,
-                limit: 1000,
-            })
-            .await
-        else {
+        let candidates = Query::lost(&self.policy, self.now(), alone_since, 1000);
+        let Ok(Answer::Lost(runs)) = self.store.read(candidates).await else {
             panic!("a query is answered in kind")
         };
         self.run::<Expired>(Expire {
