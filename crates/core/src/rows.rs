@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::id::{Epoch, Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::labels::Labels;
@@ -17,16 +19,37 @@ use crate::status::Status;
 use crate::time::Timestamp;
 use crate::worker::Profile;
 
-/// The first 128 bits of a SHA-256: tells whether two requests were the same.
+/// The first 128 bits of a SHA-256: tells whether two requests, or two reports, were the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Digest(pub [u8; 16]);
 
 impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
-        use sha2::Digest as _;
+        let mut digesting = Digesting::default();
+        digesting.update(bytes);
+        digesting.finish()
+    }
+}
+
+/// A digest whose bytes are still coming.
+#[derive(Clone, Default)]
+pub struct Digesting(Sha256);
+
+impl Digesting {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// With its length, so that no two lists of parts look alike.
+    pub fn part(&mut self, bytes: &[u8]) {
+        self.update(&(bytes.len() as u64).to_be_bytes());
+        self.update(bytes);
+    }
+
+    pub fn finish(self) -> Digest {
         let mut first = [0; 16];
-        first.copy_from_slice(&sha2::Sha256::digest(bytes)[..16]);
-        Self(first)
+        first.copy_from_slice(&self.0.finalize()[..16]);
+        Digest(first)
     }
 }
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use taskyard_core::command::{Command, Done, Reply};
 use taskyard_core::lane::{Lane, Lanes};
-use taskyard_core::rows::Digest;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Hand};
@@ -331,15 +330,13 @@ pub fn release(unheard: &Answer) -> Option<Report> {
     };
     let runs = dealt.hands.iter().flatten().flat_map(|hand| &hand.runs);
     let results: Vec<RunResult> = runs
-        .map(|run| RunResult {
-            token: Token {
+        .map(|run| {
+            let token = Token {
                 slot: run.slot,
                 fence: run.fence,
                 secret: run.secret,
-            },
-            word: Word::Released,
-            started_at: None,
-            digest: Digest::of(b"released"),
+            };
+            RunResult::new(token, Word::Released, None)
         })
         .collect();
     (!results.is_empty()).then_some(Report {

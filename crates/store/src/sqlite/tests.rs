@@ -19,7 +19,6 @@ use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::query::TaskView;
 use taskyard_core::random::Seeded;
-use taskyard_core::rows::Digest;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Run};
 use taskyard_core::verbs::held::Token;
@@ -112,16 +111,12 @@ fn completed(run: &Run) -> Report {
         fence: run.fence,
         secret: run.secret,
     };
+    let word = Word::Completed {
+        output: Json::stored("\"done\""),
+    };
     Report {
         worker: None,
-        results: vec![RunResult {
-            token,
-            word: Word::Completed {
-                output: Json::stored("\"done\""),
-            },
-            started_at: None,
-            digest: Digest::of(b"done"),
-        }],
+        results: vec![RunResult::new(token, word, None)],
     }
 }
 

@@ -17,7 +17,7 @@ use taskyard_core::query::{Answer, List, Listed, Query, TaskView};
 use taskyard_core::random::Seeded;
 use taskyard_core::refused::Refused;
 use taskyard_core::retry::Retry;
-use taskyard_core::rows::{Attempt, Digest, Failure, LateResult};
+use taskyard_core::rows::{Attempt, Failure, LateResult};
 use taskyard_core::status::Status;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
@@ -372,15 +372,9 @@ pub(crate) fn held(run: &Run) -> Held {
 }
 
 pub(crate) fn report(run: &Run, word: Word) -> Report {
-    let digest = Digest::of(format!("{word:?}").as_bytes());
     Report {
         worker: None,
-        results: vec![RunResult {
-            token: token(run),
-            word,
-            started_at: None,
-            digest,
-        }],
+        results: vec![RunResult::new(token(run), word, None)],
     }
 }
 
