@@ -269,8 +269,8 @@ fn give_back(
     }
 }
 
-/// A new task's first place.
-pub(crate) fn place_new(view: &mut View, task: &Task, now: Timestamp) {
+/// A new task's first place; answers its status there.
+pub(crate) fn place_new(view: &mut View, task: &Task, now: Timestamp) -> Status {
     let (slot, lane, order_key) = (SlotKey::only(task.id), task.lane, task.order_key);
     if task.run_at > now {
         schedule(
@@ -284,6 +284,7 @@ pub(crate) fn place_new(view: &mut View, task: &Task, now: Timestamp) {
                 has_carry: false,
             },
         );
+        Place::Scheduled.status()
     } else {
         make_ready(
             view,
@@ -294,6 +295,7 @@ pub(crate) fn place_new(view: &mut View, task: &Task, now: Timestamp) {
                 has_carry: false,
             },
         );
+        Place::Ready.status()
     }
 }
 

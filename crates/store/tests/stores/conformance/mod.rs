@@ -22,6 +22,7 @@ macro_rules! conformance {
                 submitting::a_task_for_later_is_scheduled_and_promoted_at_its_time,
                 submitting::a_time_in_the_past_means_now,
                 submitting::the_same_id_with_the_same_body_is_the_same_task,
+                submitting::a_submit_answers_where_its_new_tasks_stand,
                 submitting::the_same_id_with_another_body_is_refused,
                 submitting::an_id_of_yesterday_or_tomorrow_is_refused,
                 submitting::one_bad_task_refuses_its_whole_batch,
