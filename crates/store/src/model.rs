@@ -59,7 +59,7 @@ impl Model {
 #[async_trait]
 impl Store for Model {
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
-        let now = (self.clock)();
+        let now = self.now();
         let mut tables = self.tables.lock();
         let mut random = self.random.lock();
         let ran = run::run(
@@ -78,7 +78,7 @@ impl Store for Model {
     }
 
     fn now(&self) -> Timestamp {
-        (self.clock)()
+        (self.clock)().max(self.memory.latest())
     }
 
     fn incarnation(&self) -> [u8; 16] {

@@ -7,7 +7,6 @@ mod lost;
 mod statements;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::future::join_all;
 use taskyard_core::command::Done;
@@ -187,23 +186,6 @@ async fn batches_run_in_the_order_in_which_they_were_sent() {
     };
     assert_eq!(dealt.hands[0].as_ref().unwrap().runs[0].slot.task, one.id);
     assert_eq!(view(&store, same.id).await.status(), Status::Pending);
-}
-
-#[tokio::test]
-async fn a_clock_that_goes_back_does_not_take_the_batches_along() {
-    let clock = Arc::new(AtomicI64::new(NOON));
-    let hands = Arc::clone(&clock);
-    let store = SqliteStore::in_memory(Options {
-        clock: Arc::new(move || Timestamp::from_micros(hands.load(Ordering::SeqCst))),
-        ..options()
-    });
-    let store = store.unwrap();
-    let policy = Policy::default();
-    let before = store.run(Vec::new(), &policy).await.unwrap().now;
-
-    clock.fetch_sub(1_000_000, Ordering::SeqCst);
-
-    assert_eq!(store.run(Vec::new(), &policy).await.unwrap().now, before);
 }
 
 #[test]

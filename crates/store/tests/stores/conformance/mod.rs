@@ -75,6 +75,7 @@ macro_rules! conformance {
                 cancelling::cancel_ends_a_task_wherever_it_stands,
                 cancelling::a_finished_task_cannot_be_cancelled,
                 cancelling::a_cancelled_runs_result_is_refused,
+                keeping::time_does_not_go_back_with_the_clock,
                 keeping::lists_filter_and_page,
                 keeping::counts_follow_every_step,
                 keeping::servers_take_the_lowest_free_number,

@@ -136,6 +136,11 @@ impl Yard {
             .fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
     }
 
+    pub(crate) fn turn_back(&self, time: Duration) {
+        self.clock
+            .fetch_sub(i64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
     pub(crate) async fn batch(&self, commands: Vec<Command>) -> Vec<Result<Done, Refused>> {
         self.store
             .run(commands, &self.policy)
