@@ -50,7 +50,8 @@ impl Diff {
             && self.counters.is_empty()
     }
 
-    /// By key, so that neighbouring pages are written together and two servers never wait for each other crosswise.
+    /// By key, so that neighbouring pages are written together and two servers that put in the same rows do not wait for
+    /// each other crosswise.
     pub(crate) fn sort(&mut self) {
         self.servers
             .sort_unstable_by_key(|change| change.row().number);

@@ -1,4 +1,6 @@
 //! Turns the slot machine's answers into rows: the only code that makes or takes away a place or an outcome.
+//!
+//! Nothing here refuses: who calls has found the slot in a place that the event can happen in.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,10 +8,8 @@ use std::time::Duration;
 use crate::command::Env;
 use crate::id::{Fence, SlotKey};
 use crate::json::Json;
-use crate::lane::Lane;
 use crate::needs::Needs;
 use crate::order::OrderKey;
-use crate::refused::Refused;
 use crate::rows::{
     Attempt, Carry, End, Failure, Lease, Outcome, Ready, Reported, Scheduled, Task, Why,
 };
@@ -17,6 +17,7 @@ use crate::slot::{self, Counts, Event, Limits, Place, Slot};
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::topic::Topic;
+use crate::verbs::claim::Claim;
 use crate::view::View;
 
 /// What a run leaves behind when it ends, besides what the slot machine knows.
@@ -34,25 +35,6 @@ pub(crate) struct Ending {
     pub(crate) wait: Option<Duration>,
 }
 
-/// What a leased slot was before something happened to its run.
-pub(crate) fn slot_of(view: &View, lease: &Lease) -> Slot {
-    let carry = if lease.has_carry {
-        view.carries.get(&lease.slot)
-    } else {
-        None
-    };
-    let mut counts = carry.map_or_else(Counts::default, |carry| carry.counts);
-    let place = if lease.started_at.is_some() {
-        Place::Running
-    } else {
-        Place::Leased
-    };
-    if place == Place::Running {
-        counts.attempts += 1;
-    }
-    Slot { place, counts }
-}
-
 /// What ending a run may need besides its lease: everything, unless it ends the task for good on the first try.
 pub(crate) fn need_history(lease: &Lease, view: &View, needs: &mut Needs) {
     if !view.tasks.knows(&lease.slot.task) {
@@ -63,19 +45,70 @@ pub(crate) fn need_history(lease: &Lease, view: &View, needs: &mut Needs) {
     }
 }
 
-/// Takes the lease away and puts the slot where `event` leads it. The task must have been loaded unless the event
-/// can only end it.
+/// Gives a ready slot to the claim's worker. `timeout` is its task's.
+pub(crate) fn claim(
+    view: &mut View,
+    row: &Ready,
+    claim: &Claim,
+    timeout: Duration,
+    env: &mut Env<'_>,
+) -> Lease {
+    let claimed = Event::Claimed { begin: claim.begin };
+    let after = step(take_ready(view, row), claimed, Limits::UNASKED);
+    let carry = view.carry_of(row.slot, row.has_carry);
+    let started_at = (after.place == Place::Running).then_some(env.now);
+    let lease = Lease {
+        slot: row.slot,
+        fence: Carry::fence(carry).next(),
+        secret: env.random.bits().cast_signed(),
+        worker: claim.number,
+        epoch: claim.epoch,
+        seq: claim.seq,
+        lane: row.lane.plain(),
+        has_carry: row.has_carry,
+        claimed_at: env.now,
+        started_at,
+        expires_at: env.now + env.policy.lease,
+        deadline: started_at.map(|started| started + timeout),
+        progress: None,
+        checkpoint: carry.and_then(|carry| carry.checkpoint.clone()),
+    };
+    view.count(lease.lane, after.place.status(), 1);
+    view.leases.insert(lease.slot, lease.clone());
+    lease
+}
+
+/// Marks the run as begun, once; what it answers is when it began. `timeout` is its task's.
+pub(crate) fn begin(
+    view: &mut View,
+    lease: &Lease,
+    said: Timestamp,
+    timeout: Duration,
+    now: Timestamp,
+) -> Timestamp {
+    let before = leased(view, lease);
+    let after = step(before, Event::Began, Limits::UNASKED);
+    let started_at = between_claim_and_now(said, lease, now);
+    view.leases.update(&lease.slot, |lease| {
+        lease.started_at = Some(started_at);
+        lease.deadline = Some(started_at + timeout);
+    });
+    view.count(lease.lane, before.place.status(), -1);
+    view.count(lease.lane, after.place.status(), 1);
+    started_at
+}
+
+/// Takes the lease away and puts the slot where `event` leads it. The task must have been loaded unless the run
+/// completed.
 pub(crate) fn end_run(
     view: &mut View,
     lease: &Lease,
     event: Event,
     mut ending: Ending,
     env: &mut Env<'_>,
-) -> Result<Place, Refused> {
-    let before = slot_of(view, lease);
-    let after = slot::step(before, event, limits(view, lease))?;
-    view.leases.remove(&lease.slot);
-    view.count(lease.lane, before.place.status(), -1);
+) -> Place {
+    let before = take_lease(view, lease);
+    let after = step(before, event, limits(view, lease, event));
     let began = lease.started_at.is_some() || after.counts.attempts > before.counts.attempts;
     ending.started_at = began.then(|| started_at(lease, &ending, env.now));
     match after.place {
@@ -91,18 +124,16 @@ pub(crate) fn end_run(
             give_back(view, lease, after.counts, place, ending, env);
         }
     }
-    Ok(after.place)
+    after.place
 }
 
 /// A completed run ends the task whatever its limits are, so they are not loaded for it.
-fn limits(view: &View, lease: &Lease) -> Limits {
-    view.tasks.peek(&lease.slot.task).map_or(
-        Limits {
-            max_attempts: 1,
-            max_losses: 1,
-        },
-        |task| task.limits,
-    )
+fn limits(view: &View, lease: &Lease, event: Event) -> Limits {
+    if event == Event::Completed {
+        return Limits::UNASKED;
+    }
+    let task = view.tasks.get(&lease.slot.task);
+    task.expect("a leased task exists").limits
 }
 
 /// When a run that began did so: by its worker's word within what we know.
@@ -115,7 +146,7 @@ fn started_at(lease: &Lease, ending: &Ending, now: Timestamp) -> Timestamp {
 
 /// Not before the claim and not after now, which by this server's clock can be a moment before the claim by
 /// another's.
-pub(crate) fn between_claim_and_now(said: Timestamp, lease: &Lease, now: Timestamp) -> Timestamp {
+fn between_claim_and_now(said: Timestamp, lease: &Lease, now: Timestamp) -> Timestamp {
     said.min(now).max(lease.claimed_at)
 }
 
@@ -140,14 +171,6 @@ fn outcome(
         fence: lease.fence,
         reported: ending.reported,
     }
-}
-
-/// The task's end: once, and for good.
-pub(crate) fn end(view: &mut View, outcome: Outcome) {
-    let outcome = Arc::new(outcome);
-    view.count(outcome.lane, outcome.status, 1);
-    view.outcomes.insert(outcome.task, Arc::clone(&outcome));
-    view.announce(Topic::Ended(outcome));
 }
 
 fn record(view: &mut View, lease: &Lease, number: Option<i32>, ending: &Ending, env: &Env<'_>) {
@@ -220,7 +243,7 @@ fn give_back(
         kept_until: None,
     };
     view.carries.put(lease.slot, carry);
-    let lane = lease.lane.plain();
+    let lane = lease.lane;
     if place == Place::Scheduled {
         schedule(
             view,
@@ -237,7 +260,7 @@ fn give_back(
         make_ready(
             view,
             Ready {
-                lane: waiting_lane(lane, place),
+                lane: Ready::lane_of(lane, place),
                 order_key,
                 slot: lease.slot,
                 has_carry: true,
@@ -246,27 +269,8 @@ fn give_back(
     }
 }
 
-/// Suspects wait in their lane's twin.
-fn waiting_lane(lane: Lane, place: Place) -> Lane {
-    if place == Place::Suspect {
-        lane.twin()
-    } else {
-        lane
-    }
-}
-
-pub(crate) fn schedule(view: &mut View, row: Scheduled) {
-    view.count(row.lane, Status::Scheduled, 1);
-    view.scheduled.insert(row.slot, row);
-}
-
-pub(crate) fn make_ready(view: &mut View, row: Ready) {
-    view.count(row.lane, Status::Pending, 1);
-    view.ready.insert(row.slot, row);
-}
-
-/// A new task's first place.
-pub(crate) fn place_new(view: &mut View, task: &Task, now: Timestamp) {
+/// A new task's first place; answers its status there.
+pub(crate) fn place_new(view: &mut View, task: &Task, now: Timestamp) -> Status {
     let (slot, lane, order_key) = (SlotKey::only(task.id), task.lane, task.order_key);
     if task.run_at > now {
         schedule(
@@ -280,6 +284,7 @@ pub(crate) fn place_new(view: &mut View, task: &Task, now: Timestamp) {
                 has_carry: false,
             },
         );
+        Place::Scheduled.status()
     } else {
         make_ready(
             view,
@@ -290,34 +295,115 @@ pub(crate) fn place_new(view: &mut View, task: &Task, now: Timestamp) {
                 has_carry: false,
             },
         );
+        Place::Ready.status()
     }
 }
 
 /// A scheduled slot whose time has come.
-pub(crate) fn promote(view: &mut View, row: Scheduled, counts: Counts) -> Result<(), Refused> {
-    let before = Slot {
-        place: Place::Scheduled,
-        counts,
-    };
-    let after = slot::step(
-        before,
-        Event::Due,
-        Limits {
-            max_attempts: 1,
-            max_losses: 1,
-        },
-    )?;
-    view.scheduled.remove(&row.slot);
-    view.count(row.lane, Status::Scheduled, -1);
-    let lane = waiting_lane(row.lane, after.place);
+pub(crate) fn promote(view: &mut View, row: &Scheduled) {
+    let after = step(take_scheduled(view, row), Event::Due, Limits::UNASKED);
     make_ready(
         view,
         Ready {
-            lane,
+            lane: Ready::lane_of(row.lane, after.place),
             order_key: row.order_key,
             slot: row.slot,
             has_carry: row.has_carry,
         },
     );
-    Ok(())
+}
+
+/// Ends a task that waits for its time.
+pub(crate) fn cancel_scheduled(view: &mut View, row: &Scheduled, now: Timestamp) {
+    let before = take_scheduled(view, row);
+    let fence = Carry::fence(view.carry_of(row.slot, row.has_carry));
+    let outcome = Outcome {
+        lane: row.lane,
+        fence,
+        ..cancelled(row.slot, before, now)
+    };
+    end(view, outcome);
+}
+
+/// Ends a task that waits for a worker.
+pub(crate) fn cancel_ready(view: &mut View, row: &Ready, now: Timestamp) {
+    let before = take_ready(view, row);
+    let fence = Carry::fence(view.carry_of(row.slot, row.has_carry));
+    let outcome = Outcome {
+        lane: row.lane.plain(),
+        fence,
+        ..cancelled(row.slot, before, now)
+    };
+    end(view, outcome);
+}
+
+/// Ends a task that a worker holds. The lease goes as well: its report will find none and be refused.
+pub(crate) fn cancel_run(view: &mut View, lease: &Lease, now: Timestamp) {
+    let before = take_lease(view, lease);
+    let outcome = Outcome {
+        lane: lease.lane,
+        fence: lease.fence,
+        claimed_at: Some(lease.claimed_at),
+        started_at: lease.started_at,
+        worker: Some(lease.worker),
+        ..cancelled(lease.slot, before, now)
+    };
+    end(view, outcome);
+}
+
+fn cancelled(slot: SlotKey, before: Slot, now: Timestamp) -> Outcome {
+    let after = step(before, Event::Cancelled, Limits::UNASKED);
+    Outcome::without_a_run(slot.task, after.place.status(), after.counts, now)
+}
+
+/// The task's end: once, and for good.
+fn end(view: &mut View, outcome: Outcome) {
+    let outcome = Arc::new(outcome);
+    view.count(outcome.lane, outcome.status, 1);
+    view.outcomes.insert(outcome.task, Arc::clone(&outcome));
+    view.announce(Topic::Ended(outcome));
+}
+
+fn schedule(view: &mut View, row: Scheduled) {
+    view.count(row.lane, Place::Scheduled.status(), 1);
+    view.scheduled.insert(row.slot, row);
+}
+
+fn make_ready(view: &mut View, row: Ready) {
+    view.count(row.lane, row.place().status(), 1);
+    view.ready.insert(row.slot, row);
+}
+
+/// Takes the slot out of its place; what it was there.
+fn take_scheduled(view: &mut View, row: &Scheduled) -> Slot {
+    view.scheduled.remove(&row.slot);
+    let place = Place::Scheduled;
+    view.count(row.lane, place.status(), -1);
+    let counts = Carry::counts(view.carry_of(row.slot, row.has_carry));
+    Slot { place, counts }
+}
+
+fn take_ready(view: &mut View, row: &Ready) -> Slot {
+    view.ready.remove(&row.slot);
+    let place = row.place();
+    view.count(row.lane, place.status(), -1);
+    let counts = Carry::counts(view.carry_of(row.slot, row.has_carry));
+    Slot { place, counts }
+}
+
+fn take_lease(view: &mut View, lease: &Lease) -> Slot {
+    view.leases.remove(&lease.slot);
+    let slot = leased(view, lease);
+    view.count(lease.lane, slot.place.status(), -1);
+    slot
+}
+
+fn leased(view: &View, lease: &Lease) -> Slot {
+    lease.as_slot(view.carry_of(lease.slot, lease.has_carry))
+}
+
+/// Where `event` leads a slot that it can happen to.
+fn step(before: Slot, event: Event, limits: Limits) -> Slot {
+    slot::step(before, event, limits)
+        .unwrap_or_else(|refused| panic!("{event:?} cannot happen to {before:?}: {refused}"))
 }

@@ -45,7 +45,9 @@ pub struct Due {
     pub rows: usize,
 }
 
-/// What to load, in the order in which a store locks: workers, place rows, keys, then picks, each by key.
+/// What to load, in the order in which a store locks: workers, place rows, keys, then picks, each by key. The order
+/// holds within one load only: what is asked for besides is locked behind it, so two servers can wait for each other
+/// until their database ends one of the two batches, which is then run again.
 #[derive(Default, Debug)]
 pub struct Needs {
     /// Every row of `server`, locked.

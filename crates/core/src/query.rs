@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::id::{RunKey, TaskId};
 use crate::lane::LaneKey;
 use crate::name::Name;
+use crate::policy::Policy;
 use crate::rows::{Attempt, Carry, LateResult, Lease, Outcome, Scheduled, Server, Task, Worker};
 use crate::slot::Counts;
 use crate::status::Status;
@@ -21,9 +22,7 @@ pub enum Query {
     Workers,
     Worker(Name),
     Servers,
-    /// Leases that look lost or overdue: their deadline is before `overdue`, or they or their worker expired before
-    /// `silent`, or their worker has a later epoch, or is an internal one that registered before `internal_before`.
-    /// Candidates for [`crate::verbs::expire::Expire`], which judges again.
+    /// Leases of which [`looks_lost`](crate::verbs::expire::looks_lost) is true, by key.
     Lost {
         overdue: Timestamp,
         silent: Timestamp,
@@ -34,6 +33,23 @@ pub enum Query {
     NextDue,
     /// Whether the store answers and takes writes.
     Ping,
+}
+
+impl Query {
+    /// What a sweep asks for at `now`. `alone_since`: see [`Expire`](crate::verbs::expire::Expire).
+    pub fn lost(
+        policy: &Policy,
+        now: Timestamp,
+        alone_since: Option<Timestamp>,
+        limit: usize,
+    ) -> Self {
+        Self::Lost {
+            overdue: now - policy.timeout_margin,
+            silent: now,
+            internal_before: alone_since,
+            limit,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -48,8 +64,8 @@ pub enum Answer {
     Workers(Vec<WorkerView>),
     Worker(Option<Box<Worker>>),
     Servers(Vec<Server>),
-    /// Each with its worker.
-    Lost(Vec<(RunKey, Name)>),
+    /// Each with its worker, if that is known.
+    Lost(Vec<(RunKey, Option<Name>)>),
     NextDue(Option<Timestamp>),
     Pong,
 }
@@ -129,25 +145,19 @@ impl TaskView {
         match &self.standing {
             Standing::Scheduled(_) => Status::Scheduled,
             Standing::Ready => Status::Pending,
-            Standing::Leased(lease) if lease.started_at.is_none() => Status::Assigned,
-            Standing::Leased(_) => Status::Running,
+            Standing::Leased(lease) => lease.place().status(),
             Standing::Ended(outcome) => outcome.status,
         }
     }
 
     /// The counts so far, the run under way among them.
     pub fn counts(&self) -> Counts {
-        let mut counts = self
-            .carry
-            .as_ref()
-            .map(|carry| carry.counts)
-            .unwrap_or_default();
+        let carry = self.carry.as_ref();
         match &self.standing {
-            Standing::Leased(lease) => counts.attempts += i32::from(lease.started_at.is_some()),
-            Standing::Ended(outcome) => counts = outcome.counts,
-            Standing::Scheduled(_) | Standing::Ready => {}
+            Standing::Leased(lease) => lease.as_slot(carry).counts,
+            Standing::Ended(outcome) => outcome.counts,
+            Standing::Scheduled(_) | Standing::Ready => Carry::counts(carry),
         }
-        counts
     }
 }
 

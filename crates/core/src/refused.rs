@@ -1,4 +1,5 @@
-//! Why a command changed nothing. A refusal is a reply like any other.
+//! Why a command did not do what it asks. A refusal is a reply like any other, and changed nothing, but that a refused
+//! result is kept to be seen.
 
 use crate::id::TaskId;
 use crate::status::Status;
@@ -12,7 +13,7 @@ pub enum Refused {
     NoSuchWorker,
     #[error("the task is already {0}")]
     AlreadyEnded(Status),
-    #[error("this lease is not the task's current one; the result was kept but not accepted")]
+    #[error("this lease is not the task's current one")]
     StaleLease,
     #[error("the run has already reported something else")]
     ReportedOtherwise,

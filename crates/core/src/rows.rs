@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::id::{Epoch, Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::labels::Labels;
@@ -12,21 +14,42 @@ use crate::lane::Lane;
 use crate::name::Name;
 use crate::order::{OrderKey, Position, Priority};
 use crate::retry::Retry;
-use crate::slot::{Counts, Limits};
+use crate::slot::{Counts, Limits, Place, Slot};
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::worker::Profile;
 
-/// The first 128 bits of a SHA-256: tells whether two requests were the same.
+/// The first 128 bits of a SHA-256: tells whether two requests, or two reports, were the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Digest(pub [u8; 16]);
 
 impl Digest {
     pub fn of(bytes: &[u8]) -> Self {
-        use sha2::Digest as _;
+        let mut digesting = Digesting::default();
+        digesting.update(bytes);
+        digesting.finish()
+    }
+}
+
+/// A digest whose bytes are still coming.
+#[derive(Clone, Default)]
+pub struct Digesting(Sha256);
+
+impl Digesting {
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// With its length, so that no two lists of parts look alike.
+    pub fn part(&mut self, bytes: &[u8]) {
+        self.update(&(bytes.len() as u64).to_be_bytes());
+        self.update(bytes);
+    }
+
+    pub fn finish(self) -> Digest {
         let mut first = [0; 16];
-        first.copy_from_slice(&sha2::Sha256::digest(bytes)[..16]);
-        Self(first)
+        first.copy_from_slice(&self.0.finalize()[..16]);
+        Digest(first)
     }
 }
 
@@ -65,6 +88,27 @@ impl Ready {
             order_key: self.order_key,
             slot: self.slot,
         }
+    }
+
+    /// The lane in which a slot of this lane waits in such a place.
+    pub fn lane_of(lane: Lane, place: Place) -> Lane {
+        if place == Place::Suspect {
+            lane.twin()
+        } else {
+            lane.plain()
+        }
+    }
+
+    pub fn place(&self) -> Place {
+        if self.lane.is_twin() {
+            Place::Suspect
+        } else {
+            Place::Ready
+        }
+    }
+
+    pub fn is_suspect(&self) -> bool {
+        self.place() == Place::Suspect
     }
 }
 
@@ -117,6 +161,28 @@ impl Lease {
     pub fn run(&self) -> RunKey {
         self.slot.run(self.fence)
     }
+
+    pub fn place(&self) -> Place {
+        if self.started_at.is_some() {
+            Place::Running
+        } else {
+            Place::Leased
+        }
+    }
+
+    /// Which attempt its run is, counted from 1, begun or not.
+    pub fn attempt(&self, carry: Option<&Carry>) -> i32 {
+        Carry::counts(carry).attempts + 1
+    }
+
+    /// Its slot as it is now: a run that began counts.
+    pub fn as_slot(&self, carry: Option<&Carry>) -> Slot {
+        let (place, mut counts) = (self.place(), Carry::counts(carry));
+        if place == Place::Running {
+            counts.attempts = self.attempt(carry);
+        }
+        Slot { place, counts }
+    }
 }
 
 /// How far a run is, in its worker's words.
@@ -144,6 +210,18 @@ pub struct Carry {
     /// Since when a suspect has waited for an empty hand, and until when a worker is kept free for it.
     pub suspect_since: Option<Timestamp>,
     pub kept_until: Option<Timestamp>,
+}
+
+impl Carry {
+    /// What its runs so far came to; nothing where there were none.
+    pub fn counts(carry: Option<&Self>) -> Counts {
+        carry.map_or_else(Counts::default, |carry| carry.counts)
+    }
+
+    /// The fence of the latest claim; 0 where there was none.
+    pub(crate) fn fence(carry: Option<&Self>) -> Fence {
+        carry.map_or(Fence(0), |carry| carry.fence)
+    }
 }
 
 /// An accepted report: which run's, and what it said.
@@ -276,6 +354,12 @@ pub struct Worker {
     pub expires_at: Timestamp,
     /// A suspect that it runs alone, or is left to empty its hand for: it gets nothing else meanwhile.
     pub kept_for: Option<SlotKey>,
+}
+
+impl Worker {
+    pub fn is_offline(&self, now: Timestamp) -> bool {
+        self.expires_at <= now
+    }
 }
 
 /// A server that is, or was, up.

@@ -55,7 +55,8 @@ impl Counts {
         self.lost_in_a_row >= SUSPECT_AFTER
     }
 
-    fn waiting(self) -> Place {
+    /// Where a slot waits for a worker.
+    pub(crate) fn waiting(self) -> Place {
         if self.is_suspect() {
             Place::Suspect
         } else {
@@ -71,6 +72,14 @@ pub struct Limits {
     pub max_attempts: i32,
     /// At so many losses the task ends. At least 1.
     pub max_losses: i32,
+}
+
+impl Limits {
+    /// For events that no limit has a say in.
+    pub(crate) const UNASKED: Self = Self {
+        max_attempts: 1,
+        max_losses: 1,
+    };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

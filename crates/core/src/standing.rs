@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::id::SlotKey;
 use crate::needs::{Hold, Needs, ReadyKey, ScheduledKey};
-use crate::rows::{Lease, Outcome, Ready, Scheduled};
+use crate::rows::{Carry, Lease, Outcome, Ready, Scheduled};
 use crate::view::View;
 
 pub(crate) enum Standing {
@@ -42,8 +42,7 @@ pub(crate) fn more(slot: SlotKey, view: &View, needs: &mut Needs) {
     let (run_at, order_key) = carry.map_or((task.run_at, task.order_key), |carry| {
         (carry.run_at, carry.order_key)
     });
-    let suspect = carry.is_some_and(|carry| carry.counts.is_suspect());
-    let lane = if suspect { task.lane.twin() } else { task.lane };
+    let lane = Ready::lane_of(task.lane, Carry::counts(carry).waiting());
     needs.ready.push(ReadyKey {
         lane,
         order_key,

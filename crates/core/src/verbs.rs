@@ -16,3 +16,5 @@ pub mod start;
 pub mod submit;
 
 pub mod held;
+
+mod caller;

@@ -225,12 +225,28 @@ impl View {
             .filter(move |lease| lease.worker == worker)
     }
 
-    /// Known of a task that was picked, or whose row is here.
+    /// What a slot brings along, as far as its place says that it does.
+    ///
+    /// # Panics
+    /// If it does and nobody asked for it.
+    pub fn carry_of(&self, slot: SlotKey, has_carry: bool) -> Option<&Carry> {
+        has_carry.then(|| self.carries.get(&slot)).flatten()
+    }
+
+    /// Whether [`View::brief`] can tell: the task was picked, or its row asked for.
+    pub fn knows_brief(&self, task: TaskId) -> bool {
+        self.briefs.contains_key(&task) || self.tasks.knows(&task)
+    }
+
+    /// What a claim must know of a task; none if there is no such task.
+    ///
+    /// # Panics
+    /// If it was neither picked nor asked for.
     pub fn brief(&self, task: TaskId) -> Option<Brief> {
         if let Some(brief) = self.briefs.get(&task) {
             return Some(brief.clone());
         }
-        let task = self.tasks.knows(&task).then(|| self.tasks.get(&task))??;
+        let task = self.tasks.get(&task)?;
         Some(Brief {
             timeout: task.timeout,
             input_len: task.input.len(),

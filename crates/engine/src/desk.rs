@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::lane::{Lane, Lanes};
-use taskyard_core::rows::Digest;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Given, Hand};
@@ -332,15 +331,13 @@ pub fn release(unheard: &Answer) -> Option<Report> {
     let hands = dealt.hands.iter().flatten().flatten();
     let runs = hands.flat_map(|hand| &hand.runs);
     let results: Vec<RunResult> = runs
-        .map(|run| RunResult {
-            token: Token {
+        .map(|run| {
+            let token = Token {
                 slot: run.slot,
                 fence: run.fence,
                 secret: run.secret,
-            },
-            word: Word::Released,
-            started_at: None,
-            digest: Digest::of(b"released"),
+            };
+            RunResult::new(token, Word::Released, None)
         })
         .collect();
     (!results.is_empty()).then_some(Report {

@@ -49,12 +49,7 @@ pub async fn sweep(
 
 /// What the sweep asks for.
 pub fn look_for_lost(policy: &Policy, now: Timestamp, alone_since: Option<Timestamp>) -> Query {
-    Query::Lost {
-        overdue: now - policy.timeout_margin,
-        silent: now,
-        internal_before: alone_since,
-        limit: STEP_ROWS_MAX,
-    }
+    Query::lost(policy, now, alone_since, STEP_ROWS_MAX)
 }
 
 /// What the sweep sends for the answer, if it found anything.

@@ -104,14 +104,12 @@ async fn look(app: &App) -> Beat {
 
 fn counted(app: &App, workers: &[WorkerView]) -> WorkersHealth {
     let now = app.engine().store().now();
-    let online = workers
-        .iter()
-        .filter(|view| view.worker.expires_at > now)
-        .count();
+    let offline = workers.iter().filter(|view| view.worker.is_offline(now));
+    let offline = offline.count();
     let count = |workers: usize| u32::try_from(workers).unwrap_or(u32::MAX);
     WorkersHealth {
-        online: count(online),
-        offline: count(workers.len() - online),
+        online: count(workers.len() - offline),
+        offline: count(offline),
     }
 }
 

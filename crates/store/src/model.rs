@@ -43,6 +43,14 @@ impl Model {
         }
     }
 
+    /// A database that holds these rows.
+    #[cfg(test)]
+    pub(crate) fn holding(diff: taskyard_core::diff::Diff, seed: u64, clock: Clock) -> Self {
+        let model = Self::new(seed, clock);
+        model.tables.lock().write(diff);
+        model
+    }
+
     /// What waits for a worker, in the order in which lanes give it out; no query tells as much.
     pub fn ready(&self) -> Vec<Ready> {
         self.tables.lock().ready.values().copied().collect()
@@ -62,7 +70,7 @@ impl Model {
 #[async_trait]
 impl Store for Model {
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
-        let now = (self.clock)();
+        let now = self.now();
         let mut tables = self.tables.lock();
         let mut random = self.random.lock();
         let ran = run::run(
@@ -81,7 +89,7 @@ impl Store for Model {
     }
 
     fn now(&self) -> Timestamp {
-        (self.clock)()
+        (self.clock)().max(self.memory.latest())
     }
 
     fn incarnation(&self) -> [u8; 16] {

@@ -7,6 +7,7 @@ mod tests;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use hashbrown::HashSet;
 use parking_lot::{Mutex, RwLock};
 use taskyard_core::command::{self, Answer, Command, Done, Env};
 use taskyard_core::lane::{Heads, Lane, LaneKey, Lanes};
@@ -207,12 +208,11 @@ async fn intern<W: Writer>(
     policy: &Policy,
 ) -> Result<(), Error> {
     let lanes = memory.lanes();
-    let mut wanted: Vec<Arc<LaneKey>> = Vec::new();
-    for key in command::lanes_wanted(commands) {
-        if lanes.number(key).is_none() && !wanted.iter().any(|other| **other == *key) {
-            wanted.push(Arc::new(key.clone()));
-        }
-    }
+    let mut seen = HashSet::new();
+    let wanted: Vec<Arc<LaneKey>> = command::lanes_wanted(commands)
+        .filter(|key| lanes.number(key).is_none() && seen.insert(*key))
+        .map(|key| Arc::new(key.clone()))
+        .collect();
     if !wanted.is_empty() {
         memory.learn(
             writer

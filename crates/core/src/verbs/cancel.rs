@@ -1,12 +1,10 @@
 //! Cancel: the task ends now, wherever it stands; its worker learns of it at its next sign of life.
 
 use crate::command::Env;
-use crate::id::{Fence, SlotKey, TaskId};
+use crate::id::{SlotKey, TaskId};
 use crate::moves;
 use crate::needs::Needs;
 use crate::refused::Refused;
-use crate::rows::{Lease, Outcome};
-use crate::slot::{self, Counts, Event, Limits, Place, Slot};
 use crate::standing::{self, Standing};
 use crate::status::Status;
 use crate::topic::Topic;
@@ -33,80 +31,26 @@ impl Cancel {
     }
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Cancelled, Refused> {
-        let key = SlotKey::only(self.task);
-        let carry = if view.tasks.get(&self.task).is_some() {
-            view.carries.get(&key)
-        } else {
-            None
-        };
-        let counts = carry.map_or_else(Counts::default, |carry| carry.counts);
-        let fence = carry.map_or(Fence(0), |carry| carry.fence);
-        let (lane, place) = match standing::of(key, view) {
+        let was = match standing::of(SlotKey::only(self.task), view) {
             Standing::Unknown => return Err(Refused::NoSuchTask),
             Standing::Ended(outcome) => return Err(Refused::AlreadyEnded(outcome.status)),
-            Standing::Leased(lease) => return Self::take_away(&lease, view, env),
-            Standing::Ready(row) => {
-                view.ready.remove(&key);
-                (
-                    row.lane.plain(),
-                    if row.lane.is_twin() {
-                        Place::Suspect
-                    } else {
-                        Place::Ready
-                    },
-                )
-            }
             Standing::Scheduled(row) => {
-                view.scheduled.remove(&key);
-                (row.lane, Place::Scheduled)
+                moves::cancel_scheduled(view, &row, env.now);
+                Status::Scheduled
+            }
+            Standing::Ready(row) => {
+                moves::cancel_ready(view, &row, env.now);
+                row.place().status()
+            }
+            Standing::Leased(lease) => {
+                moves::cancel_run(view, &lease, env.now);
+                view.announce(Topic::Cancelled {
+                    worker: lease.worker,
+                    task: self.task,
+                });
+                lease.place().status()
             }
         };
-        let after = cancelled(Slot { place, counts })?;
-        view.count(lane, place.status(), -1);
-        let outcome = Outcome {
-            lane,
-            fence,
-            ..Outcome::without_a_run(self.task, Status::Cancelled, after.counts, env.now)
-        };
-        moves::end(view, outcome);
-        Ok(Cancelled {
-            was: place.status(),
-        })
+        Ok(Cancelled { was })
     }
-
-    /// The lease goes as well: its report will find none and be refused.
-    fn take_away(lease: &Lease, view: &mut View, env: &Env<'_>) -> Result<Cancelled, Refused> {
-        let before = moves::slot_of(view, lease);
-        let after = cancelled(before)?;
-        view.leases.remove(&lease.slot);
-        view.count(lease.lane, before.place.status(), -1);
-        view.announce(Topic::Cancelled {
-            worker: lease.worker,
-            task: lease.slot.task,
-        });
-        let outcome = Outcome {
-            lane: lease.lane,
-            fence: lease.fence,
-            claimed_at: Some(lease.claimed_at),
-            started_at: lease.started_at,
-            worker: Some(lease.worker),
-            ..Outcome::without_a_run(lease.slot.task, Status::Cancelled, after.counts, env.now)
-        };
-        moves::end(view, outcome);
-        Ok(Cancelled {
-            was: before.place.status(),
-        })
-    }
-}
-
-fn cancelled(slot: Slot) -> Result<Slot, Refused> {
-    // A cancel looks at no limit.
-    slot::step(
-        slot,
-        Event::Cancelled,
-        Limits {
-            max_attempts: 1,
-            max_losses: 1,
-        },
-    )
 }

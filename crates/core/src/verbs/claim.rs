@@ -142,7 +142,7 @@ impl Claims {
         let rows = picked.filter_map(|slot| view.ready.get(slot));
         let mut suspects = false;
         for row in rows {
-            suspects |= row.lane.is_twin();
+            suspects |= row.is_suspect();
             if row.has_carry && !view.carries.knows(&row.slot) {
                 needs.carries.push(row.slot);
             }
@@ -203,14 +203,5 @@ impl Claim {
         let is_same =
             (&self.worker, self.epoch, self.seq) == (&other.worker, other.epoch, other.seq);
         is_same && self.seq != 0
-    }
-
-    /// A worker may claim while its registration is the newest of its name.
-    fn check(&self, view: &View) -> Result<(), Refused> {
-        match view.workers.get(&self.worker) {
-            None => Err(Refused::NoSuchWorker),
-            Some(worker) if worker.epoch != self.epoch => Err(Refused::WorkerReplaced),
-            Some(_) => Ok(()),
-        }
     }
 }

@@ -14,8 +14,8 @@ use crate::view::View;
 
 #[derive(Clone, Debug)]
 pub struct Expire {
-    /// Each with its worker.
-    pub runs: Vec<(RunKey, Name)>,
+    /// Each with its worker, if that is known.
+    pub runs: Vec<(RunKey, Option<Name>)>,
     /// While the server has a reason to doubt its own view, nobody's silence counts.
     pub grace: bool,
     /// Since when this server is the only one, where it can be the only one: internal workers that registered before
@@ -32,7 +32,9 @@ impl Expire {
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
         for (run, worker) in &self.runs {
             needs.leases.push((run.slot, Hold::Lock));
-            needs.worker(worker, Hold::Lock);
+            worker
+                .iter()
+                .for_each(|name| needs.worker(name, Hold::Lock));
             needs.tasks.push(run.slot.task);
             needs.carries.push(run.slot);
         }
@@ -41,6 +43,7 @@ impl Expire {
     #[expect(clippy::unused_self, reason = "every verb has one")]
     pub(crate) fn more(&self, _view: &View, _needs: &mut Needs, _env: &Env<'_>) {}
 
+    #[expect(clippy::unnecessary_wraps, reason = "every verb answers alike")]
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Expired, Refused> {
         let mut tasks = Vec::new();
         for (run, worker) in &self.runs {
@@ -52,32 +55,24 @@ impl Expire {
             else {
                 continue;
             };
-            if let Some((event, ending)) = self.judge(&lease, worker, view, env) {
-                moves::end_run(view, &lease, event, ending, env)?;
+            let worker = worker.as_ref().and_then(|name| view.workers.get(name));
+            let worker = worker.filter(|row| row.number == lease.worker);
+            if let Some((event, ending)) = self.judge(&lease, worker, env) {
+                moves::end_run(view, &lease, event, ending, env);
                 tasks.push(run.slot.task);
             }
         }
         Ok(Expired { tasks })
     }
 
-    fn went_with_its_server(&self, worker: &Worker) -> bool {
-        worker.server.is_some()
-            && self
-                .alone_since
-                .is_some_and(|since| worker.registered_at < since)
-    }
-
+    /// Every reason here must be one of [`looks_lost`] as well, or no sweep ever brings the lease.
     fn judge(
         &self,
         lease: &Lease,
-        worker: &Name,
-        view: &View,
+        worker: Option<&Worker>,
         env: &Env<'_>,
     ) -> Option<(Event, Ending)> {
-        let overdue = lease
-            .deadline
-            .is_some_and(|deadline| deadline + env.policy.timeout_margin <= env.now);
-        if overdue {
+        if is_overdue(lease, env.now - env.policy.timeout_margin) {
             let error = Failure::new("timeout", "the run took longer than its timeout_ms");
             return Some((
                 Event::TimedOut,
@@ -88,17 +83,13 @@ impl Expire {
                 },
             ));
         }
-        let row = view
-            .workers
-            .get(worker)
-            .filter(|row| row.number == lease.worker);
-        let why = if row.is_some_and(|row| row.epoch > lease.epoch) {
+        let why = if worker.is_some_and(|worker| worker.epoch > lease.epoch) {
             "another process took this worker's name"
-        } else if row.is_some_and(|row| self.went_with_its_server(row)) {
+        } else if worker.is_some_and(|worker| went_with_its_server(worker, self.alone_since)) {
             "its server has ended"
         } else if self.grace {
             return None;
-        } else if row.is_none_or(|row| row.expires_at <= env.now) {
+        } else if worker.is_none_or(|worker| worker.is_offline(env.now)) {
             "the worker gave no sign of life"
         } else if lease.expires_at <= env.now {
             "the worker did not renew the lease"
@@ -115,4 +106,32 @@ impl Expire {
             },
         ))
     }
+}
+
+/// Whether a lease has to be brought before [`Expire`], which judges again: its deadline is over at `overdue`, or it or
+/// its worker expired at `silent`, or its worker is unknown, has a later epoch, or is an internal one that registered
+/// before `internal_before`.
+///
+/// `lease_lost.sql` says the same; a test compares the two, and both with the judgement.
+pub fn looks_lost(
+    lease: &Lease,
+    worker: Option<&Worker>,
+    overdue: Timestamp,
+    silent: Timestamp,
+    internal_before: Option<Timestamp>,
+) -> bool {
+    let is_gone = |worker: &Worker| {
+        worker.epoch > lease.epoch
+            || worker.is_offline(silent)
+            || went_with_its_server(worker, internal_before)
+    };
+    is_overdue(lease, overdue) || lease.expires_at <= silent || worker.is_none_or(is_gone)
+}
+
+fn is_overdue(lease: &Lease, now: Timestamp) -> bool {
+    lease.deadline.is_some_and(|deadline| deadline <= now)
+}
+
+fn went_with_its_server(worker: &Worker, alone_since: Option<Timestamp>) -> bool {
+    worker.server.is_some() && alone_since.is_some_and(|since| worker.registered_at < since)
 }

@@ -13,7 +13,7 @@ use crate::rows::{Lease, Progress, Worker};
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::verbs::held::{self, Token};
-use crate::verbs::start;
+use crate::verbs::{caller, start};
 use crate::view::View;
 
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ impl Heartbeat {
     }
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Beaten, Refused> {
-        let worker = current(&self.worker, self.epoch, view)?;
+        let worker = caller::worker(&self.worker, self.epoch, view)?;
         if is_due(worker, env) {
             let expires_at = env.now + env.policy.heartbeat_ttl;
             view.workers
@@ -89,28 +89,13 @@ impl Heartbeat {
             let task = held.token.slot.task;
             match held::lease(&held.token, view) {
                 Ok(lease) => {
-                    beaten.expires_at = beaten.expires_at.min(held.renew(&lease, view, env)?)
+                    beaten.expires_at = beaten.expires_at.min(held.renew(&lease, view, env));
                 }
                 Err(Refused::AlreadyEnded(Status::Cancelled)) => beaten.cancel.push(task),
                 Err(_) => beaten.lost.push(task),
             }
         }
         Ok(beaten)
-    }
-}
-
-/// The worker's row, if `epoch` is not that of a process that was replaced.
-pub(super) fn current<'a>(
-    name: &Name,
-    epoch: Option<Epoch>,
-    view: &'a View,
-) -> Result<&'a Worker, Refused> {
-    match view.workers.get(name) {
-        None => Err(Refused::NoSuchWorker),
-        Some(worker) if epoch.is_some_and(|epoch| epoch != worker.epoch) => {
-            Err(Refused::WorkerReplaced)
-        }
-        Some(worker) => Ok(worker),
     }
 }
 
@@ -126,12 +111,12 @@ impl Held {
     }
 
     /// Until when the lease holds now.
-    fn renew(&self, lease: &Lease, view: &mut View, env: &Env<'_>) -> Result<Timestamp, Refused> {
+    fn renew(&self, lease: &Lease, view: &mut View, env: &Env<'_>) -> Timestamp {
         if !self.changes(lease, env) {
-            return Ok(lease.expires_at);
+            return lease.expires_at;
         }
         if self.running {
-            start::begin(lease, None, view, env)?;
+            start::begin(lease, None, view, env);
         }
         let expires_at = if is_due_for_renewal(lease, env) {
             env.now + env.policy.lease
@@ -147,7 +132,7 @@ impl Held {
                 lease.checkpoint.clone_from(&self.checkpoint);
             }
         });
-        Ok(expires_at)
+        expires_at
     }
 }
 

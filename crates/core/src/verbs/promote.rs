@@ -4,7 +4,6 @@ use crate::command::Env;
 use crate::moves;
 use crate::needs::{Due, Needs};
 use crate::refused::Refused;
-use crate::slot::Counts;
 use crate::view::View;
 
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +36,11 @@ impl Promote {
         needs.carries.extend(carried.map(|row| row.slot));
     }
 
-    #[expect(clippy::unused_self, reason = "every verb has one")]
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "every verb answers alike"
+    )]
     pub(crate) fn decide(&self, view: &mut View, _env: &mut Env<'_>) -> Result<Promoted, Refused> {
         let due: Vec<_> = view
             .due()
@@ -47,13 +50,7 @@ impl Promote {
             .collect();
         let count = due.len();
         for row in due {
-            let carry = if row.has_carry {
-                view.carries.get(&row.slot)
-            } else {
-                None
-            };
-            let counts = carry.map_or_else(Counts::default, |carry| carry.counts);
-            moves::promote(view, row, counts)?;
+            moves::promote(view, &row);
         }
         Ok(Promoted { count })
     }

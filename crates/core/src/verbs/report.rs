@@ -10,11 +10,11 @@ use crate::moves::{self, Ending};
 use crate::name::Name;
 use crate::needs::{Hold, Needs};
 use crate::refused::Refused;
-use crate::rows::{Digest, End, Failure, LateResult, Reported, Said};
+use crate::rows::{Digest, Digesting, End, Failure, LateResult, Reported, Said};
 use crate::slot::Event;
 use crate::status::Status;
 use crate::time::Timestamp;
-use crate::verbs::heartbeat;
+use crate::verbs::caller;
 use crate::verbs::held::{self, Token};
 use crate::view::View;
 
@@ -34,7 +34,7 @@ pub struct RunResult {
     pub word: Word,
     /// When the run began, where nothing said so before.
     pub started_at: Option<Timestamp>,
-    /// Of the report's body: tells a repetition from another result.
+    /// Of the word: tells a repetition from another result. When the run began is no part of it.
     pub digest: Digest,
 }
 
@@ -57,6 +57,51 @@ pub enum Word {
     },
     /// Handed back, at no cost.
     Released,
+}
+
+impl RunResult {
+    /// Reads through the whole output, so it is not for the thread that runs the batches.
+    pub fn new(token: Token, word: Word, started_at: Option<Timestamp>) -> Self {
+        Self {
+            digest: word.digest(),
+            token,
+            word,
+            started_at,
+        }
+    }
+}
+
+impl Word {
+    /// Two results are the same if these are, on whatever way they came.
+    fn digest(&self) -> Digest {
+        let mut digesting = Digesting::default();
+        match self {
+            Self::Completed { output } => {
+                digesting.part(b"completed");
+                digesting.part(output.as_str().as_bytes());
+            }
+            Self::Failed { error, retry: true } => error_parts(&mut digesting, b"failed", error),
+            Self::Failed {
+                error,
+                retry: false,
+            } => error_parts(&mut digesting, b"failed for good", error),
+            Self::TimedOut { error } => error_parts(&mut digesting, b"timed_out", error),
+            Self::Snoozed { wait } => {
+                digesting.part(b"snoozed");
+                digesting.part(&wait.as_micros().to_be_bytes());
+            }
+            Self::Released => digesting.part(b"released"),
+        }
+        digesting.finish()
+    }
+}
+
+fn error_parts(digesting: &mut Digesting, what: &[u8], error: &Failure) {
+    digesting.part(what);
+    digesting.part(error.code.as_bytes());
+    digesting.part(error.message.as_bytes());
+    let detail = error.detail.as_ref().map_or("", Json::as_str);
+    digesting.part(detail.as_bytes());
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -93,7 +138,7 @@ impl Report {
         env: &mut Env<'_>,
     ) -> Result<ReportedBack, Refused> {
         if let Some((worker, epoch)) = &self.worker {
-            heartbeat::current(worker, *epoch, view)?;
+            caller::worker(worker, *epoch, view)?;
         }
         Ok(ReportedBack {
             results: self
@@ -109,7 +154,7 @@ impl RunResult {
     fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Status, Refused> {
         match held::lease(&self.token, view) {
             Ok(lease) => {
-                Ok(moves::end_run(view, &lease, self.event(), self.ending(), env)?.status())
+                Ok(moves::end_run(view, &lease, self.event(), self.ending(), env).status())
             }
             Err(Refused::NoSuchTask) => Err(Refused::NoSuchTask),
             Err(_) => self.repeated(view).inspect_err(|_| self.keep(view, env)),
@@ -232,5 +277,46 @@ impl RunResult {
                 ..error
             }),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_results_are_the_same_only_if_they_say_the_same() {
+        let error = |message: &str, detail: Option<&'static str>| Failure {
+            detail: detail.map(Json::stored),
+            ..Failure::new("boom", message)
+        };
+        let completed = |output: &'static str| Word::Completed {
+            output: Json::stored(output),
+        };
+        let failed = |error, retry| Word::Failed { error, retry };
+        let snoozed = |seconds| Word::Snoozed {
+            wait: Duration::from_secs(seconds),
+        };
+        let different = || {
+            [
+                completed("1"),
+                completed("\"1\""),
+                failed(error("1", None), true),
+                failed(error("1", None), false),
+                failed(error("", Some("1")), true),
+                Word::TimedOut {
+                    error: error("1", None),
+                },
+                snoozed(1),
+                snoozed(2),
+                Word::Released,
+            ]
+        };
+
+        for (place, word) in different().iter().enumerate() {
+            let same = different().map(|other| other.digest() == word.digest());
+            assert_eq!(same.iter().position(|same| *same), Some(place), "{word:?}");
+            assert_eq!(same.iter().filter(|same| **same).count(), 1, "{word:?}");
+        }
     }
 }

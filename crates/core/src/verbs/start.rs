@@ -1,13 +1,10 @@
 //! Start: a worker says that a run began. Its time runs from here.
 
 use crate::command::Env;
-use crate::id::SlotKey;
 use crate::moves;
 use crate::needs::{Hold, Needs};
 use crate::refused::Refused;
 use crate::rows::Lease;
-use crate::slot::{self, Event, Limits, Place};
-use crate::status::Status;
 use crate::time::Timestamp;
 use crate::verbs::held::{self, Token};
 use crate::view::View;
@@ -39,7 +36,7 @@ impl Start {
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Started, Refused> {
         let lease = held::lease(&self.token, view)?;
-        let started_at = begin(&lease, self.started_at, view, env)?;
+        let started_at = begin(&lease, self.started_at, view, env);
         Ok(Started {
             started_at,
             expires_at: lease.expires_at,
@@ -60,30 +57,12 @@ pub(super) fn begin(
     said: Option<Timestamp>,
     view: &mut View,
     env: &Env<'_>,
-) -> Result<Timestamp, Refused> {
+) -> Timestamp {
     if let Some(started_at) = lease.started_at {
-        return Ok(started_at);
+        return started_at;
     }
-    let before = moves::slot_of(view, lease);
-    let after = slot::step(
-        before,
-        Event::Began,
-        Limits {
-            max_attempts: 1,
-            max_losses: 1,
-        },
-    )?;
-    debug_assert_eq!(after.place, Place::Running);
-    let timeout = view
-        .brief(lease.slot.task)
-        .ok_or(Refused::NoSuchTask)?
-        .timeout;
-    let started_at = moves::between_claim_and_now(said.unwrap_or(env.now), lease, env.now);
-    view.leases.update::<SlotKey>(&lease.slot, |lease| {
-        lease.started_at = Some(started_at);
-        lease.deadline = Some(started_at + timeout);
-    });
-    view.count(lease.lane, Status::Assigned, -1);
-    view.count(lease.lane, Status::Running, 1);
-    Ok(started_at)
+    let brief = view.brief(lease.slot.task);
+    let timeout = brief.expect("a leased task exists").timeout;
+    let said = said.unwrap_or(env.now);
+    moves::begin(view, lease, said, timeout, env.now)
 }

@@ -17,6 +17,7 @@ use crate::refused::Refused;
 use crate::retry::Retry;
 use crate::rows::{Digest, Idempotency, IdempotencyKey, Task};
 use crate::slot::Limits;
+use crate::status::Status;
 use crate::time::Timestamp;
 use crate::view::View;
 
@@ -58,8 +59,16 @@ pub enum Begin {
 pub struct Submitted {
     /// In the order of the request.
     pub ids: Arc<[TaskId]>,
-    /// Whether an earlier request had made them.
-    pub existed: bool,
+    /// Where each of them stands that this request has made, in the same order. None for one that an earlier request
+    /// had made: it may have come far since, and to look would be one more read.
+    pub made: Vec<Option<Status>>,
+}
+
+impl Submitted {
+    /// Whether an earlier request had made them all.
+    pub fn existed(&self) -> bool {
+        self.made.iter().all(Option::is_none)
+    }
 }
 
 impl Submit {
@@ -82,21 +91,21 @@ impl Submit {
         if let Some(known) = self.known(view)? {
             return Ok(known);
         }
-        let mut fresh = Vec::with_capacity(self.tasks.len());
+        let mut rows = Vec::with_capacity(self.tasks.len());
         let mut chosen = HashSet::new();
         for task in &self.tasks {
             if task.digest.is_some() && !chosen.insert(task.id) {
                 return Err(Refused::IdTaken(task.id));
             }
-            if !self.exists(task, view, env)? {
-                fresh.push(Arc::new(task.row(env)?));
-            }
+            let is_new = !self.exists(task, view, env)?;
+            rows.push(is_new.then(|| task.row(env)).transpose()?);
         }
-        let existed = fresh.is_empty() && !self.tasks.is_empty();
-        for task in fresh {
-            moves::place_new(view, &task, env.now);
-            view.tasks.insert(task.id, task);
-        }
+        let mut make = |row: Task| {
+            let status = moves::place_new(view, &row, env.now);
+            view.tasks.insert(row.id, Arc::new(row));
+            status
+        };
+        let made = rows.into_iter().map(|row| row.map(&mut make)).collect();
         let ids: Arc<[TaskId]> = self.tasks.iter().map(|task| task.id).collect();
         if let Some((key, digest)) = &self.once {
             let row = Idempotency {
@@ -107,7 +116,7 @@ impl Submit {
             };
             view.idempotency.put(key.clone(), row);
         }
-        Ok(Submitted { ids, existed })
+        Ok(Submitted { ids, made })
     }
 
     /// What the idempotency key stands for already.
@@ -119,7 +128,7 @@ impl Submit {
             None => Ok(None),
             Some(row) if row.digest == *digest => Ok(Some(Submitted {
                 ids: Arc::clone(&row.tasks),
-                existed: true,
+                made: vec![None; row.tasks.len()],
             })),
             Some(_) => Err(Refused::KeyReused),
         }

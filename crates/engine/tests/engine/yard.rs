@@ -11,7 +11,6 @@ use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Seeded;
-use taskyard_core::rows::Digest;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::claim::{Hand, Run};
@@ -109,12 +108,7 @@ impl Yard {
         let word = Word::Completed {
             output: Json::null(),
         };
-        let results = vec![RunResult {
-            token,
-            word,
-            started_at: None,
-            digest: Digest::of(b"null"),
-        }];
+        let results = vec![RunResult::new(token, word, None)];
         self.engine
             .report(Report {
                 worker: None,

@@ -72,15 +72,6 @@ pub(crate) fn new_task(
     })
 }
 
-/// Whether it waits for a time, as far as can be told from outside.
-pub(crate) fn is_due(task: &NewTask, now: Timestamp) -> bool {
-    match task.begin {
-        Begin::Now => true,
-        Begin::At(time) => time <= now,
-        Begin::After(wait) => wait.is_zero(),
-    }
-}
-
 /// Of what the task says, whichever way it came: alone, in a batch or on a line, its fields in any order.
 fn digest(submit: &Submit<&RawValue>) -> Digest {
     let text = serde_json::to_vec(submit).expect("it was read from JSON");

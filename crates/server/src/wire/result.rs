@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use taskyard_api::report::{RunResult, Said};
 use taskyard_api::task::TaskError;
 use taskyard_core::json::Json;
-use taskyard_core::rows::{Digest, Failure};
+use taskyard_core::rows::Failure;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::report::{self, Word};
 
@@ -66,16 +65,10 @@ pub(crate) fn run_result<P: Source>(
         }
         Said::Released => Word::Released,
     };
-    Some(report::RunResult {
-        token: token::read(
-            &said.lease_token,
-            said.task_id,
-            &app.engine().store().incarnation(),
-        ),
-        digest: digest(&word),
-        started_at: said.started_at.map(Timestamp::from),
-        word,
-    })
+    let incarnation = app.engine().store().incarnation();
+    let token = token::read(&said.lease_token, said.task_id, &incarnation);
+    let started_at = said.started_at.map(Timestamp::from);
+    Some(report::RunResult::new(token, word, started_at))
 }
 
 /// Fields that mean nothing beside this outcome are mistakes, and would be lost in silence.
@@ -153,51 +146,4 @@ fn failure<P: Source>(
             None => None,
         },
     })
-}
-
-/// Of what it says, so that the same result may be repeated on any route. When the run began is no part of it.
-fn digest(word: &Word) -> Digest {
-    let mut hash = Sha256::new();
-    match word {
-        Word::Completed { output } => {
-            part(&mut hash, b"completed");
-            part(&mut hash, output.as_str().as_bytes());
-        }
-        Word::Failed { error, retry } => {
-            part(
-                &mut hash,
-                if *retry {
-                    b"failed"
-                } else {
-                    b"failed for good"
-                },
-            );
-            failure_parts(&mut hash, error);
-        }
-        Word::TimedOut { error } => {
-            part(&mut hash, b"timed_out");
-            failure_parts(&mut hash, error);
-        }
-        Word::Snoozed { wait } => {
-            part(&mut hash, b"snoozed");
-            part(&mut hash, &wait.as_micros().to_be_bytes());
-        }
-        Word::Released => part(&mut hash, b"released"),
-    }
-    let mut first = [0; 16];
-    first.copy_from_slice(&hash.finalize()[..16]);
-    Digest(first)
-}
-
-fn failure_parts(hash: &mut Sha256, error: &Failure) {
-    part(hash, error.code.as_bytes());
-    part(hash, error.message.as_bytes());
-    let detail = error.detail.as_ref().map_or("", Json::as_str);
-    part(hash, detail.as_bytes());
-}
-
-/// With its length, so that no two lists of parts look alike.
-fn part(hash: &mut Sha256, bytes: &[u8]) {
-    hash.update((bytes.len() as u64).to_be_bytes());
-    hash.update(bytes);
 }

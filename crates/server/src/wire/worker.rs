@@ -72,7 +72,7 @@ fn names(given: &[String], field: &'static str, faults: &mut Faults) -> Vec<Name
 pub(crate) fn worker(view: &WorkerView, now: Timestamp) -> Worker {
     let row = &view.worker;
     let names = |names: &[Name]| names.iter().map(ToString::to_string).collect();
-    let status = if row.expires_at <= now {
+    let status = if row.is_offline(now) {
         WorkerStatus::Offline
     } else if view.held > 0 {
         WorkerStatus::Busy

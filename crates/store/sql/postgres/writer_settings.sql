@@ -1,6 +1,7 @@
 -- writer_settings (PostgreSQL): every hot statement is meant to find its rows through an index, one by one, whatever
 -- the tables' statistics say at the moment; what is answered is on disk; and no wait is without end, where the address
--- or the role does not say how long.
+-- or the role does not say how long. Two servers that wait for each other are soon found, where the role may say so:
+-- by default that needs a superuser, or `grant set on parameter deadlock_timeout`.
 set plan_cache_mode = force_generic_plan;
 set jit = off;
 set enable_seqscan = off;
@@ -12,5 +13,7 @@ from (
   values ('lock_timeout', '10s'), ('statement_timeout', '30s'), ('idle_in_transaction_session_timeout', '30s')
 ) as longest (name, value)
 where current_setting(name) = '0';
+select set_config('deadlock_timeout', '100ms', false)
+where current_setting('deadlock_timeout') = '1s' and has_parameter_privilege('deadlock_timeout', 'set');
 select set_config('synchronous_commit', 'on', false)
 where current_setting('synchronous_commit') = 'off'

@@ -6,8 +6,9 @@ use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Counted, List, Listed, Query, Standing, TaskView, WorkerView};
-use taskyard_core::rows::{Lease, Task, Worker};
+use taskyard_core::rows::{Lease, Task};
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::looks_lost;
 
 use super::tables::Tables;
 
@@ -143,21 +144,13 @@ impl Tables {
         silent: Timestamp,
         internal_before: Option<Timestamp>,
         limit: usize,
-    ) -> Vec<(RunKey, Name)> {
-        let went = |worker: &Worker| {
-            worker.server.is_some()
-                && internal_before.is_some_and(|before| worker.registered_at < before)
-        };
+    ) -> Vec<(RunKey, Option<Name>)> {
         let looks_lost = |lease: &&Lease| {
             let worker = self.workers.values().find(|row| row.number == lease.worker);
-            let of_another = worker
-                .is_none_or(|row| row.epoch > lease.epoch || row.expires_at <= silent || went(row));
-            lease.deadline.is_some_and(|deadline| deadline <= overdue)
-                || lease.expires_at <= silent
-                || of_another
+            looks_lost(lease, worker, overdue, silent, internal_before)
         };
         let lost = self.leases.values().filter(looks_lost).take(limit);
-        lost.filter_map(|lease| Some((lease.run(), self.name(lease.worker)?)))
+        lost.map(|lease| (lease.run(), self.name(lease.worker)))
             .collect()
     }
 }

@@ -105,6 +105,10 @@ impl<'r> Fields<'r> {
         self.text().map(Name::stored)
     }
 
+    pub(super) fn name_or_none(&mut self) -> Read<Option<Name>> {
+        Ok(self.text_or_none()?.map(Name::stored))
+    }
+
     pub(super) fn json(&mut self) -> Read<Json> {
         self.text().map(Json::stored)
     }

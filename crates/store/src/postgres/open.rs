@@ -10,16 +10,16 @@ use uuid::Uuid;
 use super::address::Address;
 use super::error::one_line;
 use super::sql;
+use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-/// Each with its number and the oldest program, by the schema it knows, that can still work beside it.
-const MIGRATIONS: [(i32, i32, &str); 1] = [(
-    1,
-    1,
-    include_str!("../../migrations/postgres/0001_tables.sql"),
-)];
-const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+const MIGRATIONS: [Migration; 1] = [Migration {
+    number: 1,
+    min_compatible: 1,
+    statements: include_str!("../../migrations/postgres/0001_tables.sql"),
+}];
+const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -222,27 +222,24 @@ async fn migrate(
     found: Option<Meta>,
     random: &mut dyn Random,
 ) -> Result<[u8; 16], Error> {
-    let mut meta = found.unwrap_or_else(|| Meta {
+    let meta = found.unwrap_or_else(|| Meta {
         schema: 0,
         min_compatible: 0,
         incarnation: Uuid::from_u64_pair(random.bits(), random.bits()),
     });
-    // A newer schema that is open to this program has all of these already.
-    for (number, min_compatible, text) in MIGRATIONS {
-        if number <= meta.schema {
-            continue;
-        }
-        let needs = meta.min_compatible.max(min_compatible);
+    let mut is_new = meta.schema == 0;
+    for missing in migration::missing(&MIGRATIONS, meta.schema, meta.min_compatible) {
+        let (number, needs) = (missing.number, missing.min_compatible);
         let tx = client.transaction().await?;
-        tx.batch_execute(text).await?;
-        if meta.schema == 0 {
+        tx.batch_execute(missing.statements).await?;
+        if is_new {
             let values = &[&number as _, &needs as _, &meta.incarnation as _];
             tx.execute(sql::META_INSERT, values).await?;
         } else {
             tx.execute(sql::META_UPDATE, &[&number, &needs]).await?;
         }
         tx.commit().await?;
-        (meta.schema, meta.min_compatible) = (number, needs);
+        is_new = false;
     }
     Ok(meta.incarnation.into_bytes())
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use deadpool_postgres::{Client, GenericClient};
 use taskyard_core::id::TaskId;
-use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Counted, Query, Standing, TaskView, WorkerView};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
@@ -54,7 +53,8 @@ pub(super) async fn answer(client: &mut Client, memory: &Memory, query: &Query) 
             internal_before,
             limit,
         } => {
-            let lost = |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name()?));
+            let lost =
+                |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name_or_none()?));
             let (overdue, silent) = (overdue.as_micros(), silent.as_micros());
             let limit = load::limit(*limit);
             let before = internal_before.map(Timestamp::as_micros);
@@ -144,7 +144,7 @@ pub(super) async fn task_view<C: GenericClient>(
         let lease = fields.maybe(place::LEASE_WIDTH, place::lease)?;
         let scheduled = fields.maybe(place::SCHEDULED_WIDTH, place::scheduled)?;
         let carry = fields.maybe(place::CARRY_WIDTH, place::carry)?;
-        let worker = fields.text_or_none()?.map(Name::stored);
+        let worker = fields.name_or_none()?;
         let standing = match (outcome, lease, scheduled) {
             (Some(outcome), _, _) => Standing::Ended(Arc::new(outcome)),
             (None, Some(lease), _) => Standing::Leased(Box::new(lease)),

@@ -92,6 +92,10 @@ impl<'r> Fields<'r> {
         self.take::<Arc<str>>().map(Name::stored)
     }
 
+    pub(super) fn name_or_none(&mut self) -> Read<Option<Name>> {
+        Ok(self.take::<Option<Arc<str>>>()?.map(Name::stored))
+    }
+
     pub(super) fn json(&mut self) -> Read<Json> {
         self.take::<Arc<str>>().map(Json::stored)
     }

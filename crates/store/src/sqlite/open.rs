@@ -9,17 +9,17 @@ use super::connection::{self, one};
 use super::fields::{Fields, Read};
 use super::lock::{self, Lock};
 use super::sql;
+use crate::migration::{self, Migration};
 
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-/// Each with its number and the oldest program, by the schema it knows, that can still work beside it.
-const MIGRATIONS: [(i32, i32, &str); 1] = [(
-    1,
-    1,
-    include_str!("../../migrations/sqlite/0001_tables.sql"),
-)];
-const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+const MIGRATIONS: [Migration; 1] = [Migration {
+    number: 1,
+    min_compatible: 1,
+    statements: include_str!("../../migrations/sqlite/0001_tables.sql"),
+}];
+const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -128,7 +128,7 @@ fn bring_up_to_date(
     }
     check_ours(&tx, path)?;
     let meta = meta(&tx, path)?;
-    migrate(&tx, meta.schema).map_err(broken)?;
+    migrate(&tx, &meta).map_err(broken)?;
     tx.commit().map_err(broken)?;
     Ok(meta.incarnation)
 }
@@ -175,22 +175,21 @@ pub(super) fn meta(connection: &Connection, path: &Path) -> Result<Meta, OpenErr
 }
 
 fn create(tx: &Connection, random: &mut dyn Random) -> Read<()> {
-    let (number, min_compatible, statements) = MIGRATIONS[0];
-    tx.execute_batch(statements)?;
+    let first = MIGRATIONS[0];
+    tx.execute_batch(first.statements)?;
     let bits = (u128::from(random.bits()) << 64) | u128::from(random.bits());
     tx.execute(
         sql::META_INSERT,
-        params![number, min_compatible, bits.to_be_bytes()],
+        params![first.number, first.min_compatible, bits.to_be_bytes()],
     )?;
     Ok(())
 }
 
-fn migrate(tx: &Connection, found: i32) -> Read<()> {
-    for (number, min_compatible, statements) in MIGRATIONS {
-        if number > found {
-            tx.execute_batch(statements)?;
-            tx.execute(sql::META_UPDATE, params![number, min_compatible])?;
-        }
+fn migrate(tx: &Connection, found: &Meta) -> Read<()> {
+    for missing in migration::missing(&MIGRATIONS, found.schema, found.min_compatible) {
+        tx.execute_batch(missing.statements)?;
+        let values = params![missing.number, missing.min_compatible];
+        tx.execute(sql::META_UPDATE, values)?;
     }
     Ok(())
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use taskyard_core::id::TaskId;
-use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Counted, Query, Standing, TaskView, WorkerView};
 use taskyard_core::status::Status;
 use taskyard_core::store::Error;
@@ -74,7 +73,8 @@ fn answer(connection: &Connection, memory: &Memory, query: &Query) -> Read<Answe
                 internal_before.map(Timestamp::as_micros),
                 tx::limit(*limit)
             ];
-            let lost = |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name()?));
+            let lost =
+                |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name_or_none()?));
             Answer::Lost(all(connection, sql::LEASE_LOST, params, lost)?)
         }
         Query::NextDue => {
@@ -128,7 +128,7 @@ pub(super) fn task_view(
             let lease = fields.maybe(place::LEASE_WIDTH, place::lease)?;
             let scheduled = fields.maybe(place::SCHEDULED_WIDTH, place::scheduled)?;
             let carry = fields.maybe(place::CARRY_WIDTH, place::carry)?;
-            let worker = fields.take::<Option<Arc<str>>>()?.map(Name::stored);
+            let worker = fields.name_or_none()?;
             let standing = match (outcome, lease, scheduled) {
                 (Some(outcome), _, _) => Standing::Ended(Arc::new(outcome)),
                 (None, Some(lease), _) => Standing::Leased(Box::new(lease)),

@@ -112,7 +112,7 @@ impl History {
                 .submit_all(vec![self.submitted[again].clone()])
                 .await
                 .unwrap();
-            assert!(submitted.existed, "the same id and body is the same task");
+            assert!(submitted.existed(), "the same id and body is the same task");
             return;
         }
         let kind = ["a", "b"][self.below(2)];

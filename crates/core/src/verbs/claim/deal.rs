@@ -3,21 +3,21 @@
 //! Suspects first: each goes alone to a worker whose hand is empty, and that worker gets nothing else until it has
 //! reported. One that has waited too long for an empty hand has a worker kept for it, which is left to empty its
 //! own. Then the others, in order and in turn.
-
-use std::time::Duration;
+//!
+//! A slot that was promoted in this very batch goes out in the next one: nobody has loaded what a claim must know of its
+//! task, and to load it for every promotion would cost more than one batch more for those that a claim has met.
 
 use hashbrown::{HashMap, HashSet};
 
 use super::{Claim, Given, Hand, Run};
 use crate::command::Env;
-use crate::id::{Fence, SlotKey};
-use crate::json::Json;
+use crate::id::SlotKey;
+use crate::moves;
 use crate::refused::Refused;
 use crate::rows::{Lease, Ready};
-use crate::slot::{self, Counts, Event, Limits, Place, Slot};
-use crate::status::Status;
 use crate::topic::Topic;
-use crate::view::{Picked, View};
+use crate::verbs::caller;
+use crate::view::{Brief, Picked, View};
 use crate::worker::Profile;
 
 /// One claim while it is dealt to.
@@ -43,9 +43,11 @@ pub(super) fn deal(claims: &[Claim], view: &mut View, env: &mut Env<'_>) -> Vec<
         .collect();
     close_repetitions(&mut seats);
     let mut open: Vec<&mut Seat<'_>> = seats.iter_mut().flatten().collect();
-    let offered = offers(view);
+    let (offered, left): (Vec<Ready>, Vec<Ready>) = all_ready(view)
+        .into_iter()
+        .partition(|row| view.knows_brief(row.slot.task));
     let (suspects, others): (Vec<Ready>, Vec<Ready>) =
-        offered.iter().partition(|row| row.lane.is_twin());
+        offered.iter().partition(|row| row.is_suspect());
     for row in suspects {
         deal_suspect(&row, &mut open, view, env);
     }
@@ -55,6 +57,9 @@ pub(super) fn deal(claims: &[Claim], view: &mut View, env: &mut Env<'_>) -> Vec<
             turn = place + 1;
             open[place].give(&row, view, env);
         }
+    }
+    for row in left {
+        look_again(&row, open.iter_mut().map(|seat| &mut **seat), env);
     }
     announce_left_over(&offered, view);
     seats
@@ -78,7 +83,7 @@ fn close_repetitions(seats: &mut [Result<Seat<'_>, Refused>]) {
 }
 
 /// Everything that is ready here: what was picked, and what this batch has made ready; in order, each once.
-fn offers(view: &View) -> Vec<Ready> {
+fn all_ready(view: &View) -> Vec<Ready> {
     let picked = view
         .picks()
         .iter()
@@ -95,7 +100,7 @@ fn offers(view: &View) -> Vec<Ready> {
 fn announce_left_over(offered: &[Ready], view: &mut View) {
     let mut lanes: Vec<_> = offered
         .iter()
-        .filter(|row| !row.lane.is_twin() && is_ready(row.slot, view))
+        .filter(|row| !row.is_suspect() && is_ready(row.slot, view))
         .map(|row| row.lane)
         .collect();
     lanes.sort_unstable();
@@ -117,7 +122,8 @@ fn next(
     view: &View,
     env: &Env<'_>,
 ) -> Option<usize> {
-    let brief = view.brief(row.slot.task)?;
+    let brief = brief(row.slot, view);
+    // A lane that another server made, and this one has not heard of yet.
     let key = env.lanes.key(row.lane)?;
     let places = (0..open.len()).map(|step| (turn + step) % open.len());
     places.into_iter().find(|place| {
@@ -130,9 +136,8 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
         return;
     };
     // A slot that became suspect in this very batch waits for the next one, which loads the hands.
-    for seat in open.iter_mut().filter(|seat| !seat.is_hand_known(view)) {
-        seat.hand.dry &= !seat.claim.profile.serves(key);
-    }
+    let unknown = open.iter_mut().filter(|seat| !seat.is_hand_known(view));
+    look_again(row, unknown.map(|seat| &mut **seat), env);
     let known: Vec<bool> = open.iter().map(|seat| seat.is_hand_known(view)).collect();
     let could = |place: &usize| {
         let seat = &open[*place];
@@ -146,9 +151,8 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
         keep_for(row.slot, place, open, view);
         return;
     }
-    let Some(carry) = view.carries.get(&row.slot) else {
-        return;
-    };
+    let carry = view.carry_of(row.slot, row.has_carry);
+    let carry = carry.expect("a suspect carries along why it is one");
     let waits_long = carry
         .suspect_since
         .is_some_and(|since| since + env.policy.suspect_patience <= env.now);
@@ -161,6 +165,20 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
         let until = env.now + env.policy.suspect_patience;
         view.carries
             .update(&row.slot, |carry| carry.kept_until = Some(until));
+    }
+}
+
+/// What these claims did not get here may be theirs in the next batch: they do not wait until they are told.
+fn look_again<'a, 's: 'a>(
+    row: &Ready,
+    seats: impl Iterator<Item = &'a mut Seat<'s>>,
+    env: &Env<'_>,
+) {
+    let Some(key) = env.lanes.key(row.lane) else {
+        return;
+    };
+    for seat in seats {
+        seat.hand.dry &= !seat.claim.profile.serves(key);
     }
 }
 
@@ -177,7 +195,7 @@ fn keep_for(slot: SlotKey, place: usize, open: &mut [&mut Seat<'_>], view: &mut 
 impl<'a> Seat<'a> {
     /// Refuses who may not claim; answers at once who has been answered before.
     fn take(claim: &'a Claim, dry: bool, view: &mut View, env: &Env<'_>) -> Result<Self, Refused> {
-        claim.check(view)?;
+        caller::worker(&claim.worker, Some(claim.epoch), view)?;
         let mut seat = Self {
             claim,
             hand: Hand {
@@ -189,7 +207,10 @@ impl<'a> Seat<'a> {
         };
         for lease in claim.answered(view) {
             seat.closed = true;
-            seat.hand.runs.extend(answer(&lease, view, env));
+            let brief = brief(lease.slot, view);
+            let carry = view.carry_of(lease.slot, lease.has_carry);
+            let run = run(&lease, lease.attempt(carry), brief, env);
+            seat.hand.runs.extend(run);
         }
         if seat.is_kept(view) {
             seat.closed = true;
@@ -240,70 +261,20 @@ impl<'a> Seat<'a> {
 
     /// Turns the ready row into a lease of this claim's worker.
     fn give(&mut self, row: &Ready, view: &mut View, env: &mut Env<'_>) {
-        let Some(brief) = view.brief(row.slot.task) else {
-            return;
-        };
-        let carry = if row.has_carry {
-            view.carries.get(&row.slot).cloned()
-        } else {
-            None
-        };
-        let counts = carry
-            .as_ref()
-            .map_or_else(Counts::default, |carry| carry.counts);
-        let place = if row.lane.is_twin() {
-            Place::Suspect
-        } else {
-            Place::Ready
-        };
-        let claimed = Event::Claimed {
-            begin: self.claim.begin,
-        };
-        let after = slot::step(
-            Slot { place, counts },
-            claimed,
-            Limits {
-                max_attempts: 1,
-                max_losses: 1,
-            },
-        );
-        let Ok(Slot { place: now_at, .. }) = after else {
-            return;
-        };
-
-        let started_at = (now_at == Place::Running).then_some(env.now);
-        let lease = Lease {
-            slot: row.slot,
-            fence: carry.as_ref().map_or(Fence(0), |carry| carry.fence).next(),
-            secret: env.random.bits().cast_signed(),
-            worker: self.claim.number,
-            epoch: self.claim.epoch,
-            seq: self.claim.seq,
-            lane: row.lane.plain(),
-            has_carry: row.has_carry,
-            claimed_at: env.now,
-            started_at,
-            expires_at: env.now + env.policy.lease,
-            deadline: started_at.map(|started| started + brief.timeout),
-            progress: None,
-            checkpoint: carry.as_ref().and_then(|carry| carry.checkpoint.clone()),
-        };
+        let brief = brief(row.slot, view);
         if brief.input.is_none() {
             view.want_input(row.slot.task);
         }
-        view.ready.remove(&row.slot);
-        view.count(row.lane, Status::Pending, -1);
-        view.count(row.lane, now_at.status(), 1);
         self.bytes += brief.input_len;
-        self.hand.runs.extend(run(
-            &lease,
-            counts.attempts + 1,
-            brief.timeout,
-            brief.input,
-            env,
-        ));
-        view.leases.insert(row.slot, lease);
+        let lease = moves::claim(view, row, self.claim, brief.timeout, env);
+        let attempt = lease.attempt(view.carry_of(lease.slot, lease.has_carry));
+        self.hand.runs.extend(run(&lease, attempt, brief, env));
     }
+}
+
+fn brief(slot: SlotKey, view: &View) -> Brief {
+    let brief = view.brief(slot.task);
+    brief.expect("a task that is ready or leased exists")
 }
 
 /// Whether the claim's lanes had less than it asked for.
@@ -315,30 +286,7 @@ fn is_dry(claim: &Claim, view: &View, env: &Env<'_>) -> bool {
         .all(Picked::is_short)
 }
 
-/// The same answer again to a claim that was sent twice.
-fn answer(lease: &Lease, view: &View, env: &Env<'_>) -> Option<Run> {
-    let brief = view.brief(lease.slot.task)?;
-    let counts = if lease.has_carry {
-        view.carries.get(&lease.slot).map(|carry| carry.counts)
-    } else {
-        None
-    };
-    run(
-        lease,
-        counts.unwrap_or_default().attempts + 1,
-        brief.timeout,
-        brief.input,
-        env,
-    )
-}
-
-fn run(
-    lease: &Lease,
-    attempt: i32,
-    timeout: Duration,
-    input: Option<Json>,
-    env: &Env<'_>,
-) -> Option<Run> {
+fn run(lease: &Lease, attempt: i32, brief: Brief, env: &Env<'_>) -> Option<Run> {
     Some(Run {
         slot: lease.slot,
         fence: lease.fence,
@@ -346,8 +294,8 @@ fn run(
         attempt,
         lane: env.lanes.key(lease.lane)?.clone(),
         expires_at: lease.expires_at,
-        timeout,
+        timeout: brief.timeout,
         checkpoint: lease.checkpoint.clone(),
-        input,
+        input: brief.input,
     })
 }

@@ -10,7 +10,6 @@ use http::{HeaderMap, header};
 use serde_json::value::RawValue;
 use taskyard_api::problem::{FieldError, Problem};
 use taskyard_api::submit::{Submit, Submitted, SubmittedBatch};
-use taskyard_api::task::Status;
 use taskyard_core::id::TaskId;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
@@ -23,7 +22,7 @@ use crate::query;
 use crate::request::{self, JSON, NDJSON};
 use crate::response::{self, Answer};
 use crate::wire::faults::{Faults, Place};
-use crate::wire::new_task::{is_due, new_task};
+use crate::wire::new_task::new_task;
 
 const KEY_HEADER: &str = "idempotency-key";
 const KEY_LEN_MAX: usize = 255;
@@ -40,7 +39,6 @@ pub(crate) async fn one(State(app): State<App>, request: Request) -> Answer {
         faults.check()?;
         task.expect("a task that is not made has its fault named")
     };
-    let due = is_due(&task, app.engine().store().now());
     let ids = [task.id];
     let stored = app
         .engine()
@@ -52,15 +50,11 @@ pub(crate) async fn one(State(app): State<App>, request: Request) -> Answer {
         .await
         .map_err(|error| refused(&error, &ids, |_| Place::ROOT).0)?;
     let id = stored.ids[0];
-    let status = if stored.existed {
-        // It may have come far since it was first handed in.
-        let view = app.engine().task(id, Duration::ZERO).await?;
-        view.status().into()
-    } else if due {
-        Status::Pending
-    } else {
-        Status::Scheduled
+    let status = match stored.made[0] {
+        Some(status) => status,
+        None => app.engine().task(id, Duration::ZERO).await?.status(),
     };
+    let status = status.into();
     let created = response::created(&Submitted { id, status })?;
     let location = format!("/api/v1/tasks/{id}");
     Ok(response::with(created, header::LOCATION, &location))

@@ -12,7 +12,8 @@ use taskyard_core::query::List;
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
-use taskyard_core::verbs::submit::{NewTask, Submit};
+use taskyard_core::verbs::promote::Promote;
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 
 use super::yard::{Yard, ids, lane, stranger};
@@ -194,6 +195,31 @@ pub(super) async fn a_submit_that_meets_a_claim_goes_straight_to_a_lease(yard: Y
         (vec![task.id], Some(&task.input))
     );
     assert_eq!(yard.status(task.id).await, Status::Assigned);
+}
+
+pub(super) async fn a_slot_promoted_in_a_claims_own_batch_lets_it_look_again(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let wait = Duration::from_secs(5);
+    let later = yard
+        .submit(NewTask {
+            begin: Begin::After(wait),
+            ..yard.task()
+        })
+        .await
+        .unwrap();
+    yard.pass(wait);
+    let claims = Claims {
+        claims: vec![worker.clone()],
+    };
+
+    let mut replies = yard
+        .batch(vec![Promote { limit: 1 }.into(), claims.into()])
+        .await;
+
+    let dealt = Dealt::try_from(replies.remove(1).unwrap()).unwrap();
+    let hand = dealt.hands[0].as_ref().unwrap();
+    assert!(hand.runs.is_empty() && !hand.dry, "it is not to wait");
+    assert_eq!(ids(&yard.claim(&worker, 1).await), [later]);
 }
 
 pub(super) async fn an_empty_claim_is_dry_and_a_full_one_is_not(yard: Yard) {

@@ -10,9 +10,24 @@ use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Filter, List, Query};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::join::{Join, Joined};
+use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::submit::{Begin, NewTask};
 
 use super::yard::{Yard, failed, lane};
+
+pub(super) async fn time_does_not_go_back_with_the_clock(yard: Yard) {
+    let time_of_a_batch = async || {
+        let promote = Promote { limit: 1 }.into();
+        let ran = yard.store.run(vec![promote], &yard.policy).await;
+        ran.unwrap().now
+    };
+    let before = time_of_a_batch().await;
+
+    yard.turn_back(Duration::from_hours(1));
+
+    assert_eq!(yard.store.now(), before);
+    assert_eq!(time_of_a_batch().await, before);
+}
 
 pub(super) async fn lists_filter_and_page(yard: Yard) {
     let mut all = Vec::new();

@@ -170,7 +170,7 @@ pub(super) async fn an_old_candidate_costs_a_later_run_nothing(yard: Yard) {
     yard.sweep(false).await;
     let second = yard.claim_one(&yard.worker("here").await).await;
 
-    let runs = vec![(first.slot.run(first.fence), gone.worker)];
+    let runs = vec![(first.slot.run(first.fence), Some(gone.worker))];
     let expired: Expired = yard
         .run(Expire {
             runs,
@@ -355,7 +355,7 @@ pub(super) async fn a_suspect_made_in_a_claims_own_batch_waits_for_the_next(yard
     yard.pass(yard.policy.heartbeat_ttl);
     let worker = yard.worker("w").await;
     let expire = Expire {
-        runs: vec![(run.slot.run(run.fence), doomed.worker)],
+        runs: vec![(run.slot.run(run.fence), Some(doomed.worker))],
         alone_since: None,
         grace: false,
     };

@@ -86,7 +86,7 @@ pub(super) async fn the_same_id_with_the_same_body_is_the_same_task(yard: Yard) 
 
     let again = yard.submit_all(vec![task.clone()]).await.unwrap();
 
-    assert!(again.existed);
+    assert!(again.existed());
     assert_eq!(*again.ids, [task.id]);
     assert_eq!(
         yard.list(List {
@@ -98,6 +98,22 @@ pub(super) async fn the_same_id_with_the_same_body_is_the_same_task(yard: Yard) 
         .len(),
         1
     );
+}
+
+pub(super) async fn a_submit_answers_where_its_new_tasks_stand(yard: Yard) {
+    let known = of_client(&yard, "body");
+    yard.submit(known.clone()).await.unwrap();
+    let later = NewTask {
+        begin: Begin::After(HOUR),
+        ..yard.task()
+    };
+
+    let submitted = yard.submit_all(vec![later, known, yard.task()]).await;
+
+    let submitted = submitted.unwrap();
+    let (scheduled, pending) = (Some(Status::Scheduled), Some(Status::Pending));
+    assert_eq!(submitted.made, [scheduled, None, pending]);
+    assert!(!submitted.existed());
 }
 
 pub(super) async fn the_same_id_with_another_body_is_refused(yard: Yard) {
@@ -178,7 +194,8 @@ pub(super) async fn the_same_idempotency_key_answers_the_same_ids(yard: Yard) {
     let first: Submitted = yard.run(once(&yard, "k", "body")).await.unwrap();
 
     let again: Submitted = yard.run(once(&yard, "k", "body")).await.unwrap();
-    assert_eq!((again.ids, again.existed), (first.ids, true));
+    assert!(again.existed() && !first.existed());
+    assert_eq!(again.ids, first.ids);
 
     let twins: Vec<Command> = vec![
         once(&yard, "t", "body").into(),

@@ -16,7 +16,7 @@ use taskyard_core::query::{Answer, List, Listed, Query, TaskView};
 use taskyard_core::random::Seeded;
 use taskyard_core::refused::Refused;
 use taskyard_core::retry::Retry;
-use taskyard_core::rows::{Attempt, Digest, Failure, LateResult};
+use taskyard_core::rows::{Attempt, Failure, LateResult};
 use taskyard_core::status::Status;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
@@ -138,6 +138,11 @@ impl Yard {
     pub(crate) fn pass(&self, time: Duration) {
         self.clock
             .fetch_add(i64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn turn_back(&self, time: Duration) {
+        self.clock
+            .fetch_sub(i64::try_from(time.as_micros()).unwrap(), Ordering::SeqCst);
     }
 
     /// What became of each command.
@@ -308,17 +313,8 @@ impl Yard {
         grace: bool,
         alone_since: Option<Timestamp>,
     ) -> Vec<TaskId> {
-        let overdue = self.now() - self.policy.timeout_margin;
-        let Ok(Answer::Lost(runs)) = self
-            .store
-            .read(Query::Lost {
-                overdue,
-                silent: self.now(),
-                internal_before: alone_since,
-                limit: 1000,
-            })
-            .await
-        else {
+        let candidates = Query::lost(&self.policy, self.now(), alone_since, 1000);
+        let Ok(Answer::Lost(runs)) = self.store.read(candidates).await else {
             panic!("a query is answered in kind")
         };
         self.run::<Expired>(Expire {
@@ -393,15 +389,9 @@ pub(crate) fn held(run: &Run) -> Held {
 }
 
 pub(crate) fn report(run: &Run, word: Word) -> Report {
-    let digest = Digest::of(format!("{word:?}").as_bytes());
     Report {
         worker: None,
-        results: vec![RunResult {
-            token: token(run),
-            word,
-            started_at: None,
-            digest,
-        }],
+        results: vec![RunResult::new(token(run), word, None)],
     }
 }
 

@@ -4,6 +4,7 @@ mod breaking;
 mod checking;
 mod opening;
 mod plans;
+mod settings;
 mod sharing;
 mod tls;
 

@@ -115,7 +115,7 @@ async fn the_same_ids_sent_to_two_servers_are_one_task_each() {
         let (first, second) = (first.unwrap(), second.unwrap());
         assert_eq!(first.ids, second.ids);
         assert!(
-            first.existed != second.existed,
+            first.existed() != second.existed(),
             "one of them made all of it"
         );
     }
@@ -156,7 +156,7 @@ async fn a_batch_that_meets_an_insert_is_decided_again() {
 
     assert_eq!(replies[0], Err(Refused::IdTaken(mine.id)));
     let done = replies[1].clone().unwrap();
-    assert!(!Submitted::try_from(done).unwrap().existed);
+    assert!(!Submitted::try_from(done).unwrap().existed());
 }
 
 #[tokio::test]

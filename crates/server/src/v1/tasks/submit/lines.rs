@@ -10,11 +10,10 @@ use std::sync::Arc;
 use axum::body::Body;
 use bytes::{Buf, Bytes, BytesMut};
 use serde_json::value::RawValue;
-use sha2::{Digest as _, Sha256};
 use taskyard_api::problem::Problem;
 use taskyard_api::submit::Submit;
 use taskyard_core::id::TaskId;
-use taskyard_core::rows::{Digest, IdempotencyKey};
+use taskyard_core::rows::{Digest, Digesting, IdempotencyKey};
 use taskyard_core::verbs::submit::{self, NewTask};
 
 use super::{nothing, refused};
@@ -62,7 +61,7 @@ struct Piece {
     /// Where each came from, for errors.
     lines: Vec<usize>,
     bytes: usize,
-    digest: Sha256,
+    digest: Digesting,
 }
 
 impl Stream<'_> {
@@ -158,11 +157,9 @@ fn piece_key(key: &Arc<str>, pieces: usize) -> Arc<str> {
 }
 
 /// Whether more follows counts as well: a stream that was cut short is another one.
-fn finish(mut hash: Sha256, is_last: bool) -> Digest {
-    hash.update([u8::from(is_last)]);
-    let mut first = [0; 16];
-    first.copy_from_slice(&hash.finalize()[..16]);
-    Digest(first)
+fn finish(mut digest: Digesting, is_last: bool) -> Digest {
+    digest.update(&[u8::from(is_last)]);
+    digest.finish()
 }
 
 fn read(app: &App, line: &[u8]) -> Result<NewTask, Box<Problem>> {
