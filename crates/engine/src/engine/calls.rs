@@ -180,18 +180,25 @@ impl Engine {
 
     /// The task; held back until it has ended, or for so long.
     pub async fn task(&self, id: TaskId, wait: Duration) -> Result<TaskView, Error> {
-        let mut ended = self.0.waits.lock().on(id);
+        let mut news = self.0.waits.lock().on(id);
         let view = self.look(id).await?;
         if wait.is_zero() || view.status().is_final() {
             return Ok(view);
         }
-        tokio::select! {
-            // Only ever closed.
-            _ = ended.changed() => {}
-            () = tokio::time::sleep(wait) => {}
-            () = self.stopping() => {}
+        let mut is_over = pin!(tokio::time::sleep(wait));
+        loop {
+            let may_wait_on = tokio::select! {
+                news = news.changed() => news.is_ok(),
+                () = &mut is_over => false,
+                () = self.stopping() => false,
+            };
+            match self.look(id).await {
+                Ok(view) if may_wait_on && !view.status().is_final() => {}
+                // The database may be back before the wait is over.
+                Err(Error::Store(_)) if may_wait_on => {}
+                found => return found,
+            }
         }
-        self.look(id).await
     }
 
     async fn look(&self, id: TaskId) -> Result<TaskView, Error> {
@@ -201,8 +208,12 @@ impl Engine {
         }
     }
 
-    /// Something may have become ready that this server did not do itself.
+    /// Something may have become ready in this lane that this server did not do itself; with none, anything may have
+    /// happened.
     pub fn look_again(&self, lane: Option<Lane>) {
+        if lane.is_none() {
+            self.0.waits.lock().look_again();
+        }
         self.0.store.unsure(lane);
         // A full queue means that batches run anyway, and the next poll looks again.
         let _ = self.send(Message::Look(lane));

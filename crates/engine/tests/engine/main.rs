@@ -4,6 +4,7 @@
     reason = "a test that cannot go on stops where it is"
 )]
 
+mod several;
 mod trouble;
 mod under_way;
 mod waiting;

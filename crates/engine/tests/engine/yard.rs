@@ -100,6 +100,13 @@ impl Yard {
         self.engine.claim(claim_call(worker, wait)).await
     }
 
+    /// The only run that is there for this worker.
+    pub(crate) async fn claim_one(&self, worker: &str) -> Run {
+        let mut runs = self.claim(worker, Duration::ZERO).await.unwrap().runs;
+        assert_eq!(runs.len(), 1);
+        runs.remove(0)
+    }
+
     pub(crate) async fn complete(&self, run: &Run) -> Result<ReportedBack, Error> {
         let token = Token {
             slot: run.slot,
