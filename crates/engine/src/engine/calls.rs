@@ -102,10 +102,8 @@ impl Engine {
     }
 
     async fn claim_as_known(&self, call: &ClaimCall) -> Result<Hand, Error> {
-        self.know(&call.worker).await?;
-        let Some(claim) = self.0.directory.lock().claim(call) else {
-            return Err(Refused::NoSuchWorker.into());
-        };
+        self.know(&call.worker, call.epoch).await?;
+        let claim = self.0.directory.lock().claim(call)?;
         self.sign_of_life(&call.worker);
         let (sender, receiver) = oneshot::channel();
         let until = self.0.moment() + call.wait;
@@ -136,9 +134,10 @@ impl Engine {
         }
     }
 
-    /// Looks the worker up if it has not come by here yet.
-    async fn know(&self, worker: &Name) -> Result<(), Error> {
-        if self.0.directory.lock().get(worker).is_some() {
+    /// Looks the worker up if this process of it has not come by here yet: it may have registered at another server,
+    /// as something else than the one before it.
+    async fn know(&self, worker: &Name, epoch: Option<Epoch>) -> Result<(), Error> {
+        if self.0.directory.lock().knows(worker, epoch) {
             return Ok(());
         }
         let Answer::Worker(Some(row)) = self.read(Query::Worker(worker.clone())).await? else {

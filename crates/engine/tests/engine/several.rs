@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
+use taskyard_engine::engine::ClaimCall;
+use taskyard_engine::error::Error;
 use tokio::time::Instant;
 
-use super::yard::{Yard, model, settle};
+use super::yard::{Yard, claim_call, model, settle};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -34,4 +37,26 @@ async fn a_reader_hears_of_an_end_at_another_server_once_it_looks_again() {
 
     assert_eq!(reader.await.unwrap().unwrap().status(), Status::Completed);
     assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_came_back_through_another_server_gets_what_it_serves_now() {
+    let (here, there) = two();
+    let older = here.worker("w", "old").await;
+    let newer = there.worker("w", "new").await;
+    here.submit("old").await.unwrap();
+    let task = here.submit("new").await.unwrap();
+    let call = |epoch| ClaimCall {
+        epoch: Some(epoch),
+        ..claim_call("w", Duration::ZERO)
+    };
+
+    let hand = here.engine.claim(call(newer)).await.unwrap();
+
+    let tasks = hand.runs.iter().map(|run| run.slot.task);
+    assert_eq!(tasks.collect::<Vec<_>>(), [task]);
+    assert!(matches!(
+        here.engine.claim(call(older)).await,
+        Err(Error::Refused(Refused::WorkerReplaced))
+    ));
 }

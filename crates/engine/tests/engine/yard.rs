@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{Epoch, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::LaneKey;
@@ -80,7 +80,7 @@ impl Yard {
             .map(|submitted| submitted.ids[0])
     }
 
-    pub(crate) async fn worker(&self, name: &str, kind: &str) {
+    pub(crate) async fn worker(&self, name: &str, kind: &str) -> Epoch {
         let profile = Profile::new(
             Some(vec![Name::path(kind).unwrap()]),
             None,
@@ -93,7 +93,7 @@ impl Yard {
             profile: Arc::new(profile),
             capacity: 1,
         };
-        self.engine.register(register).await.unwrap();
+        self.engine.register(register).await.unwrap().epoch
     }
 
     pub(crate) async fn claim(&self, worker: &str, wait: Duration) -> Result<Hand, Error> {
