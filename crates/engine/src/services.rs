@@ -34,7 +34,7 @@ pub async fn sweep(
 ) -> Result<Swept, Error> {
     let now = engine.store().now();
     let candidates = engine
-        .read(look_for_lost(engine.policy(), now, alone_since))
+        .read(look_for_lost(engine.policy(), now, grace, alone_since))
         .await?;
     let Some(expire) = take_away(candidates, grace, alone_since) else {
         return Ok(Swept::default());
@@ -47,11 +47,17 @@ pub async fn sweep(
     })
 }
 
-/// What the sweep asks for.
-pub fn look_for_lost(policy: &Policy, now: Timestamp, alone_since: Option<Timestamp>) -> Query {
+/// What the sweep asks for. In grace not for the silent: all of them would be spared, and enough of them would keep
+/// those behind them from being found.
+pub fn look_for_lost(
+    policy: &Policy,
+    now: Timestamp,
+    grace: bool,
+    alone_since: Option<Timestamp>,
+) -> Query {
     Query::Lost {
         overdue: now - policy.timeout_margin,
-        silent: now,
+        silent: if grace { Timestamp::default() } else { now },
         internal_before: alone_since,
         limit: STEP_ROWS_MAX,
     }

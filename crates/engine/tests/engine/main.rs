@@ -5,6 +5,7 @@
 )]
 
 mod several;
+mod sweeping;
 mod trouble;
 mod under_way;
 mod waiting;

@@ -22,6 +22,7 @@ use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_engine::engine::{ClaimCall, Engine};
 use taskyard_engine::error::Error;
+use taskyard_engine::services::{self, Swept};
 use taskyard_store::model::Model;
 use tokio_util::sync::CancellationToken;
 
@@ -100,9 +101,25 @@ impl Yard {
         self.engine.claim(claim_call(worker, wait)).await
     }
 
+    /// Takes away the runs of workers that are gone.
+    pub(crate) async fn sweep(&self, grace: bool) -> Swept {
+        services::sweep(&self.engine, grace, None).await.unwrap()
+    }
+
     /// The only run that is there for this worker.
     pub(crate) async fn claim_one(&self, worker: &str) -> Run {
-        let mut runs = self.claim(worker, Duration::ZERO).await.unwrap().runs;
+        self.claim_exactly(claim_call(worker, Duration::ZERO)).await
+    }
+
+    /// The same, and it begins.
+    pub(crate) async fn begin_one(&self, worker: &str) -> Run {
+        let begin = true;
+        let call = claim_call(worker, Duration::ZERO);
+        self.claim_exactly(ClaimCall { begin, ..call }).await
+    }
+
+    async fn claim_exactly(&self, call: ClaimCall) -> Run {
+        let mut runs = self.engine.claim(call).await.unwrap().runs;
         assert_eq!(runs.len(), 1);
         runs.remove(0)
     }

@@ -70,7 +70,9 @@ impl Server {
         match service {
             Service::Sweep => {
                 let now = self.time(around);
-                let candidates = self.mine.read(look_for_lost(&around.policy, now, None));
+                // Also in grace as if it were none: the rules have to spare the silent by themselves.
+                let query = look_for_lost(&around.policy, now, false, None);
+                let candidates = self.mine.read(query);
                 let grace = around.now < self.in_grace_until;
                 if let Some(expire) = take_away(candidates, grace, None) {
                     around.tally.count("sweep_with_candidates");
