@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use taskyard_core::command::{Command, Done, Reply};
-use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::id::WorkerNumber;
+use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::rows::Digest;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
@@ -40,6 +41,12 @@ pub struct Waiting<C> {
     pub caller: C,
 }
 
+struct Parked<C> {
+    waiting: Waiting<C>,
+    /// It looks again also when a run of its worker ends.
+    waits_for_hand: bool,
+}
+
 struct Queued<C> {
     command: Command,
     caller: C,
@@ -59,7 +66,7 @@ pub struct Desk<C> {
     /// Claims that the next batch tries.
     claims: VecDeque<Waiting<C>>,
     /// Claims that wait for something to become ready, longest waiting first.
-    parked: VecDeque<Waiting<C>>,
+    parked: VecDeque<Parked<C>>,
     /// How many batches were taken off.
     taken: u64,
     /// Claims of this batch and those before it that come back with nothing look again: something became ready while
@@ -87,24 +94,27 @@ impl<C: Caller> Desk<C> {
     /// Takes a claim. One that waits here and was sent again is answered with nothing: its repetition waits on, so
     /// that one claim is never dealt to twice.
     pub fn claim(&mut self, waiting: Waiting<C>) -> Option<(C, Answer)> {
-        let is_repeatable = waiting.claim.seq != 0;
-        let queues = [&mut self.claims, &mut self.parked];
-        let earlier = queues
-            .into_iter()
-            .filter(|_| is_repeatable)
-            .find_map(|queue| {
-                let is_same = |other: &Waiting<C>| other.claim.repeats(&waiting.claim);
-                let place = queue.iter().position(is_same)?;
-                queue.remove(place)
-            });
+        let is_same = |other: &Waiting<C>| other.claim.repeats(&waiting.claim);
+        let earlier = match self.claims.iter().position(is_same) {
+            Some(place) => self.claims.remove(place),
+            None => {
+                let place = self
+                    .parked
+                    .iter()
+                    .position(|parked| is_same(&parked.waiting));
+                let parked = place.and_then(|place| self.parked.remove(place));
+                parked.map(|parked| parked.waiting)
+            }
+        };
         self.claims.push_back(waiting);
         earlier.map(|earlier| (earlier.caller, empty()))
     }
 
     /// Whether this claim was sent again meanwhile.
     fn has_repetition(&self, claim: &Claim) -> bool {
-        let waiting = self.claims.iter().chain(&self.parked);
-        waiting.into_iter().any(|other| other.claim.repeats(claim))
+        let parked = self.parked.iter().map(|parked| &parked.waiting);
+        let mut waiting = self.claims.iter().chain(parked);
+        waiting.any(|other| other.claim.repeats(claim))
     }
 
     /// Whether there is anything to run now.
@@ -129,7 +139,6 @@ impl<C: Caller> Desk<C> {
             callers.push(queued.caller);
         }
         self.wake_for_submits(&commands);
-        self.wake_for_reports(&commands);
         let claims = self.take_claims(rows);
         if !claims.is_empty() {
             let claims = claims.iter().map(|waiting| waiting.claim.clone()).collect();
@@ -170,53 +179,46 @@ impl<C: Caller> Desk<C> {
                 if self.parked.is_empty() {
                     return;
                 }
-                self.wake_one(|claim| claim.profile.serves(&task.lane));
-            }
-        }
-    }
-
-    /// A worker that was kept for a suspect is free again once it has reported: its claims look again.
-    fn wake_for_reports(&mut self, commands: &[Command]) {
-        for command in commands {
-            if let Command::Report(Report {
-                worker: Some((worker, _)),
-                ..
-            }) = command
-            {
-                while self.wake_one(|claim| claim.worker == *worker) {}
+                self.wake_one(|parked| parked.serves(&task.lane));
             }
         }
     }
 
     /// Word from outside that something may be ready in this lane: the longest waiting claim that could take it
-    /// looks again, and if there is none, those that are under way.
+    /// looks again, and if there is none, or none that surely takes it, those that are under way.
     pub fn ready(&mut self, lane: Lane, lanes: &Lanes) {
-        if !self.wake_for(lane, lanes) {
+        if !self.wake_for(lane, lanes) || lane.is_twin() {
             self.look_again_up_to = self.taken;
         }
     }
 
     /// Nobody knows what is ready: every claim looks again.
     pub fn look_again(&mut self) {
-        self.claims.append(&mut self.parked);
+        let all = self.parked.drain(..).map(|parked| parked.waiting);
+        self.claims.extend(all);
         self.look_again_up_to = self.taken;
     }
 
+    /// The longest waiting claim that serves this lane looks again; for a suspect all of them do, since whose hand is
+    /// empty is not known here. Whether there was one.
     fn wake_for(&mut self, lane: Lane, lanes: &Lanes) -> bool {
-        lanes
-            .key(lane)
-            .is_some_and(|key| self.wake_one(|claim| claim.profile.serves(key)))
+        let Some(key) = lanes.key(lane) else {
+            return false;
+        };
+        let is_woken = self.wake_one(|parked| parked.serves(key));
+        while lane.is_twin() && self.wake_one(|parked| parked.serves(key)) {}
+        is_woken
     }
 
     /// Whether there was one.
-    fn wake_one(&mut self, could: impl Fn(&Claim) -> bool) -> bool {
+    fn wake_one(&mut self, could: impl Fn(&Parked<C>) -> bool) -> bool {
         let found = self
             .parked
             .iter()
-            .position(|waiting| !waiting.caller.is_gone() && could(&waiting.claim));
+            .position(|parked| !parked.waiting.caller.is_gone() && could(parked));
         let woken = found.and_then(|place| self.parked.remove(place));
         let is_woken = woken.is_some();
-        self.claims.extend(woken);
+        self.claims.extend(woken.map(|parked| parked.waiting));
         is_woken
     }
 
@@ -255,6 +257,9 @@ impl<C: Caller> Desk<C> {
             if let Topic::Ready(lane) = topic {
                 self.wake_for(*lane, lanes);
             }
+            if let Some(worker) = topic.frees() {
+                while self.wake_one(|parked| parked.waits_for_hand_of(worker)) {}
+            }
         }
         if let Some(Ok(Done::Claims(Dealt { hands }))) = replies.next() {
             answers.extend(
@@ -282,12 +287,14 @@ impl<C: Caller> Desk<C> {
                     && waiting.until > now
                     && !self.has_repetition(&waiting.claim) =>
             {
-                let queue = if hand.dry && batch > self.look_again_up_to {
-                    &mut self.parked
+                if hand.dry && batch > self.look_again_up_to {
+                    self.parked.push_back(Parked {
+                        waiting,
+                        waits_for_hand: hand.waits_for_hand,
+                    });
                 } else {
-                    &mut self.claims
-                };
-                queue.push_back(waiting);
+                    self.claims.push_back(waiting);
+                }
                 None
             }
             hand => Some((
@@ -302,25 +309,35 @@ impl<C: Caller> Desk<C> {
         let (over, parked): (VecDeque<_>, VecDeque<_>) = self
             .parked
             .drain(..)
-            .filter(|waiting| !waiting.caller.is_gone())
-            .partition(|waiting| waiting.until <= now);
+            .filter(|parked| !parked.waiting.caller.is_gone())
+            .partition(|parked| parked.waiting.until <= now);
         self.parked = parked;
         over.into_iter()
-            .map(|waiting| (waiting.caller, empty()))
+            .map(|parked| (parked.waiting.caller, empty()))
             .collect()
     }
 
     /// When the next parked claim's time is up.
     pub fn next_expiry(&self) -> Option<Moment> {
-        self.parked.iter().map(|waiting| waiting.until).min()
+        self.parked.iter().map(|parked| parked.waiting.until).min()
     }
 
     /// Ends all waiting: the server is stopping.
     pub fn close(&mut self) -> Vec<(C, Answer)> {
         self.parked
             .drain(..)
-            .map(|waiting| (waiting.caller, empty()))
+            .map(|parked| (parked.waiting.caller, empty()))
             .collect()
+    }
+}
+
+impl<C> Parked<C> {
+    fn serves(&self, lane: &LaneKey) -> bool {
+        self.waiting.claim.profile.serves(lane)
+    }
+
+    fn waits_for_hand_of(&self, worker: WorkerNumber) -> bool {
+        self.waits_for_hand && self.waiting.claim.number == worker
     }
 }
 

@@ -9,7 +9,6 @@ use crate::rows::{Lease, Outcome};
 use crate::slot::{self, Counts, Event, Limits, Place, Slot};
 use crate::standing::{self, Standing};
 use crate::status::Status;
-use crate::topic::Topic;
 use crate::view::View;
 
 #[derive(Clone, Copy, Debug)]
@@ -46,15 +45,14 @@ impl Cancel {
             Standing::Ended(outcome) => return Err(Refused::AlreadyEnded(outcome.status)),
             Standing::Leased(lease) => return Self::take_away(&lease, view, env),
             Standing::Ready(row) => {
+                let place = if row.lane.is_twin() {
+                    moves::let_go_of(view, &row);
+                    Place::Suspect
+                } else {
+                    Place::Ready
+                };
                 view.ready.remove(&key);
-                (
-                    row.lane.plain(),
-                    if row.lane.is_twin() {
-                        Place::Suspect
-                    } else {
-                        Place::Ready
-                    },
-                )
+                (row.lane.plain(), place)
             }
             Standing::Scheduled(row) => {
                 view.scheduled.remove(&key);
@@ -80,10 +78,6 @@ impl Cancel {
         let after = cancelled(before)?;
         view.leases.remove(&lease.slot);
         view.count(lease.lane, before.place.status(), -1);
-        view.announce(Topic::Cancelled {
-            worker: lease.worker,
-            task: lease.slot.task,
-        });
         let outcome = Outcome {
             lane: lease.lane,
             fence: lease.fence,

@@ -5,6 +5,7 @@
 )]
 
 mod several;
+mod suspects;
 mod sweeping;
 mod trouble;
 mod under_way;

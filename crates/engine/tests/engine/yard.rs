@@ -82,11 +82,12 @@ impl Yard {
     }
 
     pub(crate) async fn worker(&self, name: &str, kind: &str) -> Epoch {
-        let profile = Profile::new(
-            Some(vec![Name::path(kind).unwrap()]),
-            None,
-            Labels::default(),
-        );
+        self.worker_of(name, &[kind]).await
+    }
+
+    pub(crate) async fn worker_of(&self, name: &str, kinds: &[&str]) -> Epoch {
+        let kinds = kinds.iter().map(|kind| Name::path(kind).unwrap());
+        let profile = Profile::new(Some(kinds.collect()), None, Labels::default());
         let name = Name::plain(name).unwrap();
         let register = Register {
             name,

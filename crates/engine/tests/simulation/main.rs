@@ -27,8 +27,8 @@ use crate::world::World;
 
 const SEEDS: u64 = 200;
 const STEPS: u64 = 500;
-/// Tests run beside each other; each takes every so many-th seed.
-const SHARES: u64 = 4;
+/// Tests run beside each other; each takes every so many-th seed, enough of them to meet what is rare.
+const SHARES: u64 = 2;
 
 /// Says how to see a history again that ended badly.
 struct Replay {
@@ -168,9 +168,7 @@ macro_rules! shares {
 
 shares! {
     histories_of_several_servers_1 => 0,
-    histories_of_several_servers_2 => 1,
-    histories_of_several_servers_3 => 2,
-    histories_of_several_servers_4 => 3
+    histories_of_several_servers_2 => 1
 }
 
 /// Fewer, for each statement takes its time.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use taskyard_core::command::{Command, Done};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows;
+use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
@@ -272,8 +273,13 @@ impl Server {
                     }
                 }
                 Topic::Scheduled(_) => self.promote_at(around.now, around),
-                Topic::Ended(_) => around.tally.count("task_ends"),
-                Topic::Cancelled { .. } => around.tally.count("held_task_is_cancelled"),
+                Topic::Ended(outcome) => {
+                    around.tally.count("task_ends");
+                    if outcome.status == Status::Cancelled && outcome.worker.is_some() {
+                        around.tally.count("held_task_is_cancelled");
+                    }
+                }
+                Topic::GivenBack(_) => around.tally.count("run_is_given_back"),
             }
         }
     }
