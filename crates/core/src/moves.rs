@@ -127,6 +127,15 @@ pub(crate) fn end_run(
     after.place
 }
 
+/// Says that a suspect waits no longer. The workers that were kept for it are not known here, but they serve its lane
+/// and wait for something to become ready there.
+pub(crate) fn let_go_of(view: &mut View, suspect: &Ready) {
+    let carry = view.carries.get(&suspect.slot);
+    if carry.is_some_and(|carry| carry.kept_until.is_some()) {
+        view.announce(Topic::Ready(suspect.lane));
+    }
+}
+
 /// A completed run ends the task whatever its limits are, so they are not loaded for it.
 fn limits(view: &View, lease: &Lease, event: Event) -> Limits {
     if event == Event::Completed {
@@ -243,6 +252,7 @@ fn give_back(
         kept_until: None,
     };
     view.carries.put(lease.slot, carry);
+    view.announce(Topic::GivenBack(lease.worker));
     let lane = lease.lane;
     if place == Place::Scheduled {
         schedule(

@@ -36,16 +36,18 @@ pub enum Query {
 }
 
 impl Query {
-    /// What a sweep asks for at `now`. `alone_since`: see [`Expire`](crate::verbs::expire::Expire).
+    /// What a sweep asks for at `now`. In grace not for the silent: all of them would be spared, and enough of them
+    /// would keep those behind them from being found. `alone_since`: see [`Expire`](crate::verbs::expire::Expire).
     pub fn lost(
         policy: &Policy,
         now: Timestamp,
+        grace: bool,
         alone_since: Option<Timestamp>,
         limit: usize,
     ) -> Self {
         Self::Lost {
             overdue: now - policy.timeout_margin,
-            silent: now,
+            silent: if grace { Timestamp::default() } else { now },
             internal_before: alone_since,
             limit,
         }

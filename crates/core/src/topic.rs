@@ -2,21 +2,30 @@
 
 use std::sync::Arc;
 
-use crate::id::{TaskId, WorkerNumber};
+use crate::id::WorkerNumber;
 use crate::lane::Lane;
 use crate::rows::Outcome;
 use crate::time::Timestamp;
 
 #[derive(Clone, PartialEq, Debug)]
 pub enum Topic {
-    /// Something became ready, or was left over by a pick.
+    /// Something became ready, or was left over by a pick. In a lane's twin, also that a suspect is gone for which a
+    /// worker may have been kept.
     Ready(Lane),
     /// Something waits for this time.
     Scheduled(Timestamp),
     Ended(Arc<Outcome>),
-    /// A task was cancelled while this worker held it.
-    Cancelled {
-        worker: WorkerNumber,
-        task: TaskId,
-    },
+    /// A run of this worker ended, and its task did not.
+    GivenBack(WorkerNumber),
+}
+
+impl Topic {
+    /// The worker whose hand holds a run less than before.
+    pub fn frees(&self) -> Option<WorkerNumber> {
+        match self {
+            Self::Ended(outcome) => outcome.worker,
+            Self::GivenBack(worker) => Some(*worker),
+            Self::Ready(_) | Self::Scheduled(_) => None,
+        }
+    }
 }

@@ -5,16 +5,22 @@
 //! its worker serves, or one after something became ready. So submit, claim and hand-over can be one commit, and an
 //! idle worker costs the store nothing.
 
+mod line;
+mod parked;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use taskyard_core::command::{Answer, Command, Done};
-use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Given, Hand};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
+
+use self::line::Line;
+use self::parked::Parked;
 
 /// About how many rows one batch may write.
 const BATCH_ROWS_MAX: usize = 1000;
@@ -54,9 +60,8 @@ pub struct Batch<C> {
 pub struct Desk<C> {
     queued: VecDeque<Queued<C>>,
     /// Claims that the next batch tries.
-    claims: VecDeque<Waiting<C>>,
-    /// Claims that wait for something to become ready, longest waiting first.
-    parked: VecDeque<Waiting<C>>,
+    claims: Line<C>,
+    parked: Parked<C>,
     /// How many batches were taken off.
     taken: u64,
     /// Claims of this batch and those before it that come back with nothing look again: something became ready while
@@ -68,8 +73,8 @@ impl<C> Default for Desk<C> {
     fn default() -> Self {
         Self {
             queued: VecDeque::new(),
-            claims: VecDeque::new(),
-            parked: VecDeque::new(),
+            claims: Line::default(),
+            parked: Parked::default(),
             taken: 0,
             look_again_up_to: 0,
         }
@@ -84,24 +89,17 @@ impl<C: Caller> Desk<C> {
     /// Takes a claim. One that waits here and was sent again is answered with nothing: its repetition waits on, so
     /// that one claim is never dealt to twice.
     pub fn claim(&mut self, waiting: Waiting<C>) -> Option<(C, Answer)> {
-        let is_repeatable = waiting.claim.seq != 0;
-        let queues = [&mut self.claims, &mut self.parked];
-        let earlier = queues
-            .into_iter()
-            .filter(|_| is_repeatable)
-            .find_map(|queue| {
-                let is_same = |other: &Waiting<C>| other.claim.repeats(&waiting.claim);
-                let place = queue.iter().position(is_same)?;
-                queue.remove(place)
-            });
-        self.claims.push_back(waiting);
+        let earlier = match self.claims.same(&waiting.claim) {
+            Some(number) => self.claims.remove(number),
+            None => self.parked.take_same(&waiting.claim),
+        };
+        self.claims.push(waiting);
         earlier.map(|earlier| (earlier.caller, empty()))
     }
 
     /// Whether this claim was sent again meanwhile.
     fn has_repetition(&self, claim: &Claim) -> bool {
-        let waiting = self.claims.iter().chain(&self.parked);
-        waiting.into_iter().any(|other| other.claim.repeats(claim))
+        self.claims.same(claim).is_some() || self.parked.has_same(claim)
     }
 
     /// Whether there is anything to run now.
@@ -126,7 +124,6 @@ impl<C: Caller> Desk<C> {
             callers.push(queued.caller);
         }
         self.wake_for_submits(&commands);
-        self.wake_for_reports(&commands);
         let claims = self.take_claims(rows);
         if !claims.is_empty() {
             let claims = claims.iter().map(|waiting| waiting.claim.clone()).collect();
@@ -146,13 +143,16 @@ impl<C: Caller> Desk<C> {
 
     fn take_claims(&mut self, mut rows: usize) -> Vec<Waiting<C>> {
         let mut taken = Vec::new();
-        self.claims.retain(|waiting| !waiting.caller.is_gone());
-        while let Some(waiting) = self.claims.front() {
-            if !taken.is_empty() && rows + waiting.claim.limit > BATCH_ROWS_MAX {
+        while let Some((number, waiting)) = self.claims.first() {
+            let (is_gone, limit) = (waiting.caller.is_gone(), waiting.claim.limit);
+            if !is_gone && !taken.is_empty() && rows + limit > BATCH_ROWS_MAX {
                 break;
             }
-            rows += waiting.claim.limit;
-            taken.extend(self.claims.pop_front());
+            let waiting = self.claims.remove(number);
+            if !is_gone {
+                rows += limit;
+                taken.extend(waiting);
+            }
         }
         taken
     }
@@ -167,54 +167,48 @@ impl<C: Caller> Desk<C> {
                 if self.parked.is_empty() {
                     return;
                 }
-                self.wake_one(|claim| claim.profile.serves(&task.lane));
-            }
-        }
-    }
-
-    /// A worker that was kept for a suspect is free again once it has reported: its claims look again.
-    fn wake_for_reports(&mut self, commands: &[Command]) {
-        for command in commands {
-            if let Command::Report(Report {
-                worker: Some((worker, _)),
-                ..
-            }) = command
-            {
-                while self.wake_one(|claim| claim.worker == *worker) {}
+                self.wake_serving(&task.lane);
             }
         }
     }
 
     /// Word from outside that something may be ready in this lane: the longest waiting claim that could take it
-    /// looks again, and if there is none, those that are under way.
+    /// looks again, and if there is none, or none that surely takes it, those that are under way.
     pub fn ready(&mut self, lane: Lane, lanes: &Lanes) {
-        if !self.wake_for(lane, lanes) {
+        if !self.wake_for(lane, lanes) || lane.is_twin() {
             self.look_again_up_to = self.taken;
         }
     }
 
     /// Nobody knows what is ready: every claim looks again.
     pub fn look_again(&mut self) {
-        self.claims.append(&mut self.parked);
+        let all = self.parked.take_all();
+        self.wake(all);
         self.look_again_up_to = self.taken;
     }
 
+    /// The longest waiting claim that serves this lane looks again; for a suspect all of them do, since whose hand is
+    /// empty is not known here. Whether there was one.
     fn wake_for(&mut self, lane: Lane, lanes: &Lanes) -> bool {
-        lanes
-            .key(lane)
-            .is_some_and(|key| self.wake_one(|claim| claim.profile.serves(key)))
+        let Some(key) = lanes.key(lane) else {
+            return false;
+        };
+        let is_woken = self.wake_serving(key);
+        while lane.is_twin() && self.wake_serving(key) {}
+        is_woken
     }
 
-    /// Whether there was one.
-    fn wake_one(&mut self, could: impl Fn(&Claim) -> bool) -> bool {
-        let found = self
-            .parked
-            .iter()
-            .position(|waiting| !waiting.caller.is_gone() && could(&waiting.claim));
-        let woken = found.and_then(|place| self.parked.remove(place));
-        let is_woken = woken.is_some();
-        self.claims.extend(woken);
+    fn wake_serving(&mut self, lane: &LaneKey) -> bool {
+        let longest = self.parked.take_serving(lane);
+        let is_woken = longest.is_some();
+        self.wake(longest);
         is_woken
+    }
+
+    fn wake(&mut self, woken: impl IntoIterator<Item = Waiting<C>>) {
+        for waiting in woken {
+            self.claims.push(waiting);
+        }
     }
 
     /// The answers to a batch; batches are finished in the order in which they were taken. Claims that got nothing and
@@ -248,6 +242,10 @@ impl<C: Caller> Desk<C> {
             if let Topic::Ready(lane) = topic {
                 self.wake_for(*lane, lanes);
             }
+            if let Some(worker) = topic.frees() {
+                let its = self.parked.take_waiting_for_hand_of(worker);
+                self.wake(its);
+            }
         }
         let hands = match replies.next() {
             Some(Ok(Ok(Done::Claims(Dealt { hands })))) => hands,
@@ -274,18 +272,18 @@ impl<C: Caller> Desk<C> {
                     && waiting.until > now
                     && !self.has_repetition(&waiting.claim) =>
             {
-                let queue = if hand.dry && batch > self.look_again_up_to {
-                    &mut self.parked
+                if hand.dry && batch > self.look_again_up_to {
+                    self.parked.park(waiting, hand.waits_for_hand);
                 } else {
-                    &mut self.claims
-                };
-                queue.push_back(waiting);
+                    self.claims.push(waiting);
+                }
                 None
             }
             Err(error) => {
                 // What it was woken for, if it was, is left for another one like it.
                 if matches!(error, store::Error::Failed(_)) {
-                    self.wake_one(|claim| claim.profile == waiting.claim.profile);
+                    let alike = self.parked.take_alike(&waiting.claim.profile);
+                    self.wake(alike);
                 }
                 Some((waiting.caller, Err(error)))
             }
@@ -298,28 +296,21 @@ impl<C: Caller> Desk<C> {
 
     /// Claims whose time is up, answered with nothing; those that nobody waits for are dropped.
     pub fn expired(&mut self, now: Moment) -> Vec<(C, Answer)> {
-        let (over, parked): (VecDeque<_>, VecDeque<_>) = self
-            .parked
-            .drain(..)
-            .filter(|waiting| !waiting.caller.is_gone())
-            .partition(|waiting| waiting.until <= now);
-        self.parked = parked;
-        over.into_iter()
+        let over = self.parked.take_expired(now).into_iter();
+        over.filter(|waiting| !waiting.caller.is_gone())
             .map(|waiting| (waiting.caller, empty()))
             .collect()
     }
 
     /// When the next parked claim's time is up.
     pub fn next_expiry(&self) -> Option<Moment> {
-        self.parked.iter().map(|waiting| waiting.until).min()
+        self.parked.next_expiry()
     }
 
     /// Ends all waiting: the server is stopping.
     pub fn close(&mut self) -> Vec<(C, Answer)> {
-        self.parked
-            .drain(..)
-            .map(|waiting| (waiting.caller, empty()))
-            .collect()
+        let over = self.parked.take_all().into_iter();
+        over.map(|waiting| (waiting.caller, empty())).collect()
     }
 }
 

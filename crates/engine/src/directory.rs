@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use taskyard_core::id::{Epoch, WorkerNumber};
 use taskyard_core::name::Name;
+use taskyard_core::refused::Refused;
 use taskyard_core::verbs::claim::Claim;
 use taskyard_core::worker::Profile;
 
@@ -33,6 +34,15 @@ impl Known {
             renewed: None,
         }
     }
+
+    /// Whether a claim with this `seq` may have been answered before, here or at another server. Remembers it.
+    fn maybe_again(&mut self, seq: i64) -> bool {
+        let is_fresh = seq == 0 || self.last_seq.is_some_and(|last| seq > last);
+        if seq != 0 {
+            self.last_seq = self.last_seq.max(Some(seq));
+        }
+        !is_fresh
+    }
 }
 
 /// The workers that came by here.
@@ -40,22 +50,30 @@ impl Known {
 pub struct Directory(HashMap<Name, Known>);
 
 impl Directory {
-    pub fn get(&self, name: &Name) -> Option<&Known> {
-        self.0.get(name)
+    /// Whether what is known of the worker is true of the process that calls; one that names no epoch is taken for
+    /// the one that is known.
+    pub fn knows(&self, name: &Name, epoch: Option<Epoch>) -> bool {
+        let known = self.0.get(name);
+        known.is_some_and(|known| epoch.is_none_or(|epoch| epoch == known.epoch))
     }
 
     pub fn put(&mut self, name: Name, known: Known) {
         self.0.insert(name, known);
     }
 
-    /// The claim that a worker's call stands for, if the worker is known here.
-    pub fn claim(&mut self, call: &ClaimCall) -> Option<Claim> {
-        let maybe_again = self.maybe_again(&call.worker, call.seq);
-        let known = self.0.get(&call.worker)?;
-        Some(Claim {
+    /// The claim that a worker's call stands for. Refused where it is that of another process than the one known here,
+    /// so that nobody is dealt to by another's profile.
+    pub fn claim(&mut self, call: &ClaimCall) -> Result<Claim, Refused> {
+        let is_its_own = self.knows(&call.worker, call.epoch);
+        let known = self.0.get_mut(&call.worker).ok_or(Refused::NoSuchWorker)?;
+        if !is_its_own {
+            return Err(Refused::WorkerReplaced);
+        }
+        let maybe_again = known.maybe_again(call.seq);
+        Ok(Claim {
             worker: call.worker.clone(),
             number: known.number,
-            epoch: call.epoch.unwrap_or(known.epoch),
+            epoch: known.epoch,
             profile: Arc::clone(&known.profile),
             limit: call.limit,
             begin: call.begin,
@@ -66,18 +84,6 @@ impl Directory {
 
     pub fn forget(&mut self, name: &Name) {
         self.0.remove(name);
-    }
-
-    /// Whether a claim with this `seq` may have been answered before, here or at another server. Remembers it.
-    fn maybe_again(&mut self, name: &Name, seq: i64) -> bool {
-        let Some(known) = self.0.get_mut(name) else {
-            return seq != 0;
-        };
-        let is_fresh = seq == 0 || known.last_seq.is_some_and(|last| seq > last);
-        if seq != 0 {
-            known.last_seq = known.last_seq.max(Some(seq));
-        }
-        !is_fresh
     }
 
     /// Whether this call of the worker should renew its row: none has for `every`.

@@ -238,7 +238,7 @@ impl Loop {
             match topic {
                 Topic::Ended(outcome) => self.shared.waits.lock().ended(outcome.task),
                 Topic::Scheduled(_) => self.shared.scheduled.notify_one(),
-                Topic::Ready(_) | Topic::Cancelled { .. } => {}
+                Topic::Ready(_) | Topic::GivenBack(_) => {}
             }
         }
     }

@@ -34,7 +34,7 @@ pub async fn sweep(
 ) -> Result<Swept, Error> {
     let now = engine.store().now();
     let candidates = engine
-        .read(look_for_lost(engine.policy(), now, alone_since))
+        .read(look_for_lost(engine.policy(), now, grace, alone_since))
         .await?;
     let Some(expire) = take_away(candidates, grace, alone_since) else {
         return Ok(Swept::default());
@@ -48,8 +48,13 @@ pub async fn sweep(
 }
 
 /// What the sweep asks for.
-pub fn look_for_lost(policy: &Policy, now: Timestamp, alone_since: Option<Timestamp>) -> Query {
-    Query::lost(policy, now, alone_since, STEP_ROWS_MAX)
+pub fn look_for_lost(
+    policy: &Policy,
+    now: Timestamp,
+    grace: bool,
+    alone_since: Option<Timestamp>,
+) -> Query {
+    Query::lost(policy, now, grace, alone_since, STEP_ROWS_MAX)
 }
 
 /// What the sweep sends for the answer, if it found anything.

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::grace::Grace;
 use crate::services::{self, Swept};
 
-/// How often waiting claims look for what other servers have done.
+/// How often claims and readers that wait look for what other servers have done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often idempotency keys are looked through for old ones.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
@@ -108,8 +108,8 @@ async fn keep_present(engine: Engine, mut server: Server, alone: bool) {
     }
 }
 
-/// Another server may have made something ready, or have died with rows in hand that a pick here passed over: nobody
-/// tells, so those who wait look again.
+/// Another server may have made something ready, ended a task that somebody waits for here, or have died with rows in
+/// hand that a pick here passed over: nobody tells, so those who wait look again.
 async fn keep_looking(engine: Engine) {
     while !engine.is_stopping() {
         pause(&engine, LOOK_EVERY).await;

@@ -4,13 +4,14 @@ use hashbrown::HashMap;
 use taskyard_core::id::TaskId;
 use tokio::sync::watch;
 
-/// One channel a task, made by its first waiter and closed by the task's end.
+/// One channel a task, made by its first waiter and closed by the task's end. What it says before that is that the
+/// task may have ended elsewhere.
 #[derive(Default)]
 pub(crate) struct Waits(HashMap<TaskId, watch::Sender<()>>);
 
 impl Waits {
-    /// Resolves, with an error, when the task has ended. To be asked for before the task is looked at, so that no end
-    /// slips in between.
+    /// Changes when the task may have ended elsewhere, and is closed when it has ended here. To be asked for before the
+    /// task is looked at, so that no end slips in between.
     pub(crate) fn on(&mut self, task: TaskId) -> watch::Receiver<()> {
         // Those that everybody has left are swept here, so that none outlives its waiters by long.
         if self.0.len() >= 1024 && self.0.len().is_power_of_two() {
@@ -24,5 +25,12 @@ impl Waits {
 
     pub(crate) fn ended(&mut self, task: TaskId) {
         self.0.remove(&task);
+    }
+
+    /// Another server may have ended any of them.
+    pub(crate) fn look_again(&self) {
+        for sender in self.0.values() {
+            sender.send_replace(());
+        }
     }
 }

@@ -7,7 +7,6 @@ use crate::needs::Needs;
 use crate::refused::Refused;
 use crate::standing::{self, Standing};
 use crate::status::Status;
-use crate::topic::Topic;
 use crate::view::View;
 
 #[derive(Clone, Copy, Debug)]
@@ -39,15 +38,14 @@ impl Cancel {
                 Status::Scheduled
             }
             Standing::Ready(row) => {
+                if row.lane.is_twin() {
+                    moves::let_go_of(view, &row);
+                }
                 moves::cancel_ready(view, &row, env.now);
                 row.place().status()
             }
             Standing::Leased(lease) => {
                 moves::cancel_run(view, &lease, env.now);
-                view.announce(Topic::Cancelled {
-                    worker: lease.worker,
-                    task: self.task,
-                });
                 lease.place().status()
             }
         };

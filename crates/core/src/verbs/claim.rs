@@ -59,6 +59,9 @@ pub struct Hand {
     pub runs: Vec<Run>,
     /// Its lanes had no more to give: with no runs, the claim may wait until something becomes ready.
     pub dry: bool,
+    /// A suspect waits for an empty hand of its worker: with no runs, the claim looks again also when a run of that
+    /// worker ends.
+    pub waits_for_hand: bool,
 }
 
 /// One run, as its worker gets it.

@@ -102,10 +102,8 @@ impl Engine {
     }
 
     async fn claim_as_known(&self, call: &ClaimCall) -> Result<Hand, Error> {
-        self.know(&call.worker).await?;
-        let Some(claim) = self.0.directory.lock().claim(call) else {
-            return Err(Refused::NoSuchWorker.into());
-        };
+        self.know(&call.worker, call.epoch).await?;
+        let claim = self.0.directory.lock().claim(call)?;
         self.sign_of_life(&call.worker);
         let (sender, receiver) = oneshot::channel();
         let until = self.0.moment() + call.wait;
@@ -132,9 +130,10 @@ impl Engine {
         }
     }
 
-    /// Looks the worker up if it has not come by here yet.
-    async fn know(&self, worker: &Name) -> Result<(), Error> {
-        if self.0.directory.lock().get(worker).is_some() {
+    /// Looks the worker up if this process of it has not come by here yet: it may have registered at another server,
+    /// as something else than the one before it.
+    async fn know(&self, worker: &Name, epoch: Option<Epoch>) -> Result<(), Error> {
+        if self.0.directory.lock().knows(worker, epoch) {
             return Ok(());
         }
         let Answer::Worker(Some(row)) = self.read(Query::Worker(worker.clone())).await? else {
@@ -176,18 +175,25 @@ impl Engine {
 
     /// The task; held back until it has ended, or for so long.
     pub async fn task(&self, id: TaskId, wait: Duration) -> Result<TaskView, Error> {
-        let mut ended = self.0.waits.lock().on(id);
+        let mut news = self.0.waits.lock().on(id);
         let view = self.look(id).await?;
         if wait.is_zero() || view.status().is_final() {
             return Ok(view);
         }
-        tokio::select! {
-            // Only ever closed.
-            _ = ended.changed() => {}
-            () = tokio::time::sleep(wait) => {}
-            () = self.stopping() => {}
+        let mut is_over = pin!(tokio::time::sleep(wait));
+        loop {
+            let may_wait_on = tokio::select! {
+                news = news.changed() => news.is_ok(),
+                () = &mut is_over => false,
+                () = self.stopping() => false,
+            };
+            match self.look(id).await {
+                Ok(view) if may_wait_on && !view.status().is_final() => {}
+                // The database may be back before the wait is over.
+                Err(Error::Store(_)) if may_wait_on => {}
+                found => return found,
+            }
         }
-        self.look(id).await
     }
 
     async fn look(&self, id: TaskId) -> Result<TaskView, Error> {
@@ -197,8 +203,12 @@ impl Engine {
         }
     }
 
-    /// Something may have become ready that this server did not do itself.
+    /// Something may have become ready in this lane that this server did not do itself; with none, anything may have
+    /// happened.
     pub fn look_again(&self, lane: Option<Lane>) {
+        if lane.is_none() {
+            self.0.waits.lock().look_again();
+        }
         self.0.store.unsure(lane);
         // A full queue means that batches run anyway, and the next poll looks again.
         let _ = self.send(Message::Look(lane));

@@ -5,6 +5,9 @@
 )]
 
 mod answering;
+mod several;
+mod suspects;
+mod sweeping;
 mod trouble;
 mod under_way;
 mod waiting;

@@ -113,12 +113,7 @@ async fn a_reader_that_waits_hears_of_the_end_at_once() {
     let engine = yard.engine.clone();
     let started = Instant::now();
     let reader = tokio::spawn(async move { engine.task(task, MINUTE).await });
-    let run = yard
-        .claim("w", Duration::ZERO)
-        .await
-        .unwrap()
-        .runs
-        .remove(0);
+    let run = yard.claim_one("w").await;
     settle().await;
     assert!(!reader.is_finished());
 

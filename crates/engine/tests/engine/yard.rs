@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{Epoch, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::LaneKey;
@@ -21,6 +21,7 @@ use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_engine::engine::{ClaimCall, Engine};
 use taskyard_engine::error::Error;
+use taskyard_engine::services::{self, Swept};
 use taskyard_store::model::Model;
 use tokio_util::sync::CancellationToken;
 
@@ -79,12 +80,13 @@ impl Yard {
             .map(|submitted| submitted.ids[0])
     }
 
-    pub(crate) async fn worker(&self, name: &str, kind: &str) {
-        let profile = Profile::new(
-            Some(vec![Name::path(kind).unwrap()]),
-            None,
-            Labels::default(),
-        );
+    pub(crate) async fn worker(&self, name: &str, kind: &str) -> Epoch {
+        self.worker_of(name, &[kind]).await
+    }
+
+    pub(crate) async fn worker_of(&self, name: &str, kinds: &[&str]) -> Epoch {
+        let kinds = kinds.iter().map(|kind| Name::path(kind).unwrap());
+        let profile = Profile::new(Some(kinds.collect()), None, Labels::default());
         let name = Name::plain(name).unwrap();
         let register = Register {
             name,
@@ -92,11 +94,34 @@ impl Yard {
             profile: Arc::new(profile),
             capacity: 1,
         };
-        self.engine.register(register).await.unwrap();
+        self.engine.register(register).await.unwrap().epoch
     }
 
     pub(crate) async fn claim(&self, worker: &str, wait: Duration) -> Result<Hand, Error> {
         self.engine.claim(claim_call(worker, wait)).await
+    }
+
+    /// Takes away the runs of workers that are gone.
+    pub(crate) async fn sweep(&self, grace: bool) -> Swept {
+        services::sweep(&self.engine, grace, None).await.unwrap()
+    }
+
+    /// The only run that is there for this worker.
+    pub(crate) async fn claim_one(&self, worker: &str) -> Run {
+        self.claim_exactly(claim_call(worker, Duration::ZERO)).await
+    }
+
+    /// The same, and it begins.
+    pub(crate) async fn begin_one(&self, worker: &str) -> Run {
+        let begin = true;
+        let call = claim_call(worker, Duration::ZERO);
+        self.claim_exactly(ClaimCall { begin, ..call }).await
+    }
+
+    async fn claim_exactly(&self, call: ClaimCall) -> Run {
+        let mut runs = self.engine.claim(call).await.unwrap().runs;
+        assert_eq!(runs.len(), 1);
+        runs.remove(0)
     }
 
     pub(crate) async fn complete(&self, run: &Run) -> Result<ReportedBack, Error> {

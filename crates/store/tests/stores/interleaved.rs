@@ -60,7 +60,7 @@ fn a_claim_never_uses_a_fence_again_whatever_else_its_batch_looked_at() {
         let run = yard.claim(&mut Beside::nothing()).unwrap();
         let key = SlotKey::only(yard.task).run(run.fence);
         let expire = Expire {
-            runs: vec![(key, Name::plain("theirs").unwrap())],
+            runs: vec![(key, Some(Name::plain("theirs").unwrap()))],
             grace: true,
             alone_since: None,
         };

@@ -138,18 +138,21 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
     // A slot that became suspect in this very batch waits for the next one, which loads the hands.
     let unknown = open.iter_mut().filter(|seat| !seat.is_hand_known(view));
     look_again(row, unknown.map(|seat| &mut **seat), env);
-    let known: Vec<bool> = open.iter().map(|seat| seat.is_hand_known(view)).collect();
-    let could = |place: &usize| {
-        let seat = &open[*place];
-        known[*place] && !seat.closed && seat.claim.profile.serves(key)
+    let could = |seat: &Seat<'_>| {
+        seat.is_hand_known(view) && !seat.closed && seat.claim.profile.serves(key)
     };
-    let free = (0..open.len())
-        .filter(could)
-        .find(|place| open[*place].is_empty_handed(view));
-    if let Some(place) = free {
+    let could: Vec<usize> = (0..open.len())
+        .filter(|place| could(open[*place]))
+        .collect();
+    let is_free = |place: &usize| open[*place].is_empty_handed(view);
+    if let Some(place) = could.iter().copied().find(is_free) {
+        moves::let_go_of(view, row);
         open[place].give(row, view, env);
         keep_for(row.slot, place, open, view);
         return;
+    }
+    for place in &could {
+        open[*place].hand.waits_for_hand = true;
     }
     let carry = view.carry_of(row.slot, row.has_carry);
     let carry = carry.expect("a suspect carries along why it is one");
@@ -160,8 +163,8 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
     if !waits_long || is_kept_for {
         return;
     }
-    if let Some(place) = (0..open.len()).find(could) {
-        keep_for(row.slot, place, open, view);
+    if let Some(place) = could.first() {
+        keep_for(row.slot, *place, open, view);
         let until = env.now + env.policy.suspect_patience;
         view.carries
             .update(&row.slot, |carry| carry.kept_until = Some(until));
@@ -201,6 +204,7 @@ impl<'a> Seat<'a> {
             hand: Hand {
                 runs: Vec::new(),
                 dry,
+                waits_for_hand: false,
             },
             bytes: 0,
             closed: false,
@@ -216,6 +220,7 @@ impl<'a> Seat<'a> {
             seat.closed = true;
             // There may be more in its lanes, but not for it: it waits instead of looking again and again.
             seat.hand.dry = true;
+            seat.hand.waits_for_hand = true;
         }
         Ok(seat)
     }

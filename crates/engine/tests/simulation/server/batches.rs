@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use taskyard_core::command::{Answer, Done};
 use taskyard_core::refused::Refused;
+use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::Dealt;
@@ -169,8 +170,13 @@ impl Server {
                     }
                 }
                 Topic::Scheduled(_) => self.promote_at(around.now, around),
-                Topic::Ended(_) => around.tally.count("task_ends"),
-                Topic::Cancelled { .. } => around.tally.count("held_task_is_cancelled"),
+                Topic::Ended(outcome) => {
+                    around.tally.count("task_ends");
+                    if outcome.status == Status::Cancelled && outcome.worker.is_some() {
+                        around.tally.count("held_task_is_cancelled");
+                    }
+                }
+                Topic::GivenBack(_) => around.tally.count("run_is_given_back"),
             }
         }
     }

@@ -8,7 +8,6 @@ use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query;
 use taskyard_core::random::Random;
-use taskyard_core::refused::Refused;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::heartbeat::Heartbeat;
 use taskyard_core::verbs::register::Register;
@@ -110,13 +109,16 @@ impl Server {
         second_try: bool,
         around: &mut Surroundings,
     ) {
-        self.know(&call.worker);
+        self.know(&call);
         let mut caller = self.caller(node, ticket, Call::Claim(call.clone()));
         caller.second_try = second_try;
-        let Some(claim) = self.directory.claim(&call) else {
-            let answer = Told::Answer(Ok(Err(Refused::NoSuchWorker)));
-            around.send(self.node(), node, ticket, Body::Told(answer));
-            return;
+        let claim = match self.directory.claim(&call) {
+            Ok(claim) => claim,
+            Err(refused) => {
+                let answer = Told::Answer(Ok(Err(refused)));
+                around.send(self.node(), node, ticket, Body::Told(answer));
+                return;
+            }
         };
         self.sign_of_life(&call.worker, around);
         let repeated = self.desk.claim(Waiting {
@@ -131,8 +133,9 @@ impl Server {
         self.turn_soon(around);
     }
 
-    fn know(&mut self, worker: &Name) {
-        if self.directory.get(worker).is_some() {
+    fn know(&mut self, call: &ClaimCall) {
+        let worker = &call.worker;
+        if self.directory.knows(worker, call.epoch) {
             return;
         }
         if let query::Answer::Worker(Some(row)) =

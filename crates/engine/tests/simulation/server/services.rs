@@ -80,9 +80,9 @@ impl Server {
                 let now = self.clock.now(around.now);
                 let alone_since = self.joined.filter(|_| self.mine.is_alone());
                 let alone_since = alone_since.map(|server| server.started_at);
-                let candidates = self
-                    .mine
-                    .read(look_for_lost(&around.policy, now, alone_since));
+                // Also in grace as if it were none: the rules have to spare the silent by themselves.
+                let query = look_for_lost(&around.policy, now, false, alone_since);
+                let candidates = self.mine.read(query);
                 if let Some(expire) = take_away(candidates, !counts, alone_since) {
                     around.tally.count("sweep_with_candidates");
                     self.sweeps.push_back(expire.grace);

@@ -138,7 +138,7 @@ proptest! {
         alone_since in option::of(around()),
     ) {
         let (policy, now) = (Policy::default(), Timestamp::from_micros(NOON));
-        let query = Query::lost(&policy, now, alone_since, 100);
+        let query = Query::lost(&policy, now, false, alone_since, 100);
         let there = |number| workers.iter().any(|row| row.number == number);
         let everything = Command::from(Expire {
             runs: leases

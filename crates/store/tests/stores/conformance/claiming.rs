@@ -217,7 +217,7 @@ pub(super) async fn a_slot_promoted_in_a_claims_own_batch_lets_it_look_again(yar
         .await;
 
     let dealt = Dealt::try_from(replies.remove(1).unwrap()).unwrap();
-    let hand = dealt.hands[0].as_ref().unwrap();
+    let hand = dealt.hands[0].as_ref().unwrap().as_ref().unwrap();
     assert!(hand.runs.is_empty() && !hand.dry, "it is not to wait");
     assert_eq!(ids(&yard.claim(&worker, 1).await), [later]);
 }

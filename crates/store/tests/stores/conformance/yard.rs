@@ -313,7 +313,7 @@ impl Yard {
         grace: bool,
         alone_since: Option<Timestamp>,
     ) -> Vec<TaskId> {
-        let candidates = Query::lost(&self.policy, self.now(), alone_since, 1000);
+        let candidates = Query::lost(&self.policy, self.now(), false, alone_since, 1000);
         let Ok(Answer::Lost(runs)) = self.store.read(candidates).await else {
             panic!("a query is answered in kind")
         };

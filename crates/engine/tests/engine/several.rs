@@ -1,0 +1,62 @@
+//! Servers that share a database: what one does, those who wait at another hear of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskyard_core::refused::Refused;
+use taskyard_core::status::Status;
+use taskyard_engine::engine::ClaimCall;
+use taskyard_engine::error::Error;
+use tokio::time::Instant;
+
+use super::yard::{Yard, claim_call, model, settle};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Two servers on one database.
+fn two() -> (Yard, Yard) {
+    let store = Arc::new(model());
+    (Yard::around(store.clone()), Yard::around(store))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_hears_of_an_end_at_another_server_once_it_looks_again() {
+    let (here, there) = two();
+    there.worker("w", "work").await;
+    let task = there.submit("work").await.unwrap();
+    let engine = here.engine.clone();
+    let started = Instant::now();
+    let reader = tokio::spawn(async move { engine.task(task, MINUTE).await });
+    let run = there.claim_one("w").await;
+    here.engine.look_again(None);
+    settle().await;
+    assert!(!reader.is_finished(), "it has not ended yet");
+
+    there.complete(&run).await.unwrap();
+    here.engine.look_again(None);
+
+    assert_eq!(reader.await.unwrap().unwrap().status(), Status::Completed);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_came_back_through_another_server_gets_what_it_serves_now() {
+    let (here, there) = two();
+    let older = here.worker("w", "old").await;
+    let newer = there.worker("w", "new").await;
+    here.submit("old").await.unwrap();
+    let task = here.submit("new").await.unwrap();
+    let call = |epoch| ClaimCall {
+        epoch: Some(epoch),
+        ..claim_call("w", Duration::ZERO)
+    };
+
+    let hand = here.engine.claim(call(newer)).await.unwrap();
+
+    let tasks = hand.runs.iter().map(|run| run.slot.task);
+    assert_eq!(tasks.collect::<Vec<_>>(), [task]);
+    assert!(matches!(
+        here.engine.claim(call(older)).await,
+        Err(Error::Refused(Refused::WorkerReplaced))
+    ));
+}

@@ -1,0 +1,72 @@
+//! What the sweep takes away, and in which order it looks.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::status::Status;
+use taskyard_engine::engine::ClaimCall;
+use taskyard_engine::services::{STEP_ROWS_MAX, look_for_lost};
+
+use super::yard::{Yard, claim_call, model_whose_time_passes};
+
+/// Longer than any run may take.
+const DAY: Duration = Duration::from_hours(24);
+
+#[tokio::test(start_paused = true)]
+async fn in_grace_a_silent_run_takes_no_place_from_an_overdue_one() {
+    let yard = Yard::around(Arc::new(model_whose_time_passes()));
+    yard.worker("w", "work").await;
+    yard.submit("work").await.unwrap();
+    yard.claim_one("w").await;
+    // Ids go by time, and the sweep by ids.
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let overdue = yard.submit("work").await.unwrap();
+    yard.begin_one("w").await;
+    tokio::time::advance(DAY).await;
+    let store = yard.engine.store();
+
+    for (grace, first_is_overdue) in [(true, true), (false, false)] {
+        let mut query = look_for_lost(yard.engine.policy(), store.now(), grace, None);
+        if let Query::Lost { limit, .. } = &mut query {
+            *limit = 1;
+        }
+        let Answer::Lost(runs) = yard.engine.read(query).await.unwrap() else {
+            panic!("a query is answered in kind")
+        };
+
+        let first = runs.first().map(|(run, _)| run.slot.task);
+        assert_eq!(
+            first == Some(overdue),
+            first_is_overdue,
+            "in grace: {grace}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overdue_run_goes_in_grace_however_many_silent_ones_stand_before_it() {
+    let yard = Yard::around(Arc::new(model_whose_time_passes()));
+    yard.worker("w", "work").await;
+    for _ in 0..STEP_ROWS_MAX {
+        yard.submit("work").await.unwrap();
+    }
+    let all = ClaimCall {
+        limit: STEP_ROWS_MAX,
+        ..claim_call("w", Duration::ZERO)
+    };
+    assert_eq!(
+        yard.engine.claim(all).await.unwrap().runs.len(),
+        STEP_ROWS_MAX
+    );
+    tokio::time::advance(Duration::from_millis(1)).await;
+    let overdue = yard.submit("work").await.unwrap();
+    yard.begin_one("w").await;
+    tokio::time::advance(DAY).await;
+
+    let swept = yard.sweep(true).await;
+
+    assert_eq!(swept.expired, 1);
+    let view = yard.engine.task(overdue, Duration::ZERO).await.unwrap();
+    assert_eq!(view.status(), Status::Scheduled, "it is tried again");
+}
