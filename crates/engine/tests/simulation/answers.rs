@@ -65,6 +65,10 @@ impl Ledger {
                 runs.len() == 1 || !runs.iter().any(is_suspect),
                 "a suspect is dealt alone"
             );
+            if claim.epoch.is_none() {
+                let call = (claim.worker.clone(), claim.seq);
+                self.of_no_process.insert(call);
+            }
             self.check_same_again(claim, runs, since);
             for run in runs {
                 assert!(
@@ -90,6 +94,14 @@ impl Ledger {
             .filter(|task| !given(task))
             .collect();
         if missing.is_empty() {
+            return;
+        }
+        if self
+            .of_no_process
+            .contains(&(claim.worker.clone(), claim.seq))
+        {
+            self.tally
+                .count("claim_of_no_process_is_taken_for_anothers");
             return;
         }
         self.tally.count("claim_is_dealt_to_by_two_servers");

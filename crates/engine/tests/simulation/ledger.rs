@@ -58,6 +58,8 @@ pub(crate) struct Ledger {
     pub(crate) profiles: BTreeMap<Name, Arc<Profile>>,
     /// The live leases of each claim, and with which commit they came.
     posts: BTreeMap<Post, BTreeMap<TaskId, u64>>,
+    /// Claims that named no process: one that comes late is taken for the same number of the process that follows.
+    pub(crate) of_no_process: BTreeSet<(Name, i64)>,
     /// What each accepted report was answered with.
     pub(crate) told: BTreeMap<(TaskId, Fence, Digest), Status>,
     /// Results that were refused, to be looked for among what is kept of them.

@@ -119,7 +119,7 @@ fn diff(leases: &[Lease], workers: &[Worker]) -> Diff {
 }
 
 fn expired(ran: Ran) -> Vec<TaskId> {
-    let done = ran.replies.into_iter().next().unwrap().unwrap();
+    let done = ran.replies.into_iter().next().unwrap().unwrap().unwrap();
     Expired::try_from(done).unwrap().tasks
 }
 
