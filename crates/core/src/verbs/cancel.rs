@@ -6,7 +6,6 @@ use crate::moves;
 use crate::needs::Needs;
 use crate::refused::Refused;
 use crate::standing::{self, Standing};
-use crate::status::Status;
 use crate::topic::Topic;
 use crate::view::View;
 
@@ -16,10 +15,7 @@ pub struct Cancel {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cancelled {
-    /// Where it stood.
-    pub was: Status,
-}
+pub struct Cancelled;
 
 impl Cancel {
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
@@ -31,26 +27,19 @@ impl Cancel {
     }
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Cancelled, Refused> {
-        let was = match standing::of(SlotKey::only(self.task), view) {
+        match standing::of(SlotKey::only(self.task), view) {
             Standing::Unknown => return Err(Refused::NoSuchTask),
             Standing::Ended(outcome) => return Err(Refused::AlreadyEnded(outcome.status)),
-            Standing::Scheduled(row) => {
-                moves::cancel_scheduled(view, &row, env.now);
-                Status::Scheduled
-            }
-            Standing::Ready(row) => {
-                moves::cancel_ready(view, &row, env.now);
-                row.place().status()
-            }
+            Standing::Scheduled(row) => moves::cancel_scheduled(view, &row, env.now),
+            Standing::Ready(row) => moves::cancel_ready(view, &row, env.now),
             Standing::Leased(lease) => {
                 moves::cancel_run(view, &lease, env.now);
                 view.announce(Topic::Cancelled {
                     worker: lease.worker,
                     task: self.task,
                 });
-                lease.place().status()
             }
-        };
-        Ok(Cancelled { was })
+        }
+        Ok(Cancelled)
     }
 }

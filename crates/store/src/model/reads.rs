@@ -25,7 +25,6 @@ impl Tables {
                 Answer::Workers(self.workers.keys().map(|name| self.worker(name)).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
-            Query::Servers => Answer::Servers(self.servers.values().copied().collect()),
             Query::Lost {
                 overdue,
                 silent,

@@ -44,9 +44,6 @@ pub(super) async fn answer(client: &mut Client, memory: &Memory, query: &Query) 
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
             Answer::Worker(worker.map(Box::new))
         }
-        Query::Servers => {
-            Answer::Servers(all(client, sql::SERVER_LIST, &[], presence::server).await?)
-        }
         Query::Lost {
             overdue,
             silent,

@@ -60,7 +60,6 @@ fn answer(connection: &Connection, memory: &Memory, query: &Query) -> Read<Answe
             )?;
             Answer::Worker(worker.map(Box::new))
         }
-        Query::Servers => Answer::Servers(all(connection, sql::SERVER_LIST, [], presence::server)?),
         Query::Lost {
             overdue,
             silent,

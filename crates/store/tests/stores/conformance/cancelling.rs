@@ -30,7 +30,8 @@ pub(super) async fn cancel_ends_a_task_wherever_it_stands(yard: Yard) {
         (later, Status::Scheduled),
         (pending, Status::Pending),
     ] {
-        assert_eq!(yard.cancel(id).await.unwrap().was, was);
+        assert_eq!(yard.status(id).await, was);
+        yard.cancel(id).await.unwrap();
         assert_eq!(yard.status(id).await, Status::Cancelled);
     }
 
