@@ -13,12 +13,15 @@ use crate::view::Change;
 /// A scheduled or ready row that moved is an `Update` whose keys differ: stores delete the one and insert the other.
 #[derive(Default, PartialEq, Debug)]
 pub struct Diff {
+    /// Never taken out.
     pub servers: Vec<Change<Server>>,
+    /// Never taken out.
     pub workers: Vec<Change<Worker>>,
     pub tasks: Vec<Arc<Task>>,
     pub scheduled: Vec<Change<Scheduled>>,
     pub ready: Vec<Change<Ready>>,
     pub leases: Vec<Change<Lease>>,
+    /// Never taken out.
     pub carries: Vec<Change<Carry>>,
     pub outcomes: Vec<Arc<Outcome>>,
     pub idempotency: Vec<Change<Idempotency>>,

@@ -6,7 +6,7 @@ use crate::id::{RunKey, TaskId};
 use crate::lane::LaneKey;
 use crate::name::Name;
 use crate::policy::Policy;
-use crate::rows::{Attempt, Carry, LateResult, Lease, Outcome, Scheduled, Server, Task, Worker};
+use crate::rows::{Attempt, Carry, LateResult, Lease, Outcome, Scheduled, Task, Worker};
 use crate::slot::Counts;
 use crate::status::Status;
 use crate::time::Timestamp;
@@ -21,7 +21,6 @@ pub enum Query {
     /// Every worker, by name; offline ones too.
     Workers,
     Worker(Name),
-    Servers,
     /// Leases of which [`looks_lost`](crate::verbs::expire::looks_lost) is true, by key.
     Lost {
         overdue: Timestamp,
@@ -65,7 +64,6 @@ pub enum Answer {
     Counts(Vec<Counted>),
     Workers(Vec<WorkerView>),
     Worker(Option<Box<Worker>>),
-    Servers(Vec<Server>),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
     NextDue(Option<Timestamp>),

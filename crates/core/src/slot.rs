@@ -6,20 +6,39 @@
 use crate::refused::Refused;
 use crate::status::Status;
 
-/// Where a slot is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Place {
-    /// Waits for its time, or for its next try.
-    Scheduled,
-    /// Waits for a worker.
-    Ready,
-    /// Waits for a worker with an empty hand, because workers kept dying with it in theirs.
-    Suspect,
-    /// Given to a worker that has not said that it began.
-    Leased,
-    /// Given to a worker that began.
-    Running,
-    Ended(Status),
+/// An enum with its cases listed beside the variants, so that what goes through all of them misses none: a variant
+/// without a case does not compile.
+macro_rules! listed {
+    ($(#[$about:meta])* $enum:ident {
+        $($(#[$doc:meta])* $variant:ident $(($inner:ty))? $({ $field:ident: $type:ty })?:
+            $($case:expr => $word:literal),+;)*
+    }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub enum $enum { $($(#[$doc])* $variant $(($inner))? $({ $field: $type })?),* }
+
+        impl $enum {
+            /// Each with its word in `docs/task-states.md`.
+            pub const CASES: &'static [(Self, &'static str)] = &[$($(($case, $word)),+),*];
+        }
+    };
+}
+
+listed! {
+    /// Where a slot is.
+    Place {
+        /// Waits for its time, or for its next try.
+        Scheduled: Self::Scheduled => "scheduled";
+        /// Waits for a worker.
+        Ready: Self::Ready => "ready";
+        /// Waits for a worker with an empty hand, because workers kept dying with it in theirs.
+        Suspect: Self::Suspect => "suspect";
+        /// Given to a worker that has not said that it began.
+        Leased: Self::Leased => "leased";
+        /// Given to a worker that began.
+        Running: Self::Running => "running";
+        Ended(Status): Self::Ended(Status::Completed) => "ended";
+    }
 }
 
 impl Place {
@@ -88,31 +107,32 @@ pub struct Slot {
     pub counts: Counts,
 }
 
-/// What can happen to a slot.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Event {
-    /// Its time has come.
-    Due,
-    /// A worker takes it; `begin` when the claim counts as the begin of its run.
-    Claimed {
-        begin: bool,
-    },
-    /// Its worker says that the run began.
-    Began,
-    Completed,
-    /// Its worker reports a failure; `retry` unless the worker says that another try is useless.
-    Failed {
-        retry: bool,
-    },
-    /// The run took longer than it may, says its worker or the sweep.
-    TimedOut,
-    /// Its worker asks to have it tried again later.
-    Snoozed,
-    /// Its worker hands it back.
-    Released,
-    /// Its worker is gone, or did not renew the lease.
-    Lost,
-    Cancelled,
+listed! {
+    /// What can happen to a slot.
+    Event {
+        /// Its time has come.
+        Due: Self::Due => "due";
+        /// A worker takes it; `begin` when the claim counts as the begin of its run.
+        Claimed { begin: bool }:
+            Self::Claimed { begin: false } => "claimed",
+            Self::Claimed { begin: true } => "claimed, begun";
+        /// Its worker says that the run began.
+        Began: Self::Began => "began";
+        Completed: Self::Completed => "completed";
+        /// Its worker reports a failure; `retry` unless the worker says that another try is useless.
+        Failed { retry: bool }:
+            Self::Failed { retry: true } => "failed",
+            Self::Failed { retry: false } => "failed for good";
+        /// The run took longer than it may, says its worker or the sweep.
+        TimedOut: Self::TimedOut => "timed out";
+        /// Its worker asks to have it tried again later.
+        Snoozed: Self::Snoozed => "snoozed";
+        /// Its worker hands it back.
+        Released: Self::Released => "released";
+        /// Its worker is gone, or did not renew the lease.
+        Lost: Self::Lost => "lost";
+        Cancelled: Self::Cancelled => "cancelled";
+    }
 }
 
 /// Where `event` leads. Refused where it cannot happen: too late, or to a slot that nobody holds.

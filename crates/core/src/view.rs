@@ -286,13 +286,13 @@ impl View {
     /// What changed, for the store to write, and what others should hear of once it is written.
     pub fn into_diff(self) -> (Diff, Vec<Topic>) {
         let mut diff = Diff {
-            servers: self.servers.changes(),
-            workers: self.workers.changes(),
+            servers: self.servers.kept(),
+            workers: self.workers.kept(),
             tasks: self.tasks.inserted(),
             scheduled: self.scheduled.changes(),
             ready: self.ready.changes(),
             leases: self.leases.changes(),
-            carries: self.carries.changes(),
+            carries: self.carries.kept(),
             outcomes: self.outcomes.inserted(),
             idempotency: self.idempotency.changes(),
             attempts: self.attempts,

@@ -1,10 +1,12 @@
 //! How values that have no column type of their own are written; the same in both databases. The codes stand in the
 //! migrations' checks too.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::name::Name;
-use taskyard_core::rows::{End, Said, Why};
+use taskyard_core::query::Standing;
+use taskyard_core::rows::{End, Lease, Outcome, Said, Scheduled, Why};
 
 /// A column holds something that was never written there: a damaged database, or one of another version.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +82,25 @@ pub(crate) fn said(code: i16) -> Result<Said, BadColumn> {
         5 => Ok(Said::Released),
         other => Err(BadColumn::new("late_result.said", other)),
     }
+}
+
+/// Where a task stands, in the words of `task_view`, with the rows that it brings along. Nowhere, or in a place that
+/// this program does not know, is an error: it would pass for another place.
+pub(crate) fn standing(
+    place: Option<i16>,
+    scheduled: Option<Scheduled>,
+    lease: Option<Lease>,
+    outcome: Option<Outcome>,
+) -> Result<Standing, BadColumn> {
+    let standing = match place {
+        Some(1) => scheduled.map(Standing::Scheduled),
+        Some(2) => Some(Standing::Ready),
+        Some(3) => lease.map(|lease| Standing::Leased(Box::new(lease))),
+        Some(4) => outcome.map(|outcome| Standing::Ended(Arc::new(outcome))),
+        Some(_) | None => None,
+    };
+    let place = || place.map_or("nowhere".to_owned(), |place| place.to_string());
+    standing.ok_or_else(|| BadColumn::new("a task's place", place()))
 }
 
 /// Names as one JSON array, in the order they were given.

@@ -6,7 +6,6 @@ use crate::moves;
 use crate::needs::Needs;
 use crate::refused::Refused;
 use crate::standing::{self, Standing};
-use crate::status::Status;
 use crate::view::View;
 
 #[derive(Clone, Copy, Debug)]
@@ -15,10 +14,7 @@ pub struct Cancel {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cancelled {
-    /// Where it stood.
-    pub was: Status,
-}
+pub struct Cancelled;
 
 impl Cancel {
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
@@ -30,25 +26,20 @@ impl Cancel {
     }
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Cancelled, Refused> {
-        let was = match standing::of(SlotKey::only(self.task), view) {
+        match standing::of(SlotKey::only(self.task), view) {
             Standing::Unknown => return Err(Refused::NoSuchTask),
             Standing::Ended(outcome) => return Err(Refused::AlreadyEnded(outcome.status)),
-            Standing::Scheduled(row) => {
-                moves::cancel_scheduled(view, &row, env.now);
-                Status::Scheduled
-            }
+            Standing::Scheduled(row) => moves::cancel_scheduled(view, &row, env.now),
             Standing::Ready(row) => {
-                if row.lane.is_twin() {
+                if row.is_suspect() {
                     moves::let_go_of(view, &row);
                 }
                 moves::cancel_ready(view, &row, env.now);
-                row.place().status()
             }
             Standing::Leased(lease) => {
                 moves::cancel_run(view, &lease, env.now);
-                lease.place().status()
             }
-        };
-        Ok(Cancelled { was })
+        }
+        Ok(Cancelled)
     }
 }

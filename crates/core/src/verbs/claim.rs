@@ -162,8 +162,9 @@ impl Claims {
                 needs.leases_of.push(claim.number);
                 needs.worker(&claim.worker, Hold::Lock);
             }
-            for lease in claim.answered(view) {
-                moves::need_history(&lease, view, needs);
+            // Any of them: what stands before one in the answer may be reported on in this very batch.
+            for lease in claim.made(view) {
+                moves::need_history(lease, view, needs);
             }
         }
     }
@@ -189,16 +190,21 @@ impl Claim {
     /// The leases that an earlier sending of this claim was answered with, by key: the same answer on every store. At
     /// most as many as this one asks for: two servers may have dealt to it.
     fn answered(&self, view: &View) -> Vec<Lease> {
-        if !self.maybe_again || self.seq == 0 || !view.knows_leases_of(self.number) {
-            return Vec::new();
-        }
-        let mine = view
-            .leases_of(self.number)
-            .filter(|lease| lease.epoch == self.epoch && lease.seq == self.seq);
-        let mut mine: Vec<Lease> = mine.cloned().collect();
-        mine.sort_unstable_by_key(|lease| lease.slot);
-        mine.truncate(self.limit);
-        mine
+        let mut made: Vec<Lease> = self.made(view).cloned().collect();
+        made.sort_unstable_by_key(|lease| lease.slot);
+        made.truncate(self.limit);
+        made
+    }
+
+    /// The leases that earlier sendings of this claim made and that still stand.
+    fn made<'a>(&self, view: &'a View) -> impl Iterator<Item = &'a Lease> {
+        let (number, epoch, seq) = (self.number, self.epoch, self.seq);
+        let may_be = self.maybe_again && seq != 0 && view.knows_leases_of(number);
+        let leases = may_be.then(|| view.leases_of(number));
+        leases
+            .into_iter()
+            .flatten()
+            .filter(move |lease| lease.epoch == epoch && lease.seq == seq)
     }
 
     /// Whether both are one claim, sent twice.

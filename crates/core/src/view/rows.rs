@@ -39,8 +39,8 @@ impl<K, R> Default for Rows<K, R> {
 }
 
 impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
-    /// These keys were asked for: missing unless the store goes on to say [`Rows::loaded`]. A row that a verb has
-    /// touched already stays as the verb left it.
+    /// These keys were asked for: missing unless the store goes on to say [`Rows::loaded`]. All loads come before the
+    /// first verb decides.
     pub fn asked<'a>(&mut self, keys: impl IntoIterator<Item = &'a K>)
     where
         K: 'a,
@@ -62,15 +62,12 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
     }
 
     fn set(&mut self, key: K, row: Option<R>) {
-        let entry = self.0.entry(key).or_insert(Entry {
-            before: None,
-            after: None,
+        let entry = Entry {
+            before: row.clone(),
+            after: row,
             touched: false,
-        });
-        if !entry.touched {
-            entry.before.clone_from(&row);
-            entry.after = row;
-        }
+        };
+        self.0.insert(key, entry);
     }
 
     pub fn knows<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
@@ -97,13 +94,6 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
     /// The row as it was loaded.
     pub fn before<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> Option<&R> {
         self.0.get(key)?.before.as_ref()
-    }
-
-    /// Put in by this batch.
-    pub fn is_new<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
-        self.0
-            .get(key)
-            .is_some_and(|entry| entry.before.is_none() && entry.after.is_some())
     }
 
     /// Every row that stands now, in no order.
@@ -182,6 +172,17 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
             .collect()
     }
 
+    /// For tables whose rows are never taken out.
+    pub(crate) fn kept(self) -> Vec<Change<R>> {
+        let changes = self.changes();
+        let is_kept = |change: &Change<R>| !matches!(change, Change::Delete(_));
+        assert!(
+            changes.iter().all(is_kept),
+            "rows of this table are never taken out"
+        );
+        changes
+    }
+
     /// For tables whose rows are never changed.
     pub(crate) fn inserted(self) -> Vec<R> {
         let changes = self.changes().into_iter();
@@ -220,18 +221,20 @@ mod tests {
     }
 
     #[test]
-    fn a_second_load_does_not_undo_what_a_verb_did() {
+    fn a_second_load_takes_the_place_of_the_first() {
         let mut rows = Rows::default();
         rows.loaded(1, "a");
-        rows.put(1, "b");
-        rows.loaded(1, "c");
+        rows.asked(&[1]);
+        assert_eq!(rows.get(&1), None);
 
-        assert_eq!(rows.get(&1), Some(&"b"));
+        rows.loaded(1, "b");
+        rows.put(1, "c");
+
         assert_eq!(
             rows.changes(),
             [Change::Update {
-                before: "a",
-                after: "b"
+                before: "b",
+                after: "c"
             }]
         );
     }

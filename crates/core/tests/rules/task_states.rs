@@ -14,30 +14,6 @@ const LIMITS: Limits = Limits {
     max_losses: 2,
 };
 
-const PLACES: [(Place, &str); 6] = [
-    (Place::Scheduled, "scheduled"),
-    (Place::Ready, "ready"),
-    (Place::Suspect, "suspect"),
-    (Place::Leased, "leased"),
-    (Place::Running, "running"),
-    (Place::Ended(Status::Completed), "ended"),
-];
-
-const EVENTS: [(Event, &str); 12] = [
-    (Event::Due, "due"),
-    (Event::Claimed { begin: false }, "claimed"),
-    (Event::Claimed { begin: true }, "claimed, begun"),
-    (Event::Began, "began"),
-    (Event::Completed, "completed"),
-    (Event::Failed { retry: true }, "failed"),
-    (Event::Failed { retry: false }, "failed for good"),
-    (Event::TimedOut, "timed out"),
-    (Event::Snoozed, "snoozed"),
-    (Event::Released, "released"),
-    (Event::Lost, "lost"),
-    (Event::Cancelled, "cancelled"),
-];
-
 /// Everything an event can lead to from a place: with nothing behind the slot, and just below each limit.
 fn cell(place: Place, event: Event) -> String {
     let histories = [
@@ -76,7 +52,7 @@ fn cell(place: Place, event: Event) -> String {
 fn word(place: Place) -> String {
     match place {
         Place::Ended(status) => format!("**{status}**"),
-        other => PLACES
+        other => Place::CASES
             .iter()
             .find(|(place, _)| *place == other)
             .expect("every open place is listed")
@@ -93,14 +69,16 @@ fn page() -> String {
          `max_attempts`, losses against `max_losses`, and leases lost without a word, of which the second in a row\n\
          makes the slot suspect. As users see it, ready and suspect are `pending`, leased is `assigned`.\n\n|",
     );
-    for (_, place) in PLACES {
+    for (_, place) in Place::CASES {
         write!(page, " | {place}").expect("writing to a string");
     }
-    page.push_str(" |\n|---|---|---|---|---|---|---|\n");
-    for (event, name) in EVENTS {
+    page.push_str(" |\n|---");
+    page.push_str(&"|---".repeat(Place::CASES.len()));
+    page.push_str("|\n");
+    for (event, name) in Event::CASES {
         write!(page, "| *{name}*").expect("writing to a string");
-        for (place, _) in PLACES {
-            write!(page, " | {}", cell(place, event)).expect("writing to a string");
+        for (place, _) in Place::CASES {
+            write!(page, " | {}", cell(*place, *event)).expect("writing to a string");
         }
         page.push_str(" |\n");
     }
@@ -126,14 +104,14 @@ fn the_documented_table_is_what_the_machine_does() {
 #[test]
 fn final_states_are_absorbing() {
     for status in Status::ALL.into_iter().filter(|status| status.is_final()) {
-        for (event, _) in EVENTS {
+        for (event, _) in Event::CASES {
             let slot = Slot {
                 place: Place::Ended(status),
                 counts: Counts::default(),
             };
 
             assert_eq!(
-                step(slot, event, LIMITS),
+                step(slot, *event, LIMITS),
                 Err(Refused::AlreadyEnded(status))
             );
         }

@@ -105,7 +105,8 @@ create table lease (
   progress double precision,
   progress_message text,
   checkpoint text,
-  primary key (task, slot)
+  primary key (task, slot),
+  check ((started_at is null) = (deadline is null))
 ) with (
   fillfactor = 50,
   autovacuum_vacuum_scale_factor = 0,
@@ -157,6 +158,7 @@ create table outcome (
   error_detail text,
   output text,
   check ((worker is null) = (claimed_at is null)),
+  check ((status = 5) = (output is not null)),
   check ((error_code is null) = (error_message is null)),
   check (error_code is not null or error_detail is null),
   check ((reported_fence is null) = (reported_digest is null))
@@ -179,6 +181,7 @@ create table attempt (
   error_message text,
   error_detail text,
   primary key (task, slot, fence),
+  check ((number is null) = (started_at is null)),
   check ((error_code is null) = (error_message is null)),
   check (error_code is not null or error_detail is null)
 );

@@ -97,7 +97,8 @@ create table lease (
   progress real,
   progress_message text,
   checkpoint text,
-  primary key (task, slot)
+  primary key (task, slot),
+  check ((started_at is null) = (deadline is null))
 ) strict, without rowid;
 
 create table carry (
@@ -144,6 +145,7 @@ create table outcome (
   error_detail text,
   output text,
   check ((worker is null) = (claimed_at is null)),
+  check ((status = 5) = (output is not null)),
   check ((error_code is null) = (error_message is null)),
   check (error_code is not null or error_detail is null),
   check ((reported_fence is null) = (reported_digest is null))
@@ -166,6 +168,7 @@ create table attempt (
   error_message text,
   error_detail text,
   primary key (task, slot, fence),
+  check ((number is null) = (started_at is null)),
   check ((error_code is null) = (error_message is null)),
   check (error_code is not null or error_detail is null)
 ) strict, without rowid;

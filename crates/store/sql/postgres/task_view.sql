@@ -1,6 +1,7 @@
--- task_view (PostgreSQL): everything known of one task ($2), with its payloads if $1. A scheduled row is found by its
--- own key: its time stands in the carry, or else in the task. The laterals pin the way, also where the planner takes a
--- table for empty.
+-- task_view (PostgreSQL): everything known of one task ($2), with its payloads if $1; last, the number of the place where
+-- it stands. A scheduled or ready row is found by its own key: its time and order stand in the carry, or else in the
+-- task, and it waits in its lane or the lane's twin. The laterals pin the way, also where the planner takes a table for
+-- empty.
 select
   task.id, task.lane, task.order_key, task.priority, task.run_at, task.created_at, task.max_attempts, task.max_losses,
   task.timeout, task.backoff, task.backoff_factor, task.backoff_max, task.backoff_jitter, task.labels, task.digest,
@@ -18,7 +19,15 @@ select
   carry.task, carry.slot, carry.run_at, carry.order_key, carry.fence, carry.attempts, carry.failures, carry.losses,
   carry.lost_in_a_row, carry.error_code, carry.error_message, carry.error_detail, carry.reported_fence,
   carry.reported_digest, carry.checkpoint, carry.suspect_since, carry.kept_until,
-  worker.name
+  worker.name,
+  cast(
+    case
+      when outcome.task is not null then 4
+      when lease.task is not null then 3
+      when ready.task is not null then 2
+      when scheduled.task is not null then 1
+    end as smallint
+  )
 from task
 cross join lateral (select * from lane where lane.number = task.lane offset 0) as lane
 left join outcome on outcome.task = task.id
@@ -30,6 +39,13 @@ left join lateral (
   where scheduled.run_at = coalesce(carry.run_at, task.run_at) and scheduled.task = task.id and scheduled.slot = 0
   offset 0
 ) as scheduled on true
+left join lateral (
+  select ready.task
+  from ready
+  where ready.lane = any (array[task.lane, -task.lane]) and ready.order_key = coalesce(carry.order_key, task.order_key)
+    and ready.task = task.id and ready.slot = 0
+  offset 0
+) as ready on true
 left join lateral (
   select * from worker where worker.number = coalesce(outcome.worker, lease.worker) offset 0
 ) as worker on true

@@ -1,5 +1,6 @@
--- task_view (SQLite): everything known of one task ($2), with its payloads if $1. A scheduled row is found by its own
--- key: its time stands in the carry, or else in the task. PostgreSQL must be told which table to begin with.
+-- task_view (SQLite): everything known of one task ($2), with its payloads if $1; last, the number of the place where it
+-- stands. A scheduled or ready row is found by its own key: its time and order stand in the carry, or else in the task,
+-- and it waits in its lane or the lane's twin. PostgreSQL must be told which table to begin with.
 select
   task.id, task.lane, task.order_key, task.priority, task.run_at, task.created_at, task.max_attempts, task.max_losses,
   task.timeout, task.backoff, task.backoff_factor, task.backoff_max, task.backoff_jitter, task.labels, task.digest,
@@ -17,7 +18,13 @@ select
   carry.task, carry.slot, carry.run_at, carry.order_key, carry.fence, carry.attempts, carry.failures, carry.losses,
   carry.lost_in_a_row, carry.error_code, carry.error_message, carry.error_detail, carry.reported_fence,
   carry.reported_digest, carry.checkpoint, carry.suspect_since, carry.kept_until,
-  worker.name
+  worker.name,
+  case
+    when outcome.task is not null then 4
+    when lease.task is not null then 3
+    when ready.task is not null then 2
+    when scheduled.task is not null then 1
+  end
 from task
 join lane on lane.number = task.lane
 left join outcome on outcome.task = task.id
@@ -25,5 +32,8 @@ left join lease on lease.task = task.id and lease.slot = 0
 left join carry on carry.task = task.id and carry.slot = 0
 left join scheduled
   on scheduled.run_at = coalesce(carry.run_at, task.run_at) and scheduled.task = task.id and scheduled.slot = 0
+left join ready
+  on ready.lane in (task.lane, -task.lane) and ready.order_key = coalesce(carry.order_key, task.order_key)
+  and ready.task = task.id and ready.slot = 0
 left join worker on worker.number = coalesce(outcome.worker, lease.worker)
 where task.id = $2

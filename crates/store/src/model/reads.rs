@@ -5,6 +5,7 @@ use std::sync::Arc;
 use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
+use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::query::{Answer, Counted, List, Listed, Query, Standing, TaskView, WorkerView};
 use taskyard_core::rows::{Lease, Task};
 use taskyard_core::time::Timestamp;
@@ -25,7 +26,6 @@ impl Tables {
                 Answer::Workers(self.workers.keys().map(|name| self.worker(name)).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
-            Query::Servers => Answer::Servers(self.servers.values().copied().collect()),
             Query::Lost {
                 overdue,
                 silent,
@@ -39,15 +39,7 @@ impl Tables {
 
     fn view(&self, task: &Arc<Task>) -> TaskView {
         let slot = SlotKey::only(task.id);
-        let standing = if let Some(outcome) = self.outcomes.get(&task.id) {
-            Standing::Ended(Arc::clone(outcome))
-        } else if let Some(lease) = self.leases.get(&slot) {
-            Standing::Leased(Box::new(lease.clone()))
-        } else if let Some(row) = self.scheduled.values().find(|row| row.slot == slot) {
-            Standing::Scheduled(*row)
-        } else {
-            Standing::Ready
-        };
+        let standing = self.standing(task, slot).expect("a task stands somewhere");
         let worker = match &standing {
             Standing::Ended(outcome) => outcome.worker,
             Standing::Leased(lease) => Some(lease.worker),
@@ -60,6 +52,33 @@ impl Tables {
             carry: self.carries.get(&slot).cloned(),
             worker: worker.and_then(|number| self.name(number)),
         }
+    }
+
+    fn standing(&self, task: &Task, slot: SlotKey) -> Option<Standing> {
+        if let Some(outcome) = self.outcomes.get(&task.id) {
+            return Some(Standing::Ended(Arc::clone(outcome)));
+        }
+        if let Some(lease) = self.leases.get(&slot) {
+            return Some(Standing::Leased(Box::new(lease.clone())));
+        }
+        let carry = self.carries.get(&slot);
+        let (run_at, order_key) = carry.map_or((task.run_at, task.order_key), |carry| {
+            (carry.run_at, carry.order_key)
+        });
+        if let Some(row) = self.scheduled.get(&ScheduledKey { run_at, slot }) {
+            return Some(Standing::Scheduled(*row));
+        }
+        let in_lane = |lane| ReadyKey {
+            lane,
+            order_key,
+            slot,
+        };
+        let lanes = [task.lane, task.lane.twin()];
+        let is_ready = lanes
+            .map(in_lane)
+            .iter()
+            .any(|key| self.ready.contains_key(key));
+        is_ready.then_some(Standing::Ready)
     }
 
     fn lane(&self, task: &Task) -> Arc<LaneKey> {

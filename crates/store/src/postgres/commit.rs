@@ -34,6 +34,13 @@ impl<'d, R> Sorted<'d, R> {
         sorted
     }
 
+    /// For tables whose rows are never taken out.
+    fn kept(changes: &'d [Change<R>]) -> Self {
+        let sorted = Self::of(changes);
+        assert!(sorted.deletes.is_empty(), "rows of this table are kept");
+        sorted
+    }
+
     /// For tables whose rows move to another key: a change takes the one away and puts the other in.
     fn moved<K: Ord>(changes: &'d [Change<R>], key: impl Fn(&R) -> K) -> Self {
         let mut sorted = Self::none();
@@ -73,12 +80,12 @@ pub(super) struct Changes<'d> {
 impl<'d> Changes<'d> {
     pub(super) fn of(diff: &'d Diff) -> Self {
         Self {
-            servers: Sorted::of(&diff.servers),
-            workers: Sorted::of(&diff.workers),
+            servers: Sorted::kept(&diff.servers),
+            workers: Sorted::kept(&diff.workers),
             scheduled: Sorted::moved(&diff.scheduled, |row| (row.run_at, row.slot)),
             ready: Sorted::moved(&diff.ready, |row| (row.lane, row.order_key, row.slot)),
             leases: Sorted::of(&diff.leases),
-            carries: Sorted::of(&diff.carries),
+            carries: Sorted::kept(&diff.carries),
             idempotency: Sorted::of(&diff.idempotency),
         }
     }
@@ -102,27 +109,12 @@ impl<'d> Changes<'d> {
 
     fn ask_presence<'a>(&'a self, trip: &mut Trip<'a>) {
         let all = &trip.session.statements;
-        let Sorted {
-            inserts,
-            updates,
-            deletes,
-        } = &self.servers;
-        trip.ask_for(deletes, &all.server_delete, |rows| {
-            Columns::of(rows).column(|row| row.number.0).params()
-        });
-        trip.ask_for(updates, &all.server_update, presence::servers);
-        trip.ask_for(inserts, &all.server_insert, presence::servers);
-
-        let Sorted {
-            inserts,
-            updates,
-            deletes,
-        } = &self.workers;
-        trip.ask_for(deletes, &all.worker_delete, |rows| {
-            Columns::of(rows).column(|row| row.name.as_str()).params()
-        });
-        trip.ask_for(updates, &all.worker_update, presence::workers);
-        trip.ask_for(inserts, &all.worker_insert, presence::workers);
+        let servers = &self.servers;
+        trip.ask_for(&servers.updates, &all.server_update, presence::servers);
+        trip.ask_for(&servers.inserts, &all.server_insert, presence::servers);
+        let workers = &self.workers;
+        trip.ask_for(&workers.updates, &all.worker_update, presence::workers);
+        trip.ask_for(&workers.inserts, &all.worker_insert, presence::workers);
     }
 
     fn ask_places<'a>(&'a self, trip: &mut Trip<'a>, spots: &'a Spots) {
@@ -140,17 +132,9 @@ impl<'d> Changes<'d> {
 
     fn ask_carries<'a>(&'a self, trip: &mut Trip<'a>) {
         let all = &trip.session.statements;
-        let Sorted {
-            inserts,
-            updates,
-            deletes,
-        } = &self.carries;
-        trip.ask_for(deletes, &all.carry_delete, |rows| {
-            let ids = Columns::of(rows).column(|row| row.slot.task.as_uuid());
-            ids.column(|row| row.slot.slot.0).params()
-        });
-        trip.ask_for(updates, &all.carry_update, place::carries);
-        trip.ask_for(inserts, &all.carry_insert, place::carries);
+        let carries = &self.carries;
+        trip.ask_for(&carries.updates, &all.carry_update, place::carries);
+        trip.ask_for(&carries.inserts, &all.carry_insert, place::carries);
     }
 
     fn ask_keys<'a>(&'a self, trip: &mut Trip<'a>) {

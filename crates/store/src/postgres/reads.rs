@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use deadpool_postgres::{Client, GenericClient};
 use taskyard_core::id::TaskId;
-use taskyard_core::query::{Answer, Counted, Query, Standing, TaskView, WorkerView};
+use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerView};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use tokio_postgres::Row;
@@ -14,7 +14,7 @@ use super::error::explain;
 use super::fields::{Fields, Read};
 use super::rows::{history, key, place, presence, task};
 use super::{list, load, sql};
-use crate::columns::BadColumn;
+use crate::columns::{self, BadColumn};
 use crate::run::Memory;
 
 pub(super) async fn answer(client: &mut Client, memory: &Memory, query: &Query) -> Read<Answer> {
@@ -43,9 +43,6 @@ pub(super) async fn answer(client: &mut Client, memory: &Memory, query: &Query) 
             let name = name.as_str();
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
             Answer::Worker(worker.map(Box::new))
-        }
-        Query::Servers => {
-            Answer::Servers(all(client, sql::SERVER_LIST, &[], presence::server).await?)
         }
         Query::Lost {
             overdue,
@@ -145,12 +142,8 @@ pub(super) async fn task_view<C: GenericClient>(
         let scheduled = fields.maybe(place::SCHEDULED_WIDTH, place::scheduled)?;
         let carry = fields.maybe(place::CARRY_WIDTH, place::carry)?;
         let worker = fields.name_or_none()?;
-        let standing = match (outcome, lease, scheduled) {
-            (Some(outcome), _, _) => Standing::Ended(Arc::new(outcome)),
-            (None, Some(lease), _) => Standing::Leased(Box::new(lease)),
-            (None, None, Some(scheduled)) => Standing::Scheduled(scheduled),
-            (None, None, None) => Standing::Ready,
-        };
+        let standing =
+            fields.decode(|place| columns::standing(place, scheduled, lease, outcome))?;
         Ok(TaskView {
             task,
             lane,

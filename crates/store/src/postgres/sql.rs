@@ -36,7 +36,6 @@ statements! {
     "postgres" {
         attempt_delete,
         attempt_insert,
-        carry_delete,
         carry_insert,
         carry_load,
         carry_update,
@@ -67,14 +66,12 @@ statements! {
         scheduled_due,
         scheduled_insert,
         scheduled_lock,
-        server_delete,
         server_insert,
         server_lock,
         server_update,
         task_input,
         task_insert,
         task_load,
-        worker_delete,
         worker_insert,
         worker_load,
         worker_lock,
@@ -98,7 +95,6 @@ pub(super) const META_LOAD: &str = include_str!("../../sql/common/meta_load.sql"
 pub(super) const META_TOUCH: &str = include_str!("../../sql/common/meta_touch.sql");
 pub(super) const META_UPDATE: &str = include_str!("../../sql/common/meta_update.sql");
 pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled_next.sql");
-pub(super) const SERVER_LIST: &str = include_str!("../../sql/common/server_list.sql");
 pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
 pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");
 pub(super) const TARGET: &str = include_str!("../../sql/postgres/target.sql");

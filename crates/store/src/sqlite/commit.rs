@@ -19,10 +19,11 @@ const SERVER: i32 = 0;
 type Bind<R> = fn(&mut CachedStatement<'_>, &R) -> Read<usize>;
 
 /// How rows of one table are written. Without an `update`, a row that changed has moved: it is taken out and put in.
+/// Without a `delete`, none is ever taken out.
 struct Table<R> {
     insert: (&'static str, Bind<R>),
     update: Option<&'static str>,
-    delete: (&'static str, Bind<R>),
+    delete: Option<(&'static str, Bind<R>)>,
 }
 
 pub(super) fn inputs(connection: &Connection, tasks: &[TaskId]) -> Read<Inputs> {
@@ -105,16 +106,21 @@ impl<R> Table<R> {
             return Ok(());
         }
         let prepare = |statement| connection.prepare_cached(statement).map_err(explain);
-        let mut delete = prepare(self.delete.0)?;
+        let delete = self.delete.map(|(text, bind)| Ok((prepare(text)?, bind)));
+        let mut delete = delete.transpose()?;
+        let mut take_out = |row: &R| {
+            let (delete, bind) = delete.as_mut().expect("rows of this table are kept");
+            once(bind(delete, row))
+        };
         let mut insert = prepare(self.insert.0)?;
         let mut update = self.update.map(prepare).transpose()?;
         for change in changes {
             match (change, &mut update) {
                 (Change::Insert(row), _) => once(self.insert.1(&mut insert, row))?,
-                (Change::Delete(row), _) => once(self.delete.1(&mut delete, row))?,
+                (Change::Delete(row), _) => take_out(row)?,
                 (Change::Update { after, .. }, Some(update)) => once(self.insert.1(update, after))?,
                 (Change::Update { before, after }, None) => {
-                    once(self.delete.1(&mut delete, before))?;
+                    take_out(before)?;
                     once(self.insert.1(&mut insert, after))?;
                 }
             }
@@ -134,51 +140,45 @@ fn once(rows: Read<usize>) -> Result<(), Error> {
 const SERVERS: Table<taskyard_core::rows::Server> = Table {
     insert: (sql::SERVER_INSERT, presence::write_server),
     update: Some(sql::SERVER_UPDATE),
-    delete: (sql::SERVER_DELETE, |delete, row| {
-        delete.execute([row.number.0])
-    }),
+    delete: None,
 };
 
 const WORKERS: Table<taskyard_core::rows::Worker> = Table {
     insert: (sql::WORKER_INSERT, presence::write_worker),
     update: Some(sql::WORKER_UPDATE),
-    delete: (sql::WORKER_DELETE, |delete, row| {
-        delete.execute([row.name.as_str()])
-    }),
+    delete: None,
 };
 
 const SCHEDULED: Table<taskyard_core::rows::Scheduled> = Table {
     insert: (sql::SCHEDULED_INSERT, place::insert_scheduled),
     update: None,
-    delete: (sql::SCHEDULED_DELETE, place::delete_scheduled),
+    delete: Some((sql::SCHEDULED_DELETE, place::delete_scheduled)),
 };
 
 const READY: Table<taskyard_core::rows::Ready> = Table {
     insert: (sql::READY_INSERT, place::insert_ready),
     update: None,
-    delete: (sql::READY_DELETE, place::delete_ready),
+    delete: Some((sql::READY_DELETE, place::delete_ready)),
 };
 
 const LEASES: Table<taskyard_core::rows::Lease> = Table {
     insert: (sql::LEASE_INSERT, place::write_lease),
     update: Some(sql::LEASE_UPDATE),
-    delete: (sql::LEASE_DELETE, |delete, row| {
+    delete: Some((sql::LEASE_DELETE, |delete, row| {
         delete.execute(params![row.slot.task.as_bytes(), row.slot.slot.0])
-    }),
+    })),
 };
 
 const CARRIES: Table<taskyard_core::rows::Carry> = Table {
     insert: (sql::CARRY_INSERT, place::write_carry),
     update: Some(sql::CARRY_UPDATE),
-    delete: (sql::CARRY_DELETE, |delete, row| {
-        delete.execute(params![row.slot.task.as_bytes(), row.slot.slot.0])
-    }),
+    delete: None,
 };
 
 const IDEMPOTENCY: Table<taskyard_core::rows::Idempotency> = Table {
     insert: (sql::IDEMPOTENCY_INSERT, key::write_idempotency),
     update: Some(sql::IDEMPOTENCY_UPDATE),
-    delete: (sql::IDEMPOTENCY_DELETE, |delete, row| {
+    delete: Some((sql::IDEMPOTENCY_DELETE, |delete, row| {
         delete.execute(params![row.key.scope, row.key.key])
-    }),
+    })),
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use taskyard_core::id::TaskId;
-use taskyard_core::query::{Answer, Counted, Query, Standing, TaskView, WorkerView};
+use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerView};
 use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
@@ -14,7 +14,7 @@ use super::error::explain;
 use super::fields::{Fields, Read};
 use super::rows::{history, key, place, presence, task};
 use super::{list, sql, tx};
-use crate::columns::BadColumn;
+use crate::columns::{self, BadColumn};
 use crate::run::Memory;
 
 pub(super) fn read(
@@ -60,7 +60,6 @@ fn answer(connection: &Connection, memory: &Memory, query: &Query) -> Read<Answe
             )?;
             Answer::Worker(worker.map(Box::new))
         }
-        Query::Servers => Answer::Servers(all(connection, sql::SERVER_LIST, [], presence::server)?),
         Query::Lost {
             overdue,
             silent,
@@ -129,12 +128,8 @@ pub(super) fn task_view(
             let scheduled = fields.maybe(place::SCHEDULED_WIDTH, place::scheduled)?;
             let carry = fields.maybe(place::CARRY_WIDTH, place::carry)?;
             let worker = fields.name_or_none()?;
-            let standing = match (outcome, lease, scheduled) {
-                (Some(outcome), _, _) => Standing::Ended(Arc::new(outcome)),
-                (None, Some(lease), _) => Standing::Leased(Box::new(lease)),
-                (None, None, Some(scheduled)) => Standing::Scheduled(scheduled),
-                (None, None, None) => Standing::Ready,
-            };
+            let standing =
+                fields.decode(|place| columns::standing(place, scheduled, lease, outcome))?;
             Ok(TaskView {
                 task,
                 lane,

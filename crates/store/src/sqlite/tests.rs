@@ -190,6 +190,27 @@ async fn batches_run_in_the_order_in_which_they_were_sent() {
 }
 
 #[test]
+fn a_task_that_stands_nowhere_is_an_error_and_not_pending() {
+    let mut random = Seeded::new(1);
+    let mut inline = Inline::new(&mut random).unwrap();
+    let (task, now) = (task("work", 1, 0), Timestamp::from_micros(NOON));
+    let query = Query::Task(task.id);
+    let commands = [submit(vec![task]).into()];
+    inline
+        .run_blocking(&commands, &Policy::default(), now, &mut random)
+        .unwrap();
+    assert!(inline.read_blocking(&query).is_ok());
+
+    inline
+        .connection()
+        .execute("delete from ready", [])
+        .unwrap();
+
+    let read = inline.read_blocking(&query);
+    assert!(matches!(read, Err(Error::Failed(_))), "{read:?}");
+}
+
+#[test]
 fn a_second_server_is_kept_away_until_the_first_has_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tasks.db");

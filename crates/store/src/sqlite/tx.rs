@@ -272,7 +272,7 @@ fn slot_key(slot: &SlotKey) -> (&[u8; 16], i16) {
 /// The rows that are found by something else than their keys.
 fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<()> {
     if needs.servers {
-        for row in all(connection, sql::SERVER_LIST, [], presence::server)? {
+        for row in all(connection, sql::SERVER_LOAD, [], presence::server)? {
             view.servers.loaded(row.number, row);
         }
     }

@@ -196,7 +196,6 @@ impl Sequence {
         let general = [
             Query::Tasks(list),
             Query::Workers,
-            Query::Servers,
             Query::Counts,
             Query::NextDue,
         ];

@@ -4,17 +4,27 @@ use std::time::Duration;
 
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
+use taskyard_core::verbs::claim::Claim;
 use taskyard_core::verbs::submit::{Begin, NewTask};
 
+use super::losing::suspect_beside;
 use super::yard::{Yard, failed, held};
 
 pub(super) async fn cancel_ends_a_task_wherever_it_stands(yard: Yard) {
     let worker = yard.worker("w").await;
     let leased = yard.new_task().await;
-    yard.claim_one(&worker).await;
+    let held = yard.claim_one(&worker).await;
+    let running = yard.new_task().await;
+    let begun = Claim {
+        begin: true,
+        ..worker.clone()
+    };
+    yard.claim_one(&begun).await;
     let retried = yard.new_task().await;
     let run = yard.claim_one(&worker).await;
     yard.report(&run, failed(true)).await.unwrap();
+    let suspect = suspect_beside(&yard, &worker, &held).await;
+    assert!(yard.view(suspect).await.counts().is_suspect());
     let later = yard
         .submit(NewTask {
             begin: Begin::After(Duration::from_secs(9)),
@@ -26,11 +36,14 @@ pub(super) async fn cancel_ends_a_task_wherever_it_stands(yard: Yard) {
 
     for (id, was) in [
         (leased, Status::Assigned),
+        (running, Status::Running),
         (retried, Status::Scheduled),
         (later, Status::Scheduled),
+        (suspect, Status::Pending),
         (pending, Status::Pending),
     ] {
-        assert_eq!(yard.cancel(id).await.unwrap().was, was);
+        assert_eq!(yard.status(id).await, was);
+        yard.cancel(id).await.unwrap();
         assert_eq!(yard.status(id).await, Status::Cancelled);
     }
 

@@ -16,7 +16,7 @@ use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 
-use super::yard::{Yard, ids, lane, stranger};
+use super::yard::{Yard, completed, ids, lane, report, stranger};
 
 async fn with_priority(yard: &Yard, priority: i64) -> TaskId {
     yard.submit(NewTask {
@@ -305,6 +305,34 @@ pub(super) async fn a_claim_sent_twice_is_answered_with_the_same_leases(yard: Ya
         .len(),
         4
     );
+}
+
+pub(super) async fn a_claim_sent_twice_is_answered_without_what_was_reported_beside_it(yard: Yard) {
+    let worker = yard.worker("w").await;
+    for _ in 0..3 {
+        yard.new_task().await;
+    }
+    let claim = Claim {
+        limit: 3,
+        seq: 1,
+        ..worker
+    };
+    let first = yard.deal(vec![claim.clone()]).await.remove(0).unwrap();
+    let again = Claim {
+        limit: 2,
+        maybe_again: true,
+        ..claim
+    };
+    let report = report(&first.runs[0], completed());
+
+    let claims = vec![again];
+    let mut replies = yard
+        .batch(vec![report.into(), Claims { claims }.into()])
+        .await;
+
+    let dealt = Dealt::try_from(replies.remove(1).unwrap()).unwrap();
+    let runs = &dealt.hands[0].as_ref().unwrap().runs;
+    assert_eq!(ids(runs), ids(&first.runs[1..]));
 }
 
 pub(super) async fn a_replaced_worker_claims_nothing(yard: Yard) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskyard_core::id::ServerNumber;
+use taskyard_core::id::{ServerNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::query::Standing;
 use taskyard_core::refused::Refused;
@@ -274,7 +274,7 @@ pub(super) async fn progress_and_checkpoint_travel_to_the_next_attempt(yard: Yar
 }
 
 /// Two workers died with these tasks in their hands before anything was heard of them.
-async fn suspects(yard: &Yard, count: usize) -> Vec<taskyard_core::id::TaskId> {
+async fn suspects(yard: &Yard, count: usize) -> Vec<TaskId> {
     let mut made = Vec::new();
     for _ in 0..count {
         made.push(yard.new_task().await);
@@ -317,7 +317,7 @@ pub(super) async fn a_suspect_that_waited_has_a_worker_emptied_for_it(yard: Yard
     let long = yard.new_task().await;
     let long_run = yard.claim_one(&busy).await;
     assert_eq!(long_run.slot.task, long);
-    let made = suspects_beside(&yard, &busy, &long_run).await;
+    let made = suspect_beside(&yard, &busy, &long_run).await;
     let innocent = yard.new_task().await;
 
     assert_eq!(ids(&yard.claim(&busy, 1).await), [innocent]);
@@ -331,7 +331,7 @@ pub(super) async fn a_suspect_that_waited_has_a_worker_emptied_for_it(yard: Yard
 }
 
 /// One suspect, while `busy` lives on.
-async fn suspects_beside(yard: &Yard, busy: &Claim, run: &Run) -> taskyard_core::id::TaskId {
+pub(super) async fn suspect_beside(yard: &Yard, busy: &Claim, run: &Run) -> TaskId {
     let made = yard.new_task().await;
     for _ in 0..2 {
         let worker = yard.worker("doomed").await;

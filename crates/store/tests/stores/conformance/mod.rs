@@ -43,6 +43,7 @@ macro_rules! conformance {
                 claiming::an_empty_claim_is_dry_and_a_full_one_is_not,
                 claiming::inputs_of_a_claim_stop_at_their_limit,
                 claiming::a_claim_sent_twice_is_answered_with_the_same_leases,
+                claiming::a_claim_sent_twice_is_answered_without_what_was_reported_beside_it,
                 claiming::a_replaced_worker_claims_nothing,
                 claiming::an_unknown_worker_claims_nothing,
                 reporting::a_completed_task_keeps_its_output,

@@ -190,10 +190,11 @@ async fn fill(client: &Client) {
              from generate_series(1, {ROWS}) as n"
         ),
         format!(
-            "insert into outcome select {ids}, 1, 5 + n % 2, n, null, n, 1, 0, 0, 0, 0, 1, null, null, null, null, null, null
+            "insert into outcome select {ids}, 1, 5 + n % 2, n, null, n, 1, 0, 0, 0, 0, 1, null, null, null, null, null,
+               case when n % 2 = 0 then 'null' end
              from generate_series(1, {ROWS}) as n"
         ),
-        format!("insert into attempt select {ids}, 0, 1, 1, 1, n, null, n, 1, null, null, null from generate_series(1, {ROWS}) as n"),
+        format!("insert into attempt select {ids}, 0, 1, 1, 1, n, n, n, 1, null, null, null from generate_series(1, {ROWS}) as n"),
         format!("insert into late_result select {ids}, 0, 1, n, 1, null, null, null, null from generate_series(1, {ROWS}) as n"),
         format!("insert into idempotency select 'a', n::text, '', '', n from generate_series(1, {ROWS}) as n"),
         format!("insert into worker select 'w' || n, n, 1, null, null, null, '{{}}', 1, n, n, null, null from generate_series(1, {ROWS}) as n"),

@@ -1,0 +1,438 @@
+//! Random sequences of commands, decided over rows in maps: no store is needed to see that the rules keep their
+//! promises. What each batch changes is held against what must always be true; in the end everything ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use taskyard_core::command::{self, Command, Done, Env, Reply};
+use taskyard_core::id::{Fence, TaskId};
+use taskyard_core::json::Json;
+use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::lane::{Heads, Lane, LaneKey, Lanes};
+use taskyard_core::name::Name;
+use taskyard_core::order::Priority;
+use taskyard_core::policy::Policy;
+use taskyard_core::random::Seeded;
+use taskyard_core::rows::{Digest, IdempotencyKey, Progress, Server};
+use taskyard_core::time::Timestamp;
+use taskyard_core::topic::Topic;
+use taskyard_core::verbs::cancel::Cancel;
+use taskyard_core::verbs::claim::{Claim, Claims, Run};
+use taskyard_core::verbs::expire::Expire;
+use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
+use taskyard_core::verbs::held::Token;
+use taskyard_core::verbs::join::Join;
+use taskyard_core::verbs::promote::Promote;
+use taskyard_core::verbs::prune::Prune;
+use taskyard_core::verbs::register::Register;
+use taskyard_core::verbs::report::{Report, RunResult, Word};
+use taskyard_core::verbs::start::Start;
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::view::View;
+use taskyard_core::worker::Profile;
+
+use crate::acts::{Act, KINDS, NAMES, batch};
+use crate::tables::{Locked, Tables};
+
+const NOON: i64 = 1_790_000_000_000_000;
+/// So many of the latest runs and registrations are spoken of, some of which are over.
+const LATEST: usize = 6;
+/// How often one batch may ask for more rows.
+const LOADS_MAX: usize = 8;
+
+struct World {
+    tables: Tables,
+    lanes: Lanes,
+    heads: Heads,
+    policy: Policy,
+    random: Seeded,
+    now: Timestamp,
+    serial: u32,
+    submits: Vec<Submit>,
+    tasks: Vec<TaskId>,
+    /// Every registration there ever was.
+    workers: Vec<Claim>,
+    /// Every run that was ever given out.
+    runs: Vec<Run>,
+    server: Option<Server>,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut world = Self {
+            tables: Tables::default(),
+            lanes: Lanes::default(),
+            heads: Heads::default(),
+            policy: Policy::default(),
+            random: Seeded::new(1),
+            now: Timestamp::from_micros(NOON),
+            serial: 0,
+            submits: Vec::new(),
+            tasks: Vec::new(),
+            workers: Vec::new(),
+            runs: Vec::new(),
+            server: None,
+        };
+        for name in NAMES {
+            world.register(name);
+        }
+        world
+    }
+
+    /// What a store does with a batch.
+    fn run(&mut self, commands: &[Command]) -> Vec<Reply> {
+        for key in command::lanes_wanted(commands) {
+            if self.lanes.number(key).is_none() {
+                let number = self.lanes.last() + 1;
+                self.lanes.add(Lane(number), Arc::new(key.clone()));
+            }
+        }
+        let mut env = Env {
+            now: self.now,
+            policy: &self.policy,
+            lanes: &self.lanes,
+            heads: &self.heads,
+            random: &mut self.random,
+        };
+        let (mut view, mut locked) = (View::default(), Locked::default());
+        let mut needs = command::needs(commands, &env);
+        for _ in 0..LOADS_MAX {
+            self.tables.load(&needs, &mut view, &mut locked);
+            needs = command::more(commands, &view, &env);
+        }
+        assert!(needs.is_empty(), "nobody else moves anything: {needs:?}");
+        assert!(!view.is_torn());
+
+        let replies = command::decide(commands, &mut view, &mut env);
+
+        let learned = view.learned();
+        let (diff, topics) = view.into_diff();
+        let told = |outcome: &TaskId| {
+            let of_it = |topic: &Topic| matches!(topic, Topic::Ended(row) if row.task == *outcome);
+            topics.iter().any(of_it)
+        };
+        let ended = diff.outcomes.iter().map(|row| row.task);
+        assert!(
+            ended.into_iter().all(|task| told(&task)),
+            "who waits is told"
+        );
+        self.tables.write(diff, &locked);
+        learned
+            .into_iter()
+            .for_each(|learned| self.heads.learn(learned));
+        self.tables.check(&self.heads);
+        replies
+    }
+
+    fn play(&mut self, seconds: u64, acts: &[Act]) {
+        self.now = self.now + Duration::from_secs(seconds);
+        let mut commands = Vec::new();
+        let mut claims = Vec::new();
+        for act in acts {
+            match act {
+                Act::Claim {
+                    by,
+                    limit,
+                    begin,
+                    seq,
+                } => claims.push(Claim {
+                    limit: *limit,
+                    begin: *begin,
+                    seq: *seq,
+                    maybe_again: true,
+                    ..by.get(latest(&self.workers)).clone()
+                }),
+                Act::Register(name) => {
+                    commands.push(register(name));
+                }
+                other => commands.extend(self.command(other)),
+            }
+        }
+        if !claims.is_empty() {
+            // All claims of a batch are one command, and the last.
+            commands.push(Claims { claims }.into());
+        }
+        let replies = self.run(&commands);
+        for (command, reply) in commands.iter().zip(replies) {
+            self.note(command, reply);
+        }
+    }
+
+    /// None where there is nothing yet that it could happen to.
+    fn command(&mut self, act: &Act) -> Option<Command> {
+        let any = |runs: &[Run], index: &Index| {
+            let latest = latest(runs);
+            (!latest.is_empty()).then(|| index.get(latest).clone())
+        };
+        Some(match act {
+            Act::Submit {
+                kind,
+                priority,
+                delay,
+                limits,
+                of_client,
+                key,
+            } => {
+                let task = self.task(kind, *priority, *delay, *limits, *of_client);
+                let key = key.map(|key| IdempotencyKey {
+                    scope: "scope".into(),
+                    key: key.to_string().into(),
+                });
+                let submit = Submit {
+                    tasks: vec![task],
+                    once: key.map(|key| (key, Digest::of(b"request"))),
+                    again: false,
+                };
+                self.submits.push(submit.clone());
+                submit.into()
+            }
+            Act::SubmitAgain(index) => {
+                if self.submits.is_empty() {
+                    return None;
+                }
+                let again = true;
+                Submit {
+                    again,
+                    ..index.get(&self.submits).clone()
+                }
+                .into()
+            }
+            Act::Start(run) => Start {
+                token: token(&any(&self.runs, run)?),
+                started_at: None,
+            }
+            .into(),
+            Act::Heartbeat {
+                by,
+                runs,
+                running,
+                says_more,
+            } => {
+                let by = by.get(latest(&self.workers));
+                let held = runs.iter().filter_map(|run| any(&self.runs, run));
+                let held = held.map(|run| Held {
+                    token: token(&run),
+                    running: *running,
+                    progress: says_more.then_some(Progress {
+                        fraction: Some(0.5),
+                        message: None,
+                    }),
+                    checkpoint: says_more.then(Json::null),
+                });
+                Heartbeat {
+                    worker: by.worker.clone(),
+                    epoch: Some(by.epoch),
+                    held: held.collect(),
+                }
+                .into()
+            }
+            Act::Report { runs, named } => {
+                let worker = self.workers.last().filter(|_| *named);
+                let results = runs.iter().filter_map(|(run, word)| {
+                    let run = any(&self.runs, run)?;
+                    Some(RunResult::new(token(&run), word.clone(), None))
+                });
+                Report {
+                    worker: worker.map(|claim| (claim.worker.clone(), None)),
+                    results: results.collect(),
+                }
+                .into()
+            }
+            Act::Cancel(task) => Cancel {
+                task: *(!self.tasks.is_empty()).then(|| task.get(&self.tasks))?,
+            }
+            .into(),
+            Act::Promote(limit) => Promote { limit: *limit }.into(),
+            Act::Expire { grace, alone } => self.expire(*grace, alone.then_some(self.now)),
+            Act::Prune => Prune { limit: 2 }.into(),
+            Act::Join => Join {
+                held: self.server,
+                alone: false,
+            }
+            .into(),
+            Act::Claim { .. } | Act::Register(_) => return None,
+        })
+    }
+
+    fn task(
+        &mut self,
+        kind: &str,
+        priority: i64,
+        delay: u64,
+        (max_attempts, max_losses): (i32, i32),
+        of_client: bool,
+    ) -> NewTask {
+        self.serial += 1;
+        NewTask {
+            id: TaskId::new(self.now, u128::from(self.serial) << 40),
+            lane: LaneKey {
+                queue: Name::path("default").unwrap(),
+                kind: Name::path(kind).unwrap(),
+                demands: Demands::default(),
+            },
+            priority: Priority::new(priority).unwrap(),
+            begin: match delay {
+                0 => Begin::Now,
+                delay => Begin::After(Duration::from_secs(delay)),
+            },
+            input: Json::null(),
+            max_attempts: Some(max_attempts),
+            max_losses: Some(max_losses),
+            timeout: Some(Duration::from_secs(20)),
+            retry: None,
+            labels: Labels::default(),
+            digest: of_client.then(|| Digest::of(b"body")),
+        }
+    }
+
+    /// Every lease, as if all looked lost: the rules judge.
+    fn expire(&self, grace: bool, alone_since: Option<Timestamp>) -> Command {
+        let leases = self.tables.leases.values();
+        let runs = leases.map(|lease| {
+            let of_it = |row: &&taskyard_core::rows::Worker| row.number == lease.worker;
+            let worker = self.tables.workers.values().find(of_it);
+            (lease.run(), worker.map(|row| row.name.clone()))
+        });
+        Expire {
+            runs: runs.collect(),
+            grace,
+            alone_since,
+        }
+        .into()
+    }
+
+    /// What a reply promises, and what later acts go by.
+    fn note(&mut self, command: &Command, reply: Reply) {
+        match (command, reply) {
+            (Command::Submit(submit), Ok(Done::Submit(submitted))) => {
+                assert_eq!(submitted.ids.len(), submit.tasks.len());
+                for id in submitted.ids.iter() {
+                    assert!(
+                        self.tables.tasks.contains_key(id),
+                        "what was accepted is there"
+                    );
+                }
+                self.tasks.extend(submitted.ids.iter());
+            }
+            (Command::Claims(claims), Ok(Done::Claims(dealt))) => {
+                for (claim, hand) in claims.claims.iter().zip(dealt.hands) {
+                    let runs = hand.map_or_else(|_| Vec::new(), |hand| hand.runs);
+                    assert!(runs.len() <= claim.limit, "no more than was asked for");
+                    for run in &runs {
+                        let lease = &self.tables.leases[&run.slot];
+                        assert_eq!((lease.fence, lease.worker), (run.fence, claim.number));
+                    }
+                    self.runs.extend(runs);
+                }
+            }
+            (Command::Report(report), Ok(Done::Report(back))) => {
+                for (result, answer) in report.results.iter().zip(back.results) {
+                    let task = result.token.slot.task;
+                    let ended = self.tables.outcomes.get(&task);
+                    let fence = ended.map_or(Fence(0), |outcome| outcome.fence);
+                    let is_final = answer.is_ok_and(|status| status.is_final());
+                    assert!(
+                        !is_final || fence == result.token.fence,
+                        "a stale run ends nothing"
+                    );
+                }
+            }
+            (Command::Register(register), Ok(Done::Register(registered))) => {
+                let profile = Arc::clone(&register.profile);
+                self.workers.push(Claim {
+                    worker: register.name.clone(),
+                    number: registered.number,
+                    epoch: registered.epoch,
+                    profile,
+                    limit: 1,
+                    begin: false,
+                    seq: 0,
+                    maybe_again: false,
+                });
+            }
+            (Command::Join(_), Ok(Done::Join(joined))) => self.server = Some(joined.server),
+            _ => {}
+        }
+    }
+
+    fn register(&mut self, name: &str) {
+        let command = register(name);
+        let reply = self.run(std::slice::from_ref(&command)).remove(0);
+        self.note(&command, reply);
+    }
+
+    /// Once nothing goes wrong any more, everything ends.
+    fn drain(&mut self) {
+        for _ in 0..50 {
+            if self.tables.outcomes.len() == self.tables.tasks.len() {
+                return;
+            }
+            self.now = self.now + Duration::from_secs(31);
+            let expire = self.expire(false, None);
+            self.run(&[expire, Promote { limit: 100 }.into()]);
+            self.register("careful");
+            let claim = Claim {
+                limit: 100,
+                ..self.workers.last().expect("it registered").clone()
+            };
+            let claims: Command = Claims {
+                claims: vec![claim],
+            }
+            .into();
+            let known = self.runs.len();
+            let reply = self.run(std::slice::from_ref(&claims)).remove(0);
+            self.note(&claims, reply);
+            let results = self.runs[known..].iter().map(|run| {
+                let output = Json::null();
+                RunResult::new(token(run), Word::Completed { output }, None)
+            });
+            let report = Report {
+                worker: None,
+                results: results.collect(),
+            };
+            self.run(&[report.into()]);
+        }
+        panic!("some tasks never ended");
+    }
+}
+
+/// The first serves everything, the second one kind, the third is an internal one of a server.
+fn register(name: &str) -> Command {
+    let kinds = (name == NAMES[1]).then(|| vec![Name::path(KINDS[0]).unwrap()]);
+    let server = (name == NAMES[2]).then_some(taskyard_core::id::ServerNumber(1));
+    Register {
+        name: Name::plain(name).unwrap(),
+        server,
+        profile: Arc::new(Profile::new(kinds, None, Labels::default())),
+        capacity: 1,
+    }
+    .into()
+}
+
+fn latest<T>(all: &[T]) -> &[T] {
+    &all[all.len().saturating_sub(LATEST)..]
+}
+
+fn token(run: &Run) -> Token {
+    Token {
+        slot: run.slot,
+        fence: run.fence,
+        secret: run.secret,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn every_sequence_of_commands_keeps_the_promises(batches in vec(batch(), 1..80)) {
+        let mut world = World::new();
+        for (seconds, acts) in &batches {
+            world.play(*seconds, acts);
+        }
+        world.drain();
+    }
+}

@@ -1,0 +1,350 @@
+//! The rows between two batches, in maps, and what must always be true of them and of every change.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use taskyard_core::diff::Diff;
+use taskyard_core::id::{Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::lane::{Heads, Lane};
+use taskyard_core::name::Name;
+use taskyard_core::needs::{Hold, Needs, Pick};
+use taskyard_core::rows::{
+    Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
+    Server, Task, Worker,
+};
+use taskyard_core::slot::Place;
+use taskyard_core::status::Status;
+use taskyard_core::view::{Brief, Change, View};
+
+#[derive(Default)]
+pub(crate) struct Tables {
+    pub(crate) servers: BTreeMap<ServerNumber, Server>,
+    pub(crate) workers: BTreeMap<Name, Worker>,
+    pub(crate) tasks: BTreeMap<TaskId, Arc<Task>>,
+    pub(crate) scheduled: BTreeMap<SlotKey, Scheduled>,
+    pub(crate) ready: BTreeMap<SlotKey, Ready>,
+    pub(crate) leases: BTreeMap<SlotKey, Lease>,
+    pub(crate) carries: BTreeMap<SlotKey, Carry>,
+    pub(crate) outcomes: BTreeMap<TaskId, Arc<Outcome>>,
+    pub(crate) idempotency: BTreeMap<IdempotencyKey, Idempotency>,
+    pub(crate) attempts: BTreeMap<RunKey, Attempt>,
+    pub(crate) late_results: BTreeMap<RunKey, LateResult>,
+    pub(crate) counters: BTreeMap<(Lane, Status), i64>,
+    /// The highest fence that each slot was ever given out with.
+    fences: BTreeMap<SlotKey, Fence>,
+}
+
+/// Which rows a batch holds until its commit.
+#[derive(Default)]
+pub(crate) struct Locked {
+    workers: BTreeSet<Name>,
+    leases: BTreeSet<SlotKey>,
+}
+
+impl Tables {
+    /// What a store does with needs. Picks bring no inputs along, so that all are read at the commit.
+    pub(crate) fn load(&self, needs: &Needs, view: &mut View, locked: &mut Locked) {
+        view.asked(needs);
+        let is_locked = |hold: Hold| hold == Hold::Lock;
+        let workers = needs.workers.iter().filter(|(_, hold)| is_locked(*hold));
+        locked.workers.extend(workers.map(|(name, _)| name.clone()));
+        let leases = needs.leases.iter().filter(|(_, hold)| is_locked(*hold));
+        locked.leases.extend(leases.map(|(slot, _)| *slot));
+
+        if needs.servers {
+            found(&self.servers, self.servers.keys(), |key, row| {
+                view.servers.loaded(key, row)
+            });
+        }
+        let names = needs.workers.iter().map(|(name, _)| name);
+        found(&self.workers, names, |key, row| {
+            view.workers.loaded(key, row)
+        });
+        for key in &needs.scheduled {
+            let row = self
+                .scheduled
+                .get(&key.slot)
+                .filter(|row| row.run_at == key.run_at);
+            row.into_iter()
+                .for_each(|row| view.scheduled.loaded(key.slot, *row));
+        }
+        for key in &needs.ready {
+            let is_there = |row: &&Ready| (row.lane, row.order_key) == (key.lane, key.order_key);
+            let row = self.ready.get(&key.slot).filter(is_there);
+            row.into_iter()
+                .for_each(|row| view.ready.loaded(key.slot, *row));
+        }
+        let slots = needs.leases.iter().map(|(slot, _)| slot);
+        found(&self.leases, slots, |key, row| view.leases.loaded(key, row));
+        found(&self.idempotency, &needs.idempotency, |key, row| {
+            view.idempotency.loaded(key, row)
+        });
+        found(&self.tasks, &needs.tasks, |key, row| {
+            view.tasks.loaded(key, row)
+        });
+        found(&self.carries, &needs.carries, |key, row| {
+            view.carries.loaded(key, row)
+        });
+        found(&self.outcomes, &needs.outcomes, |key, row| {
+            view.outcomes.loaded(key, row)
+        });
+        if needs.last_worker {
+            let numbers = self.workers.values().map(|row| row.number);
+            view.found_last_worker(numbers.max().unwrap_or(WorkerNumber(0)));
+        }
+        let of_workers = self.leases.values();
+        of_workers
+            .filter(|lease| needs.leases_of.contains(&lease.worker))
+            .for_each(|lease| view.lease_of(lease.clone()));
+        for pick in &needs.picks {
+            view.picked(pick.clone(), self.pick(pick));
+        }
+        if let Some(due) = needs.due {
+            let rows = self
+                .scheduled
+                .values()
+                .filter(|row| row.run_at <= due.until);
+            let mut rows: Vec<Scheduled> = rows.copied().collect();
+            rows.sort_by_key(|row| (row.run_at, row.slot));
+            rows.truncate(due.rows);
+            view.found_due(rows);
+        }
+        if let Some((before, limit)) = needs.old_keys {
+            let old = self
+                .idempotency
+                .values()
+                .filter(|row| row.created_at < before);
+            view.found_old_keys(old.take(limit).cloned().collect());
+        }
+    }
+
+    fn pick(&self, pick: &Pick) -> Vec<(Ready, Brief)> {
+        let in_lanes = |row: &&Ready| pick.lanes.iter().any(|(lane, _)| *lane == row.lane);
+        let mut rows: Vec<Ready> = self.ready.values().filter(in_lanes).copied().collect();
+        rows.sort_by_key(Ready::position);
+        rows.truncate(pick.rows);
+        let brief = |row: &Ready| {
+            let task = &self.tasks[&row.slot.task];
+            Brief {
+                timeout: task.timeout,
+                input_len: task.input.len(),
+                input: None,
+            }
+        };
+        rows.into_iter().map(|row| (row, brief(&row))).collect()
+    }
+
+    /// Writes the diff, if it changes only what is there, from what it was, and what the batch holds.
+    pub(crate) fn write(&mut self, diff: Diff, locked: &Locked) {
+        self.check_fences(&diff);
+        for change in &diff.leases {
+            let (is_insert, slot) = (matches!(change, Change::Insert(_)), change.row().slot);
+            assert!(
+                is_insert || locked.leases.contains(&slot),
+                "{slot:?} was not held"
+            );
+        }
+        for change in &diff.workers {
+            let (is_insert, name) = (matches!(change, Change::Insert(_)), &change.row().name);
+            assert!(
+                is_insert || locked.workers.contains(name),
+                "{name} was not held"
+            );
+        }
+        apply(&mut self.servers, diff.servers, |row| row.number);
+        apply(&mut self.workers, diff.workers, |row| row.name.clone());
+        apply(&mut self.scheduled, diff.scheduled, |row| row.slot);
+        apply(&mut self.ready, diff.ready, |row| row.slot);
+        apply(&mut self.leases, diff.leases, |row| row.slot);
+        apply(&mut self.carries, diff.carries, |row| row.slot);
+        apply(&mut self.idempotency, diff.idempotency, |row| {
+            row.key.clone()
+        });
+        let tasks = diff.tasks.into_iter().map(Change::Insert).collect();
+        apply(&mut self.tasks, tasks, |row| row.id);
+        let outcomes = diff.outcomes.into_iter().map(Change::Insert).collect();
+        apply(&mut self.outcomes, outcomes, |row| row.task);
+        for attempt in diff.attempts {
+            let earlier = self.attempts.insert(attempt.run, attempt);
+            assert!(earlier.is_none(), "a run ends once: {earlier:?}");
+        }
+        let late = diff.late_results.into_iter().map(|row| (row.run, row));
+        self.late_results.extend(late);
+        for run in diff.forgotten {
+            self.attempts.remove(&run);
+            self.late_results.remove(&run);
+        }
+        for (lane, status, n) in diff.counters {
+            *self.counters.entry((lane, status)).or_default() += n;
+        }
+        for task in diff.inputs {
+            assert!(
+                self.tasks.contains_key(&task),
+                "an input is read of a task that exists"
+            );
+        }
+    }
+
+    /// A slot is given out with a higher fence each time, and keeps it while it is held.
+    fn check_fences(&mut self, diff: &Diff) {
+        for change in &diff.leases {
+            let (before, after) = match change {
+                Change::Insert(after) => (None, after),
+                Change::Update { before, after } => (Some(before.fence), after),
+                Change::Delete(_) => continue,
+            };
+            let highest = self.fences.insert(after.slot, after.fence);
+            let keeps = before == Some(after.fence) && highest == before;
+            assert!(
+                keeps || highest < Some(after.fence),
+                "{after:?} after {highest:?}"
+            );
+        }
+    }
+
+    pub(crate) fn check(&self, heads: &Heads) {
+        let mut counted: BTreeMap<(Lane, Status), i64> = BTreeMap::new();
+        for task in self.tasks.values() {
+            let (lane, status) = self.check_task(task);
+            assert_eq!(lane, task.lane, "a task stays in its lane");
+            *counted.entry((lane, status)).or_default() += 1;
+        }
+        let known = self.tasks.len();
+        let places = self.scheduled.len() + self.ready.len() + self.leases.len();
+        assert_eq!(
+            places + self.outcomes.len(),
+            known,
+            "each task stands in one place"
+        );
+        let counters = self.counters.iter().filter(|(_, n)| **n != 0);
+        let counters: BTreeMap<_, _> = counters.map(|(key, n)| (*key, *n)).collect();
+        assert_eq!(counters, counted, "the counters are exact");
+        for row in self.ready.values() {
+            let first = heads.first(row.lane);
+            let is_promised = first.is_some_and(|first| first <= row.position());
+            assert!(
+                is_promised,
+                "{row:?} is before what its lane promises: {first:?}"
+            );
+        }
+        for attempt in self.attempts.values() {
+            assert_eq!(attempt.number.is_some(), attempt.started_at.is_some());
+        }
+    }
+
+    /// Its lane and status, if all that is known of it agrees.
+    fn check_task(&self, task: &Task) -> (Lane, Status) {
+        let slot = SlotKey::only(task.id);
+        let carry = self.carries.get(&slot);
+        let counts = Carry::counts(carry);
+        if let Some(outcome) = self.outcomes.get(&task.id) {
+            check_end(outcome, task);
+            return (outcome.lane, outcome.status);
+        }
+        assert!(
+            counts.failures < task.limits.max_attempts,
+            "it should have ended: {counts:?}"
+        );
+        assert!(
+            counts.losses < task.limits.max_losses,
+            "it should have ended: {counts:?}"
+        );
+        let (run_at, order_key) = carry.map_or((task.run_at, task.order_key), |carry| {
+            (carry.run_at, carry.order_key)
+        });
+        if let Some(row) = self.scheduled.get(&slot) {
+            assert_eq!(
+                (row.run_at, row.order_key),
+                (run_at, order_key),
+                "its key is computed"
+            );
+            assert_eq!(row.has_carry, carry.is_some(), "{row:?}");
+            return (row.lane, Place::Scheduled.status());
+        }
+        if let Some(row) = self.ready.get(&slot) {
+            assert_eq!(row.order_key, order_key, "its key is computed");
+            assert_eq!(row.has_carry, carry.is_some(), "{row:?}");
+            assert_eq!(
+                row.is_suspect(),
+                counts.is_suspect(),
+                "suspects wait in the twin"
+            );
+            return (row.lane.plain(), row.place().status());
+        }
+        let lease = self.leases.get(&slot).expect("a task stands somewhere");
+        assert_eq!(lease.has_carry, carry.is_some(), "{lease:?}");
+        assert_eq!(
+            lease.started_at.is_some(),
+            lease.deadline.is_some(),
+            "{lease:?}"
+        );
+        assert!(
+            carry.is_none_or(|carry| carry.fence < lease.fence),
+            "{lease:?}"
+        );
+        (lease.lane, lease.place().status())
+    }
+}
+
+/// Whether it says what its task's limits and its status ask for.
+fn check_end(outcome: &Outcome, task: &Task) {
+    let (counts, limits) = (outcome.counts, task.limits);
+    let is_completed = outcome.status == Status::Completed;
+    assert_eq!(is_completed, outcome.output.is_some(), "{outcome:?}");
+    assert_eq!(
+        outcome.worker.is_some(),
+        outcome.claimed_at.is_some(),
+        "{outcome:?}"
+    );
+    assert!(counts.failures <= limits.max_attempts, "{outcome:?}");
+    assert!(counts.losses <= limits.max_losses, "{outcome:?}");
+    let is_lost = outcome
+        .error
+        .as_ref()
+        .is_some_and(|error| &*error.code == "worker_lost");
+    if outcome.status == Status::Failed && is_lost {
+        assert_eq!(
+            counts.losses, limits.max_losses,
+            "it had more to lose: {outcome:?}"
+        );
+    }
+    if outcome.status == Status::Timeout {
+        assert_eq!(
+            counts.failures, limits.max_attempts,
+            "it had more tries: {outcome:?}"
+        );
+    }
+}
+
+fn found<'a, K: Ord + Clone + 'a, R: Clone>(
+    table: &BTreeMap<K, R>,
+    keys: impl IntoIterator<Item = &'a K>,
+    mut tell: impl FnMut(K, R),
+) {
+    for key in keys {
+        if let Some(row) = table.get(key) {
+            tell(key.clone(), row.clone());
+        }
+    }
+}
+
+fn apply<K: Ord, R: PartialEq + Debug>(
+    table: &mut BTreeMap<K, R>,
+    changes: Vec<Change<R>>,
+    key: impl Fn(&R) -> K,
+) {
+    for change in changes {
+        let (before, after) = match change {
+            Change::Insert(after) => (None, Some(after)),
+            Change::Update { before, after } => (Some(before), Some(after)),
+            Change::Delete(before) => (Some(before), None),
+        };
+        let stands = before.as_ref().map(|row| table.remove(&key(row)));
+        assert_eq!(stands.flatten(), before, "a row is changed from what it is");
+        if let Some(after) = after {
+            let earlier = table.insert(key(&after), after);
+            assert_eq!(earlier, None, "a row is put where none is");
+        }
+    }
+}

@@ -1,2 +1,0 @@
-delete from carry
-where task = ?1 and slot = ?2

@@ -1,2 +1,0 @@
-delete from server
-where number = ?1

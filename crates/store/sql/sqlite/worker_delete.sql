@@ -1,2 +1,0 @@
-delete from worker
-where name = ?1
