@@ -1,5 +1,6 @@
 //! The engine alone, in process, over SQLite: each of many callers submits a task, claims one and completes it, again
-//! and again. `cargo bench -p taskyard-engine --profile quick -- [callers] [seconds] [lanes]`
+//! and again, beside idle workers of another kind.
+//! `cargo bench -p taskyard-engine --profile quick -- [callers] [seconds] [lanes] [idle]`
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -39,14 +40,15 @@ fn main() {
         .collect();
     let number = |place: usize, otherwise| numbers.get(place).copied().unwrap_or(otherwise);
     let (callers, seconds, lanes) = (number(0, 256), number(1, 2), number(2, 1));
+    let idle = number(3, 0);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_time()
         .build()
         .unwrap();
-    runtime.block_on(flow(callers, Duration::from_secs(seconds), lanes));
+    runtime.block_on(flow(callers, Duration::from_secs(seconds), lanes, idle));
 }
 
-async fn flow(callers: u64, length: Duration, lanes: u64) {
+async fn flow(callers: u64, length: Duration, lanes: u64, idle: u64) {
     let dir = tempfile::tempdir().unwrap();
     let clock = AtomicI64::new(1_790_000_000_000_000);
     let options = Options {
@@ -64,7 +66,18 @@ async fn flow(callers: u64, length: Duration, lanes: u64) {
     let waiting = (1..lanes).map(|lane| task(&engine, lane, lane));
     submit(&engine, waiting.collect()).await;
     for caller in 0..callers {
-        register(&engine, caller).await;
+        register(&engine, caller, Profile::default()).await;
+    }
+    for idler in callers..callers + idle {
+        let kinds = vec![Name::path("nothing").unwrap()];
+        register(
+            &engine,
+            idler,
+            Profile::new(Some(kinds), None, Labels::default()),
+        )
+        .await;
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.claim(claim(idler, Duration::from_mins(1))).await });
     }
 
     let started = Instant::now();
@@ -97,7 +110,7 @@ async fn flow(callers: u64, length: Duration, lanes: u64) {
     let rate = took.len() as u64 * 1000 / length.as_millis() as u64;
     let quantile = |percent: usize| took[(took.len() - 1) * percent / 100];
     println!(
-        "{callers} callers, {lanes} lanes: {rate} lifecycles/s, p50 {:?}, p99 {:?}, CPU {:?} each",
+        "{callers} callers, {lanes} lanes, {idle} idle: {rate} lifecycles/s, p50 {:?}, p99 {:?}, CPU {:?} each",
         quantile(50),
         quantile(99),
         cpu / u32::try_from(took.len()).unwrap(),
@@ -117,11 +130,11 @@ fn cpu() -> Duration {
     )
 }
 
-async fn register(engine: &Engine, caller: u64) {
+async fn register(engine: &Engine, caller: u64, profile: Profile) {
     let register = Register {
         name: name(caller),
         server: None,
-        profile: Arc::new(Profile::default()),
+        profile: Arc::new(profile),
         capacity: 1,
     };
     engine.register(register).await.unwrap();
@@ -130,14 +143,7 @@ async fn register(engine: &Engine, caller: u64) {
 async fn lifecycle(engine: &Engine, caller: u64, lanes: u64, round: u64) {
     let lane = (caller * 7919 + round) % lanes;
     submit(engine, vec![task(engine, lane, caller + round)]).await;
-    let claim = ClaimCall {
-        worker: name(caller),
-        epoch: None,
-        limit: 1,
-        wait: Duration::from_secs(10),
-        begin: true,
-        seq: 0,
-    };
+    let claim = claim(caller, Duration::from_secs(10));
     for run in engine.claim(claim).await.unwrap().runs {
         let output = Json::stored("\"an output of some fifty bytes, as a short task has\"");
         let result = RunResult {
@@ -155,6 +161,17 @@ async fn lifecycle(engine: &Engine, caller: u64, lanes: u64, round: u64) {
             results: vec![result],
         };
         engine.report(report).await.unwrap();
+    }
+}
+
+fn claim(caller: u64, wait: Duration) -> ClaimCall {
+    ClaimCall {
+        worker: name(caller),
+        epoch: None,
+        limit: 1,
+        wait,
+        begin: true,
+        seq: 0,
     }
 }
 

@@ -5,11 +5,13 @@
 //! its worker serves, or one after something became ready. So submit, claim and hand-over can be one commit, and an
 //! idle worker costs the store nothing.
 
+mod line;
+mod parked;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use taskyard_core::command::{Command, Done, Reply};
-use taskyard_core::id::WorkerNumber;
 use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::rows::Digest;
 use taskyard_core::store::{self, Ran};
@@ -17,6 +19,9 @@ use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Hand};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
+
+use self::line::Line;
+use self::parked::Parked;
 
 /// About how many rows one batch may write.
 const BATCH_ROWS_MAX: usize = 1000;
@@ -41,12 +46,6 @@ pub struct Waiting<C> {
     pub caller: C,
 }
 
-struct Parked<C> {
-    waiting: Waiting<C>,
-    /// It looks again also when a run of its worker ends.
-    waits_for_hand: bool,
-}
-
 struct Queued<C> {
     command: Command,
     caller: C,
@@ -64,9 +63,8 @@ pub struct Batch<C> {
 pub struct Desk<C> {
     queued: VecDeque<Queued<C>>,
     /// Claims that the next batch tries.
-    claims: VecDeque<Waiting<C>>,
-    /// Claims that wait for something to become ready, longest waiting first.
-    parked: VecDeque<Parked<C>>,
+    claims: Line<C>,
+    parked: Parked<C>,
     /// How many batches were taken off.
     taken: u64,
     /// Claims of this batch and those before it that come back with nothing look again: something became ready while
@@ -78,8 +76,8 @@ impl<C> Default for Desk<C> {
     fn default() -> Self {
         Self {
             queued: VecDeque::new(),
-            claims: VecDeque::new(),
-            parked: VecDeque::new(),
+            claims: Line::default(),
+            parked: Parked::default(),
             taken: 0,
             look_again_up_to: 0,
         }
@@ -94,27 +92,17 @@ impl<C: Caller> Desk<C> {
     /// Takes a claim. One that waits here and was sent again is answered with nothing: its repetition waits on, so
     /// that one claim is never dealt to twice.
     pub fn claim(&mut self, waiting: Waiting<C>) -> Option<(C, Answer)> {
-        let is_same = |other: &Waiting<C>| other.claim.repeats(&waiting.claim);
-        let earlier = match self.claims.iter().position(is_same) {
-            Some(place) => self.claims.remove(place),
-            None => {
-                let place = self
-                    .parked
-                    .iter()
-                    .position(|parked| is_same(&parked.waiting));
-                let parked = place.and_then(|place| self.parked.remove(place));
-                parked.map(|parked| parked.waiting)
-            }
+        let earlier = match self.claims.same(&waiting.claim) {
+            Some(number) => self.claims.remove(number),
+            None => self.parked.take_same(&waiting.claim),
         };
-        self.claims.push_back(waiting);
+        self.claims.push(waiting);
         earlier.map(|earlier| (earlier.caller, empty()))
     }
 
     /// Whether this claim was sent again meanwhile.
     fn has_repetition(&self, claim: &Claim) -> bool {
-        let parked = self.parked.iter().map(|parked| &parked.waiting);
-        let mut waiting = self.claims.iter().chain(parked);
-        waiting.any(|other| other.claim.repeats(claim))
+        self.claims.same(claim).is_some() || self.parked.has_same(claim)
     }
 
     /// Whether there is anything to run now.
@@ -158,13 +146,16 @@ impl<C: Caller> Desk<C> {
 
     fn take_claims(&mut self, mut rows: usize) -> Vec<Waiting<C>> {
         let mut taken = Vec::new();
-        self.claims.retain(|waiting| !waiting.caller.is_gone());
-        while let Some(waiting) = self.claims.front() {
-            if !taken.is_empty() && rows + waiting.claim.limit > BATCH_ROWS_MAX {
+        while let Some((number, waiting)) = self.claims.first() {
+            let (is_gone, limit) = (waiting.caller.is_gone(), waiting.claim.limit);
+            if !is_gone && !taken.is_empty() && rows + limit > BATCH_ROWS_MAX {
                 break;
             }
-            rows += waiting.claim.limit;
-            taken.extend(self.claims.pop_front());
+            let waiting = self.claims.remove(number);
+            if !is_gone {
+                rows += limit;
+                taken.extend(waiting);
+            }
         }
         taken
     }
@@ -179,7 +170,7 @@ impl<C: Caller> Desk<C> {
                 if self.parked.is_empty() {
                     return;
                 }
-                self.wake_one(|parked| parked.serves(&task.lane));
+                self.wake_serving(&task.lane);
             }
         }
     }
@@ -194,8 +185,8 @@ impl<C: Caller> Desk<C> {
 
     /// Nobody knows what is ready: every claim looks again.
     pub fn look_again(&mut self) {
-        let all = self.parked.drain(..).map(|parked| parked.waiting);
-        self.claims.extend(all);
+        let all = self.parked.take_all();
+        self.wake(all);
         self.look_again_up_to = self.taken;
     }
 
@@ -205,21 +196,22 @@ impl<C: Caller> Desk<C> {
         let Some(key) = lanes.key(lane) else {
             return false;
         };
-        let is_woken = self.wake_one(|parked| parked.serves(key));
-        while lane.is_twin() && self.wake_one(|parked| parked.serves(key)) {}
+        let is_woken = self.wake_serving(key);
+        while lane.is_twin() && self.wake_serving(key) {}
         is_woken
     }
 
-    /// Whether there was one.
-    fn wake_one(&mut self, could: impl Fn(&Parked<C>) -> bool) -> bool {
-        let found = self
-            .parked
-            .iter()
-            .position(|parked| !parked.waiting.caller.is_gone() && could(parked));
-        let woken = found.and_then(|place| self.parked.remove(place));
-        let is_woken = woken.is_some();
-        self.claims.extend(woken.map(|parked| parked.waiting));
+    fn wake_serving(&mut self, lane: &LaneKey) -> bool {
+        let longest = self.parked.take_serving(lane);
+        let is_woken = longest.is_some();
+        self.wake(longest);
         is_woken
+    }
+
+    fn wake(&mut self, woken: impl IntoIterator<Item = Waiting<C>>) {
+        for waiting in woken {
+            self.claims.push(waiting);
+        }
     }
 
     /// The answers to a batch; batches are finished in the order in which they were taken. Claims that got nothing and
@@ -258,7 +250,8 @@ impl<C: Caller> Desk<C> {
                 self.wake_for(*lane, lanes);
             }
             if let Some(worker) = topic.frees() {
-                while self.wake_one(|parked| parked.waits_for_hand_of(worker)) {}
+                let its = self.parked.take_waiting_for_hand_of(worker);
+                self.wake(its);
             }
         }
         if let Some(Ok(Done::Claims(Dealt { hands }))) = replies.next() {
@@ -288,12 +281,9 @@ impl<C: Caller> Desk<C> {
                     && !self.has_repetition(&waiting.claim) =>
             {
                 if hand.dry && batch > self.look_again_up_to {
-                    self.parked.push_back(Parked {
-                        waiting,
-                        waits_for_hand: hand.waits_for_hand,
-                    });
+                    self.parked.park(waiting, hand.waits_for_hand);
                 } else {
-                    self.claims.push_back(waiting);
+                    self.claims.push(waiting);
                 }
                 None
             }
@@ -306,38 +296,21 @@ impl<C: Caller> Desk<C> {
 
     /// Claims whose time is up, answered with nothing; those that nobody waits for are dropped.
     pub fn expired(&mut self, now: Moment) -> Vec<(C, Answer)> {
-        let (over, parked): (VecDeque<_>, VecDeque<_>) = self
-            .parked
-            .drain(..)
-            .filter(|parked| !parked.waiting.caller.is_gone())
-            .partition(|parked| parked.waiting.until <= now);
-        self.parked = parked;
-        over.into_iter()
-            .map(|parked| (parked.waiting.caller, empty()))
+        let over = self.parked.take_expired(now).into_iter();
+        over.filter(|waiting| !waiting.caller.is_gone())
+            .map(|waiting| (waiting.caller, empty()))
             .collect()
     }
 
     /// When the next parked claim's time is up.
     pub fn next_expiry(&self) -> Option<Moment> {
-        self.parked.iter().map(|parked| parked.waiting.until).min()
+        self.parked.next_expiry()
     }
 
     /// Ends all waiting: the server is stopping.
     pub fn close(&mut self) -> Vec<(C, Answer)> {
-        self.parked
-            .drain(..)
-            .map(|parked| (parked.waiting.caller, empty()))
-            .collect()
-    }
-}
-
-impl<C> Parked<C> {
-    fn serves(&self, lane: &LaneKey) -> bool {
-        self.waiting.claim.profile.serves(lane)
-    }
-
-    fn waits_for_hand_of(&self, worker: WorkerNumber) -> bool {
-        self.waits_for_hand && self.waiting.claim.number == worker
+        let over = self.parked.take_all().into_iter();
+        over.map(|waiting| (waiting.caller, empty())).collect()
     }
 }
 
