@@ -10,8 +10,9 @@ use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
-use taskyard_core::rows::Digest;
+use taskyard_core::rows::{Digest, Worker};
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::claim::{Hand, Run};
@@ -96,6 +97,14 @@ impl Yard {
             capacity: 1,
         };
         self.engine.register(register).await.unwrap().epoch
+    }
+
+    pub(crate) async fn worker_row(&self, name: &str) -> Worker {
+        let query = Query::Worker(Name::plain(name).unwrap());
+        let Answer::Worker(Some(row)) = self.engine.read(query).await.unwrap() else {
+            panic!("it is registered")
+        };
+        *row
     }
 
     pub(crate) async fn claim(&self, worker: &str, wait: Duration) -> Result<Hand, Error> {
