@@ -9,5 +9,6 @@ mod suspects;
 mod sweeping;
 mod trouble;
 mod under_way;
+mod upkeep;
 mod waiting;
 mod yard;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskyard_core::id::{Epoch, TaskId};
+use taskyard_core::id::{Epoch, ServerNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::LaneKey;
@@ -40,13 +40,13 @@ impl Yard {
     }
 
     pub(crate) fn around(store: Arc<dyn Store>) -> Self {
+        Self::under(Policy::default(), store)
+    }
+
+    pub(crate) fn under(policy: Policy, store: Arc<dyn Store>) -> Self {
         let stop = CancellationToken::new();
-        let engine = Engine::start(
-            store,
-            Policy::default(),
-            Box::new(Seeded::new(2)),
-            stop.clone(),
-        );
+        let random = Box::new(Seeded::new(2));
+        let engine = Engine::start(store, policy, random, stop.clone());
         Self { engine, stop }
     }
 
@@ -87,12 +87,20 @@ impl Yard {
     }
 
     pub(crate) async fn worker_of(&self, name: &str, kinds: &[&str]) -> Epoch {
+        self.register(name, kinds, None).await
+    }
+
+    /// A worker in the process of this server.
+    pub(crate) async fn inner_worker(&self, name: &str, kind: &str, server: ServerNumber) {
+        self.register(name, &[kind], Some(server)).await;
+    }
+
+    async fn register(&self, name: &str, kinds: &[&str], server: Option<ServerNumber>) -> Epoch {
         let kinds = kinds.iter().map(|kind| Name::path(kind).unwrap());
         let profile = Profile::new(Some(kinds.collect()), None, Labels::default());
-        let name = Name::plain(name).unwrap();
         let register = Register {
-            name,
-            server: None,
+            name: Name::plain(name).unwrap(),
+            server,
             profile: Arc::new(profile),
             capacity: 1,
         };
