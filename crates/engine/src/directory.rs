@@ -86,9 +86,17 @@ impl Directory {
         self.0.remove(name);
     }
 
-    /// Whether this call of the worker should renew its row: none has for `every`.
-    pub fn is_sign_of_life_due(&mut self, name: &Name, now: Moment, every: Moment) -> bool {
-        let Some(known) = self.0.get_mut(name) else {
+    /// Whether this call of the worker should renew its row: none has for `every`. Not if it is a call of another
+    /// process than the one known here, which may have been replaced.
+    pub fn is_sign_of_life_due(
+        &mut self,
+        name: &Name,
+        epoch: Option<Epoch>,
+        now: Moment,
+        every: Moment,
+    ) -> bool {
+        let is_its_own = self.knows(name, epoch);
+        let Some(known) = self.0.get_mut(name).filter(|_| is_its_own) else {
             return false;
         };
         let due = known.renewed.is_none_or(|renewed| now >= renewed + every);

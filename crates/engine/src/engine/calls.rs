@@ -60,8 +60,8 @@ impl Engine {
     }
 
     pub async fn report(&self, report: Report) -> Result<ReportedBack, Error> {
-        if let Some((worker, _)) = &report.worker {
-            self.sign_of_life(worker);
+        if let Some((worker, epoch)) = &report.worker {
+            self.sign_of_life(worker, *epoch);
         }
         self.call(report).await
     }
@@ -104,7 +104,8 @@ impl Engine {
     async fn claim_as_known(&self, call: &ClaimCall) -> Result<Hand, Error> {
         self.know(&call.worker, call.epoch).await?;
         let claim = self.0.directory.lock().claim(call)?;
-        self.sign_of_life(&call.worker);
+        let epoch = Some(claim.epoch);
+        self.sign_of_life(&call.worker, epoch);
         let (sender, receiver) = oneshot::channel();
         let until = self.0.moment() + call.wait;
         self.send(Message::Claim(Waiting {
@@ -113,19 +114,26 @@ impl Engine {
             caller: Reply(sender),
         }))?;
         let dealt: Dealt = self
-            .living_meanwhile(&call.worker, answered(receiver))
+            .living_meanwhile(&call.worker, epoch, answered(receiver))
             .await?;
         let hand = dealt.hands.into_iter().next();
         Ok(hand.unwrap_or_else(|| Ok(Ok(Hand::default())))??)
     }
 
     /// An open claim is a sign of life for as long as it is open.
-    async fn living_meanwhile<T>(&self, worker: &Name, answer: impl Future<Output = T>) -> T {
+    async fn living_meanwhile<T>(
+        &self,
+        worker: &Name,
+        epoch: Option<Epoch>,
+        answer: impl Future<Output = T>,
+    ) -> T {
         let mut answer = pin!(answer);
         loop {
             tokio::select! {
                 answer = &mut answer => return answer,
-                () = tokio::time::sleep(self.0.policy.sign_of_life_every()) => self.sign_of_life(worker),
+                () = tokio::time::sleep(self.0.policy.sign_of_life_every()) => {
+                    self.sign_of_life(worker, epoch);
+                }
             }
         }
     }
@@ -144,18 +152,19 @@ impl Engine {
         Ok(())
     }
 
-    /// Any call of a worker shows that it lives; its row is renewed when a good part of its time has gone.
-    fn sign_of_life(&self, worker: &Name) {
+    /// Any call of a worker shows that it lives; its row is renewed when a good part of its time has gone. In the name
+    /// of the process that calls, so that one that was replaced does not keep its successor alive.
+    fn sign_of_life(&self, worker: &Name, epoch: Option<Epoch>) {
         let every = self.0.policy.sign_of_life_every();
         if self
             .0
             .directory
             .lock()
-            .is_sign_of_life_due(worker, self.0.moment(), every)
+            .is_sign_of_life_due(worker, epoch, self.0.moment(), every)
         {
             let heartbeat = Heartbeat {
                 worker: worker.clone(),
-                epoch: None,
+                epoch,
                 held: Vec::new(),
             };
             // If there is no room for it, the next call brings another.

@@ -8,7 +8,6 @@ use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::Lanes;
 use taskyard_core::name::Name;
-use taskyard_core::status::Status;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
@@ -31,8 +30,7 @@ fn cancel() -> Command {
 }
 
 fn cancelled() -> Answer {
-    let was = Status::Pending;
-    Ok(Ok(Done::Cancel(Cancelled { was })))
+    Ok(Ok(Done::Cancel(Cancelled)))
 }
 
 /// Of a worker that runs this kind only, for a minute.

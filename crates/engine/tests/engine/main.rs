@@ -10,5 +10,6 @@ mod suspects;
 mod sweeping;
 mod trouble;
 mod under_way;
+mod upkeep;
 mod waiting;
 mod yard;

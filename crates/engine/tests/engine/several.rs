@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
+use taskyard_core::verbs::report::Report;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
 use tokio::time::Instant;
 
-use super::yard::{Yard, claim_call, model, settle};
+use super::yard::{Yard, claim_call, model, model_whose_time_passes, settle};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -59,4 +61,49 @@ async fn a_worker_that_came_back_through_another_server_gets_what_it_serves_now(
         here.engine.claim(call(older)).await,
         Err(Error::Refused(Refused::WorkerReplaced))
     ));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_was_replaced_does_not_keep_its_successor_alive() {
+    let store = Arc::new(model_whose_time_passes());
+    let (here, there) = (Yard::around(store.clone()), Yard::around(store));
+    // Where it is known, and where its successor is.
+    let replaced = here.worker("w", "work").await;
+    here.claim("w", Duration::ZERO).await.unwrap();
+    there.worker("w", "work").await;
+    let expires_at = there.worker_row("w").await.expires_at;
+    tokio::time::advance(here.engine.policy().heartbeat_ttl / 2).await;
+
+    for yard in [&here, &there] {
+        let report = Report {
+            worker: Some((Name::plain("w").unwrap(), Some(replaced))),
+            results: Vec::new(),
+        };
+        let told = yard.engine.report(report).await;
+        assert!(matches!(told, Err(Error::Refused(Refused::WorkerReplaced))));
+    }
+    let waits = ClaimCall {
+        epoch: Some(replaced),
+        ..claim_call("w", MINUTE)
+    };
+    assert!(here.engine.claim(waits).await.is_err());
+    settle().await;
+
+    assert_eq!(there.worker_row("w").await.expires_at, expires_at);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_open_keeps_only_its_own_process_alive() {
+    let store = Arc::new(model_whose_time_passes());
+    let (here, there) = (Yard::around(store.clone()), Yard::around(store));
+    here.worker("w", "work").await;
+    let engine = here.engine.clone();
+    let open = tokio::spawn(async move { engine.claim(claim_call("w", MINUTE)).await });
+    settle().await;
+    there.worker("w", "work").await;
+    let expires_at = there.worker_row("w").await.expires_at;
+
+    open.await.unwrap().unwrap();
+
+    assert_eq!(there.worker_row("w").await.expires_at, expires_at);
 }

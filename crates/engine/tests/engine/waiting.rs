@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Query};
 use taskyard_core::status::Status;
 use tokio::time::Instant;
 
@@ -145,9 +143,6 @@ async fn an_open_claim_is_a_sign_of_life() {
     let hand = yard.claim("w", MINUTE).await.unwrap();
 
     assert!(hand.runs.is_empty());
-    let name = Name::plain("w").unwrap();
-    let Answer::Worker(Some(worker)) = yard.engine.read(Query::Worker(name)).await.unwrap() else {
-        panic!("it is registered");
-    };
+    let worker = yard.worker_row("w").await;
     assert!(worker.expires_at > yard.engine.store().now());
 }

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskyard_core::id::{Epoch, TaskId};
+use taskyard_core::id::{Epoch, ServerNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
+use taskyard_core::rows::Worker;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::claim::{Hand, Run};
@@ -38,13 +40,13 @@ impl Yard {
     }
 
     pub(crate) fn around(store: Arc<dyn Store>) -> Self {
+        Self::under(Policy::default(), store)
+    }
+
+    pub(crate) fn under(policy: Policy, store: Arc<dyn Store>) -> Self {
         let stop = CancellationToken::new();
-        let engine = Engine::start(
-            store,
-            Policy::default(),
-            Box::new(Seeded::new(2)),
-            stop.clone(),
-        );
+        let random = Box::new(Seeded::new(2));
+        let engine = Engine::start(store, policy, random, stop.clone());
         Self { engine, stop }
     }
 
@@ -85,16 +87,32 @@ impl Yard {
     }
 
     pub(crate) async fn worker_of(&self, name: &str, kinds: &[&str]) -> Epoch {
+        self.register(name, kinds, None).await
+    }
+
+    /// A worker in the process of this server.
+    pub(crate) async fn inner_worker(&self, name: &str, kind: &str, server: ServerNumber) {
+        self.register(name, &[kind], Some(server)).await;
+    }
+
+    async fn register(&self, name: &str, kinds: &[&str], server: Option<ServerNumber>) -> Epoch {
         let kinds = kinds.iter().map(|kind| Name::path(kind).unwrap());
         let profile = Profile::new(Some(kinds.collect()), None, Labels::default());
-        let name = Name::plain(name).unwrap();
         let register = Register {
-            name,
-            server: None,
+            name: Name::plain(name).unwrap(),
+            server,
             profile: Arc::new(profile),
             capacity: 1,
         };
         self.engine.register(register).await.unwrap().epoch
+    }
+
+    pub(crate) async fn worker_row(&self, name: &str) -> Worker {
+        let query = Query::Worker(Name::plain(name).unwrap());
+        let Answer::Worker(Some(row)) = self.engine.read(query).await.unwrap() else {
+            panic!("it is registered")
+        };
+        *row
     }
 
     pub(crate) async fn claim(&self, worker: &str, wait: Duration) -> Result<Hand, Error> {

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use taskyard_core::command::{Answer, Command, Done};
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{Epoch, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::query;
 use taskyard_core::random::Random;
@@ -71,8 +71,8 @@ impl Server {
             Call::Start(start) => start.clone().into(),
             Call::Heartbeat(heartbeat) => heartbeat.clone().into(),
             Call::Report(report) => {
-                if let Some((worker, _)) = &report.worker {
-                    self.sign_of_life(worker, around);
+                if let Some((worker, epoch)) = &report.worker {
+                    self.sign_of_life(worker, *epoch, around);
                 }
                 report.clone().into()
             }
@@ -120,7 +120,7 @@ impl Server {
                 return;
             }
         };
-        self.sign_of_life(&call.worker, around);
+        self.sign_of_life(&call.worker, Some(claim.epoch), around);
         let repeated = self.desk.claim(Waiting {
             claim,
             until: Self::moment(around) + call.wait,
@@ -158,15 +158,15 @@ impl Server {
         }
     }
 
-    fn sign_of_life(&mut self, worker: &Name, around: &mut Surroundings) {
+    fn sign_of_life(&mut self, worker: &Name, epoch: Option<Epoch>, around: &mut Surroundings) {
         let every = around.policy.sign_of_life_every();
         if self
             .directory
-            .is_sign_of_life_due(worker, Self::moment(around), every)
+            .is_sign_of_life_due(worker, epoch, Self::moment(around), every)
         {
             let heartbeat = Heartbeat {
                 worker: worker.clone(),
-                epoch: None,
+                epoch,
                 held: Vec::new(),
             };
             self.command(heartbeat, Caller::of(Who::Nobody), around);

@@ -331,7 +331,7 @@ pub(super) async fn a_claim_sent_twice_is_answered_without_what_was_reported_bes
         .await;
 
     let dealt = Dealt::try_from(replies.remove(1).unwrap()).unwrap();
-    let runs = &dealt.hands[0].as_ref().unwrap().runs;
+    let runs = &dealt.hands[0].as_ref().unwrap().as_ref().unwrap().runs;
     assert_eq!(ids(runs), ids(&first.runs[1..]));
 }
 

@@ -1,0 +1,218 @@
+//! The services of a running server. Time passes only while everybody waits, and whoever is given nothing within its
+//! time was not served.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskyard_core::id::TaskId;
+use taskyard_core::policy::Policy;
+use taskyard_core::refused::Refused;
+use taskyard_core::rows::{Digest, IdempotencyKey};
+use taskyard_core::status::Status;
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_engine::error::Error;
+use taskyard_engine::upkeep::Upkeep;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::yard::{Yard, claim_call, model_whose_time_passes, settle};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Joins, and starts the services.
+async fn keep_up(yard: &Yard, upkeep: Upkeep) -> JoinSet<()> {
+    let server = yard.engine.join(None, upkeep.alone).await.unwrap();
+    upkeep.start(&yard.engine, server)
+}
+
+fn yard() -> Yard {
+    Yard::around(Arc::new(model_whose_time_passes()))
+}
+
+/// Two servers on one database; nobody keeps them up yet.
+fn two() -> (Yard, Yard) {
+    let store = Arc::new(model_whose_time_passes());
+    (Yard::around(store.clone()), Yard::around(store))
+}
+
+/// What this worker is given within this time.
+async fn gets(yard: &Yard, worker: &str, within: Duration) -> Vec<TaskId> {
+    let hand = yard.claim(worker, within).await.unwrap();
+    hand.runs.iter().map(|run| run.slot.task).collect()
+}
+
+async fn submit_later(yard: &Yard, wait: Duration) -> TaskId {
+    let task = NewTask {
+        begin: Begin::After(wait),
+        ..yard.task("work")
+    };
+    let submit = Submit {
+        tasks: vec![task],
+        once: None,
+        again: false,
+    };
+    yard.engine.submit(submit).await.unwrap().ids[0]
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_silent_worker_held_goes_to_another() {
+    let yard = yard();
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    yard.worker("silent", "work").await;
+    yard.worker("other", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    yard.claim_one("silent").await;
+
+    assert_eq!(gets(&yard, "other", 10 * MINUTE).await, [task]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_grace_nobody_is_silent() {
+    let yard = yard();
+    let upkeep = Upkeep {
+        grace: 10 * MINUTE,
+        ..Upkeep::default()
+    };
+    let _services = keep_up(&yard, upkeep).await;
+    yard.worker("silent", "work").await;
+    yard.worker("other", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    yard.claim_one("silent").await;
+
+    assert_eq!(gets(&yard, "other", 9 * MINUTE).await, []);
+    assert_eq!(gets(&yard, "other", 2 * MINUTE).await, [task]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_alone_passes_on_at_once_what_workers_inside_the_last_one_held() {
+    let (before, yard) = two();
+    let server = before.engine.join(None, true).await.unwrap();
+    before.inner_worker("worker-1", "work", server.number).await;
+    let task = before.submit("work").await.unwrap();
+    before.claim_one("worker-1").await;
+    tokio::time::advance(SECOND).await;
+
+    let upkeep = Upkeep {
+        alone: true,
+        grace: 10 * MINUTE,
+        ..Upkeep::default()
+    };
+    let _services = keep_up(&yard, upkeep).await;
+    yard.worker("other", "work").await;
+
+    assert_eq!(gets(&yard, "other", 5 * SECOND).await, [task]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scheduled_task_is_given_out_at_its_time() {
+    let yard = yard();
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    yard.worker("w", "work").await;
+    settle().await;
+
+    // Sooner than the promoter looks by itself.
+    let task = submit_later(&yard, SECOND / 10).await;
+
+    assert_eq!(gets(&yard, "w", SECOND / 5).await, [task]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_server_scheduled_is_found_too() {
+    let (here, there) = two();
+    let _services = keep_up(&here, Upkeep::default()).await;
+    here.worker("w", "work").await;
+    settle().await;
+
+    let task = submit_later(&there, SECOND / 10).await;
+
+    assert_eq!(gets(&here, "w", MINUTE).await, [task]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_gets_what_another_server_made_ready() {
+    let (here, there) = two();
+    let _services = keep_up(&here, Upkeep::default()).await;
+    here.worker("w", "work").await;
+    let engine = here.engine.clone();
+    let claim = tokio::spawn(async move { engine.claim(claim_call("w", MINUTE)).await });
+    settle().await;
+
+    let task = there.submit("work").await.unwrap();
+
+    let runs = claim.await.unwrap().unwrap().runs;
+    assert_eq!(
+        runs.iter().map(|run| run.slot.task).collect::<Vec<_>>(),
+        [task]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_hears_of_an_end_at_another_server() {
+    let (here, there) = two();
+    let _services = keep_up(&here, Upkeep::default()).await;
+    there.worker("w", "work").await;
+    let task = there.submit("work").await.unwrap();
+    let run = there.claim_one("w").await;
+    let engine = here.engine.clone();
+    let reader = tokio::spawn(async move { engine.task(task, 10 * MINUTE).await });
+    settle().await;
+
+    there.complete(&run).await.unwrap();
+
+    let view = timeout(MINUTE, reader)
+        .await
+        .expect("it was told long before its time is up");
+    assert_eq!(view.unwrap().unwrap().status(), Status::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_goes_on_saying_that_it_is_up() {
+    let (here, there) = two();
+    let _services = keep_up(&here, Upkeep::default()).await;
+    let taken = here.engine.join(None, false).await.unwrap();
+    tokio::time::sleep(3 * here.engine.policy().server_ttl).await;
+
+    let other = there.engine.join(None, false).await.unwrap();
+
+    assert_eq!(other.number, taken.number, "the one that nobody kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn old_idempotency_keys_are_forgotten() {
+    let policy = Policy {
+        key_life: MINUTE,
+        ..Policy::default()
+    };
+    let yard = Yard::under(policy, Arc::new(model_whose_time_passes()));
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    let submit = |body: &str| {
+        let key = IdempotencyKey {
+            scope: "anybody".into(),
+            key: "once".into(),
+        };
+        yard.engine.submit(Submit {
+            tasks: vec![yard.task("work")],
+            once: Some((key, Digest::of(body.as_bytes()))),
+            again: false,
+        })
+    };
+    submit("one").await.unwrap();
+    let other = submit("other").await;
+    assert!(matches!(other, Err(Error::Refused(Refused::KeyReused))));
+
+    tokio::time::sleep(3 * MINUTE).await;
+
+    submit("other").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_services_end_with_their_engine() {
+    let yard = yard();
+    let services = keep_up(&yard, Upkeep::default()).await;
+    settle().await;
+
+    yard.stop.cancel();
+
+    assert_eq!(services.join_all().await.len(), 5);
+}
