@@ -51,7 +51,9 @@ pub(super) fn deal(claims: &[Claim], view: &mut View, env: &mut Env<'_>) -> Vec<
     }
     let mut turn = 0;
     for row in others {
-        if let Some(place) = next(&row, &open, turn, view, env) {
+        if view.brief(row.slot.task).is_none() {
+            look_again(&row, &mut open, env);
+        } else if let Some(place) = next(&row, &open, turn, view, env) {
             turn = place + 1;
             open[place].give(&row, view, env);
         }
@@ -107,6 +109,17 @@ fn announce_left_over(offered: &[Ready], view: &mut View) {
 
 fn is_ready(slot: SlotKey, view: &View) -> bool {
     view.ready.get(&slot).is_some()
+}
+
+/// What became ready in this very batch, and whose task was not read, is dealt by the next one, which picks it. Who
+/// could take it is not to wait: the word that it is ready goes out before this batch's claims are seated.
+fn look_again(row: &Ready, open: &mut [&mut Seat<'_>], env: &Env<'_>) {
+    let Some(key) = env.lanes.key(row.lane) else {
+        return;
+    };
+    for seat in open.iter_mut().filter(|seat| !seat.closed) {
+        seat.hand.dry &= !seat.claim.profile.serves(key);
+    }
 }
 
 /// The next claim in turn that can take this row.

@@ -12,7 +12,8 @@ use taskyard_core::query::List;
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
-use taskyard_core::verbs::submit::{NewTask, Submit};
+use taskyard_core::verbs::promote::Promote;
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 
 use super::yard::{Yard, ids, lane, stranger};
@@ -194,6 +195,38 @@ pub(super) async fn a_submit_that_meets_a_claim_goes_straight_to_a_lease(yard: Y
         (vec![task.id], Some(&task.input))
     );
     assert_eq!(yard.status(task.id).await, Status::Assigned);
+}
+
+/// Else the claim would wait beside what is ready for it: nobody tells it of its own batch.
+pub(super) async fn a_claim_that_meets_what_becomes_ready_does_not_wait(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let other = Profile::new(
+        Some(vec![Name::path("other").unwrap()]),
+        None,
+        Labels::default(),
+    );
+    let other = yard.worker_with("other", other).await;
+    let later = NewTask {
+        begin: Begin::After(Duration::from_secs(1)),
+        ..yard.task()
+    };
+    let task = yard.submit(later).await.unwrap();
+    yard.pass(Duration::from_secs(1));
+    let claim: Command = Claims {
+        claims: vec![worker.clone(), other],
+    }
+    .into();
+
+    let mut replies = yard.batch(vec![Promote { limit: 10 }.into(), claim]).await;
+
+    let hands = Dealt::try_from(replies.remove(1).unwrap()).unwrap().hands;
+    let waits: Vec<bool> = hands
+        .into_iter()
+        .map(|hand| hand.unwrap())
+        .map(|hand| hand.runs.is_empty() && hand.dry)
+        .collect();
+    assert_eq!(waits, [false, true]);
+    assert_eq!(ids(&yard.claim(&worker, 1).await), [task]);
 }
 
 pub(super) async fn an_empty_claim_is_dry_and_a_full_one_is_not(yard: Yard) {

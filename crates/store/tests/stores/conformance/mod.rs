@@ -38,6 +38,7 @@ macro_rules! conformance {
                 claiming::lanes_are_merged_in_order,
                 claiming::many_lanes_keep_one_order_however_they_are_filled,
                 claiming::a_submit_that_meets_a_claim_goes_straight_to_a_lease,
+                claiming::a_claim_that_meets_what_becomes_ready_does_not_wait,
                 claiming::an_empty_claim_is_dry_and_a_full_one_is_not,
                 claiming::inputs_of_a_claim_stop_at_their_limit,
                 claiming::a_claim_sent_twice_is_answered_with_the_same_leases,
