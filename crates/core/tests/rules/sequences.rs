@@ -106,7 +106,7 @@ impl World {
         assert!(needs.is_empty(), "nobody else moves anything: {needs:?}");
         assert!(!view.is_torn());
 
-        let replies = command::decide(commands, &mut view, &mut env);
+        let replies = command::decide(commands, &mut view, &mut env).collect();
 
         let learned = view.learned();
         let (diff, topics) = view.into_diff();
@@ -319,7 +319,8 @@ impl World {
             }
             (Command::Claims(claims), Ok(Done::Claims(dealt))) => {
                 for (claim, hand) in claims.claims.iter().zip(dealt.hands) {
-                    let runs = hand.map_or_else(|_| Vec::new(), |hand| hand.runs);
+                    let hand = hand.unwrap().unwrap_or_default();
+                    let runs = hand.runs;
                     assert!(runs.len() <= claim.limit, "no more than was asked for");
                     for run in &runs {
                         let lease = &self.tables.leases[&run.slot];
