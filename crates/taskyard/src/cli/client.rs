@@ -7,7 +7,7 @@ use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
 use taskyard_core::status::Status;
 
-use crate::settings::units::{duration, pair};
+use crate::settings::units::{duration, pair, url};
 
 /// How a server is reached.
 #[derive(Clone, Debug, Args)]
@@ -17,6 +17,7 @@ pub(crate) struct Connection {
         long,
         env = "TASKYARD_URL",
         value_delimiter = ',',
+        value_parser = url,
         default_value = "http://127.0.0.1:8000",
         value_name = "URLS"
     )]

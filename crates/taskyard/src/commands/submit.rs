@@ -126,14 +126,18 @@ async fn each_line(client: &Client, args: &SubmitArgs, file: &str, format: Forma
     {
         let input = RawValue::from_string(line.to_owned()).map_err(|error| {
             Failure::usage(format!(
-                "line {} of {file} is not JSON: {error}",
-                number + 1
+                "line {} of {} is not JSON: {error}",
+                number + 1,
+                named(file)
             ))
         })?;
         tasks.push(task(args, input));
     }
     if tasks.is_empty() {
-        return Err(Failure::usage(format!("{file} holds no line")));
+        return Err(Failure::usage(format!(
+            "{} holds no line, so there is nothing to submit",
+            named(file)
+        )));
     }
     let mut ids = Vec::with_capacity(tasks.len());
     for (number, piece) in tasks.chunks(PIECE).enumerate() {
@@ -197,8 +201,15 @@ fn read(file: &str) -> Result<String, Failure> {
         "-" => std::io::stdin().read_to_string(&mut text).map(drop),
         file => std::fs::read_to_string(file).map(|read| text = read),
     };
-    read.map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
+    read.map_err(|error| Failure::usage(format!("{} cannot be read: {error}", named(file))))?;
     Ok(text)
+}
+
+fn named(file: &str) -> &str {
+    match file {
+        "-" => "standard input",
+        file => file,
+    }
 }
 
 /// A kind that nobody here runs is accepted and waits; whoever mistyped it should hear of it.

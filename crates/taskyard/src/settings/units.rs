@@ -39,6 +39,13 @@ pub(crate) fn bytes(text: &str) -> Result<usize, String> {
     count.checked_mul(1 << shift).ok_or_else(wrong)
 }
 
+/// Where a server is: `http://127.0.0.1:8000`.
+pub(crate) fn url(text: &str) -> Result<reqwest::Url, String> {
+    let url: Option<reqwest::Url> = text.trim().parse().ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https"))
+        .ok_or_else(|| "expected an address such as http://127.0.0.1:8000".to_owned())
+}
+
 /// `name=value`.
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -50,6 +57,15 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_says_how_the_server_is_spoken_to() {
+        assert!(url("http://127.0.0.1:8000").is_ok());
+        assert!(url("https://tasks.example").is_ok());
+        for text in ["127.0.0.1:8000", "localhost:8000", "ftp://localhost", ""] {
+            assert!(url(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn durations_have_a_unit() {
