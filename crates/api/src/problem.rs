@@ -54,7 +54,17 @@ pub struct FieldError {
     pub detail: String,
 }
 
-/// The title, the detail, and each wrong part on a line of its own.
+/// Where, if anywhere, and what.
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.pointer.is_empty() {
+            write!(f, "{}: ", self.pointer)?;
+        }
+        f.write_str(&self.detail)
+    }
+}
+
+/// The title, and the detail or, of several wrong parts, each on a line of its own.
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let title = if self.title.is_empty() {
@@ -63,12 +73,47 @@ impl fmt::Display for Problem {
             &self.title
         };
         write!(f, "{title} ({})", self.status)?;
-        if let Some(detail) = &self.detail {
-            write!(f, ": {detail}")?;
+        match (&self.detail, self.errors.as_slice()) {
+            // The detail speaks of the one wrong part.
+            (Some(detail), [] | [_]) => write!(f, ": {detail}"),
+            (_, errors) => errors.iter().try_for_each(|error| write!(f, "\n  {error}")),
         }
-        for error in &self.errors {
-            write!(f, "\n  {}: {}", error.pointer, error.detail)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(detail: &str, errors: &[(&str, &str)]) -> Problem {
+        let errors: Vec<_> = errors
+            .iter()
+            .map(|(pointer, detail)| serde_json::json!({"pointer": pointer, "detail": detail}))
+            .collect();
+        let problem = serde_json::json!({
+            "type": "/problems/invalid", "title": "Invalid value", "status": 422, "code": "invalid", "detail": detail,
+            "errors": errors,
+        });
+        serde_json::from_value(problem).unwrap()
+    }
+
+    #[test]
+    fn each_wrong_part_is_said_once() {
+        for (problem, said) in [
+            (problem("no", &[]), "Invalid value (422): no"),
+            (
+                problem("/kind: bad", &[("/kind", "bad")]),
+                "Invalid value (422): /kind: bad",
+            ),
+            (
+                problem(
+                    "/kind: bad (and 1 more)",
+                    &[("/kind", "bad"), ("", "missing field")],
+                ),
+                "Invalid value (422)\n  /kind: bad\n  missing field",
+            ),
+        ] {
+            assert_eq!(problem.to_string(), said);
         }
-        Ok(())
     }
 }

@@ -24,10 +24,10 @@ pub enum BadRequest {
     #[error("the body is not JSON: {}", .0.detail)]
     NotJson(FieldError),
     /// A field that no one knows: 422.
-    #[error("{}: {}", .0.pointer, .0.detail)]
+    #[error("{0}")]
     UnknownField(FieldError),
     /// A value that does not fit its field: 422.
-    #[error("{}: {}", .0.pointer, .0.detail)]
+    #[error("{0}")]
     Invalid(FieldError),
 }
 
@@ -157,6 +157,13 @@ mod tests {
             r#"{"results":[{"task_id":"01890a5d-ac96-774b-bcce-b302099a8057","lease_token":"t","outcome":"won"}]}"#,
         );
         assert_eq!(bad.field().pointer, "/results/0/outcome");
+    }
+
+    #[test]
+    fn what_is_missing_from_the_body_itself_is_said_without_a_place() {
+        let said = refused::<Submit<&RawValue>>(r#"{"kind":"a"}"#).to_string();
+
+        assert_eq!(said, "missing field `input`");
     }
 
     #[test]

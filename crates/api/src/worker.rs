@@ -69,6 +69,8 @@ pub struct Worker {
     /// How many leases it holds.
     pub held: u32,
     pub registered_at: Time,
+    /// Its last sign of life, as far as it was noted: of those that come thick and fast not every one is.
+    pub heard_at: Time,
     /// It is offline from then on, unless it gives a sign of life before.
     pub expires_at: Time,
 }

@@ -2,6 +2,10 @@
 //!
 //! None needs a leader: services read candidates and send ordinary commands, which judge again under the lock.
 
+use std::collections::BTreeMap;
+
+use taskyard_core::id::{RunKey, TaskId};
+use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
@@ -39,12 +43,38 @@ pub async fn sweep(
     let Some(expire) = take_away(candidates, grace, alone_since) else {
         return Ok(Swept::default());
     };
+    let looked_lost = expire.runs.clone();
     let expired: Expired = engine.call(expire).await?;
+    tell(looked_lost, &expired.tasks);
     let expired = expired.tasks.len();
     Ok(Swept {
         expired,
         is_full: expired == STEP_ROWS_MAX,
     })
+}
+
+/// Whose runs were taken away, a line a worker; which ones, for those who look closer.
+fn tell<N: Into<Option<Name>>>(looked_lost: Vec<(RunKey, N)>, taken: &[TaskId]) {
+    let mut by_worker: BTreeMap<Option<Name>, usize> = BTreeMap::new();
+    for (run, worker) in looked_lost {
+        if !taken.contains(&run.slot.task) {
+            continue;
+        }
+        let worker = worker.into();
+        tracing::debug!(task.id = %run.slot.task, fence = run.fence.0, worker = named(&worker), "took a run away");
+        *by_worker.entry(worker).or_default() += 1;
+    }
+    for (worker, runs) in by_worker {
+        tracing::info!(
+            worker = named(&worker),
+            runs,
+            "took runs away from a worker that is gone or too slow"
+        );
+    }
+}
+
+fn named(worker: &Option<Name>) -> &str {
+    worker.as_ref().map_or("(forgotten)", Name::as_str)
 }
 
 /// What the sweep asks for.

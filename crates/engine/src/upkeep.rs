@@ -59,12 +59,6 @@ impl Upkeep {
             match services::sweep(&engine, !counts, alone_since).await {
                 // There may be more where these came from.
                 Ok(Swept { is_full: true, .. }) => continue,
-                Ok(Swept { expired, .. }) if expired > 0 => {
-                    tracing::info!(
-                        runs = expired,
-                        "took runs away from workers that are gone or too slow"
-                    );
-                }
                 Ok(_) => {}
                 Err(Error::Stopping) => return,
                 Err(error) => {

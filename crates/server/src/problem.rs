@@ -93,12 +93,12 @@ pub(crate) fn status(problem: &Problem) -> StatusCode {
 
 /// One wrong part of the request, such as a header or a query parameter.
 pub(crate) fn at(code: Code, place: &str, detail: impl Into<String>) -> Box<Problem> {
-    let detail = detail.into();
-    let mut problem = new(code, format!("{place}: {detail}"));
-    problem.errors.push(FieldError {
+    let error = FieldError {
         pointer: place.to_owned(),
-        detail,
-    });
+        detail: detail.into(),
+    };
+    let mut problem = new(code, error.to_string());
+    problem.errors.push(error);
     problem
 }
 

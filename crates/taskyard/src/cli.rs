@@ -12,7 +12,7 @@ pub(crate) use self::client::{
     CancelArgs, Connection, ListArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
 };
 pub(crate) use self::serve::{AccessArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs};
-pub(crate) use self::worker::{CommandArgs, WorkerArgs};
+pub(crate) use self::worker::{CommandArgs, DeliverArgs, WorkerArgs};
 use crate::output::Format;
 
 /// A durable task system: one program that serves, works and is the command line.
@@ -26,7 +26,10 @@ use crate::output::Format;
     after_help = "Begin with:\n  taskyard serve                          a server with three workers in it\n  \
                   taskyard submit echo '{\"hello\": 1}' --wait\n  taskyard list\n\n\
                   Settings come from flags, then TASKYARD_… variables, then a TOML file; `taskyard config` shows \
-                  each and where it came from."
+                  each and where it came from.\n\n\
+                  Exit codes: 0 done; 1 it did not work, or was refused; 2 the command line, a setting or the input is \
+                  wrong; 3 no server answers; of a task that was waited for, 0 completed, 4 failed, 5 timeout, 6 \
+                  cancelled, 7 not ended in time."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]

@@ -1,15 +1,17 @@
 //! What each command does.
 
+pub(crate) mod away;
 mod cancel;
 mod config;
 mod db;
-mod list;
+mod hint;
+pub(crate) mod list;
 mod serve;
 mod show;
 mod submit;
 pub(crate) mod wait;
 mod worker;
-mod workers;
+pub(crate) mod workers;
 
 use std::future::Future;
 use std::num::NonZero;
@@ -43,7 +45,7 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
         Command::Cancel(args) => block_on(cancel::run(&args, output)),
         Command::Wait(args) => block_on(wait::run(&args, output)),
         Command::Workers(args) => block_on(workers::run(&args, output)),
-        Command::Config(_) => config::run(layered, output),
+        Command::Config(args) => config::run(&args.serve, layered, output),
         Command::Db(args) => block_on(db::run(&args, output)),
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => block_on(demo::run(&args)),

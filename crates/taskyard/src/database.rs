@@ -1,15 +1,28 @@
 //! Which database an address names, and opening it.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use taskyard_core::store::Store;
-use taskyard_store::postgres::{self, PostgresStore};
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
+use taskyard_core::store::{self, Store};
+use taskyard_engine::error::Error;
+use taskyard_store::postgres::{self, OpenError, PostgresStore};
 use taskyard_store::sqlite::{self, SqliteStore};
+use tokio::time::Instant;
 
 use crate::clock;
 use crate::failure::Failure;
 use crate::randomness::Unguessable;
+use crate::settings::units::duration_text;
+
+/// How long to wait before a database that is away is looked for again, and how often that is said.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+const SAY_EVERY: Duration = Duration::from_secs(5);
+/// What a file must be for a server.
+const NEEDS: &str = "A server needs room there and the right to write, also beside the file; --database names another.";
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Address {
@@ -48,34 +61,108 @@ impl Address {
     pub(crate) fn is_for_one_server(&self) -> bool {
         matches!(self, Self::Sqlite(_))
     }
+
+    /// Why a server could not begin on this database, which it had opened, and what to do about it.
+    pub(crate) fn explain(&self, error: &Error) -> Failure {
+        let step = match (self, error) {
+            (Self::Sqlite(_), Error::Store(store::Error::Full | store::Error::Unavailable(_))) => {
+                NEEDS
+            }
+            (Self::Postgres(_), Error::Store(store::Error::Full)) => "Make room there.",
+            _ => "`taskyard db check` looks whether the database is well.",
+        };
+        Failure::new(format!("no server can begin on {self}: {error}\n  {step}"))
+    }
 }
 
-pub(crate) async fn open(address: &Address) -> Result<Arc<dyn Store>, Failure> {
-    let random = Box::new(Unguessable::new());
+/// As messages name it: a file with its whole path, a server without its password.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => whole(path).display().fmt(f),
+            Self::Postgres(url) => without_password(url).fmt(f),
+        }
+    }
+}
+
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The address without what only the database should see.
+pub(crate) fn without_password(address: &str) -> String {
+    match reqwest::Url::parse(address) {
+        Ok(mut url) if url.password().is_some() => {
+            // Refused only by addresses that have no host, and so no password.
+            let _ = url.set_password(Some("***"));
+            url.to_string()
+        }
+        _ => address.to_owned(),
+    }
+}
+
+/// Opens the database; one on a server that cannot be reached yet is waited for so long.
+pub(crate) async fn open(address: &Address, within: Duration) -> Result<Arc<dyn Store>, Failure> {
     match address {
-        Address::Sqlite(path) => {
-            let path = path.clone();
-            let options = sqlite::Options {
-                clock: clock::steady(),
-                random,
-            };
-            let opened =
-                tokio::task::spawn_blocking(move || SqliteStore::open(&path, options)).await;
-            let store = opened.map_err(|error| Failure::new(error.to_string()))?;
-            Ok(Arc::new(
-                store.map_err(|error| Failure::new(error.to_string()))?,
-            ))
+        Address::Sqlite(path) => Ok(Arc::new(open_file(path).await?)),
+        Address::Postgres(url) => Ok(Arc::new(open_server(url, within).await?)),
+    }
+}
+
+async fn open_file(path: &Path) -> Result<SqliteStore, Failure> {
+    let path = whole(path);
+    check_writable(&path)?;
+    let options = sqlite::Options {
+        clock: clock::steady(),
+        random: Box::new(Unguessable::new()),
+    };
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options)).await;
+    opened
+        .map_err(|error| Failure::new(error.to_string()))?
+        .map_err(|error| match error {
+            sqlite::OpenError::Io { .. } | sqlite::OpenError::Unusable { .. } => {
+                Failure::new(format!("{error}\n  {NEEDS}"))
+            }
+            other => Failure::new(other.to_string()),
+        })
+}
+
+/// SQLite opens a file that it may not write all the same, and fails at the first write.
+fn check_writable(path: &Path) -> Result<(), Failure> {
+    match access(path, AccessFlags::W_OK) {
+        // It is to be made.
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(error) => Err(Failure::new(format!(
+            "{} cannot be written: {}\n  {NEEDS}",
+            path.display(),
+            error.desc()
+        ))),
+    }
+}
+
+/// Waits for nothing but a server that is not there yet: what it refuses, it refuses later too.
+async fn open_server(url: &str, within: Duration) -> Result<PostgresStore, Failure> {
+    let begun = Instant::now();
+    let mut said: Option<Instant> = None;
+    loop {
+        let options = postgres::Options {
+            clock: None,
+            random: Box::new(Unguessable::new()),
+        };
+        let error = match PostgresStore::connect(url, options).await {
+            Ok(store) => return Ok(store),
+            Err(error) => error,
+        };
+        let left = within.saturating_sub(begun.elapsed());
+        if left.is_zero() || !matches!(error, OpenError::Unreachable { .. }) {
+            return Err(Failure::new(error.to_string()));
         }
-        Address::Postgres(url) => {
-            let options = postgres::Options {
-                clock: None,
-                random,
-            };
-            let store = PostgresStore::connect(url, options).await;
-            Ok(Arc::new(
-                store.map_err(|error| Failure::new(error.to_string()))?,
-            ))
+        if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            said = Some(Instant::now());
+            let within = duration_text(within);
+            tracing::warn!(%error, within, "the database is waited for");
         }
+        tokio::time::sleep(LOOK_EVERY.min(left)).await;
     }
 }
 
@@ -99,6 +186,19 @@ mod tests {
         }
         for text in ["", "sqlite:", "mysql://host/db", "taskyard.db"] {
             assert!(Address::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_name_the_whole_path_and_never_the_password() {
+        let file = Address::parse("sqlite:/var/lib/tasks.db").unwrap();
+        let server = Address::parse("postgres://me:secret@host/db").unwrap();
+
+        assert_eq!(file.to_string(), "/var/lib/tasks.db");
+        assert_eq!(server.to_string(), "postgres://me:***@host/db");
+        let full = file.explain(&Error::Store(store::Error::Full)).message;
+        for said in ["/var/lib/tasks.db", "full", "--database"] {
+            assert!(full.contains(said), "{full}");
         }
     }
 }

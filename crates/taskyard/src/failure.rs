@@ -53,20 +53,23 @@ impl From<std::io::Error> for Failure {
 
 impl From<client::Error> for Failure {
     fn from(error: client::Error) -> Self {
-        let code = match &error {
-            client::Error::Unreachable { .. } => UNREACHABLE,
-            client::Error::Problem(problem) if problem.status == 422 || problem.status == 400 => {
-                USAGE
-            }
-            client::Error::Problem(_)
-            | client::Error::Unexpected { .. }
-            | client::Error::Unusable(_) => FAILED,
-        };
+        let code = code(&error);
         let message = match next_step(&error) {
             Some(step) => format!("{error}\n  {step}"),
             None => error.to_string(),
         };
         Self { message, code }
+    }
+}
+
+/// How a command that met this ends.
+pub(crate) fn code(error: &client::Error) -> u8 {
+    match error {
+        client::Error::Unreachable { .. } => UNREACHABLE,
+        client::Error::Problem(problem) if problem.status == 422 || problem.status == 400 => USAGE,
+        client::Error::Problem(_)
+        | client::Error::Unexpected { .. }
+        | client::Error::Unusable(_) => FAILED,
     }
 }
 

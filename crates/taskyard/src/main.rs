@@ -43,6 +43,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    for stranger in settings::strangers(&layered.command, std::env::vars_os().map(|(name, _)| name))
+    {
+        output::note(&format!("taskyard: {stranger}"));
+    }
     match commands::run(cli, &layered) {
         Ok(code) => code,
         Err(failure) => failure.exit(),

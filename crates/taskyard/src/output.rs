@@ -1,16 +1,18 @@
 //! How results are printed: as a table for people, as JSON for programs, or as ids alone for pipes.
 
-use std::fmt::Display;
-use std::io::{IsTerminal, Write as _};
+mod table;
 
-use anstyle::{AnsiColor, Style};
-use comfy_table::{Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use std::fmt::Display;
+use std::io::Write as _;
+
 use serde::Serialize;
 use taskyard_api::task::{Progress, Status};
 
+pub(crate) use self::table::{Cell, Column, Tint, leaving, table};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
-    /// For people: columns that fit the terminal, in colour where there is one.
+    /// For people: in colour, one line a row; what a terminal has no room for is cut or left out.
     Table,
     /// For programs: what the server answered, one document.
     Json,
@@ -55,33 +57,6 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// Columns as wide as their contents, folded to the terminal's width where there is one; the first, which names
-/// things, is never cut.
-pub(crate) fn table<C: Into<Cell>>(headers: &[&str], rows: Vec<Vec<C>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    if std::io::stdout().is_terminal() {
-        table.set_content_arrangement(ContentArrangement::Dynamic);
-    } else {
-        table.set_content_arrangement(ContentArrangement::Disabled);
-    }
-    table.set_header(headers.iter().map(|header| header.to_uppercase()));
-    for row in rows {
-        table.add_row(row.into_iter().map(Into::into).collect::<Vec<Cell>>());
-    }
-    for (number, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 2));
-        if number == 0 {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
-    table
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
 /// Names on the left, values on the right; a value of several lines stays under itself.
 pub(crate) fn sheet(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
@@ -97,16 +72,6 @@ pub(crate) fn sheet(rows: &[(&str, String)]) -> String {
         .join("\n")
 }
 
-/// What a word is told apart by where there are colours.
-#[derive(Clone, Copy)]
-pub(crate) enum Tint {
-    Plain,
-    Active,
-    Good,
-    Bad,
-    Odd,
-}
-
 fn tint(status: Status) -> Tint {
     match status {
         Status::Scheduled | Status::Pending => Tint::Plain,
@@ -119,45 +84,12 @@ fn tint(status: Status) -> Tint {
 
 /// A status in running text.
 pub(crate) fn status(status: Status) -> String {
-    let colour = match tint(status) {
-        Tint::Plain => None,
-        Tint::Active => Some(AnsiColor::Blue),
-        Tint::Good => Some(AnsiColor::Green),
-        Tint::Bad => Some(AnsiColor::Red),
-        Tint::Odd => Some(AnsiColor::Yellow),
-    };
-    match colour.filter(|_| is_coloured()) {
-        Some(colour) => {
-            let style = Style::new().fg_color(Some(colour.into()));
-            format!("{style}{status}{style:#}")
-        }
-        None => status.to_string(),
-    }
+    tint(status).paint(status.as_str())
 }
 
 /// A status in a table.
 pub(crate) fn status_cell(status: Status) -> Cell {
-    cell(status.as_str(), tint(status))
-}
-
-/// A word in a table, where escapes within the text would count as its width.
-pub(crate) fn cell(text: &str, tint: Tint) -> Cell {
-    let cell = Cell::new(text);
-    if !is_coloured() {
-        return cell;
-    }
-    match tint {
-        Tint::Plain => cell,
-        Tint::Active => cell.fg(Color::DarkBlue),
-        Tint::Good => cell.fg(Color::DarkGreen),
-        Tint::Bad => cell.fg(Color::DarkRed),
-        Tint::Odd => cell.fg(Color::DarkYellow),
-    }
-}
-
-/// `NO_COLOR` and pipes are honoured.
-fn is_coloured() -> bool {
-    anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+    Cell::tinted(status.as_str(), tint(status))
 }
 
 /// Text from a task or a worker, fit for a terminal: what steers one is shown and not obeyed.
@@ -189,16 +121,6 @@ pub(crate) fn share(progress: &Progress) -> Option<String> {
     Some(format!("{percent:.0} %"))
 }
 
-/// At most so many characters of one line.
-pub(crate) fn short(text: &str, max: usize) -> String {
-    let text = safe(text).replace(['\n', '\t'], " ");
-    if text.chars().count() <= max {
-        return text;
-    }
-    let cut: String = text.chars().take(max.saturating_sub(1)).collect();
-    format!("{cut}…")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -209,13 +131,6 @@ mod tests {
             safe("a\x1b]52;c;evil\x07b\n\tc"),
             "a\u{fffd}]52;c;evil\u{fffd}b\n\tc"
         );
-    }
-
-    #[test]
-    fn long_text_is_cut_with_a_sign() {
-        assert_eq!(short("abcdef", 6), "abcdef");
-        assert_eq!(short("abcdefg", 6), "abcde…");
-        assert_eq!(short("a\nb", 6), "a b");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The workers inside of a server: the same runtime as outside, speaking to the engine without HTTP in between.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;
@@ -20,7 +19,6 @@ use tokio::task::JoinSet;
 
 use crate::clock;
 use crate::randomness::Unguessable;
-use crate::signals::Signals;
 
 /// How many workers a server can have inside; their names leave room for as many.
 const SIZE_MAX: i32 = 50;
@@ -31,14 +29,14 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// So many workers, one task at a time each. Their names are the same after every start of this server, so that
-    /// those of a start before are replaced.
+    /// So many workers like this one, but one task at a time each. Their names are the same after every start of this
+    /// server, so that those of a start before are replaced.
     pub(crate) fn start(
         app: &App,
         server: ServerNumber,
         size: u16,
         executors: &Executors,
-        drain_within: Duration,
+        like: &Settings,
     ) -> Self {
         let transport = Arc::new(Inside {
             app: app.clone(),
@@ -47,8 +45,9 @@ impl Pool {
         let (mut workers, mut shutdowns) = (JoinSet::new(), Vec::new());
         for number in 1..=i32::from(size) {
             let settings = Settings {
-                drain_within,
-                ..Settings::named(format!("worker-{}", (server.0 - 1) * SIZE_MAX + number))
+                name: format!("worker-{}", (server.0 - 1) * SIZE_MAX + number),
+                concurrency: 1,
+                ..like.clone()
             };
             let (shutdown, asked) = shutdown_signal();
             let transport = Arc::clone(&transport) as Arc<dyn Transport>;
@@ -69,20 +68,10 @@ impl Pool {
         Self { workers, shutdowns }
     }
 
-    /// Lets the workers finish what they have, hands back what takes too long, and waits until all are gone. A signal
-    /// meanwhile hastens it.
-    pub(crate) async fn stop(mut self, mut signals: Signals) {
-        self.request();
-        loop {
-            tokio::select! {
-                gone = self.workers.join_next() => if gone.is_none() { return },
-                () = signals.next() => self.request(),
-            }
-        }
-    }
-
-    fn request(&self) {
+    /// Lets the workers finish what they have, hands back what takes too long, and waits until all are gone.
+    pub(crate) async fn stop(mut self) {
         self.shutdowns.iter().for_each(Shutdown::request);
+        while self.workers.join_next().await.is_some() {}
     }
 }
 

@@ -2,8 +2,10 @@
 //! then the default. Everything below the environment becomes the default of its flag before the command line is
 //! read, so one parser checks every value wherever it stands, and says which flag it is about.
 
+mod blame;
 mod file;
 mod older;
+mod strangers;
 pub(crate) mod units;
 
 use std::collections::BTreeMap;
@@ -11,9 +13,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command};
 
 use self::file::File;
+pub(crate) use self::strangers::strangers;
 
 /// Where one value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +80,9 @@ pub(crate) fn layer(
     }
 
     let mut command = with_defaults(command, &defaults);
-    let matches = command.try_get_matches_from_mut(arguments)?;
+    let matches = command
+        .try_get_matches_from_mut(&arguments)
+        .map_err(|error| blame::wherever_it_stands(error, &command, &arguments, &beneath))?;
     Ok(Layered {
         matches,
         command,
@@ -127,15 +132,21 @@ fn file_named(command: &Command, arguments: &[OsString]) -> Option<PathBuf> {
 
 /// The names that a file may use: every flag's with an underscore for each hyphen, which is the id clap knows it by.
 fn setting_names(command: &Command) -> Vec<String> {
-    let mut names: Vec<String> = std::iter::once(command)
-        .chain(command.get_subcommands())
-        .flat_map(Command::get_arguments)
-        .filter(|argument| argument.get_env().is_some())
+    let mut names: Vec<String> = settings(command)
         .map(|argument| argument.get_id().as_str().to_owned())
         .collect();
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// Every argument, of whatever command, that can be set without the command line; some stand in several commands.
+fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
+    std::iter::once(command)
+        .chain(command.get_subcommands())
+        .chain(command.get_subcommands().flat_map(Command::get_subcommands))
+        .flat_map(Command::get_arguments)
+        .filter(|argument| argument.get_env().is_some())
 }
 
 fn with_defaults(command: Command, defaults: &BTreeMap<String, Vec<String>>) -> Command {

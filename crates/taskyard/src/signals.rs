@@ -1,10 +1,14 @@
-//! The signals that ask a process to stop: SIGTERM, and SIGINT from a terminal.
+//! The signals that ask a process to stop: SIGTERM, and SIGINT from a terminal. The first one begins an orderly end, the
+//! second one ends the process where it stands.
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use std::process::ExitCode;
+
+use nix::sys::signal::Signal;
+use tokio::signal::unix::{self, SignalKind, signal};
 
 pub(crate) struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    terminate: unix::Signal,
+    interrupt: unix::Signal,
 }
 
 impl Signals {
@@ -15,11 +19,33 @@ impl Signals {
         })
     }
 
-    /// Resolves with each signal that comes; the second one is meant to hasten what the first one began.
-    pub(crate) async fn next(&mut self) {
+    /// Resolves with the next signal.
+    pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Signal::SIGTERM,
+            _ = self.interrupt.recv() => Signal::SIGINT,
         }
+    }
+
+    /// Ends the process at the next signal, as that signal would have. What was acknowledged is on the disk; runs under
+    /// way are lost, and run again when their leases have run out.
+    pub(crate) fn end_at_next(mut self) {
+        tokio::spawn(async move {
+            let signal = self.next().await;
+            tracing::warn!(%signal, "ended at once; runs that were under way run again elsewhere");
+            std::process::exit(i32::from(code(signal)));
+        });
+    }
+}
+
+/// As a shell shows a process that the signal ended.
+pub(crate) fn exit_code(signal: Signal) -> ExitCode {
+    ExitCode::from(code(signal))
+}
+
+fn code(signal: Signal) -> u8 {
+    match signal {
+        Signal::SIGINT => 130,
+        _ => 143,
     }
 }

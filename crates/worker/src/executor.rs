@@ -34,6 +34,8 @@ pub trait Executor: Send + Sync {
 #[derive(Clone, Debug)]
 pub struct Run {
     pub task: TaskId,
+    /// The worker that runs it.
+    pub worker: Arc<str>,
     /// Which run of the task this is, counted from 1.
     pub attempt: u32,
     /// How long the run may take. For information: its end arrives as [`Stop::TimedOut`].

@@ -152,11 +152,17 @@ impl Runtime {
         settings.concurrency = settings.concurrency.clamp(1, CONCURRENCY_MAX);
         let news = Arc::new(Notify::new());
         let kinds = executors.kinds().map(str::to_owned).collect();
-        let (hands, began) = Hands::new(executors, settings.stop_within, Arc::clone(&news));
+        let name: Arc<str> = settings.name.as_str().into();
+        let (hands, began) = Hands::new(
+            Arc::clone(&name),
+            executors,
+            settings.stop_within,
+            Arc::clone(&news),
+        );
         let wait_ms = u64::try_from(settings.poll.as_millis()).unwrap_or(u64::MAX);
         let now = Instant::now();
         Self {
-            name: settings.name.as_str().into(),
+            name,
             me: me(&settings, kinds),
             exchanges: Exchanges::new(settings.concurrency, wait_ms),
             retries: Retries::of("claims and results", &mut *random),
@@ -193,8 +199,9 @@ impl Runtime {
                 Event::Began(began) => self.announce(began),
                 Event::News => self.pulse.note_news(),
                 Event::Told(times) => self.told_to_stop(times),
-                Event::Due => self.move_on(Instant::now()),
+                Event::Due => {}
             }
+            self.move_on(Instant::now());
         }
     }
 

@@ -169,8 +169,7 @@ impl Faults {
             0 => String::new(),
             others => format!(" (and {others} more)"),
         };
-        let mut problem =
-            problem::new(code, format!("{}: {}{others}", first.pointer, first.detail));
+        let mut problem = problem::new(code, format!("{first}{others}"));
         problem.errors = self.wrong;
         Err(problem)
     }

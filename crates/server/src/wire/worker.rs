@@ -1,6 +1,7 @@
 //! Workers, the runs they get and the runs they still have.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use taskyard_api::payload::Payload;
 use taskyard_api::task::Progress;
@@ -69,7 +70,8 @@ fn names(given: &[String], field: &'static str, faults: &mut Faults) -> Vec<Name
         .collect()
 }
 
-pub(crate) fn worker(view: &WorkerView, now: Timestamp) -> Worker {
+/// `ttl` is how long a worker may be silent.
+pub(crate) fn worker(view: &WorkerView, now: Timestamp, ttl: Duration) -> Worker {
     let row = &view.worker;
     let names = |names: &[Name]| names.iter().map(ToString::to_string).collect();
     let status = if row.is_offline(now) {
@@ -94,6 +96,8 @@ pub(crate) fn worker(view: &WorkerView, now: Timestamp) -> Worker {
         capacity: count(row.capacity),
         held: u32::try_from(view.held).unwrap_or(u32::MAX),
         registered_at: row.registered_at.into(),
+        // Where it was longer or shorter when the worker was heard last, this is off by as much, until the next sign.
+        heard_at: (row.expires_at - ttl).max(row.registered_at).into(),
         expires_at: row.expires_at.into(),
     }
 }

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Config, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::OpenError;
-use super::error::one_line;
+use super::error::{is_away, one_line};
 use super::tls::{self, Trust};
 
 /// Networks that swallow packets must not hold a batch for minutes.
@@ -30,16 +30,27 @@ pub(super) struct Address {
 pub(super) type Connection =
     tokio_postgres::Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
 
+/// Why there is no connection.
+pub(super) struct NotConnected {
+    /// In one line.
+    pub(super) reason: String,
+    /// Nobody was there, or it is still starting: later there may be one. Else it was refused.
+    pub(super) is_away: bool,
+}
+
 impl Address {
-    /// A connection that nobody has used yet; or why there is none, in one line.
-    pub(super) async fn connect(&self) -> Result<(Client, Connection), String> {
+    /// A connection that nobody has used yet.
+    pub(super) async fn connect(&self) -> Result<(Client, Connection), NotConnected> {
         let connecting = self.config.connect(self.tls.clone());
         match timeout(GREETING_MAX, connecting).await {
-            Ok(connected) => connected.map_err(|error| one_line(&error)),
-            Err(_) => Err(format!(
-                "it let nobody in within {} s",
-                GREETING_MAX.as_secs()
-            )),
+            Ok(connected) => connected.map_err(|error| NotConnected {
+                reason: one_line(&error),
+                is_away: is_away(&error),
+            }),
+            Err(_) => Err(NotConnected {
+                reason: format!("it let nobody in within {} s", GREETING_MAX.as_secs()),
+                is_away: true,
+            }),
         }
     }
 

@@ -8,9 +8,7 @@ use tokio_postgres::error::{Severity, SqlState};
 /// Before a commit was sent: nothing of the batch happened.
 pub(super) fn explain(error: &tokio_postgres::Error) -> Error {
     let Some(refused) = error.as_db_error() else {
-        let cause = error.source();
-        let is_broken = cause.is_some_and(|cause| cause.is::<std::io::Error>());
-        if error.is_closed() || is_broken {
+        if is_broken(error) {
             return Error::Unavailable(one_line(error));
         }
         // What could not be encoded or understood will not be the next time either.
@@ -39,6 +37,19 @@ pub(super) fn explain_commit(error: &tokio_postgres::Error) -> Error {
     } else {
         Error::Unknown(one_line(error))
     }
+}
+
+/// The server could not be reached, or is still starting.
+pub(super) fn is_away(error: &tokio_postgres::Error) -> bool {
+    match error.as_db_error() {
+        Some(refused) => *refused.code() == SqlState::CANNOT_CONNECT_NOW,
+        None => is_broken(error),
+    }
+}
+
+fn is_broken(error: &tokio_postgres::Error) -> bool {
+    let cause = error.source();
+    error.is_closed() || cause.is_some_and(|cause| cause.is::<std::io::Error>())
 }
 
 /// Trouble of the server's, not of the statement's.

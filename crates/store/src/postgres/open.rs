@@ -38,6 +38,9 @@ pub enum OpenError {
     Roots { path: PathBuf, reason: String },
     #[error("the database {server} cannot be opened: {reason}")]
     Unusable { server: String, reason: String },
+    /// Nobody is there, or it is still starting: later it may be opened.
+    #[error("the database {server} cannot be reached: {reason}")]
+    Unreachable { server: String, reason: String },
     #[error(
         "the database {server} is PostgreSQL {found}; this program needs {VERSION_MIN} or newer"
     )]
@@ -115,9 +118,13 @@ pub(super) async fn look(address: &Address) -> Result<(Client, Meta), OpenError>
 
 async fn connect(address: &Address) -> Result<Client, OpenError> {
     let connected = address.connect().await;
-    let (client, connection) = connected.map_err(|reason| OpenError::Unusable {
-        server: address.to_string(),
-        reason,
+    let (client, connection) = connected.map_err(|not| {
+        let (server, reason) = (address.to_string(), not.reason);
+        if not.is_away {
+            OpenError::Unreachable { server, reason }
+        } else {
+            OpenError::Unusable { server, reason }
+        }
     })?;
     tokio::spawn(connection);
     Ok(client)

@@ -48,7 +48,8 @@ async fn execute(server: &str, statement: &str) -> Result<(), OpenError> {
         server: address.to_string(),
         reason,
     };
-    let (client, connection) = address.connect().await.map_err(&unusable)?;
+    let connected = address.connect().await;
+    let (client, connection) = connected.map_err(|not| unusable(not.reason))?;
     tokio::spawn(async move {
         // The statement's own answer tells how it went.
         let _ = connection.await;

@@ -7,7 +7,18 @@ use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
 use taskyard_core::status::Status;
 
+use crate::commands::{list, workers};
+use crate::output::{self, Column};
 use crate::settings::units::{duration, pair, url};
+
+/// What becomes of a table where there is no room, for the help of its command.
+fn narrow(columns: &[Column]) -> String {
+    format!(
+        "Where a terminal is narrow, the last columns are cut, and these are left out in this order: {}. Piped output \
+         and --output json have all.\n\n",
+        output::leaving(columns)
+    )
+}
 
 /// How a server is reached.
 #[derive(Clone, Debug, Args)]
@@ -32,9 +43,23 @@ pub(crate) struct Connection {
     pub(crate) token: Option<String>,
 }
 
+/// How long a server that is away is borne with.
+#[derive(Debug, Args)]
+pub(crate) struct AwayArgs {
+    /// How long a server that is away, as when it restarts, is waited for; the tasks go on without this command.
+    #[arg(long, env = "TASKYARD_SERVER_WAIT", default_value = "60s", value_parser = duration, value_name = "TIME")]
+    pub(crate) server_wait: Duration,
+}
+
+/// What a command that waits says by its exit code.
+const EXIT_CODES: &str = "Exit codes: 0 completed, 4 failed, 5 timeout, 6 cancelled, 7 not ended in time; of several \
+                          tasks the highest. 1 refused, 2 wrong usage or input, 3 no server answers.";
+
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  taskyard submit echo '{\"hello\": \"world\"}' --wait\n  taskyard submit sleep '{\"ms\": 2000}' \
+    after_help = "Exit codes: 0 submitted, 1 refused, 2 wrong usage or input, 3 no server answers; with --wait 0 \
+                  completed, 4 failed, 5 timeout, 6 cancelled.\n\n\
+                  Example:\n  taskyard submit echo '{\"hello\": \"world\"}' --wait\n  taskyard submit sleep '{\"ms\": 2000}' \
                   --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  jq -c .[] items.json | \
                   taskyard submit resize --each-line -"
 )]
@@ -82,17 +107,21 @@ pub(crate) struct SubmitArgs {
     /// Its id, made by you (a UUIDv7): submitted again with the same content, it is the same task.
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<TaskId>,
-    /// A key that makes the same submission count once, for a day.
+    /// A key that makes the same submission count once, for a day. With --each-line, if it breaks off on the way, the
+    /// same command with the same key goes on where it was. Default there: a random one, which is told.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
     /// Waits for its end, prints its output, and exits with its outcome.
     #[arg(long)]
     pub(crate) wait: bool,
+    #[command(flatten)]
+    pub(crate) away: AwayArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  taskyard list --status failed,timeout --kind resize\n  taskyard list --limit 5 --output json"
+    after_help = format!("{}Example:\n  taskyard list --status failed,timeout --kind resize\n  taskyard list --limit 5 \
+                  --output json", narrow(&list::COLUMNS))
 )]
 pub(crate) struct ListArgs {
     #[command(flatten)]
@@ -121,7 +150,11 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  taskyard show 01890a5d-ac96-774b-bcce-b302099a8057")]
+#[command(
+    after_help = "RUN counts every time the task was given to a worker, ATTEMPT the runs that began; REFUSED AT lists \
+                  results that came too late and changed nothing.\n\n\
+                  Example:\n  taskyard show 01890a5d-ac96-774b-bcce-b302099a8057"
+)]
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -140,8 +173,7 @@ pub(crate) struct CancelArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 completed, 4 failed, 5 timeout, 6 cancelled, 7 not ended in time; of several tasks the \
-                  highest.\n\nExample:\n  taskyard wait 01890a5d-ac96-774b-bcce-b302099a8057 --for 5m"
+    after_help = format!("{EXIT_CODES}\n\nExample:\n  taskyard wait 01890a5d-ac96-774b-bcce-b302099a8057 --for 5m")
 )]
 pub(crate) struct WaitArgs {
     #[command(flatten)]
@@ -151,10 +183,15 @@ pub(crate) struct WaitArgs {
     /// How long at most. Default: until they have ended.
     #[arg(long = "for", id = "within", value_parser = duration, value_name = "TIME")]
     pub(crate) within: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) away: AwayArgs,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  taskyard workers\n  taskyard workers --output json")]
+#[command(
+    after_help = format!("HELD is how many tasks a worker has, and how many it can have at once; HEARD how long ago it gave \
+                          a sign of life.\n\n{}Example:\n  taskyard workers\n  taskyard workers --all", narrow(&workers::COLUMNS))
+)]
 pub(crate) struct WorkersArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::worker::CommandArgs;
+use super::worker::{CommandArgs, DeliverArgs};
 use crate::settings::units::{bytes, duration};
 
 #[derive(Debug, Args)]
@@ -36,10 +36,13 @@ pub(crate) struct ServeArgs {
     pub(crate) listen: String,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
+    /// How long a PostgreSQL server that cannot be reached yet is waited for at the start.
+    #[arg(long, env = "TASKYARD_DATABASE_WAIT", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    pub(crate) database_wait: Duration,
     /// How many workers run inside of the server, each one task at a time. 0 to 50.
     #[arg(long, env = "TASKYARD_INTERNAL_WORKERS", default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=50))]
     pub(crate) internal_workers: u16,
-    /// The kinds that they run. Default: all that this program knows.
+    /// The kinds that they run. Default: all that this program knows; `command` only with --allow-command.
     #[arg(
         long,
         env = "TASKYARD_INTERNAL_KINDS",
@@ -117,9 +120,12 @@ pub(crate) struct TimeArgs {
     /// How much waiting is worth one level of priority.
     #[arg(long, env = "TASKYARD_PRIORITY_LEVEL", default_value = "10m", value_parser = duration, value_name = "TIME")]
     pub(crate) priority_level: Duration,
-    /// How long a stopping server lets its own workers go on before it hands their tasks back.
+    /// How long a stopping server lets its own workers go on before it ends their tasks and hands them back. A second
+    /// signal ends it at once.
     #[arg(long, env = "TASKYARD_DRAIN", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) drain: Duration,
+    #[command(flatten)]
+    pub(crate) deliver: DeliverArgs,
 }
 
 #[derive(Debug, Args)]

@@ -22,7 +22,7 @@ pub(crate) struct WorkerArgs {
     /// How many tasks it runs at once.
     #[arg(long, env = "TASKYARD_CONCURRENCY", default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) concurrency: u32,
-    /// The kinds that it runs. Default: all that this program knows.
+    /// The kinds that it runs. Default: all that this program knows; `command` only with --allow-command.
     #[arg(
         long,
         env = "TASKYARD_KINDS",
@@ -41,17 +41,30 @@ pub(crate) struct WorkerArgs {
     /// What tasks can make demands on, such as gpu=a100. May be given several times.
     #[arg(long = "label", id = "label", env = "TASKYARD_LABELS", value_delimiter = ',', value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<(String, String)>,
-    /// How long it lets its tasks go on when it is told to stop, before it hands them back.
+    /// How long it lets its tasks go on when it is told to stop, before it ends them and hands them back. A second signal
+    /// ends it at once.
     #[arg(long, env = "TASKYARD_DRAIN", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) drain: Duration,
+    #[command(flatten)]
+    pub(crate) deliver: DeliverArgs,
     #[command(flatten)]
     pub(crate) command: CommandArgs,
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DeliverArgs {
+    /// How long a worker that is told to stop, once its tasks have ended, tries to deliver what came of them. What it
+    /// cannot deliver runs again.
+    #[arg(long, env = "TASKYARD_DELIVER", default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub(crate) deliver: Duration,
+}
+
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Commands")]
 pub(crate) struct CommandArgs {
-    /// Which programs tasks of kind `command` may run: paths or names with commas between, or `any`. Default: none.
+    /// Which programs tasks of kind `command` may run: paths or names with commas between, or `any`. Default: none, and
+    /// no such task is taken. One that asks for another program fails for good, so give the same list to all workers of a
+    /// queue.
     #[arg(
         long,
         env = "TASKYARD_ALLOW_COMMAND",

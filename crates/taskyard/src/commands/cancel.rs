@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use comfy_table::Cell;
 use taskyard_api::task::Standing;
 
 use super::{Done, client};
 use crate::cli::CancelArgs;
-use crate::output::{self, Format, Shown};
+use crate::output::{self, Column, Format, Shown};
 
 /// Tasks and where they stand now.
 #[derive(serde::Serialize)]
@@ -19,11 +18,12 @@ impl Shown for Standings {
         let rows = self.0.iter();
         let rows = rows.map(|standing| {
             vec![
-                Cell::new(standing.task_id),
+                standing.task_id.into(),
                 output::status_cell(standing.status),
             ]
         });
-        output::table(&["task", "status"], rows.collect())
+        let columns = [Column::new("task"), Column::new("status").leaves(1)];
+        output::table(&columns, rows.collect())
     }
 
     fn ids(&self) -> Vec<String> {

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::Done;
+use super::{Done, serve};
+use crate::cli::ServeArgs;
+use crate::database::without_password;
 use crate::failure::Failure;
-use crate::output::{self, Format, Shown};
+use crate::output::{self, Column, Format, Shown};
 use crate::settings::Layered;
 
 /// What is secret is never printed.
@@ -28,7 +30,12 @@ impl Shown for Settings {
         let rows = self.0.iter();
         let rows = rows
             .map(|(name, setting)| vec![name.clone(), setting.value.clone(), setting.from.clone()]);
-        output::table(&["setting", "value", "from"], rows.collect())
+        let columns = [
+            Column::new("setting"),
+            Column::new("value").text(),
+            Column::new("from").text().leaves(1),
+        ];
+        output::table(&columns, rows.collect())
     }
 
     fn ids(&self) -> Vec<String> {
@@ -39,7 +46,8 @@ impl Shown for Settings {
     }
 }
 
-pub(super) fn run(layered: &Layered, format: Format) -> Done {
+/// Prints the settings, and then refuses what a server would refuse of them.
+pub(super) fn run(args: &ServeArgs, layered: &Layered, format: Format) -> Done {
     let lost = || Failure::new("the settings were not read");
     let (_, matches) = layered.matches.subcommand().ok_or_else(lost)?;
     let command = layered.command.find_subcommand("config").ok_or_else(lost)?;
@@ -52,6 +60,7 @@ pub(super) fn run(layered: &Layered, format: Format) -> Done {
             (name, Setting { value, from })
         });
     format.print(&Settings(settings.collect()))?;
+    serve::Plan::make(args)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -63,18 +72,6 @@ fn shown(name: &str, value: String) -> String {
         return without_password(&value);
     }
     value
-}
-
-/// The address without what only the database should see.
-pub(crate) fn without_password(address: &str) -> String {
-    match reqwest::Url::parse(address) {
-        Ok(mut url) if url.password().is_some() => {
-            // Refused only by addresses that have no host, and so no password.
-            let _ = url.set_password(Some("***"));
-            url.to_string()
-        }
-        _ => address.to_owned(),
-    }
 }
 
 #[cfg(test)]

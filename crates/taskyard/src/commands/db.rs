@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::Serialize;
 use taskyard_store::stats::Stats;
@@ -11,7 +12,7 @@ use super::Done;
 use crate::cli::{DatabaseArgs, DbArgs, DbVerb};
 use crate::database::{self, Address};
 use crate::failure::Failure;
-use crate::output::{self, Format, Shown};
+use crate::output::{self, Column, Format, Shown};
 
 /// How large a database is, by table.
 #[derive(Serialize)]
@@ -40,10 +41,8 @@ impl Shown for Sizes {
             .rows
             .iter()
             .map(|(table, rows)| vec![table.clone(), rows.to_string()]);
-        format!(
-            "{sheet}\n\n{}",
-            output::table(&["table", "rows"], rows.collect())
-        )
+        let columns = [Column::new("table"), Column::new("rows")];
+        format!("{sheet}\n\n{}", output::table(&columns, rows.collect()))
     }
 
     fn ids(&self) -> Vec<String> {
@@ -96,7 +95,7 @@ pub(super) async fn run(args: &DbArgs, format: Format) -> Done {
 
 async fn migrate(args: &DatabaseArgs, format: Format) -> Done {
     let address = Address::parse(&args.database)?;
-    drop(database::open(&address).await?);
+    drop(database::open(&address, Duration::ZERO).await?);
     stats(args, format).await
 }
 

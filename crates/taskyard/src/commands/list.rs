@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use comfy_table::Cell;
 use serde::Serialize;
 use taskyard_api::page::{Page, TasksQuery};
 use taskyard_api::task::Task;
@@ -11,7 +10,19 @@ use taskyard_api::time::Time;
 use super::{Done, client};
 use crate::cli::ListArgs;
 use crate::clock;
-use crate::output::{self, Format, Shown};
+use crate::output::{self, Cell, Column, Format, Shown};
+
+/// What can be seen of each task.
+pub(crate) const COLUMNS: [Column; 8] = [
+    Column::new("task"),
+    Column::new("kind").leaves(6),
+    Column::new("queue").leaves(1),
+    Column::new("status").leaves(7),
+    Column::new("attempts").leaves(2),
+    Column::new("worker").leaves(3),
+    Column::new("age").leaves(5),
+    Column::new("what").text().leaves(4),
+];
 
 #[derive(Serialize)]
 #[serde(transparent)]
@@ -19,13 +30,7 @@ struct Tasks(Page<Task>);
 
 impl Shown for Tasks {
     fn table(&self) -> String {
-        let rows = self.0.items.iter().map(row).collect();
-        output::table(
-            &[
-                "task", "kind", "queue", "status", "runs", "worker", "age", "what",
-            ],
-            rows,
-        )
+        output::table(&COLUMNS, self.0.items.iter().map(row).collect())
     }
 
     fn ids(&self) -> Vec<String> {
@@ -76,7 +81,7 @@ fn row(task: &Task) -> Vec<Cell> {
         task.attempts.into(),
         task.worker_id.clone().unwrap_or_default().into(),
         age(task.created_at).into(),
-        output::short(&progress.or(said).unwrap_or_default(), 60).into(),
+        progress.or(said).unwrap_or_default().into(),
     ]
 }
 

@@ -12,6 +12,7 @@ use taskyard_server::Secret;
 use taskyard_server::app::App;
 use taskyard_server::serve::serve;
 use taskyard_server::settings::{Access, Limits, Settings};
+use taskyard_worker::executor::Executors;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -23,15 +24,40 @@ use crate::output;
 use crate::pool::Pool;
 use crate::process::SERVING;
 use crate::randomness::Unguessable;
-use crate::signals::Signals;
+use crate::signals::{self, Signals};
+
+/// What can be told from the settings alone, and is refused before anything is touched.
+pub(super) struct Plan {
+    policy: Policy,
+    address: Address,
+    executors: Executors,
+}
+
+impl Plan {
+    pub(super) fn make(args: &ServeArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            policy: policy(&args.times, &args.limits)?,
+            address: Address::parse(&args.database.database)?,
+            executors: worker::executors(&args.command, &args.internal_kinds, "--internal-kinds")?,
+        })
+    }
+}
 
 pub(super) async fn run(args: &ServeArgs) -> Done {
-    let policy = policy(&args.times, &args.limits)?;
-    let address = Address::parse(&args.database.database)?;
+    let Plan {
+        policy,
+        address,
+        executors,
+    } = Plan::make(args)?;
     let listener = listen(&args.listen).await?;
     let local = listener.local_addr()?;
     let settings = settings(args, access(&args.access, local)?, address.kind());
-    let store = database::open(&address).await?;
+    let mut signals = Signals::listen()?;
+    let store = tokio::select! {
+        store = database::open(&address, args.database_wait) => store?,
+        // There is nothing to end in order yet.
+        signal = signals.next() => return Ok(signals::exit_code(signal)),
+    };
 
     // Two steps of stopping: first this server says that it leaves and its workers finish, then nothing is taken.
     let (leaving, stop) = (CancellationToken::new(), CancellationToken::new());
@@ -39,7 +65,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     let server = engine
         .join(None, address.is_for_one_server())
         .await
-        .map_err(failed)?;
+        .map_err(|error| address.explain(&error))?;
     let upkeep = Upkeep {
         sweep: args.times.sweep,
         grace: args.times.grace,
@@ -48,23 +74,22 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     let mut services = upkeep.start(&engine, server);
     let app = App::new(engine, settings, leaving.clone());
     let serving = tokio::spawn(serve(listener, app.clone(), stop.clone()));
-    let executors = worker::executors(&args.command, &args.internal_kinds)?;
     let pool = Pool::start(
         &app,
         server.number,
         args.internal_workers,
         &executors,
-        args.times.drain,
+        &worker::ending(args.times.drain, &args.times.deliver, &args.command),
     );
     app.started();
-    let mut signals = Signals::listen()?;
     output::line(&format!("{SERVING}http://{}", reachable(local)))?;
     tracing::info!(address = %local, database = address.kind(), workers = args.internal_workers, "serving");
 
     signals.next().await;
-    tracing::info!("stopping once everything accepted is done; a second signal hastens it");
+    tracing::info!("stopping once everything accepted is done; a second signal ends it at once");
+    signals.end_at_next();
     leaving.cancel();
-    pool.stop(signals).await;
+    pool.stop().await;
     stop.cancel();
     while services.join_next().await.is_some() {}
     serving.await.map_err(failed)?;

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use taskyard_api::attempt::{Attempt, Attempts, LateResult, Outcome};
-use taskyard_api::task::{Task, TaskError};
+use taskyard_api::task::{Status, Task, TaskError};
 use taskyard_api::time::Time;
 
+use super::hint::{Wanted, warn_if_nobody_takes};
 use super::{Done, client};
 use crate::cli::ShowArgs;
-use crate::output::{self, Format, Shown};
+use crate::output::{self, Column, Format, Shown};
 
 #[derive(Serialize)]
 struct Whole {
@@ -19,21 +20,14 @@ struct Whole {
 
 impl Shown for Whole {
     fn table(&self) -> String {
-        let mut text = output::sheet(&sheet(&self.task));
+        let mut parts = vec![output::sheet(&sheet(&self.task))];
         if !self.attempts.items.is_empty() {
-            let rows = self.attempts.items.iter().map(row).collect();
-            let table = output::table(
-                &["run", "worker", "outcome", "claimed", "took", "why"],
-                rows,
-            );
-            text = format!("{text}\n\n{table}");
+            parts.push(runs(&self.attempts.items));
         }
         if !self.attempts.late_results.is_empty() {
-            let rows = self.attempts.late_results.iter().map(late).collect();
-            let table = output::table(&["refused", "at", "said"], rows);
-            text = format!("{text}\n\n{table}");
+            parts.push(refused(&self.attempts.late_results));
         }
-        text
+        parts.join("\n\n")
     }
 
     fn ids(&self) -> Vec<String> {
@@ -45,7 +39,16 @@ pub(super) async fn run(args: &ShowArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
     let task = client.task(args.task, None).await?;
     let attempts = client.attempts(args.task).await?;
-    format.print(&Whole { task, attempts })?;
+    let whole = Whole { task, attempts };
+    format.print(&whole)?;
+    if format == Format::Table && whole.task.status == Status::Pending {
+        let wanted = Wanted {
+            kind: &whole.task.kind,
+            queue: &whole.task.queue,
+            requires: &whole.task.requires,
+        };
+        warn_if_nobody_takes(&client, &wanted).await;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -70,7 +73,7 @@ fn sheet(task: &Task) -> Vec<(&'static str, String)> {
             .into_iter()
             .filter_map(|(name, time)| Some((name, time?.to_string()))),
     );
-    rows.push(("runs", counts(task)));
+    rows.push(("attempts", counts(task)));
     if task.priority != 0 {
         rows.push(("priority", task.priority.to_string()));
     }
@@ -120,6 +123,24 @@ fn said(error: &TaskError) -> String {
     output::safe(&format!("{error}{}", detail.unwrap_or_default()))
 }
 
+fn runs(attempts: &[Attempt]) -> String {
+    let columns = [
+        Column::new("run"),
+        Column::new("attempt").leaves(6),
+        Column::new("worker").leaves(4),
+        Column::new("outcome").leaves(5),
+        Column::new("claimed").leaves(1),
+        Column::new("took").leaves(2),
+        Column::new("why").text().leaves(3),
+    ];
+    output::table(&columns, attempts.iter().map(row).collect())
+}
+
+fn refused(late_results: &[LateResult]) -> String {
+    let columns = ["run", "refused at", "said"].map(Column::new);
+    output::table(&columns, late_results.iter().map(late).collect())
+}
+
 fn row(attempt: &Attempt) -> Vec<String> {
     let number = attempt
         .attempt
@@ -130,18 +151,28 @@ fn row(attempt: &Attempt) -> Vec<String> {
         .map(|(start, end)| took(start, end));
     let why = attempt.error.as_ref().map(ToString::to_string);
     vec![
+        numbered(attempt.fence),
         number,
         attempt.worker_id.clone(),
         attempt.outcome.map_or("under way", word).to_owned(),
         attempt.claimed_at.to_string(),
         took.unwrap_or_default(),
-        output::short(&why.unwrap_or_default(), 80),
+        why.unwrap_or_default(),
     ]
+}
+
+/// The number of a run, which counts every time the task was given out, also where nothing began: the same in every table.
+fn numbered(fence: u32) -> String {
+    match fence {
+        // It never was.
+        0 => "-".to_owned(),
+        fence => fence.to_string(),
+    }
 }
 
 fn late(late: &LateResult) -> Vec<String> {
     vec![
-        format!("run {}", late.fence),
+        numbered(late.fence),
         late.at.to_string(),
         word(late.outcome).to_owned(),
     ]
@@ -165,5 +196,47 @@ fn word(outcome: Outcome) -> &'static str {
         Outcome::Released => "handed back",
         Outcome::Lost => "lost",
         Outcome::Cancelled => "cancelled",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_has_the_same_number_wherever_it_is_shown() {
+        let attempts: Attempts = serde_json::from_str(
+            r#"{"items": [
+                {"attempt": null, "fence": 1, "worker_id": "a", "outcome": "lost", "claimed_at": "2026-01-01T00:00:00Z",
+                 "started_at": null, "ended_at": "2026-01-01T00:01:00Z", "error": null},
+                {"attempt": 1, "fence": 2, "worker_id": "b", "outcome": "lost", "claimed_at": "2026-01-01T00:01:00Z",
+                 "started_at": "2026-01-01T00:01:00Z", "ended_at": "2026-01-01T00:02:00Z", "error": null}],
+             "late_results": [
+                {"fence": 2, "at": "2026-01-01T00:03:00Z", "outcome": "completed", "output": null, "error": null},
+                {"fence": 0, "at": "2026-01-01T00:04:00Z", "outcome": "failed", "output": null, "error": null}]}"#,
+        )
+        .unwrap();
+
+        let words = |line: &str, count| {
+            let words = line.split_whitespace().take(count);
+            words.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let lines = |text: String, count| {
+            let lines = text.lines().map(|line| words(line, count));
+            lines.collect::<Vec<_>>()
+        };
+
+        assert_eq!(
+            lines(runs(&attempts.items), 3),
+            [
+                ["RUN", "ATTEMPT", "WORKER"],
+                ["1", "-", "a"],
+                ["2", "1", "b"]
+            ]
+        );
+        assert_eq!(
+            lines(refused(&attempts.late_results), 1),
+            [["RUN"], ["2"], ["-"]]
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! `taskyard submit`.
 
+mod each_line;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::process::ExitCode;
@@ -7,16 +9,19 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use taskyard_api::client::Client;
-use taskyard_api::submit::{Submit, Submitted, SubmittedBatch};
+use taskyard_api::submit::{Submit, Submitted};
 use taskyard_api::task::{Status, Task};
-use taskyard_api::worker::WorkerStatus;
 
+use super::away::Patience;
+use super::hint::{Wanted, warn_if_nobody_takes};
 use super::wait::{ended, exit_code};
 use super::{Done, client};
 use crate::cli::SubmitArgs;
 use crate::failure::Failure;
 use crate::output::{self, Format, Shown};
+
+/// Where a task waits that names no queue.
+const DEFAULT_QUEUE: &str = "default";
 
 impl Shown for Submitted {
     fn table(&self) -> String {
@@ -28,20 +33,6 @@ impl Shown for Submitted {
 
     fn ids(&self) -> Vec<String> {
         vec![self.id.to_string()]
-    }
-}
-
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Batch(SubmittedBatch);
-
-impl Shown for Batch {
-    fn table(&self) -> String {
-        self.ids().join("\n")
-    }
-
-    fn ids(&self) -> Vec<String> {
-        self.0.ids.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -67,7 +58,7 @@ impl Shown for Ended {
 pub(super) async fn run(args: SubmitArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
     if let Some(file) = &args.each_line {
-        return each_line(&client, &args, file, format).await;
+        return each_line::run(&client, &args, file, format).await;
     }
     let task = task(&args, input(&args)?);
     let submitted = match &args.idempotency_key {
@@ -86,69 +77,42 @@ pub(super) async fn run(args: SubmitArgs, format: Format) -> Done {
             }
         }
     };
+    let wanted = Wanted {
+        kind: &args.kind,
+        queue: args.queue.as_deref().unwrap_or(DEFAULT_QUEUE),
+        requires: &task.requires,
+    };
     if !args.wait {
         format.print(&submitted)?;
         if format == Format::Table && submitted.status == Status::Pending {
-            warn_if_nobody_runs(&client, &args.kind).await;
+            warn_if_nobody_takes(&client, &wanted).await;
         }
         return Ok(ExitCode::SUCCESS);
     }
     if format == Format::Table {
         output::note(&format!("task {}", submitted.id));
-        warn_if_nobody_runs(&client, &args.kind).await;
+        warn_if_nobody_takes(&client, &wanted).await;
     }
-    let task = ended(&client, submitted.id, None).await?;
-    let code = exit_code(task.status);
-    let failed = task
-        .error
-        .as_ref()
-        .map(|error| output::safe(&error.to_string()));
-    if format == Format::Table && task.status != Status::Completed {
-        output::note(&format!(
-            "{}{}",
-            task.status,
-            failed.map_or_else(String::new, |error| format!(", {error}"))
-        ));
-    }
-    format.print(&Ended(task))?;
-    Ok(ExitCode::from(code))
+    let ended = ended(
+        &client,
+        submitted.id,
+        None,
+        &mut Patience::of(args.away.server_wait),
+    )
+    .await?;
+    tell(ended, format)
 }
 
-/// Tasks of a file, in pieces that the server takes whole.
-async fn each_line(client: &Client, args: &SubmitArgs, file: &str, format: Format) -> Done {
-    const PIECE: usize = 10_000;
-    let text = read(file)?;
-    let mut tasks = Vec::new();
-    for (number, line) in text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
-        let input = RawValue::from_string(line.to_owned()).map_err(|error| {
-            Failure::usage(format!(
-                "line {} of {} is not JSON: {error}",
-                number + 1,
-                named(file)
-            ))
-        })?;
-        tasks.push(task(args, input));
+/// What became of a task: its output, or why there is none, and the exit code that says the same.
+fn tell(ended: Task, format: Format) -> Done {
+    let code = exit_code(ended.status);
+    if format == Format::Table && ended.status != Status::Completed {
+        let error = ended.error.as_ref();
+        let why = error.map_or_else(String::new, |error| format!(", {error}"));
+        output::note(&output::safe(&format!("{}{why}", ended.status)));
     }
-    if tasks.is_empty() {
-        return Err(Failure::usage(format!(
-            "{} holds no line, so there is nothing to submit",
-            named(file)
-        )));
-    }
-    let mut ids = Vec::with_capacity(tasks.len());
-    for (number, piece) in tasks.chunks(PIECE).enumerate() {
-        let key = args
-            .idempotency_key
-            .as_ref()
-            .map(|key| format!("{key}.{number}"));
-        ids.extend(client.submit_batch(piece, key.as_deref()).await?.ids);
-    }
-    format.print(&Batch(SubmittedBatch { ids }))?;
-    Ok(ExitCode::SUCCESS)
+    format.print(&Ended(ended))?;
+    Ok(ExitCode::from(code))
 }
 
 fn task(args: &SubmitArgs, input: Box<RawValue>) -> Submit {
@@ -209,22 +173,5 @@ fn named(file: &str) -> &str {
     match file {
         "-" => "standard input",
         file => file,
-    }
-}
-
-/// A kind that nobody here runs is accepted and waits; whoever mistyped it should hear of it.
-async fn warn_if_nobody_runs(client: &Client, kind: &str) {
-    let Ok(workers) = client.workers().await else {
-        return;
-    };
-    let mut online = workers
-        .items
-        .iter()
-        .filter(|worker| worker.status != WorkerStatus::Offline);
-    let runs = |kinds: &[String]| kinds.iter().any(|other| other == kind || other == "*");
-    if !online.any(|worker| runs(&worker.kinds)) {
-        output::note(&format!(
-            "No worker that is here runs `{kind}`; the task waits for one. `taskyard workers` shows what each runs."
-        ));
     }
 }

@@ -3,22 +3,20 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use comfy_table::Cell;
 use serde::Serialize;
-use taskyard_api::client::{self, Client};
+use taskyard_api::client::Client;
 use taskyard_api::task::{Status, Task};
 use taskyard_core::id::TaskId;
 use tokio::time::Instant;
 
+use super::away::{Patience, gave_up};
 use super::{Done, client};
 use crate::cli::WaitArgs;
 use crate::failure::Failure;
-use crate::output::{self, Format, Shown};
+use crate::output::{self, Cell, Column, Format, Shown};
 
 /// How long one request is held at most.
 const ONE_WAIT: Duration = Duration::from_secs(30);
-/// How long to wait before a server that is away is asked again.
-const AWAY: Duration = Duration::from_secs(1);
 const NOT_ENDED: u8 = 7;
 
 #[derive(Serialize)]
@@ -28,21 +26,20 @@ struct Tasks(Vec<Task>);
 impl Shown for Tasks {
     fn table(&self) -> String {
         let rows = self.0.iter().map(|task| {
-            let output = task
-                .output
-                .as_ref()
-                .map(|output| output::short(output.get(), 80));
-            let error = task
-                .error
-                .as_ref()
-                .map(|error| output::short(&error.message, 80));
+            let output = task.output.as_ref().map(|output| output.get());
+            let error = task.error.as_ref().map(|error| error.message.as_str());
             vec![
-                Cell::new(task.id),
+                task.id.into(),
                 output::status_cell(task.status),
-                error.or(output).unwrap_or_default().into(),
+                Cell::from(error.or(output).unwrap_or_default()),
             ]
         });
-        output::table(&["task", "status", "result"], rows.collect())
+        let columns = [
+            Column::new("task"),
+            Column::new("status").leaves(2),
+            Column::new("result").text().leaves(1),
+        ];
+        output::table(&columns, rows.collect())
     }
 
     fn ids(&self) -> Vec<String> {
@@ -53,9 +50,10 @@ impl Shown for Tasks {
 pub(super) async fn run(args: &WaitArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
     let until = args.within.map(|within| Instant::now() + within);
+    let mut patience = Patience::of(args.away.server_wait);
     let mut tasks = Vec::with_capacity(args.tasks.len());
     for task in &args.tasks {
-        tasks.push(ended(&client, *task, until).await?);
+        tasks.push(ended(&client, *task, until, &mut patience).await?);
     }
     let code = tasks
         .iter()
@@ -66,13 +64,14 @@ pub(super) async fn run(args: &WaitArgs, format: Format) -> Done {
     Ok(ExitCode::from(code))
 }
 
-/// The task once it has ended, or as it stands when the time is up. A server that is away meanwhile is waited for.
+/// The task once it has ended, or as it stands when the time is up. A server that is away meanwhile is waited for with
+/// this patience.
 pub(crate) async fn ended(
     client: &Client,
     task: TaskId,
     until: Option<Instant>,
+    patience: &mut Patience,
 ) -> Result<Task, Failure> {
-    let mut seen = None;
     loop {
         let left = until.map_or(ONE_WAIT, |until| {
             until
@@ -81,14 +80,17 @@ pub(crate) async fn ended(
         });
         let is_up = left.is_zero();
         match client.task(task, Some(left)).await {
-            Ok(task) if is_up || task.status.is_final() => return Ok(task),
-            Ok(task) => seen = Some(task),
-            // It was there before: it is waited for as long as the caller wants.
-            Err(error @ client::Error::Unreachable { .. }) if seen.is_some() && !is_up => {
-                tracing::debug!(%error, "the server is away; asking again");
-                tokio::time::sleep(AWAY.min(left)).await;
+            Ok(task) => {
+                patience.answered();
+                if is_up || task.status.is_final() {
+                    return Ok(task);
+                }
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                if is_up || !patience.bear(&error).await {
+                    return Err(gave_up(task, error));
+                }
+            }
         }
     }
 }

@@ -2,37 +2,39 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use taskyard_worker::executor::Executors;
 use taskyard_worker::executors::{self, command};
-use taskyard_worker::runtime::{Settings, Worker, shutdown_signal};
+use taskyard_worker::runtime::{Settings, Summary, Worker, shutdown_signal};
 
 use super::{Done, client};
-use crate::cli::{CommandArgs, WorkerArgs};
+use crate::cli::{CommandArgs, DeliverArgs, WorkerArgs};
 use crate::clock;
 use crate::failure::Failure;
-use crate::output;
 use crate::randomness::Unguessable;
 use crate::signals::Signals;
 
+/// What a command's own grace leaves undone when it is over: to kill it, and to read what it has printed.
+const AFTER_GRACE: Duration = Duration::from_secs(5);
+
 pub(super) async fn run(args: WorkerArgs) -> Done {
+    let executors = executors(&args.command, &args.kinds, "--kinds")?;
     let client = client(&args.connection)?;
     let name = args.name.unwrap_or_else(made_up_name);
     let settings = Settings {
+        name: name.clone(),
         queues: (!args.queues.is_empty()).then_some(args.queues),
         labels: args.labels.into_iter().collect(),
         concurrency: args.concurrency as usize,
-        drain_within: args.drain,
-        ..Settings::named(name.clone())
+        ..ending(args.drain, &args.deliver, &args.command)
     };
-    let executors = executors(&args.command, &args.kinds)?;
     let mut signals = Signals::listen()?;
     let (shutdown, asked) = shutdown_signal();
     tokio::spawn(async move {
-        loop {
-            signals.next().await;
-            shutdown.request();
-        }
+        signals.next().await;
+        shutdown.request();
+        signals.end_at_next();
     });
     tracing::info!(worker = %name, concurrency = settings.concurrency, "working");
     let worker = Worker {
@@ -46,30 +48,65 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
         .run(asked)
         .await
         .map_err(|error| Failure::new(error.to_string()))?;
-    tracing::info!(?summary, "stopped");
+    let Summary {
+        completed,
+        failed,
+        timed_out,
+        released,
+        dropped,
+        refused,
+        undelivered,
+    } = summary;
+    tracing::info!(
+        completed,
+        failed,
+        timed_out,
+        released,
+        dropped,
+        refused,
+        undelivered,
+        "stopped"
+    );
     Ok(ExitCode::SUCCESS)
 }
 
-/// Every kind that this program runs, or those of them that were asked for.
-pub(super) fn executors(args: &CommandArgs, kinds: &[String]) -> Result<Executors, Failure> {
+/// How a worker of this program comes to its end.
+pub(super) fn ending(drain: Duration, deliver: &DeliverArgs, command: &CommandArgs) -> Settings {
+    Settings {
+        drain_within: drain,
+        stop_within: command.command_grace + AFTER_GRACE,
+        deliver_within: deliver.deliver,
+        ..Settings::named("")
+    }
+}
+
+/// Every kind that this program runs, or those of them that `flag` asks for.
+pub(super) fn executors(
+    args: &CommandArgs,
+    kinds: &[String],
+    flag: &str,
+) -> Result<Executors, Failure> {
+    let allow = &args.allow_command;
     let command = command::Settings {
-        allow: args.allow_command.clone(),
+        allow: allow.clone(),
         grace: args.command_grace,
         ..command::Settings::default()
     };
+    for program in allow.missing(&command.path) {
+        let program = program.display();
+        tracing::warn!(%program, "--allow-command names a program that is not on this machine");
+    }
+    if *allow == command::Allow::Nothing && kinds.iter().any(|kind| kind == "command") {
+        return Err(Failure::usage(format!(
+            "{flag} names kind \"command\", but no program is allowed; --allow-command names some"
+        )));
+    }
     let all = executors::standard(command);
     if let Some(unknown) = kinds.iter().find(|kind| all.get(kind).is_none()) {
         let known = all.kinds().collect::<Vec<_>>().join(", ");
         return Err(Failure::usage(format!(
-            "this program runs no tasks of kind {unknown:?}; it runs {known}"
+            "{flag} names kind {unknown:?}, which this program does not run; it runs {known}"
         )));
-    }
-    if kinds.iter().any(|kind| kind == "command")
-        && matches!(args.allow_command, command::Allow::Nothing)
-    {
-        output::note(
-            "No program is allowed, so every task of kind command fails here; --allow-command names some.",
-        );
     }
     Ok(if kinds.is_empty() {
         all

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use comfy_table::Cell;
 use serde::Serialize;
 use taskyard_api::page::Page;
 use taskyard_api::worker::{Worker, WorkerStatus};
@@ -10,7 +9,18 @@ use taskyard_api::worker::{Worker, WorkerStatus};
 use super::list::age;
 use super::{Done, client};
 use crate::cli::WorkersArgs;
-use crate::output::{self, Format, Shown, Tint};
+use crate::output::{self, Cell, Column, Format, Shown, Tint};
+
+/// What can be seen of each worker.
+pub(crate) const COLUMNS: [Column; 7] = [
+    Column::new("worker"),
+    Column::new("status").leaves(6),
+    Column::new("held").leaves(5),
+    Column::new("heard").leaves(3),
+    Column::new("queues").text().leaves(2),
+    Column::new("labels").text().leaves(1),
+    Column::new("kinds").text().leaves(4),
+];
 
 #[derive(Serialize)]
 #[serde(transparent)]
@@ -18,13 +28,7 @@ struct Workers(Page<Worker>);
 
 impl Shown for Workers {
     fn table(&self) -> String {
-        let rows = self.0.items.iter().map(row).collect();
-        output::table(
-            &[
-                "worker", "status", "runs", "kinds", "queues", "labels", "since",
-            ],
-            rows,
-        )
+        output::table(&COLUMNS, self.0.items.iter().map(row).collect())
     }
 
     fn ids(&self) -> Vec<String> {
@@ -67,16 +71,16 @@ fn row(worker: &Worker) -> Vec<Cell> {
     };
     vec![
         worker.worker_id.clone().into(),
-        output::cell(word, tint),
+        Cell::tinted(word, tint),
         format!("{}/{}", worker.held, worker.capacity).into(),
-        all_for_star(&worker.kinds).into(),
+        age(worker.heard_at).into(),
         worker
             .queues
             .as_ref()
             .map_or("all".to_owned(), |queues| queues.join(","))
             .into(),
-        output::safe(&output::pairs(&worker.labels, " ")).into(),
-        age(worker.registered_at).into(),
+        output::pairs(&worker.labels, " ").into(),
+        all_for_star(&worker.kinds).into(),
     ]
 }
 

@@ -7,7 +7,7 @@ use taskyard_core::id::TaskId;
 
 use super::OUTSIDE;
 use super::files::TextFile;
-use crate::output;
+use crate::output::{self, Column};
 
 /// One line of the table: tasks that met the same.
 pub(super) struct Fate {
@@ -36,10 +36,17 @@ impl Fate {
 }
 
 pub(super) fn table(fates: &[Fate]) -> String {
-    output::table(
-        &["what", "tasks", "end", "runs", "failed", "lost", "ended by"],
-        fates.iter().map(|fate| fate.cells.clone()).collect(),
-    )
+    let columns = [
+        Column::new("what"),
+        Column::new("tasks").leaves(3),
+        Column::new("end").leaves(6),
+        Column::new("runs").leaves(1),
+        Column::new("failed").leaves(4),
+        Column::new("lost").leaves(5),
+        Column::new("ended by").text().leaves(2),
+    ];
+    let rows = fates.iter().map(|fate| fate.cells.clone());
+    output::table(&columns, rows.collect())
 }
 
 /// Each word once, with how often it was there.

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::fate::{Fate, unless, wrong_counts, wrong_losses};
 use super::files::{self, TextFile};
 use super::{OUTSIDE, say};
+use crate::commands::away::Patience;
 use crate::commands::wait::ended;
 use crate::process::Process;
 
@@ -80,11 +81,7 @@ impl Story<'_> {
                 &held,
                 unless(&held, |task| task.status == Status::Completed),
             ),
-            Fate::new(
-                "lost with its worker, run again",
-                &lost,
-                wrong_losses(&lost, victim),
-            ),
+            Fate::new("lost, then run again", &lost, wrong_losses(&lost, victim)),
             Fate::new(
                 "failed at first, retried",
                 &flaky,
@@ -153,9 +150,10 @@ impl Story<'_> {
 
     async fn ended(&self, ids: Vec<TaskId>) -> anyhow::Result<Vec<Task>> {
         let until = Instant::now() + PATIENCE;
+        let mut patience = Patience::of(Duration::ZERO);
         let mut tasks = Vec::with_capacity(ids.len());
         for id in ids {
-            let task = ended(&self.client, id, Some(until)).await;
+            let task = ended(&self.client, id, Some(until), &mut patience).await;
             tasks.push(task.map_err(|failure| anyhow::anyhow!(failure.message))?);
         }
         Ok(tasks)

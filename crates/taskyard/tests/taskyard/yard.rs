@@ -1,6 +1,6 @@
 //! Processes of this build over a database of their own, and the few words that the tests are written in.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -114,9 +114,13 @@ impl Yard {
     }
 
     pub(crate) fn serve_at(&self, address: &str, arguments: &[&str]) -> Server {
+        self.serve_on(&self.database(), address, arguments)
+    }
+
+    pub(crate) fn serve_on(&self, database: &str, address: &str, arguments: &[&str]) -> Server {
         let mut command = taskyard();
         command
-            .args(["serve", "--listen", address, "--database", &self.database()])
+            .args(["serve", "--listen", address, "--database", database])
             .args(arguments);
         let mut process = Process::start(command, self.path("server.log"));
         let stdout = process.child.stdout.take().unwrap();
@@ -139,6 +143,14 @@ impl Yard {
         command
             .args(["worker", "--server", &server.url, "--name", name])
             .args(arguments);
+        Process::start(command, self.path(&format!("{name}.log")))
+    }
+
+    /// A command that speaks to this server, as it goes on.
+    pub(crate) fn command(&self, server: &Server, name: &str, arguments: &[&str]) -> Process {
+        let mut command = taskyard();
+        command.args(arguments).env("TASKYARD_URL", &server.url);
+        command.current_dir(self.directory.path());
         Process::start(command, self.path(&format!("{name}.log")))
     }
 }
@@ -191,6 +203,21 @@ impl Process {
 
     pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
+    }
+
+    /// All that it prints until it ends, and how it ended.
+    pub(crate) fn finish(mut self) -> Printed {
+        let mut stdout = String::new();
+        if let Some(mut pipe) = self.child.stdout.take() {
+            pipe.read_to_string(&mut stdout).unwrap();
+        }
+        let code = self.wait().code().unwrap_or(-1);
+        let stderr = self.log();
+        Printed {
+            code,
+            stdout,
+            stderr,
+        }
     }
 
     /// SIGTERM, and how it ended.

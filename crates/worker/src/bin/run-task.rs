@@ -64,6 +64,7 @@ async fn run_task() -> io::Result<Finish> {
     let task = TaskId::new(Timestamp::from_micros(0), u128::from(std::process::id()));
     let run = Run {
         task,
+        worker: "run-task".into(),
         attempt: 1,
         timeout: None,
         input: RawValue::from_string(input)?,

@@ -13,12 +13,16 @@ pub use self::sleep::Sleep;
 
 use crate::executor::Executors;
 
-/// Every kind that needs nothing but this program.
+/// Every kind that needs nothing but this program; `command` only where the operator allows any, so that a worker that
+/// may run none takes no such task.
 pub fn standard(command: command::Settings) -> Executors {
-    Executors::default()
+    let executors = Executors::default()
         .with(Noop)
         .with(Echo("echo"))
         .with(Echo("simple"))
-        .with(Sleep)
-        .with(Command::new(command))
+        .with(Sleep);
+    if command.allow == command::Allow::Nothing {
+        return executors;
+    }
+    executors.with(Command::new(command))
 }

@@ -1,15 +1,10 @@
-//! The end of a worker: takes nothing new, lets its runs end, hands back those that take too long, and goes.
-
-use std::time::Duration;
+//! The end of a worker: takes nothing new, lets its runs end, hands back those that take too long, delivers, and goes.
 
 use tokio::time::Instant;
 
 use super::Runtime;
 use super::settings::{Error, Summary};
 use crate::executor::Stop;
-
-/// How long results may take to be delivered when every run has been told to end, beyond what that takes.
-const DELIVER_WITHIN: Duration = Duration::from_secs(10);
 
 /// How far the worker is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,8 +14,12 @@ pub(super) enum Phase {
     Draining {
         until: Instant,
     },
-    /// Runs have been told to end; what is not delivered by then is left.
+    /// Runs have been told to end; those that have not by then are left.
     Leaving {
+        until: Instant,
+    },
+    /// No run is left; results that are not delivered by then are.
+    Delivering {
         until: Instant,
     },
 }
@@ -29,7 +28,9 @@ impl Phase {
     pub(super) fn until(self) -> Option<Instant> {
         match self {
             Self::Working => None,
-            Self::Draining { until } | Self::Leaving { until } => Some(until),
+            Self::Draining { until } | Self::Leaving { until } | Self::Delivering { until } => {
+                Some(until)
+            }
         }
     }
 }
@@ -39,7 +40,7 @@ impl Runtime {
     pub(super) fn told_to_stop(&mut self, times: u32) {
         self.drain();
         if times > 1 {
-            self.leave();
+            self.leave(Instant::now());
         }
     }
 
@@ -61,35 +62,45 @@ impl Runtime {
     }
 
     /// Ends the runs that are left; their tasks are handed back.
-    fn leave(&mut self) {
-        if matches!(self.phase, Phase::Leaving { .. }) {
+    fn leave(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Draining { .. }) {
             return;
         }
         self.phase = Phase::Leaving {
-            until: Instant::now() + self.settings.stop_within + DELIVER_WITHIN,
+            until: now + self.settings.stop_within,
         };
         self.hands.stop_all(Stop::ShuttingDown);
     }
 
     /// Goes on to the next phase when it is time.
     pub(super) fn move_on(&mut self, now: Instant) {
+        let has_runs = self.hands.count() > 0;
         match self.phase {
-            Phase::Draining { until } if until <= now => self.leave(),
-            Phase::Working | Phase::Draining { .. } | Phase::Leaving { .. } => {}
+            Phase::Draining { until } if has_runs && until <= now => self.leave(now),
+            // Whoever has not ended by now never will.
+            Phase::Leaving { until } if until <= now => self.deliver(now),
+            Phase::Draining { .. } | Phase::Leaving { .. } if !has_runs => self.deliver(now),
+            Phase::Working
+            | Phase::Draining { .. }
+            | Phase::Leaving { .. }
+            | Phase::Delivering { .. } => {}
         }
+    }
+
+    fn deliver(&mut self, now: Instant) {
+        self.phase = Phase::Delivering {
+            until: now + self.settings.deliver_within,
+        };
     }
 
     /// Nothing is left to be done, or no time to do it.
     pub(super) fn is_done(&self) -> bool {
-        let is_empty = self.hands.count() == 0
-            && self.outbox.is_empty()
-            && self.pulse.waiting() == 0
-            && self.exchanges.is_idle();
-        match self.phase {
-            Phase::Working => false,
-            Phase::Draining { .. } => is_empty,
-            Phase::Leaving { until } => is_empty || until <= Instant::now(),
-        }
+        let Phase::Delivering { until } = self.phase else {
+            return false;
+        };
+        let all_is_said =
+            self.outbox.is_empty() && self.pulse.waiting() == 0 && self.exchanges.is_idle();
+        all_is_said || until <= Instant::now()
     }
 
     pub(super) fn farewell(&mut self) -> Summary {

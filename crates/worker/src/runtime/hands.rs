@@ -22,6 +22,7 @@ use crate::executor::{Context, Executors, Failure, Finish, Run, Stop, Stopper, s
 const BEGAN_MAX: usize = 1024;
 
 pub(super) struct Hands {
+    worker: Arc<str>,
     executors: Executors,
     stop_within: Duration,
     /// By task: those whose lease is ours as far as we know.
@@ -60,12 +61,14 @@ pub(super) struct Finished {
 
 impl Hands {
     pub(super) fn new(
+        worker: Arc<str>,
         executors: Executors,
         stop_within: Duration,
         news: Arc<Notify>,
     ) -> (Self, mpsc::Receiver<Began>) {
         let (began, told) = mpsc::channel(BEGAN_MAX);
         let hands = Self {
+            worker,
             executors,
             stop_within,
             live: HashMap::new(),
@@ -111,6 +114,7 @@ impl Hands {
         };
         let run = Run {
             task: leased.task,
+            worker: Arc::clone(&self.worker),
             attempt: leased.attempt,
             timeout: Some(timeout),
             input: run.input,

@@ -25,6 +25,9 @@ pub struct Settings {
     /// How long a run may take to end once it was told to; after that it is dropped. One whose time is up gets 8 s at
     /// most, one whose lease is lost 2 s. Default 30 s, which leaves a command its own grace of 10 s.
     pub stop_within: Duration,
+    /// How long a worker that was told to stop, and whose runs have all ended, tries to deliver their results. Default
+    /// 10 s.
+    pub deliver_within: Duration,
 }
 
 impl Settings {
@@ -38,6 +41,7 @@ impl Settings {
             poll: Duration::from_secs(30),
             drain_within: Duration::from_secs(30),
             stop_within: Duration::from_secs(30),
+            deliver_within: Duration::from_secs(10),
         }
     }
 }

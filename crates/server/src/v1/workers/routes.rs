@@ -21,11 +21,12 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     let Found::Workers(workers) = app.engine().read(Query::Workers).await? else {
         return Err(problem::broken(&"workers were answered with something else").into());
     };
-    let now = app.engine().store().now();
+    let engine = app.engine();
+    let (now, ttl) = (engine.store().now(), engine.policy().heartbeat_ttl);
     response::ok(&Page {
         items: workers
             .iter()
-            .map(|view| wire::worker::worker(view, now))
+            .map(|view| wire::worker::worker(view, now, ttl))
             .collect(),
         next_cursor: None,
     })

@@ -104,7 +104,7 @@ async fn lives(url: &str, seconds: Duration, lanes: usize) -> anyhow::Result<u32
 }
 
 async fn open(url: &str) -> Result<Arc<dyn Store>, Failure> {
-    database::open(&Address::parse(url)?).await
+    database::open(&Address::parse(url)?, Duration::ZERO).await
 }
 
 /// Lives of tasks, one after the other; answers how many ended while they count.

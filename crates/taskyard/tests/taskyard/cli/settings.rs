@@ -42,6 +42,24 @@ fn each_setting_says_where_it_came_from() {
 }
 
 #[test]
+fn a_variable_that_is_no_setting_is_told() {
+    let yard = Yard::new();
+
+    let printed = run(
+        yard.directory.path(),
+        &["config"],
+        &[("TASKYARD_LEAS", "2m")],
+    );
+
+    assert_eq!(printed.code, 0);
+    assert!(
+        printed.stderr.contains("is TASKYARD_LEASE meant?"),
+        "{}",
+        printed.stderr
+    );
+}
+
+#[test]
 fn nonsense_is_refused_and_named_wherever_it_stands() {
     let yard = Yard::new();
     let directory = yard.directory.path();
@@ -67,6 +85,12 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &[("TASKYARD_SWEEP", "soon")],
         &["--sweep", "soon"],
     );
+    check(
+        &["config"],
+        &[("TASKYARD_LEASE", "abc")],
+        &["--lease", "the variable TASKYARD_LEASE"],
+    );
+    check(&["config", "--lease", "5s"], &[], &["--lease", "three"]);
     check(
         &["config"],
         &[("LEASE_SECONDS", "1.5")],
@@ -103,7 +127,7 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
     std::fs::write(yard.path("taskyard.toml"), "leese = \"2m\"\n").unwrap();
     check(&["config"], &[], &["taskyard.toml", "leese", "lease"]);
     std::fs::write(yard.path("taskyard.toml"), "lease = 75\n").unwrap();
-    check(&["config"], &[], &["lease", "75"]);
+    check(&["config"], &[], &["lease in the file taskyard.toml", "75"]);
     std::fs::write(yard.path("taskyard.toml"), "lease = [").unwrap();
     check(&["config"], &[], &["taskyard.toml", "TOML"]);
 }

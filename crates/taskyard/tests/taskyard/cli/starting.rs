@@ -106,6 +106,39 @@ fn a_file_that_is_no_database_of_ours_is_refused_and_left_alone() {
 }
 
 #[test]
+fn what_is_wrong_with_the_settings_is_told_before_the_database_is_touched() {
+    let yard = Yard::new();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--database"];
+    let database = yard.database();
+
+    for (kinds, names) in [("ecco", "\"ecco\""), ("command", "--allow-command")] {
+        let arguments = [&serve[..], &[&database, "--internal-kinds", kinds]].concat();
+        let printed = run(yard.directory.path(), &arguments, &[]);
+
+        assert_eq!(printed.code, 2, "{}", printed.stderr);
+        for name in ["--internal-kinds", names] {
+            assert!(printed.stderr.contains(name), "{}", printed.stderr);
+        }
+    }
+    assert!(yard.directory.path().read_dir().unwrap().next().is_none());
+}
+
+#[test]
+fn a_database_that_cannot_be_written_is_named_with_what_to_do() {
+    let yard = Yard::new();
+    std::fs::write(yard.path("file"), "").unwrap();
+    let database = format!("sqlite:{}/tasks.db", yard.path("file").display());
+
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--database", &database];
+    let printed = run(yard.directory.path(), &arguments, &[]);
+
+    assert_eq!(printed.code, 1);
+    for name in ["file/tasks.db cannot be written", "--database"] {
+        assert!(printed.stderr.contains(name), "{}", printed.stderr);
+    }
+}
+
+#[test]
 fn looking_at_a_database_that_is_not_there_makes_none() {
     let yard = Yard::new();
 

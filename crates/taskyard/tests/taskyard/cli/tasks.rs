@@ -116,6 +116,70 @@ fn each_line_of_a_file_becomes_a_task() {
 }
 
 #[test]
+fn a_command_is_left_to_workers_that_may_run_some() {
+    let yard = Yard::new();
+    let server = yard.serve(&[]);
+    let arguments = ["submit", "command", "--", "sh", "-c", "exit 0"];
+
+    let submitted = ask(
+        &yard,
+        &server,
+        &[&arguments[..2], &["--output", "quiet"], &arguments[2..]].concat(),
+    );
+    let id = submitted.stdout.trim();
+    let shown = ask(&yard, &server, &["show", id]);
+
+    assert!(shown.stdout.contains("pending"), "{}", shown.stdout);
+    let hint = "--allow-command";
+    assert!(shown.stderr.contains(hint), "{}", shown.stderr);
+
+    let _worker = yard.worker(&server, "may", &["--allow-command", "sh,no-such-program"]);
+    let waited = ask(&yard, &server, &["wait", id]);
+    assert_eq!(waited.code, 0, "{}", waited.stdout);
+    let log = std::fs::read_to_string(yard.path("may.log")).unwrap();
+    assert!(log.contains("no-such-program"), "{log}");
+    let refused = ask(
+        &yard,
+        &server,
+        &["submit", "command", "--wait", "--", "true"],
+    );
+    assert_eq!(refused.code, 4);
+    for said in ["worker may", "--allow-command /"] {
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn nothing_is_cut_or_left_out_in_a_pipe() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--allow-command", "sh"]);
+    let long = "longer-than-any-terminal-".repeat(20);
+
+    let failed = ask(
+        &yard,
+        &server,
+        &["submit", "command", "--wait", "--", &long],
+    );
+    assert_eq!(failed.code, 4);
+    let input = format!("{long:?}");
+    let echoed = ask(
+        &yard,
+        &server,
+        &["submit", "echo", &input, "--output", "quiet"],
+    );
+    let listed = ask(&yard, &server, &["list"]).stdout;
+    let waited = ask(&yard, &server, &["wait", echoed.stdout.trim()]).stdout;
+
+    for header in [
+        "TASK", "KIND", "QUEUE", "STATUS", "ATTEMPTS", "WORKER", "AGE", "WHAT",
+    ] {
+        assert!(listed.contains(header), "{listed}");
+    }
+    assert!(listed.contains(&long), "{listed}");
+    assert!(waited.contains(&long), "{waited}");
+}
+
+#[test]
 fn trouble_names_the_next_step() {
     let yard = Yard::new();
     let server = yard.serve(&["--internal-workers", "0"]);
@@ -133,6 +197,17 @@ fn trouble_names_the_next_step() {
         "'\"hello\"'",
     );
     check(ask(&yard, &server, &["submit", "ec ho", "1"]), 2, "kind");
+    let said = ask(&yard, &server, &["submit", "ec ho", "1"]).stderr;
+    assert_eq!(said.matches("may hold only").count(), 1, "{said}");
+    check(
+        ask(
+            &yard,
+            &server,
+            &["submit", "echo", "1", "--require", "gpu=a100"],
+        ),
+        0,
+        "No worker that is here",
+    );
     check(
         ask(&yard, &server, &["submit", "unheard-of", "1"]),
         0,

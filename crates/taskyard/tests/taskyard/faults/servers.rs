@@ -133,6 +133,25 @@ async fn told_to_stop(yard: &Yard) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_a_server_at_once() {
+    let yard = Yard::new();
+    let mut server = yard.serve(&["--internal-workers", "1", "--drain", "10m"]);
+    let long = server.submit("sleep", json!({ "ms": 600_000 })).await;
+    server
+        .until(long, |task| task.status == Status::Running)
+        .await;
+
+    server.process.signal(Signal::SIGTERM);
+    server.process.signal(Signal::SIGINT);
+
+    let code = server.process.wait().code();
+    assert!(matches!(code, Some(130 | 143)), "{code:?}");
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let task = server.client.task(long, None).await.unwrap();
+    assert_eq!(task.id, long);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_stopped_for_long_loses_nobody_when_it_goes_on() {
     let yard = Yard::new();
     let server = yard.serve(

@@ -32,6 +32,8 @@ async fn a_killed_workers_task_runs_again_elsewhere() {
     assert_eq!(ended.status, Status::Completed);
     assert_eq!((ended.attempts, ended.losses, ended.failures), (2, 1, 0));
     assert_eq!(ended.worker_id.as_deref(), Some("heir"));
+    let log = server.process.log();
+    assert!(log.contains(r#""worker":"victim","runs":1"#), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +82,26 @@ async fn a_worker_that_is_told_to_stop_hands_back_what_it_cannot_finish() {
         .until(task, |task| task.status == Status::Pending)
         .await;
     assert_eq!((task.failures, task.losses), (0, 0));
+    let log = std::fs::read_to_string(yard.path("leaving.log")).unwrap();
+    assert!(log.contains(r#""released":1"#), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_a_worker_at_once() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let mut worker = yard.worker(&server, "hasty", &[]);
+    let task = server.submit("sleep", json!({ "ms": 600_000 })).await;
+    server
+        .until(task, |task| task.status == Status::Running)
+        .await;
+
+    worker.signal(Signal::SIGTERM);
+    worker.signal(Signal::SIGINT);
+
+    // Whichever was the second.
+    let code = worker.wait().code();
+    assert!(matches!(code, Some(130 | 143)), "{code:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

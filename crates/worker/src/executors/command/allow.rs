@@ -37,22 +37,38 @@ impl FromStr for Allow {
 }
 
 impl Allow {
+    /// Those of the allowed programs that are not there, and so can be run by nobody.
+    pub fn missing<'a>(&'a self, path: &'a OsStr) -> impl Iterator<Item = &'a Path> {
+        let programs = match self {
+            Self::Programs(programs) => programs.as_slice(),
+            Self::Nothing | Self::Any => &[],
+        };
+        let is_missing = |program: &&Path| program::of_operator(program, path).is_none();
+        programs.iter().map(PathBuf::as_path).filter(is_missing)
+    }
+
     /// Refuses a program that is not one of the allowed files, whatever path leads to it.
     ///
     /// The name has to be the same too: some files are many programs and choose by the name they are called with, and
     /// with `ls` allowed one of those must not run as `rm`.
-    pub(super) fn check(&self, word: &str, found: &Path, path: &OsStr) -> Result<(), Failure> {
+    ///
+    /// The refusal stands, though another worker may allow more: whether one does is for operators to say, who keep
+    /// workers with different lists apart by queues or labels.
+    pub(super) fn check(
+        &self,
+        word: &str,
+        found: &Path,
+        path: &OsStr,
+        worker: &str,
+    ) -> Result<(), Failure> {
         let allowed = match self {
             Self::Any => true,
-            Self::Nothing => return Err(refused("this worker runs no commands", found)),
+            Self::Nothing => false,
             Self::Programs(programs) => {
                 let same_name = programs
                     .iter()
                     .filter(|program| program.file_name() == found.file_name());
-                let files = same_name.filter_map(|program| match program.is_absolute() {
-                    true => Some(program.clone()),
-                    false => program::search(program.as_os_str(), path),
-                });
+                let files = same_name.filter_map(|program| program::of_operator(program, path));
                 let real = found.canonicalize().ok();
                 files
                     .filter_map(|file| file.canonicalize().ok())
@@ -60,19 +76,14 @@ impl Allow {
             }
         };
         if allowed {
-            Ok(())
-        } else {
-            Err(refused(&format!("this worker may not run `{word}`"), found))
+            return Ok(());
         }
+        let message = format!(
+            "worker {worker} may not run `{word}`; its operator can allow it with --allow-command {}",
+            found.display()
+        );
+        Err(Failure::lasting("command_not_allowed", message))
     }
-}
-
-fn refused(what: &str, program: &Path) -> Failure {
-    let message = format!(
-        "{what}; its operator can allow it with --allow-command {}",
-        program.display()
-    );
-    Failure::lasting("command_not_allowed", message)
 }
 
 #[cfg(test)]

@@ -135,7 +135,9 @@ impl Command {
 fn prepare(settings: &Settings, run: &Run) -> Result<(Spec, TempDir), Failure> {
     let Invocation { argv, env, stdin } = invocation::read(&run.input)?;
     let program = program::find(&argv[0], &settings.path)?;
-    settings.allow.check(&argv[0], &program, &settings.path)?;
+    settings
+        .allow
+        .check(&argv[0], &program, &settings.path, &run.worker)?;
     environment::check(&env)?;
     let workdir = make_workdir(settings, run).map_err(|error| {
         not_started(&format!(

@@ -33,6 +33,15 @@ pub(super) fn find(word: &str, path: &OsStr) -> Result<PathBuf, Failure> {
     })
 }
 
+/// The file that the operator means by a program's path, or by its name.
+pub(super) fn of_operator(program: &Path, path: &OsStr) -> Option<PathBuf> {
+    if program.is_absolute() {
+        Some(program.to_owned()).filter(|file| is_program(file))
+    } else {
+        search(program.as_os_str(), path)
+    }
+}
+
 /// The first program of that name. Relative directories of a `PATH` mean another place to every process.
 pub(super) fn search(name: &OsStr, path: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(path)

@@ -146,9 +146,23 @@ async fn nothing_is_allowed_until_the_operator_says_so() {
         &command,
         json!({"argv": ["true"]}),
         "command_not_allowed",
-        &["runs no commands", "--allow-command /"],
+        &["worker tester may not run `true`", "--allow-command /"],
     )
     .await;
+}
+
+#[test]
+fn allowed_programs_that_are_not_there_can_be_told() {
+    let tools = Workshop::new();
+    let here = tools.root.path();
+    script(&here.join("good"), "#!/bin/sh\n");
+    let list = format!("good,bad,{0}/good,{0}/bad", here.display());
+    let allow: Allow = list.parse().unwrap();
+
+    let missing: Vec<_> = allow.missing(here.as_os_str()).collect();
+
+    assert_eq!(missing, [Path::new("bad"), &here.join("bad")]);
+    assert_eq!(Allow::Any.missing(here.as_os_str()).count(), 0);
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ impl Reports for Silent {
 fn run_of(input: &Value) -> Run {
     Run {
         task: TaskId::new(Timestamp::from_micros(1_700_000_000_000_000), 7),
+        worker: "tester".into(),
         attempt: 3,
         timeout: None,
         input: to_raw_value(input).unwrap(),

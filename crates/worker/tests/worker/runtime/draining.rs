@@ -142,8 +142,29 @@ async fn a_worker_whose_server_is_away_gives_up_in_the_end() {
     let summary = post.ended().await.unwrap();
 
     assert_eq!((summary.completed, summary.undelivered), (1, 1));
-    // Drain, patience with the runs, and the time to deliver.
-    assert_eq!(begin.elapsed(), Duration::from_secs(30 + 30 + 10));
+    // Nothing runs any more, so all that is left is the time to deliver.
+    assert_eq!(begin.elapsed(), Duration::from_secs(10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_to_deliver_begins_when_the_last_run_has_ended() {
+    let mut post = Post::registered(1).await;
+    post.give(told(1..2)).await;
+    let running = post.running().await;
+    let begin = Instant::now();
+    post.stop.request();
+    let ends = async {
+        let why = running.context.stop.stopped().await;
+        // A run that takes its time to end.
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        running.end(Finish::Stopped { why, detail: None });
+    };
+
+    tokio::join!(post.stay_away(), ends);
+    let summary = post.ended().await.unwrap();
+
+    assert_eq!((summary.released, summary.undelivered), (1, 1));
+    assert_eq!(begin.elapsed(), Duration::from_secs(30 + 7 + 10));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,80 @@
+//! A server that is away for a while: what is safe to repeat is asked again until it is back.
+
+use std::time::Duration;
+
+use taskyard_api::client::Error;
+use taskyard_core::id::TaskId;
+use tokio::time::Instant;
+
+use crate::failure::{Failure, UNREACHABLE};
+use crate::output;
+use crate::settings::units::duration_text;
+
+/// How long to wait before a server that is away is asked again.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How long a command goes on over a server that is away.
+pub(crate) struct Patience {
+    within: Duration,
+    /// Since when it has been away; none while it answers.
+    since: Option<Instant>,
+}
+
+impl Patience {
+    pub(crate) fn of(within: Duration) -> Self {
+        Self {
+            within,
+            since: None,
+        }
+    }
+
+    /// The server is here.
+    pub(crate) fn answered(&mut self) {
+        if self.since.take().is_some() {
+            output::note("The server is back.");
+        }
+    }
+
+    /// Waits a moment, and answers whether to ask again: not if waiting would not mend it, and not after too long. That
+    /// the server is away is said once.
+    pub(crate) async fn bear(&mut self, error: &Error) -> bool {
+        if !is_away(error) || self.within.is_zero() {
+            return false;
+        }
+        let since = *self.since.get_or_insert_with(|| {
+            let within = duration_text(self.within);
+            output::note(&format!(
+                "{error}; the server is waited for, up to {within}"
+            ));
+            Instant::now()
+        });
+        let left = self.within.saturating_sub(since.elapsed());
+        tokio::time::sleep(LOOK_EVERY.min(left)).await;
+        !left.is_zero()
+    }
+}
+
+/// Nothing is wrong with what was asked: the server, or a proxy on the way to it, cannot serve now.
+pub(crate) fn is_away(error: &Error) -> bool {
+    let by_proxy = matches!(
+        error,
+        Error::Unexpected {
+            status: 502..=504,
+            ..
+        }
+    );
+    by_proxy || error.is_worth_repeating()
+}
+
+/// Why a command that waited for a task has stopped waiting.
+pub(super) fn gave_up(task: TaskId, error: Error) -> Failure {
+    if !is_away(&error) {
+        return error.into();
+    }
+    Failure {
+        message: format!(
+            "{error}\n  The task goes on without this command; `taskyard wait {task}` waits for it again."
+        ),
+        code: UNREACHABLE,
+    }
+}

@@ -1,0 +1,205 @@
+//! `taskyard submit --each-line`: a task a line, in pieces that the server takes whole or not at all. Each piece has a
+//! key, so that whatever breaks off on the way can be said again.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use taskyard_api::client::{Client, Error};
+use taskyard_api::submit::{Submit, SubmittedBatch};
+use taskyard_core::random::Random as _;
+
+use super::{Done, named, read, task};
+use crate::cli::SubmitArgs;
+use crate::commands::away::{Patience, is_away};
+use crate::failure::{Failure, UNREACHABLE, code};
+use crate::output::{self, Format, Shown};
+use crate::randomness::Unguessable;
+
+/// How many tasks go in one piece, and how many bytes of input: what a server takes by default, with room to spare. They
+/// must not change from one version to the next, or a repetition would not be the same.
+const PIECE_TASKS_MAX: usize = 10_000;
+const PIECE_BYTES_MAX: usize = 4 << 20;
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Batch(SubmittedBatch);
+
+impl Shown for Batch {
+    fn table(&self) -> String {
+        self.ids().join("\n")
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.0.ids.iter().map(ToString::to_string).collect()
+    }
+}
+
+/// Prints ids as soon as they are certain, or at the end where the format is one document.
+struct Told {
+    format: Format,
+    count: usize,
+    kept: SubmittedBatch,
+}
+
+impl Told {
+    fn in_format(format: Format) -> Self {
+        Self {
+            format,
+            count: 0,
+            kept: SubmittedBatch { ids: Vec::new() },
+        }
+    }
+
+    fn tell(&mut self, submitted: SubmittedBatch) -> anyhow::Result<()> {
+        self.count += submitted.ids.len();
+        match self.format {
+            Format::Table | Format::Quiet => self.format.print(&Batch(submitted)),
+            Format::Json => {
+                self.kept.ids.extend(submitted.ids);
+                Ok(())
+            }
+        }
+    }
+
+    fn end(self) -> anyhow::Result<()> {
+        if self.kept.ids.is_empty() {
+            return Ok(());
+        }
+        self.format.print(&Batch(self.kept))
+    }
+}
+
+pub(super) async fn run(client: &Client, args: &SubmitArgs, file: &str, format: Format) -> Done {
+    let tasks = tasks(args, file)?;
+    let key = match &args.idempotency_key {
+        Some(key) => key.clone(),
+        None => format!("{:016x}", Unguessable::new().bits()),
+    };
+    if args.idempotency_key.is_none() && format == Format::Table && piece_len(&tasks) < tasks.len()
+    {
+        output::note(&format!("Should this break off: {}", goes_on(&key)));
+    }
+    let mut patience = Patience::of(args.away.server_wait);
+    let (mut told, mut rest, mut number) = (Told::in_format(format), tasks.as_slice(), 0);
+    while !rest.is_empty() {
+        let (piece, others) = rest.split_at(piece_len(rest));
+        let submitted = loop {
+            let piece_key = format!("{key}.{number}");
+            match client.submit_batch(piece, Some(&piece_key)).await {
+                Ok(submitted) => break submitted,
+                // Where nobody has ever answered, to wait would only hide it.
+                Err(error) if told.count == 0 || !patience.bear(&error).await => {
+                    let failure = broken_off(error, told.count, tasks.len(), &key);
+                    told.end()?;
+                    return Err(failure);
+                }
+                Err(_) => {}
+            }
+        };
+        patience.answered();
+        told.tell(submitted)?;
+        (rest, number) = (others, number + 1);
+    }
+    told.end()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tasks(args: &SubmitArgs, file: &str) -> Result<Vec<Submit>, Failure> {
+    let text = read(file)?;
+    let lines = text.lines().zip(1..);
+    let tasks: Vec<Submit> = lines
+        .filter(|(line, _)| !line.trim().is_empty())
+        .map(|(line, number)| {
+            let input = RawValue::from_string(line.to_owned());
+            input.map(|input| task(args, input)).map_err(|error| {
+                let (file, reason) = (named(file), within_line(&error));
+                Failure::usage(format!("line {number} of {file} is not JSON: {reason}"))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    if tasks.is_empty() {
+        return Err(Failure::usage(format!(
+            "{} holds no line, so there is nothing to submit",
+            named(file)
+        )));
+    }
+    Ok(tasks)
+}
+
+/// Without the number of the line, which serde counts within what it was given.
+fn within_line(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match message.strip_suffix(&place) {
+        Some(reason) => format!("{reason} at column {}", error.column()),
+        None => message,
+    }
+}
+
+/// How many of these go in the next piece.
+fn piece_len(tasks: &[Submit]) -> usize {
+    let mut bytes = 0;
+    let fits = |task: &&Submit| {
+        let is_first = bytes == 0;
+        bytes += task.input.get().len();
+        is_first || bytes <= PIECE_BYTES_MAX
+    };
+    tasks.iter().take(PIECE_TASKS_MAX).take_while(fits).count()
+}
+
+/// What was done, and how the rest is done without doing anything twice.
+fn broken_off(error: Error, done: usize, of: usize, key: &str) -> Failure {
+    let nothing_was_sent =
+        matches!(&error, Error::Unreachable { source, .. } if source.is_connect());
+    let is_refused = !is_away(&error);
+    if done == 0 && (nothing_was_sent || is_refused) {
+        return error.into();
+    }
+    Failure {
+        message: format!(
+            "{error}\n  {done} of {of} tasks are known to be submitted; {}",
+            goes_on(key)
+        ),
+        code: if is_refused {
+            code(&error)
+        } else {
+            UNREACHABLE
+        },
+    }
+}
+
+fn goes_on(key: &str) -> String {
+    format!(
+        "the same command with --idempotency-key {key} submits the rest, and nothing twice, within a day."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tasks(sizes: &[usize]) -> Vec<Submit> {
+        let input = |size: &usize| RawValue::from_string("1".repeat(*size)).unwrap();
+        let task = |size| Submit::new("echo", input(size));
+        sizes.iter().map(task).collect()
+    }
+
+    #[test]
+    fn a_piece_is_what_a_server_takes_and_one_task_at_least() {
+        assert_eq!(piece_len(&tasks(&[1; 3])), 3);
+        assert_eq!(
+            piece_len(&tasks(&[1; PIECE_TASKS_MAX + 1])),
+            PIECE_TASKS_MAX
+        );
+        assert_eq!(piece_len(&tasks(&[PIECE_BYTES_MAX - 1, 1, 1])), 2);
+        assert_eq!(piece_len(&tasks(&[PIECE_BYTES_MAX + 1, 1])), 1);
+    }
+
+    #[test]
+    fn a_bad_line_says_where_within_it() {
+        let error = RawValue::from_string("two".to_owned()).unwrap_err();
+
+        assert_eq!(within_line(&error), "expected ident at column 2");
+    }
+}

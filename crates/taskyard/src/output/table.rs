@@ -1,0 +1,287 @@
+//! Tables: one line a row, whatever the terminal's width. Words stay whole; where there is no room, columns that matter
+//! less are left out, in an order of their own, and free text is cut. Where nobody looks, as in a pipe, all is there.
+
+use std::fmt::Display;
+
+use anstyle::{AnsiColor, Style};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use super::safe;
+
+/// Between two columns.
+const GAP: usize = 2;
+/// Before free text is cut shorter than this, another column goes.
+const TEXT_MIN: usize = 12;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Column {
+    header: &'static str,
+    /// When it goes where there is no room, the lowest first; none stays.
+    leaves: Option<u8>,
+    /// It may be cut.
+    is_text: bool,
+}
+
+impl Column {
+    /// Always there, and whole.
+    pub(crate) const fn new(header: &'static str) -> Self {
+        Self {
+            header,
+            leaves: None,
+            is_text: false,
+        }
+    }
+
+    /// Left out where there is no room; those with lower numbers go before it.
+    pub(crate) const fn leaves(self, turn: u8) -> Self {
+        Self {
+            leaves: Some(turn),
+            ..self
+        }
+    }
+
+    /// Free text, cut to what the others leave.
+    pub(crate) const fn text(self) -> Self {
+        Self {
+            is_text: true,
+            ..self
+        }
+    }
+}
+
+/// The columns that are left out where there is no room, the first to go first, for people to read.
+pub(crate) fn leaving(columns: &[Column]) -> String {
+    let mut leaving: Vec<_> = columns
+        .iter()
+        .filter(|column| column.leaves.is_some())
+        .collect();
+    leaving.sort_by_key(|column| column.leaves);
+    let names: Vec<&str> = leaving.iter().map(|column| column.header).collect();
+    names.join(", ")
+}
+
+/// What a word is told apart by where there are colours.
+#[derive(Clone, Copy)]
+pub(crate) enum Tint {
+    Plain,
+    Active,
+    Good,
+    Bad,
+    Odd,
+}
+
+impl Tint {
+    /// The escapes are taken out again where nobody sees colours; see [`super::line`].
+    pub(super) fn paint(self, text: &str) -> String {
+        let colour = match self {
+            Self::Plain => return text.to_owned(),
+            Self::Active => AnsiColor::Blue,
+            Self::Good => AnsiColor::Green,
+            Self::Bad => AnsiColor::Red,
+            Self::Odd => AnsiColor::Yellow,
+        };
+        let style = Style::new().fg_color(Some(colour.into()));
+        format!("{style}{text}{style:#}")
+    }
+}
+
+/// One line of text, whatever it was made from.
+pub(crate) struct Cell {
+    text: String,
+    tint: Tint,
+}
+
+impl Cell {
+    pub(crate) fn tinted(text: &str, tint: Tint) -> Self {
+        Self {
+            tint,
+            ..Self::from(text)
+        }
+    }
+}
+
+impl<T: Display> From<T> for Cell {
+    fn from(value: T) -> Self {
+        Self {
+            text: safe(&value.to_string()).replace(['\n', '\t'], " "),
+            tint: Tint::Plain,
+        }
+    }
+}
+
+/// The table as standard output takes it: fit for its terminal, or whole.
+pub(crate) fn table<C: Into<Cell>>(columns: &[Column], rows: Vec<Vec<C>>) -> String {
+    let width = terminal_size::terminal_size_of(std::io::stdout());
+    render(columns, rows, width.map(|(width, _)| usize::from(width.0)))
+}
+
+fn render<C: Into<Cell>>(columns: &[Column], rows: Vec<Vec<C>>, within: Option<usize>) -> String {
+    let header: Vec<Cell> = columns
+        .iter()
+        .map(|column| column.header.to_uppercase().into())
+        .collect();
+    let rows = rows.into_iter();
+    let rows = rows.map(|row| row.into_iter().map(Into::into).collect());
+    let lines: Vec<Vec<Cell>> = std::iter::once(header).chain(rows).collect();
+    let natural: Vec<usize> = (0..columns.len())
+        .map(|number| lines.iter().map(|line| line[number].text.width()).max())
+        .map(Option::unwrap_or_default)
+        .collect();
+    let widths = fit(columns, &natural, within);
+    let lines: Vec<String> = lines.iter().map(|line| one(line, &widths)).collect();
+    lines.join("\n")
+}
+
+/// The width of each column, none for those that are left out.
+fn fit(columns: &[Column], natural: &[usize], within: Option<usize>) -> Vec<Option<usize>> {
+    let mut widths: Vec<Option<usize>> = natural.iter().copied().map(Some).collect();
+    let Some(within) = within else {
+        return widths;
+    };
+    for (column, width) in columns.iter().zip(&mut widths) {
+        if column.is_text {
+            *width = width.map(|width| width.min(TEXT_MIN));
+        }
+    }
+    while taken(&widths) > within {
+        let last = (0..columns.len())
+            .filter(|number| widths[*number].is_some())
+            .filter_map(|number| Some((columns[number].leaves?, number)))
+            .min();
+        let Some((_, leaves)) = last else { break };
+        widths[leaves] = None;
+    }
+    for (number, column) in columns.iter().enumerate() {
+        let others = taken(&widths) - widths[number].unwrap_or_default();
+        let room = within.saturating_sub(others).max(1);
+        if column.is_text {
+            widths[number] = widths[number].map(|_| natural[number].min(room));
+        }
+    }
+    widths
+}
+
+fn taken(widths: &[Option<usize>]) -> usize {
+    let shown = widths.iter().flatten();
+    shown.clone().sum::<usize>() + GAP * shown.count().saturating_sub(1)
+}
+
+fn one(line: &[Cell], widths: &[Option<usize>]) -> String {
+    let mut text = String::new();
+    // Blanks are owed until something follows them, so that no line ends with any.
+    let mut owed = 0;
+    for (cell, width) in line.iter().zip(widths) {
+        let Some(width) = *width else { continue };
+        let shown = cut(&cell.text, width);
+        if !shown.is_empty() {
+            text.extend(std::iter::repeat_n(' ', owed));
+            owed = 0;
+            text.push_str(&cell.tint.paint(&shown));
+        }
+        owed += width - shown.width() + GAP;
+    }
+    text
+}
+
+/// At most so wide, with a sign where something is missing.
+fn cut(text: &str, max: usize) -> String {
+    if text.width() <= max {
+        return text.to_owned();
+    }
+    let (mut cut, mut width) = (String::new(), 0);
+    for letter in text.chars() {
+        width += letter.width().unwrap_or_default();
+        if width >= max {
+            break;
+        }
+        cut.push(letter);
+    }
+    cut + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [Column; 5] = [
+        Column::new("task"),
+        Column::new("queue").leaves(1),
+        Column::new("status").leaves(4),
+        Column::new("age").leaves(2),
+        Column::new("what").text().leaves(3),
+    ];
+
+    fn render(within: Option<usize>) -> Vec<String> {
+        let rows = vec![
+            vec![
+                "01890a5d",
+                "default",
+                "completed",
+                "12s",
+                "the longest text there is,\nwith 漢字 in it",
+            ],
+            vec!["01890a5e", "default", "pending", "3s", ""],
+        ];
+        let text = super::render(&COLUMNS, rows, within);
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn nothing_is_missing_where_there_is_room_or_no_terminal() {
+        let whole = [
+            "TASK      QUEUE    STATUS     AGE  WHAT",
+            "01890a5d  default  completed  12s  the longest text there is, with 漢字 in it",
+            "01890a5e  default  pending    3s",
+        ];
+
+        assert_eq!(render(None), whole);
+        assert_eq!(render(Some(200)), whole);
+        assert_eq!(render(Some(77)), whole);
+    }
+
+    #[test]
+    fn text_is_cut_first_then_columns_leave_in_their_order() {
+        let second = |within| render(Some(within)).swap_remove(1);
+        for (within, line) in [
+            (
+                60,
+                "01890a5d  default  completed  12s  the longest text there i…",
+            ),
+            (47, "01890a5d  default  completed  12s  the longest…"),
+            (46, "01890a5d  completed  12s  the longest text th…"),
+            (37, "01890a5d  completed  the longest tex…"),
+            (24, "01890a5d  completed"),
+            (18, "01890a5d"),
+            (4, "01890a5d"),
+        ] {
+            assert_eq!(second(within), line, "{within}");
+            let fits = render(Some(within))
+                .iter()
+                .all(|line| line.width() <= within);
+            assert!(fits || within < 8, "{within}");
+        }
+    }
+
+    #[test]
+    fn wide_letters_are_counted_as_they_are_shown() {
+        assert_eq!(cut("漢字漢字", 8), "漢字漢字");
+        assert_eq!(cut("漢字漢字", 7), "漢字漢…");
+        assert_eq!(cut("漢字漢字", 6), "漢字…");
+    }
+
+    #[test]
+    fn colours_take_no_room() {
+        let row = vec![Cell::tinted("failed", Tint::Bad), Cell::from("x")];
+        let text = super::render(&[Column::new("a"), Column::new("b")], vec![row], Some(9));
+
+        assert_eq!(
+            anstream::adapter::strip_str(&text).to_string(),
+            "A       B\nfailed  x"
+        );
+    }
+
+    #[test]
+    fn the_order_in_which_columns_leave_can_be_told() {
+        assert_eq!(leaving(&COLUMNS), "queue, age, what, status");
+    }
+}

@@ -1,0 +1,49 @@
+//! Of a wrong value clap knows the flag alone. Where the flag was not typed, it is said where the value stands.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue};
+use clap::{Command, Error};
+
+use super::{Origin, settings};
+
+/// The error as it is, or with the variable or the file that the value came from.
+pub(super) fn wherever_it_stands(
+    error: Error,
+    command: &Command,
+    arguments: &[OsString],
+    beneath: &BTreeMap<String, Origin>,
+) -> Error {
+    let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let Some(flag) = shown.split([' ', '=']).next().map(str::to_owned) else {
+        return error;
+    };
+    let is_typed = arguments.iter().any(|argument| {
+        let argument = argument.to_string_lossy();
+        argument.split('=').next() == Some(flag.as_str())
+    });
+    let argument = settings(command).find(|argument| {
+        let long = argument.get_long();
+        long.is_some() && long == flag.strip_prefix("--")
+    });
+    let Some(argument) = argument.filter(|_| !is_typed) else {
+        return error;
+    };
+    let id = argument.get_id().as_str();
+    let variable = argument.get_env().map(|name| name.to_string_lossy());
+    let place = match (variable, beneath.get(id)) {
+        // clap reads the environment before the defaults.
+        (Some(name), _) if std::env::var_os(&*name).is_some() => format!("the variable {name}"),
+        (_, Some(Origin::Environment(name))) => format!("the variable {name}"),
+        (_, Some(Origin::File(path))) => format!("{id} in the file {}", path.display()),
+        (_, Some(Origin::Flag | Origin::Default) | None) => return error,
+    };
+    let said = error.render().to_string();
+    let said = said.split("\n\n").next().unwrap_or_default();
+    let said = said.strip_prefix("error: ").unwrap_or(said);
+    let message = format!("{said}\n  The value comes from {place}.");
+    command.clone().error(error.kind(), message)
+}

@@ -1,0 +1,77 @@
+//! Variables that look like settings and are none: most likely somebody mistyped one.
+
+use std::ffi::OsString;
+
+use clap::Command;
+
+use super::settings;
+
+/// What else may be set under our prefix: what a command of a task finds there, and what the demo and the tests take.
+const OTHERS: [&str; 4] = [
+    "TASKYARD_TASK_ID",
+    "TASKYARD_ATTEMPT",
+    "TASKYARD_WORKDIR",
+    "TASKYARD_REQUIRE_POSTGRES",
+];
+const OTHERS_PREFIXES: [&str; 2] = ["TASKYARD_TEST_", "TASKYARD_SIMULATE_"];
+
+/// How many letters may differ from a setting's name that was meant.
+const DIFFERENT_MAX: usize = 4;
+
+/// A line about each variable of the environment that is called like a setting and is none.
+pub(crate) fn strangers(
+    command: &Command,
+    environment: impl Iterator<Item = OsString>,
+) -> Vec<String> {
+    let known: Vec<String> = settings(command)
+        .filter_map(|argument| Some(argument.get_env()?.to_string_lossy().into_owned()))
+        .collect();
+    let names = environment.filter_map(|name| name.into_string().ok());
+    let is_other = |name: &str| {
+        let mut prefixes = OTHERS_PREFIXES.iter();
+        OTHERS.contains(&name) || prefixes.any(|prefix| name.starts_with(prefix))
+    };
+    let mut strange: Vec<String> = names
+        .filter(|name| name.starts_with("TASKYARD_"))
+        .filter(|name| !known.contains(name) && !is_other(name))
+        .collect();
+    strange.sort_unstable();
+    let said = strange.iter().map(|name| {
+        let near = known
+            .iter()
+            .map(|known| (strsim::damerau_levenshtein(name, known), known))
+            .min()
+            .filter(|(different, _)| *different <= DIFFERENT_MAX);
+        match near {
+            Some((_, near)) => format!("the variable {name} is no setting; is {near} meant?"),
+            None => format!("the variable {name} is no setting; `taskyard config` lists them"),
+        }
+    });
+    said.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_mistyped_setting_is_told_with_the_nearest_one() {
+        let names = [
+            "TASKYARD_LEAS",
+            "TASKYARD_LEASE",
+            "TASKYARD_TASK_ID",
+            "TASKYARD_TEST_POSTGRES_URL",
+            "TASKYARD_COFFEE_MACHINE",
+            "PATH",
+        ];
+
+        let said = strangers(&Cli::command(), names.into_iter().map(OsString::from));
+
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("TASKYARD_COFFEE_MACHINE") && said[0].contains("config"));
+        assert!(said[1].contains("TASKYARD_LEAS ") && said[1].contains("TASKYARD_LEASE "));
+    }
+}
