@@ -35,7 +35,7 @@ pub(super) fn list(connection: &Connection, lanes: &Lanes, list: &List) -> Read<
             }
             looked_at += 1;
             let view = reads::task_view(connection, id, list.payload)?;
-            if let Some(view) = view.filter(|view| fits(&list.filter, view)) {
+            if let Some(view) = view.filter(|view| list.filter.lets_through(view)) {
                 bytes += size(&view);
                 let is_full = listed.items.len() == list.limit || bytes > LIST_BYTES_MAX;
                 if is_full && !listed.items.is_empty() {
@@ -142,22 +142,6 @@ fn candidates(
     // Behind so many, a source may have rows that were not fetched.
     found.truncate(CHUNK);
     Ok(found)
-}
-
-fn fits(filter: &Filter, view: &TaskView) -> bool {
-    (filter.statuses.is_empty() || filter.statuses.contains(&view.status()))
-        && filter
-            .kind
-            .as_ref()
-            .is_none_or(|kind| *kind == view.lane.kind)
-        && filter
-            .queue
-            .as_ref()
-            .is_none_or(|queue| *queue == view.lane.queue)
-        && filter
-            .labels
-            .iter()
-            .all(|(name, value)| view.task.labels.get(name) == Some(value))
 }
 
 fn size(view: &TaskView) -> usize {
