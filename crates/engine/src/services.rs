@@ -54,13 +54,12 @@ pub async fn sweep(
 }
 
 /// Whose runs were taken away, a line a worker; which ones, for those who look closer.
-fn tell<N: Into<Option<Name>>>(looked_lost: Vec<(RunKey, N)>, taken: &[TaskId]) {
+fn tell(looked_lost: Vec<(RunKey, Option<Name>)>, taken: &[TaskId]) {
     let mut by_worker: BTreeMap<Option<Name>, usize> = BTreeMap::new();
     for (run, worker) in looked_lost {
         if !taken.contains(&run.slot.task) {
             continue;
         }
-        let worker = worker.into();
         tracing::debug!(task.id = %run.slot.task, fence = run.fence.0, worker = named(&worker), "took a run away");
         *by_worker.entry(worker).or_default() += 1;
     }
