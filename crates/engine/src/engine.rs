@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Answer, Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::Directory;
+use crate::due::NextDue;
 use crate::waits::Waits;
 
 /// A handle to a running engine; cheap to clone.
@@ -34,8 +35,7 @@ struct Shared {
     messages: mpsc::Sender<Message>,
     directory: Mutex<Directory>,
     waits: Mutex<Waits>,
-    /// Told when something is scheduled, so that the promoter can look whether it is the next.
-    scheduled: tokio::sync::Notify,
+    next_due: NextDue,
     random: Mutex<Box<dyn Random>>,
     started: Instant,
     stop: CancellationToken,
@@ -73,7 +73,7 @@ impl Engine {
             messages,
             directory: Mutex::default(),
             waits: Mutex::default(),
-            scheduled: tokio::sync::Notify::new(),
+            next_due: NextDue::default(),
             random: Mutex::new(random),
             started: Instant::now(),
             stop,
@@ -110,9 +110,9 @@ impl Engine {
         self.0.moment()
     }
 
-    /// Resolves when something was scheduled since it was last asked.
-    pub(crate) async fn scheduled(&self) {
-        self.0.scheduled.notified().await;
+    /// What the promoter waits for.
+    pub(crate) fn next_due(&self) -> &NextDue {
+        &self.0.next_due
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -213,7 +213,7 @@ impl Loop {
         for topic in &ran.topics {
             match topic {
                 Topic::Ended(outcome) => self.shared.waits.lock().ended(outcome.task),
-                Topic::Scheduled(_) => self.shared.scheduled.notify_one(),
+                Topic::Scheduled(at) => self.shared.next_due.scheduled(*at),
                 Topic::Ready(_) | Topic::GivenBack(_) => {}
             }
         }
