@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use taskyard_core::rows::Server;
+use taskyard_core::time::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::engine::Engine;
@@ -14,7 +15,7 @@ use crate::services::{self, Swept};
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often idempotency keys are looked through for old ones.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
-/// The promoter looks at least so often, whatever it was told.
+/// The promoter looks at least so often: another server may have scheduled something.
 const PROMOTE_POLL: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
@@ -71,20 +72,19 @@ impl Upkeep {
     }
 }
 
-/// Promotes at the time of the next scheduled row, or when something earlier was scheduled.
+/// Promotes when the next scheduled row is due, as the store or a commit told.
 async fn keep_promoting(engine: Engine) {
+    let next_due = engine.next_due();
     while !engine.is_stopping() {
-        let wait = match services::promote(&engine).await {
-            Ok((_, Some(next))) => next.since(engine.store().now()).min(PROMOTE_POLL),
-            Ok((_, None)) => PROMOTE_POLL,
-            Err(error) => {
-                tracing::warn!(%error, "promotion failed; it is tried again");
-                PROMOTE_POLL
-            }
-        };
+        next_due.forget();
+        match services::promote(&engine).await {
+            Ok((_, next)) => next_due.scheduled(next.unwrap_or(Timestamp::MAX)),
+            Err(Error::Stopping) => return,
+            Err(error) => tracing::warn!(%error, "promotion failed; it is tried again"),
+        }
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = engine.scheduled() => {}
+            () = next_due.comes(|| engine.store().now()) => {}
+            () = tokio::time::sleep(PROMOTE_POLL) => {}
             () = engine.stopping() => {}
         }
     }
