@@ -1,110 +1,11 @@
-//! What goes on in the background: each service is a `run_once` that says what it did, and a thin loop around it.
+//! What goes on in the background. Each service is a `run_once`, which says what it did, and a thin loop around it in
+//! [`crate::upkeep`].
 //!
 //! None needs a leader: services read candidates and send ordinary commands, which judge again under the lock.
 
-use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
-use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::expire::{Expire, Expired};
-use taskyard_core::verbs::promote::{Promote, Promoted};
-use taskyard_core::verbs::prune::{Prune, Pruned};
-
-use crate::engine::Engine;
-use crate::error::Error;
+pub mod promote;
+pub mod prune;
+pub mod sweep;
 
 /// How many rows one step of a service touches at most.
 pub const STEP_ROWS_MAX: usize = 500;
-
-/// What a sweep did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Swept {
-    /// How many runs it took away.
-    pub expired: usize,
-    /// It took as many as one step may: there may be more.
-    pub is_full: bool,
-}
-
-/// Takes away the runs of workers that are gone, and those that take too long.
-///
-/// In `grace` nobody's silence counts. `alone_since`: see [`Expire`].
-pub async fn sweep(
-    engine: &Engine,
-    grace: bool,
-    alone_since: Option<Timestamp>,
-) -> Result<Swept, Error> {
-    let now = engine.store().now();
-    let candidates = engine
-        .read(look_for_lost(engine.policy(), now, grace, alone_since))
-        .await?;
-    let Some(expire) = take_away(candidates, grace, alone_since) else {
-        return Ok(Swept::default());
-    };
-    let expired: Expired = engine.call(expire).await?;
-    let expired = expired.tasks.len();
-    Ok(Swept {
-        expired,
-        is_full: expired == STEP_ROWS_MAX,
-    })
-}
-
-/// What the sweep asks for. In grace not for the silent: all of them would be spared, and enough of them would keep
-/// those behind them from being found.
-pub fn look_for_lost(
-    policy: &Policy,
-    now: Timestamp,
-    grace: bool,
-    alone_since: Option<Timestamp>,
-) -> Query {
-    Query::Lost {
-        overdue: now - policy.timeout_margin,
-        silent: if grace { Timestamp::default() } else { now },
-        internal_before: alone_since,
-        limit: STEP_ROWS_MAX,
-    }
-}
-
-/// What the sweep sends for the answer, if it found anything.
-pub fn take_away(
-    candidates: Answer,
-    grace: bool,
-    alone_since: Option<Timestamp>,
-) -> Option<Expire> {
-    match candidates {
-        Answer::Lost(runs) if !runs.is_empty() => Some(Expire {
-            runs,
-            grace,
-            alone_since,
-        }),
-        _ => None,
-    }
-}
-
-/// Makes ready what is due. Answers how many it promoted and when the next one is due.
-pub async fn promote(engine: &Engine) -> Result<(usize, Option<Timestamp>), Error> {
-    let mut promoted = 0;
-    loop {
-        let step: Promoted = engine
-            .call(Promote {
-                limit: STEP_ROWS_MAX,
-            })
-            .await?;
-        promoted += step.count;
-        if step.count < STEP_ROWS_MAX {
-            break;
-        }
-    }
-    match engine.read(Query::NextDue).await? {
-        Answer::NextDue(next) => Ok((promoted, next)),
-        _ => Ok((promoted, None)),
-    }
-}
-
-/// Forgets idempotency keys that are too old.
-pub async fn prune(engine: &Engine) -> Result<usize, Error> {
-    let pruned: Pruned = engine
-        .call(Prune {
-            limit: STEP_ROWS_MAX,
-        })
-        .await?;
-    Ok(pruned.count)
-}
