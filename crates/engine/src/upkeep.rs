@@ -1,4 +1,5 @@
-//! The services of a running server: thin loops around [`crate::services`], each of which may fail and goes on.
+//! The services of a running server: a thin loop around each of [`crate::services`], which may fail and goes on. Two
+//! more are a loop around a single call: that this server is up, and that those who wait look again.
 
 use std::time::Duration;
 
@@ -9,7 +10,8 @@ use tokio::task::JoinSet;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::grace::Grace;
-use crate::services::{self, Swept};
+use crate::services::sweep::Swept;
+use crate::services::{promote, prune, sweep};
 
 /// How often claims and readers that wait look for what other servers have done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -57,7 +59,7 @@ impl Upkeep {
         let alone_since = self.alone.then_some(server.started_at);
         while !engine.is_stopping() {
             let counts = grace.counts(engine.moment(), self.sweep);
-            match services::sweep(&engine, !counts, alone_since).await {
+            match sweep::run_once(&engine, !counts, alone_since).await {
                 // There may be more where these came from.
                 Ok(Swept { is_full: true, .. }) => continue,
                 Ok(_) => {}
@@ -77,8 +79,8 @@ async fn keep_promoting(engine: Engine) {
     let next_due = engine.next_due();
     while !engine.is_stopping() {
         next_due.forget();
-        match services::promote(&engine).await {
-            Ok((_, next)) => next_due.scheduled(next.unwrap_or(Timestamp::MAX)),
+        match promote::run_once(&engine).await {
+            Ok(promotion) => next_due.scheduled(promotion.next_due.unwrap_or(Timestamp::MAX)),
             Err(Error::Stopping) => return,
             Err(error) => tracing::warn!(%error, "promotion failed; it is tried again"),
         }
@@ -113,7 +115,7 @@ async fn keep_looking(engine: Engine) {
 
 async fn keep_pruning(engine: Engine) {
     while !engine.is_stopping() {
-        match services::prune(&engine).await {
+        match prune::run_once(&engine).await {
             Err(Error::Stopping) => return,
             Err(error) => {
                 tracing::warn!(%error, "old idempotency keys could not be forgotten; it is tried again")
