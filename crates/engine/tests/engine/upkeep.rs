@@ -18,6 +18,7 @@ use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_engine::error::Error;
+use taskyard_engine::services::{STEP_ROWS_MAX, prune};
 use taskyard_engine::upkeep::Upkeep;
 use taskyard_store::model::Model;
 use tokio::task::JoinSet;
@@ -213,24 +214,39 @@ async fn old_idempotency_keys_are_forgotten() {
     };
     let yard = Yard::under(policy, Arc::new(model_whose_time_passes()));
     let _services = keep_up(&yard, Upkeep::default()).await;
-    let submit = |body: &str| {
-        let key = IdempotencyKey {
-            scope: "anybody".into(),
-            key: "once".into(),
-        };
-        yard.engine.submit(Submit {
-            tasks: vec![yard.task("work")],
-            once: Some((key, Digest::of(body.as_bytes()))),
-            again: false,
-        })
-    };
-    submit("one").await.unwrap();
-    let other = submit("other").await;
+    submit_once(&yard, 0, "one").await.unwrap();
+    let other = submit_once(&yard, 0, "other").await;
     assert!(matches!(other, Err(Error::Refused(Refused::KeyReused))));
 
     tokio::time::sleep(3 * MINUTE).await;
 
-    submit("other").await.unwrap();
+    submit_once(&yard, 0, "other").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_keys_that_are_old_are_forgotten_at_once_however_many() {
+    let yard = yard();
+    for key in 0..=STEP_ROWS_MAX {
+        submit_once(&yard, key, "one").await.unwrap();
+    }
+    tokio::time::advance(yard.engine.policy().key_life + SECOND).await;
+
+    let forgotten = prune::run_once(&yard.engine).await.unwrap();
+
+    assert_eq!(forgotten, STEP_ROWS_MAX + 1);
+}
+
+async fn submit_once(yard: &Yard, key: usize, body: &str) -> Result<(), Error> {
+    let key = IdempotencyKey {
+        scope: "anybody".into(),
+        key: key.to_string().into(),
+    };
+    let submit = Submit {
+        tasks: vec![yard.task("work")],
+        once: Some((key, Digest::of(body.as_bytes()))),
+        again: false,
+    };
+    yard.engine.submit(submit).await.map(|_| ())
 }
 
 #[tokio::test(start_paused = true)]
