@@ -4,14 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::command::{Answer, Command, Done};
-use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
+use taskyard_core::id::{Epoch, Fence, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::Lanes;
 use taskyard_core::name::Name;
+use taskyard_core::rows::Digest;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Claim, Dealt, Given, Hand};
+use taskyard_core::verbs::held::Token;
+use taskyard_core::verbs::report::{Report, RunResult, Word};
 use taskyard_core::worker::Profile;
 use taskyard_engine::desk::{Caller, Desk, Waiting};
 
@@ -140,4 +144,38 @@ fn a_claim_that_failed_leaves_what_woke_it_to_another_like_it() {
         .map(|claim| claim.worker.as_str())
         .collect();
     assert_eq!(workers, ["alike"]);
+}
+
+/// Else so many of them could come together that no database takes the batch.
+#[test]
+fn large_outputs_do_not_share_a_batch() {
+    let mut desk = Desk::default();
+    for (who, bytes) in [("one", 600_000), ("two", 600_000), ("three", 10)] {
+        desk.command(report_of(bytes).into(), Who(who));
+    }
+
+    let commands = |desk: &mut Desk<Who>| desk.next_batch().unwrap().commands.len();
+
+    assert_eq!([commands(&mut desk), commands(&mut desk)], [1, 2]);
+}
+
+/// A run that completed with so many bytes.
+fn report_of(bytes: usize) -> Report {
+    let task = TaskId::new(Timestamp::default(), 0);
+    let result = RunResult {
+        token: Token {
+            slot: SlotKey::only(task),
+            fence: Fence(1),
+            secret: 0,
+        },
+        word: Word::Completed {
+            output: Json::stored("x".repeat(bytes)),
+        },
+        started_at: None,
+        digest: Digest::of(b"x"),
+    };
+    Report {
+        worker: None,
+        results: vec![result],
+    }
 }

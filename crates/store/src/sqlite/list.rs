@@ -3,11 +3,8 @@
 
 use rusqlite::{Connection, params};
 use taskyard_core::id::TaskId;
-use taskyard_core::json::Json;
 use taskyard_core::lane::Lanes;
-use taskyard_core::query::{
-    Filter, LIST_BYTES_MAX, LIST_ROWS_LOOKED_AT_MAX, List, Listed, Standing, TaskView,
-};
+use taskyard_core::query::{Filter, LIST_BYTES_MAX, LIST_ROWS_LOOKED_AT_MAX, List, Listed};
 use taskyard_core::status::Status;
 
 use super::connection::all;
@@ -36,7 +33,7 @@ pub(super) fn list(connection: &Connection, lanes: &Lanes, list: &List) -> Read<
             looked_at += 1;
             let view = reads::task_view(connection, id, list.payload)?;
             if let Some(view) = view.filter(|view| list.filter.lets_through(view)) {
-                bytes += size(&view);
+                bytes += view.bytes();
                 let is_full = listed.items.len() == list.limit || bytes > LIST_BYTES_MAX;
                 if is_full && !listed.items.is_empty() {
                     listed.next = listed.items.last().map(|view| view.task.id);
@@ -142,12 +139,4 @@ fn candidates(
     // Behind so many, a source may have rows that were not fetched.
     found.truncate(CHUNK);
     Ok(found)
-}
-
-fn size(view: &TaskView) -> usize {
-    let output = match &view.standing {
-        Standing::Ended(outcome) => outcome.output.as_ref().map_or(0, Json::len),
-        Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => 0,
-    };
-    view.task.input.len() + output
 }
