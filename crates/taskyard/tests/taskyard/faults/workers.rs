@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use serde_json::json;
 use taskyard_api::submit::Submit;
-use taskyard_api::task::Status;
+use taskyard_api::task::{Status, Task};
 
 use crate::yard::{QUICK, Yard};
 
@@ -40,14 +40,25 @@ async fn a_killed_workers_task_runs_again_elsewhere() {
 async fn a_worker_that_slept_past_its_lease_is_refused_and_its_result_is_kept() {
     let yard = Yard::new();
     let server = yard.serve(&without_internal_workers());
-    let sleeper = yard.worker(&server, "sleeper", &["--concurrency", "1"]);
-    let task = server.submit("sleep", json!({ "ms": 700 })).await;
+    let sleeper = yard.worker(&server, "sleeper", &["--allow-command", "sh"]);
+    let gate = yard.path("gate");
+    let waits = format!("until test -e {}; do sleep 0.05; done", gate.display());
+    let task = server
+        .submit("command", json!({ "argv": ["sh", "-c", waits] }))
+        .await;
     server
         .until(task, |task| task.status == Status::Running)
         .await;
 
     sleeper.signal(Signal::SIGSTOP);
-    let other = yard.worker(&server, "other", &[]);
+    let other = yard.worker(&server, "other", &["--allow-command", "sh"]);
+    let is_other = |task: &Task| task.worker_id.as_deref() == Some("other");
+    server
+        .until(task, |task| {
+            task.status == Status::Running && is_other(task)
+        })
+        .await;
+    std::fs::write(gate, "").unwrap();
     let ended = server.ended(task).await;
     assert_eq!(
         (ended.status, ended.worker_id.as_deref()),
