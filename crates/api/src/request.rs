@@ -17,6 +17,9 @@ pub trait Request {
 /// Other fields nest no deeper than this, whatever a payload may.
 const LEVELS_MIN: usize = 4;
 
+/// How much is said of a wrong value, in characters: enough for the names of all fields that there could be.
+const DETAIL_CHARS_MAX: usize = 500;
+
 /// Why a body could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRequest {
@@ -69,12 +72,20 @@ fn from_serde(text: &str, error: &serde_json::Error) -> BadRequest {
     let place = format!(" at line {} column {}", error.line(), error.column());
     let field = FieldError {
         pointer: json::pointer_at(text, last_byte_read(text, error)),
-        detail: message.strip_suffix(&place).unwrap_or(&message).to_owned(),
+        detail: cut(message.strip_suffix(&place).unwrap_or(&message)),
     };
     if field.detail.starts_with("unknown field") {
         BadRequest::UnknownField(field)
     } else {
         BadRequest::Invalid(field)
+    }
+}
+
+/// The reader quotes what it found, however long that is.
+fn cut(message: &str) -> String {
+    match message.char_indices().nth(DETAIL_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &message[..end]),
+        None => message.to_owned(),
     }
 }
 
@@ -146,6 +157,7 @@ mod tests {
             (submit(r#""labels":["a"]"#), "/labels"),
             (submit(r#""queue":{}"#), "/queue"),
             (submit(r#""id":7"#), "/id"),
+            (submit(r#""id":"7""#), "/id"),
             (submit(r#""queue":"q","queue":"q""#), "/queue"),
             (r#"{"kind":"a"}"#.to_owned(), ""),
             ("[]".to_owned(), ""),
@@ -164,6 +176,16 @@ mod tests {
         let said = refused::<Submit<&RawValue>>(r#"{"kind":"a"}"#).to_string();
 
         assert_eq!(said, "missing field `input`");
+    }
+
+    #[test]
+    fn a_wrong_value_is_not_quoted_at_any_length() {
+        let long = "x".repeat(100_000);
+        for field in [format!(r#""priority":"{long}""#), format!(r#""{long}":1"#)] {
+            let body = format!(r#"{{"kind":"a","input":1,{field}}}"#);
+            let bad = refused::<Submit<&RawValue>>(&body);
+            assert!(bad.field().detail.chars().count() <= DETAIL_CHARS_MAX + 1);
+        }
     }
 
     #[test]

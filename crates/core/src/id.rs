@@ -94,8 +94,22 @@ impl serde::Serialize for TaskId {
 
 impl<'de> serde::Deserialize<'de> for TaskId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        deserializer.deserialize_str(Text)
+    }
+}
+
+/// Refuses within the visit, so that the reader knows where in the text the id stands.
+struct Text;
+
+impl serde::de::Visitor<'_> for Text {
+    type Value = TaskId;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a UUIDv7 in a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<TaskId, E> {
+        text.parse().map_err(E::custom)
     }
 }
 

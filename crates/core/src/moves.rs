@@ -35,7 +35,7 @@ pub(crate) struct Ending {
     pub(crate) wait: Option<Duration>,
 }
 
-/// What ending a run may need besides its lease: everything, unless it ends the task for good on the first try.
+/// What ending a run may need besides its lease: everything, unless it completes the task on the first try.
 pub(crate) fn need_history(lease: &Lease, view: &View, needs: &mut Needs) {
     if !view.tasks.knows(&lease.slot.task) {
         needs.tasks.push(lease.slot.task);

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::id::{RunKey, TaskId};
+use crate::json::Json;
 use crate::lane::LaneKey;
 use crate::name::Name;
 use crate::policy::Policy;
-use crate::rows::{Attempt, Carry, LateResult, Lease, Outcome, Scheduled, Task, Worker};
+use crate::rows::{Attempt, Carry, Failure, LateResult, Lease, Outcome, Scheduled, Task, Worker};
 use crate::slot::Counts;
 use crate::status::Status;
 use crate::time::Timestamp;
@@ -148,6 +149,18 @@ impl TaskView {
             Standing::Leased(lease) => lease.place().status(),
             Standing::Ended(outcome) => outcome.status,
         }
+    }
+
+    /// Bytes of what it shows that may be large: payloads as far as they are here, and details of errors.
+    pub fn bytes(&self) -> usize {
+        let json = |json: &Option<Json>| json.as_ref().map_or(0, Json::len);
+        let detail = |error: &Option<Failure>| error.as_ref().map_or(0, Failure::detail_len);
+        let ended = match &self.standing {
+            Standing::Ended(outcome) => json(&outcome.output) + detail(&outcome.error),
+            Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => 0,
+        };
+        let carried = self.carry.as_ref().map_or(0, |carry| detail(&carry.error));
+        self.task.input.len() + ended + carried
     }
 
     /// The counts so far, the run under way among them.

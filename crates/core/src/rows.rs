@@ -241,6 +241,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Bytes of its detail, which may be as large as an output; the rest is short.
+    pub fn detail_len(&self) -> usize {
+        self.detail.as_ref().map_or(0, Json::len)
+    }
+
     pub fn new(code: &str, message: &str) -> Self {
         Self {
             code: code.into(),

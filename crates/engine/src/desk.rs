@@ -19,6 +19,7 @@ use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Given, Hand};
+use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
 
@@ -403,8 +404,14 @@ fn size(command: &Command) -> (usize, usize) {
             submit.tasks.len(),
             submit.tasks.iter().map(|task| task.input.len()).sum(),
         ),
-        Command::Report(report) => (report.results.len(), 0),
-        Command::Heartbeat(heartbeat) => (heartbeat.held.len(), 0),
+        Command::Report(report) => (
+            report.results.len(),
+            report.results.iter().map(RunResult::payload_len).sum(),
+        ),
+        Command::Heartbeat(heartbeat) => (
+            heartbeat.held.len(),
+            heartbeat.held.iter().map(Held::payload_len).sum(),
+        ),
         Command::Expire(expire) => (expire.runs.len(), 0),
         Command::Promote(promote) => (promote.limit, 0),
         Command::Prune(prune) => (prune.limit, 0),

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::Directory;
+use crate::due::NextDue;
 use crate::waits::Waits;
 
 /// How long a failed batch counts as trouble when no other follows it: a server that is sent nothing, since it is not
@@ -39,8 +40,7 @@ struct Shared {
     messages: mpsc::Sender<Message>,
     directory: Mutex<Directory>,
     waits: Mutex<Waits>,
-    /// Told when something is scheduled, so that the promoter can look whether it is the next.
-    scheduled: tokio::sync::Notify,
+    next_due: NextDue,
     random: Mutex<Box<dyn Random>>,
     /// How the latest batch failed, if it did.
     trouble: Mutex<Option<(Moment, store::Error)>>,
@@ -80,7 +80,7 @@ impl Engine {
             messages,
             directory: Mutex::default(),
             waits: Mutex::default(),
-            scheduled: tokio::sync::Notify::new(),
+            next_due: NextDue::default(),
             random: Mutex::new(random),
             trouble: Mutex::default(),
             started: Instant::now(),
@@ -126,9 +126,9 @@ impl Engine {
         self.0.moment()
     }
 
-    /// Resolves when something was scheduled since it was last asked.
-    pub(crate) async fn scheduled(&self) {
-        self.0.scheduled.notified().await;
+    /// What the promoter waits for.
+    pub(crate) fn next_due(&self) -> &NextDue {
+        &self.0.next_due
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -237,7 +237,7 @@ impl Loop {
         for topic in &ran.topics {
             match topic {
                 Topic::Ended(outcome) => self.shared.waits.lock().ended(outcome.task),
-                Topic::Scheduled(_) => self.shared.scheduled.notify_one(),
+                Topic::Scheduled(at) => self.shared.next_due.scheduled(*at),
                 Topic::Ready(_) | Topic::GivenBack(_) => {}
             }
         }

@@ -11,4 +11,5 @@ pub mod grace;
 pub mod services;
 pub mod upkeep;
 
+mod due;
 mod waits;

@@ -1,20 +1,23 @@
-//! The services of a running server: thin loops around [`crate::services`], each of which may fail and goes on.
+//! The services of a running server: a thin loop around each of [`crate::services`], which may fail and goes on. Two
+//! more are a loop around a single call: that this server is up, and that those who wait look again.
 
 use std::time::Duration;
 
 use taskyard_core::rows::Server;
+use taskyard_core::time::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::grace::Grace;
-use crate::services::{self, Swept};
+use crate::services::sweep::Swept;
+use crate::services::{promote, prune, sweep};
 
 /// How often claims and readers that wait look for what other servers have done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often idempotency keys are looked through for old ones.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
-/// The promoter looks at least so often, whatever it was told.
+/// The promoter looks at least so often: another server may have scheduled something.
 const PROMOTE_POLL: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
@@ -56,7 +59,7 @@ impl Upkeep {
         let alone_since = self.alone.then_some(server.started_at);
         while !engine.is_stopping() {
             let counts = grace.counts(engine.moment(), self.sweep);
-            match services::sweep(&engine, !counts, alone_since).await {
+            match sweep::run_once(&engine, !counts, alone_since).await {
                 // There may be more where these came from.
                 Ok(Swept { is_full: true, .. }) => continue,
                 Ok(_) => {}
@@ -71,20 +74,19 @@ impl Upkeep {
     }
 }
 
-/// Promotes at the time of the next scheduled row, or when something earlier was scheduled.
+/// Promotes when the next scheduled row is due, as the store or a commit told.
 async fn keep_promoting(engine: Engine) {
+    let next_due = engine.next_due();
     while !engine.is_stopping() {
-        let wait = match services::promote(&engine).await {
-            Ok((_, Some(next))) => next.since(engine.store().now()).min(PROMOTE_POLL),
-            Ok((_, None)) => PROMOTE_POLL,
-            Err(error) => {
-                tracing::warn!(%error, "promotion failed; it is tried again");
-                PROMOTE_POLL
-            }
-        };
+        next_due.forget();
+        match promote::run_once(&engine).await {
+            Ok(promotion) => next_due.scheduled(promotion.next_due.unwrap_or(Timestamp::MAX)),
+            Err(Error::Stopping) => return,
+            Err(error) => tracing::warn!(%error, "promotion failed; it is tried again"),
+        }
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = engine.scheduled() => {}
+            () = next_due.comes(|| engine.store().now()) => {}
+            () = tokio::time::sleep(PROMOTE_POLL) => {}
             () = engine.stopping() => {}
         }
     }
@@ -113,7 +115,7 @@ async fn keep_looking(engine: Engine) {
 
 async fn keep_pruning(engine: Engine) {
     while !engine.is_stopping() {
-        match services::prune(&engine).await {
+        match prune::run_once(&engine).await {
             Err(Error::Stopping) => return,
             Err(error) => {
                 tracing::warn!(%error, "old idempotency keys could not be forgotten; it is tried again")

@@ -208,12 +208,15 @@ async fn intern<W: Writer>(
     policy: &Policy,
 ) -> Result<(), Error> {
     let lanes = memory.lanes();
-    let mut seen = HashSet::new();
-    let wanted: Vec<Arc<LaneKey>> = command::lanes_wanted(commands)
-        .filter(|key| lanes.number(key).is_none() && seen.insert(*key))
-        .map(|key| Arc::new(key.clone()))
+    let mut seen: HashSet<&LaneKey> = HashSet::new();
+    let unknown: Vec<&LaneKey> = command::lanes_wanted(commands)
+        .filter(|key| lanes.number(key).is_none() && seen.insert(key))
         .collect();
-    if !wanted.is_empty() {
+    if !unknown.is_empty() {
+        // More than there is room for need not be asked for; the answer also tells what other servers have numbered.
+        let room = policy.lanes_max.saturating_sub(lanes.len());
+        let wanted = unknown.into_iter().take(room);
+        let wanted: Vec<Arc<LaneKey>> = wanted.map(|key| Arc::new(key.clone())).collect();
         memory.learn(
             writer
                 .intern(&wanted, lanes.last(), policy.lanes_max)

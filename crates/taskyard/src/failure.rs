@@ -33,8 +33,13 @@ impl Failure {
         }
     }
 
+    /// What a server or a file put into it does not steer the terminal.
+    fn shown(&self) -> String {
+        crate::output::safe(&self.message)
+    }
+
     pub(crate) fn exit(&self) -> ExitCode {
-        crate::output::note(&format!("taskyard: {}", self.message));
+        crate::output::note(&format!("taskyard: {}", self.shown()));
         ExitCode::from(self.code)
     }
 }
@@ -90,5 +95,17 @@ fn next_step(error: &client::Error) -> Option<&'static str> {
             _ => None,
         },
         client::Error::Unusable(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_server_says_does_not_steer_the_terminal() {
+        let failure = Failure::new("no: \u{1b}[2Jcleared\n  Do this.");
+
+        assert_eq!(failure.shown(), "no: \u{fffd}[2Jcleared\n  Do this.");
     }
 }

@@ -105,6 +105,11 @@ fn is_due(worker: &Worker, env: &Env<'_>) -> bool {
 }
 
 impl Held {
+    /// Bytes of what it brings along.
+    pub fn payload_len(&self) -> usize {
+        self.checkpoint.as_ref().map_or(0, Json::len)
+    }
+
     fn changes(&self, lease: &Lease, env: &Env<'_>) -> bool {
         let says_more = self.progress.is_some() || self.checkpoint.is_some();
         says_more || (self.running && lease.started_at.is_none()) || is_due_for_renewal(lease, env)

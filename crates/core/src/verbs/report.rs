@@ -151,6 +151,15 @@ impl Report {
 }
 
 impl RunResult {
+    /// Bytes of what it brings along.
+    pub fn payload_len(&self) -> usize {
+        match &self.word {
+            Word::Completed { output } => output.len(),
+            Word::Failed { error, .. } | Word::TimedOut { error } => error.detail_len(),
+            Word::Snoozed { .. } | Word::Released => 0,
+        }
+    }
+
     fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Status, Refused> {
         match held::lease(&self.token, view) {
             Ok(lease) => {

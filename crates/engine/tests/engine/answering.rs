@@ -1,8 +1,14 @@
-//! The desk by itself: who hears what of a batch that failed in part.
+//! The desk by itself: who hears what of a batch that failed in part, and how much goes into one.
 
+use taskyard_core::id::{Fence, SlotKey, TaskId};
+use taskyard_core::json::Json;
+use taskyard_core::rows::Digest;
+use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::held::Token;
+use taskyard_core::verbs::report::{Report, RunResult, Word};
 use taskyard_engine::desk::Desk;
 
-use super::by_hand::{cancel, cancelled, claim, failed, finish, who};
+use super::by_hand::{Who, cancel, cancelled, claim, failed, finish, who};
 
 #[test]
 fn each_caller_hears_of_its_own_command() {
@@ -37,4 +43,38 @@ fn claims_that_failed_as_one_command_each_hear_of_it() {
     ];
     assert_eq!(answers, expected);
     assert!(desk.is_idle());
+}
+
+/// Else so many of them could come together that no database takes the batch.
+#[test]
+fn large_outputs_do_not_share_a_batch() {
+    let mut desk = Desk::default();
+    for (name, bytes) in [("one", 600_000), ("two", 600_000), ("three", 10)] {
+        desk.command(report_of(bytes).into(), who(name));
+    }
+
+    let commands = |desk: &mut Desk<Who>| desk.next_batch().unwrap().commands.len();
+
+    assert_eq!([commands(&mut desk), commands(&mut desk)], [1, 2]);
+}
+
+/// A run that completed with so many bytes.
+fn report_of(bytes: usize) -> Report {
+    let task = TaskId::new(Timestamp::default(), 0);
+    let result = RunResult {
+        token: Token {
+            slot: SlotKey::only(task),
+            fence: Fence(1),
+            secret: 0,
+        },
+        word: Word::Completed {
+            output: Json::stored("x".repeat(bytes)),
+        },
+        started_at: None,
+        digest: Digest::of(b"x"),
+    };
+    Report {
+        worker: None,
+        results: vec![result],
+    }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::status::Status;
 use taskyard_engine::engine::ClaimCall;
-use taskyard_engine::services::{STEP_ROWS_MAX, look_for_lost};
+use taskyard_engine::services::STEP_ROWS_MAX;
+use taskyard_engine::services::sweep::look_for_lost;
 
 use super::yard::{Yard, claim_call, model_whose_time_passes};
 

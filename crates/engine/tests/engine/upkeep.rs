@@ -2,16 +2,24 @@
 //! time was not served.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
+use taskyard_core::command::Command;
 use taskyard_core::id::TaskId;
+use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::status::Status;
+use taskyard_core::store::{self, Ran, Store};
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_engine::error::Error;
 use taskyard_engine::upkeep::Upkeep;
+use taskyard_store::model::Model;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -130,6 +138,25 @@ async fn what_another_server_scheduled_is_found_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_scheduled_far_ahead_costs_no_promotion() {
+    let store = Arc::new(CountsPromotions {
+        model: model_whose_time_passes(),
+        promotions: AtomicUsize::new(0),
+    });
+    let yard = Yard::around(store.clone());
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    settle().await;
+    let before = store.promotions.load(Ordering::SeqCst);
+
+    for seconds in [60, 50, 70] {
+        submit_later(&yard, seconds * SECOND).await;
+        settle().await;
+    }
+
+    assert_eq!(store.promotions.load(Ordering::SeqCst), before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_claim_gets_what_another_server_made_ready() {
     let (here, there) = two();
     let _services = keep_up(&here, Upkeep::default()).await;
@@ -215,4 +242,40 @@ async fn the_services_end_with_their_engine() {
     yard.stop.cancel();
 
     assert_eq!(services.join_all().await.len(), 5);
+}
+
+/// A store that counts how often something was looked for to be promoted.
+struct CountsPromotions {
+    model: Model,
+    promotions: AtomicUsize,
+}
+
+#[async_trait]
+impl Store for CountsPromotions {
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
+        let is_promotion = |command: &&Command| matches!(command, Command::Promote(_));
+        let promotions = batch.iter().filter(is_promotion).count();
+        self.promotions.fetch_add(promotions, Ordering::SeqCst);
+        self.model.run(batch, policy).await
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, store::Error> {
+        self.model.read(query).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.model.now()
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        self.model.incarnation()
+    }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        self.model.lanes()
+    }
+
+    fn unsure(&self, lane: Option<Lane>) {
+        self.model.unsure(lane);
+    }
 }

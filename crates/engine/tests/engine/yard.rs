@@ -23,7 +23,7 @@ use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_engine::engine::{ClaimCall, Engine};
 use taskyard_engine::error::Error;
-use taskyard_engine::services::{self, Swept};
+use taskyard_engine::services::sweep::{self, Swept};
 use taskyard_store::model::Model;
 use tokio_util::sync::CancellationToken;
 
@@ -121,7 +121,7 @@ impl Yard {
 
     /// Takes away the runs of workers that are gone.
     pub(crate) async fn sweep(&self, grace: bool) -> Swept {
-        services::sweep(&self.engine, grace, None).await.unwrap()
+        sweep::run_once(&self.engine, grace, None).await.unwrap()
     }
 
     /// The only run that is there for this worker.

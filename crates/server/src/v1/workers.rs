@@ -77,7 +77,7 @@ pub async fn claim(
 }
 
 /// Takes results, and gives new tasks if the report holds a claim. The two go to the engine together, so that they are
-/// one commit.
+/// usually one commit; nothing hangs on it.
 ///
 /// A result that cannot be taken as it is keeps none of the others from being taken.
 pub async fn report<P: Source>(

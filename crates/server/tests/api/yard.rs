@@ -15,7 +15,7 @@ use taskyard_core::random::Seeded;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_engine::engine::Engine;
-use taskyard_engine::services;
+use taskyard_engine::services::sweep;
 use taskyard_server::app::App;
 use taskyard_server::front::Front;
 use taskyard_server::settings::Settings;
@@ -116,7 +116,7 @@ impl Yard {
 
     /// Takes away the runs of workers that are gone.
     pub(crate) async fn sweep(&self) {
-        services::sweep(self.app.engine(), false, None)
+        sweep::run_once(self.app.engine(), false, None)
             .await
             .unwrap();
     }

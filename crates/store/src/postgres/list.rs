@@ -6,11 +6,8 @@ use std::fmt::Write as _;
 use deadpool_postgres::{Client, Transaction};
 use futures_util::future::join_all;
 use taskyard_core::id::TaskId;
-use taskyard_core::json::Json;
 use taskyard_core::lane::Lanes;
-use taskyard_core::query::{
-    Filter, LIST_BYTES_MAX, LIST_ROWS_LOOKED_AT_MAX, List, Listed, Standing, TaskView,
-};
+use taskyard_core::query::{Filter, LIST_BYTES_MAX, LIST_ROWS_LOOKED_AT_MAX, List, Listed};
 use taskyard_core::status::Status;
 use tokio_postgres::IsolationLevel;
 use uuid::Uuid;
@@ -57,7 +54,7 @@ async fn page(tx: &Transaction<'_>, lanes: &Lanes, list: &List) -> Read<Listed> 
                 }
                 looked_at += 1;
                 if let Some(view) = view?.filter(|view| list.filter.lets_through(view)) {
-                    bytes += size(&view);
+                    bytes += view.bytes();
                     let is_full = listed.items.len() == list.limit || bytes > LIST_BYTES_MAX;
                     if is_full && !listed.items.is_empty() {
                         listed.next = listed.items.last().map(|view| view.task.id);
@@ -151,12 +148,4 @@ fn by_status(status: Status) -> (&'static str, &'static str, String) {
             ("outcome", "task", format!("status = {code}"))
         }
     }
-}
-
-fn size(view: &TaskView) -> usize {
-    let output = match &view.standing {
-        Standing::Ended(outcome) => outcome.output.as_ref().map_or(0, Json::len),
-        Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => 0,
-    };
-    view.task.input.len() + output
 }

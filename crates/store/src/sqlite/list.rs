@@ -3,11 +3,8 @@
 
 use rusqlite::{Connection, params};
 use taskyard_core::id::TaskId;
-use taskyard_core::json::Json;
 use taskyard_core::lane::Lanes;
-use taskyard_core::query::{
-    Filter, LIST_BYTES_MAX, LIST_ROWS_LOOKED_AT_MAX, List, Listed, Standing, TaskView,
-};
+use taskyard_core::query::{Filter, LIST_BYTES_MAX, LIST_ROWS_LOOKED_AT_MAX, List, Listed};
 use taskyard_core::status::Status;
 
 use super::connection::all;
@@ -35,8 +32,8 @@ pub(super) fn list(connection: &Connection, lanes: &Lanes, list: &List) -> Read<
             }
             looked_at += 1;
             let view = reads::task_view(connection, id, list.payload)?;
-            if let Some(view) = view.filter(|view| fits(&list.filter, view)) {
-                bytes += size(&view);
+            if let Some(view) = view.filter(|view| list.filter.lets_through(view)) {
+                bytes += view.bytes();
                 let is_full = listed.items.len() == list.limit || bytes > LIST_BYTES_MAX;
                 if is_full && !listed.items.is_empty() {
                     listed.next = listed.items.last().map(|view| view.task.id);
@@ -142,28 +139,4 @@ fn candidates(
     // Behind so many, a source may have rows that were not fetched.
     found.truncate(CHUNK);
     Ok(found)
-}
-
-fn fits(filter: &Filter, view: &TaskView) -> bool {
-    (filter.statuses.is_empty() || filter.statuses.contains(&view.status()))
-        && filter
-            .kind
-            .as_ref()
-            .is_none_or(|kind| *kind == view.lane.kind)
-        && filter
-            .queue
-            .as_ref()
-            .is_none_or(|queue| *queue == view.lane.queue)
-        && filter
-            .labels
-            .iter()
-            .all(|(name, value)| view.task.labels.get(name) == Some(value))
-}
-
-fn size(view: &TaskView) -> usize {
-    let output = match &view.standing {
-        Standing::Ended(outcome) => outcome.output.as_ref().map_or(0, Json::len),
-        Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => 0,
-    };
-    view.task.input.len() + output
 }

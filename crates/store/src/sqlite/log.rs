@@ -16,6 +16,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// The log of the database in this file.
+pub(super) fn of(database: &Path) -> PathBuf {
+    let mut path = OsString::from(database);
+    path.push("-wal");
+    path.into()
+}
+
 /// Puts what was written to a file on the disk.
 pub(super) type SyncFile = Box<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
 
@@ -72,9 +79,7 @@ pub(super) struct Log {
 impl Log {
     /// The log of an open database, synced with what opening the database wrote, and with the names of both files.
     pub(super) fn beside(database: &Path, hooks: Hooks) -> io::Result<Self> {
-        let mut path = OsString::from(database);
-        path.push("-wal");
-        let file = File::open(PathBuf::from(path))?;
+        let file = File::open(of(database))?;
         file.sync_data()?;
         let folder = database
             .parent()

@@ -1,5 +1,7 @@
 //! Opening a database: is it ours, is it whole, does it fit this program; and bringing it up to date.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, params};
@@ -8,7 +10,7 @@ use taskyard_core::random::Random;
 use super::connection::{self, one};
 use super::fields::{Fields, Read};
 use super::lock::{self, Lock};
-use super::sql;
+use super::{log, sql};
 use crate::migration::{self, Migration};
 
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
@@ -45,6 +47,16 @@ pub enum OpenError {
         "{path} cannot keep a write-ahead log, as on a network file system; put it on a local disk"
     )]
     NoLog { path: PathBuf },
+    #[error(
+        "{path} is missing or empty, but {log} holds what belongs into it. Put the database's file back beside its \
+         log, or, to begin with an empty one, move the log away"
+    )]
+    LogAlone { path: PathBuf, log: PathBuf },
+    #[error(
+        "{path} has {names} names (hard links), and SQLite would keep a log for each, which damages the file; leave \
+         it one"
+    )]
+    SeveralNames { path: PathBuf, names: u64 },
     #[error("SQLite {0} has a fault that can damage files; this program needs 3.51.3 or newer")]
     OldSqlite(&'static str),
     #[error("{path} cannot be opened: {source}")]
@@ -79,6 +91,7 @@ pub(super) fn file(
             return Err(OpenError::Io { path, source });
         }
     };
+    check_files(path)?;
     let connection =
         connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
     let mode: String = connection
@@ -106,6 +119,22 @@ pub(super) fn in_memory(random: &mut dyn Random) -> Result<Opened, OpenError> {
         lock: None,
         incarnation,
     })
+}
+
+/// What SQLite does not look at: it deletes a log whose database is empty, and it cannot know another name of the file.
+fn check_files(path: &Path) -> Result<(), OpenError> {
+    let file = path.metadata().ok();
+    if let Some(names) = file.as_ref().map(MetadataExt::nlink).filter(|n| *n > 1) {
+        let path = path.to_owned();
+        return Err(OpenError::SeveralNames { path, names });
+    }
+    let log = log::of(path);
+    let holds_something = |metadata: Metadata| metadata.len() > 0;
+    if !file.is_some_and(holds_something) && log.metadata().is_ok_and(holds_something) {
+        let path = path.to_owned();
+        return Err(OpenError::LogAlone { path, log });
+    }
+    Ok(())
 }
 
 fn check_version() -> Result<(), OpenError> {

@@ -238,6 +238,39 @@ fn a_link_to_the_file_is_the_file() {
 }
 
 #[test]
+fn a_log_without_its_database_is_not_taken_for_a_new_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    let log = log::of(&path);
+    std::fs::write(&log, "tasks that were answered").unwrap();
+
+    for makes_empty in [false, true] {
+        if makes_empty {
+            std::fs::write(&path, "").unwrap();
+        }
+        let opened = SqliteStore::open(&path, options());
+        assert!(matches!(opened.err(), Some(OpenError::LogAlone { .. })));
+        assert_eq!(std::fs::read(&log).unwrap(), b"tasks that were answered");
+    }
+}
+
+#[test]
+fn a_file_of_several_names_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, name) = (dir.path().join("tasks.db"), dir.path().join("other.db"));
+    let first = open(&path);
+    std::fs::hard_link(&path, &name).unwrap();
+
+    let second = SqliteStore::open(&name, options());
+
+    assert!(matches!(
+        second.err(),
+        Some(OpenError::SeveralNames { names: 2, .. })
+    ));
+    drop(first);
+}
+
+#[test]
 fn a_database_of_another_program_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("theirs.db");

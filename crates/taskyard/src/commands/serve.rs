@@ -1,6 +1,7 @@
 //! `taskyard serve`: opens the database, joins, starts the services, the workers inside and the HTTP server; when told
 //! to stop it ends them in the opposite order.
 
+use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use taskyard_server::app::App;
 use taskyard_server::serve::serve;
 use taskyard_server::settings::{Access, Limits, Settings};
 use taskyard_worker::executor::Executors;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use super::{Done, worker};
@@ -42,6 +43,9 @@ impl Plan {
         })
     }
 }
+
+/// How many connections may wait to be accepted, where the system does not say less (`net.core.somaxconn`).
+const WAITING_MAX: u32 = 4096;
 
 pub(super) async fn run(args: &ServeArgs) -> Done {
     let Plan {
@@ -98,7 +102,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
 }
 
 async fn listen(address: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|error| {
+    bind(address).await.map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::AddrInUse => {
                 "something else listens there already; --listen names another address"
@@ -110,6 +114,32 @@ async fn listen(address: &str) -> Result<TcpListener, Failure> {
         };
         Failure::new(format!("cannot listen on {address}: {error}\n  {hint}"))
     })
+}
+
+/// The first of the addresses that this stands for which can be listened on.
+async fn bind(address: &str) -> io::Result<TcpListener> {
+    let mut failed = io::Error::new(io::ErrorKind::InvalidInput, "it names no address");
+    for address in tokio::net::lookup_host(address).await? {
+        match bind_to(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+/// Like [`TcpListener::bind`], but for how many may wait: its 128 are too few when a server returns and all its workers
+/// come at once; whoever comes then is not heard and tries again after a second, then three.
+fn bind_to(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // So that a server can start where the one before has just stopped.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING_MAX)
 }
 
 /// Where a client on this machine finds what listens there.
@@ -203,4 +233,27 @@ fn text(time: Duration) -> String {
 
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::new(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Longer than connecting takes; a connection that is not heard tries for minutes.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn connections_that_come_all_at_once_wait_to_be_accepted() {
+        let listener = bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+
+        let mut waiting = Vec::new();
+        for _ in 0..400 {
+            let connected = timeout(PATIENCE, TcpStream::connect(address)).await;
+            waiting.push(connected.expect("there is room to wait").unwrap());
+        }
+    }
 }

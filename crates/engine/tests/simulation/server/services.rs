@@ -9,7 +9,8 @@ use taskyard_core::verbs::expire::Expire;
 use taskyard_core::verbs::join::Join;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
-use taskyard_engine::services::{STEP_ROWS_MAX, look_for_lost, take_away};
+use taskyard_engine::services::STEP_ROWS_MAX;
+use taskyard_engine::services::sweep::{look_for_lost, take_away};
 
 use super::{Caller, Server, Who};
 use crate::surroundings::{Event, Surroundings};

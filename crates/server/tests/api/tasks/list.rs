@@ -148,3 +148,25 @@ async fn an_unknown_parameter_is_refused_on_every_route() {
     let reply = yard.post("/api/v1/tasks?colour=red", &body).await;
     reply.refused(422, "unknown_field");
 }
+
+#[tokio::test]
+async fn a_page_ends_before_the_details_of_errors_grow_too_large() {
+    let yard = Yard::new();
+    for _ in 0..3 {
+        let (id, token) = yard.leased().await;
+        let detail = "x".repeat(5 << 20);
+        let body = json!({
+            "lease_token": token, "retry": false,
+            "error": {"code": "e", "message": "m", "detail": detail},
+        });
+        yard.post(&format!("/api/v1/tasks/{id}/fail"), &body)
+            .await
+            .ok();
+        yard.pass(std::time::Duration::from_millis(1));
+    }
+
+    let page = yard.get("/api/v1/tasks").await.ok();
+
+    assert_eq!(page["items"].as_array().unwrap().len(), 1);
+    assert!(page["next_cursor"].is_string());
+}

@@ -30,6 +30,7 @@ macro_rules! conformance {
                 submitting::the_same_idempotency_key_answers_the_same_ids,
                 submitting::an_idempotency_key_with_another_body_is_refused,
                 submitting::an_idempotency_key_is_forgotten_after_its_life,
+                submitting::a_batch_takes_the_lanes_that_are_left_and_no_more,
                 submitting::too_many_lanes_are_refused,
                 claiming::tasks_go_out_by_priority_then_by_age,
                 claiming::waiting_is_worth_priority,

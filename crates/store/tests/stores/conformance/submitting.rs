@@ -246,6 +246,26 @@ pub(super) async fn an_idempotency_key_is_forgotten_after_its_life(yard: Yard) {
     assert_ne!(later.ids, first.ids);
 }
 
+pub(super) async fn a_batch_takes_the_lanes_that_are_left_and_no_more(mut yard: Yard) {
+    yard.policy.lanes_max = 3;
+    let of = |kind: &str| NewTask {
+        lane: lane("default", kind, None),
+        ..yard.task()
+    };
+    yard.submit(of("a")).await.unwrap();
+
+    let fits = yard
+        .submit_all(vec![of("b"), of("a"), of("b"), of("c")])
+        .await;
+    let refused = yard.submit_all(vec![of("c"), of("d"), of("e")]).await;
+
+    assert!(fits.is_ok());
+    assert_eq!(refused, Err(Refused::TooManyLanes(3)));
+    for kind in ["a", "b", "c"] {
+        assert!(yard.submit(of(kind)).await.is_ok());
+    }
+}
+
 pub(super) async fn too_many_lanes_are_refused(mut yard: Yard) {
     yard.policy.lanes_max = 2;
     for kind in ["a", "b"] {

@@ -1,0 +1,95 @@
+//! The sweep: takes away the runs of workers that are gone, and those that take too long.
+
+use std::collections::BTreeMap;
+
+use taskyard_core::id::{RunKey, TaskId};
+use taskyard_core::name::Name;
+use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::{Expire, Expired};
+
+use super::STEP_ROWS_MAX;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// What a sweep did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Swept {
+    /// How many runs it took away.
+    pub expired: usize,
+    /// It took as many as one step may: there may be more.
+    pub is_full: bool,
+}
+
+/// In `grace` nobody's silence counts. `alone_since`: see [`Expire`].
+pub async fn run_once(
+    engine: &Engine,
+    grace: bool,
+    alone_since: Option<Timestamp>,
+) -> Result<Swept, Error> {
+    let now = engine.store().now();
+    let candidates = engine
+        .read(look_for_lost(engine.policy(), now, grace, alone_since))
+        .await?;
+    let Some(expire) = take_away(candidates, grace, alone_since) else {
+        return Ok(Swept::default());
+    };
+    let looked_lost = expire.runs.clone();
+    let expired: Expired = engine.call(expire).await?;
+    tell(looked_lost, &expired.tasks);
+    let expired = expired.tasks.len();
+    Ok(Swept {
+        expired,
+        is_full: expired == STEP_ROWS_MAX,
+    })
+}
+
+/// Whose runs were taken away, a line a worker; which ones, for those who look closer.
+fn tell(looked_lost: Vec<(RunKey, Option<Name>)>, taken: &[TaskId]) {
+    let mut by_worker: BTreeMap<Option<Name>, usize> = BTreeMap::new();
+    for (run, worker) in looked_lost {
+        if !taken.contains(&run.slot.task) {
+            continue;
+        }
+        tracing::debug!(task.id = %run.slot.task, fence = run.fence.0, worker = named(&worker), "took a run away");
+        *by_worker.entry(worker).or_default() += 1;
+    }
+    for (worker, runs) in by_worker {
+        tracing::info!(
+            worker = named(&worker),
+            runs,
+            "took runs away from a worker that is gone or too slow"
+        );
+    }
+}
+
+fn named(worker: &Option<Name>) -> &str {
+    worker.as_ref().map_or("(forgotten)", Name::as_str)
+}
+
+/// What the sweep asks for.
+pub fn look_for_lost(
+    policy: &Policy,
+    now: Timestamp,
+    grace: bool,
+    alone_since: Option<Timestamp>,
+) -> Query {
+    Query::lost(policy, now, grace, alone_since, STEP_ROWS_MAX)
+}
+
+/// What the sweep sends for the answer, if it found anything.
+pub fn take_away(
+    candidates: Answer,
+    grace: bool,
+    alone_since: Option<Timestamp>,
+) -> Option<Expire> {
+    match candidates {
+        Answer::Lost(runs) if !runs.is_empty() => Some(Expire {
+            runs,
+            grace,
+            alone_since,
+        }),
+        _ => None,
+    }
+}
