@@ -135,7 +135,12 @@ impl View {
         } else if self.carries.knows(&slot) {
             self.carries.asked([&slot]);
         }
-        self.is_torn |= self.tasks.knows(&slot.task) && self.tasks.get(&slot.task).is_none();
+        self.is_torn |= self.was_missing(slot.task);
+    }
+
+    /// It was looked for and was not there.
+    fn was_missing(&self, task: TaskId) -> bool {
+        self.tasks.knows(&task) && self.tasks.get(&task).is_none()
     }
 
     /// A task was not there when it was looked for, and then stood somewhere: another server put it in between. The
@@ -144,9 +149,13 @@ impl View {
         self.is_torn
     }
 
-    /// One of the leases asked for by worker.
+    /// One of the leases asked for by worker. What was said of it when it was to be locked counts: one that was not there
+    /// then is another server's since, and nothing keeps that one from changing it.
     pub fn lease_of(&mut self, lease: Lease) {
-        self.leases.loaded(lease.slot, lease);
+        self.is_torn |= self.was_missing(lease.slot.task);
+        if !self.holds_lease(lease.slot) {
+            self.leases.loaded(lease.slot, lease);
+        }
     }
 
     /// The rows whose time has come, earliest first.
@@ -371,7 +380,9 @@ fn arrivals<R>(changes: &[Change<R>]) -> impl Iterator<Item = &R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::{Epoch, Fence};
     use crate::lane::Heads;
+    use crate::time::Timestamp;
 
     #[test]
     fn a_short_pick_shows_that_its_lanes_are_empty() {
@@ -395,5 +406,55 @@ mod tests {
             (heads.first(Lane(1)), heads.first(Lane(2))),
             (None, Some(Position::FIRST))
         );
+    }
+
+    fn lease(task: TaskId) -> Lease {
+        Lease {
+            slot: SlotKey::only(task),
+            fence: Fence(1),
+            secret: 0,
+            worker: WorkerNumber(1),
+            epoch: Epoch(1),
+            seq: 1,
+            lane: Lane(1),
+            has_carry: false,
+            claimed_at: Timestamp::default(),
+            started_at: None,
+            expires_at: Timestamp::default(),
+            deadline: None,
+            progress: None,
+            checkpoint: None,
+        }
+    }
+
+    #[test]
+    fn a_lease_of_a_task_that_was_not_there_came_in_between() {
+        let task = TaskId::new(Timestamp::default(), 1);
+        let mut view = View::default();
+        view.asked(&Needs {
+            tasks: vec![task],
+            leases_of: vec![WorkerNumber(1)],
+            ..Needs::default()
+        });
+        assert!(!view.is_torn());
+
+        view.lease_of(lease(task));
+
+        assert!(view.is_torn());
+    }
+
+    #[test]
+    fn a_lease_that_was_to_be_locked_and_was_not_there_is_not_found_by_its_worker() {
+        let lease = lease(TaskId::new(Timestamp::default(), 1));
+        let mut view = View::default();
+        view.asked(&Needs {
+            leases: vec![(lease.slot, Hold::Lock)],
+            leases_of: vec![lease.worker],
+            ..Needs::default()
+        });
+
+        view.lease_of(lease.clone());
+
+        assert_eq!(view.leases.get(&lease.slot), None);
     }
 }

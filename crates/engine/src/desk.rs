@@ -5,14 +5,17 @@
 //! its worker serves, or one after something became ready. So submit, claim and hand-over can be one commit, and an
 //! idle worker costs the store nothing.
 
+mod errand;
 mod line;
 mod parked;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use taskyard_core::command::{Answer, Command, Done};
-use taskyard_core::lane::{Lane, LaneKey, Lanes};
+use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Given, Hand};
@@ -20,7 +23,8 @@ use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
 
-use self::line::Line;
+use self::errand::Errand;
+use self::line::{Line, Number};
 use self::parked::Parked;
 
 /// About how many rows one batch may write.
@@ -55,7 +59,13 @@ pub struct Batch<C> {
     /// Counted from 1.
     number: u64,
     callers: Vec<C>,
-    claims: Vec<Waiting<C>>,
+    claims: Vec<Taken<C>>,
+}
+
+/// A claim of a batch, and what it was woken for.
+struct Taken<C> {
+    waiting: Waiting<C>,
+    errand: Option<Errand>,
 }
 
 pub struct Desk<C> {
@@ -63,6 +73,10 @@ pub struct Desk<C> {
     /// Claims that the next batch tries.
     claims: Line<C>,
     parked: Parked<C>,
+    /// What claims of the next batch were woken for.
+    errands: HashMap<Number, Errand>,
+    /// What claims were woken for whose batch failed.
+    owed: Vec<Errand>,
     /// How many batches were taken off.
     taken: u64,
     /// Claims of this batch and those before it that come back with nothing look again: something became ready while
@@ -76,6 +90,8 @@ impl<C> Default for Desk<C> {
             queued: VecDeque::new(),
             claims: Line::default(),
             parked: Parked::default(),
+            errands: HashMap::new(),
+            owed: Vec::new(),
             taken: 0,
             look_again_up_to: 0,
         }
@@ -90,12 +106,20 @@ impl<C: Caller> Desk<C> {
     /// Takes a claim. One that waits here and was sent again is answered with nothing: its repetition waits on, so
     /// that one claim is never dealt to twice.
     pub fn claim(&mut self, waiting: Waiting<C>) -> Option<(C, Answer)> {
-        let earlier = match self.claims.same(&waiting.claim) {
-            Some(number) => self.claims.remove(number),
-            None => self.parked.take_same(&waiting.claim),
+        let (earlier, errand) = match self.claims.same(&waiting.claim) {
+            Some(number) => (self.claims.remove(number), self.errands.remove(&number)),
+            None => (self.parked.take_same(&waiting.claim), None),
         };
-        self.claims.push(waiting);
+        self.line_up(waiting, errand);
         earlier.map(|earlier| (earlier.caller, empty()))
+    }
+
+    /// The next batch tries this claim.
+    fn line_up(&mut self, waiting: Waiting<C>, errand: Option<Errand>) {
+        let number = self.claims.push(waiting);
+        if let Some(errand) = errand {
+            self.errands.insert(number, errand);
+        }
     }
 
     /// Whether this claim was sent again meanwhile.
@@ -127,7 +151,8 @@ impl<C: Caller> Desk<C> {
         self.wake_for_submits(&commands);
         let claims = self.take_claims(rows);
         if !claims.is_empty() {
-            let claims = claims.iter().map(|waiting| waiting.claim.clone()).collect();
+            let claims = claims.iter().map(|taken| taken.waiting.claim.clone());
+            let claims = claims.collect();
             commands.push(Claims { claims }.into());
         }
         if commands.is_empty() {
@@ -142,20 +167,23 @@ impl<C: Caller> Desk<C> {
         })
     }
 
-    fn take_claims(&mut self, mut rows: usize) -> Vec<Waiting<C>> {
-        let mut taken = Vec::new();
+    fn take_claims(&mut self, mut rows: usize) -> Vec<Taken<C>> {
+        let mut claims = Vec::new();
         while let Some((number, waiting)) = self.claims.first() {
             let (is_gone, limit) = (waiting.caller.is_gone(), waiting.claim.limit);
-            if !is_gone && !taken.is_empty() && rows + limit > BATCH_ROWS_MAX {
+            if !is_gone && !claims.is_empty() && rows + limit > BATCH_ROWS_MAX {
                 break;
             }
             let waiting = self.claims.remove(number);
-            if !is_gone {
+            let errand = self.errands.remove(&number);
+            if is_gone {
+                self.pass_on(errand);
+            } else {
                 rows += limit;
-                taken.extend(waiting);
+                claims.extend(waiting.map(|waiting| Taken { waiting, errand }));
             }
         }
-        taken
+        claims
     }
 
     /// Parked claims join a batch that submits what their workers serve, one for each task at most.
@@ -168,7 +196,8 @@ impl<C: Caller> Desk<C> {
                 if self.parked.is_empty() {
                     return;
                 }
-                self.wake_serving(&task.lane);
+                let joins = self.parked.take_serving(&task.lane, Number::MAX);
+                self.wake(joins);
             }
         }
     }
@@ -194,21 +223,35 @@ impl<C: Caller> Desk<C> {
         let Some(key) = lanes.key(lane) else {
             return false;
         };
-        let is_woken = self.wake_serving(key);
-        while lane.is_twin() && self.wake_serving(key) {}
-        is_woken
-    }
-
-    fn wake_serving(&mut self, lane: &LaneKey) -> bool {
-        let longest = self.parked.take_serving(lane);
-        let is_woken = longest.is_some();
-        self.wake(longest);
+        let mut is_woken = false;
+        while let Some(waiting) = self.parked.take_serving(key, Number::MAX) {
+            is_woken = true;
+            if lane.is_twin() {
+                self.line_up(waiting, None);
+                continue;
+            }
+            let errand = Errand {
+                lane: Arc::clone(key),
+                before: self.parked.end(),
+            };
+            self.line_up(waiting, Some(errand));
+            break;
+        }
         is_woken
     }
 
     fn wake(&mut self, woken: impl IntoIterator<Item = Waiting<C>>) {
         for waiting in woken {
-            self.claims.push(waiting);
+            self.line_up(waiting, None);
+        }
+    }
+
+    /// Others look for what those did not take that were woken for it.
+    fn pass_on(&mut self, errands: impl IntoIterator<Item = Errand>) {
+        for errand in errands {
+            if let Some(next) = self.parked.take_serving(&errand.lane, errand.before) {
+                self.line_up(next, Some(errand));
+            }
         }
     }
 
@@ -230,9 +273,13 @@ impl<C: Caller> Desk<C> {
         let ran = match ran {
             Ok(ran) => ran,
             Err(error) => {
-                let callers = callers
-                    .into_iter()
-                    .chain(claims.into_iter().map(|waiting| waiting.caller));
+                let mut callers = callers;
+                for Taken { waiting, errand } in claims {
+                    callers.push(waiting.caller);
+                    // Until one goes well: the next would only fail as well.
+                    self.owed.extend(errand);
+                }
+                let callers = callers.into_iter();
                 return callers.map(|caller| (caller, Err(error.clone()))).collect();
             }
         };
@@ -253,9 +300,21 @@ impl<C: Caller> Desk<C> {
             Some(Err(error)) => claims.iter().map(|_| Err(error.clone())).collect(),
             _ => Vec::new(),
         };
+        let mut left = std::mem::take(&mut self.owed);
+        left.extend(errand::left(&claims, &hands, |taken, hand| {
+            self.waits_on(taken, hand, now)
+        }));
+        self.pass_on(left);
         let hands = claims.into_iter().zip(hands);
-        answers.extend(hands.filter_map(|(waiting, hand)| self.seat(number, waiting, hand, now)));
+        answers.extend(hands.filter_map(|(taken, hand)| self.seat(number, taken, hand, now)));
         answers
+    }
+
+    /// Whether a claim that came back with this is not answered yet.
+    fn waits_on(&self, taken: &Taken<C>, hand: &Given, now: Moment) -> bool {
+        let Waiting { claim, until, .. } = &taken.waiting;
+        let is_empty = matches!(hand, Ok(Ok(hand)) if hand.runs.is_empty());
+        is_empty && *until > now && !self.has_repetition(claim)
     }
 
     /// Parks a claim that got nothing from dry lanes; one whose lanes were not dry, or may not be any more, looks
@@ -263,35 +322,29 @@ impl<C: Caller> Desk<C> {
     fn seat(
         &mut self,
         batch: u64,
-        waiting: Waiting<C>,
+        taken: Taken<C>,
         hand: Given,
         now: Moment,
     ) -> Option<(C, Answer)> {
+        let waits = self.waits_on(&taken, &hand, now);
+        let Taken { waiting, errand } = taken;
         match hand {
-            Ok(Ok(hand))
-                if hand.runs.is_empty()
-                    && waiting.until > now
-                    && !self.has_repetition(&waiting.claim) =>
-            {
+            Ok(Ok(hand)) if waits => {
                 if hand.dry && batch > self.look_again_up_to {
                     self.parked.park(waiting, hand.waits_for_hand);
                 } else {
-                    self.claims.push(waiting);
+                    self.line_up(waiting, errand);
                 }
                 None
             }
-            Err(error) => {
-                // What it was woken for, if it was, is left for another one like it.
-                if matches!(error, store::Error::Failed(_)) {
-                    let alike = self.parked.take_alike(&waiting.claim.profile);
-                    self.wake(alike);
-                }
-                Some((waiting.caller, Err(error)))
+            hand => {
+                let dealt = |hand| {
+                    Ok(Done::Claims(Dealt {
+                        hands: vec![Ok(hand)],
+                    }))
+                };
+                Some((waiting.caller, hand.map(dealt)))
             }
-            hand => Some((
-                waiting.caller,
-                Ok(Ok(Done::Claims(Dealt { hands: vec![hand] }))),
-            )),
         }
     }
 

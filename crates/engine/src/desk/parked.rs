@@ -9,7 +9,6 @@ use hashbrown::{HashMap, HashSet};
 use taskyard_core::id::WorkerNumber;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::verbs::claim::Claim;
-use taskyard_core::worker::Profile;
 
 use super::line::{Line, Number};
 use super::{Caller, Moment, Waiting};
@@ -53,9 +52,14 @@ impl<C: Caller> Parked<C> {
         self.line.is_empty()
     }
 
-    /// The longest waiting that serves this lane and that somebody still waits for.
-    pub(super) fn take_serving(&mut self, lane: &LaneKey) -> Option<Waiting<C>> {
-        while let Some(number) = self.first_serving(lane) {
+    /// The number of the next claim that is parked.
+    pub(super) fn end(&self) -> Number {
+        self.line.end()
+    }
+
+    /// The longest waiting that serves this lane and that somebody still waits for, of those parked before that number.
+    pub(super) fn take_serving(&mut self, lane: &LaneKey, before: Number) -> Option<Waiting<C>> {
+        while let Some(number) = self.first_serving(lane).filter(|number| *number < before) {
             let waiting = self.remove(number)?;
             if !waiting.caller.is_gone() {
                 return Some(waiting);
@@ -93,16 +97,6 @@ impl<C: Caller> Parked<C> {
         let its = self.line.of(worker).iter().copied();
         let its: Vec<Number> = its.filter(|it| self.wait_for_hand.contains(it)).collect();
         self.take(its)
-    }
-
-    /// The longest waiting of a worker like this one. Walks over all: for what is rare.
-    pub(super) fn take_alike(&mut self, profile: &Profile) -> Option<Waiting<C>> {
-        let mut claims = self.line.from(0..);
-        let alike = claims
-            .find(|(_, waiting)| *waiting.claim.profile == *profile && !waiting.caller.is_gone());
-        let number = alike.map(|(number, _)| number);
-        drop(claims);
-        self.remove(number?)
     }
 
     /// The same claim, sent before.
@@ -227,12 +221,24 @@ mod tests {
             waiting(3, 1, "resize", 9),
         ]);
 
-        assert_eq!(workers(parked.take_serving(&lane("resize"))), [2]);
+        assert_eq!(
+            workers(parked.take_serving(&lane("resize"), Number::MAX)),
+            [2]
+        );
         parked.park(waiting(2, 2, "resize", 9), false);
-        assert_eq!(workers(parked.take_serving(&lane("resize"))), [3]);
-        assert_eq!(workers(parked.take_serving(&lane("resize"))), [2]);
-        assert!(parked.take_serving(&lane("resize")).is_none());
-        assert_eq!(workers(parked.take_serving(&lane("crop"))), [1]);
+        assert_eq!(
+            workers(parked.take_serving(&lane("resize"), Number::MAX)),
+            [3]
+        );
+        assert_eq!(
+            workers(parked.take_serving(&lane("resize"), Number::MAX)),
+            [2]
+        );
+        assert!(parked.take_serving(&lane("resize"), Number::MAX).is_none());
+        assert_eq!(
+            workers(parked.take_serving(&lane("crop"), Number::MAX)),
+            [1]
+        );
         assert!(parked.is_empty());
     }
 
@@ -242,7 +248,10 @@ mod tests {
         gone.caller.gone = true;
         let mut parked = parked([gone, here]);
 
-        assert_eq!(workers(parked.take_serving(&lane("crop"))), [2]);
+        assert_eq!(
+            workers(parked.take_serving(&lane("crop"), Number::MAX)),
+            [2]
+        );
         assert!(parked.is_empty());
     }
 
@@ -296,7 +305,10 @@ mod tests {
         assert_eq!(workers(parked.take_expired(Duration::from_secs(5))), [2, 3]);
 
         assert_eq!(parked.next_expiry(), Some(Duration::from_secs(9)));
-        assert_eq!(workers(parked.take_serving(&lane("crop"))), [1]);
+        assert_eq!(
+            workers(parked.take_serving(&lane("crop"), Number::MAX)),
+            [1]
+        );
         assert_eq!(parked.next_expiry(), None);
     }
 }

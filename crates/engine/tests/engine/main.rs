@@ -5,6 +5,7 @@
 )]
 
 mod answering;
+mod by_hand;
 mod several;
 mod suspects;
 mod sweeping;
@@ -12,4 +13,5 @@ mod trouble;
 mod under_way;
 mod upkeep;
 mod waiting;
+mod waking;
 mod yard;

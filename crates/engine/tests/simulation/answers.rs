@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use taskyard_core::command::Done;
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{Fence, TaskId};
 use taskyard_core::refused::Refused;
+use taskyard_core::rows::Digest;
 use taskyard_core::verbs::claim::{Dealt, Hand, Run};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::held::Token;
@@ -60,11 +61,7 @@ impl Ledger {
             );
             let tasks: BTreeSet<_> = runs.iter().map(|run| run.slot).collect();
             assert_eq!(tasks.len(), runs.len(), "I3: a claim gets each task once");
-            let is_suspect = |run: &Run| self.known.is_suspect(run.slot.task);
-            assert!(
-                runs.len() == 1 || !runs.iter().any(is_suspect),
-                "a suspect is dealt alone"
-            );
+            self.check_suspects(runs);
             if claim.epoch.is_none() {
                 let call = (claim.worker.clone(), claim.seq);
                 self.of_no_process.insert(call);
@@ -80,8 +77,29 @@ impl Ledger {
         }
     }
 
+    /// A suspect is dealt alone. Where two servers have dealt to one claim, the other may have dealt beside it.
+    fn check_suspects(&self, runs: &[Run]) {
+        // A later run of a task may be suspect by now.
+        let lease = |run: &Run| {
+            let newest = self.leases.get(&run.slot.task);
+            newest.filter(|lease| lease.fence == run.fence)
+        };
+        let is_suspect = |run: &Run| lease(run).is_some() && self.known.is_suspect(run.slot.task);
+        for suspect in runs.iter().filter(|run| is_suspect(run)) {
+            let dealt_at = lease(suspect).map(|lease| lease.claimed_at);
+            let beside = runs
+                .iter()
+                .filter(|run| lease(run).map(|lease| lease.claimed_at) == dealt_at);
+            assert!(
+                beside.count() == 1,
+                "{suspect:?} is suspect and was not dealt alone: {runs:?}"
+            );
+        }
+    }
+
     /// A claim that was sent again is answered with the runs that it was answered with before, as far as they are still
-    /// its worker's. Two servers may both deal to it: the second takes it for new if it knows the claim before.
+    /// its worker's, and as many as it asks for. Two servers may both deal to it: the second takes it for new if it
+    /// knows the claim before.
     fn check_same_again(&mut self, claim: &ClaimCall, runs: &[Run], since: u64) {
         let lease = runs.first().and_then(|run| self.leases.get(&run.slot.task));
         let Some(post) = lease.and_then(Post::of) else {
@@ -89,11 +107,10 @@ impl Ledger {
         };
         let given = |task: &TaskId| runs.iter().any(|run| run.slot.task == *task);
         let before = self.dealt(post).filter(|(_, born)| *born <= since);
-        let missing: Vec<TaskId> = before
-            .map(|(task, _)| task)
-            .filter(|task| !given(task))
-            .collect();
-        if missing.is_empty() {
+        let (again, missing): (Vec<TaskId>, Vec<TaskId>) =
+            before.map(|(task, _)| task).partition(given);
+        let is_full = again.len() == claim.limit;
+        if missing.is_empty() || is_full {
             return;
         }
         if self
@@ -117,8 +134,13 @@ impl Ledger {
             let (task, fence) = (result.token.slot.task, result.token.fence);
             let status = match answer {
                 Ok(status) => status,
-                Err(Refused::StaleLease | Refused::ReportedOtherwise) => {
+                Err(refused @ (Refused::StaleLease | Refused::ReportedOtherwise)) => {
                     self.refused.push((task, fence));
+                    let was_accepted = self.told.contains_key(&(task, fence, result.digest));
+                    assert!(
+                        !was_accepted || self.has_reported_since(task, fence),
+                        "I4: the same report again is answered the same, not {refused:?}: {result:?}"
+                    );
                     continue;
                 }
                 Err(_) => continue,
@@ -145,6 +167,12 @@ impl Ledger {
                 "I4: an accepted end is the task's: {result:?} {status} {outcome:?}"
             );
         }
+    }
+
+    /// Whether a later run of the task has reported: of those before it nothing is known any more.
+    fn has_reported_since(&self, task: TaskId, fence: Fence) -> bool {
+        let mut reports = self.reported.range((task, fence.next(), Digest([0; 16]))..);
+        reports.next().is_some_and(|(other, ..)| *other == task)
     }
 
     /// I9: a run that was over is not renewed.

@@ -264,11 +264,11 @@ impl Mine {
         }
     }
 
-    /// How many batches are taken before the first is answered. SQLite runs the next while the disk takes the last.
+    /// How many batches are taken before the first is answered. SQLite runs on while the disk takes the last.
     pub(crate) fn batches_max(&self) -> usize {
         match self {
             Self::Weak(_) => 1,
-            Self::Sqlite(_) => 2,
+            Self::Sqlite(_) => 3,
         }
     }
 

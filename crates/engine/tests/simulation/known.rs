@@ -27,6 +27,8 @@ pub(crate) struct Known {
     pub(crate) counts: BTreeMap<(Words, Status), i64>,
     pub(crate) present: BTreeMap<Ask, usize>,
     pub(crate) of_key: BTreeMap<String, Ask>,
+    /// What anybody may take who serves it.
+    pub(crate) free: BTreeMap<TaskId, Arc<LaneKey>>,
     /// What each process holds, and which of it is suspect.
     pub(crate) hands: BTreeMap<(WorkerNumber, Epoch), BTreeMap<TaskId, bool>>,
 }
@@ -40,13 +42,18 @@ impl Known {
             None => *self.present.entry(ask).or_default() += 1,
         }
         *self.counts.entry(now).or_default() += 1;
+        let carry = view.carry.as_ref();
+        let suspect = carry.is_some_and(|carry| carry.counts.is_suspect());
+        if matches!(view.standing, Standing::Ready) && !suspect {
+            self.free.insert(id, Arc::clone(&view.lane));
+        } else {
+            self.free.remove(&id);
+        }
         for hand in self.hands.values_mut() {
             hand.remove(&id);
         }
         self.hands.retain(|_, hand| !hand.is_empty());
         if let Standing::Leased(lease) = &view.standing {
-            let carry = view.carry.as_ref();
-            let suspect = carry.is_some_and(|carry| carry.counts.is_suspect());
             let hand = self.hands.entry((lease.worker, lease.epoch)).or_default();
             hand.insert(id, suspect);
         }

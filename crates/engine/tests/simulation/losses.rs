@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
+use taskyard_core::id::{Epoch, Fence, RunKey, TaskId, WorkerNumber};
 use taskyard_core::query::{Standing, TaskView, WorkerView};
 use taskyard_core::rows::Lease;
 use taskyard_core::time::Timestamp;
@@ -57,25 +57,25 @@ impl Reason {
 /// What was learned of runs that were taken away.
 #[derive(Default)]
 pub(crate) struct Losses {
-    /// Why each task's latest run was lost.
-    reasons: BTreeMap<TaskId, Reason>,
+    /// Why runs were taken away.
+    reasons: BTreeMap<(TaskId, Fence), Reason>,
     /// Whose worker must have been silent, or replaced.
     suspects: Vec<(WorkerNumber, Epoch)>,
     /// Until when each worker was heard, when the rows were last looked at.
     expiries: BTreeMap<WorkerNumber, Timestamp>,
     /// Taken away by a sweep while silence did not count.
-    pub(crate) in_grace: Vec<TaskId>,
+    pub(crate) in_grace: Vec<RunKey>,
 }
 
 /// This run is over, as far as anybody has looked just now.
 pub(crate) fn note(view: &TaskView, lease: &Lease, ledger: &mut Ledger, moment: &Moment<'_>) {
     let now = moment.latest;
     let Some(reason) = Reason::of(view, lease) else {
-        ledger.losses.reasons.remove(&view.task.id);
         return;
     };
     ledger.tally.count(reason.name());
-    ledger.losses.reasons.insert(view.task.id, reason);
+    let run = (view.task.id, lease.fence);
+    ledger.losses.reasons.insert(run, reason);
     match reason {
         Reason::TooLong => assert!(
             lease
@@ -127,12 +127,12 @@ impl Losses {
 
     /// While a server doubts itself it takes nothing away for silence.
     pub(crate) fn check_grace(&mut self) {
-        for task in self.in_grace.drain(..) {
-            let reason = self.reasons.get(&task);
+        for run in self.in_grace.drain(..) {
+            let reason = self.reasons.get(&(run.slot.task, run.fence));
             let is_silence = matches!(reason, Some(Reason::Silence | Reason::NotRenewed));
             assert!(
                 !is_silence,
-                "in grace silence does not count: {task} {reason:?}"
+                "in grace silence does not count: {run:?} {reason:?}"
             );
         }
     }

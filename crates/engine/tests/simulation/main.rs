@@ -7,6 +7,7 @@
 //! `TASKYARD_SIMULATE_SEED` plays a single one.
 
 mod answers;
+mod breakdowns;
 mod client;
 mod coverage;
 mod database;

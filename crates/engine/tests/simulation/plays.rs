@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use crate::breakdowns;
 use crate::coverage;
 use crate::options::{Options, Store};
 use crate::tally::Tally;
@@ -75,6 +76,7 @@ pub(crate) fn play(seed: u64, store: Store, test: &'static str) -> (Tally, Trace
         test,
         trace: Rc::clone(&trace),
     };
+    breakdowns::watch();
     let mut world = World::new(options, Rc::clone(&trace));
     for _ in 0..steps() {
         world.step();

@@ -8,13 +8,14 @@ mod services;
 pub(crate) use self::services::Service;
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
 use taskyard_core::command::Command;
+use taskyard_core::id::Epoch;
 use taskyard_core::rows;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::Expire;
 use taskyard_engine::desk::{self, Desk, Moment};
 use taskyard_engine::directory::Directory;
 use taskyard_engine::grace::Grace;
@@ -41,6 +42,8 @@ enum Who {
         call: Call,
     },
     Service(Service),
+    /// The sweep, with what it found.
+    Sweep(Expire),
     /// A sign of life, or what goes back of an answer that nobody heard.
     Nobody,
 }
@@ -86,8 +89,6 @@ pub(crate) struct Server {
     /// Its row, once it has joined.
     joined: Option<rows::Server>,
     grace: Grace,
-    /// Of each sweep that is not answered yet, whether it was told that silence does not count.
-    sweeps: VecDeque<bool>,
     promotes_at: Option<Timestamp>,
     clock: Clock,
     /// How far behind the true time its readings of the database's are at most.
@@ -95,7 +96,21 @@ pub(crate) struct Server {
     /// What came in while it was paused.
     missed: Vec<Event>,
     /// Open connections, by who holds the other end.
-    open: Vec<(Node, Rc<Cell<bool>>)>,
+    open: Vec<Connection>,
+}
+
+/// Somebody waits for an answer.
+struct Connection {
+    node: Node,
+    gone: Rc<Cell<bool>>,
+    /// Whose claim it is.
+    claims_as: Option<Epoch>,
+}
+
+impl Connection {
+    fn is_open(&self) -> bool {
+        !self.gone.get() && Rc::strong_count(&self.gone) > 1
+    }
 }
 
 impl Server {
@@ -112,9 +127,8 @@ impl Server {
             turn_is_due: false,
             joined: None,
             grace: Grace::new(Moment::ZERO, GRACE, GRACE),
-            sweeps: VecDeque::new(),
             promotes_at: None,
-            clock: Clock::behind_by(Duration::ZERO),
+            clock: Clock::default(),
             lag,
             missed: Vec::new(),
             open: Vec::new(),
@@ -134,8 +148,10 @@ impl Server {
         self.state = State::Up;
         self.mine = self.database.server();
         self.grace = Grace::new(Self::moment(around), GRACE, around.policy.heartbeat_ttl);
-        self.clock = Clock::behind_by(Duration::ZERO);
-        self.read_clock(around);
+        self.clock = self.clock.restarted();
+        if !self.mine.is_alone() {
+            self.read_clock(around);
+        }
         self.start_services(around);
     }
 
@@ -146,7 +162,6 @@ impl Server {
         self.desk = Desk::default();
         self.directory = Directory::default();
         self.under_way = UnderWay::default();
-        self.sweeps.clear();
         self.turn_is_due = false;
         self.promotes_at = None;
         self.joined = None;
@@ -172,20 +187,16 @@ impl Server {
         }
     }
 
-    /// Asks the database for its time, or the machine, if nobody has set that one's clock.
+    /// Asks PostgreSQL for its time.
     fn read_clock(&mut self, around: &mut Surroundings) {
         let lag = u64::try_from(self.lag.as_micros()).expect("short");
         let lag = Duration::from_micros(around.below_u64(lag + 1));
-        self.clock.set_behind(lag);
+        self.clock.read(lag);
     }
 
-    /// Somebody sets the machine's clock, on which SQLite's time stands.
+    /// Somebody sets the machine's clock.
     pub(crate) fn set_clock(&mut self, ahead: bool, by: Duration) {
-        if ahead {
-            self.clock.set_ahead(by);
-        } else {
-            self.clock.set_behind(by);
-        }
+        self.clock.set_time_of_day(ahead, by);
     }
 
     /// Whether it takes an event of this life now; a paused one keeps it for later.
@@ -202,12 +213,11 @@ impl Server {
 
     /// The node's connections are closed: who waited there hears nothing more.
     pub(crate) fn hang_up(&mut self, node: Node, around: &mut Surroundings) {
-        for (_, gone) in self.open.iter().filter(|(other, _)| *other == node) {
-            gone.set(true);
+        for connection in self.open.iter().filter(|other| other.node == node) {
+            connection.gone.set(true);
             around.tally.count("caller_goes_away");
         }
-        self.open
-            .retain(|(other, gone)| *other != node && Rc::strong_count(gone) > 1);
+        self.open.retain(Connection::is_open);
     }
 
     fn command(&mut self, command: impl Into<Command>, caller: Caller, around: &mut Surroundings) {
@@ -226,6 +236,20 @@ impl Server {
             };
             around.after(wait, event);
         }
+    }
+
+    /// The workers whose claims wait here, once nothing else is to be done.
+    pub(crate) fn waiting_workers(&self) -> Vec<(usize, Epoch)> {
+        let is_settled = self.state == State::Up
+            && !self.turn_is_due
+            && self.under_way.is_empty()
+            && self.desk.is_idle();
+        let open = self.open.iter().filter(|line| is_settled && line.is_open());
+        let claims = open.filter_map(|line| match line.node {
+            Node::Worker(worker) => Some((worker, line.claims_as?)),
+            Node::Server(_) | Node::Client(_) => None,
+        });
+        claims.collect()
     }
 
     pub(crate) fn hears(&mut self, message: Message, around: &mut Surroundings) {

@@ -35,8 +35,8 @@ const CLAIMS_MAX: u32 = 4;
 
 pub(crate) struct Worker {
     number: usize,
-    name: Name,
-    profile: Arc<Profile>,
+    pub(crate) name: Name,
+    pub(crate) profile: Arc<Profile>,
     capacity: usize,
     /// Within the process of the first server: lives and dies with it.
     pub(crate) internal: bool,

@@ -4,15 +4,18 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::id::TaskId;
 use taskyard_core::labels::Labels;
+use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::query::TaskView;
 use taskyard_core::status::Status;
 use taskyard_core::worker::Profile;
 
+use crate::breakdowns;
 use crate::client::Client;
 use crate::database::Database;
 use crate::faults;
@@ -111,6 +114,7 @@ impl World {
         while let Some(event) = self.around.next(until) {
             self.note(&event);
             self.happen(event);
+            breakdowns::check();
             self.look();
         }
     }
@@ -136,8 +140,35 @@ impl World {
             let whole = self.options.store == Store::Weak || commits.is_multiple_of(WHOLE_EVERY);
             self.look_at_rows(commits, whole);
         }
+        if self.options.store == Store::Sqlite {
+            self.look_at_those_who_wait();
+        }
         for (task, fence) in std::mem::take(&mut self.around.ledger.refused) {
             invariants::refused_result_is_kept(&self.database.late(task), task, fence);
+        }
+    }
+
+    /// Where there is no other server, nobody waits while there is something for it, as no poll would tell it; unless it is
+    /// kept free for a suspect.
+    fn look_at_those_who_wait(&self) {
+        let known = &self.around.ledger.known;
+        if known.free.is_empty() {
+            return;
+        }
+        for (worker, epoch) in self.servers[0].waiting_workers() {
+            let worker = &self.workers[worker];
+            let serves = |lane: &&Arc<LaneKey>| worker.profile.serves(lane);
+            let Some(lane) = known.free.values().find(serves) else {
+                continue;
+            };
+            let workers = self.database.workers();
+            let mut rows = workers.iter().map(|view| &view.worker);
+            let row = rows.find(|row| row.name == worker.name && row.epoch == epoch);
+            assert!(
+                row.is_none_or(|row| row.kept_for.is_some()),
+                "{} waits, and something is ready in {lane:?}",
+                worker.name
+            );
         }
     }
 

@@ -58,10 +58,12 @@ pub(super) fn deal(claims: &[Claim], view: &mut View, env: &mut Env<'_>) -> Vec<
             open[place].give(&row, view, env);
         }
     }
+    if offered.iter().any(|row| !is_ready(row.slot, view)) {
+        announce_left_over(&offered, view);
+    }
     for row in left {
         look_again(&row, open.iter_mut().map(|seat| &mut **seat), env);
     }
-    announce_left_over(&offered, view);
     seats
         .into_iter()
         .map(|seat| Ok(seat.map(|seat| seat.hand)))
@@ -96,7 +98,8 @@ fn all_ready(view: &View) -> Vec<Ready> {
 }
 
 /// Rows that were locked for a claim and not dealt: others may have passed them over meanwhile. Not suspects, which
-/// nobody here could take: telling everybody of them would keep everybody looking.
+/// nobody here could take: telling everybody of them would keep everybody looking. Nor, for the same reason, what a batch
+/// leaves that dealt nothing, since its workers are kept for suspects: two of them would wake each other without end.
 fn announce_left_over(offered: &[Ready], view: &mut View) {
     let mut lanes: Vec<_> = offered
         .iter()

@@ -52,7 +52,7 @@ impl UnderWay {
         polls.unwrap_or(0)
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
@@ -194,6 +194,7 @@ impl Server {
             match caller.who {
                 Who::Nobody => {}
                 Who::Service(service) => self.served(service, &answer, around),
+                Who::Sweep(expire) => self.swept(&expire, &answer, around),
                 Who::Node { node, ticket, call } => {
                     let asked = Asked {
                         node,

@@ -16,7 +16,7 @@ use taskyard_engine::desk::Waiting;
 use taskyard_engine::directory::Known;
 use taskyard_engine::engine::ClaimCall;
 
-use super::{Caller, Server, Who};
+use super::{Caller, Connection, Server, Who};
 use crate::network::{Body, Call, Node, Ticket, Told};
 use crate::surroundings::Surroundings;
 
@@ -83,8 +83,12 @@ impl Server {
 
     fn caller(&mut self, node: Node, ticket: Ticket, call: Call) -> Caller {
         let gone: Rc<Cell<bool>> = Rc::default();
-        self.open.retain(|(_, gone)| Rc::strong_count(gone) > 1);
-        self.open.push((node, Rc::clone(&gone)));
+        self.open.retain(Connection::is_open);
+        self.open.push(Connection {
+            node,
+            gone: Rc::clone(&gone),
+            claims_as: None,
+        });
         Caller {
             who: Who::Node { node, ticket, call },
             gone,
@@ -120,6 +124,9 @@ impl Server {
                 return;
             }
         };
+        if let Some(connection) = self.open.last_mut() {
+            connection.claims_as = Some(claim.epoch);
+        }
         self.sign_of_life(&call.worker, Some(claim.epoch), around);
         let repeated = self.desk.claim(Waiting {
             claim,

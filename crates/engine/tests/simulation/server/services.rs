@@ -5,6 +5,7 @@ use std::time::Duration;
 use taskyard_core::command::{self, Done};
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::Expire;
 use taskyard_core::verbs::join::Join;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
@@ -86,7 +87,7 @@ impl Server {
                 let candidates = self.mine.read(query);
                 if let Some(expire) = take_away(candidates, !counts, alone_since) {
                     around.tally.count("sweep_with_candidates");
-                    self.sweeps.push_back(expire.grace);
+                    let caller = Caller::of(Who::Sweep(expire.clone()));
                     self.command(expire, caller, around);
                 }
             }
@@ -122,31 +123,40 @@ impl Server {
         }
     }
 
-    /// A service's command is answered.
+    /// The sweep is answered.
+    pub(super) fn swept(
+        &mut self,
+        expire: &Expire,
+        answer: &command::Answer,
+        around: &mut Surroundings,
+    ) {
+        match answer {
+            Ok(Ok(Done::Expire(expired))) if !expired.tasks.is_empty() => {
+                around.tally.count("expire");
+                let runs = expire.runs.iter().map(|(run, _)| *run);
+                let taken =
+                    runs.filter(|run| expire.grace && expired.tasks.contains(&run.slot.task));
+                around.ledger.losses.in_grace.extend(taken);
+            }
+            Err(_) => self.grace.doubt(Self::moment(around)),
+            _ => {}
+        }
+    }
+
+    /// Another service's command is answered.
     pub(super) fn served(
         &mut self,
         service: Service,
         answer: &command::Answer,
         around: &mut Surroundings,
     ) {
-        let in_grace = match service {
-            Service::Sweep => self.sweeps.pop_front().unwrap_or(false),
-            _ => false,
-        };
         match answer {
             Ok(Ok(Done::Join(joined))) => {
                 self.joined = Some(joined.server);
                 around.tally.count("join");
             }
             Ok(Ok(Done::Promote(promoted))) if promoted.count > 0 => around.tally.count("promote"),
-            Ok(Ok(Done::Expire(expired))) if !expired.tasks.is_empty() => {
-                around.tally.count("expire");
-                if in_grace {
-                    around.ledger.losses.in_grace.extend(&expired.tasks);
-                }
-            }
             Ok(Ok(Done::Prune(pruned))) if pruned.count > 0 => around.tally.count("prune"),
-            Err(_) if service == Service::Sweep => self.grace.doubt(Self::moment(around)),
             _ => {}
         }
         if service == Service::Promote {

@@ -312,6 +312,22 @@ pub(super) async fn a_suspect_is_given_alone(yard: Yard) {
     );
 }
 
+pub(super) async fn what_a_worker_kept_for_a_suspect_leaves_is_news_to_nobody(yard: Yard) {
+    suspects(&yard, 1).await;
+    let worker = yard.worker("w").await;
+    yard.claim_one(&worker).await;
+    yard.new_task().await;
+    let claims = Claims {
+        claims: vec![worker],
+    };
+
+    let ran = yard.store.run(vec![claims.into()], &yard.policy).await;
+
+    // Two such workers would wake each other without end.
+    let topics = ran.unwrap().topics;
+    assert!(topics.is_empty(), "{topics:?}");
+}
+
 pub(super) async fn a_suspect_that_waited_has_a_worker_emptied_for_it(yard: Yard) {
     let busy = yard.worker("busy").await;
     let long = yard.new_task().await;

@@ -1,0 +1,128 @@
+//! The desk by itself: what one claim was woken for and does not take, another one is woken for. Where a server has its
+//! database for itself nothing else would tell.
+
+use std::time::Duration;
+
+use taskyard_core::id::{Fence, SlotKey, TaskId};
+use taskyard_core::lane::Lane;
+use taskyard_core::store::Error;
+use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::claim::{Given, Hand, Run};
+use taskyard_engine::desk::Desk;
+
+use super::by_hand::{
+    Who, cancel, cancelled, claim, claims_of_next, dealt, failed, finish, finish_with, lane, lanes,
+    nothing, park, who,
+};
+
+const A: Lane = Lane(1);
+
+/// A full hand, from a lane of this kind.
+fn one_of(kind: &str) -> Given {
+    let run = Run {
+        slot: SlotKey::only(TaskId::new(Timestamp::default(), 0)),
+        fence: Fence(1),
+        secret: 0,
+        attempt: 1,
+        lane: lane(kind),
+        expires_at: Timestamp::default(),
+        timeout: Duration::ZERO,
+        checkpoint: None,
+        input: None,
+    };
+    Ok(Ok(Hand {
+        runs: vec![run],
+        ..Hand::default()
+    }))
+}
+
+/// Both wait; something becomes ready that both could take, and the first is to look.
+fn first_is_woken() -> Desk<Who> {
+    let mut desk = Desk::default();
+    park(
+        &mut desk,
+        vec![claim("first", &["a", "b"]), claim("second", &["a"])],
+    );
+    desk.command(cancel(), who("somebody"));
+    finish_with(&mut desk, vec![cancelled()], &[A]);
+    desk
+}
+
+#[test]
+fn who_takes_something_else_leaves_it_to_another() {
+    let mut desk = first_is_woken();
+
+    finish(&mut desk, vec![dealt(vec![one_of("b")])]);
+
+    assert_eq!(claims_of_next(&mut desk), ["second"]);
+}
+
+#[test]
+fn who_takes_it_wakes_nobody() {
+    let mut desk = first_is_woken();
+
+    finish(&mut desk, vec![dealt(vec![one_of("a")])]);
+
+    assert!(desk.is_idle());
+}
+
+#[test]
+fn who_finds_nothing_left_wakes_nobody() {
+    let mut desk = first_is_woken();
+
+    finish(&mut desk, vec![dealt(vec![nothing()])]);
+
+    assert!(desk.is_idle());
+}
+
+#[test]
+fn who_is_kept_for_a_suspect_leaves_it_to_another_and_waits() {
+    let mut desk = first_is_woken();
+    let kept = Hand {
+        dry: true,
+        waits_for_hand: true,
+        ..Hand::default()
+    };
+
+    let answers = finish(&mut desk, vec![dealt(vec![Ok(Ok(kept))])]);
+
+    assert!(answers.is_empty());
+    assert_eq!(claims_of_next(&mut desk), ["second"]);
+}
+
+#[test]
+fn who_fails_alone_leaves_it_to_another() {
+    let mut desk = first_is_woken();
+
+    let answers = finish(&mut desk, vec![dealt(vec![Err(failed())])]);
+
+    assert_eq!(answers, [(who("first"), Err(failed()))]);
+    assert_eq!(claims_of_next(&mut desk), ["second"]);
+}
+
+#[test]
+fn who_fails_with_its_batch_leaves_it_until_one_goes_well() {
+    let mut desk = first_is_woken();
+    let batch = desk.next_batch().unwrap();
+
+    desk.finished(batch, Err(Error::Full), &lanes(), Duration::ZERO);
+
+    assert!(desk.is_idle(), "the next would only fail as well");
+    desk.command(cancel(), who("somebody"));
+    finish(&mut desk, vec![cancelled()]);
+    assert_eq!(claims_of_next(&mut desk), ["second"]);
+}
+
+#[test]
+fn who_goes_away_before_it_looked_leaves_it_to_another() {
+    let mut desk = Desk::default();
+    let first = claim("first", &["a", "b"]);
+    let gone = first.caller.line();
+    park(&mut desk, vec![first, claim("second", &["a"])]);
+    desk.command(cancel(), who("somebody"));
+    finish_with(&mut desk, vec![cancelled()], &[A]);
+
+    gone.set(true);
+
+    assert_eq!(claims_of_next(&mut desk), ["second"]);
+}
