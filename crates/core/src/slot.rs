@@ -62,11 +62,12 @@ pub struct Counts {
     pub failures: i32,
     /// Runs that began and were lost with their worker.
     pub losses: i32,
-    /// Leases lost one after the other before anything was heard of their run.
+    /// Leases lost one after the other, with no run in between that its worker reported.
     pub lost_in_a_row: i32,
 }
 
-/// From so many leases lost in a row without a word, a slot is handed out alone.
+/// From so many leases lost in a row, a slot is handed out alone: either it ends its workers, or it was beside the one
+/// that does, and alone it shows which. Not from the first, since most workers that die do so for another reason.
 pub const SUSPECT_AFTER: i32 = 2;
 
 impl Counts {
@@ -166,8 +167,8 @@ pub fn step(slot: Slot, event: Event, limits: Limits) -> Result<Slot, Refused> {
         (Leased | Running, Event::Released) => Ok(slot.waiting()),
 
         // Nothing says that it began: a crash of its worker is not its fault, at least the first time.
-        (Leased, Event::Lost) => Ok(slot.lost_unheard().waiting()),
-        (Running, Event::Lost) => Ok(slot.lost(limits)),
+        (Leased, Event::Lost) => Ok(slot.lost().waiting()),
+        (Running, Event::Lost) => Ok(slot.lost().lost_begun(limits)),
 
         (
             Scheduled | Ready | Suspect,
@@ -220,17 +221,13 @@ impl Slot {
         }
     }
 
-    fn lost_unheard(mut self) -> Self {
+    fn lost(mut self) -> Self {
         self.counts.lost_in_a_row += 1;
         self
     }
 
-    fn lost(mut self, limits: Limits) -> Self {
+    fn lost_begun(mut self, limits: Limits) -> Self {
         self.counts.losses += 1;
-        // A suspect stays one: its begin was counted at the claim, its run never spoke.
-        if !self.counts.is_suspect() {
-            self.counts.lost_in_a_row = 0;
-        }
         if self.counts.losses >= limits.max_losses {
             self.ended(Status::Failed)
         } else {

@@ -66,7 +66,7 @@ fn page() -> String {
         "# Where a slot goes\n\nPrinted by `crates/core/tests/rules/task_states.rs` from `slot::step`; a test fails when the two differ.\n\n\
          Rows are what can happen, columns where the slot is. **Bold** words are final: the task has ended so. What\n\
          begins with a dot is refused. Where a cell names several places, the counts decide: failures against\n\
-         `max_attempts`, losses against `max_losses`, and leases lost without a word, of which the second in a row\n\
+         `max_attempts`, losses against `max_losses`, and leases lost without a report in between, of which the second\n\
          makes the slot suspect. As users see it, ready and suspect are `pending`, leased is `assigned`.\n\n|",
     );
     for (_, place) in Place::CASES {
@@ -145,18 +145,10 @@ fn a_neighbour_of_such_a_task_loses_nothing() {
         max_attempts: 1,
         max_losses: 1,
     };
-    let mut slot = Slot {
-        place: Place::Ready,
-        counts: Counts::default(),
-    };
-    for _ in 0..2 {
-        slot = step(slot, Event::Claimed { begin: false }, limits).unwrap();
-        slot = step(slot, Event::Lost, limits).unwrap();
-    }
+    let slot = after_two_losses(Event::Claimed { begin: false }, limits);
     assert_eq!(slot.place, Place::Suspect);
 
-    slot = step(slot, Event::Claimed { begin: false }, limits).unwrap();
-    slot = step(slot, Event::Completed, limits).unwrap();
+    let slot = claimed_and_completed(slot, limits);
 
     assert_eq!(slot.place, Place::Ended(Status::Completed));
     assert_eq!(
@@ -166,4 +158,36 @@ fn a_neighbour_of_such_a_task_loses_nothing() {
             ..Counts::default()
         }
     );
+}
+
+#[test]
+fn a_neighbour_that_had_begun_is_alone_before_it_has_lost_too_often() {
+    let limits = Limits {
+        max_attempts: 1,
+        max_losses: 3,
+    };
+    let slot = after_two_losses(Event::Claimed { begin: true }, limits);
+    assert_eq!(slot.place, Place::Suspect);
+
+    let slot = claimed_and_completed(slot, limits);
+
+    assert_eq!(slot.place, Place::Ended(Status::Completed));
+    assert_eq!(slot.counts.failures, 0);
+}
+
+fn after_two_losses(claimed: Event, limits: Limits) -> Slot {
+    let mut slot = Slot {
+        place: Place::Ready,
+        counts: Counts::default(),
+    };
+    for _ in 0..2 {
+        slot = step(slot, claimed, limits).unwrap();
+        slot = step(slot, Event::Lost, limits).unwrap();
+    }
+    slot
+}
+
+fn claimed_and_completed(slot: Slot, limits: Limits) -> Slot {
+    let slot = step(slot, Event::Claimed { begin: false }, limits).unwrap();
+    step(slot, Event::Completed, limits).unwrap()
 }

@@ -18,6 +18,7 @@ use taskyard_core::random::{Random, Seeded};
 use taskyard_core::rows::Ready;
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::claim::Claims;
 use taskyard_store::Clock;
 use taskyard_store::model::Model;
 use taskyard_store::postgres::{self, PostgresStore};
@@ -124,9 +125,23 @@ fn assert_same(one: &impl Debug, other: &impl Debug) {
     }
 }
 
+/// Workers that are not alike and look at the same lanes share one pick; which lanes they look at depends on what a store
+/// remembers of its lanes, which may be more than there is.
+fn have_unlike_workers(command: &Command) -> bool {
+    let Command::Claims(Claims { claims }) = command else {
+        return false;
+    };
+    let mut profiles = claims.iter().map(|claim| &claim.profile);
+    let first = profiles.next();
+    profiles.any(|profile| Some(profile) != first)
+}
+
 #[async_trait]
 impl Store for Together {
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
+        if batch.iter().any(have_unlike_workers) {
+            self.unsure(None);
+        }
         let mut first: Option<Ran> = None;
         for store in self.stores() {
             let mut ran = store.run(batch.clone(), policy).await?;

@@ -312,6 +312,27 @@ pub(super) async fn a_suspect_is_given_alone(yard: Yard) {
     );
 }
 
+pub(super) async fn runs_lost_twice_with_one_worker_go_out_alone(yard: Yard) {
+    let made = [yard.new_task().await, yard.new_task().await];
+    for _ in 0..2 {
+        let doomed = Claim {
+            begin: true,
+            ..yard.worker("doomed").await
+        };
+        assert_eq!(ids(&yard.claim(&doomed, 10).await), made);
+        falls_silent(&yard).await;
+    }
+    let worker = yard.worker("w").await;
+
+    let alone = yard.claim(&worker, 10).await;
+
+    assert_eq!(ids(&alone), [made[0]]);
+    assert_eq!(yard.complete(&alone[0]).await, Ok(Status::Completed));
+    assert_eq!(ids(&yard.claim(&worker, 10).await), [made[1]]);
+    let counts = yard.view(made[1]).await.counts();
+    assert_eq!((counts.attempts, counts.losses, counts.failures), (3, 2, 0));
+}
+
 pub(super) async fn what_a_worker_kept_for_a_suspect_leaves_is_news_to_nobody(yard: Yard) {
     suspects(&yard, 1).await;
     let worker = yard.worker("w").await;

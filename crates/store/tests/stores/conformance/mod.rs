@@ -72,6 +72,7 @@ macro_rules! conformance {
                 losing::an_overdue_run_times_out,
                 losing::progress_and_checkpoint_travel_to_the_next_attempt,
                 losing::a_suspect_is_given_alone,
+                losing::runs_lost_twice_with_one_worker_go_out_alone,
                 losing::what_a_worker_kept_for_a_suspect_leaves_is_news_to_nobody,
                 losing::a_suspect_that_waited_has_a_worker_emptied_for_it,
                 losing::a_suspect_made_in_a_claims_own_batch_waits_for_the_next,

@@ -1,11 +1,12 @@
 //! A worker that dies, sleeps, or is told to stop.
 
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use taskyard_api::submit::Submit;
 use taskyard_api::task::{Status, Task};
+use taskyard_core::id::TaskId;
 
-use crate::yard::{QUICK, Yard};
+use crate::yard::{Process, QUICK, Server, Yard};
 
 fn without_internal_workers() -> Vec<&'static str> {
     QUICK
@@ -139,6 +140,33 @@ async fn a_worker_whose_server_is_away_waits_and_returns() {
 
 /// Kills the worker that runs it: the guardian's parent.
 const KILLER: &str = "read -r _ _ _ worker _ < /proc/$PPID/stat; kill -9 $worker; sleep 60";
+const KILLS_ITS_WORKER: [&str; 4] = ["--concurrency", "4", "--allow-command", "sh"];
+
+impl Yard {
+    /// Runs a task that kills its workers to its end: whoever looks after the worker starts it again each time. Answers
+    /// the worker that is left.
+    async fn kill_workers_until_ended(&self, server: &Server, killer: TaskId) -> Process {
+        let mut worker = self.worker(server, "stubborn", &KILLS_ITS_WORKER);
+        let ended = server
+            .until(killer, |task| {
+                if worker.child.try_wait().unwrap().is_some() {
+                    worker = self.worker(server, "stubborn", &KILLS_ITS_WORKER);
+                }
+                task.status.is_final()
+            })
+            .await;
+        assert_eq!(ended.status, Status::Failed, "{ended:?}");
+        assert_eq!(
+            ended.error.as_ref().map(|error| error.code.as_str()),
+            Some("worker_lost")
+        );
+        worker
+    }
+}
+
+fn shell(script: &str) -> Submit<Value> {
+    Submit::new("command", json!({ "argv": ["sh", "-c", script] }))
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_kills_its_workers_ends_and_its_neighbours_lose_no_attempt() {
@@ -148,7 +176,7 @@ async fn a_task_that_kills_its_workers_ends_and_its_neighbours_lose_no_attempt()
         .submit_as(Submit {
             max_losses: Some(3),
             priority: Some(1),
-            ..Submit::new("command", json!({ "argv": ["sh", "-c", KILLER] }))
+            ..shell(KILLER)
         })
         .await;
     let mut neighbours = Vec::new();
@@ -156,30 +184,8 @@ async fn a_task_that_kills_its_workers_ends_and_its_neighbours_lose_no_attempt()
         neighbours.push(server.submit("sleep", json!({ "ms": 50 + number })).await);
     }
 
-    // Whoever looks after the worker starts it again each time.
-    let mut worker = yard.worker(
-        &server,
-        "stubborn",
-        &["--concurrency", "4", "--allow-command", "sh"],
-    );
-    let ended = server
-        .until(killer, |task| {
-            if worker.child.try_wait().unwrap().is_some() {
-                worker = yard.worker(
-                    &server,
-                    "stubborn",
-                    &["--concurrency", "4", "--allow-command", "sh"],
-                );
-            }
-            task.status.is_final()
-        })
-        .await;
+    let _worker = yard.kill_workers_until_ended(&server, killer).await;
 
-    assert_eq!(ended.status, Status::Failed, "{ended:?}");
-    assert_eq!(
-        ended.error.as_ref().map(|error| error.code.as_str()),
-        Some("worker_lost")
-    );
     for neighbour in neighbours {
         let task = server.ended(neighbour).await;
         assert_eq!(
@@ -187,5 +193,49 @@ async fn a_task_that_kills_its_workers_ends_and_its_neighbours_lose_no_attempt()
             (Status::Completed, 1),
             "{task:?}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neighbours_that_had_begun_are_taken_apart_from_a_task_that_kills_its_workers() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let (begun, gate, kills) = (yard.path("begun"), yard.path("gate"), yard.path("kills"));
+    std::fs::create_dir(&begun).unwrap();
+    // It strikes when all its neighbours have begun, as long as it has some.
+    let kills_all = format!(
+        "echo >> {kills}; if test $(wc -l < {kills}) -le 2; then \
+         until test $(ls {begun} | wc -l) -eq 3; do sleep 0.05; done; rm {begun}/*; fi; {KILLER}",
+        kills = kills.display(),
+        begun = begun.display(),
+    );
+    let killer = server
+        .submit_as(Submit {
+            max_losses: Some(4),
+            priority: Some(1),
+            ..shell(&kills_all)
+        })
+        .await;
+    let waits = format!(
+        "touch {}/$$; until test -e {}; do sleep 0.05; done",
+        begun.display(),
+        gate.display()
+    );
+    let mut neighbours = Vec::new();
+    for _ in 0..3 {
+        neighbours.push(server.submit_as(shell(&waits)).await);
+    }
+
+    let _worker = yard.kill_workers_until_ended(&server, killer).await;
+    std::fs::write(gate, "").unwrap();
+
+    for neighbour in neighbours {
+        let task = server.ended(neighbour).await;
+        assert_eq!(
+            (task.status, task.failures),
+            (Status::Completed, 0),
+            "{task:?}"
+        );
+        assert!(task.losses <= 2, "{task:?}");
     }
 }
