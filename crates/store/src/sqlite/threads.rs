@@ -4,7 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
@@ -27,6 +27,9 @@ use crate::run::Memory;
 
 /// How many calls may wait for a thread; the engine bounds what it sends, so this is never reached by it alone.
 const WAITING_MAX: usize = 1024;
+/// How often the writer looks for more to do before it sleeps: some 100 µs where nobody else wants its core, and no more
+/// than so many turns where somebody does.
+const LOOKS: u32 = 250;
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -118,13 +121,25 @@ pub(super) fn writer(
                     }
                 }
             }
-            next = next.or_else(|| waiting.recv().ok());
+            next = next.or_else(|| soon_or_later(&waiting));
         }
     })?;
     Ok(Line {
         calls: Some(calls),
         threads: vec![thread],
     })
+}
+
+/// The next job, which the writer stays awake for a while: where one caller sends one thing after the other, waking it
+/// anew would be a good part of each answer's time.
+fn soon_or_later(waiting: &Receiver<Job>) -> Option<Job> {
+    for _ in 0..LOOKS {
+        match waiting.try_recv() {
+            Err(TryRecvError::Empty) => thread::yield_now(),
+            found => return found.ok(),
+        }
+    }
+    waiting.recv().ok()
 }
 
 impl Job {
