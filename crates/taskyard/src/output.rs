@@ -2,7 +2,7 @@
 
 mod table;
 
-use std::fmt::Display;
+use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 
 use serde::Serialize;
@@ -31,8 +31,8 @@ impl Format {
     pub(crate) fn print<T: Shown + Serialize>(self, shown: &T) -> anyhow::Result<()> {
         let text = match self {
             Self::Table => shown.table(),
-            Self::Json => serde_json::to_string_pretty(shown)?,
-            Self::Quiet => shown.ids().join("\n"),
+            Self::Json => escaped(&serde_json::to_string_pretty(shown)?),
+            Self::Quiet => safe(&shown.ids().join("\n")),
         };
         line(&text)
     }
@@ -96,11 +96,30 @@ pub(crate) fn status_cell(status: Status) -> Cell {
 pub(crate) fn safe(text: &str) -> String {
     text.chars()
         .map(|letter| match letter {
-            '\n' | '\t' => letter,
-            letter if letter.is_control() => char::REPLACEMENT_CHARACTER,
+            letter if steers(letter) => char::REPLACEMENT_CHARACTER,
             letter => letter,
         })
         .collect()
+}
+
+/// The same JSON, fit for a terminal: such letters stand in its strings only, where they can be spelled out.
+fn escaped(json: &str) -> String {
+    json.chars()
+        .fold(String::with_capacity(json.len()), |mut text, letter| {
+            if steers(letter) {
+                let _ = write!(text, "\\u{:04x}", u32::from(letter));
+            } else {
+                text.push(letter);
+            }
+            text
+        })
+}
+
+/// Whether a terminal does something else with it than to print it: its commands, and what turns the direction of text, so
+/// that a line reads as something that it is not.
+fn steers(letter: char) -> bool {
+    let turns = matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    turns || (letter.is_control() && letter != '\n' && letter != '\t')
 }
 
 /// `name=value` of each.
@@ -131,6 +150,24 @@ mod tests {
             safe("a\x1b]52;c;evil\x07b\n\tc"),
             "a\u{fffd}]52;c;evil\u{fffd}b\n\tc"
         );
+        assert_eq!(
+            safe("pay \u{202e}001\u{202c} now"),
+            "pay \u{fffd}001\u{fffd} now"
+        );
+    }
+
+    #[test]
+    fn json_says_the_same_without_steering_a_terminal() {
+        let said = serde_json::json!({ "a": "\u{9b}2J \u{202e} \u{7f} \u{1b} é" });
+
+        let text = escaped(&serde_json::to_string_pretty(&said).unwrap());
+
+        assert_eq!(
+            text,
+            "{\n  \"a\": \"\\u009b2J \\u202e \\u007f \\u001b é\"\n}"
+        );
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, said);
     }
 
     #[test]

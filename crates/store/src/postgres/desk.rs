@@ -16,6 +16,7 @@ use taskyard_core::policy::Policy;
 use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
@@ -24,6 +25,7 @@ use super::clock::DatabaseClock;
 use super::session::Session;
 use crate::Clock;
 use crate::run::{self, Memory};
+use crate::tx::LOOKS_BEFORE_SLEEP;
 
 /// How many batches may wait; the engine sends one at a time.
 const WAITING_MAX: usize = 64;
@@ -75,7 +77,7 @@ impl Desk {
         if ready.send(connected).is_err() {
             return;
         }
-        while let Some(job) = jobs.recv().await {
+        while let Some(job) = soon_or_later(&mut jobs).await {
             let ran = self.run(&job.batch, &job.policy).await;
             // Nobody waits any more: the batch stands all the same.
             let _ = job.answer.send(ran);
@@ -177,6 +179,16 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+async fn soon_or_later(jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    for _ in 0..LOOKS_BEFORE_SLEEP {
+        match jobs.try_recv() {
+            Err(TryRecvError::Empty) => thread::yield_now(),
+            found => return found.ok(),
+        }
+    }
+    jobs.recv().await
 }
 
 /// What a batch found out about its connection.

@@ -24,12 +24,10 @@ use super::log::{Hooks, Log};
 use super::reads;
 use crate::Clock;
 use crate::run::Memory;
+use crate::tx::LOOKS_BEFORE_SLEEP;
 
 /// How many calls may wait for a thread; the engine bounds what it sends, so this is never reached by it alone.
 const WAITING_MAX: usize = 1024;
-/// How often the writer looks for more to do before it sleeps: some 100 µs where nobody else wants its core, and no more
-/// than so many turns where somebody does.
-const LOOKS: u32 = 250;
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -130,10 +128,8 @@ pub(super) fn writer(
     })
 }
 
-/// The next job, which the writer stays awake for a while: where one caller sends one thing after the other, waking it
-/// anew would be a good part of each answer's time.
 fn soon_or_later(waiting: &Receiver<Job>) -> Option<Job> {
-    for _ in 0..LOOKS {
+    for _ in 0..LOOKS_BEFORE_SLEEP {
         match waiting.try_recv() {
             Err(TryRecvError::Empty) => thread::yield_now(),
             found => return found.ok(),

@@ -23,7 +23,7 @@ pub(crate) struct DatabaseArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  taskyard serve\n  taskyard serve --listen 127.0.0.1:9000 --database sqlite:/tmp/tasks.db \
-                  --internal-workers 8\n  taskyard serve --allow-command wc,sort --internal-workers 2"
+                  --internal-workers 8\n  taskyard serve --allow-command wc,grep --internal-workers 2"
 )]
 pub(crate) struct ServeArgs {
     /// Where to listen. Port 0 takes a free one, which the log names.

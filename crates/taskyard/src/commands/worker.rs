@@ -101,6 +101,9 @@ pub(super) fn executors(
             "{flag} names kind \"command\", but no program is allowed; --allow-command names some"
         )));
     }
+    if *allow != command::Allow::Nothing {
+        keep_to_itself();
+    }
     let all = executors::standard(command);
     if let Some(unknown) = kinds.iter().find(|kind| all.get(kind).is_none()) {
         let known = all.kinds().collect::<Vec<_>>().join(", ");
@@ -113,6 +116,14 @@ pub(super) fn executors(
     } else {
         all.only(kinds)
     })
+}
+
+/// Commands run as the same user as this process, which may have been given passwords in its environment: from here on the
+/// kernel shows that, and its memory, to root alone.
+fn keep_to_itself() {
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        tracing::warn!(%error, "commands can read the environment of this process, with what is secret in it");
+    }
 }
 
 /// The host's name and something that no other process on it has.
