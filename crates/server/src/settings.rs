@@ -59,7 +59,14 @@ pub struct Limits {
     pub tasks_max: usize,
     /// Tasks of one stream. Default 1,000,000.
     pub stream_tasks_max: usize,
+    /// Bytes of all bodies that are gathered or being served at once, besides those that come in one piece. Default
+    /// 256 MiB.
+    ///
+    /// Invariant: at least twice the largest body ([`Limits::body_max`]), or some could never come in.
+    pub bodies_max: usize,
     /// How long a body may stand still. Default 30 s.
+    pub body_pause_max: Duration,
+    /// How long a whole body may take, or as much of a stream as is stored at once. Default 5 min.
     pub body_within: Duration,
     /// Connections at once; more of them wait to be accepted. Default 10,000.
     pub connections_max: usize,
@@ -86,7 +93,9 @@ impl Default for Limits {
             bulk_max: 16 << 20,
             tasks_max: 10_000,
             stream_tasks_max: 1_000_000,
-            body_within: Duration::from_secs(30),
+            bodies_max: 256 << 20,
+            body_pause_max: Duration::from_secs(30),
+            body_within: Duration::from_mins(5),
             connections_max: 10_000,
             head_bytes_max: 100_000,
             head_within: Duration::from_secs(10),
@@ -100,6 +109,13 @@ impl Default for Limits {
 impl Limits {
     /// What a body may hold around its payload.
     const ENVELOPE: usize = 64 << 10;
+
+    /// Bytes of the largest body that any route takes.
+    pub fn body_max(&self) -> usize {
+        self.bulk_max
+            .max(self.submit_body())
+            .max(self.output_body())
+    }
 
     /// Bytes of a body without a payload.
     pub(crate) fn plain_body(&self) -> usize {

@@ -72,9 +72,13 @@ impl Yard {
 
     /// For tests in paused time, which runs ahead of a real store's thread.
     pub(crate) fn on_model() -> Self {
+        Self::on_model_with(|_| {})
+    }
+
+    pub(crate) fn on_model_with(set: impl FnOnce(&mut Settings)) -> Self {
         let clock = Clock::new();
         let store = Arc::new(Model::new(1, clock.read()));
-        Self::around(store, clock, |_| {})
+        Self::around(store, clock, set)
     }
 
     pub(crate) fn around(
