@@ -49,6 +49,9 @@ pub struct Limits {
     pub input_max: usize,
     /// Bytes of an output, and of an error's detail. Default 8 MiB.
     pub output_max: usize,
+    /// Bytes of an error's detail in the list of a task's attempts, which leaves longer ones out. Default 64 KiB, as
+    /// much as is kept of a late result.
+    pub attempt_detail_max: usize,
     /// Bytes of a checkpoint. Default 64 KiB.
     pub checkpoint_max: usize,
     /// Arrays and objects within each other in a payload. Default 64.
@@ -88,6 +91,7 @@ impl Default for Limits {
         Self {
             input_max: 1 << 20,
             output_max: 8 << 20,
+            attempt_detail_max: 64 << 10,
             checkpoint_max: 64 << 10,
             depth_max: taskyard_core::json::DEPTH_MAX,
             bulk_max: 16 << 20,

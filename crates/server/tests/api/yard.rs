@@ -15,7 +15,7 @@ use taskyard_core::random::Seeded;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_engine::engine::Engine;
-use taskyard_engine::services::sweep;
+use taskyard_engine::services::{promote, sweep};
 use taskyard_server::app::App;
 use taskyard_server::front::Front;
 use taskyard_server::settings::Settings;
@@ -123,6 +123,11 @@ impl Yard {
         sweep::run_once(self.app.engine(), false, None)
             .await
             .unwrap();
+    }
+
+    /// Makes ready what is due.
+    pub(crate) async fn promote(&self) {
+        promote::run_once(self.app.engine()).await.unwrap();
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {

@@ -145,6 +145,10 @@ pub(crate) struct LimitArgs {
     /// The longest output of a task.
     #[arg(long, env = "TASKYARD_OUTPUT_MAX", default_value = "8MiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) output_max: usize,
+    /// The longest detail of an error that the list of a task's attempts shows; longer ones are left out there. Up to
+    /// 1MiB.
+    #[arg(long, env = "TASKYARD_ATTEMPT_DETAIL_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) attempt_detail_max: usize,
     /// How deep inputs and outputs may nest.
     #[arg(long, env = "TASKYARD_DEPTH_MAX", default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) depth_max: u16,

@@ -192,9 +192,17 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
     ] {
         at_least(name, time, "a moment", MOMENT)?;
     }
+    if args.attempt_detail_max > ATTEMPT_DETAIL_MOST {
+        return Err(Failure::usage(format!(
+            "--attempt-detail-max is {} bytes; it must be at most {ATTEMPT_DETAIL_MOST}, since one answer may hold 200 \
+             of them",
+            args.attempt_detail_max
+        )));
+    }
     let limits = Limits {
         input_max: args.input_max,
         output_max: args.output_max,
+        attempt_detail_max: args.attempt_detail_max,
         depth_max: usize::from(args.depth_max),
         bulk_max: args.body_max,
         bodies_max: args.bodies_max,
@@ -214,6 +222,9 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
     }
     Ok(limits)
 }
+
+/// What keeps the list of one task's attempts within 200 MiB.
+const ATTEMPT_DETAIL_MOST: usize = 1 << 20;
 
 /// The shortest time that counts as one.
 const MOMENT: Duration = Duration::from_millis(1);

@@ -124,6 +124,11 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &["--bodies-max", "--body-max", "33554432"],
     );
     check(
+        &["serve", "--attempt-detail-max", "1048577"],
+        &[],
+        &["--attempt-detail-max", "1048576"],
+    );
+    check(
         &["serve", "--body-within", "0s"],
         &[],
         &["--body-within", "1ms"],
