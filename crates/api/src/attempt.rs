@@ -28,6 +28,8 @@ pub struct Attempt<P = Raw> {
     pub started_at: Option<Time>,
     /// Null while it lasts.
     pub ended_at: Option<Time>,
+    /// Without its detail where that is longer than 64 KiB (the server's `--attempt-detail-max`); the task shows that
+    /// of its latest run whole.
     pub error: Option<TaskError<P>>,
 }
 

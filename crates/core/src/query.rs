@@ -16,7 +16,12 @@ use crate::time::Timestamp;
 pub enum Query {
     Task(TaskId),
     Tasks(List),
-    Attempts(TaskId),
+    /// Details of errors that are longer than this many bytes are left out: a hundred runs may have one each, every
+    /// one as large as an output.
+    Attempts {
+        task: TaskId,
+        detail_max: usize,
+    },
     /// Tasks by queue, kind and status.
     Counts,
     /// Every worker, by name; offline ones too.

@@ -246,6 +246,11 @@ impl Failure {
         self.detail.as_ref().map_or(0, Json::len)
     }
 
+    /// Where its detail is longer than this many bytes, it goes without.
+    pub fn leave_out_above(&mut self, detail_max: usize) {
+        self.detail.take_if(|detail| detail.len() > detail_max);
+    }
+
     pub fn new(code: &str, message: &str) -> Self {
         Self {
             code: code.into(),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use taskyard_engine::engine::Engine;
 use tokio_util::sync::CancellationToken;
 
+use crate::body::Budget;
 use crate::health::Pulse;
 use crate::settings::{Access, Limits, Settings};
 
@@ -19,17 +20,20 @@ struct Shared {
     stop: CancellationToken,
     is_started: AtomicBool,
     pulse: Pulse,
+    bodies: Arc<Budget>,
 }
 
 impl App {
     /// `stop` is the engine's too: with it, whatever waits is answered.
     pub fn new(engine: Engine, settings: Settings, stop: CancellationToken) -> Self {
+        let bodies = Budget::new(settings.limits.bodies_max);
         Self(Arc::new(Shared {
             engine,
             settings,
             stop,
             is_started: AtomicBool::new(false),
             pulse: Pulse::default(),
+            bodies,
         }))
     }
 
@@ -60,6 +64,10 @@ impl App {
 
     pub(crate) fn pulse(&self) -> &Pulse {
         &self.0.pulse
+    }
+
+    pub(crate) fn bodies(&self) -> &Arc<Budget> {
+        &self.0.bodies
     }
 
     /// Whose idempotency keys a request means. One for all until there are tokens of several users.

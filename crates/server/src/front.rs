@@ -95,7 +95,11 @@ fn render(response: &mut Response, mut problem: taskyard_api::problem::Problem, 
     if problem.code == Code::Unauthorized.word() {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if problem.code == Code::BodyTimeout.word() {
+    // The rest of the body is not read.
+    if [Code::BodyTimeout, Code::BodiesFull]
+        .map(Code::word)
+        .contains(&&*problem.code)
+    {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     let body = serde_json::to_vec(&problem).expect("a problem holds nothing but text and numbers");

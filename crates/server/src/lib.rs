@@ -15,6 +15,7 @@ pub mod problem;
 pub mod v1;
 
 mod access;
+mod body;
 mod health;
 mod query;
 mod request;

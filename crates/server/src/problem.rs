@@ -45,7 +45,7 @@ codes! {
     WrongOrigin = "wrong_origin", 403, "Foreign origin";
     NotFound = "not_found", 404, "Not found";
     MethodNotAllowed = "method_not_allowed", 405, "Method not allowed";
-    BodyTimeout = "body_timeout", 408, "The body stood still";
+    BodyTimeout = "body_timeout", 408, "The body took too long";
     AlreadyEnded = "already_ended", 409, "Already ended";
     StaleLease = "stale_lease", 409, "Stale lease";
     ReportedOtherwise = "reported_otherwise", 409, "Reported otherwise";
@@ -64,12 +64,13 @@ codes! {
     Internal = "internal", 500, "Internal error";
     Unavailable = "unavailable", 503, "Database not available";
     OutcomeUnknown = "outcome_unknown", 503, "Outcome unknown";
+    BodiesFull = "bodies_full", 503, "Too many bodies at once";
     Stopping = "stopping", 503, "Stopping";
     DiskFull = "disk_full", 507, "Disk full";
 }
 
 /// When to come back, by how long such things last.
-const SOON_MS: u64 = 1_000;
+pub(crate) const SOON_MS: u64 = 1_000;
 const DISK_MS: u64 = 10_000;
 
 pub(crate) fn new(code: Code, detail: impl Into<String>) -> Box<Problem> {
@@ -165,7 +166,7 @@ pub(crate) fn broken(error: &dyn Display) -> Box<Problem> {
     new(Code::Internal, "the server's log tells more")
 }
 
-fn later(code: Code, detail: impl Into<String>, retry_after_ms: u64) -> Box<Problem> {
+pub(crate) fn later(code: Code, detail: impl Into<String>, retry_after_ms: u64) -> Box<Problem> {
     let mut problem = new(code, detail);
     problem.retry_after_ms = Some(retry_after_ms);
     problem

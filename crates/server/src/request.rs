@@ -1,14 +1,9 @@
-//! What comes in: bodies within their limits, and the ids in paths.
+//! What comes in: bodies of the right type, and the ids in paths.
 
-use std::time::Duration;
-
-use axum::body::Body;
 use axum::extract::{FromRequestParts, RawPathParams, Request};
-use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
-use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use serde::Deserialize;
 use taskyard_api::problem::Problem;
@@ -17,6 +12,7 @@ use taskyard_core::id::TaskId;
 use taskyard_core::refused::Refused;
 
 use crate::app::App;
+use crate::body::{self, Whole};
 use crate::problem::{self, Code};
 use crate::response::Refusal;
 
@@ -24,17 +20,17 @@ pub(crate) const JSON: &[&str] = &["application/json"];
 pub(crate) const NDJSON: &[&str] = &["application/x-ndjson", "application/ndjson"];
 
 /// The whole body of a request that sends JSON.
-pub(crate) async fn json(app: &App, request: Request, max: usize) -> Result<Bytes, Refusal> {
+pub(crate) async fn json(app: &App, request: Request, max: usize) -> Result<Whole, Refusal> {
     if !is_of(request.headers(), JSON) {
         return Err(unsupported("application/json").into());
     }
-    whole(app, request, max).await
+    body::whole(app, request, max).await
 }
 
 /// The body of a request that need not have one.
-pub(crate) async fn optional_json(app: &App, request: Request) -> Result<Bytes, Refusal> {
+pub(crate) async fn optional_json(app: &App, request: Request) -> Result<Whole, Refusal> {
     if request.body().is_end_stream() {
-        return Ok(Bytes::new());
+        return Ok(Whole::empty());
     }
     json(app, request, app.limits().plain_body()).await
 }
@@ -67,68 +63,6 @@ pub(crate) fn is_of(headers: &HeaderMap, media_types: &[&str]) -> bool {
 pub(crate) fn unsupported(wanted: &str) -> Box<Problem> {
     let detail = format!("the body must be sent as Content-Type: {wanted}, not compressed");
     problem::new(Code::UnsupportedMediaType, detail)
-}
-
-pub(crate) fn too_large(max: usize) -> Box<Problem> {
-    problem::new(
-        Code::TooLarge,
-        format!("the body is larger than {max} bytes"),
-    )
-}
-
-/// The whole body, refused by its stated length before it is read, and by its real one while it is.
-async fn whole(app: &App, request: Request, max: usize) -> Result<Bytes, Refusal> {
-    if stated_length(request.headers()).is_some_and(|length| length > max) {
-        return Err(too_large(max).into());
-    }
-    let within = app.limits().body_within;
-    let mut body = request.into_body();
-    let Some(first) = chunk(&mut body, within).await? else {
-        return Ok(Bytes::new());
-    };
-    if first.len() > max {
-        return Err(too_large(max).into());
-    }
-    // Small bodies come in one piece, which is passed on as it is.
-    if body.is_end_stream() {
-        return Ok(first);
-    }
-    let mut whole = BytesMut::from(first);
-    while let Some(more) = chunk(&mut body, within).await? {
-        if whole.len() + more.len() > max {
-            return Err(too_large(max).into());
-        }
-        whole.extend_from_slice(&more);
-    }
-    Ok(whole.freeze())
-}
-
-fn stated_length(headers: &HeaderMap) -> Option<usize> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The next piece of a body; none at its end.
-pub(crate) async fn chunk(body: &mut Body, within: Duration) -> Result<Option<Bytes>, Refusal> {
-    loop {
-        match tokio::time::timeout(within, body.frame()).await {
-            Err(_) => {
-                let detail = format!("nothing more of the body came for {} s", within.as_secs());
-                return Err(problem::new(Code::BodyTimeout, detail).into());
-            }
-            Ok(None) => return Ok(None),
-            Ok(Some(Err(error))) => {
-                return Err(problem::new(Code::BrokenBody, error.to_string()).into());
-            }
-            // Trailers say nothing that is wanted here.
-            Ok(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data()
-                    && !data.is_empty()
-                {
-                    return Ok(Some(data));
-                }
-            }
-        }
-    }
 }
 
 /// The task that a path names. What is no id names no task.

@@ -49,6 +49,9 @@ pub struct Limits {
     pub input_max: usize,
     /// Bytes of an output, and of an error's detail. Default 8 MiB.
     pub output_max: usize,
+    /// Bytes of an error's detail in the list of a task's attempts, which leaves longer ones out. Default 64 KiB, as
+    /// much as is kept of a late result.
+    pub attempt_detail_max: usize,
     /// Bytes of a checkpoint. Default 64 KiB.
     pub checkpoint_max: usize,
     /// Arrays and objects within each other in a payload. Default 64.
@@ -59,7 +62,14 @@ pub struct Limits {
     pub tasks_max: usize,
     /// Tasks of one stream. Default 1,000,000.
     pub stream_tasks_max: usize,
+    /// Bytes of all bodies that are gathered or being served at once, besides those that come in one piece. Default
+    /// 256 MiB.
+    ///
+    /// Invariant: at least twice the largest body ([`Limits::body_max`]), or some could never come in.
+    pub bodies_max: usize,
     /// How long a body may stand still. Default 30 s.
+    pub body_pause_max: Duration,
+    /// How long a whole body may take, or as much of a stream as is stored at once. Default 5 min.
     pub body_within: Duration,
     /// Connections at once; more of them wait to be accepted. Default 10,000.
     pub connections_max: usize,
@@ -81,12 +91,15 @@ impl Default for Limits {
         Self {
             input_max: 1 << 20,
             output_max: 8 << 20,
+            attempt_detail_max: 64 << 10,
             checkpoint_max: 64 << 10,
             depth_max: taskyard_core::json::DEPTH_MAX,
             bulk_max: 16 << 20,
             tasks_max: 10_000,
             stream_tasks_max: 1_000_000,
-            body_within: Duration::from_secs(30),
+            bodies_max: 256 << 20,
+            body_pause_max: Duration::from_secs(30),
+            body_within: Duration::from_mins(5),
             connections_max: 10_000,
             head_bytes_max: 100_000,
             head_within: Duration::from_secs(10),
@@ -100,6 +113,13 @@ impl Default for Limits {
 impl Limits {
     /// What a body may hold around its payload.
     const ENVELOPE: usize = 64 << 10;
+
+    /// Bytes of the largest body that any route takes.
+    pub fn body_max(&self) -> usize {
+        self.bulk_max
+            .max(self.submit_body())
+            .max(self.output_body())
+    }
 
     /// Bytes of a body without a payload.
     pub(crate) fn plain_body(&self) -> usize {

@@ -11,7 +11,9 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use self::client::{
     CancelArgs, Connection, ListArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
 };
-pub(crate) use self::serve::{AccessArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs};
+pub(crate) use self::serve::{
+    AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
+};
 pub(crate) use self::worker::{CommandArgs, DeliverArgs, WorkerArgs};
 use crate::output::Format;
 

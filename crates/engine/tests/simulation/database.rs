@@ -150,7 +150,11 @@ impl Database {
 
     /// The refused results that are kept of a task.
     pub(crate) fn late(&self, task: TaskId) -> Vec<LateResult> {
-        match self.read(Query::Attempts(task)) {
+        let query = Query::Attempts {
+            task,
+            detail_max: usize::MAX,
+        };
+        match self.read(query) {
             Answer::Attempts { late, .. } => late,
             other => panic!("a query is answered in kind: {other:?}"),
         }

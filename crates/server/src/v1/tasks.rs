@@ -96,10 +96,17 @@ pub(crate) async fn attempts(
 ) -> Answer {
     query::none(query.as_deref())?;
     let view = app.engine().task(id, Duration::ZERO).await?;
-    let found = app.engine().read(Query::Attempts(id)).await?;
+    let detail_max = app.limits().attempt_detail_max;
+    let query = Query::Attempts {
+        task: id,
+        detail_max,
+    };
+    let found = app.engine().read(query).await?;
     let workers = app.engine().read(Query::Workers).await?;
     let (Found::Attempts { ended, late }, Found::Workers(workers)) = (found, workers) else {
         return Err(problem::broken(&"attempts were answered with something else").into());
     };
-    response::ok(&wire::attempts::attempts(&view, &ended, &late, &workers))
+    response::ok(&wire::attempts::attempts(
+        &view, &ended, &late, &workers, detail_max,
+    ))
 }

@@ -19,6 +19,7 @@ pub(crate) fn attempts(
     ended: &[rows::Attempt],
     late: &[rows::LateResult],
     workers: &[WorkerView],
+    detail_max: usize,
 ) -> Attempts<Payload> {
     let names: HashMap<WorkerNumber, &str> = workers
         .iter()
@@ -33,7 +34,13 @@ pub(crate) fn attempts(
         .iter()
         .map(|attempt| of_row(attempt, name(attempt.worker)))
         .collect();
-    items.extend(latest(view, name));
+    items.extend(latest(view, name).map(|mut attempt| {
+        // The task itself shows it whole.
+        if let Some(error) = &mut attempt.error {
+            error.detail.take_if(|detail| detail.0.len() > detail_max);
+        }
+        attempt
+    }));
     items.sort_by_key(|attempt| attempt.fence);
     Attempts {
         items,

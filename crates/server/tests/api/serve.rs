@@ -223,7 +223,7 @@ async fn an_idle_connection_outlives_the_time_for_a_head_and_ends_after_its_own(
 
 #[tokio::test]
 async fn a_body_that_stands_still_is_given_up() {
-    let server = Server::with(|limits| limits.body_within = Duration::from_millis(50)).await;
+    let server = Server::with(|limits| limits.body_pause_max = Duration::from_millis(50)).await;
     let mut wire = server.connect().await;
     wire.say("POST /api/v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"kind\":")
         .await;

@@ -15,7 +15,7 @@ use taskyard_core::random::Seeded;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_engine::engine::Engine;
-use taskyard_engine::services::sweep;
+use taskyard_engine::services::{promote, sweep};
 use taskyard_server::app::App;
 use taskyard_server::front::Front;
 use taskyard_server::settings::Settings;
@@ -72,9 +72,13 @@ impl Yard {
 
     /// For tests in paused time, which runs ahead of a real store's thread.
     pub(crate) fn on_model() -> Self {
+        Self::on_model_with(|_| {})
+    }
+
+    pub(crate) fn on_model_with(set: impl FnOnce(&mut Settings)) -> Self {
         let clock = Clock::new();
         let store = Arc::new(Model::new(1, clock.read()));
-        Self::around(store, clock, |_| {})
+        Self::around(store, clock, set)
     }
 
     pub(crate) fn around(
@@ -119,6 +123,11 @@ impl Yard {
         sweep::run_once(self.app.engine(), false, None)
             .await
             .unwrap();
+    }
+
+    /// Makes ready what is due.
+    pub(crate) async fn promote(&self) {
+        promote::run_once(self.app.engine()).await.unwrap();
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {

@@ -1,6 +1,6 @@
--- The kept runs of a task that did not end it, oldest first.
+-- The kept runs of a task that did not end it, oldest first, without details of more than $1 bytes.
 select task, slot, fence, number, worker, claimed_at, started_at, ended_at, ended, error_code, error_message,
-  error_detail
+  case when octet_length(error_detail) <= cast($1 as bigint) then error_detail end
 from attempt
-where task = $1
+where task = $2
 order by task, slot, fence

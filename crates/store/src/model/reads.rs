@@ -7,7 +7,7 @@ use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::query::{Answer, Counted, List, Listed, Query, Standing, TaskView, WorkerView};
-use taskyard_core::rows::{Lease, Task};
+use taskyard_core::rows::{Attempt, LateResult, Lease, Task};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::looks_lost;
 
@@ -20,7 +20,7 @@ impl Tables {
                 Answer::Task(self.tasks.get(&id).map(|task| Box::new(self.view(task))))
             }
             Query::Tasks(list) => Answer::Tasks(self.list(&list)),
-            Query::Attempts(id) => self.attempts(id),
+            Query::Attempts { task, detail_max } => self.attempts(task, detail_max),
             Query::Counts => Answer::Counts(self.counts()),
             Query::Workers => {
                 Answer::Workers(self.workers.keys().map(|name| self.worker(name)).collect())
@@ -127,21 +127,25 @@ impl Tables {
         }
     }
 
-    fn attempts(&self, id: TaskId) -> Answer {
-        Answer::Attempts {
-            ended: self
-                .attempts
-                .values()
-                .filter(|row| row.run.slot.task == id)
-                .cloned()
-                .collect(),
-            late: self
-                .late_results
-                .values()
-                .filter(|row| row.run.slot.task == id)
-                .cloned()
-                .collect(),
+    fn attempts(&self, id: TaskId, detail_max: usize) -> Answer {
+        let mut ended: Vec<Attempt> = self
+            .attempts
+            .values()
+            .filter(|row| row.run.slot.task == id)
+            .cloned()
+            .collect();
+        let mut late: Vec<LateResult> = self
+            .late_results
+            .values()
+            .filter(|row| row.run.slot.task == id)
+            .cloned()
+            .collect();
+        let errors = ended.iter_mut().map(|row| &mut row.error);
+        let errors = errors.chain(late.iter_mut().map(|row| &mut row.error));
+        for error in errors.flatten() {
+            error.leave_out_above(detail_max);
         }
+        Answer::Attempts { ended, late }
     }
 
     fn counts(&self) -> Vec<Counted> {

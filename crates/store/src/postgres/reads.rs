@@ -21,22 +21,14 @@ pub(super) async fn answer(client: &mut Client, memory: &Memory, query: &Query) 
     Ok(match query {
         Query::Task(id) => Answer::Task(task_view(client, *id, true).await?.map(Box::new)),
         Query::Tasks(list) => Answer::Tasks(list::list(client, &memory.lanes(), list).await?),
-        Query::Attempts(id) => Answer::Attempts {
-            ended: all(
-                client,
-                sql::ATTEMPT_LIST,
-                &[&id.as_uuid()],
-                history::attempt,
-            )
-            .await?,
-            late: all(
-                client,
-                sql::LATE_RESULT_LIST,
-                &[&id.as_uuid()],
-                history::late_result,
-            )
-            .await?,
-        },
+        Query::Attempts { task, detail_max } => {
+            let (task, detail_max) = (task.as_uuid(), load::limit(*detail_max));
+            let params: [&(dyn ToSql + Sync); 2] = [&detail_max, &task];
+            Answer::Attempts {
+                ended: all(client, sql::ATTEMPT_LIST, &params, history::attempt).await?,
+                late: all(client, sql::LATE_RESULT_LIST, &params, history::late_result).await?,
+            }
+        }
         Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
         Query::Workers => Answer::Workers(all(client, sql::WORKER_LIST, &[], worker_view).await?),
         Query::Worker(name) => {

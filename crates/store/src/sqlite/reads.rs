@@ -35,20 +35,18 @@ fn answer(connection: &Connection, memory: &Memory, query: &Query) -> Read<Answe
     Ok(match query {
         Query::Task(id) => Answer::Task(task_view(connection, *id, true)?.map(Box::new)),
         Query::Tasks(list) => Answer::Tasks(list::list(connection, &memory.lanes(), list)?),
-        Query::Attempts(id) => Answer::Attempts {
-            ended: all(
-                connection,
-                sql::ATTEMPT_LIST,
-                [id.as_bytes()],
-                history::attempt,
-            )?,
-            late: all(
-                connection,
-                sql::LATE_RESULT_LIST,
-                [id.as_bytes()],
-                history::late_result,
-            )?,
-        },
+        Query::Attempts { task, detail_max } => {
+            let params = params![tx::limit(*detail_max), task.as_bytes()];
+            Answer::Attempts {
+                ended: all(connection, sql::ATTEMPT_LIST, params, history::attempt)?,
+                late: all(
+                    connection,
+                    sql::LATE_RESULT_LIST,
+                    params,
+                    history::late_result,
+                )?,
+            }
+        }
         Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
         Query::Workers => Answer::Workers(all(connection, sql::WORKER_LIST, [], worker_view)?),
         Query::Worker(name) => {

@@ -199,7 +199,10 @@ impl Sequence {
             Query::Counts,
             Query::NextDue,
         ];
-        let attempts = self.tasks.iter().map(|task| Query::Attempts(*task));
+        let attempts = self.tasks.iter().map(|task| Query::Attempts {
+            task: *task,
+            detail_max: 64 << 10,
+        });
         for query in general.into_iter().chain(attempts) {
             self.yard.store.read(query).await.unwrap();
         }

@@ -58,6 +58,8 @@ pub(crate) struct ServeArgs {
     pub(crate) times: TimeArgs,
     #[command(flatten)]
     pub(crate) limits: LimitArgs,
+    #[command(flatten)]
+    pub(crate) connections: ConnectionArgs,
 }
 
 #[derive(Debug, Args)]
@@ -143,12 +145,20 @@ pub(crate) struct LimitArgs {
     /// The longest output of a task.
     #[arg(long, env = "TASKYARD_OUTPUT_MAX", default_value = "8MiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) output_max: usize,
+    /// The longest detail of an error that the list of a task's attempts shows; longer ones are left out there. Up to
+    /// 1MiB.
+    #[arg(long, env = "TASKYARD_ATTEMPT_DETAIL_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) attempt_detail_max: usize,
     /// How deep inputs and outputs may nest.
     #[arg(long, env = "TASKYARD_DEPTH_MAX", default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) depth_max: u16,
     /// The longest body of a batch or a report.
     #[arg(long, env = "TASKYARD_BODY_MAX", default_value = "16MiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) body_max: usize,
+    /// How many bytes of bodies the server holds at once; what is beyond is refused for the moment (503). An eighth is
+    /// for bodies of up to 64 KiB alone. At least twice the longest body.
+    #[arg(long, env = "TASKYARD_BODIES_MAX", default_value = "256MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) bodies_max: usize,
     /// How many tasks one batch may hold.
     #[arg(long, env = "TASKYARD_BATCH_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) batch_max: u32,
@@ -161,4 +171,15 @@ pub(crate) struct LimitArgs {
     /// How many combinations of queue, kind and requires there may be.
     #[arg(long, env = "TASKYARD_LANES_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) lanes_max: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Connections")]
+pub(crate) struct ConnectionArgs {
+    /// How long a request's body may stand still.
+    #[arg(long, env = "TASKYARD_BODY_PAUSE", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    pub(crate) body_pause: Duration,
+    /// How long a whole body may take to come in, or as much of a stream of lines as is stored at once.
+    #[arg(long, env = "TASKYARD_BODY_WITHIN", default_value = "5m", value_parser = duration, value_name = "TIME")]
+    pub(crate) body_within: Duration,
 }

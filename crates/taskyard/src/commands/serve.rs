@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use super::{Done, worker};
-use crate::cli::{AccessArgs, LimitArgs, ServeArgs, TimeArgs};
+use crate::cli::{AccessArgs, ConnectionArgs, LimitArgs, ServeArgs, TimeArgs};
 use crate::database::{self, Address};
 use crate::failure::Failure;
 use crate::output;
@@ -30,6 +30,7 @@ use crate::signals::{self, Signals};
 /// What can be told from the settings alone, and is refused before anything is touched.
 pub(super) struct Plan {
     policy: Policy,
+    limits: Limits,
     address: Address,
     executors: Executors,
 }
@@ -38,6 +39,7 @@ impl Plan {
     pub(super) fn make(args: &ServeArgs) -> Result<Self, Failure> {
         Ok(Self {
             policy: policy(&args.times, &args.limits)?,
+            limits: limits(&args.limits, &args.connections)?,
             address: Address::parse(&args.database.database)?,
             executors: worker::executors(&args.command, &args.internal_kinds, "--internal-kinds")?,
         })
@@ -50,12 +52,18 @@ const WAITING_MAX: u32 = 4096;
 pub(super) async fn run(args: &ServeArgs) -> Done {
     let Plan {
         policy,
+        limits,
         address,
         executors,
     } = Plan::make(args)?;
     let listener = listen(&args.listen).await?;
     let local = listener.local_addr()?;
-    let settings = settings(args, access(&args.access, local)?, address.kind());
+    let settings = settings(
+        &args.access,
+        access(&args.access, local)?,
+        limits,
+        address.kind(),
+    );
     let mut signals = Signals::listen()?;
     let store = tokio::select! {
         store = database::open(&address, args.database_wait) => store?,
@@ -166,40 +174,75 @@ fn access(args: &AccessArgs, local: SocketAddr) -> Result<Access, Failure> {
     }
 }
 
-fn settings(args: &ServeArgs, access: Access, database: &'static str) -> Settings {
-    let limits = &args.limits;
+fn settings(args: &AccessArgs, access: Access, limits: Limits, database: &'static str) -> Settings {
     Settings {
         access,
-        hosts: args.access.allow_host.clone(),
-        origins: args.access.allow_origin.clone(),
+        hosts: args.allow_host.clone(),
+        origins: args.allow_origin.clone(),
         database,
         version: env!("CARGO_PKG_VERSION"),
-        limits: Limits {
-            input_max: limits.input_max,
-            output_max: limits.output_max,
-            depth_max: usize::from(limits.depth_max),
-            bulk_max: limits.body_max,
-            tasks_max: limits.batch_max as usize,
-            connections_max: limits.connections_max as usize,
-            ..Limits::default()
-        },
+        limits,
     }
 }
 
-fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
-    let at_least = |name: &str, value: Duration, what: &str, least: Duration| {
-        if value < least {
-            let (value, least) = (text(value), text(least));
-            return Err(Failure::usage(format!(
-                "{name} is {value}; it must be at least {what}, {least}"
-            )));
-        }
-        Ok(())
+fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Failure> {
+    for (name, time) in [
+        ("--body-pause", connections.body_pause),
+        ("--body-within", connections.body_within),
+    ] {
+        at_least(name, time, "a moment", MOMENT)?;
+    }
+    if args.attempt_detail_max > ATTEMPT_DETAIL_MOST {
+        return Err(Failure::usage(format!(
+            "--attempt-detail-max is {} bytes; it must be at most {ATTEMPT_DETAIL_MOST}, since one answer may hold 200 \
+             of them",
+            args.attempt_detail_max
+        )));
+    }
+    let limits = Limits {
+        input_max: args.input_max,
+        output_max: args.output_max,
+        attempt_detail_max: args.attempt_detail_max,
+        depth_max: usize::from(args.depth_max),
+        bulk_max: args.body_max,
+        bodies_max: args.bodies_max,
+        tasks_max: args.batch_max as usize,
+        connections_max: args.connections_max as usize,
+        body_pause_max: connections.body_pause,
+        body_within: connections.body_within,
+        ..Limits::default()
     };
-    let moment = Duration::from_millis(1);
-    at_least("--heartbeat", times.heartbeat, "a moment", moment)?;
-    at_least("--sweep", times.sweep, "a moment", moment)?;
-    at_least("--timeout", times.timeout, "a moment", moment)?;
+    let least = limits.body_max().saturating_mul(2);
+    if limits.bodies_max < least {
+        return Err(Failure::usage(format!(
+            "--bodies-max is {} bytes; it must be at least twice the longest body that --body-max, --output-max and \
+             --input-max let in, {least}",
+            limits.bodies_max
+        )));
+    }
+    Ok(limits)
+}
+
+/// What keeps the list of one task's attempts within 200 MiB.
+const ATTEMPT_DETAIL_MOST: usize = 1 << 20;
+
+/// The shortest time that counts as one.
+const MOMENT: Duration = Duration::from_millis(1);
+
+fn at_least(name: &str, value: Duration, what: &str, least: Duration) -> Result<(), Failure> {
+    if value < least {
+        let (value, least) = (text(value), text(least));
+        return Err(Failure::usage(format!(
+            "{name} is {value}; it must be at least {what}, {least}"
+        )));
+    }
+    Ok(())
+}
+
+fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
+    at_least("--heartbeat", times.heartbeat, "a moment", MOMENT)?;
+    at_least("--sweep", times.sweep, "a moment", MOMENT)?;
+    at_least("--timeout", times.timeout, "a moment", MOMENT)?;
     at_least(
         "--heartbeat-ttl",
         times.heartbeat_ttl,

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use bytes::Bytes;
 use serde_json::value::RawValue;
 use taskyard_api::problem::Problem;
 use taskyard_api::report::{RunResult, Said};
@@ -19,6 +18,7 @@ use taskyard_core::verbs;
 use taskyard_core::verbs::report::Report;
 
 use crate::app::App;
+use crate::body::Whole;
 use crate::problem;
 use crate::query;
 use crate::request::{self, OfTask};
@@ -174,7 +174,7 @@ pub(crate) async fn release(
     ended(&app, &result).await
 }
 
-async fn body(app: &App, request: Request, max: usize) -> Result<Bytes, Refusal> {
+async fn body(app: &App, request: Request, max: usize) -> Result<Whole, Refusal> {
     query::none(request.uri().query())?;
     request::json(app, request, max).await
 }

@@ -1,7 +1,6 @@
 //! The routes of workers: a body in, the verb, a body out.
 
 use axum::extract::{RawQuery, Request, State};
-use bytes::Bytes;
 use serde_json::value::RawValue;
 use taskyard_api::page::Page;
 use taskyard_api::report::Report;
@@ -9,6 +8,7 @@ use taskyard_api::worker::{Claim, Heartbeat, Register};
 use taskyard_core::query::{Answer as Found, Query};
 
 use crate::app::App;
+use crate::body::Whole;
 use crate::problem;
 use crate::query;
 use crate::request::{self, OfWorker};
@@ -72,7 +72,7 @@ pub(crate) async fn report(
     response::ok(&super::report(&app, &worker, &report).await?)
 }
 
-async fn body(app: &App, request: Request, max: usize) -> Result<Bytes, Refusal> {
+async fn body(app: &App, request: Request, max: usize) -> Result<Whole, Refusal> {
     query::none(request.uri().query())?;
     request::json(app, request, max).await
 }

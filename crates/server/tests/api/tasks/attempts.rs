@@ -55,3 +55,42 @@ async fn a_task_that_never_went_out_has_no_attempts() {
 
     assert_eq!(attempts, json!({"items": [], "late_results": []}));
 }
+
+#[tokio::test]
+async fn long_details_are_left_out_and_the_task_shows_the_latest() {
+    let yard = Yard::with(|settings| settings.limits.attempt_detail_max = 10);
+    let (id, mut token) = yard.leased().await;
+    let fits = json!("x".repeat(8));
+    let long = json!("x".repeat(9));
+    for detail in [&fits, &long, &long] {
+        let body = json!({
+            "lease_token": token,
+            "error": {"code": "e", "message": "m", "detail": detail},
+        });
+        yard.post(&format!("/api/v1/tasks/{id}/fail"), &body)
+            .await
+            .ok();
+        yard.pass(Duration::from_secs(60));
+        yard.promote().await;
+        token = yard.claim("w").await.unwrap()["lease_token"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+    }
+    let last = json!({
+        "lease_token": token, "retry": false,
+        "error": {"code": "e", "message": "m", "detail": long},
+    });
+    yard.post(&format!("/api/v1/tasks/{id}/fail"), &last)
+        .await
+        .ok();
+
+    let attempts = yard.get(&format!("/api/v1/tasks/{id}/attempts")).await.ok();
+
+    let items = attempts["items"].as_array().unwrap();
+    let errors: Vec<_> = items.iter().map(|item| &item["error"]).collect();
+    assert_eq!(errors[0]["detail"], fits);
+    let short = json!({"code": "e", "message": "m"});
+    assert_eq!(errors[1..], [&short, &short, &short]);
+    assert_eq!(yard.task(&id).await["error"]["detail"], long);
+}

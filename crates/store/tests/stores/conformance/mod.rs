@@ -60,6 +60,7 @@ macro_rules! conformance {
                 reporting::a_guessed_token_is_refused_and_fills_nothing,
                 reporting::a_report_on_an_unknown_task_is_refused,
                 reporting::history_is_kept_to_its_limit,
+                reporting::long_details_can_be_left_out_of_a_history,
                 losing::a_silent_workers_runs_go_out_again,
                 losing::grace_loses_nobody_but_ends_the_overdue,
                 losing::a_heartbeat_keeps_what_it_names,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use taskyard_core::id::{Fence, TaskId};
+use taskyard_core::json::Json;
 use taskyard_core::query::Standing;
 use taskyard_core::refused::Refused;
-use taskyard_core::rows::{End, Failure, Said};
+use taskyard_core::rows::{Attempt, End, Failure, Said};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Run;
@@ -307,4 +308,42 @@ pub(super) async fn history_is_kept_to_its_limit(mut yard: Yard) {
             .collect::<Vec<_>>(),
         [4, 5, 6]
     );
+}
+
+pub(super) async fn long_details_can_be_left_out_of_a_history(yard: Yard) {
+    let id = yard.new_task().await;
+    let worker = yard.worker("w").await;
+    // Bytes count, not characters.
+    let details = [
+        Some(r#""xxxxxx""#),
+        Some(r#""xxxxxxx""#),
+        Some("\"\u{e9}\u{e9}\u{e9}\u{e9}\""),
+        None,
+    ];
+    let failure = |detail: Option<&str>| Failure {
+        detail: detail.map(Json::stored),
+        ..Failure::new("e", "m")
+    };
+    for detail in details {
+        let run = yard.claim_one(&worker).await;
+        let word = Word::Failed {
+            error: failure(detail),
+            retry: true,
+        };
+        yard.report(&run, word).await.unwrap();
+        yard.pass(Duration::from_secs(60));
+        yard.promote().await;
+    }
+
+    let (ended, _) = yard.attempts_up_to(id, 8).await;
+    let (whole, _) = yard.attempts(id).await;
+
+    let errors = |ended: Vec<Attempt>| -> Vec<_> {
+        ended.into_iter().map(|attempt| attempt.error).collect()
+    };
+    assert_eq!(
+        errors(ended),
+        [details[0], None, None, None].map(|detail| Some(failure(detail)))
+    );
+    assert_eq!(errors(whole), details.map(|detail| Some(failure(detail))));
 }

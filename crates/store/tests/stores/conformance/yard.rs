@@ -349,7 +349,17 @@ impl Yard {
     }
 
     pub(crate) async fn attempts(&self, task: TaskId) -> (Vec<Attempt>, Vec<LateResult>) {
-        match self.store.read(Query::Attempts(task)).await.unwrap() {
+        self.attempts_up_to(task, usize::MAX).await
+    }
+
+    /// Without longer details.
+    pub(crate) async fn attempts_up_to(
+        &self,
+        task: TaskId,
+        detail_max: usize,
+    ) -> (Vec<Attempt>, Vec<LateResult>) {
+        let query = Query::Attempts { task, detail_max };
+        match self.store.read(query).await.unwrap() {
             Answer::Attempts { ended, late } => (ended, late),
             other => panic!("a query is answered in kind: {other:?}"),
         }

@@ -119,6 +119,21 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
     );
     check(&["serve", "--lease", "20s"], &[], &["--lease", "three"]);
     check(
+        &["serve", "--bodies-max", "33554431"],
+        &[],
+        &["--bodies-max", "--body-max", "33554432"],
+    );
+    check(
+        &["serve", "--attempt-detail-max", "1048577"],
+        &[],
+        &["--attempt-detail-max", "1048576"],
+    );
+    check(
+        &["serve", "--body-within", "0s"],
+        &[],
+        &["--body-within", "1ms"],
+    );
+    check(
         &["serve", "--database", "mysql://x"],
         &[],
         &["--database", "sqlite:"],

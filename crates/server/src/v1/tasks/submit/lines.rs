@@ -18,6 +18,7 @@ use taskyard_core::verbs::submit::{self, NewTask};
 
 use super::{nothing, refused};
 use crate::app::App;
+use crate::body::{Held, Pieces};
 use crate::problem::{self, Code};
 use crate::request;
 use crate::response::Refusal;
@@ -33,8 +34,8 @@ pub(super) async fn store(
     let mut stream = Stream {
         app,
         key,
-        lines: Lines::new(body),
-        piece: Piece::default(),
+        lines: Lines::new(app, body),
+        piece: Piece::new(app),
         pieces: 0,
         stored: Vec::new(),
     };
@@ -47,7 +48,7 @@ pub(super) async fn store(
 struct Stream<'a> {
     app: &'a App,
     key: Option<IdempotencyKey>,
-    lines: Lines,
+    lines: Lines<'a>,
     piece: Piece,
     /// How many were stored.
     pieces: usize,
@@ -55,18 +56,18 @@ struct Stream<'a> {
 }
 
 /// What is stored at once.
-#[derive(Default)]
 struct Piece {
     tasks: Vec<NewTask>,
     /// Where each came from, for errors.
     lines: Vec<usize>,
     bytes: usize,
+    held: Held,
     digest: Digesting,
 }
 
 impl Stream<'_> {
     async fn run(&mut self) -> Result<(), Refusal> {
-        while let Some(line) = self.lines.next(self.app).await? {
+        while let Some(line) = self.lines.next().await? {
             if self.piece.is_full(self.app, line.len()) {
                 self.store_piece(false).await?;
             }
@@ -86,6 +87,7 @@ impl Stream<'_> {
     fn take(&mut self, line: &[u8]) -> Result<(), Box<Problem>> {
         let number = self.lines.number;
         let task = read(self.app, line).map_err(|problem| in_line(problem, number))?;
+        self.piece.held.hold(self.piece.bytes + line.len())?;
         self.piece.digest.update(line);
         self.piece.digest.update(b"\n");
         self.piece.bytes += line.len();
@@ -95,7 +97,7 @@ impl Stream<'_> {
     }
 
     async fn store_piece(&mut self, is_last: bool) -> Result<(), Refusal> {
-        let piece = std::mem::take(&mut self.piece);
+        let piece = std::mem::replace(&mut self.piece, Piece::new(self.app));
         let ids: Vec<TaskId> = piece.tasks.iter().map(|task| task.id).collect();
         let once = self.key.as_ref().map(|key| {
             let key = IdempotencyKey {
@@ -118,6 +120,7 @@ impl Stream<'_> {
                 })?;
         self.stored.extend_from_slice(&stored.ids);
         self.pieces += 1;
+        self.lines.pieces.begin_again();
         Ok(())
     }
 
@@ -140,6 +143,16 @@ impl Stream<'_> {
 }
 
 impl Piece {
+    fn new(app: &App) -> Self {
+        Self {
+            tasks: Vec::new(),
+            lines: Vec::new(),
+            bytes: 0,
+            held: app.bodies().nothing(),
+            digest: Digesting::default(),
+        }
+    }
+
     fn is_full(&self, app: &App, more: usize) -> bool {
         let limits = app.limits();
         self.tasks.len() == limits.tasks_max
@@ -181,9 +194,12 @@ fn in_line(mut problem: Box<Problem>, number: usize) -> Box<Problem> {
 }
 
 /// The lines of a body, as they come.
-struct Lines {
-    body: Body,
+struct Lines<'a> {
+    pieces: Pieces<'a>,
     buffer: BytesMut,
+    held: Held,
+    /// Bytes of a line.
+    max: usize,
     /// So much of the buffer holds no end of a line.
     looked_at: usize,
     /// Of the line that was answered last, from 1.
@@ -191,11 +207,13 @@ struct Lines {
     is_over: bool,
 }
 
-impl Lines {
-    fn new(body: Body) -> Self {
+impl<'a> Lines<'a> {
+    fn new(app: &'a App, body: Body) -> Self {
         Self {
-            body,
+            pieces: Pieces::of(app, body),
             buffer: BytesMut::new(),
+            held: app.bodies().nothing(),
+            max: app.limits().submit_body(),
             looked_at: 0,
             number: 0,
             is_over: false,
@@ -203,9 +221,9 @@ impl Lines {
     }
 
     /// The next line that is not blank, without its end.
-    async fn next(&mut self, app: &App) -> Result<Option<Bytes>, Refusal> {
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
-            let Some(line) = self.any_line(app).await? else {
+            let Some(line) = self.any_line().await? else {
                 return Ok(None);
             };
             if !line.trim_ascii().is_empty() {
@@ -214,8 +232,7 @@ impl Lines {
         }
     }
 
-    async fn any_line(&mut self, app: &App) -> Result<Option<Bytes>, Refusal> {
-        let max = app.limits().submit_body();
+    async fn any_line(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
             let fresh = &self.buffer[self.looked_at..];
             if let Some(end) = fresh.iter().position(|byte| *byte == b'\n') {
@@ -224,8 +241,8 @@ impl Lines {
                 return Ok(Some(self.counted(line)));
             }
             self.looked_at = self.buffer.len();
-            if self.looked_at > max {
-                let detail = format!("longer than {max} bytes");
+            if self.looked_at > self.max {
+                let detail = format!("longer than {} bytes", self.max);
                 let problem = problem::new(Code::TooLarge, detail);
                 return Err(in_line(problem, self.number + 1).into());
             }
@@ -233,8 +250,11 @@ impl Lines {
                 let rest = self.buffer.split().freeze();
                 return Ok((!rest.is_empty()).then(|| self.counted(rest)));
             }
-            match request::chunk(&mut self.body, app.limits().body_within).await? {
-                Some(more) => self.buffer.extend_from_slice(&more),
+            match self.pieces.next().await? {
+                Some(more) => {
+                    self.held.hold(self.buffer.len() + more.len())?;
+                    self.buffer.extend_from_slice(&more);
+                }
                 None => self.is_over = true,
             }
         }
