@@ -1,6 +1,6 @@
 //! Every change of state is a command. What each needs and decides stands in its own file under [`crate::verbs`].
 
-use crate::lane::{Heads, LaneKey, Lanes};
+use crate::lane::{Heads, Lanes};
 use crate::needs::Needs;
 use crate::policy::Policy;
 use crate::random::Random;
@@ -119,13 +119,4 @@ pub fn decide(
     env: &mut Env<'_>,
 ) -> impl Iterator<Item = Reply> {
     commands.iter().map(|command| command.decide(view, env))
-}
-
-/// The lanes that these commands need numbers for.
-pub fn lanes_wanted(commands: &[Command]) -> impl Iterator<Item = &LaneKey> {
-    let submits = commands.iter().filter_map(|command| match command {
-        Command::Submit(submit) => Some(submit),
-        _ => None,
-    });
-    submits.flat_map(|submit| submit.tasks.iter().map(|task| &task.lane))
 }

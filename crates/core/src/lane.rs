@@ -80,11 +80,6 @@ impl Lanes {
         self.known.is_empty()
     }
 
-    /// The highest number known; 0 while there is none.
-    pub fn last(&self) -> i32 {
-        self.known.iter().map(|lane| lane.0).max().unwrap_or(0)
-    }
-
     pub fn iter(&self) -> impl Iterator<Item = (Lane, &Arc<LaneKey>)> {
         self.known.iter().map(|lane| (*lane, &self.keys[lane]))
     }

@@ -7,7 +7,6 @@ mod tests;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use hashbrown::HashSet;
 use parking_lot::{Mutex, RwLock};
 use taskyard_core::command::{self, Answer, Command, Done, Env};
 use taskyard_core::lane::{Heads, Lane, LaneKey, Lanes};
@@ -31,6 +30,8 @@ const LOADS_MAX: usize = 8;
 #[derive(Default)]
 pub(crate) struct Memory {
     lanes: RwLock<Arc<Lanes>>,
+    /// Every lane up to this number was listed here, whoever made it. Those that batches take up may leave gaps below them.
+    listed: Mutex<i32>,
     heads: Mutex<Heads>,
     /// Lanes that somebody else may have put something into since the last batch began.
     doubts: Mutex<Vec<Lane>>,
@@ -43,8 +44,23 @@ impl Memory {
         Arc::clone(&self.lanes.read())
     }
 
-    pub(crate) fn learn(&self, found: Vec<(Lane, Arc<LaneKey>)>) {
-        if found.is_empty() {
+    /// The number that the next list of lanes begins behind.
+    pub(crate) fn listed(&self) -> i32 {
+        *self.listed.lock()
+    }
+
+    /// All lanes behind [`Memory::listed`].
+    pub(crate) fn list(&self, found: Vec<(Lane, Arc<LaneKey>)>) {
+        let last = found.iter().map(|(lane, _)| lane.0).max();
+        if let Some(last) = last {
+            *self.listed.lock() = last;
+        }
+        self.learn(found);
+    }
+
+    fn learn(&self, found: impl IntoIterator<Item = (Lane, Arc<LaneKey>)>) {
+        let mut found = found.into_iter().peekable();
+        if found.peek().is_none() {
             return;
         }
         let mut lanes = self.lanes.write();
@@ -127,17 +143,11 @@ async fn attempt<W: Writer>(
     now: Timestamp,
     random: &mut dyn Random,
 ) -> Result<Ran, Failure> {
-    intern(writer, memory, commands, policy).await?;
     let mut conflicts = 0;
     loop {
         match once(writer, memory, commands, policy, now, random).await {
             Err(Failure::Store(Error::Conflict)) if conflicts < CONFLICTS_MAX => {
                 conflicts += 1;
-                // Whoever got in between may have used a lane that is new here.
-                let found = writer
-                    .intern(&[], memory.lanes().last(), policy.lanes_max)
-                    .await?;
-                memory.learn(found);
             }
             ran => return ran,
         }
@@ -178,13 +188,17 @@ async fn once<W: Writer>(
         return Err(Error::Conflict.into());
     }
 
-    let (mut replies, learned, (diff, topics)) = rules(|| {
+    let (mut replies, taken_up, learned, (diff, topics)) = rules(|| {
         let replies = command::decide(commands, &mut view, &mut env).map(Ok);
         let replies: Vec<Answer> = replies.collect();
-        (replies, view.learned(), view.into_diff())
+        let taken_up = view.taken_up();
+        (replies, taken_up, view.learned(), view.into_diff())
     })?;
     let inputs = tx.commit(diff).await?;
     fill(&mut replies, &inputs);
+    // Nobody else holds them any more, so they need not be copied.
+    drop(lanes);
+    memory.learn(taken_up);
     for learned in learned {
         borrowed.heads.learn(learned);
     }
@@ -198,32 +212,6 @@ async fn once<W: Writer>(
 /// A panic of the rules ends the attempt: its view and its transaction are dropped, so nothing of it is left.
 fn rules<T>(decide: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(decide)).map_err(|_| Failure::Panicked)
-}
-
-/// Numbers for the lanes that this batch is the first to use. Where there is no room for more, the verb refuses.
-async fn intern<W: Writer>(
-    writer: &mut W,
-    memory: &Memory,
-    commands: &[Command],
-    policy: &Policy,
-) -> Result<(), Error> {
-    let lanes = memory.lanes();
-    let mut seen: HashSet<&LaneKey> = HashSet::new();
-    let unknown: Vec<&LaneKey> = command::lanes_wanted(commands)
-        .filter(|key| lanes.number(key).is_none() && seen.insert(key))
-        .collect();
-    if !unknown.is_empty() {
-        // More than there is room for need not be asked for; the answer also tells what other servers have numbered.
-        let room = policy.lanes_max.saturating_sub(lanes.len());
-        let wanted = unknown.into_iter().take(room);
-        let wanted: Vec<Arc<LaneKey>> = wanted.map(|key| Arc::new(key.clone())).collect();
-        memory.learn(
-            writer
-                .intern(&wanted, lanes.last(), policy.lanes_max)
-                .await?,
-        );
-    }
-    Ok(())
 }
 
 /// Puts the inputs that were read at the commit into the answers that wait for them.

@@ -89,7 +89,7 @@ impl Database {
     pub fn server(&self) -> Server {
         let memory = Memory::default();
         let shared = &mut *self.0.borrow_mut();
-        memory.learn(shared.tables.number(&[], 0, usize::MAX));
+        memory.list(shared.tables.lanes_above(0));
         memory.unsure(None);
         Server {
             shared: Rc::clone(&self.0),
@@ -167,7 +167,13 @@ impl Server {
         self.memory.lanes()
     }
 
+    /// With no lane, of all of them, those too that other servers have made.
     pub fn unsure(&self, lane: Option<Lane>) {
+        if lane.is_none() {
+            let listed = self.memory.listed();
+            self.memory
+                .list(self.shared.borrow().tables.lanes_above(listed));
+        }
         self.memory.unsure(lane);
     }
 }
@@ -290,6 +296,10 @@ impl Shared {
                 .outcomes
                 .iter()
                 .any(|row| tables.outcomes.contains_key(&row.task))
+            || diff
+                .lanes
+                .iter()
+                .any(|(lane, key)| tables.has_lane(*lane, key))
             || inserts(&diff.servers).any(|row| tables.servers.contains_key(&row.number))
             || inserts(&diff.workers)
                 .any(|row| tables.workers.contains_key(&row.name) || number_taken(row.number))

@@ -164,14 +164,14 @@ impl Desk {
     }
 
     async fn refresh(&self, session: &Session) -> Result<(), Error> {
-        let refreshed = session.refresh(self.memory.lanes().last());
+        let refreshed = session.refresh(self.memory.listed());
         let (said, lanes) = timeout(REFRESH_MAX, refreshed).await.unwrap_or_else(|_| {
             let reason = "it did not tell its time".to_owned();
             Err(Error::Unavailable(reason))
         })?;
         self.database_clock.lock().received(said, Instant::now());
         let fresh: Vec<_> = lanes.iter().map(|(lane, _)| *lane).collect();
-        self.memory.learn(lanes);
+        self.memory.list(lanes);
         for lane in fresh {
             self.memory.unsure(Some(lane));
         }

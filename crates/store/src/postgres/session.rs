@@ -15,7 +15,7 @@ use super::error::{explain, one_line};
 use super::fields::{Fields, Read};
 use super::params::Params;
 use super::rows::key;
-use super::sql::{LANE_LOCK, Statements, WRITER_SETTINGS};
+use super::sql::{Statements, WRITER_SETTINGS};
 use super::trip::Trip;
 use super::tx::PostgresTx;
 use crate::tx::Writer;
@@ -53,14 +53,14 @@ impl Session {
         })
     }
 
-    /// The database's time, and the lanes numbered above `known`, some of which other servers made.
+    /// The database's time, and the lanes numbered above `listed`, some of which other servers made.
     pub(super) async fn refresh(
         &self,
-        known: i32,
+        listed: i32,
     ) -> Result<(Timestamp, Vec<(Lane, Arc<LaneKey>)>), Error> {
         let mut trip = Trip::on(self);
         trip.ask(&self.statements.clock, Params::default());
-        trip.ask(&self.statements.lane_list, Params::default().and(known));
+        trip.ask(&self.statements.lane_list, Params::default().and(listed));
         let answers = all(trip.send().await)?;
         let [time, lanes] = &answers[..] else {
             return Err(Error::Failed("two questions had other answers".to_owned()));
@@ -95,34 +95,6 @@ impl Writer for Session {
     async fn begin(&mut self) -> Result<PostgresTx<'_>, Error> {
         self.settle().await?;
         Ok(PostgresTx::on(self))
-    }
-
-    async fn intern(
-        &mut self,
-        keys: &[Arc<LaneKey>],
-        known: i32,
-        max: usize,
-    ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
-        self.settle().await?;
-        if keys.is_empty() {
-            return Ok(self.refresh(known).await?.1);
-        }
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
-        let mut trip = Trip::on(self);
-        trip.begin();
-        trip.say(LANE_LOCK);
-        for key in keys {
-            let params = Params::default().and(key.queue.as_str());
-            let params = params.and(key.kind.as_str()).and(key.demands.to_text());
-            trip.ask(&self.statements.lane_insert, params.and(max));
-        }
-        trip.ask(&self.statements.lane_list, Params::default().and(known));
-        trip.say("commit");
-        // Numbering a lane twice is no harm, so a commit whose outcome is unknown is only one to try again.
-        let answers = all(trip.send().await)?;
-        self.open.set(false);
-        // The last but one; behind it is the commit's own, which is empty.
-        numbered(&answers[answers.len() - 2])
     }
 }
 

@@ -29,7 +29,7 @@ macro_rules! statements {
 
 statements! {
     "common" {
-        lane_insert,
+        lane_last,
         lane_list,
         worker_last,
     }
@@ -46,6 +46,8 @@ statements! {
         idempotency_lock,
         idempotency_old,
         idempotency_update,
+        lane_insert,
+        lane_load,
         late_result_delete,
         late_result_put,
         lease_delete,

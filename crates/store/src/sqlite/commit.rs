@@ -39,6 +39,7 @@ pub(super) fn inputs(connection: &Connection, tasks: &[TaskId]) -> Read<Inputs> 
 
 pub(super) fn write(connection: &Connection, diff: &Diff) -> Result<(), Error> {
     SERVERS.write(connection, &diff.servers)?;
+    insert(connection, sql::LANE_INSERT, key::insert_lane, &diff.lanes)?;
     WORKERS.write(connection, &diff.workers)?;
     insert(
         connection,

@@ -14,13 +14,14 @@ use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 
+use super::connection::all;
 use super::error::explain;
 use super::log::GiveUp;
 use super::open::{self, OpenError};
+use super::rows::key;
 use super::tx::{Workers, Writing};
 use super::{reads, sql};
 use crate::run::{self, Memory};
-use crate::tx::Writer;
 
 pub struct Inline {
     writing: Writing,
@@ -35,16 +36,16 @@ impl Inline {
 
     pub(super) fn over(connection: Connection, give_up: GiveUp) -> Result<Self, OpenError> {
         let memory = Memory::default();
-        let mut writing = Writing {
+        let writing = Writing {
             connection,
             give_up,
             workers: Workers::default(),
         };
-        let lanes = writing.intern(&[], 0, usize::MAX).now_or_never();
-        memory.learn(lanes.expect("SQLite never waits").map_err(|error| {
+        let lanes = all(&writing.connection, sql::LANE_LIST, [0], key::lane);
+        memory.list(lanes.map_err(|error| {
             let (path, reason) = (
                 writing.connection.path().unwrap_or_default().into(),
-                error.to_string(),
+                explain(error).to_string(),
             );
             OpenError::Unusable { path, reason }
         })?);

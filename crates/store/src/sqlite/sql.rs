@@ -15,7 +15,7 @@ statements! { ALL:
     "common" {
         ATTEMPT_LIST = "attempt_list",
         COUNTER_SUM = "counter_sum",
-        LANE_INSERT = "lane_insert",
+        LANE_LAST = "lane_last",
         LANE_LIST = "lane_list",
         LATE_RESULT_LIST = "late_result_list",
         LEASE_LOST = "lease_lost",
@@ -41,6 +41,8 @@ statements! { ALL:
         IDEMPOTENCY_LOAD = "idempotency_load",
         IDEMPOTENCY_OLD = "idempotency_old",
         IDEMPOTENCY_UPDATE = "idempotency_update",
+        LANE_INSERT = "lane_insert",
+        LANE_LOAD = "lane_load",
         LATE_RESULT_DELETE = "late_result_delete",
         LATE_RESULT_PUT = "late_result_put",
         LEASE_DELETE = "lease_delete",

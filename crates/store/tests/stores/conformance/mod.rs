@@ -32,6 +32,7 @@ macro_rules! conformance {
                 submitting::an_idempotency_key_is_forgotten_after_its_life,
                 submitting::a_batch_takes_the_lanes_that_are_left_and_no_more,
                 submitting::too_many_lanes_are_refused,
+                submitting::a_refused_submit_uses_up_no_lane,
                 claiming::tasks_go_out_by_priority_then_by_age,
                 claiming::waiting_is_worth_priority,
                 claiming::a_claim_gets_no_more_than_it_asks_for,

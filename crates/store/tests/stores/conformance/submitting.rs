@@ -294,3 +294,53 @@ pub(super) async fn too_many_lanes_are_refused(mut yard: Yard) {
         .is_ok()
     );
 }
+
+pub(super) async fn a_refused_submit_uses_up_no_lane(mut yard: Yard) {
+    yard.policy.lanes_max = 3;
+    let of = |kind: &str| NewTask {
+        lane: lane("default", kind, None),
+        ..yard.task()
+    };
+    let taken = of_client(&yard, "body");
+    yard.submit(taken.clone()).await.unwrap();
+    yard.run::<Submitted>(once(&yard, "k", "body"))
+        .await
+        .unwrap();
+
+    for n in 0..10 {
+        let reused = Submit {
+            tasks: vec![of(&format!("reused-{n}"))],
+            ..once(&yard, "k", "other")
+        };
+        let kind = lane("default", &format!("taken-{n}"), None);
+        let other_body = NewTask {
+            id: taken.id,
+            lane: kind,
+            ..of_client(&yard, "other")
+        };
+        let half_bad = vec![of(&format!("beside-{n}")), other_body];
+        assert_eq!(yard.run::<Submitted>(reused).await, Err(Refused::KeyReused));
+        let refused = yard.submit_all(half_bad).await;
+        assert_eq!(refused, Err(Refused::IdTaken(taken.id)));
+    }
+
+    // In one batch with a submit that is taken, each of a lane of its own.
+    let batch: Vec<Command> = vec![
+        Submit {
+            tasks: vec![of("first")],
+            ..once(&yard, "k2", "body")
+        }
+        .into(),
+        Submit {
+            tasks: vec![of("never")],
+            ..once(&yard, "k2", "other")
+        }
+        .into(),
+    ];
+    let replies = yard.batch(batch).await;
+    assert_eq!(replies[1], Err(Refused::KeyReused));
+
+    assert!(yard.submit(of("second")).await.is_ok());
+    let third = yard.submit(of("third")).await;
+    assert_eq!(third, Err(Refused::TooManyLanes(3)));
+}

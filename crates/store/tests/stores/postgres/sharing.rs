@@ -94,6 +94,39 @@ async fn a_lane_has_one_number_whoever_uses_it_first() {
     }
 }
 
+#[tokio::test]
+async fn servers_that_make_lanes_at_once_give_each_its_own_number() {
+    let Some((one, two, _database)) = two_yards().await else {
+        return;
+    };
+    let of_kind = |yard: &Yard, kind: String| NewTask {
+        lane: lane("default", &kind, None),
+        ..yard.task()
+    };
+    for n in 0..20 {
+        let own = of_kind(&one, format!("one-{n}"));
+        let shared = of_kind(&one, format!("both-{n}"));
+        let other_own = of_kind(&two, format!("two-{n}"));
+        let other_shared = of_kind(&two, format!("both-{n}"));
+        let (first, second) = tokio::join!(
+            one.submit_all(vec![own, shared]),
+            two.submit_all(vec![other_shared, other_own])
+        );
+        assert!(first.is_ok() && second.is_ok());
+    }
+
+    for n in 0..20 {
+        let key = lane("default", &format!("both-{n}"), None);
+        let number = one.store.lanes().number(&key);
+        assert!(number.is_some() && number == two.store.lanes().number(&key));
+    }
+    let (one, two) = (one.store.lanes(), two.store.lanes());
+    let common = one.iter().filter(|(lane, _)| two.key(*lane).is_some());
+    for (lane, key) in common {
+        assert_eq!(two.key(lane), Some(key));
+    }
+}
+
 fn chosen_by_client(yard: &Yard, body: &[u8]) -> NewTask {
     NewTask {
         digest: Some(Digest::of(body)),
