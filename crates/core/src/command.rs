@@ -1,6 +1,8 @@
 //! Every change of state is a command. What each needs and decides stands in its own file under [`crate::verbs`].
 
-use crate::lane::{Heads, Lanes};
+use hashbrown::HashSet;
+
+use crate::lane::{Heads, LaneKey, Lanes};
 use crate::needs::Needs;
 use crate::policy::Policy;
 use crate::random::Random;
@@ -119,4 +121,15 @@ pub fn decide(
     env: &mut Env<'_>,
 ) -> impl Iterator<Item = Reply> {
     commands.iter().map(|command| command.decide(view, env))
+}
+
+/// How many lanes besides the known ones these commands may put tasks into.
+pub fn lanes_besides(commands: &[Command], known: &Lanes) -> usize {
+    let submits = commands.iter().filter_map(|command| match command {
+        Command::Submit(submit) => Some(submit),
+        _ => None,
+    });
+    let lanes = submits.flat_map(|submit| submit.tasks.iter().map(|task| &task.lane));
+    let unknown: HashSet<&LaneKey> = lanes.filter(|lane| known.number(lane).is_none()).collect();
+    unknown.len()
 }

@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
+use taskyard_core::lane::Lane;
 use taskyard_core::needs::Needs;
 use taskyard_core::store::Error;
 use taskyard_core::view::View;
@@ -30,4 +31,7 @@ pub(crate) trait Writer {
         Self: 'a;
 
     fn begin(&mut self) -> impl Future<Output = Result<Self::Tx<'_>, Error>>;
+
+    /// Those of the lanes that have anything scheduled, ready or leased.
+    fn open_among(&mut self, lanes: &[Lane]) -> impl Future<Output = Result<Vec<Lane>, Error>>;
 }

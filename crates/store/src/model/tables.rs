@@ -43,6 +43,10 @@ impl Writer for Tables {
     async fn begin(&mut self) -> Result<&mut Tables, Error> {
         Ok(self)
     }
+
+    async fn open_among(&mut self, lanes: &[Lane]) -> Result<Vec<Lane>, Error> {
+        Ok(self.open_lanes(lanes))
+    }
 }
 
 impl Tx for &mut Tables {
@@ -154,12 +158,22 @@ impl Tables {
         view.found_last_lane(self.last_lane());
     }
 
+    pub(super) fn open_lanes(&self, among: &[Lane]) -> Vec<Lane> {
+        let tasks = |wanted: Lane| -> i64 {
+            let open = |(lane, status): &(Lane, Status)| *lane == wanted && !status.is_final();
+            let counters = self.counters.iter();
+            counters.filter(|(of, _)| open(of)).map(|(_, n)| *n).sum()
+        };
+        let lanes = among.iter().copied();
+        lanes.filter(|lane| tasks(*lane) > 0).collect()
+    }
+
     /// Whether the number or the key is taken.
     pub(super) fn has_lane(&self, lane: Lane, key: &LaneKey) -> bool {
         lane <= self.last_lane() || self.lanes.iter().any(|known| **known == *key)
     }
 
-    fn last_lane(&self) -> Lane {
+    pub(super) fn last_lane(&self) -> Lane {
         Lane(i32::try_from(self.lanes.len()).expect("lanes have small numbers"))
     }
 

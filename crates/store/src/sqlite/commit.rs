@@ -14,7 +14,7 @@ use super::sql;
 use crate::tx::Inputs;
 
 /// Whose counters these are: on SQLite there is one server.
-const SERVER: i32 = 0;
+pub(super) const SERVER: i32 = 0;
 
 type Bind<R> = fn(&mut CachedStatement<'_>, &R) -> Read<usize>;
 

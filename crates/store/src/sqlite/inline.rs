@@ -14,8 +14,9 @@ use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 
-use super::connection::all;
+use super::connection::{all, one};
 use super::error::explain;
+use super::fields::Read;
 use super::log::GiveUp;
 use super::open::{self, OpenError};
 use super::rows::key;
@@ -41,16 +42,32 @@ impl Inline {
             give_up,
             workers: Workers::default(),
         };
-        let lanes = all(&writing.connection, sql::LANE_LIST, [0], key::lane);
-        memory.list(lanes.map_err(|error| {
+        let start = || -> Read<()> {
+            let last = one(&writing.connection, sql::LANE_LAST, [], |fields| {
+                fields.take()
+            })?;
+            let numbers: Vec<i32> = all(&writing.connection, sql::LANE_OPEN, [], |fields| {
+                fields.take()
+            })?;
+            let mut open = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                open.extend(one(
+                    &writing.connection,
+                    sql::LANE_NAMED,
+                    [number],
+                    key::lane,
+                )?);
+            }
+            memory.begin(Lane(last.unwrap_or(0)), open);
+            Ok(())
+        };
+        start().map_err(|error| {
             let (path, reason) = (
                 writing.connection.path().unwrap_or_default().into(),
                 explain(error).to_string(),
             );
             OpenError::Unusable { path, reason }
-        })?);
-        // What waits in them is not known yet.
-        memory.unsure(None);
+        })?;
         Ok(Self {
             writing,
             memory: Arc::new(memory),
@@ -91,7 +108,7 @@ impl Inline {
                 .execute(sql::META_TOUCH, [])
                 .map_err(explain)?;
         }
-        reads::read(self.connection(), &self.memory, query)
+        reads::read(self.connection(), query)
     }
 
     /// The same database as a process finds it that has just started: what the one before it remembered is gone.

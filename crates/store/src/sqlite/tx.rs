@@ -110,6 +110,20 @@ impl Writer for Writing {
     async fn begin(&mut self) -> Result<SqliteTx<'_>, Error> {
         SqliteTx::begin(self).map_err(explain)
     }
+
+    async fn open_among(&mut self, lanes: &[Lane]) -> Result<Vec<Lane>, Error> {
+        open_among(&self.connection, lanes).map_err(explain)
+    }
+}
+
+fn open_among(connection: &Connection, lanes: &[Lane]) -> Read<Vec<Lane>> {
+    let mut statement = connection.prepare_cached(sql::LANE_TASKS)?;
+    let mut open = Vec::new();
+    for lane in lanes {
+        let tasks: i64 = statement.query_row(params![commit::SERVER, lane.0], |row| row.get(0))?;
+        open.extend((tasks > 0).then_some(*lane));
+    }
+    Ok(open)
 }
 
 impl Tx for SqliteTx<'_> {

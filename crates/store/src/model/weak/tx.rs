@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{SlotKey, WorkerNumber};
+use taskyard_core::lane::Lane;
 use taskyard_core::needs::{Hold, Needs};
 use taskyard_core::store::Error;
 use taskyard_core::view::View;
@@ -52,6 +53,19 @@ impl Writer for WeakWriter {
             number: shared.latest,
             shared: Rc::clone(&self.0),
         })
+    }
+
+    async fn open_among(&mut self, lanes: &[Lane]) -> Result<Vec<Lane>, Error> {
+        pause().await;
+        let mut shared = self.0.borrow_mut();
+        if shared.trouble == Some(Trouble::Away) {
+            return Err(Error::Unavailable("the model is away".to_owned()));
+        }
+        let open = shared.tables.open_lanes(lanes);
+        if open.len() < lanes.len() {
+            shared.count("lanes_are_forgotten");
+        }
+        Ok(open)
     }
 }
 

@@ -61,6 +61,10 @@ pub(in crate::postgres) fn lane_keys(keys: &[Arc<LaneKey>]) -> Params<'_> {
         .params()
 }
 
+pub(in crate::postgres) fn lane_numbers(lanes: &[Lane]) -> Params<'_> {
+    Columns::of(lanes).column(|lane| lane.0).params()
+}
+
 pub(in crate::postgres) fn lanes(rows: &[(Lane, Arc<LaneKey>)]) -> Params<'_> {
     Columns::of(rows)
         .column(|(lane, _)| lane.0)

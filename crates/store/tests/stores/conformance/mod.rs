@@ -33,6 +33,8 @@ macro_rules! conformance {
                 submitting::a_batch_takes_the_lanes_that_are_left_and_no_more,
                 submitting::too_many_lanes_are_refused,
                 submitting::a_refused_submit_uses_up_no_lane,
+                submitting::lanes_whose_tasks_have_ended_make_room,
+                submitting::whatever_is_open_keeps_its_lane,
                 claiming::tasks_go_out_by_priority_then_by_age,
                 claiming::waiting_is_worth_priority,
                 claiming::a_claim_gets_no_more_than_it_asks_for,

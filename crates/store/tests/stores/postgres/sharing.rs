@@ -127,6 +127,39 @@ async fn servers_that_make_lanes_at_once_give_each_its_own_number() {
     }
 }
 
+#[tokio::test]
+async fn what_another_server_puts_into_a_forgotten_lane_is_found() {
+    let Some((mut one, two, _database)) = two_yards().await else {
+        return;
+    };
+    one.policy.lanes_max = 1;
+    let of_kind = |yard: &Yard, kind: &str| NewTask {
+        lane: lane("default", kind, None),
+        ..yard.task()
+    };
+    let worker = one.worker("w").await;
+    let first = one.submit(of_kind(&one, "a")).await.unwrap();
+    two.submit(of_kind(&two, "a")).await.unwrap();
+    assert_eq!(drain(&one, &worker).await.len(), 2);
+    one.submit(of_kind(&one, "b")).await.unwrap();
+    assert!(
+        one.store
+            .lanes()
+            .number(&lane("default", "a", None))
+            .is_none()
+    );
+
+    let later = two.submit(of_kind(&two, "a")).await.unwrap();
+
+    // Whoever waits looks every moment; the database is asked what waits each second.
+    let mut done = Vec::new();
+    while !done.contains(&later) {
+        done.extend(drain(&one, &worker).await);
+    }
+    assert!(!done.contains(&first));
+    assert_eq!(done.len(), 2);
+}
+
 fn chosen_by_client(yard: &Yard, body: &[u8]) -> NewTask {
     NewTask {
         digest: Some(Digest::of(body)),
