@@ -1,5 +1,7 @@
 //! Every change of state is a command. What each needs and decides stands in its own file under [`crate::verbs`].
 
+use hashbrown::HashSet;
+
 use crate::lane::{Heads, LaneKey, Lanes};
 use crate::needs::Needs;
 use crate::policy::Policy;
@@ -121,11 +123,13 @@ pub fn decide(
     commands.iter().map(|command| command.decide(view, env))
 }
 
-/// The lanes that these commands need numbers for.
-pub fn lanes_wanted(commands: &[Command]) -> impl Iterator<Item = &LaneKey> {
+/// How many lanes besides the known ones these commands may put tasks into.
+pub fn lanes_besides(commands: &[Command], known: &Lanes) -> usize {
     let submits = commands.iter().filter_map(|command| match command {
         Command::Submit(submit) => Some(submit),
         _ => None,
     });
-    submits.flat_map(|submit| submit.tasks.iter().map(|task| &task.lane))
+    let lanes = submits.flat_map(|submit| submit.tasks.iter().map(|task| &task.lane));
+    let unknown: HashSet<&LaneKey> = lanes.filter(|lane| known.number(lane).is_none()).collect();
+    unknown.len()
 }

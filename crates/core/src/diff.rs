@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::id::{RunKey, TaskId};
-use crate::lane::Lane;
+use crate::lane::{Lane, LaneKey};
 use crate::rows::{
     Attempt, Carry, Idempotency, LateResult, Lease, Outcome, Ready, Scheduled, Server, Task, Worker,
 };
@@ -15,6 +15,8 @@ use crate::view::Change;
 pub struct Diff {
     /// Never taken out.
     pub servers: Vec<Change<Server>>,
+    /// Numbers that are given for the first time.
+    pub lanes: Vec<(Lane, Arc<LaneKey>)>,
     /// Never taken out.
     pub workers: Vec<Change<Worker>>,
     pub tasks: Vec<Arc<Task>>,
@@ -39,6 +41,7 @@ impl Diff {
     /// Nothing to write; there may still be inputs to read.
     pub fn is_empty(&self) -> bool {
         self.servers.is_empty()
+            && self.lanes.is_empty()
             && self.workers.is_empty()
             && self.tasks.is_empty()
             && self.scheduled.is_empty()
@@ -58,6 +61,7 @@ impl Diff {
     pub(crate) fn sort(&mut self) {
         self.servers
             .sort_unstable_by_key(|change| change.row().number);
+        self.lanes.sort_unstable_by_key(|(lane, _)| *lane);
         self.workers
             .sort_unstable_by(|one, other| one.row().name.cmp(&other.row().name));
         self.tasks.sort_unstable_by_key(|task| task.id);

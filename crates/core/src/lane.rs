@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::labels::Demands;
 use crate::name::Name;
@@ -45,14 +45,16 @@ impl fmt::Debug for Lane {
     }
 }
 
-/// Every lane that was ever given a number. Numbers never change their meaning, so a copy can only be incomplete,
-/// never wrong.
+/// The lanes that a server remembers. Numbers never change their meaning and are never given again, so a copy can only be
+/// incomplete, never wrong.
 #[derive(Default, Clone, Debug)]
 pub struct Lanes {
     numbers: HashMap<Arc<LaneKey>, Lane>,
     keys: HashMap<Lane, Arc<LaneKey>>,
     /// In the order in which this copy learned of them; what [`Served`] is worked out from.
     known: Vec<Lane>,
+    /// How often some were forgotten, after which what was worked out from the others has to be worked out again.
+    forgot: u64,
 }
 
 impl Lanes {
@@ -80,13 +82,20 @@ impl Lanes {
         self.known.is_empty()
     }
 
-    /// The highest number known; 0 while there is none.
-    pub fn last(&self) -> i32 {
-        self.known.iter().map(|lane| lane.0).max().unwrap_or(0)
-    }
-
     pub fn iter(&self) -> impl Iterator<Item = (Lane, &Arc<LaneKey>)> {
         self.known.iter().map(|lane| (*lane, &self.keys[lane]))
+    }
+
+    /// Remembers only these, and forgets the others.
+    pub fn keep(&mut self, open: &HashSet<Lane>) {
+        self.known.retain(|lane| open.contains(lane));
+        self.keys.retain(|lane, _| open.contains(lane));
+        self.numbers.retain(|_, lane| open.contains(lane));
+        self.forgot += 1;
+    }
+
+    pub fn forgot(&self) -> u64 {
+        self.forgot
     }
 
     /// The lanes learned after the first `seen`.
@@ -136,6 +145,12 @@ impl Heads {
     /// Somebody else may have put something there.
     pub fn unsure(&mut self, lane: Lane) {
         self.set(lane, Position::FIRST);
+    }
+
+    /// Of these lanes and their twins only.
+    pub fn keep(&mut self, open: &HashSet<Lane>) {
+        self.first.retain(|lane, _| open.contains(&lane.plain()));
+        self.order.retain(|(_, lane)| open.contains(&lane.plain()));
     }
 
     fn set(&mut self, lane: Lane, first: Position) {

@@ -1,7 +1,11 @@
 //! Which rows a batch needs. Said by the verbs, fetched by a store, found in the view.
 
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+
 use crate::id::{SlotKey, TaskId, WorkerNumber};
-use crate::lane::Lane;
+use crate::lane::{Lane, LaneKey};
 use crate::name::Name;
 use crate::order::{OrderKey, Position};
 use crate::rows::IdempotencyKey;
@@ -45,13 +49,16 @@ pub struct Due {
     pub rows: usize,
 }
 
-/// What to load, in the order in which a store locks: workers, place rows, keys, then picks, each by key. The order
+/// What to load, in the order in which a store locks: servers, new lanes, workers, place rows, keys, then picks, each by key. The order
 /// holds within one load only: what is asked for besides is locked behind it, so two servers can wait for each other
 /// until their database ends one of the two batches, which is then run again.
 #[derive(Default, Debug)]
 pub struct Needs {
     /// Every row of `server`, locked.
     pub servers: bool,
+    /// Lanes whose numbers this server does not know, and the highest number that was given out: held, so that nobody
+    /// else gives one meanwhile.
+    pub lanes: Vec<Arc<LaneKey>>,
     pub workers: Vec<(Name, Hold)>,
     pub scheduled: Vec<ScheduledKey>,
     pub ready: Vec<ReadyKey>,
@@ -75,6 +82,7 @@ impl Needs {
     pub fn is_empty(&self) -> bool {
         !self.servers
             && !self.last_worker
+            && self.lanes.is_empty()
             && self.workers.is_empty()
             && self.scheduled.is_empty()
             && self.ready.is_empty()
@@ -93,8 +101,10 @@ impl Needs {
         self.workers.push((name.clone(), hold));
     }
 
-    /// Each key once and in order, held if anybody wants it held.
+    /// Each key once and in order, held if anybody wants it held. Lanes are held together, so they need no order.
     pub fn tidy(&mut self) {
+        let mut seen = HashSet::new();
+        self.lanes.retain(|key| seen.insert(Arc::clone(key)));
         tidy_held(&mut self.workers);
         tidy_held(&mut self.leases);
         tidy(&mut self.scheduled);

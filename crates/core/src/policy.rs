@@ -29,7 +29,7 @@ pub struct Policy {
     pub suspect_patience: Duration,
     /// How many commands may wait for the database before callers are told to come back later. Default 10,000.
     pub commands_max: usize,
-    /// How many combinations of queue, kind and demands there may be. Default 10,000.
+    /// How many combinations of queue, kind and demands unfinished tasks may be in. Default 10,000.
     pub lanes_max: usize,
     /// How many bytes of inputs one claim's answer carries. Default 8 MiB; one task goes out whatever its size.
     pub claim_bytes_max: usize,

@@ -32,7 +32,8 @@ pub enum Refused {
     #[error("this Idempotency-Key was used with another body")]
     KeyReused,
     #[error(
-        "there are {0} different combinations of queue, kind and requires already; use fewer of them"
+        "unfinished tasks are in {0} different combinations of queue, kind and requires already; use fewer of them, or try \
+         again when some have ended"
     )]
     TooManyLanes(usize),
 }

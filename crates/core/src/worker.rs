@@ -30,6 +30,8 @@ struct Served {
     lanes: HashSet<Lane>,
     /// How many lanes have been looked at.
     seen: usize,
+    /// Of which time between two that lanes were forgotten.
+    forgot: u64,
 }
 
 impl Profile {
@@ -54,6 +56,12 @@ impl Profile {
     /// The lanes it serves that can have something, twins among them, lowest first.
     pub fn lanes_with_something(&self, lanes: &Lanes, heads: &Heads) -> Vec<(Lane, Position)> {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
+        if served.forgot != lanes.forgot() {
+            *served = Served {
+                forgot: lanes.forgot(),
+                ..Served::default()
+            };
+        }
         let fresh = lanes
             .since(served.seen)
             .filter(|(_, key)| self.serves(key))
@@ -151,6 +159,32 @@ mod tests {
         let found = profile.lanes_with_something(&lanes, &heads);
 
         assert_eq!(found, [(Lane(-3), at(4)), (Lane(1), at(9))]);
+    }
+
+    #[test]
+    fn lanes_that_were_forgotten_are_served_no_more_and_others_are_learned_after_them() {
+        let profile = Profile::default();
+        let (mut lanes, mut heads) = (Lanes::default(), Heads::default());
+        for (number, kind) in [(1, "a"), (2, "b"), (3, "c")] {
+            lanes.add(Lane(number), Arc::new(lane("default", kind, None)));
+            heads.learn(Learned::Added(Lane(number), at(i64::from(number))));
+        }
+        heads.learn(Learned::Added(Lane(-2), at(9)));
+        assert_eq!(profile.lanes_with_something(&lanes, &heads).len(), 4);
+
+        let open = HashSet::from([Lane(2)]);
+        lanes.keep(&open);
+        heads.keep(&open);
+        lanes.add(Lane(4), Arc::new(lane("default", "a", None)));
+        heads.learn(Learned::Added(Lane(4), at(4)));
+
+        let found = profile.lanes_with_something(&lanes, &heads);
+        assert_eq!(
+            found,
+            [(Lane(2), at(2)), (Lane(4), at(4)), (Lane(-2), at(9))]
+        );
+        assert_eq!(lanes.number(&lane("default", "a", None)), Some(Lane(4)));
+        assert_eq!((lanes.len(), lanes.key(Lane(1))), (2, None));
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl PostgresStore {
             PoolError::Backend(error) => Error::Unavailable(error::one_line(&error)),
             other => Error::Unavailable(other.to_string()),
         })?;
-        let answering = reads::answer(&mut client, &self.memory, query);
+        let answering = reads::answer(&mut client, query);
         let answer = timeout(READ_MAX, answering).await.unwrap_or_else(|_| {
             let reason = format!("it did not answer within {} s", READ_MAX.as_secs());
             Err(Error::Unavailable(reason))

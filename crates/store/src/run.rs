@@ -6,8 +6,8 @@ mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use hashbrown::HashSet;
 use parking_lot::{Mutex, RwLock};
 use taskyard_core::command::{self, Answer, Command, Done, Env};
 use taskyard_core::lane::{Heads, Lane, LaneKey, Lanes};
@@ -27,10 +27,17 @@ const CONFLICTS_MAX: usize = 3;
 /// its place between two looks.
 const LOADS_MAX: usize = 8;
 
+/// How often it is looked for lanes to forget.
+const FORGET_EVERY: Duration = Duration::from_secs(1);
+
 /// What this process remembers between batches. All of it can be read from the database again.
 #[derive(Default)]
 pub(crate) struct Memory {
     lanes: RwLock<Arc<Lanes>>,
+    /// Every lane up to this number was listed here, whoever made it. Those that batches take up may leave gaps below them.
+    listed: Mutex<Option<Lane>>,
+    /// When lanes were last looked through for some to forget.
+    looked_through: Mutex<Option<Timestamp>>,
     heads: Mutex<Heads>,
     /// Lanes that somebody else may have put something into since the last batch began.
     doubts: Mutex<Vec<Lane>>,
@@ -43,8 +50,31 @@ impl Memory {
         Arc::clone(&self.lanes.read())
     }
 
-    pub(crate) fn learn(&self, found: Vec<(Lane, Arc<LaneKey>)>) {
-        if found.is_empty() {
+    /// The number that the next list of lanes begins behind; none before [`Memory::begin`].
+    pub(crate) fn listed(&self) -> Option<Lane> {
+        *self.listed.lock()
+    }
+
+    /// What there is at a start: the highest number given out, read first, and the lanes that have something open.
+    pub(crate) fn begin(&self, last: Lane, open: Vec<(Lane, Arc<LaneKey>)>) {
+        *self.listed.lock() = Some(last);
+        self.learn(open);
+        // What waits in them is not known yet.
+        self.unsure(None);
+    }
+
+    /// All lanes behind [`Memory::listed`].
+    pub(crate) fn list(&self, found: Vec<(Lane, Arc<LaneKey>)>) {
+        let last = found.iter().map(|(lane, _)| *lane).max();
+        if last.is_some() {
+            *self.listed.lock() = last;
+        }
+        self.learn(found);
+    }
+
+    pub(crate) fn learn(&self, found: impl IntoIterator<Item = (Lane, Arc<LaneKey>)>) {
+        let mut found = found.into_iter().peekable();
+        if found.peek().is_none() {
             return;
         }
         let mut lanes = self.lanes.write();
@@ -52,6 +82,23 @@ impl Memory {
         for (lane, key) in found {
             lanes.add(lane, key);
         }
+    }
+
+    /// Forgets every lane but these.
+    fn keep(&self, open: Vec<Lane>) {
+        let open = open.into_iter().collect();
+        Arc::make_mut(&mut *self.lanes.write()).keep(&open);
+        self.heads.lock().keep(&open);
+    }
+
+    /// Whether lanes may be looked through for some to forget: not again and again where all are in use.
+    fn may_look_through(&self, now: Timestamp) -> bool {
+        let mut last = self.looked_through.lock();
+        let may = last.is_none_or(|last| last + FORGET_EVERY <= now);
+        if may {
+            *last = Some(now);
+        }
+        may
     }
 
     /// Looks at a lane again at the next claim that could take from it; with `None`, at every lane.
@@ -127,17 +174,12 @@ async fn attempt<W: Writer>(
     now: Timestamp,
     random: &mut dyn Random,
 ) -> Result<Ran, Failure> {
-    intern(writer, memory, commands, policy).await?;
+    make_room(writer, memory, commands, policy, now).await?;
     let mut conflicts = 0;
     loop {
         match once(writer, memory, commands, policy, now, random).await {
             Err(Failure::Store(Error::Conflict)) if conflicts < CONFLICTS_MAX => {
                 conflicts += 1;
-                // Whoever got in between may have used a lane that is new here.
-                let found = writer
-                    .intern(&[], memory.lanes().last(), policy.lanes_max)
-                    .await?;
-                memory.learn(found);
             }
             ran => return ran,
         }
@@ -178,13 +220,17 @@ async fn once<W: Writer>(
         return Err(Error::Conflict.into());
     }
 
-    let (mut replies, learned, (diff, topics)) = rules(|| {
+    let (mut replies, taken_up, learned, (diff, topics)) = rules(|| {
         let replies = command::decide(commands, &mut view, &mut env).map(Ok);
         let replies: Vec<Answer> = replies.collect();
-        (replies, view.learned(), view.into_diff())
+        let taken_up = view.taken_up();
+        (replies, taken_up, view.learned(), view.into_diff())
     })?;
     let inputs = tx.commit(diff).await?;
     fill(&mut replies, &inputs);
+    // Nobody else holds them any more, so they need not be copied.
+    drop(lanes);
+    memory.learn(taken_up);
     for learned in learned {
         borrowed.heads.learn(learned);
     }
@@ -200,28 +246,28 @@ fn rules<T>(decide: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(decide)).map_err(|_| Failure::Panicked)
 }
 
-/// Numbers for the lanes that this batch is the first to use. Where there is no room for more, the verb refuses.
-async fn intern<W: Writer>(
+/// Forgets the lanes that have nothing open where there is no room for those that this batch may be the first to use. They
+/// are found in the database when they are used again.
+async fn make_room<W: Writer>(
     writer: &mut W,
     memory: &Memory,
     commands: &[Command],
     policy: &Policy,
+    now: Timestamp,
 ) -> Result<(), Error> {
     let lanes = memory.lanes();
-    let mut seen: HashSet<&LaneKey> = HashSet::new();
-    let unknown: Vec<&LaneKey> = command::lanes_wanted(commands)
-        .filter(|key| lanes.number(key).is_none() && seen.insert(key))
-        .collect();
-    if !unknown.is_empty() {
-        // More than there is room for need not be asked for; the answer also tells what other servers have numbered.
-        let room = policy.lanes_max.saturating_sub(lanes.len());
-        let wanted = unknown.into_iter().take(room);
-        let wanted: Vec<Arc<LaneKey>> = wanted.map(|key| Arc::new(key.clone())).collect();
-        memory.learn(
-            writer
-                .intern(&wanted, lanes.last(), policy.lanes_max)
-                .await?,
-        );
+    let fits = |more: usize| lanes.len() + more <= policy.lanes_max;
+    let tasks = commands.iter().map(|command| match command {
+        Command::Submit(submit) => submit.tasks.len(),
+        _ => 0,
+    });
+    if fits(tasks.sum()) || fits(command::lanes_besides(commands, &lanes)) {
+        return Ok(());
+    }
+    if memory.may_look_through(now) {
+        let known: Vec<Lane> = lanes.iter().map(|(lane, _)| lane).collect();
+        drop(lanes);
+        memory.keep(writer.open_among(&known).await?);
     }
     Ok(())
 }

@@ -99,7 +99,7 @@ impl SqliteStore {
         let mut store = Self::start(opened, options, Some((path, moving, hooks)))
             .map_err(|start| start.at(path))?;
         store.check = check;
-        store.readers = Some(threads::readers(readers, &store.memory).map_err(broken)?);
+        store.readers = Some(threads::readers(readers).map_err(broken)?);
         Ok(store)
     }
 

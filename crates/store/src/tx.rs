@@ -1,13 +1,12 @@
 //! What `run` asks of a database: load rows, write the difference, all or nothing. Private to this crate.
 
 use std::future::Future;
-use std::sync::Arc;
 
 use hashbrown::HashMap;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
-use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::lane::Lane;
 use taskyard_core::needs::Needs;
 use taskyard_core::store::Error;
 use taskyard_core::view::View;
@@ -38,12 +37,6 @@ pub(crate) trait Writer {
 
     fn begin(&mut self) -> impl Future<Output = Result<Self::Tx<'_>, Error>>;
 
-    /// Gives these lanes numbers where they have none, at most `max` lanes in all, in a transaction of its own.
-    /// Answers every lane of the database with a number not below `known + 1`, those of other servers too.
-    fn intern(
-        &mut self,
-        keys: &[Arc<LaneKey>],
-        known: i32,
-        max: usize,
-    ) -> impl Future<Output = Result<Vec<(Lane, Arc<LaneKey>)>, Error>>;
+    /// Those of the lanes that have anything scheduled, ready or leased.
+    fn open_among(&mut self, lanes: &[Lane]) -> impl Future<Output = Result<Vec<Lane>, Error>>;
 }

@@ -72,7 +72,10 @@ impl Submitted {
 }
 
 impl Submit {
-    pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
+    pub(crate) fn needs(&self, needs: &mut Needs, env: &Env<'_>) {
+        let lanes = self.tasks.iter().map(|task| &task.lane);
+        let unknown = lanes.filter(|lane| env.lanes.number(lane).is_none());
+        needs.lanes.extend(unknown.cloned().map(Arc::new));
         needs
             .idempotency
             .extend(self.once.iter().map(|(key, _)| key.clone()));
@@ -91,21 +94,23 @@ impl Submit {
         if let Some(known) = self.known(view)? {
             return Ok(known);
         }
-        let mut rows = Vec::with_capacity(self.tasks.len());
+        let mut fresh = Vec::with_capacity(self.tasks.len());
         let mut chosen = HashSet::new();
         for task in &self.tasks {
             if task.digest.is_some() && !chosen.insert(task.id) {
                 return Err(Refused::IdTaken(task.id));
             }
-            let is_new = !self.exists(task, view, env)?;
-            rows.push(is_new.then(|| task.row(env)).transpose()?);
+            let is_fresh = !self.exists(task, view, env)?;
+            fresh.push(is_fresh.then_some(task));
         }
-        let mut make = |row: Task| {
+        take_up_lanes(fresh.iter().flatten().map(|task| &task.lane), view, env)?;
+        let mut make = |task: &NewTask| {
+            let row = task.row(view, env);
             let status = moves::place_new(view, &row, env.now);
             view.tasks.insert(row.id, Arc::new(row));
             status
         };
-        let made = rows.into_iter().map(|row| row.map(&mut make)).collect();
+        let made = fresh.into_iter().map(|task| task.map(&mut make)).collect();
         let ids: Arc<[TaskId]> = self.tasks.iter().map(|task| task.id).collect();
         if let Some((key, digest)) = &self.once {
             let row = Idempotency {
@@ -149,6 +154,31 @@ impl Submit {
     }
 }
 
+/// Gives numbers to the lanes that have none, if there is room for them. Done for tasks that are surely made, so that no
+/// refused one uses a lane up.
+fn take_up_lanes<'a>(
+    wanted: impl Iterator<Item = &'a LaneKey>,
+    view: &mut View,
+    env: &Env<'_>,
+) -> Result<(), Refused> {
+    if !view.meets_unknown_lanes() {
+        return Ok(());
+    }
+    let mut seen = HashSet::new();
+    let mut unknown: Vec<&LaneKey> = Vec::new();
+    for key in wanted {
+        if view.lane(key, env.lanes).is_none() && seen.insert(key) {
+            unknown.push(key);
+        }
+    }
+    let max = env.policy.lanes_max;
+    if !unknown.is_empty() && env.lanes.len() + view.lanes_taken_up() + unknown.len() > max {
+        return Err(Refused::TooManyLanes(max));
+    }
+    unknown.into_iter().for_each(|key| view.take_up(key));
+    Ok(())
+}
+
 /// A client's id must be of our time: ids order the lists, and a forgotten one must not come back after its task
 /// was pruned.
 fn is_recent(id: TaskId, env: &Env<'_>) -> bool {
@@ -157,11 +187,9 @@ fn is_recent(id: TaskId, env: &Env<'_>) -> bool {
 }
 
 impl NewTask {
-    fn row(&self, env: &Env<'_>) -> Result<Task, Refused> {
-        let lane = env
-            .lanes
-            .number(&self.lane)
-            .ok_or(Refused::TooManyLanes(env.policy.lanes_max))?;
+    fn row(&self, view: &View, env: &Env<'_>) -> Task {
+        let lane = view.lane(&self.lane, env.lanes);
+        let lane = lane.expect("lanes are taken up before tasks are made");
         let run_at = match self.begin {
             Begin::Now => env.now,
             Begin::At(time) => time,
@@ -169,7 +197,7 @@ impl NewTask {
         };
         // A time in the past means now; it must not overtake those who waited.
         let run_at = run_at.max(env.now);
-        Ok(Task {
+        Task {
             id: self.id,
             lane,
             order_key: OrderKey::new(run_at, self.priority, env.policy.priority_level),
@@ -187,6 +215,6 @@ impl NewTask {
             retry: self.retry.unwrap_or(env.policy.retry),
             labels: self.labels.clone(),
             digest: self.digest,
-        })
+        }
     }
 }

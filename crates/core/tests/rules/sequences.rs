@@ -11,7 +11,7 @@ use taskyard_core::command::{self, Command, Done, Env, Reply};
 use taskyard_core::id::{Fence, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
-use taskyard_core::lane::{Heads, Lane, LaneKey, Lanes};
+use taskyard_core::lane::{Heads, LaneKey, Lanes};
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
@@ -84,12 +84,6 @@ impl World {
 
     /// What a store does with a batch.
     fn run(&mut self, commands: &[Command]) -> Vec<Reply> {
-        for key in command::lanes_wanted(commands) {
-            if self.lanes.number(key).is_none() {
-                let number = self.lanes.last() + 1;
-                self.lanes.add(Lane(number), Arc::new(key.clone()));
-            }
-        }
         let mut env = Env {
             now: self.now,
             policy: &self.policy,
@@ -109,6 +103,7 @@ impl World {
         let replies = command::decide(commands, &mut view, &mut env).collect();
 
         let learned = view.learned();
+        let taken_up = view.taken_up();
         let (diff, topics) = view.into_diff();
         let told = |outcome: &TaskId| {
             let of_it = |topic: &Topic| matches!(topic, Topic::Ended(row) if row.task == *outcome);
@@ -120,6 +115,9 @@ impl World {
             "who waits is told"
         );
         self.tables.write(diff, &locked);
+        taken_up
+            .into_iter()
+            .for_each(|(lane, key)| self.lanes.add(lane, key));
         learned
             .into_iter()
             .for_each(|learned| self.heads.learn(learned));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
-use taskyard_core::lane::{Heads, Lane};
+use taskyard_core::lane::{Heads, Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{Hold, Needs, Pick};
 use taskyard_core::rows::{
@@ -20,6 +20,7 @@ use taskyard_core::view::{Brief, Change, View};
 #[derive(Default)]
 pub(crate) struct Tables {
     pub(crate) servers: BTreeMap<ServerNumber, Server>,
+    lanes: Vec<Arc<LaneKey>>,
     pub(crate) workers: BTreeMap<Name, Worker>,
     pub(crate) tasks: BTreeMap<TaskId, Arc<Task>>,
     pub(crate) scheduled: BTreeMap<SlotKey, Scheduled>,
@@ -56,6 +57,13 @@ impl Tables {
             found(&self.servers, self.servers.keys(), |key, row| {
                 view.servers.loaded(key, row)
             });
+        }
+        if !needs.lanes.is_empty() {
+            let numbered = (1..).map(Lane).zip(&self.lanes);
+            let wanted = numbered.filter(|(_, key)| needs.lanes.contains(key));
+            wanted.for_each(|(lane, key)| view.found_lane(lane, Arc::clone(key)));
+            let last = i32::try_from(self.lanes.len()).expect("there are few");
+            view.found_last_lane(Lane(last));
         }
         let names = needs.workers.iter().map(|(name, _)| name);
         found(&self.workers, names, |key, row| {
@@ -151,6 +159,11 @@ impl Tables {
                 is_insert || locked.workers.contains(name),
                 "{name} was not held"
             );
+        }
+        for (lane, key) in diff.lanes {
+            assert!(!self.lanes.contains(&key), "{key:?} has a number");
+            self.lanes.push(key);
+            assert_eq!(usize::try_from(lane.0).ok(), Some(self.lanes.len()));
         }
         apply(&mut self.servers, diff.servers, |row| row.number);
         apply(&mut self.workers, diff.workers, |row| row.name.clone());

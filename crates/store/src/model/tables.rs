@@ -44,13 +44,8 @@ impl Writer for Tables {
         Ok(self)
     }
 
-    async fn intern(
-        &mut self,
-        keys: &[Arc<LaneKey>],
-        known: i32,
-        max: usize,
-    ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
-        Ok(self.number(keys, known, max))
+    async fn open_among(&mut self, lanes: &[Lane]) -> Result<Vec<Lane>, Error> {
+        Ok(self.open_lanes(lanes))
     }
 }
 
@@ -61,6 +56,7 @@ impl Tx for &mut Tables {
                 .values()
                 .for_each(|row| view.servers.loaded(row.number, *row));
         }
+        self.load_lanes(&needs.lanes, view);
         if needs.last_worker {
             let last = self.workers.values().map(|row| row.number).max();
             view.found_last_worker(last.unwrap_or(WorkerNumber(0)));
@@ -141,23 +137,44 @@ pub(super) fn ready_key(row: &Ready) -> ReadyKey {
 }
 
 impl Tables {
-    /// Numbers for these lanes, at most `max` in all; answers those above `known`.
-    pub(super) fn number(
-        &mut self,
-        keys: &[Arc<LaneKey>],
-        known: i32,
-        max: usize,
-    ) -> Vec<(Lane, Arc<LaneKey>)> {
-        for key in keys {
-            if !self.lanes.contains(key) && self.lanes.len() < max {
-                self.lanes.push(Arc::clone(key));
-            }
-        }
+    /// The lanes numbered above `known`.
+    pub(super) fn lanes_above(&self, known: i32) -> Vec<(Lane, Arc<LaneKey>)> {
         let numbered = (1..).map(Lane).zip(&self.lanes);
         numbered
             .filter(|(lane, _)| lane.0 > known)
             .map(|(lane, key)| (lane, Arc::clone(key)))
             .collect()
+    }
+
+    pub(super) fn load_lanes(&self, wanted: &[Arc<LaneKey>], view: &mut View) {
+        if wanted.is_empty() {
+            return;
+        }
+        for (lane, key) in self.lanes_above(0) {
+            if wanted.contains(&key) {
+                view.found_lane(lane, key);
+            }
+        }
+        view.found_last_lane(self.last_lane());
+    }
+
+    pub(super) fn open_lanes(&self, among: &[Lane]) -> Vec<Lane> {
+        let tasks = |wanted: Lane| -> i64 {
+            let open = |(lane, status): &(Lane, Status)| *lane == wanted && !status.is_final();
+            let counters = self.counters.iter();
+            counters.filter(|(of, _)| open(of)).map(|(_, n)| *n).sum()
+        };
+        let lanes = among.iter().copied();
+        lanes.filter(|lane| tasks(*lane) > 0).collect()
+    }
+
+    /// Whether the number or the key is taken.
+    pub(super) fn has_lane(&self, lane: Lane, key: &LaneKey) -> bool {
+        lane <= self.last_lane() || self.lanes.iter().any(|known| **known == *key)
+    }
+
+    pub(super) fn last_lane(&self) -> Lane {
+        Lane(i32::try_from(self.lanes.len()).expect("lanes have small numbers"))
     }
 
     fn has_task_of(&self, diff: &Diff) -> bool {
@@ -182,6 +199,11 @@ impl Tables {
             .map(|id| (*id, self.tasks[id].input.clone()))
             .collect();
         apply(&mut self.servers, diff.servers, |row| row.number);
+        for (lane, key) in diff.lanes {
+            assert!(!self.lanes.contains(&key), "a lane was numbered twice");
+            self.lanes.push(key);
+            assert_eq!(lane, self.last_lane());
+        }
         apply(&mut self.workers, diff.workers, |row| row.name.clone());
         apply(&mut self.scheduled, diff.scheduled, scheduled_key);
         apply(&mut self.ready, diff.ready, ready_key);

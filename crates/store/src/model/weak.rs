@@ -18,11 +18,12 @@ mod weakness;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use taskyard_core::command::Command;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::TaskId;
-use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::needs::{Due, Pick, ReadyKey};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
@@ -89,8 +90,7 @@ impl Database {
     pub fn server(&self) -> Server {
         let memory = Memory::default();
         let shared = &mut *self.0.borrow_mut();
-        memory.learn(shared.tables.number(&[], 0, usize::MAX));
-        memory.unsure(None);
+        memory.begin(shared.tables.last_lane(), shared.open());
         Server {
             shared: Rc::clone(&self.0),
             memory,
@@ -167,7 +167,15 @@ impl Server {
         self.memory.lanes()
     }
 
+    /// With no lane, of all of them, those too that other servers have made.
     pub fn unsure(&self, lane: Option<Lane>) {
+        if lane.is_none() {
+            let listed = self.memory.listed().map_or(0, |lane| lane.0);
+            let shared = self.shared.borrow();
+            self.memory.list(shared.tables.lanes_above(listed));
+            // Some of those that were forgotten here may have been used elsewhere since.
+            self.memory.learn(shared.open());
+        }
         self.memory.unsure(lane);
     }
 }
@@ -176,6 +184,15 @@ impl Shared {
     fn happens(&mut self, rate: impl Fn(&Weakness) -> u64) -> bool {
         let rate = rate(&self.weakness);
         rate > 0 && self.random.below(1000) < rate
+    }
+
+    /// The lanes that have something open.
+    fn open(&self) -> Vec<(Lane, Arc<LaneKey>)> {
+        let lanes = self.tables.lanes_above(0);
+        let numbers: Vec<Lane> = lanes.iter().map(|(lane, _)| *lane).collect();
+        let open = self.tables.open_lanes(&numbers);
+        let is_open = |(lane, _): &(Lane, _)| open.contains(lane);
+        lanes.into_iter().filter(is_open).collect()
     }
 
     fn count(&mut self, what: &'static str) {
@@ -290,6 +307,10 @@ impl Shared {
                 .outcomes
                 .iter()
                 .any(|row| tables.outcomes.contains_key(&row.task))
+            || diff
+                .lanes
+                .iter()
+                .any(|(lane, key)| tables.has_lane(*lane, key))
             || inserts(&diff.servers).any(|row| tables.servers.contains_key(&row.number))
             || inserts(&diff.workers)
                 .any(|row| tables.workers.contains_key(&row.name) || number_taken(row.number))

@@ -92,6 +92,8 @@ impl<'d> Changes<'d> {
 
     pub(super) fn ask<'a>(&'a self, trip: &mut Trip<'a>, diff: &'a Diff, spots: &'a Spots) {
         self.ask_presence(trip);
+        let insert = &trip.session.statements.lane_insert;
+        trip.ask_for(&diff.lanes, insert, key::lanes);
         let insert = &trip.session.statements.task_insert;
         trip.ask_for(&diff.tasks, insert, task::tasks);
         self.ask_places(trip, spots);

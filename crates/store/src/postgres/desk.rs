@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
 use taskyard_core::id::ServerNumber;
+use taskyard_core::lane::Lane;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran};
@@ -166,18 +167,39 @@ impl Desk {
     }
 
     async fn refresh(&self, session: &Session) -> Result<(), Error> {
-        let refreshed = session.refresh(self.memory.lanes().last());
-        let (said, lanes) = timeout(REFRESH_MAX, refreshed).await.unwrap_or_else(|_| {
+        let refreshed = timeout(REFRESH_MAX, self.ask(session)).await;
+        let (said, lanes) = refreshed.unwrap_or_else(|_| {
             let reason = "it did not tell its time".to_owned();
             Err(Error::Unavailable(reason))
         })?;
         self.database_clock.lock().received(said, Instant::now());
-        let fresh: Vec<_> = lanes.iter().map(|(lane, _)| *lane).collect();
-        self.memory.learn(lanes);
-        for lane in fresh {
+        for lane in lanes {
             self.memory.unsure(Some(lane));
         }
         Ok(())
+    }
+
+    /// The database's time, and the lanes of which this server did not know.
+    async fn ask(&self, session: &Session) -> Result<(Timestamp, Vec<Lane>), Error> {
+        let listed = match self.memory.listed() {
+            Some(listed) => listed,
+            None => {
+                let (last, open) = session.open_lanes().await?;
+                self.memory.begin(last, open);
+                last
+            }
+        };
+        let (said, mut found) = session.refresh(listed).await?;
+        self.memory.list(found.clone());
+        let known = self.memory.lanes();
+        // Others may have used again what was forgotten here.
+        if known.forgot() > 0 {
+            let waiting = session.waiting_besides(&known).await?;
+            drop(known);
+            self.memory.learn(waiting.clone());
+            found.extend(waiting);
+        }
+        Ok((said, found.into_iter().map(|(lane, _)| lane).collect()))
     }
 }
 

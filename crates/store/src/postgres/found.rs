@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use taskyard_core::id::WorkerNumber;
+use taskyard_core::lane::Lane;
 use taskyard_core::needs::Needs;
 use taskyard_core::rows::Ready;
 use taskyard_core::view::{Brief, View};
@@ -17,6 +18,9 @@ use super::tx::Held;
 #[derive(Clone, Copy)]
 pub(super) enum Part {
     Servers,
+    LanesHeld,
+    Lanes,
+    LastLane,
     Workers,
     Scheduled,
     Ready,
@@ -49,6 +53,13 @@ pub(super) fn found(
         Part::Servers => each(rows, presence::server, |row| {
             view.servers.loaded(row.number, row)
         })?,
+        Part::LanesHeld => {}
+        Part::Lanes => each(rows, key::lane, |(lane, key)| view.found_lane(lane, key))?,
+        Part::LastLane => each(
+            rows,
+            |fields| fields.take().map(Lane),
+            |last| view.found_last_lane(last),
+        )?,
         Part::Workers => each(rows, presence::worker, |row| {
             view.workers.loaded(row.name.clone(), row)
         })?,

@@ -6,15 +6,16 @@ use std::fmt::Write as _;
 use deadpool_postgres::{Client, Transaction};
 use futures_util::future::join_all;
 use taskyard_core::id::TaskId;
-use taskyard_core::lane::Lanes;
+use taskyard_core::name::Name;
 use taskyard_core::query::{Filter, LIST_BYTES_MAX, LIST_ROWS_LOOKED_AT_MAX, List, Listed};
 use taskyard_core::status::Status;
 use tokio_postgres::IsolationLevel;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::error::explain;
 use super::fields::Read;
-use super::reads;
+use super::{load, reads, sql};
 
 /// Up to so many lanes are walked one by one; beyond, all tasks are.
 const LANES_MAX: usize = 32;
@@ -23,7 +24,7 @@ const CHUNK: usize = 500;
 const TOGETHER: usize = 50;
 
 /// One page is one snapshot.
-pub(super) async fn list(client: &mut Client, lanes: &Lanes, list: &List) -> Read<Listed> {
+pub(super) async fn list(client: &mut Client, list: &List) -> Read<Listed> {
     let begun = client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
@@ -31,13 +32,14 @@ pub(super) async fn list(client: &mut Client, lanes: &Lanes, list: &List) -> Rea
         .start()
         .await;
     let tx = begun.map_err(|error| explain(&error))?;
-    let listed = page(&tx, lanes, list).await?;
+    let listed = page(&tx, list).await?;
     tx.commit().await.map_err(|error| explain(&error))?;
     Ok(listed)
 }
 
-async fn page(tx: &Transaction<'_>, lanes: &Lanes, list: &List) -> Read<Listed> {
-    let statement = candidates(&list.filter, lanes, list.oldest_first);
+async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
+    let sources = sources(tx, &list.filter).await?;
+    let statement = candidates(sources, list.oldest_first);
     let mut listed = Listed::default();
     let (mut after, mut looked_at, mut bytes) = (list.after, 0, 0);
     loop {
@@ -85,14 +87,14 @@ async fn next(
 }
 
 /// The ids behind `$1` of all that can let something through, in order, each once, at most `$2`.
-fn candidates(filter: &Filter, lanes: &Lanes, oldest_first: bool) -> String {
+fn candidates(sources: Vec<Source>, oldest_first: bool) -> String {
     let (behind, order) = if oldest_first {
         (">", "asc")
     } else {
         ("<", "desc")
     };
     let mut statement = "select found.id from (".to_owned();
-    for (index, (from, id, rows)) in sources(filter, lanes).into_iter().enumerate() {
+    for (index, (from, id, rows)) in sources.into_iter().enumerate() {
         let union = if index == 0 { "" } else { " union " };
         write!(
             statement,
@@ -104,40 +106,39 @@ fn candidates(filter: &Filter, lanes: &Lanes, oldest_first: bool) -> String {
     statement
 }
 
-/// Tables, their columns of ids, and which of their rows count.
-fn sources(filter: &Filter, lanes: &Lanes) -> Vec<(&'static str, &'static str, String)> {
+/// A table, its column of ids, and which of its rows count.
+type Source = (&'static str, &'static str, String);
+
+async fn sources(tx: &Transaction<'_>, filter: &Filter) -> Read<Vec<Source>> {
     if !filter.statuses.is_empty() {
-        return filter
-            .statuses
-            .iter()
-            .map(|status| by_status(*status))
-            .collect();
+        let statuses = filter.statuses.iter();
+        return Ok(statuses.map(|status| by_status(*status)).collect());
     }
     let tasks = |rows: String| ("task", "id", rows);
     if filter.kind.is_none() && filter.queue.is_none() {
-        return vec![tasks("true".to_owned())];
+        return Ok(vec![tasks("true".to_owned())]);
     }
-    let fitting = lanes.iter().filter(|(_, lane)| {
-        filter.kind.as_ref().is_none_or(|kind| *kind == lane.kind)
-            && filter
-                .queue
-                .as_ref()
-                .is_none_or(|queue| *queue == lane.queue)
-    });
-    let fitting: Vec<i32> = fitting.map(|(lane, _)| lane.0).collect();
+    let fitting = fitting(tx, filter).await?;
     if fitting.is_empty() {
-        return vec![tasks("false".to_owned())];
+        return Ok(vec![tasks("false".to_owned())]);
     }
     if fitting.len() > LANES_MAX {
-        return vec![tasks("true".to_owned())];
+        return Ok(vec![tasks("true".to_owned())]);
     }
-    fitting
-        .iter()
-        .map(|lane| tasks(format!("lane = {lane}")))
-        .collect()
+    let lanes = fitting.iter();
+    Ok(lanes.map(|lane| tasks(format!("lane = {lane}"))).collect())
 }
 
-fn by_status(status: Status) -> (&'static str, &'static str, String) {
+/// The lanes that the filter lets through, or enough of them to see that there are too many.
+async fn fitting(tx: &Transaction<'_>, filter: &Filter) -> Read<Vec<i32>> {
+    let kind = filter.kind.as_ref().map(Name::as_str);
+    let queue = filter.queue.as_ref().map(Name::as_str);
+    let limit = load::limit(LANES_MAX + 1);
+    let params: [&(dyn ToSql + Sync); 3] = [&kind, &queue, &limit];
+    reads::all(tx, sql::LANE_FITTING, &params, |fields| fields.take()).await
+}
+
+fn by_status(status: Status) -> Source {
     let code = status.code();
     match status {
         Status::Scheduled => ("scheduled", "task", "true".to_owned()),

@@ -9,6 +9,7 @@ use super::merge::Reach;
 use super::params::{Columns, Params};
 use super::rows::{key, place, task};
 use super::session::Session;
+use super::sql::LANE_LOCK;
 use super::trip::Trip;
 
 /// Inputs up to this many bytes come along with a pick; larger ones are read once it is known that they go out.
@@ -53,6 +54,12 @@ impl<'a> Loads<'a> {
         let all = &self.trip.session.statements;
         if needs.servers {
             self.ask(Part::Servers, &all.server_lock, Params::default());
+        }
+        if !needs.lanes.is_empty() {
+            self.parts.push(Part::LanesHeld);
+            self.trip.say(LANE_LOCK);
+            self.ask(Part::Lanes, &all.lane_load, key::lane_keys(&needs.lanes));
+            self.ask(Part::LastLane, &all.lane_last, Params::default());
         }
         self.workers(needs, Hold::Lock, &all.worker_lock);
         let (keys, statement) = (&needs.scheduled, &all.scheduled_lock);

@@ -15,12 +15,11 @@ use super::fields::{Fields, Read};
 use super::rows::{history, key, place, presence, task};
 use super::{list, load, sql};
 use crate::columns::{self, BadColumn};
-use crate::run::Memory;
 
-pub(super) async fn answer(client: &mut Client, memory: &Memory, query: &Query) -> Read<Answer> {
+pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
     Ok(match query {
         Query::Task(id) => Answer::Task(task_view(client, *id, true).await?.map(Box::new)),
-        Query::Tasks(list) => Answer::Tasks(list::list(client, &memory.lanes(), list).await?),
+        Query::Tasks(list) => Answer::Tasks(list::list(client, list).await?),
         Query::Attempts { task, detail_max } => {
             let (task, detail_max) = (task.as_uuid(), load::limit(*detail_max));
             let params: [&(dyn ToSql + Sync); 2] = [&detail_max, &task];

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use taskyard_core::id::ServerNumber;
-use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
 use tokio::task::AbortHandle;
@@ -15,7 +15,7 @@ use super::error::{explain, one_line};
 use super::fields::{Fields, Read};
 use super::params::Params;
 use super::rows::key;
-use super::sql::{LANE_LOCK, Statements, WRITER_SETTINGS};
+use super::sql::{Statements, WRITER_SETTINGS};
 use super::trip::Trip;
 use super::tx::PostgresTx;
 use crate::tx::Writer;
@@ -53,21 +53,48 @@ impl Session {
         })
     }
 
-    /// The database's time, and the lanes numbered above `known`, some of which other servers made.
-    pub(super) async fn refresh(
-        &self,
-        known: i32,
-    ) -> Result<(Timestamp, Vec<(Lane, Arc<LaneKey>)>), Error> {
+    /// The database's time, and the lanes numbered above `listed`, some of which other servers made.
+    pub(super) async fn refresh(&self, listed: Lane) -> Read<(Timestamp, Numbered)> {
+        let all = &self.statements;
         let mut trip = Trip::on(self);
-        trip.ask(&self.statements.clock, Params::default());
-        trip.ask(&self.statements.lane_list, Params::default().and(known));
-        let answers = all(trip.send().await)?;
-        let [time, lanes] = &answers[..] else {
-            return Err(Error::Failed("two questions had other answers".to_owned()));
-        };
+        trip.ask(&all.clock, Params::default());
+        trip.ask(&all.lane_list, Params::default().and(listed.0));
+        let [time, lanes] = answers(trip).await?;
         let time = time.first();
         let time = time.ok_or_else(|| Error::Failed("there is no time".to_owned()))?;
-        Ok((Fields::of(time).time()?, numbered(lanes)?))
+        Ok((Fields::of(time).time()?, numbered(&lanes)?))
+    }
+
+    /// The highest lane number given out, and then the lanes that have something open.
+    pub(super) async fn open_lanes(&self) -> Read<(Lane, Numbered)> {
+        let all = &self.statements;
+        let mut trip = Trip::on(self);
+        trip.ask(&all.lane_last, Params::default());
+        trip.ask(&all.lane_open, Params::default());
+        let [last, open] = answers(trip).await?;
+        let last = lane_numbers(&last)?.first().copied();
+        let open = self.named(&lane_numbers(&open)?).await?;
+        Ok((last.unwrap_or(Lane(0)), open))
+    }
+
+    /// The lanes that have something ready or leased and are not among the known.
+    pub(super) async fn waiting_besides(&self, known: &Lanes) -> Read<Numbered> {
+        let mut trip = Trip::on(self);
+        trip.ask(&self.statements.lane_waiting, Params::default());
+        let [waiting] = answers(trip).await?;
+        let mut unknown = lane_numbers(&waiting)?;
+        unknown.retain(|lane| known.key(*lane).is_none());
+        self.named(&unknown).await
+    }
+
+    async fn named(&self, lanes: &[Lane]) -> Read<Numbered> {
+        if lanes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut trip = Trip::on(self);
+        trip.ask(&self.statements.lane_named, key::lane_numbers(lanes));
+        let [named] = answers(trip).await?;
+        numbered(&named)
     }
 
     /// Undoes a transaction that was left open, so that what it holds is free again.
@@ -97,33 +124,20 @@ impl Writer for Session {
         Ok(PostgresTx::on(self))
     }
 
-    async fn intern(
-        &mut self,
-        keys: &[Arc<LaneKey>],
-        known: i32,
-        max: usize,
-    ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
+    async fn open_among(&mut self, lanes: &[Lane]) -> Result<Vec<Lane>, Error> {
         self.settle().await?;
-        if keys.is_empty() {
-            return Ok(self.refresh(known).await?.1);
-        }
-        let max = i64::try_from(max).unwrap_or(i64::MAX);
         let mut trip = Trip::on(self);
-        trip.begin();
-        trip.say(LANE_LOCK);
-        for key in keys {
-            let params = Params::default().and(key.queue.as_str());
-            let params = params.and(key.kind.as_str()).and(key.demands.to_text());
-            trip.ask(&self.statements.lane_insert, params.and(max));
-        }
-        trip.ask(&self.statements.lane_list, Params::default().and(known));
-        trip.say("commit");
-        // Numbering a lane twice is no harm, so a commit whose outcome is unknown is only one to try again.
-        let answers = all(trip.send().await)?;
-        self.open.set(false);
-        // The last but one; behind it is the commit's own, which is empty.
-        numbered(&answers[answers.len() - 2])
+        let among = &self.statements.lane_open_among;
+        trip.ask(among, key::lane_numbers(lanes));
+        let [open] = answers(trip).await?;
+        lane_numbers(&open)
     }
+}
+
+async fn answers<const N: usize>(trip: Trip<'_>) -> Read<[Vec<Row>; N]> {
+    let answers = all(trip.send().await)?;
+    let is_other = |_| Error::Failed("questions had other answers".to_owned());
+    answers.try_into().map_err(is_other)
 }
 
 /// The answers, or the first failure: the later ones only follow from it.
@@ -134,7 +148,16 @@ pub(super) fn all(answers: Vec<Result<Vec<Row>, tokio_postgres::Error>>) -> Read
         .collect()
 }
 
-fn numbered(rows: &[Row]) -> Read<Vec<(Lane, Arc<LaneKey>)>> {
+/// Lanes by their numbers.
+pub(super) type Numbered = Vec<(Lane, Arc<LaneKey>)>;
+
+fn lane_numbers(rows: &[Row]) -> Read<Vec<Lane>> {
+    rows.iter()
+        .map(|row| Fields::of(row).take().map(Lane))
+        .collect()
+}
+
+fn numbered(rows: &[Row]) -> Read<Numbered> {
     rows.iter()
         .map(|row| key::lane(&mut Fields::of(row)))
         .collect()

@@ -29,8 +29,9 @@ macro_rules! statements {
 
 statements! {
     "common" {
-        lane_insert,
+        lane_last,
         lane_list,
+        lane_open,
         worker_last,
     }
     "postgres" {
@@ -46,6 +47,11 @@ statements! {
         idempotency_lock,
         idempotency_old,
         idempotency_update,
+        lane_insert,
+        lane_load,
+        lane_named,
+        lane_open_among,
+        lane_waiting,
         late_result_delete,
         late_result_put,
         lease_delete,
@@ -88,6 +94,7 @@ pub(super) const WRITER_SETTINGS: &str = include_str!("../../sql/postgres/writer
 /// Statements of opening and reading, prepared where they are used.
 pub(super) const ATTEMPT_LIST: &str = include_str!("../../sql/common/attempt_list.sql");
 pub(super) const COUNTER_SUM: &str = include_str!("../../sql/common/counter_sum.sql");
+pub(super) const LANE_FITTING: &str = include_str!("../../sql/common/lane_fitting.sql");
 pub(super) const LATE_RESULT_LIST: &str = include_str!("../../sql/common/late_result_list.sql");
 pub(super) const LEASE_LOST: &str = include_str!("../../sql/common/lease_lost.sql");
 pub(super) const META_INSERT: &str = include_str!("../../sql/common/meta_insert.sql");

@@ -7,6 +7,7 @@ use taskyard_core::diff::Diff;
 use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::needs::Needs;
 use taskyard_core::order::Priority;
@@ -39,18 +40,14 @@ impl<F: FnMut(usize, &Diff) -> Result<(), Error>> Writer for Told<F> {
         Ok(Attempt(self))
     }
 
-    async fn intern(
-        &mut self,
-        keys: &[Arc<LaneKey>],
-        _known: i32,
-        _max: usize,
-    ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
-        Ok((1..).map(Lane).zip(keys.iter().cloned()).collect())
+    async fn open_among(&mut self, lanes: &[Lane]) -> Result<Vec<Lane>, Error> {
+        Ok(lanes.to_vec())
     }
 }
 
 impl<F: FnMut(usize, &Diff) -> Result<(), Error>> Tx for Attempt<'_, F> {
     async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        view.found_last_lane(Lane(0));
         for pick in &needs.picks {
             view.picked(pick.clone(), Vec::new());
         }

@@ -14,7 +14,7 @@ use super::sql;
 use crate::tx::Inputs;
 
 /// Whose counters these are: on SQLite there is one server.
-const SERVER: i32 = 0;
+pub(super) const SERVER: i32 = 0;
 
 type Bind<R> = fn(&mut CachedStatement<'_>, &R) -> Read<usize>;
 
@@ -39,6 +39,7 @@ pub(super) fn inputs(connection: &Connection, tasks: &[TaskId]) -> Read<Inputs> 
 
 pub(super) fn write(connection: &Connection, diff: &Diff) -> Result<(), Error> {
     SERVERS.write(connection, &diff.servers)?;
+    insert(connection, sql::LANE_INSERT, key::insert_lane, &diff.lanes)?;
     WORKERS.write(connection, &diff.workers)?;
     insert(
         connection,

@@ -14,13 +14,15 @@ use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 
+use super::connection::{all, one};
 use super::error::explain;
+use super::fields::Read;
 use super::log::GiveUp;
 use super::open::{self, OpenError};
+use super::rows::key;
 use super::tx::{Workers, Writing};
 use super::{reads, sql};
 use crate::run::{self, Memory};
-use crate::tx::Writer;
 
 pub struct Inline {
     writing: Writing,
@@ -35,21 +37,37 @@ impl Inline {
 
     pub(super) fn over(connection: Connection, give_up: GiveUp) -> Result<Self, OpenError> {
         let memory = Memory::default();
-        let mut writing = Writing {
+        let writing = Writing {
             connection,
             give_up,
             workers: Workers::default(),
         };
-        let lanes = writing.intern(&[], 0, usize::MAX).now_or_never();
-        memory.learn(lanes.expect("SQLite never waits").map_err(|error| {
+        let start = || -> Read<()> {
+            let last = one(&writing.connection, sql::LANE_LAST, [], |fields| {
+                fields.take()
+            })?;
+            let numbers: Vec<i32> = all(&writing.connection, sql::LANE_OPEN, [], |fields| {
+                fields.take()
+            })?;
+            let mut open = Vec::with_capacity(numbers.len());
+            for number in numbers {
+                open.extend(one(
+                    &writing.connection,
+                    sql::LANE_NAMED,
+                    [number],
+                    key::lane,
+                )?);
+            }
+            memory.begin(Lane(last.unwrap_or(0)), open);
+            Ok(())
+        };
+        start().map_err(|error| {
             let (path, reason) = (
                 writing.connection.path().unwrap_or_default().into(),
-                error.to_string(),
+                explain(error).to_string(),
             );
             OpenError::Unusable { path, reason }
-        })?);
-        // What waits in them is not known yet.
-        memory.unsure(None);
+        })?;
         Ok(Self {
             writing,
             memory: Arc::new(memory),
@@ -90,7 +108,7 @@ impl Inline {
                 .execute(sql::META_TOUCH, [])
                 .map_err(explain)?;
         }
-        reads::read(self.connection(), &self.memory, query)
+        reads::read(self.connection(), query)
     }
 
     /// The same database as a process finds it that has just started: what the one before it remembered is gone.

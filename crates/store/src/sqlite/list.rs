@@ -3,21 +3,21 @@
 
 use rusqlite::{Connection, params};
 use taskyard_core::id::TaskId;
-use taskyard_core::lane::Lanes;
+use taskyard_core::name::Name;
 use taskyard_core::query::{Filter, LIST_BYTES_MAX, LIST_ROWS_LOOKED_AT_MAX, List, Listed};
 use taskyard_core::status::Status;
 
 use super::connection::all;
 use super::fields::Read;
-use super::{reads, tx};
+use super::{reads, sql, tx};
 
 /// Up to so many lanes are walked one by one; beyond, all tasks are.
 const LANES_MAX: usize = 32;
 /// Candidates are fetched so many at a time.
 const CHUNK: usize = 500;
 
-pub(super) fn list(connection: &Connection, lanes: &Lanes, list: &List) -> Read<Listed> {
-    let sources = sources(&list.filter, lanes);
+pub(super) fn list(connection: &Connection, list: &List) -> Read<Listed> {
+    let sources = sources(connection, &list.filter)?;
     let mut listed = Listed::default();
     let (mut after, mut looked_at, mut bytes) = (list.after, 0, 0);
     loop {
@@ -53,13 +53,10 @@ struct Source {
     rows: String,
 }
 
-fn sources(filter: &Filter, lanes: &Lanes) -> Vec<Source> {
+fn sources(connection: &Connection, filter: &Filter) -> Read<Vec<Source>> {
     if !filter.statuses.is_empty() {
-        return filter
-            .statuses
-            .iter()
-            .map(|status| by_status(*status))
-            .collect();
+        let statuses = filter.statuses.iter();
+        return Ok(statuses.map(|status| by_status(*status)).collect());
     }
     let all = |rows: String| Source {
         table: "task",
@@ -67,23 +64,24 @@ fn sources(filter: &Filter, lanes: &Lanes) -> Vec<Source> {
         rows,
     };
     if filter.kind.is_none() && filter.queue.is_none() {
-        return vec![all("true".to_owned())];
+        return Ok(vec![all("true".to_owned())]);
     }
-    let fitting = lanes.iter().filter(|(_, lane)| {
-        filter.kind.as_ref().is_none_or(|kind| *kind == lane.kind)
-            && filter
-                .queue
-                .as_ref()
-                .is_none_or(|queue| *queue == lane.queue)
-    });
-    let fitting: Vec<i32> = fitting.map(|(lane, _)| lane.0).collect();
+    let fitting = fitting(connection, filter)?;
     if fitting.len() > LANES_MAX {
-        return vec![all("true".to_owned())];
+        return Ok(vec![all("true".to_owned())]);
     }
-    fitting
-        .iter()
-        .map(|lane| all(format!("lane = {lane}")))
-        .collect()
+    let lanes = fitting.iter();
+    Ok(lanes.map(|lane| all(format!("lane = {lane}"))).collect())
+}
+
+/// The lanes that the filter lets through, or enough of them to see that there are too many.
+fn fitting(connection: &Connection, filter: &Filter) -> Read<Vec<i32>> {
+    let kind = filter.kind.as_ref().map(Name::as_str);
+    let queue = filter.queue.as_ref().map(Name::as_str);
+    let params = params![kind, queue, tx::limit(LANES_MAX + 1)];
+    all(connection, sql::LANE_FITTING, params, |fields| {
+        fields.take()
+    })
 }
 
 fn by_status(status: Status) -> Source {

@@ -15,26 +15,21 @@ use super::fields::{Fields, Read};
 use super::rows::{history, key, place, presence, task};
 use super::{list, sql, tx};
 use crate::columns::{self, BadColumn};
-use crate::run::Memory;
 
-pub(super) fn read(
-    connection: &Connection,
-    memory: &Memory,
-    query: &Query,
-) -> Result<Answer, Error> {
+pub(super) fn read(connection: &Connection, query: &Query) -> Result<Answer, Error> {
     let answer = || {
         let snapshot = connection.unchecked_transaction()?;
-        let answer = answer(&snapshot, memory, query)?;
+        let answer = answer(&snapshot, query)?;
         snapshot.finish()?;
         Ok(answer)
     };
     answer().map_err(explain)
 }
 
-fn answer(connection: &Connection, memory: &Memory, query: &Query) -> Read<Answer> {
+fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
     Ok(match query {
         Query::Task(id) => Answer::Task(task_view(connection, *id, true)?.map(Box::new)),
-        Query::Tasks(list) => Answer::Tasks(list::list(connection, &memory.lanes(), list)?),
+        Query::Tasks(list) => Answer::Tasks(list::list(connection, list)?),
         Query::Attempts { task, detail_max } => {
             let params = params![tx::limit(*detail_max), task.as_bytes()];
             Answer::Attempts {

@@ -23,7 +23,6 @@ use super::inline::Inline;
 use super::log::{Hooks, Log};
 use super::reads;
 use crate::Clock;
-use crate::run::Memory;
 use crate::tx::LOOKS_BEFORE_SLEEP;
 
 /// How many calls may wait for a thread; the engine bounds what it sends, so this is never reached by it alone.
@@ -158,10 +157,7 @@ impl Job {
     }
 }
 
-pub(super) fn readers(
-    connections: Vec<Connection>,
-    memory: &Arc<Memory>,
-) -> io::Result<Line<Asked>> {
+pub(super) fn readers(connections: Vec<Connection>) -> io::Result<Line<Asked>> {
     let (calls, waiting) = sync_channel(WAITING_MAX);
     let waiting = Arc::new(Mutex::new(waiting));
     let mut line = Line {
@@ -169,10 +165,10 @@ pub(super) fn readers(
         threads: Vec::new(),
     };
     for connection in connections {
-        let (waiting, memory) = (Arc::clone(&waiting), Arc::clone(memory));
+        let waiting = Arc::clone(&waiting);
         let thread = named("sqlite-reader").spawn(move || {
             while let Some(Asked { query, reply }) = next(&waiting) {
-                let _ = reply.send(reads::read(&connection, &memory, &query));
+                let _ = reply.send(reads::read(&connection, &query));
             }
         });
         line.threads.push(thread?);

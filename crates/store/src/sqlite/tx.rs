@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{SlotKey, WorkerNumber};
-use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
 use taskyard_core::needs::Needs;
 use taskyard_core::rows::Worker;
@@ -111,34 +111,19 @@ impl Writer for Writing {
         SqliteTx::begin(self).map_err(explain)
     }
 
-    async fn intern(
-        &mut self,
-        keys: &[Arc<LaneKey>],
-        known: i32,
-        max: usize,
-    ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
-        intern(self, keys, known, max).map_err(explain)
+    async fn open_among(&mut self, lanes: &[Lane]) -> Result<Vec<Lane>, Error> {
+        open_among(&self.connection, lanes).map_err(explain)
     }
 }
 
-fn intern(
-    writing: &Writing,
-    keys: &[Arc<LaneKey>],
-    known: i32,
-    max: usize,
-) -> Read<Vec<(Lane, Arc<LaneKey>)>> {
-    let tx = SqliteTx::begin(writing)?;
-    let connection = &writing.connection;
-    let max = i64::try_from(max).unwrap_or(i64::MAX);
-    for key in keys {
-        let (queue, kind) = (key.queue.as_str(), key.kind.as_str());
-        connection
-            .prepare_cached(sql::LANE_INSERT)?
-            .execute(params![queue, kind, key.demands.to_text(), max])?;
+fn open_among(connection: &Connection, lanes: &[Lane]) -> Read<Vec<Lane>> {
+    let mut statement = connection.prepare_cached(sql::LANE_TASKS)?;
+    let mut open = Vec::new();
+    for lane in lanes {
+        let tasks: i64 = statement.query_row(params![commit::SERVER, lane.0], |row| row.get(0))?;
+        open.extend((tasks > 0).then_some(*lane));
     }
-    let lanes = all(connection, sql::LANE_LIST, [known], key::lane)?;
-    tx.end()?;
-    Ok(lanes)
+    Ok(open)
 }
 
 impl Tx for SqliteTx<'_> {
@@ -275,6 +260,16 @@ fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         for row in all(connection, sql::SERVER_LOAD, [], presence::server)? {
             view.servers.loaded(row.number, row);
         }
+    }
+    if !needs.lanes.is_empty() {
+        Each(connection).row(
+            (sql::LANE_LOAD, &needs.lanes),
+            |key| (key.queue.as_str(), key.kind.as_str(), key.demands.to_text()),
+            key::lane,
+            |_, (lane, key)| view.found_lane(lane, key),
+        )?;
+        let last = one(connection, sql::LANE_LAST, [], |fields| fields.take())?;
+        view.found_last_lane(Lane(last.unwrap_or(0)));
     }
     if needs.last_worker {
         let last = one(connection, sql::WORKER_LAST, [], |fields| fields.take())?;

@@ -12,6 +12,7 @@ use hashbrown::{HashMap, HashSet};
 use super::{Claim, Given, Hand, Run};
 use crate::command::Env;
 use crate::id::SlotKey;
+use crate::lane::LaneKey;
 use crate::moves;
 use crate::refused::Refused;
 use crate::rows::{Lease, Ready};
@@ -62,7 +63,9 @@ pub(super) fn deal(claims: &[Claim], view: &mut View, env: &mut Env<'_>) -> Vec<
         announce_left_over(&offered, view);
     }
     for row in left {
-        look_again(&row, open.iter_mut().map(|seat| &mut **seat), env);
+        if let Some(key) = view.lane_key(row.lane, env.lanes) {
+            look_again(key, open.iter_mut().map(|seat| &mut **seat));
+        }
     }
     seats
         .into_iter()
@@ -127,7 +130,7 @@ fn next(
 ) -> Option<usize> {
     let brief = brief(row.slot, view);
     // A lane that another server made, and this one has not heard of yet.
-    let key = env.lanes.key(row.lane)?;
+    let key = view.lane_key(row.lane, env.lanes)?;
     let places = (0..open.len()).map(|step| (turn + step) % open.len());
     places.into_iter().find(|place| {
         open[*place].has_room(brief.input_len, env) && open[*place].claim.profile.serves(key)
@@ -135,12 +138,13 @@ fn next(
 }
 
 fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &mut Env<'_>) {
-    let Some(key) = env.lanes.key(row.lane) else {
+    let Some(key) = view.lane_key(row.lane, env.lanes).cloned() else {
         return;
     };
+    let key = &*key;
     // A slot that became suspect in this very batch waits for the next one, which loads the hands.
     let unknown = open.iter_mut().filter(|seat| !seat.is_hand_known(view));
-    look_again(row, unknown.map(|seat| &mut **seat), env);
+    look_again(key, unknown.map(|seat| &mut **seat));
     let could = |seat: &Seat<'_>| {
         seat.is_hand_known(view) && !seat.closed && seat.claim.profile.serves(key)
     };
@@ -175,16 +179,9 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
 }
 
 /// What these claims did not get here may be theirs in the next batch: they do not wait until they are told.
-fn look_again<'a, 's: 'a>(
-    row: &Ready,
-    seats: impl Iterator<Item = &'a mut Seat<'s>>,
-    env: &Env<'_>,
-) {
-    let Some(key) = env.lanes.key(row.lane) else {
-        return;
-    };
+fn look_again<'a, 's: 'a>(lane: &LaneKey, seats: impl Iterator<Item = &'a mut Seat<'s>>) {
     for seat in seats {
-        seat.hand.dry &= !seat.claim.profile.serves(key);
+        seat.hand.dry &= !seat.claim.profile.serves(lane);
     }
 }
 
@@ -216,7 +213,7 @@ impl<'a> Seat<'a> {
             seat.closed = true;
             let brief = brief(lease.slot, view);
             let carry = view.carry_of(lease.slot, lease.has_carry);
-            let run = run(&lease, lease.attempt(carry), brief, env);
+            let run = run(&lease, lease.attempt(carry), brief, view, env);
             seat.hand.runs.extend(run);
         }
         if seat.is_kept(view) {
@@ -276,7 +273,9 @@ impl<'a> Seat<'a> {
         self.bytes += brief.input_len;
         let lease = moves::claim(view, row, self.claim, brief.timeout, env);
         let attempt = lease.attempt(view.carry_of(lease.slot, lease.has_carry));
-        self.hand.runs.extend(run(&lease, attempt, brief, env));
+        self.hand
+            .runs
+            .extend(run(&lease, attempt, brief, view, env));
     }
 }
 
@@ -294,13 +293,13 @@ fn is_dry(claim: &Claim, view: &View, env: &Env<'_>) -> bool {
         .all(Picked::is_short)
 }
 
-fn run(lease: &Lease, attempt: i32, brief: Brief, env: &Env<'_>) -> Option<Run> {
+fn run(lease: &Lease, attempt: i32, brief: Brief, view: &View, env: &Env<'_>) -> Option<Run> {
     Some(Run {
         slot: lease.slot,
         fence: lease.fence,
         secret: lease.secret,
         attempt,
-        lane: env.lanes.key(lease.lane)?.clone(),
+        lane: view.lane_key(lease.lane, env.lanes)?.clone(),
         expires_at: lease.expires_at,
         timeout: brief.timeout,
         checkpoint: lease.checkpoint.clone(),

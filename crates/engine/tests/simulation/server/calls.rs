@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::id::{Epoch, TaskId};
@@ -12,6 +13,7 @@ use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::heartbeat::Heartbeat;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::submit::Submit;
+use taskyard_core::worker::Profile;
 use taskyard_engine::desk::Waiting;
 use taskyard_engine::directory::Known;
 use taskyard_engine::engine::ClaimCall;
@@ -148,7 +150,7 @@ impl Server {
         if let query::Answer::Worker(Some(row)) =
             self.mine.read(query::Query::Worker(worker.clone()))
         {
-            let known = Known::new(row.number, row.epoch, row.profile.clone());
+            let known = Known::new(row.number, row.epoch, of_this_server(&row.profile));
             self.directory.put(worker.clone(), known);
         }
     }
@@ -159,7 +161,7 @@ impl Server {
             let known = Known::new(
                 registered.number,
                 registered.epoch,
-                register.profile.clone(),
+                of_this_server(&register.profile),
             );
             self.directory.put(register.name.clone(), known);
         }
@@ -179,4 +181,9 @@ impl Server {
             self.command(heartbeat, Caller::of(Who::Nobody), around);
         }
     }
+}
+
+/// Servers share no memory: each works out for itself which of its lanes a worker serves.
+fn of_this_server(profile: &Arc<Profile>) -> Arc<Profile> {
+    Arc::new(Profile::clone(profile))
 }

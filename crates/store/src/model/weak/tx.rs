@@ -8,7 +8,7 @@ use std::task::Poll;
 
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{SlotKey, WorkerNumber};
-use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::lane::Lane;
 use taskyard_core::needs::{Hold, Needs};
 use taskyard_core::store::Error;
 use taskyard_core::view::View;
@@ -55,19 +55,17 @@ impl Writer for WeakWriter {
         })
     }
 
-    async fn intern(
-        &mut self,
-        keys: &[Arc<LaneKey>],
-        known: i32,
-        max: usize,
-    ) -> Result<Vec<(Lane, Arc<LaneKey>)>, Error> {
+    async fn open_among(&mut self, lanes: &[Lane]) -> Result<Vec<Lane>, Error> {
         pause().await;
         let mut shared = self.0.borrow_mut();
-        match shared.trouble {
-            Some(Trouble::Away) => Err(Error::Unavailable("the model is away".to_owned())),
-            Some(Trouble::Full) if !keys.is_empty() => Err(Error::Full),
-            Some(Trouble::Full) | None => Ok(shared.tables.number(keys, known, max)),
+        if shared.trouble == Some(Trouble::Away) {
+            return Err(Error::Unavailable("the model is away".to_owned()));
         }
+        let open = shared.tables.open_lanes(lanes);
+        if open.len() < lanes.len() {
+            shared.count("lanes_are_forgotten");
+        }
+        Ok(open)
     }
 }
 
@@ -205,6 +203,11 @@ impl WeakTx {
                         .loaded(number, self.shared.borrow().tables.servers[&number]);
                 }
             }
+        }
+        if !needs.lanes.is_empty() {
+            self.begin_statement().await?;
+            let tables = &self.shared.borrow().tables;
+            tables.load_lanes(&needs.lanes, view);
         }
         if needs.last_worker {
             let workers = &self.shared.borrow().tables.workers;

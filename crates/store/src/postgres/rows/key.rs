@@ -53,6 +53,27 @@ pub(in crate::postgres) fn lane(fields: &mut Fields<'_>) -> Read<(Lane, Arc<Lane
     Ok((Lane(fields.take()?), Arc::new(lane_key(fields)?)))
 }
 
+pub(in crate::postgres) fn lane_keys(keys: &[Arc<LaneKey>]) -> Params<'_> {
+    Columns::of(keys)
+        .column(|key| key.queue.as_str())
+        .column(|key| key.kind.as_str())
+        .column(|key| key.demands.to_text())
+        .params()
+}
+
+pub(in crate::postgres) fn lane_numbers(lanes: &[Lane]) -> Params<'_> {
+    Columns::of(lanes).column(|lane| lane.0).params()
+}
+
+pub(in crate::postgres) fn lanes(rows: &[(Lane, Arc<LaneKey>)]) -> Params<'_> {
+    Columns::of(rows)
+        .column(|(lane, _)| lane.0)
+        .column(|(_, key)| key.queue.as_str())
+        .column(|(_, key)| key.kind.as_str())
+        .column(|(_, key)| key.demands.to_text())
+        .params()
+}
+
 pub(in crate::postgres) fn lane_key(fields: &mut Fields<'_>) -> Read<LaneKey> {
     Ok(LaneKey {
         queue: fields.name()?,

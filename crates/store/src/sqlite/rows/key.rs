@@ -49,6 +49,18 @@ pub(crate) fn lane(fields: &mut Fields<'_>) -> Read<(Lane, Arc<LaneKey>)> {
     Ok((Lane(fields.take()?), Arc::new(lane_key(fields)?)))
 }
 
+pub(crate) fn insert_lane(
+    statement: &mut CachedStatement<'_>,
+    (lane, key): &(Lane, Arc<LaneKey>),
+) -> Read<usize> {
+    statement.execute(params![
+        lane.0,
+        key.queue.as_str(),
+        key.kind.as_str(),
+        key.demands.to_text(),
+    ])
+}
+
 pub(crate) fn lane_key(fields: &mut Fields<'_>) -> Read<LaneKey> {
     Ok(LaneKey {
         queue: fields.name()?,

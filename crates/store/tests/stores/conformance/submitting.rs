@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use taskyard_core::command::Command;
-use taskyard_core::query::List;
+use taskyard_core::name::Name;
+use taskyard_core::query::{Filter, List, TaskView};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::status::Status;
+use taskyard_core::verbs::claim::Claim;
 use taskyard_core::verbs::prune::{Prune, Pruned};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
 
@@ -293,4 +295,133 @@ pub(super) async fn too_many_lanes_are_refused(mut yard: Yard) {
         .await
         .is_ok()
     );
+}
+
+pub(super) async fn a_refused_submit_uses_up_no_lane(mut yard: Yard) {
+    yard.policy.lanes_max = 3;
+    let of = |kind: &str| NewTask {
+        lane: lane("default", kind, None),
+        ..yard.task()
+    };
+    let taken = of_client(&yard, "body");
+    yard.submit(taken.clone()).await.unwrap();
+    yard.run::<Submitted>(once(&yard, "k", "body"))
+        .await
+        .unwrap();
+
+    for n in 0..10 {
+        let reused = Submit {
+            tasks: vec![of(&format!("reused-{n}"))],
+            ..once(&yard, "k", "other")
+        };
+        let kind = lane("default", &format!("taken-{n}"), None);
+        let other_body = NewTask {
+            id: taken.id,
+            lane: kind,
+            ..of_client(&yard, "other")
+        };
+        let half_bad = vec![of(&format!("beside-{n}")), other_body];
+        assert_eq!(yard.run::<Submitted>(reused).await, Err(Refused::KeyReused));
+        let refused = yard.submit_all(half_bad).await;
+        assert_eq!(refused, Err(Refused::IdTaken(taken.id)));
+    }
+
+    // In one batch with a submit that is taken, each of a lane of its own.
+    let batch: Vec<Command> = vec![
+        Submit {
+            tasks: vec![of("first")],
+            ..once(&yard, "k2", "body")
+        }
+        .into(),
+        Submit {
+            tasks: vec![of("never")],
+            ..once(&yard, "k2", "other")
+        }
+        .into(),
+    ];
+    let replies = yard.batch(batch).await;
+    assert_eq!(replies[1], Err(Refused::KeyReused));
+
+    assert!(yard.submit(of("second")).await.is_ok());
+    let third = yard.submit(of("third")).await;
+    assert_eq!(third, Err(Refused::TooManyLanes(3)));
+}
+
+/// How often a store looks for lanes to forget.
+const FORGET_EVERY: Duration = Duration::from_secs(1);
+
+fn of_kind(yard: &Yard, kind: &str) -> NewTask {
+    NewTask {
+        lane: lane("default", kind, None),
+        ..yard.task()
+    }
+}
+
+pub(super) async fn lanes_whose_tasks_have_ended_make_room(mut yard: Yard) {
+    yard.policy.lanes_max = 2;
+    let worker = yard.worker("w").await;
+    let first = yard.submit(of_kind(&yard, "a")).await.unwrap();
+    let second = yard.submit(of_kind(&yard, "b")).await.unwrap();
+    let refused = Err(Refused::TooManyLanes(2));
+    assert_eq!(yard.submit(of_kind(&yard, "c")).await, refused);
+
+    let run = yard.claim_one(&worker).await;
+    yard.complete(&run).await.unwrap();
+    // It has just been looked for some.
+    assert_eq!(yard.submit(of_kind(&yard, "c")).await, refused);
+    yard.pass(FORGET_EVERY);
+    let third = yard.submit(of_kind(&yard, "c")).await.unwrap();
+
+    // What has ended is still shown and found by its kind.
+    assert_eq!(yard.view(first).await.lane.kind.as_str(), "a");
+    let listed = yard.list(List {
+        filter: Filter {
+            kind: Some(Name::path("a").unwrap()),
+            ..Filter::default()
+        },
+        limit: 10,
+        ..List::default()
+    });
+    let listed = listed.await.items;
+    assert_eq!(
+        listed.iter().map(|view| view.task.id).collect::<Vec<_>>(),
+        [first]
+    );
+    assert_eq!(ids(&yard.claim(&worker, 9).await), [second, third]);
+    // It comes back like any other, and is the lane that it was.
+    yard.pass(FORGET_EVERY);
+    assert_eq!(yard.submit(of_kind(&yard, "a")).await, refused);
+    yard.cancel(second).await.unwrap();
+    yard.pass(FORGET_EVERY);
+    let again = yard.submit(of_kind(&yard, "a")).await.unwrap();
+    let lane_of = |view: TaskView| view.task.lane;
+    assert_eq!(
+        lane_of(yard.view(again).await),
+        lane_of(yard.view(first).await)
+    );
+    assert_eq!(ids(&yard.claim(&worker, 9).await), [again]);
+}
+
+pub(super) async fn whatever_is_open_keeps_its_lane(mut yard: Yard) {
+    yard.policy.lanes_max = 4;
+    let worker = yard.worker("w").await;
+    let held = yard.submit(of_kind(&yard, "held")).await.unwrap();
+    assert_eq!(ids(&yard.claim(&worker, 1).await), [held]);
+    let begun = yard.submit(of_kind(&yard, "begun")).await.unwrap();
+    let begin = Claim {
+        begin: true,
+        ..worker.clone()
+    };
+    assert_eq!(ids(&yard.claim(&begin, 1).await), [begun]);
+    let later = NewTask {
+        begin: Begin::After(HOUR),
+        ..of_kind(&yard, "scheduled")
+    };
+    yard.submit(later).await.unwrap();
+    yard.submit(of_kind(&yard, "ready")).await.unwrap();
+
+    yard.pass(FORGET_EVERY);
+    let fifth = yard.submit(of_kind(&yard, "fifth")).await;
+
+    assert_eq!(fifth, Err(Refused::TooManyLanes(4)));
 }

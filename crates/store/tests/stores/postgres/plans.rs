@@ -9,16 +9,20 @@ use tokio_postgres::Client;
 
 use crate::database::Database;
 
-/// These look at a whole table, which is small, or rarely asked for: the servers, the lanes' count, and the leases of a
-/// worker. The last worker is the first row of an index read backwards.
-const MAY_SCAN: [&str; 4] = [
-    "lane_insert",
+/// These look at a whole table, which is small, or rarely asked for: the servers, the lanes in use at a start and once some
+/// were forgotten, and the leases of a worker. The last worker and the last lane are the first row of an index read
+/// backwards.
+const MAY_SCAN: [&str; 7] = [
+    "lane_last",
+    "lane_open",
+    "lane_open_among",
+    "lane_waiting",
     "lease_of_worker",
     "server_lock",
     "worker_last",
 ];
 /// Of the statements that the writer shares with SQLite.
-const COMMON: [&str; 3] = ["lane_insert", "lane_list", "worker_last"];
+const COMMON: [&str; 4] = ["lane_last", "lane_list", "lane_open", "worker_last"];
 /// Of the readers' statements, those that look for one thing.
 const READS: [(&str, &str); 4] = [
     ("common", "attempt_list"),

@@ -94,6 +94,72 @@ async fn a_lane_has_one_number_whoever_uses_it_first() {
     }
 }
 
+#[tokio::test]
+async fn servers_that_make_lanes_at_once_give_each_its_own_number() {
+    let Some((one, two, _database)) = two_yards().await else {
+        return;
+    };
+    let of_kind = |yard: &Yard, kind: String| NewTask {
+        lane: lane("default", &kind, None),
+        ..yard.task()
+    };
+    for n in 0..20 {
+        let own = of_kind(&one, format!("one-{n}"));
+        let shared = of_kind(&one, format!("both-{n}"));
+        let other_own = of_kind(&two, format!("two-{n}"));
+        let other_shared = of_kind(&two, format!("both-{n}"));
+        let (first, second) = tokio::join!(
+            one.submit_all(vec![own, shared]),
+            two.submit_all(vec![other_shared, other_own])
+        );
+        assert!(first.is_ok() && second.is_ok());
+    }
+
+    for n in 0..20 {
+        let key = lane("default", &format!("both-{n}"), None);
+        let number = one.store.lanes().number(&key);
+        assert!(number.is_some() && number == two.store.lanes().number(&key));
+    }
+    let (one, two) = (one.store.lanes(), two.store.lanes());
+    let common = one.iter().filter(|(lane, _)| two.key(*lane).is_some());
+    for (lane, key) in common {
+        assert_eq!(two.key(lane), Some(key));
+    }
+}
+
+#[tokio::test]
+async fn what_another_server_puts_into_a_forgotten_lane_is_found() {
+    let Some((mut one, two, _database)) = two_yards().await else {
+        return;
+    };
+    one.policy.lanes_max = 1;
+    let of_kind = |yard: &Yard, kind: &str| NewTask {
+        lane: lane("default", kind, None),
+        ..yard.task()
+    };
+    let worker = one.worker("w").await;
+    let first = one.submit(of_kind(&one, "a")).await.unwrap();
+    two.submit(of_kind(&two, "a")).await.unwrap();
+    assert_eq!(drain(&one, &worker).await.len(), 2);
+    one.submit(of_kind(&one, "b")).await.unwrap();
+    assert!(
+        one.store
+            .lanes()
+            .number(&lane("default", "a", None))
+            .is_none()
+    );
+
+    let later = two.submit(of_kind(&two, "a")).await.unwrap();
+
+    // Whoever waits looks every moment; the database is asked what waits each second.
+    let mut done = Vec::new();
+    while !done.contains(&later) {
+        done.extend(drain(&one, &worker).await);
+    }
+    assert!(!done.contains(&first));
+    assert_eq!(done.len(), 2);
+}
+
 fn chosen_by_client(yard: &Yard, body: &[u8]) -> NewTask {
     NewTask {
         digest: Some(Digest::of(body)),

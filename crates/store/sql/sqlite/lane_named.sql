@@ -1,0 +1,3 @@
+select number, queue, kind, demands
+from lane
+where number = ?1
