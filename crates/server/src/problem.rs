@@ -178,6 +178,7 @@ pub(crate) fn unread(bad: &BadRequest) -> Box<Problem> {
         BadRequest::NotJson(_) => Code::NotJson,
         BadRequest::UnknownField(_) => Code::UnknownField,
         BadRequest::Invalid(_) => Code::Invalid,
+        BadRequest::TooMany(_) => Code::TooLarge,
     };
     let mut problem = new(code, bad.to_string());
     problem.errors.push(bad.field().clone());
