@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use taskyard_server::serve::serve;
-use taskyard_server::settings::{Limits, Settings};
+use taskyard_server::settings::{Access, Limits, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -24,7 +24,13 @@ struct Server {
 
 impl Server {
     async fn with(set: impl FnOnce(&mut Limits)) -> Self {
-        let yard = Yard::with(|settings: &mut Settings| set(&mut settings.limits));
+        Self::around(Yard::with(|settings: &mut Settings| {
+            set(&mut settings.limits);
+        }))
+        .await
+    }
+
+    async fn around(yard: Yard) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let serving = tokio::spawn(serve(listener, yard.app.clone(), yard.stop.clone()));
@@ -36,7 +42,7 @@ impl Server {
     }
 
     async fn connect(&self) -> Wire {
-        Wire(TcpStream::connect(self.address).await.unwrap())
+        Wire(TcpStream::connect(self.address).await.unwrap(), Vec::new())
     }
 
     /// Until it has stopped.
@@ -45,7 +51,8 @@ impl Server {
     }
 }
 
-struct Wire(TcpStream);
+/// With what was read beyond the last answer.
+struct Wire(TcpStream, Vec<u8>);
 
 impl Wire {
     async fn say(&mut self, text: &str) {
@@ -68,7 +75,7 @@ impl Wire {
 
     /// One whole answer: its head, in small letters, and its body.
     async fn answer(&mut self) -> (String, String) {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.1);
         loop {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             if let Some((head, body)) = text.split_once("\r\n\r\n") {
@@ -78,6 +85,7 @@ impl Wire {
                     .find_map(|line| line.strip_prefix("content-length: "));
                 let length: usize = length.map_or(0, |length| length.parse().unwrap());
                 if body.len() >= length {
+                    self.1 = body.as_bytes()[length..].to_vec();
                     return (head, body[..length].to_owned());
                 }
             }
@@ -91,9 +99,26 @@ impl Wire {
         }
     }
 
+    /// A problem, and the end of the connection.
+    async fn is_told(&mut self, status: u16, code: &str) {
+        let (head, body) = self.answer().await;
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{head}");
+        assert!(
+            head.contains("content-type: application/problem+json"),
+            "{head}"
+        );
+        assert!(head.contains("connection: close"), "{head}");
+        let problem: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(problem["code"], code, "{body}");
+        assert_eq!(problem["status"], status);
+        let id = problem["request_id"].as_str().unwrap();
+        assert!(head.contains(&format!("x-request-id: {id}")), "{head}");
+        assert_eq!(self.rest().await, "");
+    }
+
     /// Everything up to the end of the connection, which may be a reset.
     async fn rest(&mut self) -> String {
-        let mut bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.1);
         // What was read before a reset stays in the buffer.
         let _ = timeout(PATIENCE, self.0.read_to_end(&mut bytes))
             .await
@@ -197,7 +222,7 @@ async fn half_a_head_is_not_waited_for() {
     half.say("GET /health HTTP/1.1\r\nhost: local").await;
 
     assert_eq!(silent.rest().await, "");
-    assert_eq!(half.rest().await, "");
+    half.is_told(408, "head_timeout").await;
 }
 
 #[tokio::test]
@@ -238,7 +263,7 @@ async fn a_body_that_stands_still_is_given_up() {
 
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_left() {
-    let server = Server::with(|limits| limits.write_within = Duration::from_millis(200)).await;
+    let server = Server::with(|limits| limits.write_pause_max = Duration::from_millis(200)).await;
     let big = json!({"kind": "echo", "input": "x".repeat(1_000_000)});
     for _ in 0..8 {
         server.yard.post("/api/v1/tasks", &big).await.ok();
@@ -264,58 +289,95 @@ async fn malformed_heads_are_refused_and_the_connection_closed() {
     let many: String = (0..10_000).fold(String::new(), |text, n| text + &format!("x{n}: y\r\n"));
     let long = format!("x: {}\r\n", "y".repeat(200_000));
     for (what, head, status) in [
-        ("no HTTP", "hello\r\n\r\n".to_owned(), "400"),
+        ("no HTTP", "hello\r\n\r\n".to_owned(), 400),
         (
             "10,000 headers",
             format!("GET / HTTP/1.1\r\nhost: localhost\r\n{many}\r\n"),
-            "431",
+            431,
         ),
         (
             "a long header",
             format!("GET / HTTP/1.1\r\nhost: localhost\r\n{long}\r\n"),
-            "431",
+            431,
+        ),
+        (
+            "a long address",
+            format!(
+                "GET /{} HTTP/1.1\r\nhost: localhost\r\n\r\n",
+                "y".repeat(65_534)
+            ),
+            414,
         ),
         (
             "a NUL",
             "GET /\0 HTTP/1.1\r\nhost: localhost\r\n\r\n".to_owned(),
-            "400",
+            400,
         ),
         (
             "a bare CR",
             "GET / HTTP/1.1\r\nhost: localhost\r\nx: a\rb: c\r\n\r\n".to_owned(),
-            "400",
+            400,
         ),
         (
             "a space in a name",
             "GET / HTTP/1.1\r\nhost : localhost\r\n\r\n".to_owned(),
-            "400",
+            400,
         ),
         (
             "two lengths",
             "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"
                 .to_owned(),
-            "400",
+            400,
         ),
         (
             "a signed length",
             "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: +1\r\n\r\n".to_owned(),
-            "400",
+            400,
         ),
     ] {
         let mut wire = server.connect().await;
-        // The server may close before it has read all of it.
-        let _ = wire.0.write_all(head.as_bytes()).await;
-        let rest = wire.rest().await;
-        assert!(
-            rest.is_empty() || rest.starts_with(&format!("HTTP/1.1 {status}")),
-            "{what}: {rest}"
-        );
-        assert!(
-            what == "10,000 headers" || what == "a long header" || !rest.is_empty(),
-            "{what}"
-        );
+        wire.say(&head).await;
+        let code = match status {
+            414 => "address_too_long",
+            431 => "head_too_large",
+            _ => "malformed",
+        };
+        eprintln!("{what}");
+        wire.is_told(status, code).await;
     }
     server.yard.get("/health").await.ok();
+}
+
+#[tokio::test]
+async fn what_is_malformed_behind_a_request_is_told_too() {
+    let server = Server::with(|_| {}).await;
+    let mut wire = server.connect().await;
+    wire.say("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\nnonsense\r\n\r\n")
+        .await;
+
+    let (head, _) = wire.answer().await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    wire.is_told(400, "malformed").await;
+}
+
+#[tokio::test]
+async fn a_head_is_taken_up_to_its_limit_to_the_byte() {
+    let server = Server::with(|limits| limits.head_bytes_max = 10_000).await;
+    let head = |bytes: usize| {
+        let start = "GET /health HTTP/1.1\r\nhost: localhost\r\nx: ";
+        let end = "\r\n\r\n";
+        format!(
+            "{start}{}{end}",
+            "y".repeat(bytes - start.len() - end.len())
+        )
+    };
+    let mut wire = server.connect().await;
+
+    wire.say(&head(10_000)).await;
+    let (answer, _) = wire.answer().await;
+    assert!(answer.starts_with("http/1.1 200"), "{answer}");
+    wire.say(&head(10_001)).await;
+    wire.is_told(431, "head_too_large").await;
 }
 
 #[tokio::test]
@@ -337,18 +399,85 @@ async fn a_request_cannot_be_smuggled_behind_another() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_for_a_place() {
+async fn connections_beyond_the_limit_wait_while_all_are_served() {
     let server = Server::with(|limits| limits.connections_max = 1).await;
+    server.yard.worker("w").await;
     let mut first = server.connect().await;
-    first.get("/health").await;
-    first.answer().await;
+    let claim = json!({"limit": 1, "wait_ms": 60_000});
+    first.post("/api/v1/workers/w/claim", &claim).await;
     let mut second = server.connect().await;
     second.get("/health").await;
     let early = timeout(Duration::from_millis(50), second.answer()).await;
     assert!(early.is_err(), "answered without a place");
 
-    drop(first);
+    // As soon as the first has its answer, it makes room.
+    server.yard.submit("echo").await;
 
+    let (head, _) = first.answer().await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
     let (head, _) = second.answer().await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(first.rest().await, "");
+}
+
+#[tokio::test]
+async fn who_waits_longest_makes_room_and_first_who_never_asked() {
+    let server = Server::with(|limits| limits.connections_max = 3).await;
+    let mut idle = server.connect().await;
+    idle.get("/health").await;
+    idle.answer().await;
+    let mut silent = server.connect().await;
+    let mut half = server.connect().await;
+    half.say("GET /hea").await;
+
+    for gone in [&mut silent, &mut half, &mut idle] {
+        let mut next = server.connect().await;
+        next.get("/health").await;
+        let (head, _) = next.answer().await;
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        assert_eq!(gone.rest().await, "");
+        std::mem::forget(next);
+    }
+}
+
+#[tokio::test]
+async fn a_reader_that_takes_a_little_now_and_then_is_left_too() {
+    let server = Server::with(|limits| limits.answer_within = Duration::from_millis(400)).await;
+    let big = json!({"kind": "echo", "input": "x".repeat(1_000_000)});
+    for _ in 0..8 {
+        server.yard.post("/api/v1/tasks", &big).await.ok();
+    }
+    let mut wire = server.connect().await;
+    for _ in 0..20 {
+        wire.get("/api/v1/tasks?include=payload").await;
+    }
+
+    // Each answer alone takes it longer than it may.
+    let trickle = async {
+        let mut piece = [0; 1024];
+        loop {
+            match wire.0.read(&mut piece).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => tokio::time::sleep(Duration::from_millis(2)).await,
+            }
+        }
+    };
+    timeout(PATIENCE, trickle).await.unwrap();
+}
+
+#[tokio::test]
+async fn without_auth_a_foreign_name_is_refused_on_loopback_all_the_same() {
+    let yard = Yard::with(|settings| settings.access = Access::None);
+    let server = Server::around(yard).await;
+    let mut wire = server.connect().await;
+
+    wire.say("GET /api/v1/tasks HTTP/1.1\r\nhost: evil.test\r\n\r\n")
+        .await;
+    let (head, body) = wire.answer().await;
+    assert!(head.starts_with("http/1.1 421"), "{head}");
+    assert!(body.contains("wrong_host"), "{body}");
+
+    wire.get("/api/v1/tasks").await;
+    let (head, _) = wire.answer().await;
     assert!(head.starts_with("http/1.1 200"), "{head}");
 }
