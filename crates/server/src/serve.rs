@@ -137,11 +137,13 @@ impl Connection {
             tokio::select! {
                 biased;
                 ended = &mut served => {
-                    if let Err(error) = ended {
+                    if let Err(error) = &ended {
                         tracing::debug!(%error, "a connection ended early");
                     }
                     match watch.refused() {
-                        Some(status) => break refusal::of(status),
+                        Some(status) => break Some(refusal::of(status)),
+                        // Perhaps over a body that was refused before all of it had come.
+                        None if ended.is_ok() && !is_stopping => break None,
                         None => return,
                     }
                 }
@@ -160,7 +162,7 @@ impl Connection {
                 _ = looks.tick() => {
                     if guard.is_overdue() {
                         if watch.is_in_head() && !watch.is_behind() {
-                            break Code::HeadTimeout;
+                            break Some(Code::HeadTimeout);
                         }
                         tracing::debug!("closing a connection that stood still");
                         return;
@@ -169,11 +171,19 @@ impl Connection {
             }
         };
         let mut stream = served.into_parts().io.io.into_inner();
-        let said = refusal::say(&self.front, &mut stream, refused);
+        let ending = async {
+            match refused {
+                Some(code) => refusal::say(&self.front, &mut stream, code).await,
+                None => {
+                    refusal::linger(&mut stream).await;
+                    Ok(())
+                }
+            }
+        };
         tokio::select! {
             () = self.cut.cancelled() => {}
-            said = timeout(limits.write_pause_max, said) => {
-                if !matches!(said, Ok(Ok(()))) {
+            ended = timeout(limits.write_pause_max, ending) => {
+                if !matches!(ended, Ok(Ok(()))) {
                     tracing::debug!("a refusal was not taken");
                 }
             }

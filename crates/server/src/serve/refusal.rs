@@ -15,7 +15,7 @@ use crate::problem::{self, Code};
 /// What its sender still sends is read for so long, and so much of it: closing over unread bytes would take back the
 /// answer on its way.
 const LINGER: Duration = Duration::from_secs(1);
-const LINGER_BYTES_MAX: usize = 1 << 20;
+const LINGER_BYTES_MAX: u64 = 32 << 20;
 
 /// The library's statuses, which are these three.
 pub(super) fn of(status: u16) -> Code {
@@ -57,10 +57,15 @@ pub(super) async fn say(front: &Front, stream: &mut TcpStream, code: Code) -> io
     .map_err(io::Error::other)?;
     stream.write_all(&[head.as_bytes(), &body].concat()).await?;
     stream.shutdown().await?;
-    let mut rest = stream.take(LINGER_BYTES_MAX as u64);
+    linger(stream).await;
+    Ok(())
+}
+
+/// Until the other side has closed too, or has had time to take its answer.
+pub(super) async fn linger(stream: &mut TcpStream) {
+    let mut rest = stream.take(LINGER_BYTES_MAX);
     let mut sink = tokio::io::sink();
     let gone = tokio::io::copy(&mut rest, &mut sink);
     // Whoever sends on and on has had its answer.
     let _ = timeout(LINGER, gone).await;
-    Ok(())
 }
