@@ -3,9 +3,12 @@
 //! The body is checked once as a whole, then read into borrowed types. The pointer of a wrong field is worked out from
 //! where the reader stopped, after the fact: a good request pays nothing for it.
 
+mod strict;
+
 use serde::Deserialize;
 use taskyard_core::json::{self, BadJson};
 
+use self::strict::{Strict, TOO_MANY};
 use crate::problem::FieldError;
 
 /// A request's body.
@@ -16,6 +19,9 @@ pub trait Request {
 
 /// Other fields nest no deeper than this, whatever a payload may.
 const LEVELS_MIN: usize = 4;
+
+/// Every list may have so many elements as far as reading goes; the rules may allow fewer, and say so better.
+pub const ELEMENTS_MIN: usize = 1_000;
 
 /// How much is said of a wrong value, in characters: enough for the names of all fields that there could be.
 const DETAIL_CHARS_MAX: usize = 500;
@@ -32,24 +38,39 @@ pub enum BadRequest {
     /// A value that does not fit its field: 422.
     #[error("{0}")]
     Invalid(FieldError),
+    /// A list with more elements than any may have: 413. Those behind them were not looked at.
+    #[error("{0}")]
+    TooMany(FieldError),
 }
 
 impl BadRequest {
     pub fn field(&self) -> &FieldError {
         match self {
-            Self::NotJson(field) | Self::UnknownField(field) | Self::Invalid(field) => field,
+            Self::NotJson(field)
+            | Self::UnknownField(field)
+            | Self::Invalid(field)
+            | Self::TooMany(field) => field,
         }
     }
 }
 
-/// Reads a body whose payloads may nest `depth_max` levels. What it answers borrows from the body and was checked with
+/// Reads a body whose payloads may nest `depth_max` levels, and whose lists may have `elements_max` elements, or
+/// [`ELEMENTS_MIN`] if that is more. What it answers borrows from the body and was checked with
 /// it, so [`json::Json::stored`] may keep a payload.
 pub fn read<'a, T: Request + Deserialize<'a>>(
     body: &'a [u8],
     depth_max: usize,
+    elements_max: usize,
 ) -> Result<T, BadRequest> {
     let text = json::check(body, T::LEVELS + depth_max.max(LEVELS_MIN)).map_err(from_scan)?;
-    serde_json::from_str(text).map_err(|error| from_serde(text, &error))
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let strict = Strict {
+        inner: &mut reader,
+        elements_max: elements_max.max(ELEMENTS_MIN),
+    };
+    T::deserialize(strict)
+        .and_then(|request| reader.end().map(|()| request))
+        .map_err(|error| from_serde(text, &error))
 }
 
 #[cold]
@@ -71,11 +92,13 @@ fn from_serde(text: &str, error: &serde_json::Error) -> BadRequest {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let field = FieldError {
-        pointer: json::pointer_at(text, last_byte_read(text, error)),
+        pointer: json::pointer_at(text, byte_at_fault(text, error)),
         detail: cut(message.strip_suffix(&place).unwrap_or(&message)),
     };
     if field.detail.starts_with("unknown field") {
         BadRequest::UnknownField(field)
+    } else if field.detail.starts_with(TOO_MANY) {
+        BadRequest::TooMany(field)
     } else {
         BadRequest::Invalid(field)
     }
@@ -89,14 +112,19 @@ fn cut(message: &str) -> String {
     }
 }
 
-/// serde counts lines from 1, and in them the bytes it has read.
-fn last_byte_read(text: &str, error: &serde_json::Error) -> usize {
+/// The last byte that was read; or the next one where it begins an array or object that has no business there, which
+/// is refused before it is read. serde counts lines from 1, and in them the bytes it has read.
+fn byte_at_fault(text: &str, error: &serde_json::Error) -> usize {
     let before: usize = text
         .split_inclusive('\n')
         .take(error.line().saturating_sub(1))
         .map(str::len)
         .sum();
-    before + error.column().saturating_sub(1)
+    let next = before + error.column();
+    match text.as_bytes().get(next) {
+        Some(b'[' | b'{') => next,
+        _ => next.saturating_sub(1),
+    }
 }
 
 #[cfg(test)]
@@ -111,7 +139,7 @@ mod tests {
     type Batch<'a> = Vec<Submit<&'a RawValue>>;
 
     fn refused<'a, T: Request + Deserialize<'a>>(body: &'a str) -> BadRequest {
-        match read::<T>(body.as_bytes(), 64) {
+        match read::<T>(body.as_bytes(), 64, 0) {
             Ok(_) => panic!("{body} was read"),
             Err(bad) => bad,
         }
@@ -121,7 +149,7 @@ mod tests {
     fn payloads_are_borrowed_as_written() {
         let body = br#"[{"kind":"echo","input": {"a": [1.0]} },{"kind":"echo","input":null}]"#;
 
-        let batch: Batch<'_> = read(body, 64).unwrap();
+        let batch: Batch<'_> = read(body, 64, 0).unwrap();
 
         assert_eq!(batch[0].input.get(), r#"{"a": [1.0]}"#);
         assert_eq!(batch[1].input.get(), "null");
@@ -208,15 +236,94 @@ mod tests {
         let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         let batch = |depth| format!(r#"[{{"kind":"a","input":{}}}]"#, nested(depth));
 
-        assert!(read::<Batch<'_>>(batch(64).as_bytes(), 64).is_ok());
-        assert!(read::<Batch<'_>>(batch(65).as_bytes(), 64).is_err());
+        assert!(read::<Batch<'_>>(batch(64).as_bytes(), 64, 0).is_ok());
+        assert!(read::<Batch<'_>>(batch(65).as_bytes(), 64, 0).is_err());
     }
 
     #[test]
     fn what_is_left_out_or_null_takes_its_default() {
         let body = br#"{"worker_id":"w","kinds":["*"],"queues":null}"#;
-        let register: Register = read(body, 64).unwrap();
+        let register: Register = read(body, 64, 0).unwrap();
 
         assert_eq!((register.queues, register.capacity), (None, None));
+    }
+
+    #[test]
+    fn an_array_is_no_object_and_an_object_no_word() {
+        let submit = |field: &str| format!(r#"[{{"kind":"a","input":[],{field}}}]"#);
+        for (body, pointer) in [
+            (r#"[["a",{}]]"#.to_owned(), "/0"),
+            (submit(r#""retry":[1,2.0,3,0.1]"#), "/0/retry"),
+            (submit(r#""retry":"soon""#), "/0/retry"),
+        ] {
+            let bad = refused::<Batch<'_>>(&body);
+            assert!(matches!(bad, BadRequest::Invalid(_)), "{bad}");
+            assert_eq!(bad.field().pointer, pointer, "{body}: {bad}");
+            assert!(bad.field().detail.contains("an object"), "{bad}");
+        }
+        let result = |rest: &str| {
+            format!(
+                r#"{{"results":[{{"task_id":"01890a5d-ac96-774b-bcce-b302099a8057","lease_token":"t",{rest}}}]}}"#
+            )
+        };
+        for (body, pointer) in [
+            (
+                result(r#""outcome":{"completed":null}"#),
+                "/results/0/outcome",
+            ),
+            (
+                result(r#""outcome":"failed","error":["c","m"]"#),
+                "/results/0/error",
+            ),
+            (r#"{"results":[],"claim":[1]}"#.to_owned(), "/claim"),
+            ("[[]]".to_owned(), ""),
+        ] {
+            let bad = refused::<Report<&RawValue>>(&body);
+            assert!(matches!(bad, BadRequest::Invalid(_)), "{bad}");
+            assert_eq!(bad.field().pointer, pointer, "{body}: {bad}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_read_up_to_its_limit() {
+        let batch =
+            |count: usize| format!("[{}]", vec![r#"{"kind":"a","input":1}"#; count].join(","));
+        let read = |count: usize, max: usize| {
+            read::<Batch<'_>>(batch(count).as_bytes(), 64, max).map(|batch| batch.len())
+        };
+
+        assert_eq!(read(1001, 1001), Ok(1001));
+        assert_eq!(read(1000, 5), Ok(1000));
+        for (count, max) in [(1001, 5), (1002, 1001)] {
+            let Err(BadRequest::TooMany(field)) = read(count, max) else {
+                panic!("{count} were read")
+            };
+            let most = max.max(ELEMENTS_MIN);
+            assert_eq!(field.detail, format!("holds more than {most} elements"));
+        }
+        // Nothing behind the limit is looked at.
+        let body = format!("[{},5]", vec![r#"{"kind":"a","input":1}"#; 1001].join(","));
+        assert!(matches!(
+            refused::<Batch<'_>>(&body),
+            BadRequest::TooMany(_)
+        ));
+    }
+
+    #[test]
+    fn an_object_of_free_names_is_read_up_to_its_limit() {
+        let labels = |count: usize| {
+            let labels: Vec<String> = (0..count).map(|n| format!(r#""n{n}":"x""#)).collect();
+            format!(
+                r#"{{"kind":"a","input":1,"labels":{{{}}}}}"#,
+                labels.join(",")
+            )
+        };
+
+        assert!(read::<Submit<&RawValue>>(labels(100).as_bytes(), 64, 0).is_ok());
+        let body = labels(101);
+        let BadRequest::TooMany(field) = refused::<Submit<&RawValue>>(&body) else {
+            panic!("not refused as too many")
+        };
+        assert_eq!(field.detail, "holds more than 100 entries");
     }
 }

@@ -40,10 +40,19 @@ impl fmt::Debug for Secret {
 }
 
 /// Refuses who may not come in. Whether the server is up is told to everybody.
-pub(crate) fn check<B>(settings: &Settings, request: &Request<B>) -> Result<(), Box<Problem>> {
+pub(crate) fn check<B>(
+    settings: &Settings,
+    request: &Request<B>,
+    is_local: bool,
+) -> Result<(), Box<Problem>> {
     let headers = request.headers();
     match &settings.access {
         Access::Loopback => {
+            check_host(settings, request)?;
+            check_origin(settings, headers)
+        }
+        // A page whose name was made to lead to 127.0.0.1 would find it open here as well.
+        Access::None if is_local => {
             check_host(settings, request)?;
             check_origin(settings, headers)
         }

@@ -14,7 +14,7 @@ use http::header::{
     CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
-use taskyard_api::problem::CONTENT_TYPE as PROBLEM;
+use taskyard_api::problem::{CONTENT_TYPE as PROBLEM, Problem};
 use tokio::time::Instant;
 use tower::Service;
 
@@ -30,12 +30,23 @@ use crate::router::router;
 pub struct Front {
     app: App,
     router: Router,
+    /// Requests come over the loopback address, so from this machine.
+    is_local: bool,
 }
 
 impl Front {
     pub fn new(app: App) -> Self {
         let router = router(app.clone());
-        Self { app, router }
+        Self {
+            app,
+            router,
+            is_local: false,
+        }
+    }
+
+    pub(crate) fn over(mut self, loopback: bool) -> Self {
+        self.is_local = loopback;
+        self
     }
 
     pub(crate) fn app(&self) -> &App {
@@ -50,7 +61,7 @@ impl Front {
         let origin = access::allowed_origin(self.app.settings(), request.headers());
         let preflight = access::is_preflight(&request);
 
-        let mut response = match access::check(self.app.settings(), &request) {
+        let mut response = match access::check(self.app.settings(), &request, self.is_local) {
             Ok(()) => request_id::under(id.clone(), self.routed(request)).await,
             Err(problem) => Refusal(problem).into_response(),
         };
@@ -61,6 +72,22 @@ impl Front {
             allow(response.headers_mut(), origin, preflight);
         }
         note(&id, &method, &uri, response.status(), began);
+        response.headers_mut().insert(request_id::HEADER, id);
+        response
+    }
+
+    /// The answer to what never became a request.
+    pub(crate) fn refusal(&self, problem: Box<Problem>) -> Response {
+        let id = request_id::make();
+        let status = problem::status(&problem);
+        tracing::debug!(
+            request_id = request_id::text(&id),
+            status = status.as_u16(),
+            "refused before there was a request"
+        );
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        render(&mut response, *problem, &id);
         response.headers_mut().insert(request_id::HEADER, id);
         response
     }
@@ -84,7 +111,7 @@ impl Front {
 }
 
 /// Puts the problem into the answer, which has its status and perhaps headers already.
-fn render(response: &mut Response, mut problem: taskyard_api::problem::Problem, id: &HeaderValue) {
+fn render(response: &mut Response, mut problem: Problem, id: &HeaderValue) {
     problem.request_id = Some(request_id::text(id).to_owned());
     let headers = response.headers_mut();
     headers.remove(CONTENT_LENGTH);

@@ -39,6 +39,7 @@ macro_rules! codes {
 }
 
 codes! {
+    Malformed = "malformed", 400, "No HTTP request";
     NotJson = "not_json", 400, "Not JSON";
     BrokenBody = "broken_body", 400, "The body broke off";
     Unauthorized = "unauthorized", 401, "No valid token";
@@ -46,6 +47,7 @@ codes! {
     NotFound = "not_found", 404, "Not found";
     MethodNotAllowed = "method_not_allowed", 405, "Method not allowed";
     BodyTimeout = "body_timeout", 408, "The body took too long";
+    HeadTimeout = "head_timeout", 408, "The request took too long";
     AlreadyEnded = "already_ended", 409, "Already ended";
     StaleLease = "stale_lease", 409, "Stale lease";
     ReportedOtherwise = "reported_otherwise", 409, "Reported otherwise";
@@ -54,6 +56,7 @@ codes! {
     WorkerReplaced = "worker_replaced", 409, "Worker replaced";
     IdTaken = "id_taken", 409, "Id taken";
     TooLarge = "too_large", 413, "Too large";
+    AddressTooLong = "address_too_long", 414, "Address too long";
     UnsupportedMediaType = "unsupported_media_type", 415, "Unsupported media type";
     WrongHost = "wrong_host", 421, "Foreign host";
     Invalid = "invalid", 422, "Invalid value";
@@ -61,6 +64,7 @@ codes! {
     IdempotencyKeyReused = "idempotency_key_reused", 422, "Idempotency key reused";
     TooManyLanes = "too_many_lanes", 422, "Too many lanes";
     QueueFull = "queue_full", 429, "Too many requests wait";
+    HeadTooLarge = "head_too_large", 431, "Head too large";
     Internal = "internal", 500, "Internal error";
     Unavailable = "unavailable", 503, "Database not available";
     OutcomeUnknown = "outcome_unknown", 503, "Outcome unknown";
@@ -178,6 +182,7 @@ pub(crate) fn unread(bad: &BadRequest) -> Box<Problem> {
         BadRequest::NotJson(_) => Code::NotJson,
         BadRequest::UnknownField(_) => Code::UnknownField,
         BadRequest::Invalid(_) => Code::Invalid,
+        BadRequest::TooMany(_) => Code::TooLarge,
     };
     let mut problem = new(code, bad.to_string());
     problem.errors.push(bad.field().clone());

@@ -39,29 +39,42 @@ pub(crate) fn parse<'a, T>(app: &App, body: &'a [u8]) -> Result<T, Box<Problem>>
 where
     T: request::Request + Deserialize<'a>,
 {
-    request::read(body, app.limits().depth_max).map_err(|bad| problem::unread(&bad))
+    let limits = app.limits();
+    request::read(body, limits.depth_max, limits.tasks_max).map_err(|bad| problem::unread(&bad))
 }
 
-/// Whether the body says that it is of one of these types, and is not packed.
+/// Whether the body says that it is of one of these types, in UTF-8 as JSON always is, and is not packed.
 pub(crate) fn is_of(headers: &HeaderMap, media_types: &[&str]) -> bool {
     let said = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    let essence = said
-        .and_then(|said| said.split(';').next())
-        .unwrap_or_default()
-        .trim();
+    let mut parts = said.unwrap_or_default().split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let in_utf_8 = parts.all(is_utf_8_or_no_charset);
     let packed = headers
         .get(CONTENT_ENCODING)
         .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
     !packed
+        && in_utf_8
         && media_types
             .iter()
             .any(|media_type| essence.eq_ignore_ascii_case(media_type))
 }
 
+/// One parameter of a media type.
+fn is_utf_8_or_no_charset(parameter: &str) -> bool {
+    let Some((name, value)) = parameter.split_once('=') else {
+        return true;
+    };
+    let value = value.trim_matches('"');
+    let taken = ["utf-8", "utf8", "us-ascii"];
+    !name.eq_ignore_ascii_case("charset")
+        || taken.iter().any(|known| value.eq_ignore_ascii_case(known))
+}
+
 pub(crate) fn unsupported(wanted: &str) -> Box<Problem> {
-    let detail = format!("the body must be sent as Content-Type: {wanted}, not compressed");
+    let detail =
+        format!("the body must be sent as Content-Type: {wanted}, in UTF-8 and not compressed");
     problem::new(Code::UnsupportedMediaType, detail)
 }
 

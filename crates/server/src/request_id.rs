@@ -31,7 +31,7 @@ pub(crate) fn of(headers: &HeaderMap) -> HeaderValue {
 }
 
 /// Sixteen hexadecimal digits: eight of this process, eight that count.
-fn make() -> HeaderValue {
+pub(crate) fn make() -> HeaderValue {
     static PROCESS: LazyLock<u32> =
         LazyLock::new(|| RandomState::new().build_hasher().finish() as u32);
     static NEXT: AtomicU32 = AtomicU32::new(0);

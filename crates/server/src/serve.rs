@@ -3,9 +3,12 @@
 //! HTTP/1.1 only. Browsers speak HTTP/2 over TLS alone, which ends at a proxy in front, and telling the two apart
 //! would cost each connection a look at its first bytes.
 
+mod places;
+mod refusal;
+
 use std::convert::Infallible;
 use std::io;
-use std::pin::pin;
+use std::pin::{self, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,14 +18,17 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::places::Crowd;
+use self::places::{Place, Places};
 use crate::app::App;
 use crate::front::Front;
-use crate::watch::{Guard, Watch, Watched};
+use crate::problem::Code;
+use crate::settings::Limits;
+use crate::watch::{Guard, Watched};
 
 /// How long to wait before accepting again when the process can hold no more connections.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -32,7 +38,7 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     let limits = app.limits().clone();
     let front = Front::new(app);
-    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let places = Places::new(limits.connections_max);
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     loop {
@@ -41,15 +47,14 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
             () = stop.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
+        let is_local = stream.local_addr().is_ok_and(|to| to.ip().is_loopback());
         let connection = Connection {
-            front: front.clone(),
+            front: front.clone().over(is_local),
+            place,
             stop: stop.clone(),
             cut: cut.clone(),
         };
-        connections.spawn(async move {
-            connection.serve(stream).await;
-            drop(place);
-        });
+        connections.spawn(connection.serve(stream));
     }
     drop(listener);
     connections.close();
@@ -66,18 +71,11 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     }
 }
 
-/// The next connection, once there is a place for it. Until then it waits in the listener's backlog.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, OwnedSemaphorePermit) {
-    let place = Arc::clone(places)
-        .acquire_owned()
-        .await
-        .expect("the places are never closed");
+/// The next connection, once there is a place for it. Those behind it wait in the listener's backlog.
+async fn accept(listener: &TcpListener, places: &Arc<Places>) -> (TcpStream, Place) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok((stream, _)) => return (stream, places.take().await),
             // It went away while it waited: its own affair.
             Err(error) if is_the_callers(&error) => {}
             Err(error) => {
@@ -99,6 +97,7 @@ fn is_the_callers(error: &io::Error) -> bool {
 
 struct Connection {
     front: Front,
+    place: Place,
     stop: CancellationToken,
     /// The time to finish is up.
     cut: CancellationToken,
@@ -111,49 +110,81 @@ impl Connection {
             return;
         }
         let limits = self.front.app().limits();
-        let watch = Arc::new(Watch::default());
-        let mut guard = Guard::new(Arc::clone(&watch), limits);
+        let watch = &self.place.watch;
+        let mut guard = Guard::new(Arc::clone(watch), limits);
         let mut looks = interval(guard.every());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let io = Watched {
             io: TokioIo::new(stream),
-            watch: Arc::clone(&watch),
+            watch: Arc::clone(watch),
         };
         let answering = service_fn(|request: http::Request<Incoming>| {
             watch.serving();
-            let (front, watch) = (&self.front, &watch);
+            let front = &self.front;
             async move {
                 let response = front.answer(request.map(Body::new)).await;
                 watch.answered();
                 Ok::<_, Infallible>(response)
             }
         });
-        let mut served = pin!(
-            http1::Builder::new()
-                .max_buf_size(limits.head_bytes_max)
-                .serve_connection(io, answering)
-        );
+        let mut served = http1::Builder::new()
+            .max_header_size(limits.head_bytes_max)
+            .max_buf_size(limits.head_bytes_max.max(Limits::HEAD_BYTES_LEAST))
+            .serve_connection(io, answering);
         let (mut stopped, mut cut) = (pin!(self.stop.cancelled()), pin!(self.cut.cancelled()));
         let mut is_stopping = false;
-        loop {
+        let refused = loop {
             tokio::select! {
                 biased;
-                ended = served.as_mut() => {
-                    if let Err(error) = ended {
+                ended = &mut served => {
+                    if let Err(error) = &ended {
                         tracing::debug!(%error, "a connection ended early");
                     }
-                    return;
+                    match watch.refused() {
+                        Some(status) => break Some(refusal::of(status)),
+                        // Perhaps over a body that was refused before all of it had come.
+                        None if ended.is_ok() && !is_stopping => break None,
+                        None => return,
+                    }
                 }
                 () = stopped.as_mut(), if !is_stopping => {
                     is_stopping = true;
-                    served.as_mut().graceful_shutdown();
+                    pin::Pin::new(&mut served).graceful_shutdown();
                 }
                 () = cut.as_mut() => return,
+                () = watch.told_to_leave() => {
+                    if watch.waits_since().is_some() {
+                        tracing::debug!("closing an idle connection to make room for another");
+                        return;
+                    }
+                    watch.stays();
+                }
                 _ = looks.tick() => {
                     if guard.is_overdue() {
+                        if watch.is_in_head() && !watch.is_behind() {
+                            break Some(Code::HeadTimeout);
+                        }
                         tracing::debug!("closing a connection that stood still");
                         return;
                     }
+                }
+            }
+        };
+        let mut stream = served.into_parts().io.io.into_inner();
+        let ending = async {
+            match refused {
+                Some(code) => refusal::say(&self.front, &mut stream, code).await,
+                None => {
+                    refusal::linger(&mut stream).await;
+                    Ok(())
+                }
+            }
+        };
+        tokio::select! {
+            () = self.cut.cancelled() => {}
+            ended = timeout(limits.write_pause_max, ending) => {
+                if !matches!(ended, Ok(Ok(()))) {
+                    tracing::debug!("a refusal was not taken");
                 }
             }
         }

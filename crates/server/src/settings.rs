@@ -25,7 +25,7 @@ pub enum Access {
     Loopback,
     /// Whoever knows the token.
     Token(Secret),
-    /// Everybody.
+    /// Everybody, as long as no foreign page led there, nor a foreign name to the loopback address.
     None,
 }
 
@@ -71,9 +71,10 @@ pub struct Limits {
     pub body_pause_max: Duration,
     /// How long a whole body may take, or as much of a stream as is stored at once. Default 5 min.
     pub body_within: Duration,
-    /// Connections at once; more of them wait to be accepted. Default 10,000.
+    /// Connections at once. For more of them those make room that wait for a request. Default 10,000.
     pub connections_max: usize,
-    /// Bytes of a request's head. Default 100,000. At most 100 headers whatever is set.
+    /// Bytes of a request's head. Default 100,000, at least [`Limits::HEAD_BYTES_LEAST`]. At most 100 headers whatever
+    /// is set.
     pub head_bytes_max: usize,
     /// How long a request's head may take. Default 10 s.
     pub head_within: Duration,
@@ -81,7 +82,9 @@ pub struct Limits {
     /// that workers keep theirs.
     pub idle_within: Duration,
     /// How long an answer may wait for its reader to take more of it. Default 30 s.
-    pub write_within: Duration,
+    pub write_pause_max: Duration,
+    /// How long its reader may take for a whole answer. Default 5 min.
+    pub answer_within: Duration,
     /// How long a stopping server finishes what it accepted. Default 10 s.
     pub stop_within: Duration,
 }
@@ -104,13 +107,17 @@ impl Default for Limits {
             head_bytes_max: 100_000,
             head_within: Duration::from_secs(10),
             idle_within: Duration::from_secs(75),
-            write_within: Duration::from_secs(30),
+            write_pause_max: Duration::from_secs(30),
+            answer_within: Duration::from_mins(5),
             stop_within: Duration::from_secs(10),
         }
     }
 }
 
 impl Limits {
+    /// What the HTTP library needs for itself.
+    pub const HEAD_BYTES_LEAST: usize = 8 << 10;
+
     /// What a body may hold around its payload.
     const ENVELOPE: usize = 64 << 10;
 

@@ -8,25 +8,38 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::rt::{Read, ReadBufCursor, Write};
+use tokio::sync::Notify;
 
+use crate::serve::Crowd;
 use crate::settings::Limits;
 
 /// Looks in that part of the shortest time, so a time-out comes at most so much later.
 const LOOKS: u32 = 4;
 
-#[derive(Default)]
 pub(crate) struct Watch {
     /// What the connection waits for; see the constants.
     phase: AtomicU8,
-    /// Counts changes of the phase, and bytes written while idle.
+    /// Counts changes of the phase, and writes.
     moved: AtomicU32,
+    /// Counts answers.
+    answers: AtomicU32,
     /// The reader of an answer takes no more of it.
-    is_stuck: AtomicU8,
+    is_stuck: AtomicBool,
+    /// An answer was given, and not all of it is with the system.
+    is_behind: AtomicBool,
+    /// The status with which the HTTP library refused what came; 0 before.
+    refused: AtomicU16,
+    /// The turn at which it began to wait for what it waits for.
+    since: AtomicU64,
+    has_asked: AtomicBool,
+    is_leaving: AtomicBool,
+    leave: Notify,
+    crowd: Arc<Crowd>,
 }
 
 /// Nothing has come yet: the first head may not be waited for as long as later ones.
@@ -39,15 +52,81 @@ const SERVING: u8 = 2;
 const IDLE: u8 = 3;
 
 impl Watch {
+    pub(crate) fn new(crowd: Arc<Crowd>, since: u64) -> Self {
+        Self {
+            phase: AtomicU8::new(NEW),
+            moved: AtomicU32::new(0),
+            answers: AtomicU32::new(0),
+            is_stuck: AtomicBool::new(false),
+            is_behind: AtomicBool::new(false),
+            refused: AtomicU16::new(0),
+            since: AtomicU64::new(since),
+            has_asked: AtomicBool::new(false),
+            is_leaving: AtomicBool::new(false),
+            leave: Notify::new(),
+            crowd,
+        }
+    }
+
     pub(crate) fn serving(&self) {
+        self.has_asked.store(true, Ordering::Relaxed);
         self.enter(SERVING);
     }
 
     pub(crate) fn answered(&self) {
+        self.is_behind.store(true, Ordering::Relaxed);
+        let answers = self.answers.load(Ordering::Relaxed).wrapping_add(1);
+        self.answers.store(answers, Ordering::Relaxed);
         self.enter(IDLE);
     }
 
+    /// Whether there is half a head.
+    pub(crate) fn is_in_head(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == HEAD
+    }
+
+    pub(crate) fn is_behind(&self) -> bool {
+        self.is_behind.load(Ordering::Relaxed)
+    }
+
+    /// The status with which the HTTP library refused what came.
+    pub(crate) fn refused(&self) -> Option<u16> {
+        Some(self.refused.load(Ordering::Relaxed)).filter(|status| *status != 0)
+    }
+
+    /// Orders connections that wait for a request by who can be spared most; none while it does something else.
+    pub(crate) fn waits_since(&self) -> Option<(bool, u64)> {
+        let waits = matches!(self.phase.load(Ordering::Relaxed), NEW | HEAD | IDLE)
+            && !self.is_behind.load(Ordering::Relaxed);
+        waits.then(|| {
+            let has_asked = self.has_asked.load(Ordering::Relaxed);
+            (has_asked, self.since.load(Ordering::Relaxed))
+        })
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn tell_to_leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+        self.leave.notify_one();
+    }
+
+    pub(crate) async fn told_to_leave(&self) {
+        self.leave.notified().await;
+    }
+
+    /// A request came before it could leave.
+    pub(crate) fn stays(&self) {
+        self.is_leaving.store(false, Ordering::Relaxed);
+        self.crowd.changed();
+    }
+
     fn enter(&self, phase: u8) {
+        if phase != SERVING {
+            self.since.store(self.crowd.turn(), Ordering::Relaxed);
+        }
         self.phase.store(phase, Ordering::Relaxed);
         self.moved();
     }
@@ -65,10 +144,35 @@ impl Watch {
     }
 
     fn wrote(&self, pending: bool) {
-        self.is_stuck.store(u8::from(pending), Ordering::Relaxed);
+        self.is_stuck.store(pending, Ordering::Relaxed);
         if !pending {
             self.moved();
         }
+    }
+
+    /// All that was to be written is with the system.
+    fn flushed(&self) {
+        if self.is_behind.load(Ordering::Relaxed) {
+            self.is_behind.store(false, Ordering::Relaxed);
+            self.crowd.changed();
+        }
+    }
+
+    /// Keeps back what the HTTP library says by itself: a refusal of what it could not read, without a body. No answer
+    /// is under way then, and nothing else is ever written.
+    fn keeps_back(&self, bytes: &[u8]) -> bool {
+        if self.refused().is_some() {
+            return true;
+        }
+        if self.phase.load(Ordering::Relaxed) == SERVING || self.is_behind.load(Ordering::Relaxed) {
+            return false;
+        }
+        let status = bytes
+            .get(9..12)
+            .and_then(|status| str::from_utf8(status).ok());
+        let status = status.and_then(|status| status.parse().ok());
+        self.refused.store(status.unwrap_or(400), Ordering::Relaxed);
+        true
     }
 }
 
@@ -78,10 +182,13 @@ pub(crate) struct Guard {
     seen: (u8, u32),
     /// How often it was seen so.
     looks: u32,
+    /// The answer that was not taken whole when last looked at, and how often it was not.
+    answer: (u32, u32),
     every: Duration,
     head: u32,
     idle: u32,
     write: u32,
+    whole: u32,
 }
 
 impl Guard {
@@ -89,7 +196,8 @@ impl Guard {
         let shortest = limits
             .head_within
             .min(limits.idle_within)
-            .min(limits.write_within);
+            .min(limits.write_pause_max)
+            .min(limits.answer_within);
         let every = (shortest / LOOKS).max(Duration::from_millis(1));
         let looks = |within: Duration| {
             u32::try_from(within.as_nanos().div_ceil(every.as_nanos())).unwrap_or(u32::MAX)
@@ -98,10 +206,12 @@ impl Guard {
             watch,
             seen: (NEW, 0),
             looks: 0,
+            answer: (0, 0),
             every,
             head: looks(limits.head_within),
             idle: looks(limits.idle_within),
-            write: looks(limits.write_within),
+            write: looks(limits.write_pause_max),
+            whole: looks(limits.answer_within),
         }
     }
 
@@ -111,6 +221,9 @@ impl Guard {
 
     /// Called every so often: whether the connection has stood still for too long.
     pub(crate) fn is_overdue(&mut self) -> bool {
+        if self.is_taken_too_slowly() {
+            return true;
+        }
         let phase = self.watch.phase.load(Ordering::Relaxed);
         let now = (phase, self.watch.moved.load(Ordering::Relaxed));
         if now != self.seen {
@@ -118,7 +231,7 @@ impl Guard {
             return false;
         }
         self.looks += 1;
-        let is_stuck = self.watch.is_stuck.load(Ordering::Relaxed) != 0;
+        let is_stuck = self.watch.is_stuck.load(Ordering::Relaxed);
         let allowed = match phase {
             _ if is_stuck => self.write,
             NEW | HEAD => self.head,
@@ -126,6 +239,20 @@ impl Guard {
             _ => return false,
         };
         self.looks > allowed
+    }
+
+    /// However little is taken of an answer, and however often.
+    fn is_taken_too_slowly(&mut self) -> bool {
+        let answer = self.watch.answers.load(Ordering::Relaxed);
+        let (seen, looks) = self.answer;
+        let is_behind = self.watch.is_behind.load(Ordering::Relaxed);
+        let looks = if is_behind && answer == seen {
+            looks + 1
+        } else {
+            0
+        };
+        self.answer = (answer, looks);
+        looks > self.whole
     }
 }
 
@@ -156,16 +283,27 @@ impl<I: Write + Unpin> Write for Watched<I> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.watch.keeps_back(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let polled = Pin::new(&mut self.io).poll_write(cx, bytes);
         self.watch.wrote(polled.is_pending());
         polled
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
+        let polled = Pin::new(&mut self.io).poll_flush(cx);
+        if polled.is_ready() {
+            self.watch.flushed();
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // There is something left to be said.
+        if self.watch.refused().is_some() {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
@@ -178,6 +316,10 @@ impl<I: Write + Unpin> Write for Watched<I> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let first = slices.iter().find(|slice| !slice.is_empty());
+        if first.is_some_and(|first| self.watch.keeps_back(first)) {
+            return Poll::Ready(Ok(slices.iter().map(|slice| slice.len()).sum()));
+        }
         let polled = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
         self.watch.wrote(polled.is_pending());
         polled

@@ -4,9 +4,11 @@
 mod access;
 mod bodies;
 mod front;
+mod heads;
 mod health;
 mod serve;
 mod tasks;
 mod trouble;
+mod wire;
 mod workers;
 mod yard;

@@ -73,10 +73,12 @@ pub(crate) struct AccessArgs {
         hide_env_values = true
     )]
     pub(crate) token: Option<String>,
-    /// Serves everybody who can reach it, on any address. Only for networks that nobody else is on.
+    /// Serves everybody who can reach it, on any address. Only for networks that nobody else is on. Over the loopback
+    /// address requests must still call it by a name of its own.
     #[arg(long, env = "TASKYARD_NO_AUTH", conflicts_with = "token")]
     pub(crate) no_auth: bool,
-    /// Further names that the server may be called by (the Host header), where no token is needed.
+    /// Further names that the server may be called by (the Host header) over the loopback address, where no token is
+    /// needed.
     #[arg(
         long,
         env = "TASKYARD_ALLOW_HOST",
@@ -165,9 +167,6 @@ pub(crate) struct LimitArgs {
     /// How many commands may wait for the database before callers are told to come back later.
     #[arg(long, env = "TASKYARD_QUEUE_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) queue_max: u32,
-    /// How many connections may be open.
-    #[arg(long, env = "TASKYARD_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) connections_max: u32,
     /// How many combinations of queue, kind and requires unfinished tasks may be in.
     #[arg(long, env = "TASKYARD_LANES_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) lanes_max: u32,
@@ -176,10 +175,29 @@ pub(crate) struct LimitArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Connections")]
 pub(crate) struct ConnectionArgs {
+    /// How many connections may be open. For more of them those make room that wait for a request, the longest waiting
+    /// first.
+    #[arg(long, env = "TASKYARD_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) connections_max: u32,
+    /// The longest head of a request. At least 8KiB.
+    #[arg(long, env = "TASKYARD_HEAD_MAX", default_value = "100000", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) head_max: usize,
+    /// How long a request's head may take to come in, and how long a new connection may say nothing.
+    #[arg(long, env = "TASKYARD_HEAD_WITHIN", default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub(crate) head_within: Duration,
+    /// How long a connection may stand idle between requests. Well above the heartbeat, so that workers keep theirs.
+    #[arg(long, env = "TASKYARD_IDLE_WITHIN", default_value = "75s", value_parser = duration, value_name = "TIME")]
+    pub(crate) idle_within: Duration,
     /// How long a request's body may stand still.
     #[arg(long, env = "TASKYARD_BODY_PAUSE", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) body_pause: Duration,
     /// How long a whole body may take to come in, or as much of a stream of lines as is stored at once.
     #[arg(long, env = "TASKYARD_BODY_WITHIN", default_value = "5m", value_parser = duration, value_name = "TIME")]
     pub(crate) body_within: Duration,
+    /// How long an answer may wait for its reader to take more of it.
+    #[arg(long, env = "TASKYARD_WRITE_PAUSE", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    pub(crate) write_pause: Duration,
+    /// How long its reader may take for a whole answer.
+    #[arg(long, env = "TASKYARD_ANSWER_WITHIN", default_value = "5m", value_parser = duration, value_name = "TIME")]
+    pub(crate) answer_within: Duration,
 }

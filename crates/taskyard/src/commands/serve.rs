@@ -165,8 +165,9 @@ fn access(args: &AccessArgs, local: SocketAddr) -> Result<Access, Failure> {
             "TASKYARD_TOKEN is empty; unset it, or give it a value",
         )),
         Some(token) => Ok(Access::Token(Secret::new(token))),
-        None if args.no_auth => Ok(Access::None),
+        // Also with --no-auth: what it takes away there is only a check that no caller of this machine fails.
         None if local.ip().is_loopback() => Ok(Access::Loopback),
+        None if args.no_auth => Ok(Access::None),
         None => Err(Failure::usage(format!(
             "{local} can be reached from other machines; set TASKYARD_TOKEN to the token that requests must bear, or \
              say --no-auth if everybody there may do everything"
@@ -187,8 +188,12 @@ fn settings(args: &AccessArgs, access: Access, limits: Limits, database: &'stati
 
 fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Failure> {
     for (name, time) in [
+        ("--head-within", connections.head_within),
+        ("--idle-within", connections.idle_within),
         ("--body-pause", connections.body_pause),
         ("--body-within", connections.body_within),
+        ("--write-pause", connections.write_pause),
+        ("--answer-within", connections.answer_within),
     ] {
         at_least(name, time, "a moment", MOMENT)?;
     }
@@ -199,6 +204,13 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
             args.attempt_detail_max
         )));
     }
+    if connections.head_max < Limits::HEAD_BYTES_LEAST {
+        return Err(Failure::usage(format!(
+            "--head-max is {} bytes; it must be at least {}",
+            connections.head_max,
+            Limits::HEAD_BYTES_LEAST
+        )));
+    }
     let limits = Limits {
         input_max: args.input_max,
         output_max: args.output_max,
@@ -207,9 +219,14 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
         bulk_max: args.body_max,
         bodies_max: args.bodies_max,
         tasks_max: args.batch_max as usize,
-        connections_max: args.connections_max as usize,
+        connections_max: connections.connections_max as usize,
+        head_bytes_max: connections.head_max,
+        head_within: connections.head_within,
+        idle_within: connections.idle_within,
         body_pause_max: connections.body_pause,
         body_within: connections.body_within,
+        write_pause_max: connections.write_pause,
+        answer_within: connections.answer_within,
         ..Limits::default()
     };
     let least = limits.body_max().saturating_mul(2);
@@ -298,5 +315,21 @@ mod tests {
             let connected = timeout(PATIENCE, TcpStream::connect(address)).await;
             waiting.push(connected.expect("there is room to wait").unwrap());
         }
+    }
+
+    #[test]
+    fn loopback_keeps_its_checks_without_auth() {
+        let without_auth = AccessArgs {
+            token: None,
+            no_auth: true,
+            allow_host: Vec::new(),
+            allow_origin: Vec::new(),
+        };
+        let check = |local: &str| access(&without_auth, local.parse().unwrap()).ok();
+
+        for local in ["127.0.0.1:8000", "[::1]:8000"] {
+            assert!(matches!(check(local), Some(Access::Loopback)), "{local}");
+        }
+        assert!(matches!(check("0.0.0.0:8000"), Some(Access::None)));
     }
 }

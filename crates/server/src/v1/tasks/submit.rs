@@ -90,7 +90,7 @@ pub(crate) async fn batch(State(app): State<App>, request: Request) -> Answer {
 }
 
 fn array(app: &App, body: &[u8]) -> Result<Vec<NewTask>, Box<Problem>> {
-    let submitted: Vec<Submit<&RawValue>> = request::parse(app, body)?;
+    let submitted: Vec<Submit<&RawValue>> = request::parse(app, body).map_err(with_a_way_out)?;
     if submitted.is_empty() {
         return Err(nothing());
     }
@@ -110,6 +110,15 @@ fn array(app: &App, body: &[u8]) -> Result<Vec<NewTask>, Box<Problem>> {
         .collect();
     faults.check()?;
     Ok(tasks)
+}
+
+/// Lines may go on where an array must end.
+fn with_a_way_out(mut problem: Box<Problem>) -> Box<Problem> {
+    if problem.code == Code::TooLarge.word() {
+        let detail = problem.detail.take().unwrap_or_default();
+        problem.detail = Some(format!("{detail}; send lines of NDJSON for more"));
+    }
+    problem
 }
 
 fn nothing() -> Box<Problem> {

@@ -77,6 +77,14 @@ async fn wrong_types_are_refused_where_they_stand() {
     )
     .await;
     check("[]", 422, "invalid", "").await;
+    check(r#"["echo",{"n":1}]"#, 422, "invalid", "").await;
+    check(
+        r#"{"kind":"a","input":1,"retry":[1,2.0,3,0.1]}"#,
+        422,
+        "invalid",
+        "/retry",
+    )
+    .await;
     check("null", 422, "invalid", "").await;
 }
 
@@ -99,6 +107,15 @@ async fn a_body_that_is_not_sent_as_json_is_refused() {
             .await
             .refused(415, "unsupported_media_type");
     }
+    for charset in ["utf-16", "iso-8859-1", "\"utf-16\"", ""] {
+        let mut request = json_request(TASKS, with("1").into());
+        let kind = format!("application/json; charset={charset}");
+        let kind = kind.parse().unwrap();
+        request.headers_mut().insert("content-type", kind);
+        yard.send(request)
+            .await
+            .refused(415, "unsupported_media_type");
+    }
     let mut packed = json_request(TASKS, with("1").into());
     packed
         .headers_mut()
@@ -108,10 +125,18 @@ async fn a_body_that_is_not_sent_as_json_is_refused() {
         .refused(415, "unsupported_media_type");
     assert_eq!(yard.total().await, 0);
 
-    let mut request = json_request(TASKS, with("1").into());
-    let kind = "Application/JSON; charset=utf-8".parse().unwrap();
-    request.headers_mut().insert("content-type", kind);
-    yard.send(request).await.ok();
+    for kind in [
+        "Application/JSON; charset=utf-8",
+        "application/json;Charset=\"UTF-8\" ; profile=x",
+        "application/json; charset=us-ascii",
+        "application/json;",
+    ] {
+        let mut request = json_request(TASKS, with("1").into());
+        request
+            .headers_mut()
+            .insert("content-type", kind.parse().unwrap());
+        yard.send(request).await.ok();
+    }
 }
 
 #[tokio::test]

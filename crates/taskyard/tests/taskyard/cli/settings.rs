@@ -129,6 +129,11 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &["--attempt-detail-max", "1048576"],
     );
     check(
+        &["serve", "--head-max", "8191"],
+        &[],
+        &["--head-max", "8192"],
+    );
+    check(
         &["serve", "--body-within", "0s"],
         &[],
         &["--body-within", "1ms"],
