@@ -23,6 +23,8 @@ pub enum Refused {
     NotWaiting,
     #[error("another process has registered under this worker's name since")]
     WorkerReplaced,
+    #[error("a worker inside the server has this name; choose another")]
+    WorkerIsInternal,
     /// The same id stands for another request.
     #[error("task {0} exists already and was submitted with another body")]
     IdTaken(TaskId),

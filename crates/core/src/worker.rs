@@ -1,6 +1,6 @@
 //! What a worker declares, and which lanes that lets it serve.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use hashbrown::HashSet;
 
@@ -13,6 +13,9 @@ use crate::order::Position;
 /// what has something in its order.
 const LOOK_UP_BELOW: usize = 8;
 
+/// So many names are compared one by one; more are looked up.
+const NAMES_COMPARED_MAX: usize = 8;
+
 /// What a worker can run: its kinds, queues and labels, as it registered them.
 #[derive(Default)]
 pub struct Profile {
@@ -21,6 +24,9 @@ pub struct Profile {
     /// `None`: every queue.
     pub queues: Option<Vec<Name>>,
     pub labels: Labels,
+    /// Of many kinds, and of many queues: the same to look one up in.
+    many_kinds: OnceLock<HashSet<Name>>,
+    many_queues: OnceLock<HashSet<Name>>,
     /// Which of the lanes known so far it serves; worked out once a lane.
     served: Mutex<Served>,
 }
@@ -40,16 +46,13 @@ impl Profile {
             kinds,
             queues,
             labels,
-            served: Mutex::default(),
+            ..Self::default()
         }
     }
 
     pub fn serves(&self, lane: &LaneKey) -> bool {
-        let among = |names: &Option<Vec<Name>>, name| {
-            names.as_ref().is_none_or(|names| names.contains(name))
-        };
-        among(&self.kinds, &lane.kind)
-            && among(&self.queues, &lane.queue)
+        is_among(&lane.kind, self.kinds.as_deref(), &self.many_kinds)
+            && is_among(&lane.queue, self.queues.as_deref(), &self.many_queues)
             && lane.demands.are_met_by(&self.labels)
     }
 
@@ -79,6 +82,16 @@ impl Profile {
             .collect();
         found.sort_unstable_by_key(|(lane, first)| (*first, *lane));
         found
+    }
+}
+
+fn is_among(name: &Name, names: Option<&[Name]>, many: &OnceLock<HashSet<Name>>) -> bool {
+    match names {
+        None => true,
+        Some(names) if names.len() <= NAMES_COMPARED_MAX => names.contains(name),
+        Some(names) => many
+            .get_or_init(|| names.iter().cloned().collect())
+            .contains(name),
     }
 }
 
@@ -138,6 +151,24 @@ mod tests {
         assert!(resizer.serves(&lane("other", "resize", Some(("gpu", "a100")))));
         assert!(!resizer.serves(&lane("default", "crop", None)));
         assert!(!resizer.serves(&lane("default", "resize", Some(("gpu", "h100")))));
+    }
+
+    #[test]
+    fn few_and_many_names_are_served_alike() {
+        for count in [1, NAMES_COMPARED_MAX, NAMES_COMPARED_MAX + 1, 256] {
+            let names: Vec<Name> = (0..count)
+                .map(|number| Name::path(&format!("n{number}")).unwrap())
+                .collect();
+            let profile = Profile::new(Some(names.clone()), Some(names), Labels::default());
+
+            for number in 0..count {
+                let name = format!("n{number}");
+                assert!(profile.serves(&lane(&name, &name, None)));
+            }
+            let beyond = format!("n{count}");
+            assert!(!profile.serves(&lane("n0", &beyond, None)));
+            assert!(!profile.serves(&lane(&beyond, "n0", None)));
+        }
     }
 
     #[test]

@@ -54,6 +54,7 @@ codes! {
     NotClaimable = "not_claimable", 409, "Not claimable";
     NotWaiting = "not_waiting", 409, "Not waiting";
     WorkerReplaced = "worker_replaced", 409, "Worker replaced";
+    WorkerIsInternal = "worker_is_internal", 409, "Name of an internal worker";
     IdTaken = "id_taken", 409, "Id taken";
     TooLarge = "too_large", 413, "Too large";
     AddressTooLong = "address_too_long", 414, "Address too long";
@@ -126,6 +127,9 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::NotClaimable => Code::NotClaimable,
         Refused::NotWaiting => Code::NotWaiting,
         Refused::WorkerReplaced => Code::WorkerReplaced,
+        Refused::WorkerIsInternal => {
+            return at(Code::WorkerIsInternal, "/worker_id", refused.to_string());
+        }
         Refused::IdTaken(_) => Code::IdTaken,
         Refused::IdNotRecent(_) => Code::Invalid,
         Refused::KeyReused => Code::IdempotencyKeyReused,

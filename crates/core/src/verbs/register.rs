@@ -1,5 +1,6 @@
 //! Register: a process says who it is and what it can run. Under a name that is known it takes the older process's
-//! place: the epoch rises, and the leases of lower epochs are lost.
+//! place: the epoch rises, and the leases of lower epochs are lost. Only a worker inside a server can take the place of
+//! one.
 
 use std::sync::Arc;
 
@@ -36,9 +37,13 @@ impl Register {
         needs.last_worker |= view.workers.get(&self.name).is_none() && !view.knows_last_worker();
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "every verb answers alike")]
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Registered, Refused> {
         let (number, epoch) = match view.workers.get(&self.name) {
+            // Its process would end for good, though nothing is wrong with it. It may have been heard of long ago: its
+            // server comes back, and gives it the same name.
+            Some(known) if known.server.is_some() && self.server.is_none() => {
+                return Err(Refused::WorkerIsInternal);
+            }
             Some(known) => (known.number, known.epoch.next()),
             None => (view.next_worker(), Epoch(1)),
         };

@@ -89,7 +89,8 @@ const EVERYWHERE: [&str; 62] = [
 
 const ON_SQLITE: [&str; 1] = ["run_is_lost_with_its_server"];
 
-const WITH_SEVERAL_SERVERS: [&str; 33] = [
+const WITH_SEVERAL_SERVERS: [&str; 34] = [
+    "lanes_are_forgotten",
     "hint_is_lost",
     "two_servers_are_asked_at_once",
     "unknown_submit_is_sent_again",

@@ -1,8 +1,11 @@
 //! `POST /workers/register`.
 
 use serde_json::{Value, json};
+use taskyard_api::worker::Register;
+use taskyard_core::id::ServerNumber;
+use taskyard_server::v1::workers;
 
-use crate::yard::Yard;
+use crate::yard::{Yard, places};
 
 const REGISTER: &str = "/api/v1/workers/register";
 
@@ -88,11 +91,32 @@ async fn everything_wrong_in_a_registration_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn the_name_of_an_internal_worker_is_refused_with_the_field_and_the_fix() {
+    let yard = Yard::new();
+    let inside = Register {
+        worker_id: "worker-1".to_owned(),
+        kinds: vec!["*".to_owned()],
+        queues: None,
+        labels: std::collections::BTreeMap::default(),
+        capacity: None,
+    };
+    workers::register(&yard.app, &inside, Some(ServerNumber(1)))
+        .await
+        .unwrap();
+
+    let body = json!({"worker_id": "worker-1", "kinds": ["resize"]});
+    let reply = yard.post(REGISTER, &body).await;
+
+    let problem = reply.refused(409, "worker_is_internal");
+    assert_eq!(places(&problem), ["/worker_id"]);
+    let fix = problem["detail"].as_str().unwrap();
+    assert!(fix.contains("choose another"), "{fix}");
+}
+
+#[tokio::test]
 async fn the_verbs_of_workers_work_without_http_as_well() {
     use taskyard_api::report::{Report, RunResult, Said};
-    use taskyard_api::worker::{Claim, Register};
-    use taskyard_core::id::ServerNumber;
-    use taskyard_server::v1::workers;
+    use taskyard_api::worker::Claim;
 
     let yard = Yard::new();
     let me = Register {

@@ -16,6 +16,7 @@ use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::start::{Start, Started};
 use taskyard_core::verbs::submit::NewTask;
+use taskyard_core::worker::Profile;
 
 use super::yard::{Yard, held, ids, token};
 
@@ -437,4 +438,37 @@ pub(super) async fn a_task_that_kills_its_workers_ends(yard: Yard) {
         (Status::Failed, Some("worker_lost"))
     );
     assert_eq!(view.counts().losses, 3);
+}
+
+pub(super) async fn nobody_outside_takes_the_name_of_an_internal_worker(yard: Yard) {
+    let outside = |name: &'static str| yard.try_register(name, Profile::default(), None);
+    let inside = yard.internal_worker("worker-1", ServerNumber(1)).await;
+    let id = yard.new_task().await;
+    let run = yard.claim_one(&inside).await;
+
+    assert_eq!(
+        outside("worker-1").await.err(),
+        Some(Refused::WorkerIsInternal)
+    );
+    assert_eq!(yard.complete(&run).await, Ok(Status::Completed));
+    assert_eq!(yard.status(id).await, Status::Completed);
+
+    // However long it was silent, its server gives it the same name when it is back.
+    yard.pass(yard.policy.heartbeat_ttl * 100);
+    assert_eq!(
+        outside("worker-1").await.err(),
+        Some(Refused::WorkerIsInternal)
+    );
+    let again = yard.internal_worker("worker-1", ServerNumber(1)).await;
+    assert_eq!(
+        (again.number, again.epoch),
+        (inside.number, inside.epoch.next())
+    );
+    // A name that somebody outside has goes to the worker inside that needs it.
+    let camper = outside("worker-2").await.unwrap();
+    let owner = yard.internal_worker("worker-2", ServerNumber(1)).await;
+    assert_eq!(
+        (owner.number, owner.epoch),
+        (camper.number, camper.epoch.next())
+    );
 }

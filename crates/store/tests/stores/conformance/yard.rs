@@ -230,6 +230,15 @@ impl Yard {
     }
 
     async fn register(&self, name: &str, profile: Profile, server: Option<ServerNumber>) -> Claim {
+        self.try_register(name, profile, server).await.unwrap()
+    }
+
+    pub(crate) async fn try_register(
+        &self,
+        name: &str,
+        profile: Profile,
+        server: Option<ServerNumber>,
+    ) -> Result<Claim, Refused> {
         let (name, profile) = (Name::plain(name).unwrap(), Arc::new(profile));
         let register = Register {
             name: name.clone(),
@@ -237,8 +246,8 @@ impl Yard {
             profile: Arc::clone(&profile),
             capacity: 1,
         };
-        let Registered { number, epoch } = self.run(register).await.unwrap();
-        Claim {
+        let Registered { number, epoch } = self.run(register).await?;
+        Ok(Claim {
             worker: name,
             number,
             epoch,
@@ -247,7 +256,7 @@ impl Yard {
             begin: false,
             seq: 0,
             maybe_again: false,
-        }
+        })
     }
 
     pub(crate) async fn deal(&self, claims: Vec<Claim>) -> Vec<Result<Hand, Refused>> {
