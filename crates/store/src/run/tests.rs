@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use taskyard_core::diff::Diff;
-use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
+use taskyard_core::id::{Epoch, Fence, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::LaneKey;
@@ -12,6 +12,9 @@ use taskyard_core::name::Name;
 use taskyard_core::needs::Needs;
 use taskyard_core::order::Priority;
 use taskyard_core::random::Seeded;
+use taskyard_core::refused::Refused;
+use taskyard_core::rows::Lease;
+use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
@@ -24,6 +27,8 @@ struct Told<F> {
     begin: Result<(), Error>,
     attempts: usize,
     committed: Vec<TaskId>,
+    /// A lease that the first attempt finds, though its task was not there when it was looked for.
+    in_between: Option<Lease>,
 }
 
 struct Attempt<'a, F>(&'a mut Told<F>);
@@ -48,6 +53,9 @@ impl<F: FnMut(usize, &Diff) -> Result<(), Error>> Writer for Told<F> {
 impl<F: FnMut(usize, &Diff) -> Result<(), Error>> Tx for Attempt<'_, F> {
     async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
         view.found_last_lane(Lane(0));
+        if let Some(lease) = self.0.in_between.take() {
+            view.lease_of(lease);
+        }
         for pick in &needs.picks {
             view.picked(pick.clone(), Vec::new());
         }
@@ -69,12 +77,20 @@ fn on_told<F: FnMut(usize, &Diff) -> Result<(), Error>>(
     begin: Result<(), Error>,
     commit: F,
 ) -> (Result<Ran, Error>, Told<F>) {
-    let mut told = Told {
+    let told = Told {
         commit,
         begin,
         attempts: 0,
         committed: Vec::new(),
+        in_between: None,
     };
+    run_on(told, commands)
+}
+
+fn run_on<F: FnMut(usize, &Diff) -> Result<(), Error>>(
+    mut told: Told<F>,
+    commands: &[Command],
+) -> (Result<Ran, Error>, Told<F>) {
     let (memory, policy, mut random) = (Memory::default(), Policy::default(), Seeded::new(1));
     let running = run(&mut told, &memory, commands, &policy, NOON, &mut random);
     let ran = running.now_or_never().expect("nothing waits here");
@@ -127,6 +143,25 @@ fn claims(count: usize) -> Command {
     };
     let claims = vec![claim; count];
     Claims { claims }.into()
+}
+
+fn lease(task: TaskId) -> Lease {
+    Lease {
+        slot: SlotKey::only(task),
+        fence: Fence(1),
+        secret: 0,
+        worker: WorkerNumber(1),
+        epoch: Epoch(1),
+        seq: 1,
+        lane: Lane(1),
+        has_carry: false,
+        claimed_at: NOON,
+        started_at: None,
+        expires_at: NOON,
+        deadline: None,
+        progress: None,
+        checkpoint: None,
+    }
 }
 
 fn holds(diff: &Diff, serial: usize) -> bool {
@@ -193,6 +228,24 @@ fn a_conflict_is_tried_three_times_more_and_not_in_parts() {
     let (ran, told) = on_told(&submits(8), Ok(()), |_, _| Err(Error::Conflict));
 
     assert_eq!((ran.err(), told.attempts), (Some(Error::Conflict), 4));
+}
+
+#[test]
+fn what_came_in_between_two_looks_has_the_batch_loaded_again() {
+    let told = Told {
+        commit: |_, _: &Diff| Ok(()),
+        begin: Ok(()),
+        attempts: 0,
+        committed: Vec::new(),
+        in_between: Some(lease(id(0))),
+    };
+    let cancel = Cancel { task: id(0) };
+
+    let (ran, told) = run_on(told, &[cancel.into()]);
+
+    // It is not there the second time either, which can be believed.
+    assert_eq!(ran.unwrap().replies, [Ok(Err(Refused::NoSuchTask))]);
+    assert_eq!(told.attempts, 2);
 }
 
 #[test]
