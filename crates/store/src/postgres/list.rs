@@ -1,5 +1,6 @@
-//! Pages of tasks. What a filter says decides where candidates come from: the narrow table of a status, a few lanes,
-//! or all tasks; each candidate is then looked at whole. The only place where statements are put together in code.
+//! Pages of tasks: candidates in the order of their ids, each looked at whole.
+//!
+//! There are as many statements as shapes of filters, so they are not kept: a connection would hold them for ever.
 
 use std::fmt::Write as _;
 
@@ -7,19 +8,17 @@ use deadpool_postgres::{Client, Transaction};
 use futures_util::future::join_all;
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::Lanes;
-use taskyard_core::query::{Filter, LIST_BYTES_MAX, LIST_ROWS_LOOKED_AT_MAX, List, Listed};
-use taskyard_core::status::Status;
+use taskyard_core::query::{LIST_BYTES_MAX, List, Listed};
 use tokio_postgres::IsolationLevel;
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::error::explain;
-use super::fields::Read;
-use super::reads;
+use super::fields::{Fields, Read};
+use super::{load, reads};
+use crate::sources::{self, Source};
 
-/// Up to so many lanes are walked one by one; beyond, all tasks are.
-const LANES_MAX: usize = 32;
-/// Candidates are fetched so many at a time, and looked at so many in one round trip.
-const CHUNK: usize = 500;
+/// Candidates are looked at so many in one round trip.
 const TOGETHER: usize = 50;
 
 /// One page is one snapshot.
@@ -37,18 +36,24 @@ pub(super) async fn list(client: &mut Client, lanes: &Lanes, list: &List) -> Rea
 }
 
 async fn page(tx: &Transaction<'_>, lanes: &Lanes, list: &List) -> Read<Listed> {
-    let statement = candidates(&list.filter, lanes, list.oldest_first);
+    let is_crowded = is_crowded(tx, list).await?;
+    let sources = sources::sources(&list.filter, lanes, is_crowded);
+    if sources.is_empty() {
+        return Ok(Listed::default());
+    }
+    let statement = candidates(&sources, list.oldest_first);
+    let chunk = sources::chunk(list, is_crowded);
     let mut listed = Listed::default();
     let (mut after, mut looked_at, mut bytes) = (list.after, 0, 0);
     loop {
-        let found = next(tx, &statement, list.oldest_first, after).await?;
+        let found = next(tx, &statement, list.oldest_first, after, chunk).await?;
         if found.is_empty() {
             return Ok(listed);
         }
         for ids in found.chunks(TOGETHER) {
             let views = ids.iter().map(|id| reads::task_view(tx, *id, list.payload));
             for (id, view) in ids.iter().zip(join_all(views).await) {
-                if looked_at == LIST_ROWS_LOOKED_AT_MAX {
+                if looked_at == list.look_at_max {
                     listed.next = after;
                     return Ok(listed);
                 }
@@ -73,6 +78,7 @@ async fn next(
     statement: &str,
     oldest_first: bool,
     after: Option<TaskId>,
+    chunk: usize,
 ) -> Read<Vec<TaskId>> {
     let start = if oldest_first {
         Uuid::nil()
@@ -80,72 +86,42 @@ async fn next(
         Uuid::max()
     };
     let after = after.map_or(start, TaskId::as_uuid);
-    let rows = i64::try_from(CHUNK).unwrap_or(i64::MAX);
-    reads::all(tx, statement, &[&after, &rows], |fields| fields.task()).await
+    let chunk = load::limit(chunk);
+    let rows = tx
+        .query_typed(statement, &[(&after, Type::UUID), (&chunk, Type::INT8)])
+        .await
+        .map_err(|error| explain(&error))?;
+    rows.iter().map(|row| Fields::of(row).task()).collect()
+}
+
+async fn is_crowded(tx: &Transaction<'_>, list: &List) -> Read<bool> {
+    for table in sources::unordered(&list.filter) {
+        let most = load::limit(list.look_at_max);
+        let statement = sources::count(table);
+        let rows = reads::all(tx, &statement, &[&most], |fields| fields.take::<i64>()).await?;
+        if rows.iter().any(|rows| *rows > most) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The ids behind `$1` of all that can let something through, in order, each once, at most `$2`.
-fn candidates(filter: &Filter, lanes: &Lanes, oldest_first: bool) -> String {
+fn candidates(sources: &[Source], oldest_first: bool) -> String {
     let (behind, order) = if oldest_first {
         (">", "asc")
     } else {
         ("<", "desc")
     };
     let mut statement = "select found.id from (".to_owned();
-    for (index, (from, id, rows)) in sources(filter, lanes).into_iter().enumerate() {
+    for (index, Source { table, id, rows }) in sources.iter().enumerate() {
         let union = if index == 0 { "" } else { " union " };
         write!(
             statement,
-            "{union}(select {id} as id from {from} where {rows} and {id} {behind} $1 order by {id} {order} limit $2)"
+            "{union}(select {id} as id from {table} where {rows} and {id} {behind} $1 order by {id} {order} limit $2)"
         )
         .expect("a string takes all");
     }
     write!(statement, ") as found order by found.id {order} limit $2").expect("a string takes all");
     statement
-}
-
-/// Tables, their columns of ids, and which of their rows count.
-fn sources(filter: &Filter, lanes: &Lanes) -> Vec<(&'static str, &'static str, String)> {
-    if !filter.statuses.is_empty() {
-        return filter
-            .statuses
-            .iter()
-            .map(|status| by_status(*status))
-            .collect();
-    }
-    let tasks = |rows: String| ("task", "id", rows);
-    if filter.kind.is_none() && filter.queue.is_none() {
-        return vec![tasks("true".to_owned())];
-    }
-    let fitting = lanes.iter().filter(|(_, lane)| {
-        filter.kind.as_ref().is_none_or(|kind| *kind == lane.kind)
-            && filter
-                .queue
-                .as_ref()
-                .is_none_or(|queue| *queue == lane.queue)
-    });
-    let fitting: Vec<i32> = fitting.map(|(lane, _)| lane.0).collect();
-    if fitting.is_empty() {
-        return vec![tasks("false".to_owned())];
-    }
-    if fitting.len() > LANES_MAX {
-        return vec![tasks("true".to_owned())];
-    }
-    fitting
-        .iter()
-        .map(|lane| tasks(format!("lane = {lane}")))
-        .collect()
-}
-
-fn by_status(status: Status) -> (&'static str, &'static str, String) {
-    let code = status.code();
-    match status {
-        Status::Scheduled => ("scheduled", "task", "true".to_owned()),
-        Status::Pending => ("ready", "task", "true".to_owned()),
-        Status::Assigned => ("lease", "task", "started_at is null".to_owned()),
-        Status::Running => ("lease", "task", "started_at is not null".to_owned()),
-        Status::Completed | Status::Failed | Status::Timeout | Status::Cancelled => {
-            ("outcome", "task", format!("status = {code}"))
-        }
-    }
 }
