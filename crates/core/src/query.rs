@@ -77,7 +77,7 @@ pub enum Answer {
 }
 
 /// A page of tasks, newest first unless `oldest_first`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct List {
     pub filter: Filter,
     pub oldest_first: bool,
@@ -85,8 +85,24 @@ pub struct List {
     pub after: Option<TaskId>,
     /// 1 to 1000.
     pub limit: usize,
+    /// Looks at no more tasks than this, at least 1, for what the filter lets through: the page may hold fewer than
+    /// `limit` and still have a next one.
+    pub look_at_max: usize,
     /// With inputs and outputs.
     pub payload: bool,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self {
+            filter: Filter::default(),
+            oldest_first: false,
+            after: None,
+            limit: 0,
+            look_at_max: LIST_LOOK_AT,
+            payload: false,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -114,9 +130,8 @@ impl Filter {
     }
 }
 
-/// Pages look at no more rows than this for what their filter lets through, so one may hold fewer than its limit
-/// and still have a next one.
-pub const LIST_ROWS_LOOKED_AT_MAX: usize = 10_000;
+/// How many tasks a page looks at unless it is told: some hundredths of a second.
+pub const LIST_LOOK_AT: usize = 2_000;
 /// Pages end before their payloads grow past this, in bytes; one task goes out whatever its size.
 pub const LIST_BYTES_MAX: usize = 8 << 20;
 

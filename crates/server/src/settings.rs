@@ -52,6 +52,8 @@ pub struct Limits {
     /// Bytes of an error's detail in the list of a task's attempts, which leaves longer ones out. Default 64 KiB, as
     /// much as is kept of a late result.
     pub attempt_detail_max: usize,
+    /// Tasks that one page of a list looks at for what its filter lets through. Default 2,000.
+    pub list_look_at_max: usize,
     /// Bytes of a checkpoint. Default 64 KiB.
     pub checkpoint_max: usize,
     /// Arrays and objects within each other in a payload. Default 64.
@@ -95,6 +97,7 @@ impl Default for Limits {
             input_max: 1 << 20,
             output_max: 8 << 20,
             attempt_detail_max: 64 << 10,
+            list_look_at_max: taskyard_core::query::LIST_LOOK_AT,
             checkpoint_max: 64 << 10,
             depth_max: taskyard_core::json::DEPTH_MAX,
             bulk_max: 16 << 20,

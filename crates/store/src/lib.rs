@@ -10,6 +10,7 @@ mod columns;
 mod findings;
 mod migration;
 mod run;
+mod sources;
 mod tx;
 
 /// Where a store takes its time from. It may go back; the time of the batches does not.

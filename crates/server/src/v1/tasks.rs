@@ -24,7 +24,7 @@ pub(crate) const WAIT_MS_MAX: u64 = 60_000;
 
 /// `GET /tasks`
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let list = wire::list::read(query.as_deref())?;
+    let list = wire::list::read(query.as_deref(), app.limits().list_look_at_max)?;
     let Found::Tasks(listed) = app.engine().read(Query::Tasks(list.clone())).await? else {
         return Err(problem::broken(&"a list was answered with something else").into());
     };

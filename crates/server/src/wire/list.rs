@@ -26,7 +26,7 @@ const KNOWN: &[&str] = &[
     "status", "kind", "queue", "label", "sort", "include", "limit", "cursor",
 ];
 
-pub(crate) fn read(query: Option<&str>) -> Result<List, Box<Problem>> {
+pub(crate) fn read(query: Option<&str>, look_at_max: usize) -> Result<List, Box<Problem>> {
     let params = Params::read(query, KNOWN, &["label"])?;
     let invalid = |name: &str, detail: String| problem::at(Code::Invalid, name, detail);
     let named = |name: &str| {
@@ -58,6 +58,7 @@ pub(crate) fn read(query: Option<&str>) -> Result<List, Box<Problem>> {
         oldest_first,
         after: None,
         limit: usize::try_from(limit).unwrap_or(1),
+        look_at_max,
         payload,
     };
     list.after = match params.get("cursor") {

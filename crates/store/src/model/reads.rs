@@ -113,18 +113,24 @@ impl Tables {
             Some(after) if list.oldest_first => task.id > after,
             Some(after) => task.id < after,
         };
-        let fitting = tasks
-            .iter()
-            .filter(behind)
-            .map(|task| self.view(task))
-            .filter(|view| list.filter.lets_through(view));
-        let mut items: Vec<TaskView> = fitting.take(list.limit + 1).collect();
-        let more = items.len() > list.limit;
-        items.truncate(list.limit);
-        Listed {
-            next: items.last().filter(|_| more).map(|view| view.task.id),
-            items,
+        let mut listed = Listed::default();
+        let mut after = list.after;
+        for (looked_at, task) in tasks.iter().filter(behind).enumerate() {
+            if looked_at == list.look_at_max {
+                listed.next = after;
+                break;
+            }
+            let view = self.view(task);
+            if list.filter.lets_through(&view) {
+                if listed.items.len() == list.limit {
+                    listed.next = listed.items.last().map(|view| view.task.id);
+                    break;
+                }
+                listed.items.push(view);
+            }
+            after = Some(task.id);
         }
+        listed
     }
 
     fn attempts(&self, id: TaskId, detail_max: usize) -> Answer {

@@ -151,6 +151,10 @@ pub(crate) struct LimitArgs {
     /// 1MiB.
     #[arg(long, env = "TASKYARD_ATTEMPT_DETAIL_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) attempt_detail_max: usize,
+    /// How many tasks one page of a list looks at for what its filter lets through; a page that found little has a
+    /// cursor to go on with.
+    #[arg(long, env = "TASKYARD_LIST_LOOK_AT_MAX", default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) list_look_at_max: u32,
     /// How deep inputs and outputs may nest.
     #[arg(long, env = "TASKYARD_DEPTH_MAX", default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) depth_max: u16,

@@ -170,3 +170,21 @@ async fn a_page_ends_before_the_details_of_errors_grow_too_large() {
     assert_eq!(page["items"].as_array().unwrap().len(), 1);
     assert!(page["next_cursor"].is_string());
 }
+
+#[tokio::test]
+async fn a_page_that_looked_at_all_it_may_has_a_cursor_though_it_found_little() {
+    let yard = Yard::with(|settings| settings.limits.list_look_at_max = 2);
+    for n in 0..3 {
+        let body = json!({"kind": "echo", "input": n, "labels": {"n": n.to_string()}});
+        yard.post("/api/v1/tasks", &body).await.ok();
+        yard.pass(std::time::Duration::from_millis(1));
+    }
+
+    let page = list(&yard, "label=n=0").await;
+    assert_eq!(inputs(&page), Vec::<&Value>::new());
+    let cursor = page["next_cursor"].as_str().unwrap();
+
+    let page = list(&yard, &format!("label=n=0&cursor={cursor}")).await;
+    assert_eq!(json!(inputs(&page)), json!([0]));
+    assert_eq!(page["next_cursor"], Value::Null);
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use taskyard_core::id::{ServerNumber, TaskId};
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Filter, List, Query};
+use taskyard_core::query::{Answer, Filter, List, Listed, Query};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::promote::Promote;
@@ -50,7 +50,7 @@ pub(super) async fn lists_filter_and_page(yard: Yard) {
                 oldest_first,
                 after,
                 limit: 3,
-                payload: false,
+                ..List::default()
             };
             let page = yard.list(list).await;
             assert!(page.items.len() <= 3);
@@ -107,6 +107,61 @@ pub(super) async fn lists_filter_and_page(yard: Yard) {
     let mut still: Vec<TaskId> = pages(pending, false).await;
     still.sort();
     assert_eq!(still, [&all[..4], &all[5..]].concat());
+}
+
+pub(super) async fn a_page_looks_at_no_more_tasks_than_it_may(yard: Yard) {
+    let mut all = Vec::new();
+    for n in 0..10 {
+        let labels = Labels::new([("n", format!("{n}"))]).unwrap();
+        let task = NewTask {
+            labels,
+            ..yard.task()
+        };
+        all.push(yard.submit(task).await.unwrap());
+        yard.pass(Duration::from_millis(1));
+    }
+    let first = |label: &str, statuses: &[Status], look_at_max: usize| List {
+        filter: Filter {
+            statuses: statuses.to_vec(),
+            labels: vec![(Name::plain("n").unwrap(), Arc::from(label))],
+            ..Filter::default()
+        },
+        limit: 50,
+        look_at_max,
+        ..List::default()
+    };
+    let ids =
+        |listed: &Listed| -> Vec<TaskId> { listed.items.iter().map(|view| view.task.id).collect() };
+
+    // More wait than a page may look at, and exactly as many.
+    for statuses in [&[][..], &[Status::Pending]] {
+        let list = first("2", statuses, 4);
+        let mut pages = vec![yard.list(list.clone()).await];
+        while let Some(after) = pages.last().unwrap().next {
+            let after = Some(after);
+            pages.push(
+                yard.list(List {
+                    after,
+                    ..list.clone()
+                })
+                .await,
+            );
+        }
+        let found: Vec<_> = pages.iter().map(ids).collect();
+        assert_eq!(found, [vec![], vec![all[2]], vec![]], "{statuses:?}");
+        let next: Vec<_> = pages.iter().map(|page| page.next).collect();
+        assert_eq!(next, [Some(all[6]), Some(all[2]), None], "{statuses:?}");
+
+        let whole = yard.list(first("0", statuses, 10)).await;
+        assert_eq!((ids(&whole), whole.next), (vec![all[0]], None));
+    }
+    // What ended is looked at in its own table, whatever came of it.
+    for id in &all[..8] {
+        yard.cancel(*id).await.unwrap();
+    }
+    let done = [Status::Completed, Status::Cancelled];
+    let page = yard.list(first("1", &done, 10)).await;
+    assert_eq!((ids(&page), page.next.is_none()), (vec![all[1]], true));
 }
 
 async fn counts(yard: &Yard) -> BTreeMap<Status, i64> {

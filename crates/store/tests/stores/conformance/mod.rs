@@ -87,6 +87,7 @@ macro_rules! conformance {
                 cancelling::a_cancelled_runs_result_is_refused,
                 keeping::time_does_not_go_back_with_the_clock,
                 keeping::lists_filter_and_page,
+                keeping::a_page_looks_at_no_more_tasks_than_it_may,
                 keeping::counts_follow_every_step,
                 keeping::servers_take_the_lowest_free_number,
                 keeping::a_server_that_must_be_alone_takes_the_first_number_at_once,

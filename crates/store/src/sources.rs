@@ -1,0 +1,105 @@
+//! Where the candidates of a list come from. What a filter says decides: the narrow table of a status, a few lanes, or
+//! all tasks; each candidate is then looked at whole. The only place where statements are put together in code.
+//!
+//! Whichever way, a page costs in proportion to the tasks that it may look at, never to those that there are.
+
+use taskyard_core::query::{Filter, List};
+use taskyard_core::status::Status;
+
+/// Up to so many lanes are walked one by one; beyond, all tasks are.
+pub(crate) const LANES_MAX: usize = 32;
+/// Candidates are fetched so many at a time.
+const CHUNK: usize = 500;
+
+/// A table of tasks, its column of their ids, and which of its rows count.
+pub(crate) struct Source {
+    pub(crate) table: &'static str,
+    pub(crate) id: &'static str,
+    pub(crate) rows: String,
+}
+
+/// Of these tables no index goes by task: to find the next rows is to read all of them.
+pub(crate) fn unordered(filter: &Filter) -> impl Iterator<Item = &'static str> {
+    filter.statuses.iter().filter_map(|status| match status {
+        Status::Scheduled => Some("scheduled"),
+        Status::Pending => Some("ready"),
+        Status::Assigned
+        | Status::Running
+        | Status::Completed
+        | Status::Failed
+        | Status::Timeout
+        | Status::Cancelled => None,
+    })
+}
+
+/// Counts the rows of a table, up to one more than its parameter, which tells whether it holds more than that.
+pub(crate) fn count(table: &str) -> String {
+    format!("select count(*) from (select 1 from {table} limit cast($1 as bigint) + 1) as counted")
+}
+
+/// Whether what is asked for lies in some lanes, so that it is good to know which.
+pub(crate) fn ask_for_lanes(filter: &Filter) -> bool {
+    filter.kind.is_some() || filter.queue.is_some()
+}
+
+/// Those of a page, none of which has to read more rows than it may look at. `fitting`: the lanes that the filter lets
+/// through, one more than [`LANES_MAX`] of them at most. `is_crowded`: one of the [`unordered`] tables holds more.
+pub(crate) fn sources(filter: &Filter, fitting: &[i32], is_crowded: bool) -> Vec<Source> {
+    if filter.statuses.is_empty() || is_crowded {
+        return by_lane(filter, fitting);
+    }
+    let mut sources: Vec<Source> = Vec::new();
+    for status in &filter.statuses {
+        let source = by_status(*status);
+        if !sources
+            .iter()
+            .any(|other| other.table == source.table && other.rows == source.rows)
+        {
+            sources.push(source);
+        }
+    }
+    sources
+}
+
+/// How many candidates are fetched at a time. What has to be read whole is read once.
+pub(crate) fn chunk(list: &List, is_crowded: bool) -> usize {
+    if !is_crowded && unordered(&list.filter).next().is_some() {
+        list.look_at_max
+    } else {
+        CHUNK.min(list.look_at_max)
+    }
+}
+
+fn by_lane(filter: &Filter, fitting: &[i32]) -> Vec<Source> {
+    let tasks = |rows: String| Source {
+        table: "task",
+        id: "id",
+        rows,
+    };
+    if !ask_for_lanes(filter) || fitting.len() > LANES_MAX {
+        return vec![tasks("true".to_owned())];
+    }
+    let lanes = fitting.iter();
+    lanes.map(|lane| tasks(format!("lane = {lane}"))).collect()
+}
+
+/// Conditions that no index serves are left to the look at each task: the database would go on past any number of rows
+/// for the next one that fits.
+fn by_status(status: Status) -> Source {
+    let (table, rows) = match status {
+        Status::Scheduled => ("scheduled", "true".to_owned()),
+        Status::Pending => ("ready", "true".to_owned()),
+        Status::Assigned | Status::Running => ("lease", "true".to_owned()),
+        Status::Completed => ("outcome", "true".to_owned()),
+        // The second condition is the index's own, word for word: else SQLite does not use it.
+        Status::Failed | Status::Timeout | Status::Cancelled => (
+            "outcome",
+            format!("status = {} and status <> 5", status.code()),
+        ),
+    };
+    Source {
+        table,
+        id: "task",
+        rows,
+    }
+}
