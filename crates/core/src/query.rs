@@ -29,6 +29,8 @@ pub enum Query {
         internal_before: Option<Timestamp>,
         limit: usize,
     },
+    /// Which of these tasks have ended.
+    Ended(Vec<TaskId>),
     /// The earliest time that anything is scheduled for.
     NextDue,
     /// Whether the store answers and takes writes.
@@ -67,6 +69,7 @@ pub enum Answer {
     Worker(Option<Box<Worker>>),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
+    Ended(Vec<TaskId>),
     NextDue(Option<Timestamp>),
     Pong,
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::grace::Grace;
+use crate::services::promote::Promotion;
 use crate::services::sweep::Swept;
 use crate::services::{promote, prune, sweep};
 
@@ -19,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// The promoter looks at least so often: another server may have scheduled something.
 const PROMOTE_POLL: Duration = Duration::from_secs(1);
+/// What is due and was passed over is in another server's hands: it will be gone soon.
+const PROMOTE_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
 pub struct Upkeep {
@@ -80,7 +83,7 @@ async fn keep_promoting(engine: Engine) {
     while !engine.is_stopping() {
         next_due.forget();
         match promote::run_once(&engine).await {
-            Ok(promotion) => next_due.scheduled(promotion.next_due.unwrap_or(Timestamp::MAX)),
+            Ok(promotion) => next_due.scheduled(when_to_look(promotion, engine.store().now())),
             Err(Error::Stopping) => return,
             Err(error) => tracing::warn!(%error, "promotion failed; it is tried again"),
         }
@@ -89,6 +92,16 @@ async fn keep_promoting(engine: Engine) {
             () = tokio::time::sleep(PROMOTE_POLL) => {}
             () = engine.stopping() => {}
         }
+    }
+}
+
+/// When the next row is due; a moment later where one is due that could not be had.
+fn when_to_look(promotion: Promotion, now: Timestamp) -> Timestamp {
+    let next_due = promotion.next_due.unwrap_or(Timestamp::MAX);
+    if promotion.count == 0 {
+        next_due.max(now + PROMOTE_PAUSE)
+    } else {
+        next_due
     }
 }
 
@@ -110,6 +123,9 @@ async fn keep_looking(engine: Engine) {
     while !engine.is_stopping() {
         pause(&engine, LOOK_EVERY).await;
         engine.look_again(None);
+        if let Err(error) = engine.look_for_ended().await {
+            tracing::debug!(%error, "nobody could be told what others have ended; it is looked for again");
+        }
     }
 }
 

@@ -32,6 +32,10 @@ impl Tables {
                 internal_before,
                 limit,
             } => Answer::Lost(self.lost(overdue, silent, internal_before, limit)),
+            Query::Ended(tasks) => {
+                let ended = |task: &TaskId| self.outcomes.contains_key(task);
+                Answer::Ended(tasks.into_iter().filter(ended).collect())
+            }
             Query::NextDue => Answer::NextDue(self.scheduled.keys().next().map(|key| key.run_at)),
             Query::Ping => Answer::Pong,
         }

@@ -9,6 +9,7 @@ use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use super::error::explain;
 use super::fields::{Fields, Read};
@@ -56,6 +57,10 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let before = internal_before.map(Timestamp::as_micros);
             let params: [&(dyn ToSql + Sync); 4] = [&overdue, &silent, &before, &limit];
             Answer::Lost(all(client, sql::LEASE_LOST, &params, lost).await?)
+        }
+        Query::Ended(tasks) => {
+            let ids: Vec<Uuid> = tasks.iter().map(|task| task.as_uuid()).collect();
+            Answer::Ended(all(client, sql::OUTCOME_ENDED, &[&ids], |fields| fields.task()).await?)
         }
         Query::NextDue => {
             let next = one(client, sql::SCHEDULED_NEXT, &[], |fields| {

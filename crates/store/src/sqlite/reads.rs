@@ -71,6 +71,16 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name_or_none()?));
             Answer::Lost(all(connection, sql::LEASE_LOST, params, lost)?)
         }
+        Query::Ended(tasks) => {
+            let mut ended = Vec::new();
+            for task in tasks {
+                let id = [task.as_bytes()];
+                ended.extend(one(connection, sql::OUTCOME_ENDED, id, |fields| {
+                    fields.task()
+                })?);
+            }
+            Answer::Ended(ended)
+        }
         Query::NextDue => {
             let next = one(connection, sql::SCHEDULED_NEXT, [], |fields| {
                 fields.time_or_none()

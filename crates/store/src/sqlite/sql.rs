@@ -53,6 +53,7 @@ statements! { ALL:
         LEASE_LOAD = "lease_load",
         LEASE_OF_WORKER = "lease_of_worker",
         LEASE_UPDATE = "lease_update",
+        OUTCOME_ENDED = "outcome_ended",
         OUTCOME_INSERT = "outcome_insert",
         OUTCOME_LOAD = "outcome_load",
         READY_DELETE = "ready_delete",

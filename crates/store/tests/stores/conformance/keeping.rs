@@ -218,3 +218,16 @@ pub(super) async fn a_server_that_must_be_alone_takes_the_first_number_at_once(y
     assert_eq!(next.server.number, ServerNumber(1));
     assert_eq!(next.server.started_at, yard.now());
 }
+
+pub(super) async fn it_is_told_which_of_many_tasks_have_ended(yard: Yard) {
+    let (waits, cancelled) = (yard.new_task().await, yard.new_task().await);
+    yard.cancel(cancelled).await.unwrap();
+    let never_was = TaskId::new(yard.now(), 99);
+
+    let asked = Query::Ended(vec![waits, cancelled, never_was]);
+    let Ok(Answer::Ended(ended)) = yard.store.read(asked).await else {
+        panic!("a query is answered in kind")
+    };
+
+    assert_eq!(ended, [cancelled]);
+}

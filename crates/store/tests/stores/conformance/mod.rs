@@ -87,6 +87,7 @@ macro_rules! conformance {
                 keeping::time_does_not_go_back_with_the_clock,
                 keeping::lists_filter_and_page,
                 keeping::counts_follow_every_step,
+                keeping::it_is_told_which_of_many_tasks_have_ended,
                 keeping::servers_take_the_lowest_free_number,
                 keeping::a_server_that_must_be_alone_takes_the_first_number_at_once,
                 failing::a_command_that_the_database_refuses_fails_alone,
