@@ -19,8 +19,18 @@ pub enum Query {
     Attempts(TaskId),
     /// Tasks by queue, kind and status.
     Counts,
-    /// Every worker, by name; offline ones too.
-    Workers,
+    /// Workers by name, behind `after` if it is given; offline ones too, unless they are forgotten. At most `limit`.
+    Workers {
+        after: Option<Name>,
+        limit: usize,
+    },
+    /// How many workers are online at this time, and how many are not; of those that are not forgotten.
+    WorkerCounts(Timestamp),
+    /// Workers that may be forgotten by [`Forget`](crate::verbs::forget::Forget): those that expired by then.
+    Gone {
+        expired: Timestamp,
+        limit: usize,
+    },
     Worker(Name),
     /// Leases of which [`looks_lost`](crate::verbs::expire::looks_lost) is true, by key.
     Lost {
@@ -61,11 +71,14 @@ pub enum Answer {
     Task(Option<Box<TaskView>>),
     Tasks(Listed),
     Attempts {
-        ended: Vec<Attempt>,
+        /// Each with its worker's name.
+        ended: Vec<(Attempt, Option<Name>)>,
         late: Vec<LateResult>,
     },
     Counts(Vec<Counted>),
     Workers(Vec<WorkerView>),
+    WorkerCounts(WorkerCounts),
+    Gone(Vec<Name>),
     Worker(Option<Box<Worker>>),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
@@ -189,4 +202,10 @@ pub struct WorkerView {
     pub worker: Worker,
     /// How many leases it holds.
     pub held: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct WorkerCounts {
+    pub online: i64,
+    pub offline: i64,
 }

@@ -12,11 +12,11 @@ use crate::error::Error;
 use crate::grace::Grace;
 use crate::services::promote::Promotion;
 use crate::services::sweep::Swept;
-use crate::services::{promote, prune, sweep};
+use crate::services::{forget, promote, prune, sweep};
 
 /// How often claims and readers that wait look for what other servers have done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often idempotency keys are looked through for old ones.
+/// How often idempotency keys and workers are looked through for old ones.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// The promoter looks at least so often: another server may have scheduled something.
 const PROMOTE_POLL: Duration = Duration::from_secs(1);
@@ -137,6 +137,14 @@ async fn keep_pruning(engine: Engine) {
                 tracing::warn!(%error, "old idempotency keys could not be forgotten; it is tried again")
             }
             Ok(_) => {}
+        }
+        match forget::run_once(&engine).await {
+            Err(Error::Stopping) => return,
+            Err(error) => {
+                tracing::warn!(%error, "workers that are gone could not be forgotten; it is tried again")
+            }
+            Ok(0) => {}
+            Ok(workers) => tracing::info!(workers, "forgot workers that have been gone for long"),
         }
         pause(&engine, PRUNE_EVERY).await;
     }

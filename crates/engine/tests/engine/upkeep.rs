@@ -257,6 +257,23 @@ async fn old_idempotency_keys_are_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn workers_that_are_gone_for_long_are_forgotten() {
+    let policy = Policy {
+        worker_life: 3 * MINUTE,
+        ..Policy::default()
+    };
+    let yard = Yard::under(policy, Arc::new(model_whose_time_passes()));
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    yard.worker("w", "work").await;
+
+    tokio::time::sleep(2 * MINUTE).await;
+    assert!(!yard.worker_row("w").await.is_forgotten);
+    tokio::time::sleep(3 * MINUTE).await;
+
+    assert!(yard.worker_row("w").await.is_forgotten);
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_keys_that_are_old_are_forgotten_at_once_however_many() {
     let yard = yard();
     for key in 0..=STEP_ROWS_MAX {

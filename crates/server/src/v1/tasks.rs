@@ -97,9 +97,8 @@ pub(crate) async fn attempts(
     query::none(query.as_deref())?;
     let view = app.engine().task(id, Duration::ZERO).await?;
     let found = app.engine().read(Query::Attempts(id)).await?;
-    let workers = app.engine().read(Query::Workers).await?;
-    let (Found::Attempts { ended, late }, Found::Workers(workers)) = (found, workers) else {
+    let Found::Attempts { ended, late } = found else {
         return Err(problem::broken(&"attempts were answered with something else").into());
     };
-    response::ok(&wire::attempts::attempts(&view, &ended, &late, &workers))
+    response::ok(&wire::attempts::attempts(&view, &ended, &late))
 }

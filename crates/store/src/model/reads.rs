@@ -6,8 +6,10 @@ use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
-use taskyard_core::query::{Answer, Counted, List, Listed, Query, Standing, TaskView, WorkerView};
-use taskyard_core::rows::{Lease, Task};
+use taskyard_core::query::{
+    Answer, Counted, List, Listed, Query, Standing, TaskView, WorkerCounts, WorkerView,
+};
+use taskyard_core::rows::{Lease, Task, Worker};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::looks_lost;
 
@@ -22,8 +24,25 @@ impl Tables {
             Query::Tasks(list) => Answer::Tasks(self.list(&list)),
             Query::Attempts(id) => self.attempts(id),
             Query::Counts => Answer::Counts(self.counts()),
-            Query::Workers => {
-                Answer::Workers(self.workers.keys().map(|name| self.worker(name)).collect())
+            Query::Workers { after, limit } => {
+                let behind = |row: &&Worker| after.as_ref().is_none_or(|after| row.name > *after);
+                let listed = self.remembered().filter(behind).take(limit);
+                Answer::Workers(listed.map(|row| self.worker(&row.name)).collect())
+            }
+            Query::WorkerCounts(now) => {
+                let mut counts = WorkerCounts::default();
+                for row in self.remembered() {
+                    if row.is_offline(now) {
+                        counts.offline += 1;
+                    } else {
+                        counts.online += 1;
+                    }
+                }
+                Answer::WorkerCounts(counts)
+            }
+            Query::Gone { expired, limit } => {
+                let gone = self.remembered().filter(|row| row.is_offline(expired));
+                Answer::Gone(gone.take(limit).map(|row| row.name.clone()).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
             Query::Lost {
@@ -90,6 +109,10 @@ impl Tables {
         Arc::clone(&self.lanes[place])
     }
 
+    fn remembered(&self) -> impl Iterator<Item = &Worker> {
+        self.workers.values().filter(|row| !row.is_forgotten)
+    }
+
     fn name(&self, number: WorkerNumber) -> Option<Name> {
         self.workers
             .values()
@@ -137,7 +160,7 @@ impl Tables {
                 .attempts
                 .values()
                 .filter(|row| row.run.slot.task == id)
-                .cloned()
+                .map(|row| (row.clone(), self.name(row.worker)))
                 .collect(),
             late: self
                 .late_results

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use deadpool_postgres::{Client, GenericClient};
 use taskyard_core::id::TaskId;
-use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerView};
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerCounts, WorkerView};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use tokio_postgres::Row;
@@ -22,12 +23,9 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
         Query::Task(id) => Answer::Task(task_view(client, *id, true).await?.map(Box::new)),
         Query::Tasks(list) => Answer::Tasks(list::list(client, list).await?),
         Query::Attempts(id) => Answer::Attempts {
-            ended: all(
-                client,
-                sql::ATTEMPT_LIST,
-                &[&id.as_uuid()],
-                history::attempt,
-            )
+            ended: all(client, sql::ATTEMPT_LIST, &[&id.as_uuid()], |fields| {
+                Ok((history::attempt(fields)?, fields.name_or_none()?))
+            })
             .await?,
             late: all(
                 client,
@@ -38,7 +36,21 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             .await?,
         },
         Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
-        Query::Workers => Answer::Workers(all(client, sql::WORKER_LIST, &[], worker_view).await?),
+        Query::Workers { after, limit } => {
+            let (after, limit) = (after.as_ref().map(Name::as_str), load::limit(*limit));
+            let params: [&(dyn ToSql + Sync); 2] = [&after, &limit];
+            Answer::Workers(all(client, sql::WORKER_LIST, &params, worker_view).await?)
+        }
+        Query::WorkerCounts(now) => {
+            let now = now.as_micros();
+            let counts = one(client, sql::WORKER_COUNT, &[&now], worker_counts).await?;
+            Answer::WorkerCounts(counts.unwrap_or_default())
+        }
+        Query::Gone { expired, limit } => {
+            let (expired, limit) = (expired.as_micros(), load::limit(*limit));
+            let params: [&(dyn ToSql + Sync); 2] = [&expired, &limit];
+            Answer::Gone(all(client, sql::WORKER_GONE, &params, |fields| fields.name()).await?)
+        }
         Query::Worker(name) => {
             let name = name.as_str();
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
@@ -119,6 +131,13 @@ fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
         held: fields.decode(|leases: i64| {
             usize::try_from(leases).map_err(|_| BadColumn::new("a number of leases", leases))
         })?,
+    })
+}
+
+fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
+    Ok(WorkerCounts {
+        online: fields.take()?,
+        offline: fields.take()?,
     })
 }
 

@@ -108,4 +108,6 @@ pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sq
 pub(super) const TARGET: &str = include_str!("../../sql/postgres/target.sql");
 pub(super) const TASK_VIEW: &str = include_str!("../../sql/postgres/task_view.sql");
 pub(super) const WORKER_BY_NAME: &str = include_str!("../../sql/common/worker_by_name.sql");
+pub(super) const WORKER_COUNT: &str = include_str!("../../sql/common/worker_count.sql");
+pub(super) const WORKER_GONE: &str = include_str!("../../sql/common/worker_gone.sql");
 pub(super) const WORKER_LIST: &str = include_str!("../../sql/common/worker_list.sql");

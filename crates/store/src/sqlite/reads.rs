@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use taskyard_core::id::TaskId;
-use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerView};
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerCounts, WorkerView};
 use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
@@ -31,12 +32,9 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
         Query::Task(id) => Answer::Task(task_view(connection, *id, true)?.map(Box::new)),
         Query::Tasks(list) => Answer::Tasks(list::list(connection, list)?),
         Query::Attempts(id) => Answer::Attempts {
-            ended: all(
-                connection,
-                sql::ATTEMPT_LIST,
-                [id.as_bytes()],
-                history::attempt,
-            )?,
+            ended: all(connection, sql::ATTEMPT_LIST, [id.as_bytes()], |fields| {
+                Ok((history::attempt(fields)?, fields.name_or_none()?))
+            })?,
             late: all(
                 connection,
                 sql::LATE_RESULT_LIST,
@@ -45,7 +43,21 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             )?,
         },
         Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
-        Query::Workers => Answer::Workers(all(connection, sql::WORKER_LIST, [], worker_view)?),
+        Query::Workers { after, limit } => {
+            let after = after.as_ref().map(Name::as_str);
+            let params = params![after, tx::limit(*limit)];
+            Answer::Workers(all(connection, sql::WORKER_LIST, params, worker_view)?)
+        }
+        Query::WorkerCounts(now) => {
+            let now = [now.as_micros()];
+            let counts = one(connection, sql::WORKER_COUNT, now, worker_counts)?;
+            Answer::WorkerCounts(counts.unwrap_or_default())
+        }
+        Query::Gone { expired, limit } => {
+            let params = params![expired.as_micros(), tx::limit(*limit)];
+            let gone = all(connection, sql::WORKER_GONE, params, |fields| fields.name())?;
+            Answer::Gone(gone)
+        }
         Query::Worker(name) => {
             let worker = one(
                 connection,
@@ -102,6 +114,13 @@ fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
         held: fields.decode(|leases: i64| {
             usize::try_from(leases).map_err(|_| BadColumn::new("a number of leases", leases))
         })?,
+    })
+}
+
+fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
+    Ok(WorkerCounts {
+        online: fields.take()?,
+        offline: fields.take()?,
     })
 }
 

@@ -27,6 +27,8 @@ statements! { ALL:
         SCHEDULED_NEXT = "scheduled_next",
         STATS_ROWS = "stats_rows",
         WORKER_BY_NAME = "worker_by_name",
+        WORKER_COUNT = "worker_count",
+        WORKER_GONE = "worker_gone",
         WORKER_LAST = "worker_last",
         WORKER_LIST = "worker_list",
     }

@@ -359,7 +359,10 @@ impl Yard {
 
     pub(crate) async fn attempts(&self, task: TaskId) -> (Vec<Attempt>, Vec<LateResult>) {
         match self.store.read(Query::Attempts(task)).await.unwrap() {
-            Answer::Attempts { ended, late } => (ended, late),
+            Answer::Attempts { ended, late } => (
+                ended.into_iter().map(|(attempt, _)| attempt).collect(),
+                late,
+            ),
             other => panic!("a query is answered in kind: {other:?}"),
         }
     }
