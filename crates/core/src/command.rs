@@ -12,6 +12,7 @@ use crate::time::Timestamp;
 use crate::verbs::cancel::{Cancel, Cancelled};
 use crate::verbs::claim::{Claims, Dealt};
 use crate::verbs::expire::{Expire, Expired};
+use crate::verbs::forget::{Forget, Forgotten};
 use crate::verbs::heartbeat::{Beaten, Heartbeat};
 use crate::verbs::join::{Join, Joined};
 use crate::verbs::promote::{Promote, Promoted};
@@ -87,6 +88,7 @@ commands! {
     Promote => Promoted,
     Expire => Expired,
     Prune => Pruned,
+    Forget => Forgotten,
 }
 
 pub type Reply = Result<Done, Refused>;

@@ -41,6 +41,10 @@ pub struct Policy {
     pub clock_skew: Duration,
     /// How long a server is counted as up without a word from it. Default 30 s.
     pub server_ttl: Duration,
+    /// A worker without a sign of life for so long is forgotten. Default 24 h.
+    ///
+    /// Invariant: at least `heartbeat_ttl`, so that the sweep has taken away what it held.
+    pub worker_life: Duration,
 }
 
 impl Default for Policy {
@@ -63,6 +67,7 @@ impl Default for Policy {
             key_life: Duration::from_hours(24),
             clock_skew: Duration::from_mins(5),
             server_ttl: Duration::from_secs(30),
+            worker_life: Duration::from_hours(24),
         }
     }
 }

@@ -24,8 +24,18 @@ pub enum Query {
     },
     /// Tasks by queue, kind and status.
     Counts,
-    /// Every worker, by name; offline ones too.
-    Workers,
+    /// Workers by name, behind `after` if it is given; offline ones too, unless they are forgotten. At most `limit`.
+    Workers {
+        after: Option<Name>,
+        limit: usize,
+    },
+    /// How many workers are online at this time, and how many are not; of those that are not forgotten.
+    WorkerCounts(Timestamp),
+    /// Workers that may be forgotten by [`Forget`](crate::verbs::forget::Forget): those that expired by then.
+    Gone {
+        expired: Timestamp,
+        limit: usize,
+    },
     Worker(Name),
     /// Leases of which [`looks_lost`](crate::verbs::expire::looks_lost) is true, by key.
     Lost {
@@ -34,6 +44,8 @@ pub enum Query {
         internal_before: Option<Timestamp>,
         limit: usize,
     },
+    /// Which of these tasks have ended.
+    Ended(Vec<TaskId>),
     /// The earliest time that anything is scheduled for.
     NextDue,
     /// Whether the store answers and takes writes.
@@ -64,14 +76,18 @@ pub enum Answer {
     Task(Option<Box<TaskView>>),
     Tasks(Listed),
     Attempts {
-        ended: Vec<Attempt>,
+        /// Each with its worker's name.
+        ended: Vec<(Attempt, Option<Name>)>,
         late: Vec<LateResult>,
     },
     Counts(Vec<Counted>),
     Workers(Vec<WorkerView>),
+    WorkerCounts(WorkerCounts),
+    Gone(Vec<Name>),
     Worker(Option<Box<Worker>>),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
+    Ended(Vec<TaskId>),
     NextDue(Option<Timestamp>),
     Pong,
 }
@@ -206,4 +222,10 @@ pub struct WorkerView {
     pub worker: Worker,
     /// How many leases it holds.
     pub held: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct WorkerCounts {
+    pub online: i64,
+    pub offline: i64,
 }

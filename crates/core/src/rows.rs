@@ -364,6 +364,9 @@ pub struct Worker {
     pub expires_at: Timestamp,
     /// A suspect that it runs alone, or is left to empty its hand for: it gets nothing else meanwhile.
     pub kept_for: Option<SlotKey>,
+    /// It was gone for so long that nobody lists it any more. Its name, number and epoch stay for the runs that refer to
+    /// them, and so that none of them is given to another; its next sign of life brings it back.
+    pub is_forgotten: bool,
 }
 
 impl Worker {

@@ -6,6 +6,7 @@
 pub mod cancel;
 pub mod claim;
 pub mod expire;
+pub mod forget;
 pub mod heartbeat;
 pub mod join;
 pub mod promote;

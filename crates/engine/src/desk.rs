@@ -415,6 +415,7 @@ fn size(command: &Command) -> (usize, usize) {
         Command::Expire(expire) => (expire.runs.len(), 0),
         Command::Promote(promote) => (promote.limit, 0),
         Command::Prune(prune) => (prune.limit, 0),
+        Command::Forget(forget) => (forget.workers.len(), 0),
         Command::Claims(claims) => (claims.claims.len(), 0),
         Command::Start(_) | Command::Cancel(_) | Command::Register(_) | Command::Join(_) => (1, 0),
     }

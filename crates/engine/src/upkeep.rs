@@ -10,15 +10,18 @@ use tokio::task::JoinSet;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::grace::Grace;
+use crate::services::promote::Promotion;
 use crate::services::sweep::Swept;
-use crate::services::{promote, prune, sweep};
+use crate::services::{forget, promote, prune, sweep};
 
 /// How often claims and readers that wait look for what other servers have done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often idempotency keys are looked through for old ones.
+/// How often idempotency keys and workers are looked through for old ones.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// The promoter looks at least so often: another server may have scheduled something.
 const PROMOTE_POLL: Duration = Duration::from_secs(1);
+/// What is due and was passed over is in another server's hands: it will be gone soon.
+const PROMOTE_PAUSE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Debug)]
 pub struct Upkeep {
@@ -80,7 +83,7 @@ async fn keep_promoting(engine: Engine) {
     while !engine.is_stopping() {
         next_due.forget();
         match promote::run_once(&engine).await {
-            Ok(promotion) => next_due.scheduled(promotion.next_due.unwrap_or(Timestamp::MAX)),
+            Ok(promotion) => next_due.scheduled(when_to_look(promotion, engine.store().now())),
             Err(Error::Stopping) => return,
             Err(error) => tracing::warn!(%error, "promotion failed; it is tried again"),
         }
@@ -89,6 +92,16 @@ async fn keep_promoting(engine: Engine) {
             () = tokio::time::sleep(PROMOTE_POLL) => {}
             () = engine.stopping() => {}
         }
+    }
+}
+
+/// When the next row is due; a moment later where one is due that could not be had.
+fn when_to_look(promotion: Promotion, now: Timestamp) -> Timestamp {
+    let next_due = promotion.next_due.unwrap_or(Timestamp::MAX);
+    if promotion.count == 0 {
+        next_due.max(now + PROMOTE_PAUSE)
+    } else {
+        next_due
     }
 }
 
@@ -110,6 +123,9 @@ async fn keep_looking(engine: Engine) {
     while !engine.is_stopping() {
         pause(&engine, LOOK_EVERY).await;
         engine.look_again(None);
+        if let Err(error) = engine.look_for_ended().await {
+            tracing::debug!(%error, "nobody could be told what others have ended; it is looked for again");
+        }
     }
 }
 
@@ -121,6 +137,14 @@ async fn keep_pruning(engine: Engine) {
                 tracing::warn!(%error, "old idempotency keys could not be forgotten; it is tried again")
             }
             Ok(_) => {}
+        }
+        match forget::run_once(&engine).await {
+            Err(Error::Stopping) => return,
+            Err(error) => {
+                tracing::warn!(%error, "workers that are gone could not be forgotten; it is tried again")
+            }
+            Ok(0) => {}
+            Ok(workers) => tracing::info!(workers, "forgot workers that have been gone for long"),
         }
         pause(&engine, PRUNE_EVERY).await;
     }

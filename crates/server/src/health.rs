@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use http::StatusCode;
 use taskyard_api::health::{DatabaseHealth, Health, Readiness, WorkersHealth};
-use taskyard_core::query::{Answer as Found, Query, WorkerView};
+use taskyard_core::query::{Answer as Found, Query, WorkerCounts};
 use taskyard_core::store;
 use taskyard_engine::error::Error;
 use tokio::sync::Mutex;
@@ -92,25 +92,17 @@ async fn look(app: &App) -> Beat {
         Ok(_) => app.engine().trouble().map(|error| said_of(&error)),
         Err(Wrong(what)) => Some(what),
     };
-    let workers = match asked(app, Query::Workers).await {
-        Ok(Found::Workers(workers)) => counted(app, &workers),
-        Ok(_) | Err(_) => WorkersHealth {
-            online: 0,
-            offline: 0,
-        },
+    let now = app.engine().store().now();
+    let counts = match asked(app, Query::WorkerCounts(now)).await {
+        Ok(Found::WorkerCounts(counts)) => counts,
+        Ok(_) | Err(_) => WorkerCounts::default(),
+    };
+    let count = |workers: i64| u32::try_from(workers).unwrap_or(u32::MAX);
+    let workers = WorkersHealth {
+        online: count(counts.online),
+        offline: count(counts.offline),
     };
     Beat { wrong, workers }
-}
-
-fn counted(app: &App, workers: &[WorkerView]) -> WorkersHealth {
-    let now = app.engine().store().now();
-    let offline = workers.iter().filter(|view| view.worker.is_offline(now));
-    let offline = offline.count();
-    let count = |workers: usize| u32::try_from(workers).unwrap_or(u32::MAX);
-    WorkersHealth {
-        online: count(workers.len() - offline),
-        offline: count(offline),
-    }
 }
 
 /// What is wrong with the database, fit for everybody to see.

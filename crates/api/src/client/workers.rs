@@ -7,16 +7,36 @@ use taskyard_core::id::TaskId;
 
 use super::error::Error;
 use super::transport::{Call, Client};
-use crate::page::Page;
+use crate::page::{Page, WorkersQuery};
 use crate::report::{Report, Reported};
 use crate::run::{Complete, Fail, Release, Renewed, ReportProgress, Snooze, Start, Started};
 use crate::task::Standing;
 use crate::worker::{Claim, Claimed, Heard, Heartbeat, Register, Registered, Worker};
 
+/// Workers are asked for so many at a time.
+const PAGE: u32 = 1_000;
+
 impl Client {
+    /// One page of the workers that are remembered, by name.
+    pub async fn workers(&self, query: &WorkersQuery) -> Result<Page<Worker>, Error> {
+        self.call(Call::get("/api/v1/workers").query(query)?).await
+    }
+
     /// Every worker that is remembered, by name.
-    pub async fn workers(&self) -> Result<Page<Worker>, Error> {
-        self.call(Call::get("/api/v1/workers")).await
+    pub async fn all_workers(&self) -> Result<Vec<Worker>, Error> {
+        let mut all = Vec::new();
+        let mut query = WorkersQuery {
+            limit: Some(PAGE),
+            cursor: None,
+        };
+        loop {
+            let page = self.workers(&query).await?;
+            all.extend(page.items);
+            if page.next_cursor.is_none() {
+                return Ok(all);
+            }
+            query.cursor = page.next_cursor;
+        }
     }
 
     /// Makes this process the one that bears the worker's name.

@@ -77,8 +77,10 @@ impl Heartbeat {
         let worker = caller::worker(&self.worker, self.epoch, view)?;
         if is_due(worker, env) {
             let expires_at = env.now + env.policy.heartbeat_ttl;
-            view.workers
-                .update(&self.worker, |worker| worker.expires_at = expires_at);
+            view.workers.update(&self.worker, |worker| {
+                worker.expires_at = expires_at;
+                worker.is_forgotten = false;
+            });
         }
         let mut beaten = Beaten {
             expires_at: env.now + env.policy.lease,

@@ -57,6 +57,7 @@ impl Register {
             registered_at: env.now,
             expires_at: env.now + env.policy.heartbeat_ttl,
             kept_for: None,
+            is_forgotten: false,
         };
         view.workers.put(self.name.clone(), row);
         Ok(Registered { number, epoch })

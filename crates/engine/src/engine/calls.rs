@@ -26,6 +26,7 @@ use super::{Engine, Message, Reply};
 use crate::desk::Waiting;
 use crate::directory::Known;
 use crate::error::Error;
+use crate::services::STEP_ROWS_MAX;
 
 /// A claim as a worker sends it.
 #[derive(Clone, Debug)]
@@ -189,20 +190,13 @@ impl Engine {
         if wait.is_zero() || view.status().is_final() {
             return Ok(view);
         }
-        let mut is_over = pin!(tokio::time::sleep(wait));
-        loop {
-            let may_wait_on = tokio::select! {
-                news = news.changed() => news.is_ok(),
-                () = &mut is_over => false,
-                () = self.stopping() => false,
-            };
-            match self.look(id).await {
-                Ok(view) if may_wait_on && !view.status().is_final() => {}
-                // The database may be back before the wait is over.
-                Err(Error::Store(_)) if may_wait_on => {}
-                found => return found,
-            }
+        tokio::select! {
+            // Nothing is sent: it has ended.
+            _ = news.changed() => {}
+            () = tokio::time::sleep(wait) => {}
+            () = self.stopping() => {}
         }
+        self.look(id).await
     }
 
     async fn look(&self, id: TaskId) -> Result<TaskView, Error> {
@@ -212,12 +206,20 @@ impl Engine {
         }
     }
 
-    /// Something may have become ready in this lane that this server did not do itself; with none, anything may have
-    /// happened.
-    pub fn look_again(&self, lane: Option<Lane>) {
-        if lane.is_none() {
-            self.0.waits.lock().look_again();
+    /// Ends the waits for tasks that have ended elsewhere. One question asks for many of them, however many wait.
+    pub async fn look_for_ended(&self) -> Result<(), Error> {
+        let waited_for = self.0.waits.lock().tasks();
+        for tasks in waited_for.chunks(STEP_ROWS_MAX) {
+            if let Answer::Ended(ended) = self.read(Query::Ended(tasks.to_vec())).await? {
+                let mut waits = self.0.waits.lock();
+                ended.into_iter().for_each(|task| waits.ended(task));
+            }
         }
+        Ok(())
+    }
+
+    /// Something may have become ready in this lane that this server did not do itself; with none, in any.
+    pub fn look_again(&self, lane: Option<Lane>) {
         self.0.store.unsure(lane);
         // A full queue means that batches run anyway, and the next poll looks again.
         let _ = self.send(Message::Look(lane));

@@ -140,10 +140,7 @@ async fn what_another_server_scheduled_is_found_too() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_scheduled_far_ahead_costs_no_promotion() {
-    let store = Arc::new(CountsPromotions {
-        model: model_whose_time_passes(),
-        promotions: AtomicUsize::new(0),
-    });
+    let store = Arc::new(Counting::default());
     let yard = Yard::around(store.clone());
     let _services = keep_up(&yard, Upkeep::default()).await;
     settle().await;
@@ -155,6 +152,42 @@ async fn what_is_scheduled_far_ahead_costs_no_promotion() {
     }
 
     assert_eq!(store.promotions.load(Ordering::SeqCst), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_server_holds_is_looked_for_a_few_times_a_second() {
+    let store = Arc::new(Counting {
+        something_is_due: true,
+        ..Counting::default()
+    });
+    let yard = Yard::around(store.clone());
+    let _services = keep_up(&yard, Upkeep::default()).await;
+
+    tokio::time::sleep(10 * SECOND).await;
+
+    let looked = store.promotions.load(Ordering::SeqCst);
+    assert!((90..=101).contains(&looked), "{looked} times in 10 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_that_wait_cost_one_question_for_all_of_them() {
+    let store = Arc::new(Counting::default());
+    let yard = Yard::around(store.clone());
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    let mut readers = JoinSet::new();
+    for _ in 0..50 {
+        let (engine, task) = (yard.engine.clone(), yard.submit("work").await.unwrap());
+        readers.spawn(async move { engine.task(task, MINUTE).await });
+    }
+    settle().await;
+    let (looks, questions) = (&store.looks, &store.questions);
+    let before = questions.load(Ordering::SeqCst);
+
+    tokio::time::sleep(10 * SECOND).await;
+
+    assert_eq!(looks.load(Ordering::SeqCst), 50, "each looks once");
+    let asked = questions.load(Ordering::SeqCst) - before;
+    assert!((9..=11).contains(&asked), "{asked} questions in 10 s");
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,6 +257,23 @@ async fn old_idempotency_keys_are_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn workers_that_are_gone_for_long_are_forgotten() {
+    let policy = Policy {
+        worker_life: 3 * MINUTE,
+        ..Policy::default()
+    };
+    let yard = Yard::under(policy, Arc::new(model_whose_time_passes()));
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    yard.worker("w", "work").await;
+
+    tokio::time::sleep(2 * MINUTE).await;
+    assert!(!yard.worker_row("w").await.is_forgotten);
+    tokio::time::sleep(3 * MINUTE).await;
+
+    assert!(yard.worker_row("w").await.is_forgotten);
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_keys_that_are_old_are_forgotten_at_once_however_many() {
     let yard = yard();
     for key in 0..=STEP_ROWS_MAX {
@@ -260,14 +310,32 @@ async fn the_services_end_with_their_engine() {
     assert_eq!(services.join_all().await.len(), 5);
 }
 
-/// A store that counts how often something was looked for to be promoted.
-struct CountsPromotions {
+/// A store that counts how often it is asked some things.
+struct Counting {
     model: Model,
+    /// What it says, though no promotion gets any of it: another server has it.
+    something_is_due: bool,
     promotions: AtomicUsize,
+    /// At one task.
+    looks: AtomicUsize,
+    /// Which of many tasks have ended.
+    questions: AtomicUsize,
+}
+
+impl Default for Counting {
+    fn default() -> Self {
+        Self {
+            model: model_whose_time_passes(),
+            something_is_due: false,
+            promotions: AtomicUsize::default(),
+            looks: AtomicUsize::default(),
+            questions: AtomicUsize::default(),
+        }
+    }
 }
 
 #[async_trait]
-impl Store for CountsPromotions {
+impl Store for Counting {
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
         let is_promotion = |command: &&Command| matches!(command, Command::Promote(_));
         let promotions = batch.iter().filter(is_promotion).count();
@@ -276,6 +344,14 @@ impl Store for CountsPromotions {
     }
 
     async fn read(&self, query: Query) -> Result<Answer, store::Error> {
+        match query {
+            Query::NextDue if self.something_is_due => {
+                return Ok(Answer::NextDue(Some(Timestamp::default())));
+            }
+            Query::Task(_) => _ = self.looks.fetch_add(1, Ordering::SeqCst),
+            Query::Ended(_) => _ = self.questions.fetch_add(1, Ordering::SeqCst),
+            _ => {}
+        }
         self.model.read(query).await
     }
 

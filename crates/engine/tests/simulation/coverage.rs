@@ -17,7 +17,7 @@ pub(crate) fn check(tally: &Tally, store: Store) {
     assert!(missing.is_empty(), "these never happened: {missing:?}");
 }
 
-const EVERYWHERE: [&str; 62] = [
+const EVERYWHERE: [&str; 63] = [
     // Every verb.
     "submit",
     "cancel",
@@ -31,6 +31,7 @@ const EVERYWHERE: [&str; 62] = [
     "promote",
     "expire",
     "prune",
+    "forget",
     // What becomes of runs and tasks.
     "run",
     "run_completes",

@@ -134,7 +134,11 @@ impl Database {
     }
 
     pub(crate) fn workers(&self) -> Vec<WorkerView> {
-        match self.read(Query::Workers) {
+        let everybody = Query::Workers {
+            after: None,
+            limit: usize::MAX,
+        };
+        match self.read(everybody) {
             Answer::Workers(workers) => workers,
             other => panic!("a query is answered in kind: {other:?}"),
         }

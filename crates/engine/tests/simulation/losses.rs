@@ -121,8 +121,10 @@ impl Losses {
                 "I8: a worker that is heard loses nothing: {row:?}"
             );
         }
+        // Those that are forgotten meanwhile are not listed; what was known of them stays true until they come back.
         let expiries = workers.iter().map(|view| &view.worker);
-        self.expiries = expiries.map(|row| (row.number, row.expires_at)).collect();
+        let expiries = expiries.map(|row| (row.number, row.expires_at));
+        self.expiries.extend(expiries);
     }
 
     /// While a server doubts itself it takes nothing away for silence.

@@ -122,6 +122,7 @@ pub(crate) fn policy() -> Policy {
         key_life: Duration::from_secs(60),
         clock_skew: Duration::from_secs(5),
         server_ttl: Duration::from_secs(3),
+        worker_life: Duration::from_secs(6),
     }
 }
 

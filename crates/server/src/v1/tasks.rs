@@ -102,11 +102,8 @@ pub(crate) async fn attempts(
         detail_max,
     };
     let found = app.engine().read(query).await?;
-    let workers = app.engine().read(Query::Workers).await?;
-    let (Found::Attempts { ended, late }, Found::Workers(workers)) = (found, workers) else {
+    let Found::Attempts { ended, late } = found else {
         return Err(problem::broken(&"attempts were answered with something else").into());
     };
-    response::ok(&wire::attempts::attempts(
-        &view, &ended, &late, &workers, detail_max,
-    ))
+    response::ok(&wire::attempts::attempts(&view, &ended, &late, detail_max))
 }

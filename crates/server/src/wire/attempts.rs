@@ -1,11 +1,11 @@
 //! The runs of a task: those that did not end it, the one that did, and the one under way.
 
-use hashbrown::HashMap;
 use taskyard_api::attempt::{Attempt, Attempts, LateResult, Outcome};
 use taskyard_api::payload::Payload;
 use taskyard_api::time::Time;
 use taskyard_core::id::WorkerNumber;
-use taskyard_core::query::{Standing, TaskView, WorkerView};
+use taskyard_core::name::Name;
+use taskyard_core::query::{Standing, TaskView};
 use taskyard_core::rows::{self, End, Said};
 use taskyard_core::status::Status;
 
@@ -16,25 +16,15 @@ const LOST: &str = "worker_lost";
 
 pub(crate) fn attempts(
     view: &TaskView,
-    ended: &[rows::Attempt],
+    ended: &[(rows::Attempt, Option<Name>)],
     late: &[rows::LateResult],
-    workers: &[WorkerView],
     detail_max: usize,
 ) -> Attempts<Payload> {
-    let names: HashMap<WorkerNumber, &str> = workers
-        .iter()
-        .map(|view| (view.worker.number, view.worker.name.as_str()))
+    let of_rows = ended.iter();
+    let mut items: Vec<Attempt<Payload>> = of_rows
+        .map(|(attempt, worker)| of_row(attempt, named(worker.as_ref(), attempt.worker)))
         .collect();
-    let name = |number: WorkerNumber| match names.get(&number) {
-        Some(name) => (*name).to_owned(),
-        // It is not remembered any more.
-        None => format!("#{number}"),
-    };
-    let mut items: Vec<Attempt<Payload>> = ended
-        .iter()
-        .map(|attempt| of_row(attempt, name(attempt.worker)))
-        .collect();
-    items.extend(latest(view, name).map(|mut attempt| {
+    items.extend(latest(view).map(|mut attempt| {
         // The task itself shows it whole.
         if let Some(error) = &mut attempt.error {
             error.detail.take_if(|detail| detail.0.len() > detail_max);
@@ -46,6 +36,10 @@ pub(crate) fn attempts(
         items,
         late_results: late.iter().map(late_result).collect(),
     }
+}
+
+fn named(name: Option<&Name>, number: WorkerNumber) -> String {
+    name.map_or_else(|| format!("#{number}"), Name::to_string)
 }
 
 fn of_row(row: &rows::Attempt, worker_id: String) -> Attempt<Payload> {
@@ -68,7 +62,8 @@ fn of_row(row: &rows::Attempt, worker_id: String) -> Attempt<Payload> {
 }
 
 /// The run that ended the task, or the one that goes on.
-fn latest(view: &TaskView, name: impl Fn(WorkerNumber) -> String) -> Option<Attempt<Payload>> {
+fn latest(view: &TaskView) -> Option<Attempt<Payload>> {
+    let name = |number| named(view.worker.as_ref(), number);
     let number = count(view.counts().attempts);
     match &view.standing {
         Standing::Scheduled(_) | Standing::Ready => None,

@@ -9,7 +9,7 @@ use serde_json::json;
 use taskyard_core::command::Command;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::{Answer, Query, WorkerCounts};
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 
@@ -58,7 +58,9 @@ impl Store for Broken {
         self.reads.fetch_add(1, Ordering::SeqCst);
         match query {
             Query::Ping if self.can_read => Ok(Answer::Pong),
-            Query::Workers if self.can_read => Ok(Answer::Workers(Vec::new())),
+            Query::WorkerCounts(_) if self.can_read => {
+                Ok(Answer::WorkerCounts(WorkerCounts::default()))
+            }
             _ => Err((self.how)()),
         }
     }

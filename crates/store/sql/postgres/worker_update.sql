@@ -5,11 +5,11 @@ with changed as (
   update worker
   set number = new.number, epoch = new.epoch, server = new.server, kinds = new.kinds, queues = new.queues,
     labels = new.labels, capacity = new.capacity, registered_at = new.registered_at, expires_at = new.expires_at,
-    kept_task = new.kept_task, kept_slot = new.kept_slot
+    kept_task = new.kept_task, kept_slot = new.kept_slot, forgotten = new.forgotten
   from unnest($1::text[], $2::int[], $3::int[], $4::int[], $5::text[], $6::text[], $7::text[], $8::int[],
-      $9::bigint[], $10::bigint[], $11::uuid[], $12::smallint[])
+      $9::bigint[], $10::bigint[], $11::uuid[], $12::smallint[], $13::boolean[])
     as new (name, number, epoch, server, kinds, queues, labels, capacity, registered_at, expires_at, kept_task,
-      kept_slot)
+      kept_slot, forgotten)
   cross join lateral (
     select worker.ctid as spot
     from worker

@@ -6,8 +6,10 @@ use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
-use taskyard_core::query::{Answer, Counted, List, Listed, Query, Standing, TaskView, WorkerView};
-use taskyard_core::rows::{Attempt, LateResult, Lease, Task};
+use taskyard_core::query::{
+    Answer, Counted, List, Listed, Query, Standing, TaskView, WorkerCounts, WorkerView,
+};
+use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Worker};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::looks_lost;
 
@@ -22,8 +24,25 @@ impl Tables {
             Query::Tasks(list) => Answer::Tasks(self.list(&list)),
             Query::Attempts { task, detail_max } => self.attempts(task, detail_max),
             Query::Counts => Answer::Counts(self.counts()),
-            Query::Workers => {
-                Answer::Workers(self.workers.keys().map(|name| self.worker(name)).collect())
+            Query::Workers { after, limit } => {
+                let behind = |row: &&Worker| after.as_ref().is_none_or(|after| row.name > *after);
+                let listed = self.remembered().filter(behind).take(limit);
+                Answer::Workers(listed.map(|row| self.worker(&row.name)).collect())
+            }
+            Query::WorkerCounts(now) => {
+                let mut counts = WorkerCounts::default();
+                for row in self.remembered() {
+                    if row.is_offline(now) {
+                        counts.offline += 1;
+                    } else {
+                        counts.online += 1;
+                    }
+                }
+                Answer::WorkerCounts(counts)
+            }
+            Query::Gone { expired, limit } => {
+                let gone = self.remembered().filter(|row| row.is_offline(expired));
+                Answer::Gone(gone.take(limit).map(|row| row.name.clone()).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
             Query::Lost {
@@ -32,6 +51,10 @@ impl Tables {
                 internal_before,
                 limit,
             } => Answer::Lost(self.lost(overdue, silent, internal_before, limit)),
+            Query::Ended(tasks) => {
+                let ended = |task: &TaskId| self.outcomes.contains_key(task);
+                Answer::Ended(tasks.into_iter().filter(ended).collect())
+            }
             Query::NextDue => Answer::NextDue(self.scheduled.keys().next().map(|key| key.run_at)),
             Query::Ping => Answer::Pong,
         }
@@ -86,6 +109,10 @@ impl Tables {
         Arc::clone(&self.lanes[place])
     }
 
+    fn remembered(&self) -> impl Iterator<Item = &Worker> {
+        self.workers.values().filter(|row| !row.is_forgotten)
+    }
+
     fn name(&self, number: WorkerNumber) -> Option<Name> {
         self.workers
             .values()
@@ -134,11 +161,11 @@ impl Tables {
     }
 
     fn attempts(&self, id: TaskId, detail_max: usize) -> Answer {
-        let mut ended: Vec<Attempt> = self
+        let mut ended: Vec<(Attempt, Option<Name>)> = self
             .attempts
             .values()
             .filter(|row| row.run.slot.task == id)
-            .cloned()
+            .map(|row| (row.clone(), self.name(row.worker)))
             .collect();
         let mut late: Vec<LateResult> = self
             .late_results
@@ -146,7 +173,7 @@ impl Tables {
             .filter(|row| row.run.slot.task == id)
             .cloned()
             .collect();
-        let errors = ended.iter_mut().map(|row| &mut row.error);
+        let errors = ended.iter_mut().map(|(row, _)| &mut row.error);
         let errors = errors.chain(late.iter_mut().map(|row| &mut row.error));
         for error in errors.flatten() {
             error.leave_out_above(detail_max);

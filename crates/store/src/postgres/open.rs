@@ -14,11 +14,18 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    number: 1,
-    min_compatible: 1,
-    statements: include_str!("../../migrations/postgres/0001_tables.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        number: 1,
+        min_compatible: 1,
+        statements: include_str!("../../migrations/postgres/0001_tables.sql"),
+    },
+    Migration {
+        number: 2,
+        min_compatible: 1,
+        statements: include_str!("../../migrations/postgres/0002_forgotten_workers.sql"),
+    },
+];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
 #[derive(Debug, thiserror::Error)]

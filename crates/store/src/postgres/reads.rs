@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use deadpool_postgres::{Client, GenericClient};
 use taskyard_core::id::TaskId;
-use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerView};
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerCounts, WorkerView};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use super::error::explain;
 use super::fields::{Fields, Read};
@@ -24,12 +26,29 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let (task, detail_max) = (task.as_uuid(), load::limit(*detail_max));
             let params: [&(dyn ToSql + Sync); 2] = [&detail_max, &task];
             Answer::Attempts {
-                ended: all(client, sql::ATTEMPT_LIST, &params, history::attempt).await?,
+                ended: all(client, sql::ATTEMPT_LIST, &params, |fields| {
+                    Ok((history::attempt(fields)?, fields.name_or_none()?))
+                })
+                .await?,
                 late: all(client, sql::LATE_RESULT_LIST, &params, history::late_result).await?,
             }
         }
         Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
-        Query::Workers => Answer::Workers(all(client, sql::WORKER_LIST, &[], worker_view).await?),
+        Query::Workers { after, limit } => {
+            let (after, limit) = (after.as_ref().map(Name::as_str), load::limit(*limit));
+            let params: [&(dyn ToSql + Sync); 2] = [&after, &limit];
+            Answer::Workers(all(client, sql::WORKER_LIST, &params, worker_view).await?)
+        }
+        Query::WorkerCounts(now) => {
+            let now = now.as_micros();
+            let counts = one(client, sql::WORKER_COUNT, &[&now], worker_counts).await?;
+            Answer::WorkerCounts(counts.unwrap_or_default())
+        }
+        Query::Gone { expired, limit } => {
+            let (expired, limit) = (expired.as_micros(), load::limit(*limit));
+            let params: [&(dyn ToSql + Sync); 2] = [&expired, &limit];
+            Answer::Gone(all(client, sql::WORKER_GONE, &params, |fields| fields.name()).await?)
+        }
         Query::Worker(name) => {
             let name = name.as_str();
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
@@ -48,6 +67,10 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let before = internal_before.map(Timestamp::as_micros);
             let params: [&(dyn ToSql + Sync); 4] = [&overdue, &silent, &before, &limit];
             Answer::Lost(all(client, sql::LEASE_LOST, &params, lost).await?)
+        }
+        Query::Ended(tasks) => {
+            let ids: Vec<Uuid> = tasks.iter().map(|task| task.as_uuid()).collect();
+            Answer::Ended(all(client, sql::OUTCOME_ENDED, &[&ids], |fields| fields.task()).await?)
         }
         Query::NextDue => {
             let next = one(client, sql::SCHEDULED_NEXT, &[], |fields| {
@@ -106,6 +129,13 @@ fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
         held: fields.decode(|leases: i64| {
             usize::try_from(leases).map_err(|_| BadColumn::new("a number of leases", leases))
         })?,
+    })
+}
+
+fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
+    Ok(WorkerCounts {
+        online: fields.take()?,
+        offline: fields.take()?,
     })
 }
 

@@ -88,6 +88,7 @@ statements! {
 /// Utility statements, which have no parameters and are not prepared.
 pub(super) const LANE_LOCK: &str = include_str!("../../sql/postgres/lane_lock.sql");
 pub(super) const MIGRATION_LOCK: &str = include_str!("../../sql/postgres/migration_lock.sql");
+pub(super) const OUTCOME_ENDED: &str = include_str!("../../sql/postgres/outcome_ended.sql");
 pub(super) const READER_SETTINGS: &str = include_str!("../../sql/postgres/reader_settings.sql");
 pub(super) const WRITER_SETTINGS: &str = include_str!("../../sql/postgres/writer_settings.sql");
 
@@ -107,4 +108,6 @@ pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sq
 pub(super) const TARGET: &str = include_str!("../../sql/postgres/target.sql");
 pub(super) const TASK_VIEW: &str = include_str!("../../sql/postgres/task_view.sql");
 pub(super) const WORKER_BY_NAME: &str = include_str!("../../sql/common/worker_by_name.sql");
+pub(super) const WORKER_COUNT: &str = include_str!("../../sql/common/worker_count.sql");
+pub(super) const WORKER_GONE: &str = include_str!("../../sql/common/worker_gone.sql");
 pub(super) const WORKER_LIST: &str = include_str!("../../sql/common/worker_list.sql");

@@ -16,11 +16,18 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    number: 1,
-    min_compatible: 1,
-    statements: include_str!("../../migrations/sqlite/0001_tables.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        number: 1,
+        min_compatible: 1,
+        statements: include_str!("../../migrations/sqlite/0001_tables.sql"),
+    },
+    Migration {
+        number: 2,
+        min_compatible: 1,
+        statements: include_str!("../../migrations/sqlite/0002_forgotten_workers.sql"),
+    },
+];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
 #[derive(Debug, thiserror::Error)]

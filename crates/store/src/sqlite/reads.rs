@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use taskyard_core::id::TaskId;
-use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerView};
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerCounts, WorkerView};
 use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
@@ -33,7 +34,9 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
         Query::Attempts { task, detail_max } => {
             let params = params![tx::limit(*detail_max), task.as_bytes()];
             Answer::Attempts {
-                ended: all(connection, sql::ATTEMPT_LIST, params, history::attempt)?,
+                ended: all(connection, sql::ATTEMPT_LIST, params, |fields| {
+                    Ok((history::attempt(fields)?, fields.name_or_none()?))
+                })?,
                 late: all(
                     connection,
                     sql::LATE_RESULT_LIST,
@@ -43,7 +46,21 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             }
         }
         Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
-        Query::Workers => Answer::Workers(all(connection, sql::WORKER_LIST, [], worker_view)?),
+        Query::Workers { after, limit } => {
+            let after = after.as_ref().map(Name::as_str);
+            let params = params![after, tx::limit(*limit)];
+            Answer::Workers(all(connection, sql::WORKER_LIST, params, worker_view)?)
+        }
+        Query::WorkerCounts(now) => {
+            let now = [now.as_micros()];
+            let counts = one(connection, sql::WORKER_COUNT, now, worker_counts)?;
+            Answer::WorkerCounts(counts.unwrap_or_default())
+        }
+        Query::Gone { expired, limit } => {
+            let params = params![expired.as_micros(), tx::limit(*limit)];
+            let gone = all(connection, sql::WORKER_GONE, params, |fields| fields.name())?;
+            Answer::Gone(gone)
+        }
         Query::Worker(name) => {
             let worker = one(
                 connection,
@@ -69,6 +86,16 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name_or_none()?));
             Answer::Lost(all(connection, sql::LEASE_LOST, params, lost)?)
         }
+        Query::Ended(tasks) => {
+            let mut ended = Vec::new();
+            for task in tasks {
+                let id = [task.as_bytes()];
+                ended.extend(one(connection, sql::OUTCOME_ENDED, id, |fields| {
+                    fields.task()
+                })?);
+            }
+            Answer::Ended(ended)
+        }
         Query::NextDue => {
             let next = one(connection, sql::SCHEDULED_NEXT, [], |fields| {
                 fields.time_or_none()
@@ -90,6 +117,13 @@ fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
         held: fields.decode(|leases: i64| {
             usize::try_from(leases).map_err(|_| BadColumn::new("a number of leases", leases))
         })?,
+    })
+}
+
+fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
+    Ok(WorkerCounts {
+        online: fields.take()?,
+        offline: fields.take()?,
     })
 }
 

@@ -27,6 +27,8 @@ statements! { ALL:
         SCHEDULED_NEXT = "scheduled_next",
         STATS_ROWS = "stats_rows",
         WORKER_BY_NAME = "worker_by_name",
+        WORKER_COUNT = "worker_count",
+        WORKER_GONE = "worker_gone",
         WORKER_LAST = "worker_last",
         WORKER_LIST = "worker_list",
     }
@@ -53,6 +55,7 @@ statements! { ALL:
         LEASE_LOAD = "lease_load",
         LEASE_OF_WORKER = "lease_of_worker",
         LEASE_UPDATE = "lease_update",
+        OUTCOME_ENDED = "outcome_ended",
         OUTCOME_INSERT = "outcome_insert",
         OUTCOME_LOAD = "outcome_load",
         READY_DELETE = "ready_delete",

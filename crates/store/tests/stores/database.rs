@@ -14,7 +14,10 @@ const REQUIRED: &str = "TASKYARD_REQUIRE_POSTGRES";
 /// Two test processes must not make the template at once. Any number will do that only they use.
 const TEMPLATE_LOCK: i64 = 7_234_017_283_807_667_301;
 
-const MIGRATIONS: &str = include_str!("../../migrations/postgres/0001_tables.sql");
+const MIGRATIONS: &str = concat!(
+    include_str!("../../migrations/postgres/0001_tables.sql"),
+    include_str!("../../migrations/postgres/0002_forgotten_workers.sql"),
+);
 
 /// Dropped with its value.
 pub(crate) struct Database {

@@ -195,7 +195,10 @@ impl Sequence {
         };
         let general = [
             Query::Tasks(list),
-            Query::Workers,
+            Query::Workers {
+                after: None,
+                limit: 100,
+            },
             Query::Counts,
             Query::NextDue,
         ];

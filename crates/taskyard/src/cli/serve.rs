@@ -109,6 +109,9 @@ pub(crate) struct TimeArgs {
     /// How long a lease lasts without being renewed. At least three heartbeats.
     #[arg(long, env = "TASKYARD_LEASE", default_value = "75s", value_parser = duration, value_name = "TIME")]
     pub(crate) lease: Duration,
+    /// A worker that gives no sign of life for so long is forgotten: it is listed no more. At least the heartbeat's TTL.
+    #[arg(long, env = "TASKYARD_WORKER_LIFE", default_value = "24h", value_parser = duration, value_name = "TIME")]
+    pub(crate) worker_life: Duration,
     /// How often the server looks for workers that are gone and for runs that take too long.
     #[arg(long, env = "TASKYARD_SWEEP", default_value = "1s", value_parser = duration, value_name = "TIME")]
     pub(crate) sweep: Duration,

@@ -18,10 +18,10 @@ pub(super) struct Wanted<'a> {
 /// Says so if no worker that is here can take such a task. It was accepted all the same, and waits.
 pub(super) async fn warn_if_nobody_takes(client: &Client, wanted: &Wanted<'_>) {
     // What the list of workers cannot tell is not worth a failure.
-    let Ok(workers) = client.workers().await else {
+    let Ok(workers) = client.all_workers().await else {
         return;
     };
-    if let Some(why) = why_nobody_takes(&workers.items, wanted) {
+    if let Some(why) = why_nobody_takes(&workers, wanted) {
         output::note(&format!(
             "{why}; the task waits for one. `taskyard workers` shows what each takes."
         ));

@@ -273,9 +273,16 @@ fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
         "three heartbeats",
         times.heartbeat * 3,
     )?;
+    at_least(
+        "--worker-life",
+        times.worker_life,
+        "--heartbeat-ttl",
+        times.heartbeat_ttl,
+    )?;
     Ok(Policy {
         heartbeat: times.heartbeat,
         heartbeat_ttl: times.heartbeat_ttl,
+        worker_life: times.worker_life,
         lease: times.lease,
         timeout: times.timeout,
         timeout_margin: times.timeout_margin,

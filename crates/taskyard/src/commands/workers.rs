@@ -41,7 +41,11 @@ impl Shown for Workers {
 }
 
 pub(super) async fn run(args: &WorkersArgs, format: Format) -> Done {
-    let mut page = client(&args.connection)?.workers().await?;
+    let items = client(&args.connection)?.all_workers().await?;
+    let mut page = Page {
+        items,
+        next_cursor: None,
+    };
     let all = page.items.len();
     if !args.all {
         page.items

@@ -110,10 +110,9 @@ impl Story<'_> {
 
     async fn worker_comes(&self) -> anyhow::Result<()> {
         let is_here = || async {
-            let workers = self.client.workers().await?;
+            let workers = self.client.all_workers().await?;
             let here = |name: &str, status| name == OUTSIDE && status != WorkerStatus::Offline;
             Ok(workers
-                .items
                 .iter()
                 .find(|worker| here(&worker.worker_id, worker.status))
                 .map(drop))

@@ -282,6 +282,7 @@ fn unknown(command: &taskyard_core::command::Command) -> &'static str {
         Command::Promote(_) => "promote_has_an_unknown_outcome",
         Command::Expire(_) => "expire_has_an_unknown_outcome",
         Command::Prune(_) => "prune_has_an_unknown_outcome",
+        Command::Forget(_) => "forget_has_an_unknown_outcome",
     }
 }
 

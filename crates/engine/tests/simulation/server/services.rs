@@ -10,6 +10,7 @@ use taskyard_core::verbs::join::Join;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_engine::services::STEP_ROWS_MAX;
+use taskyard_engine::services::forget::{forget, look_for_gone};
 use taskyard_engine::services::sweep::{look_for_lost, take_away};
 
 use super::{Caller, Server, Who};
@@ -102,6 +103,12 @@ impl Server {
             Service::Prune => {
                 let limit = STEP_ROWS_MAX;
                 self.command(Prune { limit }, caller, around);
+                let now = self.clock.now(around.now);
+                let gone = self.mine.read(look_for_gone(&around.policy, now));
+                if let Some(forget) = forget(gone) {
+                    let caller = Caller::of(Who::Service(service));
+                    self.command(forget, caller, around);
+                }
             }
             Service::Join => self.command(
                 Join {
@@ -156,6 +163,9 @@ impl Server {
                 around.tally.count("join");
             }
             Ok(Ok(Done::Promote(promoted))) if promoted.count > 0 => around.tally.count("promote"),
+            Ok(Ok(Done::Forget(forgotten))) if forgotten.count > 0 => {
+                around.tally.count("forget");
+            }
             Ok(Ok(Done::Prune(pruned))) if pruned.count > 0 => around.tally.count("prune"),
             _ => {}
         }

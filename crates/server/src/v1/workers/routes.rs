@@ -5,22 +5,39 @@ use serde_json::value::RawValue;
 use taskyard_api::page::Page;
 use taskyard_api::report::Report;
 use taskyard_api::worker::{Claim, Heartbeat, Register};
+use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, Query};
 
 use crate::app::App;
 use crate::body::Whole;
-use crate::problem;
-use crate::query;
+use crate::problem::{self, Code};
+use crate::query::{self, Params};
 use crate::request::{self, OfWorker};
 use crate::response::{self, Answer, Refusal};
 use crate::wire;
+use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX};
 
-/// `GET /workers`: all that are remembered, on one page. They are few beside tasks.
+/// `GET /workers`: by name. The cursor is the last name of the page before.
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    query::none(query.as_deref())?;
-    let Found::Workers(workers) = app.engine().read(Query::Workers).await? else {
+    let params = Params::read(query.as_deref(), &["limit", "cursor"], &[])?;
+    let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
+    let limit = usize::try_from(limit).unwrap_or(1);
+    let after = params.get("cursor").map(Name::plain).transpose();
+    let after = after.map_err(|_| {
+        let detail = "is no cursor of this list; begin again without one";
+        problem::at(Code::Invalid, "cursor", detail)
+    })?;
+    // One more shows whether there is a next page.
+    let wanted = Query::Workers {
+        after,
+        limit: limit + 1,
+    };
+    let Found::Workers(mut workers) = app.engine().read(wanted).await? else {
         return Err(problem::broken(&"workers were answered with something else").into());
     };
+    let has_next = workers.len() > limit;
+    workers.truncate(limit);
+    let last = workers.last().filter(|_| has_next);
     let engine = app.engine();
     let (now, ttl) = (engine.store().now(), engine.policy().heartbeat_ttl);
     response::ok(&Page {
@@ -28,7 +45,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
             .iter()
             .map(|view| wire::worker::worker(view, now, ttl))
             .collect(),
-        next_cursor: None,
+        next_cursor: last.map(|view| view.worker.name.to_string()),
     })
 }
 

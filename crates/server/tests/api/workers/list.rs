@@ -19,3 +19,31 @@ async fn workers_are_listed_by_name_with_what_they_do() {
 
     insta::assert_json_snapshot!(yard.get("/api/v1/workers").await.ok());
 }
+
+#[tokio::test]
+async fn workers_are_listed_in_pages() {
+    let yard = Yard::new();
+    for name in ["b", "c", "a"] {
+        yard.worker(name).await;
+    }
+    let page = async |query: &str| {
+        let page = yard.get(&format!("/api/v1/workers?{query}")).await.ok();
+        let items = page["items"].as_array().unwrap().iter();
+        let names: Vec<String> = items
+            .map(|worker| worker["worker_id"].as_str().unwrap().to_owned())
+            .collect();
+        (names.concat(), page["next_cursor"].clone())
+    };
+
+    assert_eq!(page("limit=2").await, ("ab".to_owned(), json!("b")));
+    assert_eq!(
+        page("limit=2&cursor=b").await,
+        ("c".to_owned(), json!(null))
+    );
+    assert_eq!(page("limit=3").await, ("abc".to_owned(), json!(null)));
+    assert_eq!(page("limit=1000").await, ("abc".to_owned(), json!(null)));
+    for wrong in ["limit=0", "limit=1001", "cursor=a/b"] {
+        let reply = yard.get(&format!("/api/v1/workers?{wrong}")).await;
+        reply.refused(422, "invalid");
+    }
+}

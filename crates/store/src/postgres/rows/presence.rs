@@ -41,6 +41,7 @@ pub(in crate::postgres) fn worker(fields: &mut Fields<'_>) -> Read<Worker> {
         registered_at: fields.time()?,
         expires_at: fields.time()?,
         kept_for: kept_for(fields)?,
+        is_forgotten: fields.take()?,
     })
 }
 
@@ -75,5 +76,6 @@ pub(in crate::postgres) fn workers<'a>(rows: &'a [&Worker]) -> Params<'a> {
         .column(|row| row.expires_at.as_micros())
         .column(|row| row.kept_for.map(|slot| slot.task.as_uuid()))
         .column(|row| row.kept_for.map(|slot| slot.slot.0))
+        .column(|row| row.is_forgotten)
         .params()
 }

@@ -40,6 +40,7 @@ pub(crate) fn worker(fields: &mut Fields<'_>) -> Read<Worker> {
         registered_at: fields.time()?,
         expires_at: fields.time()?,
         kept_for: kept_for(fields)?,
+        is_forgotten: fields.take()?,
     })
 }
 
@@ -76,5 +77,6 @@ pub(crate) fn write_worker(statement: &mut CachedStatement<'_>, row: &Worker) ->
             .as_ref()
             .map(|slot| slot.task.as_bytes().as_slice()),
         row.kept_for.map(|slot| slot.slot.0),
+        row.is_forgotten,
     ])
 }

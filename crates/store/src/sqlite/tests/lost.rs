@@ -40,6 +40,7 @@ fn worker(number: i32) -> impl Strategy<Value = Worker> {
             registered_at,
             expires_at,
             kept_for: None,
+            is_forgotten: false,
         },
     )
 }

@@ -9,6 +9,7 @@ use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Filter, List, Listed, Query};
 use taskyard_core::status::Status;
+use taskyard_core::verbs::forget::{Forget, Forgotten, expired_before};
 use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::submit::{Begin, NewTask};
@@ -272,4 +273,133 @@ pub(super) async fn a_server_that_must_be_alone_takes_the_first_number_at_once(y
 
     assert_eq!(next.server.number, ServerNumber(1));
     assert_eq!(next.server.started_at, yard.now());
+}
+
+pub(super) async fn it_is_told_which_of_many_tasks_have_ended(yard: Yard) {
+    let (waits, cancelled) = (yard.new_task().await, yard.new_task().await);
+    yard.cancel(cancelled).await.unwrap();
+    let never_was = TaskId::new(yard.now(), 99);
+
+    let asked = Query::Ended(vec![waits, cancelled, never_was]);
+    let Ok(Answer::Ended(ended)) = yard.store.read(asked).await else {
+        panic!("a query is answered in kind")
+    };
+
+    assert_eq!(ended, [cancelled]);
+}
+
+async fn listed(yard: &Yard, after: Option<&str>, limit: usize) -> Vec<String> {
+    let after = after.map(|name| Name::plain(name).unwrap());
+    let Ok(Answer::Workers(workers)) = yard.store.read(Query::Workers { after, limit }).await
+    else {
+        panic!("a query is answered in kind")
+    };
+    let names = workers.iter().map(|view| view.worker.name.to_string());
+    names.collect()
+}
+
+/// Online and offline.
+async fn counted(yard: &Yard) -> (i64, i64) {
+    let Ok(Answer::WorkerCounts(counts)) = yard.store.read(Query::WorkerCounts(yard.now())).await
+    else {
+        panic!("a query is answered in kind")
+    };
+    (counts.online, counts.offline)
+}
+
+/// Those that the service finds, and how many of them the rules forget.
+async fn forget(yard: &Yard) -> (Vec<Name>, usize) {
+    let gone = Query::Gone {
+        expired: expired_before(&yard.policy, yard.now()),
+        limit: 100,
+    };
+    let Ok(Answer::Gone(workers)) = yard.store.read(gone).await else {
+        panic!("a query is answered in kind")
+    };
+    let forget = Forget {
+        workers: workers.clone(),
+    };
+    (workers, yard.run::<Forgotten>(forget).await.unwrap().count)
+}
+
+pub(super) async fn workers_gone_for_long_are_forgotten_and_their_names_stay(yard: Yard) {
+    let worker = yard.worker("gone").await;
+    let task = yard.new_task().await;
+    let run = yard.claim_one(&worker).await;
+    yard.report(&run, failed(true)).await.unwrap();
+    yard.pass(Duration::from_mins(1));
+    yard.heartbeat(&worker, Vec::new()).await.unwrap();
+    yard.promote().await;
+    let run = yard.claim_one(&worker).await;
+    yard.complete(&run).await.unwrap();
+
+    yard.pass(yard.policy.worker_life - Duration::from_micros(1));
+    yard.worker("here").await;
+    assert_eq!(forget(&yard).await, (Vec::new(), 0));
+    assert_eq!(
+        (listed(&yard, None, 9).await.len(), counted(&yard).await),
+        (2, (1, 1))
+    );
+    yard.pass(Duration::from_micros(1));
+    let gone = Name::plain("gone").unwrap();
+    assert_eq!(forget(&yard).await, (vec![gone.clone()], 1));
+    assert_eq!(forget(&yard).await, (Vec::new(), 0));
+
+    assert_eq!(
+        (listed(&yard, None, 9).await, counted(&yard).await),
+        (vec!["here".to_owned()], (1, 0))
+    );
+    assert_eq!(yard.view(task).await.worker, Some(gone.clone()));
+    let Ok(Answer::Attempts { ended, .. }) = yard
+        .store
+        .read(Query::Attempts {
+            task: task,
+            detail_max: usize::MAX,
+        })
+        .await
+    else {
+        panic!("a query is answered in kind")
+    };
+    let names = ended.into_iter().map(|(_, name)| name);
+    assert_eq!(names.collect::<Vec<_>>(), [Some(gone)]);
+    // Nobody gets its number, and it is who it was when it comes back.
+    assert_ne!(yard.worker("new").await.number, worker.number);
+    yard.heartbeat(&worker, Vec::new()).await.unwrap();
+    assert_eq!(listed(&yard, None, 9).await, ["gone", "here", "new"]);
+    let again = yard.worker("gone").await;
+    assert_eq!(
+        (again.number, again.epoch),
+        (worker.number, worker.epoch.next())
+    );
+}
+
+pub(super) async fn a_worker_that_came_back_is_not_forgotten(yard: Yard) {
+    let worker = yard.worker("w").await;
+    yard.pass(yard.policy.worker_life);
+    let forget = Forget {
+        workers: vec![worker.worker.clone(), Name::plain("nobody").unwrap()],
+    };
+    yard.heartbeat(&worker, Vec::new()).await.unwrap();
+
+    assert_eq!(
+        yard.run::<Forgotten>(forget.clone()).await.unwrap().count,
+        0
+    );
+    yard.pass(yard.policy.worker_life);
+    assert_eq!(yard.run::<Forgotten>(forget).await.unwrap().count, 1);
+    assert!(listed(&yard, None, 9).await.is_empty());
+
+    yard.worker("w").await;
+    assert_eq!(listed(&yard, None, 9).await, ["w"]);
+}
+
+pub(super) async fn workers_are_listed_in_pages(yard: Yard) {
+    for name in ["c", "a", "d", "b"] {
+        yard.worker(name).await;
+    }
+
+    assert_eq!(listed(&yard, None, 3).await, ["a", "b", "c"]);
+    assert_eq!(listed(&yard, Some("c"), 3).await, ["d"]);
+    assert_eq!(listed(&yard, Some("bb"), 1).await, ["c"]);
+    assert!(listed(&yard, Some("d"), 3).await.is_empty());
 }

@@ -369,7 +369,10 @@ impl Yard {
     ) -> (Vec<Attempt>, Vec<LateResult>) {
         let query = Query::Attempts { task, detail_max };
         match self.store.read(query).await.unwrap() {
-            Answer::Attempts { ended, late } => (ended, late),
+            Answer::Attempts { ended, late } => (
+                ended.into_iter().map(|(attempt, _)| attempt).collect(),
+                late,
+            ),
             other => panic!("a query is answered in kind: {other:?}"),
         }
     }

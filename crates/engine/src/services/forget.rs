@@ -1,0 +1,45 @@
+//! Forgets workers that have been gone for long.
+
+use taskyard_core::policy::Policy;
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::forget::{Forget, Forgotten, expired_before};
+
+use super::STEP_ROWS_MAX;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// Answers how many it forgot.
+pub async fn run_once(engine: &Engine) -> Result<usize, Error> {
+    let mut count = 0;
+    loop {
+        let now = engine.store().now();
+        let gone = engine.read(look_for_gone(engine.policy(), now)).await?;
+        let Some(forget) = forget(gone) else {
+            return Ok(count);
+        };
+        let candidates = forget.workers.len();
+        let step: Forgotten = engine.call(forget).await?;
+        count += step.count;
+        // Where other servers are at it as well, theirs are left to them.
+        if step.count < candidates || candidates < STEP_ROWS_MAX {
+            return Ok(count);
+        }
+    }
+}
+
+/// What the service asks for.
+pub fn look_for_gone(policy: &Policy, now: Timestamp) -> Query {
+    Query::Gone {
+        expired: expired_before(policy, now),
+        limit: STEP_ROWS_MAX,
+    }
+}
+
+/// What the service sends for the answer, if it found anybody.
+pub fn forget(gone: Answer) -> Option<Forget> {
+    match gone {
+        Answer::Gone(workers) if !workers.is_empty() => Some(Forget { workers }),
+        _ => None,
+    }
+}

@@ -1,0 +1,4 @@
+-- outcome_ended (PostgreSQL): which of these tasks have ended.
+select task
+from outcome
+where task = any ($1::uuid[])

@@ -1,0 +1,3 @@
+select task
+from outcome
+where task = ?1
