@@ -353,7 +353,7 @@ pub(super) async fn workers_gone_for_long_are_forgotten_and_their_names_stay(yar
     let Ok(Answer::Attempts { ended, .. }) = yard
         .store
         .read(Query::Attempts {
-            task: task,
+            task,
             detail_max: usize::MAX,
         })
         .await
