@@ -8,9 +8,14 @@ pub(crate) const MARK: &str = "TREE_MARK";
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Of this run of the tests alone: others may run beside it.
+pub(crate) fn own(mark: &str) -> String {
+    format!("{mark}-{}", std::process::id())
+}
+
 /// The living processes that carry this mark.
 pub(crate) fn marked(mark: &str) -> Vec<i32> {
-    let wanted = format!("{MARK}={mark}");
+    let wanted = format!("{MARK}={}", own(mark));
     let pids = fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());

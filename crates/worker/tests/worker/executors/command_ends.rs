@@ -13,7 +13,7 @@ use taskyard_worker::executors::command::Settings;
 use tokio::task::JoinHandle;
 
 use super::{Workshop, completed, context, detail, failed, run_of, stopped};
-use crate::processes::{MARK, is_alive, marked, name, parent, wait_until};
+use crate::processes::{MARK, is_alive, marked, name, own, parent, wait_until};
 
 /// A child, an orphan, a child in a session of its own, and one there with a child: with the shell itself six.
 const TREE: &str =
@@ -21,7 +21,7 @@ const TREE: &str =
 const TREE_SIZE: usize = 6;
 
 fn shell(script: &str, mark: &str) -> Value {
-    json!({"argv": ["sh", "-c", script], "env": {MARK: mark}})
+    json!({"argv": ["sh", "-c", script], "env": {MARK: own(mark)}})
 }
 
 /// A run that goes on until it is stopped.
