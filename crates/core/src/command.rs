@@ -125,6 +125,66 @@ pub fn decide(
     commands.iter().map(|command| command.decide(view, env))
 }
 
+/// A command that is about several things can be run in parts: where one of them makes it fail, the others go on. What
+/// is picked by the database cannot: the first rows would be picked again.
+impl Command {
+    /// The same in two halves; `None` for what cannot be split.
+    pub fn halves(&self) -> Option<[Self; 2]> {
+        match self {
+            Self::Expire(expire) => expire.halves().map(|halves| halves.map(Self::Expire)),
+            Self::Forget(forget) => forget.halves().map(|halves| halves.map(Self::Forget)),
+            Self::Report(report) => report.halves().map(|halves| halves.map(Self::Report)),
+            Self::Heartbeat(heartbeat) => {
+                heartbeat.halves().map(|halves| halves.map(Self::Heartbeat))
+            }
+            Self::Submit(_)
+            | Self::Claims(_)
+            | Self::Start(_)
+            | Self::Cancel(_)
+            | Self::Register(_)
+            | Self::Join(_)
+            | Self::Promote(_)
+            | Self::Prune(_) => None,
+        }
+    }
+
+    /// What is answered for a part that failed alone, beside the others.
+    ///
+    /// # Panics
+    /// If it is no part that [`Command::halves`] made.
+    pub fn failed_part(&self) -> Done {
+        match self {
+            Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
+            Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
+            Self::Report(report) => Done::Report(report.failed_part()),
+            Self::Heartbeat(_) => Done::Heartbeat(Beaten::of_nothing()),
+            other => unreachable!("{} has no parts", other.name()),
+        }
+    }
+}
+
+impl Done {
+    /// Adds the answer to the part behind this one.
+    ///
+    /// # Panics
+    /// If they are not of one command.
+    pub fn join(&mut self, more: Self) {
+        match (self, more) {
+            (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
+            (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
+            (Self::Report(one), Self::Report(more)) => one.results.extend(more.results),
+            (Self::Heartbeat(one), Self::Heartbeat(more)) => one.join(more),
+            (one, more) => unreachable!("{more:?} is no part of {one:?}"),
+        }
+    }
+}
+
+/// Two halves of what can be split.
+pub(crate) fn halves<T: Clone>(items: &[T]) -> Option<[Vec<T>; 2]> {
+    let (first, second) = items.split_at(items.len() / 2);
+    (!first.is_empty()).then(|| [first.to_vec(), second.to_vec()])
+}
+
 /// How many lanes besides the known ones these commands may put tasks into.
 pub fn lanes_besides(commands: &[Command], known: &Lanes) -> usize {
     let submits = commands.iter().filter_map(|command| match command {

@@ -17,6 +17,9 @@ pub enum Refused {
     StaleLease,
     #[error("the run has already reported something else")]
     ReportedOtherwise,
+    /// The others of its report were taken.
+    #[error("the database failed over this result; it may be sent again")]
+    Broken,
     #[error("the task is not free to be claimed")]
     NotClaimable,
     #[error("the task does not wait for its time")]

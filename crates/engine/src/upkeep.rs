@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use taskyard_core::rows::Server;
+use taskyard_core::store;
 use taskyard_core::time::Timestamp;
 use tokio::task::JoinSet;
 
@@ -68,8 +69,11 @@ impl Upkeep {
                 Ok(_) => {}
                 Err(Error::Stopping) => return,
                 Err(error) => {
-                    tracing::warn!(%error, "the sweep failed; nobody's silence counts until it has gone well for a while");
-                    grace.doubt(engine.moment());
+                    tracing::warn!(%error, "the sweep failed; it is tried again");
+                    // One that the database cannot take tells nothing of whether workers were heard.
+                    if !matches!(error, Error::Store(store::Error::Failed(_))) {
+                        grace.doubt(engine.moment());
+                    }
                 }
             }
             pause(&engine, self.sweep).await;

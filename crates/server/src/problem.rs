@@ -124,6 +124,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::AlreadyEnded(_) => Code::AlreadyEnded,
         Refused::StaleLease => Code::StaleLease,
         Refused::ReportedOtherwise => Code::ReportedOtherwise,
+        Refused::Broken => Code::Internal,
         Refused::NotClaimable => Code::NotClaimable,
         Refused::NotWaiting => Code::NotWaiting,
         Refused::WorkerReplaced => Code::WorkerReplaced,

@@ -1,7 +1,7 @@
 //! Expire: runs whose worker is gone, or that take too long, are taken away. The sweep brings candidates; each is
 //! judged here again, under its lock, so that any number of servers may sweep.
 
-use crate::command::Env;
+use crate::command::{Env, halves};
 use crate::id::{RunKey, TaskId};
 use crate::moves::{self, Ending};
 use crate::name::Name;
@@ -29,6 +29,14 @@ pub struct Expired {
 }
 
 impl Expire {
+    pub(crate) fn halves(&self) -> Option<[Self; 2]> {
+        let of = |runs| Self {
+            runs,
+            ..self.clone()
+        };
+        Some(halves(&self.runs)?.map(of))
+    }
+
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
         for (run, worker) in &self.runs {
             needs.leases.push((run.slot, Hold::Lock));

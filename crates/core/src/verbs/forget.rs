@@ -1,7 +1,7 @@
 //! Forget: workers that have been gone for long are listed no more. The service brings candidates; each is judged here
 //! again, under its lock.
 
-use crate::command::Env;
+use crate::command::{Env, halves};
 use crate::name::Name;
 use crate::needs::{Hold, Needs};
 use crate::policy::Policy;
@@ -21,6 +21,10 @@ pub struct Forgotten {
 }
 
 impl Forget {
+    pub(crate) fn halves(&self) -> Option<[Self; 2]> {
+        Some(halves(&self.workers)?.map(|workers| Self { workers }))
+    }
+
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
         for name in &self.workers {
             needs.worker(name, Hold::Lock);

@@ -3,7 +3,7 @@
 //! Only leases that it names are renewed, and only when under two thirds of their time is left, so short tasks never
 //! cost a write. A heartbeat that names none is a sign of life and nothing else.
 
-use crate::command::Env;
+use crate::command::{Env, halves};
 use crate::id::{Epoch, SlotKey, TaskId};
 use crate::json::Json;
 use crate::name::Name;
@@ -44,7 +44,32 @@ pub struct Beaten {
     pub cancel: Vec<TaskId>,
 }
 
+impl Beaten {
+    pub(crate) fn of_nothing() -> Self {
+        Self {
+            expires_at: Timestamp::MAX,
+            lost: Vec::new(),
+            cancel: Vec::new(),
+        }
+    }
+
+    pub(crate) fn join(&mut self, more: Self) {
+        self.expires_at = self.expires_at.min(more.expires_at);
+        self.lost.extend(more.lost);
+        self.cancel.extend(more.cancel);
+    }
+}
+
 impl Heartbeat {
+    pub(crate) fn halves(&self) -> Option<[Self; 2]> {
+        let of = |held| Self {
+            worker: self.worker.clone(),
+            epoch: self.epoch,
+            held,
+        };
+        Some(halves(&self.held)?.map(of))
+    }
+
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
         needs.worker(&self.worker, Hold::Read);
         for held in &self.held {

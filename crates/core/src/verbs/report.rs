@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::command::Env;
+use crate::command::{Env, halves};
 use crate::id::{Epoch, Fence};
 use crate::json::Json;
 use crate::moves::{self, Ending};
@@ -111,6 +111,21 @@ pub struct ReportedBack {
 }
 
 impl Report {
+    pub(crate) fn halves(&self) -> Option<[Self; 2]> {
+        let of = |results| Self {
+            worker: self.worker.clone(),
+            results,
+        };
+        Some(halves(&self.results)?.map(of))
+    }
+
+    pub(crate) fn failed_part(&self) -> ReportedBack {
+        let results = self.results.iter().map(|_| Err(Refused::Broken));
+        ReportedBack {
+            results: results.collect(),
+        }
+    }
+
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
         if let Some((worker, _)) = &self.worker {
             needs.worker(worker, Hold::Read);

@@ -418,6 +418,11 @@ impl Worker {
             around.tally.count(match answer {
                 Ok(_) => "result_is_accepted",
                 Err(Refused::StaleLease) => "stale_result_is_refused",
+                Err(Refused::Broken) => {
+                    // To be sent again; the others were taken.
+                    around.tally.count("result_fails_alone");
+                    continue;
+                }
                 Err(_) => "result_is_refused",
             });
             let task = result.token.slot.task;

@@ -3,7 +3,7 @@
 //! Only what a command can be the cause of is tried in parts, and each part that failed was undone before the next
 //! one begins. Parts run in the order of their commands, so each command still sees what the ones before it did.
 //! Claims are one command; where that one stands alone, its claims are halved in the same way and count as commands
-//! do.
+//! do. So are other commands about several things, as a sweep's, whose answers are joined again.
 //!
 //! The work is bounded. Each command that is bad costs two attempts a halving, so one in a thousand is found after 20
 //! of them; n commands that all are bad cost 2n − 2. That takes a bug in the rules: after [`REFUSED_MAX`] commands that
@@ -46,6 +46,11 @@ pub(super) enum Part<'a> {
     Commands(&'a [Command]),
     /// Some claims of one command, to whose answer theirs are added.
     Claims(&'a [Claim]),
+    /// Some of what one command is about. Its answer is joined to that of the pieces before it, if it is not the first.
+    Piece {
+        command: Command,
+        is_first: bool,
+    },
 }
 
 impl<'a> Part<'a> {
@@ -56,6 +61,7 @@ impl<'a> Part<'a> {
                 let claims = claims.to_vec();
                 Cow::Owned(vec![Claims { claims }.into()])
             }
+            Self::Piece { command, .. } => Cow::Owned(vec![command.clone()]),
         }
     }
 
@@ -68,7 +74,9 @@ impl<'a> Part<'a> {
     fn halves(&self) -> Option<[Self; 2]> {
         match self {
             Self::Commands([Command::Claims(all)]) => halves(&all.claims, Part::Claims),
+            Self::Commands([command]) => pieces(command, true),
             Self::Commands(commands) => halves(commands, Part::Commands),
+            Self::Piece { command, is_first } => pieces(command, *is_first),
             Self::Claims(claims) => halves(claims, Part::Claims),
         }
     }
@@ -77,6 +85,12 @@ impl<'a> Part<'a> {
 fn halves<'a, T>(items: &'a [T], part: impl Fn(&'a [T]) -> Part<'a>) -> Option<[Part<'a>; 2]> {
     let (first, second) = items.split_at(items.len() / 2);
     (!first.is_empty()).then(|| [part(first), part(second)])
+}
+
+fn pieces<'a>(command: &Command, is_first: bool) -> Option<[Part<'a>; 2]> {
+    let [first, second] = command.halves()?;
+    let piece = |command, is_first| Part::Piece { command, is_first };
+    Some([piece(first, is_first), piece(second, false)])
 }
 
 /// The parts of one batch, and what became of those that have run.
@@ -132,6 +146,25 @@ impl<'a> Parts<'a> {
                 let dealt = dealt.expect("claims are dealt to; refusals stand in their hands");
                 self.open_hands().extend(dealt.hands);
             }
+            Part::Piece { is_first, .. } => {
+                let answers = ran.replies.into_iter();
+                answers.for_each(|answer| self.join(answer, *is_first));
+            }
+        }
+    }
+
+    /// The answer to a piece of a command.
+    fn join(&mut self, answer: Answer, is_first: bool) {
+        if is_first {
+            self.answers.push(answer);
+            return;
+        }
+        let before = self.answers.last_mut();
+        match (before.expect("the first piece was answered"), answer) {
+            (Ok(Ok(done)), Ok(Ok(more))) => done.join(more),
+            // What came before it stands; that the whole was not done must be told.
+            (before @ Ok(Ok(_)), worse) => *before = worse,
+            (Ok(Err(_)) | Err(_), _) => {}
         }
     }
 
@@ -154,7 +187,7 @@ impl<'a> Parts<'a> {
                 self.waiting.extend([second, first]);
             }
             (Failure::Refused(error), None) => {
-                self.answer(part, &error);
+                self.answer_alone(part, &error);
                 self.refused += 1;
                 if self.refused == REFUSED_MAX {
                     self.stop(&error);
@@ -164,8 +197,18 @@ impl<'a> Parts<'a> {
                 let command = part.verb();
                 tracing::error!(command, "the rules broke down over a command");
                 let reason = "the rules broke down over this command".to_owned();
-                self.answer(part, &Error::Failed(reason));
+                self.answer_alone(part, &Error::Failed(reason));
             }
+        }
+    }
+
+    /// Of what is to blame itself. The other pieces of its command are not, and what became of them can be told.
+    fn answer_alone(&mut self, part: &Part<'a>, error: &Error) {
+        if let Part::Piece { command, is_first } = part {
+            tracing::error!(command = command.name(), %error, "a part of a command failed alone");
+            self.join(Ok(Ok(command.failed_part())), *is_first);
+        } else {
+            self.answer(part, error);
         }
     }
 
@@ -186,6 +229,7 @@ impl<'a> Parts<'a> {
                 let hands = claims.iter().map(|_| Err(error.clone()));
                 self.open_hands().extend(hands);
             }
+            Part::Piece { is_first, .. } => self.join(Err(error.clone()), *is_first),
         }
     }
 

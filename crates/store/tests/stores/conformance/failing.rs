@@ -7,15 +7,18 @@ use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query;
 use taskyard_core::query::Query;
+use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::verbs::cancel::Cancel;
-use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
-use taskyard_core::verbs::report::Word;
+use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Run};
+use taskyard_core::verbs::expire::{Expire, Expired};
+use taskyard_core::verbs::heartbeat::Held;
+use taskyard_core::verbs::report::{Report, ReportedBack, Word};
 use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_core::worker::Profile;
 
-use super::yard::{Yard, completed, ids, lane, report};
+use super::yard::{Yard, completed, held, ids, lane, report};
 
 fn submit(task: &NewTask) -> Command {
     let tasks = vec![task.clone()];
@@ -190,4 +193,78 @@ pub(super) async fn a_claim_that_the_database_refuses_fails_alone(yard: Yard) {
     let claims = vec![two];
     let answers = yard.answers(vec![Claims { claims }.into()]).await;
     assert!(failed_alone(&answers[0]), "{answers:?}");
+}
+
+/// A worker with so many runs, of which some have lost their task's row: the rules break down over these when they are
+/// given back or begun.
+async fn with_damaged_runs(yard: &Yard, runs: usize, damaged: &[usize]) -> (Claim, Vec<Run>) {
+    let worker = yard.worker("w").await;
+    for _ in 0..runs {
+        yard.new_task().await;
+    }
+    let runs = yard.claim(&worker, runs).await;
+    for index in damaged {
+        yard.place.lose(runs[*index].slot.task).await;
+    }
+    (worker, runs)
+}
+
+pub(super) async fn a_run_that_breaks_a_sweep_costs_the_others_nothing(yard: Yard) {
+    let (worker, runs) = with_damaged_runs(&yard, 7, &[1, 5]).await;
+    yard.pass(yard.policy.heartbeat_ttl);
+    let lost = runs.iter().map(|run| run.slot.run(run.fence));
+    let expire = Expire {
+        runs: lost.map(|run| (run, Some(worker.worker.clone()))).collect(),
+        grace: false,
+        alone_since: None,
+    };
+
+    let answers = yard.answers(vec![expire.into()]).await;
+
+    let expected: Vec<TaskId> = [0, 2, 3, 4, 6].map(|index| runs[index].slot.task).into();
+    let expired = Done::Expire(Expired {
+        tasks: expected.clone(),
+    });
+    assert_eq!(answers, [Ok(Ok(expired))]);
+    for task in expected {
+        assert_eq!(yard.status(task).await, Status::Pending);
+    }
+}
+
+pub(super) async fn a_result_that_breaks_a_report_is_told_apart_from_the_others(yard: Yard) {
+    let (worker, runs) = with_damaged_runs(&yard, 5, &[2]).await;
+    let results = runs
+        .iter()
+        .flat_map(|run| report(run, Word::Released).results);
+    let report = Report {
+        worker: Some((worker.worker, Some(worker.epoch))),
+        results: results.collect(),
+    };
+    let beside = yard.task();
+
+    let answers = yard.answers(vec![report.into(), submit(&beside)]).await;
+
+    let pending = || Ok(Status::Pending);
+    let broken = Err(Refused::Broken);
+    let results = vec![pending(), pending(), broken, pending(), pending()];
+    assert_eq!(answers[0], Ok(Ok(Done::Report(ReportedBack { results }))));
+    assert!(answers[1].is_ok() && is_there(&yard, beside.id).await);
+}
+
+pub(super) async fn a_run_that_breaks_a_heartbeat_costs_the_others_nothing(yard: Yard) {
+    let (worker, runs) = with_damaged_runs(&yard, 4, &[0]).await;
+    yard.cancel(runs[3].slot.task).await.unwrap();
+    let began = |run| Held {
+        running: true,
+        ..held(run)
+    };
+
+    let beaten = yard.heartbeat(&worker, runs.iter().map(began).collect());
+
+    let beaten = beaten.await.unwrap();
+    assert_eq!(beaten.cancel, [runs[3].slot.task]);
+    assert!(beaten.lost.is_empty() && beaten.expires_at > yard.now());
+    for run in [&runs[1], &runs[2]] {
+        assert_eq!(yard.status(run.slot.task).await, Status::Running);
+    }
 }
