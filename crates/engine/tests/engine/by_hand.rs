@@ -7,14 +7,17 @@ use std::time::Duration;
 
 use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
+use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::name::Name;
+use taskyard_core::order::Priority;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Claim, Dealt, Given, Hand};
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_engine::desk::{Caller, Desk, Waiting};
 
@@ -48,6 +51,30 @@ pub(super) fn cancel() -> Command {
 
 pub(super) fn cancelled() -> Answer {
     Ok(Ok(Done::Cancel(Cancelled)))
+}
+
+/// One task of this kind.
+pub(super) fn submit(kind: &str) -> Command {
+    let task = NewTask {
+        id: TaskId::new(Timestamp::default(), 0),
+        lane: LaneKey::clone(&lane(kind)),
+        priority: Priority::default(),
+        begin: Begin::Now,
+        input: Json::stored("1"),
+        max_attempts: None,
+        max_losses: None,
+        timeout: None,
+        retry: None,
+        labels: Labels::default(),
+        digest: None,
+    };
+    let tasks = vec![task];
+    Submit {
+        tasks,
+        once: None,
+        again: false,
+    }
+    .into()
 }
 
 /// Of a worker that runs these kinds only, one at a time, for a minute.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use taskyard_core::command::Command;
 use taskyard_core::id::{Fence, SlotKey, TaskId};
 use taskyard_core::lane::Lane;
 use taskyard_core::store::Error;
@@ -12,7 +13,7 @@ use taskyard_engine::desk::Desk;
 
 use super::by_hand::{
     Who, cancel, cancelled, claim, claims_of_next, dealt, failed, finish, finish_with, lane, lanes,
-    nothing, park, who,
+    nothing, park, submit, who,
 };
 
 const A: Lane = Lane(1);
@@ -34,6 +35,24 @@ fn one_of(kind: &str) -> Given {
         runs: vec![run],
         ..Hand::default()
     }))
+}
+
+#[test]
+fn a_claim_that_waits_joins_the_batch_that_submits_something_for_it() {
+    let mut desk = Desk::default();
+    park(
+        &mut desk,
+        vec![claim("other", &["b"]), claim("serves", &["a"])],
+    );
+    desk.command(submit("a"), who("submitter"));
+
+    let batch = desk.next_batch().expect("a submit waits");
+
+    let [Command::Submit(_), Command::Claims(claims)] = &batch.commands[..] else {
+        panic!("one commit hands the task over: {:?}", batch.commands)
+    };
+    let names = claims.claims.iter().map(|claim| claim.worker.to_string());
+    assert_eq!(names.collect::<Vec<_>>(), ["serves"]);
 }
 
 /// Both wait; something becomes ready that both could take, and the first is to look.
