@@ -37,15 +37,23 @@ pub(crate) fn count(table: &str) -> String {
     format!("select count(*) from (select 1 from {table} limit cast($1 as bigint) + 1) as counted")
 }
 
-/// Whether what is asked for lies in some lanes, so that it is good to know which.
-pub(crate) fn ask_for_lanes(filter: &Filter) -> bool {
+/// Whether [`sources`] has to know which lanes the filter lets through.
+pub(crate) fn ask_for_lanes(filter: &Filter, is_crowded: bool) -> bool {
+    go_by_lane(filter, is_crowded) && names_lanes(filter)
+}
+
+fn go_by_lane(filter: &Filter, is_crowded: bool) -> bool {
+    filter.statuses.is_empty() || is_crowded
+}
+
+fn names_lanes(filter: &Filter) -> bool {
     filter.kind.is_some() || filter.queue.is_some()
 }
 
 /// Those of a page, none of which has to read more rows than it may look at. `fitting`: the lanes that the filter lets
 /// through, one more than [`LANES_MAX`] of them at most. `is_crowded`: one of the [`unordered`] tables holds more.
 pub(crate) fn sources(filter: &Filter, fitting: &[i32], is_crowded: bool) -> Vec<Source> {
-    if filter.statuses.is_empty() || is_crowded {
+    if go_by_lane(filter, is_crowded) {
         return by_lane(filter, fitting);
     }
     let mut sources: Vec<Source> = Vec::new();
@@ -76,7 +84,7 @@ fn by_lane(filter: &Filter, fitting: &[i32]) -> Vec<Source> {
         id: "id",
         rows,
     };
-    if !ask_for_lanes(filter) || fitting.len() > LANES_MAX {
+    if !names_lanes(filter) || fitting.len() > LANES_MAX {
         return vec![tasks("true".to_owned())];
     }
     let lanes = fitting.iter();

@@ -37,7 +37,7 @@ pub(super) async fn list(client: &mut Client, list: &List) -> Read<Listed> {
 
 async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
     let is_crowded = is_crowded(tx, list).await?;
-    let fitting = fitting(tx, &list.filter).await?;
+    let fitting = fitting(tx, &list.filter, is_crowded).await?;
     let sources = sources::sources(&list.filter, &fitting, is_crowded);
     if sources.is_empty() {
         return Ok(Listed::default());
@@ -108,8 +108,8 @@ async fn is_crowded(tx: &Transaction<'_>, list: &List) -> Read<bool> {
 }
 
 /// The lanes that the filter lets through, or enough of them to see that there are too many.
-async fn fitting(tx: &Transaction<'_>, filter: &Filter) -> Read<Vec<i32>> {
-    if !sources::ask_for_lanes(filter) {
+async fn fitting(tx: &Transaction<'_>, filter: &Filter, is_crowded: bool) -> Read<Vec<i32>> {
+    if !sources::ask_for_lanes(filter, is_crowded) {
         return Ok(Vec::new());
     }
     let kind = filter.kind.as_ref().map(Name::as_str);

@@ -12,7 +12,7 @@ use crate::sources::{self, Source};
 
 pub(super) fn list(connection: &Connection, list: &List) -> Read<Listed> {
     let is_crowded = is_crowded(connection, list)?;
-    let fitting = fitting(connection, &list.filter)?;
+    let fitting = fitting(connection, &list.filter, is_crowded)?;
     let sources = sources::sources(&list.filter, &fitting, is_crowded);
     let chunk = sources::chunk(list, is_crowded);
     let mut listed = Listed::default();
@@ -44,8 +44,8 @@ pub(super) fn list(connection: &Connection, list: &List) -> Read<Listed> {
 }
 
 /// The lanes that the filter lets through, or enough of them to see that there are too many.
-fn fitting(connection: &Connection, filter: &Filter) -> Read<Vec<i32>> {
-    if !sources::ask_for_lanes(filter) {
+fn fitting(connection: &Connection, filter: &Filter, is_crowded: bool) -> Read<Vec<i32>> {
+    if !sources::ask_for_lanes(filter, is_crowded) {
         return Ok(Vec::new());
     }
     let kind = filter.kind.as_ref().map(Name::as_str);
