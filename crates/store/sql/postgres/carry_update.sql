@@ -8,11 +8,14 @@ with changed as (
     error_message = new.error_message, error_detail = new.error_detail, reported_fence = new.reported_fence,
     reported_digest = new.reported_digest, checkpoint = new.checkpoint, suspect_since = new.suspect_since,
     kept_until = new.kept_until
-  from unnest($1::uuid[], $2::smallint[], $3::bigint[], $4::bigint[], $5::int[], $6::int[], $7::int[], $8::int[],
-      $9::int[], $10::text[], $11::text[], $12::text[], $13::int[], $14::bytea[], $15::text[], $16::bigint[],
-      $17::bigint[])
-    as new (task, slot, run_at, order_key, fence, attempts, failures, losses, lost_in_a_row, error_code,
-      error_message, error_detail, reported_fence, reported_digest, checkpoint, suspect_since, kept_until)
+  from (
+    select unnest($1::uuid[]) as task, unnest($2::smallint[]) as slot, unnest($3::bigint[]) as run_at,
+      unnest($4::bigint[]) as order_key, unnest($5::int[]) as fence, unnest($6::int[]) as attempts,
+      unnest($7::int[]) as failures, unnest($8::int[]) as losses, unnest($9::int[]) as lost_in_a_row,
+      unnest($10::text[]) as error_code, unnest($11::text[]) as error_message, unnest($12::text[]) as error_detail,
+      unnest($13::int[]) as reported_fence, unnest($14::bytea[]) as reported_digest, unnest($15::text[]) as checkpoint,
+      unnest($16::bigint[]) as suspect_since, unnest($17::bigint[]) as kept_until
+  ) as new
   cross join lateral (
     select carry.ctid as spot
     from carry

@@ -4,7 +4,7 @@ with gone as (
   delete from idempotency
   where ctid = any (array(
     select found.spot
-    from unnest($1::text[], $2::text[]) as old (scope, key)
+    from (select unnest($1::text[]) as scope, unnest($2::text[]) as key) as old
     cross join lateral (
       select idempotency.ctid as spot
       from idempotency

@@ -1,7 +1,7 @@
 -- idempotency_lock (PostgreSQL): by key, in the order of the keys, held until the commit. The lateral pins the way: one
 -- look into the index for each key, also where the planner takes the table for empty.
 select found.scope, found.key, found.digest, found.tasks, found.created_at
-from unnest($1::text[], $2::text[]) as wanted (scope, key)
+from (select unnest($1::text[]) as scope, unnest($2::text[]) as key) as wanted
 cross join lateral (
   select idempotency.scope, idempotency.key, idempotency.digest, idempotency.tasks, idempotency.created_at
   from idempotency

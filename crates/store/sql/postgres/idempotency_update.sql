@@ -4,8 +4,10 @@
 with changed as (
   update idempotency
   set digest = new.digest, tasks = new.tasks, created_at = new.created_at
-  from unnest($1::text[], $2::text[], $3::bytea[], $4::bytea[], $5::bigint[])
-    as new (scope, key, digest, tasks, created_at)
+  from (
+    select unnest($1::text[]) as scope, unnest($2::text[]) as key, unnest($3::bytea[]) as digest,
+      unnest($4::bytea[]) as tasks, unnest($5::bigint[]) as created_at
+  ) as new
   cross join lateral (
     select idempotency.ctid as spot
     from idempotency

@@ -1,4 +1,3 @@
 -- lane_insert (PostgreSQL): all rows of a batch at once.
 insert into lane (number, queue, kind, demands)
-select *
-from unnest($1::int[], $2::text[], $3::text[], $4::text[])
+select unnest($1::int[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[])

@@ -1,6 +1,6 @@
 -- lane_load (PostgreSQL): by key. The lateral pins the way, as in `idempotency_lock`.
 select found.number, found.queue, found.kind, found.demands
-from unnest($1::text[], $2::text[], $3::text[]) as wanted (queue, kind, demands)
+from (select unnest($1::text[]) as queue, unnest($2::text[]) as kind, unnest($3::text[]) as demands) as wanted
 cross join lateral (
   select lane.number, lane.queue, lane.kind, lane.demands
   from lane

@@ -3,7 +3,7 @@
 delete from late_result
 where ctid = any (array(
     select found.spot
-    from unnest($1::uuid[], $2::smallint[], $3::int[]) as old (task, slot, fence)
+    from (select unnest($1::uuid[]) as task, unnest($2::smallint[]) as slot, unnest($3::int[]) as fence) as old
     cross join lateral (
       select late_result.ctid as spot
       from late_result

@@ -7,10 +7,14 @@ with changed as (
     has_carry = new.has_carry, claimed_at = new.claimed_at, started_at = new.started_at, expires_at = new.expires_at,
     deadline = new.deadline, progress = new.progress, progress_message = new.progress_message,
     checkpoint = new.checkpoint
-  from unnest($1::uuid[], $2::smallint[], $3::int[], $4::bigint[], $5::int[], $6::int[], $7::bigint[], $8::int[],
-      $9::bool[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::float8[], $15::text[], $16::text[])
-    as new (task, slot, fence, secret, worker, epoch, seq, lane, has_carry, claimed_at, started_at, expires_at,
-      deadline, progress, progress_message, checkpoint)
+  from (
+    select unnest($1::uuid[]) as task, unnest($2::smallint[]) as slot, unnest($3::int[]) as fence,
+      unnest($4::bigint[]) as secret, unnest($5::int[]) as worker, unnest($6::int[]) as epoch,
+      unnest($7::bigint[]) as seq, unnest($8::int[]) as lane, unnest($9::bool[]) as has_carry,
+      unnest($10::bigint[]) as claimed_at, unnest($11::bigint[]) as started_at, unnest($12::bigint[]) as expires_at,
+      unnest($13::bigint[]) as deadline, unnest($14::float8[]) as progress, unnest($15::text[]) as progress_message,
+      unnest($16::text[]) as checkpoint
+  ) as new
   cross join lateral (
     select lease.ctid as spot
     from lease

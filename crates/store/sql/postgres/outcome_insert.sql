@@ -1,7 +1,7 @@
 -- outcome_insert (PostgreSQL): all rows of a batch at once.
 insert into outcome (task, lane, status, claimed_at, started_at, ended_at, worker, attempts, failures, losses,
   lost_in_a_row, fence, reported_fence, reported_digest, error_code, error_message, error_detail, output)
-select *
-from unnest($1::uuid[], $2::int[], $3::smallint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::int[], $8::int[],
-  $9::int[], $10::int[], $11::int[], $12::int[], $13::int[], $14::bytea[], $15::text[], $16::text[], $17::text[],
-  $18::text[])
+select unnest($1::uuid[]), unnest($2::int[]), unnest($3::smallint[]), unnest($4::bigint[]), unnest($5::bigint[]),
+  unnest($6::bigint[]), unnest($7::int[]), unnest($8::int[]), unnest($9::int[]), unnest($10::int[]), unnest($11::int[]),
+  unnest($12::int[]), unnest($13::int[]), unnest($14::bytea[]), unnest($15::text[]), unnest($16::text[]),
+  unnest($17::text[]), unnest($18::text[])

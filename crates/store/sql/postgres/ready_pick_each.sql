@@ -3,7 +3,10 @@
 -- where `ready_pick_merged` met another server.
 with head as materialized (
   select first.lane, first.order_key, first.task, first.slot, first.has_carry, first.spot
-  from unnest($1::int[], $2::bigint[], $3::uuid[], $4::smallint[]) as wanted (lane, order_key, task, slot)
+  from (
+    select unnest($1::int[]) as lane, unnest($2::bigint[]) as order_key, unnest($3::uuid[]) as task,
+      unnest($4::smallint[]) as slot
+  ) as wanted
   cross join lateral (
     select ready.lane, ready.order_key, ready.task, ready.slot, ready.has_carry, ready.ctid as spot
     from ready

@@ -6,8 +6,10 @@
 -- other rows that were seen, without a spot.
 with seen as materialized (
   select wanted.lane, first.order_key, first.task, first.slot, first.spot, first.place = wanted.rows as is_edge
-  from unnest($1::int[], $2::bigint[], $3::uuid[], $4::smallint[], $5::bigint[])
-    as wanted (lane, order_key, task, slot, rows)
+  from (
+    select unnest($1::int[]) as lane, unnest($2::bigint[]) as order_key, unnest($3::uuid[]) as task,
+      unnest($4::smallint[]) as slot, unnest($5::bigint[]) as rows
+  ) as wanted
   cross join lateral (
     select ready.order_key, ready.task, ready.slot, ready.ctid as spot,
       row_number() over (order by ready.order_key, ready.task, ready.slot) as place

@@ -1,4 +1,4 @@
 -- scheduled_insert (PostgreSQL): all rows of a batch at once.
 insert into scheduled (run_at, task, slot, lane, order_key, why, has_carry)
-select *
-from unnest($1::bigint[], $2::uuid[], $3::smallint[], $4::int[], $5::bigint[], $6::smallint[], $7::bool[])
+select unnest($1::bigint[]), unnest($2::uuid[]), unnest($3::smallint[]), unnest($4::int[]), unnest($5::bigint[]),
+  unnest($6::smallint[]), unnest($7::bool[])

@@ -1,7 +1,7 @@
 -- scheduled_lock (PostgreSQL): by key, in the order of the keys, held until the commit, with where they stand. The
 -- lateral pins the way: one look into the index for each key, also where the planner takes the table for empty.
 select found.run_at, found.task, found.slot, found.lane, found.order_key, found.why, found.has_carry, found.spot
-from unnest($1::bigint[], $2::uuid[], $3::smallint[]) as wanted (run_at, task, slot)
+from (select unnest($1::bigint[]) as run_at, unnest($2::uuid[]) as task, unnest($3::smallint[]) as slot) as wanted
 cross join lateral (
   select scheduled.run_at, scheduled.task, scheduled.slot, scheduled.lane, scheduled.order_key, scheduled.why,
     scheduled.has_carry, scheduled.ctid as spot

@@ -1,4 +1,3 @@
 -- server_insert (PostgreSQL): all rows of a batch at once.
 insert into server (number, started_at, expires_at)
-select *
-from unnest($1::int[], $2::bigint[], $3::bigint[])
+select unnest($1::int[]), unnest($2::bigint[]), unnest($3::bigint[])

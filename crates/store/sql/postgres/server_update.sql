@@ -4,8 +4,9 @@
 with changed as (
   update server
   set started_at = new.started_at, expires_at = new.expires_at
-  from unnest($1::int[], $2::bigint[], $3::bigint[])
-    as new (number, started_at, expires_at)
+  from (
+    select unnest($1::int[]) as number, unnest($2::bigint[]) as started_at, unnest($3::bigint[]) as expires_at
+  ) as new
   cross join lateral (
     select server.ctid as spot
     from server

@@ -1,6 +1,6 @@
 -- worker_insert (PostgreSQL): all rows of a batch at once.
 insert into worker (name, number, epoch, server, kinds, queues, labels, capacity, registered_at, expires_at,
   kept_task, kept_slot, forgotten)
-select *
-from unnest($1::text[], $2::int[], $3::int[], $4::int[], $5::text[], $6::text[], $7::text[], $8::int[], $9::bigint[],
-  $10::bigint[], $11::uuid[], $12::smallint[], $13::boolean[])
+select unnest($1::text[]), unnest($2::int[]), unnest($3::int[]), unnest($4::int[]), unnest($5::text[]),
+  unnest($6::text[]), unnest($7::text[]), unnest($8::int[]), unnest($9::bigint[]), unnest($10::bigint[]),
+  unnest($11::uuid[]), unnest($12::smallint[]), unnest($13::boolean[])
