@@ -29,6 +29,7 @@ mod tid;
 mod tls;
 mod trip;
 mod tx;
+mod writes;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};

@@ -1,8 +1,8 @@
-//! What a batch changed, one statement a table and kind of change, in table and key order.
+//! What a batch changed, one write a table and kind of change, in key order.
 
 use hashbrown::HashMap;
 use taskyard_core::diff::Diff;
-use taskyard_core::id::SlotKey;
+use taskyard_core::id::{ServerNumber, SlotKey};
 use taskyard_core::rows::{Carry, Idempotency, Lease, Ready, Scheduled, Server, Worker};
 use taskyard_core::store::Error;
 use taskyard_core::view::Change;
@@ -10,9 +10,10 @@ use taskyard_core::view::Change;
 use super::fields::Read;
 use super::params::{Columns, Params};
 use super::rows::{history, key, place, presence, task};
+use super::sql::Write;
 use super::tid::Tid;
-use super::trip::Trip;
 use super::tx::Held;
+use super::writes::Writes;
 
 /// The changes of one table, by what they are.
 struct Sorted<'d, R> {
@@ -58,6 +59,10 @@ impl<'d, R> Sorted<'d, R> {
         sorted
     }
 
+    fn has_moves(&self) -> bool {
+        !self.deletes.is_empty() && !self.inserts.is_empty()
+    }
+
     fn none() -> Self {
         Self {
             inserts: Vec::new(),
@@ -90,79 +95,78 @@ impl<'d> Changes<'d> {
         }
     }
 
-    pub(super) fn ask<'a>(&'a self, trip: &mut Trip<'a>, diff: &'a Diff, spots: &'a Spots) {
-        self.ask_presence(trip);
-        let insert = &trip.session.statements.lane_insert;
-        trip.ask_for(&diff.lanes, insert, key::lanes);
-        let insert = &trip.session.statements.task_insert;
-        trip.ask_for(&diff.tasks, insert, task::tasks);
-        self.ask_places(trip, spots);
-        self.ask_carries(trip);
-        let insert = &trip.session.statements.outcome_insert;
-        trip.ask_for(&diff.outcomes, insert, task::outcomes);
-        self.ask_keys(trip);
-        ask_history(trip, diff);
-        let (server, add) = (
-            trip.session.server.get(),
-            &trip.session.statements.counter_add,
+    /// Rows of one table that come, change and go are not the same, so they may do so at once; those that move may keep
+    /// their key, and take the place that the other one leaves.
+    pub(super) fn writes<'a>(
+        &'a self,
+        diff: &'a Diff,
+        spots: &'a Spots,
+        server: ServerNumber,
+    ) -> Writes<'a> {
+        let mut writes = Writes::default();
+        writes.add(&spots.scheduled, Write::ScheduledDelete, at);
+        writes.add(&spots.ready, Write::ReadyDelete, at);
+        if self.scheduled.has_moves() || self.ready.has_moves() {
+            writes.then();
+        }
+        self.add_presence(&mut writes);
+        writes.add(&diff.lanes, Write::LaneInsert, key::lanes);
+        writes.add(&diff.tasks, Write::TaskInsert, task::tasks);
+        self.add_places(&mut writes, spots);
+        self.add_keys(&mut writes);
+        writes.add(&diff.outcomes, Write::OutcomeInsert, task::outcomes);
+        writes.add(&diff.attempts, Write::AttemptInsert, history::attempts);
+        writes.add(
+            &diff.late_results,
+            Write::LateResultPut,
+            history::late_results,
         );
-        trip.ask_for(&diff.counters, add, |rows| key::counters(server, rows));
+        writes.add(&diff.counters, Write::CounterAdd, |rows| {
+            key::counters(server, rows)
+        });
+        // Also what was put in just now.
+        writes.then();
+        let gone = &diff.forgotten;
+        writes.add(gone, Write::AttemptDelete, history::run_keys);
+        writes.add(gone, Write::LateResultDelete, history::run_keys);
+        writes
     }
 
-    fn ask_presence<'a>(&'a self, trip: &mut Trip<'a>) {
-        let all = &trip.session.statements;
+    fn add_presence<'a>(&'a self, writes: &mut Writes<'a>) {
         let servers = &self.servers;
-        trip.ask_for(&servers.updates, &all.server_update, presence::servers);
-        trip.ask_for(&servers.inserts, &all.server_insert, presence::servers);
+        writes.add(&servers.updates, Write::ServerUpdate, presence::servers);
+        writes.add(&servers.inserts, Write::ServerInsert, presence::servers);
         let workers = &self.workers;
-        trip.ask_for(&workers.updates, &all.worker_update, presence::workers);
-        trip.ask_for(&workers.inserts, &all.worker_insert, presence::workers);
+        writes.add(&workers.updates, Write::WorkerUpdate, presence::workers);
+        writes.add(&workers.inserts, Write::WorkerInsert, presence::workers);
     }
 
-    fn ask_places<'a>(&'a self, trip: &mut Trip<'a>, spots: &'a Spots) {
-        let all = &trip.session.statements;
-        let inserts = &self.scheduled.inserts;
-        trip.ask_for(&spots.scheduled, &all.scheduled_delete, at);
-        trip.ask_for(inserts, &all.scheduled_insert, place::scheduleds);
-        let inserts = &self.ready.inserts;
-        trip.ask_for(&spots.ready, &all.ready_delete, at);
-        trip.ask_for(inserts, &all.ready_insert, place::readies);
-        trip.ask_for(&spots.leases, &all.lease_delete, at);
-        trip.ask_for(&self.leases.updates, &all.lease_update, place::leases);
-        trip.ask_for(&self.leases.inserts, &all.lease_insert, place::leases);
-    }
-
-    fn ask_carries<'a>(&'a self, trip: &mut Trip<'a>) {
-        let all = &trip.session.statements;
+    fn add_places<'a>(&'a self, writes: &mut Writes<'a>, spots: &'a Spots) {
+        let scheduled = &self.scheduled.inserts;
+        writes.add(scheduled, Write::ScheduledInsert, place::scheduleds);
+        writes.add(&self.ready.inserts, Write::ReadyInsert, place::readies);
+        let leases = &self.leases;
+        writes.add(&spots.leases, Write::LeaseDelete, at);
+        writes.add(&leases.updates, Write::LeaseUpdate, place::leases);
+        writes.add(&leases.inserts, Write::LeaseInsert, place::leases);
         let carries = &self.carries;
-        trip.ask_for(&carries.updates, &all.carry_update, place::carries);
-        trip.ask_for(&carries.inserts, &all.carry_insert, place::carries);
+        writes.add(&carries.updates, Write::CarryUpdate, place::carries);
+        writes.add(&carries.inserts, Write::CarryInsert, place::carries);
     }
 
-    fn ask_keys<'a>(&'a self, trip: &mut Trip<'a>) {
-        let all = &trip.session.statements;
+    fn add_keys<'a>(&'a self, writes: &mut Writes<'a>) {
         let Sorted {
             inserts,
             updates,
             deletes,
         } = &self.idempotency;
-        trip.ask_for(deletes, &all.idempotency_delete, |rows| {
+        writes.add(deletes, Write::IdempotencyDelete, |rows| {
             let scopes = Columns::of(rows).column(|row| &*row.key.scope);
             scopes.column(|row| &*row.key.key).params()
         });
-        trip.ask_for(updates, &all.idempotency_update, key::idempotencies);
-        trip.ask_for(inserts, &all.idempotency_insert, key::idempotencies);
+        writes.add(updates, Write::IdempotencyUpdate, key::idempotencies);
+        writes.add(inserts, Write::IdempotencyInsert, key::idempotencies);
     }
-}
-
-fn ask_history<'a>(trip: &mut Trip<'a>, diff: &'a Diff) {
-    let all = &trip.session.statements;
-    trip.ask_for(&diff.attempts, &all.attempt_insert, history::attempts);
-    let (late, put) = (&diff.late_results, &all.late_result_put);
-    trip.ask_for(late, put, history::late_results);
-    let gone = &diff.forgotten;
-    trip.ask_for(gone, &all.attempt_delete, history::run_keys);
-    trip.ask_for(gone, &all.late_result_delete, history::run_keys);
 }
 
 fn at(spots: &[Tid]) -> Params<'_> {

@@ -11,6 +11,10 @@ impl<'a> Params<'a> {
         self
     }
 
+    pub(super) fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
     pub(super) fn as_slice(&self) -> Vec<&(dyn ToSql + Sync)> {
         self.0.iter().map(|param| &**param as _).collect()
     }

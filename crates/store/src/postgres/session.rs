@@ -1,28 +1,35 @@
 //! The connection that writes: its statements, and whether a transaction is open on it.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
+use hashbrown::HashMap;
 use taskyard_core::id::ServerNumber;
 use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
 use tokio::task::AbortHandle;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Row, Statement};
 
 use super::address::Address;
 use super::error::{explain, one_line};
 use super::fields::{Fields, Read};
 use super::params::Params;
 use super::rows::key;
-use super::sql::{Statements, WRITER_SETTINGS};
+use super::sql::{Statements, WRITER_SETTINGS, Write};
 use super::trip::Trip;
 use super::tx::PostgresTx;
+use super::writes;
 use crate::tx::Writer;
+
+/// How many joined statements are kept; batches come with a few dozen combinations of writes.
+const JOINED_MAX: usize = 200;
 
 pub(super) struct Session {
     pub(super) client: Client,
     pub(super) statements: Statements,
+    /// Prepared when they are first used, by what they join.
+    joined: RefCell<HashMap<Vec<Write>, Statement>>,
     /// Whose counters this session writes.
     pub(super) server: Cell<ServerNumber>,
     /// A transaction was begun and not ended, or nobody knows.
@@ -47,10 +54,28 @@ impl Session {
         Ok(Self {
             client,
             statements: statements.map_err(|error| explain(&error))?,
+            joined: RefCell::default(),
             server: Cell::new(server),
             open: Cell::new(false),
             connection,
         })
+    }
+
+    /// One statement for all of these writes.
+    pub(super) async fn joined(
+        &self,
+        writes: &[Write],
+    ) -> Result<Statement, tokio_postgres::Error> {
+        if let Some(statement) = self.joined.borrow().get(writes) {
+            return Ok(statement.clone());
+        }
+        let statement = self.client.prepare(&writes::joined(writes)).await?;
+        let mut kept = self.joined.borrow_mut();
+        if kept.len() >= JOINED_MAX {
+            kept.clear();
+        }
+        kept.insert(writes.to_vec(), statement.clone());
+        Ok(statement)
     }
 
     /// The database's time, and the lanes numbered above `listed`, some of which other servers made.

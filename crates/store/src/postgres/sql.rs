@@ -35,54 +35,73 @@ statements! {
         worker_last,
     }
     "postgres" {
-        attempt_delete,
-        attempt_insert,
-        carry_insert,
         carry_load,
-        carry_update,
         clock,
-        counter_add,
-        idempotency_delete,
-        idempotency_insert,
         idempotency_lock,
         idempotency_old,
-        idempotency_update,
-        lane_insert,
         lane_load,
         lane_named,
         lane_open_among,
         lane_waiting,
-        late_result_delete,
-        late_result_put,
-        lease_delete,
-        lease_insert,
         lease_load,
         lease_lock,
         lease_of_worker,
-        lease_update,
-        outcome_insert,
         outcome_load,
-        ready_delete,
-        ready_insert,
         ready_lock,
         ready_pick,
         ready_pick_each,
         ready_pick_merged,
-        scheduled_delete,
         scheduled_due,
-        scheduled_insert,
         scheduled_lock,
-        server_insert,
         server_lock,
-        server_update,
         task_input,
-        task_insert,
         task_load,
-        worker_insert,
         worker_load,
         worker_lock,
-        worker_update,
     }
+}
+
+macro_rules! writes {
+    ($($name:ident = $file:literal),* $(,)?) => {
+        /// A statement that changes rows of one table. Each parameter is a column of them.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+        pub(super) enum Write { $($name,)* }
+
+        impl Write {
+            pub(super) fn text(self) -> &'static str {
+                match self {
+                    $(Self::$name => include_str!(concat!("../../sql/postgres/", $file, ".sql")),)*
+                }
+            }
+        }
+    };
+}
+
+writes! {
+    AttemptDelete = "attempt_delete",
+    AttemptInsert = "attempt_insert",
+    CarryInsert = "carry_insert",
+    CarryUpdate = "carry_update",
+    CounterAdd = "counter_add",
+    IdempotencyDelete = "idempotency_delete",
+    IdempotencyInsert = "idempotency_insert",
+    IdempotencyUpdate = "idempotency_update",
+    LaneInsert = "lane_insert",
+    LateResultDelete = "late_result_delete",
+    LateResultPut = "late_result_put",
+    LeaseDelete = "lease_delete",
+    LeaseInsert = "lease_insert",
+    LeaseUpdate = "lease_update",
+    OutcomeInsert = "outcome_insert",
+    ReadyDelete = "ready_delete",
+    ReadyInsert = "ready_insert",
+    ScheduledDelete = "scheduled_delete",
+    ScheduledInsert = "scheduled_insert",
+    ServerInsert = "server_insert",
+    ServerUpdate = "server_update",
+    TaskInsert = "task_insert",
+    WorkerInsert = "worker_insert",
+    WorkerUpdate = "worker_update",
 }
 
 /// Utility statements, which have no parameters and are not prepared.

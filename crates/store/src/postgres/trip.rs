@@ -24,11 +24,11 @@ impl<'a> Trip<'a> {
     }
 
     /// A statement that was prepared on this session.
-    pub(super) fn ask(&mut self, statement: &'a Statement, params: Params<'a>) {
-        let client = &self.session.client;
+    pub(super) fn ask(&mut self, statement: &Statement, params: Params<'a>) {
+        let (client, statement) = (&self.session.client, statement.clone());
         let answered = async move {
             let params = params.as_slice();
-            client.query(statement, &params).await
+            client.query(&statement, &params).await
         };
         self.asked.push(answered.boxed_local());
     }
@@ -37,7 +37,7 @@ impl<'a> Trip<'a> {
     pub(super) fn ask_for<R>(
         &mut self,
         rows: &'a [R],
-        statement: &'a Statement,
+        statement: &Statement,
         params: impl FnOnce(&'a [R]) -> Params<'a>,
     ) {
         if !rows.is_empty() {

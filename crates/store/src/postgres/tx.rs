@@ -8,7 +8,7 @@ use taskyard_core::store::Error;
 use taskyard_core::view::View;
 
 use super::commit::{Changes, Spots};
-use super::error::explain_commit;
+use super::error::{explain, explain_commit};
 use super::fields::{Fields, Read};
 use super::found::found;
 use super::load::Loads;
@@ -71,14 +71,25 @@ impl Tx for PostgresTx<'_> {
         }
         let changes = Changes::of(&diff);
         let spots = Spots::of(&changes, &self.held)?;
+        let writes = changes.writes(&diff, &spots, session.server.get());
+        let writes = writes.prepared(session).await;
+        let writes = writes.map_err(|error| explain(&error))?;
+        // One statement alone is a transaction of its own.
+        let is_alone = writes.len() == 1 && diff.inputs.is_empty() && !session.open.get();
         let mut trip = Trip::on(session);
-        trip.begin();
-        changes.ask(&mut trip, &diff, &spots);
+        if !is_alone {
+            trip.begin();
+        }
+        for (statement, params) in writes {
+            trip.ask(&statement, params);
+        }
         let inputs = &session.statements.task_input;
         trip.ask_for(&diff.inputs, inputs, |ids| {
             Params::default().and(ids.iter().map(|id| id.as_uuid()).collect::<Vec<_>>())
         });
-        trip.say("commit");
+        if !is_alone {
+            trip.say("commit");
+        }
         let mut answers = trip
             .send()
             .await

@@ -87,6 +87,8 @@ async fn a_connection_that_breaks_in_the_commit_leaves_its_outcome_unknown() {
     let Some((yard, database)) = yard().await else {
         return;
     };
+    // The first one's lane is new; the second one's statement is the one that waits below.
+    yard.new_task().await;
     yard.new_task().await;
     let task = yard.task();
     let mut client = database.client().await;

@@ -1,0 +1,146 @@
+//! The writes of a commit, joined to one statement. PostgreSQL answers each statement by a message of its own, which
+//! wakes whoever waits for it: where a batch is small, that is a good part of what it costs.
+
+use std::fmt::Write as _;
+
+use tokio_postgres::{Error, Statement};
+
+use super::params::Params;
+use super::session::Session;
+use super::sql::Write;
+
+/// One statement after the other; most commits have one.
+#[derive(Default)]
+pub(super) struct Writes<'a> {
+    statements: Vec<Joined<'a>>,
+    /// What is added next begins another statement.
+    is_closed: bool,
+}
+
+/// Writes that happen at once: none sees what the others do, nor is their order known.
+#[derive(Default)]
+struct Joined<'a> {
+    writes: Vec<Write>,
+    params: Params<'a>,
+}
+
+impl<'a> Writes<'a> {
+    /// Where there are rows for it.
+    pub(super) fn add<R>(
+        &mut self,
+        rows: &'a [R],
+        write: Write,
+        params: impl FnOnce(&'a [R]) -> Params<'a>,
+    ) {
+        if rows.is_empty() {
+            return;
+        }
+        if self.is_closed || self.statements.is_empty() {
+            self.statements.push(Joined::default());
+            self.is_closed = false;
+        }
+        if let Some(joined) = self.statements.last_mut() {
+            joined.writes.push(write);
+            joined.params.append(params(rows));
+        }
+    }
+
+    /// What is added from here on sees what came before it.
+    pub(super) fn then(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// Each statement as this session has prepared it, or does now.
+    pub(super) async fn prepared(
+        self,
+        session: &Session,
+    ) -> Result<Vec<(Statement, Params<'a>)>, Error> {
+        let mut prepared = Vec::with_capacity(self.statements.len());
+        for Joined { writes, params } in self.statements {
+            prepared.push((session.joined(&writes).await?, params));
+        }
+        Ok(prepared)
+    }
+}
+
+/// One statement that does all of these, and fails unless those that are counted met as many rows as they were given:
+/// 1 / 0 stands for a conflict.
+pub(super) fn joined(writes: &[Write]) -> String {
+    let (mut parts, mut met) = (Vec::new(), Vec::new());
+    let mut params = 0;
+    for (place, write) in writes.iter().enumerate() {
+        let text = write.text().trim_end();
+        if is_counted(text) {
+            let given = params + 1;
+            met.push(format!(
+                "(select count(*) from write_{place}) = cardinality(${given})"
+            ));
+        }
+        let (text, last) = numbered_behind(params, text);
+        parts.push(text);
+        params = last;
+    }
+    let end = if met.is_empty() {
+        parts.pop().unwrap_or_default()
+    } else {
+        format!("select 1 / ({})::int", met.join(" and "))
+    };
+    let parts = parts.iter().enumerate();
+    let parts: Vec<String> = parts
+        .map(|(place, text)| format!("write_{place} as (\n{text}\n)"))
+        .collect();
+    if parts.is_empty() {
+        return end;
+    }
+    format!("with {}\n{end}", parts.join(", "))
+}
+
+/// One answers a row for each that it met.
+fn is_counted(text: &str) -> bool {
+    text.trim_end().ends_with("returning 1")
+}
+
+/// The text with its parameters behind so many others, and the number of the last of them.
+fn numbered_behind(others: usize, text: &str) -> (String, usize) {
+    let mut pieces = text.split('$');
+    let mut numbered = pieces.next().unwrap_or_default().to_owned();
+    let mut last = others;
+    for piece in pieces {
+        let rest = piece.trim_start_matches(|letter: char| letter.is_ascii_digit());
+        let number = piece[..piece.len() - rest.len()].parse::<usize>();
+        let number = others + number.expect("a parameter has a number");
+        let _ = write!(numbered, "${number}{rest}");
+        last = last.max(number);
+    }
+    (numbered, last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_numbered_on() {
+        let text = "select $1::int[], $2, ($10)";
+        let expected = ("select $4::int[], $5, ($13)".to_owned(), 13);
+        assert_eq!(numbered_behind(3, text), expected);
+    }
+
+    #[test]
+    fn only_what_is_counted_must_meet_its_rows() {
+        let statement = joined(&[Write::ReadyInsert, Write::LeaseDelete, Write::LeaseUpdate]);
+        assert!(
+            statement.ends_with(
+                "select 1 / ((select count(*) from write_1) = cardinality($6) \
+                and (select count(*) from write_2) = cardinality($7))::int"
+            ),
+            "{statement}"
+        );
+    }
+
+    #[test]
+    fn one_that_is_not_counted_stands_as_it_is_written() {
+        let alone = joined(&[Write::TaskInsert]);
+        assert_eq!(alone, Write::TaskInsert.text().trim_end());
+    }
+}
