@@ -91,14 +91,29 @@ fn whole(path: &Path) -> PathBuf {
 
 /// The address without what only the database should see.
 pub(crate) fn without_password(address: &str) -> String {
-    match reqwest::Url::parse(address) {
-        Ok(mut url) if url.password().is_some() => {
-            // Refused only by addresses that have no host, and so no password.
-            let _ = url.set_password(Some("***"));
-            url.to_string()
-        }
-        _ => address.to_owned(),
+    let Ok(mut url) = reqwest::Url::parse(address) else {
+        return address.to_owned();
+    };
+    let is_secret = |name: &str| name.to_ascii_lowercase().ends_with("password");
+    let has_secret = url.query_pairs().any(|(name, _)| is_secret(&name));
+    if url.password().is_none() && !has_secret {
+        return address.to_owned();
     }
+    if url.password().is_some() {
+        // Refused only by addresses that have no host, and so no password.
+        let _ = url.set_password(Some("***"));
+    }
+    if has_secret {
+        let pairs = url.query_pairs().into_owned();
+        let pairs: Vec<(String, String)> = pairs
+            .map(|(name, value)| match is_secret(&name) {
+                true => (name, "***".to_owned()),
+                false => (name, value),
+            })
+            .collect();
+        url.query_pairs_mut().clear().extend_pairs(pairs);
+    }
+    url.to_string()
 }
 
 /// Opens the database; one on a server that cannot be reached yet is waited for so long.

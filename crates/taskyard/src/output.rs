@@ -117,7 +117,7 @@ fn escaped(json: &str) -> String {
 
 /// Whether a terminal does something else with it than to print it: its commands, and what turns the direction of text, so
 /// that a line reads as something that it is not.
-fn steers(letter: char) -> bool {
+pub(crate) fn steers(letter: char) -> bool {
     let turns = matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || (letter.is_control() && letter != '\n' && letter != '\t')
 }

@@ -149,12 +149,12 @@ fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
         .filter(|argument| argument.get_env().is_some())
 }
 
+/// In the command and all below it.
 fn with_defaults(command: Command, defaults: &BTreeMap<String, Vec<String>>) -> Command {
-    let lay = |command: Command| {
-        command.mut_args(|argument| match defaults.get(argument.get_id().as_str()) {
+    command
+        .mut_args(|argument| match defaults.get(argument.get_id().as_str()) {
             Some(values) => argument.default_values(values.clone()),
             None => argument,
         })
-    };
-    lay(command).mut_subcommands(lay)
+        .mut_subcommands(|command| with_defaults(command, defaults))
 }

@@ -1,5 +1,5 @@
 //! The signals that ask a process to stop: SIGTERM, and SIGINT from a terminal. The first one begins an orderly end, the
-//! second one ends the process where it stands.
+//! second one ends the process where it stands. And the one that would end it for a write too much.
 
 use std::process::ExitCode;
 
@@ -13,6 +13,9 @@ pub(crate) struct Signals {
 
 impl Signals {
     pub(crate) fn listen() -> std::io::Result<Self> {
+        // A file that may not grow any more is a write that fails, not the end of the process. Commands are not given
+        // the handler: theirs is the default again.
+        let _ = signal(SignalKind::from_raw(Signal::SIGXFSZ as i32))?;
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,

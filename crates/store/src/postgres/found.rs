@@ -35,8 +35,8 @@ pub(super) enum Part {
     LeasesOf,
     /// Of this pick, over one lane.
     Pick(usize),
-    /// Of this pick, over several lanes.
-    Merged(usize),
+    /// What was seen for this pick over several lanes.
+    Seen(usize),
     Due,
     OldKeys,
 }
@@ -98,7 +98,7 @@ pub(super) fn found(
             let picked = all(rows, |fields| picked(fields, held))?;
             view.picked(needs.picks[index].clone(), picked);
         }
-        Part::Merged(index) => return Ok(Some(index)),
+        Part::Seen(index) => return Ok(Some(index)),
         Part::Due => {
             let due = all(rows, spotted(place::scheduled))?;
             let spots = due.iter().map(|(row, spot)| (row.slot, *spot));
@@ -119,12 +119,15 @@ fn each<T>(
     Ok(())
 }
 
-fn all<T>(rows: &[Row], mut read: impl FnMut(&mut Fields<'_>) -> Read<T>) -> Read<Vec<T>> {
+pub(super) fn all<T>(
+    rows: &[Row],
+    mut read: impl FnMut(&mut Fields<'_>) -> Read<T>,
+) -> Read<Vec<T>> {
     rows.iter().map(|row| read(&mut Fields::of(row))).collect()
 }
 
 /// A row, and behind it where it stands.
-fn spotted<R>(
+pub(super) fn spotted<R>(
     read: impl Fn(&mut Fields<'_>) -> Read<R>,
 ) -> impl Fn(&mut Fields<'_>) -> Read<(R, Tid)> {
     move |fields| Ok((read(fields)?, fields.take()?))

@@ -1,20 +1,21 @@
 //! The pick over several lanes: no more of them, and of each no more rows, than could come first.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use taskyard_core::lane::Lane;
 use taskyard_core::needs::Pick;
 use taskyard_core::order::Position;
 use taskyard_core::rows::Ready;
 use taskyard_core::view::{Brief, View};
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Statement};
 
 use super::error::explain;
-use super::fields::{Fields, Read};
-use super::found::picked;
+use super::fields::Read;
+use super::found::{all, picked, spotted};
 use super::load::{INPUT_WITH_PICK_MAX, limit};
 use super::params::{Columns, Params};
 use super::rows::place;
 use super::session::Session;
+use super::tid::Tid;
 use super::trip::Trip;
 use super::tx::Held;
 
@@ -26,15 +27,6 @@ const WIDER: usize = 8;
 pub(super) struct Reach {
     lanes: usize,
     rows: usize,
-}
-
-/// What a look into several lanes showed.
-enum Look {
-    Done(Vec<(Ready, Brief)>, Vec<(Lane, Option<Position>)>),
-    /// What was not looked at may come first.
-    TooShort,
-    /// Another server holds some of the first rows.
-    Contended,
 }
 
 impl Reach {
@@ -70,14 +62,7 @@ impl Reach {
         let rows: Vec<i64> = (0..lanes.len())
             .map(|place| limit(self.rows(place, pick)))
             .collect();
-        let left_out = pick.lanes.get(lanes.len()).map(|(_, first)| *first);
-        firsts(lanes)
-            .and(rows)
-            .and(left_out.map(|first| first.order_key.0))
-            .and(left_out.map(|first| first.slot.task.as_uuid()))
-            .and(left_out.map(|first| first.slot.slot.0))
-            .and(INPUT_WITH_PICK_MAX)
-            .and(limit(pick.rows))
+        firsts(lanes).and(rows)
     }
 }
 
@@ -90,7 +75,7 @@ fn firsts(lanes: &[(Lane, Position)]) -> Params<'_> {
         .params()
 }
 
-/// Puts the answer to a first look into the view, or looks further.
+/// Holds the first rows of several lanes, which the answer to a first look shows, and puts them into the view.
 pub(super) async fn merge(
     session: &Session,
     pick: &Pick,
@@ -98,85 +83,116 @@ pub(super) async fn merge(
     view: &mut View,
     held: &mut Held,
 ) -> Read<()> {
-    let mut reach = Reach::of(pick);
-    let mut look = Look::of(first, pick, reach, held)?;
-    while let Look::TooShort = look {
-        reach = reach.wider();
-        let params = reach.params(pick);
-        let rows = ask(session, &session.statements.ready_pick_merged, params).await?;
-        look = Look::of(&rows, pick, reach, held)?;
+    let statements = &session.statements;
+    let mut seen = Seen::of(first, pick, Reach::of(pick))?;
+    while seen.is_too_short() {
+        let reach = seen.reach.wider();
+        let rows = ask(session, &statements.ready_seen, reach.params(pick)).await?;
+        seen = Seen::of(&rows, pick, reach)?;
     }
-    if let Look::Done(rows, goes_on) = look {
+    let heads = Columns::of(seen.heads()).column(|(_, spot)| *spot);
+    let params = heads.params().and(INPUT_WITH_PICK_MAX);
+    let rows = ask(session, &statements.ready_hold, params).await?;
+    let mut rows = rows_picked(&rows, held)?;
+    rows.sort_unstable_by_key(|(row, _)| row.position());
+    let is_what_was_seen = rows.len() == seen.heads().len()
+        && rows
+            .iter()
+            .zip(seen.heads())
+            .all(|((row, _), (head, _))| row == head);
+    if is_what_was_seen {
         view.picked(pick.clone(), rows);
-        for (lane, next) in goes_on {
+        for (lane, next) in seen.goes_on() {
             view.lane_goes_on(lane, next);
         }
         return Ok(());
     }
+    // Another server holds some of them, or took them away.
     let params = firsts(&pick.lanes)
         .and(INPUT_WITH_PICK_MAX)
         .and(limit(pick.rows));
-    let rows = ask(session, &session.statements.ready_pick_each, params).await?;
-    let rows = rows.iter().map(|row| picked(&mut Fields::of(row), held));
-    view.picked(pick.clone(), rows.collect::<Read<_>>()?);
+    let rows = ask(session, &statements.ready_pick_each, params).await?;
+    view.picked(pick.clone(), rows_picked(&rows, held)?);
     Ok(())
 }
 
-async fn ask<'a>(
-    session: &'a Session,
-    statement: &'a tokio_postgres::Statement,
-    params: Params<'a>,
-) -> Read<Vec<Row>> {
+fn rows_picked(rows: &[Row], held: &mut Held) -> Read<Vec<(Ready, Brief)>> {
+    all(rows, |fields| picked(fields, held))
+}
+
+async fn ask(session: &Session, statement: &Statement, params: Params<'_>) -> Read<Vec<Row>> {
     let mut trip = Trip::on(session);
     trip.ask(statement, params);
     let answer = trip.send().await.remove(0);
     answer.map_err(|error| explain(&error))
 }
 
-impl Look {
-    fn of(answer: &[Row], pick: &Pick, reach: Reach, held: &mut Held) -> Read<Self> {
-        let mut found = 0;
-        let mut rows = Vec::new();
-        let mut seen: HashMap<Lane, usize> = HashMap::new();
-        let mut next: HashMap<Lane, Position> = HashMap::new();
-        for row in answer {
-            let mut fields = Fields::of(row);
-            found = fields.take::<i64>()?;
-            let Some((ready, spot)) = fields.maybe(READY_WIDTH, |fields| {
-                Ok((place::ready(fields)?, fields.take()?))
-            })?
-            else {
-                continue;
-            };
-            *seen.entry(ready.lane).or_default() += 1;
-            match spot {
-                Some(spot) => {
-                    held.ready.insert(ready.slot, spot);
-                    rows.push((ready, place::brief(&mut fields)?));
-                }
-                // The first of each lane comes first.
-                None => _ = next.entry(ready.lane).or_insert(ready.position()),
-            }
-        }
-        if i64::try_from(rows.len()) != Ok(found) {
-            return Ok(Self::Contended);
-        }
-        let lanes = reach.lanes(pick);
-        let may_go_on = |(place, (lane, _)): (usize, &(Lane, Position))| {
-            seen.get(lane).copied().unwrap_or(0) == reach.rows(place, pick)
-        };
-        let is_whole = lanes.len() == pick.lanes.len() && !lanes.iter().enumerate().any(may_go_on);
-        if rows.len() < pick.rows && !is_whole {
-            return Ok(Self::TooShort);
-        }
-        let goes_on = lanes.iter().enumerate().filter_map(|entry| {
-            let lane = entry.1.0;
-            let next = next.get(&lane).copied();
-            (next.is_some() || !may_go_on(entry)).then_some((lane, next))
-        });
-        let goes_on = goes_on.collect();
-        Ok(Self::Done(rows, goes_on))
-    }
+/// What a look into several lanes showed, in the order of all of them.
+struct Seen<'p> {
+    pick: &'p Pick,
+    reach: Reach,
+    rows: Vec<(Ready, Tid)>,
+    /// How many of the rows surely come before all that was not looked at, and are asked for.
+    heads: usize,
+    /// Lanes that may have more than was looked at.
+    cut: HashSet<Lane>,
 }
 
-const READY_WIDTH: usize = 6;
+impl<'p> Seen<'p> {
+    fn of(answer: &[Row], pick: &'p Pick, reach: Reach) -> Read<Self> {
+        let rows = all(answer, spotted(place::ready))?;
+        Ok(Self::sorted(rows, pick, reach))
+    }
+
+    fn sorted(mut rows: Vec<(Ready, Tid)>, pick: &'p Pick, reach: Reach) -> Self {
+        rows.sort_unstable_by_key(|(row, _)| row.position());
+        let mut lasts: HashMap<Lane, (usize, Position)> = HashMap::new();
+        for (row, _) in &rows {
+            let (count, last) = lasts.entry(row.lane).or_insert((0, row.position()));
+            *count += 1;
+            *last = row.position();
+        }
+        let lanes = reach.lanes(pick);
+        let cut = lanes.iter().enumerate().filter_map(|(place, (lane, _))| {
+            let (count, last) = lasts.get(lane)?;
+            (*count == reach.rows(place, pick)).then_some((*lane, *last))
+        });
+        let cut: HashMap<Lane, Position> = cut.collect();
+        let left_out = pick.lanes.get(lanes.len()).map(|(_, first)| *first);
+        let edge = cut.values().copied().chain(left_out).min();
+        let sure = |row: &Ready| edge.is_none_or(|edge| row.position() <= edge);
+        let heads = rows.iter().take(pick.rows).take_while(|(row, _)| sure(row));
+        Self {
+            pick,
+            reach,
+            heads: heads.count(),
+            rows,
+            cut: cut.into_keys().collect(),
+        }
+    }
+
+    /// What was not looked at may come before rows that are asked for.
+    fn is_too_short(&self) -> bool {
+        let is_whole =
+            self.cut.is_empty() && self.reach.lanes(self.pick).len() == self.pick.lanes.len();
+        self.heads < self.pick.rows && !is_whole
+    }
+
+    fn heads(&self) -> &[(Ready, Tid)] {
+        &self.rows[..self.heads]
+    }
+
+    /// Where each lane that was looked into goes on behind the heads, or that it does not; nothing of those of which
+    /// that is not known.
+    fn goes_on(&self) -> impl Iterator<Item = (Lane, Option<Position>)> {
+        let mut next: HashMap<Lane, Position> = HashMap::new();
+        for (row, _) in &self.rows[self.heads..] {
+            next.entry(row.lane).or_insert(row.position());
+        }
+        let lanes = self.reach.lanes(self.pick).iter();
+        lanes.filter_map(move |(lane, _)| {
+            let next = next.get(lane).copied();
+            (next.is_some() || !self.cut.contains(lane)).then_some((*lane, next))
+        })
+    }
+}
