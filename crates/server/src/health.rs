@@ -15,6 +15,9 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::response::{self, Answer};
 
+/// The paths of the routes below, which answer however full or closed the server is to others.
+pub(crate) const PROBES: [&str; 2] = ["/health", "/ready"];
+
 /// How long what was found is told again.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 /// How long the database may take to answer and still count as well.
@@ -88,12 +91,17 @@ impl Pulse {
 }
 
 async fn look(app: &App) -> Beat {
-    let wrong = match asked(app, Query::Ping).await {
+    let now = app.engine().store().now();
+    // Both at once, so that a probe waits no longer than one of them may take.
+    let (ping, counts) = tokio::join!(
+        asked(app, Query::Ping),
+        asked(app, Query::WorkerCounts(now))
+    );
+    let wrong = match ping {
         Ok(_) => app.engine().trouble().map(|error| said_of(&error)),
         Err(Wrong(what)) => Some(what),
     };
-    let now = app.engine().store().now();
-    let counts = match asked(app, Query::WorkerCounts(now)).await {
+    let counts = match counts {
         Ok(Found::WorkerCounts(counts)) => counts,
         Ok(_) | Err(_) => WorkerCounts::default(),
     };

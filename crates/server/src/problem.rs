@@ -69,6 +69,7 @@ codes! {
     Internal = "internal", 500, "Internal error";
     Unavailable = "unavailable", 503, "Database not available";
     OutcomeUnknown = "outcome_unknown", 503, "Outcome unknown";
+    ConnectionsFull = "connections_full", 503, "Too many connections at once";
     BodiesFull = "bodies_full", 503, "Too many bodies at once";
     Stopping = "stopping", 503, "Stopping";
     DiskFull = "disk_full", 507, "Disk full";

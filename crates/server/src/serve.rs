@@ -3,6 +3,7 @@
 //! HTTP/1.1 only. Browsers speak HTTP/2 over TLS alone, which ends at a proxy in front, and telling the two apart
 //! would cost each connection a look at its first bytes.
 
+mod door;
 mod places;
 mod refusal;
 
@@ -22,8 +23,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::door::{Door, Entry, Spare};
 pub(crate) use self::places::Crowd;
-use self::places::{Place, Places};
+use self::places::Place;
 use crate::app::App;
 use crate::front::Front;
 use crate::problem::Code;
@@ -38,23 +40,22 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     let limits = app.limits().clone();
     let front = Front::new(app);
-    let places = Places::new(limits.connections_max);
+    let door = Door::new(&limits);
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     loop {
-        let (stream, place) = tokio::select! {
+        let (stream, spare) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &door) => accepted,
         };
         let is_local = stream.local_addr().is_ok_and(|to| to.ip().is_loopback());
         let connection = Connection {
             front: front.clone().over(is_local),
-            place,
             stop: stop.clone(),
             cut: cut.clone(),
         };
-        connections.spawn(connection.serve(stream));
+        connections.spawn(connection.enter(stream, Arc::clone(&door), spare));
     }
     drop(listener);
     connections.close();
@@ -71,11 +72,11 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     }
 }
 
-/// The next connection, once there is a place for it. Those behind it wait in the listener's backlog.
-async fn accept(listener: &TcpListener, places: &Arc<Places>) -> (TcpStream, Place) {
+/// The next connection, once there is room for it at the door. Those behind it wait in the listener's backlog.
+async fn accept(listener: &TcpListener, door: &Door) -> (TcpStream, Spare) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, places.take().await),
+            Ok((stream, _)) => return (stream, door.spare().await),
             // It went away while it waited: its own affair.
             Err(error) if is_the_callers(&error) => {}
             Err(error) => {
@@ -97,20 +98,37 @@ fn is_the_callers(error: &io::Error) -> bool {
 
 struct Connection {
     front: Front,
-    place: Place,
     stop: CancellationToken,
     /// The time to finish is up.
     cut: CancellationToken,
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream) {
+    async fn enter(self, mut stream: TcpStream, door: Arc<Door>, spare: Spare) {
+        let entry = tokio::select! {
+            biased;
+            entry = door.enter(&stream) => entry,
+            () = self.stop.cancelled() => return,
+        };
+        match entry {
+            Entry::In(place) => {
+                drop(spare);
+                self.serve(stream, &place, true).await;
+            }
+            Entry::Beside(place) => self.serve(stream, &place, false).await,
+            Entry::Full => self.end(&mut stream, Some(Code::ConnectionsFull)).await,
+            Entry::Gone => {}
+        }
+    }
+
+    /// Answers what it asks, or its first request alone.
+    async fn serve(&self, stream: TcpStream, place: &Place, is_kept: bool) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
         let limits = self.front.app().limits();
-        let watch = &self.place.watch;
+        let watch = &place.watch;
         let mut guard = Guard::new(Arc::clone(watch), limits);
         let mut looks = interval(guard.every());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -128,6 +146,7 @@ impl Connection {
             }
         });
         let mut served = http1::Builder::new()
+            .keep_alive(is_kept)
             .max_header_size(limits.head_bytes_max)
             .max_buf_size(limits.head_bytes_max.max(Limits::HEAD_BYTES_LEAST))
             .serve_connection(io, answering);
@@ -171,18 +190,23 @@ impl Connection {
             }
         };
         let mut stream = served.into_parts().io.io.into_inner();
+        self.end(&mut stream, refused).await;
+    }
+
+    /// Says what is left to be said, if it is taken in time.
+    async fn end(&self, stream: &mut TcpStream, refused: Option<Code>) {
         let ending = async {
             match refused {
-                Some(code) => refusal::say(&self.front, &mut stream, code).await,
+                Some(code) => refusal::say(&self.front, stream, code).await,
                 None => {
-                    refusal::linger(&mut stream).await;
+                    refusal::linger(stream).await;
                     Ok(())
                 }
             }
         };
         tokio::select! {
             () = self.cut.cancelled() => {}
-            ended = timeout(limits.write_pause_max, ending) => {
+            ended = timeout(self.front.app().limits().write_pause_max, ending) => {
                 if !matches!(ended, Ok(Ok(()))) {
                     tracing::debug!("a refusal was not taken");
                 }

@@ -75,6 +75,10 @@ pub struct Limits {
     pub body_within: Duration,
     /// Connections at once. For more of them those make room that wait for a request. Default 10,000.
     pub connections_max: usize,
+    /// Connections beside those that wait for a place, are told that there is none, or are probes. Default 100.
+    pub connections_spare: usize,
+    /// How long a connection may wait for a place. Default 1 s, so that a probe is never far behind.
+    pub place_within: Duration,
     /// Bytes of a request's head. Default 100,000, at least [`Limits::HEAD_BYTES_LEAST`]. At most 100 headers whatever
     /// is set.
     pub head_bytes_max: usize,
@@ -107,6 +111,8 @@ impl Default for Limits {
             body_pause_max: Duration::from_secs(30),
             body_within: Duration::from_mins(5),
             connections_max: 10_000,
+            connections_spare: 100,
+            place_within: Duration::from_secs(1),
             head_bytes_max: 100_000,
             head_within: Duration::from_secs(10),
             idle_within: Duration::from_secs(75),

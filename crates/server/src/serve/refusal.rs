@@ -38,10 +38,18 @@ pub(super) async fn say(front: &Front, stream: &mut TcpStream, code: Code) -> io
             "the request's head holds more than {} bytes, or more than 100 headers",
             limits.head_bytes_max
         ),
+        Code::ConnectionsFull => {
+            "the server has as many connections as it may, and answers requests on all of them"
+                .to_owned()
+        }
         Code::AddressTooLong => "the request's address is longer than 65,534 bytes".to_owned(),
         _ => "this is no HTTP/1.1 request".to_owned(),
     };
-    let response = front.refusal(problem::new(code, detail));
+    let problem = match code {
+        Code::ConnectionsFull => problem::later(code, detail, problem::SOON_MS),
+        _ => problem::new(code, detail),
+    };
+    let response = front.refusal(problem);
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let mut head = format!("HTTP/1.1 {}\r\n", parts.status);

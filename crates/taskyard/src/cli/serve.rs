@@ -186,6 +186,14 @@ pub(crate) struct ConnectionArgs {
     /// first.
     #[arg(long, env = "TASKYARD_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) connections_max: u32,
+    /// How many connections may be open beside those: new ones that wait for a place, or are told that there is none,
+    /// and probes, which are answered while all others are busy.
+    #[arg(long, env = "TASKYARD_CONNECTIONS_SPARE", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) connections_spare: u32,
+    /// How long a new connection may wait for its place while all others are being served, before it is refused for the
+    /// moment (503).
+    #[arg(long, env = "TASKYARD_PLACE_WITHIN", default_value = "1s", value_parser = duration, value_name = "TIME")]
+    pub(crate) place_within: Duration,
     /// The longest head of a request. At least 8KiB.
     #[arg(long, env = "TASKYARD_HEAD_MAX", default_value = "100000", value_parser = bytes, value_name = "BYTES")]
     pub(crate) head_max: usize,

@@ -190,6 +190,7 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
     for (name, time) in [
         ("--head-within", connections.head_within),
         ("--idle-within", connections.idle_within),
+        ("--place-within", connections.place_within),
         ("--body-pause", connections.body_pause),
         ("--body-within", connections.body_within),
         ("--write-pause", connections.write_pause),
@@ -221,6 +222,8 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
         bodies_max: args.bodies_max,
         tasks_max: args.batch_max as usize,
         connections_max: connections.connections_max as usize,
+        connections_spare: connections.connections_spare as usize,
+        place_within: connections.place_within,
         head_bytes_max: connections.head_max,
         head_within: connections.head_within,
         idle_within: connections.idle_within,
