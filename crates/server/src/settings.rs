@@ -64,8 +64,8 @@ pub struct Limits {
     pub tasks_max: usize,
     /// Tasks of one stream. Default 1,000,000.
     pub stream_tasks_max: usize,
-    /// Bytes of all bodies that are gathered or being served at once, besides those that come in one piece. Default
-    /// 256 MiB.
+    /// Bytes of all bodies that are gathered or being served at once, besides those of up to 64 KiB that come in one
+    /// piece. Default 256 MiB.
     ///
     /// Invariant: at least twice the largest body ([`Limits::body_max`]), or some could never come in.
     pub bodies_max: usize,

@@ -129,8 +129,18 @@ async fn a_panic_costs_its_own_request_and_nothing_else() {
     assert_eq!(reads.load(Ordering::SeqCst), 1);
 }
 
-/// Never answers, so that whatever is asked waits.
-struct Stuck(Broken);
+/// Never runs a batch, so that whatever is to be changed waits.
+pub(crate) struct Stuck(Broken);
+
+impl Stuck {
+    pub(crate) fn store() -> Arc<dyn Store> {
+        Arc::new(Self(Broken {
+            can_read: false,
+            how: || Error::Full,
+            reads: Arc::default(),
+        }))
+    }
+}
 
 #[async_trait]
 impl Store for Stuck {
@@ -159,12 +169,7 @@ impl Store for Stuck {
 
 #[tokio::test]
 async fn a_full_queue_tells_when_to_come_back() {
-    let stuck = Stuck(Broken {
-        can_read: false,
-        how: || Error::Full,
-        reads: Arc::default(),
-    });
-    let yard = Yard::around(Arc::new(stuck), Clock::new(), |_| {});
+    let yard = Yard::around(Stuck::store(), Clock::new(), |_| {});
     let body = json!({"kind": "echo", "input": 1});
     let engine = yard.app.engine();
     let waiting = join_all((0..12_000).map(|_| engine.cancel(engine.new_task())));
