@@ -54,6 +54,10 @@ pub struct Limits {
     pub attempt_detail_max: usize,
     /// Tasks that one page of a list looks at for what its filter lets through. Default 2,000.
     pub list_look_at_max: usize,
+    /// Pages of lists, and lists of attempts, that are read and rendered at once; others wait for their turn. Default 1.
+    ///
+    /// Invariant: fewer than the store has readers, or looks at single tasks, waits and probes stand behind them.
+    pub lists_max: usize,
     /// Bytes of a checkpoint. Default 64 KiB.
     pub checkpoint_max: usize,
     /// Arrays and objects within each other in a payload. Default 64.
@@ -102,6 +106,7 @@ impl Default for Limits {
             output_max: 8 << 20,
             attempt_detail_max: 64 << 10,
             list_look_at_max: taskyard_core::query::LIST_LOOK_AT,
+            lists_max: 1,
             checkpoint_max: 64 << 10,
             depth_max: taskyard_core::json::DEPTH_MAX,
             bulk_max: 16 << 20,

@@ -158,6 +158,11 @@ pub(crate) struct LimitArgs {
     /// cursor to go on with.
     #[arg(long, env = "TASKYARD_LIST_LOOK_AT_MAX", default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) list_look_at_max: u32,
+    /// How many pages of lists, and lists of attempts, are read at once; others wait for their turn. Fewer than the
+    /// database has readers, 2 for SQLite and 4 for PostgreSQL, so that single tasks and probes do not stand behind
+    /// them. Default: half of these.
+    #[arg(long, env = "TASKYARD_LISTS_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3))]
+    pub(crate) lists_max: Option<u32>,
     /// How deep inputs and outputs may nest.
     #[arg(long, env = "TASKYARD_DEPTH_MAX", default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) depth_max: u16,
