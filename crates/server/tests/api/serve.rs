@@ -1,5 +1,6 @@
 //! Real connections: what only shows on the wire.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::json;
@@ -293,7 +294,12 @@ async fn who_waits_longest_makes_room_and_first_who_never_asked() {
 
 #[tokio::test]
 async fn a_reader_that_takes_a_little_now_and_then_is_left_too() {
-    let server = Server::with(|limits| limits.answer_within = Duration::from_millis(400)).await;
+    let server = Server::with(|limits| {
+        limits.answer_within = Duration::from_millis(400);
+        limits.connections_max = 1;
+        limits.place_within = PATIENCE;
+    })
+    .await;
     let big = json!({"kind": "echo", "input": "x".repeat(1_000_000)});
     for _ in 0..8 {
         server.yard.post("/api/v1/tasks", &big).await.ok();
@@ -303,17 +309,24 @@ async fn a_reader_that_takes_a_little_now_and_then_is_left_too() {
         wire.get("/api/v1/tasks?include=payload").await;
     }
 
-    // Each answer alone takes it longer than it may.
+    wire.0.read_u8().await.unwrap();
+
+    // A little for each probe that is answered: each answer alone takes it longer than it may.
     let trickle = async {
         let mut piece = [0; 1024];
-        loop {
-            match wire.0.read(&mut piece).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => tokio::time::sleep(Duration::from_millis(2)).await,
-            }
+        while wire.0.read(&mut piece).await.is_ok_and(|read| read > 0) {
+            probed(&server).await;
         }
     };
-    timeout(PATIENCE, trickle).await.unwrap();
+    // There is only one place, so whoever else is answered comes after it was left.
+    let mut next = server.connect().await;
+    next.get(ANY).await;
+    let mut answer = pin!(next.answer());
+    let (head, _) = tokio::select! {
+        answer = &mut answer => answer,
+        () = trickle => answer.await,
+    };
+    assert!(head.starts_with("http/1.1 200"), "{head}");
 }
 
 #[tokio::test]
