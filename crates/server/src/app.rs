@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::body::Budget;
 use crate::health::Pulse;
 use crate::settings::{Access, Limits, Settings};
+use crate::trouble::Troubles;
 
 /// A handle, cheap to clone.
 #[derive(Clone)]
@@ -22,6 +23,7 @@ struct Shared {
     is_started: AtomicBool,
     pulse: Pulse,
     bodies: Arc<Budget>,
+    troubles: Troubles,
     /// Who may read many rows now.
     lists: Semaphore,
 }
@@ -38,6 +40,7 @@ impl App {
             is_started: AtomicBool::new(false),
             pulse: Pulse::default(),
             bodies,
+            troubles: Troubles::default(),
             lists,
         }))
     }
@@ -73,6 +76,10 @@ impl App {
 
     pub(crate) fn bodies(&self) -> &Arc<Budget> {
         &self.0.bodies
+    }
+
+    pub(crate) fn troubles(&self) -> &Troubles {
+        &self.0.troubles
     }
 
     /// To be held while many rows are read and rendered. First come, first served.

@@ -47,7 +47,7 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
         let (stream, spare) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            accepted = accept(&listener, &door) => accepted,
+            accepted = accept(&listener, &door, front.app()) => accepted,
         };
         let is_local = stream.local_addr().is_ok_and(|to| to.ip().is_loopback());
         let connection = Connection {
@@ -73,14 +73,16 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
 }
 
 /// The next connection, once there is room for it at the door. Those behind it wait in the listener's backlog.
-async fn accept(listener: &TcpListener, door: &Door) -> (TcpStream, Spare) {
+async fn accept(listener: &TcpListener, door: &Door, app: &App) -> (TcpStream, Spare) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return (stream, door.spare().await),
             // It went away while it waited: its own affair.
             Err(error) if is_the_callers(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "no connection could be accepted; trying again");
+                if let Some(others) = app.troubles().tell(&error.to_string()) {
+                    tracing::error!(%error, others, "no connection could be accepted; trying again");
+                }
                 sleep(ACCEPT_AGAIN).await;
             }
         }
