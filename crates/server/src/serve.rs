@@ -8,6 +8,7 @@ mod places;
 mod refusal;
 
 use std::convert::Infallible;
+use std::future::{pending, ready};
 use std::io;
 use std::pin::{self, pin};
 use std::sync::Arc;
@@ -34,6 +35,9 @@ use crate::watch::{Guard, Watched};
 
 /// How long to wait before accepting again when the process can hold no more connections.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// What is said at the door.
+const FULL: Option<Code> = Some(Code::ConnectionsFull);
 
 /// Serves until `stop` is cancelled, then accepts nothing more, finishes what it has accepted within
 /// [`crate::settings::Limits::stop_within`], and returns when no connection is left.
@@ -118,7 +122,8 @@ impl Connection {
                 self.serve(stream, &place, true).await;
             }
             Entry::Beside(place) => self.serve(stream, &place, false).await,
-            Entry::Full => self.end(&mut stream, Some(Code::ConnectionsFull)).await,
+            Entry::Late => self.end(&mut stream, FULL, door.hurried()).await,
+            Entry::Hurried => self.end(&mut stream, FULL, ready(())).await,
             Entry::Gone => {}
         }
     }
@@ -192,19 +197,26 @@ impl Connection {
             }
         };
         let mut stream = served.into_parts().io.io.into_inner();
-        self.end(&mut stream, refused).await;
+        self.end(&mut stream, refused, pending()).await;
     }
 
-    /// Says what is left to be said, if it is taken in time.
-    async fn end(&self, stream: &mut TcpStream, refused: Option<Code>) {
+    /// Says what is left to be said, and waits for it to be taken, for some time and until `room_is_needed`.
+    async fn end(
+        &self,
+        stream: &mut TcpStream,
+        refused: Option<Code>,
+        room_is_needed: impl Future<Output = ()>,
+    ) {
         let ending = async {
-            match refused {
-                Some(code) => refusal::say(&self.front, stream, code).await,
-                None => {
-                    refusal::linger(stream).await;
-                    Ok(())
-                }
+            if let Some(code) = refused {
+                refusal::say(&self.front, stream, code).await?;
             }
+            tokio::select! {
+                biased;
+                () = refusal::linger(stream) => {}
+                () = room_is_needed => {}
+            }
+            io::Result::Ok(())
         };
         tokio::select! {
             () = self.cut.cancelled() => {}

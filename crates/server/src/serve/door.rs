@@ -17,7 +17,7 @@ pub(super) struct Door {
     places: Arc<Places>,
     spare: Arc<Semaphore>,
     within: Duration,
-    /// Who waits longest is to go, since another one has come.
+    /// Who has been here longest is to go, since another one has come.
     hurry: Notify,
 }
 
@@ -28,7 +28,10 @@ pub(super) enum Entry {
     In(Place),
     /// A probe, to be answered this once.
     Beside(Place),
-    Full,
+    /// There was no place in time.
+    Late,
+    /// It had to make room for another one.
+    Hurried,
     /// It went away while it waited.
     Gone,
 }
@@ -43,7 +46,7 @@ impl Door {
         })
     }
 
-    /// Room to wait in. Where there is none, it is made by who has waited for a place the longest.
+    /// Room to wait in. Where there is none, it is made by who has been here the longest.
     pub(super) async fn spare(&self) -> Spare {
         if let Ok(spare) = Arc::clone(&self.spare).try_acquire_owned() {
             return spare;
@@ -51,6 +54,11 @@ impl Door {
         self.hurry.notify_one();
         let spare = Arc::clone(&self.spare).acquire_owned().await;
         spare.expect("it is never closed")
+    }
+
+    /// Whoever has no business here but to be polite leaves then.
+    pub(super) async fn hurried(&self) {
+        self.hurry.notified().await;
     }
 
     pub(super) async fn enter(&self, stream: &TcpStream) -> Entry {
@@ -70,8 +78,8 @@ impl Door {
                     First::Other => has_spoken = true,
                     First::End => return Entry::Gone,
                 },
-                () = &mut hurry => return Entry::Full,
-                () = &mut late => return Entry::Full,
+                () = &mut hurry => return Entry::Hurried,
+                () = &mut late => return Entry::Late,
             }
         }
     }

@@ -26,7 +26,7 @@ pub(super) fn of(status: u16) -> Code {
     }
 }
 
-/// The last answer of its connection.
+/// The last answer of its connection, behind which one lingers.
 pub(super) async fn say(front: &Front, stream: &mut TcpStream, code: Code) -> io::Result<()> {
     let limits = front.app().limits();
     let detail = match code {
@@ -64,12 +64,10 @@ pub(super) async fn say(front: &Front, stream: &mut TcpStream, code: Code) -> io
     )
     .map_err(io::Error::other)?;
     stream.write_all(&[head.as_bytes(), &body].concat()).await?;
-    stream.shutdown().await?;
-    linger(stream).await;
-    Ok(())
+    stream.shutdown().await
 }
 
-/// Until the other side has closed too, or has had time to take its answer.
+/// Until the other side has closed too, or has had time to take its answer. What has come already is read at once.
 pub(super) async fn linger(stream: &mut TcpStream) {
     let mut rest = stream.take(LINGER_BYTES_MAX);
     let mut sink = tokio::io::sink();
