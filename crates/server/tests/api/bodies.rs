@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::future::join_all;
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use http::Request;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
@@ -126,7 +126,8 @@ async fn a_body_in_one_piece_counts_until_its_request_is_answered() {
     let mut waiting = pin!(join_all((0..3).map(|_| submit())));
     assert!(futures_util::poll!(waiting.as_mut()).is_pending());
 
-    submit().await.refused(503, "bodies_full");
+    let refused = submit().now_or_never().expect("it waits for nobody");
+    refused.refused(503, "bodies_full");
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use tracing::Level;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::trouble::{Broken, Stuck};
-use crate::yard::{Clock, Reply, Yard};
+use crate::trouble::Broken;
+use crate::yard::{Reply, Yard};
 
 const TASKS: &str = "/api/v1/tasks";
 
@@ -128,7 +128,7 @@ async fn what_is_refused_for_its_own_sake_has_no_line() {
 
 #[tokio::test]
 async fn a_server_that_is_full_has_one_line_for_all_whom_it_refuses() {
-    let yard = Yard::around(Stuck::store(), Clock::new(), |settings| {
+    let yard = Yard::with(|settings| {
         settings.limits.bodies_max = 100_000;
     });
     let (log, _guard) = Log::start();
