@@ -119,17 +119,17 @@ impl Connection {
         match entry {
             Entry::In(place) => {
                 drop(spare);
-                self.serve(stream, &place, true).await;
+                self.serve(stream, &place, None).await;
             }
-            Entry::Beside(place) => self.serve(stream, &place, false).await,
+            Entry::Beside(place) => self.serve(stream, &place, Some(&door)).await,
             Entry::Late => self.end(&mut stream, FULL, door.hurried()).await,
             Entry::Hurried => self.end(&mut stream, FULL, ready(())).await,
             Entry::Gone => {}
         }
     }
 
-    /// Answers what it asks, or its first request alone.
-    async fn serve(&self, stream: TcpStream, place: &Place, is_kept: bool) {
+    /// Answers what it asks; at the door its first request alone.
+    async fn serve(&self, stream: TcpStream, place: &Place, at: Option<&Door>) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
@@ -153,7 +153,7 @@ impl Connection {
             }
         });
         let mut served = http1::Builder::new()
-            .keep_alive(is_kept)
+            .keep_alive(at.is_none())
             .max_header_size(limits.head_bytes_max)
             .max_buf_size(limits.head_bytes_max.max(Limits::HEAD_BYTES_LEAST))
             .serve_connection(io, answering);
@@ -197,7 +197,13 @@ impl Connection {
             }
         };
         let mut stream = served.into_parts().io.io.into_inner();
-        self.end(&mut stream, refused, pending()).await;
+        let room_is_needed = async {
+            match at {
+                Some(door) => door.hurried().await,
+                None => pending().await,
+            }
+        };
+        self.end(&mut stream, refused, room_is_needed).await;
     }
 
     /// Says what is left to be said, and waits for it to be taken, for some time and until `room_is_needed`.

@@ -91,10 +91,13 @@ enum First {
     End,
 }
 
+/// A probe whose head is longer, or does not come in one piece, is like any other request: nobody shall stand here for
+/// long with half of one.
+const PROBE_HEAD_MAX: usize = 2048;
+
 /// What the first bytes look like, which stay where they are.
 async fn first_words(stream: &TcpStream) -> First {
-    // As long as the first lines of all probes.
-    let mut bytes = [0; 32];
+    let mut bytes = [0; PROBE_HEAD_MAX];
     match stream.peek(&mut bytes).await {
         Ok(0) | Err(_) => First::End,
         Ok(read) if is_probe(&bytes[..read]) => First::Probe,
@@ -107,7 +110,9 @@ fn is_probe(first: &[u8]) -> bool {
     let mut words = first.split(|byte| b" ?".contains(byte));
     let (method, path) = (words.next(), words.next());
     let is_path = |path| health::PROBES.iter().any(|probe| probe.as_bytes() == path);
-    matches!(method, Some(b"GET" | b"HEAD")) && path.is_some_and(is_path)
+    matches!(method, Some(b"GET" | b"HEAD"))
+        && path.is_some_and(is_path)
+        && first.windows(4).any(|end| end == b"\r\n\r\n")
 }
 
 #[cfg(test)]
@@ -115,21 +120,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn probes_are_known_by_their_first_line() {
-        for line in [
-            "GET /health HTTP/1.1\r\nhost: a",
-            "GET /ready?verbose=1 HTTP/1.1\r\n",
-            "HEAD /ready HTTP/1.1\r\n",
+    fn probes_are_known_by_their_whole_head() {
+        for head in [
+            "GET /health HTTP/1.1\r\nhost: a\r\n\r\n",
+            "GET /ready?verbose=1 HTTP/1.1\r\n\r\n",
+            "HEAD /ready HTTP/1.1\r\n\r\nmore",
         ] {
-            assert!(is_probe(line.as_bytes()), "{line}");
+            assert!(is_probe(head.as_bytes()), "{head}");
         }
-        for line in [
-            "POST /health HTTP/1.1\r\n",
-            "GET /healthy HTTP/1.1\r\n",
-            "GET /api/v1/tasks/health HTTP/1.1",
+        for head in [
+            "POST /health HTTP/1.1\r\n\r\n",
+            "GET /healthy HTTP/1.1\r\n\r\n",
+            "GET /api/v1/tasks/health HTTP/1.1\r\n\r\n",
+            "GET /health HTTP/1.1\r\nhost: a\r\n",
             "GE",
         ] {
-            assert!(!is_probe(line.as_bytes()), "{line}");
+            assert!(!is_probe(head.as_bytes()), "{head}");
         }
     }
 }
