@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use sha2::{Digest, Sha256};
 use taskyard_api::problem::Problem;
 
+use crate::health::PROBES;
 use crate::problem::{self, Code};
 use crate::settings::{Access, Settings};
 
@@ -58,7 +59,7 @@ pub(crate) fn check<B>(
         }
         Access::None => check_origin(settings, headers),
         // A page cannot send a token it does not know, so its origin does not matter.
-        Access::Token(_) if matches!(request.uri().path(), "/health" | "/ready") => Ok(()),
+        Access::Token(_) if PROBES.contains(&request.uri().path()) => Ok(()),
         Access::Token(_) if is_preflight(request) => Ok(()),
         Access::Token(secret) => check_token(secret, headers),
     }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use taskyard_engine::engine::Engine;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::body::Budget;
 use crate::health::Pulse;
 use crate::settings::{Access, Limits, Settings};
+use crate::trouble::Troubles;
 
 /// A handle, cheap to clone.
 #[derive(Clone)]
@@ -21,12 +23,16 @@ struct Shared {
     is_started: AtomicBool,
     pulse: Pulse,
     bodies: Arc<Budget>,
+    troubles: Troubles,
+    /// Who may read many rows now.
+    lists: Semaphore,
 }
 
 impl App {
     /// `stop` is the engine's too: with it, whatever waits is answered.
     pub fn new(engine: Engine, settings: Settings, stop: CancellationToken) -> Self {
         let bodies = Budget::new(settings.limits.bodies_max);
+        let lists = Semaphore::new(settings.limits.lists_max);
         Self(Arc::new(Shared {
             engine,
             settings,
@@ -34,6 +40,8 @@ impl App {
             is_started: AtomicBool::new(false),
             pulse: Pulse::default(),
             bodies,
+            troubles: Troubles::default(),
+            lists,
         }))
     }
 
@@ -68,6 +76,16 @@ impl App {
 
     pub(crate) fn bodies(&self) -> &Arc<Budget> {
         &self.0.bodies
+    }
+
+    pub(crate) fn troubles(&self) -> &Troubles {
+        &self.0.troubles
+    }
+
+    /// To be held while many rows are read and rendered. First come, first served.
+    pub(crate) async fn turn_to_list(&self) -> SemaphorePermit<'_> {
+        let turn = self.0.lists.acquire().await;
+        turn.expect("it is never closed")
     }
 
     /// Whose idempotency keys a request means. One for all until there are tokens of several users.

@@ -1,8 +1,8 @@
 //! Bodies on their way in: each within its size and its time, and all of them together within one budget.
 //!
-//! What comes in one piece lies in its connection's buffer already and costs nothing more, so small requests are served
-//! however many large ones are under way. Anything else is gathered, and counted by what is allocated for it, from its
-//! second piece until its request is answered.
+//! What is small and comes in one piece lies in its connection's buffer already and does not count, so small requests
+//! are served however many large ones are under way. A large piece counts as it is, and anything else is gathered, and
+//! counted by what is allocated for it, from its second piece on; both until the request is answered.
 
 mod budget;
 
@@ -18,6 +18,7 @@ use hyper::body::Body as _;
 use taskyard_api::problem::Problem;
 use tokio::time::{Instant, timeout_at};
 
+use self::budget::SMALL;
 pub(crate) use self::budget::{Budget, Held};
 use crate::app::App;
 use crate::problem::{self, Code};
@@ -31,11 +32,23 @@ pub(crate) struct Whole {
 
 impl Whole {
     pub(crate) fn empty() -> Self {
-        Self::in_one_piece(Bytes::new())
+        Self::small(Bytes::new())
     }
 
-    fn in_one_piece(bytes: Bytes) -> Self {
+    fn small(bytes: Bytes) -> Self {
         Self { bytes, _held: None }
+    }
+
+    fn in_one_piece(app: &App, bytes: Bytes) -> Result<Self, Box<Problem>> {
+        if bytes.len() <= SMALL {
+            return Ok(Self::small(bytes));
+        }
+        let mut held = app.bodies().nothing();
+        held.hold(bytes.len())?;
+        Ok(Self {
+            bytes,
+            _held: Some(held),
+        })
     }
 }
 
@@ -61,7 +74,7 @@ pub(crate) async fn whole(app: &App, request: Request, max: usize) -> Result<Who
         return Err(too_large(max).into());
     }
     if pieces.are_over() {
-        return Ok(Whole::in_one_piece(first));
+        return Ok(Whole::in_one_piece(app, first)?);
     }
     let mut gathered = Gathered::new(app, stated.unwrap_or(max));
     gathered.add(&first)?;

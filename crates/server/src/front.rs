@@ -24,6 +24,7 @@ use crate::problem::{self, Code};
 use crate::request_id;
 use crate::response::Refusal;
 use crate::router::router;
+use crate::trouble::{self, Cause};
 
 /// The whole HTTP side, ready to answer. Cheap to clone.
 #[derive(Clone)]
@@ -61,17 +62,19 @@ impl Front {
         let origin = access::allowed_origin(self.app.settings(), request.headers());
         let preflight = access::is_preflight(&request);
 
-        let mut response = match access::check(self.app.settings(), &request, self.is_local) {
-            Ok(()) => request_id::under(id.clone(), self.routed(request)).await,
-            Err(problem) => Refusal(problem).into_response(),
-        };
+        let (mut response, mut cause) =
+            match access::check(self.app.settings(), &request, self.is_local) {
+                Ok(()) => trouble::heard(self.routed(request)).await,
+                Err(problem) => (Refusal(problem).into_response(), None),
+            };
         if let Some(Refusal(problem)) = response.extensions_mut().remove() {
+            cause = cause.or_else(|| Cause::of_refusal(&problem));
             render(&mut response, *problem, &id);
         }
         if let Some(origin) = origin {
             allow(response.headers_mut(), origin, preflight);
         }
-        note(&id, &method, &uri, response.status(), began);
+        self.log(&id, &method, &uri, response.status(), began, cause);
         response.headers_mut().insert(request_id::HEADER, id);
         response
     }
@@ -80,16 +83,63 @@ impl Front {
     pub(crate) fn refusal(&self, problem: Box<Problem>) -> Response {
         let id = request_id::make();
         let status = problem::status(&problem);
-        tracing::debug!(
-            request_id = request_id::text(&id),
-            status = status.as_u16(),
-            "refused before there was a request"
-        );
+        let cause = Cause::of_refusal(&problem);
+        let others = cause.and_then(|cause| self.app.troubles().tell(&cause.error));
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    request_id = request_id::text(&id),
+                    status = status.as_u16(),
+                    code = problem.code,
+                    others,
+                    "refused before there was a request"
+                )
+            };
+        }
+        match others {
+            Some(_) => line!(warn),
+            None => line!(debug),
+        }
         let mut response = Response::new(Body::empty());
         *response.status_mut() = status;
         render(&mut response, *problem, &id);
         response.headers_mut().insert(request_id::HEADER, id);
         response
+    }
+
+    /// One line a request, which is seen at debug level unless something is wrong here. The query is left out: it may hold
+    /// what is nobody's business.
+    fn log(
+        &self,
+        id: &HeaderValue,
+        method: &Method,
+        uri: &Uri,
+        status: StatusCode,
+        began: Instant,
+        cause: Option<Cause>,
+    ) {
+        let others = cause
+            .as_ref()
+            .and_then(|cause| self.app.troubles().tell(&cause.error));
+        macro_rules! line {
+            ($level:ident, $said:literal) => {
+                tracing::$level!(
+                    request_id = request_id::text(id),
+                    %method,
+                    path = uri.path(),
+                    status = status.as_u16(),
+                    duration_ms = began.elapsed().as_secs_f64() * 1e3,
+                    error = cause.as_ref().map(|cause| &*cause.error),
+                    others,
+                    $said
+                )
+            };
+        }
+        match (&cause, others) {
+            (Some(Cause { is_bug: true, .. }), Some(_)) => line!(error, "a request failed"),
+            (Some(_), Some(_)) => line!(warn, "a request was not served"),
+            _ => line!(debug, "answered"),
+        }
     }
 
     /// A handler that panics costs its own request and nothing else.
@@ -150,27 +200,5 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
             ACCESS_CONTROL_EXPOSE_HEADERS,
             "location, retry-after, x-request-id",
         );
-    }
-}
-
-/// One line a request. The query is left out: it may hold what is nobody's business.
-fn note(id: &HeaderValue, method: &Method, uri: &Uri, status: StatusCode, began: Instant) {
-    macro_rules! line {
-        ($level:ident) => {
-            tracing::$level!(
-                request_id = request_id::text(id),
-                %method,
-                path = uri.path(),
-                status = status.as_u16(),
-                duration_ms = began.elapsed().as_secs_f64() * 1e3,
-                "answered"
-            )
-        };
-    }
-    // Not now and no room are the state of the server, and a 500 is a bug.
-    match status.as_u16() {
-        500 => line!(error),
-        501.. => line!(warn),
-        _ => line!(debug),
     }
 }

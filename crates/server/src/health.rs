@@ -15,6 +15,9 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::response::{self, Answer};
 
+/// The paths of the routes below, which answer however full or closed the server is to others.
+pub(crate) const PROBES: [&str; 2] = ["/health", "/ready"];
+
 /// How long what was found is told again.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 /// How long the database may take to answer and still count as well.
@@ -88,12 +91,22 @@ impl Pulse {
 }
 
 async fn look(app: &App) -> Beat {
-    let wrong = match asked(app, Query::Ping).await {
-        Ok(_) => app.engine().trouble().map(|error| said_of(&error)),
-        Err(Wrong(what)) => Some(what),
-    };
     let now = app.engine().store().now();
-    let counts = match asked(app, Query::WorkerCounts(now)).await {
+    // Both at once, so that a probe waits no longer than one of them may take.
+    let (ping, counts) = tokio::join!(
+        asked(app, Query::Ping),
+        asked(app, Query::WorkerCounts(now))
+    );
+    let wrong = match ping {
+        Ok(_) => app.engine().trouble().map(|error| said_of(&error)),
+        Err(Wrong { what, error }) => {
+            if let Some(others) = app.troubles().tell(&error) {
+                tracing::warn!(error, others, "the database is not well");
+            }
+            Some(what)
+        }
+    };
+    let counts = match counts {
         Ok(Found::WorkerCounts(counts)) => counts,
         Ok(_) | Err(_) => WorkerCounts::default(),
     };
@@ -105,20 +118,30 @@ async fn look(app: &App) -> Beat {
     Beat { wrong, workers }
 }
 
-/// What is wrong with the database, fit for everybody to see.
-struct Wrong(&'static str);
+/// What is wrong with the database.
+struct Wrong {
+    /// Fit for everybody to see.
+    what: &'static str,
+    /// For the log.
+    error: String,
+}
 
 async fn asked(app: &App, query: Query) -> Result<Found, Wrong> {
     let error = match tokio::time::timeout(ANSWER_WITHIN, app.engine().read(query)).await {
-        Err(_) => return Err(Wrong("the database does not answer")),
+        Err(_) => {
+            let what = "the database does not answer";
+            let error = format!("{what} within {} s", ANSWER_WITHIN.as_secs());
+            return Err(Wrong { what, error });
+        }
         Ok(Ok(found)) => return Ok(found),
         Ok(Err(error)) => error,
     };
-    tracing::warn!(%error, "the database is not well");
-    Err(Wrong(match error {
-        Error::Store(error) => said_of(&error),
+    let what = match &error {
+        Error::Store(error) => said_of(error),
         Error::Refused(_) | Error::Busy | Error::Stopping => NOT_AVAILABLE,
-    }))
+    };
+    let error = error.to_string();
+    Err(Wrong { what, error })
 }
 
 fn said_of(error: &store::Error) -> &'static str {

@@ -23,7 +23,9 @@ mod request_id;
 mod response;
 mod router;
 mod token;
+mod trouble;
 mod watch;
 mod wire;
 
 pub use access::Secret;
+pub use trouble::logged;

@@ -1,7 +1,7 @@
 //! Refusals: the one mapping from what went wrong to problem details (RFC 9457).
 //!
 //! `docs/problems.md` lists every code; a test compares the two. What the caller learns is fit for the caller; what
-//! broke goes to the log, once, here.
+//! broke goes to the log, once, by way of [`crate::trouble`].
 
 use std::fmt::Display;
 
@@ -12,7 +12,7 @@ use taskyard_core::refused::Refused;
 use taskyard_core::store;
 use taskyard_engine::error::Error;
 
-use crate::request_id;
+use crate::trouble::{self, Cause};
 
 macro_rules! codes {
     ($($name:ident = $word:literal, $status:literal, $title:literal;)*) => {
@@ -69,6 +69,7 @@ codes! {
     Internal = "internal", 500, "Internal error";
     Unavailable = "unavailable", 503, "Database not available";
     OutcomeUnknown = "outcome_unknown", 503, "Outcome unknown";
+    ConnectionsFull = "connections_full", 503, "Too many connections at once";
     BodiesFull = "bodies_full", 503, "Too many bodies at once";
     Stopping = "stopping", 503, "Stopping";
     DiskFull = "disk_full", 507, "Disk full";
@@ -145,14 +146,10 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
 
 /// What the store could not do. The cause may name paths and addresses, so it is for the log only.
 fn unserved(error: &store::Error) -> Box<Problem> {
-    let request_id = request_id::current();
-    match error {
-        store::Error::Failed(_) => tracing::error!(%error, request_id, "a request failed"),
-        store::Error::Unavailable(_)
-        | store::Error::Unknown(_)
-        | store::Error::Full
-        | store::Error::Conflict => tracing::warn!(%error, request_id, "a request was not served"),
-    }
+    trouble::note(Cause {
+        error: error.to_string(),
+        is_bug: matches!(error, store::Error::Failed(_)),
+    });
     match error {
         store::Error::Unavailable(_) | store::Error::Conflict => later(
             Code::Unavailable,
@@ -171,7 +168,10 @@ fn unserved(error: &store::Error) -> Box<Problem> {
 
 /// A bug of ours, met while answering.
 pub(crate) fn broken(error: &dyn Display) -> Box<Problem> {
-    tracing::error!(%error, request_id = request_id::current(), "a request failed");
+    trouble::note(Cause {
+        error: error.to_string(),
+        is_bug: true,
+    });
     new(Code::Internal, "the server's log tells more")
 }
 

@@ -12,11 +12,6 @@ pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// How long a caller's own id may be.
 const LEN_MAX: usize = 64;
 
-tokio::task_local! {
-    /// Of the request that this task serves.
-    static CURRENT: HeaderValue;
-}
-
 pub(crate) fn of(headers: &HeaderMap) -> HeaderValue {
     let sane = |id: &&HeaderValue| {
         let bytes = id.as_bytes();
@@ -47,16 +42,4 @@ pub(crate) fn make() -> HeaderValue {
 
 pub(crate) fn text(id: &HeaderValue) -> &str {
     id.to_str().expect("only plain characters are taken")
-}
-
-/// Serves a request under its id.
-pub(crate) async fn under<F: Future>(id: HeaderValue, future: F) -> F::Output {
-    CURRENT.scope(id, future).await
-}
-
-/// The id of the request that is being served, for the log; empty outside of one.
-pub(crate) fn current() -> String {
-    CURRENT
-        .try_with(|id| text(id).to_owned())
-        .unwrap_or_default()
 }

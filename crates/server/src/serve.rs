@@ -3,10 +3,12 @@
 //! HTTP/1.1 only. Browsers speak HTTP/2 over TLS alone, which ends at a proxy in front, and telling the two apart
 //! would cost each connection a look at its first bytes.
 
+mod door;
 mod places;
 mod refusal;
 
 use std::convert::Infallible;
+use std::future::{pending, ready};
 use std::io;
 use std::pin::{self, pin};
 use std::sync::Arc;
@@ -22,8 +24,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::door::{Door, Entry, Spare};
 pub(crate) use self::places::Crowd;
-use self::places::{Place, Places};
+use self::places::Place;
 use crate::app::App;
 use crate::front::Front;
 use crate::problem::Code;
@@ -33,28 +36,30 @@ use crate::watch::{Guard, Watched};
 /// How long to wait before accepting again when the process can hold no more connections.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
+/// What is said at the door.
+const FULL: Option<Code> = Some(Code::ConnectionsFull);
+
 /// Serves until `stop` is cancelled, then accepts nothing more, finishes what it has accepted within
 /// [`crate::settings::Limits::stop_within`], and returns when no connection is left.
 pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     let limits = app.limits().clone();
     let front = Front::new(app);
-    let places = Places::new(limits.connections_max);
+    let door = Door::new(&limits);
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     loop {
-        let (stream, place) = tokio::select! {
+        let (stream, spare) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            accepted = accept(&listener, &places) => accepted,
+            accepted = accept(&listener, &door, front.app()) => accepted,
         };
         let is_local = stream.local_addr().is_ok_and(|to| to.ip().is_loopback());
         let connection = Connection {
             front: front.clone().over(is_local),
-            place,
             stop: stop.clone(),
             cut: cut.clone(),
         };
-        connections.spawn(connection.serve(stream));
+        connections.spawn(connection.enter(stream, Arc::clone(&door), spare));
     }
     drop(listener);
     connections.close();
@@ -71,15 +76,17 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
     }
 }
 
-/// The next connection, once there is a place for it. Those behind it wait in the listener's backlog.
-async fn accept(listener: &TcpListener, places: &Arc<Places>) -> (TcpStream, Place) {
+/// The next connection, once there is room for it at the door. Those behind it wait in the listener's backlog.
+async fn accept(listener: &TcpListener, door: &Door, app: &App) -> (TcpStream, Spare) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, places.take().await),
+            Ok((stream, _)) => return (stream, door.spare().await),
             // It went away while it waited: its own affair.
             Err(error) if is_the_callers(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "no connection could be accepted; trying again");
+                if let Some(others) = app.troubles().tell(&error.to_string()) {
+                    tracing::error!(%error, others, "no connection could be accepted; trying again");
+                }
                 sleep(ACCEPT_AGAIN).await;
             }
         }
@@ -97,20 +104,38 @@ fn is_the_callers(error: &io::Error) -> bool {
 
 struct Connection {
     front: Front,
-    place: Place,
     stop: CancellationToken,
     /// The time to finish is up.
     cut: CancellationToken,
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream) {
+    async fn enter(self, mut stream: TcpStream, door: Arc<Door>, spare: Spare) {
+        let entry = tokio::select! {
+            biased;
+            entry = door.enter(&stream) => entry,
+            () = self.stop.cancelled() => return,
+        };
+        match entry {
+            Entry::In(place) => {
+                drop(spare);
+                self.serve(stream, &place, None).await;
+            }
+            Entry::Beside(place) => self.serve(stream, &place, Some(&door)).await,
+            Entry::Late => self.end(&mut stream, FULL, door.hurried()).await,
+            Entry::Hurried => self.end(&mut stream, FULL, ready(())).await,
+            Entry::Gone => {}
+        }
+    }
+
+    /// Answers what it asks; at the door its first request alone.
+    async fn serve(&self, stream: TcpStream, place: &Place, at: Option<&Door>) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
         let limits = self.front.app().limits();
-        let watch = &self.place.watch;
+        let watch = &place.watch;
         let mut guard = Guard::new(Arc::clone(watch), limits);
         let mut looks = interval(guard.every());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -128,6 +153,7 @@ impl Connection {
             }
         });
         let mut served = http1::Builder::new()
+            .keep_alive(at.is_none())
             .max_header_size(limits.head_bytes_max)
             .max_buf_size(limits.head_bytes_max.max(Limits::HEAD_BYTES_LEAST))
             .serve_connection(io, answering);
@@ -171,18 +197,36 @@ impl Connection {
             }
         };
         let mut stream = served.into_parts().io.io.into_inner();
-        let ending = async {
-            match refused {
-                Some(code) => refusal::say(&self.front, &mut stream, code).await,
-                None => {
-                    refusal::linger(&mut stream).await;
-                    Ok(())
-                }
+        let room_is_needed = async {
+            match at {
+                Some(door) => door.hurried().await,
+                None => pending().await,
             }
+        };
+        self.end(&mut stream, refused, room_is_needed).await;
+    }
+
+    /// Says what is left to be said, and waits for it to be taken, for some time and until `room_is_needed`.
+    async fn end(
+        &self,
+        stream: &mut TcpStream,
+        refused: Option<Code>,
+        room_is_needed: impl Future<Output = ()>,
+    ) {
+        let ending = async {
+            if let Some(code) = refused {
+                refusal::say(&self.front, stream, code).await?;
+            }
+            tokio::select! {
+                biased;
+                () = refusal::linger(stream) => {}
+                () = room_is_needed => {}
+            }
+            io::Result::Ok(())
         };
         tokio::select! {
             () = self.cut.cancelled() => {}
-            ended = timeout(limits.write_pause_max, ending) => {
+            ended = timeout(self.front.app().limits().write_pause_max, ending) => {
                 if !matches!(ended, Ok(Ok(()))) {
                     tracing::debug!("a refusal was not taken");
                 }

@@ -54,6 +54,10 @@ pub struct Limits {
     pub attempt_detail_max: usize,
     /// Tasks that one page of a list looks at for what its filter lets through. Default 2,000.
     pub list_look_at_max: usize,
+    /// Pages of lists, and lists of attempts, that are read and rendered at once; others wait for their turn. Default 1.
+    ///
+    /// Invariant: fewer than the store has readers, or looks at single tasks, waits and probes stand behind them.
+    pub lists_max: usize,
     /// Bytes of a checkpoint. Default 64 KiB.
     pub checkpoint_max: usize,
     /// Arrays and objects within each other in a payload. Default 64.
@@ -64,8 +68,8 @@ pub struct Limits {
     pub tasks_max: usize,
     /// Tasks of one stream. Default 1,000,000.
     pub stream_tasks_max: usize,
-    /// Bytes of all bodies that are gathered or being served at once, besides those that come in one piece. Default
-    /// 256 MiB.
+    /// Bytes of all bodies that are gathered or being served at once, besides those of up to 64 KiB that come in one
+    /// piece. Default 256 MiB.
     ///
     /// Invariant: at least twice the largest body ([`Limits::body_max`]), or some could never come in.
     pub bodies_max: usize,
@@ -75,6 +79,10 @@ pub struct Limits {
     pub body_within: Duration,
     /// Connections at once. For more of them those make room that wait for a request. Default 10,000.
     pub connections_max: usize,
+    /// Connections beside those that wait for a place, are told that there is none, or are probes. Default 100.
+    pub connections_spare: usize,
+    /// How long a connection may wait for a place. Default 1 s, so that a probe is never far behind.
+    pub place_within: Duration,
     /// Bytes of a request's head. Default 100,000, at least [`Limits::HEAD_BYTES_LEAST`]. At most 100 headers whatever
     /// is set.
     pub head_bytes_max: usize,
@@ -98,6 +106,7 @@ impl Default for Limits {
             output_max: 8 << 20,
             attempt_detail_max: 64 << 10,
             list_look_at_max: taskyard_core::query::LIST_LOOK_AT,
+            lists_max: 1,
             checkpoint_max: 64 << 10,
             depth_max: taskyard_core::json::DEPTH_MAX,
             bulk_max: 16 << 20,
@@ -107,6 +116,8 @@ impl Default for Limits {
             body_pause_max: Duration::from_secs(30),
             body_within: Duration::from_mins(5),
             connections_max: 10_000,
+            connections_spare: 100,
+            place_within: Duration::from_secs(1),
             head_bytes_max: 100_000,
             head_within: Duration::from_secs(10),
             idle_within: Duration::from_secs(75),

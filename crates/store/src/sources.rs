@@ -1,9 +1,12 @@
-//! Where the candidates of a list come from. What a filter says decides: the narrow table of a status, a few lanes, or
-//! all tasks; each candidate is then looked at whole. The only place where statements are put together in code.
+//! Where the candidates of a list come from, and what becomes of them. What a filter says decides: the narrow table of a
+//! status, a few lanes, or all tasks; each candidate is then looked at whole. The only place where statements are put
+//! together in code.
 //!
 //! Whichever way, a page costs in proportion to the tasks that it may look at, never to those that there are.
 
-use taskyard_core::query::{Filter, List};
+use taskyard_core::id::TaskId;
+use taskyard_core::json::Json;
+use taskyard_core::query::{Filter, LIST_BYTES_MAX, List, Listed, Standing, TaskView};
 use taskyard_core::status::Status;
 
 /// Up to so many lanes are walked one by one; beyond, all tasks are.
@@ -110,4 +113,98 @@ fn by_status(status: Status) -> Source {
         id: "task",
         rows,
     }
+}
+
+/// A page on its way: the stores bring the candidates, in order, and it keeps the account.
+pub(crate) struct Page<'a> {
+    list: &'a List,
+    listed: Listed,
+    /// The last one that the page is done with.
+    after: Option<TaskId>,
+    looked_at: usize,
+    /// Of all that was looked at, whether it was let through or not.
+    bytes: usize,
+    bytes_of_largest: usize,
+    /// There is one more that the filter lets through, and no room for it.
+    is_full: bool,
+}
+
+impl<'a> Page<'a> {
+    pub(crate) fn of(list: &'a List) -> Self {
+        Self {
+            list,
+            listed: Listed::default(),
+            after: list.after,
+            looked_at: 0,
+            bytes: 0,
+            bytes_of_largest: 0,
+            is_full: false,
+        }
+    }
+
+    /// Behind this one the next candidates are.
+    pub(crate) fn after(&self) -> Option<TaskId> {
+        self.after
+    }
+
+    /// Whether the page ends before a candidate that there is. It has cost what it may then, or is full.
+    pub(crate) fn ends(&mut self) -> bool {
+        let is_over =
+            self.is_full || self.looked_at == self.list.look_at_max || self.bytes > LIST_BYTES_MAX;
+        if is_over {
+            self.listed.next = self.after;
+        }
+        is_over
+    }
+
+    /// How many may be looked at in one go, up to `most`, before it is known what they hold: few at first, and later no
+    /// more than would fit if they were like the largest so far.
+    pub(crate) fn together(&self, most: usize) -> usize {
+        let room = LIST_BYTES_MAX.saturating_sub(self.bytes);
+        let fitting = room / self.bytes_of_largest.max(1);
+        let known = self.looked_at * 2;
+        known.max(FIRST_TOGETHER).min(fitting).clamp(1, most)
+    }
+
+    /// Only while the page does not end. The view is none where the task is gone.
+    pub(crate) fn look_at(&mut self, id: TaskId, view: Option<TaskView>) {
+        self.looked_at += 1;
+        if let Some(view) = view {
+            let bytes = bytes_read(&view);
+            self.bytes += bytes;
+            self.bytes_of_largest = self.bytes_of_largest.max(bytes);
+            if self.list.filter.lets_through(&view) {
+                let items = &mut self.listed.items;
+                if items.len() == self.list.limit {
+                    self.after = items.last().map(|last| last.task.id);
+                    self.is_full = true;
+                    return;
+                }
+                // One goes out whatever its size.
+                if self.bytes > LIST_BYTES_MAX && !items.is_empty() {
+                    self.is_full = true;
+                    return;
+                }
+                items.push(view);
+            }
+        }
+        self.after = Some(id);
+    }
+
+    pub(crate) fn listed(self) -> Listed {
+        self.listed
+    }
+}
+
+const FIRST_TOGETHER: usize = 10;
+
+/// What the database handed over that may be large.
+fn bytes_read(view: &TaskView) -> usize {
+    let json = |json: &Option<Json>| json.as_ref().map_or(0, Json::len);
+    let leased = match &view.standing {
+        Standing::Leased(lease) => json(&lease.checkpoint),
+        Standing::Scheduled(_) | Standing::Ready | Standing::Ended(_) => 0,
+    };
+    let carry = view.carry.as_ref();
+    view.bytes() + leased + carry.map_or(0, |carry| json(&carry.checkpoint))
 }

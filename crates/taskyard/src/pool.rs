@@ -11,6 +11,7 @@ use taskyard_api::run::{Start, Started};
 use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Register, Registered, Run};
 use taskyard_core::id::{ServerNumber, TaskId};
 use taskyard_server::app::App;
+use taskyard_server::logged;
 use taskyard_server::v1;
 use taskyard_worker::executor::Executors;
 use taskyard_worker::runtime::{Settings, Shutdown, Worker, shutdown_signal};
@@ -84,12 +85,13 @@ struct Inside {
 #[async_trait]
 impl Transport for Inside {
     async fn register(&self, worker: &Register) -> Result<Registered, Error> {
-        let registered = v1::workers::register(&self.app, worker, Some(self.server)).await;
+        let registered = v1::workers::register(&self.app, worker, Some(self.server));
+        let registered = logged(&self.app, registered).await;
         registered.map_err(Error::Problem)
     }
 
     async fn claim(&self, worker_id: &str, claim: &Claim) -> Result<Claimed, Error> {
-        let claimed = v1::workers::claim(&self.app, worker_id, claim).await;
+        let claimed = logged(&self.app, v1::workers::claim(&self.app, worker_id, claim)).await;
         let tasks = claimed.map_err(Error::Problem)?.tasks;
         Ok(Claimed {
             tasks: tasks.into_iter().map(owned).collect(),
@@ -97,19 +99,21 @@ impl Transport for Inside {
     }
 
     async fn report(&self, worker_id: &str, report: &Report) -> Result<Reported, Error> {
-        let reported = v1::workers::report(&self.app, worker_id, report).await;
+        let reported = v1::workers::report(&self.app, worker_id, report);
+        let reported = logged(&self.app, reported).await;
         let Reported { results, tasks } = reported.map_err(Error::Problem)?;
         let tasks = tasks.map(|tasks| tasks.into_iter().map(owned).collect());
         Ok(Reported { results, tasks })
     }
 
     async fn heartbeat(&self, worker_id: &str, heartbeat: &Heartbeat) -> Result<Heard, Error> {
-        let heard = v1::workers::heartbeat(&self.app, worker_id, heartbeat).await;
+        let heard = v1::workers::heartbeat(&self.app, worker_id, heartbeat);
+        let heard = logged(&self.app, heard).await;
         heard.map_err(Error::Problem)
     }
 
     async fn start(&self, task: TaskId, start: &Start) -> Result<Started, Error> {
-        let started = v1::tasks::runs::begin(&self.app, task, start).await;
+        let started = logged(&self.app, v1::tasks::runs::begin(&self.app, task, start)).await;
         started.map_err(Error::Problem)
     }
 }

@@ -7,8 +7,8 @@ use taskyard_api::problem::Problem;
 
 use crate::problem::{self, Code};
 
-/// Up to here a body counts as small.
-const SMALL: usize = 64 << 10;
+/// Up to here a body is small.
+pub(super) const SMALL: usize = 64 << 10;
 /// That part of the budget is for small bodies alone, so that a few large ones cannot shut them out.
 const RESERVED: usize = 8;
 

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Mutex as Turns, Notify};
 
 use crate::watch::Watch;
 
 pub(super) struct Places {
     max: usize,
     taken: Mutex<HashMap<u64, Arc<Watch>>>,
+    /// Held by who waits for a place and is next.
+    next: Turns<()>,
     crowd: Arc<Crowd>,
 }
 
@@ -54,12 +56,14 @@ impl Places {
         Arc::new(Self {
             max,
             taken: Mutex::default(),
+            next: Turns::default(),
             crowd: Arc::default(),
         })
     }
 
-    /// A place, once there is one.
+    /// A place, once there is one. Whoever came first gets the first.
     pub(super) async fn take(self: &Arc<Self>) -> Place {
+        let _turn = self.next.lock().await;
         loop {
             if let Some(place) = self.try_take() {
                 self.crowd.is_full.store(false, Ordering::Relaxed);
@@ -77,14 +81,19 @@ impl Places {
         if taken.len() >= self.max {
             return None;
         }
+        let place = self.beside();
+        taken.insert(place.number, Arc::clone(&place.watch));
+        Some(place)
+    }
+
+    /// A place beyond those that there are, which is never asked to make room.
+    pub(super) fn beside(self: &Arc<Self>) -> Place {
         let number = self.crowd.turn();
-        let watch = Arc::new(Watch::new(Arc::clone(&self.crowd), number));
-        taken.insert(number, Arc::clone(&watch));
-        Some(Place {
+        Place {
             places: Arc::clone(self),
             number,
-            watch,
-        })
+            watch: Arc::new(Watch::new(Arc::clone(&self.crowd), number)),
+        }
     }
 
     /// One at a time: who was told goes within moments, or says that it does not.

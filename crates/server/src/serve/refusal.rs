@@ -26,7 +26,7 @@ pub(super) fn of(status: u16) -> Code {
     }
 }
 
-/// The last answer of its connection.
+/// The last answer of its connection, behind which one lingers.
 pub(super) async fn say(front: &Front, stream: &mut TcpStream, code: Code) -> io::Result<()> {
     let limits = front.app().limits();
     let detail = match code {
@@ -38,10 +38,18 @@ pub(super) async fn say(front: &Front, stream: &mut TcpStream, code: Code) -> io
             "the request's head holds more than {} bytes, or more than 100 headers",
             limits.head_bytes_max
         ),
+        Code::ConnectionsFull => {
+            "the server has as many connections as it may, and answers requests on all of them"
+                .to_owned()
+        }
         Code::AddressTooLong => "the request's address is longer than 65,534 bytes".to_owned(),
         _ => "this is no HTTP/1.1 request".to_owned(),
     };
-    let response = front.refusal(problem::new(code, detail));
+    let problem = match code {
+        Code::ConnectionsFull => problem::later(code, detail, problem::SOON_MS),
+        _ => problem::new(code, detail),
+    };
+    let response = front.refusal(problem);
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let mut head = format!("HTTP/1.1 {}\r\n", parts.status);
@@ -56,12 +64,10 @@ pub(super) async fn say(front: &Front, stream: &mut TcpStream, code: Code) -> io
     )
     .map_err(io::Error::other)?;
     stream.write_all(&[head.as_bytes(), &body].concat()).await?;
-    stream.shutdown().await?;
-    linger(stream).await;
-    Ok(())
+    stream.shutdown().await
 }
 
-/// Until the other side has closed too, or has had time to take its answer.
+/// Until the other side has closed too, or has had time to take its answer. What has come already is read at once.
 pub(super) async fn linger(stream: &mut TcpStream) {
     let mut rest = stream.take(LINGER_BYTES_MAX);
     let mut sink = tokio::io::sink();

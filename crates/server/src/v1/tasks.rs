@@ -25,6 +25,7 @@ pub(crate) const WAIT_MS_MAX: u64 = 60_000;
 /// `GET /tasks`
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     let list = wire::list::read(query.as_deref(), app.limits().list_look_at_max)?;
+    let _turn = app.turn_to_list().await;
     let Found::Tasks(listed) = app.engine().read(Query::Tasks(list.clone())).await? else {
         return Err(problem::broken(&"a list was answered with something else").into());
     };
@@ -101,6 +102,7 @@ pub(crate) async fn attempts(
         task: id,
         detail_max,
     };
+    let _turn = app.turn_to_list().await;
     let found = app.engine().read(query).await?;
     let Found::Attempts { ended, late } = found else {
         return Err(problem::broken(&"attempts were answered with something else").into());

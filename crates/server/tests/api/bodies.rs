@@ -1,16 +1,19 @@
 //! Bodies that come slowly, or many at once.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::future::join_all;
+use futures_util::{FutureExt, StreamExt, stream};
 use http::Request;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::yard::{Reply, Yard, json_request, lines_request};
+use crate::trouble::Stuck;
+use crate::yard::{Clock, Reply, Yard, json_request, lines_request};
 
 const BATCH: &str = "/api/v1/tasks/batch";
 const MIB: usize = 1 << 20;
@@ -92,6 +95,39 @@ async fn small_bodies_are_served_while_large_ones_hold_the_budget() {
     assert_eq!(yard.total().await, 5);
     drop(sender);
     large.await.unwrap().refused(400, "not_json");
+}
+
+#[tokio::test]
+async fn a_body_in_one_piece_counts_where_it_is_not_small() {
+    let yard = yard();
+    let (sender, body) = open();
+    let large = under_way(&yard, json_request(BATCH, body));
+    // All that large ones may hold: seven eighths.
+    taken(&sender, [2 * MIB, MIB + MIB / 2]).await;
+
+    let small = yard.post_text(BATCH, blank(64 << 10)).await;
+    small.refused(400, "not_json");
+    let more = yard.post_text(BATCH, blank((64 << 10) + 1)).await;
+    more.refused(503, "bodies_full");
+
+    drop(sender);
+    large.await.unwrap().refused(400, "not_json");
+    let more = yard.post_text(BATCH, blank((64 << 10) + 1)).await;
+    more.refused(400, "not_json");
+}
+
+#[tokio::test]
+async fn a_body_in_one_piece_counts_until_its_request_is_answered() {
+    let yard = Yard::around(Stuck::store(), Clock::new(), |settings| {
+        settings.limits.bodies_max = 4 * MIB;
+    });
+    let task = |blanks: usize| format!(r#"{{"kind":"echo","input":1}}{}"#, " ".repeat(blanks));
+    let submit = || yard.post_text("/api/v1/tasks", task(MIB));
+    let mut waiting = pin!(join_all((0..3).map(|_| submit())));
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+
+    let refused = submit().now_or_never().expect("it waits for nobody");
+    refused.refused(503, "bodies_full");
 }
 
 #[tokio::test]

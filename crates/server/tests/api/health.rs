@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::trouble::Broken;
-use crate::yard::Yard;
+use crate::trouble::{Broken, Stuck};
+use crate::yard::{Clock, Yard};
 
 #[tokio::test]
 async fn health_tells_of_the_database_and_the_workers() {
@@ -85,4 +85,17 @@ async fn what_was_found_is_good_for_a_second() {
     yard.get("/health").await;
 
     assert_eq!((first, reads.load(Ordering::SeqCst)), (2, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_waits_two_seconds_for_a_database_that_says_nothing() {
+    let yard = Yard::around(Stuck::store(), Clock::new(), |_| {});
+    let began = tokio::time::Instant::now();
+
+    let health = yard.get("/health").await;
+
+    assert_eq!(began.elapsed(), Duration::from_secs(2));
+    assert_eq!(health.status.as_u16(), 503);
+    let database = &health.json()["database"];
+    assert_eq!(database["message"], "the database does not answer");
 }

@@ -6,6 +6,7 @@ mod bodies;
 mod front;
 mod heads;
 mod health;
+mod logs;
 mod serve;
 mod tasks;
 mod trouble;

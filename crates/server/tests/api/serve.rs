@@ -1,15 +1,19 @@
 //! Real connections: what only shows on the wire.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::json;
-use taskyard_server::settings::Access;
+use taskyard_server::settings::{Access, Limits};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::wire::{PATIENCE, Server};
+use crate::wire::{PATIENCE, Server, Wire};
 use crate::yard::Yard;
+
+/// What is no probe.
+const ANY: &str = "/api/v1/tasks";
 
 #[tokio::test]
 async fn a_connection_is_kept_and_each_answer_has_its_length_and_id() {
@@ -90,7 +94,7 @@ async fn a_closed_connection_takes_its_claim_back() {
     drop(wire);
     // There is only one place, so whoever is answered next comes after the other has gone.
     let mut next = server.connect().await;
-    next.get("/health").await;
+    next.get(ANY).await;
     next.answer().await;
 
     let id = server.yard.submit("echo").await;
@@ -158,15 +162,11 @@ async fn a_reader_that_takes_nothing_is_left() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_wait_while_all_are_served() {
-    let server = Server::with(|limits| limits.connections_max = 1).await;
-    server.yard.worker("w").await;
-    let mut first = server.connect().await;
-    let claim = json!({"limit": 1, "wait_ms": 60_000});
-    first.post("/api/v1/workers/w/claim", &claim).await;
+    let (server, mut first) = busy(|limits| limits.place_within = PATIENCE).await;
     let mut second = server.connect().await;
-    second.get("/health").await;
-    let early = timeout(Duration::from_millis(50), second.answer()).await;
-    assert!(early.is_err(), "answered without a place");
+    second.get(ANY).await;
+    // It comes behind the second, which is at the door by then.
+    probed(&server).await;
 
     // As soon as the first has its answer, it makes room.
     server.yard.submit("echo").await;
@@ -176,6 +176,96 @@ async fn connections_beyond_the_limit_wait_while_all_are_served() {
     let (head, _) = second.answer().await;
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert_eq!(first.rest().await, "");
+}
+
+#[tokio::test]
+async fn probes_are_answered_once_each_while_every_place_is_served() {
+    let (server, _first) = busy(|limits| {
+        limits.place_within = PATIENCE;
+        limits.connections_spare = 1;
+    })
+    .await;
+    server.yard.app.started();
+
+    // The one place beside the others is free again each time.
+    for path in ["/health", "/ready", "/health?x=1"] {
+        let mut probe = server.connect().await;
+        probe.get(path).await;
+        probe.get(ANY).await;
+        let (head, _) = probe.answer().await;
+        assert!(head.starts_with("http/1.1 200"), "{head}");
+        assert!(head.contains("connection: close"), "{head}");
+        assert_eq!(probe.rest().await, "");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_too_long_for_a_place_is_told_to_come_again() {
+    let (server, _first) = busy(|limits| limits.place_within = Duration::from_millis(50)).await;
+    let mut asks = server.connect().await;
+    let mut silent = server.connect().await;
+    asks.get(ANY).await;
+
+    for wire in [&mut asks, &mut silent] {
+        let (head, body) = wire.answer().await;
+        assert!(head.starts_with("http/1.1 503 "), "{head}");
+        assert!(head.contains("retry-after: 1\r\n"), "{head}");
+        assert!(head.contains("connection: close"), "{head}");
+        assert!(body.contains("connections_full"), "{body}");
+        assert_eq!(wire.rest().await, "");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_longest_at_the_door_goes_for_one_that_comes() {
+    let (server, _first) = busy(|limits| {
+        limits.place_within = Duration::from_hours(1);
+        limits.connections_spare = 2;
+    })
+    .await;
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let mut wire = server.connect().await;
+        wire.get(ANY).await;
+        waiting.push(wire);
+    }
+
+    probed(&server).await;
+    waiting[0].is_told(503, "connections_full").await;
+
+    server.yard.submit("echo").await;
+    let (head, _) = waiting[1].answer().await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+}
+
+/// A server whose only place is taken by a request that is being served: a claim, until a task comes.
+async fn busy(set: impl FnOnce(&mut Limits)) -> (Server, Wire) {
+    let server = Server::with(|limits| {
+        limits.connections_max = 1;
+        set(limits);
+    })
+    .await;
+    server.yard.worker("w").await;
+    let mut first = server.connect().await;
+    let claim = json!({"limit": 1, "wait_ms": 60_000}).to_string();
+    let length = claim.len();
+    first
+        .say(&format!(
+            "POST /api/v1/workers/w/claim HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+        ))
+        .await;
+    // The server reads the body from here on; before, it would make room for another.
+    let (head, _) = first.answer().await;
+    assert!(head.starts_with("http/1.1 100"), "{head}");
+    first.say(&claim).await;
+    (server, first)
+}
+
+async fn probed(server: &Server) {
+    let mut probe = server.connect().await;
+    probe.get("/health").await;
+    let (head, _) = probe.answer().await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
 }
 
 #[tokio::test]
@@ -190,7 +280,7 @@ async fn who_waits_longest_makes_room_and_first_who_never_asked() {
 
     for gone in [&mut silent, &mut half, &mut idle] {
         let mut next = server.connect().await;
-        next.get("/health").await;
+        next.get(ANY).await;
         let (head, _) = next.answer().await;
         assert!(head.starts_with("http/1.1 200"), "{head}");
         assert_eq!(gone.rest().await, "");
@@ -200,7 +290,12 @@ async fn who_waits_longest_makes_room_and_first_who_never_asked() {
 
 #[tokio::test]
 async fn a_reader_that_takes_a_little_now_and_then_is_left_too() {
-    let server = Server::with(|limits| limits.answer_within = Duration::from_millis(400)).await;
+    let server = Server::with(|limits| {
+        limits.answer_within = Duration::from_millis(400);
+        limits.connections_max = 1;
+        limits.place_within = PATIENCE;
+    })
+    .await;
     let big = json!({"kind": "echo", "input": "x".repeat(1_000_000)});
     for _ in 0..8 {
         server.yard.post("/api/v1/tasks", &big).await.ok();
@@ -210,17 +305,24 @@ async fn a_reader_that_takes_a_little_now_and_then_is_left_too() {
         wire.get("/api/v1/tasks?include=payload").await;
     }
 
-    // Each answer alone takes it longer than it may.
+    wire.0.read_u8().await.unwrap();
+
+    // A little for each probe that is answered: each answer alone takes it longer than it may.
     let trickle = async {
         let mut piece = [0; 1024];
-        loop {
-            match wire.0.read(&mut piece).await {
-                Ok(0) | Err(_) => return,
-                Ok(_) => tokio::time::sleep(Duration::from_millis(2)).await,
-            }
+        while wire.0.read(&mut piece).await.is_ok_and(|read| read > 0) {
+            probed(&server).await;
         }
     };
-    timeout(PATIENCE, trickle).await.unwrap();
+    // There is only one place, so whoever else is answered comes after it was left.
+    let mut next = server.connect().await;
+    next.get(ANY).await;
+    let mut answer = pin!(next.answer());
+    let (head, _) = tokio::select! {
+        answer = &mut answer => answer,
+        () = trickle => answer.await,
+    };
+    assert!(head.starts_with("http/1.1 200"), "{head}");
 }
 
 #[tokio::test]

@@ -9,3 +9,4 @@ mod runs;
 mod show;
 mod stats;
 mod submit;
+mod turns;

@@ -8,7 +8,7 @@ use deadpool_postgres::{Client, Transaction};
 use futures_util::future::join_all;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Filter, LIST_BYTES_MAX, List, Listed};
+use taskyard_core::query::{Filter, List, Listed};
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
@@ -16,9 +16,9 @@ use uuid::Uuid;
 use super::error::explain;
 use super::fields::{Fields, Read};
 use super::{load, reads, sql};
-use crate::sources::{self, Source};
+use crate::sources::{self, Page, Source};
 
-/// Candidates are looked at so many in one round trip.
+/// So many candidates are looked at in one round trip at most.
 const TOGETHER: usize = 50;
 
 /// One page is one snapshot.
@@ -44,32 +44,23 @@ async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
     }
     let statement = candidates(&sources, list.oldest_first);
     let chunk = sources::chunk(list, is_crowded);
-    let mut listed = Listed::default();
-    let (mut after, mut looked_at, mut bytes) = (list.after, 0, 0);
+    let mut page = Page::of(list);
     loop {
-        let found = next(tx, &statement, list.oldest_first, after, chunk).await?;
+        let found = next(tx, &statement, list.oldest_first, page.after(), chunk).await?;
         if found.is_empty() {
-            return Ok(listed);
+            return Ok(page.listed());
         }
-        for ids in found.chunks(TOGETHER) {
+        let mut rest = found.as_slice();
+        while !rest.is_empty() {
+            let (ids, others) = rest.split_at(page.together(TOGETHER).min(rest.len()));
             let views = ids.iter().map(|id| reads::task_view(tx, *id, list.payload));
             for (id, view) in ids.iter().zip(join_all(views).await) {
-                if looked_at == list.look_at_max {
-                    listed.next = after;
-                    return Ok(listed);
+                if page.ends() {
+                    return Ok(page.listed());
                 }
-                looked_at += 1;
-                if let Some(view) = view?.filter(|view| list.filter.lets_through(view)) {
-                    bytes += view.bytes();
-                    let is_full = listed.items.len() == list.limit || bytes > LIST_BYTES_MAX;
-                    if is_full && !listed.items.is_empty() {
-                        listed.next = listed.items.last().map(|view| view.task.id);
-                        return Ok(listed);
-                    }
-                    listed.items.push(view);
-                }
-                after = Some(*id);
+                page.look_at(*id, view?);
             }
+            rest = others;
         }
     }
 }

@@ -3,42 +3,30 @@
 use rusqlite::{Connection, params};
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Filter, LIST_BYTES_MAX, List, Listed};
+use taskyard_core::query::{Filter, List, Listed};
 
 use super::connection::{all, one};
 use super::fields::Read;
 use super::{reads, sql, tx};
-use crate::sources::{self, Source};
+use crate::sources::{self, Page, Source};
 
 pub(super) fn list(connection: &Connection, list: &List) -> Read<Listed> {
     let is_crowded = is_crowded(connection, list)?;
     let fitting = fitting(connection, &list.filter, is_crowded)?;
     let sources = sources::sources(&list.filter, &fitting, is_crowded);
     let chunk = sources::chunk(list, is_crowded);
-    let mut listed = Listed::default();
-    let (mut after, mut looked_at, mut bytes) = (list.after, 0, 0);
+    let mut page = Page::of(list);
     loop {
-        let candidates = candidates(connection, &sources, list.oldest_first, after, chunk)?;
+        let candidates = candidates(connection, &sources, list.oldest_first, page.after(), chunk)?;
         if candidates.is_empty() {
-            return Ok(listed);
+            return Ok(page.listed());
         }
         for id in candidates {
-            if looked_at == list.look_at_max {
-                listed.next = after;
-                return Ok(listed);
+            if page.ends() {
+                return Ok(page.listed());
             }
-            looked_at += 1;
             let view = reads::task_view(connection, id, list.payload)?;
-            if let Some(view) = view.filter(|view| list.filter.lets_through(view)) {
-                bytes += view.bytes();
-                let is_full = listed.items.len() == list.limit || bytes > LIST_BYTES_MAX;
-                if is_full && !listed.items.is_empty() {
-                    listed.next = listed.items.last().map(|view| view.task.id);
-                    return Ok(listed);
-                }
-                listed.items.push(view);
-            }
-            after = Some(id);
+            page.look_at(id, view);
         }
     }
 }

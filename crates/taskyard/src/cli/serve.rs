@@ -158,6 +158,11 @@ pub(crate) struct LimitArgs {
     /// cursor to go on with.
     #[arg(long, env = "TASKYARD_LIST_LOOK_AT_MAX", default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) list_look_at_max: u32,
+    /// How many pages of lists, and lists of attempts, are read at once; others wait for their turn. Fewer than the
+    /// database has readers, 2 for SQLite and 4 for PostgreSQL, so that single tasks and probes do not stand behind
+    /// them. Default: half of these.
+    #[arg(long, env = "TASKYARD_LISTS_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3))]
+    pub(crate) lists_max: Option<u32>,
     /// How deep inputs and outputs may nest.
     #[arg(long, env = "TASKYARD_DEPTH_MAX", default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) depth_max: u16,
@@ -186,6 +191,14 @@ pub(crate) struct ConnectionArgs {
     /// first.
     #[arg(long, env = "TASKYARD_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) connections_max: u32,
+    /// How many connections may be open beside those: new ones that wait for a place, or are told that there is none,
+    /// and probes, which are answered while all others are busy.
+    #[arg(long, env = "TASKYARD_CONNECTIONS_SPARE", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) connections_spare: u32,
+    /// How long a new connection may wait for its place while all others are being served, before it is refused for the
+    /// moment (503).
+    #[arg(long, env = "TASKYARD_PLACE_WITHIN", default_value = "1s", value_parser = duration, value_name = "TIME")]
+    pub(crate) place_within: Duration,
     /// The longest head of a request. At least 8KiB.
     #[arg(long, env = "TASKYARD_HEAD_MAX", default_value = "100000", value_parser = bytes, value_name = "BYTES")]
     pub(crate) head_max: usize,

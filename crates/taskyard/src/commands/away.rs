@@ -18,6 +18,8 @@ pub(crate) struct Patience {
     within: Duration,
     /// Since when it has been away; none while it answers.
     since: Option<Instant>,
+    /// It was there once, and may have done what it was asked.
+    was_there: bool,
 }
 
 impl Patience {
@@ -25,7 +27,36 @@ impl Patience {
         Self {
             within,
             since: None,
+            was_there: false,
         }
+    }
+
+    /// Asks what is safe to repeat until it is answered. Where no server has ever been there, to wait would only hide
+    /// it.
+    pub(crate) async fn until_answered<T>(
+        &mut self,
+        ask: impl AsyncFn() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        loop {
+            match ask().await {
+                Ok(answer) => {
+                    self.was_there = true;
+                    self.answered();
+                    return Ok(answer);
+                }
+                Err(error) => {
+                    self.was_there |= !nothing_was_sent(&error);
+                    if !self.was_there || !self.bear(&error).await {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether what failed may have been done all the same: not if it was refused, or reached nobody.
+    pub(crate) fn may_be_done(&self, error: &Error) -> bool {
+        self.was_there && is_away(error)
     }
 
     /// The server is here.
@@ -52,6 +83,10 @@ impl Patience {
         tokio::time::sleep(LOOK_EVERY.min(left)).await;
         !left.is_zero()
     }
+}
+
+fn nothing_was_sent(error: &Error) -> bool {
+    matches!(error, Error::Unreachable { source, .. } if source.is_connect())
 }
 
 /// Nothing is wrong with what was asked: the server, or a proxy on the way to it, cannot serve now.

@@ -37,10 +37,14 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn make(args: &ServeArgs) -> Result<Self, Failure> {
+        let address = Address::parse(&args.database.database)?;
         Ok(Self {
             policy: policy(&args.times, &args.limits)?,
-            limits: limits(&args.limits, &args.connections)?,
-            address: Address::parse(&args.database.database)?,
+            limits: Limits {
+                lists_max: lists_max(&args.limits, &address)?,
+                ..limits(&args.limits, &args.connections)?
+            },
+            address,
             executors: worker::executors(&args.command, &args.internal_kinds, "--internal-kinds")?,
         })
     }
@@ -190,6 +194,7 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
     for (name, time) in [
         ("--head-within", connections.head_within),
         ("--idle-within", connections.idle_within),
+        ("--place-within", connections.place_within),
         ("--body-pause", connections.body_pause),
         ("--body-within", connections.body_within),
         ("--write-pause", connections.write_pause),
@@ -221,6 +226,8 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
         bodies_max: args.bodies_max,
         tasks_max: args.batch_max as usize,
         connections_max: connections.connections_max as usize,
+        connections_spare: connections.connections_spare as usize,
+        place_within: connections.place_within,
         head_bytes_max: connections.head_max,
         head_within: connections.head_within,
         idle_within: connections.idle_within,
@@ -240,6 +247,25 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
     }
     Ok(limits)
 }
+
+fn lists_max(args: &LimitArgs, address: &Address) -> Result<usize, Failure> {
+    let readers = if address.is_for_one_server() {
+        SQLITE_READERS
+    } else {
+        POSTGRES_READERS
+    };
+    let lists = args.lists_max.map_or(readers / 2, |lists| lists as usize);
+    if lists >= readers {
+        return Err(Failure::usage(format!(
+            "--lists-max is {lists}; it must be less than this database's {readers} readers"
+        )));
+    }
+    Ok(lists)
+}
+
+/// How many connections the stores read with.
+const SQLITE_READERS: usize = 2;
+const POSTGRES_READERS: usize = 4;
 
 /// What keeps the list of one task's attempts within 200 MiB.
 const ATTEMPT_DETAIL_MOST: usize = 1 << 20;

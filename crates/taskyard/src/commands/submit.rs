@@ -9,16 +9,21 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use taskyard_api::client::{Client, Error};
 use taskyard_api::submit::{Submit, Submitted};
 use taskyard_api::task::{Status, Task};
+use taskyard_core::id::TaskId;
+use taskyard_core::random::Random as _;
 
 use super::away::Patience;
 use super::hint::{Wanted, warn_if_nobody_takes};
 use super::wait::{ended, exit_code};
 use super::{Done, client};
 use crate::cli::SubmitArgs;
-use crate::failure::Failure;
+use crate::clock;
+use crate::failure::{Failure, UNREACHABLE};
 use crate::output::{self, Format, Shown};
+use crate::randomness::Unguessable;
 
 /// Where a task waits that names no queue.
 const DEFAULT_QUEUE: &str = "default";
@@ -60,22 +65,11 @@ pub(super) async fn run(args: SubmitArgs, format: Format) -> Done {
     if let Some(file) = &args.each_line {
         return each_line::run(&client, &args, file, format).await;
     }
-    let task = task(&args, input(&args)?);
+    let mut task = task(&args, input(&args)?);
+    let mut patience = Patience::of(args.away.server_wait);
     let submitted = match &args.idempotency_key {
-        None => client.submit(&task).await?,
-        Some(key) => {
-            let batch = client
-                .submit_batch(std::slice::from_ref(&task), Some(key))
-                .await?;
-            let id = *batch
-                .ids
-                .first()
-                .ok_or_else(|| Failure::new("the server answered no id"))?;
-            Submitted {
-                id,
-                status: client.task(id, None).await?.status,
-            }
-        }
+        None => by_id(&client, &mut task, &mut patience).await?,
+        Some(key) => by_key(&client, &task, key, &mut patience).await?,
     };
     let wanted = Wanted {
         kind: &args.kind,
@@ -93,14 +87,79 @@ pub(super) async fn run(args: SubmitArgs, format: Format) -> Done {
         output::note(&format!("task {}", submitted.id));
         warn_if_nobody_takes(&client, &wanted).await;
     }
-    let ended = ended(
-        &client,
-        submitted.id,
-        None,
-        &mut Patience::of(args.away.server_wait),
-    )
-    .await?;
+    let ended = ended(&client, submitted.id, None, &mut patience).await?;
     tell(ended, format)
+}
+
+/// Under an id that is made here if the user made none, so that it can be said again when the answer is lost.
+async fn by_id(
+    client: &Client,
+    task: &mut Submit,
+    patience: &mut Patience,
+) -> Result<Submitted, Failure> {
+    let is_ours = task.id.is_none();
+    let id = *task.id.get_or_insert_with(new_id);
+    let submitted = patience
+        .until_answered(async || client.submit(&*task).await)
+        .await;
+    match submitted {
+        Ok(submitted) => Ok(submitted),
+        // This machine's clock is far from the server's, which is no reason not to submit.
+        Err(Error::Problem(problem))
+            if is_ours && problem.code == "invalid" && problem.task_id == Some(id) =>
+        {
+            task.id = None;
+            by_key(client, task, &new_key(), patience).await
+        }
+        Err(error) => Err(perhaps(error, patience, &format!("--id {id}"))),
+    }
+}
+
+async fn by_key(
+    client: &Client,
+    task: &Submit,
+    key: &str,
+    patience: &mut Patience,
+) -> Result<Submitted, Failure> {
+    let tasks = std::slice::from_ref(task);
+    let batch = patience
+        .until_answered(async || client.submit_batch(tasks, Some(key)).await)
+        .await
+        .map_err(|error| perhaps(error, patience, &format!("--idempotency-key {key}")))?;
+    let id = *batch
+        .ids
+        .first()
+        .ok_or_else(|| Failure::new("the server answered no id"))?;
+    let task = patience
+        .until_answered(async || client.task(id, None).await)
+        .await?;
+    Ok(Submitted {
+        id,
+        status: task.status,
+    })
+}
+
+fn new_id() -> TaskId {
+    let mut random = Unguessable::new();
+    let bits = (u128::from(random.bits()) << 64) | u128::from(random.bits());
+    TaskId::new(clock::now(), bits)
+}
+
+fn new_key() -> String {
+    format!("{:016x}", Unguessable::new().bits())
+}
+
+/// Why it is not known to be submitted, and how it is without being so twice.
+fn perhaps(error: Error, patience: &Patience, once: &str) -> Failure {
+    if !patience.may_be_done(&error) {
+        return error.into();
+    }
+    Failure {
+        message: format!(
+            "{error}\n  Perhaps it is submitted; the same command with {once} makes sure, and submits nothing twice."
+        ),
+        code: UNREACHABLE,
+    }
 }
 
 /// What became of a task: its output, or why there is none, and the exit code that says the same.

@@ -188,3 +188,27 @@ async fn a_page_that_looked_at_all_it_may_has_a_cursor_though_it_found_little() 
     assert_eq!(json!(inputs(&page)), json!([0]));
     assert_eq!(page["next_cursor"], Value::Null);
 }
+
+#[tokio::test]
+async fn a_page_ends_before_what_its_filter_throws_away_grows_too_large() {
+    let yard = Yard::with(|settings| settings.limits.input_max = 6 << 20);
+    for user in ["ann", "bob", "bob", "bob"] {
+        let input = "x".repeat(5 << 20);
+        let body = json!({"kind": "echo", "input": input, "labels": {"user": user}});
+        yard.post("/api/v1/tasks", &body).await.ok();
+        yard.pass(std::time::Duration::from_millis(1));
+    }
+
+    // Two of 5 MiB are more than the 8 MiB that one page reads.
+    let page = list(&yard, "label=user=ann").await;
+    assert_eq!(inputs(&page), Vec::<&Value>::new());
+
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let page = list(&yard, &format!("label=user=ann&cursor={cursor}")).await;
+    assert_eq!(inputs(&page).len(), 1);
+    assert_eq!(page["next_cursor"], Value::Null);
+
+    // Without their payloads they are small.
+    let page = yard.get("/api/v1/tasks?label=user=ann").await.ok();
+    assert_eq!(page["items"].as_array().unwrap().len(), 1);
+}

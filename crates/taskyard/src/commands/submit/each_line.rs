@@ -7,14 +7,12 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use taskyard_api::client::{Client, Error};
 use taskyard_api::submit::{Submit, SubmittedBatch};
-use taskyard_core::random::Random as _;
 
-use super::{Done, named, read, task};
+use super::{Done, named, new_key, read, task};
 use crate::cli::SubmitArgs;
-use crate::commands::away::{Patience, is_away};
+use crate::commands::away::Patience;
 use crate::failure::{Failure, UNREACHABLE, code};
 use crate::output::{self, Format, Shown};
-use crate::randomness::Unguessable;
 
 /// How many tasks go in one piece, and how many bytes of input: what a server takes by default, with room to spare. They
 /// must not change from one version to the next, or a repetition would not be the same.
@@ -74,7 +72,7 @@ pub(super) async fn run(client: &Client, args: &SubmitArgs, file: &str, format: 
     let tasks = tasks(args, file)?;
     let key = match &args.idempotency_key {
         Some(key) => key.clone(),
-        None => format!("{:016x}", Unguessable::new().bits()),
+        None => new_key(),
     };
     if args.idempotency_key.is_none() && format == Format::Table && piece_len(&tasks) < tasks.len()
     {
@@ -84,21 +82,19 @@ pub(super) async fn run(client: &Client, args: &SubmitArgs, file: &str, format: 
     let (mut told, mut rest, mut number) = (Told::in_format(format), tasks.as_slice(), 0);
     while !rest.is_empty() {
         let (piece, others) = rest.split_at(piece_len(rest));
-        let submitted = loop {
-            let piece_key = format!("{key}.{number}");
-            match client.submit_batch(piece, Some(&piece_key)).await {
-                Ok(submitted) => break submitted,
-                // Where nobody has ever answered, to wait would only hide it.
-                Err(error) if told.count == 0 || !patience.bear(&error).await => {
-                    let failure = broken_off(error, told.count, tasks.len(), &key);
-                    told.end()?;
-                    return Err(failure);
-                }
-                Err(_) => {}
+        let piece_key = format!("{key}.{number}");
+        let submitted = patience
+            .until_answered(async || client.submit_batch(piece, Some(&piece_key)).await)
+            .await;
+        match submitted {
+            Ok(submitted) => told.tell(submitted)?,
+            Err(error) => {
+                let may_be_done = patience.may_be_done(&error);
+                let failure = broken_off(error, may_be_done, told.count, tasks.len(), &key);
+                told.end()?;
+                return Err(failure);
             }
-        };
-        patience.answered();
-        told.tell(submitted)?;
+        }
         (rest, number) = (others, number + 1);
     }
     told.end()?;
@@ -149,11 +145,8 @@ fn piece_len(tasks: &[Submit]) -> usize {
 }
 
 /// What was done, and how the rest is done without doing anything twice.
-fn broken_off(error: Error, done: usize, of: usize, key: &str) -> Failure {
-    let nothing_was_sent =
-        matches!(&error, Error::Unreachable { source, .. } if source.is_connect());
-    let is_refused = !is_away(&error);
-    if done == 0 && (nothing_was_sent || is_refused) {
+fn broken_off(error: Error, may_be_done: bool, done: usize, of: usize, key: &str) -> Failure {
+    if done == 0 && !may_be_done {
         return error.into();
     }
     Failure {
@@ -161,10 +154,10 @@ fn broken_off(error: Error, done: usize, of: usize, key: &str) -> Failure {
             "{error}\n  {done} of {of} tasks are known to be submitted; {}",
             goes_on(key)
         ),
-        code: if is_refused {
-            code(&error)
-        } else {
+        code: if may_be_done {
             UNREACHABLE
+        } else {
+            code(&error)
         },
     }
 }

@@ -117,6 +117,16 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &[],
         &["--heartbeat-ttl", "twice"],
     );
+    check(
+        &["config", "--lists-max", "2"],
+        &[],
+        &["--lists-max", "2 readers"],
+    );
+    check(
+        &["config", "--place-within", "0s"],
+        &[],
+        &["--place-within", "1ms"],
+    );
     check(&["serve", "--lease", "20s"], &[], &["--lease", "three"]);
     check(
         &["serve", "--bodies-max", "33554431"],
@@ -150,4 +160,22 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
     check(&["config"], &[], &["lease in the file taskyard.toml", "75"]);
     std::fs::write(yard.path("taskyard.toml"), "lease = [").unwrap();
     check(&["config"], &[], &["taskyard.toml", "TOML"]);
+}
+
+#[test]
+fn lists_leave_a_reader_of_each_database() {
+    let yard = Yard::new();
+    let fits = |arguments: &[&str]| {
+        let printed = run(
+            yard.directory.path(),
+            &[&["config"], arguments].concat(),
+            &[],
+        );
+        printed.code == 0
+    };
+    let postgres = ["--database", "postgres://localhost/tasks"];
+
+    assert!(fits(&["--lists-max", "1"]));
+    assert!(fits(&[&postgres[..], &["--lists-max", "3"]].concat()));
+    assert!(!fits(&[&postgres[..], &["--lists-max", "4"]].concat()));
 }

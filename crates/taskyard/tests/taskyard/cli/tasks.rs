@@ -1,6 +1,7 @@
 //! The commands that speak to a server.
 
 use serde_json::{Value, json};
+use taskyard_api::page::TasksQuery;
 
 use crate::yard::{Printed, Server, Yard, run};
 
@@ -226,4 +227,38 @@ fn trouble_names_the_next_step() {
         &[],
     );
     check(away, 3, "taskyard serve");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_ends_before_what_its_filter_throws_away_grows_too_large() {
+    let yards = [Some(Yard::new()), Yard::on_postgres().await];
+    for yard in yards.into_iter().flatten() {
+        let server = yard.serve(&["--internal-workers", "0"]);
+        // Of these, nine are 8 MiB.
+        let input = "x".repeat(950_000);
+        for _ in 0..12 {
+            server.submit("noop", json!(input)).await;
+        }
+        let pages = async |include: Option<&str>| {
+            let mut query = TasksQuery {
+                label: Some("no=one".to_owned()),
+                include: include.map(str::to_owned),
+                ..TasksQuery::default()
+            };
+            let mut pages = 0;
+            loop {
+                let page = server.client.list(&query).await.unwrap();
+                assert!(page.items.is_empty());
+                pages += 1;
+                match page.next_cursor {
+                    None => return pages,
+                    cursor => query.cursor = cursor,
+                }
+            }
+        };
+
+        assert_eq!(pages(Some("payload")).await, 2);
+        assert_eq!(pages(None).await, 1);
+        server.stop();
+    }
 }

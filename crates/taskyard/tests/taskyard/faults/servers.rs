@@ -1,5 +1,6 @@
 //! A server that dies, or is told to stop.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,9 +9,10 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use taskyard_api::submit::Submit;
 use taskyard_api::task::Status;
+use taskyard_api::worker::{Claim, Register};
 use taskyard_core::id::TaskId;
 
-use crate::yard::{QUICK, Yard};
+use crate::yard::{QUICK, Server, Yard};
 
 /// How often the server is killed, and by how many callers it is kept busy.
 const KILLS: u32 = 5;
@@ -153,14 +155,10 @@ async fn a_second_signal_ends_a_server_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_stopped_for_long_loses_nobody_when_it_goes_on() {
-    let yard = Yard::new();
-    let server = yard.serve(
-        &QUICK
-            .iter()
-            .copied()
-            .chain(["--internal-workers", "0"])
-            .collect::<Vec<_>>(),
-    );
+    let (yard, elsewhere) = (Yard::new(), Yard::new());
+    let quick = [&QUICK[..], &["--internal-workers", "0"]].concat();
+    let server = yard.serve(&quick);
+    let witness = elsewhere.serve(&quick);
     let worker = yard.worker(&server, "outside", &["--concurrency", "1"]);
     let task = server.submit("sleep", json!({ "ms": 4000 })).await;
     server
@@ -168,8 +166,8 @@ async fn a_server_that_was_stopped_for_long_loses_nobody_when_it_goes_on() {
         .await;
 
     server.process.signal(Signal::SIGSTOP);
-    // Longer than a worker may be silent; the time is the point here.
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // For as long as another one needs to give up a worker that has been silent since.
+    gives_up_a_worker(&witness).await;
     server.process.signal(Signal::SIGCONT);
 
     let ended = server.ended(task).await;
@@ -178,4 +176,26 @@ async fn a_server_that_was_stopped_for_long_loses_nobody_when_it_goes_on() {
         (Status::Completed, 1, 0)
     );
     assert_eq!(worker.stop().code(), Some(0));
+}
+
+/// Once it has taken a task away from one that said nothing after its claim.
+async fn gives_up_a_worker(server: &Server) {
+    let task = server.submit("noop", json!(null)).await;
+    let silent = Register {
+        worker_id: "silent".to_owned(),
+        kinds: vec!["*".to_owned()],
+        queues: None,
+        labels: BTreeMap::new(),
+        capacity: None,
+    };
+    server.client.register(&silent).await.unwrap();
+    let claim = Claim {
+        limit: 1,
+        begin: true,
+        ..Claim::default()
+    };
+    let claimed = server.client.claim("silent", &claim).await.unwrap();
+    assert_eq!(claimed.tasks.len(), 1);
+
+    server.until(task, |task| task.losses == 1).await;
 }

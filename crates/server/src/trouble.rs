@@ -1,0 +1,145 @@
+//! Why something was not served, for the log alone: the caller learns only what is fit for callers.
+//!
+//! A failing database fails everything that is asked of it. So whatever goes wrong has a line when it begins, and while
+//! it lasts one every so often with how many there were besides; the single ones have theirs at debug level.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use taskyard_api::problem::Problem;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::problem::Code;
+
+/// A trouble that lasts is told again so often.
+const EVERY: Duration = Duration::from_secs(10);
+/// So many troubles are told apart, by what they say. Further ones count as one.
+const KINDS_MAX: usize = 64;
+
+pub(crate) struct Cause {
+    pub(crate) error: String,
+    /// Of ours, or of the database: nothing that goes by itself.
+    pub(crate) is_bug: bool,
+}
+
+impl Cause {
+    /// The server is full of something, which its operator should know.
+    pub(crate) fn of_refusal(problem: &Problem) -> Option<Self> {
+        let full = [Code::QueueFull, Code::BodiesFull, Code::ConnectionsFull];
+        full.map(Code::word)
+            .contains(&&*problem.code)
+            .then(|| Self {
+                error: problem.title.clone(),
+                is_bug: false,
+            })
+    }
+}
+
+tokio::task_local! {
+    /// Of what this task serves.
+    static CAUSE: RefCell<Option<Cause>>;
+}
+
+/// Notes why what is being served is not. The first one counts.
+pub(crate) fn note(cause: Cause) {
+    let noted = CAUSE.try_with(|noted| {
+        noted.borrow_mut().get_or_insert(cause);
+    });
+    debug_assert!(noted.is_ok(), "whatever is served is served within `heard`");
+}
+
+/// Serves something, and hears why not.
+pub(crate) async fn heard<F: Future>(served: F) -> (F::Output, Option<Cause>) {
+    let served = async {
+        let answer = served.await;
+        (answer, CAUSE.with(RefCell::take))
+    };
+    CAUSE.scope(RefCell::default(), served).await
+}
+
+/// Serves a worker of this process, whose call is no request.
+pub async fn logged<F: Future>(app: &App, served: F) -> F::Output {
+    let (answer, cause) = heard(served).await;
+    if let Some(Cause { error, is_bug }) = cause {
+        match app.troubles().tell(&error) {
+            Some(others) if is_bug => tracing::error!(error, others, "a call from inside failed"),
+            Some(others) => tracing::warn!(error, others, "a call from inside was not served"),
+            None => tracing::debug!(error, "a call from inside was not served"),
+        }
+    }
+    answer
+}
+
+/// What was told, and when.
+#[derive(Default)]
+pub(crate) struct Troubles(Mutex<HashMap<String, Told>>);
+
+struct Told {
+    at: Instant,
+    /// How many there were since, which had no line.
+    others: u64,
+}
+
+impl Troubles {
+    /// Whether one more of these is worth a line; then, how many had none since the last line.
+    pub(crate) fn tell(&self, what: &str) -> Option<u64> {
+        let now = Instant::now();
+        let mut told = self.0.lock();
+        if told.len() >= KINDS_MAX && !told.contains_key(what) {
+            told.retain(|_, last| now < last.at + EVERY);
+        }
+        let what = if told.len() < KINDS_MAX || told.contains_key(what) {
+            what
+        } else {
+            ""
+        };
+        let Some(last) = told.get_mut(what) else {
+            let first = Told { at: now, others: 0 };
+            told.insert(what.to_owned(), first);
+            return Some(0);
+        };
+        if now < last.at + EVERY {
+            last.others += 1;
+            return None;
+        }
+        last.at = now;
+        Some(std::mem::take(&mut last.others))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn each_trouble_is_told_at_once_and_then_every_ten_seconds() {
+        let troubles = Troubles::default();
+
+        assert_eq!(troubles.tell("one"), Some(0));
+        assert_eq!(troubles.tell("two"), Some(0));
+        tokio::time::advance(EVERY - Duration::from_millis(1)).await;
+        assert_eq!([troubles.tell("one"), troubles.tell("one")], [None; 2]);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(troubles.tell("one"), Some(2));
+        assert_eq!(troubles.tell("one"), None);
+        assert_eq!(troubles.tell("two"), Some(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn more_troubles_than_are_told_apart_count_as_one() {
+        let troubles = Troubles::default();
+        for n in 0..KINDS_MAX {
+            assert_eq!(troubles.tell(&format!("{n}")), Some(0));
+        }
+
+        assert_eq!(troubles.tell("more"), Some(0));
+        assert_eq!(troubles.tell("and more"), None);
+        assert_eq!(troubles.tell("0"), None);
+        tokio::time::advance(EVERY).await;
+        assert_eq!(troubles.tell("and more"), Some(0));
+        assert_eq!(troubles.0.lock().len(), 1);
+    }
+}
