@@ -44,4 +44,4 @@ bench-sqlite:
 	cargo build --release -p taskyard && mkdir -p bench/results && target/release/taskyard bench --repeat 5 >bench/results/sqlite.jsonl
 
 bench-postgres:
-	tests/prepare postgres && cargo build --release -p taskyard && mkdir -p bench/results && tests/with-postgres $(durable) sh -c 'target/release/taskyard bench --repeat 5 --database "$$TASKYARD_TEST_POSTGRES_URL"' >bench/results/postgres.jsonl
+	tests/prepare postgres && cargo build --release -p taskyard && mkdir -p bench/results && tests/with-postgres $(durable) bash -c 'target/release/taskyard bench --repeat 5 --database "postgresql://$$PGUSER@$${PGHOST//\//%2F}:$$PGPORT/postgres"' >bench/results/postgres.jsonl

@@ -84,6 +84,13 @@ mod tests {
             shown("database", "postgres://me:secret@host/db".to_owned()),
             "postgres://me:***@host/db"
         );
+        assert_eq!(
+            shown(
+                "database",
+                "postgres://me:secret@host/db?password=hidden&connect_timeout=2".to_owned()
+            ),
+            "postgres://me:***@host/db?password=***&connect_timeout=2"
+        );
         assert_eq!(shown("database", "sqlite:a.db".to_owned()), "sqlite:a.db");
         assert_eq!(shown("token", "secret".to_owned()), "(set, not shown)");
         assert_eq!(shown("token", String::new()), "");

@@ -42,6 +42,22 @@ fn each_setting_says_where_it_came_from() {
 }
 
 #[test]
+fn the_file_reaches_the_commands_below_db() {
+    let yard = Yard::new();
+    let file = yard.path("there.db");
+    std::fs::write(
+        yard.path("taskyard.toml"),
+        format!("database = \"sqlite:{}\"\n", file.display()),
+    )
+    .unwrap();
+
+    let printed = run(yard.directory.path(), &["db", "migrate"], &[]);
+
+    assert_eq!(printed.code, 0, "{}", printed.stderr);
+    assert!(file.exists(), "{}", printed.stdout);
+}
+
+#[test]
 fn a_variable_that_is_no_setting_is_told() {
     let yard = Yard::new();
 
