@@ -131,6 +131,7 @@ impl Command {
     /// The same in two halves; `None` for what cannot be split.
     pub fn halves(&self) -> Option<[Self; 2]> {
         match self {
+            Self::Claims(claims) => claims.halves().map(|halves| halves.map(Self::Claims)),
             Self::Expire(expire) => expire.halves().map(|halves| halves.map(Self::Expire)),
             Self::Forget(forget) => forget.halves().map(|halves| halves.map(Self::Forget)),
             Self::Report(report) => report.halves().map(|halves| halves.map(Self::Report)),
@@ -138,7 +139,6 @@ impl Command {
                 heartbeat.halves().map(|halves| halves.map(Self::Heartbeat))
             }
             Self::Submit(_)
-            | Self::Claims(_)
             | Self::Start(_)
             | Self::Cancel(_)
             | Self::Register(_)
@@ -152,8 +152,9 @@ impl Command {
     ///
     /// # Panics
     /// If it is no part that [`Command::halves`] made.
-    pub fn failed_part(&self) -> Done {
+    pub fn failed_part(&self, error: &store::Error) -> Done {
         match self {
+            Self::Claims(claims) => Done::Claims(claims.failed_part(error)),
             Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Report(report) => Done::Report(report.failed_part()),
@@ -170,6 +171,7 @@ impl Done {
     /// If they are not of one command.
     pub fn join(&mut self, more: Self) {
         match (self, more) {
+            (Self::Claims(one), Self::Claims(more)) => one.hands.extend(more.hands),
             (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Report(one), Self::Report(more)) => one.results.extend(more.results),

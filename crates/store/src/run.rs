@@ -158,8 +158,7 @@ pub(crate) async fn run<W: Writer>(
     };
     let mut parts = Parts::of(commands, failure);
     while let Some(part) = parts.next() {
-        let commands = part.commands();
-        let ran = attempt(writer, memory, &commands, policy, now, random).await;
+        let ran = attempt(writer, memory, part.commands(), policy, now, random).await;
         parts.ran(&part, ran);
     }
     Ok(parts.into_ran(now))
