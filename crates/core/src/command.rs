@@ -126,7 +126,7 @@ pub fn decide(
 }
 
 /// A command that is about several things can be run in parts: where one of them makes it fail, the others go on. What
-/// is picked by the database cannot: the first rows would be picked again.
+/// is picked by the database cannot: the first rows would be picked again, so whoever asks for it asks for less.
 impl Command {
     /// The same in two halves; `None` for what cannot be split.
     pub fn halves(&self) -> Option<[Self; 2]> {

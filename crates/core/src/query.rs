@@ -46,8 +46,10 @@ pub enum Query {
     },
     /// Which of these tasks have ended.
     Ended(Vec<TaskId>),
-    /// The earliest time that anything is scheduled for.
-    NextDue,
+    /// The earliest time that anything is scheduled for, behind so many rows.
+    NextDue {
+        skip: usize,
+    },
     /// Whether the store answers and takes writes.
     Ping,
 }

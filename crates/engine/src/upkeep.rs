@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::grace::Grace;
 use crate::services::promote::Promotion;
 use crate::services::sweep::Swept;
-use crate::services::{forget, promote, prune, sweep};
+use crate::services::{Steps, forget, promote, prune, sweep};
 
 /// How often claims and readers that wait look for what other servers have done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -21,6 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// The promoter looks at least so often: another server may have scheduled something.
 const PROMOTE_POLL: Duration = Duration::from_secs(1);
+/// Bad rows are passed over for so long: they may have been mended.
+const TRY_AGAIN_EVERY: Duration = Duration::from_mins(1);
 /// What is due and was passed over is in another server's hands: it will be gone soon.
 const PROMOTE_PAUSE: Duration = Duration::from_millis(100);
 
@@ -84,9 +86,13 @@ impl Upkeep {
 /// Promotes when the next scheduled row is due, as the store or a commit told.
 async fn keep_promoting(engine: Engine) {
     let next_due = engine.next_due();
+    let (mut steps, mut begun) = (Steps::default(), engine.moment());
     while !engine.is_stopping() {
+        if engine.moment() >= begun + TRY_AGAIN_EVERY {
+            (steps, begun) = (Steps::default(), engine.moment());
+        }
         next_due.forget();
-        match promote::run_once(&engine).await {
+        match promote::run_once(&engine, &mut steps).await {
             Ok(promotion) => next_due.scheduled(when_to_look(promotion, engine.store().now())),
             Err(Error::Stopping) => return,
             Err(error) => tracing::warn!(%error, "promotion failed; it is tried again"),

@@ -243,9 +243,13 @@ impl World {
                 task: *(!self.tasks.is_empty()).then(|| task.get(&self.tasks))?,
             }
             .into(),
-            Act::Promote(limit) => Promote { limit: *limit }.into(),
+            Act::Promote(limit) => Promote {
+                limit: *limit,
+                skip: 0,
+            }
+            .into(),
             Act::Expire { grace, alone } => self.expire(*grace, alone.then_some(self.now)),
-            Act::Prune => Prune { limit: 2 }.into(),
+            Act::Prune => Prune { limit: 2, skip: 0 }.into(),
             Act::Join => Join {
                 held: self.server,
                 alone: false,
@@ -371,7 +375,14 @@ impl World {
             }
             self.now = self.now + Duration::from_secs(31);
             let expire = self.expire(false, None);
-            self.run(&[expire, Promote { limit: 100 }.into()]);
+            self.run(&[
+                expire,
+                Promote {
+                    limit: 100,
+                    skip: 0,
+                }
+                .into(),
+            ]);
             self.register("careful");
             let claim = Claim {
                 limit: 100,

@@ -170,6 +170,30 @@ async fn what_another_server_holds_is_looked_for_a_few_times_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bad_scheduled_row_costs_the_others_nothing_and_is_seldom_tried_again() {
+    let store = Arc::new(Counting::default());
+    let yard = Yard::around(store.clone());
+    let mut tasks = Vec::new();
+    for _ in 0..20 {
+        tasks.push(submit_later(&yard, SECOND).await);
+    }
+    let bad = tasks.remove(7);
+    store.model.refuse(bad);
+    let _services = keep_up(&yard, Upkeep::default()).await;
+
+    tokio::time::sleep(2 * SECOND).await;
+
+    let (good, before) = (Status::Pending, store.promotions.load(Ordering::SeqCst));
+    for task in tasks {
+        assert_eq!(yard.status(task).await, good);
+    }
+    assert_eq!(yard.status(bad).await, Status::Scheduled);
+    tokio::time::sleep(10 * SECOND).await;
+    let looked = store.promotions.load(Ordering::SeqCst) - before;
+    assert!(looked <= 11, "{looked} promotions in 10 s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn readers_that_wait_cost_one_question_for_all_of_them() {
     let store = Arc::new(Counting::default());
     let yard = Yard::around(store.clone());
@@ -345,7 +369,7 @@ impl Store for Counting {
 
     async fn read(&self, query: Query) -> Result<Answer, store::Error> {
         match query {
-            Query::NextDue if self.something_is_due => {
+            Query::NextDue { .. } if self.something_is_due => {
                 return Ok(Answer::NextDue(Some(Timestamp::default())));
             }
             Query::Task(_) => _ = self.looks.fetch_add(1, Ordering::SeqCst),

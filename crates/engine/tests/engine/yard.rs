@@ -13,6 +13,7 @@ use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
 use taskyard_core::rows::Worker;
+use taskyard_core::status::Status;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::claim::{Hand, Run};
@@ -105,6 +106,11 @@ impl Yard {
             capacity: 1,
         };
         self.engine.register(register).await.unwrap().epoch
+    }
+
+    pub(crate) async fn status(&self, task: TaskId) -> Status {
+        let view = self.engine.task(task, Duration::ZERO).await;
+        view.unwrap().status()
     }
 
     pub(crate) async fn worker_row(&self, name: &str) -> Worker {

@@ -15,7 +15,7 @@ use taskyard_core::random::Seeded;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_engine::engine::Engine;
-use taskyard_engine::services::{promote, sweep};
+use taskyard_engine::services::{Steps, promote, sweep};
 use taskyard_server::app::App;
 use taskyard_server::front::Front;
 use taskyard_server::settings::Settings;
@@ -127,7 +127,9 @@ impl Yard {
 
     /// Makes ready what is due.
     pub(crate) async fn promote(&self) {
-        promote::run_once(self.app.engine()).await.unwrap();
+        promote::run_once(self.app.engine(), &mut Steps::default())
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {

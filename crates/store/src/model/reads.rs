@@ -55,7 +55,9 @@ impl Tables {
                 let ended = |task: &TaskId| self.outcomes.contains_key(task);
                 Answer::Ended(tasks.into_iter().filter(ended).collect())
             }
-            Query::NextDue => Answer::NextDue(self.scheduled.keys().next().map(|key| key.run_at)),
+            Query::NextDue { skip } => {
+                Answer::NextDue(self.scheduled.keys().nth(skip).map(|key| key.run_at))
+            }
             Query::Ping => Answer::Pong,
         }
     }

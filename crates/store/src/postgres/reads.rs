@@ -72,11 +72,14 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let ids: Vec<Uuid> = tasks.iter().map(|task| task.as_uuid()).collect();
             Answer::Ended(all(client, sql::OUTCOME_ENDED, &[&ids], |fields| fields.task()).await?)
         }
-        Query::NextDue => {
-            let next = one(client, sql::SCHEDULED_NEXT, &[], |fields| {
-                fields.time_or_none()
-            });
-            Answer::NextDue(next.await?.flatten())
+        Query::NextDue { skip } => {
+            let skip = load::limit(*skip);
+            Answer::NextDue(
+                one(client, sql::SCHEDULED_NEXT, &[&skip], |fields| {
+                    fields.time()
+                })
+                .await?,
+            )
         }
         Query::Ping => {
             let touch = client.prepare_cached(sql::META_TOUCH).await;

@@ -96,11 +96,11 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             }
             Answer::Ended(ended)
         }
-        Query::NextDue => {
-            let next = one(connection, sql::SCHEDULED_NEXT, [], |fields| {
-                fields.time_or_none()
-            })?;
-            Answer::NextDue(next.flatten())
+        Query::NextDue { skip } => {
+            let skip = [tx::limit(*skip)];
+            Answer::NextDue(one(connection, sql::SCHEDULED_NEXT, skip, |fields| {
+                fields.time()
+            })?)
         }
         Query::Ping => {
             one(connection, sql::META_LOAD, [], |fields| {

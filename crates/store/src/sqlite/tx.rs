@@ -288,7 +288,7 @@ fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         }
     }
     if let Some(due) = needs.due {
-        let params = params![due.until.as_micros(), limit(due.rows)];
+        let params = (due.until.as_micros(), limit(due.rows), limit(due.skip));
         view.found_due(all(
             connection,
             sql::SCHEDULED_DUE,
@@ -296,8 +296,8 @@ fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
             place::scheduled,
         )?);
     }
-    if let Some((before, rows)) = needs.old_keys {
-        let params = params![before.as_micros(), limit(rows)];
+    if let Some(due) = needs.old_keys {
+        let params = (due.until.as_micros(), limit(due.rows), limit(due.skip));
         view.found_old_keys(all(
             connection,
             sql::IDEMPOTENCY_OLD,

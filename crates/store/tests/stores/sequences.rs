@@ -200,7 +200,7 @@ impl Sequence {
                 limit: 100,
             },
             Query::Counts,
-            Query::NextDue,
+            Query::NextDue { skip: 0 },
         ];
         let attempts = self.tasks.iter().map(|task| Query::Attempts {
             task: *task,
@@ -228,8 +228,9 @@ impl Sequence {
             _ => match self.below(3) {
                 0 => Command::Promote(Promote {
                     limit: 1 + self.below(5),
+                    skip: self.below(2),
                 }),
-                1 => Command::Prune(Prune { limit: 3 }),
+                1 => Command::Prune(Prune { limit: 3, skip: 0 }),
                 _ => Command::Join(Join {
                     held: self.server,
                     alone: false,

@@ -98,11 +98,11 @@ impl Server {
                 }
                 self.promotes_at = None;
                 let limit = STEP_ROWS_MAX;
-                self.command(Promote { limit }, caller, around);
+                self.command(Promote { limit, skip: 0 }, caller, around);
             }
             Service::Prune => {
                 let limit = STEP_ROWS_MAX;
-                self.command(Prune { limit }, caller, around);
+                self.command(Prune { limit, skip: 0 }, caller, around);
                 let now = self.clock.now(around.now);
                 let gone = self.mine.read(look_for_gone(&around.policy, now));
                 if let Some(forget) = forget(gone) {
@@ -170,7 +170,7 @@ impl Server {
             _ => {}
         }
         if service == Service::Promote {
-            let wait = match self.mine.read(Query::NextDue) {
+            let wait = match self.mine.read(Query::NextDue { skip: 0 }) {
                 Answer::NextDue(Some(next)) if answer.is_ok() => {
                     next.since(self.clock.now(around.now)).min(service.every())
                 }

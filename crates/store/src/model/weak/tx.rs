@@ -363,10 +363,10 @@ impl WeakTx {
             }
             view.found_due(rows);
         }
-        if let Some((before, limit)) = needs.old_keys {
+        if let Some(due) = needs.old_keys {
             self.begin_statement().await?;
             let shared = &mut *self.shared.borrow_mut();
-            let rows = shared.old_keys(before, limit, self.number);
+            let rows = shared.old_keys(due, self.number);
             for row in &rows {
                 shared.locks.wish(&Row::Key(row.key.clone()), self.number);
             }

@@ -1,6 +1,7 @@
 //! Commands that the database refuses, and rows over which the rules break down: who fails, and who does not.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::id::TaskId;
@@ -14,11 +15,14 @@ use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Run};
 use taskyard_core::verbs::expire::{Expire, Expired};
 use taskyard_core::verbs::heartbeat::Held;
+use taskyard_core::verbs::promote::{Promote, Promoted};
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
-use taskyard_core::verbs::submit::{NewTask, Submit};
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 
 use super::yard::{Yard, completed, held, ids, lane, report};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn submit(task: &NewTask) -> Command {
     let tasks = vec![task.clone()];
@@ -266,5 +270,44 @@ pub(super) async fn a_run_that_breaks_a_heartbeat_costs_the_others_nothing(yard:
     assert!(beaten.lost.is_empty() && beaten.expires_at > yard.now());
     for run in [&runs[1], &runs[2]] {
         assert_eq!(yard.status(run.slot.task).await, Status::Running);
+    }
+}
+
+pub(super) async fn a_bad_scheduled_row_is_passed_over(yard: Yard) {
+    for is_garbled in [false, true] {
+        let at = yard.now() + SECOND;
+        let mut tasks = Vec::new();
+        for late in 0..3 {
+            let begin = Begin::At(at + late * SECOND);
+            tasks.push(
+                yard.submit(NewTask {
+                    begin,
+                    ..yard.task()
+                })
+                .await
+                .unwrap(),
+            );
+        }
+        let bad = tasks.remove(0);
+        if is_garbled {
+            yard.place.garble(bad).await;
+        } else {
+            yard.place.refuse(bad).await;
+        }
+        yard.pass(10 * SECOND);
+        // The one that was refused before is still due.
+        let skip = usize::from(is_garbled);
+
+        let answers = yard.answers(vec![Promote { limit: 1, skip }.into()]).await;
+        assert!(failed_alone(&answers[0]), "{answers:?}");
+        let behind = Promote {
+            limit: 9,
+            skip: skip + 1,
+        };
+        assert_eq!(yard.run::<Promoted>(behind).await.unwrap().count, 2);
+
+        for task in tasks {
+            assert_eq!(yard.status(task).await, Status::Pending);
+        }
     }
 }

@@ -18,7 +18,7 @@ use super::yard::{Yard, failed, lane};
 
 pub(super) async fn time_does_not_go_back_with_the_clock(yard: Yard) {
     let time_of_a_batch = async || {
-        let promote = Promote { limit: 1 }.into();
+        let promote = Promote { limit: 1, skip: 0 }.into();
         let ran = yard.store.run(vec![promote], &yard.policy).await;
         ran.unwrap().now
     };

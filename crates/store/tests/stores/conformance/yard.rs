@@ -337,10 +337,13 @@ impl Yard {
     }
 
     pub(crate) async fn promote(&self) -> usize {
-        self.run::<Promoted>(Promote { limit: 100 })
-            .await
-            .unwrap()
-            .count
+        self.run::<Promoted>(Promote {
+            limit: 100,
+            skip: 0,
+        })
+        .await
+        .unwrap()
+        .count
     }
 }
 
