@@ -39,7 +39,7 @@ use crate::database::Database;
 use crate::together::Together;
 
 /// Noon of some day; tests see no other clock.
-const NOON: i64 = 1_790_000_000_000_000;
+pub(crate) const NOON: i64 = 1_790_000_000_000_000;
 
 pub(crate) struct Yard {
     pub(crate) store: Arc<dyn Store>,
@@ -64,14 +64,18 @@ impl Yard {
     }
 
     pub(crate) async fn on_sqlite() -> Option<Self> {
+        Some(Self::within(tempfile::tempdir().unwrap()))
+    }
+
+    /// Over the `taskyard.db` of this folder.
+    pub(crate) fn within(folder: tempfile::TempDir) -> Self {
         let clock = Arc::new(AtomicI64::new(NOON));
-        let folder = tempfile::tempdir().unwrap();
         let options = sqlite::Options {
             clock: read(&clock),
             random: Box::new(Seeded::new(1)),
         };
         let store = SqliteStore::open(&folder.path().join("taskyard.db"), options).unwrap();
-        Some(Self::new(Arc::new(store), clock, Place::Folder(folder)))
+        Self::new(Arc::new(store), clock, Place::Folder(folder))
     }
 
     /// The model and SQLite side by side, compared after each batch.
