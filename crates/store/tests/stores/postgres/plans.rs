@@ -5,8 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::store::Store;
 use tokio_postgres::Client;
 
+use super::options;
 use crate::database::Database;
 
 /// These look at a whole table, which is small, or rarely asked for: the servers, the lanes in use at a start and once some
@@ -41,6 +44,25 @@ async fn every_statement_goes_by_key_whatever_the_tables_hold() {
 async fn reads_of_one_thing_go_by_key_whatever_the_tables_hold() {
     let reads = READS.map(|(folder, name)| (name.to_owned(), text(folder, name)));
     look_at_all("reader_settings", &reads).await;
+}
+
+#[tokio::test]
+async fn tasks_are_counted_over_many_lanes_within_the_time_of_a_read() {
+    let Some(database) = Database::migrated().await else {
+        return;
+    };
+    let fill = "insert into lane select n, 'q', 'k' || n, '' from generate_series(1, 60000) as n;
+        insert into counter select 1, n, 5, 2 from generate_series(1, 60000) as n";
+    database.client().await.batch_execute(fill).await.unwrap();
+    let store = database.store(options()).await;
+
+    let counted = store.read(Query::Counts).await;
+
+    let Ok(Answer::Counts(counted)) = counted else {
+        panic!("the database ended a read that took too long: {counted:?}")
+    };
+    assert_eq!(counted.len(), 60_000);
+    assert!(counted.iter().all(|lane| lane.tasks == 2));
 }
 
 type Named = (String, String);
