@@ -267,10 +267,24 @@ pub(super) async fn a_run_that_breaks_a_heartbeat_costs_the_others_nothing(yard:
 
     let beaten = beaten.await.unwrap();
     assert_eq!(beaten.cancel, [runs[3].slot.task]);
-    assert!(beaten.lost.is_empty() && beaten.expires_at > yard.now());
+    assert!(beaten.lost.is_empty() && beaten.expires_at > Some(yard.now()));
     for run in [&runs[1], &runs[2]] {
         assert_eq!(yard.status(run.slot.task).await, Status::Running);
     }
+}
+
+pub(super) async fn a_heartbeat_whose_every_run_breaks_promises_nothing(yard: Yard) {
+    let (worker, runs) = with_damaged_runs(&yard, 2, &[0, 1]).await;
+    let began = |run| Held {
+        running: true,
+        ..held(run)
+    };
+
+    let beaten = yard.heartbeat(&worker, runs.iter().map(began).collect());
+
+    let beaten = beaten.await.unwrap();
+    assert_eq!(beaten.expires_at, None);
+    assert!(beaten.lost.is_empty() && beaten.cancel.is_empty());
 }
 
 pub(super) async fn a_bad_scheduled_row_is_passed_over(yard: Yard) {

@@ -102,6 +102,7 @@ macro_rules! conformance {
                 failing::a_run_that_breaks_a_sweep_costs_the_others_nothing,
                 failing::a_result_that_breaks_a_report_is_told_apart_from_the_others,
                 failing::a_run_that_breaks_a_heartbeat_costs_the_others_nothing,
+                failing::a_heartbeat_whose_every_run_breaks_promises_nothing,
                 failing::a_bad_scheduled_row_is_passed_over,
             );
         }
