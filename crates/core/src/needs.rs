@@ -72,6 +72,8 @@ pub struct Needs {
     pub outcomes: Vec<TaskId>,
     /// The highest worker number that was ever given out.
     pub last_worker: bool,
+    /// How many workers are not forgotten, counted up to so many.
+    pub live_workers: Option<usize>,
     /// Every lease of these workers, read.
     pub leases_of: Vec<WorkerNumber>,
     pub picks: Vec<Pick>,
@@ -85,6 +87,7 @@ impl Needs {
     pub fn is_empty(&self) -> bool {
         !self.servers
             && !self.last_worker
+            && self.live_workers.is_none()
             && self.lanes.is_empty()
             && self.workers.is_empty()
             && self.scheduled.is_empty()

@@ -69,6 +69,7 @@ pub struct View {
     due: Vec<SlotKey>,
     old_keys: Vec<IdempotencyKey>,
     last_worker: Option<WorkerNumber>,
+    live_workers: Option<usize>,
     last_lane: Option<Lane>,
     /// Lanes that this server did not know and that tasks of this batch are in.
     taken_up: Lanes,
@@ -185,6 +186,11 @@ impl View {
     pub fn found_last_worker(&mut self, number: WorkerNumber) {
         self.last_worker = Some(number);
     }
+
+    /// How many workers are not forgotten, as far as was to be counted.
+    pub fn found_live_workers(&mut self, count: usize) {
+        self.live_workers = Some(count);
+    }
 }
 
 /// What verbs ask and say.
@@ -217,6 +223,21 @@ impl View {
 
     pub fn knows_last_worker(&self) -> bool {
         self.last_worker.is_some()
+    }
+
+    pub fn knows_live_workers(&self) -> bool {
+        self.live_workers.is_some()
+    }
+
+    /// Takes room for one more worker, if there are fewer than so many. Where they were not counted, it is one that this
+    /// very batch forgot, and its own room is free.
+    pub fn take_room_for_worker(&mut self, max: usize) -> bool {
+        let Some(live) = &mut self.live_workers else {
+            return true;
+        };
+        let has_room = *live < max;
+        *live += usize::from(has_room);
+        has_room
     }
 
     /// A number for a new worker.

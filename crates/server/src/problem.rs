@@ -64,6 +64,7 @@ codes! {
     UnknownField = "unknown_field", 422, "Unknown field";
     IdempotencyKeyReused = "idempotency_key_reused", 422, "Idempotency key reused";
     TooManyLanes = "too_many_lanes", 422, "Too many lanes";
+    TooManyWorkers = "too_many_workers", 422, "Too many workers";
     QueueFull = "queue_full", 429, "Too many requests wait";
     HeadTooLarge = "head_too_large", 431, "Head too large";
     Internal = "internal", 500, "Internal error";
@@ -135,6 +136,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::IdNotRecent(_) => Code::Invalid,
         Refused::KeyReused => Code::IdempotencyKeyReused,
         Refused::TooManyLanes(_) => Code::TooManyLanes,
+        Refused::TooManyWorkers(_) => Code::TooManyWorkers,
     };
     let mut problem = new(code, refused.to_string());
     if let Refused::AlreadyEnded(status) = refused {

@@ -101,6 +101,10 @@ impl Tables {
             let numbers = self.workers.values().map(|row| row.number);
             view.found_last_worker(numbers.max().unwrap_or(WorkerNumber(0)));
         }
+        if let Some(max) = needs.live_workers {
+            let live = self.workers.values().filter(|row| !row.is_forgotten);
+            view.found_live_workers(live.take(max).count());
+        }
         let of_workers = self.leases.values();
         of_workers
             .filter(|lease| needs.leases_of.contains(&lease.worker))

@@ -111,7 +111,7 @@ impl Tables {
         Arc::clone(&self.lanes[place])
     }
 
-    fn remembered(&self) -> impl Iterator<Item = &Worker> {
+    pub(super) fn remembered(&self) -> impl Iterator<Item = &Worker> {
         self.workers.values().filter(|row| !row.is_forgotten)
     }
 

@@ -89,6 +89,9 @@ impl Tx for &mut Tables {
         found(&self.outcomes, &needs.outcomes, |id, row| {
             view.outcomes.loaded(id, row)
         });
+        if let Some(max) = needs.live_workers {
+            view.found_live_workers(self.remembered().take(max).count());
+        }
         let wanted = self
             .leases
             .values()

@@ -83,6 +83,10 @@ impl<'a> Loads<'a> {
         if needs.last_worker {
             self.ask(Part::LastWorker, &all.worker_last, Params::default());
         }
+        if let Some(max) = needs.live_workers {
+            let params = Params::default().and(limit(max));
+            self.ask(Part::LiveWorkers, &all.worker_live, params);
+        }
         let (keys, statement) = (&needs.leases_of, &all.lease_of_worker);
         self.ask_for(Part::LeasesOf, keys, statement, |keys| {
             Columns::of(keys).column(|worker| worker.0).params()

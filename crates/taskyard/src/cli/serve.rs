@@ -177,6 +177,9 @@ pub(crate) struct LimitArgs {
     /// How many combinations of queue, kind and requires unfinished tasks may be in.
     #[arg(long, env = "TASKYARD_LANES_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) lanes_max: u32,
+    /// How many workers may be known and not forgotten; those inside of servers do not count.
+    #[arg(long, env = "TASKYARD_WORKERS_MAX", default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) workers_max: u32,
 }
 
 #[derive(Debug, Args)]

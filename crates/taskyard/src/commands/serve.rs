@@ -291,6 +291,7 @@ fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
         max_losses: limits.max_losses,
         commands_max: limits.queue_max as usize,
         lanes_max: limits.lanes_max as usize,
+        workers_max: limits.workers_max as usize,
         ..Policy::default()
     })
 }

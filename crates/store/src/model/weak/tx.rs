@@ -214,6 +214,10 @@ impl WeakTx {
             let last = workers.values().map(|row| row.number).max();
             view.found_last_worker(last.unwrap_or(WorkerNumber(0)));
         }
+        if let Some(max) = needs.live_workers {
+            let tables = &self.shared.borrow().tables;
+            view.found_live_workers(tables.remembered().take(max).count());
+        }
         if needs.workers.is_empty() {
             return Ok(());
         }

@@ -93,6 +93,7 @@ macro_rules! conformance {
                 keeping::workers_gone_for_long_are_forgotten_and_their_names_stay,
                 keeping::a_worker_that_came_back_is_not_forgotten,
                 keeping::workers_are_listed_in_pages,
+                keeping::a_worker_that_there_is_no_room_for_is_refused_until_one_is_forgotten,
                 keeping::servers_take_the_lowest_free_number,
                 keeping::a_server_that_must_be_alone_takes_the_first_number_at_once,
                 failing::a_command_that_the_database_refuses_fails_alone,

@@ -13,9 +13,9 @@ use super::options;
 use crate::database::Database;
 
 /// These look at a whole table, which is small, or rarely asked for: the servers, the lanes in use at a start and once some
-/// were forgotten, and the leases of a worker. The last worker and the last lane are the first row of an index read
+/// were forgotten, the leases of a worker, and the workers, which a name that is new has counted. The last worker and the last lane are the first row of an index read
 /// backwards.
-const MAY_SCAN: [&str; 7] = [
+const MAY_SCAN: [&str; 8] = [
     "lane_last",
     "lane_open",
     "lane_open_among",
@@ -23,9 +23,16 @@ const MAY_SCAN: [&str; 7] = [
     "lease_of_worker",
     "server_lock",
     "worker_last",
+    "worker_live",
 ];
 /// Of the statements that the writer shares with SQLite.
-const COMMON: [&str; 4] = ["lane_last", "lane_list", "lane_open", "worker_last"];
+const COMMON: [&str; 5] = [
+    "lane_last",
+    "lane_list",
+    "lane_open",
+    "worker_last",
+    "worker_live",
+];
 /// Of the readers' statements, those that look for one thing.
 const READS: [(&str, &str); 4] = [
     ("common", "attempt_list"),
