@@ -30,6 +30,8 @@ pub struct Env<'a> {
     pub policy: &'a Policy,
     pub lanes: &'a Lanes,
     pub heads: &'a Heads,
+    /// They were counted a moment ago, and there was no room for one more.
+    pub workers_full: bool,
     pub random: &'a mut dyn Random,
 }
 

@@ -221,16 +221,17 @@ impl View {
         &self.old_keys
     }
 
-    pub fn knows_last_worker(&self) -> bool {
-        self.last_worker.is_some()
+    /// The highest worker number that was ever given out, if it was asked for.
+    pub fn last_worker(&self) -> Option<WorkerNumber> {
+        self.last_worker
     }
 
-    pub fn knows_live_workers(&self) -> bool {
-        self.live_workers.is_some()
+    /// How many workers are not forgotten, if they were to be counted.
+    pub fn live_workers(&self) -> Option<usize> {
+        self.live_workers
     }
 
-    /// Takes room for one more worker, if there are fewer than so many. Where they were not counted, it is one that this
-    /// very batch forgot, and its own room is free.
+    /// Takes room for one more worker, if there are fewer than so many. Where they were not counted there is some.
     pub fn take_room_for_worker(&mut self, max: usize) -> bool {
         let Some(live) = &mut self.live_workers else {
             return true;

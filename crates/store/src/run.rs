@@ -27,8 +27,8 @@ const CONFLICTS_MAX: usize = 3;
 /// its place between two looks.
 const LOADS_MAX: usize = 8;
 
-/// How often it is looked for lanes to forget.
-const FORGET_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for room where there was none: for lanes, among those that could be forgotten; for workers.
+const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
 
 /// What this process remembers between batches. All of it can be read from the database again.
 #[derive(Default)]
@@ -38,6 +38,8 @@ pub(crate) struct Memory {
     listed: Mutex<Option<Lane>>,
     /// When lanes were last looked through for some to forget.
     looked_through: Mutex<Option<Timestamp>>,
+    /// When there was last no room for one more worker.
+    full_of_workers: Mutex<Option<Timestamp>>,
     heads: Mutex<Heads>,
     /// Lanes that somebody else may have put something into since the last batch began.
     doubts: Mutex<Vec<Lane>>,
@@ -94,11 +96,18 @@ impl Memory {
     /// Whether lanes may be looked through for some to forget: not again and again where all are in use.
     fn may_look_through(&self, now: Timestamp) -> bool {
         let mut last = self.looked_through.lock();
-        let may = last.is_none_or(|last| last + FORGET_EVERY <= now);
+        let may = last.is_none_or(|last| last + LOOK_FOR_ROOM_EVERY <= now);
         if may {
             *last = Some(now);
         }
         may
+    }
+
+    /// Whether there was no room for one more worker a moment ago: whoever sends new names again and again must not have
+    /// all workers counted each time.
+    fn is_full_of_workers(&self, now: Timestamp) -> bool {
+        let last = *self.full_of_workers.lock();
+        last.is_some_and(|last| now < last + LOOK_FOR_ROOM_EVERY)
     }
 
     /// Looks at a lane again at the next claim that could take from it; with `None`, at every lane.
@@ -200,6 +209,7 @@ async fn once<W: Writer>(
         policy,
         lanes: &lanes,
         heads: &borrowed.heads,
+        workers_full: memory.is_full_of_workers(now),
         random,
     };
 
@@ -217,6 +227,10 @@ async fn once<W: Writer>(
     }
     if !needs.is_empty() || view.is_torn() {
         return Err(Error::Conflict.into());
+    }
+    let live_workers = view.live_workers();
+    if live_workers.is_some_and(|live| live >= policy.workers_max) {
+        *memory.full_of_workers.lock() = Some(now);
     }
 
     let (mut replies, taken_up, learned, (diff, topics)) = rules(|| {

@@ -34,9 +34,16 @@ impl Register {
     }
 
     pub(crate) fn more(&self, view: &View, needs: &mut Needs, env: &Env<'_>) {
-        needs.last_worker |= view.workers.get(&self.name).is_none() && !view.knows_last_worker();
-        if self.takes_room(view) && !view.knows_live_workers() {
-            needs.live_workers = Some(env.policy.workers_max);
+        let takes_room = self.takes_room(view);
+        let Some(last) = view.last_worker() else {
+            needs.last_worker |= takes_room || view.workers.get(&self.name).is_none();
+            return;
+        };
+        // They are counted only where as many names were ever given a number; that takes a look at each.
+        let max = env.policy.workers_max;
+        let may_be_full = usize::try_from(last.0).is_ok_and(|names| names >= max);
+        if takes_room && may_be_full && !env.workers_full && view.live_workers().is_none() {
+            needs.live_workers = Some(max);
         }
     }
 
@@ -47,7 +54,8 @@ impl Register {
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Registered, Refused> {
         let max = env.policy.workers_max;
-        let has_room = !self.takes_room(view) || view.take_room_for_worker(max);
+        let has_room =
+            !self.takes_room(view) || (!env.workers_full && view.take_room_for_worker(max));
         let (number, epoch) = match view.workers.get(&self.name) {
             // Its process would end for good, though nothing is wrong with it. It may have been heard of long ago: its
             // server comes back, and gives it the same name.

@@ -89,6 +89,7 @@ impl World {
             policy: &self.policy,
             lanes: &self.lanes,
             heads: &self.heads,
+            workers_full: false,
             random: &mut self.random,
         };
         let (mut view, mut locked) = (View::default(), Locked::default());

@@ -429,6 +429,8 @@ pub(super) async fn a_worker_that_there_is_no_room_for_is_refused_until_one_is_f
     let forgotten = register(&yard, "a", None).await;
     assert_eq!(forgotten, Err(Refused::TooManyWorkers(1)));
     yard.policy.workers_max = 2;
+    // They are counted again.
+    yard.pass(Duration::from_secs(1));
     // Two at once, and room for one of them.
     let answers = yard
         .answers(vec![
