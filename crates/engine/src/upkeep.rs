@@ -6,6 +6,7 @@ use std::time::Duration;
 use taskyard_core::rows::Server;
 use taskyard_core::store;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::Sight;
 use tokio::task::JoinSet;
 
 use crate::engine::Engine;
@@ -64,8 +65,14 @@ impl Upkeep {
         let mut grace = Grace::new(engine.moment(), self.grace, engine.policy().heartbeat_ttl);
         let alone_since = self.alone.then_some(server.started_at);
         while !engine.is_stopping() {
-            let counts = grace.counts(engine.moment(), self.sweep);
-            match sweep::run_once(&engine, !counts, alone_since).await {
+            let now = engine.store().now();
+            let counts = grace.counts(engine.moment(), now, self.sweep);
+            let sight = Sight {
+                grace: !counts,
+                alone_since,
+                step: grace.step(),
+            };
+            match sweep::run_once(&engine, now, sight).await {
                 // There may be more where these came from.
                 Ok(Swept { is_full: true, .. }) => continue,
                 Ok(_) => {}

@@ -21,7 +21,7 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
-use taskyard_core::verbs::expire::Expire;
+use taskyard_core::verbs::expire::{Expire, Sight, Step};
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::join::Join;
@@ -301,8 +301,11 @@ impl World {
         });
         Expire {
             runs: runs.collect(),
-            grace,
-            alone_since,
+            sight: Sight {
+                grace,
+                alone_since,
+                step: Step::default(),
+            },
         }
         .into()
     }

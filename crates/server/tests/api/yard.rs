@@ -14,6 +14,7 @@ use taskyard_core::policy::Policy;
 use taskyard_core::random::Seeded;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::Sight;
 use taskyard_engine::engine::Engine;
 use taskyard_engine::services::{Steps, promote, sweep};
 use taskyard_server::app::App;
@@ -120,7 +121,8 @@ impl Yard {
 
     /// Takes away the runs of workers that are gone.
     pub(crate) async fn sweep(&self) {
-        sweep::run_once(self.app.engine(), false, None)
+        let (engine, sight) = (self.app.engine(), Sight::default());
+        sweep::run_once(engine, engine.store().now(), sight)
             .await
             .unwrap();
     }

@@ -15,7 +15,7 @@ use taskyard_core::random::Seeded;
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server};
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
-use taskyard_core::verbs::expire::Expire;
+use taskyard_core::verbs::expire::{Expire, Lost, Sight, Step};
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::join::Join;
 use taskyard_core::verbs::promote::Promote;
@@ -336,22 +336,23 @@ impl Sequence {
     }
 
     async fn expire(&mut self) -> Command {
-        let (overdue, silent) = (self.yard.now(), self.yard.now());
-        let limit = 5;
-        let query = Query::Lost {
-            overdue,
-            silent,
+        let looks = Lost {
+            overdue: self.yard.now(),
+            step: Step::default(),
+            silent: self.yard.now(),
             internal_before: None,
-            limit,
         };
+        let query = Query::Lost { looks, limit: 5 };
         let Ok(Answer::Lost(runs)) = self.yard.store.read(query).await else {
             panic!("a query is answered in kind")
         };
         let grace = self.one_in(4);
         Command::Expire(Expire {
             runs,
-            grace,
-            alone_since: None,
+            sight: Sight {
+                grace,
+                ..Sight::default()
+            },
         })
     }
 

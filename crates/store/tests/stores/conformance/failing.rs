@@ -13,7 +13,7 @@ use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Run};
-use taskyard_core::verbs::expire::{Expire, Expired};
+use taskyard_core::verbs::expire::{Expire, Expired, Sight};
 use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::promote::{Promote, Promoted};
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
@@ -219,8 +219,7 @@ pub(super) async fn a_run_that_breaks_a_sweep_costs_the_others_nothing(yard: Yar
     let lost = runs.iter().map(|run| run.slot.run(run.fence));
     let expire = Expire {
         runs: lost.map(|run| (run, Some(worker.worker.clone()))).collect(),
-        grace: false,
-        alone_since: None,
+        sight: Sight::default(),
     };
 
     let answers = yard.answers(vec![expire.into()]).await;

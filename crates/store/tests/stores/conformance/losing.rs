@@ -11,7 +11,7 @@ use taskyard_core::rows::{End, Progress};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
-use taskyard_core::verbs::expire::{Expire, Expired};
+use taskyard_core::verbs::expire::{Expire, Expired, Sight, Step};
 use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::start::{Start, Started};
@@ -176,8 +176,7 @@ pub(super) async fn an_old_candidate_costs_a_later_run_nothing(yard: Yard) {
     let expired: Expired = yard
         .run(Expire {
             runs,
-            grace: false,
-            alone_since: None,
+            sight: Sight::default(),
         })
         .await
         .unwrap();
@@ -204,11 +203,51 @@ pub(super) async fn internal_workers_of_an_earlier_server_are_gone_even_in_grace
 
     assert_eq!(yard.sweep(true).await, []);
     let gone = yard
-        .sweep_alone_since(true, Some(restarted.server.started_at))
+        .sweep_with(Sight {
+            grace: true,
+            alone_since: Some(restarted.server.started_at),
+            ..Sight::default()
+        })
         .await;
 
     assert_eq!(gone, [inside], "and not {outside}, whose worker may live");
     assert_eq!(yard.complete(&run).await, Err(Refused::StaleLease));
+}
+
+pub(super) async fn a_run_from_before_the_clock_was_set_forward_has_that_much_more_time(
+    yard: Yard,
+) {
+    let (by, timeout) = (Duration::from_hours(1), Duration::from_mins(2));
+    let worker = Claim {
+        begin: true,
+        ..yard.worker("w").await
+    };
+    let mut runs = Vec::new();
+    for begun_after_the_step in [false, true] {
+        if begun_after_the_step {
+            yard.pass(by);
+        }
+        let task = NewTask {
+            timeout: Some(timeout),
+            ..yard.task()
+        };
+        yard.submit(task).await.unwrap();
+        runs.push(yard.claim_one(&worker).await);
+        if !begun_after_the_step {
+            yard.pass(Duration::from_secs(60));
+        }
+    }
+    let sight = Sight {
+        grace: true,
+        step: Step { at: yard.now(), by },
+        ..Sight::default()
+    };
+
+    assert_eq!(yard.sweep_with(sight).await, []);
+    yard.pass(Duration::from_secs(60) + yard.policy.timeout_margin);
+    assert_eq!(yard.sweep_with(sight).await, [runs[0].slot.task]);
+    yard.pass(Duration::from_secs(60));
+    assert_eq!(yard.sweep_with(sight).await, [runs[1].slot.task]);
 }
 
 pub(super) async fn an_overdue_run_times_out(yard: Yard) {
@@ -395,8 +434,7 @@ pub(super) async fn a_suspect_made_in_a_claims_own_batch_waits_for_the_next(yard
     let worker = yard.worker("w").await;
     let expire = Expire {
         runs: vec![(run.slot.run(run.fence), Some(doomed.worker))],
-        alone_since: None,
-        grace: false,
+        sight: Sight::default(),
     };
     let claims = Claims {
         claims: vec![worker.clone()],

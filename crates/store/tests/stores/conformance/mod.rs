@@ -74,6 +74,7 @@ macro_rules! conformance {
                 losing::an_old_candidate_costs_a_later_run_nothing,
                 losing::internal_workers_of_an_earlier_server_are_gone_even_in_grace,
                 losing::an_overdue_run_times_out,
+                losing::a_run_from_before_the_clock_was_set_forward_has_that_much_more_time,
                 losing::progress_and_checkpoint_travel_to_the_next_attempt,
                 losing::nobody_outside_takes_the_name_of_an_internal_worker,
                 losing::a_suspect_is_given_alone,

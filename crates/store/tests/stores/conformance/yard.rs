@@ -22,7 +22,7 @@ use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Hand, Run};
-use taskyard_core::verbs::expire::{Expire, Expired};
+use taskyard_core::verbs::expire::{Expire, Expired, Sight};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::promote::{Promote, Promoted};
@@ -318,26 +318,25 @@ impl Yard {
 
     /// What the services do: read candidates, then send ordinary commands.
     pub(crate) async fn sweep(&self, grace: bool) -> Vec<TaskId> {
-        self.sweep_alone_since(grace, None).await
+        let sight = Sight {
+            grace,
+            ..Sight::default()
+        };
+        self.sweep_with(sight).await
     }
 
-    pub(crate) async fn sweep_alone_since(
-        &self,
-        grace: bool,
-        alone_since: Option<Timestamp>,
-    ) -> Vec<TaskId> {
-        let candidates = Query::lost(&self.policy, self.now(), false, alone_since, 1000);
+    pub(crate) async fn sweep_with(&self, sight: Sight) -> Vec<TaskId> {
+        // Also in grace as if it were none: the rules have to spare the silent by themselves.
+        let seeing = Sight {
+            grace: false,
+            ..sight
+        };
+        let candidates = Query::lost(&self.policy, self.now(), seeing, 1000);
         let Ok(Answer::Lost(runs)) = self.store.read(candidates).await else {
             panic!("a query is answered in kind")
         };
-        self.run::<Expired>(Expire {
-            runs,
-            grace,
-            alone_since,
-        })
-        .await
-        .unwrap()
-        .tasks
+        let expired = self.run::<Expired>(Expire { runs, sight }).await;
+        expired.unwrap().tasks
     }
 
     pub(crate) async fn promote(&self) -> usize {
