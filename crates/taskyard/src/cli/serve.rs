@@ -115,7 +115,8 @@ pub(crate) struct TimeArgs {
     /// How often the server looks for workers that are gone and for runs that take too long.
     #[arg(long, env = "TASKYARD_SWEEP", default_value = "1s", value_parser = duration, value_name = "TIME")]
     pub(crate) sweep: Duration,
-    /// For so long after a start, or a time in which the server heard nothing, nobody's silence counts.
+    /// For so long after a start, a clock set forward, or a time in which the server heard nothing, nobody's silence
+    /// counts.
     #[arg(long, env = "TASKYARD_GRACE", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) grace: Duration,
     /// How long one run may take unless its task says otherwise.
