@@ -80,7 +80,10 @@ impl Upkeep {
                 Err(error) => {
                     tracing::warn!(%error, "the sweep failed; it is tried again");
                     // One that the database cannot take tells nothing of whether workers were heard.
-                    if !matches!(error, Error::Store(store::Error::Failed(_))) {
+                    let tells_nothing = |error: &store::Error| {
+                        matches!(error, store::Error::Failed(_) | store::Error::Damaged(_))
+                    };
+                    if !matches!(&error, Error::Store(error) if tells_nothing(error)) {
                         grace.doubt(engine.moment());
                     }
                 }

@@ -149,7 +149,9 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
 fn unserved(error: &store::Error) -> Box<Problem> {
     let request_id = request_id::current();
     match error {
-        store::Error::Failed(_) => tracing::error!(%error, request_id, "a request failed"),
+        store::Error::Failed(_) | store::Error::Damaged(_) => {
+            tracing::error!(%error, request_id, "a request failed")
+        }
         store::Error::Unavailable(_)
         | store::Error::Unknown(_)
         | store::Error::Full
@@ -167,7 +169,9 @@ fn unserved(error: &store::Error) -> Box<Problem> {
             SOON_MS,
         ),
         store::Error::Full => later(Code::DiskFull, error.to_string(), DISK_MS),
-        store::Error::Failed(_) => new(Code::Internal, "the server's log tells more"),
+        store::Error::Failed(_) | store::Error::Damaged(_) => {
+            new(Code::Internal, "the server's log tells more")
+        }
     }
 }
 

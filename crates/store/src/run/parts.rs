@@ -33,9 +33,11 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Failed(_) => Self::Refused(error),
-            Error::Unavailable(_) | Error::Unknown(_) | Error::Full | Error::Conflict => {
-                Self::Store(error)
-            }
+            Error::Unavailable(_)
+            | Error::Unknown(_)
+            | Error::Full
+            | Error::Conflict
+            | Error::Damaged(_) => Self::Store(error),
         }
     }
 }
