@@ -151,20 +151,18 @@ async fn keep_looking(engine: Engine) {
 
 async fn keep_pruning(engine: Engine) {
     while !engine.is_stopping() {
-        match prune::run_once(&engine).await {
-            Err(Error::Stopping) => return,
-            Err(error) => {
-                tracing::warn!(%error, "old idempotency keys could not be forgotten; it is tried again")
+        let forgot = [
+            ("idempotency keys", prune::run_once(&engine).await),
+            ("workers", forget::run_once(&engine).await),
+        ];
+        for (what, forgot) in forgot {
+            match forgot {
+                Ok(0) | Err(Error::Stopping) => {}
+                Ok(count) => tracing::info!(what, count, "forgot what is old"),
+                Err(error) => {
+                    tracing::warn!(what, %error, "what is old could not be forgotten; it is tried again");
+                }
             }
-            Ok(_) => {}
-        }
-        match forget::run_once(&engine).await {
-            Err(Error::Stopping) => return,
-            Err(error) => {
-                tracing::warn!(%error, "workers that are gone could not be forgotten; it is tried again")
-            }
-            Ok(0) => {}
-            Ok(workers) => tracing::info!(workers, "forgot workers that have been gone for long"),
         }
         pause(&engine, PRUNE_EVERY).await;
     }
