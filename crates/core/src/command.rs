@@ -160,7 +160,7 @@ impl Command {
             Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Report(report) => Done::Report(report.failed_part()),
-            Self::Heartbeat(_) => Done::Heartbeat(Beaten::of_nothing()),
+            Self::Heartbeat(heartbeat) => Done::Heartbeat(heartbeat.failed_part()),
             other => unreachable!("{} has no parts", other.name()),
         }
     }

@@ -43,22 +43,17 @@ pub struct Beaten {
     /// No longer this worker's: their results will be refused.
     pub lost: Vec<TaskId>,
     pub cancel: Vec<TaskId>,
+    /// Those that could not be looked at: nothing is known of them, and the next heartbeat may tell.
+    pub unknown: Vec<TaskId>,
 }
 
 impl Beaten {
-    pub(crate) fn of_nothing() -> Self {
-        Self {
-            expires_at: None,
-            lost: Vec::new(),
-            cancel: Vec::new(),
-        }
-    }
-
     pub(crate) fn join(&mut self, more: Self) {
         let known = [self.expires_at, more.expires_at];
         self.expires_at = known.into_iter().flatten().min();
         self.lost.extend(more.lost);
         self.cancel.extend(more.cancel);
+        self.unknown.extend(more.unknown);
     }
 }
 
@@ -70,6 +65,16 @@ impl Heartbeat {
             held,
         };
         Some(halves(&self.held)?.map(of))
+    }
+
+    pub(crate) fn failed_part(&self) -> Beaten {
+        let unknown = self.held.iter().map(|held| held.token.slot.task);
+        Beaten {
+            expires_at: None,
+            lost: Vec::new(),
+            cancel: Vec::new(),
+            unknown: unknown.collect(),
+        }
     }
 
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
@@ -114,6 +119,7 @@ impl Heartbeat {
             expires_at: None,
             lost: Vec::new(),
             cancel: Vec::new(),
+            unknown: Vec::new(),
         };
         for held in &self.held {
             let task = held.token.slot.task;

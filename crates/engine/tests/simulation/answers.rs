@@ -179,7 +179,8 @@ impl Ledger {
     fn check_heartbeat(&self, heartbeat: &Heartbeat, beaten: &Beaten, since: u64) {
         for held in &heartbeat.held {
             let task = held.token.slot.task;
-            let is_told = beaten.lost.contains(&task) || beaten.cancel.contains(&task);
+            let told = [&beaten.lost, &beaten.cancel, &beaten.unknown];
+            let is_told = told.iter().any(|tasks| tasks.contains(&task));
             assert!(
                 is_told || !self.was_over(&held.token, since),
                 "I9: a heartbeat revives nothing"

@@ -266,6 +266,7 @@ pub(super) async fn a_run_that_breaks_a_heartbeat_costs_the_others_nothing(yard:
 
     let beaten = beaten.await.unwrap();
     assert_eq!(beaten.cancel, [runs[3].slot.task]);
+    assert_eq!(beaten.unknown, [runs[0].slot.task]);
     assert!(beaten.lost.is_empty() && beaten.expires_at > Some(yard.now()));
     for run in [&runs[1], &runs[2]] {
         assert_eq!(yard.status(run.slot.task).await, Status::Running);
@@ -283,6 +284,7 @@ pub(super) async fn a_heartbeat_whose_every_run_breaks_promises_nothing(yard: Ya
 
     let beaten = beaten.await.unwrap();
     assert_eq!(beaten.expires_at, None);
+    assert_eq!(beaten.unknown, ids(&runs));
     assert!(beaten.lost.is_empty() && beaten.cancel.is_empty());
 }
 
