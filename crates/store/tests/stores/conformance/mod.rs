@@ -7,6 +7,7 @@ mod keeping;
 mod losing;
 mod reporting;
 mod submitting;
+mod timing;
 pub(crate) mod yard;
 
 use yard::Yard;
@@ -73,8 +74,8 @@ macro_rules! conformance {
                 losing::a_worker_registered_again_loses_what_the_older_process_held,
                 losing::an_old_candidate_costs_a_later_run_nothing,
                 losing::internal_workers_of_an_earlier_server_are_gone_even_in_grace,
-                losing::an_overdue_run_times_out,
-                losing::a_run_from_before_the_clock_was_set_forward_has_that_much_more_time,
+                timing::an_overdue_run_times_out,
+                timing::a_run_from_before_the_clock_was_set_forward_has_that_much_more_time,
                 losing::progress_and_checkpoint_travel_to_the_next_attempt,
                 losing::nobody_outside_takes_the_name_of_an_internal_worker,
                 losing::a_suspect_is_given_alone,
