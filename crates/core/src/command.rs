@@ -30,6 +30,8 @@ pub struct Env<'a> {
     pub policy: &'a Policy,
     pub lanes: &'a Lanes,
     pub heads: &'a Heads,
+    /// They were counted a moment ago, and there was no room for one more.
+    pub workers_full: bool,
     pub random: &'a mut dyn Random,
 }
 
@@ -126,11 +128,12 @@ pub fn decide(
 }
 
 /// A command that is about several things can be run in parts: where one of them makes it fail, the others go on. What
-/// is picked by the database cannot: the first rows would be picked again.
+/// is picked by the database cannot: the first rows would be picked again, so whoever asks for it asks for less.
 impl Command {
     /// The same in two halves; `None` for what cannot be split.
     pub fn halves(&self) -> Option<[Self; 2]> {
         match self {
+            Self::Claims(claims) => claims.halves().map(|halves| halves.map(Self::Claims)),
             Self::Expire(expire) => expire.halves().map(|halves| halves.map(Self::Expire)),
             Self::Forget(forget) => forget.halves().map(|halves| halves.map(Self::Forget)),
             Self::Report(report) => report.halves().map(|halves| halves.map(Self::Report)),
@@ -138,7 +141,6 @@ impl Command {
                 heartbeat.halves().map(|halves| halves.map(Self::Heartbeat))
             }
             Self::Submit(_)
-            | Self::Claims(_)
             | Self::Start(_)
             | Self::Cancel(_)
             | Self::Register(_)
@@ -152,12 +154,13 @@ impl Command {
     ///
     /// # Panics
     /// If it is no part that [`Command::halves`] made.
-    pub fn failed_part(&self) -> Done {
+    pub fn failed_part(&self, error: &store::Error) -> Done {
         match self {
+            Self::Claims(claims) => Done::Claims(claims.failed_part(error)),
             Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Report(report) => Done::Report(report.failed_part()),
-            Self::Heartbeat(_) => Done::Heartbeat(Beaten::of_nothing()),
+            Self::Heartbeat(heartbeat) => Done::Heartbeat(heartbeat.failed_part()),
             other => unreachable!("{} has no parts", other.name()),
         }
     }
@@ -170,6 +173,7 @@ impl Done {
     /// If they are not of one command.
     pub fn join(&mut self, more: Self) {
         match (self, more) {
+            (Self::Claims(one), Self::Claims(more)) => one.hands.extend(more.hands),
             (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Report(one), Self::Report(more)) => one.results.extend(more.results),

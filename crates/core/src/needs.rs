@@ -42,11 +42,13 @@ pub struct Pick {
     pub rows: usize,
 }
 
-/// The scheduled rows whose time has come, earliest first, locked, those that another server holds left out.
+/// The rows whose time has come by then, earliest first, locked, those that another server holds left out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Due {
     pub until: Timestamp,
     pub rows: usize,
+    /// Behind so many of them, which are not read.
+    pub skip: usize,
 }
 
 /// What to load, in the order in which a store locks: servers, new lanes, workers, place rows, keys, then picks, each by key. The order
@@ -70,18 +72,22 @@ pub struct Needs {
     pub outcomes: Vec<TaskId>,
     /// The highest worker number that was ever given out.
     pub last_worker: bool,
+    /// How many workers are not forgotten, counted up to so many.
+    pub live_workers: Option<usize>,
     /// Every lease of these workers, read.
     pub leases_of: Vec<WorkerNumber>,
     pub picks: Vec<Pick>,
+    /// Scheduled rows.
     pub due: Option<Due>,
-    /// Idempotency keys made before then, at most so many, may go.
-    pub old_keys: Option<(Timestamp, usize)>,
+    /// Idempotency keys, by when they were made.
+    pub old_keys: Option<Due>,
 }
 
 impl Needs {
     pub fn is_empty(&self) -> bool {
         !self.servers
             && !self.last_worker
+            && self.live_workers.is_none()
             && self.lanes.is_empty()
             && self.workers.is_empty()
             && self.scheduled.is_empty()

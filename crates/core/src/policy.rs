@@ -31,6 +31,8 @@ pub struct Policy {
     pub commands_max: usize,
     /// How many combinations of queue, kind and demands unfinished tasks may be in. Default 10,000.
     pub lanes_max: usize,
+    /// How many workers may be known and not forgotten; those inside of servers do not count. Default 100,000.
+    pub workers_max: usize,
     /// How many bytes of inputs one claim's answer carries. Default 8 MiB; one task goes out whatever its size.
     pub claim_bytes_max: usize,
     /// How many unfinished runs and refused results of one task are kept. Default 100.
@@ -62,6 +64,7 @@ impl Default for Policy {
             suspect_patience: Duration::from_secs(10),
             commands_max: 10_000,
             lanes_max: 10_000,
+            workers_max: 100_000,
             claim_bytes_max: 8 << 20,
             history_max: 100,
             key_life: Duration::from_hours(24),

@@ -11,6 +11,7 @@ use crate::rows::{Attempt, Carry, Failure, LateResult, Lease, Outcome, Scheduled
 use crate::slot::Counts;
 use crate::status::Status;
 use crate::time::Timestamp;
+use crate::verbs::expire::{Lost, Sight};
 
 #[derive(Clone, Debug)]
 pub enum Query {
@@ -37,37 +38,36 @@ pub enum Query {
         limit: usize,
     },
     Worker(Name),
-    /// Leases of which [`looks_lost`](crate::verbs::expire::looks_lost) is true, by key.
+    /// Leases that look lost, by key.
     Lost {
-        overdue: Timestamp,
-        silent: Timestamp,
-        internal_before: Option<Timestamp>,
+        looks: Lost,
         limit: usize,
     },
     /// Which of these tasks have ended.
     Ended(Vec<TaskId>),
-    /// The earliest time that anything is scheduled for.
-    NextDue,
+    /// The earliest time that anything is scheduled for, behind so many rows.
+    NextDue {
+        skip: usize,
+    },
     /// Whether the store answers and takes writes.
     Ping,
 }
 
 impl Query {
     /// What a sweep asks for at `now`. In grace not for the silent: all of them would be spared, and enough of them
-    /// would keep those behind them from being found. `alone_since`: see [`Expire`](crate::verbs::expire::Expire).
-    pub fn lost(
-        policy: &Policy,
-        now: Timestamp,
-        grace: bool,
-        alone_since: Option<Timestamp>,
-        limit: usize,
-    ) -> Self {
-        Self::Lost {
+    /// would keep those behind them from being found.
+    pub fn lost(policy: &Policy, now: Timestamp, sight: Sight, limit: usize) -> Self {
+        let looks = Lost {
             overdue: now - policy.timeout_margin,
-            silent: if grace { Timestamp::default() } else { now },
-            internal_before: alone_since,
-            limit,
-        }
+            step: sight.step,
+            silent: if sight.grace {
+                Timestamp::default()
+            } else {
+                now
+            },
+            internal_before: sight.alone_since,
+        };
+        Self::Lost { looks, limit }
     }
 }
 

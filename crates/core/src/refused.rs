@@ -41,4 +41,9 @@ pub enum Refused {
          again when some have ended"
     )]
     TooManyLanes(usize),
+    #[error(
+        "{0} workers are known already; register under a worker_id that is known, or try again when some have been gone \
+         for long enough to be forgotten"
+    )]
+    TooManyWorkers(usize),
 }

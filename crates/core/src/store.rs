@@ -35,10 +35,13 @@ pub enum Error {
     /// Others kept changing the same rows.
     #[error("other servers kept changing the same rows")]
     Conflict,
-    /// The database refused or the rules broke down over its rows: a bug, or a damaged database. Of a batch this is
+    /// The database refused or the rules broke down over its rows: a bug, or rows that nobody wrote so. Of a batch this is
     /// said of the commands that cause it, and the others are committed.
     #[error("the database failed: {0}")]
     Failed(String),
+    /// The database's file is not what was written: nothing more is, and somebody has to put a backup in its place.
+    #[error("the database is damaged: {0}")]
+    Damaged(String),
 }
 
 #[async_trait]

@@ -69,6 +69,7 @@ pub struct View {
     due: Vec<SlotKey>,
     old_keys: Vec<IdempotencyKey>,
     last_worker: Option<WorkerNumber>,
+    live_workers: Option<usize>,
     last_lane: Option<Lane>,
     /// Lanes that this server did not know and that tasks of this batch are in.
     taken_up: Lanes,
@@ -185,6 +186,11 @@ impl View {
     pub fn found_last_worker(&mut self, number: WorkerNumber) {
         self.last_worker = Some(number);
     }
+
+    /// How many workers are not forgotten, as far as was to be counted.
+    pub fn found_live_workers(&mut self, count: usize) {
+        self.live_workers = Some(count);
+    }
 }
 
 /// What verbs ask and say.
@@ -215,8 +221,24 @@ impl View {
         &self.old_keys
     }
 
-    pub fn knows_last_worker(&self) -> bool {
-        self.last_worker.is_some()
+    /// The highest worker number that was ever given out, if it was asked for.
+    pub fn last_worker(&self) -> Option<WorkerNumber> {
+        self.last_worker
+    }
+
+    /// How many workers are not forgotten, if they were to be counted.
+    pub fn live_workers(&self) -> Option<usize> {
+        self.live_workers
+    }
+
+    /// Takes room for one more worker, if there are fewer than so many. Where they were not counted there is some.
+    pub fn take_room_for_worker(&mut self, max: usize) -> bool {
+        let Some(live) = &mut self.live_workers else {
+            return true;
+        };
+        let has_room = *live < max;
+        *live += usize::from(has_room);
+        has_room
     }
 
     /// A number for a new worker.

@@ -46,6 +46,8 @@ struct Shared {
     trouble: Mutex<Option<(Moment, store::Error)>>,
     started: Instant,
     stop: CancellationToken,
+    /// The loop is over and has let go of the store.
+    ended: CancellationToken,
 }
 
 enum Message {
@@ -74,6 +76,7 @@ impl Engine {
         stop: CancellationToken,
     ) -> Self {
         let (messages, inbox) = mpsc::channel(policy.commands_max);
+        let ended = CancellationToken::new();
         let shared = Arc::new(Shared {
             store,
             policy,
@@ -85,16 +88,18 @@ impl Engine {
             trouble: Mutex::default(),
             started: Instant::now(),
             stop,
+            ended: ended.clone(),
         });
-        tokio::spawn(
-            Loop {
-                shared: Arc::clone(&shared),
-                inbox,
-                desk: Desk::default(),
-                is_over: false,
-            }
-            .run(),
-        );
+        let work = Loop {
+            shared: Arc::clone(&shared),
+            inbox,
+            desk: Desk::default(),
+            is_over: false,
+        };
+        tokio::spawn(async move {
+            work.run().await;
+            ended.cancel();
+        });
         Self(shared)
     }
 
@@ -133,6 +138,11 @@ impl Engine {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stop.is_cancelled()
+    }
+
+    /// Resolves once all that was accepted before the stop has been done and answered.
+    pub async fn ended(&self) {
+        self.0.ended.cancelled().await;
     }
 
     pub(crate) async fn stopping(&self) {

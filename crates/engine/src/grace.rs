@@ -1,18 +1,26 @@
 //! When silence counts. After a start, while the database was away, or when this server itself was held up, nobody
-//! knows whether the workers were silent or only unheard; so for a while nothing is declared lost.
+//! knows whether the workers were silent or only unheard; so for a while nothing is declared lost. The same where the
+//! clock was set forward, or the machine slept: what the workers said last is older by it than it is, and so is every
+//! run.
 
 use std::time::Duration;
+
+use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::Step;
 
 use crate::desk::Moment;
 
 pub struct Grace {
     /// How long each spell of doubt lasts.
     length: Duration,
-    /// How late a sweep may come before it doubts itself.
+    /// How late a sweep may come before it doubts itself, and how far the clock may run ahead.
     late: Duration,
     until: Moment,
     /// When the next sweep was meant to come.
     expected: Option<Moment>,
+    /// When the last sweep came, and what the clock showed.
+    last: Option<(Moment, Timestamp)>,
+    step: Step,
 }
 
 impl Grace {
@@ -23,19 +31,44 @@ impl Grace {
             late: silent / 3,
             until: now + length,
             expected: None,
+            last: None,
+            step: Step::default(),
         }
     }
 
-    /// Said before each sweep, with the time until the one after it: whether silence counts in this one.
-    pub fn counts(&mut self, now: Moment, every: Duration) -> bool {
+    /// Said before each sweep, with what the clock shows and the time until the sweep after this one: whether silence
+    /// counts in it.
+    pub fn counts(&mut self, now: Moment, clock: Timestamp, every: Duration) -> bool {
         if self
             .expected
             .is_some_and(|expected| now > expected + self.late)
         {
             self.doubt(now);
         }
+        let passed = self
+            .last
+            .map(|(then, showed)| (now.saturating_sub(then), clock.since(showed)));
+        if let Some(ahead) = passed.and_then(|(passed, shown)| shown.checked_sub(passed))
+            && ahead > self.late
+        {
+            tracing::warn!(
+                seconds = ahead.as_secs(),
+                "the clock was set forward, or this machine slept: runs under way get so much more time"
+            );
+            self.step = Step {
+                at: clock,
+                by: self.step.by.saturating_add(ahead),
+            };
+            self.doubt(now);
+        }
+        self.last = Some((now, clock));
         self.expected = Some(now + every);
         now >= self.until
+    }
+
+    /// How far the clock was set forward since this server began, and when it last was.
+    pub fn step(&self) -> Step {
+        self.step
     }
 
     /// Something kept this server from hearing its workers until now.
@@ -49,16 +82,22 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+    const NOON: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
 
     fn grace() -> Grace {
         Grace::new(Duration::ZERO, 30 * SECOND, 30 * SECOND)
+    }
+
+    /// With a clock that goes as time does.
+    fn counts(grace: &mut Grace, now: Moment) -> bool {
+        grace.counts(now, NOON + now, SECOND)
     }
 
     /// One that has listened for a minute.
     fn settled() -> Grace {
         let mut grace = grace();
         for second in 0..60 {
-            grace.counts(second * SECOND, SECOND);
+            counts(&mut grace, second * SECOND);
         }
         grace
     }
@@ -68,18 +107,18 @@ mod tests {
         let mut grace = grace();
 
         for second in 0..30 {
-            assert!(!grace.counts(second * SECOND, SECOND), "{second}");
+            assert!(!counts(&mut grace, second * SECOND), "{second}");
         }
-        assert!(grace.counts(30 * SECOND, SECOND));
+        assert!(counts(&mut grace, 30 * SECOND));
     }
 
     #[test]
     fn a_sweep_that_comes_far_too_late_doubts_itself() {
         let mut grace = settled();
 
-        assert!(grace.counts(70 * SECOND, SECOND), "ten seconds late");
-        assert!(!grace.counts(82 * SECOND, SECOND), "eleven seconds late");
-        assert!(!grace.counts(92 * SECOND, SECOND));
+        assert!(counts(&mut grace, 70 * SECOND), "ten seconds late");
+        assert!(!counts(&mut grace, 82 * SECOND), "eleven seconds late");
+        assert!(!counts(&mut grace, 92 * SECOND));
     }
 
     #[test]
@@ -88,6 +127,31 @@ mod tests {
 
         grace.doubt(60 * SECOND);
 
-        assert!(!grace.counts(61 * SECOND, SECOND));
+        assert!(!counts(&mut grace, 61 * SECOND));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_forward_starts_the_doubt_and_is_remembered() {
+        let (mut grace, hour) = (settled(), Duration::from_hours(1));
+        // A little is what clocks are set by all the time.
+        assert!(grace.counts(60 * SECOND, NOON + 70 * SECOND, SECOND));
+        assert_eq!(grace.step(), Step::default());
+
+        let clock = NOON + hour + 71 * SECOND;
+        assert!(!grace.counts(61 * SECOND, clock, SECOND));
+
+        assert_eq!(
+            grace.step(),
+            Step {
+                at: clock,
+                by: hour
+            }
+        );
+        for second in 62..91 {
+            let clock = NOON + hour + (10 + second) * SECOND;
+            assert!(!grace.counts(second * SECOND, clock, SECOND), "{second}");
+        }
+        let clock = NOON + hour + 101 * SECOND;
+        assert!(grace.counts(91 * SECOND, clock, SECOND));
     }
 }

@@ -6,7 +6,10 @@
 pub mod forget;
 pub mod promote;
 pub mod prune;
+mod steps;
 pub mod sweep;
+
+pub use self::steps::Steps;
 
 /// How many rows one step of a service touches at most.
 pub const STEP_ROWS_MAX: usize = 500;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use taskyard_core::rows::Server;
 use taskyard_core::store;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::Sight;
 use tokio::task::JoinSet;
 
 use crate::engine::Engine;
@@ -13,7 +14,7 @@ use crate::error::Error;
 use crate::grace::Grace;
 use crate::services::promote::Promotion;
 use crate::services::sweep::Swept;
-use crate::services::{forget, promote, prune, sweep};
+use crate::services::{Steps, forget, promote, prune, sweep};
 
 /// How often claims and readers that wait look for what other servers have done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -21,6 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// The promoter looks at least so often: another server may have scheduled something.
 const PROMOTE_POLL: Duration = Duration::from_secs(1);
+/// Bad rows are passed over for so long: they may have been mended.
+const TRY_AGAIN_EVERY: Duration = Duration::from_mins(1);
 /// What is due and was passed over is in another server's hands: it will be gone soon.
 const PROMOTE_PAUSE: Duration = Duration::from_millis(100);
 
@@ -62,8 +65,14 @@ impl Upkeep {
         let mut grace = Grace::new(engine.moment(), self.grace, engine.policy().heartbeat_ttl);
         let alone_since = self.alone.then_some(server.started_at);
         while !engine.is_stopping() {
-            let counts = grace.counts(engine.moment(), self.sweep);
-            match sweep::run_once(&engine, !counts, alone_since).await {
+            let now = engine.store().now();
+            let counts = grace.counts(engine.moment(), now, self.sweep);
+            let sight = Sight {
+                grace: !counts,
+                alone_since,
+                step: grace.step(),
+            };
+            match sweep::run_once(&engine, now, sight).await {
                 // There may be more where these came from.
                 Ok(Swept { is_full: true, .. }) => continue,
                 Ok(_) => {}
@@ -71,7 +80,10 @@ impl Upkeep {
                 Err(error) => {
                     tracing::warn!(%error, "the sweep failed; it is tried again");
                     // One that the database cannot take tells nothing of whether workers were heard.
-                    if !matches!(error, Error::Store(store::Error::Failed(_))) {
+                    let tells_nothing = |error: &store::Error| {
+                        matches!(error, store::Error::Failed(_) | store::Error::Damaged(_))
+                    };
+                    if !matches!(&error, Error::Store(error) if tells_nothing(error)) {
                         grace.doubt(engine.moment());
                     }
                 }
@@ -84,9 +96,13 @@ impl Upkeep {
 /// Promotes when the next scheduled row is due, as the store or a commit told.
 async fn keep_promoting(engine: Engine) {
     let next_due = engine.next_due();
+    let (mut steps, mut begun) = (Steps::default(), engine.moment());
     while !engine.is_stopping() {
+        if engine.moment() >= begun + TRY_AGAIN_EVERY {
+            (steps, begun) = (Steps::default(), engine.moment());
+        }
         next_due.forget();
-        match promote::run_once(&engine).await {
+        match promote::run_once(&engine, &mut steps).await {
             Ok(promotion) => next_due.scheduled(when_to_look(promotion, engine.store().now())),
             Err(Error::Stopping) => return,
             Err(error) => tracing::warn!(%error, "promotion failed; it is tried again"),
@@ -135,20 +151,18 @@ async fn keep_looking(engine: Engine) {
 
 async fn keep_pruning(engine: Engine) {
     while !engine.is_stopping() {
-        match prune::run_once(&engine).await {
-            Err(Error::Stopping) => return,
-            Err(error) => {
-                tracing::warn!(%error, "old idempotency keys could not be forgotten; it is tried again")
+        let forgot = [
+            ("idempotency keys", prune::run_once(&engine).await),
+            ("workers", forget::run_once(&engine).await),
+        ];
+        for (what, forgot) in forgot {
+            match forgot {
+                Ok(0) | Err(Error::Stopping) => {}
+                Ok(count) => tracing::info!(what, count, "forgot what is old"),
+                Err(error) => {
+                    tracing::warn!(what, %error, "what is old could not be forgotten; it is tried again");
+                }
             }
-            Ok(_) => {}
-        }
-        match forget::run_once(&engine).await {
-            Err(Error::Stopping) => return,
-            Err(error) => {
-                tracing::warn!(%error, "workers that are gone could not be forgotten; it is tried again")
-            }
-            Ok(0) => {}
-            Ok(workers) => tracing::info!(workers, "forgot workers that have been gone for long"),
         }
         pause(&engine, PRUNE_EVERY).await;
     }

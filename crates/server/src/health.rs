@@ -148,6 +148,7 @@ fn said_of(error: &store::Error) -> &'static str {
     match error {
         store::Error::Full => "the disk that holds the database is full",
         store::Error::Failed(_) => "the database failed",
+        store::Error::Damaged(_) => "the database is damaged; see the server's log",
         store::Error::Unavailable(_) | store::Error::Unknown(_) | store::Error::Conflict => {
             NOT_AVAILABLE
         }

@@ -64,6 +64,7 @@ codes! {
     UnknownField = "unknown_field", 422, "Unknown field";
     IdempotencyKeyReused = "idempotency_key_reused", 422, "Idempotency key reused";
     TooManyLanes = "too_many_lanes", 422, "Too many lanes";
+    TooManyWorkers = "too_many_workers", 422, "Too many workers";
     QueueFull = "queue_full", 429, "Too many requests wait";
     HeadTooLarge = "head_too_large", 431, "Head too large";
     Internal = "internal", 500, "Internal error";
@@ -136,6 +137,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::IdNotRecent(_) => Code::Invalid,
         Refused::KeyReused => Code::IdempotencyKeyReused,
         Refused::TooManyLanes(_) => Code::TooManyLanes,
+        Refused::TooManyWorkers(_) => Code::TooManyWorkers,
     };
     let mut problem = new(code, refused.to_string());
     if let Refused::AlreadyEnded(status) = refused {
@@ -148,7 +150,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
 fn unserved(error: &store::Error) -> Box<Problem> {
     trouble::note(Cause {
         error: error.to_string(),
-        is_bug: matches!(error, store::Error::Failed(_)),
+        is_bug: matches!(error, store::Error::Failed(_) | store::Error::Damaged(_)),
     });
     match error {
         store::Error::Unavailable(_) | store::Error::Conflict => later(
@@ -162,7 +164,9 @@ fn unserved(error: &store::Error) -> Box<Problem> {
             SOON_MS,
         ),
         store::Error::Full => later(Code::DiskFull, error.to_string(), DISK_MS),
-        store::Error::Failed(_) => new(Code::Internal, "the server's log tells more"),
+        store::Error::Failed(_) | store::Error::Damaged(_) => {
+            new(Code::Internal, "the server's log tells more")
+        }
     }
 }
 

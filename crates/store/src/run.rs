@@ -27,8 +27,8 @@ const CONFLICTS_MAX: usize = 3;
 /// its place between two looks.
 const LOADS_MAX: usize = 8;
 
-/// How often it is looked for lanes to forget.
-const FORGET_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for room where there was none: for lanes, among those that could be forgotten; for workers.
+const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
 
 /// What this process remembers between batches. All of it can be read from the database again.
 #[derive(Default)]
@@ -38,6 +38,8 @@ pub(crate) struct Memory {
     listed: Mutex<Option<Lane>>,
     /// When lanes were last looked through for some to forget.
     looked_through: Mutex<Option<Timestamp>>,
+    /// When there was last no room for one more worker.
+    full_of_workers: Mutex<Option<Timestamp>>,
     heads: Mutex<Heads>,
     /// Lanes that somebody else may have put something into since the last batch began.
     doubts: Mutex<Vec<Lane>>,
@@ -94,11 +96,18 @@ impl Memory {
     /// Whether lanes may be looked through for some to forget: not again and again where all are in use.
     fn may_look_through(&self, now: Timestamp) -> bool {
         let mut last = self.looked_through.lock();
-        let may = last.is_none_or(|last| last + FORGET_EVERY <= now);
+        let may = last.is_none_or(|last| last + LOOK_FOR_ROOM_EVERY <= now);
         if may {
             *last = Some(now);
         }
         may
+    }
+
+    /// Whether there was no room for one more worker a moment ago: whoever sends new names again and again must not have
+    /// all workers counted each time.
+    fn is_full_of_workers(&self, now: Timestamp) -> bool {
+        let last = *self.full_of_workers.lock();
+        last.is_some_and(|last| now < last + LOOK_FOR_ROOM_EVERY)
     }
 
     /// Looks at a lane again at the next claim that could take from it; with `None`, at every lane.
@@ -151,125 +160,133 @@ pub(crate) async fn run<W: Writer>(
     random: &mut dyn Random,
 ) -> Result<Ran, Error> {
     *memory.latest.lock() = now;
-    let failure = match attempt(writer, memory, commands, policy, now, random).await {
+    let mut attempts = Attempts {
+        writer,
+        memory,
+        policy,
+        now,
+        random,
+    };
+    let failure = match attempts.run(commands).await {
         Ok(ran) => return Ok(ran),
         Err(Failure::Store(error)) => return Err(error),
         Err(failure) => failure,
     };
     let mut parts = Parts::of(commands, failure);
     while let Some(part) = parts.next() {
-        let commands = part.commands();
-        let ran = attempt(writer, memory, &commands, policy, now, random).await;
+        let ran = attempts.run(part.commands()).await;
         parts.ran(&part, ran);
     }
     Ok(parts.into_ran(now))
 }
 
-/// One transaction, again where other servers got in between.
-async fn attempt<W: Writer>(
-    writer: &mut W,
-    memory: &Memory,
-    commands: &[Command],
-    policy: &Policy,
+/// At one batch or at parts of it.
+struct Attempts<'a, W> {
+    writer: &'a mut W,
+    memory: &'a Memory,
+    policy: &'a Policy,
     now: Timestamp,
-    random: &mut dyn Random,
-) -> Result<Ran, Failure> {
-    make_room(writer, memory, commands, policy, now).await?;
-    let mut conflicts = 0;
-    loop {
-        match once(writer, memory, commands, policy, now, random).await {
-            Err(Failure::Store(Error::Conflict)) if conflicts < CONFLICTS_MAX => {
-                conflicts += 1;
-            }
-            ran => return ran,
-        }
-    }
+    random: &'a mut dyn Random,
 }
 
-async fn once<W: Writer>(
-    writer: &mut W,
-    memory: &Memory,
-    commands: &[Command],
-    policy: &Policy,
-    now: Timestamp,
-    random: &mut dyn Random,
-) -> Result<Ran, Failure> {
-    let lanes = memory.lanes();
-    let mut borrowed = memory.heads();
-    let mut env = Env {
-        now,
-        policy,
-        lanes: &lanes,
-        heads: &borrowed.heads,
-        random,
-    };
-
-    // It asks for nothing that a command could be to blame for.
-    let mut tx = writer.begin().await.map_err(Failure::Store)?;
-    let mut view = View::default();
-    let mut needs = rules(|| command::needs(commands, &env))?;
-    for _ in 0..LOADS_MAX {
-        if needs.is_empty() {
-            break;
+impl<W: Writer> Attempts<'_, W> {
+    /// One transaction, again where other servers got in between.
+    async fn run(&mut self, commands: &[Command]) -> Result<Ran, Failure> {
+        self.make_room(commands).await?;
+        let mut conflicts = 0;
+        loop {
+            match self.once(commands).await {
+                Err(Failure::Store(Error::Conflict)) if conflicts < CONFLICTS_MAX => {
+                    conflicts += 1;
+                }
+                ran => return ran,
+            }
         }
-        view.asked(&needs);
-        tx.load(&needs, &mut view).await?;
-        needs = rules(|| command::more(commands, &view, &env))?;
-    }
-    if !needs.is_empty() || view.is_torn() {
-        return Err(Error::Conflict.into());
     }
 
-    let (mut replies, taken_up, learned, (diff, topics)) = rules(|| {
-        let replies = command::decide(commands, &mut view, &mut env).map(Ok);
-        let replies: Vec<Answer> = replies.collect();
-        let taken_up = view.taken_up();
-        (replies, taken_up, view.learned(), view.into_diff())
-    })?;
-    let inputs = tx.commit(diff).await?;
-    fill(&mut replies, &inputs);
-    // Nobody else holds them any more, so they need not be copied.
-    drop(lanes);
-    memory.learn(taken_up);
-    for learned in learned {
-        borrowed.heads.learn(learned);
+    /// Forgets the lanes that have nothing open where there is no room for those that these commands may be the first to
+    /// use. They are found in the database when they are used again.
+    async fn make_room(&mut self, commands: &[Command]) -> Result<(), Error> {
+        let lanes = self.memory.lanes();
+        let fits = |more: usize| lanes.len() + more <= self.policy.lanes_max;
+        let tasks = commands.iter().map(|command| match command {
+            Command::Submit(submit) => submit.tasks.len(),
+            _ => 0,
+        });
+        if fits(tasks.sum()) || fits(command::lanes_besides(commands, &lanes)) {
+            return Ok(());
+        }
+        if self.memory.may_look_through(self.now) {
+            let known: Vec<Lane> = lanes.iter().map(|(lane, _)| lane).collect();
+            drop(lanes);
+            self.memory.keep(self.writer.open_among(&known).await?);
+        }
+        Ok(())
     }
-    Ok(Ran {
-        replies,
-        topics,
-        now,
-    })
+
+    async fn once(&mut self, commands: &[Command]) -> Result<Ran, Failure> {
+        let Self {
+            memory,
+            policy,
+            now,
+            ..
+        } = *self;
+        let lanes = memory.lanes();
+        let mut borrowed = memory.heads();
+        let mut env = Env {
+            now,
+            policy,
+            lanes: &lanes,
+            heads: &borrowed.heads,
+            workers_full: memory.is_full_of_workers(now),
+            random: &mut *self.random,
+        };
+
+        // It asks for nothing that a command could be to blame for.
+        let mut tx = self.writer.begin().await.map_err(Failure::Store)?;
+        let mut view = View::default();
+        let mut needs = rules(|| command::needs(commands, &env))?;
+        for _ in 0..LOADS_MAX {
+            if needs.is_empty() {
+                break;
+            }
+            view.asked(&needs);
+            tx.load(&needs, &mut view).await?;
+            needs = rules(|| command::more(commands, &view, &env))?;
+        }
+        if !needs.is_empty() || view.is_torn() {
+            return Err(Error::Conflict.into());
+        }
+        let live_workers = view.live_workers();
+        if live_workers.is_some_and(|live| live >= policy.workers_max) {
+            *memory.full_of_workers.lock() = Some(now);
+        }
+
+        let (mut replies, taken_up, learned, (diff, topics)) = rules(|| {
+            let replies = command::decide(commands, &mut view, &mut env).map(Ok);
+            let replies: Vec<Answer> = replies.collect();
+            let taken_up = view.taken_up();
+            (replies, taken_up, view.learned(), view.into_diff())
+        })?;
+        let inputs = tx.commit(diff).await?;
+        fill(&mut replies, &inputs);
+        // Nobody else holds them any more, so they need not be copied.
+        drop(lanes);
+        memory.learn(taken_up);
+        for learned in learned {
+            borrowed.heads.learn(learned);
+        }
+        Ok(Ran {
+            replies,
+            topics,
+            now,
+        })
+    }
 }
 
 /// A panic of the rules ends the attempt: its view and its transaction are dropped, so nothing of it is left.
 fn rules<T>(decide: impl FnOnce() -> T) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(decide)).map_err(|_| Failure::Panicked)
-}
-
-/// Forgets the lanes that have nothing open where there is no room for those that this batch may be the first to use. They
-/// are found in the database when they are used again.
-async fn make_room<W: Writer>(
-    writer: &mut W,
-    memory: &Memory,
-    commands: &[Command],
-    policy: &Policy,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let lanes = memory.lanes();
-    let fits = |more: usize| lanes.len() + more <= policy.lanes_max;
-    let tasks = commands.iter().map(|command| match command {
-        Command::Submit(submit) => submit.tasks.len(),
-        _ => 0,
-    });
-    if fits(tasks.sum()) || fits(command::lanes_besides(commands, &lanes)) {
-        return Ok(());
-    }
-    if memory.may_look_through(now) {
-        let known: Vec<Lane> = lanes.iter().map(|(lane, _)| lane).collect();
-        drop(lanes);
-        memory.keep(writer.open_among(&known).await?);
-    }
-    Ok(())
 }
 
 /// Puts the inputs that were read at the commit into the answers that wait for them.

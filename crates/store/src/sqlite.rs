@@ -10,6 +10,7 @@ mod answers;
 mod checkpoint;
 mod commit;
 mod connection;
+mod damage;
 mod error;
 mod fields;
 mod inline;
@@ -41,6 +42,7 @@ use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use tokio::sync::oneshot;
 
+use self::damage::Damage;
 pub use self::inline::Inline;
 pub use self::inspect::{check, stats};
 use self::lock::Lock;
@@ -49,7 +51,7 @@ pub use self::open::OpenError;
 use self::open::Opened;
 use self::threads::{Asked, Check, Disk, Job, Line};
 use crate::Clock;
-use crate::run::Memory;
+use crate::run::{self, Memory};
 
 const READERS: usize = 2;
 
@@ -63,6 +65,7 @@ pub struct SqliteStore {
     writer: Line<Job>,
     readers: Option<Line<Asked>>,
     check: Option<Check>,
+    damage: Damage,
     memory: Arc<Memory>,
     clock: Clock,
     incarnation: [u8; 16],
@@ -114,6 +117,10 @@ impl SqliteStore {
         options: Options,
         disk: Option<(&Path, Connection, Hooks)>,
     ) -> Result<Self, NotStarted> {
+        let path = disk
+            .as_ref()
+            .map_or(Path::new(":memory:"), |(path, _, _)| path);
+        let damage = Damage::none(path);
         let give_up = disk.as_ref().map(|(_, _, hooks)| hooks.give_up.clone());
         let inline = Inline::over(opened.connection, give_up.unwrap_or_default())?;
         let memory = inline.memory();
@@ -123,6 +130,7 @@ impl SqliteStore {
             writer: threads::writer(inline, disk.transpose()?, clock, options.random)?,
             readers: None,
             check: None,
+            damage,
             memory,
             clock: options.clock,
             incarnation: opened.incarnation,
@@ -131,10 +139,11 @@ impl SqliteStore {
     }
 
     fn healthy(&self) -> Result<(), Error> {
-        match self.check.as_ref().and_then(Check::damage) {
-            None => Ok(()),
-            Some(damage) => Err(Error::Failed(format!("the database is damaged: {damage}"))),
-        }
+        let checked = self.check.as_ref().and_then(Check::damage);
+        let met = || self.damage.found().map(str::to_owned);
+        checked
+            .or_else(met)
+            .map_or(Ok(()), |damage| Err(Error::Damaged(damage)))
     }
 }
 
@@ -169,7 +178,9 @@ impl Store for SqliteStore {
             policy: Box::new(policy.clone()),
             reply,
         })?;
-        ran.await.map_err(|_| gone())?
+        let ran = ran.await.map_err(|_| gone())?;
+        self.damage.heed(run::cut_short(&ran));
+        ran
     }
 
     /// One that runs, one whose answers wait for the disk, and one that is next in the line.
@@ -187,7 +198,9 @@ impl Store for SqliteStore {
             (None, _) => self.writer.send(Job::Read { query, reply })?,
             (Some(readers), _) => readers.send(Asked { query, reply })?,
         }
-        answer.await.map_err(|_| gone())?
+        let answer = answer.await.map_err(|_| gone())?;
+        self.damage.heed(answer.as_ref().err());
+        answer
     }
 
     fn now(&self) -> Timestamp {

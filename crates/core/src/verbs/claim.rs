@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 
-use crate::command::Env;
+use crate::command::{Env, halves};
 use crate::id::{Epoch, Fence, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::{Lane, LaneKey};
@@ -98,6 +98,17 @@ impl Dealt {
 type Lanes = Vec<(Lane, Position)>;
 
 impl Claims {
+    pub(crate) fn halves(&self) -> Option<[Self; 2]> {
+        Some(halves(&self.claims)?.map(|claims| Self { claims }))
+    }
+
+    pub(crate) fn failed_part(&self, error: &store::Error) -> Dealt {
+        let hands = self.claims.iter().map(|_| Err(error.clone()));
+        Dealt {
+            hands: hands.collect(),
+        }
+    }
+
     pub(crate) fn needs(&self, needs: &mut Needs, env: &Env<'_>) {
         for claim in &self.claims {
             needs.worker(&claim.worker, Hold::Read);

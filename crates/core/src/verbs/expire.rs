@@ -1,6 +1,8 @@
 //! Expire: runs whose worker is gone, or that take too long, are taken away. The sweep brings candidates; each is
 //! judged here again, under its lock, so that any number of servers may sweep.
 
+use std::time::Duration;
+
 use crate::command::{Env, halves};
 use crate::id::{RunKey, TaskId};
 use crate::moves::{self, Ending};
@@ -16,11 +18,26 @@ use crate::view::View;
 pub struct Expire {
     /// Each with its worker, if that is known.
     pub runs: Vec<(RunKey, Option<Name>)>,
+    pub sight: Sight,
+}
+
+/// What the server that sweeps knows of its own view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sight {
     /// While the server has a reason to doubt its own view, nobody's silence counts.
     pub grace: bool,
     /// Since when this server is the only one, where it can be the only one: internal workers that registered before
     /// went with the process before it.
     pub alone_since: Option<Timestamp>,
+    pub step: Step,
+}
+
+/// The clock was set forward: runs that began before `at` by it have `by` more time, for it did not pass. None was unless
+/// said.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Step {
+    pub at: Timestamp,
+    pub by: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +49,7 @@ impl Expire {
     pub(crate) fn halves(&self) -> Option<[Self; 2]> {
         let of = |runs| Self {
             runs,
-            ..self.clone()
+            sight: self.sight,
         };
         Some(halves(&self.runs)?.map(of))
     }
@@ -73,14 +90,14 @@ impl Expire {
         Ok(Expired { tasks })
     }
 
-    /// Every reason here must be one of [`looks_lost`] as well, or no sweep ever brings the lease.
+    /// Every reason here must be one of [`Lost`] as well, or no sweep ever brings the lease.
     fn judge(
         &self,
         lease: &Lease,
         worker: Option<&Worker>,
         env: &Env<'_>,
     ) -> Option<(Event, Ending)> {
-        if is_overdue(lease, env.now - env.policy.timeout_margin) {
+        if is_overdue(lease, env.now - env.policy.timeout_margin, self.sight.step) {
             let error = Failure::new("timeout", "the run took longer than its timeout_ms");
             return Some((
                 Event::TimedOut,
@@ -93,9 +110,10 @@ impl Expire {
         }
         let why = if worker.is_some_and(|worker| worker.epoch > lease.epoch) {
             "another process took this worker's name"
-        } else if worker.is_some_and(|worker| went_with_its_server(worker, self.alone_since)) {
+        } else if worker.is_some_and(|worker| went_with_its_server(worker, self.sight.alone_since))
+        {
             "its server has ended"
-        } else if self.grace {
+        } else if self.sight.grace {
             return None;
         } else if worker.is_none_or(|worker| worker.is_offline(env.now)) {
             "the worker gave no sign of life"
@@ -116,27 +134,37 @@ impl Expire {
     }
 }
 
-/// Whether a lease has to be brought before [`Expire`], which judges again: its deadline is over at `overdue`, or it or
-/// its worker expired at `silent`, or its worker is unknown, has a later epoch, or is an internal one that registered
-/// before `internal_before`.
+/// Which leases have to be brought before [`Expire`], which judges again.
 ///
 /// `lease_lost.sql` says the same; a test compares the two, and both with the judgement.
-pub fn looks_lost(
-    lease: &Lease,
-    worker: Option<&Worker>,
-    overdue: Timestamp,
-    silent: Timestamp,
-    internal_before: Option<Timestamp>,
-) -> bool {
-    let is_gone = |worker: &Worker| {
-        worker.epoch > lease.epoch
-            || worker.is_offline(silent)
-            || went_with_its_server(worker, internal_before)
-    };
-    is_overdue(lease, overdue) || lease.expires_at <= silent || worker.is_none_or(is_gone)
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lost {
+    /// Those whose deadline was over by then; of those that began before the step, so much earlier.
+    pub overdue: Timestamp,
+    pub step: Step,
+    /// Those that expired by then, or whose worker did.
+    pub silent: Timestamp,
+    /// Those of internal workers that registered before.
+    pub internal_before: Option<Timestamp>,
 }
 
-fn is_overdue(lease: &Lease, now: Timestamp) -> bool {
+impl Lost {
+    /// Besides: whether its worker is unknown or has a later epoch.
+    pub fn looks_lost(&self, lease: &Lease, worker: Option<&Worker>) -> bool {
+        let is_gone = |worker: &Worker| {
+            worker.epoch > lease.epoch
+                || worker.is_offline(self.silent)
+                || went_with_its_server(worker, self.internal_before)
+        };
+        is_overdue(lease, self.overdue, self.step)
+            || lease.expires_at <= self.silent
+            || worker.is_none_or(is_gone)
+    }
+}
+
+fn is_overdue(lease: &Lease, now: Timestamp, step: Step) -> bool {
+    let is_older = lease.started_at.is_some_and(|began| began < step.at);
+    let now = if is_older { now - step.by } else { now };
     lease.deadline.is_some_and(|deadline| deadline <= now)
 }
 

@@ -37,26 +37,23 @@ pub struct Held {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Beaten {
-    /// Until then the renewed leases hold.
-    pub expires_at: Timestamp,
+    /// Until then the leases that it names hold, but for those that could not be looked at; `None` if it could look at
+    /// none of them.
+    pub expires_at: Option<Timestamp>,
     /// No longer this worker's: their results will be refused.
     pub lost: Vec<TaskId>,
     pub cancel: Vec<TaskId>,
+    /// Those that could not be looked at: nothing is known of them, and the next heartbeat may tell.
+    pub unknown: Vec<TaskId>,
 }
 
 impl Beaten {
-    pub(crate) fn of_nothing() -> Self {
-        Self {
-            expires_at: Timestamp::MAX,
-            lost: Vec::new(),
-            cancel: Vec::new(),
-        }
-    }
-
     pub(crate) fn join(&mut self, more: Self) {
-        self.expires_at = self.expires_at.min(more.expires_at);
+        let known = [self.expires_at, more.expires_at];
+        self.expires_at = known.into_iter().flatten().min();
         self.lost.extend(more.lost);
         self.cancel.extend(more.cancel);
+        self.unknown.extend(more.unknown);
     }
 }
 
@@ -68,6 +65,16 @@ impl Heartbeat {
             held,
         };
         Some(halves(&self.held)?.map(of))
+    }
+
+    pub(crate) fn failed_part(&self) -> Beaten {
+        let unknown = self.held.iter().map(|held| held.token.slot.task);
+        Beaten {
+            expires_at: None,
+            lost: Vec::new(),
+            cancel: Vec::new(),
+            unknown: unknown.collect(),
+        }
     }
 
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
@@ -107,21 +114,24 @@ impl Heartbeat {
                 worker.is_forgotten = false;
             });
         }
+        let mut until = env.now + env.policy.lease;
         let mut beaten = Beaten {
-            expires_at: env.now + env.policy.lease,
+            expires_at: None,
             lost: Vec::new(),
             cancel: Vec::new(),
+            unknown: Vec::new(),
         };
         for held in &self.held {
             let task = held.token.slot.task;
             match held::lease(&held.token, view) {
                 Ok(lease) => {
-                    beaten.expires_at = beaten.expires_at.min(held.renew(&lease, view, env));
+                    until = until.min(held.renew(&lease, view, env));
                 }
                 Err(Refused::AlreadyEnded(Status::Cancelled)) => beaten.cancel.push(task),
                 Err(_) => beaten.lost.push(task),
             }
         }
+        beaten.expires_at = Some(until);
         Ok(beaten)
     }
 }

@@ -10,6 +10,8 @@ use crate::view::View;
 pub struct Promote {
     /// At most so many.
     pub limit: usize,
+    /// Passes over so many that have been due for longest: they were found to be bad.
+    pub skip: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,6 +25,7 @@ impl Promote {
         needs.due = Some(Due {
             until: env.now,
             rows: self.limit,
+            skip: self.skip,
         });
     }
 

@@ -1,7 +1,7 @@
 //! Prune: idempotency keys that are too old to be asked for again go.
 
 use crate::command::Env;
-use crate::needs::Needs;
+use crate::needs::{Due, Needs};
 use crate::refused::Refused;
 use crate::view::View;
 
@@ -9,6 +9,8 @@ use crate::view::View;
 pub struct Prune {
     /// At most so many rows.
     pub limit: usize,
+    /// Passes over so many of the oldest: they were found to be bad.
+    pub skip: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -19,7 +21,11 @@ pub struct Pruned {
 
 impl Prune {
     pub(crate) fn needs(&self, needs: &mut Needs, env: &Env<'_>) {
-        needs.old_keys = Some((env.now - env.policy.key_life, self.limit));
+        needs.old_keys = Some(Due {
+            until: env.now - env.policy.key_life,
+            rows: self.limit,
+            skip: self.skip,
+        });
     }
 
     #[expect(clippy::unused_self, reason = "every verb has one")]

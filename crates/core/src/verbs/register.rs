@@ -1,6 +1,6 @@
 //! Register: a process says who it is and what it can run. Under a name that is known it takes the older process's
 //! place: the epoch rises, and the leases of lower epochs are lost. Only a worker inside a server can take the place of
-//! one.
+//! one. A name that is new, or that was forgotten, takes room, which is limited; workers inside have theirs.
 
 use std::sync::Arc;
 
@@ -33,17 +33,36 @@ impl Register {
         needs.worker(&self.name, Hold::Lock);
     }
 
-    pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
-        needs.last_worker |= view.workers.get(&self.name).is_none() && !view.knows_last_worker();
+    pub(crate) fn more(&self, view: &View, needs: &mut Needs, env: &Env<'_>) {
+        let takes_room = self.takes_room(view);
+        let Some(last) = view.last_worker() else {
+            needs.last_worker |= takes_room || view.workers.get(&self.name).is_none();
+            return;
+        };
+        // They are counted only where as many names were ever given a number; that takes a look at each.
+        let max = env.policy.workers_max;
+        let may_be_full = usize::try_from(last.0).is_ok_and(|names| names >= max);
+        if takes_room && may_be_full && !env.workers_full && view.live_workers().is_none() {
+            needs.live_workers = Some(max);
+        }
+    }
+
+    fn takes_room(&self, view: &View) -> bool {
+        let known = view.workers.get(&self.name);
+        self.server.is_none() && known.is_none_or(|row| row.is_forgotten)
     }
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Registered, Refused> {
+        let max = env.policy.workers_max;
+        let has_room =
+            !self.takes_room(view) || (!env.workers_full && view.take_room_for_worker(max));
         let (number, epoch) = match view.workers.get(&self.name) {
             // Its process would end for good, though nothing is wrong with it. It may have been heard of long ago: its
             // server comes back, and gives it the same name.
             Some(known) if known.server.is_some() && self.server.is_none() => {
                 return Err(Refused::WorkerIsInternal);
             }
+            _ if !has_room => return Err(Refused::TooManyWorkers(max)),
             Some(known) => (known.number, known.epoch.next()),
             None => (view.next_worker(), Epoch(1)),
         };

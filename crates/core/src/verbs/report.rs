@@ -35,7 +35,7 @@ pub struct RunResult {
     /// When the run began, where nothing said so before.
     pub started_at: Option<Timestamp>,
     /// Of the word: tells a repetition from another result. When the run began is no part of it.
-    pub digest: Digest,
+    digest: Digest,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +68,10 @@ impl RunResult {
             word,
             started_at,
         }
+    }
+
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 }
 

@@ -21,7 +21,7 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
-use taskyard_core::verbs::expire::Expire;
+use taskyard_core::verbs::expire::{Expire, Sight, Step};
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::join::Join;
@@ -89,6 +89,7 @@ impl World {
             policy: &self.policy,
             lanes: &self.lanes,
             heads: &self.heads,
+            workers_full: false,
             random: &mut self.random,
         };
         let (mut view, mut locked) = (View::default(), Locked::default());
@@ -243,9 +244,13 @@ impl World {
                 task: *(!self.tasks.is_empty()).then(|| task.get(&self.tasks))?,
             }
             .into(),
-            Act::Promote(limit) => Promote { limit: *limit }.into(),
+            Act::Promote(limit) => Promote {
+                limit: *limit,
+                skip: 0,
+            }
+            .into(),
             Act::Expire { grace, alone } => self.expire(*grace, alone.then_some(self.now)),
-            Act::Prune => Prune { limit: 2 }.into(),
+            Act::Prune => Prune { limit: 2, skip: 0 }.into(),
             Act::Join => Join {
                 held: self.server,
                 alone: false,
@@ -296,8 +301,11 @@ impl World {
         });
         Expire {
             runs: runs.collect(),
-            grace,
-            alone_since,
+            sight: Sight {
+                grace,
+                alone_since,
+                step: Step::default(),
+            },
         }
         .into()
     }
@@ -371,7 +379,14 @@ impl World {
             }
             self.now = self.now + Duration::from_secs(31);
             let expire = self.expire(false, None);
-            self.run(&[expire, Promote { limit: 100 }.into()]);
+            self.run(&[
+                expire,
+                Promote {
+                    limit: 100,
+                    skip: 0,
+                }
+                .into(),
+            ]);
             self.register("careful");
             let claim = Claim {
                 limit: 100,

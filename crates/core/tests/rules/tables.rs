@@ -101,6 +101,10 @@ impl Tables {
             let numbers = self.workers.values().map(|row| row.number);
             view.found_last_worker(numbers.max().unwrap_or(WorkerNumber(0)));
         }
+        if let Some(max) = needs.live_workers {
+            let live = self.workers.values().filter(|row| !row.is_forgotten);
+            view.found_live_workers(live.take(max).count());
+        }
         let of_workers = self.leases.values();
         of_workers
             .filter(|lease| needs.leases_of.contains(&lease.worker))
@@ -115,15 +119,16 @@ impl Tables {
                 .filter(|row| row.run_at <= due.until);
             let mut rows: Vec<Scheduled> = rows.copied().collect();
             rows.sort_by_key(|row| (row.run_at, row.slot));
-            rows.truncate(due.rows);
-            view.found_due(rows);
+            let wanted = rows.into_iter().skip(due.skip).take(due.rows);
+            view.found_due(wanted.collect());
         }
-        if let Some((before, limit)) = needs.old_keys {
+        if let Some(due) = needs.old_keys {
             let old = self
                 .idempotency
                 .values()
-                .filter(|row| row.created_at < before);
-            view.found_old_keys(old.take(limit).cloned().collect());
+                .filter(|row| row.created_at <= due.until)
+                .skip(due.skip);
+            view.found_old_keys(old.take(due.rows).cloned().collect());
         }
     }
 

@@ -4,7 +4,7 @@ use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::promote::{Promote, Promoted};
 
-use super::STEP_ROWS_MAX;
+use super::Steps;
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -12,24 +12,21 @@ use crate::error::Error;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Promotion {
     pub count: usize,
-    /// When the next slot is due, if any is scheduled.
+    /// When the next slot is due, if any is scheduled besides those that are passed over.
     pub next_due: Option<Timestamp>,
 }
 
-pub async fn run_once(engine: &Engine) -> Result<Promotion, Error> {
-    let mut count = 0;
-    loop {
-        let step: Promoted = engine
-            .call(Promote {
-                limit: STEP_ROWS_MAX,
-            })
-            .await?;
-        count += step.count;
-        if step.count < STEP_ROWS_MAX {
-            break;
+pub async fn run_once(engine: &Engine, steps: &mut Steps) -> Result<Promotion, Error> {
+    let mut round = steps.round("scheduled");
+    let count = loop {
+        let (limit, skip) = round.step();
+        let step = engine.call(Promote { limit, skip }).await;
+        if let Some(count) = round.took(step.map(|step: Promoted| step.count))? {
+            break count;
         }
-    }
-    let next_due = match engine.read(Query::NextDue).await? {
+    };
+    let skip = steps.passed_over();
+    let next_due = match engine.read(Query::NextDue { skip }).await? {
         Answer::NextDue(next) => next,
         _ => None,
     };

@@ -2,22 +2,18 @@
 
 use taskyard_core::verbs::prune::{Prune, Pruned};
 
-use super::STEP_ROWS_MAX;
+use super::Steps;
 use crate::engine::Engine;
 use crate::error::Error;
 
 /// Answers how many it forgot.
 pub async fn run_once(engine: &Engine) -> Result<usize, Error> {
-    let mut count = 0;
+    let mut steps = Steps::default();
+    let mut round = steps.round("idempotency");
     loop {
-        let step: Pruned = engine
-            .call(Prune {
-                limit: STEP_ROWS_MAX,
-            })
-            .await?;
-        count += step.count;
-        // A full step says that there may be more, which must not wait: keys may come faster than a step a turn.
-        if step.count < STEP_ROWS_MAX {
+        let (limit, skip) = round.step();
+        let step = engine.call(Prune { limit, skip }).await;
+        if let Some(count) = round.took(step.map(|step: Pruned| step.count))? {
             return Ok(count);
         }
     }

@@ -7,7 +7,7 @@ use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::expire::{Expire, Expired};
+use taskyard_core::verbs::expire::{Expire, Expired, Sight};
 
 use super::STEP_ROWS_MAX;
 use crate::engine::Engine;
@@ -22,17 +22,13 @@ pub struct Swept {
     pub is_full: bool,
 }
 
-/// In `grace` nobody's silence counts. `alone_since`: see [`Expire`].
-pub async fn run_once(
-    engine: &Engine,
-    grace: bool,
-    alone_since: Option<Timestamp>,
-) -> Result<Swept, Error> {
-    let now = engine.store().now();
+/// `now` is what the clock showed when the server looked whether it can trust its view: one that is set forward
+/// meanwhile brings nobody here.
+pub async fn run_once(engine: &Engine, now: Timestamp, sight: Sight) -> Result<Swept, Error> {
     let candidates = engine
-        .read(look_for_lost(engine.policy(), now, grace, alone_since))
+        .read(look_for_lost(engine.policy(), now, sight))
         .await?;
-    let Some(expire) = take_away(candidates, grace, alone_since) else {
+    let Some(expire) = take_away(candidates, sight) else {
         return Ok(Swept::default());
     };
     let looked_lost = expire.runs.clone();
@@ -69,27 +65,14 @@ fn named(worker: &Option<Name>) -> &str {
 }
 
 /// What the sweep asks for.
-pub fn look_for_lost(
-    policy: &Policy,
-    now: Timestamp,
-    grace: bool,
-    alone_since: Option<Timestamp>,
-) -> Query {
-    Query::lost(policy, now, grace, alone_since, STEP_ROWS_MAX)
+pub fn look_for_lost(policy: &Policy, now: Timestamp, sight: Sight) -> Query {
+    Query::lost(policy, now, sight, STEP_ROWS_MAX)
 }
 
 /// What the sweep sends for the answer, if it found anything.
-pub fn take_away(
-    candidates: Answer,
-    grace: bool,
-    alone_since: Option<Timestamp>,
-) -> Option<Expire> {
+pub fn take_away(candidates: Answer, sight: Sight) -> Option<Expire> {
     match candidates {
-        Answer::Lost(runs) if !runs.is_empty() => Some(Expire {
-            runs,
-            grace,
-            alone_since,
-        }),
+        Answer::Lost(runs) if !runs.is_empty() => Some(Expire { runs, sight }),
         _ => None,
     }
 }

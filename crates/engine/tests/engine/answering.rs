@@ -2,7 +2,6 @@
 
 use taskyard_core::id::{Fence, SlotKey, TaskId};
 use taskyard_core::json::Json;
-use taskyard_core::rows::Digest;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
@@ -61,18 +60,15 @@ fn large_outputs_do_not_share_a_batch() {
 /// A run that completed with so many bytes.
 fn report_of(bytes: usize) -> Report {
     let task = TaskId::new(Timestamp::default(), 0);
-    let result = RunResult {
-        token: Token {
-            slot: SlotKey::only(task),
-            fence: Fence(1),
-            secret: 0,
-        },
-        word: Word::Completed {
-            output: Json::stored("x".repeat(bytes)),
-        },
-        started_at: None,
-        digest: Digest::of(b"x"),
+    let token = Token {
+        slot: SlotKey::only(task),
+        fence: Fence(1),
+        secret: 0,
     };
+    let word = Word::Completed {
+        output: Json::stored("x".repeat(bytes)),
+    };
+    let result = RunResult::new(token, word, None);
     Report {
         worker: None,
         results: vec![result],

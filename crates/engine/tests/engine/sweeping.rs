@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::status::Status;
+use taskyard_core::verbs::expire::Sight;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::services::STEP_ROWS_MAX;
 use taskyard_engine::services::sweep::look_for_lost;
@@ -28,7 +29,11 @@ async fn in_grace_a_silent_run_takes_no_place_from_an_overdue_one() {
     let store = yard.engine.store();
 
     for (grace, first_is_overdue) in [(true, true), (false, false)] {
-        let mut query = look_for_lost(yard.engine.policy(), store.now(), grace, None);
+        let sight = Sight {
+            grace,
+            ..Sight::default()
+        };
+        let mut query = look_for_lost(yard.engine.policy(), store.now(), sight);
         if let Query::Lost { limit, .. } = &mut query {
             *limit = 1;
         }

@@ -22,9 +22,9 @@ use taskyard_engine::services::{STEP_ROWS_MAX, prune};
 use taskyard_engine::upkeep::Upkeep;
 use taskyard_store::model::Model;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::yard::{Yard, claim_call, model_whose_time_passes, settle};
+use super::yard::{NOW, Yard, claim_call, model_whose_time_passes, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -91,6 +91,35 @@ async fn in_grace_nobody_is_silent() {
 
     assert_eq!(gets(&yard, "other", 9 * MINUTE).await, []);
     assert_eq!(gets(&yard, "other", 2 * MINUTE).await, [task]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_forward_ends_no_run() {
+    let (started, ahead) = (Instant::now(), Arc::new(AtomicUsize::new(0)));
+    let set_forward = Arc::clone(&ahead);
+    let clock = move || {
+        let hours = u64::try_from(ahead.load(Ordering::SeqCst)).unwrap();
+        NOW + started.elapsed() + Duration::from_hours(hours)
+    };
+    let yard = Yard::around(Arc::new(Model::new(1, Arc::new(clock))));
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    yard.worker("w", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    let run = yard.begin_one("w").await;
+    let beat = async |minutes: u64| {
+        for _ in 0..6 * minutes {
+            yard.heartbeat("w", &run).await;
+            tokio::time::sleep(10 * SECOND).await;
+        }
+        yard.status(task).await
+    };
+    assert_eq!(beat(5).await, Status::Running);
+
+    set_forward.store(1, Ordering::SeqCst);
+
+    // It may take half an hour.
+    assert_eq!(beat(24).await, Status::Running);
+    assert_ne!(beat(2).await, Status::Running);
 }
 
 #[tokio::test(start_paused = true)]
@@ -167,6 +196,30 @@ async fn what_another_server_holds_is_looked_for_a_few_times_a_second() {
 
     let looked = store.promotions.load(Ordering::SeqCst);
     assert!((90..=101).contains(&looked), "{looked} times in 10 s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bad_scheduled_row_costs_the_others_nothing_and_is_seldom_tried_again() {
+    let store = Arc::new(Counting::default());
+    let yard = Yard::around(store.clone());
+    let mut tasks = Vec::new();
+    for _ in 0..20 {
+        tasks.push(submit_later(&yard, SECOND).await);
+    }
+    let bad = tasks.remove(7);
+    store.model.refuse(bad);
+    let _services = keep_up(&yard, Upkeep::default()).await;
+
+    tokio::time::sleep(2 * SECOND).await;
+
+    let (good, before) = (Status::Pending, store.promotions.load(Ordering::SeqCst));
+    for task in tasks {
+        assert_eq!(yard.status(task).await, good);
+    }
+    assert_eq!(yard.status(bad).await, Status::Scheduled);
+    tokio::time::sleep(10 * SECOND).await;
+    let looked = store.promotions.load(Ordering::SeqCst) - before;
+    assert!(looked <= 11, "{looked} promotions in 10 s");
 }
 
 #[tokio::test(start_paused = true)]
@@ -345,7 +398,7 @@ impl Store for Counting {
 
     async fn read(&self, query: Query) -> Result<Answer, store::Error> {
         match query {
-            Query::NextDue if self.something_is_due => {
+            Query::NextDue { .. } if self.something_is_due => {
                 return Ok(Answer::NextDue(Some(Timestamp::default())));
             }
             Query::Task(_) => _ = self.looks.fetch_add(1, Ordering::SeqCst),

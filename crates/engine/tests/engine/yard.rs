@@ -13,9 +13,12 @@ use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
 use taskyard_core::rows::Worker;
+use taskyard_core::status::Status;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::claim::{Hand, Run};
+use taskyard_core::verbs::expire::Sight;
+use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
@@ -107,6 +110,11 @@ impl Yard {
         self.engine.register(register).await.unwrap().epoch
     }
 
+    pub(crate) async fn status(&self, task: TaskId) -> Status {
+        let view = self.engine.task(task, Duration::ZERO).await;
+        view.unwrap().status()
+    }
+
     pub(crate) async fn worker_row(&self, name: &str) -> Worker {
         let query = Query::Worker(Name::plain(name).unwrap());
         let Answer::Worker(Some(row)) = self.engine.read(query).await.unwrap() else {
@@ -121,7 +129,12 @@ impl Yard {
 
     /// Takes away the runs of workers that are gone.
     pub(crate) async fn sweep(&self, grace: bool) -> Swept {
-        sweep::run_once(&self.engine, grace, None).await.unwrap()
+        let sight = Sight {
+            grace,
+            ..Sight::default()
+        };
+        let now = self.engine.store().now();
+        sweep::run_once(&self.engine, now, sight).await.unwrap()
     }
 
     /// The only run that is there for this worker.
@@ -142,22 +155,41 @@ impl Yard {
         runs.remove(0)
     }
 
-    pub(crate) async fn complete(&self, run: &Run) -> Result<ReportedBack, Error> {
-        let token = Token {
-            slot: run.slot,
-            fence: run.fence,
-            secret: run.secret,
+    /// The worker lives, and has this run.
+    pub(crate) async fn heartbeat(&self, worker: &str, run: &Run) {
+        let held = Held {
+            token: token(run),
+            running: true,
+            progress: None,
+            checkpoint: None,
         };
+        let heartbeat = Heartbeat {
+            worker: Name::plain(worker).unwrap(),
+            epoch: None,
+            held: vec![held],
+        };
+        self.engine.heartbeat(heartbeat).await.unwrap();
+    }
+
+    pub(crate) async fn complete(&self, run: &Run) -> Result<ReportedBack, Error> {
         let word = Word::Completed {
             output: Json::null(),
         };
-        let results = vec![RunResult::new(token, word, None)];
+        let results = vec![RunResult::new(token(run), word, None)];
         self.engine
             .report(Report {
                 worker: None,
                 results,
             })
             .await
+    }
+}
+
+fn token(run: &Run) -> Token {
+    Token {
+        slot: run.slot,
+        fence: run.fence,
+        secret: run.secret,
     }
 }
 

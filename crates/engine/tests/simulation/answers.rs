@@ -136,7 +136,7 @@ impl Ledger {
                 Ok(status) => status,
                 Err(refused @ (Refused::StaleLease | Refused::ReportedOtherwise)) => {
                     self.refused.push((task, fence));
-                    let was_accepted = self.told.contains_key(&(task, fence, result.digest));
+                    let was_accepted = self.told.contains_key(&(task, fence, result.digest()));
                     assert!(
                         !was_accepted || self.has_reported_since(task, fence),
                         "I4: the same report again is answered the same, not {refused:?}: {result:?}"
@@ -151,14 +151,14 @@ impl Ledger {
                 Some(&result.token.secret),
                 "I4: a report is accepted from who holds the run"
             );
-            let report = (task, fence, result.digest);
+            let report = (task, fence, result.digest());
             let first = *self.told.entry(report).or_insert(*status);
             assert_eq!(
                 first, *status,
                 "I4: the same report again is answered the same: {result:?}"
             );
             assert!(
-                self.reported.contains(&(task, fence, result.digest)),
+                self.reported.contains(&(task, fence, result.digest())),
                 "I4: an accepted report is in the rows: {result:?}"
             );
             let outcome = self.outcomes.get(&task).filter(|_| status.is_final());
@@ -179,7 +179,8 @@ impl Ledger {
     fn check_heartbeat(&self, heartbeat: &Heartbeat, beaten: &Beaten, since: u64) {
         for held in &heartbeat.held {
             let task = held.token.slot.task;
-            let is_told = beaten.lost.contains(&task) || beaten.cancel.contains(&task);
+            let told = [&beaten.lost, &beaten.cancel, &beaten.unknown];
+            let is_told = told.iter().any(|tasks| tasks.contains(&task));
             assert!(
                 is_told || !self.was_over(&held.token, since),
                 "I9: a heartbeat revives nothing"

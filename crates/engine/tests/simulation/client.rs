@@ -264,6 +264,7 @@ fn name(refused: &Refused) -> &'static str {
         Refused::IdNotRecent(_) => "id_of_another_day_is_refused",
         Refused::KeyReused => "key_with_another_body_is_refused",
         Refused::TooManyLanes(_) => "too_many_lanes_are_refused",
+        Refused::TooManyWorkers(_) => "too_many_workers_are_refused",
         _ => "request_is_refused_otherwise",
     }
 }

@@ -215,7 +215,8 @@ fn says_no(answer: &Answer) -> bool {
             store::Error::Unavailable(_)
             | store::Error::Full
             | store::Error::Conflict
-            | store::Error::Failed(_),
+            | store::Error::Failed(_)
+            | store::Error::Damaged(_),
         ) => true,
     }
 }

@@ -117,6 +117,7 @@ pub(crate) fn policy() -> Policy {
         suspect_patience: Duration::from_secs(1),
         commands_max: 10_000,
         lanes_max: 9,
+        workers_max: 100,
         claim_bytes_max: 100,
         history_max: 3,
         key_life: Duration::from_secs(60),

@@ -192,6 +192,7 @@ pub async fn heartbeat<P: Source>(
         })
         .collect();
     faults.check()?;
+    let now = app.engine().store().now();
     let beaten = app.engine().heartbeat(verbs::heartbeat::Heartbeat {
         worker,
         epoch,
@@ -199,7 +200,8 @@ pub async fn heartbeat<P: Source>(
     });
     let beaten = beaten.await.map_err(|error| problem::of(&error))?;
     Ok(Heard {
-        expires_at: beaten.expires_at.into(),
+        // Of leases that nobody can look at it is not known that they hold any longer.
+        expires_at: beaten.expires_at.unwrap_or(now).into(),
         lost: beaten.lost,
         cancel: beaten.cancel,
         drain: false,

@@ -14,8 +14,9 @@ use taskyard_core::policy::Policy;
 use taskyard_core::random::Seeded;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::Sight;
 use taskyard_engine::engine::Engine;
-use taskyard_engine::services::{promote, sweep};
+use taskyard_engine::services::{Steps, promote, sweep};
 use taskyard_server::app::App;
 use taskyard_server::front::Front;
 use taskyard_server::settings::Settings;
@@ -120,14 +121,17 @@ impl Yard {
 
     /// Takes away the runs of workers that are gone.
     pub(crate) async fn sweep(&self) {
-        sweep::run_once(self.app.engine(), false, None)
+        let (engine, sight) = (self.app.engine(), Sight::default());
+        sweep::run_once(engine, engine.store().now(), sight)
             .await
             .unwrap();
     }
 
     /// Makes ready what is due.
     pub(crate) async fn promote(&self) {
-        promote::run_once(self.app.engine()).await.unwrap();
+        promote::run_once(self.app.engine(), &mut Steps::default())
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {

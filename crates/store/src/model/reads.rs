@@ -10,8 +10,7 @@ use taskyard_core::query::{
     Answer, Counted, List, Listed, Query, Standing, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Worker};
-use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::expire::looks_lost;
+use taskyard_core::verbs::expire::Lost;
 
 use super::tables::Tables;
 
@@ -45,17 +44,14 @@ impl Tables {
                 Answer::Gone(gone.take(limit).map(|row| row.name.clone()).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
-            Query::Lost {
-                overdue,
-                silent,
-                internal_before,
-                limit,
-            } => Answer::Lost(self.lost(overdue, silent, internal_before, limit)),
+            Query::Lost { looks, limit } => Answer::Lost(self.lost(looks, limit)),
             Query::Ended(tasks) => {
                 let ended = |task: &TaskId| self.outcomes.contains_key(task);
                 Answer::Ended(tasks.into_iter().filter(ended).collect())
             }
-            Query::NextDue => Answer::NextDue(self.scheduled.keys().next().map(|key| key.run_at)),
+            Query::NextDue { skip } => {
+                Answer::NextDue(self.scheduled.keys().nth(skip).map(|key| key.run_at))
+            }
             Query::Ping => Answer::Pong,
         }
     }
@@ -109,7 +105,7 @@ impl Tables {
         Arc::clone(&self.lanes[place])
     }
 
-    fn remembered(&self) -> impl Iterator<Item = &Worker> {
+    pub(super) fn remembered(&self) -> impl Iterator<Item = &Worker> {
         self.workers.values().filter(|row| !row.is_forgotten)
     }
 
@@ -194,16 +190,10 @@ impl Tables {
         counted.collect()
     }
 
-    fn lost(
-        &self,
-        overdue: Timestamp,
-        silent: Timestamp,
-        internal_before: Option<Timestamp>,
-        limit: usize,
-    ) -> Vec<(RunKey, Option<Name>)> {
+    fn lost(&self, looks: Lost, limit: usize) -> Vec<(RunKey, Option<Name>)> {
         let looks_lost = |lease: &&Lease| {
             let worker = self.workers.values().find(|row| row.number == lease.worker);
-            looks_lost(lease, worker, overdue, silent, internal_before)
+            looks.looks_lost(lease, worker)
         };
         let lost = self.leases.values().filter(looks_lost).take(limit);
         lost.map(|lease| (lease.run(), self.name(lease.worker)))

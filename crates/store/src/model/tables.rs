@@ -89,6 +89,9 @@ impl Tx for &mut Tables {
         found(&self.outcomes, &needs.outcomes, |id, row| {
             view.outcomes.loaded(id, row)
         });
+        if let Some(max) = needs.live_workers {
+            view.found_live_workers(self.remembered().take(max).count());
+        }
         let wanted = self
             .leases
             .values()
@@ -100,12 +103,13 @@ impl Tx for &mut Tables {
         if let Some(due) = needs.due {
             view.found_due(self.due(due));
         }
-        if let Some((before, rows)) = needs.old_keys {
+        if let Some(due) = needs.old_keys {
             let old = self
                 .idempotency
                 .values()
-                .filter(|row| row.created_at < before);
-            view.found_old_keys(old.take(rows).cloned().collect());
+                .filter(|row| row.created_at <= due.until)
+                .skip(due.skip);
+            view.found_old_keys(old.take(due.rows).cloned().collect());
         }
         Ok(())
     }
@@ -185,8 +189,14 @@ impl Tables {
 
     fn refuses(&self, diff: &Diff) -> bool {
         let leased = diff.leases.iter().map(|change| change.row().slot.task);
-        let mut put_in = diff.tasks.iter().map(|task| task.id).chain(leased);
-        put_in.any(|task| self.refused.contains(&task))
+        let made_ready = diff.ready.iter().filter_map(|change| match change {
+            Change::Insert(row) | Change::Update { after: row, .. } => Some(row.slot.task),
+            Change::Delete(_) => None,
+        });
+        let put_in = diff.tasks.iter().map(|task| task.id).chain(leased);
+        put_in
+            .chain(made_ready)
+            .any(|task| self.refused.contains(&task))
     }
 
     /// Writes the difference and reads the inputs on its way.
@@ -270,6 +280,7 @@ impl Tables {
         self.scheduled
             .values()
             .filter(|row| row.run_at <= due.until)
+            .skip(due.skip)
             .take(due.rows)
             .copied()
             .collect()

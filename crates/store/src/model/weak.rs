@@ -240,19 +240,21 @@ impl Shared {
         let due_now = rows.into_iter().filter(|row| row.run_at <= due.until);
         due_now
             .filter(|row| !self.is_missed(&Row::Scheduled(scheduled_key(row)), by))
+            .skip(due.skip)
             .take(due.rows)
             .collect()
     }
 
-    fn old_keys(&mut self, before: Timestamp, limit: usize, by: Number) -> Vec<Idempotency> {
+    fn old_keys(&mut self, due: Due, by: Number) -> Vec<Idempotency> {
         let rows = self.tables.idempotency.values();
         let old: Vec<Idempotency> = rows
-            .filter(|row| row.created_at < before)
+            .filter(|row| row.created_at <= due.until)
             .cloned()
             .collect();
         old.into_iter()
             .filter(|row| !self.is_missed(&Row::Key(row.key.clone()), by))
-            .take(limit)
+            .skip(due.skip)
+            .take(due.rows)
             .collect()
     }
 

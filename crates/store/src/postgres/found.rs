@@ -32,6 +32,7 @@ pub(super) enum Part {
     Carries,
     Outcomes,
     LastWorker,
+    LiveWorkers,
     LeasesOf,
     /// Of this pick, over one lane.
     Pick(usize),
@@ -92,6 +93,11 @@ pub(super) fn found(
             rows,
             |fields| fields.take().map(WorkerNumber),
             |last| view.found_last_worker(last),
+        )?,
+        Part::LiveWorkers => each(
+            rows,
+            |fields| fields.take::<i64>(),
+            |live| view.found_live_workers(usize::try_from(live).unwrap_or(0)),
         )?,
         Part::LeasesOf => each(rows, place::lease, |row| view.lease_of(row))?,
         Part::Pick(index) => {

@@ -1,7 +1,7 @@
 //! What a batch needs, one statement a table: locks first and in the order of their keys, then what is only read, and
 //! the picks, which wait for nobody, last.
 
-use taskyard_core::needs::{Hold, Needs};
+use taskyard_core::needs::{Due, Hold, Needs};
 use tokio_postgres::Statement;
 
 use super::found::Part;
@@ -83,6 +83,10 @@ impl<'a> Loads<'a> {
         if needs.last_worker {
             self.ask(Part::LastWorker, &all.worker_last, Params::default());
         }
+        if let Some(max) = needs.live_workers {
+            let params = Params::default().and(limit(max));
+            self.ask(Part::LiveWorkers, &all.worker_live, params);
+        }
         let (keys, statement) = (&needs.leases_of, &all.lease_of_worker);
         self.ask_for(Part::LeasesOf, keys, statement, |keys| {
             Columns::of(keys).column(|worker| worker.0).params()
@@ -126,14 +130,17 @@ impl<'a> Loads<'a> {
             }
         }
         if let Some(due) = needs.due {
-            let params = Params::default().and(due.until.as_micros());
-            self.ask(Part::Due, &all.scheduled_due, params.and(limit(due.rows)));
+            self.ask(Part::Due, &all.scheduled_due, rows_due(due));
         }
-        if let Some((before, rows)) = needs.old_keys {
-            let params = Params::default().and(before.as_micros()).and(limit(rows));
-            self.ask(Part::OldKeys, &all.idempotency_old, params);
+        if let Some(due) = needs.old_keys {
+            self.ask(Part::OldKeys, &all.idempotency_old, rows_due(due));
         }
     }
+}
+
+fn rows_due(due: Due) -> Params<'static> {
+    let params = Params::default().and(due.until.as_micros());
+    params.and(limit(due.rows)).and(limit(due.skip))
 }
 
 pub(super) fn limit(rows: usize) -> i64 {

@@ -54,29 +54,28 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
             Answer::Worker(worker.map(Box::new))
         }
-        Query::Lost {
-            overdue,
-            silent,
-            internal_before,
-            limit,
-        } => {
+        Query::Lost { looks, limit } => {
             let lost =
                 |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name_or_none()?));
-            let (overdue, silent) = (overdue.as_micros(), silent.as_micros());
+            let (overdue, silent) = (looks.overdue.as_micros(), looks.silent.as_micros());
+            let (at, by) = (looks.step.at.as_micros(), columns::micros(looks.step.by));
             let limit = load::limit(*limit);
-            let before = internal_before.map(Timestamp::as_micros);
-            let params: [&(dyn ToSql + Sync); 4] = [&overdue, &silent, &before, &limit];
+            let before = looks.internal_before.map(Timestamp::as_micros);
+            let params: [&(dyn ToSql + Sync); 6] = [&overdue, &at, &by, &silent, &before, &limit];
             Answer::Lost(all(client, sql::LEASE_LOST, &params, lost).await?)
         }
         Query::Ended(tasks) => {
             let ids: Vec<Uuid> = tasks.iter().map(|task| task.as_uuid()).collect();
             Answer::Ended(all(client, sql::OUTCOME_ENDED, &[&ids], |fields| fields.task()).await?)
         }
-        Query::NextDue => {
-            let next = one(client, sql::SCHEDULED_NEXT, &[], |fields| {
-                fields.time_or_none()
-            });
-            Answer::NextDue(next.await?.flatten())
+        Query::NextDue { skip } => {
+            let skip = load::limit(*skip);
+            Answer::NextDue(
+                one(client, sql::SCHEDULED_NEXT, &[&skip], |fields| {
+                    fields.time()
+                })
+                .await?,
+            )
         }
         Query::Ping => {
             let touch = client.prepare_cached(sql::META_TOUCH).await;

@@ -33,6 +33,7 @@ statements! {
         lane_list,
         lane_open,
         worker_last,
+        worker_live,
     }
     "postgres" {
         carry_load,

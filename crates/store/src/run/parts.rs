@@ -2,20 +2,19 @@
 //!
 //! Only what a command can be the cause of is tried in parts, and each part that failed was undone before the next
 //! one begins. Parts run in the order of their commands, so each command still sees what the ones before it did.
-//! Claims are one command; where that one stands alone, its claims are halved in the same way and count as commands
-//! do. So are other commands about several things, as a sweep's, whose answers are joined again.
+//! A command about several things, as a sweep's or all claims of a batch, is halved in the same way where it stands
+//! alone, and its answers are joined again.
 //!
 //! The work is bounded. Each command that is bad costs two attempts a halving, so one in a thousand is found after 20
 //! of them; n commands that all are bad cost 2n − 2. That takes a bug in the rules: after [`REFUSED_MAX`] commands that
 //! the database refused, the rest is not tried.
 
-use std::borrow::Cow;
+use std::slice;
 
 use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
-use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Given};
 
 /// How many commands that stand alone the database may refuse before it is thought to be broken for all of them.
 const REFUSED_MAX: usize = 2;
@@ -34,9 +33,11 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
             Error::Failed(_) => Self::Refused(error),
-            Error::Unavailable(_) | Error::Unknown(_) | Error::Full | Error::Conflict => {
-                Self::Store(error)
-            }
+            Error::Unavailable(_)
+            | Error::Unknown(_)
+            | Error::Full
+            | Error::Conflict
+            | Error::Damaged(_) => Self::Store(error),
         }
     }
 }
@@ -44,8 +45,6 @@ impl From<Error> for Failure {
 /// What is tried at once.
 pub(super) enum Part<'a> {
     Commands(&'a [Command]),
-    /// Some claims of one command, to whose answer theirs are added.
-    Claims(&'a [Claim]),
     /// Some of what one command is about. Its answer is joined to that of the pieces before it, if it is not the first.
     Piece {
         command: Command,
@@ -54,14 +53,10 @@ pub(super) enum Part<'a> {
 }
 
 impl<'a> Part<'a> {
-    pub(super) fn commands(&self) -> Cow<'a, [Command]> {
+    pub(super) fn commands(&self) -> &[Command] {
         match self {
-            Self::Commands(commands) => Cow::Borrowed(commands),
-            Self::Claims(claims) => {
-                let claims = claims.to_vec();
-                Cow::Owned(vec![Claims { claims }.into()])
-            }
-            Self::Piece { command, .. } => Cow::Owned(vec![command.clone()]),
+            Self::Commands(commands) => commands,
+            Self::Piece { command, .. } => slice::from_ref(command),
         }
     }
 
@@ -73,18 +68,14 @@ impl<'a> Part<'a> {
     /// `None` for what stands alone.
     fn halves(&self) -> Option<[Self; 2]> {
         match self {
-            Self::Commands([Command::Claims(all)]) => halves(&all.claims, Part::Claims),
             Self::Commands([command]) => pieces(command, true),
-            Self::Commands(commands) => halves(commands, Part::Commands),
+            Self::Commands(commands) => {
+                let (first, second) = commands.split_at(commands.len() / 2);
+                Some([Part::Commands(first), Part::Commands(second)])
+            }
             Self::Piece { command, is_first } => pieces(command, *is_first),
-            Self::Claims(claims) => halves(claims, Part::Claims),
         }
     }
-}
-
-fn halves<'a, T>(items: &'a [T], part: impl Fn(&'a [T]) -> Part<'a>) -> Option<[Part<'a>; 2]> {
-    let (first, second) = items.split_at(items.len() / 2);
-    (!first.is_empty()).then(|| [part(first), part(second)])
 }
 
 fn pieces<'a>(command: &Command, is_first: bool) -> Option<[Part<'a>; 2]> {
@@ -140,12 +131,6 @@ impl<'a> Parts<'a> {
         self.topics.extend(ran.topics);
         match part {
             Part::Commands(_) => self.answers.extend(ran.replies),
-            Part::Claims(_) => {
-                let mut replies = ran.replies.into_iter().flatten().flatten();
-                let dealt = replies.find_map(|done| Dealt::try_from(done).ok());
-                let dealt = dealt.expect("claims are dealt to; refusals stand in their hands");
-                self.open_hands().extend(dealt.hands);
-            }
             Part::Piece { is_first, .. } => {
                 let answers = ran.replies.into_iter();
                 answers.for_each(|answer| self.join(answer, *is_first));
@@ -181,9 +166,6 @@ impl<'a> Parts<'a> {
                 });
             }
             (Failure::Refused(_) | Failure::Panicked, Some([first, second])) => {
-                if let (Part::Commands(_), Part::Claims(_)) = (part, &first) {
-                    self.answers.push(dealt_to_nobody());
-                }
                 self.waiting.extend([second, first]);
             }
             (Failure::Refused(error), None) => {
@@ -204,11 +186,19 @@ impl<'a> Parts<'a> {
 
     /// Of what is to blame itself. The other pieces of its command are not, and what became of them can be told.
     fn answer_alone(&mut self, part: &Part<'a>, error: &Error) {
-        if let Part::Piece { command, is_first } = part {
-            tracing::error!(command = command.name(), %error, "a part of a command failed alone");
-            self.join(Ok(Ok(command.failed_part())), *is_first);
-        } else {
-            self.answer(part, error);
+        match part {
+            // Each claim has an answer of its own.
+            Part::Commands(_)
+            | Part::Piece {
+                command: Command::Claims(_),
+                ..
+            } => {
+                self.answer(part, error);
+            }
+            Part::Piece { command, is_first } => {
+                tracing::error!(command = command.name(), %error, "a part of a command failed alone");
+                self.join(Ok(Ok(command.failed_part(error))), *is_first);
+            }
         }
     }
 
@@ -225,25 +215,14 @@ impl<'a> Parts<'a> {
                 let answers = commands.iter().map(|_| Err(error.clone()));
                 self.answers.extend(answers);
             }
-            Part::Claims(claims) => {
-                let hands = claims.iter().map(|_| Err(error.clone()));
-                self.open_hands().extend(hands);
-            }
+            // What the claims before them were dealt must reach them.
+            Part::Piece {
+                command: command @ Command::Claims(_),
+                is_first,
+            } => self.join(Ok(Ok(command.failed_part(error))), *is_first),
             Part::Piece { is_first, .. } => self.join(Err(error.clone()), *is_first),
         }
     }
-
-    /// Of the command whose claims are being tried: its answer is the latest.
-    fn open_hands(&mut self) -> &mut Vec<Given> {
-        match self.answers.last_mut() {
-            Some(Ok(Ok(Done::Claims(dealt)))) => &mut dealt.hands,
-            _ => unreachable!("the answer was begun when the claims were halved"),
-        }
-    }
-}
-
-fn dealt_to_nobody() -> Answer {
-    Ok(Ok(Done::Claims(Dealt { hands: Vec::new() })))
 }
 
 /// The batch's error, or that of its last command: what ends a batch before its end is said of all that is left.

@@ -1,8 +1,8 @@
 //! What SQLite's failures mean to who called.
 
 use rusqlite::ErrorCode::{
-    CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseLocked, DiskFull,
-    FileLockingProtocolFailed, OutOfMemory, ReadOnly, SystemIoFailure,
+    CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull,
+    FileLockingProtocolFailed, NotADatabase, OutOfMemory, ReadOnly, SystemIoFailure,
 };
 use rusqlite::ffi::{
     SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE,
@@ -14,6 +14,7 @@ pub(super) fn explain(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(DiskFull) => Error::Full,
         Some(ConstraintViolation) if is_one_of(&error, &TAKEN) => Error::Conflict,
+        Some(DatabaseCorrupt | NotADatabase) => Error::Damaged(error.to_string()),
         // Trouble of the machine's, not of the statement's.
         Some(
             DatabaseBusy

@@ -2,7 +2,8 @@
 //!
 //! SQLite's own locks are held only while it reads or writes. This one lasts as long as the store, and the system
 //! drops it with the process, however that ends. The file itself stays, for a lock on a file that others may delete
-//! and make again protects nothing.
+//! and make again protects nothing. Whoever deletes it all the same is met by a second lock, on the database's own
+//! file.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -12,7 +13,10 @@ use std::path::{Path, PathBuf};
 const RUNNING: &[u8] = b"running\n";
 
 pub(super) struct Lock {
-    file: File,
+    beside: File,
+    /// The database's file, for its lock alone. Closed only when nothing else of this process has that file open: with
+    /// any descriptor of it, the system takes SQLite's own locks away.
+    database: Option<File>,
     /// The last server on this database ended without saying so.
     pub(super) after_unclean_stop: bool,
 }
@@ -21,32 +25,53 @@ pub(super) struct Lock {
 pub(super) fn take(database: &Path) -> io::Result<Option<Lock>> {
     let mut path = OsString::from(database);
     path.push(".lock");
-    let mut file = OpenOptions::new()
+    let beside = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .open(PathBuf::from(path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(None),
-        Err(TryLockError::Error(error)) => return Err(error),
-    }
-    let mut said = Vec::new();
-    file.read_to_end(&mut said)?;
-    file.rewind()?;
-    file.write_all(RUNNING)?;
-    file.sync_all()?;
-    Ok(Some(Lock {
-        file,
-        after_unclean_stop: !said.is_empty(),
+    Ok(is_free(&beside)?.then(|| Lock {
+        beside,
+        database: None,
+        after_unclean_stop: false,
     }))
 }
 
+/// Whether nobody else holds this file's lock; now this process does.
+fn is_free(file: &File) -> io::Result<bool> {
+    match file.try_lock() {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 impl Lock {
+    /// Takes the database's file as well, and says that a server runs on it. False: somebody else holds it, who has
+    /// lost the file beside it.
+    ///
+    /// SQLite locks ranges of bytes in that file (`fcntl`), and this the file as a whole (`flock`): on Linux the two kinds
+    /// never meet. Elsewhere they may, and there is only the file beside.
+    pub(super) fn hold(&mut self, database: &Path) -> io::Result<bool> {
+        if cfg!(target_os = "linux") {
+            let file = self.database.insert(File::open(database)?);
+            if !is_free(file)? {
+                return Ok(false);
+            }
+        }
+        let mut said = Vec::new();
+        self.beside.read_to_end(&mut said)?;
+        self.beside.rewind()?;
+        self.beside.write_all(RUNNING)?;
+        self.beside.sync_all()?;
+        self.after_unclean_stop = !said.is_empty();
+        Ok(true)
+    }
+
     /// Everything is written and closed; gives the lock away.
     pub(super) fn stopped_clean(self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.sync_all()
+        self.beside.set_len(0)?;
+        self.beside.sync_all()
     }
 }

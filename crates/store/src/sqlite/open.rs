@@ -90,17 +90,18 @@ pub(super) fn file(
     random: &mut dyn Random,
 ) -> Result<Opened, OpenError> {
     check_version()?;
-    let lock = match lock::take(path) {
-        Ok(Some(lock)) => lock,
-        Ok(None) => return Err(OpenError::InUse(path.to_owned())),
-        Err(source) => {
-            let path = path.to_owned();
-            return Err(OpenError::Io { path, source });
-        }
+    let broken = |source| OpenError::Io {
+        path: path.to_owned(),
+        source,
     };
+    let in_use = || OpenError::InUse(path.to_owned());
+    let mut lock = lock::take(path).map_err(broken)?.ok_or_else(in_use)?;
     check_files(path)?;
     let connection =
         connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
+    if !lock.hold(path).map_err(broken)? {
+        return Err(in_use());
+    }
     let mode: String = connection
         .pragma_query_value(None, "journal_mode", |row| row.get(0))
         .map_err(|error| explain(path, &error))?;

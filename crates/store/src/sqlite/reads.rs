@@ -70,16 +70,13 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             )?;
             Answer::Worker(worker.map(Box::new))
         }
-        Query::Lost {
-            overdue,
-            silent,
-            internal_before,
-            limit,
-        } => {
+        Query::Lost { looks, limit } => {
             let params = params![
-                overdue.as_micros(),
-                silent.as_micros(),
-                internal_before.map(Timestamp::as_micros),
+                looks.overdue.as_micros(),
+                looks.step.at.as_micros(),
+                columns::micros(looks.step.by),
+                looks.silent.as_micros(),
+                looks.internal_before.map(Timestamp::as_micros),
                 tx::limit(*limit)
             ];
             let lost =
@@ -96,11 +93,11 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             }
             Answer::Ended(ended)
         }
-        Query::NextDue => {
-            let next = one(connection, sql::SCHEDULED_NEXT, [], |fields| {
-                fields.time_or_none()
-            })?;
-            Answer::NextDue(next.flatten())
+        Query::NextDue { skip } => {
+            let skip = [tx::limit(*skip)];
+            Answer::NextDue(one(connection, sql::SCHEDULED_NEXT, skip, |fields| {
+                fields.time()
+            })?)
         }
         Query::Ping => {
             one(connection, sql::META_LOAD, [], |fields| {

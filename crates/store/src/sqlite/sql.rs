@@ -30,6 +30,7 @@ statements! { ALL:
         WORKER_COUNT = "worker_count",
         WORKER_GONE = "worker_gone",
         WORKER_LAST = "worker_last",
+        WORKER_LIVE = "worker_live",
         WORKER_LIST = "worker_list",
     }
     "sqlite" {

@@ -275,6 +275,12 @@ fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         let last = one(connection, sql::WORKER_LAST, [], |fields| fields.take())?;
         view.found_last_worker(WorkerNumber(last.unwrap_or(0)));
     }
+    if let Some(max) = needs.live_workers {
+        let live = one(connection, sql::WORKER_LIVE, [limit(max)], |fields| {
+            fields.take::<i64>()
+        })?;
+        view.found_live_workers(usize::try_from(live.unwrap_or(0)).unwrap_or(0));
+    }
     for worker in &needs.leases_of {
         for row in all(connection, sql::LEASE_OF_WORKER, [worker.0], place::lease)? {
             view.lease_of(row);
@@ -288,7 +294,7 @@ fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         }
     }
     if let Some(due) = needs.due {
-        let params = params![due.until.as_micros(), limit(due.rows)];
+        let params = (due.until.as_micros(), limit(due.rows), limit(due.skip));
         view.found_due(all(
             connection,
             sql::SCHEDULED_DUE,
@@ -296,8 +302,8 @@ fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
             place::scheduled,
         )?);
     }
-    if let Some((before, rows)) = needs.old_keys {
-        let params = params![before.as_micros(), limit(rows)];
+    if let Some(due) = needs.old_keys {
+        let params = (due.until.as_micros(), limit(due.rows), limit(due.skip));
         view.found_old_keys(all(
             connection,
             sql::IDEMPOTENCY_OLD,

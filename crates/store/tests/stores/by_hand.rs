@@ -24,10 +24,11 @@ pub(crate) enum Place {
 enum Act {
     Refuse,
     Lose,
+    Garble,
 }
 
 impl Place {
-    /// From now on the database takes neither this task nor a lease of it.
+    /// From now on the database takes neither this task nor a lease of it, nor that it is ready.
     pub(crate) async fn refuse(&self, task: TaskId) {
         self.act(Act::Refuse, task).await;
     }
@@ -35,6 +36,11 @@ impl Place {
     /// The task's row is gone, and what refers to it is left.
     pub(crate) async fn lose(&self, task: TaskId) {
         self.act(Act::Lose, task).await;
+    }
+
+    /// The row that schedules the task cannot be read any more. The model's are always whole: it refuses the change.
+    pub(crate) async fn garble(&self, task: TaskId) {
+        self.act(Act::Garble, task).await;
     }
 
     async fn act(&self, act: Act, task: TaskId) {
@@ -56,7 +62,7 @@ impl Place {
 impl Act {
     fn on_model(self, model: &Model, task: TaskId) {
         match self {
-            Self::Refuse => model.refuse(task),
+            Self::Refuse | Self::Garble => model.refuse(task),
             Self::Lose => model.lose(task),
         }
     }
@@ -68,9 +74,15 @@ impl Act {
                 "create trigger task_{id} before insert on task when new.id = x'{id}'
                 begin select raise(abort, 'refused by hand'); end;
                 create trigger lease_{id} before insert on lease when new.task = x'{id}'
+                begin select raise(abort, 'refused by hand'); end;
+                create trigger ready_{id} before insert on ready when new.task = x'{id}'
                 begin select raise(abort, 'refused by hand'); end;"
             ),
             Self::Lose => format!("delete from task where id = x'{id}'"),
+            Self::Garble => format!(
+                "pragma ignore_check_constraints = on;
+                update scheduled set why = 9 where task = x'{id}'"
+            ),
         };
         let connection = rusqlite::Connection::open(path).unwrap();
         connection.execute_batch(&text).unwrap();
@@ -82,9 +94,14 @@ impl Act {
             // Asked of new rows only.
             Self::Refuse => format!(
                 "alter table task add constraint task_{name} check (id <> '{task}') not valid;
-                alter table lease add constraint lease_{name} check (task <> '{task}') not valid"
+                alter table lease add constraint lease_{name} check (task <> '{task}') not valid;
+                alter table ready add constraint ready_{name} check (task <> '{task}') not valid"
             ),
             Self::Lose => format!("delete from task where id = '{task}'"),
+            Self::Garble => format!(
+                "alter table scheduled drop constraint scheduled_why_check;
+                update scheduled set why = 9 where task = '{task}'"
+            ),
         };
         client.batch_execute(&text).await.unwrap();
     }

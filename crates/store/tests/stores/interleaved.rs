@@ -18,7 +18,7 @@ use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
-use taskyard_core::verbs::expire::Expire;
+use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
@@ -61,8 +61,10 @@ fn a_claim_never_uses_a_fence_again_whatever_else_its_batch_looked_at() {
         let key = SlotKey::only(yard.task).run(run.fence);
         let expire = Expire {
             runs: vec![(key, Some(Name::plain("theirs").unwrap()))],
-            grace: true,
-            alone_since: None,
+            sight: Sight {
+                grace: true,
+                ..Sight::default()
+            },
         };
         let claims = claim("ours", WorkerNumber(1));
         let mut ours = Beside::new(&yard.ours, vec![expire.into(), claims]);

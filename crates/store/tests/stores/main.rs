@@ -12,3 +12,4 @@ mod interleaved;
 mod postgres;
 mod sequences;
 mod together;
+mod upgrading;

@@ -15,7 +15,7 @@ use taskyard_core::random::Seeded;
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server};
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
-use taskyard_core::verbs::expire::Expire;
+use taskyard_core::verbs::expire::{Expire, Lost, Sight, Step};
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::join::Join;
 use taskyard_core::verbs::promote::Promote;
@@ -200,7 +200,7 @@ impl Sequence {
                 limit: 100,
             },
             Query::Counts,
-            Query::NextDue,
+            Query::NextDue { skip: 0 },
         ];
         let attempts = self.tasks.iter().map(|task| Query::Attempts {
             task: *task,
@@ -228,8 +228,9 @@ impl Sequence {
             _ => match self.below(3) {
                 0 => Command::Promote(Promote {
                     limit: 1 + self.below(5),
+                    skip: self.below(2),
                 }),
-                1 => Command::Prune(Prune { limit: 3 }),
+                1 => Command::Prune(Prune { limit: 3, skip: 0 }),
                 _ => Command::Join(Join {
                     held: self.server,
                     alone: false,
@@ -335,22 +336,23 @@ impl Sequence {
     }
 
     async fn expire(&mut self) -> Command {
-        let (overdue, silent) = (self.yard.now(), self.yard.now());
-        let limit = 5;
-        let query = Query::Lost {
-            overdue,
-            silent,
+        let looks = Lost {
+            overdue: self.yard.now(),
+            step: Step::default(),
+            silent: self.yard.now(),
             internal_before: None,
-            limit,
         };
+        let query = Query::Lost { looks, limit: 5 };
         let Ok(Answer::Lost(runs)) = self.yard.store.read(query).await else {
             panic!("a query is answered in kind")
         };
         let grace = self.one_in(4);
         Command::Expire(Expire {
             runs,
-            grace,
-            alone_since: None,
+            sight: Sight {
+                grace,
+                ..Sight::default()
+            },
         })
     }
 

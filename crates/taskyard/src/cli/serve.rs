@@ -115,7 +115,8 @@ pub(crate) struct TimeArgs {
     /// How often the server looks for workers that are gone and for runs that take too long.
     #[arg(long, env = "TASKYARD_SWEEP", default_value = "1s", value_parser = duration, value_name = "TIME")]
     pub(crate) sweep: Duration,
-    /// For so long after a start, or a time in which the server heard nothing, nobody's silence counts.
+    /// For so long after a start, a clock set forward, or a time in which the server heard nothing, nobody's silence
+    /// counts.
     #[arg(long, env = "TASKYARD_GRACE", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) grace: Duration,
     /// How long one run may take unless its task says otherwise.
@@ -182,6 +183,9 @@ pub(crate) struct LimitArgs {
     /// How many combinations of queue, kind and requires unfinished tasks may be in.
     #[arg(long, env = "TASKYARD_LANES_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) lanes_max: u32,
+    /// How many workers may be known and not forgotten; those inside of servers do not count.
+    #[arg(long, env = "TASKYARD_WORKERS_MAX", default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) workers_max: u32,
 }
 
 #[derive(Debug, Args)]

@@ -88,7 +88,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
         alone: address.is_for_one_server(),
     };
     let mut services = upkeep.start(&engine, server);
-    let app = App::new(engine, settings, leaving.clone());
+    let app = App::new(engine.clone(), settings, leaving.clone());
     let serving = tokio::spawn(serve(listener, app.clone(), stop.clone()));
     let pool = Pool::start(
         &app,
@@ -109,6 +109,9 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     stop.cancel();
     while services.join_next().await.is_some() {}
     serving.await.map_err(failed)?;
+    engine.ended().await;
+    // The last of what holds the database: it is closed in order before the process ends.
+    drop((app, engine));
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -317,6 +320,7 @@ fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
         max_losses: limits.max_losses,
         commands_max: limits.queue_max as usize,
         lanes_max: limits.lanes_max as usize,
+        workers_max: limits.workers_max as usize,
         ..Policy::default()
     })
 }

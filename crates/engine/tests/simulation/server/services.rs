@@ -5,7 +5,7 @@ use std::time::Duration;
 use taskyard_core::command::{self, Done};
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::expire::Expire;
+use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::join::Join;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
@@ -76,17 +76,27 @@ impl Server {
         let caller = Caller::of(Who::Service(service));
         match service {
             Service::Sweep => {
-                let counts = self.grace.counts(Self::moment(around), service.every());
+                let now = self.clock.now(around.now);
+                let moment = Self::moment(around);
+                let counts = self.grace.counts(moment, now, service.every());
                 if !counts {
                     around.tally.count("sweep_in_grace");
                 }
-                let now = self.clock.now(around.now);
                 let alone_since = self.joined.filter(|_| self.mine.is_alone());
                 let alone_since = alone_since.map(|server| server.started_at);
                 // Also in grace as if it were none: the rules have to spare the silent by themselves.
-                let query = look_for_lost(&around.policy, now, false, alone_since);
+                let seeing = Sight {
+                    grace: false,
+                    alone_since,
+                    step: self.grace.step(),
+                };
+                let query = look_for_lost(&around.policy, now, seeing);
                 let candidates = self.mine.read(query);
-                if let Some(expire) = take_away(candidates, !counts, alone_since) {
+                let sight = Sight {
+                    grace: !counts,
+                    ..seeing
+                };
+                if let Some(expire) = take_away(candidates, sight) {
                     around.tally.count("sweep_with_candidates");
                     let caller = Caller::of(Who::Sweep(expire.clone()));
                     self.command(expire, caller, around);
@@ -98,11 +108,11 @@ impl Server {
                 }
                 self.promotes_at = None;
                 let limit = STEP_ROWS_MAX;
-                self.command(Promote { limit }, caller, around);
+                self.command(Promote { limit, skip: 0 }, caller, around);
             }
             Service::Prune => {
                 let limit = STEP_ROWS_MAX;
-                self.command(Prune { limit }, caller, around);
+                self.command(Prune { limit, skip: 0 }, caller, around);
                 let now = self.clock.now(around.now);
                 let gone = self.mine.read(look_for_gone(&around.policy, now));
                 if let Some(forget) = forget(gone) {
@@ -142,7 +152,7 @@ impl Server {
                 around.tally.count("expire");
                 let runs = expire.runs.iter().map(|(run, _)| *run);
                 let taken =
-                    runs.filter(|run| expire.grace && expired.tasks.contains(&run.slot.task));
+                    runs.filter(|run| expire.sight.grace && expired.tasks.contains(&run.slot.task));
                 around.ledger.losses.in_grace.extend(taken);
             }
             Err(_) => self.grace.doubt(Self::moment(around)),
@@ -170,7 +180,7 @@ impl Server {
             _ => {}
         }
         if service == Service::Promote {
-            let wait = match self.mine.read(Query::NextDue) {
+            let wait = match self.mine.read(Query::NextDue { skip: 0 }) {
                 Answer::NextDue(Some(next)) if answer.is_ok() => {
                     next.since(self.clock.now(around.now)).min(service.every())
                 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use taskyard_core::json::Json;
-use taskyard_core::rows::{Digest, Failure};
+use taskyard_core::rows::Failure;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::claim::Run;
 use taskyard_core::verbs::held::Token;
@@ -74,12 +74,8 @@ pub(super) fn result(
         Word::Snoozed { .. } => "run_is_snoozed",
         Word::Released => "run_is_released",
     });
-    RunResult {
-        token: token(run),
-        started_at: around.happens(500).then_some(now),
-        digest: Digest::of(format!("{word:?}").as_bytes()),
-        word,
-    }
+    let started_at = around.happens(500).then_some(now);
+    RunResult::new(token(run), word, started_at)
 }
 
 /// What somebody might send who knows of the run, and has not its token.
@@ -94,10 +90,5 @@ pub(super) fn forged(result: &RunResult, around: &mut Surroundings) -> RunResult
     let word = Word::Completed {
         output: Json::stored("\"forged\""),
     };
-    RunResult {
-        token,
-        started_at: None,
-        digest: Digest::of(b"forged"),
-        word,
-    }
+    RunResult::new(token, word, None)
 }

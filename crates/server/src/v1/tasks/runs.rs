@@ -87,6 +87,7 @@ pub(crate) async fn progress(
         epoch: None,
         held: held.into_iter().collect(),
     };
+    let now = app.engine().store().now();
     let beaten = app.engine().heartbeat(heartbeat).await?;
     if !beaten.cancel.is_empty() {
         return Err(not_held(status::Status::Cancelled).into());
@@ -97,7 +98,7 @@ pub(crate) async fn progress(
     response::ok(&Renewed {
         task_id: task,
         status: Status::Running,
-        lease_expires_at: beaten.expires_at.into(),
+        lease_expires_at: beaten.expires_at.unwrap_or(now).into(),
     })
 }
 

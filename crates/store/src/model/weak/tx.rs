@@ -214,6 +214,10 @@ impl WeakTx {
             let last = workers.values().map(|row| row.number).max();
             view.found_last_worker(last.unwrap_or(WorkerNumber(0)));
         }
+        if let Some(max) = needs.live_workers {
+            let tables = &self.shared.borrow().tables;
+            view.found_live_workers(tables.remembered().take(max).count());
+        }
         if needs.workers.is_empty() {
             return Ok(());
         }
@@ -363,10 +367,10 @@ impl WeakTx {
             }
             view.found_due(rows);
         }
-        if let Some((before, limit)) = needs.old_keys {
+        if let Some(due) = needs.old_keys {
             self.begin_statement().await?;
             let shared = &mut *self.shared.borrow_mut();
-            let rows = shared.old_keys(before, limit, self.number);
+            let rows = shared.old_keys(due, self.number);
             for row in &rows {
                 shared.locks.wish(&Row::Key(row.key.clone()), self.number);
             }

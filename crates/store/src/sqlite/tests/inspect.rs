@@ -108,6 +108,50 @@ async fn a_damaged_page_is_found() {
     }
 }
 
+/// Fills the page at which the table of tasks begins, which an open store has not read yet, with something else.
+fn damage_tasks(path: &Path) {
+    let connection = Connection::open(path).unwrap();
+    let page = "select rootpage from sqlite_schema where name = 'task'";
+    let page: u32 = connection.query_row(page, [], |row| row.get(0)).unwrap();
+    drop(connection);
+    let end = page as usize * 4096;
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[end - 4096..end].fill(0x5a);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn damage_that_is_met_is_told_until_the_end_and_nothing_more_is_written() {
+    for is_met_by_a_read in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tasks.db");
+        let (store, worker) = lively(&path).await;
+        drop((store, worker));
+        damage_tasks(&path);
+        let store = open(&path);
+        assert!(store.read(Query::Ping).await.is_ok());
+        let batch = || vec![submit(vec![task("work", 99, 0)]).into()];
+
+        let met = if is_met_by_a_read {
+            let met = store.read(Query::Task(task("work", 1, 0).id)).await;
+            met.map(|_| ())
+        } else {
+            let met = store.run(batch(), &Policy::default()).await;
+            met.map(|_| ())
+        };
+        assert!(matches!(met, Err(Error::Damaged(_))), "{met:?}");
+
+        for _ in 0..2 {
+            let ping = store.read(Query::Ping).await;
+            assert!(matches!(ping, Err(Error::Damaged(_))), "{ping:?}");
+        }
+        let written = store.run(batch(), &Policy::default()).await;
+        assert!(matches!(written, Err(Error::Damaged(_))), "{written:?}");
+        // What is whole can still be read.
+        assert!(store.read(Query::Counts).await.is_ok());
+    }
+}
+
 #[tokio::test]
 async fn stats_count_every_table_and_the_bytes_of_the_log() {
     let dir = tempfile::tempdir().unwrap();

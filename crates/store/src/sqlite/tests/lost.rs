@@ -14,7 +14,7 @@ use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Lease, Task, Worker};
 use taskyard_core::slot::Limits;
 use taskyard_core::store::Ran;
-use taskyard_core::verbs::expire::{Expire, Expired};
+use taskyard_core::verbs::expire::{Expire, Expired, Sight, Step};
 use taskyard_core::view::Change;
 
 use super::*;
@@ -86,6 +86,13 @@ fn rows() -> impl Strategy<Value = (Vec<Lease>, Vec<Worker>)> {
         .prop_map(|(leases, workers)| (leases, workers.into_iter().flatten().collect()))
 }
 
+fn step() -> impl Strategy<Value = Step> {
+    (around(), 0_u64..=4).prop_map(|(at, micros)| Step {
+        at,
+        by: Duration::from_micros(micros),
+    })
+}
+
 fn name(number: i32) -> Name {
     Name::plain(&format!("worker-{number}")).unwrap()
 }
@@ -137,17 +144,22 @@ proptest! {
         (leases, workers) in rows(),
         grace: bool,
         alone_since in option::of(around()),
+        step in step(),
     ) {
         let (policy, now) = (Policy::default(), Timestamp::from_micros(NOON));
-        let query = Query::lost(&policy, now, false, alone_since, 100);
+        let seeing = Sight {
+            grace: false,
+            alone_since,
+            step,
+        };
+        let query = Query::lost(&policy, now, seeing, 100);
         let there = |number| workers.iter().any(|row| row.number == number);
         let everything = Command::from(Expire {
             runs: leases
                 .iter()
                 .map(|lease| (lease.run(), there(lease.worker).then(|| name(lease.worker.0))))
                 .collect(),
-            grace,
-            alone_since,
+            sight: Sight { grace, ..seeing },
         });
         let mut random = Seeded::new(1);
         let mut sqlite = Inline::new(&mut random).unwrap();

@@ -213,7 +213,7 @@ pub(super) async fn a_slot_promoted_in_a_claims_own_batch_lets_it_look_again(yar
     };
 
     let mut replies = yard
-        .batch(vec![Promote { limit: 1 }.into(), claims.into()])
+        .batch(vec![Promote { limit: 1, skip: 0 }.into(), claims.into()])
         .await;
 
     let dealt = Dealt::try_from(replies.remove(1).unwrap()).unwrap();

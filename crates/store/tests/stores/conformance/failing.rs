@@ -1,6 +1,7 @@
 //! Commands that the database refuses, and rows over which the rules break down: who fails, and who does not.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::id::TaskId;
@@ -12,13 +13,16 @@ use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Run};
-use taskyard_core::verbs::expire::{Expire, Expired};
+use taskyard_core::verbs::expire::{Expire, Expired, Sight};
 use taskyard_core::verbs::heartbeat::Held;
+use taskyard_core::verbs::promote::{Promote, Promoted};
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
-use taskyard_core::verbs::submit::{NewTask, Submit};
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 
 use super::yard::{Yard, completed, held, ids, lane, report};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn submit(task: &NewTask) -> Command {
     let tasks = vec![task.clone()];
@@ -215,8 +219,7 @@ pub(super) async fn a_run_that_breaks_a_sweep_costs_the_others_nothing(yard: Yar
     let lost = runs.iter().map(|run| run.slot.run(run.fence));
     let expire = Expire {
         runs: lost.map(|run| (run, Some(worker.worker.clone()))).collect(),
-        grace: false,
-        alone_since: None,
+        sight: Sight::default(),
     };
 
     let answers = yard.answers(vec![expire.into()]).await;
@@ -263,8 +266,63 @@ pub(super) async fn a_run_that_breaks_a_heartbeat_costs_the_others_nothing(yard:
 
     let beaten = beaten.await.unwrap();
     assert_eq!(beaten.cancel, [runs[3].slot.task]);
-    assert!(beaten.lost.is_empty() && beaten.expires_at > yard.now());
+    assert_eq!(beaten.unknown, [runs[0].slot.task]);
+    assert!(beaten.lost.is_empty() && beaten.expires_at > Some(yard.now()));
     for run in [&runs[1], &runs[2]] {
         assert_eq!(yard.status(run.slot.task).await, Status::Running);
+    }
+}
+
+pub(super) async fn a_heartbeat_whose_every_run_breaks_promises_nothing(yard: Yard) {
+    let (worker, runs) = with_damaged_runs(&yard, 2, &[0, 1]).await;
+    let began = |run| Held {
+        running: true,
+        ..held(run)
+    };
+
+    let beaten = yard.heartbeat(&worker, runs.iter().map(began).collect());
+
+    let beaten = beaten.await.unwrap();
+    assert_eq!(beaten.expires_at, None);
+    assert_eq!(beaten.unknown, ids(&runs));
+    assert!(beaten.lost.is_empty() && beaten.cancel.is_empty());
+}
+
+pub(super) async fn a_bad_scheduled_row_is_passed_over(yard: Yard) {
+    for is_garbled in [false, true] {
+        let at = yard.now() + SECOND;
+        let mut tasks = Vec::new();
+        for late in 0..3 {
+            let begin = Begin::At(at + late * SECOND);
+            tasks.push(
+                yard.submit(NewTask {
+                    begin,
+                    ..yard.task()
+                })
+                .await
+                .unwrap(),
+            );
+        }
+        let bad = tasks.remove(0);
+        if is_garbled {
+            yard.place.garble(bad).await;
+        } else {
+            yard.place.refuse(bad).await;
+        }
+        yard.pass(10 * SECOND);
+        // The one that was refused before is still due.
+        let skip = usize::from(is_garbled);
+
+        let answers = yard.answers(vec![Promote { limit: 1, skip }.into()]).await;
+        assert!(failed_alone(&answers[0]), "{answers:?}");
+        let behind = Promote {
+            limit: 9,
+            skip: skip + 1,
+        };
+        assert_eq!(yard.run::<Promoted>(behind).await.unwrap().count, 2);
+
+        for task in tasks {
+            assert_eq!(yard.status(task).await, Status::Pending);
+        }
     }
 }

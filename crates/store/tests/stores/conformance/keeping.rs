@@ -8,17 +8,19 @@ use taskyard_core::id::{ServerNumber, TaskId};
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Filter, List, Listed, Query};
+use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::forget::{Forget, Forgotten, expired_before};
 use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::promote::Promote;
+use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::submit::{Begin, NewTask};
 
 use super::yard::{Yard, failed, lane};
 
 pub(super) async fn time_does_not_go_back_with_the_clock(yard: Yard) {
     let time_of_a_batch = async || {
-        let promote = Promote { limit: 1 }.into();
+        let promote = Promote { limit: 1, skip: 0 }.into();
         let ran = yard.store.run(vec![promote], &yard.policy).await;
         ran.unwrap().now
     };
@@ -402,4 +404,58 @@ pub(super) async fn workers_are_listed_in_pages(yard: Yard) {
     assert_eq!(listed(&yard, Some("c"), 3).await, ["d"]);
     assert_eq!(listed(&yard, Some("bb"), 1).await, ["c"]);
     assert!(listed(&yard, Some("d"), 3).await.is_empty());
+}
+
+pub(super) async fn a_worker_that_there_is_no_room_for_is_refused_until_one_is_forgotten(
+    mut yard: Yard,
+) {
+    yard.policy.workers_max = 2;
+    yard.worker("a").await;
+    yard.pass(yard.policy.worker_life);
+    yard.worker("b").await;
+
+    let refused = Err(Refused::TooManyWorkers(2));
+    assert_eq!(register(&yard, "c", None).await, refused);
+    // Who is known takes no more room, and workers inside have theirs.
+    assert!(register(&yard, "a", None).await.is_ok());
+    assert!(register(&yard, "in", Some(ServerNumber(1))).await.is_ok());
+    assert_eq!(register(&yard, "c", None).await, refused);
+
+    yard.pass(yard.policy.worker_life);
+    yard.policy.workers_max = 1;
+    yard.worker("b").await;
+    assert_eq!(forget(&yard).await.1, 2);
+
+    let forgotten = register(&yard, "a", None).await;
+    assert_eq!(forgotten, Err(Refused::TooManyWorkers(1)));
+    yard.policy.workers_max = 2;
+    // They are counted again.
+    yard.pass(Duration::from_secs(1));
+    // Two at once, and room for one of them.
+    let answers = yard
+        .answers(vec![
+            registration("c", None).into(),
+            registration("a", None).into(),
+        ])
+        .await;
+    assert!(matches!(&answers[0], Ok(Ok(_))), "{answers:?}");
+    let refused = Err(Refused::TooManyWorkers(2));
+    assert_eq!(answers[1], Ok(refused));
+}
+
+fn registration(name: &str, server: Option<ServerNumber>) -> Register {
+    Register {
+        name: Name::plain(name).unwrap(),
+        server,
+        profile: Arc::default(),
+        capacity: 1,
+    }
+}
+
+async fn register(
+    yard: &Yard,
+    name: &str,
+    server: Option<ServerNumber>,
+) -> Result<Registered, Refused> {
+    yard.run(registration(name, server)).await
 }

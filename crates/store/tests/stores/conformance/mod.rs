@@ -7,6 +7,7 @@ mod keeping;
 mod losing;
 mod reporting;
 mod submitting;
+mod timing;
 pub(crate) mod yard;
 
 use yard::Yard;
@@ -73,7 +74,8 @@ macro_rules! conformance {
                 losing::a_worker_registered_again_loses_what_the_older_process_held,
                 losing::an_old_candidate_costs_a_later_run_nothing,
                 losing::internal_workers_of_an_earlier_server_are_gone_even_in_grace,
-                losing::an_overdue_run_times_out,
+                timing::an_overdue_run_times_out,
+                timing::a_run_from_before_the_clock_was_set_forward_has_that_much_more_time,
                 losing::progress_and_checkpoint_travel_to_the_next_attempt,
                 losing::nobody_outside_takes_the_name_of_an_internal_worker,
                 losing::a_suspect_is_given_alone,
@@ -93,6 +95,7 @@ macro_rules! conformance {
                 keeping::workers_gone_for_long_are_forgotten_and_their_names_stay,
                 keeping::a_worker_that_came_back_is_not_forgotten,
                 keeping::workers_are_listed_in_pages,
+                keeping::a_worker_that_there_is_no_room_for_is_refused_until_one_is_forgotten,
                 keeping::servers_take_the_lowest_free_number,
                 keeping::a_server_that_must_be_alone_takes_the_first_number_at_once,
                 failing::a_command_that_the_database_refuses_fails_alone,
@@ -102,6 +105,8 @@ macro_rules! conformance {
                 failing::a_run_that_breaks_a_sweep_costs_the_others_nothing,
                 failing::a_result_that_breaks_a_report_is_told_apart_from_the_others,
                 failing::a_run_that_breaks_a_heartbeat_costs_the_others_nothing,
+                failing::a_heartbeat_whose_every_run_breaks_promises_nothing,
+                failing::a_bad_scheduled_row_is_passed_over,
             );
         }
     };

@@ -234,13 +234,21 @@ pub(super) async fn an_idempotency_key_with_another_body_is_refused(yard: Yard) 
 pub(super) async fn an_idempotency_key_is_forgotten_after_its_life(yard: Yard) {
     let first: Submitted = yard.run(once(&yard, "k", "body")).await.unwrap();
     assert_eq!(
-        yard.run::<Pruned>(Prune { limit: 10 }).await.unwrap().count,
+        yard.run::<Pruned>(Prune { limit: 10, skip: 0 })
+            .await
+            .unwrap()
+            .count,
         0
     );
 
     yard.pass(yard.policy.key_life + Duration::from_secs(1));
+    let behind = Prune { limit: 10, skip: 1 };
+    assert_eq!(yard.run::<Pruned>(behind).await.unwrap().count, 0);
     assert_eq!(
-        yard.run::<Pruned>(Prune { limit: 10 }).await.unwrap().count,
+        yard.run::<Pruned>(Prune { limit: 10, skip: 0 })
+            .await
+            .unwrap()
+            .count,
         1
     );
 

@@ -22,7 +22,7 @@ use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Hand, Run};
-use taskyard_core::verbs::expire::{Expire, Expired};
+use taskyard_core::verbs::expire::{Expire, Expired, Sight};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::promote::{Promote, Promoted};
@@ -39,7 +39,7 @@ use crate::database::Database;
 use crate::together::Together;
 
 /// Noon of some day; tests see no other clock.
-const NOON: i64 = 1_790_000_000_000_000;
+pub(crate) const NOON: i64 = 1_790_000_000_000_000;
 
 pub(crate) struct Yard {
     pub(crate) store: Arc<dyn Store>,
@@ -64,14 +64,18 @@ impl Yard {
     }
 
     pub(crate) async fn on_sqlite() -> Option<Self> {
+        Some(Self::within(tempfile::tempdir().unwrap()))
+    }
+
+    /// Over the `taskyard.db` of this folder.
+    pub(crate) fn within(folder: tempfile::TempDir) -> Self {
         let clock = Arc::new(AtomicI64::new(NOON));
-        let folder = tempfile::tempdir().unwrap();
         let options = sqlite::Options {
             clock: read(&clock),
             random: Box::new(Seeded::new(1)),
         };
         let store = SqliteStore::open(&folder.path().join("taskyard.db"), options).unwrap();
-        Some(Self::new(Arc::new(store), clock, Place::Folder(folder)))
+        Self::new(Arc::new(store), clock, Place::Folder(folder))
     }
 
     /// The model and SQLite side by side, compared after each batch.
@@ -314,33 +318,35 @@ impl Yard {
 
     /// What the services do: read candidates, then send ordinary commands.
     pub(crate) async fn sweep(&self, grace: bool) -> Vec<TaskId> {
-        self.sweep_alone_since(grace, None).await
+        let sight = Sight {
+            grace,
+            ..Sight::default()
+        };
+        self.sweep_with(sight).await
     }
 
-    pub(crate) async fn sweep_alone_since(
-        &self,
-        grace: bool,
-        alone_since: Option<Timestamp>,
-    ) -> Vec<TaskId> {
-        let candidates = Query::lost(&self.policy, self.now(), false, alone_since, 1000);
+    pub(crate) async fn sweep_with(&self, sight: Sight) -> Vec<TaskId> {
+        // Also in grace as if it were none: the rules have to spare the silent by themselves.
+        let seeing = Sight {
+            grace: false,
+            ..sight
+        };
+        let candidates = Query::lost(&self.policy, self.now(), seeing, 1000);
         let Ok(Answer::Lost(runs)) = self.store.read(candidates).await else {
             panic!("a query is answered in kind")
         };
-        self.run::<Expired>(Expire {
-            runs,
-            grace,
-            alone_since,
-        })
-        .await
-        .unwrap()
-        .tasks
+        let expired = self.run::<Expired>(Expire { runs, sight }).await;
+        expired.unwrap().tasks
     }
 
     pub(crate) async fn promote(&self) -> usize {
-        self.run::<Promoted>(Promote { limit: 100 })
-            .await
-            .unwrap()
-            .count
+        self.run::<Promoted>(Promote {
+            limit: 100,
+            skip: 0,
+        })
+        .await
+        .unwrap()
+        .count
     }
 }
 

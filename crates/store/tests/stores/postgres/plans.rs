@@ -5,14 +5,17 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::store::Store;
 use tokio_postgres::Client;
 
+use super::options;
 use crate::database::Database;
 
 /// These look at a whole table, which is small, or rarely asked for: the servers, the lanes in use at a start and once some
-/// were forgotten, and the leases of a worker. The last worker and the last lane are the first row of an index read
+/// were forgotten, the leases of a worker, and the workers, which a name that is new has counted. The last worker and the last lane are the first row of an index read
 /// backwards.
-const MAY_SCAN: [&str; 7] = [
+const MAY_SCAN: [&str; 8] = [
     "lane_last",
     "lane_open",
     "lane_open_among",
@@ -20,9 +23,16 @@ const MAY_SCAN: [&str; 7] = [
     "lease_of_worker",
     "server_lock",
     "worker_last",
+    "worker_live",
 ];
 /// Of the statements that the writer shares with SQLite.
-const COMMON: [&str; 4] = ["lane_last", "lane_list", "lane_open", "worker_last"];
+const COMMON: [&str; 5] = [
+    "lane_last",
+    "lane_list",
+    "lane_open",
+    "worker_last",
+    "worker_live",
+];
 /// Of the readers' statements, those that look for one thing.
 const READS: [(&str, &str); 4] = [
     ("common", "attempt_list"),
@@ -41,6 +51,25 @@ async fn every_statement_goes_by_key_whatever_the_tables_hold() {
 async fn reads_of_one_thing_go_by_key_whatever_the_tables_hold() {
     let reads = READS.map(|(folder, name)| (name.to_owned(), text(folder, name)));
     look_at_all("reader_settings", &reads).await;
+}
+
+#[tokio::test]
+async fn tasks_are_counted_over_many_lanes_within_the_time_of_a_read() {
+    let Some(database) = Database::migrated().await else {
+        return;
+    };
+    let fill = "insert into lane select n, 'q', 'k' || n, '' from generate_series(1, 60000) as n;
+        insert into counter select 1, n, 5, 2 from generate_series(1, 60000) as n";
+    database.client().await.batch_execute(fill).await.unwrap();
+    let store = database.store(options()).await;
+
+    let counted = store.read(Query::Counts).await;
+
+    let Ok(Answer::Counts(counted)) = counted else {
+        panic!("the database ended a read that took too long: {counted:?}")
+    };
+    assert_eq!(counted.len(), 60_000);
+    assert!(counted.iter().all(|lane| lane.tasks == 2));
 }
 
 type Named = (String, String);
