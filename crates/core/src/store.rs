@@ -16,6 +16,8 @@ pub struct Ran {
     /// One for each command, in their order.
     pub replies: Vec<command::Answer>,
     pub topics: Vec<Topic>,
+    /// Whether there was anything to write.
+    pub wrote: bool,
     /// The store's time of the batch.
     pub now: Timestamp,
 }

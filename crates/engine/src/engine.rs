@@ -5,7 +5,6 @@ mod calls;
 pub use self::calls::ClaimCall;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
@@ -26,10 +25,6 @@ use crate::directory::Directory;
 use crate::due::NextDue;
 use crate::waits::Waits;
 
-/// How long a failed batch counts as trouble when no other follows it: a server that is sent nothing, since it is not
-/// ready, must become ready again.
-const TROUBLE_FOR: Duration = Duration::from_secs(5);
-
 /// A handle to a running engine; cheap to clone.
 #[derive(Clone)]
 pub struct Engine(Arc<Shared>);
@@ -42,7 +37,7 @@ struct Shared {
     waits: Mutex<Waits>,
     next_due: NextDue,
     random: Mutex<Box<dyn Random>>,
-    /// How the latest batch failed, if it did.
+    /// How the latest batch that had something to write failed, if it did.
     trouble: Mutex<Option<(Moment, store::Error)>>,
     started: Instant,
     stop: CancellationToken,
@@ -118,12 +113,13 @@ impl Engine {
         &self.0.store
     }
 
-    /// Why the latest batch came to nothing, if that was a moment ago: a database can look well while it takes no
-    /// more rows.
+    /// Why nothing can be stored at present, as far as is known: a database can look well while it takes no more rows.
+    /// What was written since shows that it does. A server says regularly that it is up, so one that is sent nothing
+    /// finds that out by itself; in its lifetime, to be safe.
     pub fn trouble(&self) -> Option<store::Error> {
         let trouble = self.0.trouble.lock();
         let (at, error) = trouble.as_ref()?;
-        (self.moment() < *at + TROUBLE_FOR).then(|| error.clone())
+        (self.moment() < *at + self.0.policy.server_ttl).then(|| error.clone())
     }
 
     /// How long the engine has run.
@@ -156,10 +152,13 @@ impl Shared {
     }
 
     fn note(&self, ran: &Result<Ran, store::Error>) {
-        let failed = ran.as_ref().err();
-        // Other servers being quicker is no trouble of the database's.
-        let failed = failed.filter(|error| !matches!(error, store::Error::Conflict));
-        *self.trouble.lock() = failed.map(|error| (self.moment(), error.clone()));
+        match ran {
+            // Nothing to write is no sign that it could have been.
+            Ok(ran) if !ran.wrote => {}
+            // Other servers being quicker is no trouble of the database's.
+            Ok(_) | Err(store::Error::Conflict) => *self.trouble.lock() = None,
+            Err(error) => *self.trouble.lock() = Some((self.moment(), error.clone())),
+        }
     }
 }
 

@@ -268,6 +268,7 @@ impl<W: Writer> Attempts<'_, W> {
             let taken_up = view.taken_up();
             (replies, taken_up, view.learned(), view.into_diff())
         })?;
+        let wrote = !diff.is_empty();
         let inputs = tx.commit(diff).await?;
         fill(&mut replies, &inputs);
         // Nobody else holds them any more, so they need not be copied.
@@ -279,6 +280,7 @@ impl<W: Writer> Attempts<'_, W> {
         Ok(Ran {
             replies,
             topics,
+            wrote,
             now,
         })
     }

@@ -141,6 +141,7 @@ pub(super) fn finish_with(
     let ran = Ran {
         replies,
         topics: ready.iter().map(|lane| Topic::Ready(*lane)).collect(),
+        wrote: true,
         now: Timestamp::default(),
     };
     desk.finished(batch, Ok(ran), &lanes(), Duration::ZERO)

@@ -14,6 +14,7 @@ use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::time::Timestamp;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
+use taskyard_engine::services::{Steps, promote};
 use taskyard_store::model::Model;
 
 use super::yard::{Yard, claim_call, model, settle};
@@ -83,6 +84,79 @@ async fn a_submit_whose_commit_is_unknown_is_found_and_stored_once() {
             .collect::<Vec<_>>(),
         [task]
     );
+}
+
+/// A store on a full disk: it reads, and takes what changes nothing.
+struct Full {
+    model: Model,
+    is_full: AtomicBool,
+}
+
+#[async_trait]
+impl Store for Full {
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
+        let writes = |command: &Command| !matches!(command, Command::Promote(_));
+        if self.is_full.load(Ordering::SeqCst) && batch.iter().any(writes) {
+            return Err(store::Error::Full);
+        }
+        self.model.run(batch, policy).await
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, store::Error> {
+        self.model.read(query).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.model.now()
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        self.model.incarnation()
+    }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        self.model.lanes()
+    }
+
+    fn unsure(&self, lane: Option<Lane>) {
+        self.model.unsure(lane);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_is_told_until_something_was_written() {
+    let store = Arc::new(Full {
+        model: model(),
+        is_full: AtomicBool::new(true),
+    });
+    let yard = Yard::around(Arc::clone(&store) as Arc<dyn Store>);
+    assert_eq!(yard.engine.trouble(), None);
+    yard.submit("work").await.unwrap_err();
+    assert_eq!(yard.engine.trouble(), Some(store::Error::Full));
+
+    // What has nothing to write goes well all the while.
+    tokio::time::advance(Duration::from_secs(20)).await;
+    promote::run_once(&yard.engine, &mut Steps::default())
+        .await
+        .unwrap();
+    assert_eq!(yard.engine.trouble(), Some(store::Error::Full));
+
+    store.is_full.store(false, Ordering::SeqCst);
+    yard.submit("work").await.unwrap();
+    assert_eq!(yard.engine.trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn trouble_of_long_ago_is_not_told_for_ever() {
+    let yard = Yard::around(Arc::new(Full {
+        model: model(),
+        is_full: AtomicBool::new(true),
+    }));
+    yard.submit("work").await.unwrap_err();
+
+    tokio::time::advance(Policy::default().server_ttl).await;
+
+    assert_eq!(yard.engine.trouble(), None);
 }
 
 #[tokio::test(start_paused = true)]

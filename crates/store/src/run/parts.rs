@@ -90,6 +90,7 @@ pub(super) struct Parts<'a> {
     waiting: Vec<Part<'a>>,
     answers: Vec<Answer>,
     topics: Vec<Topic>,
+    wrote: bool,
     /// How many commands stood alone and were refused by the database.
     refused: usize,
 }
@@ -101,6 +102,7 @@ impl<'a> Parts<'a> {
             waiting: Vec::new(),
             answers: Vec::with_capacity(commands.len()),
             topics: Vec::new(),
+            wrote: false,
             refused: 0,
         };
         parts.failed(&Part::Commands(commands), failure);
@@ -123,12 +125,14 @@ impl<'a> Parts<'a> {
         Ran {
             replies: self.answers,
             topics: self.topics,
+            wrote: self.wrote,
             now,
         }
     }
 
     fn committed(&mut self, part: &Part<'a>, ran: Ran) {
         self.topics.extend(ran.topics);
+        self.wrote |= ran.wrote;
         match part {
             Part::Commands(_) => self.answers.extend(ran.replies),
             Part::Piece { is_first, .. } => {

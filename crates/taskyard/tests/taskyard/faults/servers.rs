@@ -109,6 +109,22 @@ async fn a_server_that_is_told_to_stop_hands_its_workers_tasks_back_to_postgres(
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_told_to_stop_closes_its_database() {
+    let yard = Yard::new();
+    // More than one, since who lets go of it last is for chance to say.
+    for _ in 0..5 {
+        let server = yard.serve(&[]);
+        let task = server.submit("echo", json!(1)).await;
+        server.ended(task).await;
+
+        assert_eq!(server.stop().code(), Some(0));
+
+        let log = yard.path("tasks.db-wal");
+        assert!(!log.exists(), "the log was not taken into the file");
+    }
+}
+
 async fn told_to_stop(yard: &Yard) {
     let server = yard.serve(&["--internal-workers", "2", "--drain", "100ms"]);
     let long = server.submit("sleep", json!({ "ms": 600_000 })).await;
