@@ -14,9 +14,9 @@ use nix::unistd::{close, setsid};
 
 use super::protocol::{Limits, Spec};
 
-/// What the kernel sends when the worker's thread or process ends. It only wakes the guardian, which then looks
-/// whether the process is gone.
-pub(super) const WORKER_DIED: Signal = Signal::SIGUSR1;
+/// What wakes the guardian to look whether its worker is gone: the kernel sends it when the worker's thread or process
+/// ends, and the worker when it finds the guardian stopped. This one also wakes a guardian that its command has stopped.
+pub(crate) const WAKE: Signal = Signal::SIGCONT;
 
 /// Closes everything beyond the standard descriptors: what the worker's own parent leaked to it would otherwise be
 /// open in the command.
@@ -64,7 +64,7 @@ pub(super) fn start(spec: &Spec) -> io::Result<Child> {
     SigSet::empty().thread_set_mask()?;
     let child = command.spawn()?;
     SigSet::all().thread_block()?;
-    prctl::set_pdeathsig(WORKER_DIED)?;
+    prctl::set_pdeathsig(WAKE)?;
     Ok(child)
 }
 

@@ -50,6 +50,12 @@ pub(crate) fn is_alive(pid: i32) -> bool {
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
 }
 
+/// What the kernel says it does: `T` is stopped. None when it is gone.
+pub(crate) fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
+}
+
 /// Polls until it is so; the kernel has no signal to wait for here.
 pub(crate) async fn wait_until(what: &str, condition: impl Fn() -> bool) {
     let polled = async {

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 pub use self::allow::Allow;
 pub use self::capture::Keep;
@@ -68,6 +69,16 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    fn grace_for(&self, why: Stop) -> Duration {
+        match why {
+            Stop::LeaseLost => Duration::ZERO,
+            Stop::TimedOut => self.grace.min(TIMED_OUT_GRACE_MAX),
+            Stop::Cancelled | Stop::ShuttingDown => self.grace,
+        }
+    }
+}
+
 pub struct Command {
     settings: Arc<Settings>,
 }
@@ -109,25 +120,26 @@ impl Command {
         let guarded = Guarded::start(&self.settings.guardian, spec)
             .await
             .map_err(|error| not_started(&error))?;
-        let outcome = guarded
-            .finish(self.settings.keep, &context.stop, |why| self.grace(why))
-            .await;
-        if let Some(Report::Ended(ended)) = &outcome.report
-            && ended.survivors > 0
-        {
-            tracing::warn!(task.id = %task, survivors = ended.survivors, "a command left processes that do not die");
-        }
-        // A guardian has emptied it already, unless it was killed.
-        blocking(move || drop(workdir)).await?;
+        // In a task of its own, so that nothing is left of the command also where nobody waits for it any more.
+        let abandoned = CancellationToken::new();
+        let _abandons = abandoned.clone().drop_guard();
+        let (settings, stop) = (Arc::clone(&self.settings), context.stop.clone());
+        let seen_through = tokio::spawn(async move {
+            let grace = |why| settings.grace_for(why);
+            let outcome = guarded
+                .finish(settings.keep, &stop, &abandoned, grace)
+                .await;
+            if let Some(Report::Ended(ended)) = &outcome.report
+                && ended.survivors > 0
+            {
+                tracing::warn!(task.id = %task, survivors = ended.survivors, "a command left processes that do not die");
+            }
+            // A guardian has emptied it already, unless it was killed.
+            let _ = blocking(move || drop(workdir)).await;
+            outcome
+        });
+        let outcome = seen_through.await.map_err(|error| not_started(&error))?;
         Ok(finish::finish(&program, outcome))
-    }
-
-    fn grace(&self, why: Stop) -> Duration {
-        match why {
-            Stop::LeaseLost => Duration::ZERO,
-            Stop::TimedOut => self.settings.grace.min(TIMED_OUT_GRACE_MAX),
-            Stop::Cancelled | Stop::ShuttingDown => self.settings.grace,
-        }
     }
 }
 
@@ -187,12 +199,12 @@ mod tests {
 
     #[test]
     fn grace_depends_on_what_would_come_too_late() {
-        let command = Command::new(Settings {
+        let settings = Settings {
             grace: Duration::from_secs(60),
             ..Settings::default()
-        });
+        };
 
-        let seconds = |why| command.grace(why).as_secs();
+        let seconds = |why| settings.grace_for(why).as_secs();
 
         assert_eq!(seconds(Stop::Cancelled), 60);
         assert_eq!(seconds(Stop::ShuttingDown), 60);
