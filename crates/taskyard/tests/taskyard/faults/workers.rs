@@ -138,6 +138,38 @@ async fn a_worker_whose_server_is_away_waits_and_returns() {
     assert_eq!((ended.attempts, ended.losses), (1, 0));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_slept_since_its_claim_was_answered_begins_nothing_that_is_lost() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let sleeper = yard.worker(&server, "sleeper", &["--allow-command", "sh"]);
+    let runs = yard.path("runs");
+    let echo = server.submit("echo", json!("it is here")).await;
+    server.ended(echo).await;
+
+    sleeper.signal(Signal::SIGSTOP);
+    let task = server
+        .submit_as(shell(&format!("echo >> {}", runs.display())))
+        .await;
+    // Its open claim was answered, and it did not see that.
+    server
+        .until(task, |task| task.worker_id.as_deref() == Some("sleeper"))
+        .await;
+    let other = yard.worker(&server, "other", &["--allow-command", "sh"]);
+    let ended = server.ended(task).await;
+    assert_eq!(ended.worker_id.as_deref(), Some("other"));
+    assert_eq!(other.stop().code(), Some(0));
+    sleeper.signal(Signal::SIGCONT);
+
+    // When this has ended, it has taken in what came before.
+    let next = server.submit("echo", json!("here again")).await;
+    server.ended(next).await;
+    assert_eq!(sleeper.stop().code(), Some(0));
+    assert_eq!(std::fs::read_to_string(runs).unwrap(), "\n");
+    let log = std::fs::read_to_string(yard.path("sleeper.log")).unwrap();
+    assert!(log.contains("came too late and is not begun"), "{log}");
+}
+
 /// Kills the worker that runs it: the guardian's parent.
 const KILLER: &str = "read -r _ _ _ worker _ < /proc/$PPID/stat; kill -9 $worker; sleep 60";
 const KILLS_ITS_WORKER: [&str; 4] = ["--concurrency", "4", "--allow-command", "sh"];
