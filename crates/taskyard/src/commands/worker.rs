@@ -89,6 +89,7 @@ pub(super) fn executors(
     let allow = &args.allow_command;
     let command = command::Settings {
         allow: allow.clone(),
+        allow_env: args.allow_env.clone(),
         grace: args.command_grace,
         ..command::Settings::default()
     };

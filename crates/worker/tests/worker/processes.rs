@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 /// The variable that tests set in the commands they start.
-pub(crate) const MARK: &str = "TREE_MARK";
+pub(crate) const MARK: &str = "TASK_MARK";
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -1,9 +1,10 @@
 //! `command`: runs a program of the worker's machine, never a shell line.
 //!
 //! Input `{"argv": ["wc", "-l"]}` or `{"command": "wc -l"}`, which is split into words and nothing else, with `env`
-//! and `stdin` if wanted. Only programs that the operator allows are run, each in a fresh work directory, with an
-//! environment of its own and a [guardian](crate::guardian) that leaves none of its processes behind. The output
-//! tells exit code, signal, standard output and error; an exit code other than 0 is a failure that carries the same.
+//! and `stdin` if wanted. Only programs that the operator allows are run, with only those variables set that tasks may
+//! set, each in a fresh work directory, with an environment of its own and a [guardian](crate::guardian) that leaves
+//! none of its processes behind. The output tells exit code, signal, standard output and error; an exit code other than
+//! 0 is a failure that carries the same.
 
 mod allow;
 mod capture;
@@ -12,6 +13,7 @@ mod finish;
 mod guarded;
 mod invocation;
 mod program;
+mod variables;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -26,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::allow::Allow;
 pub use self::capture::Keep;
+pub use self::variables::AllowEnv;
 pub use crate::guardian::protocol::Limits;
 
 use self::guarded::Guarded;
@@ -42,6 +45,8 @@ const TIMED_OUT_GRACE_MAX: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// Which programs tasks may run. Nothing, until the operator says so.
     pub allow: Allow,
+    /// Which variables tasks may set. Default `TASK_*`.
+    pub allow_env: AllowEnv,
     pub limits: Limits,
     /// The time between SIGTERM and SIGKILL when a run is stopped. Default 10 s. A run whose time is up gets at most
     /// 5 s of it, one whose lease is lost none.
@@ -59,6 +64,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             allow: Allow::Nothing,
+            allow_env: AllowEnv::default(),
             limits: Limits::default(),
             grace: Duration::from_secs(10),
             keep: Keep::default(),
@@ -150,7 +156,9 @@ fn prepare(settings: &Settings, run: &Run) -> Result<(Spec, TempDir), Failure> {
     settings
         .allow
         .check(&argv[0], &program, &settings.path, &run.worker)?;
-    environment::check(&env)?;
+    for name in env.keys() {
+        settings.allow_env.check(name, &run.worker)?;
+    }
     let workdir = make_workdir(settings, run).map_err(|error| {
         not_started(&format!(
             "no work directory in {}: {error}",
