@@ -1,6 +1,6 @@
 //! Register: a process says who it is and what it can run. Under a name that is known it takes the older process's
 //! place: the epoch rises, and the leases of lower epochs are lost. Only a worker inside a server can take the place of
-//! one.
+//! one, and it takes that of none outside that lives.
 
 use std::sync::Arc;
 
@@ -43,6 +43,15 @@ impl Register {
             // server comes back, and gives it the same name.
             Some(known) if known.server.is_some() && self.server.is_none() => {
                 return Err(Refused::WorkerIsInternal);
+            }
+            // It would end for good, and its runs be lost. One that its server has not heard of for a while may only
+            // have waited for the server: it is gone when it would have lost its leases as well.
+            Some(known)
+                if known.server.is_none()
+                    && self.server.is_some()
+                    && known.expires_at + env.policy.lease > env.now =>
+            {
+                return Err(Refused::WorkerIsExternal);
             }
             Some(known) => (known.number, known.epoch.next()),
             None => (view.next_worker(), Epoch(1)),

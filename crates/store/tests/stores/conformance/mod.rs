@@ -76,6 +76,7 @@ macro_rules! conformance {
                 losing::an_overdue_run_times_out,
                 losing::progress_and_checkpoint_travel_to_the_next_attempt,
                 losing::nobody_outside_takes_the_name_of_an_internal_worker,
+                losing::nobody_inside_takes_the_name_of_a_living_worker_outside,
                 losing::a_suspect_is_given_alone,
                 losing::runs_lost_twice_with_one_worker_go_out_alone,
                 losing::what_a_worker_kept_for_a_suspect_leaves_is_news_to_nobody,

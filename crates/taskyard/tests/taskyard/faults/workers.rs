@@ -139,6 +139,33 @@ async fn a_worker_whose_server_is_away_waits_and_returns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn workers_inside_of_a_server_leave_the_living_outside_their_names() {
+    let yard = Yard::new();
+    let first = yard.serve(&["--internal-workers", "0"]);
+    let address = first.url.trim_start_matches("http://").to_owned();
+    let _outside = yard.worker(&first, "worker-1", &[]);
+    let task = first.submit("sleep", json!({ "ms": 1000 })).await;
+    first
+        .until(task, |task| task.status == Status::Running)
+        .await;
+    first.process.kill();
+
+    let second = yard.serve_at(&address, &["--internal-workers", "2"]);
+
+    let ended = second.ended(task).await;
+    assert_eq!((ended.attempts, ended.losses), (1, 0));
+    assert_eq!(ended.worker_id.as_deref(), Some("worker-1"));
+    let mut inside: Vec<String> = Vec::new();
+    while inside.len() < 2 {
+        let workers = second.client.all_workers().await.unwrap();
+        let internal = workers.into_iter().filter(|worker| worker.internal);
+        inside = internal.map(|worker| worker.worker_id).collect();
+    }
+    inside.sort();
+    assert_eq!(inside, ["worker-2", "worker-3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_slept_since_its_claim_was_answered_begins_nothing_that_is_lost() {
     let yard = Yard::new();
     let server = yard.serve(&without_internal_workers());
