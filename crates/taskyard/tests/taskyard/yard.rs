@@ -146,6 +146,18 @@ impl Yard {
         Process::start(command, self.path(&format!("{name}.log")))
     }
 
+    /// A command on its own, as it goes on.
+    pub(crate) fn alone(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Process {
+        let mut command = taskyard();
+        command.args(arguments).envs(environment.iter().copied());
+        Process::start(command, self.path(&format!("{name}.log")))
+    }
+
     /// A command that speaks to this server, as it goes on.
     pub(crate) fn command(&self, server: &Server, name: &str, arguments: &[&str]) -> Process {
         let mut command = taskyard();
