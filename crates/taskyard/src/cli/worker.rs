@@ -54,7 +54,7 @@ pub(crate) struct WorkerArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DeliverArgs {
     /// How long a worker that is told to stop, once its tasks have ended, tries to deliver what came of them. What it
-    /// cannot deliver runs again.
+    /// cannot deliver runs again, and `taskyard worker` ends with code 1.
     #[arg(long, env = "TASKYARD_DELIVER", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) deliver: Duration,
 }

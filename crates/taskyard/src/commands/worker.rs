@@ -67,6 +67,11 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
         undelivered,
         "stopped"
     );
+    if undelivered > 0 {
+        return Err(Failure::new(format!(
+            "results that could not be delivered within --deliver: {undelivered}; their tasks run again"
+        )));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -139,6 +139,27 @@ async fn a_worker_whose_server_is_away_waits_and_returns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_could_not_deliver_says_so_and_fails() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let worker = yard.worker(&server, "cut-off", &["--deliver", "100ms"]);
+    let task = server.submit("sleep", json!({ "ms": 500 })).await;
+    server
+        .until(task, |task| task.status == Status::Running)
+        .await;
+    server.process.kill();
+
+    let ended = worker.stop();
+
+    assert_eq!(ended.code(), Some(1));
+    let log = std::fs::read_to_string(yard.path("cut-off.log")).unwrap();
+    assert!(
+        log.contains("could not be delivered within --deliver: 1;"),
+        "{log}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn workers_inside_of_a_server_leave_the_living_outside_their_names() {
     let yard = Yard::new();
     let first = yard.serve(&["--internal-workers", "0"]);
