@@ -196,6 +196,14 @@ impl Process {
         Self { child, log }
     }
 
+    /// One whose log the test has put somewhere itself.
+    pub(crate) fn of(child: Child) -> Self {
+        Self {
+            child,
+            log: PathBuf::new(),
+        }
+    }
+
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }

@@ -1,12 +1,15 @@
 //! A worker that dies, sleeps, or is told to stop.
 
+use std::fs::File;
+use std::process::Stdio;
+
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use taskyard_api::submit::Submit;
 use taskyard_api::task::{Status, Task};
 use taskyard_core::id::TaskId;
 
-use crate::yard::{Process, QUICK, Server, Yard};
+use crate::yard::{Process, QUICK, Server, Yard, taskyard};
 
 fn without_internal_workers() -> Vec<&'static str> {
     QUICK
@@ -216,6 +219,31 @@ async fn a_worker_that_slept_since_its_claim_was_answered_begins_nothing_that_is
     assert_eq!(std::fs::read_to_string(runs).unwrap(), "\n");
     let log = std::fs::read_to_string(yard.path("sleeper.log")).unwrap();
     assert!(log.contains("came too late and is not begun"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_log_cannot_be_written_goes_on() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let (reader, gone) = std::io::pipe().unwrap();
+    drop(reader);
+
+    for (name, log) in [("full", Stdio::from(full)), ("gone", Stdio::from(gone))] {
+        let mut command = taskyard();
+        command.args(["worker", "--server", &server.url, "--name", name]);
+        command.args(["--allow-command", "sh"]).stderr(log);
+        let worker = Process::of(command.spawn().unwrap());
+        // A failure is worth a line.
+        let task = server.submit_as(shell("exit 3")).await;
+        let ended = server.ended(task).await;
+
+        assert_eq!(
+            (ended.status, ended.worker_id.as_deref()),
+            (Status::Failed, Some(name))
+        );
+        assert_eq!(worker.stop().code(), Some(0), "{name}");
+    }
 }
 
 /// Kills the worker that runs it: the guardian's parent.
