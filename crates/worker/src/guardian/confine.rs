@@ -60,11 +60,12 @@ pub(super) fn start(spec: &Spec) -> io::Result<Child> {
         .stdin(stdin)
         .process_group(0);
 
+    // Before there is a command that could stop the guardian; the command itself does not inherit it.
+    prctl::set_pdeathsig(WAKE)?;
     // A child starts with its parent's mask. What kills the guardian before it is deaf is noticed by the worker.
     SigSet::empty().thread_set_mask()?;
     let child = command.spawn()?;
     SigSet::all().thread_block()?;
-    prctl::set_pdeathsig(WAKE)?;
     Ok(child)
 }
 
