@@ -14,8 +14,8 @@ use crate::time::Time;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Register {
-    /// Its name, 1–64 of `A–Z a–z 0–9 . _ -`. The same name again replaces the process that had it: that one's leases
-    /// come back at once.
+    /// Its name, 1–64 of `A–Z a–z 0–9 . _ -`, but not `.` or `..`. The same name again replaces the process that had it:
+    /// that one's leases come back at once.
     pub worker_id: String,
     /// The kinds that it runs, 1 to 256; `["*"]` for every kind.
     pub kinds: Vec<String>,

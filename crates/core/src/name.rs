@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// How long a name may be, in bytes (names are ASCII).
 pub const NAME_LEN_MAX: usize = 64;
 
-/// 1–64 of `A–Z a–z 0–9 . _ -`; kinds and queues also take `:` and `/`. Cheap to clone.
+/// 1–64 of `A–Z a–z 0–9 . _ -`, but not `.` or `..`; kinds and queues also take `:` and `/`. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
 
@@ -16,6 +16,8 @@ pub enum BadName {
     Empty,
     #[error("must have at most {NAME_LEN_MAX} characters")]
     TooLong,
+    #[error("must not be `.` or `..`, which addresses leave out")]
+    Dots,
     #[error("may hold only A-Z a-z 0-9 . _ -")]
     Character,
     #[error("may hold only A-Z a-z 0-9 . _ - : /")]
@@ -23,8 +25,11 @@ pub enum BadName {
 }
 
 impl Name {
-    /// A label's or worker's name.
+    /// A label's or worker's name. It may stand in an address.
     pub fn plain(text: &str) -> Result<Self, BadName> {
+        if matches!(text, "." | "..") {
+            return Err(BadName::Dots);
+        }
         Self::checked(text, is_plain, BadName::Character)
     }
 
@@ -83,6 +88,9 @@ mod tests {
     fn names_hold_what_is_listed_and_no_more() {
         assert!(Name::plain("worker-1_a.b").is_ok());
         assert_eq!(Name::plain("a/b"), Err(BadName::Character));
+        assert_eq!(Name::plain("."), Err(BadName::Dots));
+        assert_eq!(Name::plain(".."), Err(BadName::Dots));
+        assert!(Name::plain("...").is_ok());
         assert!(Name::path("ml/gpu:a100").is_ok());
         assert_eq!(Name::path("a b"), Err(BadName::PathCharacter));
         assert_eq!(Name::path(""), Err(BadName::Empty));

@@ -28,6 +28,9 @@ pub enum Refused {
     WorkerReplaced,
     #[error("a worker inside the server has this name; choose another")]
     WorkerIsInternal,
+    /// To a worker inside of a server.
+    #[error("a worker outside of the server has this name")]
+    WorkerIsExternal,
     /// The same id stands for another request.
     #[error("task {0} exists already and was submitted with another body")]
     IdTaken(TaskId),

@@ -55,6 +55,7 @@ codes! {
     NotWaiting = "not_waiting", 409, "Not waiting";
     WorkerReplaced = "worker_replaced", 409, "Worker replaced";
     WorkerIsInternal = "worker_is_internal", 409, "Name of an internal worker";
+    WorkerIsExternal = "worker_is_external", 409, "Name of an external worker";
     IdTaken = "id_taken", 409, "Id taken";
     TooLarge = "too_large", 413, "Too large";
     AddressTooLong = "address_too_long", 414, "Address too long";
@@ -133,6 +134,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::WorkerIsInternal => {
             return at(Code::WorkerIsInternal, "/worker_id", refused.to_string());
         }
+        Refused::WorkerIsExternal => Code::WorkerIsExternal,
         Refused::IdTaken(_) => Code::IdTaken,
         Refused::IdNotRecent(_) => Code::Invalid,
         Refused::KeyReused => Code::IdempotencyKeyReused,

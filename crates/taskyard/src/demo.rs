@@ -19,6 +19,7 @@ use crate::commands::Done;
 use crate::failure::Failure;
 use crate::output;
 use crate::process::{Process, Server};
+use crate::signals::{self, Signals};
 
 /// Names the PostgreSQL server that the demo may use.
 const POSTGRES: &str = "TASKYARD_TEST_POSTGRES_URL";
@@ -39,17 +40,38 @@ pub(crate) struct DemoArgs {
 }
 
 pub(crate) async fn run(args: &DemoArgs) -> Done {
+    let mut signals = Signals::listen_to_hangup_too()?;
     let directory = TempDir::with_prefix("taskyard-demo-").map_err(Failure::from)?;
-    let told = tell(args, directory.path()).await;
-    if told.is_err() {
-        // What the processes said may be all that explains it.
-        let kept = directory.keep();
-        output::note(&format!("The logs are in {}.", kept.display()));
+    let told = tokio::select! {
+        told = tell(args, directory.path()) => Ok(told),
+        signal = signals.next() => Err(signal),
+    };
+    match told {
+        Ok(Ok(server)) => {
+            if stays(args) {
+                signals.next().await;
+            }
+            server.process.stop().await.context("the server")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Ok(Err(failure)) => {
+            // What the processes said may be all that explains it.
+            let kept = directory.keep();
+            output::note(&format!("The logs are in {}.", kept.display()));
+            Err(failure)
+        }
+        // What was started went with the story.
+        Err(signal) => Ok(signals::exit_code(signal)),
     }
-    told
 }
 
-async fn tell(args: &DemoArgs, directory: &Path) -> Done {
+/// Whether the server goes on when the story has ended.
+fn stays(args: &DemoArgs) -> bool {
+    stdout().is_terminal() && !args.no_stay
+}
+
+/// Answers the server, when everything has ended as it should.
+async fn tell(args: &DemoArgs, directory: &Path) -> Result<Server, Failure> {
     let database = database(args, directory)?;
     let server = start_server(&database, directory).await?;
     say(&format!(
@@ -74,8 +96,7 @@ async fn tell(args: &DemoArgs, directory: &Path) -> Done {
     if let Some(wrong) = ending.fates.iter().find_map(|fate| fate.wrong.as_ref()) {
         return Err(Failure::new(format!("the demo went wrong: {wrong}")));
     }
-    let stays = stdout().is_terminal() && !args.no_stay;
-    if stays {
+    if stays(args) {
         say(&format!(
             "\nThe server goes on until you press Ctrl-C. In another terminal:\n  export TASKYARD_URL={}\n  \
              taskyard list\n  taskyard submit echo '\"hello\"' --wait\n  curl -s {}/api/v1/tasks/stats\n",
@@ -83,11 +104,7 @@ async fn tell(args: &DemoArgs, directory: &Path) -> Done {
         ))?;
     }
     say("demo: ok")?;
-    if stays {
-        tokio::signal::ctrl_c().await.map_err(Failure::from)?;
-    }
-    server.process.stop().await.context("the server")?;
-    Ok(ExitCode::SUCCESS)
+    Ok(server)
 }
 
 fn database(args: &DemoArgs, directory: &Path) -> Result<String, Failure> {

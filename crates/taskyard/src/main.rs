@@ -32,9 +32,10 @@ fn main() -> ExitCode {
     }
     // Fails only where a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let layered = settings::layer(Cli::command(), std::env::args_os().collect(), |name| {
-        std::env::var_os(name)
-    });
+    let Some(arguments) = process::bound_to_parent(std::env::args_os().collect()) else {
+        return ExitCode::FAILURE;
+    };
+    let layered = settings::layer(Cli::command(), arguments, |name| std::env::var_os(name));
     let layered = match layered {
         Ok(layered) => layered,
         Err(error) => error.exit(),

@@ -1,6 +1,7 @@
 //! The workers inside of a server: the same runtime as outside, speaking to the engine without HTTP in between.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;
@@ -14,7 +15,7 @@ use taskyard_server::app::App;
 use taskyard_server::logged;
 use taskyard_server::v1;
 use taskyard_worker::executor::Executors;
-use taskyard_worker::runtime::{Settings, Shutdown, Worker, shutdown_signal};
+use taskyard_worker::runtime::{self, Settings, Shutdown, ShutdownSignal, Worker, shutdown_signal};
 use taskyard_worker::transport::Transport;
 use tokio::task::JoinSet;
 
@@ -31,7 +32,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// So many workers like this one, but one task at a time each. Their names are the same after every start of this
-    /// server, so that those of a start before are replaced.
+    /// server, so that those of a start before are replaced; where a living worker outside has one, the next is taken.
     pub(crate) fn start(
         app: &App,
         server: ServerNumber,
@@ -43,27 +44,21 @@ impl Pool {
             app: app.clone(),
             server,
         });
+        let first = (server.0 - 1) * SIZE_MAX + 1;
+        let names = Arc::new(Names {
+            next: AtomicI32::new(first),
+            last: first + SIZE_MAX - 1,
+        });
         let (mut workers, mut shutdowns) = (JoinSet::new(), Vec::new());
-        for number in 1..=i32::from(size) {
-            let settings = Settings {
-                name: format!("worker-{}", (server.0 - 1) * SIZE_MAX + number),
-                concurrency: 1,
-                ..like.clone()
-            };
+        for _ in 0..size {
             let (shutdown, asked) = shutdown_signal();
-            let transport = Arc::clone(&transport) as Arc<dyn Transport>;
-            let worker = Worker {
-                settings,
+            let one = One {
+                like: like.clone(),
                 executors: executors.clone(),
-                transport,
-                clock: Arc::new(clock::now),
-                random: Box::new(Unguessable::new()),
+                transport: Arc::clone(&transport) as Arc<dyn Transport>,
+                names: Arc::clone(&names),
             };
-            workers.spawn(async move {
-                if let Err(error) = worker.run(asked).await {
-                    tracing::error!(%error, "a worker inside of the server has stopped");
-                }
-            });
+            workers.spawn(one.work(names.take(), asked));
             shutdowns.push(shutdown);
         }
         Self { workers, shutdowns }
@@ -74,6 +69,71 @@ impl Pool {
         self.shutdowns.iter().for_each(Shutdown::request);
         while self.workers.join_next().await.is_some() {}
     }
+}
+
+/// The names that this server's workers can have.
+struct Names {
+    next: AtomicI32,
+    last: i32,
+}
+
+impl Names {
+    fn take(&self) -> Option<String> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        (number <= self.last).then(|| format!("worker-{number}"))
+    }
+}
+
+/// One worker, whatever its name comes to be.
+struct One {
+    like: Settings,
+    executors: Executors,
+    transport: Arc<dyn Transport>,
+    names: Arc<Names>,
+}
+
+impl One {
+    async fn work(self, mut name: Option<String>, asked: ShutdownSignal) {
+        while let Some(taken) = name {
+            let worker = self.named(&taken);
+            match worker.run(asked.clone()).await {
+                Err(runtime::Error::Refused(error)) if is_borne_outside(&error) => {
+                    tracing::warn!(
+                        worker = taken,
+                        "a worker outside has the name of one inside, which takes another"
+                    );
+                    name = self.names.take();
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a worker inside of the server has stopped");
+                    return;
+                }
+                Ok(_) => return,
+            }
+        }
+        tracing::error!(
+            "a worker inside of the server has not started: workers outside have all of the names worker-1 to \
+             worker-{SIZE_MAX}, and so on for further servers; give those other names"
+        );
+    }
+
+    fn named(&self, name: &str) -> Worker {
+        Worker {
+            settings: Settings {
+                name: name.to_owned(),
+                concurrency: 1,
+                ..self.like.clone()
+            },
+            executors: self.executors.clone(),
+            transport: Arc::clone(&self.transport),
+            clock: Arc::new(clock::now),
+            random: Box::new(Unguessable::new()),
+        }
+    }
+}
+
+fn is_borne_outside(error: &Error) -> bool {
+    matches!(error, Error::Problem(problem) if problem.code == "worker_is_external")
 }
 
 /// The way to the engine of the same process.

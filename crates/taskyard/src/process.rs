@@ -1,32 +1,66 @@
-//! Taskyard's own processes, started beside this one: what the demo and the benchmark run against.
+//! Taskyard's own processes, started beside this one: what the demo and the benchmark run against. None outlives it.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::{Pid, getppid};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 /// How long a server may take until it serves, and a process until it has stopped.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Another `taskyard`. Killed when dropped.
+/// Before a process's arguments, and before the id of the one that it is not to outlive.
+const WITH_PARENT: &str = "__with-parent";
+
+/// The arguments of this process, without the two that bind it to its parent. If there are these, the kernel kills it
+/// when the thread that started it ends; none if its parent has ended already.
+pub(crate) fn bound_to_parent(mut arguments: Vec<OsString>) -> Option<Vec<OsString>> {
+    if arguments.get(1).is_none_or(|word| word != WITH_PARENT) {
+        return Some(arguments);
+    }
+    let parent = arguments.get(2).and_then(|id| id.to_str()?.parse().ok());
+    prctl::set_pdeathsig(Signal::SIGKILL).ok()?;
+    if parent != Some(getppid().as_raw()) {
+        return None;
+    }
+    arguments.drain(1..3);
+    Some(arguments)
+}
+
+/// Another `taskyard`. Killed when dropped, or when this process ends, in whatever way.
 pub(crate) struct Process(Child);
 
+impl Drop for Process {
+    /// Returns when it is gone, so that whoever dropped it can remove what it wrote to.
+    fn drop(&mut self) {
+        if let Some(id) = self.0.id().and_then(|id| i32::try_from(id).ok())
+            && self.0.start_kill().is_ok()
+        {
+            let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
+            let _ = waitid(Id::Pid(Pid::from_raw(id)), flags);
+        }
+    }
+}
+
 impl Process {
-    /// This same program with these arguments; what it logs goes to a file.
+    /// This same program with these arguments; what it logs goes to a file. To be called on a thread that lives as long
+    /// as the process is wanted.
     pub(crate) fn start(arguments: &[String], log: &Path) -> anyhow::Result<Self> {
         let log = File::create(log).with_context(|| format!("{} cannot be made", log.display()))?;
         let child = Command::new(std::env::current_exe()?)
+            .args([WITH_PARENT, &std::process::id().to_string()])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
-            .kill_on_drop(true)
             .spawn()
             .context("taskyard cannot be started")?;
         Ok(Self(child))

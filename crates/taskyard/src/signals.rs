@@ -9,6 +9,7 @@ use tokio::signal::unix::{self, SignalKind, signal};
 pub(crate) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
+    hangup: Option<unix::Signal>,
 }
 
 impl Signals {
@@ -19,6 +20,15 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: None,
+        })
+    }
+
+    /// Also to SIGHUP, which a terminal that is closed sends.
+    pub(crate) fn listen_to_hangup_too() -> std::io::Result<Self> {
+        Ok(Self {
+            hangup: Some(signal(SignalKind::hangup())?),
+            ..Self::listen()?
         })
     }
 
@@ -27,6 +37,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Signal::SIGTERM,
             _ = self.interrupt.recv() => Signal::SIGINT,
+            () = received(self.hangup.as_mut()) => Signal::SIGHUP,
         }
     }
 
@@ -41,6 +52,15 @@ impl Signals {
     }
 }
 
+async fn received(signal: Option<&mut unix::Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// As a shell shows a process that the signal ended.
 pub(crate) fn exit_code(signal: Signal) -> ExitCode {
     ExitCode::from(code(signal))
@@ -48,6 +68,7 @@ pub(crate) fn exit_code(signal: Signal) -> ExitCode {
 
 fn code(signal: Signal) -> u8 {
     match signal {
+        Signal::SIGHUP => 129,
         Signal::SIGINT => 130,
         _ => 143,
     }

@@ -8,17 +8,20 @@
 //! | the server is away | keeps results, waits longer each time, says everything again |
 //! | a claim's answer is lost | claims again with the same number, and gets the same leases |
 //! | a lease is lost, a task cancelled | ends the run, reports nothing |
+//! | tasks come long after they were asked for | asks whether they are still its own before it begins them |
 //! | its leases run out unrenewed | goes on and reports all the same: the fence is the server's |
 //! | the server has forgotten it | registers again |
 //! | its name is another's | ends its runs and stops |
 //! | it is told to stop | takes nothing new, lets its runs end, hands back those that take too long |
 
 mod call;
+mod doubt;
 mod drain;
 mod exchange;
 mod hands;
 mod hear;
 mod heartbeat;
+mod moment;
 mod notes;
 mod outbox;
 mod settings;
@@ -125,6 +128,8 @@ struct Runtime {
     beat_retries: Retries,
     /// Calls in the air that say a run began.
     starts: usize,
+    /// Runs that have come and do not begin before the server has said that they hold.
+    doubted: usize,
     /// The last sign that the server renewed what the worker holds; none once it was said to be too long ago.
     renewed: Option<Instant>,
     summary: Summary,
@@ -181,6 +186,7 @@ impl Runtime {
             news,
             pulse: Pulse::new(now),
             starts: 0,
+            doubted: 0,
             renewed: Some(now),
             summary: Summary::default(),
         }

@@ -1,6 +1,7 @@
 //! Register: a process says who it is and what it can run. Under a name that is known it takes the older process's
 //! place: the epoch rises, and the leases of lower epochs are lost. Only a worker inside a server can take the place of
-//! one. A name that is new, or that was forgotten, takes room, which is limited; workers inside have theirs.
+//! one, and it takes that of none outside that lives. A name that is new, or that was forgotten, takes room, which is
+//! limited; workers inside have theirs.
 
 use std::sync::Arc;
 
@@ -63,6 +64,15 @@ impl Register {
                 return Err(Refused::WorkerIsInternal);
             }
             _ if !has_room => return Err(Refused::TooManyWorkers(max)),
+            // It would end for good, and its runs be lost. One that its server has not heard of for a while may only
+            // have waited for the server: it is gone when it would have lost its leases as well.
+            Some(known)
+                if known.server.is_none()
+                    && self.server.is_some()
+                    && known.expires_at + env.policy.lease > env.now =>
+            {
+                return Err(Refused::WorkerIsExternal);
+            }
             Some(known) => (known.number, known.epoch.next()),
             None => (view.next_worker(), Epoch(1)),
         };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use taskyard_worker::executors::command::Allow;
+use taskyard_worker::executors::command::{Allow, AllowEnv};
 
 use super::client::Connection;
 use crate::settings::units::{duration, pair};
@@ -54,7 +54,7 @@ pub(crate) struct WorkerArgs {
 #[derive(Debug, Args)]
 pub(crate) struct DeliverArgs {
     /// How long a worker that is told to stop, once its tasks have ended, tries to deliver what came of them. What it
-    /// cannot deliver runs again.
+    /// cannot deliver runs again, and `taskyard worker` ends with code 1.
     #[arg(long, env = "TASKYARD_DELIVER", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) deliver: Duration,
 }
@@ -73,6 +73,15 @@ pub(crate) struct CommandArgs {
         hide_default_value = true
     )]
     pub(crate) allow_command: Allow,
+    /// Which variables such tasks may set: names, or beginnings of names with a `*` after them, with commas between; or
+    /// `any`. Many programs take variables for options, so allow only what yours do not run other programs for.
+    #[arg(
+        long,
+        env = "TASKYARD_ALLOW_ENV",
+        value_name = "NAMES",
+        default_value = "TASK_*"
+    )]
+    pub(crate) allow_env: AllowEnv,
     /// How long a command has to end after SIGTERM before it is killed.
     #[arg(long, env = "TASKYARD_COMMAND_GRACE", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) command_grace: Duration,

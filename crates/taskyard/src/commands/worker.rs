@@ -67,6 +67,11 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
         undelivered,
         "stopped"
     );
+    if undelivered > 0 {
+        return Err(Failure::new(format!(
+            "results that could not be delivered within --deliver: {undelivered}; their tasks run again"
+        )));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -89,6 +94,7 @@ pub(super) fn executors(
     let allow = &args.allow_command;
     let command = command::Settings {
         allow: allow.clone(),
+        allow_env: args.allow_env.clone(),
         grace: args.command_grace,
         ..command::Settings::default()
     };

@@ -146,6 +146,18 @@ impl Yard {
         Process::start(command, self.path(&format!("{name}.log")))
     }
 
+    /// A command on its own, as it goes on.
+    pub(crate) fn alone(
+        &self,
+        name: &str,
+        arguments: &[&str],
+        environment: &[(&str, &Path)],
+    ) -> Process {
+        let mut command = taskyard();
+        command.args(arguments).envs(environment.iter().copied());
+        Process::start(command, self.path(&format!("{name}.log")))
+    }
+
     /// A command that speaks to this server, as it goes on.
     pub(crate) fn command(&self, server: &Server, name: &str, arguments: &[&str]) -> Process {
         let mut command = taskyard();
@@ -182,6 +194,14 @@ impl Process {
             .unwrap();
         let child = command.stdout(Stdio::piped()).stderr(file).spawn().unwrap();
         Self { child, log }
+    }
+
+    /// One whose log the test has put somewhere itself.
+    pub(crate) fn of(child: Child) -> Self {
+        Self {
+            child,
+            log: PathBuf::new(),
+        }
     }
 
     pub(crate) fn log(&self) -> String {

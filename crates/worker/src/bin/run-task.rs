@@ -1,7 +1,7 @@
 //! Runs one task with one executor, without a server and without a worker around it: `taskyard-run-task KIND INPUT`.
 //!
-//! For trying an executor by hand, and for tests that need a process they can kill. It allows every command and prints
-//! how the run finished. Started with `__exec` it is a guardian, as `taskyard` is.
+//! For trying an executor by hand, and for tests that need a process they can kill. It allows every command and
+//! variable, and prints how the run finished. Started with `__exec` it is a guardian, as `taskyard` is.
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -54,6 +54,7 @@ async fn run_task() -> io::Result<Finish> {
     };
     let settings = command::Settings {
         allow: command::Allow::Any,
+        allow_env: "any".parse().unwrap_or_default(),
         ..command::Settings::default()
     };
     let Some(executor) = executors::standard(settings).get(&kind) else {

@@ -14,9 +14,9 @@ use nix::unistd::{close, setsid};
 
 use super::protocol::{Limits, Spec};
 
-/// What the kernel sends when the worker's thread or process ends. It only wakes the guardian, which then looks
-/// whether the process is gone.
-pub(super) const WORKER_DIED: Signal = Signal::SIGUSR1;
+/// What wakes the guardian to look whether its worker is gone: the kernel sends it when the worker's thread or process
+/// ends, and the worker when it finds the guardian stopped. This one also wakes a guardian that its command has stopped.
+pub(crate) const WAKE: Signal = Signal::SIGCONT;
 
 /// Closes everything beyond the standard descriptors: what the worker's own parent leaked to it would otherwise be
 /// open in the command.
@@ -60,11 +60,12 @@ pub(super) fn start(spec: &Spec) -> io::Result<Child> {
         .stdin(stdin)
         .process_group(0);
 
+    // Before there is a command that could stop the guardian; the command itself does not inherit it.
+    prctl::set_pdeathsig(WAKE)?;
     // A child starts with its parent's mask. What kills the guardian before it is deaf is noticed by the worker.
     SigSet::empty().thread_set_mask()?;
     let child = command.spawn()?;
     SigSet::all().thread_block()?;
-    prctl::set_pdeathsig(WORKER_DIED)?;
     Ok(child)
 }
 

@@ -11,7 +11,11 @@
 //! | the command | kills what it left behind, reports |
 //! | the worker wants it to stop | SIGTERM to the tree, waits for its grace, SIGKILL, reports |
 //! | the worker itself | its end of the channel closes: SIGKILL to the tree |
-//! | the guardian | the worker kills whatever carries the run's mark in its environment |
+//! | the guardian | the worker kills whatever is in its session, or carries the run's mark in its environment |
+//!
+//! A command runs as the same user and can stop its guardian. The worker looks for that every second and wakes it; one
+//! that is stopped again and again, and so does not do what it is told, has its tree killed by the worker, and is
+//! killed itself if that does not bring it to report. If the worker dies, the kernel wakes it.
 //!
 //! In each case the work directory goes too. The channel is a socket on the guardian's standard input; standard
 //! output and error are pipes to the worker and are handed to the command as they are.
@@ -29,6 +33,9 @@ use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+pub(crate) use self::confine::WAKE;
+pub(crate) use self::watch::KILLING_MAX;
 
 use self::protocol::{Order, Report};
 

@@ -1,33 +1,36 @@
-//! The processes below this one, as `/proc` shows them, and how they are signalled.
+//! The processes below a guardian, as `/proc` shows them, and how they are signalled.
 //!
 //! A listing of `/proc` is not a snapshot: processes come and go while it is read. So nobody trusts one pass; the
 //! guardian repeats it until the kernel says that it has no children left, and with a subreaper no children means no
-//! descendants.
+//! descendants. A worker that kills in its stead repeats it until the guardian has reported that.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::{Pid, getpgrp};
+use nix::unistd::Pid;
 
 struct Process {
     pid: i32,
+    state: u8,
     parent: i32,
     group: i32,
+    session: i32,
 }
 
-/// Sends the signal once to each descendant of this process and says how many there were.
+/// Sends the signal once to each descendant of this guardian and says how many there were.
 ///
 /// Whole groups at a time: that reaches a member forked since the listing. A group of a descendant holds only
 /// descendants, because groups do not cross sessions and the guardian leads its own; only those that joined the
 /// guardian's own group are signalled one by one.
-pub(super) fn signal_descendants(signal: Signal) -> usize {
-    let descendants = descendants(Pid::this().as_raw());
-    let own_group = getpgrp().as_raw();
+pub(crate) fn signal_descendants(guardian: Pid, signal: Signal) -> usize {
+    let guardian = guardian.as_raw();
+    let descendants = descendants(guardian);
+    // It leads its session, and so a group of its own number.
     let groups: BTreeSet<i32> = descendants
         .iter()
         .map(|process| process.group)
-        .filter(|id| *id != own_group)
+        .filter(|id| *id != guardian)
         .collect();
 
     for group in groups {
@@ -35,27 +38,37 @@ pub(super) fn signal_descendants(signal: Signal) -> usize {
     }
     for process in descendants
         .iter()
-        .filter(|process| process.group == own_group)
+        .filter(|process| process.group == guardian)
     {
         let _ = kill(Pid::from_raw(process.pid), signal);
     }
     descendants.len()
 }
 
-/// Kills every process whose environment holds this `NAME=value`, and says how many there were: the way to find a
-/// tree that has lost its root.
-pub(crate) fn kill_marked(mark: &str) -> usize {
-    let mark = mark.as_bytes();
-    let marked = pids().into_iter().filter(|pid| {
-        fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
-            environ
-                .split(|byte| *byte == 0)
-                .any(|variable| variable == mark)
-        })
+/// Kills every process whose environment holds this `NAME=value` or that is in the session of this dead guardian, and
+/// says how many there were: the way to find a tree that has lost its root.
+pub(crate) fn kill_orphans(guardian: Pid, mark: &str) -> usize {
+    let orphans = pids().into_iter().filter(|pid| {
+        *pid != guardian.as_raw() && (is_marked(*pid, mark) || is_in_session(*pid, guardian))
     });
-    marked
+    orphans
         .filter(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok())
         .count()
+}
+
+fn is_marked(pid: i32, mark: &str) -> bool {
+    fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
+        environ
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == mark.as_bytes())
+    })
+}
+
+/// Whether it is, and lives: what has died stays there until its parent has taken note.
+fn is_in_session(pid: i32, leader: Pid) -> bool {
+    read(pid).is_some_and(|process| {
+        process.session == leader.as_raw() && !matches!(process.state, b'Z' | b'X')
+    })
 }
 
 fn descendants(root: i32) -> Vec<Process> {
@@ -87,11 +100,15 @@ fn pids() -> Vec<i32> {
 /// None when the process is gone.
 fn read(pid: i32) -> Option<Process> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // `pid (name) state parent group …`; the name may hold anything, also parentheses and spaces.
+    // `pid (name) state parent group session …`; the name may hold anything, also parentheses and spaces.
     let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
     let rest = str::from_utf8(&stat[after_name..]).ok()?;
-    let mut fields = rest.split_ascii_whitespace().skip(1);
-    let parent = fields.next()?.parse().ok()?;
-    let group = fields.next()?.parse().ok()?;
-    Some(Process { pid, parent, group })
+    let mut fields = rest.split_ascii_whitespace();
+    Some(Process {
+        pid,
+        state: *fields.next()?.as_bytes().first()?,
+        parent: fields.next()?.parse().ok()?,
+        group: fields.next()?.parse().ok()?,
+        session: fields.next()?.parse().ok()?,
+    })
 }

@@ -10,15 +10,15 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::getppid;
+use nix::unistd::{Pid, getppid};
 
-use super::confine::WORKER_DIED;
+use super::confine::WAKE;
 use super::family::Family;
 use super::protocol::{self, Ended, Order};
 use super::tree;
 
 /// How long killed processes may take to go. One that hangs in the kernel does not die before the kernel lets it.
-const KILLING_MAX: Duration = Duration::from_secs(5);
+pub(crate) const KILLING_MAX: Duration = Duration::from_secs(5);
 
 /// The time between two passes of killing.
 const KILLING_PAUSE: Duration = Duration::from_millis(10);
@@ -42,7 +42,7 @@ pub(super) fn until_nothing_is_left(
     channel: &mut UnixStream,
     worker: u32,
 ) -> io::Result<Ended> {
-    let wakes = SigSet::from_iter([Signal::SIGCHLD, WORKER_DIED]);
+    let wakes = SigSet::from_iter([Signal::SIGCHLD, WAKE]);
     let signals = SignalFd::with_flags(&wakes, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
     let mut family = Family::of(command);
     let mut phase = Phase::Running;
@@ -50,7 +50,7 @@ pub(super) fn until_nothing_is_left(
     while family.is_left() {
         phase = phase.due(&family, is_orphaned(worker));
         if let Phase::Killing { until } = phase {
-            let survivors = tree::signal_descendants(Signal::SIGKILL);
+            let survivors = tree::signal_descendants(Pid::this(), Signal::SIGKILL);
             if until <= now() {
                 return Ok(family.ended(survivors));
             }
@@ -84,7 +84,7 @@ impl Phase {
             Ok(Some(Order::Stop { grace_ms: 0 })) => Self::killing(),
             Ok(Some(Order::Stop { grace_ms })) => {
                 // All are told, not only the command's group: who is not told uses up the grace for nothing.
-                tree::signal_descendants(Signal::SIGTERM);
+                tree::signal_descendants(Pid::this(), Signal::SIGTERM);
                 Self::Stopping {
                     until: now() + Duration::from_millis(grace_ms),
                 }

@@ -11,6 +11,7 @@ use taskyard_core::id::TaskId;
 use tokio::time::Instant;
 
 use super::Runtime;
+use super::doubt::Doubt;
 use super::exchange::{Exchange, Room};
 use super::heartbeat::Beat;
 use super::settings::Error;
@@ -28,6 +29,7 @@ pub(super) enum Answer {
     Exchanged(Exchange, Option<Result<Reported, client::Error>>),
     /// None: no answer came in time.
     Heard(Beat, Option<Result<Heard, client::Error>>),
+    Vouched(Doubt, Option<Result<Heard, client::Error>>),
     Started {
         task: TaskId,
         number: u64,
@@ -46,7 +48,7 @@ impl Runtime {
             }
             return;
         };
-        let busy = self.hands.count() + self.pulse.waiting();
+        let busy = self.hands.count() + self.pulse.waiting() + self.doubted;
         let room = Room { now, epoch, busy };
         while may_call && let Some(exchange) = self.exchanges.next(&mut self.outbox, &room) {
             self.send(exchange);
@@ -133,6 +135,7 @@ impl Runtime {
             Answer::Registered(answer) => self.take_registration(answer),
             Answer::Exchanged(exchange, answer) => self.take_exchange(exchange, answer),
             Answer::Heard(beat, answer) => self.take_heartbeat(beat, answer),
+            Answer::Vouched(doubt, answer) => self.take_vouched(doubt, answer),
             Answer::Started {
                 task,
                 number,

@@ -98,8 +98,10 @@ impl Runtime {
         let Phase::Delivering { until } = self.phase else {
             return false;
         };
-        let all_is_said =
-            self.outbox.is_empty() && self.pulse.waiting() == 0 && self.exchanges.is_idle();
+        let all_is_said = self.outbox.is_empty()
+            && self.pulse.waiting() == 0
+            && self.doubted == 0
+            && self.exchanges.is_idle();
         all_is_said || until <= Instant::now()
     }
 

@@ -15,6 +15,7 @@ use taskyard_api::worker::Claim;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::moment::Moment;
 use super::outbox::{Batch, Mark, Outbox};
 
 /// From so many slots on, two claims share them.
@@ -34,6 +35,14 @@ pub(super) struct Exchange {
     pub(super) report: Report,
     pub(super) marks: Vec<Mark>,
     sent: Instant,
+    /// When its claim was sent for the first time: leases that it brings are not older.
+    pub(super) asked: Moment,
+}
+
+/// A claim to be sent again.
+struct Unanswered {
+    claim: Claim,
+    asked: Moment,
 }
 
 pub(super) struct Exchanges {
@@ -47,7 +56,7 @@ pub(super) struct Exchanges {
     taken: usize,
     results: usize,
     /// Claims that may have been answered without our knowing. Sent again they bring the same leases.
-    unanswered: Vec<Claim>,
+    unanswered: Vec<Unanswered>,
     /// Ends the polls that are open.
     polls: CancellationToken,
     draining: bool,
@@ -102,8 +111,8 @@ impl Exchanges {
     pub(super) fn drain(&mut self) {
         self.draining = true;
         self.polls.cancel();
-        for claim in &mut self.unanswered {
-            ask_about(claim);
+        for unanswered in &mut self.unanswered {
+            ask_about(&mut unanswered.claim);
         }
     }
 
@@ -132,6 +141,9 @@ impl Exchanges {
         if results.is_empty() && claim.is_none() {
             return None;
         }
+        let (claim, asked) = claim.map_or((None, None), |Unanswered { claim, asked }| {
+            (Some(claim), Some(asked))
+        });
         let exchange = Exchange {
             report: Report {
                 results,
@@ -143,6 +155,7 @@ impl Exchanges {
             },
             marks,
             sent: room.now,
+            asked: asked.unwrap_or_else(Moment::now),
         };
         *self.kind(&exchange) += 1;
         self.taken += exchange.slots();
@@ -169,9 +182,9 @@ impl Exchanges {
         !self.draining && !rests && !outbox.is_full() && free >= worth_it
     }
 
-    fn next_claim(&mut self, outbox: &Outbox, room: &Room) -> Option<Claim> {
-        if let Some(claim) = self.unanswered.pop() {
-            return Some(claim);
+    fn next_claim(&mut self, outbox: &Outbox, room: &Room) -> Option<Unanswered> {
+        if let Some(unanswered) = self.unanswered.pop() {
+            return Some(unanswered);
         }
         let share = if self.concurrency < SHARED_FROM {
             self.concurrency
@@ -183,17 +196,25 @@ impl Exchanges {
             return None;
         }
         self.seq += 1;
-        Some(Claim {
+        let claim = Claim {
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
             wait_ms: Some(self.wait_ms),
             begin: false,
             seq: Some(self.seq),
             epoch: None,
+        };
+        Some(Unanswered {
+            claim,
+            asked: Moment::now(),
         })
     }
 
     fn free(&self, room: &Room, waiting: usize) -> usize {
-        let unanswered: usize = self.unanswered.iter().map(limit).sum();
+        let unanswered: usize = self
+            .unanswered
+            .iter()
+            .map(|unanswered| limit(&unanswered.claim))
+            .sum();
         self.concurrency
             .saturating_sub(room.busy + waiting + self.taken + unanswered)
     }
@@ -206,7 +227,7 @@ impl Exchanges {
     }
 
     /// Keeps a claim whose answer did not arrive.
-    pub(super) fn ask_again(&mut self, claim: Option<Claim>) {
+    pub(super) fn ask_again(&mut self, claim: Option<Claim>, asked: Moment) {
         let Some(mut claim) = claim else {
             return;
         };
@@ -217,7 +238,7 @@ impl Exchanges {
             }
             ask_about(&mut claim);
         }
-        self.unanswered.push(claim);
+        self.unanswered.push(Unanswered { claim, asked });
     }
 
     /// The server has forgotten the worker, and with it whatever it gave out.

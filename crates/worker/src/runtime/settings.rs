@@ -9,7 +9,8 @@ pub const CONCURRENCY_MAX: usize = 10_000;
 /// Who a worker is and how it works. Each field says its default; all but the name have one.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Its name, 1–64 of `A–Z a–z 0–9 . _ -`. Another process that registers under it takes its place.
+    /// Its name, 1–64 of `A–Z a–z 0–9 . _ -`, but not `.` or `..`. Another process that registers under it takes its
+    /// place.
     pub name: String,
     /// The queues that it serves. Default `None`: all.
     pub queues: Option<Vec<String>>,

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::Runtime;
 use super::drain::Phase;
 use super::exchange::Exchange;
+use super::moment::Moment;
 use super::outbox::{Batch, Mark};
 use super::settings::Error;
 use super::trouble::Trouble;
@@ -31,7 +32,12 @@ impl Runtime {
         {
             self.exchanges.came_back_empty(&exchange);
         }
-        let Exchange { report, marks, .. } = exchange;
+        let Exchange {
+            report,
+            marks,
+            asked,
+            ..
+        } = exchange;
         let batch = Batch {
             results: report.results,
             marks,
@@ -40,13 +46,13 @@ impl Runtime {
             Some(Ok(reported)) => {
                 self.retries.succeeded();
                 self.settle(batch, reported.results);
-                self.begin(reported.tasks.unwrap_or_default());
+                self.begin(reported.tasks.unwrap_or_default(), asked);
                 return Ok(());
             }
             Some(Err(error)) => error,
             None => {
                 self.outbox.put_back(batch);
-                self.exchanges.ask_again(report.claim);
+                self.exchanges.ask_again(report.claim, asked);
                 return Ok(());
             }
         };
@@ -62,7 +68,7 @@ impl Runtime {
         } else {
             self.outbox.put_back(batch);
         }
-        self.exchanges.ask_again(report.claim);
+        self.exchanges.ask_again(report.claim, asked);
         match trouble {
             Trouble::Unfit if was_about_results => Ok(()),
             trouble => self.bear(trouble, error, report.epoch),
@@ -116,15 +122,20 @@ impl Runtime {
         tracing::warn!(task.id = %result.task_id, outcome = ?result.outcome, "a result was not taken: {why}");
     }
 
-    /// Begins what a claim brought; a worker that is leaving hands it back.
-    fn begin(&mut self, runs: Vec<Run>) {
+    /// Begins what was asked for then; a worker that is leaving hands it back.
+    pub(super) fn begin(&mut self, mut runs: Vec<Run>, asked: Moment) {
+        // A cancelled one has no lease any more.
+        runs.retain(|run| !run.cancel);
         if runs.is_empty() {
             return;
         }
         let started_at = Time((self.clock)());
         let takes_more = self.phase == Phase::Working;
-        // A cancelled one has no lease any more.
-        for run in runs.into_iter().filter(|run| !run.cancel) {
+        if takes_more && !self.is_sure(asked) {
+            self.ask_about(runs);
+            return;
+        }
+        for run in runs {
             // There is one lease of a task, so an older one has been lost without our knowing.
             self.hands.drop_run(run.id, Stop::LeaseLost);
             let result = if takes_more {

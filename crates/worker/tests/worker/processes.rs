@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 /// The variable that tests set in the commands they start.
-pub(crate) const MARK: &str = "TREE_MARK";
+pub(crate) const MARK: &str = "TASK_MARK";
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -48,6 +48,12 @@ pub(crate) fn is_alive(pid: i32) -> bool {
     // A zombie that its parent has not seen yet is dead.
     fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit(')').next().unwrap().starts_with(" Z"))
+}
+
+/// What the kernel says it does: `T` is stopped. None when it is gone.
+pub(crate) fn state(pid: i32) -> Option<char> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.trim_start().chars().next()
 }
 
 /// Polls until it is so; the kernel has no signal to wait for here.

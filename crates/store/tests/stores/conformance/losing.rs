@@ -432,11 +432,26 @@ pub(super) async fn nobody_outside_takes_the_name_of_an_internal_worker(yard: Ya
         (again.number, again.epoch),
         (inside.number, inside.epoch.next())
     );
-    // A name that somebody outside has goes to the worker inside that needs it.
-    let camper = outside("worker-2").await.unwrap();
-    let owner = yard.internal_worker("worker-2", ServerNumber(1)).await;
+}
+
+pub(super) async fn nobody_inside_takes_the_name_of_a_living_worker_outside(yard: Yard) {
+    let inside = || yard.try_register("worker-1", Profile::default(), Some(ServerNumber(1)));
+    let outside = yard.worker("worker-1").await;
+    let id = yard.new_task().await;
+    let run = yard.claim_one(&outside).await;
+
+    assert_eq!(inside().await.err(), Some(Refused::WorkerIsExternal));
+    assert_eq!(yard.complete(&run).await, Ok(Status::Completed));
+    assert_eq!(yard.status(id).await, Status::Completed);
+
+    // It may only have waited for its server to come back.
+    let patience = yard.policy.heartbeat_ttl + yard.policy.lease;
+    yard.pass(patience - Duration::from_millis(1));
+    assert_eq!(inside().await.err(), Some(Refused::WorkerIsExternal));
+    yard.pass(Duration::from_millis(1));
+    let heir = inside().await.unwrap();
     assert_eq!(
-        (owner.number, owner.epoch),
-        (camper.number, camper.epoch.next())
+        (heir.number, heir.epoch),
+        (outside.number, outside.epoch.next())
     );
 }

@@ -78,6 +78,7 @@ macro_rules! conformance {
                 timing::a_run_from_before_the_clock_was_set_forward_has_that_much_more_time,
                 losing::progress_and_checkpoint_travel_to_the_next_attempt,
                 losing::nobody_outside_takes_the_name_of_an_internal_worker,
+                losing::nobody_inside_takes_the_name_of_a_living_worker_outside,
                 losing::a_suspect_is_given_alone,
                 losing::runs_lost_twice_with_one_worker_go_out_alone,
                 losing::what_a_worker_kept_for_a_suspect_leaves_is_news_to_nobody,

@@ -151,6 +151,25 @@ fn a_command_is_left_to_workers_that_may_run_some() {
 }
 
 #[test]
+fn a_command_sets_the_variables_that_the_operator_lets_it() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--allow-command", "env,tar", "--allow-env", "APP_*"]);
+    let submit = |program: &str, name: &str| {
+        let input = format!(r#"{{"argv": [{program:?}], "env": {{"{name}": "--help"}}}}"#);
+        ask(&yard, &server, &["submit", "command", &input, "--wait"])
+    };
+
+    let set = submit("env", "APP_MODE");
+    assert!(set.stdout.contains("APP_MODE=--help"), "{}", set.stderr);
+
+    let refused = submit("tar", "TAR_OPTIONS");
+    assert_eq!(refused.code, 4);
+    for said in ["variable_not_allowed", "--allow-env TAR_OPTIONS"] {
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn nothing_is_cut_or_left_out_in_a_pipe() {
     let yard = Yard::new();
     let server = yard.serve(&["--allow-command", "sh"]);

@@ -2,5 +2,6 @@
 
 mod commands;
 mod databases;
+mod demo;
 mod servers;
 mod workers;

@@ -1,12 +1,15 @@
 //! A worker that dies, sleeps, or is told to stop.
 
+use std::fs::File;
+use std::process::Stdio;
+
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use taskyard_api::submit::Submit;
 use taskyard_api::task::{Status, Task};
 use taskyard_core::id::TaskId;
 
-use crate::yard::{Process, QUICK, Server, Yard};
+use crate::yard::{Process, QUICK, Server, Yard, taskyard};
 
 fn without_internal_workers() -> Vec<&'static str> {
     QUICK
@@ -136,6 +139,111 @@ async fn a_worker_whose_server_is_away_waits_and_returns() {
         (Status::Completed, Some("faithful"))
     );
     assert_eq!((ended.attempts, ended.losses), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_could_not_deliver_says_so_and_fails() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let worker = yard.worker(&server, "cut-off", &["--deliver", "100ms"]);
+    let task = server.submit("sleep", json!({ "ms": 500 })).await;
+    server
+        .until(task, |task| task.status == Status::Running)
+        .await;
+    server.process.kill();
+
+    let ended = worker.stop();
+
+    assert_eq!(ended.code(), Some(1));
+    let log = std::fs::read_to_string(yard.path("cut-off.log")).unwrap();
+    assert!(
+        log.contains("could not be delivered within --deliver: 1;"),
+        "{log}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_inside_of_a_server_leave_the_living_outside_their_names() {
+    let yard = Yard::new();
+    let first = yard.serve(&["--internal-workers", "0"]);
+    let address = first.url.trim_start_matches("http://").to_owned();
+    let _outside = yard.worker(&first, "worker-1", &[]);
+    let task = first.submit("sleep", json!({ "ms": 1000 })).await;
+    first
+        .until(task, |task| task.status == Status::Running)
+        .await;
+    first.process.kill();
+
+    let second = yard.serve_at(&address, &["--internal-workers", "2"]);
+
+    let ended = second.ended(task).await;
+    assert_eq!((ended.attempts, ended.losses), (1, 0));
+    assert_eq!(ended.worker_id.as_deref(), Some("worker-1"));
+    let mut inside: Vec<String> = Vec::new();
+    while inside.len() < 2 {
+        let workers = second.client.all_workers().await.unwrap();
+        let internal = workers.into_iter().filter(|worker| worker.internal);
+        inside = internal.map(|worker| worker.worker_id).collect();
+    }
+    inside.sort();
+    assert_eq!(inside, ["worker-2", "worker-3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_slept_since_its_claim_was_answered_begins_nothing_that_is_lost() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let sleeper = yard.worker(&server, "sleeper", &["--allow-command", "sh"]);
+    let runs = yard.path("runs");
+    let echo = server.submit("echo", json!("it is here")).await;
+    server.ended(echo).await;
+
+    sleeper.signal(Signal::SIGSTOP);
+    let task = server
+        .submit_as(shell(&format!("echo >> {}", runs.display())))
+        .await;
+    // Its open claim was answered, and it did not see that.
+    server
+        .until(task, |task| task.worker_id.as_deref() == Some("sleeper"))
+        .await;
+    let other = yard.worker(&server, "other", &["--allow-command", "sh"]);
+    let ended = server.ended(task).await;
+    assert_eq!(ended.worker_id.as_deref(), Some("other"));
+    assert_eq!(other.stop().code(), Some(0));
+    sleeper.signal(Signal::SIGCONT);
+
+    // When this has ended, it has taken in what came before.
+    let next = server.submit("echo", json!("here again")).await;
+    server.ended(next).await;
+    assert_eq!(sleeper.stop().code(), Some(0));
+    assert_eq!(std::fs::read_to_string(runs).unwrap(), "\n");
+    let log = std::fs::read_to_string(yard.path("sleeper.log")).unwrap();
+    assert!(log.contains("came too late and is not begun"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_whose_log_cannot_be_written_goes_on() {
+    let yard = Yard::new();
+    let server = yard.serve(&without_internal_workers());
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let (reader, gone) = std::io::pipe().unwrap();
+    drop(reader);
+
+    for (name, log) in [("full", Stdio::from(full)), ("gone", Stdio::from(gone))] {
+        let mut command = taskyard();
+        command.args(["worker", "--server", &server.url, "--name", name]);
+        command.args(["--allow-command", "sh"]).stderr(log);
+        let worker = Process::of(command.spawn().unwrap());
+        // A failure is worth a line.
+        let task = server.submit_as(shell("exit 3")).await;
+        let ended = server.ended(task).await;
+
+        assert_eq!(
+            (ended.status, ended.worker_id.as_deref()),
+            (Status::Failed, Some(name))
+        );
+        assert_eq!(worker.stop().code(), Some(0), "{name}");
+    }
 }
 
 /// Kills the worker that runs it: the guardian's parent.

@@ -1,31 +1,48 @@
-//! The worker's side of a guarded command: starts the guardian, reads what the command prints, passes on a stop.
+//! The worker's side of a guarded command: starts the guardian, reads what the command prints, passes on a stop, and
+//! does the guardian's work where its command keeps it from that.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, ChildStderr, ChildStdout};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::capture::{Capture, Keep};
 use super::environment::WORKDIR;
 use crate::executor::{Stop, StopSignal};
 use crate::guardian::protocol::{self, MESSAGE_BYTES_MAX, Order, Report, Spec};
-use crate::guardian::{Guardian, tree};
+use crate::guardian::{Guardian, KILLING_MAX, WAKE, tree};
 
 /// How long the streams may stay open after the end: only a process that could not be killed still holds them.
 const DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether the guardian was stopped.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long after the grace a guardian may take to say that all is over, before the worker kills beside it.
+const REPORT_WITHIN: Duration = Duration::from_millis(500);
+
+/// The time between two passes of killing beside it.
+const KILLING_PAUSE: Duration = Duration::from_millis(20);
 
 /// How often a tree without a guardian is looked for until nothing of it is found.
 const SWEEPS_MAX: usize = 500;
 const SWEEP_PAUSE: Duration = Duration::from_millis(10);
 
-/// A running command. To drop it is to kill the command: its guardian finds the channel closed.
+/// A running command. To drop it is to kill the command: its guardian finds the channel closed. One that is stopped
+/// does not, so where that may be it has to be seen through with [`Guarded::finish`].
 pub(super) struct Guarded {
     guardian: Child,
+    pid: Pid,
     /// What no process of another run has in its environment.
     mark: String,
     words: OwnedReadHalf,
@@ -76,6 +93,8 @@ impl Guarded {
         let missing = || io::Error::other("the guardian's output was not piped");
         let stdout = guardian.stdout.take().ok_or_else(missing)?;
         let stderr = guardian.stderr.take().ok_or_else(missing)?;
+        let pid = guardian.id().and_then(|id| i32::try_from(id).ok());
+        let pid = pid.ok_or_else(|| io::Error::other("the guardian has no process id"))?;
         let (words, mut orders) = UnixStream::from_std(ours)?.into_split();
 
         let mark = format!("{WORKDIR}={}", spec.workdir.display());
@@ -84,6 +103,7 @@ impl Guarded {
             .await?;
         Ok(Self {
             guardian,
+            pid: Pid::from_raw(pid),
             mark,
             words,
             orders,
@@ -92,18 +112,21 @@ impl Guarded {
         })
     }
 
-    /// To the end of the command, or of its grace when the signal fires before.
+    /// To the end of the command, or of its grace when the signal fires before. Once nobody waits for it any more
+    /// there is no grace.
     pub(super) async fn finish(
         self,
         keep: Keep,
         stop: &StopSignal,
+        abandoned: &CancellationToken,
         grace: impl Fn(Stop) -> Duration,
     ) -> Outcome {
         let Self {
             mut guardian,
+            pid,
             mark,
             words,
-            mut orders,
+            orders,
             stdout,
             stderr,
         } = self;
@@ -111,21 +134,71 @@ impl Guarded {
             stdout: Capture::new(keep),
             stderr: Capture::new(keep),
         };
+        let mut leash = Leash { pid, orders };
         let ending = async {
-            let end = watch(words, &mut orders, stop, grace).await;
+            let end = watch(words, &mut leash, stop, abandoned, grace).await;
             if end.0.is_none() {
-                sweep(mark).await;
+                sweep(pid, mark).await;
             }
             end
         };
         let (report, stopped) = output.read_until_drained(stdout, stderr, ending).await;
-        // It ends right after its report, so this does not wait; without it a zombie would stay for a moment.
+        // It ends right after its report, so this does not wait; without it a zombie would stay for a moment. Not
+        // before, since until then its number is nobody else's.
         let _ = guardian.wait().await;
         Outcome {
             report,
             stopped,
             output,
         }
+    }
+}
+
+/// How the worker moves a guardian. Its number is good as long as nobody has waited for its end.
+struct Leash {
+    pid: Pid,
+    orders: OwnedWriteHalf,
+}
+
+impl Leash {
+    /// Wakes it if it was stopped since the last look.
+    fn look(&self) {
+        let flags = WaitPidFlag::WSTOPPED | WaitPidFlag::WNOHANG;
+        if let Ok(WaitStatus::Stopped(..)) = waitid(Id::Pid(self.pid), flags) {
+            tracing::warn!(guardian = %self.pid, "a command's guardian was stopped, and is woken");
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        let _ = kill(self.pid, WAKE);
+    }
+
+    async fn order_stop(&mut self, grace: Duration) {
+        let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+        if let Ok(order) = protocol::encode(&Order::Stop { grace_ms }) {
+            // A guardian that is gone is noticed by the report that does not come.
+            let _ = self.orders.write_all(&order).await;
+        }
+        self.wake();
+    }
+
+    /// Kills all below it, again and again: then nobody keeps it from its work.
+    async fn kill_below(&self) {
+        let until = Instant::now() + KILLING_MAX;
+        while Instant::now() < until {
+            let pid = self.pid;
+            let killing =
+                tokio::task::spawn_blocking(move || tree::signal_descendants(pid, Signal::SIGKILL));
+            let _ = killing.await;
+            self.wake();
+            sleep(KILLING_PAUSE).await;
+        }
+    }
+
+    fn kill(&self) {
+        tracing::warn!(guardian = %self.pid, "a command's guardian does not do its work, and is killed");
+        let _ = kill(self.pid, Signal::SIGKILL);
     }
 }
 
@@ -144,23 +217,39 @@ fn spawn(guardian: &Guardian, channel: OwnedFd) -> io::Result<Child> {
 
 async fn watch(
     mut words: OwnedReadHalf,
-    orders: &mut OwnedWriteHalf,
+    leash: &mut Leash,
     stop: &StopSignal,
+    abandoned: &CancellationToken,
     grace: impl Fn(Stop) -> Duration,
 ) -> (Option<Report>, Option<Stop>) {
     let report = report(&mut words);
     tokio::pin!(report);
-    let why = tokio::select! {
-        report = &mut report => return (report.ok(), None),
-        why = stop.stopped() => why,
+    let why = loop {
+        tokio::select! {
+            report = &mut report => return (report.ok(), None),
+            why = stop.stopped() => break Some(why),
+            () = abandoned.cancelled() => break None,
+            () = sleep(LOOK_EVERY) => leash.look(),
+        }
     };
 
-    let grace_ms = u64::try_from(grace(why).as_millis()).unwrap_or(u64::MAX);
-    if let Ok(order) = protocol::encode(&Order::Stop { grace_ms }) {
-        // A guardian that is gone is noticed by the report that does not come.
-        let _ = orders.write_all(&order).await;
+    let grace = why.map_or(Duration::ZERO, grace);
+    leash.order_stop(grace).await;
+    let patience = sleep(grace.saturating_add(REPORT_WITHIN));
+    tokio::pin!(patience);
+    loop {
+        tokio::select! {
+            report = &mut report => return (report.ok(), why),
+            () = &mut patience => break,
+            () = abandoned.cancelled(), if why.is_some() => break,
+            () = sleep(LOOK_EVERY) => leash.look(),
+        }
     }
-    (report.await.ok(), Some(why))
+    tokio::select! {
+        report = &mut report => return (report.ok(), why),
+        () = leash.kill_below() => leash.kill(),
+    }
+    (report.await.ok(), why)
 }
 
 async fn report(words: &mut OwnedReadHalf) -> io::Result<Report> {
@@ -174,13 +263,13 @@ async fn report(words: &mut OwnedReadHalf) -> io::Result<Report> {
 }
 
 /// Kills what a dead guardian can no longer kill.
-async fn sweep(mark: String) {
+async fn sweep(guardian: Pid, mark: String) {
     for _ in 0..SWEEPS_MAX {
         let mark = mark.clone();
-        let killed = tokio::task::spawn_blocking(move || tree::kill_marked(&mark)).await;
-        if matches!(killed, Ok(0) | Err(_)) {
+        let killing = tokio::task::spawn_blocking(move || tree::kill_orphans(guardian, &mark));
+        if matches!(killing.await, Ok(0) | Err(_)) {
             return;
         }
-        tokio::time::sleep(SWEEP_PAUSE).await;
+        sleep(SWEEP_PAUSE).await;
     }
 }

@@ -1,9 +1,10 @@
 //! `command`: runs a program of the worker's machine, never a shell line.
 //!
 //! Input `{"argv": ["wc", "-l"]}` or `{"command": "wc -l"}`, which is split into words and nothing else, with `env`
-//! and `stdin` if wanted. Only programs that the operator allows are run, each in a fresh work directory, with an
-//! environment of its own and a [guardian](crate::guardian) that leaves none of its processes behind. The output
-//! tells exit code, signal, standard output and error; an exit code other than 0 is a failure that carries the same.
+//! and `stdin` if wanted. Only programs that the operator allows are run, with only those variables set that tasks may
+//! set, each in a fresh work directory, with an environment of its own and a [guardian](crate::guardian) that leaves
+//! none of its processes behind. The output tells exit code, signal, standard output and error; an exit code other than
+//! 0 is a failure that carries the same.
 
 mod allow;
 mod capture;
@@ -12,6 +13,7 @@ mod finish;
 mod guarded;
 mod invocation;
 mod program;
+mod variables;
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -22,9 +24,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 
 pub use self::allow::Allow;
 pub use self::capture::Keep;
+pub use self::variables::AllowEnv;
 pub use crate::guardian::protocol::Limits;
 
 use self::guarded::Guarded;
@@ -41,6 +45,8 @@ const TIMED_OUT_GRACE_MAX: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// Which programs tasks may run. Nothing, until the operator says so.
     pub allow: Allow,
+    /// Which variables tasks may set. Default `TASK_*`.
+    pub allow_env: AllowEnv,
     pub limits: Limits,
     /// The time between SIGTERM and SIGKILL when a run is stopped. Default 10 s. A run whose time is up gets at most
     /// 5 s of it, one whose lease is lost none.
@@ -58,12 +64,23 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             allow: Allow::Nothing,
+            allow_env: AllowEnv::default(),
             limits: Limits::default(),
             grace: Duration::from_secs(10),
             keep: Keep::default(),
             work_root: std::env::temp_dir(),
             path: std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into()),
             guardian: Guardian::default(),
+        }
+    }
+}
+
+impl Settings {
+    fn grace_for(&self, why: Stop) -> Duration {
+        match why {
+            Stop::LeaseLost => Duration::ZERO,
+            Stop::TimedOut => self.grace.min(TIMED_OUT_GRACE_MAX),
+            Stop::Cancelled | Stop::ShuttingDown => self.grace,
         }
     }
 }
@@ -109,25 +126,26 @@ impl Command {
         let guarded = Guarded::start(&self.settings.guardian, spec)
             .await
             .map_err(|error| not_started(&error))?;
-        let outcome = guarded
-            .finish(self.settings.keep, &context.stop, |why| self.grace(why))
-            .await;
-        if let Some(Report::Ended(ended)) = &outcome.report
-            && ended.survivors > 0
-        {
-            tracing::warn!(task.id = %task, survivors = ended.survivors, "a command left processes that do not die");
-        }
-        // A guardian has emptied it already, unless it was killed.
-        blocking(move || drop(workdir)).await?;
+        // In a task of its own, so that nothing is left of the command also where nobody waits for it any more.
+        let abandoned = CancellationToken::new();
+        let _abandons = abandoned.clone().drop_guard();
+        let (settings, stop) = (Arc::clone(&self.settings), context.stop.clone());
+        let seen_through = tokio::spawn(async move {
+            let grace = |why| settings.grace_for(why);
+            let outcome = guarded
+                .finish(settings.keep, &stop, &abandoned, grace)
+                .await;
+            if let Some(Report::Ended(ended)) = &outcome.report
+                && ended.survivors > 0
+            {
+                tracing::warn!(task.id = %task, survivors = ended.survivors, "a command left processes that do not die");
+            }
+            // A guardian has emptied it already, unless it was killed.
+            let _ = blocking(move || drop(workdir)).await;
+            outcome
+        });
+        let outcome = seen_through.await.map_err(|error| not_started(&error))?;
         Ok(finish::finish(&program, outcome))
-    }
-
-    fn grace(&self, why: Stop) -> Duration {
-        match why {
-            Stop::LeaseLost => Duration::ZERO,
-            Stop::TimedOut => self.settings.grace.min(TIMED_OUT_GRACE_MAX),
-            Stop::Cancelled | Stop::ShuttingDown => self.settings.grace,
-        }
     }
 }
 
@@ -138,7 +156,9 @@ fn prepare(settings: &Settings, run: &Run) -> Result<(Spec, TempDir), Failure> {
     settings
         .allow
         .check(&argv[0], &program, &settings.path, &run.worker)?;
-    environment::check(&env)?;
+    for name in env.keys() {
+        settings.allow_env.check(name, &run.worker)?;
+    }
     let workdir = make_workdir(settings, run).map_err(|error| {
         not_started(&format!(
             "no work directory in {}: {error}",
@@ -187,12 +207,12 @@ mod tests {
 
     #[test]
     fn grace_depends_on_what_would_come_too_late() {
-        let command = Command::new(Settings {
+        let settings = Settings {
             grace: Duration::from_secs(60),
             ..Settings::default()
-        });
+        };
 
-        let seconds = |why| command.grace(why).as_secs();
+        let seconds = |why| settings.grace_for(why).as_secs();
 
         assert_eq!(seconds(Stop::Cancelled), 60);
         assert_eq!(seconds(Stop::ShuttingDown), 60);

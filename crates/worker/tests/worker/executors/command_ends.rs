@@ -20,12 +20,12 @@ const TREE: &str =
     "sleep 1000 & (sleep 1000 &); setsid sleep 1000 & setsid sh -c 'sleep 1000 & wait' & wait";
 const TREE_SIZE: usize = 6;
 
-fn shell(script: &str, mark: &str) -> Value {
+pub(super) fn shell(script: &str, mark: &str) -> Value {
     json!({"argv": ["sh", "-c", script], "env": {MARK: own(mark)}})
 }
 
 /// A run that goes on until it is stopped.
-fn start(settings: Settings, input: &Value) -> (Stopper, JoinHandle<Finish>) {
+pub(super) fn start(settings: Settings, input: &Value) -> (Stopper, JoinHandle<Finish>) {
     let (stopper, context) = context();
     let run = run_of(input);
     let command = Arc::new(Command::new(settings));

@@ -81,9 +81,9 @@ async fn variables_that_are_not_the_tasks_to_set() {
     let command = Command::new(workshop.settings());
 
     for (name, why) in [
-        ("LD_PRELOAD", "which code"),
-        ("API_TOKEN", "secret"),
-        ("TASKYARD_ATTEMPT", "the worker sets it"),
+        ("TAR_OPTIONS", "--allow-env TAR_OPTIONS"),
+        ("TASK_TOKEN", "secret"),
+        ("TASKYARD_ATTEMPT", "for the worker to set"),
     ] {
         let input = json!({"argv": ["true"], "env": {name: "x"}});
         check(&command, input, "variable_not_allowed", &[name, why]).await;

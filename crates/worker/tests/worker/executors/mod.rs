@@ -1,6 +1,7 @@
 mod command;
 mod command_ends;
 mod command_refuses;
+mod command_resists;
 mod small;
 
 use std::path::PathBuf;

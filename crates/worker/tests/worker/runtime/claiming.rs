@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use taskyard_api::report::Said;
 use taskyard_api::time::Time;
-use taskyard_api::worker::Claimed;
+use taskyard_api::worker::{Claimed, Heard};
 use taskyard_worker::runtime::Settings;
 use tokio::time::Instant;
 
-use super::post::{NOW, Post, id, lost, noops, raw, taken, task, tokens, told};
+use super::post::{NOW, Post, heard, id, lost, noops, raw, taken, task, tokens, told};
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_says_who_it_is_and_asks_for_as_much_as_it_can_start() {
@@ -205,4 +205,75 @@ async fn a_claim_that_was_held_is_made_anew_at_once() {
     answer.send(Ok(Claimed { tasks: Vec::new() })).unwrap();
     post.claim().await;
     assert_eq!(begin.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_came_too_late_to_be_sure_begins_when_the_server_says_it_holds() {
+    let mut post = Post::registered(3).await;
+    let (_, answer) = post.claim().await;
+    post.answers_heartbeats = false;
+
+    // A third of the 30 s without a sign of life after which a worker's leases are lost.
+    tokio::time::advance(Duration::from_secs(10)).await;
+    answer.send(Ok(Claimed { tasks: told(1..4) })).unwrap();
+    let (asked, said) = post.heartbeat_of(3).await;
+    assert!(post.no_more_runs());
+    let gone = Heard {
+        lost: vec![id(1)],
+        cancel: vec![id(3)],
+        ..heard()
+    };
+    said.send(Ok(gone)).unwrap();
+
+    assert_eq!(post.running().await.run.task, id(2));
+    assert!(post.no_more_runs());
+    assert!(asked.held.iter().all(|held| !held.running));
+    let (claim, _answer) = post.claim().await;
+    assert_eq!(claim.limit, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_came_in_time_begins_at_once() {
+    let mut post = Post::registered(1).await;
+    let (_, answer) = post.claim().await;
+    post.answers_heartbeats = false;
+
+    tokio::time::advance(Duration::from_millis(9_500)).await;
+    answer.send(Ok(Claimed { tasks: told(1..2) })).unwrap();
+
+    assert_eq!(post.running().await.run.task, id(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_sent_again_brings_leases_as_old_as_its_first_sending() {
+    let mut post = Post::registered(1).await;
+    let (_, answer) = post.claim().await;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    answer.send(Err(lost())).unwrap();
+    let (_, answer) = post.claim().await;
+    post.answers_heartbeats = false;
+
+    answer.send(Ok(Claimed { tasks: told(1..2) })).unwrap();
+    let (_, said) = post.heartbeat_of(1).await;
+    assert!(post.no_more_runs());
+    said.send(Ok(heard())).unwrap();
+
+    assert_eq!(post.running().await.run.task, id(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_nobody_can_vouch_for_are_handed_back() {
+    let mut post = Post::registered(1).await;
+    let (_, answer) = post.claim().await;
+    post.answers_heartbeats = false;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    answer.send(Ok(Claimed { tasks: told(1..2) })).unwrap();
+
+    let (_, said) = post.heartbeat_of(1).await;
+    said.send(Err(lost())).unwrap();
+
+    let (report, _answer) = post.report().await;
+    assert_eq!(tokens(&report), ["1"]);
+    assert_eq!(report.results[0].outcome, Said::Released);
+    assert!(post.no_more_runs());
 }

@@ -276,6 +276,17 @@ impl Post {
         .await
     }
 
+    /// The next one that names so many runs; those that name others are answered with nothing to say.
+    pub(super) async fn heartbeat_of(&mut self, runs: usize) -> (Heartbeat, Answer<Heard>) {
+        loop {
+            let (heartbeat, answer) = self.heartbeat().await;
+            if heartbeat.held.len() == runs {
+                return (heartbeat, answer);
+            }
+            let _ = answer.send(Ok(heard()));
+        }
+    }
+
     pub(super) async fn start_call(&mut self) -> (TaskId, Start, Answer<Started>) {
         self.find(|call| match call {
             Call::Start(task, start, answer) => Ok((task, start, answer)),
