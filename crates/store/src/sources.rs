@@ -1,6 +1,5 @@
 //! Where the candidates of a list come from, and what becomes of them. What a filter says decides: the narrow table of a
-//! status, a few lanes, or all tasks; each candidate is then looked at whole. The only place where statements are put
-//! together in code.
+//! status, a few lanes, or all tasks; each candidate is then looked at whole. The stores put the statements together.
 //!
 //! Whichever way, a page costs in proportion to the tasks that it may look at, never to those that there are.
 

@@ -1,4 +1,5 @@
-//! The one place where the program reads the machine's clocks.
+//! Where servers and the command line read the machine's clocks. The worker's crate has its own: a runtime that was
+//! handed no clock, and the guardian.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -49,6 +49,7 @@ pub(crate) enum Act {
         alone: bool,
     },
     Prune,
+    Forget,
     Join,
 }
 
@@ -97,6 +98,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (prop::bool::weighted(0.2), prop::bool::weighted(0.2))
             .prop_map(|(grace, alone)| Act::Expire { grace, alone }),
         1 => Just(Act::Prune),
+        2 => Just(Act::Forget),
         1 => Just(Act::Join),
     ]
 }

@@ -22,6 +22,7 @@ use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
 use taskyard_core::verbs::expire::{Expire, Sight, Step};
+use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::join::Join;
@@ -66,7 +67,11 @@ impl World {
             tables: Tables::default(),
             lanes: Lanes::default(),
             heads: Heads::default(),
-            policy: Policy::default(),
+            // Short, so that some are forgotten.
+            policy: Policy {
+                worker_life: Duration::from_secs(60),
+                ..Policy::default()
+            },
             random: Seeded::new(1),
             now: Timestamp::from_micros(NOON),
             serial: 0,
@@ -251,6 +256,7 @@ impl World {
             .into(),
             Act::Expire { grace, alone } => self.expire(*grace, alone.then_some(self.now)),
             Act::Prune => Prune { limit: 2, skip: 0 }.into(),
+            Act::Forget => self.forget(),
             Act::Join => Join {
                 held: self.server,
                 alone: false,
@@ -308,6 +314,12 @@ impl World {
             },
         }
         .into()
+    }
+
+    /// Every worker, as if all were gone: the rules judge.
+    fn forget(&self) -> Command {
+        let workers = self.tables.workers.keys().cloned().collect();
+        Forget { workers }.into()
     }
 
     /// What a reply promises, and what later acts go by.

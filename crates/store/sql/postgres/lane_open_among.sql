@@ -1,5 +1,5 @@
--- lane_open_among (PostgreSQL): those of the lanes that have something open: scheduled, ready or leased. Each counter is
--- found by its key, that of every server that ever was.
+-- lane_open_among (PostgreSQL): those of the lanes that have something open: scheduled, ready or leased. Each counter
+-- is found by its key, that of every server that ever was.
 select wanted.lane
 from (select unnest($1::int[]) as lane) as wanted
 cross join lateral (

@@ -1,5 +1,5 @@
--- lane_waiting (PostgreSQL): the numbers of the lanes that have something ready or leased. From one ready lane to the next
--- by the index, however much waits in each.
+-- lane_waiting (PostgreSQL): the numbers of the lanes that have something ready or leased. From one ready lane to the
+-- next by the index, however much waits in each.
 with recursive step (lane) as (
   (select ready.lane from ready order by ready.lane limit 1)
   union all

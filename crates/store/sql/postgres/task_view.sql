@@ -1,7 +1,7 @@
--- task_view (PostgreSQL): everything known of one task ($2), with its payloads if $1; last, the number of the place where
--- it stands. A scheduled or ready row is found by its own key: its time and order stand in the carry, or else in the
--- task, and it waits in its lane or the lane's twin. The laterals pin the way, also where the planner takes a table for
--- empty.
+-- task_view (PostgreSQL): everything known of one task ($2), with its payloads if $1; last, the number of the place
+-- where it stands. A scheduled or ready row is found by its own key: its time and order stand in the carry, or else in
+-- the task, and it waits in its lane or the lane's twin. The laterals pin the way, also where the planner takes a table
+-- for empty.
 select
   task.id, task.lane, task.order_key, task.priority, task.run_at, task.created_at, task.max_attempts, task.max_losses,
   task.timeout, task.backoff, task.backoff_factor, task.backoff_max, task.backoff_jitter, task.labels, task.digest,

@@ -109,7 +109,6 @@ writes! {
 /// Utility statements, which have no parameters and are not prepared.
 pub(super) const LANE_LOCK: &str = include_str!("../../sql/postgres/lane_lock.sql");
 pub(super) const MIGRATION_LOCK: &str = include_str!("../../sql/postgres/migration_lock.sql");
-pub(super) const OUTCOME_ENDED: &str = include_str!("../../sql/postgres/outcome_ended.sql");
 pub(super) const READER_SETTINGS: &str = include_str!("../../sql/postgres/reader_settings.sql");
 pub(super) const WRITER_SETTINGS: &str = include_str!("../../sql/postgres/writer_settings.sql");
 
@@ -123,6 +122,7 @@ pub(super) const META_INSERT: &str = include_str!("../../sql/common/meta_insert.
 pub(super) const META_LOAD: &str = include_str!("../../sql/common/meta_load.sql");
 pub(super) const META_TOUCH: &str = include_str!("../../sql/common/meta_touch.sql");
 pub(super) const META_UPDATE: &str = include_str!("../../sql/common/meta_update.sql");
+pub(super) const OUTCOME_ENDED: &str = include_str!("../../sql/postgres/outcome_ended.sql");
 pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled_next.sql");
 pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
 pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use taskyard_core::command::{Command, Done};
 use taskyard_core::id::{Fence, ServerNumber, TaskId};
+use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
-use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::query::{Answer, Filter, List, Query};
 use taskyard_core::random::Seeded;
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server};
+use taskyard_core::status::Status;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
 use taskyard_core::verbs::expire::{Expire, Lost, Sight, Step};
+use taskyard_core::verbs::forget::{self, Forget};
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::join::Join;
 use taskyard_core::verbs::promote::Promote;
@@ -31,6 +34,7 @@ use crate::conformance::yard::{Yard, completed, failed, held, lane, report, toke
 const SEEDS: u64 = 2;
 const BATCHES: usize = 100;
 const LOOK_EVERY: usize = 50;
+const LISTS: usize = 20;
 const COMMANDS_MAX: usize = 6;
 const RUNS: usize = 40;
 
@@ -38,7 +42,8 @@ const RUNS: usize = 40;
 async fn random_batches_leave_the_same_on_the_model_and_sqlite() {
     for seed in 1..=SEEDS {
         let yard = Yard::on_both().await.expect("SQLite is always there");
-        play(Sequence::new(yard, seed).await).await;
+        let played = play(Sequence::new(yard, seed).await).await;
+        assert!(played.forgotten > 0, "nobody was forgotten");
     }
 }
 
@@ -87,12 +92,15 @@ struct Sequence {
     harm: bool,
     /// How many commands failed.
     failed: usize,
+    /// How many workers were forgotten.
+    forgotten: usize,
 }
 
 impl Sequence {
-    async fn new(yard: Yard, seed: u64) -> Self {
+    async fn new(mut yard: Yard, seed: u64) -> Self {
         // Shown only when the test fails.
         eprintln!("seed {seed}");
+        yard.policy.worker_life = Duration::from_secs(40);
         let mut workers = Vec::new();
         let kinds = Some(vec![Name::path("a").unwrap()]);
         let labels = Labels::new([("gpu", "yes")]).unwrap();
@@ -113,6 +121,7 @@ impl Sequence {
             server: None,
             harm: false,
             failed: 0,
+            forgotten: 0,
         }
     }
 
@@ -167,6 +176,7 @@ impl Sequence {
                     self.runs.extend(hands.flat_map(|hand| hand.runs));
                 }
                 Done::Join(joined) => self.server = Some(joined.server),
+                Done::Forget(forgotten) => self.forgotten += forgotten.count,
                 _ => {}
             }
         }
@@ -188,13 +198,13 @@ impl Sequence {
     }
 
     /// What can be asked is answered alike too.
-    async fn look(&self) {
-        let list = List {
-            limit: 1000,
-            ..List::default()
-        };
+    async fn look(&mut self) {
+        for _ in 0..LISTS {
+            let list = self.list();
+            self.read_all(list).await;
+        }
         let general = [
-            Query::Tasks(list),
+            Query::WorkerCounts(self.yard.now()),
             Query::Workers {
                 after: None,
                 limit: 100,
@@ -211,8 +221,48 @@ impl Sequence {
         }
     }
 
+    /// Some statuses, lanes and labels or all of them, in pages of any size, either way round.
+    fn list(&mut self) -> List {
+        let statuses = Status::ALL.into_iter();
+        let statuses = if self.one_in(2) {
+            statuses.filter(|_| self.one_in(3)).collect()
+        } else {
+            Vec::new()
+        };
+        let kind = ["a", "b", "c"][self.below(3)];
+        let queue = ["default", "other"][self.below(2)];
+        let team = ["blue", "red"][self.below(2)];
+        let filter = Filter {
+            statuses,
+            kind: self.one_in(3).then(|| Name::path(kind).unwrap()),
+            queue: self.one_in(3).then(|| Name::path(queue).unwrap()),
+            labels: self
+                .one_in(3)
+                .then(|| (Name::path("team").unwrap(), team.into()))
+                .into_iter()
+                .collect(),
+        };
+        List {
+            filter,
+            oldest_first: self.one_in(2),
+            limit: 1 + self.below(20),
+            ..List::default()
+        }
+    }
+
+    /// Page by page.
+    async fn read_all(&self, mut list: List) {
+        loop {
+            let listed = self.yard.list(list.clone()).await;
+            list.after = listed.next;
+            if list.after.is_none() {
+                return;
+            }
+        }
+    }
+
     async fn command(&mut self) -> Option<Command> {
-        Some(match self.below(16) {
+        Some(match self.below(17) {
             0..=4 => self.submit(),
             5 => Command::Cancel(Cancel {
                 task: self.any(|it| &it.tasks)?,
@@ -225,6 +275,7 @@ impl Sequence {
             11 | 12 => self.heartbeat(),
             13 => self.register(),
             14 => self.expire().await,
+            15 => self.forget().await,
             _ => match self.below(3) {
                 0 => Command::Promote(Promote {
                     limit: 1 + self.below(5),
@@ -277,7 +328,7 @@ impl Sequence {
             max_attempts: Some(1 + i32::from(self.one_in(2))),
             max_losses: Some(2),
             timeout: Some(Duration::from_secs(40)),
-            labels: Labels::new([("team", "blue")]).unwrap(),
+            labels: Labels::new([("team", ["blue", "red"][self.below(2)])]).unwrap(),
             digest: self.one_in(2).then(|| Digest::of(b"body")),
             ..self.yard.task()
         }
@@ -312,7 +363,9 @@ impl Sequence {
                 fraction: Some(0.25),
                 message: Some("a quarter".into()),
             }),
-            checkpoint: None,
+            checkpoint: self
+                .one_in(3)
+                .then(|| Json::stored(format!("{{\"at\":{}}}", self.below(100)))),
             ..held(run)
         });
         Command::Heartbeat(Heartbeat {
@@ -336,11 +389,12 @@ impl Sequence {
     }
 
     async fn expire(&mut self) -> Command {
+        let alone_since = self.one_in(2).then(|| self.yard.now());
         let looks = Lost {
             overdue: self.yard.now(),
             step: Step::default(),
             silent: self.yard.now(),
-            internal_before: None,
+            internal_before: alone_since,
         };
         let query = Query::Lost { looks, limit: 5 };
         let Ok(Answer::Lost(runs)) = self.yard.store.read(query).await else {
@@ -351,9 +405,21 @@ impl Sequence {
             runs,
             sight: Sight {
                 grace,
+                alone_since,
                 ..Sight::default()
             },
         })
+    }
+
+    /// Those that may be, and one that perhaps may not.
+    async fn forget(&mut self) -> Command {
+        let expired = forget::expired_before(&self.yard.policy, self.yard.now());
+        let query = Query::Gone { expired, limit: 2 };
+        let Ok(Answer::Gone(mut workers)) = self.yard.store.read(query).await else {
+            panic!("a query is answered in kind")
+        };
+        workers.extend(self.any(|it| &it.workers).map(|claim| claim.worker));
+        Command::Forget(Forget { workers })
     }
 
     fn claims(&mut self) -> Command {

@@ -210,6 +210,30 @@ async fn a_database_that_lets_nobody_in_is_unavailable_until_it_does() {
 }
 
 #[tokio::test]
+async fn a_full_disk_is_told_apart_and_the_next_batch_is_tried_again() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let client = database.client().await;
+    // What PostgreSQL says when a table cannot grow.
+    let fill = "create function fill() returns trigger language plpgsql as
+            'begin raise exception ''could not extend file'' using errcode = ''disk_full''; end';
+        create trigger fill before insert on task for each row execute function fill()";
+    client.batch_execute(fill).await.unwrap();
+    let task = yard.task();
+
+    let ran = yard.store.run(submit(&task, false), &yard.policy).await;
+
+    assert!(matches!(ran, Err(Error::Full)), "{ran:?}");
+    client
+        .batch_execute("drop trigger fill on task")
+        .await
+        .unwrap();
+    let ran = yard.store.run(submit(&task, false), &yard.policy).await;
+    assert!(matches!(ran.unwrap().replies[..], [Ok(Ok(_))]));
+}
+
+#[tokio::test]
 async fn a_failure_may_say_anything_but_the_null_character_is_not_kept() {
     let Some((yard, _database)) = yard().await else {
         return;

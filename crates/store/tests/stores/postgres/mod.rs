@@ -2,6 +2,7 @@
 
 mod breaking;
 mod checking;
+mod holding;
 mod opening;
 mod plans;
 mod settings;

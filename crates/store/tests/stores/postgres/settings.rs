@@ -1,7 +1,10 @@
 //! What the connection that writes asks of its database.
 
+use std::sync::Arc;
+
 use tokio_postgres::Client;
 
+use crate::conformance::yard::Yard;
 use crate::database::Database;
 
 const WRITER_SETTINGS: &str = include_str!("../../../sql/postgres/writer_settings.sql");
@@ -46,4 +49,33 @@ async fn a_role_that_may_not_say_so_writes_all_the_same() {
     assert_eq!(timeout, "1s");
     let waits: String = one(&client, "show lock_timeout").await;
     assert_eq!(waits, "10s");
+}
+
+#[tokio::test]
+async fn what_is_answered_is_on_disk_whatever_the_databases_default_is() {
+    let Some(database) = Database::migrated().await else {
+        return;
+    };
+    let database = Arc::new(database);
+    let client = database.client().await;
+    // The connection that writes is asked from inside its own transaction.
+    let ask = format!(
+        "alter database {} set synchronous_commit = off;
+        create table said (word text not null);
+        create function say() returns trigger language plpgsql as
+            'begin insert into said values (current_setting(''synchronous_commit'')); return new; end';
+        create trigger say before insert on task for each row execute function say()",
+        database.name()
+    );
+    client.batch_execute(&ask).await.unwrap();
+    let default: String = one(&database.client().await, "show synchronous_commit").await;
+    assert_eq!(default, "off");
+
+    Yard::over(&database, &database.url())
+        .await
+        .new_task()
+        .await;
+
+    let said: String = one(&client, "select word from said").await;
+    assert_eq!(said, "on");
 }

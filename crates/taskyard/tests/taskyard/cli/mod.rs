@@ -1,5 +1,6 @@
 //! What people type, and what they read.
 
+mod flags;
 mod lost;
 mod settings;
 mod starting;

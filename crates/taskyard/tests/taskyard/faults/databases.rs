@@ -1,5 +1,10 @@
-//! A database that is not there yet when a server starts.
+//! A database that is not there yet when a server starts, and one that several servers share.
 
+use std::time::Duration;
+
+use serde_json::json;
+use taskyard_api::task::Status;
+use taskyard_core::id::TaskId;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -37,4 +42,35 @@ async fn a_server_waits_for_a_database_that_is_not_up_yet() {
     assert!(log.contains("the database is waited for"), "{log}");
     assert_eq!(server.stop().code(), Some(0));
     doorman.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_at_one_server_hears_of_an_end_that_another_was_told() {
+    let Some(yard) = Yard::on_postgres().await else {
+        return;
+    };
+    let alone = ["--internal-workers", "0"];
+    let (here, there) = (yard.serve(&alone), yard.serve(&alone));
+    let never = here.submit("nobody-runs-this", json!(null)).await;
+    let task = here.submit("echo", json!([1])).await;
+    let wait = |id: TaskId, seconds: u64| {
+        let client = here.client.clone();
+        let wait = Duration::from_secs(seconds);
+        tokio::spawn(async move { client.task(id, Some(wait)).await.unwrap() })
+    };
+    // Both are answered in the end, whether anything is heard or not: the first one first.
+    let (not_heard, heard) = (wait(never, 30), wait(task, 60));
+    // By the time that this is answered, they stand.
+    let waits = here.client.task(task, Some(Duration::from_millis(100)));
+    assert_eq!(waits.await.unwrap().status, Status::Pending);
+
+    let worker = yard.worker(&there, "elsewhere", &[]);
+
+    let ended = tokio::select! {
+        ended = heard => ended.unwrap(),
+        _ = not_heard => panic!("it was not heard"),
+    };
+    assert_eq!(ended.status, Status::Completed);
+    assert_eq!(ended.worker_id.as_deref(), Some("elsewhere"));
+    assert_eq!(worker.stop().code(), Some(0));
 }

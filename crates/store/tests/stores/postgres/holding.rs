@@ -1,0 +1,166 @@
+//! Rows that another server holds: what a batch decides by is waited for, what may as well come later is left out.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskyard_core::id::{Epoch, ServerNumber};
+use taskyard_core::rows::{Digest, IdempotencyKey};
+use taskyard_core::status::Status;
+use taskyard_core::verbs::join::{Join, Joined};
+use taskyard_core::verbs::prune::{Prune, Pruned};
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
+
+use super::who_waits;
+use crate::conformance::yard::Yard;
+use crate::database::Database;
+
+async fn yard() -> Option<(Yard, Arc<Database>)> {
+    let database = Arc::new(Database::migrated().await?);
+    Some((Yard::over(&database, &database.url()).await, database))
+}
+
+/// What `here` answers when another server's change is under way, and is committed once `here` waits for it in this
+/// statement. A write that met the change would be a conflict, and the batch be decided again: that costs more, and what
+/// a batch only looked at it would not find out.
+async fn meets<T>(
+    database: &Database,
+    change: &str,
+    statement: &str,
+    here: impl Future<Output = T>,
+) -> T {
+    let (mut client, beside) = (database.client().await, database.beside().await);
+    let theirs = client.transaction().await.unwrap();
+    assert_eq!(theirs.execute(change, &[]).await.unwrap(), 1, "{change}");
+    let mut here = pin!(here);
+    tokio::select! {
+        _ = &mut here => panic!("it did not wait for {change:?}"),
+        _ = who_waits(&beside, database.name(), statement) => {}
+    }
+    theirs.commit().await.unwrap();
+    here.await
+}
+
+#[tokio::test]
+async fn a_worker_that_another_server_registers_meanwhile_is_registered_behind_it() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    assert_eq!(yard.worker("w").await.epoch, Epoch(1));
+
+    let change = "update worker set epoch = epoch + 1";
+    let again = meets(&database, change, "worker_lock", yard.worker("w")).await;
+
+    assert_eq!(again.epoch, Epoch(3));
+}
+
+#[tokio::test]
+async fn a_worker_that_another_server_hears_of_meanwhile_loses_nothing() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let worker = yard.worker("w").await;
+    let task = yard.new_task().await;
+    yard.claim_one(&worker).await;
+    yard.pass(yard.policy.heartbeat_ttl);
+
+    let change = "update worker set expires_at = expires_at * 2";
+    let lost = meets(&database, change, "worker_lock", yard.sweep(false)).await;
+
+    assert_eq!(lost, []);
+    assert_eq!(yard.status(task).await, Status::Assigned);
+}
+
+#[tokio::test]
+async fn a_server_that_renews_its_number_meanwhile_keeps_it() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let join = Join {
+        held: None,
+        alone: false,
+    };
+    let first: Joined = yard.run(join).await.unwrap();
+    yard.pass(yard.policy.server_ttl);
+
+    let change = "update server set expires_at = expires_at * 2";
+    let second = yard.run::<Joined>(join);
+    let second = meets(&database, change, "server_lock", second).await;
+
+    let numbers = [first, second.unwrap()].map(|joined| joined.server.number);
+    assert_eq!(numbers, [ServerNumber(1), ServerNumber(2)]);
+}
+
+fn under_key(yard: &Yard, key: &str) -> Submit {
+    let (scope, key) = ("scope".into(), key.into());
+    Submit {
+        tasks: vec![yard.task()],
+        once: Some((IdempotencyKey { scope, key }, Digest::of(b"request"))),
+        again: false,
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_another_server_prunes_meanwhile_stands_for_nothing() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let first: Submitted = yard.run(under_key(&yard, "k")).await.unwrap();
+
+    let change = "delete from idempotency";
+    let second = yard.run::<Submitted>(under_key(&yard, "k"));
+    let second = meets(&database, change, "idempotency_lock", second).await;
+
+    let second = second.unwrap();
+    assert!(!second.existed());
+    assert_ne!(first.ids, second.ids);
+}
+
+#[tokio::test]
+async fn what_is_due_and_held_by_another_server_holds_up_nothing_else() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    for seconds in [1, 2] {
+        let task = NewTask {
+            begin: Begin::After(Duration::from_secs(seconds)),
+            ..yard.task()
+        };
+        yard.submit(task).await.unwrap();
+    }
+    yard.pass(Duration::from_secs(3));
+    let mut client = database.client().await;
+    let theirs = client.transaction().await.unwrap();
+    let hold = "select from scheduled order by run_at limit 1 for update";
+    assert_eq!(theirs.execute(hold, &[]).await.unwrap(), 1);
+
+    assert_eq!(yard.promote().await, 1);
+
+    theirs.rollback().await.unwrap();
+    assert_eq!(yard.promote().await, 1);
+}
+
+#[tokio::test]
+async fn an_old_key_that_another_server_holds_keeps_no_other_from_going() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    for key in ["a", "b"] {
+        yard.run::<Submitted>(under_key(&yard, key)).await.unwrap();
+    }
+    yard.pass(yard.policy.key_life + Duration::from_secs(1));
+    let mut client = database.client().await;
+    let theirs = client.transaction().await.unwrap();
+    let hold = "select from idempotency where key = 'a' for update";
+    assert_eq!(theirs.execute(hold, &[]).await.unwrap(), 1);
+    let prune = async || {
+        yard.run::<Pruned>(Prune { limit: 10, skip: 0 })
+            .await
+            .unwrap()
+    };
+
+    assert_eq!(prune().await.count, 1);
+
+    theirs.rollback().await.unwrap();
+    assert_eq!(prune().await.count, 1);
+}
