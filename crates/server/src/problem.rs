@@ -71,6 +71,7 @@ codes! {
     OutcomeUnknown = "outcome_unknown", 503, "Outcome unknown";
     ConnectionsFull = "connections_full", 503, "Too many connections at once";
     BodiesFull = "bodies_full", 503, "Too many bodies at once";
+    AnswersFull = "answers_full", 503, "Too many answers at once";
     Stopping = "stopping", 503, "Stopping";
     DiskFull = "disk_full", 507, "Disk full";
 }

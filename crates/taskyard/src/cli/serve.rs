@@ -173,6 +173,10 @@ pub(crate) struct LimitArgs {
     /// for bodies of up to 64 KiB alone. At least twice the longest body.
     #[arg(long, env = "TASKYARD_BODIES_MAX", default_value = "256MiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) bodies_max: usize,
+    /// How many bytes of answers the server holds at once that were not sent yet, those of up to 64 KiB aside; what is
+    /// beyond is refused for the moment (503). One is given whatever its size.
+    #[arg(long, env = "TASKYARD_ANSWERS_MAX", default_value = "256MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) answers_max: usize,
     /// How many tasks one batch may hold.
     #[arg(long, env = "TASKYARD_BATCH_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) batch_max: u32,

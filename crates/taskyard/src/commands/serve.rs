@@ -224,6 +224,7 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
         depth_max: usize::from(args.depth_max),
         bulk_max: args.body_max,
         bodies_max: args.bodies_max,
+        answers_max: args.answers_max,
         tasks_max: args.batch_max as usize,
         connections_max: connections.connections_max as usize,
         connections_spare: connections.connections_spare as usize,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::value::RawValue;
 use taskyard_api::problem::{FieldError, Problem};
 use taskyard_api::submit::{Submit, Submitted, SubmittedBatch};
@@ -66,7 +66,7 @@ pub(crate) async fn batch(State(app): State<App>, request: Request) -> Answer {
     let key = key(&app, request.headers(), "POST /api/v1/tasks/batch")?;
     if request::is_of(request.headers(), NDJSON) {
         let ids = lines::store(&app, request.into_body(), key).await?;
-        return response::created(&SubmittedBatch { ids });
+        return response::done(&app, StatusCode::CREATED, &SubmittedBatch { ids });
     }
     if !request::is_of(request.headers(), JSON) {
         let wanted = format!("{} for an array, or {} for lines", JSON[0], NDJSON[0]);
@@ -84,9 +84,8 @@ pub(crate) async fn batch(State(app): State<App>, request: Request) -> Answer {
         })
         .await
         .map_err(|error| refused(&error, &ids, |index| Place::element("", index)).0)?;
-    response::created(&SubmittedBatch {
-        ids: stored.ids.to_vec(),
-    })
+    let ids = stored.ids.to_vec();
+    response::done(&app, StatusCode::CREATED, &SubmittedBatch { ids })
 }
 
 fn array(app: &App, body: &[u8]) -> Result<Vec<NewTask>, Box<Problem>> {

@@ -1,6 +1,7 @@
 //! The routes of workers: a body in, the verb, a body out.
 
 use axum::extract::{RawQuery, Request, State};
+use http::StatusCode;
 use serde_json::value::RawValue;
 use taskyard_api::page::Page;
 use taskyard_api::report::Report;
@@ -40,13 +41,14 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     let last = workers.last().filter(|_| has_next);
     let engine = app.engine();
     let (now, ttl) = (engine.store().now(), engine.policy().heartbeat_ttl);
-    response::ok(&Page {
+    let page = Page {
         items: workers
             .iter()
             .map(|view| wire::worker::worker(view, now, ttl))
             .collect(),
         next_cursor: last.map(|view| view.worker.name.to_string()),
-    })
+    };
+    response::read(app.answers().nothing(), &page)
 }
 
 /// `POST /workers/register`
@@ -64,7 +66,8 @@ pub(crate) async fn heartbeat(
 ) -> Answer {
     let body = body(&app, request, app.limits().bulk_max).await?;
     let heartbeat: Heartbeat<&RawValue> = request::parse(&app, &body)?;
-    response::ok(&super::heartbeat(&app, &worker, &heartbeat).await?)
+    let heard = super::heartbeat(&app, &worker, &heartbeat).await?;
+    response::done(&app, StatusCode::OK, &heard)
 }
 
 /// `POST /workers/{id}/claim`
@@ -75,7 +78,10 @@ pub(crate) async fn claim(
 ) -> Answer {
     let body = body(&app, request, app.limits().plain_body()).await?;
     let claim: Claim = request::parse(&app, &body)?;
-    response::ok(&super::claim(&app, &worker, &claim).await?)
+    // Once tasks are taken it is too late to refuse.
+    app.answers().has_room()?;
+    let claimed = super::claim(&app, &worker, &claim).await?;
+    response::done(&app, StatusCode::OK, &claimed)
 }
 
 /// `POST /workers/{id}/report`
@@ -86,7 +92,8 @@ pub(crate) async fn report(
 ) -> Answer {
     let body = body(&app, request, app.limits().bulk_max).await?;
     let report: Report<&RawValue> = request::parse(&app, &body)?;
-    response::ok(&super::report(&app, &worker, &report).await?)
+    let reported = super::report(&app, &worker, &report).await?;
+    response::done(&app, StatusCode::OK, &reported)
 }
 
 async fn body(app: &App, request: Request, max: usize) -> Result<Whole, Refusal> {
