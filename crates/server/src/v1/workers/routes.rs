@@ -6,28 +6,23 @@ use serde_json::value::RawValue;
 use taskyard_api::page::Page;
 use taskyard_api::report::Report;
 use taskyard_api::worker::{Claim, Heartbeat, Register};
-use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, Query};
 
 use crate::app::App;
 use crate::body::Whole;
-use crate::problem::{self, Code};
+use crate::problem;
 use crate::query::{self, Params};
 use crate::request::{self, OfWorker};
 use crate::response::{self, Answer, Refusal};
 use crate::wire;
-use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX};
+use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX, workers_after, workers_cursor};
 
-/// `GET /workers`: by name. The cursor is the last name of the page before.
+/// `GET /workers`: by name.
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     let params = Params::read(query.as_deref(), &["limit", "cursor"], &[])?;
     let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
     let limit = usize::try_from(limit).unwrap_or(1);
-    let after = params.get("cursor").map(Name::plain).transpose();
-    let after = after.map_err(|_| {
-        let detail = "is no cursor of this list; begin again without one";
-        problem::at(Code::Invalid, "cursor", detail)
-    })?;
+    let after = params.get("cursor").map(workers_after).transpose()?;
     // One more shows whether there is a next page.
     let wanted = Query::Workers {
         after,
@@ -46,7 +41,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
             .iter()
             .map(|view| wire::worker::worker(view, now, ttl))
             .collect(),
-        next_cursor: last.map(|view| view.worker.name.to_string()),
+        next_cursor: last.map(|view| workers_cursor(&view.worker.name)),
     };
     response::read(app.answers().nothing(), &page)
 }
