@@ -156,12 +156,20 @@ fn refused(
     place: impl Fn(usize) -> Place,
 ) -> (Box<Problem>, Option<usize>) {
     let mut problem = problem::of(error);
-    let Error::Refused(Refused::IdTaken(id) | Refused::IdNotRecent(id)) = error else {
+    let Error::Refused(refused @ (Refused::IdTaken(id) | Refused::IdNotRecent(id))) = error else {
         return (problem, None);
     };
-    problem.task_id = Some(*id);
     // Of two alike the second one is at fault.
     let index = ids.iter().rposition(|other| other == id);
+    let first = ids.iter().position(|other| other == id);
+    if matches!(refused, Refused::IdTaken(_)) && first != index {
+        let pointer = index.map(|index| place(index).pointer("id"));
+        let detail = "this id stands twice in the request; each task needs one of its own";
+        problem = problem::at(Code::Invalid, &pointer.unwrap_or_default(), detail);
+        problem.task_id = Some(*id);
+        return (problem, index);
+    }
+    problem.task_id = Some(*id);
     problem.errors.extend(index.map(|index| FieldError {
         pointer: place(index).pointer("id"),
         detail: error.to_string(),

@@ -43,10 +43,28 @@ async fn the_same_id_with_another_body_is_refused() {
     let problem = reply.refused(409, "id_taken");
     assert_eq!(crate::yard::places(&problem), ["/id"]);
     assert_eq!(problem["task_id"], id);
-    let twice = yard.post(BATCH, &json!([body(1), body(1)])).await;
-    let problem = twice.refused(409, "id_taken");
-    assert_eq!(crate::yard::places(&problem), ["/1/id"]);
     assert_eq!(yard.total().await, 1);
+}
+
+#[tokio::test]
+async fn the_same_id_twice_in_one_batch_is_refused_as_what_it_is() {
+    let yard = Yard::new();
+    let id = id(&yard);
+    let body = |input: u8| json!({"kind": "echo", "input": input, "id": id});
+    let other = json!({"kind": "echo", "input": 1});
+
+    for (first, second) in [(1, 1), (1, 2)] {
+        let batch = json!([body(first), other, body(second)]);
+        let problem = yard.post(BATCH, &batch).await.wrong_at(&["/2/id"]);
+        assert_eq!(problem["task_id"], id);
+        let detail = problem["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains("twice in the request"), "{detail}");
+    }
+    let lines = format!("{}\n{other}\n{}\n", body(1), body(1));
+    let problem = yard.send(lines_request(lines)).await.wrong_at(&["/id"]);
+    let detail = problem["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("line 3: this id"), "{detail}");
+    assert_eq!(yard.total().await, 0);
 }
 
 #[tokio::test]
