@@ -1,6 +1,9 @@
 //! The same request twice: client ids and idempotency keys.
 
+use std::time::Duration;
+
 use serde_json::json;
+use taskyard_core::id::TaskId;
 
 use crate::yard::{Yard, lines_request};
 
@@ -81,6 +84,35 @@ async fn an_id_must_be_a_version_7_of_the_last_day() {
         assert_eq!(reply.wrong_at(&["/id"])["code"], "invalid", "{why}");
     }
     assert_eq!(yard.total().await, 0);
+}
+
+#[tokio::test]
+async fn an_id_of_another_time_is_told_what_times_are_taken() {
+    let yard = Yard::new();
+    let made = yard.app.engine().store().now();
+    let id = TaskId::new(made, 7);
+    let body = json!({"kind": "echo", "input": 1, "id": id});
+    let refused = async |id: TaskId| {
+        let body = json!({"kind": "echo", "input": 1, "id": id});
+        let problem = yard.post(TASKS, &body).await.wrong_at(&["/id"]);
+        let detail = problem["errors"][0]["detail"].as_str().unwrap();
+        for said in [
+            &id.made_at().to_string(),
+            "24 hours",
+            "5 minutes ahead of the server's clock",
+        ] {
+            assert!(detail.contains(said), "{detail}");
+        }
+    };
+
+    refused(TaskId::new(made + Duration::from_millis(300_001), 7)).await;
+    let ahead = TaskId::new(made + Duration::from_mins(5), 7);
+    let ahead = json!({"kind": "echo", "input": 1, "id": ahead});
+    yard.post(TASKS, &ahead).await.ok();
+
+    yard.pass(Duration::from_hours(24));
+    yard.post(TASKS, &body).await.ok();
+    refused(TaskId::new(made - Duration::from_millis(1), 7)).await;
 }
 
 #[tokio::test]
