@@ -143,6 +143,7 @@ impl Limits {
         self.bulk_max
             .max(self.submit_body())
             .max(self.output_body())
+            .max(self.checkpoint_body())
     }
 
     /// Bytes of a body without a payload.

@@ -150,6 +150,9 @@ pub(crate) struct LimitArgs {
     /// The longest output of a task.
     #[arg(long, env = "TASKYARD_OUTPUT_MAX", default_value = "8MiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) output_max: usize,
+    /// The longest checkpoint of a run.
+    #[arg(long, env = "TASKYARD_CHECKPOINT_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) checkpoint_max: usize,
     /// The longest detail of an error that the list of a task's attempts shows; longer ones are left out there. Up to
     /// 1MiB.
     #[arg(long, env = "TASKYARD_ATTEMPT_DETAIL_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
@@ -180,6 +183,9 @@ pub(crate) struct LimitArgs {
     /// How many tasks one batch may hold.
     #[arg(long, env = "TASKYARD_BATCH_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) batch_max: u32,
+    /// How many tasks one stream of lines may hold.
+    #[arg(long, env = "TASKYARD_STREAM_MAX", default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) stream_max: u32,
     /// How many commands may wait for the database before callers are told to come back later.
     #[arg(long, env = "TASKYARD_QUEUE_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) queue_max: u32,
