@@ -10,6 +10,9 @@ use crate::task::Status;
 /// The media type of a problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
+/// The detail of a `not_found` that is about the address, and not about a task or worker.
+pub const NO_SUCH_ROUTE: &str = "there is no such route";
+
 /// Why a request was refused or could not be served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {

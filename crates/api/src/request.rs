@@ -6,7 +6,7 @@
 mod strict;
 
 use serde::Deserialize;
-use taskyard_core::json::{self, BadJson};
+use taskyard_core::json::{self, BadJson, Reason};
 
 use self::strict::{Strict, TOO_MANY};
 use crate::problem::FieldError;
@@ -62,7 +62,14 @@ pub fn read<'a, T: Request + Deserialize<'a>>(
     depth_max: usize,
     elements_max: usize,
 ) -> Result<T, BadRequest> {
-    let text = json::check(body, T::LEVELS + depth_max.max(LEVELS_MIN)).map_err(from_scan)?;
+    let depth_max = depth_max.max(LEVELS_MIN);
+    let text = json::check(body, T::LEVELS + depth_max).map_err(|mut bad| {
+        // What stands around the payload is not its sender's affair.
+        if let Reason::TooDeep { max } = &mut bad.reason {
+            *max = depth_max;
+        }
+        from_scan(bad)
+    })?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let strict = Strict {
         inner: &mut reader,
@@ -93,7 +100,7 @@ fn from_serde(text: &str, error: &serde_json::Error) -> BadRequest {
     let place = format!(" at line {} column {}", error.line(), error.column());
     let field = FieldError {
         pointer: json::pointer_at(text, byte_at_fault(text, error)),
-        detail: cut(message.strip_suffix(&place).unwrap_or(&message)),
+        detail: cut(&plain(message.strip_suffix(&place).unwrap_or(&message))),
     };
     if field.detail.starts_with("unknown field") {
         BadRequest::UnknownField(field)
@@ -102,6 +109,21 @@ fn from_serde(text: &str, error: &serde_json::Error) -> BadRequest {
     } else {
         BadRequest::Invalid(field)
     }
+}
+
+/// Says what a number may be in words for who does not write Rust.
+fn plain(message: &str) -> String {
+    let Some((found, expected)) = message.rsplit_once(", expected ") else {
+        return message.to_owned();
+    };
+    let words = match expected {
+        "i64" => "a whole number",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" => "a whole number that is not negative",
+        "f64" => "a number",
+        other => other,
+    };
+    format!("{found}, expected {words}")
 }
 
 /// The reader quotes what it found, however long that is.
@@ -134,7 +156,7 @@ mod tests {
     use super::*;
     use crate::report::Report;
     use crate::submit::Submit;
-    use crate::worker::Register;
+    use crate::worker::{Claim, Register};
 
     type Batch<'a> = Vec<Submit<&'a RawValue>>;
 
@@ -217,6 +239,33 @@ mod tests {
     }
 
     #[test]
+    fn what_a_number_may_be_is_said_in_plain_words() {
+        let submit = |field: &str| {
+            let body = format!(r#"{{"kind":"a","input":1,{field}}}"#);
+            refused::<Submit<&RawValue>>(&body).field().detail.clone()
+        };
+        for (said, expected) in [
+            (submit(r#""priority":"high""#), "a whole number"),
+            (submit(r#""max_attempts":1.5"#), "a whole number"),
+            (
+                submit(r#""retry":{"backoff_ms":-1}"#),
+                "a whole number that is not negative",
+            ),
+            (
+                submit(r#""retry":{"factor":"x, expected f64"}"#),
+                "a number",
+            ),
+            (
+                refused::<Claim>(r#"{"limit":-1}"#).field().detail.clone(),
+                "a whole number from 0 to 4294967295",
+            ),
+        ] {
+            let expected = format!(", expected {expected}");
+            assert!(said.ends_with(&expected), "{said}");
+        }
+    }
+
+    #[test]
     fn a_body_that_is_not_json_is_told_apart_from_a_wrong_one() {
         let body = r#"{"kind":"a","input":}"#;
         assert!(matches!(
@@ -237,7 +286,9 @@ mod tests {
         let batch = |depth| format!(r#"[{{"kind":"a","input":{}}}]"#, nested(depth));
 
         assert!(read::<Batch<'_>>(batch(64).as_bytes(), 64, 0).is_ok());
-        assert!(read::<Batch<'_>>(batch(65).as_bytes(), 64, 0).is_err());
+        let bad = read::<Batch<'_>>(batch(65).as_bytes(), 64, 0).unwrap_err();
+        let said = bad.to_string();
+        assert!(said.contains("nested deeper than 64 levels"), "{said}");
     }
 
     #[test]

@@ -130,7 +130,7 @@ pub struct Task<P = Raw> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskError<P = Raw> {
-    /// A stable word: the worker's own, or `worker_lost`, `timeout`. 1–64 characters.
+    /// A stable word: the worker's own, or `worker_lost`, `timeout`. 1–64 characters, no control characters.
     pub code: String,
     /// For people. At most 16 KiB.
     pub message: String,

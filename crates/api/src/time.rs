@@ -12,7 +12,10 @@ use taskyard_core::time::Timestamp;
 pub struct Time(pub Timestamp);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a time: expected RFC 3339 with an offset, such as 2026-01-31T12:00:00Z")]
+#[error(
+    "not a time: expected RFC 3339 with an offset, such as 2026-01-31T12:00:00Z, and not after {}",
+    Timestamp::MAX
+)]
 pub struct NotATime;
 
 impl From<Timestamp> for Time {
@@ -117,5 +120,17 @@ mod tests {
             assert_eq!(text.parse::<Time>(), Err(NotATime), "{text}");
         }
         assert!(serde_json::from_str::<Time>("1769860800").is_err());
+    }
+
+    #[test]
+    fn a_time_that_is_too_late_is_told_the_latest() {
+        let late: Result<Time, NotATime> = "9999-12-31T23:59:59.999Z".parse();
+
+        let said = late.unwrap_err().to_string();
+        assert!(
+            said.ends_with("not after 9999-12-30T21:59:59.999Z"),
+            "{said}"
+        );
+        assert!("9999-12-30T21:59:59.999Z".parse::<Time>().is_ok());
     }
 }

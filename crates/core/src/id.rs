@@ -16,7 +16,7 @@ pub struct TaskId(Uuid);
 
 /// Not a UUIDv7 in its plain, hyphenated text form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not an id: expected a UUIDv7 such as 01890a5d-ac96-774b-bcce-b302099a8057")]
+#[error("not an id: expected a UUIDv7 in its plain form of 8-4-4-4-12 hexadecimal digits")]
 pub struct NotAnId;
 
 impl TaskId {

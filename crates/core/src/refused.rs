@@ -35,7 +35,11 @@ pub enum Refused {
     #[error("task {0} exists already and was submitted with another body")]
     IdTaken(TaskId),
     /// A client's id says that it was made too long ago, or in the future.
-    #[error("task id {0} was not made within the last 24 hours")]
+    #[error(
+        "task id {0} says that it was made at {made}; it must be of the last 24 hours, and at most 5 minutes ahead of the \
+         server's clock",
+        made = .0.made_at()
+    )]
     IdNotRecent(TaskId),
     #[error("this Idempotency-Key was used with another body")]
     KeyReused,

@@ -251,6 +251,9 @@ impl Failure {
         self.detail.take_if(|detail| detail.len() > detail_max);
     }
 
+    /// The code of a task whose last run that could be lost was.
+    pub const LOST: &str = "worker_lost";
+
     pub fn new(code: &str, message: &str) -> Self {
         Self {
             code: code.into(),

@@ -7,7 +7,7 @@ use taskyard_engine::engine::Engine;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use crate::body::Budget;
+use crate::budget::Budget;
 use crate::health::Pulse;
 use crate::settings::{Access, Limits, Settings};
 use crate::trouble::Troubles;
@@ -23,6 +23,7 @@ struct Shared {
     is_started: AtomicBool,
     pulse: Pulse,
     bodies: Arc<Budget>,
+    answers: Arc<Budget>,
     troubles: Troubles,
     /// Who may read many rows now.
     lists: Semaphore,
@@ -31,7 +32,8 @@ struct Shared {
 impl App {
     /// `stop` is the engine's too: with it, whatever waits is answered.
     pub fn new(engine: Engine, settings: Settings, stop: CancellationToken) -> Self {
-        let bodies = Budget::new(settings.limits.bodies_max);
+        let bodies = Budget::of_bodies(settings.limits.bodies_max);
+        let answers = Budget::of_answers(settings.limits.answers_max);
         let lists = Semaphore::new(settings.limits.lists_max);
         Self(Arc::new(Shared {
             engine,
@@ -40,6 +42,7 @@ impl App {
             is_started: AtomicBool::new(false),
             pulse: Pulse::default(),
             bodies,
+            answers,
             troubles: Troubles::default(),
             lists,
         }))
@@ -76,6 +79,10 @@ impl App {
 
     pub(crate) fn bodies(&self) -> &Arc<Budget> {
         &self.0.bodies
+    }
+
+    pub(crate) fn answers(&self) -> &Arc<Budget> {
+        &self.0.answers
     }
 
     pub(crate) fn troubles(&self) -> &Troubles {

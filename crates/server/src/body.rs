@@ -4,8 +4,6 @@
 //! are served however many large ones are under way. A large piece counts as it is, and anything else is gathered, and
 //! counted by what is allocated for it, from its second piece on; both until the request is answered.
 
-mod budget;
-
 use std::ops::Deref;
 
 use axum::body::Body;
@@ -18,9 +16,8 @@ use hyper::body::Body as _;
 use taskyard_api::problem::Problem;
 use tokio::time::{Instant, timeout_at};
 
-use self::budget::SMALL;
-pub(crate) use self::budget::{Budget, Held};
 use crate::app::App;
+use crate::budget::{Held, SMALL};
 use crate::problem::{self, Code};
 use crate::response::Refusal;
 

@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONNECTION, CONTENT_LENGTH,
-    CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
+    CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use taskyard_api::problem::{CONTENT_TYPE as PROBLEM, Problem};
@@ -63,7 +63,9 @@ impl Front {
         let preflight = access::is_preflight(&request);
 
         let (mut response, mut cause) =
-            match access::check(self.app.settings(), &request, self.is_local) {
+            match access::check(self.app.settings(), &request, self.is_local)
+                .and_then(|()| check_coding(request.headers()))
+            {
                 Ok(()) => trouble::heard(self.routed(request)).await,
                 Err(problem) => (Refusal(problem).into_response(), None),
             };
@@ -160,6 +162,17 @@ impl Front {
     }
 }
 
+/// Whoever says that a body is packed for the way, which the HTTP library passes over, would have it read as it is.
+fn check_coding(headers: &HeaderMap) -> Result<(), Box<Problem>> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
+    if codings.next().is_none_or(is_chunked) && codings.next().is_none() {
+        return Ok(());
+    }
+    let detail = "a body may be sent as it is or in chunks, and in no other coding";
+    Err(problem::at(Code::Malformed, "Transfer-Encoding", detail))
+}
+
 /// Puts the problem into the answer, which has its status and perhaps headers already.
 fn render(response: &mut Response, mut problem: Problem, id: &HeaderValue) {
     problem.request_id = Some(request_id::text(id).to_owned());
@@ -173,7 +186,7 @@ fn render(response: &mut Response, mut problem: Problem, id: &HeaderValue) {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     // The rest of the body is not read.
-    if [Code::BodyTimeout, Code::BodiesFull]
+    if [Code::BodyTimeout, Code::BodiesFull, Code::Malformed]
         .map(Code::word)
         .contains(&&*problem.code)
     {

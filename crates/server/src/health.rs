@@ -48,7 +48,7 @@ pub(crate) async fn health(State(app): State<App>) -> Answer {
         },
         workers: beat.workers,
     };
-    Ok(response::json(status(ok), &health))
+    response::json(status(ok), &health)
 }
 
 /// `GET /ready`
@@ -64,7 +64,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer {
         ready: waits_for.is_none(),
         message: waits_for.map(str::to_owned),
     };
-    Ok(response::json(status(readiness.ready), &readiness))
+    response::json(status(readiness.ready), &readiness)
 }
 
 fn status(well: bool) -> StatusCode {

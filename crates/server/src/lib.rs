@@ -16,6 +16,7 @@ pub mod v1;
 
 mod access;
 mod body;
+mod budget;
 mod health;
 mod query;
 mod request;

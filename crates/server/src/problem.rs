@@ -51,8 +51,6 @@ codes! {
     AlreadyEnded = "already_ended", 409, "Already ended";
     StaleLease = "stale_lease", 409, "Stale lease";
     ReportedOtherwise = "reported_otherwise", 409, "Reported otherwise";
-    NotClaimable = "not_claimable", 409, "Not claimable";
-    NotWaiting = "not_waiting", 409, "Not waiting";
     WorkerReplaced = "worker_replaced", 409, "Worker replaced";
     WorkerIsInternal = "worker_is_internal", 409, "Name of an internal worker";
     WorkerIsExternal = "worker_is_external", 409, "Name of an external worker";
@@ -73,6 +71,7 @@ codes! {
     OutcomeUnknown = "outcome_unknown", 503, "Outcome unknown";
     ConnectionsFull = "connections_full", 503, "Too many connections at once";
     BodiesFull = "bodies_full", 503, "Too many bodies at once";
+    AnswersFull = "answers_full", 503, "Too many answers at once";
     Stopping = "stopping", 503, "Stopping";
     DiskFull = "disk_full", 507, "Disk full";
 }
@@ -127,9 +126,8 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::AlreadyEnded(_) => Code::AlreadyEnded,
         Refused::StaleLease => Code::StaleLease,
         Refused::ReportedOtherwise => Code::ReportedOtherwise,
-        Refused::Broken => Code::Internal,
-        Refused::NotClaimable => Code::NotClaimable,
-        Refused::NotWaiting => Code::NotWaiting,
+        // The last two are about steps that no request asks for.
+        Refused::Broken | Refused::NotClaimable | Refused::NotWaiting => Code::Internal,
         Refused::WorkerReplaced => Code::WorkerReplaced,
         Refused::WorkerIsInternal => {
             return at(Code::WorkerIsInternal, "/worker_id", refused.to_string());

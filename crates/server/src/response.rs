@@ -2,12 +2,15 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderName, StatusCode};
 use serde::Serialize;
 use taskyard_api::problem::Problem;
 use taskyard_engine::error::Error;
 
+use crate::app::App;
+use crate::budget::{Held, SMALL};
 use crate::problem;
 
 pub(crate) type Answer = Result<Response, Refusal>;
@@ -38,20 +41,63 @@ impl IntoResponse for Refusal {
 }
 
 /// `body` as JSON, with the length stated.
-pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
+pub(crate) fn json<T: Serialize>(status: StatusCode, body: &T) -> Answer {
+    Ok(of(status, rendered(body)?))
+}
+
+/// What is small whatever it says.
+pub(crate) fn ok<T: Serialize>(body: &T) -> Answer {
+    json(StatusCode::OK, body)
+}
+
+/// What was read and changed nothing. Where it is large it counts until it is sent, and is refused if there is no room
+/// for it; `held` is what was taken for it before.
+pub(crate) fn read<T: Serialize>(mut held: Held, body: &T) -> Answer {
+    let bytes = rendered(body)?;
+    if bytes.len() <= SMALL {
+        return Ok(of(StatusCode::OK, bytes));
+    }
+    held.hold(bytes.len())?;
+    Ok(of(StatusCode::OK, counted(bytes, held)))
+}
+
+/// What came of a change, which is told whatever room there is, and counts like everything that is large.
+pub(crate) fn done<T: Serialize>(app: &App, status: StatusCode, body: &T) -> Answer {
+    let bytes = rendered(body)?;
+    if bytes.len() <= SMALL {
+        return Ok(of(status, bytes));
+    }
+    let mut held = app.answers().nothing();
+    held.hold_anyway(bytes.len());
+    Ok(of(status, counted(bytes, held)))
+}
+
+fn rendered<T: Serialize>(body: &T) -> Result<Vec<u8>, Box<Problem>> {
     let mut bytes = Vec::with_capacity(512);
-    match serde_json::to_writer(&mut bytes, body) {
-        Ok(()) => of(status, bytes),
-        Err(error) => Refusal(problem::broken(&error)).into_response(),
+    serde_json::to_writer(&mut bytes, body).map_err(|error| problem::broken(&error))?;
+    Ok(bytes)
+}
+
+/// The connection lets go of the last of its bytes once it has sent them, or when it ends.
+fn counted(mut bytes: Vec<u8>, held: Held) -> Bytes {
+    // Writing left room behind them, of which nothing is counted.
+    bytes.shrink_to_fit();
+    Bytes::from_owner(Counted { bytes, _held: held })
+}
+
+struct Counted {
+    bytes: Vec<u8>,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 
-pub(crate) fn ok<T: Serialize>(body: &T) -> Answer {
-    Ok(json(StatusCode::OK, body))
-}
-
 pub(crate) fn created<T: Serialize>(body: &T) -> Answer {
-    Ok(json(StatusCode::CREATED, body))
+    json(StatusCode::CREATED, body)
 }
 
 pub(crate) fn with(mut response: Response, name: HeaderName, value: &str) -> Response {
@@ -61,8 +107,8 @@ pub(crate) fn with(mut response: Response, name: HeaderName, value: &str) -> Res
     response
 }
 
-fn of(status: StatusCode, body: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(body));
+fn of(status: StatusCode, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     response
         .headers_mut()

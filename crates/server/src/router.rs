@@ -4,6 +4,7 @@ use axum::Router;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use http::{Method, StatusCode};
+use taskyard_api::problem::NO_SUCH_ROUTE;
 
 use crate::app::App;
 use crate::health;
@@ -45,7 +46,7 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 async fn no_such_route() -> Refusal {
-    problem::new(Code::NotFound, "there is no such route").into()
+    problem::new(Code::NotFound, NO_SUCH_ROUTE).into()
 }
 
 /// The router adds the header `Allow`.

@@ -73,6 +73,8 @@ pub struct Limits {
     ///
     /// Invariant: at least twice the largest body ([`Limits::body_max`]), or some could never come in.
     pub bodies_max: usize,
+    /// Bytes of all answers of more than 64 KiB that were not sent yet. Default 256 MiB. One is given whatever its size.
+    pub answers_max: usize,
     /// How long a body may stand still. Default 30 s.
     pub body_pause_max: Duration,
     /// How long a whole body may take, or as much of a stream as is stored at once. Default 5 min.
@@ -113,6 +115,7 @@ impl Default for Limits {
             tasks_max: 10_000,
             stream_tasks_max: 1_000_000,
             bodies_max: 256 << 20,
+            answers_max: 256 << 20,
             body_pause_max: Duration::from_secs(30),
             body_within: Duration::from_mins(5),
             connections_max: 10_000,
@@ -140,6 +143,7 @@ impl Limits {
         self.bulk_max
             .max(self.submit_body())
             .max(self.output_body())
+            .max(self.checkpoint_body())
     }
 
     /// Bytes of a body without a payload.

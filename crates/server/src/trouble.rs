@@ -28,7 +28,12 @@ pub(crate) struct Cause {
 impl Cause {
     /// The server is full of something, which its operator should know.
     pub(crate) fn of_refusal(problem: &Problem) -> Option<Self> {
-        let full = [Code::QueueFull, Code::BodiesFull, Code::ConnectionsFull];
+        let full = [
+            Code::QueueFull,
+            Code::BodiesFull,
+            Code::AnswersFull,
+            Code::ConnectionsFull,
+        ];
         full.map(Code::word)
             .contains(&&*problem.code)
             .then(|| Self {

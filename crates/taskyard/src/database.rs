@@ -37,7 +37,7 @@ impl Address {
             // Both spellings of an absolute path are about.
             let path = path.strip_prefix("//").unwrap_or(path);
             if !path.is_empty() {
-                return Ok(Self::Sqlite(PathBuf::from(path)));
+                return file(path).map(Self::Sqlite);
             }
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
@@ -83,6 +83,22 @@ impl fmt::Display for Address {
             Self::Postgres(url) => without_password(url).fmt(f),
         }
     }
+}
+
+/// Refuses what other programs mean something else by than a file of that name.
+fn file(path: &str) -> Result<PathBuf, Failure> {
+    let why = if path == ":memory:" {
+        "tasks are kept in a file, not in memory"
+    } else if path.contains('?') {
+        "options behind a ? are not known here"
+    } else if Path::new(path).is_dir() {
+        "this is a directory"
+    } else {
+        return Ok(PathBuf::from(path));
+    };
+    Err(Failure::usage(format!(
+        "--database sqlite:{path}: {why}; name a file, such as sqlite:taskyard.db"
+    )))
 }
 
 fn whole(path: &Path) -> PathBuf {
@@ -201,6 +217,15 @@ mod tests {
         }
         for text in ["", "sqlite:", "mysql://host/db", "taskyard.db"] {
             assert!(Address::parse(text).is_err(), "{text}");
+        }
+        for (text, why) in [
+            ("sqlite:.", "a directory"),
+            ("sqlite:/", "a directory"),
+            ("sqlite::memory:", "not in memory"),
+            ("sqlite:x.db?mode=ro", "behind a ?"),
+        ] {
+            let said = Address::parse(text).unwrap_err().message;
+            assert!(said.contains(text) && said.contains(why), "{said}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use taskyard_api::client;
+use taskyard_api::problem::NO_SUCH_ROUTE;
 
 /// It went wrong in some way that has no code of its own.
 pub(crate) const FAILED: u8 = 1;
@@ -85,6 +86,12 @@ fn next_step(error: &client::Error) -> Option<&'static str> {
         ),
         client::Error::Unexpected { .. } => {
             Some("Something else may listen there; name the server with --server or TASKYARD_URL.")
+        }
+        client::Error::Problem(problem) if problem.detail.as_deref() == Some(NO_SUCH_ROUTE) => {
+            Some(
+                "The address in --server or TASKYARD_URL may have a path that is not the server's, as in http://HOST/path; \
+                 most are http://HOST:PORT alone.",
+            )
         }
         client::Error::Problem(problem) => match problem.code.as_str() {
             "not_found" => Some(

@@ -122,7 +122,7 @@ impl Expire {
         } else {
             return None;
         };
-        let error = Some(Failure::new("worker_lost", why));
+        let error = Some(Failure::new(Failure::LOST, why));
         Some((
             Event::Lost,
             Ending {

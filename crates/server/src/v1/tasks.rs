@@ -10,7 +10,7 @@ use taskyard_api::page::Page;
 use taskyard_api::request::Request as Parsed;
 use taskyard_api::stats::Stats;
 use taskyard_api::task::{Standing, Status};
-use taskyard_core::query::{Answer as Found, Query};
+use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
 
 use crate::app::App;
 use crate::problem;
@@ -26,17 +26,23 @@ pub(crate) const WAIT_MS_MAX: u64 = 60_000;
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     let list = wire::list::read(query.as_deref(), app.limits().list_look_at_max)?;
     let _turn = app.turn_to_list().await;
+    let mut held = app.answers().nothing();
+    if list.payload {
+        // As much as a page may read, so that nothing is read which there is no room for.
+        held.hold(LIST_BYTES_MAX)?;
+    }
     let Found::Tasks(listed) = app.engine().read(Query::Tasks(list.clone())).await? else {
         return Err(problem::broken(&"a list was answered with something else").into());
     };
-    response::ok(&Page {
+    let page = Page {
         items: listed
             .items
             .iter()
             .map(|view| wire::task::task(view, list.payload))
             .collect(),
         next_cursor: listed.next.map(|next| wire::list::cursor(next, &list)),
-    })
+    };
+    response::read(held, &page)
 }
 
 /// `GET /tasks/stats`
@@ -52,7 +58,7 @@ pub(crate) async fn stats(State(app): State<App>, RawQuery(query): RawQuery) -> 
         let (queue, kind) = (counted.lane.queue.as_str(), counted.lane.kind.as_str());
         stats.add(queue, kind, counted.status.into(), tasks);
     }
-    response::ok(&stats)
+    response::read(app.answers().nothing(), &stats)
 }
 
 /// `GET /tasks/{id}`
@@ -64,7 +70,7 @@ pub(crate) async fn show(
     let wait = Params::read(query.as_deref(), &["wait_ms"], &[])?;
     let wait = wait.number("wait_ms", 0, WAIT_MS_MAX, 0)?;
     let view = app.engine().task(id, Duration::from_millis(wait)).await?;
-    response::ok(&wire::task::task(&view, true))
+    response::read(app.answers().nothing(), &wire::task::task(&view, true))
 }
 
 #[derive(serde::Deserialize)]
@@ -107,5 +113,6 @@ pub(crate) async fn attempts(
     let Found::Attempts { ended, late } = found else {
         return Err(problem::broken(&"attempts were answered with something else").into());
     };
-    response::ok(&wire::attempts::attempts(&view, &ended, &late, detail_max))
+    let attempts = wire::attempts::attempts(&view, &ended, &late, detail_max);
+    response::read(app.answers().nothing(), &attempts)
 }

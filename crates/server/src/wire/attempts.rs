@@ -6,13 +6,10 @@ use taskyard_api::time::Time;
 use taskyard_core::id::WorkerNumber;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Standing, TaskView};
-use taskyard_core::rows::{self, End, Said};
+use taskyard_core::rows::{self, End, Failure, Said};
 use taskyard_core::status::Status;
 
 use super::task::{count, task_error};
-
-/// The code of a task whose run was the last that could be lost.
-const LOST: &str = "worker_lost";
 
 pub(crate) fn attempts(
     view: &TaskView,
@@ -92,20 +89,20 @@ fn latest(view: &TaskView) -> Option<Attempt<Payload>> {
 }
 
 fn how(outcome: &rows::Outcome) -> Outcome {
+    // A worker may report that code too.
     let is_lost = || {
         let error = outcome.error.as_ref();
-        outcome.reported.is_none() && error.is_some_and(|error| &*error.code == LOST)
+        outcome.reported.is_none() && error.is_some_and(|error| &*error.code == Failure::LOST)
     };
     match outcome.status {
         Status::Failed if is_lost() => Outcome::Lost,
         Status::Failed => Outcome::Failed,
         Status::Timeout => Outcome::TimedOut,
         Status::Cancelled => Outcome::Cancelled,
-        Status::Completed
-        | Status::Scheduled
-        | Status::Pending
-        | Status::Assigned
-        | Status::Running => Outcome::Completed,
+        Status::Completed => Outcome::Completed,
+        Status::Scheduled | Status::Pending | Status::Assigned | Status::Running => {
+            unreachable!("an outcome is final: {}", outcome.status)
+        }
     }
 }
 

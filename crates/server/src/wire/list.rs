@@ -1,4 +1,4 @@
-//! The query of a list of tasks, and its cursor, which is good for the same query only.
+//! The query of a list of tasks, and cursors, each of which is good for the list that it came with only.
 
 use std::sync::Arc;
 
@@ -21,6 +21,8 @@ pub(crate) const LIMIT_MAX: u64 = 1000;
 const LABELS_MAX: usize = taskyard_core::labels::LABELS_MAX;
 /// Bytes of the filter's digest in a cursor.
 const BOUND: usize = 8;
+/// What stands for the filter in a cursor of the list of workers, which has none.
+const WORKERS: &str = "workers";
 
 const KNOWN: &[&str] = &[
     "status", "kind", "queue", "label", "sort", "include", "limit", "cursor",
@@ -118,9 +120,30 @@ fn after(cursor: &str, list: &List) -> Option<TaskId> {
     Uuid::from_bytes(*id).try_into().ok()
 }
 
+/// Where the page of workers behind the one that ends with this name begins.
+pub(crate) fn workers_cursor(last: &Name) -> String {
+    let mut bytes = bound_to(WORKERS).to_vec();
+    bytes.extend(last.as_str().as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The name behind which the page begins.
+pub(crate) fn workers_after(cursor: &str) -> Result<Name, Box<Problem>> {
+    let read = || {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let name = bytes.strip_prefix(&bound_to(WORKERS))?;
+        Name::plain(str::from_utf8(name).ok()?).ok()
+    };
+    let detail = "not a cursor of this list; begin again without one";
+    read().ok_or_else(|| problem::at(Code::Invalid, "cursor", detail))
+}
+
 /// What a cursor is bound to. How many there are on a page, and with what, may change from page to page.
 fn bound(list: &List) -> [u8; BOUND] {
-    let text = format!("{:?} {}", list.filter, list.oldest_first);
+    bound_to(&format!("{:?} {}", list.filter, list.oldest_first))
+}
+
+fn bound_to(text: &str) -> [u8; BOUND] {
     let mut bound = [0; BOUND];
     bound.copy_from_slice(&Digest::of(text.as_bytes()).0[..BOUND]);
     bound

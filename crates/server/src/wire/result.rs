@@ -124,8 +124,9 @@ fn failure<P: Source>(
     place: Place,
     faults: &mut Faults,
 ) -> Option<Failure> {
-    if !(1..=CODE_LEN_MAX).contains(&error.code.chars().count()) {
-        let detail = format!("must have 1 to {CODE_LEN_MAX} characters");
+    let fits = (1..=CODE_LEN_MAX).contains(&error.code.chars().count());
+    if !fits || error.code.chars().any(char::is_control) {
+        let detail = format!("must have 1 to {CODE_LEN_MAX} characters, no control characters");
         faults.add(place, "error/code", detail);
     }
     faults.size(place, "error/message", error.message.len(), MESSAGE_LEN_MAX);

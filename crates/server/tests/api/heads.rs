@@ -129,3 +129,29 @@ async fn a_request_cannot_be_smuggled_behind_another() {
     assert_eq!(rest.matches("HTTP/1.1").count(), 1, "{rest}");
     assert_eq!(server.yard.total().await, 0);
 }
+
+#[tokio::test]
+async fn a_body_in_another_coding_than_chunks_is_refused_and_the_connection_closed() {
+    let server = Server::with(|_| {}).await;
+    for codings in [
+        "transfer-encoding: gzip, chunked\r\n",
+        "transfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
+    ] {
+        let mut wire = server.connect().await;
+        wire.say(&format!(
+            "POST /api/v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{codings}\r\n"
+        ))
+        .await;
+        wire.is_told(400, "malformed").await;
+    }
+
+    let mut wire = server.connect().await;
+    wire.say(
+        "POST /api/v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         transfer-encoding: Chunked\r\n\r\n19\r\n{\"kind\":\"echo\",\"input\":1}\r\n0\r\n\r\n",
+    )
+    .await;
+    let (head, body) = wire.answer().await;
+    assert!(head.starts_with("http/1.1 201"), "{head}\n{body}");
+}

@@ -42,7 +42,7 @@ impl Server {
     }
 
     pub(crate) async fn connect(&self) -> Wire {
-        Wire(TcpStream::connect(self.address).await.unwrap(), Vec::new())
+        Wire::of(TcpStream::connect(self.address).await.unwrap())
     }
 
     /// Until it has stopped.
@@ -55,6 +55,10 @@ impl Server {
 pub(crate) struct Wire(pub(crate) TcpStream, Vec<u8>);
 
 impl Wire {
+    pub(crate) fn of(stream: TcpStream) -> Self {
+        Self(stream, Vec::new())
+    }
+
     pub(crate) async fn say(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).await.unwrap();
     }

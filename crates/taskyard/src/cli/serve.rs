@@ -151,6 +151,9 @@ pub(crate) struct LimitArgs {
     /// The longest output of a task.
     #[arg(long, env = "TASKYARD_OUTPUT_MAX", default_value = "8MiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) output_max: usize,
+    /// The longest checkpoint of a run.
+    #[arg(long, env = "TASKYARD_CHECKPOINT_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) checkpoint_max: usize,
     /// The longest detail of an error that the list of a task's attempts shows; longer ones are left out there. Up to
     /// 1MiB.
     #[arg(long, env = "TASKYARD_ATTEMPT_DETAIL_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
@@ -174,9 +177,16 @@ pub(crate) struct LimitArgs {
     /// for bodies of up to 64 KiB alone. At least twice the longest body.
     #[arg(long, env = "TASKYARD_BODIES_MAX", default_value = "256MiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) bodies_max: usize,
+    /// How many bytes of answers the server holds at once that were not sent yet, those of up to 64 KiB aside; what is
+    /// beyond is refused for the moment (503). One is given whatever its size.
+    #[arg(long, env = "TASKYARD_ANSWERS_MAX", default_value = "256MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) answers_max: usize,
     /// How many tasks one batch may hold.
     #[arg(long, env = "TASKYARD_BATCH_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) batch_max: u32,
+    /// How many tasks one stream of lines may hold.
+    #[arg(long, env = "TASKYARD_STREAM_MAX", default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub(crate) stream_max: u32,
     /// How many commands may wait for the database before callers are told to come back later.
     #[arg(long, env = "TASKYARD_QUEUE_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) queue_max: u32,

@@ -38,6 +38,7 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn make(args: &ServeArgs) -> Result<Self, Failure> {
         let address = Address::parse(&args.database.database)?;
+        check_access(&args.access, &args.listen)?;
         Ok(Self {
             policy: policy(&args.times, &args.limits)?,
             limits: Limits {
@@ -166,6 +167,13 @@ fn reachable(local: SocketAddr) -> SocketAddr {
     }
 }
 
+/// What can be told before it listens: a name may stand for any address.
+fn check_access(args: &AccessArgs, listen: &str) -> Result<(), Failure> {
+    let named = listen.parse().ok();
+    let local = named.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)));
+    access(args, local).map(drop)
+}
+
 fn access(args: &AccessArgs, local: SocketAddr) -> Result<Access, Failure> {
     match &args.token {
         Some(token) if token.is_empty() => Err(Failure::usage(
@@ -227,7 +235,10 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
         depth_max: usize::from(args.depth_max),
         bulk_max: args.body_max,
         bodies_max: args.bodies_max,
+        answers_max: args.answers_max,
         tasks_max: args.batch_max as usize,
+        stream_tasks_max: args.stream_max as usize,
+        checkpoint_max: args.checkpoint_max,
         connections_max: connections.connections_max as usize,
         connections_spare: connections.connections_spare as usize,
         place_within: connections.place_within,
@@ -243,8 +254,8 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
     let least = limits.body_max().saturating_mul(2);
     if limits.bodies_max < least {
         return Err(Failure::usage(format!(
-            "--bodies-max is {} bytes; it must be at least twice the longest body that --body-max, --output-max and \
-             --input-max let in, {least}",
+            "--bodies-max is {} bytes; it must be at least twice the longest body that --body-max, --output-max, \
+             --input-max and --checkpoint-max let in, {least}",
             limits.bodies_max
         )));
     }

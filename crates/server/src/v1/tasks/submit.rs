@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use serde_json::value::RawValue;
 use taskyard_api::problem::{FieldError, Problem};
 use taskyard_api::submit::{Submit, Submitted, SubmittedBatch};
@@ -66,7 +66,7 @@ pub(crate) async fn batch(State(app): State<App>, request: Request) -> Answer {
     let key = key(&app, request.headers(), "POST /api/v1/tasks/batch")?;
     if request::is_of(request.headers(), NDJSON) {
         let ids = lines::store(&app, request.into_body(), key).await?;
-        return response::created(&SubmittedBatch { ids });
+        return response::done(&app, StatusCode::CREATED, &SubmittedBatch { ids });
     }
     if !request::is_of(request.headers(), JSON) {
         let wanted = format!("{} for an array, or {} for lines", JSON[0], NDJSON[0]);
@@ -84,9 +84,8 @@ pub(crate) async fn batch(State(app): State<App>, request: Request) -> Answer {
         })
         .await
         .map_err(|error| refused(&error, &ids, |index| Place::element("", index)).0)?;
-    response::created(&SubmittedBatch {
-        ids: stored.ids.to_vec(),
-    })
+    let ids = stored.ids.to_vec();
+    response::done(&app, StatusCode::CREATED, &SubmittedBatch { ids })
 }
 
 fn array(app: &App, body: &[u8]) -> Result<Vec<NewTask>, Box<Problem>> {
@@ -157,12 +156,20 @@ fn refused(
     place: impl Fn(usize) -> Place,
 ) -> (Box<Problem>, Option<usize>) {
     let mut problem = problem::of(error);
-    let Error::Refused(Refused::IdTaken(id) | Refused::IdNotRecent(id)) = error else {
+    let Error::Refused(refused @ (Refused::IdTaken(id) | Refused::IdNotRecent(id))) = error else {
         return (problem, None);
     };
-    problem.task_id = Some(*id);
     // Of two alike the second one is at fault.
     let index = ids.iter().rposition(|other| other == id);
+    let first = ids.iter().position(|other| other == id);
+    if matches!(refused, Refused::IdTaken(_)) && first != index {
+        let pointer = index.map(|index| place(index).pointer("id"));
+        let detail = "this id stands twice in the request; each task needs one of its own";
+        problem = problem::at(Code::Invalid, &pointer.unwrap_or_default(), detail);
+        problem.task_id = Some(*id);
+        return (problem, index);
+    }
+    problem.task_id = Some(*id);
     problem.errors.extend(index.map(|index| FieldError {
         pointer: place(index).pointer("id"),
         detail: error.to_string(),

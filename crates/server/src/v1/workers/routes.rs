@@ -1,32 +1,28 @@
 //! The routes of workers: a body in, the verb, a body out.
 
 use axum::extract::{RawQuery, Request, State};
+use http::StatusCode;
 use serde_json::value::RawValue;
 use taskyard_api::page::Page;
 use taskyard_api::report::Report;
 use taskyard_api::worker::{Claim, Heartbeat, Register};
-use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, Query};
 
 use crate::app::App;
 use crate::body::Whole;
-use crate::problem::{self, Code};
+use crate::problem;
 use crate::query::{self, Params};
 use crate::request::{self, OfWorker};
 use crate::response::{self, Answer, Refusal};
 use crate::wire;
-use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX};
+use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX, workers_after, workers_cursor};
 
-/// `GET /workers`: by name. The cursor is the last name of the page before.
+/// `GET /workers`: by name.
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     let params = Params::read(query.as_deref(), &["limit", "cursor"], &[])?;
     let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
     let limit = usize::try_from(limit).unwrap_or(1);
-    let after = params.get("cursor").map(Name::plain).transpose();
-    let after = after.map_err(|_| {
-        let detail = "is no cursor of this list; begin again without one";
-        problem::at(Code::Invalid, "cursor", detail)
-    })?;
+    let after = params.get("cursor").map(workers_after).transpose()?;
     // One more shows whether there is a next page.
     let wanted = Query::Workers {
         after,
@@ -40,13 +36,14 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     let last = workers.last().filter(|_| has_next);
     let engine = app.engine();
     let (now, ttl) = (engine.store().now(), engine.policy().heartbeat_ttl);
-    response::ok(&Page {
+    let page = Page {
         items: workers
             .iter()
             .map(|view| wire::worker::worker(view, now, ttl))
             .collect(),
-        next_cursor: last.map(|view| view.worker.name.to_string()),
-    })
+        next_cursor: last.map(|view| workers_cursor(&view.worker.name)),
+    };
+    response::read(app.answers().nothing(), &page)
 }
 
 /// `POST /workers/register`
@@ -64,7 +61,8 @@ pub(crate) async fn heartbeat(
 ) -> Answer {
     let body = body(&app, request, app.limits().bulk_max).await?;
     let heartbeat: Heartbeat<&RawValue> = request::parse(&app, &body)?;
-    response::ok(&super::heartbeat(&app, &worker, &heartbeat).await?)
+    let heard = super::heartbeat(&app, &worker, &heartbeat).await?;
+    response::done(&app, StatusCode::OK, &heard)
 }
 
 /// `POST /workers/{id}/claim`
@@ -75,7 +73,10 @@ pub(crate) async fn claim(
 ) -> Answer {
     let body = body(&app, request, app.limits().plain_body()).await?;
     let claim: Claim = request::parse(&app, &body)?;
-    response::ok(&super::claim(&app, &worker, &claim).await?)
+    // Once tasks are taken it is too late to refuse.
+    app.answers().has_room()?;
+    let claimed = super::claim(&app, &worker, &claim).await?;
+    response::done(&app, StatusCode::OK, &claimed)
 }
 
 /// `POST /workers/{id}/report`
@@ -86,7 +87,8 @@ pub(crate) async fn report(
 ) -> Answer {
     let body = body(&app, request, app.limits().bulk_max).await?;
     let report: Report<&RawValue> = request::parse(&app, &body)?;
-    response::ok(&super::report(&app, &worker, &report).await?)
+    let reported = super::report(&app, &worker, &report).await?;
+    response::done(&app, StatusCode::OK, &reported)
 }
 
 async fn body(app: &App, request: Request, max: usize) -> Result<Whole, Refusal> {

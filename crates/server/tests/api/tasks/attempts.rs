@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::yard::Yard;
 
@@ -93,4 +93,69 @@ async fn long_details_are_left_out_and_the_task_shows_the_latest() {
     let short = json!({"code": "e", "message": "m"});
     assert_eq!(errors[1..], [&short, &short, &short]);
     assert_eq!(yard.task(&id).await["error"]["detail"], long);
+}
+
+/// The only run of a task with these fields, once `end` ended both.
+async fn ended(fields: Value, end: impl AsyncFnOnce(&Yard, &str, &str)) -> (String, Value) {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    let mut task = json!({"kind": "echo", "input": 1});
+    task.as_object_mut()
+        .unwrap()
+        .extend(fields.as_object().unwrap().clone());
+    yard.post("/api/v1/tasks", &task).await.ok();
+    let run = yard.claim("w").await.unwrap();
+    let text = |field: &str| run[field].as_str().unwrap();
+    let (path, token) = (format!("/api/v1/tasks/{}", text("id")), text("lease_token"));
+    let begun = json!({"lease_token": token});
+    yard.post(&format!("{path}/start"), &begun).await.ok();
+
+    end(&yard, &path, token).await;
+
+    let attempts = yard.get(&format!("{path}/attempts")).await.ok();
+    assert_eq!(attempts["items"].as_array().unwrap().len(), 1, "{attempts}");
+    let status = yard.status(text("id")).await;
+    (status, attempts["items"][0].clone())
+}
+
+#[tokio::test]
+async fn the_run_that_ended_a_task_tells_how() {
+    let check = |(status, attempt): (String, Value), word: &str, outcome: &str, code: Value| {
+        assert_eq!((&*status, &attempt["outcome"]), (word, &json!(outcome)));
+        assert_eq!(attempt["error"]["code"], code);
+    };
+
+    let lost = ended(json!({"max_losses": 1}), async |yard, _, _| {
+        yard.pass(Duration::from_secs(80));
+        yard.sweep().await;
+    });
+    check(lost.await, "failed", "lost", json!("worker_lost"));
+
+    let overdue = json!({"max_attempts": 1, "timeout_ms": 1000});
+    let overdue = ended(overdue, async |yard, _, _| {
+        yard.pass(Duration::from_secs(20));
+        yard.sweep().await;
+    });
+    check(overdue.await, "timeout", "timed_out", json!("timeout"));
+
+    let cancelled = ended(json!({}), async |yard, path, _| {
+        yard.post_text(&format!("{path}/cancel"), "").await.ok();
+    });
+    check(cancelled.await, "cancelled", "cancelled", json!(null));
+
+    // Whatever a worker calls it, a run that it reports was not lost.
+    let failed = ended(json!({}), async |yard, path, token| {
+        let body = json!({
+            "lease_token": token, "retry": false,
+            "error": {"code": "worker_lost", "message": "it says"},
+        });
+        yard.post(&format!("{path}/fail"), &body).await.ok();
+    });
+    check(failed.await, "failed", "failed", json!("worker_lost"));
+
+    let completed = ended(json!({}), async |yard, path, token| {
+        let body = json!({"lease_token": token, "output": 1});
+        yard.post(&format!("{path}/complete"), &body).await.ok();
+    });
+    check(completed.await, "completed", "completed", json!(null));
 }

@@ -1,6 +1,9 @@
 //! The same request twice: client ids and idempotency keys.
 
+use std::time::Duration;
+
 use serde_json::json;
+use taskyard_core::id::TaskId;
 
 use crate::yard::{Yard, lines_request};
 
@@ -43,10 +46,28 @@ async fn the_same_id_with_another_body_is_refused() {
     let problem = reply.refused(409, "id_taken");
     assert_eq!(crate::yard::places(&problem), ["/id"]);
     assert_eq!(problem["task_id"], id);
-    let twice = yard.post(BATCH, &json!([body(1), body(1)])).await;
-    let problem = twice.refused(409, "id_taken");
-    assert_eq!(crate::yard::places(&problem), ["/1/id"]);
     assert_eq!(yard.total().await, 1);
+}
+
+#[tokio::test]
+async fn the_same_id_twice_in_one_batch_is_refused_as_what_it_is() {
+    let yard = Yard::new();
+    let id = id(&yard);
+    let body = |input: u8| json!({"kind": "echo", "input": input, "id": id});
+    let other = json!({"kind": "echo", "input": 1});
+
+    for (first, second) in [(1, 1), (1, 2)] {
+        let batch = json!([body(first), other, body(second)]);
+        let problem = yard.post(BATCH, &batch).await.wrong_at(&["/2/id"]);
+        assert_eq!(problem["task_id"], id);
+        let detail = problem["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains("twice in the request"), "{detail}");
+    }
+    let lines = format!("{}\n{other}\n{}\n", body(1), body(1));
+    let problem = yard.send(lines_request(lines)).await.wrong_at(&["/id"]);
+    let detail = problem["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.starts_with("line 3: this id"), "{detail}");
+    assert_eq!(yard.total().await, 0);
 }
 
 #[tokio::test]
@@ -63,6 +84,35 @@ async fn an_id_must_be_a_version_7_of_the_last_day() {
         assert_eq!(reply.wrong_at(&["/id"])["code"], "invalid", "{why}");
     }
     assert_eq!(yard.total().await, 0);
+}
+
+#[tokio::test]
+async fn an_id_of_another_time_is_told_what_times_are_taken() {
+    let yard = Yard::new();
+    let made = yard.app.engine().store().now();
+    let id = TaskId::new(made, 7);
+    let body = json!({"kind": "echo", "input": 1, "id": id});
+    let refused = async |id: TaskId| {
+        let body = json!({"kind": "echo", "input": 1, "id": id});
+        let problem = yard.post(TASKS, &body).await.wrong_at(&["/id"]);
+        let detail = problem["errors"][0]["detail"].as_str().unwrap();
+        for said in [
+            &id.made_at().to_string(),
+            "24 hours",
+            "5 minutes ahead of the server's clock",
+        ] {
+            assert!(detail.contains(said), "{detail}");
+        }
+    };
+
+    refused(TaskId::new(made + Duration::from_millis(300_001), 7)).await;
+    let ahead = TaskId::new(made + Duration::from_mins(5), 7);
+    let ahead = json!({"kind": "echo", "input": 1, "id": ahead});
+    yard.post(TASKS, &ahead).await.ok();
+
+    yard.pass(Duration::from_hours(24));
+    yard.post(TASKS, &body).await.ok();
+    refused(TaskId::new(made - Duration::from_millis(1), 7)).await;
 }
 
 #[tokio::test]

@@ -225,6 +225,16 @@ async fn what_does_not_fit_is_refused_and_the_run_goes_on() {
             json!({"error": {"code": "é".repeat(65), "message": ""}}),
             &["/error/code"],
         ),
+        (
+            "fail",
+            json!({"error": {"code": "\u{1b}[2J", "message": ""}}),
+            &["/error/code"],
+        ),
+        (
+            "fail",
+            json!({"error": {"code": "a\nb", "message": ""}}),
+            &["/error/code"],
+        ),
     ] {
         run.say(verb, body).await.wrong_at(pointers);
     }

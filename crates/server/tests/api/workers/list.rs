@@ -35,15 +35,34 @@ async fn workers_are_listed_in_pages() {
         (names.concat(), page["next_cursor"].clone())
     };
 
-    assert_eq!(page("limit=2").await, ("ab".to_owned(), json!("b")));
+    let (names, next) = page("limit=2").await;
+    assert_eq!(names, "ab");
+    let next = next.as_str().unwrap();
     assert_eq!(
-        page("limit=2&cursor=b").await,
+        page(&format!("limit=2&cursor={next}")).await,
         ("c".to_owned(), json!(null))
     );
     assert_eq!(page("limit=3").await, ("abc".to_owned(), json!(null)));
     assert_eq!(page("limit=1000").await, ("abc".to_owned(), json!(null)));
-    for wrong in ["limit=0", "limit=1001", "cursor=a/b"] {
+    for wrong in [
+        "limit=0",
+        "limit=1001",
+        "cursor=a/b",
+        "cursor=x",
+        "cursor=b",
+        "cursor=",
+    ] {
         let reply = yard.get(&format!("/api/v1/workers?{wrong}")).await;
         reply.refused(422, "invalid");
+    }
+
+    // Cursors of the two lists are not mistaken for each other.
+    yard.submit("echo").await;
+    yard.submit("echo").await;
+    let tasks = yard.get("/api/v1/tasks?limit=1").await.ok();
+    let of_tasks = tasks["next_cursor"].as_str().unwrap();
+    for (list, cursor) in [("workers", of_tasks), ("tasks", next)] {
+        let reply = yard.get(&format!("/api/v1/{list}?cursor={cursor}")).await;
+        reply.wrong_at(&["cursor"]);
     }
 }

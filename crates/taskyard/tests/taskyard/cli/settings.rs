@@ -150,6 +150,32 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &["--bodies-max", "--body-max", "33554432"],
     );
     check(
+        &[
+            "config",
+            "--bodies-max",
+            "64MiB",
+            "--checkpoint-max",
+            "33MiB",
+        ],
+        &[],
+        &["--bodies-max", "--checkpoint-max", "69337088"],
+    );
+    check(
+        &["config", "--stream-max", "0"],
+        &[],
+        &["--stream-max", "1.."],
+    );
+    check(
+        &["config", "--listen", "0.0.0.0:8000"],
+        &[],
+        &["0.0.0.0:8000", "TASKYARD_TOKEN", "--no-auth"],
+    );
+    check(
+        &["config", "--listen", "localhost:8000"],
+        &[("TASKYARD_TOKEN", "")],
+        &["TASKYARD_TOKEN is empty"],
+    );
+    check(
         &["serve", "--attempt-detail-max", "1048577"],
         &[],
         &["--attempt-detail-max", "1048576"],

@@ -139,6 +139,39 @@ fn a_database_that_cannot_be_written_is_named_with_what_to_do() {
 }
 
 #[test]
+fn what_is_no_file_is_refused_and_none_of_its_name_is_made() {
+    let yard = Yard::new();
+    for (database, why) in [
+        ("sqlite:.", "a directory"),
+        ("sqlite::memory:", "not in memory"),
+        ("sqlite:x.db?mode=ro", "behind a ?"),
+    ] {
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--database", database];
+        let printed = run(yard.directory.path(), &arguments, &[]);
+
+        assert_eq!(printed.code, 2);
+        for said in ["--database", database, why] {
+            assert!(printed.stderr.contains(said), "{}", printed.stderr);
+        }
+    }
+    assert!(yard.directory.path().read_dir().unwrap().next().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_of_a_server_with_a_path_is_told_of() {
+    let yard = Yard::new();
+    let server = yard.serve(&[]);
+
+    let address = format!("{}/foo", server.url);
+    let printed = run(yard.directory.path(), &["list", "--server", &address], &[]);
+
+    assert_eq!(printed.code, 1);
+    for said in ["no such route", "--server", "a path"] {
+        assert!(printed.stderr.contains(said), "{}", printed.stderr);
+    }
+}
+
+#[test]
 fn looking_at_a_database_that_is_not_there_makes_none() {
     let yard = Yard::new();
 

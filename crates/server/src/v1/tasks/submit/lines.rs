@@ -18,7 +18,8 @@ use taskyard_core::verbs::submit::{self, NewTask};
 
 use super::{nothing, refused};
 use crate::app::App;
-use crate::body::{Held, Pieces};
+use crate::body::Pieces;
+use crate::budget::Held;
 use crate::problem::{self, Code};
 use crate::request;
 use crate::response::Refusal;
