@@ -73,13 +73,15 @@ pub(crate) struct CommandArgs {
         hide_default_value = true
     )]
     pub(crate) allow_command: Allow,
-    /// Which variables such tasks may set: names, or beginnings of names with a `*` after them, with commas between; or
-    /// `any`. Many programs take variables for options, so allow only what yours do not run other programs for.
+    /// Which variables such tasks may set, with commas between: names, beginnings of names with a `*` after them,
+    /// `usual` (all but those that well-known programs take for code or options, such as PATH, LD_PRELOAD,
+    /// PYTHONSTARTUP and TAR_OPTIONS), or `any`. Where you do not trust those who submit, name them: no list of the bad
+    /// ones is whole.
     #[arg(
         long,
         env = "TASKYARD_ALLOW_ENV",
         value_name = "NAMES",
-        default_value = "TASK_*"
+        default_value = "usual"
     )]
     pub(crate) allow_env: AllowEnv,
     /// How long a command has to end after SIGTERM before it is killed.

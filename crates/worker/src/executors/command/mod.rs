@@ -45,7 +45,7 @@ const TIMED_OUT_GRACE_MAX: Duration = Duration::from_secs(5);
 pub struct Settings {
     /// Which programs tasks may run. Nothing, until the operator says so.
     pub allow: Allow,
-    /// Which variables tasks may set. Default `TASK_*`.
+    /// Which variables tasks may set. Default `usual`.
     pub allow_env: AllowEnv,
     pub limits: Limits,
     /// The time between SIGTERM and SIGKILL when a run is stopped. Default 10 s. A run whose time is up gets at most

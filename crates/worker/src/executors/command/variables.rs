@@ -1,7 +1,4 @@
-//! Which variables the operator lets tasks set.
-//!
-//! Programs read variables that nobody has heard of as options, and some of those name other programs to run, so that
-//! a list of the bad ones is never whole. What is not allowed is refused.
+//! Which variables the operator lets tasks set. What is not allowed is refused.
 
 use std::convert::Infallible;
 use std::str::FromStr;
@@ -14,26 +11,72 @@ const OURS: &str = "TASKYARD_";
 /// Parts of names that tell of a secret. The input of a task is stored and shown, so it is no place for one.
 const SECRET: [&str; 4] = ["TOKEN", "SECRET", "PASSWORD", "KEY"];
 
-/// What `--allow-env` says: names, and beginnings of names with a `*` after them. Default `TASK_*`, which the usual
-/// programs do not read (the build tool `task` does).
+/// What well-known programs take for code to run, for another program, or for options that name one; with `*` for any
+/// text at an end. Such a list is never whole, for programs read variables that nobody has heard of: who does not trust
+/// those who submit says which variables there are instead.
+const KNOWN_BAD: [&str; 41] = [
+    "*EDITOR",
+    "*FLAGS",
+    "*PAGER",
+    "*_OPTIONS",
+    "*_OPTS",
+    "AWS_*",
+    "BASH*",
+    "BROWSER",
+    "CDPATH",
+    "CLASSPATH",
+    "COR_*",
+    "CORECLR_*",
+    "DOTNET_*",
+    "ENV",
+    "EXINIT",
+    "GCONV_PATH",
+    "GIT_*",
+    "GLIBC_TUNABLES",
+    "HOME",
+    "IFS",
+    "JAVA_*",
+    "LD_*",
+    "LESS*",
+    "LUA_*",
+    "MAGICK_*",
+    "NODE_*",
+    "OPENSSL_*",
+    "PATH",
+    "PERL*",
+    "PROMPT_COMMAND",
+    "PS4",
+    "PYTHON*",
+    "RSYNC_*",
+    "RUBY*",
+    "R_*",
+    "SHELL",
+    "SHELLOPTS",
+    "TMPDIR",
+    "VIMINIT",
+    "VISUAL",
+    "XDG_*",
+];
+
+/// What `--allow-env` says: names, and beginnings of names with a `*` after them; among them `usual`, for all but those
+/// that are known to be bad, which is the default, and `any`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowEnv(Vec<String>);
 
 impl Default for AllowEnv {
     fn default() -> Self {
-        Self(vec!["TASK_*".to_owned()])
+        Self(vec!["usual".to_owned()])
     }
 }
 
-/// `any`, or names with commas between them; no words allow nothing.
+/// Words with commas between them; none allow nothing.
 impl FromStr for AllowEnv {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let words = text.split(',').map(str::trim);
-        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
-        let words = if words == ["any"] { vec!["*"] } else { words };
-        Ok(Self(words.into_iter().map(str::to_owned).collect()))
+        let words = words.filter(|word| !word.is_empty());
+        Ok(Self(words.map(str::to_owned).collect()))
     }
 }
 
@@ -45,15 +88,16 @@ impl AllowEnv {
             format!("no task may set the variable `{name}`: {OURS}* is for the worker to set")
         } else if self.0.iter().any(|allowed| allowed == name) {
             return Ok(());
-        } else if !self.0.iter().any(|allowed| begins(name, allowed)) {
+        } else if !self.0.iter().any(|allowed| covers(allowed, name)) {
             format!(
-                "worker {worker} does not let tasks set the variable `{name}`; its operator can allow it with \
-                 --allow-env {name}"
+                "worker {worker} does not let tasks set the variable `{name}`, which programs may take for code or for \
+                 options; its operator can allow it with --allow-env usual,{name}"
             )
         } else if SECRET.iter().any(|part| upper.contains(part)) {
             format!(
                 "worker {worker} does not let tasks set the variable `{name}`: it looks like a secret, and the input \
-                 of a task is stored and shown; its operator can allow it by its whole name with --allow-env {name}"
+                 of a task is stored and shown; its operator can allow it by its whole name with --allow-env \
+                 usual,{name}"
             )
         } else {
             return Ok(());
@@ -62,10 +106,23 @@ impl AllowEnv {
     }
 }
 
-fn begins(name: &str, pattern: &str) -> bool {
-    pattern
-        .strip_suffix('*')
-        .is_some_and(|beginning| name.starts_with(beginning))
+fn covers(allowed: &str, name: &str) -> bool {
+    match allowed {
+        "any" => true,
+        "usual" => {
+            let name = name.to_ascii_uppercase();
+            !KNOWN_BAD.iter().any(|bad| matches(bad, &name))
+        }
+        pattern => matches(pattern, name),
+    }
+}
+
+fn matches(pattern: &str, name: &str) -> bool {
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (Some(end), _) => name.ends_with(end),
+        (None, Some(beginning)) => name.starts_with(beginning),
+        (None, None) => name == pattern,
+    }
 }
 
 #[cfg(test)]
@@ -94,7 +151,7 @@ mod tests {
             check(&allowed, name, None);
         }
         for name in ["LANGUAGE", "lang", "APP", "MY_APP_MODE", "TASK_NAME", "any"] {
-            check(&allowed, name, Some(&format!("--allow-env {name}")));
+            check(&allowed, name, Some("--allow-env"));
         }
         for name in ["APP_TOKEN", "APP_db_password", "APP_KEYS"] {
             check(&allowed, name, Some("looks like a secret"));
@@ -105,10 +162,23 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_program_is_allowed_by_default() {
+    fn by_default_tasks_set_what_no_program_is_known_to_run() {
         let default = AllowEnv::default();
 
-        check(&default, "TASK_NAME", None);
+        for name in [
+            "GREETING",
+            "LANG",
+            "TZ",
+            "MY_PATH",
+            "OLD_VALUE",
+            "TASK_NAME",
+            "app_mode",
+        ] {
+            check(&default, name, None);
+        }
+        for name in ["GITHUB_TOKEN", "github_token", "API_KEY_ID"] {
+            check(&default, name, Some("looks like a secret"));
+        }
         for name in [
             "TAR_OPTIONS",
             "JDK_JAVA_OPTIONS",
@@ -129,9 +199,7 @@ mod tests {
             "XDG_CONFIG_HOME",
             "PATH",
             "LD_PRELOAD",
-            "LANG",
-            "TASK",
-            "GREETING",
+            "java_tool_options",
         ] {
             check(&default, name, Some("--allow-env"));
         }
@@ -145,7 +213,12 @@ mod tests {
         check(&any, "API_TOKEN", Some("looks like a secret"));
         check(&any, "TASKYARD_URL", Some("for the worker to set"));
 
+        let more: AllowEnv = "usual,HOME".parse().unwrap();
+        check(&more, "GREETING", None);
+        check(&more, "HOME", None);
+        check(&more, "PATH", Some("--allow-env usual,PATH"));
+
         let nothing: AllowEnv = " , ".parse().unwrap();
-        check(&nothing, "TASK_NAME", Some("--allow-env TASK_NAME"));
+        check(&nothing, "TASK_NAME", Some("--allow-env usual,TASK_NAME"));
     }
 }

@@ -117,13 +117,10 @@ async fn stdin_is_the_given_text_or_empty() {
 #[tokio::test]
 async fn environment_holds_ours_and_the_tasks_and_nothing_else() {
     let workshop = Workshop::new();
-    let settings = Settings {
-        allow_env: "TASK_*,LANG".parse().unwrap(),
-        ..workshop.settings()
-    };
-    let input = json!({"argv": ["env", "-0"], "env": {"TASK_GREETING": "hello\nyou", "LANG": "sv_SE.UTF-8"}});
+    let input =
+        json!({"argv": ["env", "-0"], "env": {"GREETING": "hello\nyou", "LANG": "sv_SE.UTF-8"}});
 
-    let output = completed(&Command::new(settings), &input).await;
+    let output = completed(&Command::new(workshop.settings()), &input).await;
 
     let printed = output["stdout"].as_str().unwrap();
     let env: BTreeMap<&str, &str> = printed
@@ -137,17 +134,17 @@ async fn environment_holds_ours_and_the_tasks_and_nothing_else() {
     assert_eq!(
         names,
         [
+            "GREETING",
             "HOME",
             "LANG",
             "PATH",
             "TASKYARD_ATTEMPT",
             "TASKYARD_TASK_ID",
             "TASKYARD_WORKDIR",
-            "TASK_GREETING",
             "TMPDIR"
         ]
     );
-    assert_eq!(env["TASK_GREETING"], "hello\nyou");
+    assert_eq!(env["GREETING"], "hello\nyou");
     assert_eq!(env["LANG"], "sv_SE.UTF-8");
     assert_eq!(env["TASKYARD_ATTEMPT"], "3");
     assert_eq!(
