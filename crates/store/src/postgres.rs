@@ -1,11 +1,12 @@
 //! PostgreSQL: one connection that writes, on a thread of its own, and a few that only read.
 //!
-//! A batch is two round trips: "begin" with all loads, then all writes with "commit". Each load locks its rows in one
-//! order, and picks step over what others hold. What the first rows ask for besides is locked behind them, so servers
-//! that share a database can wait for each other in a circle, if seldom: the database ends one of the two after its
-//! `deadlock_timeout`, which the writer makes short where its role may, and that batch is run again like any that met
-//! another server's change. A connection that breaks is made anew with the next batch; what broke with it is told to the caller: `Unavailable`
-//! if nothing happened, `Unknown` if the commit was under way.
+//! A batch is two round trips: "begin" with all loads, then all writes with "commit"; one, where nothing is to be
+//! loaded. Each load locks its rows in one order, and picks step over what others hold. What the first rows ask for
+//! besides is locked behind them, so servers that share a database can wait for each other in a circle, if seldom: the
+//! database ends one of the two after its `deadlock_timeout`, which the writer makes short where its role may, and that
+//! batch is run again like any that met another server's change. A connection that breaks is made anew with the next
+//! batch; what broke with it is told to the caller: `Unavailable` if nothing happened, `Unknown` if the commit was
+//! under way.
 
 mod address;
 mod check;
