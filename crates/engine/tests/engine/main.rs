@@ -6,6 +6,7 @@
 
 mod answering;
 mod by_hand;
+mod front;
 mod several;
 mod suspects;
 mod sweeping;

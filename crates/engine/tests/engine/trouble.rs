@@ -6,17 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskyard_core::command::Command;
-use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, List, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::store::{self, Ran, Store};
-use taskyard_core::time::Timestamp;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
 use taskyard_engine::services::{Steps, promote};
 use taskyard_store::model::Model;
 
+use super::front::{Front, Fronted};
 use super::yard::{Yard, claim_call, model, settle};
 
 /// A store whose next answer to a batch is lost after the commit.
@@ -26,7 +25,11 @@ struct LosesAnAnswer {
 }
 
 #[async_trait]
-impl Store for LosesAnAnswer {
+impl Front for LosesAnAnswer {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
         let ran = self.model.run(batch, policy).await?;
         if self.armed.swap(false, Ordering::SeqCst) {
@@ -34,34 +37,14 @@ impl Store for LosesAnAnswer {
         }
         Ok(ran)
     }
-
-    async fn read(&self, query: Query) -> Result<Answer, store::Error> {
-        self.model.read(query).await
-    }
-
-    fn now(&self) -> Timestamp {
-        self.model.now()
-    }
-
-    fn incarnation(&self) -> [u8; 16] {
-        self.model.incarnation()
-    }
-
-    fn lanes(&self) -> Arc<Lanes> {
-        self.model.lanes()
-    }
-
-    fn unsure(&self, lane: Option<Lane>) {
-        self.model.unsure(lane);
-    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_submit_whose_commit_is_unknown_is_found_and_stored_once() {
-    let yard = Yard::around(Arc::new(LosesAnAnswer {
+    let yard = Yard::around(Arc::new(Fronted(LosesAnAnswer {
         model: model(),
         armed: AtomicBool::new(true),
-    }));
+    })));
 
     let task = yard.submit("work").await.unwrap();
 
@@ -93,7 +76,11 @@ struct Full {
 }
 
 #[async_trait]
-impl Store for Full {
+impl Front for Full {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
         let writes = |command: &Command| !matches!(command, Command::Promote(_));
         if self.is_full.load(Ordering::SeqCst) && batch.iter().any(writes) {
@@ -101,34 +88,14 @@ impl Store for Full {
         }
         self.model.run(batch, policy).await
     }
-
-    async fn read(&self, query: Query) -> Result<Answer, store::Error> {
-        self.model.read(query).await
-    }
-
-    fn now(&self) -> Timestamp {
-        self.model.now()
-    }
-
-    fn incarnation(&self) -> [u8; 16] {
-        self.model.incarnation()
-    }
-
-    fn lanes(&self) -> Arc<Lanes> {
-        self.model.lanes()
-    }
-
-    fn unsure(&self, lane: Option<Lane>) {
-        self.model.unsure(lane);
-    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn trouble_is_told_until_something_was_written() {
-    let store = Arc::new(Full {
+    let store = Arc::new(Fronted(Full {
         model: model(),
         is_full: AtomicBool::new(true),
-    });
+    }));
     let yard = Yard::around(Arc::clone(&store) as Arc<dyn Store>);
     assert_eq!(yard.engine.trouble(), None);
     yard.submit("work").await.unwrap_err();
@@ -148,10 +115,10 @@ async fn trouble_is_told_until_something_was_written() {
 
 #[tokio::test(start_paused = true)]
 async fn trouble_of_long_ago_is_not_told_for_ever() {
-    let yard = Yard::around(Arc::new(Full {
+    let yard = Yard::around(Arc::new(Fronted(Full {
         model: model(),
         is_full: AtomicBool::new(true),
-    }));
+    })));
     yard.submit("work").await.unwrap_err();
 
     tokio::time::advance(Policy::default().server_ttl).await;

@@ -6,17 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskyard_core::command::Command;
-use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
 use taskyard_core::store::{self, Ran, Store};
-use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_store::model::Model;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use super::front::{Front, Fronted};
 use super::yard::{Yard, claim_call, model, settle};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -29,12 +27,12 @@ struct Holds {
 }
 
 impl Holds {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
+    fn new() -> Arc<Fronted<Self>> {
+        Arc::new(Fronted(Self {
             model: model(),
             answers: Semaphore::new(0),
             ran: AtomicUsize::new(0),
-        })
+        }))
     }
 
     fn let_go(&self, answers: usize) {
@@ -47,7 +45,11 @@ impl Holds {
 }
 
 #[async_trait]
-impl Store for Holds {
+impl Front for Holds {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
         let ran = self.model.run(batch, policy).await;
         self.ran.fetch_add(1, Ordering::SeqCst);
@@ -58,30 +60,10 @@ impl Store for Holds {
     fn batches_max(&self) -> usize {
         2
     }
-
-    async fn read(&self, query: Query) -> Result<Answer, store::Error> {
-        self.model.read(query).await
-    }
-
-    fn now(&self) -> Timestamp {
-        self.model.now()
-    }
-
-    fn incarnation(&self) -> [u8; 16] {
-        self.model.incarnation()
-    }
-
-    fn lanes(&self) -> Arc<Lanes> {
-        self.model.lanes()
-    }
-
-    fn unsure(&self, lane: Option<Lane>) {
-        self.model.unsure(lane);
-    }
 }
 
 /// An engine with the worker "w" on a store that holds the answers from here on.
-async fn yard_with_worker(store: &Arc<Holds>) -> Yard {
+async fn yard_with_worker(store: &Arc<Fronted<Holds>>) -> Yard {
     let yard = Yard::around(store.clone());
     // Its registration, and the renewal of its row that its first claim brings along.
     store.let_go(1);

@@ -8,7 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use taskyard_core::command::Command;
 use taskyard_core::id::TaskId;
-use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::refused::Refused;
@@ -24,6 +23,7 @@ use taskyard_store::model::Model;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
+use super::front::{Front, Fronted};
 use super::yard::{NOW, Yard, claim_call, model_whose_time_passes, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -169,7 +169,7 @@ async fn what_another_server_scheduled_is_found_too() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_scheduled_far_ahead_costs_no_promotion() {
-    let store = Arc::new(Counting::default());
+    let store = Arc::new(Fronted(Counting::default()));
     let yard = Yard::around(store.clone());
     let _services = keep_up(&yard, Upkeep::default()).await;
     settle().await;
@@ -185,10 +185,10 @@ async fn what_is_scheduled_far_ahead_costs_no_promotion() {
 
 #[tokio::test(start_paused = true)]
 async fn what_another_server_holds_is_looked_for_a_few_times_a_second() {
-    let store = Arc::new(Counting {
+    let store = Arc::new(Fronted(Counting {
         something_is_due: true,
         ..Counting::default()
-    });
+    }));
     let yard = Yard::around(store.clone());
     let _services = keep_up(&yard, Upkeep::default()).await;
 
@@ -200,7 +200,7 @@ async fn what_another_server_holds_is_looked_for_a_few_times_a_second() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bad_scheduled_row_costs_the_others_nothing_and_is_seldom_tried_again() {
-    let store = Arc::new(Counting::default());
+    let store = Arc::new(Fronted(Counting::default()));
     let yard = Yard::around(store.clone());
     let mut tasks = Vec::new();
     for _ in 0..20 {
@@ -224,7 +224,7 @@ async fn a_bad_scheduled_row_costs_the_others_nothing_and_is_seldom_tried_again(
 
 #[tokio::test(start_paused = true)]
 async fn readers_that_wait_cost_one_question_for_all_of_them() {
-    let store = Arc::new(Counting::default());
+    let store = Arc::new(Fronted(Counting::default()));
     let yard = Yard::around(store.clone());
     let _services = keep_up(&yard, Upkeep::default()).await;
     let mut readers = JoinSet::new();
@@ -388,7 +388,11 @@ impl Default for Counting {
 }
 
 #[async_trait]
-impl Store for Counting {
+impl Front for Counting {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
         let is_promotion = |command: &&Command| matches!(command, Command::Promote(_));
         let promotions = batch.iter().filter(is_promotion).count();
@@ -406,21 +410,5 @@ impl Store for Counting {
             _ => {}
         }
         self.model.read(query).await
-    }
-
-    fn now(&self) -> Timestamp {
-        self.model.now()
-    }
-
-    fn incarnation(&self) -> [u8; 16] {
-        self.model.incarnation()
-    }
-
-    fn lanes(&self) -> Arc<Lanes> {
-        self.model.lanes()
-    }
-
-    fn unsure(&self, lane: Option<Lane>) {
-        self.model.unsure(lane);
     }
 }
