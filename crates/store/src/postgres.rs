@@ -61,7 +61,8 @@ pub use self::open::OpenError;
 use crate::Clock;
 use crate::run::Memory;
 
-const READERS: usize = 4;
+/// How many connections answer questions.
+pub const READERS: usize = 4;
 const READER_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Above what the readers' settings allow a statement.
 const READ_MAX: Duration = Duration::from_secs(15);

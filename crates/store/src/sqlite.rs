@@ -53,7 +53,8 @@ use self::threads::{Asked, Check, Disk, Job, Line};
 use crate::Clock;
 use crate::run::{self, Memory};
 
-const READERS: usize = 2;
+/// How many connections answer questions.
+pub const READERS: usize = 2;
 
 pub struct Options {
     pub clock: Clock,

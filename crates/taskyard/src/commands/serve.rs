@@ -13,6 +13,7 @@ use taskyard_server::Secret;
 use taskyard_server::app::App;
 use taskyard_server::serve::serve;
 use taskyard_server::settings::{Access, Limits, Settings};
+use taskyard_store::{postgres, sqlite};
 use taskyard_worker::executor::Executors;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -263,10 +264,9 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
 }
 
 fn lists_max(args: &LimitArgs, address: &Address) -> Result<usize, Failure> {
-    let readers = if address.is_for_one_server() {
-        SQLITE_READERS
-    } else {
-        POSTGRES_READERS
+    let readers = match address {
+        Address::Sqlite(_) => sqlite::READERS,
+        Address::Postgres(_) => postgres::READERS,
     };
     let lists = args.lists_max.map_or(readers / 2, |lists| lists as usize);
     if lists >= readers {
@@ -276,10 +276,6 @@ fn lists_max(args: &LimitArgs, address: &Address) -> Result<usize, Failure> {
     }
     Ok(lists)
 }
-
-/// How many connections the stores read with.
-const SQLITE_READERS: usize = 2;
-const POSTGRES_READERS: usize = 4;
 
 /// What keeps the list of one task's attempts within 200 MiB.
 const ATTEMPT_DETAIL_MOST: usize = 1 << 20;
