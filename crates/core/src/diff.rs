@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use crate::counter::Counter;
 use crate::id::{RunKey, TaskId};
 use crate::lane::{Lane, LaneKey};
 use crate::rows::{
     Attempt, Carry, Idempotency, LateResult, Lease, Outcome, Ready, Scheduled, Server, Task, Worker,
 };
-use crate::status::Status;
 use crate::view::Change;
 
 /// A scheduled or ready row that moved is an `Update` whose keys differ: stores delete the one and insert the other.
@@ -32,7 +32,8 @@ pub struct Diff {
     pub late_results: Vec<LateResult>,
     /// Rows of `attempt` and `late_result` that may go, if they are there.
     pub forgotten: Vec<RunKey>,
-    pub counters: Vec<(Lane, Status, i64)>,
+    /// By how much the lanes' counters change.
+    pub counters: Vec<(Lane, Counter)>,
     /// Not a change: tasks whose inputs the commit reads on its way.
     pub inputs: Vec<TaskId>,
 }
@@ -80,8 +81,7 @@ impl Diff {
         self.attempts.sort_unstable_by_key(|attempt| attempt.run);
         self.late_results.sort_unstable_by_key(|late| late.run);
         self.forgotten.sort_unstable();
-        self.counters
-            .sort_unstable_by_key(|(lane, status, _)| (*lane, *status));
+        self.counters.sort_unstable_by_key(|(lane, _)| *lane);
         self.inputs.sort_unstable();
     }
 }

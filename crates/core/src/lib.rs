@@ -4,6 +4,7 @@
 //! as arguments. So the rules cannot fail for outside reasons, and their tests need nothing. Stores move the rows
 //! (`taskyard-store`); the engine gathers commands into batches and wakes who waits (`taskyard-engine`).
 
+pub mod counter;
 pub mod id;
 pub mod json;
 pub mod labels;

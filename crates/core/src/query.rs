@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::counter::Counter;
 use crate::id::{RunKey, TaskId};
 use crate::json::Json;
 use crate::lane::LaneKey;
@@ -213,8 +214,7 @@ impl TaskView {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counted {
     pub lane: Arc<LaneKey>,
-    pub status: Status,
-    pub tasks: i64,
+    pub tasks: Counter,
 }
 
 #[derive(Clone, Debug)]

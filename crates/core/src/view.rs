@@ -12,6 +12,7 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 
 pub use self::rows::{Change, Rows};
+use crate::counter::Counter;
 use crate::diff::Diff;
 use crate::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
@@ -79,7 +80,7 @@ pub struct View {
     attempts: Vec<Attempt>,
     late_results: Vec<LateResult>,
     forgotten: Vec<RunKey>,
-    counters: HashMap<(Lane, Status), i64>,
+    counters: HashMap<Lane, Counter>,
     topics: Vec<Topic>,
     inputs_wanted: Vec<TaskId>,
 }
@@ -313,7 +314,7 @@ impl View {
 
     /// Lanes are counted with their twins.
     pub fn count(&mut self, lane: Lane, status: Status, change: i64) {
-        *self.counters.entry((lane.plain(), status)).or_default() += change;
+        self.counters.entry(lane.plain()).or_default()[status] += change;
     }
 
     pub fn announce(&mut self, topic: Topic) {
@@ -339,8 +340,7 @@ impl View {
             counters: self
                 .counters
                 .into_iter()
-                .filter(|(_, n)| *n != 0)
-                .map(|((lane, status), n)| (lane, status, n))
+                .filter(|(_, change)| *change != Counter::default())
                 .collect(),
             inputs: self.inputs_wanted,
         };

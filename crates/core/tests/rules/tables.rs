@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use taskyard_core::counter::Counter;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::{Heads, Lane, LaneKey};
@@ -31,7 +32,7 @@ pub(crate) struct Tables {
     pub(crate) idempotency: BTreeMap<IdempotencyKey, Idempotency>,
     pub(crate) attempts: BTreeMap<RunKey, Attempt>,
     pub(crate) late_results: BTreeMap<RunKey, LateResult>,
-    pub(crate) counters: BTreeMap<(Lane, Status), i64>,
+    pub(crate) counters: BTreeMap<Lane, Counter>,
     /// The highest fence that each slot was ever given out with.
     fences: BTreeMap<SlotKey, Fence>,
 }
@@ -193,8 +194,8 @@ impl Tables {
             self.attempts.remove(&run);
             self.late_results.remove(&run);
         }
-        for (lane, status, n) in diff.counters {
-            *self.counters.entry((lane, status)).or_default() += n;
+        for (lane, change) in diff.counters {
+            self.counters.entry(lane).or_default().add(&change);
         }
         for task in diff.inputs {
             assert!(
@@ -222,11 +223,11 @@ impl Tables {
     }
 
     pub(crate) fn check(&self, heads: &Heads) {
-        let mut counted: BTreeMap<(Lane, Status), i64> = BTreeMap::new();
+        let mut counted: BTreeMap<Lane, Counter> = BTreeMap::new();
         for task in self.tasks.values() {
             let (lane, status) = self.check_task(task);
             assert_eq!(lane, task.lane, "a task stays in its lane");
-            *counted.entry((lane, status)).or_default() += 1;
+            counted.entry(lane).or_default()[status] += 1;
         }
         let known = self.tasks.len();
         let places = self.scheduled.len() + self.ready.len() + self.leases.len();
@@ -235,9 +236,7 @@ impl Tables {
             known,
             "each task stands in one place"
         );
-        let counters = self.counters.iter().filter(|(_, n)| **n != 0);
-        let counters: BTreeMap<_, _> = counters.map(|(key, n)| (*key, *n)).collect();
-        assert_eq!(counters, counted, "the counters are exact");
+        assert_eq!(self.counters, counted, "the counters are exact");
         for row in self.ready.values() {
             let first = heads.first(row.lane);
             let is_promised = first.is_some_and(|first| first <= row.position());

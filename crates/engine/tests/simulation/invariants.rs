@@ -69,9 +69,11 @@ pub(crate) fn one_place_each(places: &[TaskId], ledger: &Ledger) {
 pub(crate) fn counters_are_exact(counts: &[Counted], ledger: &Ledger) {
     let mut difference = ledger.known.counts.clone();
     for row in counts {
-        *difference
-            .entry((row.lane.clone().into(), row.status))
-            .or_default() -= row.tasks;
+        for (status, tasks) in row.tasks.iter() {
+            *difference
+                .entry((row.lane.clone().into(), status))
+                .or_default() -= tasks;
+        }
     }
     difference.retain(|_, difference| *difference != 0);
     assert!(

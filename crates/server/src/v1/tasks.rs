@@ -53,10 +53,12 @@ pub(crate) async fn stats(State(app): State<App>, RawQuery(query): RawQuery) -> 
     };
     let mut stats = Stats::default();
     for counted in &counted {
-        // Counts are summed over servers, whose parts may be below zero; the sum never is for long.
-        let tasks = u64::try_from(counted.tasks).unwrap_or_default();
         let (queue, kind) = (counted.lane.queue.as_str(), counted.lane.kind.as_str());
-        stats.add(queue, kind, counted.status.into(), tasks);
+        for (status, tasks) in counted.tasks.iter() {
+            // Counts are summed over servers, whose parts may be below zero; the sum never is for long.
+            let tasks = u64::try_from(tasks).unwrap_or_default();
+            stats.add(queue, kind, status.into(), tasks);
+        }
     }
     response::read(app.answers().nothing(), &stats)
 }

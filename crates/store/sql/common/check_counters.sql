@@ -1,8 +1,24 @@
 -- Lanes and statuses of which another number is counted than there are rows; at most $1. The numbers of the statuses
 -- are those of the migrations' checks.
+with each_status(status) as (values (1), (2), (3), (4), (5), (6), (7), (8))
 select told.lane, told.status, cast(sum(told.counted) as bigint), cast(sum(told.found) as bigint)
 from (
-  select lane, status, sum(n) as counted, 0 as found from counter group by lane, status
+  select
+    counter.lane,
+    each_status.status,
+    case each_status.status
+      when 1 then counter.scheduled
+      when 2 then counter.pending
+      when 3 then counter.assigned
+      when 4 then counter.running
+      when 5 then counter.completed
+      when 6 then counter.failed
+      when 7 then counter.timeout
+      when 8 then counter.cancelled
+    end as counted,
+    0 as found
+  from counter
+  cross join each_status
   union all
   select abs(lane), 1, 0, count(*) from scheduled group by abs(lane)
   union all

@@ -6,9 +6,9 @@ cross join lateral (
   select sum(counted.n) as n
   from (select 0 as number union all select server.number from server) as counting
   cross join lateral (
-    select sum(counter.n) as n
+    select counter.scheduled + counter.pending + counter.assigned + counter.running as n
     from counter
-    where counter.server = counting.number and counter.lane = wanted.lane and counter.status < 5
+    where counter.server = counting.number and counter.lane = wanted.lane
     offset 0
   ) as counted
 ) as open

@@ -1,3 +1,3 @@
-select coalesce(sum(n), 0)
+select coalesce(sum(scheduled + pending + assigned + running), 0)
 from counter
-where server = ?1 and lane = ?2 and status < 5
+where server = ?1 and lane = ?2

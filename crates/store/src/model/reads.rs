@@ -178,12 +178,10 @@ impl Tables {
     }
 
     fn counts(&self) -> Vec<Counted> {
-        let some = self.counters.iter().filter(|(_, tasks)| **tasks != 0);
-        let counted = some.map(|((lane, status), tasks)| {
+        let counted = self.counters.iter().map(|(lane, tasks)| {
             let place = usize::try_from(lane.0 - 1).expect("lanes are counted with their twins");
             Counted {
                 lane: Arc::clone(&self.lanes[place]),
-                status: *status,
                 tasks: *tasks,
             }
         });

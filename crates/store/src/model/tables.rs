@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use taskyard_core::counter::Counter;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::{Lane, LaneKey};
@@ -12,7 +13,6 @@ use taskyard_core::rows::{
     Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
     Server, Task, Worker,
 };
-use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::view::{Brief, Change, View};
 
@@ -32,7 +32,7 @@ pub(super) struct Tables {
     pub(super) attempts: BTreeMap<RunKey, Attempt>,
     pub(super) late_results: BTreeMap<RunKey, LateResult>,
     pub(super) idempotency: BTreeMap<IdempotencyKey, Idempotency>,
-    pub(super) counters: BTreeMap<(Lane, Status), i64>,
+    pub(super) counters: BTreeMap<Lane, Counter>,
     /// See [`super::Model::refuse`].
     pub(super) refused: BTreeSet<TaskId>,
 }
@@ -163,13 +163,13 @@ impl Tables {
     }
 
     pub(super) fn open_lanes(&self, among: &[Lane]) -> Vec<Lane> {
-        let tasks = |wanted: Lane| -> i64 {
-            let open = |(lane, status): &(Lane, Status)| *lane == wanted && !status.is_final();
-            let counters = self.counters.iter();
-            counters.filter(|(of, _)| open(of)).map(|(_, n)| *n).sum()
-        };
         let lanes = among.iter().copied();
-        lanes.filter(|lane| tasks(*lane) > 0).collect()
+        let open = |lane: &Lane| {
+            self.counters
+                .get(lane)
+                .is_some_and(|tasks| tasks.open() > 0)
+        };
+        lanes.filter(open).collect()
     }
 
     /// Whether the number or the key is taken.
@@ -238,8 +238,8 @@ impl Tables {
             self.attempts.remove(&run);
             self.late_results.remove(&run);
         }
-        for (lane, status, change) in diff.counters {
-            *self.counters.entry((lane, status)).or_default() += change;
+        for (lane, change) in diff.counters {
+            self.counters.entry(lane).or_default().add(&change);
         }
         inputs
     }

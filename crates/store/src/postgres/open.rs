@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -24,6 +24,11 @@ const MIGRATIONS: [Migration; 2] = [
         number: 2,
         min_compatible: 1,
         statements: include_str!("../../migrations/postgres/0002_forgotten_workers.sql"),
+    },
+    Migration {
+        number: 3,
+        min_compatible: 3,
+        statements: include_str!("../../migrations/postgres/0003_counter_columns.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -6,7 +6,6 @@ use deadpool_postgres::{Client, GenericClient};
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerCounts, WorkerView};
-use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -141,10 +140,7 @@ fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
 fn counted(fields: &mut Fields<'_>) -> Read<Counted> {
     Ok(Counted {
         lane: Arc::new(key::lane_key(fields)?),
-        status: fields.decode(|code| {
-            Status::from_code(code).ok_or_else(|| BadColumn::new("counter.status", code))
-        })?,
-        tasks: fields.take()?,
+        tasks: key::counter(fields)?,
     })
 }
 

@@ -82,8 +82,8 @@ fn forget_and_count(connection: &Connection, diff: &Diff) -> Read<()> {
         }
     }
     let mut add = connection.prepare_cached(sql::COUNTER_ADD)?;
-    for (lane, status, n) in &diff.counters {
-        add.execute(params![SERVER, lane.0, status.code(), n])?;
+    for (lane, change) in &diff.counters {
+        key::add_counter(&mut add, SERVER, *lane, change)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 2] = [
+const MIGRATIONS: [Migration; 3] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -26,6 +26,11 @@ const MIGRATIONS: [Migration; 2] = [
         number: 2,
         min_compatible: 1,
         statements: include_str!("../../migrations/sqlite/0002_forgotten_workers.sql"),
+    },
+    Migration {
+        number: 3,
+        min_compatible: 3,
+        statements: include_str!("../../migrations/sqlite/0003_counter_columns.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -6,7 +6,6 @@ use rusqlite::{Connection, params};
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerCounts, WorkerView};
-use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
 
@@ -127,10 +126,7 @@ fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
 fn counted(fields: &mut Fields<'_>) -> Read<Counted> {
     Ok(Counted {
         lane: Arc::new(key::lane_key(fields)?),
-        status: fields.decode(|code| {
-            Status::from_code(code).ok_or_else(|| BadColumn::new("counter.status", code))
-        })?,
-        tasks: fields.take()?,
+        tasks: key::counter(fields)?,
     })
 }
 

@@ -284,8 +284,8 @@ impl History {
             panic!("a query is answered in kind")
         };
         let mut counted = BTreeMap::new();
-        for row in rows {
-            *counted.entry(row.status).or_default() += row.tasks;
+        for (status, tasks) in rows.iter().flat_map(|row| row.tasks.iter()) {
+            *counted.entry(status).or_default() += tasks;
         }
         counted
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use taskyard_core::counter::Counter;
 use taskyard_core::id::{ServerNumber, TaskId};
 use taskyard_core::labels::Demands;
 use taskyard_core::lane::{Lane, LaneKey};
@@ -84,14 +85,20 @@ pub(in crate::postgres) fn lane_key(fields: &mut Fields<'_>) -> Read<LaneKey> {
     })
 }
 
-pub(in crate::postgres) fn counters(
-    server: ServerNumber,
-    rows: &[(Lane, Status, i64)],
-) -> Params<'_> {
-    Columns::of(rows)
+pub(in crate::postgres) fn counters(server: ServerNumber, rows: &[(Lane, Counter)]) -> Params<'_> {
+    let columns = Columns::of(rows)
         .column(|_| server.0)
-        .column(|(lane, _, _)| lane.0)
-        .column(|(_, status, _)| status.code())
-        .column(|(_, _, change)| *change)
-        .params()
+        .column(|(lane, _)| lane.0);
+    let by_status = Status::ALL.into_iter().fold(columns, |columns, status| {
+        columns.column(move |(_, change)| change[status])
+    });
+    by_status.params()
+}
+
+pub(in crate::postgres) fn counter(fields: &mut Fields<'_>) -> Read<Counter> {
+    let mut tasks = Counter::default();
+    for status in Status::ALL {
+        tasks[status] = fields.take()?;
+    }
+    Ok(tasks)
 }

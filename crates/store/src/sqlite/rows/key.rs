@@ -1,12 +1,14 @@
-//! Idempotency keys, and the lanes' keys.
+//! Idempotency keys, the lanes' keys, and counters.
 
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, params};
+use rusqlite::{CachedStatement, params, params_from_iter};
+use taskyard_core::counter::Counter;
 use taskyard_core::id::TaskId;
 use taskyard_core::labels::Demands;
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::rows::{Digest, Idempotency, IdempotencyKey};
+use taskyard_core::status::Status;
 
 use crate::columns::BadColumn;
 use crate::sqlite::fields::{Fields, Read, task};
@@ -69,4 +71,23 @@ pub(crate) fn lane_key(fields: &mut Fields<'_>) -> Read<LaneKey> {
             Demands::from_text(&text).map_err(|_| BadColumn::new("lane.demands", text))
         })?,
     })
+}
+
+pub(crate) fn add_counter(
+    add: &mut CachedStatement<'_>,
+    server: i32,
+    lane: Lane,
+    change: &Counter,
+) -> Read<usize> {
+    let key = [server, lane.0].map(i64::from);
+    let by_status = Status::ALL.map(|status| change[status]);
+    add.execute(params_from_iter(key.into_iter().chain(by_status)))
+}
+
+pub(crate) fn counter(fields: &mut Fields<'_>) -> Read<Counter> {
+    let mut tasks = Counter::default();
+    for status in Status::ALL {
+        tasks[status] = fields.take()?;
+    }
+    Ok(tasks)
 }

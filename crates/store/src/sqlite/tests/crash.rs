@@ -186,7 +186,7 @@ async fn a_full_disk_refuses_reads_go_on_and_it_recovers_by_itself() {
     let Answer::Counts(counts) = store.read(Query::Counts).await.unwrap() else {
         panic!("counts were asked for")
     };
-    assert_eq!(counts[0].tasks, i64::from(stored) * 100);
+    assert_eq!(counts[0].tasks[Status::Pending], i64::from(stored) * 100);
     std::fs::remove_file(ballast).unwrap();
     store.run(batch(stored), &policy).await.unwrap();
     drop(store);

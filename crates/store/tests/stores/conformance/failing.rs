@@ -52,8 +52,8 @@ async fn counts(yard: &Yard) -> BTreeMap<Status, i64> {
         panic!("a query is answered in kind")
     };
     let mut counts = BTreeMap::new();
-    for counted in counted {
-        *counts.entry(counted.status).or_default() += counted.tasks;
+    for (status, tasks) in counted.iter().flat_map(|counted| counted.tasks.iter()) {
+        *counts.entry(status).or_default() += tasks;
     }
     counts
 }

@@ -171,10 +171,8 @@ async fn counts(yard: &Yard) -> BTreeMap<Status, i64> {
     let Ok(Answer::Counts(counted)) = yard.store.read(Query::Counts).await else {
         panic!("a query is answered in kind")
     };
-    counted
-        .into_iter()
-        .map(|counted| (counted.status, counted.tasks))
-        .collect()
+    let by_status = counted.iter().flat_map(|counted| counted.tasks.iter());
+    by_status.collect()
 }
 
 pub(super) async fn counts_follow_every_step(yard: Yard) {
