@@ -229,3 +229,31 @@ async fn a_long_read_lets_the_log_grow_and_nothing_wait() {
     }
     assert_eq!(pending(&store).await, i64::from(batches) * 100);
 }
+
+#[tokio::test]
+async fn nothing_is_written_while_the_file_is_not_where_it_was_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, elsewhere) = (dir.path().join("tasks.db"), dir.path().join("other.db"));
+    let store = open(&path);
+    let policy = Policy::default();
+    let batch = |serial| vec![submit(vec![task("work", serial, 0)]).into()];
+    store.run(batch(1), &policy).await.unwrap();
+    std::fs::copy(&path, &elsewhere).unwrap();
+    let away = dir.path().join("away.db");
+
+    std::fs::rename(&path, &away).unwrap();
+    for stands_there in [false, true] {
+        if stands_there {
+            std::fs::rename(&elsewhere, &path).unwrap();
+        }
+        let written = store.run(batch(2), &policy).await;
+        let said = written.map(|_| ()).unwrap_err().to_string();
+        assert!(said.contains("moved, deleted or replaced"), "{said}");
+        assert!(store.read(Query::Ping).await.is_err());
+    }
+
+    std::fs::rename(&away, &path).unwrap();
+    store.run(batch(2), &policy).await.unwrap();
+    assert!(store.read(Query::Ping).await.is_ok());
+    assert_eq!(pending(&store).await, 2);
+}
