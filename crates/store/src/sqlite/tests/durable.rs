@@ -105,6 +105,40 @@ async fn the_next_batch_runs_while_answers_wait_and_waits_for_a_sync_of_its_own(
     second.await.unwrap();
 }
 
+/// It may tell of that.
+#[tokio::test]
+async fn an_answer_that_wrote_nothing_waits_for_what_was_written_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gate, hooks) = Gate::hooks();
+    let (clock, go) = held_clock();
+    let options = Options { clock, ..options() };
+    let store = SqliteStore::open_with(&dir.path().join("tasks.db"), options, hooks).unwrap();
+    let policy = Policy::default();
+    let first = submit(vec![task("work", 1, 0)]);
+    let again = Submit {
+        again: true,
+        ..first.clone()
+    };
+    let behind = submit(vec![task("work", 2, 0)]);
+    let [mut first, mut again, mut behind] =
+        [first, again, behind].map(|submit| store.run(vec![submit.into()], &policy));
+    for ran in [&mut first, &mut again, &mut behind] {
+        assert!(poll!(ran).is_pending());
+        go.send(()).unwrap();
+    }
+
+    gate.begun.recv().unwrap();
+    // The one behind it is committed: it has run.
+    while pending(&store).await < 2 {}
+
+    assert!(poll!(&mut again).is_pending());
+    // As many syncs as there can be.
+    (0..3).for_each(|_| gate.open());
+    for ran in [first, again, behind] {
+        ran.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_failed_sync_ends_the_process_and_nothing_is_answered_any_more() {
     let dir = tempfile::tempdir().unwrap();

@@ -256,6 +256,22 @@ pub(super) async fn an_idempotency_key_is_forgotten_after_its_life(yard: Yard) {
     assert_ne!(later.ids, first.ids);
 }
 
+pub(super) async fn a_key_that_is_forgotten_and_taken_in_one_batch_stands_for_what_took_it(
+    yard: Yard,
+) {
+    let first: Submitted = yard.run(once(&yard, "k", "body")).await.unwrap();
+    yard.pass(yard.policy.key_life + Duration::from_secs(1));
+    let prune = Prune { limit: 10, skip: 0 };
+
+    let batch = vec![prune.into(), once(&yard, "k", "other").into()];
+    let taken = yard.batch(batch).await.remove(1).unwrap();
+
+    let taken = Submitted::try_from(taken).unwrap();
+    assert_ne!(taken.ids, first.ids);
+    let again: Submitted = yard.run(once(&yard, "k", "other")).await.unwrap();
+    assert_eq!(again.ids, taken.ids);
+}
+
 pub(super) async fn a_batch_takes_the_lanes_that_are_left_and_no_more(mut yard: Yard) {
     yard.policy.lanes_max = 3;
     let of = |kind: &str| NewTask {
