@@ -104,7 +104,8 @@ pub(crate) struct SubmitArgs {
     /// A demand on the worker's labels, such as gpu=a100 or 'memory_gb=>=16'. May be given several times.
     #[arg(long = "require", value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) requires: Vec<(String, String)>,
-    /// Its id, made by you (a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock): submitted
+    /// Its id, made by you (a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock, unless it is
+    /// set otherwise): submitted
     /// again with the same content, it is the same task. Default: made by this command, which so submits it once even if
     /// the answer is lost on the way.
     #[arg(long, value_name = "ID")]
