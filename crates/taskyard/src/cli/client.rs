@@ -110,8 +110,9 @@ pub(crate) struct SubmitArgs {
     /// the answer is lost on the way.
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<TaskId>,
-    /// A key that makes the same submission count once, for a day. With --each-line, if it breaks off on the way, the
-    /// same command with the same key goes on where it was. Default there: a random one, which is told.
+    /// A key that makes the same submission count once, for a day unless the server is set otherwise. With --each-line, if
+    /// it breaks off on the way, the same command with the same key goes on where it was. Default there: a random one,
+    /// which is told.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
     /// Waits for its end, prints its output, and exits with its outcome.
