@@ -114,12 +114,12 @@ pub async fn report<P: Source>(
     let (results, hand) = tokio::try_join!(reporting, claiming)?;
     Ok(Reported {
         results,
-        tasks: hand.map(|hand| match hand {
-            Ok(hand) => runs(app, hand),
-            // The results were taken, which must be told; what keeps the claim from being served will meet the next.
+        tasks: hand.and_then(|hand| match hand {
+            Ok(hand) => Some(runs(app, hand)),
+            // The results were taken, which must be told; what keeps the claim from being served will meet it again.
             Err(error) => {
                 tracing::debug!(%error, "a report's claim was not served");
-                Vec::new()
+                None
             }
         }),
     })

@@ -131,14 +131,14 @@ async fn a_report_is_taken_without_its_claim_where_there_is_no_room_to_tell_of_t
     let (yard, _, path) = with_a_run(MIB).await;
     let least = yard.get(&path).await.bytes.len() + (64 << 10);
 
-    for (answers_max, claimed) in [(least, 1), (least - 1, 0)] {
+    for (answers_max, claimed) in [(least, Some(1)), (least - 1, None)] {
         let (yard, report, path) = with_a_run(answers_max).await;
         let held = unread(&yard, &path).await;
 
         let reported = yard.post("/api/v1/workers/w/report", &report).await.ok();
 
         assert_eq!(reported["results"][0]["status"], "completed");
-        assert_eq!(reported["tasks"].as_array().unwrap().len(), claimed);
+        assert_eq!(reported["tasks"].as_array().map(Vec::len), claimed);
         drop(held);
     }
 }

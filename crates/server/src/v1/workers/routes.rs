@@ -93,13 +93,11 @@ pub(crate) async fn report(
 ) -> Answer {
     let body = body(&app, request, app.limits().bulk_max).await?;
     let mut report: Report<&RawValue> = request::parse(&app, &body)?;
-    // The results are taken whatever room there is; only the claim goes without.
-    let is_full = app.answers().has_room().is_err();
-    let unserved = report.claim.take_if(|_| is_full);
-    let mut reported = super::report(&app, &worker, &report).await?;
-    if unserved.is_some() {
-        reported.tasks = Some(Vec::new());
+    // The results are taken whatever room there is; only the claim is not served.
+    if app.answers().has_room().is_err() {
+        report.claim = None;
     }
+    let reported = super::report(&app, &worker, &report).await?;
     response::done(&app, StatusCode::OK, &reported)
 }
 
