@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use taskyard_core::command::Command;
+use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Filter, List, TaskView};
 use taskyard_core::refused::Refused;
@@ -147,17 +148,23 @@ pub(super) async fn the_same_id_with_another_body_is_refused(yard: Yard) {
 pub(super) async fn an_id_of_yesterday_or_tomorrow_is_refused(yard: Yard) {
     let old = of_client(&yard, "body");
     yard.pass(yard.policy.key_life + Duration::from_secs(1));
-    assert_eq!(
-        yard.submit(old.clone()).await,
-        Err(Refused::IdNotRecent(old.id))
-    );
+    let refused = yard.submit(old.clone()).await;
+    assert_eq!(refused, Err(not_recent(&yard, old.id)));
 
-    let ahead = taskyard_core::id::TaskId::new(yard.now() + HOUR, 7);
+    let ahead = TaskId::new(yard.now() + HOUR, 7);
     let early = NewTask {
         id: ahead,
         ..of_client(&yard, "body")
     };
-    assert_eq!(yard.submit(early).await, Err(Refused::IdNotRecent(ahead)));
+    assert_eq!(yard.submit(early).await, Err(not_recent(&yard, ahead)));
+}
+
+fn not_recent(yard: &Yard, id: TaskId) -> Refused {
+    Refused::IdNotRecent {
+        id,
+        life: yard.policy.key_life,
+        skew: yard.policy.clock_skew,
+    }
 }
 
 pub(super) async fn one_bad_task_refuses_its_whole_batch(yard: Yard) {
@@ -168,7 +175,7 @@ pub(super) async fn one_bad_task_refuses_its_whole_batch(yard: Yard) {
         .submit_all(vec![yard.task(), old.clone(), yard.task()])
         .await;
 
-    assert_eq!(refused, Err(Refused::IdNotRecent(old.id)));
+    assert_eq!(refused, Err(not_recent(&yard, old.id)));
     assert!(
         yard.list(List {
             limit: 10,
