@@ -16,6 +16,7 @@ use taskyard_core::verbs;
 use taskyard_core::verbs::claim::Hand;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
+use tokio_util::sync::CancellationToken;
 
 use super::tasks::runs::standing;
 use crate::app::App;
@@ -103,11 +104,26 @@ pub async fn report<P: Source>(
     });
     faults.check()?;
 
-    let reporting = results(app, (worker, epoch), report);
+    let is_refused = CancellationToken::new();
+    let reporting = async {
+        let results = results(app, (worker, epoch), report).await?;
+        if results
+            .iter()
+            .any(|result| matches!(result, Answered::Refused(_)))
+        {
+            is_refused.cancel();
+        }
+        Ok::<_, Box<Problem>>(results)
+    };
     let claiming = async {
-        Ok(match call {
-            Some(call) => Some(app.engine().claim(call).await),
-            None => None,
+        let Some(call) = call else {
+            return Ok(None);
+        };
+        Ok(tokio::select! {
+            biased;
+            hand = app.engine().claim(call) => Some(hand),
+            // Whoever reported what is refused has to hear of it first, and claims again.
+            () = is_refused.cancelled() => None,
         })
     };
     // A report that is refused as a whole does not wait for its claim.

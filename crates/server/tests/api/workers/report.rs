@@ -188,3 +188,23 @@ async fn a_report_that_is_refused_does_not_wait_for_its_claim() {
     reply.refused(409, "worker_replaced");
     assert_eq!(began.elapsed().as_secs(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_result_is_told_before_there_is_anything_to_claim() {
+    let yard = Yard::on_model();
+    let runs = runs(&yard, 2).await;
+    let mut stale = result(&runs[0], "completed", json!({}));
+    stale["lease_token"] = json!("guess");
+    let began = tokio::time::Instant::now();
+    let body = json!({
+        "results": [stale, result(&runs[1], "completed", json!({}))],
+        "claim": {"limit": 1, "wait_ms": 60_000},
+    });
+
+    let reported = yard.post(REPORT, &body).await.ok();
+
+    assert_eq!(began.elapsed().as_secs(), 0);
+    assert_eq!(reported["results"][0]["status"], 409);
+    assert_eq!(reported["results"][1]["status"], "completed");
+    assert!(reported.get("tasks").is_none(), "{reported}");
+}
