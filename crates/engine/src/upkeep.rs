@@ -70,7 +70,7 @@ impl Upkeep {
             let sight = Sight {
                 grace: !counts,
                 alone_since,
-                step: grace.step(),
+                steps: grace.steps(),
             };
             match sweep::run_once(&engine, now, sight).await {
                 // There may be more where these came from.

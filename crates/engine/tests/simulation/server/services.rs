@@ -88,7 +88,7 @@ impl Server {
                 let seeing = Sight {
                     grace: false,
                     alone_since,
-                    step: self.grace.step(),
+                    steps: self.grace.steps(),
                 };
                 let query = look_for_lost(&around.policy, now, seeing);
                 let candidates = self.mine.read(query);
