@@ -157,6 +157,13 @@ impl Shared {
             Ok(ran) if !ran.wrote => {}
             // Other servers being quicker is no trouble of the database's.
             Ok(_) | Err(store::Error::Conflict) => *self.trouble.lock() = None,
+    /// Whoever was not heard of here for a worker's life is looked up again when it calls.
+    pub(crate) fn drop_silent_workers(&self) {
+        if let Some(before) = self.moment().checked_sub(self.0.policy.worker_life) {
+            self.0.directory.lock().drop_silent(before);
+        }
+    }
+
             Err(error) => *self.trouble.lock() = Some((self.moment(), error.clone())),
         }
     }

@@ -85,7 +85,8 @@ impl Engine {
     pub async fn register(&self, register: Register) -> Result<Registered, Error> {
         let (name, profile) = (register.name.clone(), register.profile.clone());
         let registered: Registered = self.call(register).await?;
-        let known = Known::new(registered.number, registered.epoch, profile);
+        let now = self.0.moment();
+        let known = Known::new(registered.number, registered.epoch, profile, now);
         self.0.directory.lock().put(name, known);
         Ok(registered)
     }
@@ -148,7 +149,8 @@ impl Engine {
         let Answer::Worker(Some(row)) = self.read(Query::Worker(worker.clone())).await? else {
             return Err(Refused::NoSuchWorker.into());
         };
-        let known = Known::new(row.number, row.epoch, row.profile.clone());
+        let now = self.0.moment();
+        let known = Known::new(row.number, row.epoch, row.profile.clone(), now);
         self.0.directory.lock().put(worker.clone(), known);
         Ok(())
     }

@@ -342,6 +342,24 @@ async fn workers_that_are_gone_for_long_are_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_worker_that_did_not_call_for_its_life_is_looked_up_again() {
+    let policy = Policy {
+        worker_life: 3 * MINUTE,
+        ..Policy::default()
+    };
+    let store = Arc::new(Fronted(Counting::default()));
+    let yard = Yard::under(policy, store.clone());
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    yard.worker("w", "work").await;
+
+    for (silent, lookups) in [(2 * MINUTE, 0), (5 * MINUTE, 1), (2 * MINUTE, 1)] {
+        tokio::time::sleep(silent).await;
+        yard.claim("w", Duration::ZERO).await.unwrap();
+        assert_eq!(store.lookups.load(Ordering::SeqCst), lookups);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_keys_that_are_old_are_forgotten_at_once_however_many() {
     let yard = yard();
     for key in 0..=STEP_ROWS_MAX {
@@ -392,6 +410,8 @@ struct Counting {
 
 impl Default for Counting {
     fn default() -> Self {
+    /// Who a worker is.
+    lookups: AtomicUsize,
         Self {
             model: model_whose_time_passes(),
             something_is_due: false,
@@ -402,6 +422,7 @@ impl Default for Counting {
     }
 }
 
+            lookups: AtomicUsize::default(),
 #[async_trait]
 impl Front for Counting {
     fn model(&self) -> &Model {
@@ -425,5 +446,6 @@ impl Front for Counting {
             _ => {}
         }
         self.model.read(query).await
+            Query::Worker(_) => _ = self.lookups.fetch_add(1, Ordering::SeqCst),
     }
 }
