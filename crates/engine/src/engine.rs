@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::Directory;
 use crate::due::NextDue;
+use crate::room::{Place, Room};
 use crate::waits::Waits;
 
 /// A handle to a running engine; cheap to clone.
@@ -32,7 +33,9 @@ pub struct Engine(Arc<Shared>);
 struct Shared {
     store: Arc<dyn Store>,
     policy: Policy,
-    messages: mpsc::Sender<Message>,
+    /// How much of it there may be is for `room` to say.
+    messages: mpsc::UnboundedSender<Message>,
+    room: Arc<Room>,
     directory: Mutex<Directory>,
     waits: Mutex<Waits>,
     next_due: NextDue,
@@ -53,11 +56,31 @@ enum Message {
 }
 
 /// Where the answer to a message goes.
-struct Reply(oneshot::Sender<Answer>);
+struct Reply {
+    to: oneshot::Sender<Answer>,
+    /// What the message takes of the room, as long as it waits for the database. None of the engine's own does.
+    place: Option<Place>,
+}
+
+impl Reply {
+    fn new(place: Option<Place>) -> (Self, oneshot::Receiver<Answer>) {
+        let (to, answer) = oneshot::channel();
+        (Self { to, place }, answer)
+    }
+
+    /// Of a command of the engine's own, which nobody waits for.
+    fn to_nobody() -> Self {
+        Self::new(None).0
+    }
+}
 
 impl Caller for Reply {
     fn is_gone(&self) -> bool {
-        self.0.is_closed()
+        self.to.is_closed()
+    }
+
+    fn waits_for_work(&mut self) {
+        self.place = None;
     }
 }
 
@@ -70,10 +93,11 @@ impl Engine {
         random: Box<dyn Random>,
         stop: CancellationToken,
     ) -> Self {
-        let (messages, inbox) = mpsc::channel(policy.commands_max);
+        let (messages, inbox) = mpsc::unbounded_channel();
         let ended = CancellationToken::new();
         let shared = Arc::new(Shared {
             store,
+            room: Room::under(&policy),
             policy,
             messages,
             directory: Mutex::default(),
@@ -150,6 +174,11 @@ impl Shared {
     fn moment(&self) -> Moment {
         self.started.elapsed()
     }
+    /// Whether [`Engine::ended`] has resolved.
+    pub fn has_ended(&self) -> bool {
+        self.0.ended.is_cancelled()
+    }
+
 
     fn note(&self, ran: &Result<Ran, store::Error>) {
         match ran {
@@ -157,13 +186,6 @@ impl Shared {
             Ok(ran) if !ran.wrote => {}
             // Other servers being quicker is no trouble of the database's.
             Ok(_) | Err(store::Error::Conflict) => *self.trouble.lock() = None,
-    /// Whoever was not heard of here for a worker's life is looked up again when it calls.
-    pub(crate) fn drop_silent_workers(&self) {
-        if let Some(before) = self.moment().checked_sub(self.0.policy.worker_life) {
-            self.0.directory.lock().drop_silent(before);
-        }
-    }
-
             Err(error) => *self.trouble.lock() = Some((self.moment(), error.clone())),
         }
     }
@@ -171,7 +193,7 @@ impl Shared {
 
 struct Loop {
     shared: Arc<Shared>,
-    inbox: mpsc::Receiver<Message>,
+    inbox: mpsc::UnboundedReceiver<Message>,
     desk: Desk<Reply>,
     /// Nothing more arrives.
     is_over: bool,

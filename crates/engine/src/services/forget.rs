@@ -20,7 +20,7 @@ pub async fn run_once(engine: &Engine) -> Result<usize, Error> {
             return Ok(count);
         };
         let candidates = forget.workers.len();
-        let step: Forgotten = engine.call(forget).await?;
+        let step: Forgotten = engine.call_of_ours(forget).await?;
         count += step.count;
         // Where other servers are at it as well, theirs are left to them.
         if step.count < candidates || candidates < STEP_ROWS_MAX {

@@ -8,6 +8,7 @@ mod answering;
 mod by_hand;
 mod front;
 mod several;
+mod overload;
 mod suspects;
 mod sweeping;
 mod trouble;

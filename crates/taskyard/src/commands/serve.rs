@@ -256,12 +256,16 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
         ..Limits::default()
     };
     let least = limits.body_max().saturating_mul(2);
-    if limits.bodies_max < least {
-        return Err(Failure::usage(format!(
-            "--bodies-max is {} bytes; it must be at least twice the longest body that --body-max, --output-max, \
-             --input-max and --checkpoint-max let in, {least}",
-            limits.bodies_max
-        )));
+    for (name, bytes) in [
+        ("--bodies-max", limits.bodies_max),
+        ("--queue-bytes-max", args.queue_bytes_max),
+    ] {
+        if bytes < least {
+            return Err(Failure::usage(format!(
+                "{name} is {bytes} bytes; it must be at least twice the longest body that --body-max, --output-max, \
+                 --input-max and --checkpoint-max let in, {least}"
+            )));
+        }
     }
     Ok(limits)
 }
@@ -381,6 +385,7 @@ mod tests {
     #[test]
     fn loopback_keeps_its_checks_without_auth() {
         let without_auth = AccessArgs {
+        commands_bytes_max: limits.queue_bytes_max,
             token: None,
             no_auth: true,
             allow_host: Vec::new(),
