@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use taskyard_core::command::{self, Command, Done};
-use taskyard_core::id::{Epoch, TaskId};
+use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
 use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Query, TaskView};
@@ -60,14 +60,22 @@ impl Engine {
     }
 
     pub async fn start_run(&self, start: Start) -> Result<Started, Error> {
-        self.call(start).await
+        let started: Started = self.call(start).await?;
+        self.sign_of_life_by(started.by);
+        Ok(started)
     }
 
     pub async fn report(&self, report: Report) -> Result<ReportedBack, Error> {
-        if let Some((worker, epoch)) = &report.worker {
+        let worker = report.worker.clone();
+        let answer = self.ask(report)?;
+        if let Some((worker, epoch)) = &worker {
             self.sign_of_life(worker, *epoch);
         }
-        self.call(report).await
+        let reported: ReportedBack = answered(answer).await?;
+        if let (None, Some(by)) = (worker, reported.by) {
+            self.sign_of_life_by(by);
+        }
+        Ok(reported)
     }
 
     pub async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<Beaten, Error> {
@@ -108,6 +116,7 @@ impl Engine {
 
     async fn claim_as_known(&self, call: &ClaimCall) -> Result<Hand, Error> {
         self.know(&call.worker, call.epoch).await?;
+        let place = self.0.room.place_for_claim().ok_or(Error::Busy)?;
         let claim = self.0.directory.lock().claim(call)?;
         let epoch = Some(claim.epoch);
         let (reply, receiver) = Reply::new(Some(place));
@@ -115,9 +124,9 @@ impl Engine {
         self.send(Message::Claim(Waiting {
             claim,
             until,
-        let place = self.0.room.place_for_claim().ok_or(Error::Busy)?;
             caller: reply,
         }))?;
+        self.sign_of_life(&call.worker, epoch);
         let dealt: Dealt = self
             .living_meanwhile(&call.worker, epoch, answered(receiver))
             .await?;
@@ -126,7 +135,6 @@ impl Engine {
     }
 
     /// An open claim is a sign of life for as long as it is open.
-        self.sign_of_life(&call.worker, epoch);
     async fn living_meanwhile<T>(
         &self,
         worker: &Name,
@@ -157,6 +165,15 @@ impl Engine {
         let known = Known::new(row.number, row.epoch, row.profile.clone(), now);
         self.0.directory.lock().put(worker.clone(), known);
         Ok(())
+    }
+
+    /// What names a run, and no worker, is its worker's. Of one that never came by here, and takes its tasks at another
+    /// server, nothing is said.
+    fn sign_of_life_by(&self, (number, epoch): (WorkerNumber, Epoch)) {
+        let worker = self.0.directory.lock().name(number);
+        if let Some(worker) = worker {
+            self.sign_of_life(&worker, Some(epoch));
+        }
     }
 
     /// Any call of a worker shows that it lives; its row is renewed when a good part of its time has gone. In the name
