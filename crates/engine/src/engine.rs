@@ -116,8 +116,9 @@ impl Engine {
             is_over: false,
         };
         tokio::spawn(async move {
+            // However it ends, also in a panic.
+            let _ended = ended.drop_guard();
             work.run().await;
-            ended.cancel();
         });
         Self(shared)
     }
@@ -156,13 +157,26 @@ impl Engine {
         &self.0.next_due
     }
 
+    /// Whoever was not heard of here for a worker's life is looked up again when it calls.
+    pub(crate) fn drop_silent_workers(&self) {
+        if let Some(before) = self.moment().checked_sub(self.0.policy.worker_life) {
+            self.0.directory.lock().drop_silent(before);
+        }
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stop.is_cancelled()
     }
 
-    /// Resolves once all that was accepted before the stop has been done and answered.
+    /// Resolves once all that was accepted before the stop has been done and answered. Before the stop only if the loop
+    /// broke down over a bug: then nothing is taken any more.
     pub async fn ended(&self) {
         self.0.ended.cancelled().await;
+    }
+
+    /// Whether [`Engine::ended`] has resolved.
+    pub fn has_ended(&self) -> bool {
+        self.0.ended.is_cancelled()
     }
 
     pub(crate) async fn stopping(&self) {
@@ -174,11 +188,6 @@ impl Shared {
     fn moment(&self) -> Moment {
         self.started.elapsed()
     }
-    /// Whether [`Engine::ended`] has resolved.
-    pub fn has_ended(&self) -> bool {
-        self.0.ended.is_cancelled()
-    }
-
 
     fn note(&self, ran: &Result<Ran, store::Error>) {
         match ran {
@@ -283,12 +292,14 @@ impl Loop {
 
     fn answer(&mut self, answers: impl IntoIterator<Item = (Reply, Answer)>) {
         for (reply, answer) in answers {
-            if let Err(unheard) = reply.0.send(answer)
+            let Reply { to, place } = reply;
+            // Whoever hears of it finds room for the next one.
+            drop(place);
+            if let Err(unheard) = to.send(answer)
                 && let Some(release) = release(&unheard)
             {
                 // Whoever claimed these has gone: they go back at once instead of when their lease expires.
-                self.desk
-                    .command(release.into(), Reply(oneshot::channel().0));
+                self.desk.command(release.into(), Reply::to_nobody());
             }
         }
     }

@@ -5,10 +5,11 @@
 )]
 
 mod answering;
+mod broken;
 mod by_hand;
 mod front;
-mod several;
 mod overload;
+mod several;
 mod suspects;
 mod sweeping;
 mod trouble;
