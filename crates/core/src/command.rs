@@ -196,7 +196,7 @@ impl Done {
             (Self::Claims(one), Self::Claims(more)) => one.hands.extend(more.hands),
             (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
-            (Self::Report(one), Self::Report(more)) => one.results.extend(more.results),
+            (Self::Report(one), Self::Report(more)) => one.join(more),
             (Self::Heartbeat(one), Self::Heartbeat(more)) => one.join(more),
             (one, more) => unreachable!("{more:?} is no part of {one:?}"),
         }

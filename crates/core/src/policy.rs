@@ -1,4 +1,5 @@
-//! The settings that the rules read. One value for a server's life; every limit of the heart stands here.
+//! What can be set of the rules, and of the engine around them: times and limits. One value for a server's life. Limits
+//! that nobody has a reason to set stand as constants beside what they bound.
 
 use std::time::Duration;
 
@@ -27,8 +28,12 @@ pub struct Policy {
     pub retry: Retry,
     /// How long a suspect waits for an empty hand before a worker is left to empty its own. Default 10 s.
     pub suspect_patience: Duration,
-    /// How many commands may wait for the database before callers are told to come back later. Default 10,000.
+    /// How many commands may wait for the database before callers are told to come back later. Default 10,000; an eighth
+    /// of it is not for submits.
     pub commands_max: usize,
+    /// About how many bytes of memory these may hold. Default 256 MiB, of which an eighth is not for submits either; one
+    /// command is taken whatever its size.
+    pub commands_bytes_max: usize,
     /// How many combinations of queue, kind and demands unfinished tasks may be in. Default 10,000.
     pub lanes_max: usize,
     /// How many workers may be known and not forgotten; those inside of servers do not count. Default 100,000.
@@ -63,6 +68,7 @@ impl Default for Policy {
             retry: Retry::default(),
             suspect_patience: Duration::from_secs(10),
             commands_max: 10_000,
+            commands_bytes_max: 256 << 20,
             lanes_max: 10_000,
             workers_max: 100_000,
             claim_bytes_max: 8 << 20,

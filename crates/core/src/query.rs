@@ -60,7 +60,7 @@ impl Query {
     pub fn lost(policy: &Policy, now: Timestamp, sight: Sight, limit: usize) -> Self {
         let looks = Lost {
             overdue: now - policy.timeout_margin,
-            step: sight.step,
+            steps: sight.steps,
             silent: if sight.grace {
                 Timestamp::default()
             } else {

@@ -36,6 +36,9 @@ const BATCH_BYTES_MAX: usize = 1 << 20;
 pub trait Caller {
     /// Nobody waits for the answer any more.
     fn is_gone(&self) -> bool;
+
+    /// Its claim found nothing and is parked: what it waits for now is not the database.
+    fn waits_for_work(&mut self) {}
 }
 
 /// Time since some start, in the caller's clock.

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::Directory;
 use crate::due::NextDue;
+use crate::room::{Place, Room};
 use crate::waits::Waits;
 
 /// A handle to a running engine; cheap to clone.
@@ -32,7 +33,9 @@ pub struct Engine(Arc<Shared>);
 struct Shared {
     store: Arc<dyn Store>,
     policy: Policy,
-    messages: mpsc::Sender<Message>,
+    /// How much of it there may be is for `room` to say.
+    messages: mpsc::UnboundedSender<Message>,
+    room: Arc<Room>,
     directory: Mutex<Directory>,
     waits: Mutex<Waits>,
     next_due: NextDue,
@@ -53,11 +56,31 @@ enum Message {
 }
 
 /// Where the answer to a message goes.
-struct Reply(oneshot::Sender<Answer>);
+struct Reply {
+    to: oneshot::Sender<Answer>,
+    /// What the message takes of the room, as long as it waits for the database. None of the engine's own does.
+    place: Option<Place>,
+}
+
+impl Reply {
+    fn new(place: Option<Place>) -> (Self, oneshot::Receiver<Answer>) {
+        let (to, answer) = oneshot::channel();
+        (Self { to, place }, answer)
+    }
+
+    /// Of a command of the engine's own, which nobody waits for.
+    fn to_nobody() -> Self {
+        Self::new(None).0
+    }
+}
 
 impl Caller for Reply {
     fn is_gone(&self) -> bool {
-        self.0.is_closed()
+        self.to.is_closed()
+    }
+
+    fn waits_for_work(&mut self) {
+        self.place = None;
     }
 }
 
@@ -70,10 +93,11 @@ impl Engine {
         random: Box<dyn Random>,
         stop: CancellationToken,
     ) -> Self {
-        let (messages, inbox) = mpsc::channel(policy.commands_max);
+        let (messages, inbox) = mpsc::unbounded_channel();
         let ended = CancellationToken::new();
         let shared = Arc::new(Shared {
             store,
+            room: Room::under(&policy),
             policy,
             messages,
             directory: Mutex::default(),
@@ -92,8 +116,9 @@ impl Engine {
             is_over: false,
         };
         tokio::spawn(async move {
+            // However it ends, also in a panic.
+            let _ended = ended.drop_guard();
             work.run().await;
-            ended.cancel();
         });
         Self(shared)
     }
@@ -132,13 +157,26 @@ impl Engine {
         &self.0.next_due
     }
 
+    /// Whoever was not heard of here for a worker's life is looked up again when it calls.
+    pub(crate) fn drop_silent_workers(&self) {
+        if let Some(before) = self.moment().checked_sub(self.0.policy.worker_life) {
+            self.0.directory.lock().drop_silent(before);
+        }
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stop.is_cancelled()
     }
 
-    /// Resolves once all that was accepted before the stop has been done and answered.
+    /// Resolves once all that was accepted before the stop has been done and answered. Before the stop only if the loop
+    /// broke down over a bug: then nothing is taken any more.
     pub async fn ended(&self) {
         self.0.ended.cancelled().await;
+    }
+
+    /// Whether [`Engine::ended`] has resolved.
+    pub fn has_ended(&self) -> bool {
+        self.0.ended.is_cancelled()
     }
 
     pub(crate) async fn stopping(&self) {
@@ -164,7 +202,7 @@ impl Shared {
 
 struct Loop {
     shared: Arc<Shared>,
-    inbox: mpsc::Receiver<Message>,
+    inbox: mpsc::UnboundedReceiver<Message>,
     desk: Desk<Reply>,
     /// Nothing more arrives.
     is_over: bool,
@@ -254,12 +292,14 @@ impl Loop {
 
     fn answer(&mut self, answers: impl IntoIterator<Item = (Reply, Answer)>) {
         for (reply, answer) in answers {
-            if let Err(unheard) = reply.0.send(answer)
+            let Reply { to, place } = reply;
+            // Whoever hears of it finds room for the next one.
+            drop(place);
+            if let Err(unheard) = to.send(answer)
                 && let Some(release) = release(&unheard)
             {
                 // Whoever claimed these has gone: they go back at once instead of when their lease expires.
-                self.desk
-                    .command(release.into(), Reply(oneshot::channel().0));
+                self.desk.command(release.into(), Reply::to_nobody());
             }
         }
     }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::expire::Step;
+use taskyard_core::verbs::expire::{ClockSteps, Step};
 
 use crate::desk::Moment;
 
@@ -20,7 +20,7 @@ pub struct Grace {
     expected: Option<Moment>,
     /// When the last sweep came, and what the clock showed.
     last: Option<(Moment, Timestamp)>,
-    step: Step,
+    steps: ClockSteps,
 }
 
 impl Grace {
@@ -32,7 +32,7 @@ impl Grace {
             until: now + length,
             expected: None,
             last: None,
-            step: Step::default(),
+            steps: ClockSteps::default(),
         }
     }
 
@@ -55,10 +55,10 @@ impl Grace {
                 seconds = ahead.as_secs(),
                 "the clock was set forward, or this machine slept: runs under way get so much more time"
             );
-            self.step = Step {
+            self.steps.add(Step {
                 at: clock,
-                by: self.step.by.saturating_add(ahead),
-            };
+                by: ahead,
+            });
             self.doubt(now);
         }
         self.last = Some((now, clock));
@@ -66,9 +66,9 @@ impl Grace {
         now >= self.until
     }
 
-    /// How far the clock was set forward since this server began, and when it last was.
-    pub fn step(&self) -> Step {
-        self.step
+    /// When the clock was set forward since this server began, and how far.
+    pub fn steps(&self) -> ClockSteps {
+        self.steps
     }
 
     /// Something kept this server from hearing its workers until now.
@@ -135,23 +135,41 @@ mod tests {
         let (mut grace, hour) = (settled(), Duration::from_hours(1));
         // A little is what clocks are set by all the time.
         assert!(grace.counts(60 * SECOND, NOON + 70 * SECOND, SECOND));
-        assert_eq!(grace.step(), Step::default());
+        assert_eq!(grace.steps(), ClockSteps::default());
 
         let clock = NOON + hour + 71 * SECOND;
         assert!(!grace.counts(61 * SECOND, clock, SECOND));
 
-        assert_eq!(
-            grace.step(),
-            Step {
-                at: clock,
-                by: hour
-            }
-        );
+        let mut steps = ClockSteps::default();
+        steps.add(Step {
+            at: clock,
+            by: hour,
+        });
+        assert_eq!(grace.steps(), steps);
         for second in 62..91 {
             let clock = NOON + hour + (10 + second) * SECOND;
             assert!(!grace.counts(second * SECOND, clock, SECOND), "{second}");
         }
         let clock = NOON + hour + 101 * SECOND;
         assert!(grace.counts(91 * SECOND, clock, SECOND));
+    }
+
+    #[test]
+    fn each_time_that_the_clock_is_set_forward_is_remembered_by_itself() {
+        let mut grace = settled();
+        let mut expected = ClockSteps::default();
+        let mut ahead = Duration::ZERO;
+        for night in 0..3 {
+            let now = (60 + night) * SECOND;
+            ahead += Duration::from_hours(8);
+
+            grace.counts(now, NOON + now + ahead, SECOND);
+
+            expected.add(Step {
+                at: NOON + now + ahead,
+                by: Duration::from_hours(8),
+            });
+        }
+        assert_eq!(grace.steps(), expected);
     }
 }

@@ -12,4 +12,5 @@ pub mod services;
 pub mod upkeep;
 
 mod due;
+mod room;
 mod waits;

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use taskyard_core::rows::Server;
 use taskyard_core::store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Sight;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use crate::engine::Engine;
 use crate::error::Error;
@@ -49,15 +50,19 @@ impl Default for Upkeep {
 
 impl Upkeep {
     /// Starts every service of this server, which has joined as `server`. They end when the engine stops.
-    pub fn start(self, engine: &Engine, server: Server) -> JoinSet<()> {
-        let mut services = JoinSet::new();
-        services.spawn(keep_present(engine.clone(), server, self.alone));
-        services.spawn(keep_promoting(engine.clone()));
-        services.spawn(keep_pruning(engine.clone()));
+    pub fn start(self, engine: &Engine, server: Server) -> Services {
+        let mut services = Services::default();
+        let present = keep_present(engine.clone(), server, self.alone);
+        services.spawn("what says that this server is up", present);
+        services.spawn("the promoter", keep_promoting(engine.clone()));
+        services.spawn("the pruner", keep_pruning(engine.clone()));
         if !self.alone {
-            services.spawn(keep_looking(engine.clone()));
+            services.spawn(
+                "what looks at other servers' work",
+                keep_looking(engine.clone()),
+            );
         }
-        services.spawn(self.keep_sweeping(engine.clone(), server));
+        services.spawn("the sweep", self.keep_sweeping(engine.clone(), server));
         services
     }
 
@@ -70,7 +75,7 @@ impl Upkeep {
             let sight = Sight {
                 grace: !counts,
                 alone_since,
-                step: grace.step(),
+                steps: grace.steps(),
             };
             match sweep::run_once(&engine, now, sight).await {
                 // There may be more where these came from.
@@ -90,6 +95,29 @@ impl Upkeep {
             }
             pause(&engine, self.sweep).await;
         }
+    }
+}
+
+/// Those of one server, running. They end when these are dropped, at the latest.
+#[derive(Default)]
+pub struct Services {
+    running: JoinSet<()>,
+    names: HashMap<Id, &'static str>,
+}
+
+impl Services {
+    fn spawn(&mut self, name: &'static str, service: impl Future<Output = ()> + Send + 'static) {
+        let id = self.running.spawn(service).id();
+        self.names.insert(id, name);
+    }
+
+    /// The next one that has ended; `None` once all have. Before the engine stops only a bug ends one.
+    pub async fn next_ended(&mut self) -> Option<&'static str> {
+        let id = match self.running.join_next_with_id().await? {
+            Ok((id, ())) => id,
+            Err(broke) => broke.id(),
+        };
+        self.names.remove(&id)
     }
 }
 

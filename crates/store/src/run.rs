@@ -8,6 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hashbrown::HashSet;
 use parking_lot::{Mutex, RwLock};
 use taskyard_core::command::{self, Answer, Command, Done, Env};
 use taskyard_core::lane::{Heads, Lane, LaneKey, Lanes};
@@ -42,7 +43,7 @@ pub(crate) struct Memory {
     full_of_workers: Mutex<Option<Timestamp>>,
     heads: Mutex<Heads>,
     /// Lanes that somebody else may have put something into since the last batch began.
-    doubts: Mutex<Vec<Lane>>,
+    doubts: Mutex<Doubts>,
     /// The time of the latest batch.
     latest: Mutex<Timestamp>,
 }
@@ -112,12 +113,7 @@ impl Memory {
 
     /// Looks at a lane again at the next claim that could take from it; with `None`, at every lane.
     pub(crate) fn unsure(&self, lane: Option<Lane>) {
-        let lanes = self.lanes();
-        let all = lanes
-            .iter()
-            .map(|(lane, _)| lane)
-            .filter(|_| lane.is_none());
-        self.doubts.lock().extend(all.chain(lane));
+        self.doubts.lock().add(lane);
     }
 
     pub(crate) fn latest(&self) -> Timestamp {
@@ -127,13 +123,41 @@ impl Memory {
     /// Taken away while a batch runs: there may be thousands, and batches run one at a time.
     fn heads(&self) -> Borrowed<'_> {
         let mut heads = std::mem::take(&mut *self.heads.lock());
-        for lane in self.doubts.lock().drain(..) {
+        let mut unsure = |lane: Lane| {
             heads.unsure(lane.plain());
             heads.unsure(lane.twin());
+        };
+        let doubts = std::mem::take(&mut *self.doubts.lock());
+        match doubts {
+            Doubts::All => self.lanes().iter().for_each(|(lane, _)| unsure(lane)),
+            Doubts::Of(lanes) => lanes.into_iter().for_each(unsure),
         }
         Borrowed {
             memory: self,
             heads,
+        }
+    }
+}
+
+/// Batches may not come for long, and doubts come every second, so none is kept twice.
+enum Doubts {
+    Of(HashSet<Lane>),
+    /// Also those lanes that are learned of before the next batch.
+    All,
+}
+
+impl Default for Doubts {
+    fn default() -> Self {
+        Self::Of(HashSet::new())
+    }
+}
+
+impl Doubts {
+    fn add(&mut self, lane: Option<Lane>) {
+        match (&mut *self, lane) {
+            (Self::Of(lanes), Some(lane)) => _ = lanes.insert(lane.plain()),
+            (Self::Of(_), None) => *self = Self::All,
+            (Self::All, _) => {}
         }
     }
 }

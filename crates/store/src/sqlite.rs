@@ -196,14 +196,22 @@ impl Store for SqliteStore {
     }
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {
+        let is_ping = matches!(query, Query::Ping);
         let (reply, answer) = oneshot::channel();
-        match (&self.readers, &query) {
-            (_, Query::Ping) => {
+        let asked = |turn| Asked { query, reply, turn };
+        match (&self.readers, is_ping) {
+            (_, true) => {
                 self.healthy()?;
-                self.writer.send(Job::Read { query, reply })?;
+                self.writer.send(Job::Read(asked(None)))?;
             }
-            (None, _) => self.writer.send(Job::Read { query, reply })?,
-            (Some(readers), _) => readers.send(Asked { query, reply })?,
+            (None, false) => {
+                let turn = self.writer.turn().await;
+                self.writer.send(Job::Read(asked(Some(turn))))?;
+            }
+            (Some(readers), false) => {
+                let turn = readers.turn().await;
+                readers.send(asked(Some(turn)))?;
+            }
         }
         let answer = answer.await.map_err(|_| gone())?;
         self.damage.heed(answer.as_ref().err());

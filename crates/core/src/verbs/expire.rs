@@ -29,15 +29,42 @@ pub struct Sight {
     /// Since when this server is the only one, where it can be the only one: internal workers that registered before
     /// went with the process before it.
     pub alone_since: Option<Timestamp>,
-    pub step: Step,
+    pub steps: ClockSteps,
 }
 
-/// The clock was set forward: runs that began before `at` by it have `by` more time, for it did not pass. None was unless
-/// said.
+/// The clock was set forward: runs that began before `at` by it have `by` more time, for it did not pass.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Step {
     pub at: Timestamp,
     pub by: Duration,
+}
+
+/// The times that the clock was set forward, the latest last. Of so many of them each run is given what came after it
+/// began; those before are taken as one, by which runs that began between them have too much rather than too little.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClockSteps([Step; ClockSteps::MAX]);
+
+impl ClockSteps {
+    pub const MAX: usize = 4;
+
+    pub fn add(&mut self, step: Step) {
+        let [oldest, next, ..] = &mut self.0;
+        next.at = next.at.max(oldest.at);
+        next.by = next.by.saturating_add(oldest.by);
+        self.0.rotate_left(1);
+        self.0[Self::MAX - 1] = step;
+    }
+
+    /// As many as can be; those that were not are of no time at all.
+    pub fn all(&self) -> [Step; Self::MAX] {
+        self.0
+    }
+
+    /// How much more time a run has that began then.
+    fn given_to(&self, began: Timestamp) -> Duration {
+        let after = self.0.iter().filter(|step| began < step.at);
+        after.fold(Duration::ZERO, |sum, step| sum.saturating_add(step.by))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -97,7 +124,11 @@ impl Expire {
         worker: Option<&Worker>,
         env: &Env<'_>,
     ) -> Option<(Event, Ending)> {
-        if is_overdue(lease, env.now - env.policy.timeout_margin, self.sight.step) {
+        if is_overdue(
+            lease,
+            env.now - env.policy.timeout_margin,
+            &self.sight.steps,
+        ) {
             let error = Failure::new("timeout", "the run took longer than its timeout_ms");
             return Some((
                 Event::TimedOut,
@@ -139,9 +170,9 @@ impl Expire {
 /// `lease_lost.sql` says the same; a test compares the two, and both with the judgement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lost {
-    /// Those whose deadline was over by then; of those that began before the step, so much earlier.
+    /// Those whose deadline was over by then; of those that began before a step, so much earlier.
     pub overdue: Timestamp,
-    pub step: Step,
+    pub steps: ClockSteps,
     /// Those that expired by then, or whose worker did.
     pub silent: Timestamp,
     /// Those of internal workers that registered before.
@@ -156,18 +187,54 @@ impl Lost {
                 || worker.is_offline(self.silent)
                 || went_with_its_server(worker, self.internal_before)
         };
-        is_overdue(lease, self.overdue, self.step)
+        is_overdue(lease, self.overdue, &self.steps)
             || lease.expires_at <= self.silent
             || worker.is_none_or(is_gone)
     }
 }
 
-fn is_overdue(lease: &Lease, now: Timestamp, step: Step) -> bool {
-    let is_older = lease.started_at.is_some_and(|began| began < step.at);
-    let now = if is_older { now - step.by } else { now };
+fn is_overdue(lease: &Lease, now: Timestamp, steps: &ClockSteps) -> bool {
+    let more = lease.started_at.map(|began| steps.given_to(began));
+    let now = now - more.unwrap_or_default();
     lease.deadline.is_some_and(|deadline| deadline <= now)
 }
 
 fn went_with_its_server(worker: &Worker, alone_since: Option<Timestamp>) -> bool {
     worker.server.is_some() && alone_since.is_some_and(|since| worker.registered_at < since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_given_the_steps_after_it_began_and_of_old_ones_too_much_rather_than_too_little() {
+        let (at, by) = (Timestamp::from_micros, Duration::from_micros);
+        // One at 10, 20, and so on, each by a number of its own.
+        let check = |steps: u32, expected: &[u64]| {
+            let mut clock = ClockSteps::default();
+            for step in 1..=steps {
+                clock.add(Step {
+                    at: at(i64::from(step) * 10),
+                    by: by(10_u64.pow(step - 1)),
+                });
+            }
+            let began = [5, 10, 15, 25, 35, 45, 55, 65].map(at);
+            let given = began.map(|began| clock.given_to(began));
+            let expected: Vec<Duration> = expected.iter().copied().map(by).collect();
+            assert_eq!(given[..], expected, "{steps} steps");
+        };
+
+        check(0, &[0; 8]);
+        check(1, &[1, 0, 0, 0, 0, 0, 0, 0]);
+        check(2, &[11, 10, 10, 0, 0, 0, 0, 0]);
+        check(4, &[1111, 1110, 1110, 1100, 1000, 0, 0, 0]);
+        check(5, &[11111, 11111, 11111, 11100, 11000, 10000, 0, 0]);
+        check(
+            6,
+            &[
+                111_111, 111_111, 111_111, 111_111, 111_000, 110_000, 100_000, 0,
+            ],
+        );
+    }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::command::{Env, halves};
-use crate::id::{Epoch, Fence};
+use crate::id::{Epoch, Fence, WorkerNumber};
 use crate::json::Json;
 use crate::moves::{self, Ending};
 use crate::name::Name;
@@ -112,6 +112,15 @@ fn error_parts(digesting: &mut Digesting, what: &[u8], error: &Failure) {
 pub struct ReportedBack {
     /// In the order of the report: where each task stands now.
     pub results: Vec<Result<Status, Refused>>,
+    /// Whose the latest run was of those that it ended.
+    pub by: Option<(WorkerNumber, Epoch)>,
+}
+
+impl ReportedBack {
+    pub(crate) fn join(&mut self, more: Self) {
+        self.results.extend(more.results);
+        self.by = more.by.or(self.by);
+    }
 }
 
 impl Report {
@@ -127,6 +136,7 @@ impl Report {
         let results = self.results.iter().map(|_| Err(Refused::Broken));
         ReportedBack {
             results: results.collect(),
+            by: None,
         }
     }
 
@@ -159,12 +169,12 @@ impl Report {
         if let Some((worker, epoch)) = &self.worker {
             caller::worker(worker, *epoch, view)?;
         }
+        let mut by = None;
+        let results = self.results.iter();
+        let results = results.map(|result| result.decide(view, env, &mut by));
         Ok(ReportedBack {
-            results: self
-                .results
-                .iter()
-                .map(|result| result.decide(view, env))
-                .collect(),
+            results: results.collect(),
+            by,
         })
     }
 }
@@ -179,9 +189,15 @@ impl RunResult {
         }
     }
 
-    fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Status, Refused> {
+    fn decide(
+        &self,
+        view: &mut View,
+        env: &mut Env<'_>,
+        by: &mut Option<(WorkerNumber, Epoch)>,
+    ) -> Result<Status, Refused> {
         match held::lease(&self.token, view) {
             Ok(lease) => {
+                *by = Some((lease.worker, lease.epoch));
                 Ok(moves::end_run(view, &lease, self.event(), self.ending(), env).status())
             }
             Err(Refused::NoSuchTask) => Err(Refused::NoSuchTask),

@@ -1,6 +1,7 @@
 //! Start: a worker says that a run began. Its time runs from here.
 
 use crate::command::Env;
+use crate::id::{Epoch, WorkerNumber};
 use crate::moves;
 use crate::needs::{Hold, Needs};
 use crate::refused::Refused;
@@ -20,6 +21,8 @@ pub struct Start {
 pub struct Started {
     pub started_at: Timestamp,
     pub expires_at: Timestamp,
+    /// Whose run it is.
+    pub by: (WorkerNumber, Epoch),
 }
 
 impl Start {
@@ -40,6 +43,7 @@ impl Start {
         Ok(Started {
             started_at,
             expires_at: lease.expires_at,
+            by: (lease.worker, lease.epoch),
         })
     }
 }

@@ -38,8 +38,9 @@ impl<C> Default for Parked<C> {
 }
 
 impl<C: Caller> Parked<C> {
-    pub(super) fn park(&mut self, waiting: Waiting<C>, waits_for_hand: bool) {
+    pub(super) fn park(&mut self, mut waiting: Waiting<C>, waits_for_hand: bool) {
         self.drop_gone_of(waiting.claim.number);
+        waiting.caller.waits_for_work();
         let until = waiting.until;
         let number = self.line.push(waiting);
         self.by_expiry.insert((until, number));

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use taskyard_core::command::{self, Command, Done};
-use taskyard_core::id::{Epoch, TaskId};
+use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
 use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Query, TaskView};
@@ -19,7 +19,6 @@ use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::report::{Report, ReportedBack};
 use taskyard_core::verbs::start::{Start, Started};
 use taskyard_core::verbs::submit::{Submit, Submitted};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::{Engine, Message, Reply};
@@ -51,20 +50,32 @@ impl Engine {
         };
         match self.call(submit).await {
             // The ids were made before: what was stored after all is found, and nothing is stored twice.
-            Err(Error::Store(store::Error::Unknown(_))) => self.call(again).await,
+            Err(unknown @ Error::Store(store::Error::Unknown(_))) => match self.call(again).await {
+                // Of the first one it is still not known.
+                Err(Error::Busy | Error::Stopping | Error::Store(_)) => Err(unknown),
+                answer => answer,
+            },
             answer => answer,
         }
     }
 
     pub async fn start_run(&self, start: Start) -> Result<Started, Error> {
-        self.call(start).await
+        let started: Started = self.call(start).await?;
+        self.sign_of_life_by(started.by);
+        Ok(started)
     }
 
     pub async fn report(&self, report: Report) -> Result<ReportedBack, Error> {
-        if let Some((worker, epoch)) = &report.worker {
+        let worker = report.worker.clone();
+        let answer = self.ask(report)?;
+        if let Some((worker, epoch)) = &worker {
             self.sign_of_life(worker, *epoch);
         }
-        self.call(report).await
+        let reported: ReportedBack = answered(answer).await?;
+        if let (None, Some(by)) = (worker, reported.by) {
+            self.sign_of_life_by(by);
+        }
+        Ok(reported)
     }
 
     pub async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<Beaten, Error> {
@@ -77,7 +88,7 @@ impl Engine {
 
     /// Takes a number for this server, or keeps the one it has. `alone`: no other server can be up.
     pub async fn join(&self, held: Option<Server>, alone: bool) -> Result<Server, Error> {
-        let joined: Joined = self.call(Join { held, alone }).await?;
+        let joined: Joined = self.call_of_ours(Join { held, alone }).await?;
         self.0.store.count_as(joined.server.number);
         Ok(joined.server)
     }
@@ -85,7 +96,8 @@ impl Engine {
     pub async fn register(&self, register: Register) -> Result<Registered, Error> {
         let (name, profile) = (register.name.clone(), register.profile.clone());
         let registered: Registered = self.call(register).await?;
-        let known = Known::new(registered.number, registered.epoch, profile);
+        let now = self.0.moment();
+        let known = Known::new(registered.number, registered.epoch, profile, now);
         self.0.directory.lock().put(name, known);
         Ok(registered)
     }
@@ -104,16 +116,17 @@ impl Engine {
 
     async fn claim_as_known(&self, call: &ClaimCall) -> Result<Hand, Error> {
         self.know(&call.worker, call.epoch).await?;
+        let place = self.0.room.place_for_claim().ok_or(Error::Busy)?;
         let claim = self.0.directory.lock().claim(call)?;
         let epoch = Some(claim.epoch);
-        self.sign_of_life(&call.worker, epoch);
-        let (sender, receiver) = oneshot::channel();
+        let (reply, receiver) = Reply::new(Some(place));
         let until = self.0.moment() + call.wait;
         self.send(Message::Claim(Waiting {
             claim,
             until,
-            caller: Reply(sender),
+            caller: reply,
         }))?;
+        self.sign_of_life(&call.worker, epoch);
         let dealt: Dealt = self
             .living_meanwhile(&call.worker, epoch, answered(receiver))
             .await?;
@@ -148,31 +161,41 @@ impl Engine {
         let Answer::Worker(Some(row)) = self.read(Query::Worker(worker.clone())).await? else {
             return Err(Refused::NoSuchWorker.into());
         };
-        let known = Known::new(row.number, row.epoch, row.profile.clone());
+        let now = self.0.moment();
+        let known = Known::new(row.number, row.epoch, row.profile.clone(), now);
         self.0.directory.lock().put(worker.clone(), known);
         Ok(())
+    }
+
+    /// What names a run, and no worker, is its worker's. Of one that never came by here, and takes its tasks at another
+    /// server, nothing is said.
+    fn sign_of_life_by(&self, (number, epoch): (WorkerNumber, Epoch)) {
+        let worker = self.0.directory.lock().name(number);
+        if let Some(worker) = worker {
+            self.sign_of_life(&worker, Some(epoch));
+        }
     }
 
     /// Any call of a worker shows that it lives; its row is renewed when a good part of its time has gone. In the name
     /// of the process that calls, so that one that was replaced does not keep its successor alive.
     fn sign_of_life(&self, worker: &Name, epoch: Option<Epoch>) {
-        let every = self.0.policy.sign_of_life_every();
-        if self
+        let (now, every) = (self.0.moment(), self.0.policy.sign_of_life_every());
+        let is_due = self
             .0
             .directory
             .lock()
-            .is_sign_of_life_due(worker, epoch, self.0.moment(), every)
-        {
-            let heartbeat = Heartbeat {
-                worker: worker.clone(),
-                epoch,
-                held: Vec::new(),
-            };
-            // If there is no room for it, the next call brings another.
-            let _ = self.send(Message::Command(
-                heartbeat.into(),
-                Reply(oneshot::channel().0),
-            ));
+            .is_sign_of_life_due(worker, epoch, now, every);
+        if !is_due {
+            return;
+        }
+        let heartbeat = Heartbeat {
+            worker: worker.clone(),
+            epoch,
+            held: Vec::new(),
+        };
+        if self.ask(heartbeat).is_err() {
+            // There is no room for it: its next call, or the claim that it has open, tries again.
+            self.0.directory.lock().was_not_renewed(worker);
         }
     }
 }
@@ -221,32 +244,44 @@ impl Engine {
     /// Something may have become ready in this lane that this server did not do itself; with none, in any.
     pub fn look_again(&self, lane: Option<Lane>) {
         self.0.store.unsure(lane);
-        // A full queue means that batches run anyway, and the next poll looks again.
+        // It is of no use to a server that stops.
         let _ = self.send(Message::Look(lane));
     }
 }
 
 impl Engine {
-    pub(crate) async fn call<D: TryFrom<Done>>(
+    async fn call<D: TryFrom<Done>>(&self, command: impl Into<Command>) -> Result<D, Error> {
+        answered(self.ask(command)?).await
+    }
+
+    /// A command of this server's own, which takes no room: of each of its services one waits at most, and they have to go
+    /// on also where callers are told to come back.
+    pub(crate) async fn call_of_ours<D: TryFrom<Done>>(
         &self,
         command: impl Into<Command>,
     ) -> Result<D, Error> {
-        let (sender, receiver) = oneshot::channel();
-        self.send(Message::Command(command.into(), Reply(sender)))?;
-        answered(receiver).await
+        let (reply, answer) = Reply::new(None);
+        self.send(Message::Command(command.into(), reply))?;
+        answered(answer).await
+    }
+
+    fn ask(
+        &self,
+        command: impl Into<Command>,
+    ) -> Result<oneshot::Receiver<command::Answer>, Error> {
+        let command = command.into();
+        let place = self.0.room.place(&command).ok_or(Error::Busy)?;
+        let (reply, answer) = Reply::new(Some(place));
+        self.send(Message::Command(command, reply))?;
+        Ok(answer)
     }
 
     fn send(&self, message: Message) -> Result<(), Error> {
         if self.is_stopping() {
             return Err(Error::Stopping);
         }
-        self.0
-            .messages
-            .try_send(message)
-            .map_err(|error| match error {
-                TrySendError::Full(_) => Error::Busy,
-                TrySendError::Closed(_) => Error::Stopping,
-            })
+        let sent = self.0.messages.send(message);
+        sent.map_err(|_| Error::Stopping)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Forgets workers that have been gone for long.
+//! Forgets workers that have been gone for long: in the store, and what this server remembers of them.
 
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
@@ -9,8 +9,9 @@ use super::STEP_ROWS_MAX;
 use crate::engine::Engine;
 use crate::error::Error;
 
-/// Answers how many it forgot.
+/// Answers how many it forgot in the store.
 pub async fn run_once(engine: &Engine) -> Result<usize, Error> {
+    engine.drop_silent_workers();
     let mut count = 0;
     loop {
         let now = engine.store().now();
@@ -19,7 +20,7 @@ pub async fn run_once(engine: &Engine) -> Result<usize, Error> {
             return Ok(count);
         };
         let candidates = forget.workers.len();
-        let step: Forgotten = engine.call(forget).await?;
+        let step: Forgotten = engine.call_of_ours(forget).await?;
         count += step.count;
         // Where other servers are at it as well, theirs are left to them.
         if step.count < candidates || candidates < STEP_ROWS_MAX {

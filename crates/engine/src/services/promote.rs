@@ -20,7 +20,7 @@ pub async fn run_once(engine: &Engine, steps: &mut Steps) -> Result<Promotion, E
     let mut round = steps.round("scheduled");
     let count = loop {
         let (limit, skip) = round.step();
-        let step = engine.call(Promote { limit, skip }).await;
+        let step = engine.call_of_ours(Promote { limit, skip }).await;
         if let Some(count) = round.took(step.map(|step: Promoted| step.count))? {
             break count;
         }

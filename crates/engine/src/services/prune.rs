@@ -12,7 +12,7 @@ pub async fn run_once(engine: &Engine) -> Result<usize, Error> {
     let mut round = steps.round("idempotency");
     loop {
         let (limit, skip) = round.step();
-        let step = engine.call(Prune { limit, skip }).await;
+        let step = engine.call_of_ours(Prune { limit, skip }).await;
         if let Some(count) = round.took(step.map(|step: Pruned| step.count))? {
             return Ok(count);
         }

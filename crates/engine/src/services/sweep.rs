@@ -32,7 +32,7 @@ pub async fn run_once(engine: &Engine, now: Timestamp, sight: Sight) -> Result<S
         return Ok(Swept::default());
     };
     let looked_lost = expire.runs.clone();
-    let expired: Expired = engine.call(expire).await?;
+    let expired: Expired = engine.call_of_ours(expire).await?;
     tell(looked_lost, &expired.tasks);
     let expired = expired.tasks.len();
     Ok(Swept {

@@ -5,8 +5,10 @@
 )]
 
 mod answering;
+mod broken;
 mod by_hand;
 mod front;
+mod overload;
 mod several;
 mod suspects;
 mod sweeping;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::expire::Sight;
@@ -13,7 +14,7 @@ use taskyard_engine::services::sweep::look_for_lost;
 use taskyard_engine::upkeep::Upkeep;
 
 use super::upkeep::keep_up;
-use super::yard::{Yard, claim_call, model_whose_time_passes};
+use super::yard::{Yard, claim_call, model_whose_time_passes, settle};
 
 /// Longer than any run may take.
 const DAY: Duration = Duration::from_hours(24);
@@ -106,4 +107,26 @@ async fn what_a_worker_that_is_gone_held_is_given_back_at_once_however_much() {
 
     let again = yard.engine.claim(all).await.unwrap();
     assert_eq!(again.runs.len(), STEP_ROWS_MAX + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_worker_says_of_one_run_is_a_sign_of_life() {
+    let policy = Policy::default();
+    let (pause, ttl) = (policy.heartbeat_ttl * 2 / 3, policy.heartbeat_ttl);
+    let yard = Yard::around(Arc::new(model_whose_time_passes()));
+    yard.worker("w", "work").await;
+    yard.submit("work").await.unwrap();
+    let run = yard.claim_one("w").await;
+
+    for begins in [true, false] {
+        tokio::time::advance(pause).await;
+        if begins {
+            yard.start(&run).await;
+        } else {
+            yard.complete(&run).await.unwrap();
+        }
+        settle().await;
+        let expires_at = yard.worker_row("w").await.expires_at;
+        assert_eq!(expires_at, yard.engine.store().now() + ttl);
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use taskyard_core::command::Command;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, List, Query};
@@ -70,6 +71,41 @@ async fn a_submit_whose_commit_is_unknown_is_found_and_stored_once() {
             .collect::<Vec<_>>(),
         [task]
     );
+}
+
+/// A store that says these of its next batches, the last one first, and runs none of them.
+struct Fails {
+    model: Model,
+    errors: Mutex<Vec<store::Error>>,
+}
+
+#[async_trait]
+impl Front for Fails {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
+        let error = self.errors.lock().pop();
+        match error {
+            Some(error) => Err(error),
+            None => self.model.run(batch, policy).await,
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_submit_whose_commit_is_unknown_stays_so_where_it_cannot_be_looked_for() {
+    let unknown = store::Error::Unknown("the connection broke".to_owned());
+    let away = store::Error::Unavailable("nobody answers".to_owned());
+    let yard = Yard::around(Arc::new(Fronted(Fails {
+        model: model(),
+        errors: Mutex::new(vec![away, unknown.clone()]),
+    })));
+
+    let submitted = yard.submit("work").await;
+
+    assert!(matches!(submitted, Err(Error::Store(error)) if error == unknown));
 }
 
 /// A store on a full disk: it reads, and takes what changes nothing.

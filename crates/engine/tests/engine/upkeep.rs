@@ -18,7 +18,7 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_engine::error::Error;
 use taskyard_engine::services::{STEP_ROWS_MAX, prune};
-use taskyard_engine::upkeep::Upkeep;
+use taskyard_engine::upkeep::{Services, Upkeep};
 use taskyard_store::model::Model;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -30,7 +30,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// Joins, and starts the services.
-pub(super) async fn keep_up(yard: &Yard, upkeep: Upkeep) -> JoinSet<()> {
+pub(super) async fn keep_up(yard: &Yard, upkeep: Upkeep) -> Services {
     let server = yard.engine.join(None, upkeep.alone).await.unwrap();
     upkeep.start(&yard.engine, server)
 }
@@ -342,6 +342,24 @@ async fn workers_that_are_gone_for_long_are_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_worker_that_did_not_call_for_its_life_is_looked_up_again() {
+    let policy = Policy {
+        worker_life: 3 * MINUTE,
+        ..Policy::default()
+    };
+    let store = Arc::new(Fronted(Counting::default()));
+    let yard = Yard::under(policy, store.clone());
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    yard.worker("w", "work").await;
+
+    for (silent, lookups) in [(2 * MINUTE, 0), (5 * MINUTE, 1), (2 * MINUTE, 1)] {
+        tokio::time::sleep(silent).await;
+        yard.claim("w", Duration::ZERO).await.unwrap();
+        assert_eq!(store.lookups.load(Ordering::SeqCst), lookups);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn all_keys_that_are_old_are_forgotten_at_once_however_many() {
     let yard = yard();
     for key in 0..=STEP_ROWS_MAX {
@@ -370,12 +388,16 @@ async fn submit_once(yard: &Yard, key: usize, body: &str) -> Result<(), Error> {
 #[tokio::test(start_paused = true)]
 async fn the_services_end_with_their_engine() {
     let yard = yard();
-    let services = keep_up(&yard, Upkeep::default()).await;
+    let mut services = keep_up(&yard, Upkeep::default()).await;
     settle().await;
 
     yard.stop.cancel();
 
-    assert_eq!(services.join_all().await.len(), 5);
+    let mut ended = 0;
+    while services.next_ended().await.is_some() {
+        ended += 1;
+    }
+    assert_eq!(ended, 5);
 }
 
 /// A store that counts how often it is asked some things.
@@ -388,6 +410,8 @@ struct Counting {
     looks: AtomicUsize,
     /// Which of many tasks have ended.
     questions: AtomicUsize,
+    /// Who a worker is.
+    lookups: AtomicUsize,
 }
 
 impl Default for Counting {
@@ -398,6 +422,7 @@ impl Default for Counting {
             promotions: AtomicUsize::default(),
             looks: AtomicUsize::default(),
             questions: AtomicUsize::default(),
+            lookups: AtomicUsize::default(),
         }
     }
 }
@@ -421,6 +446,7 @@ impl Front for Counting {
                 return Ok(Answer::NextDue(Some(Timestamp::default())));
             }
             Query::Task(_) => _ = self.looks.fetch_add(1, Ordering::SeqCst),
+            Query::Worker(_) => _ = self.lookups.fetch_add(1, Ordering::SeqCst),
             Query::Ended(_) => _ = self.questions.fetch_add(1, Ordering::SeqCst),
             _ => {}
         }

@@ -22,6 +22,7 @@ use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
+use taskyard_core::verbs::start::Start;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_engine::engine::{ClaimCall, Engine};
@@ -169,6 +170,15 @@ impl Yard {
             held: vec![held],
         };
         self.engine.heartbeat(heartbeat).await.unwrap();
+    }
+
+    /// The worker says nothing but that this run began.
+    pub(crate) async fn start(&self, run: &Run) {
+        let start = Start {
+            token: token(run),
+            started_at: None,
+        };
+        self.engine.start_run(start).await.unwrap();
     }
 
     pub(crate) async fn complete(&self, run: &Run) -> Result<ReportedBack, Error> {

@@ -116,6 +116,7 @@ pub(crate) fn policy() -> Policy {
         },
         suspect_patience: Duration::from_secs(1),
         commands_max: 10_000,
+        commands_bytes_max: 1 << 20,
         lanes_max: 9,
         workers_max: 100,
         claim_bytes_max: 100,

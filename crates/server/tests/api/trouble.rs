@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::FutureExt;
 use serde_json::json;
 use taskyard_core::command::{Command, Done};
 use taskyard_core::lane::{Lane, Lanes};
@@ -225,15 +225,27 @@ async fn progress_on_a_run_that_cannot_be_looked_at_is_not_taken() {
 
 #[tokio::test]
 async fn a_full_queue_tells_when_to_come_back() {
-    let yard = Yard::around(Stuck::store(), Clock::new(), |_| {});
+    const MAX: usize = 3;
+    let policy = Policy {
+        commands_max: MAX,
+        ..Policy::default()
+    };
+    let yard = Yard::around_under(Stuck::store(), policy);
     let body = json!({"kind": "echo", "input": 1});
-    let engine = yard.app.engine();
-    let waiting = join_all((0..12_000).map(|_| engine.cancel(engine.new_task())));
-    let mut waiting = std::pin::pin!(waiting);
+    let mut waiting = Vec::new();
+    for _ in 0..MAX {
+        let mut one = Box::pin(yard.post(TASKS, &body));
+        // Once more behind the engine's loop, which has had its turn with it then.
+        for _ in 0..100 {
+            assert!(futures_util::poll!(one.as_mut()).is_pending());
+            tokio::task::yield_now().await;
+        }
+        waiting.push(one);
+    }
 
-    // Polls each of them once: all that the queue takes wait then.
-    assert!(futures_util::poll!(waiting.as_mut()).is_pending());
-    let reply = yard.post(TASKS, &body).await;
+    let reply = yard.post(TASKS, &body).now_or_never();
+
+    let reply = reply.expect("it is told at once");
     reply.refused(429, "queue_full");
     assert_eq!(reply.header("retry-after"), "1");
 }

@@ -90,6 +90,10 @@ impl Yard {
         Self::made(store, clock, Policy::default(), set)
     }
 
+    pub(crate) fn around_under(store: Arc<dyn Store>, policy: Policy) -> Self {
+        Self::made(store, Clock::new(), policy, |_| {})
+    }
+
     fn made(
         store: Arc<dyn Store>,
         clock: Clock,

@@ -302,3 +302,39 @@ fn claims_that_stand_alone_are_tried_in_parts_as_commands_are() {
     assert_eq!(errors, [Some(refused()), None, unknown.clone(), unknown]);
     assert_eq!(told.attempts, 7);
 }
+
+/// Which lanes are looked at again, lowest first, twins before them.
+fn looked_at(memory: &Memory) -> Vec<i32> {
+    let borrowed = memory.heads();
+    let lanes = borrowed.heads.iter().map(|(lane, _)| lane.0);
+    lanes.collect()
+}
+
+#[test]
+fn doubts_that_no_batch_takes_up_are_kept_once() {
+    let memory = Memory::default();
+    let key = |lane: i32| {
+        Arc::new(LaneKey {
+            queue: Name::path("default").unwrap(),
+            kind: Name::path(&format!("kind-{lane}")).unwrap(),
+            demands: Demands::default(),
+        })
+    };
+    memory.learn((1..=3).map(|lane| (Lane(lane), key(lane))));
+    for _ in 0..100 {
+        memory.unsure(Some(Lane(2)));
+        memory.unsure(Some(Lane(-2)));
+    }
+    assert!(matches!(&*memory.doubts.lock(), Doubts::Of(lanes) if lanes.len() == 1));
+    assert_eq!(looked_at(&memory), [-2, 2]);
+
+    for _ in 0..100 {
+        memory.unsure(None);
+        memory.unsure(Some(Lane(2)));
+    }
+    assert!(matches!(*memory.doubts.lock(), Doubts::All));
+    memory.learn([(Lane(4), key(4))]);
+
+    assert_eq!(looked_at(&memory), [-4, -3, -2, -1, 1, 2, 3, 4]);
+    assert!(matches!(&*memory.doubts.lock(), Doubts::Of(lanes) if lanes.is_empty()));
+}

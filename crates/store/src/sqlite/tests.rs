@@ -189,6 +189,41 @@ async fn batches_run_in_the_order_in_which_they_were_sent() {
     assert_eq!(view(&store, same.id).await.status(), Status::Pending);
 }
 
+#[tokio::test]
+async fn readers_wait_for_their_turn_however_many_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    for store in [
+        open(&dir.path().join("tasks.db")),
+        SqliteStore::in_memory(options()).unwrap(),
+    ] {
+        let made = task("work", 1, 0);
+        run::<taskyard_core::verbs::submit::Submitted>(&store, submit(vec![made.clone()])).await;
+
+        let answers = join_all((0..5_000).map(|_| store.read(Query::Task(made.id)))).await;
+
+        let unanswered: Vec<_> = answers.into_iter().filter_map(Result::err).collect();
+        assert_eq!(unanswered, []);
+    }
+}
+
+#[tokio::test]
+async fn readers_that_give_up_keep_nobody_waiting() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir.path().join("tasks.db"));
+    let made = task("work", 1, 0);
+    run::<taskyard_core::verbs::submit::Submitted>(&store, submit(vec![made.clone()])).await;
+
+    let mut readers: Vec<_> = (0..5_000)
+        .map(|_| store.read(Query::Task(made.id)))
+        .collect();
+    for reader in &mut readers {
+        let _ = futures_util::poll!(reader.as_mut());
+    }
+    drop(readers);
+
+    assert_eq!(view(&store, made.id).await.status(), Status::Pending);
+}
+
 #[test]
 fn a_task_that_stands_nowhere_is_an_error_and_not_pending() {
     let mut random = Seeded::new(1);

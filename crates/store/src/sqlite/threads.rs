@@ -14,7 +14,7 @@ use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::answers::{Answer as Held, Answers};
 use super::checkpoint::Checkpoints;
@@ -25,8 +25,10 @@ use super::reads;
 use crate::Clock;
 use crate::tx::LOOKS_BEFORE_SLEEP;
 
-/// How many calls may wait for a thread; the engine bounds what it sends, so this is never reached by it alone.
-const WAITING_MAX: usize = 1024;
+/// How many questions may wait for a thread; whoever asks more waits before that, and leaves when it likes.
+const QUESTIONS_MAX: usize = 1024;
+/// How many batches and pings may wait besides. The engine bounds what it sends, so this is not reached by it.
+const BATCHES_MAX: usize = 1024;
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -37,7 +39,7 @@ pub(super) enum Job {
         reply: Reply<Ran>,
     },
     /// A question for the writing connection.
-    Read { query: Query, reply: Reply<Answer> },
+    Read(Asked),
 }
 
 /// Between the writer and the disk; a database in memory has none.
@@ -64,22 +66,41 @@ impl Disk {
 pub(super) struct Asked {
     pub(super) query: Query,
     pub(super) reply: Reply<Answer>,
+    /// Its place among those that wait, which is another's once it is answered or left.
+    pub(super) turn: Option<Turn>,
 }
+
+pub(super) type Turn = OwnedSemaphorePermit;
 
 /// A thread and the line of calls that wait for it, first come, first served.
 pub(super) struct Line<T> {
     calls: Option<SyncSender<T>>,
+    turns: Arc<Semaphore>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl<T> Line<T> {
+    fn new() -> (Self, Receiver<T>) {
+        let (calls, waiting) = sync_channel(QUESTIONS_MAX + BATCHES_MAX);
+        let line = Self {
+            calls: Some(calls),
+            turns: Arc::new(Semaphore::new(QUESTIONS_MAX)),
+            threads: Vec::new(),
+        };
+        (line, waiting)
+    }
+
+    /// Resolves when one more may ask, first come, first served.
+    pub(super) async fn turn(&self) -> Turn {
+        let turn = Arc::clone(&self.turns).acquire_owned().await;
+        turn.expect("it is never closed")
+    }
+
     pub(super) fn send(&self, call: T) -> Result<(), Error> {
         let calls = self.calls.as_ref().expect("open until it is dropped");
         calls.try_send(call).map_err(|error| {
             Error::Unavailable(match error {
-                TrySendError::Full(_) => {
-                    format!("{WAITING_MAX} calls wait for the database already")
-                }
+                TrySendError::Full(_) => "too many calls wait for the database already".to_owned(),
                 TrySendError::Disconnected(_) => "the database's thread has ended".to_owned(),
             })
         })
@@ -101,7 +122,7 @@ pub(super) fn writer(
     clock: Clock,
     mut random: Box<dyn Random>,
 ) -> io::Result<Line<Job>> {
-    let (calls, waiting) = sync_channel::<Job>(WAITING_MAX);
+    let (mut line, waiting) = Line::<Job>::new();
     let thread = named("sqlite-writer").spawn(move || {
         let mut next = waiting.recv().ok();
         while let Some(job) = next {
@@ -121,10 +142,8 @@ pub(super) fn writer(
             next = next.or_else(|| soon_or_later(&waiting));
         }
     })?;
-    Ok(Line {
-        calls: Some(calls),
-        threads: vec![thread],
-    })
+    line.threads.push(thread);
+    Ok(line)
 }
 
 fn soon_or_later(waiting: &Receiver<Job>) -> Option<Job> {
@@ -149,26 +168,33 @@ impl Job {
                 let ran = inline.run_blocking(&commands, &policy, clock(), random);
                 Box::new(move || drop(reply.send(ran)))
             }
-            Self::Read { query, reply } => {
-                let answer = inline.read_blocking(&query);
-                Box::new(move || drop(reply.send(answer)))
-            }
+            Self::Read(asked) => asked.answer_by(|query| inline.read_blocking(query)),
         }
     }
 }
 
+impl Asked {
+    /// Whose asker has gone is not looked for: enough of them would keep those behind them waiting.
+    fn answer_by(self, read: impl FnOnce(&Query) -> Result<Answer, Error>) -> Held {
+        let Self { query, reply, turn } = self;
+        let answer = (!reply.is_closed()).then(|| read(&query));
+        Box::new(move || {
+            if let Some(answer) = answer {
+                drop(reply.send(answer));
+            }
+            drop(turn);
+        })
+    }
+}
+
 pub(super) fn readers(connections: Vec<Connection>) -> io::Result<Line<Asked>> {
-    let (calls, waiting) = sync_channel(WAITING_MAX);
+    let (mut line, waiting) = Line::new();
     let waiting = Arc::new(Mutex::new(waiting));
-    let mut line = Line {
-        calls: Some(calls),
-        threads: Vec::new(),
-    };
     for connection in connections {
         let waiting = Arc::clone(&waiting);
         let thread = named("sqlite-reader").spawn(move || {
-            while let Some(Asked { query, reply }) = next(&waiting) {
-                let _ = reply.send(reads::read(&connection, &query));
+            while let Some(asked) = next(&waiting) {
+                asked.answer_by(|query| reads::read(&connection, query))();
             }
         });
         line.threads.push(thread?);

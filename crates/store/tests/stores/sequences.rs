@@ -17,7 +17,7 @@ use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
-use taskyard_core::verbs::expire::{Expire, Lost, Sight, Step};
+use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::forget::{self, Forget};
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::join::Join;
@@ -392,7 +392,7 @@ impl Sequence {
         let alone_since = self.one_in(2).then(|| self.yard.now());
         let looks = Lost {
             overdue: self.yard.now(),
-            step: Step::default(),
+            steps: ClockSteps::default(),
             silent: self.yard.now(),
             internal_before: alone_since,
         };

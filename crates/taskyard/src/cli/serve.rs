@@ -203,9 +203,14 @@ pub(crate) struct LimitArgs {
     /// How many tasks one stream of lines may hold.
     #[arg(long, env = "TASKYARD_STREAM_MAX", default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub(crate) stream_max: u32,
-    /// How many commands may wait for the database before callers are told to come back later.
+    /// How many commands may wait for the database before callers are told to come back later. An eighth of it is not for
+    /// submits.
     #[arg(long, env = "TASKYARD_QUEUE_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) queue_max: u32,
+    /// About how many bytes of memory these may hold. An eighth of it is not for submits either. At least twice the longest
+    /// body.
+    #[arg(long, env = "TASKYARD_QUEUE_BYTES_MAX", default_value = "256MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) queue_bytes_max: usize,
     /// How many combinations of queue, kind and requires unfinished tasks may be in.
     #[arg(long, env = "TASKYARD_LANES_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) lanes_max: u32,

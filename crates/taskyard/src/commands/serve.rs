@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use taskyard_core::policy::Policy;
 use taskyard_engine::engine::Engine;
-use taskyard_engine::upkeep::Upkeep;
+use taskyard_engine::upkeep::{Services, Upkeep};
 use taskyard_server::Secret;
 use taskyard_server::app::App;
 use taskyard_server::serve::serve;
@@ -16,6 +16,7 @@ use taskyard_server::settings::{Access, Limits, Settings};
 use taskyard_store::{postgres, sqlite};
 use taskyard_worker::executor::Executors;
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{Done, worker};
@@ -91,7 +92,8 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     };
     let mut services = upkeep.start(&engine, server);
     let app = App::new(engine.clone(), settings, leaving.clone());
-    let serving = tokio::spawn(serve(listener, app.clone(), stop.clone()));
+    let mut serving = JoinSet::new();
+    serving.spawn(serve(listener, app.clone(), stop.clone()));
     let pool = Pool::start(
         &app,
         server.number,
@@ -103,19 +105,56 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     output::line(&format!("{SERVING}http://{}", reachable(local)))?;
     tracing::info!(address = %local, database = address.kind(), workers = args.internal_workers, "serving");
 
-    signals.next().await;
-    tracing::info!("stopping once everything accepted is done; a second signal ends it at once");
+    let broken = tokio::select! {
+        _ = signals.next() => None,
+        part = first_to_end(&engine, &mut services, &mut serving) => Some(part),
+    };
+    match broken {
+        None => tracing::info!(
+            "stopping once everything accepted is done; a second signal ends it at once"
+        ),
+        Some(part) => tracing::error!(part, "a part of the server broke down: stopping the others"),
+    }
     signals.end_at_next();
     leaving.cancel();
-    pool.stop().await;
+    if engine.has_ended() {
+        // Nobody takes what the workers say: their runs are given out again once their leases have run out.
+        drop(pool);
+    } else {
+        pool.stop().await;
+    }
     stop.cancel();
-    while services.join_next().await.is_some() {}
-    serving.await.map_err(failed)?;
+    while services.next_ended().await.is_some() {}
+    while let Some(served) = serving.join_next().await {
+        served.map_err(failed)?;
+    }
     engine.ended().await;
     // The last of what holds the database: it is closed in order before the process ends.
     drop((app, engine));
+    if let Some(part) = broken {
+        return Err(Failure::new(format!(
+            "the server has stopped because {part} broke down, which is a bug; what was acknowledged is stored, and a \
+             restart goes on with it"
+        )));
+    }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Resolves when something ends that goes on until the server stops, with what it was: a server that looks well and does
+/// part of its work is worse than one that is started again.
+async fn first_to_end(
+    engine: &Engine,
+    services: &mut Services,
+    serving: &mut JoinSet<()>,
+) -> &'static str {
+    tokio::select! {
+        // First, for the services end with it.
+        biased;
+        () = engine.ended() => "the engine",
+        service = services.next_ended() => service.unwrap_or("a service"),
+        _ = serving.join_next() => "the HTTP server",
+    }
 }
 
 async fn listen(address: &str) -> Result<TcpListener, Failure> {
@@ -256,12 +295,16 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
         ..Limits::default()
     };
     let least = limits.body_max().saturating_mul(2);
-    if limits.bodies_max < least {
-        return Err(Failure::usage(format!(
-            "--bodies-max is {} bytes; it must be at least twice the longest body that --body-max, --output-max, \
-             --input-max and --checkpoint-max let in, {least}",
-            limits.bodies_max
-        )));
+    for (name, bytes) in [
+        ("--bodies-max", limits.bodies_max),
+        ("--queue-bytes-max", args.queue_bytes_max),
+    ] {
+        if bytes < least {
+            return Err(Failure::usage(format!(
+                "{name} is {bytes} bytes; it must be at least twice the longest body that --body-max, --output-max, \
+                 --input-max and --checkpoint-max let in, {least}"
+            )));
+        }
     }
     Ok(limits)
 }
@@ -335,6 +378,7 @@ fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
         max_attempts: limits.max_attempts,
         max_losses: limits.max_losses,
         commands_max: limits.queue_max as usize,
+        commands_bytes_max: limits.queue_bytes_max,
         lanes_max: limits.lanes_max as usize,
         workers_max: limits.workers_max as usize,
         claim_bytes_max: limits.claim_bytes_max,
@@ -358,6 +402,9 @@ mod flags;
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use taskyard_store::model::Model;
     use tokio::net::TcpStream;
     use tokio::time::timeout;
 
@@ -392,5 +439,28 @@ mod tests {
             assert!(matches!(check(local), Some(Access::Loopback)), "{local}");
         }
         assert!(matches!(check("0.0.0.0:8000"), Some(Access::None)));
+    }
+
+    #[tokio::test]
+    async fn whatever_ends_before_the_stop_is_named() {
+        let (store, stop) = (
+            Model::new(1, Arc::new(crate::clock::now)),
+            CancellationToken::new(),
+        );
+        let random = Box::new(Unguessable::new());
+        let engine = Engine::start(Arc::new(store), Policy::default(), random, stop.clone());
+        let server = engine.join(None, true).await.unwrap();
+        let mut services = Upkeep::default().start(&engine, server);
+        let mut serving = JoinSet::new();
+        serving.spawn(async { panic!("a bug") });
+
+        let part = first_to_end(&engine, &mut services, &mut serving).await;
+        assert_eq!(part, "the HTTP server");
+
+        serving.spawn(std::future::pending());
+        stop.cancel();
+        engine.ended().await;
+        let part = first_to_end(&engine, &mut services, &mut serving).await;
+        assert_eq!(part, "the engine");
     }
 }

@@ -230,7 +230,7 @@ impl Server {
             self.command(again, caller, around);
             return;
         }
-        self.learn(&call, &answer);
+        self.learn(&call, &answer, around);
         around.ledger.answered(&call, &answer, since);
         if gone.get() || around.network.hangs_up(&mut around.tally) {
             if let Some(release) = desk::release(&answer) {

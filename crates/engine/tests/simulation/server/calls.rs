@@ -115,7 +115,7 @@ impl Server {
         second_try: bool,
         around: &mut Surroundings,
     ) {
-        self.know(&call);
+        self.know(&call, around);
         let mut caller = self.caller(node, ticket, Call::Claim(call.clone()));
         caller.second_try = second_try;
         let claim = match self.directory.claim(&call) {
@@ -142,7 +142,7 @@ impl Server {
         self.turn_soon(around);
     }
 
-    fn know(&mut self, call: &ClaimCall) {
+    fn know(&mut self, call: &ClaimCall, around: &Surroundings) {
         let worker = &call.worker;
         if self.directory.knows(worker, call.epoch) {
             return;
@@ -150,18 +150,20 @@ impl Server {
         if let query::Answer::Worker(Some(row)) =
             self.mine.read(query::Query::Worker(worker.clone()))
         {
-            let known = Known::new(row.number, row.epoch, of_this_server(&row.profile));
+            let (profile, now) = (of_this_server(&row.profile), Self::moment(around));
+            let known = Known::new(row.number, row.epoch, profile, now);
             self.directory.put(worker.clone(), known);
         }
     }
 
     /// What a call's answer teaches about a worker.
-    pub(super) fn learn(&mut self, call: &Call, answer: &Answer) {
+    pub(super) fn learn(&mut self, call: &Call, answer: &Answer, around: &Surroundings) {
         if let (Call::Register(register), Ok(Ok(Done::Register(registered)))) = (call, answer) {
             let known = Known::new(
                 registered.number,
                 registered.epoch,
                 of_this_server(&register.profile),
+                Self::moment(around),
             );
             self.directory.put(register.name.clone(), known);
         }

@@ -88,7 +88,7 @@ impl Server {
                 let seeing = Sight {
                     grace: false,
                     alone_since,
-                    step: self.grace.step(),
+                    steps: self.grace.steps(),
                 };
                 let query = look_for_lost(&around.policy, now, seeing);
                 let candidates = self.mine.read(query);
@@ -113,6 +113,8 @@ impl Server {
             Service::Prune => {
                 let limit = STEP_ROWS_MAX;
                 self.command(Prune { limit, skip: 0 }, caller, around);
+                let before = Self::moment(around).saturating_sub(around.policy.worker_life);
+                self.directory.drop_silent(before);
                 let now = self.clock.now(around.now);
                 let gone = self.mine.read(look_for_gone(&around.policy, now));
                 if let Some(forget) = forget(gone) {

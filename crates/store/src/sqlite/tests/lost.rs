@@ -14,7 +14,7 @@ use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Lease, Task, Worker};
 use taskyard_core::slot::Limits;
 use taskyard_core::store::Ran;
-use taskyard_core::verbs::expire::{Expire, Expired, Sight, Step};
+use taskyard_core::verbs::expire::{ClockSteps, Expire, Expired, Sight, Step};
 use taskyard_core::view::Change;
 
 use super::*;
@@ -86,10 +86,16 @@ fn rows() -> impl Strategy<Value = (Vec<Lease>, Vec<Worker>)> {
         .prop_map(|(leases, workers)| (leases, workers.into_iter().flatten().collect()))
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    (around(), 0_u64..=4).prop_map(|(at, micros)| Step {
+/// Also more than are told apart.
+fn steps() -> impl Strategy<Value = ClockSteps> {
+    let step = (around(), 0_u64..=4).prop_map(|(at, micros)| Step {
         at,
         by: Duration::from_micros(micros),
+    });
+    prop::collection::vec(step, 0..=ClockSteps::MAX + 1).prop_map(|all| {
+        let mut steps = ClockSteps::default();
+        all.into_iter().for_each(|step| steps.add(step));
+        steps
     })
 }
 
@@ -144,13 +150,13 @@ proptest! {
         (leases, workers) in rows(),
         grace: bool,
         alone_since in option::of(around()),
-        step in step(),
+        steps in steps(),
     ) {
         let (policy, now) = (Policy::default(), Timestamp::from_micros(NOON));
         let seeing = Sight {
             grace: false,
             alone_since,
-            step,
+            steps,
         };
         let query = Query::lost(&policy, now, seeing, 100);
         let there = |number| workers.iter().any(|row| row.number == number);

@@ -240,7 +240,7 @@ pub(super) async fn a_result_that_breaks_a_report_is_told_apart_from_the_others(
         .iter()
         .flat_map(|run| report(run, Word::Released).results);
     let report = Report {
-        worker: Some((worker.worker, Some(worker.epoch))),
+        worker: Some((worker.worker.clone(), Some(worker.epoch))),
         results: results.collect(),
     };
     let beside = yard.task();
@@ -250,7 +250,9 @@ pub(super) async fn a_result_that_breaks_a_report_is_told_apart_from_the_others(
     let pending = || Ok(Status::Pending);
     let broken = Err(Refused::Broken);
     let results = vec![pending(), pending(), broken, pending(), pending()];
-    assert_eq!(answers[0], Ok(Ok(Done::Report(ReportedBack { results }))));
+    let by = Some((worker.number, worker.epoch));
+    let reported = ReportedBack { results, by };
+    assert_eq!(answers[0], Ok(Ok(Done::Report(reported))));
     assert!(answers[1].is_ok() && is_there(&yard, beside.id).await);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Claim;
-use taskyard_core::verbs::expire::{Sight, Step};
+use taskyard_core::verbs::expire::{ClockSteps, Sight, Step};
 use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::submit::NewTask;
 
@@ -15,6 +15,12 @@ pub(super) async fn a_run_from_before_the_clock_was_set_forward_has_that_much_mo
     yard: Yard,
 ) {
     let (by, timeout) = (Duration::from_hours(1), Duration::from_mins(2));
+    let mut steps = ClockSteps::default();
+    // Before the runs began, so of no matter to them.
+    steps.add(Step {
+        at: yard.now(),
+        by: Duration::from_hours(8),
+    });
     let worker = Claim {
         begin: true,
         ..yard.worker("w").await
@@ -34,9 +40,10 @@ pub(super) async fn a_run_from_before_the_clock_was_set_forward_has_that_much_mo
             yard.pass(Duration::from_secs(60));
         }
     }
+    steps.add(Step { at: yard.now(), by });
     let sight = Sight {
         grace: true,
-        step: Step { at: yard.now(), by },
+        steps,
         ..Sight::default()
     };
 

@@ -32,7 +32,8 @@ fn each_flag_sets_what_it_names() {
     let limits = "--max-attempts 7 --max-losses 8 --input-max 1001 --output-max 1002 --checkpoint-max 1003 \
                   --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --lists-max 3 --depth-max 65 \
                   --body-max 1006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
-                  --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 --lanes-max 1011 --workers-max 1012";
+                  --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 \
+                  --queue-bytes-max 300002 --lanes-max 1011 --workers-max 1012";
     let connections = "--connections-max 1013 --connections-spare 1014 --place-within 15s --head-max 9000 \
                        --head-within 16s --idle-within 17s --body-pause 18s --body-within 19s --write-pause 20s \
                        --answer-within 21s";
@@ -55,6 +56,7 @@ fn each_flag_sets_what_it_names() {
             max_attempts: 7,
             max_losses: 8,
             commands_max: 1010,
+            commands_bytes_max: 300_002,
             lanes_max: 1011,
             workers_max: 1012,
             claim_bytes_max: 1008,

@@ -150,6 +150,16 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &["--bodies-max", "--body-max", "33554432"],
     );
     check(
+        &["serve", "--queue-bytes-max", "33554431"],
+        &[],
+        &["--queue-bytes-max", "--body-max", "33554432"],
+    );
+    check(
+        &["config", "--queue-max", "0"],
+        &[],
+        &["--queue-max", "1.."],
+    );
+    check(
         &[
             "config",
             "--bodies-max",
