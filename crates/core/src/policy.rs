@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::retry::Retry;
+use crate::time::Timestamp;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -95,6 +96,12 @@ impl Policy {
     /// A worker's row is renewed only when a sixth of its time is gone, so a busy worker costs few writes.
     pub fn sign_of_life_every(&self) -> Duration {
         self.heartbeat_ttl / 6
+    }
+
+    /// A lease that ends later was given by a clock that was ahead of this one. By an hour, for servers may differ in how
+    /// long their leases last.
+    pub fn lease_ends_before(&self, now: Timestamp) -> Timestamp {
+        now + self.lease + Duration::from_hours(1)
     }
 
     /// A lease is renewed only when under two thirds of it are left, so short tasks never cost a write.

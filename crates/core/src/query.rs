@@ -66,6 +66,11 @@ impl Query {
             } else {
                 now
             },
+            ahead: if sight.grace {
+                Timestamp::MAX
+            } else {
+                policy.lease_ends_before(now)
+            },
             internal_before: sight.alone_since,
         };
         Self::Lost { looks, limit }

@@ -191,17 +191,12 @@ impl<C: Caller> Desk<C> {
 
     /// Parked claims join a batch that submits what their workers serve, one for each task at most.
     fn wake_for_submits(&mut self, commands: &[Command]) {
-        for command in commands {
-            let Command::Submit(submit) = command else {
-                continue;
-            };
-            for task in &submit.tasks {
-                if self.parked.is_empty() {
-                    return;
-                }
-                let joins = self.parked.take_serving(&task.lane, Number::MAX);
-                self.wake(joins);
+        for task in commands.iter().flat_map(Command::new_tasks) {
+            if self.parked.is_empty() {
+                return;
             }
+            let joins = self.parked.take_serving(&task.lane, Number::MAX);
+            self.wake(joins);
         }
     }
 

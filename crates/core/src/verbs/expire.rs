@@ -150,6 +150,8 @@ impl Expire {
             "the worker gave no sign of life"
         } else if lease.expires_at <= env.now {
             "the worker did not renew the lease"
+        } else if lease.expires_at > env.policy.lease_ends_before(env.now) {
+            "the clock was set back since the lease was given"
         } else {
             return None;
         };
@@ -175,6 +177,8 @@ pub struct Lost {
     pub steps: ClockSteps,
     /// Those that expired by then, or whose worker did.
     pub silent: Timestamp,
+    /// Those that expire later.
+    pub ahead: Timestamp,
     /// Those of internal workers that registered before.
     pub internal_before: Option<Timestamp>,
 }
@@ -189,6 +193,7 @@ impl Lost {
         };
         is_overdue(lease, self.overdue, &self.steps)
             || lease.expires_at <= self.silent
+            || lease.expires_at > self.ahead
             || worker.is_none_or(is_gone)
     }
 }

@@ -57,12 +57,14 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let lost =
                 |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name_or_none()?));
             let (overdue, silent) = (looks.overdue.as_micros(), looks.silent.as_micros());
+            let ahead = looks.ahead.as_micros();
             let steps = looks.steps.all();
             let [a, b, c, d] = steps.map(|step| (step.at.as_micros(), columns::micros(step.by)));
             let limit = load::limit(*limit);
             let before = looks.internal_before.map(Timestamp::as_micros);
-            let params: [&(dyn ToSql + Sync); 12] = [
-                &overdue, &a.0, &a.1, &b.0, &b.1, &c.0, &c.1, &d.0, &d.1, &silent, &before, &limit,
+            let params: [&(dyn ToSql + Sync); 13] = [
+                &overdue, &a.0, &a.1, &b.0, &b.1, &c.0, &c.1, &d.0, &d.1, &silent, &ahead, &before,
+                &limit,
             ];
             Answer::Lost(all(client, sql::LEASE_LOST, &params, lost).await?)
         }

@@ -72,12 +72,12 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
         Query::Lost { looks, limit } => {
             let steps = looks.steps.all();
             let [a, b, c, d] = steps.map(|step| (step.at.as_micros(), columns::micros(step.by)));
-            let silent = looks.silent.as_micros();
+            let (silent, ahead) = (looks.silent.as_micros(), looks.ahead.as_micros());
             let before = looks.internal_before.map(Timestamp::as_micros);
             let overdue = looks.overdue.as_micros();
             let limit = tx::limit(*limit);
             let params = params![
-                overdue, a.0, a.1, b.0, b.1, c.0, c.1, d.0, d.1, silent, before, limit
+                overdue, a.0, a.1, b.0, b.1, c.0, c.1, d.0, d.1, silent, ahead, before, limit
             ];
             let lost =
                 |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name_or_none()?));

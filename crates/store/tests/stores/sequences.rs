@@ -394,6 +394,7 @@ impl Sequence {
             overdue: self.yard.now(),
             steps: ClockSteps::default(),
             silent: self.yard.now(),
+            ahead: self.yard.policy.lease_ends_before(self.yard.now()),
             internal_before: alone_since,
         };
         let query = Query::Lost { looks, limit: 5 };

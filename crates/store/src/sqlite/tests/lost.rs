@@ -49,7 +49,10 @@ fn worker(number: i32) -> impl Strategy<Value = Worker> {
 fn lease() -> impl Strategy<Value = Lease> {
     let margin = Policy::default().timeout_margin;
     let overdue = around().prop_map(move |at| at - margin);
-    (1..=NUMBERS, 1..=3, around(), option::of(overdue)).prop_map(
+    let far_ahead = Policy::default().lease_ends_before(Timestamp::default());
+    let ahead = around().prop_map(move |at| at + far_ahead.since(Timestamp::default()));
+    let expires_at = prop_oneof![3 => around(), 1 => ahead];
+    (1..=NUMBERS, 1..=3, expires_at, option::of(overdue)).prop_map(
         |(worker, epoch, expires_at, deadline)| {
             let claimed_at = Timestamp::from_micros(NOON) - Duration::from_hours(1);
             Lease {

@@ -125,6 +125,21 @@ pub(super) async fn a_lease_that_is_not_named_expires(yard: Yard) {
     assert_eq!(yard.status(named).await, Status::Assigned);
 }
 
+pub(super) async fn a_lease_that_a_clock_gave_which_was_far_ahead_is_lost(mut yard: Yard) {
+    let ids = [yard.new_task().await, yard.new_task().await];
+    let worker = yard.worker("w").await;
+    let usual = yard.policy.lease;
+    let hour = Duration::from_hours(1);
+    for ahead in [hour, hour + Duration::from_micros(1)] {
+        yard.policy.lease = usual + ahead;
+        yard.claim_one(&worker).await;
+    }
+    yard.policy.lease = usual;
+
+    assert_eq!(yard.sweep(true).await, []);
+    assert_eq!(yard.sweep(false).await, ids[1..]);
+}
+
 pub(super) async fn a_heartbeat_tells_what_was_lost_and_cancelled(yard: Yard) {
     let (kept, cancelled, lost) = (
         yard.new_task().await,
