@@ -137,7 +137,7 @@ pub(crate) struct ListArgs {
     /// Only of this queue.
     #[arg(long, value_name = "NAME")]
     pub(crate) queue: Option<String>,
-    /// Only with this tag. May be given several times.
+    /// Only with this tag, whose value may hold commas. May be given several times.
     #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<(String, String)>,
     /// Oldest first.
