@@ -8,7 +8,7 @@ use taskyard_api::answered::Answered;
 use taskyard_api::payload::Payload;
 use taskyard_api::problem::Problem;
 use taskyard_api::report::{Report, Reported};
-use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Register, Registered};
+use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered};
 use taskyard_core::id::{Epoch, ServerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
@@ -20,6 +20,7 @@ use taskyard_engine::error::Error;
 use super::tasks::runs::standing;
 use crate::app::App;
 use crate::problem::{self, Code};
+use crate::settings;
 use crate::wire;
 use crate::wire::faults::{Faults, Place};
 use crate::wire::payload::Source;
@@ -28,7 +29,7 @@ use crate::wire::task::{count, ms};
 pub use crate::wire::payload;
 
 /// How many tasks one claim may ask for.
-const CLAIM_MAX: i64 = 1_000;
+const CLAIM_MAX: u32 = 1_000;
 const WAIT_MS_MAX: i64 = super::tasks::WAIT_MS_MAX as i64;
 
 /// A process says who it is; with `server` it is a worker within that server.
@@ -56,7 +57,20 @@ pub async fn register(
         heartbeat_ms: ms(policy.heartbeat),
         heartbeat_ttl_ms: ms(policy.heartbeat_ttl),
         lease_ms: ms(policy.lease),
+        timeout_margin_ms: ms(policy.timeout_margin),
+        limits: limits(app.limits()),
     })
+}
+
+/// What workers have to keep to, as they are told when they register.
+fn limits(limits: &settings::Limits) -> Limits {
+    Limits {
+        runs_max: limits.tasks_max,
+        claim_max: CLAIM_MAX as usize,
+        body_bytes_max: limits.bulk_max,
+        checkpoint_bytes_max: limits.checkpoint_max,
+        message_bytes_max: wire::worker::MESSAGE_LEN_MAX,
+    }
 }
 
 /// Takes tasks, waiting for the first one as long as the claim says. Dropped before it is answered, it takes none.
@@ -214,7 +228,12 @@ fn named(worker_id: &str) -> Result<Name, Box<Problem>> {
 }
 
 fn claim_call(worker: Name, claim: &Claim, place: Place, faults: &mut Faults) -> ClaimCall {
-    let limit = faults.ranged(place, "limit", i64::from(claim.limit), 1..=CLAIM_MAX);
+    let limit = faults.ranged(
+        place,
+        "limit",
+        i64::from(claim.limit),
+        1..=i64::from(CLAIM_MAX),
+    );
     let wait = i64::try_from(claim.wait_ms.unwrap_or_default()).unwrap_or(i64::MAX);
     let wait = faults.ranged(place, "wait_ms", wait, 0..=WAIT_MS_MAX);
     let seq = claim
