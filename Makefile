@@ -25,7 +25,7 @@ demo: ## watch real work run from start to end (DATABASE=sqlite or postgres)
 	tests/prepare compiler $(DATABASE) && cargo build --profile quick -p taskyard && $(beside_$(DATABASE)) target/quick/taskyard demo --database $(DATABASE)
 
 check: ## formatting, lints, and licences where cargo-deny is installed
-	cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
+	tests/prepare compiler && cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo 'cargo-deny is not installed: bans, licences and sources were not checked'; fi
 
 fmt: ## format the code
@@ -33,7 +33,7 @@ fmt: ## format the code
 
 test: export TASKYARD_REQUIRE_POSTGRES = 1
 test: ## every test on both databases, installing what the machine lacks
-	tests/prepare compiler postgres && tests/with-postgres tests/run $(PROFILE)
+	tests/prepare compiler curl postgres && tests/with-postgres tests/run $(PROFILE)
 
 simulate: ## random histories against the rules (SEEDS=2000 STEPS=1000)
 	TASKYARD_SIMULATE_SEEDS=$(SEEDS) TASKYARD_SIMULATE_STEPS=$(STEPS) cargo test --profile quick -p taskyard-engine --test simulation -- --nocapture

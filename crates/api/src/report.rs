@@ -85,7 +85,8 @@ pub enum Said {
 pub struct Reported<P = Raw> {
     /// One for each result, in their order.
     pub results: Vec<Answered>,
-    /// Where the report held a claim.
+    /// Where the report held a claim that was served. One that was not may be sent again, with its `seq`: alone it is told
+    /// why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tasks: Option<Vec<Run<P>>>,
 }

@@ -52,8 +52,9 @@ pub struct Submit<P = Raw> {
     /// How long it waits after failures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
-    /// Its id, made by the submitter: a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock. Sent again with the same body it answers
-    /// the same, so a submit whose answer was lost can be repeated. Default: made by the server.
+    /// Its id, made by the submitter: a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock, unless
+    /// it is set otherwise. Sent again with the same body it answers the same, so a submit whose answer was lost can be
+    /// repeated. Default: made by the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<TaskId>,
 }

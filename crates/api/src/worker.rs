@@ -61,7 +61,7 @@ pub struct Registered {
 pub struct Limits {
     /// Runs of a heartbeat, and results of a report. Default 10,000.
     pub runs_max: usize,
-    /// Tasks that one claim asks for. Default 1,000.
+    /// Tasks that one claim gets. Default 1,000.
     pub claim_max: usize,
     /// Bytes of the body of a heartbeat or a report. Default 16 MiB.
     pub body_bytes_max: usize,

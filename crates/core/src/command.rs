@@ -20,7 +20,7 @@ use crate::verbs::prune::{Prune, Pruned};
 use crate::verbs::register::{Register, Registered};
 use crate::verbs::report::{Report, ReportedBack};
 use crate::verbs::start::{Start, Started};
-use crate::verbs::submit::{Submit, Submitted};
+use crate::verbs::submit::{NewTask, Submit, Submitted};
 use crate::view::View;
 
 /// All that a rule may know besides the rows.
@@ -127,6 +127,26 @@ pub fn decide(
     commands.iter().map(|command| command.decide(view, env))
 }
 
+impl Command {
+    /// The tasks that it makes.
+    pub fn new_tasks(&self) -> &[NewTask] {
+        match self {
+            Self::Submit(submit) => &submit.tasks,
+            Self::Claims(_)
+            | Self::Start(_)
+            | Self::Heartbeat(_)
+            | Self::Report(_)
+            | Self::Cancel(_)
+            | Self::Register(_)
+            | Self::Join(_)
+            | Self::Promote(_)
+            | Self::Expire(_)
+            | Self::Prune(_)
+            | Self::Forget(_) => &[],
+        }
+    }
+}
+
 /// A command that is about several things can be run in parts: where one of them makes it fail, the others go on. What
 /// is picked by the database cannot: the first rows would be picked again, so whoever asks for it asks for less.
 impl Command {
@@ -191,11 +211,8 @@ pub(crate) fn halves<T: Clone>(items: &[T]) -> Option<[Vec<T>; 2]> {
 
 /// How many lanes besides the known ones these commands may put tasks into.
 pub fn lanes_besides(commands: &[Command], known: &Lanes) -> usize {
-    let submits = commands.iter().filter_map(|command| match command {
-        Command::Submit(submit) => Some(submit),
-        _ => None,
-    });
-    let lanes = submits.flat_map(|submit| submit.tasks.iter().map(|task| &task.lane));
+    let tasks = commands.iter().flat_map(Command::new_tasks);
+    let lanes = tasks.map(|task| &task.lane);
     let unknown: HashSet<&LaneKey> = lanes.filter(|lane| known.number(lane).is_none()).collect();
     unknown.len()
 }

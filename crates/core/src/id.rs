@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
+use crate::random::Random;
 use crate::time::Timestamp;
 
 /// A task's id: a UUIDv7, made by the client or by the server before the command is queued, so that a submit whose
@@ -47,6 +48,33 @@ impl TaskId {
 
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+}
+
+/// Makes ids that ascend, so that tasks made one after the other stand and are handed out in that order.
+///
+/// Within a millisecond the random part grows by random steps (RFC 9562, 6.2, method 2).
+#[derive(Default)]
+pub struct TaskIds {
+    millis: i64,
+    random: u128,
+}
+
+impl TaskIds {
+    /// The bits of the random part that are counted up: those behind the variant.
+    const COUNTED: u128 = (1 << 62) - 1;
+
+    pub fn next(&mut self, now: Timestamp, random: &mut dyn Random) -> TaskId {
+        let fresh = (u128::from(random.bits()) << 64) | u128::from(random.bits());
+        let (millis, step) = (now.as_micros() / 1000, 1 + (fresh & u128::from(u32::MAX)));
+        let counted = (self.random & Self::COUNTED) + step;
+        if millis > self.millis || counted > Self::COUNTED {
+            self.millis = millis.max(self.millis + 1);
+            self.random = fresh;
+        } else {
+            self.random = (self.random & !Self::COUNTED) | counted;
+        }
+        TaskId::new(Timestamp::from_micros(self.millis * 1000), self.random)
     }
 }
 
@@ -193,4 +221,46 @@ impl SlotKey {
 pub struct RunKey {
     pub slot: SlotKey,
     pub fence: Fence,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Seeded;
+
+    /// All ones, so that the part that is counted is full at once.
+    struct Highest;
+
+    impl Random for Highest {
+        fn bits(&mut self) -> u64 {
+            u64::MAX
+        }
+    }
+
+    fn made(ids: &mut TaskIds, millis: i64, random: &mut dyn Random) -> TaskId {
+        ids.next(Timestamp::from_micros(millis * 1000 + 999), random)
+    }
+
+    #[test]
+    fn ids_ascend_within_a_millisecond_and_when_the_time_stands_still_or_goes_back() {
+        let (mut ids, mut random) = (TaskIds::default(), Seeded::new(1));
+        let times = [7, 7, 7, 8, 8, 3, 9];
+
+        let made = times.map(|millis| made(&mut ids, millis, &mut random));
+
+        assert!(made.is_sorted_by(|one, next| one < next), "{made:?}");
+        let said = made.map(|id| id.made_at().as_micros() / 1000);
+        assert_eq!(said, [7, 7, 7, 8, 8, 8, 9]);
+    }
+
+    #[test]
+    fn what_is_full_goes_on_in_the_next_millisecond() {
+        let mut ids = TaskIds::default();
+
+        let made = [7, 7, 7, 8].map(|millis| made(&mut ids, millis, &mut Highest));
+
+        assert!(made.is_sorted_by(|one, next| one < next), "{made:?}");
+        let said = made.map(|id| id.made_at().as_micros() / 1000);
+        assert_eq!(said, [7, 8, 9, 10]);
+    }
 }

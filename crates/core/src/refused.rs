@@ -1,6 +1,11 @@
 //! Why a command did not do what it asks. A refusal is a reply like any other, and changed nothing, but that a refused
 //! result is kept to be seen.
 
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::fmt::friendly::{Designator, Spacing, SpanPrinter};
+
 use crate::id::TaskId;
 use crate::status::Status;
 
@@ -36,11 +41,16 @@ pub enum Refused {
     IdTaken(TaskId),
     /// A client's id says that it was made too long ago, or in the future.
     #[error(
-        "task id {0} says that it was made at {made}; it must be of the last 24 hours, and at most 5 minutes ahead of the \
-         server's clock",
-        made = .0.made_at()
+        "task id {id} says that it was made at {made}; it must be of the last {}, and at most {} ahead of the server's clock",
+        in_words(.life),
+        in_words(.skew),
+        made = .id.made_at()
     )]
-    IdNotRecent(TaskId),
+    IdNotRecent {
+        id: TaskId,
+        life: Duration,
+        skew: Duration,
+    },
     #[error("this Idempotency-Key was used with another body")]
     KeyReused,
     #[error(
@@ -53,4 +63,12 @@ pub enum Refused {
          for long enough to be forgotten"
     )]
     TooManyWorkers(usize),
+}
+
+/// `24 hours`.
+fn in_words(time: &Duration) -> String {
+    let printer = SpanPrinter::new()
+        .designator(Designator::Verbose)
+        .spacing(Spacing::BetweenUnitsAndDesignators);
+    printer.duration_to_string(&SignedDuration::try_from(*time).unwrap_or(SignedDuration::MAX))
 }

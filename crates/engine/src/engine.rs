@@ -10,7 +10,7 @@ use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use taskyard_core::command::{Answer, Command};
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{TaskId, TaskIds};
 use taskyard_core::lane::Lane;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Random;
@@ -37,7 +37,7 @@ struct Shared {
     directory: Mutex<Directory>,
     waits: Mutex<Waits>,
     next_due: NextDue,
-    random: Mutex<Box<dyn Random>>,
+    ids: Mutex<(TaskIds, Box<dyn Random>)>,
     /// What this server joined as last.
     joined: watch::Sender<Option<Server>>,
     /// How the latest batch that had something to write failed, if it did.
@@ -82,7 +82,7 @@ impl Engine {
             directory: Mutex::default(),
             waits: Mutex::default(),
             next_due: NextDue::default(),
-            random: Mutex::new(random),
+            ids: Mutex::new((TaskIds::default(), random)),
             joined: watch::Sender::default(),
             trouble: Mutex::default(),
             started: Instant::now(),
@@ -106,11 +106,11 @@ impl Engine {
         &self.0.policy
     }
 
-    /// An id for a task that is about to be submitted.
+    /// An id for a task that is about to be submitted, behind those given before.
     pub fn new_task(&self) -> TaskId {
-        let mut random = self.0.random.lock();
-        let bits = (u128::from(random.bits()) << 64) | u128::from(random.bits());
-        TaskId::new(self.0.store.now(), bits)
+        let now = self.0.store.now();
+        let (ids, random) = &mut *self.0.ids.lock();
+        ids.next(now, &mut **random)
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {

@@ -19,7 +19,7 @@ pub struct App(Arc<Shared>);
 struct Shared {
     engine: Engine,
     settings: Settings,
-    stop: CancellationToken,
+    leaving: CancellationToken,
     is_started: AtomicBool,
     pulse: Pulse,
     bodies: Arc<Budget>,
@@ -30,15 +30,16 @@ struct Shared {
 }
 
 impl App {
-    /// `stop` is the engine's too: with it, whatever waits is answered.
-    pub fn new(engine: Engine, settings: Settings, stop: CancellationToken) -> Self {
+    /// From `leaving` on, `/ready` says that the server stops. Who waits is answered when the engine stops, which has a
+    /// signal of its own.
+    pub fn new(engine: Engine, settings: Settings, leaving: CancellationToken) -> Self {
         let bodies = Budget::of_bodies(settings.limits.bodies_max);
         let answers = Budget::of_answers(settings.limits.answers_max);
         let lists = Semaphore::new(settings.limits.lists_max);
         Self(Arc::new(Shared {
             engine,
             settings,
-            stop,
+            leaving,
             is_started: AtomicBool::new(false),
             pulse: Pulse::default(),
             bodies,
@@ -66,7 +67,7 @@ impl App {
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        self.0.stop.is_cancelled()
+        self.0.leaving.is_cancelled()
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -134,7 +134,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         }
         Refused::WorkerIsExternal => Code::WorkerIsExternal,
         Refused::IdTaken(_) => Code::IdTaken,
-        Refused::IdNotRecent(_) => Code::Invalid,
+        Refused::IdNotRecent { .. } => Code::Invalid,
         Refused::KeyReused => Code::IdempotencyKeyReused,
         Refused::TooManyLanes(_) => Code::TooManyLanes,
         Refused::TooManyWorkers(_) => Code::TooManyWorkers,

@@ -1,4 +1,5 @@
-//! What can be set, and every limit of the HTTP side with the value it starts from.
+//! What can be set, with the values it starts from: who may come in, and the limits of the HTTP side. What the rules
+//! read stands in `taskyard_core::policy`; a few limits of shape, which nobody sets, stand where they are checked.
 
 use std::time::Duration;
 
@@ -43,7 +44,7 @@ impl Default for Settings {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Limits {
     /// Bytes of a task's input. Default 1 MiB.
     pub input_max: usize,
@@ -54,7 +55,8 @@ pub struct Limits {
     pub attempt_detail_max: usize,
     /// Tasks that one page of a list looks at for what its filter lets through. Default 2,000.
     pub list_look_at_max: usize,
-    /// Pages of lists, and lists of attempts, that are read and rendered at once; others wait for their turn. Default 1.
+    /// Pages of lists, lists of attempts, and counts of tasks that are read and rendered at once; others wait for their
+    /// turn. Default 1.
     ///
     /// Invariant: fewer than the store has readers, or looks at single tasks, waits and probes stand behind them.
     pub lists_max: usize,
@@ -66,6 +68,8 @@ pub struct Limits {
     pub bulk_max: usize,
     /// Tasks of a batch, results of a report, tasks that a stream stores at once. Default 10,000.
     pub tasks_max: usize,
+    /// Tasks that one claim gets, whatever it asks for. Default 1,000, which is also the most that one may ask for.
+    pub claim_max: usize,
     /// Tasks of one stream. Default 1,000,000.
     pub stream_tasks_max: usize,
     /// Bytes of all bodies that are gathered or being served at once, besides those of up to 64 KiB that come in one
@@ -113,6 +117,7 @@ impl Default for Limits {
             depth_max: taskyard_core::json::DEPTH_MAX,
             bulk_max: 16 << 20,
             tasks_max: 10_000,
+            claim_max: 1_000,
             stream_tasks_max: 1_000_000,
             bodies_max: 256 << 20,
             answers_max: 256 << 20,

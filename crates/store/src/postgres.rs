@@ -1,4 +1,5 @@
-//! PostgreSQL: one connection that writes, on a thread of its own, and a few that only read.
+//! PostgreSQL: one connection that writes, on a thread of its own, and a few that read; a probe of these also touches a
+//! row, to see that the database takes writes.
 //!
 //! A batch is two round trips: "begin" with all loads, then all writes with "commit"; one, where nothing is to be
 //! loaded. Each load locks its rows in one order, and picks step over what others hold. What the first rows ask for

@@ -209,10 +209,7 @@ impl<W: Writer> Attempts<'_, W> {
     async fn make_room(&mut self, commands: &[Command]) -> Result<(), Error> {
         let lanes = self.memory.lanes();
         let fits = |more: usize| lanes.len() + more <= self.policy.lanes_max;
-        let tasks = commands.iter().map(|command| match command {
-            Command::Submit(submit) => submit.tasks.len(),
-            _ => 0,
-        });
+        let tasks = commands.iter().map(|command| command.new_tasks().len());
         if fits(tasks.sum()) || fits(command::lanes_besides(commands, &lanes)) {
             return Ok(());
         }

@@ -13,6 +13,7 @@ mod connection;
 mod damage;
 mod error;
 mod fields;
+mod home;
 mod inline;
 mod inspect;
 mod list;
@@ -43,6 +44,7 @@ use taskyard_core::time::Timestamp;
 use tokio::sync::oneshot;
 
 use self::damage::Damage;
+use self::home::Home;
 pub use self::inline::Inline;
 pub use self::inspect::{check, stats};
 use self::lock::Lock;
@@ -67,6 +69,7 @@ pub struct SqliteStore {
     readers: Option<Line<Asked>>,
     check: Option<Check>,
     damage: Damage,
+    home: Option<Home>,
     memory: Arc<Memory>,
     clock: Clock,
     incarnation: [u8; 16],
@@ -103,6 +106,7 @@ impl SqliteStore {
         let mut store = Self::start(opened, options, Some((path, moving, hooks)))
             .map_err(|start| start.at(path))?;
         store.check = check;
+        store.home = Some(Home::of(path).map_err(broken)?);
         store.readers = Some(threads::readers(readers).map_err(broken)?);
         Ok(store)
     }
@@ -132,6 +136,7 @@ impl SqliteStore {
             readers: None,
             check: None,
             damage,
+            home: None,
             memory,
             clock: options.clock,
             incarnation: opened.incarnation,
@@ -142,9 +147,10 @@ impl SqliteStore {
     fn healthy(&self) -> Result<(), Error> {
         let checked = self.check.as_ref().and_then(Check::damage);
         let met = || self.damage.found().map(str::to_owned);
-        checked
-            .or_else(met)
-            .map_or(Ok(()), |damage| Err(Error::Damaged(damage)))
+        if let Some(damage) = checked.or_else(met) {
+            return Err(Error::Damaged(damage));
+        }
+        self.home.as_ref().map_or(Ok(()), Home::is_there)
     }
 }
 

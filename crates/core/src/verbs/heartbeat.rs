@@ -181,3 +181,30 @@ impl Held {
 fn is_due_for_renewal(lease: &Lease, env: &Env<'_>) -> bool {
     lease.expires_at.since(env.now) < env.policy.renew_below()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_heartbeat_promise_no_more_than_each_of_them() {
+        let beaten = |until: Option<i64>| Beaten {
+            expires_at: until.map(Timestamp::from_micros),
+            lost: Vec::new(),
+            cancel: Vec::new(),
+            unknown: Vec::new(),
+        };
+        for (first, second, both) in [
+            (Some(1), Some(2), Some(1)),
+            (Some(2), Some(1), Some(1)),
+            // One that could look at none says nothing of those of the other.
+            (None, Some(2), Some(2)),
+            (Some(2), None, Some(2)),
+            (None, None, None),
+        ] {
+            let mut joined = beaten(first);
+            joined.join(beaten(second));
+            assert_eq!(joined, beaten(both));
+        }
+    }
+}

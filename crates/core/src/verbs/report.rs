@@ -191,25 +191,22 @@ impl RunResult {
 
     /// The run has no lease any more: perhaps this very report ended it.
     fn repeated(&self, view: &View) -> Result<Status, Refused> {
-        match self.accepted(view) {
-            Some((reported, status))
-                if reported.fence == self.token.fence && reported.digest == self.digest =>
-            {
-                Ok(status)
-            }
-            Some((reported, _)) if reported.fence == self.token.fence => {
-                Err(Refused::ReportedOtherwise)
-            }
-            Some(_) | None => Err(Refused::StaleLease),
+        let mut accepted = self.accepted(view);
+        match accepted.find(|(reported, _)| reported.fence == self.token.fence) {
+            Some((reported, status)) if reported.digest == self.digest => Ok(status),
+            Some(_) => Err(Refused::ReportedOtherwise),
+            None => Err(Refused::StaleLease),
         }
     }
 
-    /// The report that ended the task, or else the latest that was accepted, with the answer it got.
-    fn accepted(&self, view: &View) -> Option<(Reported, Status)> {
+    /// The report that ended the task, and the latest that gave it back, each with the answer it got.
+    fn accepted(&self, view: &View) -> impl Iterator<Item = (Reported, Status)> {
         let outcome = view.outcomes.peek(&self.token.slot.task);
         let ended = outcome.and_then(|outcome| Some((outcome.reported?, outcome.status)));
-        let carry = || view.carries.peek(&self.token.slot);
-        ended.or_else(|| Some((carry()?.reported?, self.answer_when_given_back())))
+        let carry = view.carries.peek(&self.token.slot);
+        let given_back = carry.and_then(|carry| carry.reported);
+        let given_back = given_back.map(|reported| (reported, self.answer_when_given_back()));
+        [ended, given_back].into_iter().flatten()
     }
 
     fn answer_when_given_back(&self) -> Status {

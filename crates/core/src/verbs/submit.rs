@@ -147,7 +147,11 @@ impl Submit {
             Some(row) if row.digest == task.digest => Ok(true),
             Some(_) => Err(Refused::IdTaken(task.id)),
             None if task.digest.is_some() && !is_recent(task.id, env) => {
-                Err(Refused::IdNotRecent(task.id))
+                Err(Refused::IdNotRecent {
+                    id: task.id,
+                    life: env.policy.key_life,
+                    skew: env.policy.clock_skew,
+                })
             }
             None => Ok(false),
         }

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use taskyard_core::command::Command;
@@ -11,6 +12,7 @@ use taskyard_core::query::{Answer, Query};
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use taskyard_store::model::Model;
+use tokio::sync::Notify;
 
 /// What is done in front of the model.
 #[async_trait]
@@ -68,5 +70,43 @@ impl<F: Front> Store for Fronted<F> {
 
     fn unsure(&self, lane: Option<Lane>) {
         self.model().unsure(lane);
+    }
+}
+
+/// A store that keeps the answer to the first question of some kind to itself until the test lets it go.
+pub(crate) struct HoldsBack {
+    model: Model,
+    is_of_kind: fn(&Query) -> bool,
+    has_looked: AtomicBool,
+    pub(crate) looked: Notify,
+    pub(crate) let_go: Notify,
+}
+
+impl HoldsBack {
+    pub(crate) fn around(model: Model, is_of_kind: fn(&Query) -> bool) -> Arc<Fronted<Self>> {
+        Arc::new(Fronted(Self {
+            model,
+            is_of_kind,
+            has_looked: AtomicBool::default(),
+            looked: Notify::default(),
+            let_go: Notify::default(),
+        }))
+    }
+}
+
+#[async_trait]
+impl Front for HoldsBack {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, Error> {
+        let is_first = (self.is_of_kind)(&query) && !self.has_looked.swap(true, Ordering::SeqCst);
+        let answer = self.model.read(query).await;
+        if is_first {
+            self.looked.notify_one();
+            self.let_go.notified().await;
+        }
+        answer
     }
 }

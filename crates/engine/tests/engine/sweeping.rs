@@ -6,10 +6,13 @@ use std::time::Duration;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::expire::Sight;
+use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::services::STEP_ROWS_MAX;
 use taskyard_engine::services::sweep::look_for_lost;
+use taskyard_engine::upkeep::Upkeep;
 
+use super::upkeep::keep_up;
 use super::yard::{Yard, claim_call, model_whose_time_passes};
 
 /// Longer than any run may take.
@@ -75,4 +78,32 @@ async fn an_overdue_run_goes_in_grace_however_many_silent_ones_stand_before_it()
     assert_eq!(swept.expired, 1);
     let view = yard.engine.task(overdue, Duration::ZERO).await.unwrap();
     assert_eq!(view.status(), Status::Scheduled, "it is tried again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_worker_that_is_gone_held_is_given_back_at_once_however_much() {
+    let yard = Yard::around(Arc::new(model_whose_time_passes()));
+    yard.worker("w", "work").await;
+    let tasks = (0..=STEP_ROWS_MAX).map(|_| yard.task("work"));
+    let submit = Submit {
+        tasks: tasks.collect(),
+        once: None,
+        again: false,
+    };
+    yard.engine.submit(submit).await.unwrap();
+    let all = ClaimCall {
+        limit: STEP_ROWS_MAX + 1,
+        ..claim_call("w", Duration::ZERO)
+    };
+    let held = yard.engine.claim(all.clone()).await.unwrap();
+    assert_eq!(held.runs.len(), STEP_ROWS_MAX + 1);
+    // Another process of that name.
+    yard.worker("w", "work").await;
+
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    // Sooner than the sweep comes again.
+    tokio::time::sleep(Upkeep::default().sweep / 2).await;
+
+    let again = yard.engine.claim(all).await.unwrap();
+    assert_eq!(again.runs.len(), STEP_ROWS_MAX + 1);
 }

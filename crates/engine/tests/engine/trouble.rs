@@ -9,14 +9,17 @@ use taskyard_core::command::Command;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, List, Query};
 use taskyard_core::refused::Refused;
+use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
 use taskyard_engine::services::{Steps, promote};
+use taskyard_engine::upkeep::Upkeep;
 use taskyard_store::model::Model;
 
 use super::front::{Front, Fronted};
-use super::yard::{Yard, claim_call, model, settle};
+use super::upkeep::keep_up;
+use super::yard::{Yard, claim_call, model, model_whose_time_passes, settle};
 
 /// A store whose next answer to a batch is lost after the commit.
 struct LosesAnAnswer {
@@ -124,6 +127,62 @@ async fn trouble_of_long_ago_is_not_told_for_ever() {
     tokio::time::advance(Policy::default().server_ttl).await;
 
     assert_eq!(yard.engine.trouble(), None);
+}
+
+/// A store whose database is away for a while.
+struct Away {
+    model: Model,
+    is_away: AtomicBool,
+}
+
+impl Away {
+    fn there(&self) -> Result<&Model, store::Error> {
+        if self.is_away.load(Ordering::SeqCst) {
+            return Err(store::Error::Unavailable("it is away".to_owned()));
+        }
+        Ok(&self.model)
+    }
+}
+
+#[async_trait]
+impl Front for Away {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
+        self.there()?.run(batch, policy).await
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, store::Error> {
+        self.there()?.read(query).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_could_not_be_heard_in_an_outage_is_not_silent() {
+    let minute = Duration::from_mins(1);
+    let store = Arc::new(Fronted(Away {
+        model: model_whose_time_passes(),
+        is_away: AtomicBool::new(false),
+    }));
+    let yard = Yard::around(store.clone());
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    // Silence counts by now.
+    tokio::time::sleep(minute).await;
+    yard.worker("w", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    yard.claim_one("w").await;
+
+    store.is_away.store(true, Ordering::SeqCst);
+    tokio::time::sleep(minute).await;
+    store.is_away.store(false, Ordering::SeqCst);
+
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(yard.status(task).await, Status::Assigned);
+    // Only who says nothing afterwards either.
+    tokio::time::sleep(minute).await;
+    assert_eq!(yard.status(task).await, Status::Pending);
 }
 
 #[tokio::test(start_paused = true)]

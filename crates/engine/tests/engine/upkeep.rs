@@ -23,14 +23,14 @@ use taskyard_store::model::Model;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::front::{Front, Fronted};
+use super::front::{Front, Fronted, HoldsBack};
 use super::yard::{NOW, Yard, claim_call, model_whose_time_passes, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// Joins, and starts the services.
-async fn keep_up(yard: &Yard, upkeep: Upkeep) -> JoinSet<()> {
+pub(super) async fn keep_up(yard: &Yard, upkeep: Upkeep) -> JoinSet<()> {
     let server = yard.engine.join(None, upkeep.alone).await.unwrap();
     upkeep.start(&yard.engine, server)
 }
@@ -151,6 +151,21 @@ async fn a_scheduled_task_is_given_out_at_its_time() {
 
     // Sooner than the promoter looks by itself.
     let task = submit_later(&yard, SECOND / 10).await;
+
+    assert_eq!(gets(&yard, "w", SECOND / 5).await, [task]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_scheduled_while_the_promoter_looks_is_given_out_at_its_time_too() {
+    let is_look = |query: &Query| matches!(query, Query::NextDue { .. });
+    let store = HoldsBack::around(model_whose_time_passes(), is_look);
+    let yard = Yard::around(store.clone());
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    yard.worker("w", "work").await;
+    store.looked.notified().await;
+
+    let task = submit_later(&yard, SECOND / 10).await;
+    store.let_go.notify_one();
 
     assert_eq!(gets(&yard, "w", SECOND / 5).await, [task]);
 }

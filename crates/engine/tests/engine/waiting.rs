@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_core::query::Query;
 use taskyard_core::status::Status;
 use tokio::time::Instant;
 
-use super::yard::{Yard, claim_call, model_whose_time_passes, settle};
+use super::front::HoldsBack;
+use super::yard::{Yard, claim_call, model, model_whose_time_passes, settle};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -116,6 +118,25 @@ async fn a_reader_that_waits_hears_of_the_end_at_once() {
     assert!(!reader.is_finished());
 
     yard.complete(&run).await.unwrap();
+
+    assert_eq!(reader.await.unwrap().unwrap().status(), Status::Completed);
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_does_not_miss_an_end_that_comes_while_it_looks() {
+    let store = HoldsBack::around(model(), |query| matches!(query, Query::Task(_)));
+    let yard = Yard::around(store.clone());
+    yard.worker("w", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    let run = yard.claim_one("w").await;
+    let engine = yard.engine.clone();
+    let started = Instant::now();
+    let reader = tokio::spawn(async move { engine.task(task, MINUTE).await });
+    store.looked.notified().await;
+
+    yard.complete(&run).await.unwrap();
+    store.let_go.notify_one();
 
     assert_eq!(reader.await.unwrap().unwrap().status(), Status::Completed);
     assert_eq!(started.elapsed(), Duration::ZERO);

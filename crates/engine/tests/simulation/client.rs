@@ -261,7 +261,7 @@ fn name(refused: &Refused) -> &'static str {
     match refused {
         Refused::AlreadyEnded(_) => "cancel_comes_too_late",
         Refused::IdTaken(_) => "taken_id_is_refused",
-        Refused::IdNotRecent(_) => "id_of_another_day_is_refused",
+        Refused::IdNotRecent { .. } => "id_of_another_day_is_refused",
         Refused::KeyReused => "key_with_another_body_is_refused",
         Refused::TooManyLanes(_) => "too_many_lanes_are_refused",
         Refused::TooManyWorkers(_) => "too_many_workers_are_refused",

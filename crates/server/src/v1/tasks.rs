@@ -48,6 +48,10 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
 /// `GET /tasks/stats`
 pub(crate) async fn stats(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     query::none(query.as_deref())?;
+    let _turn = app.turn_to_list().await;
+    let mut held = app.answers().nothing();
+    // How many lanes there are is known when they are read; as many as may be open by default have room in this.
+    held.hold(LIST_BYTES_MAX)?;
     let Found::Counts(counted) = app.engine().read(Query::Counts).await? else {
         return Err(problem::broken(&"counts were answered with something else").into());
     };
@@ -60,7 +64,7 @@ pub(crate) async fn stats(State(app): State<App>, RawQuery(query): RawQuery) -> 
             stats.add(queue, kind, status.into(), tasks);
         }
     }
-    response::read(app.answers().nothing(), &stats)
+    response::read(held, &stats)
 }
 
 /// `GET /tasks/{id}`

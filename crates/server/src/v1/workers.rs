@@ -28,8 +28,9 @@ use crate::wire::task::{count, ms};
 
 pub use crate::wire::payload;
 
-/// How many tasks one claim may ask for.
-const CLAIM_MAX: u32 = 1_000;
+/// How many tasks one claim may ask for: a fixed number that workers may go by. How many it gets, servers may set lower
+/// ([`Limits::claim_max`](crate::settings::Limits::claim_max)).
+const CLAIM_MAX: i64 = 1_000;
 const WAIT_MS_MAX: i64 = super::tasks::WAIT_MS_MAX as i64;
 
 /// A process says who it is; with `server` it is a worker within that server.
@@ -66,7 +67,7 @@ pub async fn register(
 fn limits(limits: &settings::Limits) -> Limits {
     Limits {
         runs_max: limits.tasks_max,
-        claim_max: CLAIM_MAX as usize,
+        claim_max: limits.claim_max,
         body_bytes_max: limits.bulk_max,
         checkpoint_bytes_max: limits.checkpoint_max,
         message_bytes_max: wire::worker::MESSAGE_LEN_MAX,
@@ -81,7 +82,7 @@ pub async fn claim(
 ) -> Result<Claimed<Payload>, Box<Problem>> {
     let worker = named(worker_id)?;
     let mut faults = Faults::default();
-    let call = claim_call(worker, claim, Place::ROOT, &mut faults);
+    let call = claim_call(app, worker, claim, Place::ROOT, &mut faults);
     faults.check()?;
     let hand = app.engine().claim(call).await;
     let hand = hand.map_err(|error| problem::of(&error))?;
@@ -108,7 +109,7 @@ pub async fn report<P: Source>(
     let mut faults = Faults::default();
     let epoch = faults.epoch(Place::ROOT, report.epoch);
     let call = report.claim.as_ref().map(|claim| {
-        let call = claim_call(worker.clone(), claim, CLAIM_PLACE, &mut faults);
+        let call = claim_call(app, worker.clone(), claim, CLAIM_PLACE, &mut faults);
         ClaimCall {
             epoch: call.epoch.or(epoch),
             ..call
@@ -127,12 +128,12 @@ pub async fn report<P: Source>(
     let (results, hand) = tokio::try_join!(reporting, claiming)?;
     Ok(Reported {
         results,
-        tasks: hand.map(|hand| match hand {
-            Ok(hand) => runs(app, hand),
-            // The results were taken, which must be told; what keeps the claim from being served will meet the next.
+        tasks: hand.and_then(|hand| match hand {
+            Ok(hand) => Some(runs(app, hand)),
+            // The results were taken, which must be told; what keeps the claim from being served will meet it again.
             Err(error) => {
                 tracing::debug!(%error, "a report's claim was not served");
-                Vec::new()
+                None
             }
         }),
     })
@@ -227,13 +228,14 @@ fn named(worker_id: &str) -> Result<Name, Box<Problem>> {
     Name::plain(worker_id).map_err(|_| problem::of(&Error::Refused(Refused::NoSuchWorker)))
 }
 
-fn claim_call(worker: Name, claim: &Claim, place: Place, faults: &mut Faults) -> ClaimCall {
-    let limit = faults.ranged(
-        place,
-        "limit",
-        i64::from(claim.limit),
-        1..=i64::from(CLAIM_MAX),
-    );
+fn claim_call(
+    app: &App,
+    worker: Name,
+    claim: &Claim,
+    place: Place,
+    faults: &mut Faults,
+) -> ClaimCall {
+    let limit = faults.ranged(place, "limit", i64::from(claim.limit), 1..=CLAIM_MAX);
     let wait = i64::try_from(claim.wait_ms.unwrap_or_default()).unwrap_or(i64::MAX);
     let wait = faults.ranged(place, "wait_ms", wait, 0..=WAIT_MS_MAX);
     let seq = claim
@@ -242,7 +244,9 @@ fn claim_call(worker: Name, claim: &Claim, place: Place, faults: &mut Faults) ->
     ClaimCall {
         worker,
         epoch: faults.epoch(place, claim.epoch),
-        limit: usize::try_from(limit).unwrap_or(1),
+        limit: usize::try_from(limit)
+            .unwrap_or(1)
+            .min(app.limits().claim_max),
         wait: Duration::from_millis(u64::try_from(wait).unwrap_or_default()),
         begin: claim.begin,
         seq: seq.unwrap_or_default(),

@@ -1,11 +1,12 @@
 //! Answers that are large, and not read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
 use http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use tokio::time::timeout;
 
@@ -106,6 +107,92 @@ async fn tasks_are_not_claimed_where_there_is_no_room_to_tell_of_them() {
     drop(held);
 
     assert_eq!(claim().await.ok()["tasks"][0]["id"], large);
+}
+
+/// With so much room for answers: worker `w` has a run, another task is there to be claimed, and the answer at the path
+/// is large.
+async fn with_a_run(answers_max: usize) -> (Yard, Value, String) {
+    let yard = Yard::with(|settings| settings.limits.answers_max = answers_max);
+    let (id, token) = yard.leased().await;
+    let large = submit_large(&yard, MIB / 2).await;
+    let path = format!("/api/v1/tasks/{large}");
+    yard.post_text(&format!("{path}/cancel"), "").await.ok();
+    yard.submit("echo").await;
+    let result = json!({"task_id": id, "lease_token": token, "outcome": "completed"});
+    (
+        yard,
+        json!({"results": [result], "claim": {"limit": 1}}),
+        path,
+    )
+}
+
+#[tokio::test]
+async fn a_report_is_taken_without_its_claim_where_there_is_no_room_to_tell_of_tasks() {
+    let (yard, _, path) = with_a_run(MIB).await;
+    let least = yard.get(&path).await.bytes.len() + (64 << 10);
+
+    for (answers_max, claimed) in [(least, Some(1)), (least - 1, None)] {
+        let (yard, report, path) = with_a_run(answers_max).await;
+        let held = unread(&yard, &path).await;
+
+        let reported = yard.post("/api/v1/workers/w/report", &report).await.ok();
+
+        assert_eq!(reported["results"][0]["status"], "completed");
+        assert_eq!(reported["tasks"].as_array().map(Vec::len), claimed);
+        drop(held);
+    }
+}
+
+#[tokio::test]
+async fn workers_and_counts_are_refused_before_they_are_read() {
+    let (yard, _, path) = with_a_run(MIB).await;
+    let large = yard.get(&path).await.bytes.len();
+    // What one worker may take in a list, and what is kept free for the counts.
+    let (worker, counts) = (48 << 10, 8 * MIB);
+
+    let (yard, _, path) = with_a_run(large + worker).await;
+    let held = unread(&yard, &path).await;
+    yard.get("/api/v1/workers?limit=1").await.ok();
+    let two = yard.get("/api/v1/workers?limit=2").await;
+    two.refused(503, "answers_full");
+    drop(held);
+    yard.get("/api/v1/workers?limit=2").await.ok();
+
+    for (answers_max, is_told) in [(large + counts, true), (large + counts - 1, false)] {
+        let (yard, _, path) = with_a_run(answers_max).await;
+        let held = unread(&yard, &path).await;
+        let stats = yard.get("/api/v1/tasks/stats").await;
+        if is_told {
+            stats.ok();
+        } else {
+            stats.refused(503, "answers_full");
+        }
+        drop(held);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_with_as_much_as_it_may_have_fits_in_what_is_held_for_it() {
+    let yard = Yard::new();
+    let names = |sort: &str| -> Vec<String> {
+        (0..256)
+            .map(|number| format!("{sort}{number:0>63}"))
+            .collect()
+    };
+    // Each of these is written in two characters.
+    let value = "\"".repeat(64);
+    let labels: BTreeMap<String, &str> = (0..32)
+        .map(|number| (format!("l{number:0>63}"), &*value))
+        .collect();
+    let largest = json!({
+        "worker_id": "w".repeat(64), "kinds": names("k"), "queues": names("q"), "labels": labels, "capacity": 1_000_000,
+    });
+    yard.post("/api/v1/workers/register", &largest).await.ok();
+
+    let listed = yard.get("/api/v1/workers").await;
+
+    assert!(listed.bytes.len() <= 48 << 10, "{}", listed.bytes.len());
+    assert_eq!(listed.ok()["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]

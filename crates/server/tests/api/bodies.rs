@@ -142,9 +142,17 @@ async fn a_stream_holds_its_part_of_the_budget_too() {
         "{{\"kind\":\"echo\",\"input\":\"{}\"}}\n",
         "x".repeat(60_000)
     );
-    let reply = yard.send(lines_request(line.repeat(10))).await;
+    // Also where each line comes alone and makes room for the next: all of them are stored together.
+    let lines: Vec<_> = (0..10)
+        .map(|_| Ok::<_, std::io::Error>(line.clone()))
+        .collect();
+    let one_by_one = Body::from_stream(stream::iter(lines));
+    let bodies = [Body::from(line.repeat(10)), one_by_one];
 
-    reply.refused(503, "bodies_full");
+    for body in bodies {
+        let reply = yard.send(lines_request(body)).await;
+        reply.refused(503, "bodies_full");
+    }
     drop(sender);
     large.await.unwrap().refused(400, "not_json");
     yard.send(lines_request(line.repeat(10))).await.ok();

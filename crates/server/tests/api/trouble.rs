@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use serde_json::json;
-use taskyard_core::command::Command;
+use taskyard_core::command::{Command, Done};
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query, WorkerCounts};
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 
-use crate::yard::{Clock, Yard};
+use crate::yard::{Clock, Yard, in_memory};
 
 const TASKS: &str = "/api/v1/tasks";
 
@@ -161,6 +161,66 @@ impl Store for Stuck {
     }
 
     fn unsure(&self, _lane: Option<Lane>) {}
+}
+
+/// Cannot look at any run that a heartbeat names.
+struct Unsure(Arc<dyn Store>);
+
+#[async_trait]
+impl Store for Unsure {
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
+        let error = Error::Failed("the row makes no sense".to_owned());
+        let unknown: Vec<Option<Done>> = batch
+            .iter()
+            .map(|command| match command {
+                Command::Heartbeat(beat) if !beat.held.is_empty() => {
+                    Some(command.failed_part(&error))
+                }
+                _ => None,
+            })
+            .collect();
+        let mut ran = self.0.run(batch, policy).await?;
+        for (reply, unknown) in ran.replies.iter_mut().zip(unknown) {
+            if let Some(unknown) = unknown {
+                *reply = Ok(Ok(unknown));
+            }
+        }
+        Ok(ran)
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, Error> {
+        self.0.read(query).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        self.0.incarnation()
+    }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        self.0.lanes()
+    }
+
+    fn unsure(&self, lane: Option<Lane>) {
+        self.0.unsure(lane);
+    }
+}
+
+#[tokio::test]
+async fn progress_on_a_run_that_cannot_be_looked_at_is_not_taken() {
+    let clock = Clock::new();
+    let yard = Yard::around(Arc::new(Unsure(in_memory(&clock))), clock, |_| {});
+    let (id, token) = yard.leased().await;
+    let progress = json!({"lease_token": token, "progress": {"fraction": 0.5}});
+
+    let reply = yard
+        .post(&format!("{TASKS}/{id}/progress"), &progress)
+        .await;
+
+    reply.refused(500, "internal");
 }
 
 #[tokio::test]

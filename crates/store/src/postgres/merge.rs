@@ -196,3 +196,46 @@ impl<'p> Seen<'p> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use taskyard_core::id::{SlotKey, TaskId};
+    use taskyard_core::order::OrderKey;
+    use taskyard_core::time::Timestamp;
+    use tokio_postgres::types::{FromSql, Type};
+
+    use super::*;
+
+    /// One of this lane that comes at this place in the order of all.
+    fn row((lane, place): (i32, i64)) -> (Ready, Tid) {
+        let ready = Ready {
+            lane: Lane(lane),
+            order_key: OrderKey(place),
+            slot: SlotKey::only(TaskId::new(Timestamp::default(), 0)),
+            has_carry: false,
+        };
+        (ready, Tid::from_sql(&Type::TID, &[0; 6]).unwrap())
+    }
+
+    #[test]
+    fn a_lane_that_was_taken_from_to_the_last_row_seen_may_have_more() {
+        // Of the first lane nine are looked at, of the others three each.
+        let lanes = (1..=8).map(|lane| (Lane(lane), Position::FIRST));
+        let pick = Pick {
+            lanes: lanes.collect(),
+            rows: 8,
+        };
+        let first = (1..=5).map(|place| (1, place));
+        let others = [(2, 6), (2, 7), (2, 8), (3, 20)];
+        let rows = first.chain(others).map(row).collect();
+
+        let seen = Seen::sorted(rows, &pick, Reach::of(&pick));
+
+        assert_eq!((seen.heads().len(), seen.is_too_short()), (8, false));
+        let next = |lane: i32| seen.goes_on().find(|(other, _)| *other == Lane(lane));
+        assert_eq!(next(1), Some((Lane(1), None)));
+        assert_eq!(next(2), None, "nobody knows");
+        let third = row((3, 20)).0.position();
+        assert_eq!(next(3), Some((Lane(3), Some(third))));
+    }
+}

@@ -105,13 +105,15 @@ pub(crate) struct SubmitArgs {
     /// A demand on the worker's labels, such as gpu=a100 or 'memory_gb=>=16'. May be given several times.
     #[arg(long = "require", value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) requires: Vec<(String, String)>,
-    /// Its id, made by you (a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock): submitted
+    /// Its id, made by you (a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock, unless it is
+    /// set otherwise): submitted
     /// again with the same content, it is the same task. Default: made by this command, which so submits it once even if
     /// the answer is lost on the way.
     #[arg(long, value_name = "ID")]
     pub(crate) id: Option<TaskId>,
-    /// A key that makes the same submission count once, for a day. With --each-line, if it breaks off on the way, the
-    /// same command with the same key goes on where it was. Default there: a random one, which is told.
+    /// A key that makes the same submission count once, for a day unless the server is set otherwise. With --each-line, if
+    /// it breaks off on the way, the same command with the same key goes on where it was. Default there: a random one,
+    /// which is told.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
     /// Waits for its end, prints its output, and exits with its outcome.

@@ -112,6 +112,12 @@ pub(crate) struct TimeArgs {
     /// A worker that gives no sign of life for so long is forgotten: it is listed no more. At least the heartbeat's TTL.
     #[arg(long, env = "TASKYARD_WORKER_LIFE", default_value = "24h", value_parser = duration, value_name = "TIME")]
     pub(crate) worker_life: Duration,
+    /// How long an Idempotency-Key is known, and how old the id of a task may be that its submitter made. At least 1m.
+    #[arg(long, env = "TASKYARD_KEY_LIFE", default_value = "24h", value_parser = duration, value_name = "TIME")]
+    pub(crate) key_life: Duration,
+    /// How far the clock of a submitter who makes ids may be ahead of the server's.
+    #[arg(long, env = "TASKYARD_CLOCK_SKEW", default_value = "5m", value_parser = duration, value_name = "TIME")]
+    pub(crate) clock_skew: Duration,
     /// How often the server looks for workers that are gone and for runs that take too long.
     #[arg(long, env = "TASKYARD_SWEEP", default_value = "1s", value_parser = duration, value_name = "TIME")]
     pub(crate) sweep: Duration,
@@ -139,7 +145,7 @@ pub(crate) struct TimeArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub(crate) struct LimitArgs {
-    /// How many failed or timed out runs end a task that does not say.
+    /// How many failed or timed out runs end a task that does not say. A task of kind `command` ends with the first.
     #[arg(long, env = "TASKYARD_MAX_ATTEMPTS", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
     pub(crate) max_attempts: i32,
     /// How many runs lost with their workers end a task that does not say.
@@ -154,15 +160,19 @@ pub(crate) struct LimitArgs {
     /// The longest checkpoint of a run.
     #[arg(long, env = "TASKYARD_CHECKPOINT_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) checkpoint_max: usize,
+    /// How many unfinished runs, and how many refused results, of one task are kept. Lowered, it takes nothing away from
+    /// tasks that have more.
+    #[arg(long, env = "TASKYARD_HISTORY_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
+    pub(crate) history_max: i32,
     /// The longest detail of an error that the list of a task's attempts shows; longer ones are left out there. Up to
-    /// 1MiB.
+    /// 1MiB, and less where --history-max is more than 100.
     #[arg(long, env = "TASKYARD_ATTEMPT_DETAIL_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) attempt_detail_max: usize,
     /// How many tasks one page of a list looks at for what its filter lets through; a page that found little has a
     /// cursor to go on with.
     #[arg(long, env = "TASKYARD_LIST_LOOK_AT_MAX", default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) list_look_at_max: u32,
-    /// How many pages of lists, and lists of attempts, are read at once; others wait for their turn. Fewer than the
+    /// How many pages of lists, lists of attempts, and counts of tasks are read at once; others wait for their turn. Fewer than the
     /// database has readers, 2 for SQLite and 4 for PostgreSQL, so that single tasks and probes do not stand behind
     /// them. Default: half of these.
     #[arg(long, env = "TASKYARD_LISTS_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3))]
@@ -184,6 +194,12 @@ pub(crate) struct LimitArgs {
     /// How many tasks one batch may hold.
     #[arg(long, env = "TASKYARD_BATCH_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) batch_max: u32,
+    /// How many tasks one claim gets, whatever it asks for.
+    #[arg(long, env = "TASKYARD_CLAIM_MAX", default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) claim_max: u32,
+    /// How many bytes of inputs one claim gets; one task is given whatever its size.
+    #[arg(long, env = "TASKYARD_CLAIM_BYTES_MAX", default_value = "8MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) claim_bytes_max: usize,
     /// How many tasks one stream of lines may hold.
     #[arg(long, env = "TASKYARD_STREAM_MAX", default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub(crate) stream_max: u32,

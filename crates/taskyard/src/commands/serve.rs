@@ -213,10 +213,12 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
     ] {
         at_least(name, time, "a moment", MOMENT)?;
     }
-    if args.attempt_detail_max > ATTEMPT_DETAIL_MOST {
+    let details = 2 * usize::try_from(args.history_max).unwrap_or(1);
+    let most = ATTEMPT_DETAIL_MOST.min(ATTEMPTS_BYTES_MOST / details);
+    if args.attempt_detail_max > most {
         return Err(Failure::usage(format!(
-            "--attempt-detail-max is {} bytes; it must be at most {ATTEMPT_DETAIL_MOST}, since one answer may hold 200 \
-             of them",
+            "--attempt-detail-max is {} bytes; it must be at most {most}, since with this --history-max one answer may \
+             hold {details} of them",
             args.attempt_detail_max
         )));
     }
@@ -237,6 +239,7 @@ fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Fail
         bodies_max: args.bodies_max,
         answers_max: args.answers_max,
         tasks_max: args.batch_max as usize,
+        claim_max: args.claim_max as usize,
         stream_tasks_max: args.stream_max as usize,
         checkpoint_max: args.checkpoint_max,
         connections_max: connections.connections_max as usize,
@@ -276,8 +279,13 @@ fn lists_max(args: &LimitArgs, address: &Address) -> Result<usize, Failure> {
     Ok(lists)
 }
 
-/// What keeps the list of one task's attempts within 200 MiB.
 const ATTEMPT_DETAIL_MOST: usize = 1 << 20;
+
+/// The longest that the details in the list of one task's attempts may be together.
+const ATTEMPTS_BYTES_MOST: usize = 200 << 20;
+
+/// A key that is forgotten sooner is not known when a request is sent again.
+const KEY_LIFE_LEAST: Duration = Duration::from_mins(1);
 
 /// The shortest time that counts as one.
 const MOMENT: Duration = Duration::from_millis(1);
@@ -314,6 +322,7 @@ fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
         "--heartbeat-ttl",
         times.heartbeat_ttl,
     )?;
+    at_least("--key-life", times.key_life, "a minute", KEY_LIFE_LEAST)?;
     Ok(Policy {
         heartbeat: times.heartbeat,
         heartbeat_ttl: times.heartbeat_ttl,
@@ -327,6 +336,10 @@ fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
         commands_max: limits.queue_max as usize,
         lanes_max: limits.lanes_max as usize,
         workers_max: limits.workers_max as usize,
+        claim_bytes_max: limits.claim_bytes_max,
+        history_max: limits.history_max,
+        key_life: times.key_life,
+        clock_skew: times.clock_skew,
         ..Policy::default()
     })
 }
@@ -338,6 +351,9 @@ fn text(time: Duration) -> String {
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::new(error.to_string())
 }
+
+#[cfg(test)]
+mod flags;
 
 #[cfg(test)]
 mod tests {

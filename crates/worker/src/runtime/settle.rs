@@ -46,7 +46,11 @@ impl Runtime {
             Some(Ok(reported)) => {
                 self.retries.succeeded();
                 self.settle(batch, reported.results);
-                self.begin(reported.tasks.unwrap_or_default(), asked);
+                match reported.tasks {
+                    Some(tasks) => self.begin(tasks, asked),
+                    // Its claim was not served; what it may have brought at an earlier sending is to be had still.
+                    None => self.exchanges.ask_again(report.claim, asked),
+                }
                 return Ok(());
             }
             Some(Err(error)) => error,

@@ -95,6 +95,9 @@ pub(crate) async fn progress(
     if !beaten.lost.is_empty() {
         return Err(problem::refused(&Refused::StaleLease).into());
     }
+    if !beaten.unknown.is_empty() {
+        return Err(problem::refused(&Refused::Broken).into());
+    }
     response::ok(&Renewed {
         task_id: task,
         status: Status::Running,

@@ -156,7 +156,8 @@ fn refused(
     place: impl Fn(usize) -> Place,
 ) -> (Box<Problem>, Option<usize>) {
     let mut problem = problem::of(error);
-    let Error::Refused(refused @ (Refused::IdTaken(id) | Refused::IdNotRecent(id))) = error else {
+    let Error::Refused(refused @ (Refused::IdTaken(id) | Refused::IdNotRecent { id, .. })) = error
+    else {
         return (problem, None);
     };
     // Of two alike the second one is at fault.

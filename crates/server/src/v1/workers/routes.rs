@@ -17,12 +17,18 @@ use crate::response::{self, Answer, Refusal};
 use crate::wire;
 use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX, workers_after, workers_cursor};
 
+/// What a worker takes in a list, with as many and as long kinds, queues and labels as it may have.
+const WORKER_BYTES_MAX: usize = 48 << 10;
+
 /// `GET /workers`: by name.
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     let params = Params::read(query.as_deref(), &["limit", "cursor"], &[])?;
     let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
     let limit = usize::try_from(limit).unwrap_or(1);
     let after = params.get("cursor").map(workers_after).transpose()?;
+    let _turn = app.turn_to_list().await;
+    let mut held = app.answers().nothing();
+    held.hold(limit * WORKER_BYTES_MAX)?;
     // One more shows whether there is a next page.
     let wanted = Query::Workers {
         after,
@@ -43,7 +49,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
             .collect(),
         next_cursor: last.map(|view| workers_cursor(&view.worker.name)),
     };
-    response::read(app.answers().nothing(), &page)
+    response::read(held, &page)
 }
 
 /// `POST /workers/register`
@@ -86,7 +92,11 @@ pub(crate) async fn report(
     request: Request,
 ) -> Answer {
     let body = body(&app, request, app.limits().bulk_max).await?;
-    let report: Report<&RawValue> = request::parse(&app, &body)?;
+    let mut report: Report<&RawValue> = request::parse(&app, &body)?;
+    // The results are taken whatever room there is; only the claim is not served.
+    if app.answers().has_room().is_err() {
+        report.claim = None;
+    }
     let reported = super::report(&app, &worker, &report).await?;
     response::done(&app, StatusCode::OK, &reported)
 }

@@ -151,6 +151,32 @@ async fn a_body_without_end_is_refused_while_it_is_read() {
 }
 
 #[tokio::test]
+async fn a_body_whose_length_is_not_stated_is_taken_up_to_its_limit_to_the_byte() {
+    let yard = Yard::with(|settings| settings.limits.input_max = 1000);
+    let sized = |bytes: usize| {
+        let mut text = with("1");
+        text.resize(bytes, b' ');
+        text
+    };
+    let in_pieces = |text: Vec<u8>, bytes: usize| {
+        let pieces = text.chunks(bytes).map(Bytes::copy_from_slice);
+        let pieces: Vec<_> = pieces.map(Ok::<_, std::io::Error>).collect();
+        Body::from_stream(stream::iter(pieces))
+    };
+    // The input, and what may stand around it.
+    let max = 1000 + (64 << 10);
+
+    for piece in [max + 1, 999] {
+        let fits = yard.post_text(TASKS, in_pieces(sized(max), piece));
+        fits.await.ok();
+        let beyond = yard.post_text(TASKS, in_pieces(sized(max + 1), piece));
+        beyond.await.refused(413, "too_large");
+    }
+
+    assert_eq!(yard.total().await, 2);
+}
+
+#[tokio::test]
 async fn a_body_that_breaks_off_is_refused() {
     let yard = Yard::new();
     let broken = stream::iter([

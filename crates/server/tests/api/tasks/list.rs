@@ -150,6 +150,15 @@ async fn a_wrong_parameter_is_named() {
 }
 
 #[tokio::test]
+async fn a_filter_names_up_to_32_labels() {
+    let yard = Yard::new();
+    let list = |labels: usize| format!("/api/v1/tasks?{}", vec!["label=n=1"; labels].join("&"));
+
+    yard.get(&list(32)).await.ok();
+    yard.get(&list(33)).await.wrong_at(&["label"]);
+}
+
+#[tokio::test]
 async fn an_unknown_parameter_is_refused_on_every_route() {
     let yard = Yard::new();
     let id = yard.submit("echo").await;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use taskyard_core::id::TaskId;
+use taskyard_core::policy::Policy;
 
 use crate::yard::{Yard, lines_request};
 
@@ -113,6 +114,25 @@ async fn an_id_of_another_time_is_told_what_times_are_taken() {
     yard.pass(Duration::from_hours(24));
     yard.post(TASKS, &body).await.ok();
     refused(TaskId::new(made - Duration::from_millis(1), 7)).await;
+}
+
+#[tokio::test]
+async fn an_id_is_told_of_the_times_that_are_set() {
+    let yard = Yard::under(Policy {
+        key_life: Duration::from_hours(2),
+        clock_skew: Duration::from_secs(90),
+        ..Policy::default()
+    });
+    let id = TaskId::new(yard.app.engine().store().now(), 7);
+    yard.pass(Duration::from_hours(2) + Duration::from_millis(1));
+
+    let body = json!({"kind": "echo", "input": 1, "id": id});
+    let problem = yard.post(TASKS, &body).await.wrong_at(&["/id"]);
+
+    let detail = problem["detail"].as_str().unwrap();
+    for said in ["of the last 2 hours", "at most 1 minute 30 seconds ahead"] {
+        assert!(detail.contains(said), "{detail}");
+    }
 }
 
 #[tokio::test]

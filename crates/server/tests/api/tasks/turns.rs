@@ -1,4 +1,4 @@
-//! Lists take turns, so that what reads little does not stand behind them.
+//! Lists and counts take turns, so that what reads little does not stand behind them.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,7 +34,10 @@ impl Store for Slow {
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {
         let _reader = self.readers.acquire().await.unwrap();
-        if matches!(query, Query::Tasks(_) | Query::Attempts { .. }) {
+        if matches!(
+            query,
+            Query::Tasks(_) | Query::Attempts { .. } | Query::Counts | Query::Workers { .. }
+        ) {
             self.lists.fetch_add(1, Ordering::SeqCst);
             self.go_on.acquire().await.unwrap().forget();
         }
@@ -73,7 +76,8 @@ async fn a_single_task_and_a_probe_are_answered_while_lists_are_read() {
         });
         let id = yard.submit("echo").await;
         let attempts = format!("/api/v1/tasks/{id}/attempts");
-        let paths = ["/api/v1/tasks", &attempts].repeat(4);
+        let (stats, workers) = ("/api/v1/tasks/stats", "/api/v1/workers");
+        let paths = ["/api/v1/tasks", &attempts, stats, workers].repeat(4);
         let lists = join_all(paths.into_iter().map(|path| yard.get(path)));
         let mut lists = pin!(lists);
 
@@ -94,7 +98,7 @@ async fn a_single_task_and_a_probe_are_answered_while_lists_are_read() {
         timeout(PATIENCE, looked).await.expect("there is a reader");
         assert_eq!(slow.lists.load(Ordering::SeqCst), lists_max);
 
-        slow.go_on.add_permits(8);
+        slow.go_on.add_permits(16);
         for reply in lists.await {
             reply.ok();
         }

@@ -42,6 +42,22 @@ async fn a_claim_gets_no_more_than_it_asks_for_and_nothing_when_there_is_nothing
 }
 
 #[tokio::test]
+async fn a_claim_gets_no_more_than_the_server_gives_to_one() {
+    for (asked, got) in [(1, 1), (2, 2), (3, 2), (1000, 2)] {
+        let yard = Yard::with(|settings| settings.limits.claim_max = 2);
+        yard.worker("w").await;
+        for _ in 0..3 {
+            yard.submit("echo").await;
+        }
+        let claim = json!({"limit": asked});
+
+        let claimed = yard.post(CLAIM, &claim).await.ok();
+
+        assert_eq!(claimed["tasks"].as_array().unwrap().len(), got, "{asked}");
+    }
+}
+
+#[tokio::test]
 async fn a_run_claimed_with_begin_is_running() {
     let yard = Yard::new();
     yard.worker("w").await;

@@ -56,6 +56,11 @@ async fn workers_are_listed_in_pages() {
         reply.refused(422, "invalid");
     }
 
+    // A name behind something else than what cursors of this list begin with.
+    let begins = if next.starts_with('A') { 'B' } else { 'A' };
+    let path = format!("/api/v1/workers?cursor={begins}{}", &next[1..]);
+    yard.get(&path).await.wrong_at(&["cursor"]);
+
     // Cursors of the two lists are not mistaken for each other.
     yard.submit("echo").await;
     yard.submit("echo").await;

@@ -105,6 +105,40 @@ async fn the_next_batch_runs_while_answers_wait_and_waits_for_a_sync_of_its_own(
     second.await.unwrap();
 }
 
+/// It may tell of that.
+#[tokio::test]
+async fn an_answer_that_wrote_nothing_waits_for_what_was_written_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (gate, hooks) = Gate::hooks();
+    let (clock, go) = held_clock();
+    let options = Options { clock, ..options() };
+    let store = SqliteStore::open_with(&dir.path().join("tasks.db"), options, hooks).unwrap();
+    let policy = Policy::default();
+    let first = submit(vec![task("work", 1, 0)]);
+    let again = Submit {
+        again: true,
+        ..first.clone()
+    };
+    let behind = submit(vec![task("work", 2, 0)]);
+    let [mut first, mut again, mut behind] =
+        [first, again, behind].map(|submit| store.run(vec![submit.into()], &policy));
+    for ran in [&mut first, &mut again, &mut behind] {
+        assert!(poll!(ran).is_pending());
+        go.send(()).unwrap();
+    }
+
+    gate.begun.recv().unwrap();
+    // The one behind it is committed: it has run.
+    while pending(&store).await < 2 {}
+
+    assert!(poll!(&mut again).is_pending());
+    // As many syncs as there can be.
+    (0..3).for_each(|_| gate.open());
+    for ran in [first, again, behind] {
+        ran.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_failed_sync_ends_the_process_and_nothing_is_answered_any_more() {
     let dir = tempfile::tempdir().unwrap();
@@ -228,4 +262,32 @@ async fn a_long_read_lets_the_log_grow_and_nothing_wait() {
         assert!(batches < 2000, "the log was never cut");
     }
     assert_eq!(pending(&store).await, i64::from(batches) * 100);
+}
+
+#[tokio::test]
+async fn nothing_is_written_while_the_file_is_not_where_it_was_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, elsewhere) = (dir.path().join("tasks.db"), dir.path().join("other.db"));
+    let store = open(&path);
+    let policy = Policy::default();
+    let batch = |serial| vec![submit(vec![task("work", serial, 0)]).into()];
+    store.run(batch(1), &policy).await.unwrap();
+    std::fs::copy(&path, &elsewhere).unwrap();
+    let away = dir.path().join("away.db");
+
+    std::fs::rename(&path, &away).unwrap();
+    for stands_there in [false, true] {
+        if stands_there {
+            std::fs::rename(&elsewhere, &path).unwrap();
+        }
+        let written = store.run(batch(2), &policy).await;
+        let said = written.map(|_| ()).unwrap_err().to_string();
+        assert!(said.contains("moved, deleted or replaced"), "{said}");
+        assert!(store.read(Query::Ping).await.is_err());
+    }
+
+    std::fs::rename(&away, &path).unwrap();
+    store.run(batch(2), &policy).await.unwrap();
+    assert!(store.read(Query::Ping).await.is_ok());
+    assert_eq!(pending(&store).await, 2);
 }

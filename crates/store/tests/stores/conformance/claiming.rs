@@ -13,9 +13,11 @@ use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
 use taskyard_core::verbs::promote::Promote;
+use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 
+use super::losing::suspect_beside;
 use super::yard::{Yard, completed, ids, lane, report, stranger};
 
 async fn with_priority(yard: &Yard, priority: i64) -> TaskId {
@@ -259,6 +261,24 @@ pub(super) async fn inputs_of_a_claim_stop_at_their_limit(mut yard: Yard) {
     assert_eq!(lens(yard.claim(&worker, 10).await), [10]);
 }
 
+/// Its repetition looks again, and is told the same then.
+pub(super) async fn a_claim_that_stands_twice_in_one_batch_is_dealt_to_once(yard: Yard) {
+    let first = yard.new_task().await;
+    yard.new_task().await;
+    let claim = Claim {
+        seq: 7,
+        ..yard.worker("w").await
+    };
+
+    let hands = yard.deal(vec![claim.clone(), claim]).await;
+
+    let [Ok(dealt), Ok(repetition)] = &hands[..] else {
+        panic!("both are answered: {hands:?}")
+    };
+    assert_eq!(ids(&dealt.runs), [first]);
+    assert!(repetition.runs.is_empty() && !repetition.dry);
+}
+
 pub(super) async fn a_claim_sent_twice_is_answered_with_the_same_leases(yard: Yard) {
     for _ in 0..4 {
         yard.new_task().await;
@@ -351,4 +371,25 @@ pub(super) async fn an_unknown_worker_claims_nothing(yard: Yard) {
 
     assert_eq!(hands[0], Err(Refused::NoSuchWorker));
     assert_eq!(ids(&hands[1].as_ref().unwrap().runs), [task]);
+}
+
+pub(super) async fn a_worker_that_was_kept_for_a_suspect_is_not_kept_whenever_that_waits(
+    yard: Yard,
+) {
+    yard.new_task().await;
+    let busy = yard.worker("busy").await;
+    let long_run = yard.claim_one(&busy).await;
+    let suspect = suspect_beside(&yard, &busy, &long_run).await;
+    yard.pass(yard.policy.suspect_patience);
+    assert!(yard.claim(&busy, 1).await.is_empty());
+    let other = yard.worker("other").await;
+    let run = yard.claim_one(&other).await;
+    assert_eq!(run.slot.task, suspect);
+    assert!(yard.claim(&busy, 1).await.is_empty());
+
+    // It has not waited long this time.
+    yard.report(&run, Word::Released).await.unwrap();
+    let task = yard.new_task().await;
+
+    assert_eq!(ids(&yard.claim(&busy, 1).await), [task]);
 }

@@ -92,6 +92,23 @@ pub(super) async fn a_heartbeat_keeps_what_it_names(yard: Yard) {
     assert_eq!(yard.complete(&run).await, Ok(Status::Completed));
 }
 
+pub(super) async fn a_heartbeat_promises_no_more_than_the_lease_that_ends_first(yard: Yard) {
+    yard.new_task().await;
+    yard.new_task().await;
+    let worker = yard.worker("w").await;
+    let older = yard.claim_one(&worker).await;
+    // Not long enough for a lease to be renewed.
+    yard.pass(yard.policy.lease / 4);
+    let newer = yard.claim_one(&worker).await;
+    assert!(older.expires_at < newer.expires_at);
+
+    for held_runs in [[&older, &newer], [&newer, &older]] {
+        let beaten = yard.heartbeat(&worker, held_runs.map(held).to_vec());
+
+        assert_eq!(beaten.await.unwrap().expires_at, Some(older.expires_at));
+    }
+}
+
 pub(super) async fn a_lease_that_is_not_named_expires(yard: Yard) {
     let named = yard.new_task().await;
     let unnamed = yard.new_task().await;

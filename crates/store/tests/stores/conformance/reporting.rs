@@ -188,6 +188,7 @@ pub(super) async fn the_same_report_again_gets_the_same_answer(yard: Yard) {
     assert_eq!(yard.complete(&second).await, Ok(Status::Completed));
 
     assert_eq!(yard.complete(&second).await, Ok(Status::Completed));
+    assert_eq!(yard.report(&run, failed(true)).await, Ok(Status::Scheduled));
     assert_eq!(yard.attempts(run.slot.task).await.1, []);
 }
 

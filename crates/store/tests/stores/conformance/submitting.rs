@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use taskyard_core::command::Command;
+use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Filter, List, TaskView};
 use taskyard_core::refused::Refused;
@@ -147,17 +148,23 @@ pub(super) async fn the_same_id_with_another_body_is_refused(yard: Yard) {
 pub(super) async fn an_id_of_yesterday_or_tomorrow_is_refused(yard: Yard) {
     let old = of_client(&yard, "body");
     yard.pass(yard.policy.key_life + Duration::from_secs(1));
-    assert_eq!(
-        yard.submit(old.clone()).await,
-        Err(Refused::IdNotRecent(old.id))
-    );
+    let refused = yard.submit(old.clone()).await;
+    assert_eq!(refused, Err(not_recent(&yard, old.id)));
 
-    let ahead = taskyard_core::id::TaskId::new(yard.now() + HOUR, 7);
+    let ahead = TaskId::new(yard.now() + HOUR, 7);
     let early = NewTask {
         id: ahead,
         ..of_client(&yard, "body")
     };
-    assert_eq!(yard.submit(early).await, Err(Refused::IdNotRecent(ahead)));
+    assert_eq!(yard.submit(early).await, Err(not_recent(&yard, ahead)));
+}
+
+fn not_recent(yard: &Yard, id: TaskId) -> Refused {
+    Refused::IdNotRecent {
+        id,
+        life: yard.policy.key_life,
+        skew: yard.policy.clock_skew,
+    }
 }
 
 pub(super) async fn one_bad_task_refuses_its_whole_batch(yard: Yard) {
@@ -168,7 +175,7 @@ pub(super) async fn one_bad_task_refuses_its_whole_batch(yard: Yard) {
         .submit_all(vec![yard.task(), old.clone(), yard.task()])
         .await;
 
-    assert_eq!(refused, Err(Refused::IdNotRecent(old.id)));
+    assert_eq!(refused, Err(not_recent(&yard, old.id)));
     assert!(
         yard.list(List {
             limit: 10,
@@ -254,6 +261,22 @@ pub(super) async fn an_idempotency_key_is_forgotten_after_its_life(yard: Yard) {
 
     let later: Submitted = yard.run(once(&yard, "k", "other")).await.unwrap();
     assert_ne!(later.ids, first.ids);
+}
+
+pub(super) async fn a_key_that_is_forgotten_and_taken_in_one_batch_stands_for_what_took_it(
+    yard: Yard,
+) {
+    let first: Submitted = yard.run(once(&yard, "k", "body")).await.unwrap();
+    yard.pass(yard.policy.key_life + Duration::from_secs(1));
+    let prune = Prune { limit: 10, skip: 0 };
+
+    let batch = vec![prune.into(), once(&yard, "k", "other").into()];
+    let taken = yard.batch(batch).await.remove(1).unwrap();
+
+    let taken = Submitted::try_from(taken).unwrap();
+    assert_ne!(taken.ids, first.ids);
+    let again: Submitted = yard.run(once(&yard, "k", "other")).await.unwrap();
+    assert_eq!(again.ids, taken.ids);
 }
 
 pub(super) async fn a_batch_takes_the_lanes_that_are_left_and_no_more(mut yard: Yard) {

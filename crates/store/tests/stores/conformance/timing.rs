@@ -81,3 +81,18 @@ pub(super) async fn an_overdue_run_times_out(yard: Yard) {
     );
     assert_eq!(yard.complete(&run).await, Err(Refused::StaleLease));
 }
+
+pub(super) async fn a_lease_ends_at_its_time_and_not_before(yard: Yard) {
+    let task = yard.new_task().await;
+    let worker = yard.worker("w").await;
+    yard.claim_one(&worker).await;
+    let moment = Duration::from_micros(1);
+
+    yard.pass(yard.policy.lease - moment);
+    // The worker lives, and does not name it.
+    yard.heartbeat(&worker, Vec::new()).await.unwrap();
+    assert_eq!(yard.sweep(false).await, []);
+
+    yard.pass(moment);
+    assert_eq!(yard.sweep(false).await, [task]);
+}

@@ -28,7 +28,7 @@ fn submit(task: &NewTask, again: bool) -> Vec<Command> {
 }
 
 /// Ends everybody's connection to the database.
-async fn cut_off(database: &Database) {
+pub(super) async fn cut_off(database: &Database) {
     let cut = "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = $1";
     let beside = database.beside().await;
     beside.query(cut, &[&database.name()]).await.unwrap();
@@ -53,6 +53,27 @@ async fn a_connection_that_broke_between_two_batches_costs_nothing() {
 
     let tasks: Vec<_> = runs.iter().map(|run| run.slot.task).collect();
     assert_eq!(tasks, [first, second]);
+}
+
+#[tokio::test]
+async fn what_another_server_made_ready_while_the_connection_was_broken_is_found() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let other = Yard::over(&database, &database.url()).await;
+    let other = other.counting_from(1_000_000);
+    let worker = yard.worker("w").await;
+    yard.new_task().await;
+    // On a new connection it hears of the lane; there is nothing left in it.
+    cut_off(&database).await;
+    yard.claim_one(&worker).await;
+    assert!(yard.claim(&worker, 1).await.is_empty());
+
+    cut_off(&database).await;
+    let task = other.new_task().await;
+
+    // Nobody told it to look.
+    assert_eq!(ids(&yard.claim(&worker, 1).await), [task]);
 }
 
 #[tokio::test]
@@ -207,6 +228,32 @@ async fn a_database_that_lets_nobody_in_is_unavailable_until_it_does() {
     beside.batch_execute(&open).await.unwrap();
     yard.new_task().await;
     assert!(yard.store.read(Query::Ping).await.is_ok());
+}
+
+/// As a standby is before it is promoted. A connection goes by what it was told at its begin.
+#[tokio::test]
+async fn a_database_that_takes_no_writes_is_unavailable_until_it_does() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let beside = database.beside().await;
+    let set_to = async |value: &str| {
+        let name = database.name();
+        let set = format!("alter database {name} set default_transaction_read_only = {value}");
+        beside.batch_execute(&set).await.unwrap();
+    };
+    yard.new_task().await;
+    set_to("on").await;
+    cut_off(&database).await;
+
+    let ran = yard
+        .store
+        .run(submit(&yard.task(), false), &yard.policy)
+        .await;
+    assert!(matches!(ran, Err(Error::Unavailable(_))), "{ran:?}");
+
+    set_to("off").await;
+    yard.new_task().await;
 }
 
 #[tokio::test]

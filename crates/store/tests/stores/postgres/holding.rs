@@ -7,12 +7,13 @@ use std::time::Duration;
 use taskyard_core::id::{Epoch, ServerNumber};
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::status::Status;
+use taskyard_core::verbs::cancel::Cancelled;
 use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::prune::{Prune, Pruned};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
 
 use super::who_waits;
-use crate::conformance::yard::Yard;
+use crate::conformance::yard::{Yard, ids, lane};
 use crate::database::Database;
 
 async fn yard() -> Option<(Yard, Arc<Database>)> {
@@ -163,4 +164,89 @@ async fn an_old_key_that_another_server_holds_keeps_no_other_from_going() {
 
     theirs.rollback().await.unwrap();
     assert_eq!(prune().await.count, 1);
+}
+
+/// Wherever a task stands: the row moves, and says the same.
+#[tokio::test]
+async fn a_task_whose_row_another_server_rewrites_meanwhile_is_cancelled_where_it_stands() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let worker = yard.worker("w").await;
+    let leased = yard.new_task().await;
+    yard.claim_one(&worker).await;
+    let ready = yard.new_task().await;
+    let later = NewTask {
+        begin: Begin::After(Duration::from_secs(9)),
+        ..yard.task()
+    };
+    let scheduled = yard.submit(later).await.unwrap();
+
+    for (task, table) in [
+        (leased, "lease"),
+        (ready, "ready"),
+        (scheduled, "scheduled"),
+    ] {
+        let change = format!("update {table} set has_carry = has_carry");
+        let statement = format!("{table}_lock");
+        let cancelled = meets(&database, &change, &statement, yard.cancel(task)).await;
+
+        assert_eq!(cancelled, Ok(Cancelled), "{table}");
+        assert_eq!(yard.status(task).await, Status::Cancelled, "{table}");
+    }
+}
+
+/// Numbers are given in the order in which others see them: who lists what is behind the last one misses none.
+#[tokio::test]
+async fn a_lane_that_another_server_numbers_meanwhile_is_counted_on_from() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    yard.new_task().await;
+    let ours = NewTask {
+        lane: lane("default", "ours", None),
+        ..yard.task()
+    };
+
+    let change = "insert into lane (number, queue, kind, demands)
+        select number + 1, queue, 'theirs', demands from lane";
+    let submitted = meets(&database, change, "lane_lock", yard.submit(ours)).await;
+
+    submitted.unwrap();
+    let number = |kind| yard.store.lanes().number(&lane("default", kind, None));
+    let (first, ours) = (number("work").unwrap(), number("ours").unwrap());
+    assert_eq!(ours.0, first.0 + 2);
+}
+
+#[tokio::test]
+async fn a_task_that_another_server_holds_keeps_no_other_from_being_claimed() {
+    // What is picked from one lane and what from several are statements of their own.
+    for kinds in [&["a"][..], &["a", "b"]] {
+        let Some((yard, database)) = yard().await else {
+            return;
+        };
+        let worker = yard.worker("w").await;
+        let mut tasks = Vec::new();
+        for serial in 0..4 {
+            let lane = lane("default", kinds[serial % kinds.len()], None);
+            let task = NewTask {
+                lane,
+                ..yard.task()
+            };
+            tasks.push(yard.submit(task).await.unwrap());
+        }
+        let mut client = database.client().await;
+        let theirs = client.transaction().await.unwrap();
+        let hold = "select from ready order by order_key, task limit 1 for update";
+        assert_eq!(theirs.execute(hold, &[]).await.unwrap(), 1);
+
+        // As many as are asked for, though the first cannot be had.
+        let runs = yard.claim(&worker, 2).await;
+        assert_eq!(ids(&runs), tasks[1..3], "of {kinds:?}");
+
+        theirs.rollback().await.unwrap();
+        yard.store.unsure(None);
+        let runs = yard.claim(&worker, 9).await;
+        assert_eq!(ids(&runs), [tasks[0], tasks[3]], "of {kinds:?}");
+    }
 }

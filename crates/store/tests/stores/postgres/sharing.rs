@@ -11,8 +11,9 @@ use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Claim;
 use taskyard_core::verbs::submit::{NewTask, Submit, Submitted};
 
+use super::breaking::cut_off;
 use super::who_waits;
-use crate::conformance::yard::{Yard, lane};
+use crate::conformance::yard::{Yard, held, lane};
 use crate::database::Database;
 
 async fn two_yards() -> Option<(Yard, Yard, Arc<Database>)> {
@@ -129,7 +130,7 @@ async fn servers_that_make_lanes_at_once_give_each_its_own_number() {
 
 #[tokio::test]
 async fn what_another_server_puts_into_a_forgotten_lane_is_found() {
-    let Some((mut one, two, _database)) = two_yards().await else {
+    let Some((mut one, two, database)) = two_yards().await else {
         return;
     };
     one.policy.lanes_max = 1;
@@ -141,6 +142,8 @@ async fn what_another_server_puts_into_a_forgotten_lane_is_found() {
     let first = one.submit(of_kind(&one, "a")).await.unwrap();
     two.submit(of_kind(&two, "a")).await.unwrap();
     assert_eq!(drain(&one, &worker).await.len(), 2);
+    // On a new connection it lists the lanes there are; from here on only those that come behind them.
+    cut_off(&database).await;
     one.submit(of_kind(&one, "b")).await.unwrap();
     assert!(
         one.store
@@ -223,6 +226,38 @@ async fn a_batch_that_meets_an_insert_is_decided_again() {
     assert_eq!(replies[0], Err(Refused::IdTaken(mine.id)));
     let done = replies[1].clone().unwrap();
     assert!(!Submitted::try_from(done).unwrap().existed());
+}
+
+/// Each holds a row that the other waits for; the database ends the one that finds that out.
+#[tokio::test]
+async fn a_batch_that_waited_in_a_circle_is_decided_again() {
+    let Some(database) = Database::migrated().await else {
+        return;
+    };
+    let database = Arc::new(database);
+    // Time enough for the circle to close before this one looks for it; the other never does.
+    let url = format!("{}?options=-c%20deadlock_timeout%3D2s", database.url());
+    let yard = Yard::over(&database, &url).await;
+    let worker = yard.worker("w").await;
+    yard.new_task().await;
+    let run = yard.claim_one(&worker).await;
+    yard.pass(yard.policy.lease / 2);
+    let (mut client, beside) = (database.client().await, database.beside().await);
+    let never = "set deadlock_timeout = '1h'";
+    client.batch_execute(never).await.unwrap();
+    let theirs = client.transaction().await.unwrap();
+    let hold = "select from lease for update";
+    assert_eq!(theirs.execute(hold, &[]).await.unwrap(), 1);
+
+    let other = async {
+        who_waits(&beside, database.name(), "lease_lock").await;
+        let hold = "select from worker for update";
+        assert_eq!(theirs.execute(hold, &[]).await.unwrap(), 1);
+        theirs.commit().await.unwrap();
+    };
+    let (beaten, ()) = tokio::join!(yard.heartbeat(&worker, vec![held(&run)]), other);
+
+    assert!(beaten.unwrap().lost.is_empty());
 }
 
 #[tokio::test]

@@ -181,6 +181,32 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &["--attempt-detail-max", "1048576"],
     );
     check(
+        &[
+            "config",
+            "--history-max",
+            "1000",
+            "--attempt-detail-max",
+            "104858",
+        ],
+        &[],
+        &["--attempt-detail-max", "104857", "--history-max", "2000"],
+    );
+    check(
+        &["serve", "--history-max", "1001"],
+        &[],
+        &["--history-max", "1000"],
+    );
+    check(
+        &["serve", "--claim-max", "1001"],
+        &[],
+        &["--claim-max", "1000"],
+    );
+    check(
+        &["serve", "--key-life", "59s"],
+        &[],
+        &["--key-life", "a minute"],
+    );
+    check(
         &["serve", "--head-max", "8191"],
         &[],
         &["--head-max", "8192"],

@@ -1,6 +1,7 @@
 //! A worker that dies, sleeps, or is told to stop.
 
 use std::fs::File;
+use std::path::Path;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
@@ -19,18 +20,27 @@ fn without_internal_workers() -> Vec<&'static str> {
         .collect()
 }
 
+/// A command that runs until this file is there.
+fn waits_for(gate: &Path) -> Value {
+    let waits = format!("until test -e {}; do sleep 0.05; done", gate.display());
+    json!({ "argv": ["sh", "-c", waits] })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_workers_task_runs_again_elsewhere() {
     let yard = Yard::new();
     let server = yard.serve(&without_internal_workers());
-    let victim = yard.worker(&server, "victim", &["--concurrency", "2"]);
-    let task = server.submit("sleep", json!({ "ms": 500 })).await;
+    let allowed = ["--concurrency", "2", "--allow-command", "sh"];
+    let victim = yard.worker(&server, "victim", &allowed);
+    let gate = yard.path("gate");
+    let task = server.submit("command", waits_for(&gate)).await;
     server
         .until(task, |task| task.status == Status::Running)
         .await;
 
     victim.kill();
-    let _heir = yard.worker(&server, "heir", &[]);
+    let _heir = yard.worker(&server, "heir", &allowed);
+    std::fs::write(gate, "").unwrap();
 
     let ended = server.ended(task).await;
     assert_eq!(ended.status, Status::Completed);
@@ -46,10 +56,7 @@ async fn a_worker_that_slept_past_its_lease_is_refused_and_its_result_is_kept() 
     let server = yard.serve(&without_internal_workers());
     let sleeper = yard.worker(&server, "sleeper", &["--allow-command", "sh"]);
     let gate = yard.path("gate");
-    let waits = format!("until test -e {}; do sleep 0.05; done", gate.display());
-    let task = server
-        .submit("command", json!({ "argv": ["sh", "-c", waits] }))
-        .await;
+    let task = server.submit("command", waits_for(&gate)).await;
     server
         .until(task, |task| task.status == Status::Running)
         .await;
@@ -145,12 +152,15 @@ async fn a_worker_whose_server_is_away_waits_and_returns() {
 async fn a_worker_that_could_not_deliver_says_so_and_fails() {
     let yard = Yard::new();
     let server = yard.serve(&without_internal_workers());
-    let worker = yard.worker(&server, "cut-off", &["--deliver", "100ms"]);
-    let task = server.submit("sleep", json!({ "ms": 500 })).await;
+    let allowed = ["--deliver", "100ms", "--allow-command", "sh"];
+    let worker = yard.worker(&server, "cut-off", &allowed);
+    let gate = yard.path("gate");
+    let task = server.submit("command", waits_for(&gate)).await;
     server
         .until(task, |task| task.status == Status::Running)
         .await;
     server.process.kill();
+    std::fs::write(gate, "").unwrap();
 
     let ended = worker.stop();
 

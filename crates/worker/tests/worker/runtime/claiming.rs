@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use taskyard_api::report::Said;
+use taskyard_api::report::{Reported, Said};
 use taskyard_api::time::Time;
 use taskyard_api::worker::{Claimed, Heard};
 use taskyard_worker::runtime::Settings;
@@ -114,6 +114,22 @@ async fn a_claim_whose_answer_was_lost_is_sent_again_with_its_seq() {
     let (next, _answer) = post.report().await;
     assert_eq!(tokens(&next), ["3"]);
     assert_eq!(next.claim.unwrap().seq, Some(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_a_report_did_not_get_served_is_sent_again_alone() {
+    let mut post = Post::registered(1).await;
+    post.give(noops(1..2)).await;
+    let (report, answer) = post.report().await;
+
+    let without = Reported {
+        tasks: None,
+        ..taken(&report, Vec::new())
+    };
+    answer.send(Ok(without)).unwrap();
+
+    let (again, _answer) = post.claim().await;
+    assert_eq!(Some(again), report.claim);
 }
 
 #[tokio::test(start_paused = true)]

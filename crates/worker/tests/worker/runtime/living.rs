@@ -7,7 +7,7 @@ use taskyard_api::worker::{Heard, Heartbeat};
 use taskyard_worker::executor::{Failure, Finish, Stop};
 use tokio::time::Instant;
 
-use super::post::{Call, Post, begun, error, heard, id, lost, problem, raw, tokens, told};
+use super::post::{Call, Post, begun, error, heard, id, lost, problem, raw, task, tokens, told};
 
 fn named(heartbeat: &Heartbeat) -> Vec<&str> {
     let mut tokens: Vec<&str> = heartbeat
@@ -81,6 +81,25 @@ async fn a_run_whose_lease_is_lost_is_stopped_and_not_reported() {
     drop(answer);
     post.give(Vec::new()).await;
     assert_eq!(post.ended().await.unwrap().dropped, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_heard_of_an_older_run_does_not_end_the_newer_one_of_its_task() {
+    let (mut post, runs) = running(1).await;
+    runs[0].context.reports.checkpoint(raw("1"));
+    let (_, answer) = post.heartbeat().await;
+    let mut again = task(1, "told");
+    again.lease_token = "newer".to_owned();
+    post.give(vec![again]).await;
+    let newer = post.running().await;
+
+    let lost = vec![id(1)];
+    answer.send(Ok(Heard { lost, ..heard() })).unwrap();
+
+    let (heartbeat, _answer) = post.heartbeat().await;
+    assert_eq!(named(&heartbeat), ["newer"]);
+    newer.complete();
+    assert_eq!(tokens(&post.take().await), ["newer"]);
 }
 
 #[tokio::test(start_paused = true)]

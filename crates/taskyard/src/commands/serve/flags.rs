@@ -1,0 +1,145 @@
+//! Each flag sets what it names; without any, everything is as the settings themselves say.
+
+use std::collections::BTreeMap;
+
+use clap::{CommandFactory as _, Parser as _};
+use taskyard_core::retry::Retry;
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+fn plan(flags: &[&str]) -> Plan {
+    let words = ["taskyard", "serve"].iter().chain(flags);
+    let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
+    let Command::Serve(args) = cli.command else {
+        panic!("it is `serve`");
+    };
+    Plan::make(&args).unwrap_or_else(|failure| panic!("{failure:?}"))
+}
+
+#[test]
+fn without_flags_everything_is_as_the_settings_say() {
+    let plan = plan(&[]);
+
+    assert_eq!(plan.policy, Policy::default());
+    assert_eq!(plan.limits, Limits::default());
+}
+
+#[test]
+fn each_flag_sets_what_it_names() {
+    let times = "--heartbeat 11s --heartbeat-ttl 31s --lease 76s --worker-life 25h --timeout 32m --timeout-margin 12s \
+                 --priority-level 13m --key-life 26h --clock-skew 6m";
+    let limits = "--max-attempts 7 --max-losses 8 --input-max 1001 --output-max 1002 --checkpoint-max 1003 \
+                  --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --lists-max 3 --depth-max 65 \
+                  --body-max 1006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
+                  --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 --lanes-max 1011 --workers-max 1012";
+    let connections = "--connections-max 1013 --connections-spare 1014 --place-within 15s --head-max 9000 \
+                       --head-within 16s --idle-within 17s --body-pause 18s --body-within 19s --write-pause 20s \
+                       --answer-within 21s";
+    let database = "--database postgres://localhost/tasks";
+    let all = [times, limits, connections, database].join(" ");
+    let flags: Vec<&str> = all.split_whitespace().collect();
+
+    let plan = plan(&flags);
+
+    let seconds = Duration::from_secs;
+    assert_eq!(
+        plan.policy,
+        Policy {
+            heartbeat: seconds(11),
+            heartbeat_ttl: seconds(31),
+            lease: seconds(76),
+            timeout: Duration::from_mins(32),
+            timeout_margin: seconds(12),
+            priority_level: Duration::from_mins(13),
+            max_attempts: 7,
+            max_losses: 8,
+            commands_max: 1010,
+            lanes_max: 1011,
+            workers_max: 1012,
+            claim_bytes_max: 1008,
+            history_max: 9,
+            key_life: Duration::from_hours(26),
+            clock_skew: Duration::from_mins(6),
+            worker_life: Duration::from_hours(25),
+            // Tasks say these for themselves, or nobody sets them.
+            retry: Retry::default(),
+            suspect_patience: Policy::default().suspect_patience,
+            server_ttl: Policy::default().server_ttl,
+        }
+    );
+    assert_eq!(
+        plan.limits,
+        Limits {
+            input_max: 1001,
+            output_max: 1002,
+            attempt_detail_max: 1004,
+            list_look_at_max: 1005,
+            lists_max: 3,
+            checkpoint_max: 1003,
+            depth_max: 65,
+            bulk_max: 1006,
+            tasks_max: 1007,
+            claim_max: 14,
+            stream_tasks_max: 1009,
+            bodies_max: 300_000,
+            answers_max: 300_001,
+            body_pause_max: seconds(18),
+            body_within: seconds(19),
+            connections_max: 1013,
+            connections_spare: 1014,
+            place_within: seconds(15),
+            head_bytes_max: 9000,
+            head_within: seconds(16),
+            idle_within: seconds(17),
+            write_pause_max: seconds(20),
+            answer_within: seconds(21),
+            stop_within: Limits::default().stop_within,
+        }
+    );
+}
+
+/// As the flag would be given: `1MiB` for `1 MiB`, `10000` for `10,000`, `5m` for `5 min`.
+fn as_typed(documented: &str) -> String {
+    let plain = documented.replace([' ', ','], "");
+    let plain = plain.strip_suffix("bytes").unwrap_or(&plain);
+    plain
+        .strip_suffix("min")
+        .map_or_else(|| plain.to_owned(), |minutes| format!("{minutes}m"))
+}
+
+#[test]
+fn the_table_of_limits_has_every_limit_with_its_default() {
+    let table = include_str!("../../../../../docs/limits.md");
+    let documented: BTreeMap<&str, &str> = table
+        .lines()
+        .filter_map(|line| {
+            let (flag, cells) = line.strip_prefix("| `--")?.split_once('`')?;
+            Some((flag, cells.split('|').nth(1)?.trim()))
+        })
+        .collect();
+    let cli = Cli::command();
+    let serve = cli.find_subcommand("serve").expect("it is a command");
+
+    let mut known = BTreeMap::new();
+    for arg in serve.get_arguments() {
+        let Some(flag) = arg.get_long() else { continue };
+        let default = arg.get_default_values().first();
+        let default = default.map(|value| value.to_string_lossy().into_owned());
+        known.insert(flag, default);
+        if matches!(arg.get_help_heading(), Some("Limits" | "Connections")) {
+            assert!(
+                documented.contains_key(flag),
+                "--{flag} is missing in docs/limits.md"
+            );
+        }
+    }
+    for (flag, default) in documented {
+        let known = known.get(flag);
+        let known = known.unwrap_or_else(|| panic!("docs/limits.md lists --{flag}, which is none"));
+        // Without a default of its own it has one that depends on others.
+        if let Some(known) = known {
+            assert_eq!(&as_typed(default), known, "--{flag} in docs/limits.md");
+        }
+    }
+}
