@@ -13,8 +13,7 @@ pub struct Page<T> {
 }
 
 /// The query of `GET /tasks`; every filter that is given must fit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TasksQuery {
     /// One status, or several with commas between: any of them fits. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -23,9 +22,10 @@ pub struct TasksQuery {
     pub kind: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
-    /// `name=value`, or several with commas between: all of them must be on the task.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub label: Option<String>,
+    /// `name=value`, each in a parameter `label` of its own, up to 32: all of them must be on the task. Whatever stands
+    /// behind the first `=` is the value, commas too.
+    #[serde(skip)]
+    pub labels: Vec<String>,
     /// `-created` for the newest first, the default, or `created`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<String>,

@@ -47,6 +47,19 @@ pub struct Problem {
     pub retry_after_ms: Option<u64>,
 }
 
+/// The statuses that say nothing of what was asked: later, or from another server, it may be answered otherwise.
+pub(crate) fn is_passing(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500 | 502..=504 | 507)
+}
+
+impl Problem {
+    /// Nothing is wrong with what was asked, and later it may succeed: the server is away, busy or full, or the request
+    /// did not reach it whole.
+    pub fn is_worth_repeating(&self) -> bool {
+        is_passing(self.status) || self.code == "broken_body"
+    }
+}
+
 /// One wrong part of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldError {

@@ -10,6 +10,9 @@ use crate::request::Request;
 use crate::task::{Retry, Status};
 use crate::time::Time;
 
+/// Where a task waits that names no queue.
+pub const DEFAULT_QUEUE: &str = "default";
+
 /// One task to be done; an element of a batch, or a line of an NDJSON body. Only `kind` and `input` must be there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -48,6 +48,46 @@ pub struct Registered {
     pub heartbeat_ttl_ms: u64,
     /// How long a lease lasts without being renewed, in milliseconds.
     pub lease_ms: u64,
+    /// How long after its time is up a run is taken away, in milliseconds.
+    #[serde(default = "timeout_margin_ms")]
+    pub timeout_margin_ms: u64,
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What a server takes from a worker. One that does not say has the defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// Runs of a heartbeat, and results of a report. Default 10,000.
+    pub runs_max: usize,
+    /// Tasks that one claim gets. Default 1,000.
+    pub claim_max: usize,
+    /// Bytes of the body of a heartbeat or a report. Default 16 MiB.
+    pub body_bytes_max: usize,
+    /// Bytes of a checkpoint. Default 64 KiB.
+    pub checkpoint_bytes_max: usize,
+    /// Bytes of the message beside a progress. Default 1 KiB.
+    pub message_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            runs_max: 10_000,
+            claim_max: 1_000,
+            body_bytes_max: 16 << 20,
+            checkpoint_bytes_max: 64 << 10,
+            message_bytes_max: 1 << 10,
+        }
+    }
+}
+
+/// The [`Registered::timeout_margin_ms`] of a server that does not say.
+pub const TIMEOUT_MARGIN_MS: u64 = 10_000;
+
+fn timeout_margin_ms() -> u64 {
+    TIMEOUT_MARGIN_MS
 }
 
 /// A worker as lists show it.

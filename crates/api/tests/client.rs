@@ -114,14 +114,14 @@ async fn filters_go_into_the_query() {
         get(|RawQuery(query): RawQuery| async move {
             assert_eq!(
                 query.unwrap(),
-                "status=pending%2Crunning&label=a%3Db%26c&limit=2"
+                "status=pending%2Crunning&limit=2&label=a%3Db%26c&label=t%3Da%2Cb"
             );
             Json(json!({"items": [], "next_cursor": "on"}))
         }),
     );
     let client = client_of(&[serve(router).await], None);
     let query = TasksQuery {
-        label: Some("a=b&c".to_owned()),
+        labels: vec!["a=b&c".to_owned(), "t=a,b".to_owned()],
         limit: Some(2),
         ..TasksQuery::default()
     };

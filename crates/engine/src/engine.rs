@@ -14,9 +14,10 @@ use taskyard_core::id::{TaskId, TaskIds};
 use taskyard_core::lane::Lane;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Random;
+use taskyard_core::rows::Server;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::topic::Topic;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -40,6 +41,8 @@ struct Shared {
     waits: Mutex<Waits>,
     next_due: NextDue,
     ids: Mutex<(TaskIds, Box<dyn Random>)>,
+    /// What this server joined as last.
+    joined: watch::Sender<Option<Server>>,
     /// How the latest batch that had something to write failed, if it did.
     trouble: Mutex<Option<(Moment, store::Error)>>,
     started: Instant,
@@ -104,6 +107,7 @@ impl Engine {
             waits: Mutex::default(),
             next_due: NextDue::default(),
             ids: Mutex::new((TaskIds::default(), random)),
+            joined: watch::Sender::default(),
             trouble: Mutex::default(),
             started: Instant::now(),
             stop,
@@ -136,6 +140,12 @@ impl Engine {
 
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.0.store
+    }
+
+    /// What this server joined as last; none before that. One that could not say for a while that it is up may come back
+    /// under another number, because another server has taken its own.
+    pub fn joined(&self) -> watch::Receiver<Option<Server>> {
+        self.0.joined.subscribe()
     }
 
     /// Why nothing can be stored at present, as far as is known: a database can look well while it takes no more rows.

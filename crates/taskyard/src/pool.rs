@@ -1,9 +1,11 @@
 //! The workers inside of a server: the same runtime as outside, speaking to the engine without HTTP in between.
 
+use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use taskyard_api::client::Error;
 use taskyard_api::payload::Payload;
@@ -11,13 +13,16 @@ use taskyard_api::report::{Report, Reported};
 use taskyard_api::run::{Start, Started};
 use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Register, Registered, Run};
 use taskyard_core::id::{ServerNumber, TaskId};
+use taskyard_core::rows::Server;
 use taskyard_server::app::App;
 use taskyard_server::logged;
 use taskyard_server::v1;
 use taskyard_worker::executor::Executors;
-use taskyard_worker::runtime::{self, Settings, Shutdown, ShutdownSignal, Worker, shutdown_signal};
+use taskyard_worker::runtime::{self, Settings, Summary, Worker, shutdown_signal};
 use taskyard_worker::transport::Transport;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock;
 use crate::randomness::Unguessable;
@@ -27,109 +32,166 @@ const SIZE_MAX: i32 = 50;
 
 pub(crate) struct Pool {
     workers: JoinSet<()>,
-    shutdowns: Vec<Shutdown>,
+    leaving: CancellationToken,
 }
 
 impl Pool {
     /// So many workers like this one, but one task at a time each. Their names are the same after every start of this
     /// server, so that those of a start before are replaced; where a living worker outside has one, the next is taken.
-    pub(crate) fn start(
-        app: &App,
-        server: ServerNumber,
-        size: u16,
-        executors: &Executors,
-        like: &Settings,
-    ) -> Self {
-        let transport = Arc::new(Inside {
-            app: app.clone(),
-            server,
-        });
-        let first = (server.0 - 1) * SIZE_MAX + 1;
-        let names = Arc::new(Names {
-            next: AtomicI32::new(first),
-            last: first + SIZE_MAX - 1,
-        });
-        let (mut workers, mut shutdowns) = (JoinSet::new(), Vec::new());
+    /// The server has joined by now.
+    pub(crate) fn start(app: &App, size: u16, executors: &Executors, like: &Settings) -> Self {
+        let (names, leaving) = (Arc::<Names>::default(), CancellationToken::new());
+        let mut workers = JoinSet::new();
         for _ in 0..size {
-            let (shutdown, asked) = shutdown_signal();
             let one = One {
                 like: like.clone(),
                 executors: executors.clone(),
-                transport: Arc::clone(&transport) as Arc<dyn Transport>,
+                app: app.clone(),
+                joined: app.engine().joined(),
                 names: Arc::clone(&names),
+                leaving: leaving.clone(),
             };
-            workers.spawn(one.work(names.take(), asked));
-            shutdowns.push(shutdown);
+            // Taken here, so that they are taken in order.
+            let place = one.place();
+            workers.spawn(one.work(place));
         }
-        Self { workers, shutdowns }
+        Self { workers, leaving }
     }
 
     /// Lets the workers finish what they have, hands back what takes too long, and waits until all are gone.
     pub(crate) async fn stop(mut self) {
-        self.shutdowns.iter().for_each(Shutdown::request);
+        self.leaving.cancel();
         while self.workers.join_next().await.is_some() {}
     }
 }
 
-/// The names that this server's workers can have.
-struct Names {
-    next: AtomicI32,
-    last: i32,
-}
+/// The numbers of this server's workers: those that they bear, and those that workers outside were found to have.
+#[derive(Default)]
+struct Names(Mutex<BTreeSet<i32>>);
 
 impl Names {
-    fn take(&self) -> Option<String> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        (number <= self.last).then(|| format!("worker-{number}"))
+    /// The lowest that is free of those that a server of this number has.
+    fn take(&self, server: ServerNumber) -> Option<i32> {
+        let first = (server.0 - 1) * SIZE_MAX + 1;
+        let mut taken = self.0.lock();
+        let number = (first..first + SIZE_MAX).find(|number| !taken.contains(number))?;
+        taken.insert(number);
+        Some(number)
     }
+
+    fn give_back(&self, number: i32) {
+        self.0.lock().remove(&number);
+    }
+}
+
+/// What a worker is for now: its number, and what its server had joined as when it got it.
+#[derive(Clone, Copy)]
+struct Place {
+    number: i32,
+    server: Server,
 }
 
 /// One worker, whatever its name comes to be.
 struct One {
     like: Settings,
     executors: Executors,
-    transport: Arc<dyn Transport>,
+    app: App,
+    joined: watch::Receiver<Option<Server>>,
     names: Arc<Names>,
+    leaving: CancellationToken,
 }
 
 impl One {
-    async fn work(self, mut name: Option<String>, asked: ShutdownSignal) {
-        while let Some(taken) = name {
-            let worker = self.named(&taken);
-            match worker.run(asked.clone()).await {
+    /// None if workers outside have all names, which is said.
+    fn place(&self) -> Option<Place> {
+        let server = *self.joined.borrow();
+        let server = server.expect("a server joins before it has workers");
+        let number = self.names.take(server.number);
+        if number.is_none() {
+            tracing::error!(
+                "a worker inside of the server has not started: workers outside have all of the names worker-1 to \
+                 worker-{SIZE_MAX}, and so on for further servers; give those other names"
+            );
+        }
+        Some(Place {
+            number: number?,
+            server,
+        })
+    }
+
+    async fn work(mut self, mut place: Option<Place>) {
+        while let Some(taken) = place {
+            match self.work_at(taken).await {
+                Ok(_) => return,
                 Err(runtime::Error::Refused(error)) if is_borne_outside(&error) => {
                     tracing::warn!(
-                        worker = taken,
+                        worker = name(taken.number),
                         "a worker outside has the name of one inside, which takes another"
                     );
-                    name = self.names.take();
+                }
+                Err(runtime::Error::Replaced(_)) => {
+                    tracing::warn!(
+                        worker = name(taken.number),
+                        "another server has this one's number, and the name of its worker, which takes another as soon \
+                         as the server has a number again"
+                    );
+                    if !self.joins_anew(taken.server).await {
+                        return;
+                    }
+                    self.names.give_back(taken.number);
                 }
                 Err(error) => {
                     tracing::error!(%error, "a worker inside of the server has stopped");
                     return;
                 }
-                Ok(_) => return,
             }
+            place = self.place();
         }
-        tracing::error!(
-            "a worker inside of the server has not started: workers outside have all of the names worker-1 to \
-             worker-{SIZE_MAX}, and so on for further servers; give those other names"
-        );
     }
 
-    fn named(&self, name: &str) -> Worker {
+    async fn work_at(&self, place: Place) -> Result<Summary, runtime::Error> {
+        let (shutdown, asked) = shutdown_signal();
+        let mut working = pin!(self.worker(place).run(asked));
+        tokio::select! {
+            ended = &mut working => return ended,
+            () = self.leaving.cancelled() => shutdown.request(),
+        }
+        working.await
+    }
+
+    /// Waits until the server has joined as something else than this. False if it leaves before.
+    async fn joins_anew(&mut self, server: Server) -> bool {
+        let is_new = |joined: &Option<Server>| {
+            joined.is_some_and(|joined| {
+                (joined.number, joined.started_at) != (server.number, server.started_at)
+            })
+        };
+        tokio::select! {
+            joined = self.joined.wait_for(is_new) => joined.is_ok(),
+            () = self.leaving.cancelled() => false,
+        }
+    }
+
+    fn worker(&self, place: Place) -> Worker {
         Worker {
             settings: Settings {
-                name: name.to_owned(),
+                name: name(place.number),
                 concurrency: 1,
                 ..self.like.clone()
             },
             executors: self.executors.clone(),
-            transport: Arc::clone(&self.transport),
+            transport: Arc::new(Inside {
+                app: self.app.clone(),
+                server: place.server.number,
+            }),
             clock: Arc::new(clock::now),
             random: Box::new(Unguessable::new()),
         }
     }
+}
+
+fn name(number: i32) -> String {
+    format!("worker-{number}")
 }
 
 fn is_borne_outside(error: &Error) -> bool {
@@ -195,5 +257,115 @@ fn owned(run: Run<Payload>) -> Run {
         timeout_ms: run.timeout_ms,
         checkpoint: run.checkpoint.map(raw),
         cancel: run.cancel,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::time::Duration;
+
+    use taskyard_core::policy::Policy;
+    use taskyard_core::query::{Answer, Query};
+    use taskyard_core::random::Seeded;
+    use taskyard_core::store::Store;
+    use taskyard_core::time::Timestamp;
+    use taskyard_engine::engine::Engine;
+    use taskyard_server::settings;
+    use taskyard_store::model::Model;
+    use taskyard_worker::executors::Echo;
+
+    use super::*;
+
+    /// Noon of some day.
+    const NOON: i64 = 1_790_000_000_000_000;
+
+    fn server_on(store: &Arc<dyn Store>) -> App {
+        let stop = CancellationToken::new();
+        let engine = Engine::start(
+            Arc::clone(store),
+            Policy::default(),
+            Box::new(Seeded::new(2)),
+            stop.clone(),
+        );
+        App::new(engine, settings::Settings::default(), stop)
+    }
+
+    fn pool_of_two(app: &App) -> Pool {
+        let executors = Executors::default().with(Echo("echo"));
+        Pool::start(app, 2, &executors, &Settings::named(""))
+    }
+
+    /// Waits until these workers, by name and epoch, are all that are known.
+    async fn known(app: &App, expected: &[(&str, i32)]) {
+        let all = Query::Workers {
+            after: None,
+            limit: 100,
+        };
+        let known = async {
+            loop {
+                let Ok(Answer::Workers(workers)) = app.engine().read(all.clone()).await else {
+                    panic!("no workers were answered")
+                };
+                let workers: Vec<(&str, i32)> = workers
+                    .iter()
+                    .map(|view| (view.worker.name.as_str(), view.worker.epoch.0))
+                    .collect();
+                if workers == expected {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_hours(1), known)
+            .await
+            .expect("other workers are known");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn workers_whose_server_lost_its_number_take_names_of_its_next() {
+        let clock = Arc::new(AtomicI64::new(NOON));
+        let read = Arc::clone(&clock);
+        let now = move || Timestamp::from_micros(read.load(Ordering::SeqCst));
+        let store: Arc<dyn Store> = Arc::new(Model::new(1, Arc::new(now)));
+        let (paused, other) = (server_on(&store), server_on(&store));
+        let held = paused.engine().join(None, false).await.unwrap();
+        let pool = pool_of_two(&paused);
+        known(&paused, &[("worker-1", 1), ("worker-2", 1)]).await;
+
+        let ttl = i64::try_from(Policy::default().server_ttl.as_micros()).unwrap();
+        clock.fetch_add(ttl, Ordering::SeqCst);
+        let taken = other.engine().join(None, false).await.unwrap();
+        assert_eq!(taken.number, held.number);
+        let others = pool_of_two(&other);
+        known(&other, &[("worker-1", 2), ("worker-2", 2)]).await;
+        // Both have heard of it by then, and wait.
+        tokio::time::sleep(Policy::default().heartbeat * 2).await;
+        let joined = paused.engine().join(Some(held), false).await.unwrap();
+
+        assert_eq!(joined.number, ServerNumber(2));
+        let all = [
+            ("worker-1", 2),
+            ("worker-2", 2),
+            ("worker-51", 1),
+            ("worker-52", 1),
+        ];
+        known(&paused, &all).await;
+        others.stop().await;
+        pool.stop().await;
+    }
+
+    #[test]
+    fn a_name_is_borne_once_and_those_of_a_server_are_its_own() {
+        let names = Names::default();
+        let first = ServerNumber(1);
+        let mut taken: Vec<_> = (0..3).map(|_| names.take(first)).collect();
+        names.give_back(2);
+        taken.extend([names.take(first), names.take(first)]);
+
+        assert_eq!(taken, [1, 2, 3, 2, 4].map(Some));
+        assert_eq!(names.take(ServerNumber(3)), Some(101));
+        let left = std::iter::from_fn(|| names.take(first)).count();
+        assert_eq!(left, 46);
     }
 }

@@ -40,6 +40,8 @@ pub struct Run {
     pub attempt: u32,
     /// How long the run may take. For information: its end arrives as [`Stop::TimedOut`].
     pub timeout: Option<Duration>,
+    /// How long it may take to end once its time is up. Then it is dropped, and with it what it has to show.
+    pub overdue_within: Duration,
     pub input: Box<RawValue>,
     /// What an earlier run saved last.
     pub checkpoint: Option<Box<RawValue>>,

@@ -14,6 +14,7 @@
 //! | its name is another's | ends its runs and stops |
 //! | it is told to stop | takes nothing new, lets its runs end, hands back those that take too long |
 
+mod beat;
 mod call;
 mod doubt;
 mod drain;
@@ -21,6 +22,7 @@ mod exchange;
 mod hands;
 mod hear;
 mod heartbeat;
+mod limits;
 mod moment;
 mod notes;
 mod outbox;
@@ -40,7 +42,7 @@ use futures_util::stream::FuturesUnordered;
 use taskyard_api::worker::{Register, Registered};
 use taskyard_core::random::{Random, Seeded};
 use taskyard_core::time::Timestamp;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 pub use self::settings::{CONCURRENCY_MAX, Error, Settings, Summary};
@@ -51,6 +53,7 @@ use self::drain::Phase;
 use self::exchange::Exchanges;
 use self::hands::{Ended, Hands};
 use self::heartbeat::Pulse;
+use self::limits::Limits;
 use self::outbox::Outbox;
 use self::supervise::Began;
 use self::trouble::Retries;
@@ -115,6 +118,7 @@ struct Runtime {
     /// What the server answered to the registration; none until then, and when it has forgotten.
     registered: Option<Registered>,
     is_registering: bool,
+    limits: watch::Sender<Limits>,
     phase: Phase,
     calls: FuturesUnordered<BoxFuture<'static, Answer>>,
     exchanges: Exchanges,
@@ -158,11 +162,13 @@ impl Runtime {
         let news = Arc::new(Notify::new());
         let kinds = executors.kinds().map(str::to_owned).collect();
         let name: Arc<str> = settings.name.as_str().into();
+        let (limits, told) = watch::channel(Limits::default());
         let (hands, began) = Hands::new(
             Arc::clone(&name),
             executors,
             settings.stop_within,
             Arc::clone(&news),
+            told,
         );
         let wait_ms = u64::try_from(settings.poll.as_millis()).unwrap_or(u64::MAX);
         let now = Instant::now();
@@ -178,6 +184,7 @@ impl Runtime {
             random,
             registered: None,
             is_registering: false,
+            limits,
             phase: Phase::Working,
             calls: FuturesUnordered::new(),
             outbox: Outbox::default(),

@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use crate::problem::Problem;
+use crate::problem::{Problem, is_passing};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -34,12 +34,14 @@ impl Error {
         }
     }
 
-    /// Nothing is wrong with what was asked, and later it may succeed. Repeat only what is safe to do twice.
+    /// Nothing is wrong with what was asked, and later it may succeed: the server, or a proxy on the way to it, cannot
+    /// serve now. Repeat only what is safe to do twice.
     pub fn is_worth_repeating(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Problem(problem) => matches!(problem.status, 429 | 500 | 502..=504 | 507),
-            Self::Unexpected { .. } | Self::Unusable(_) => false,
+            Self::Problem(problem) => problem.is_worth_repeating(),
+            Self::Unexpected { status, .. } => is_passing(*status),
+            Self::Unusable(_) => false,
         }
     }
 }
@@ -54,4 +56,50 @@ fn root_of(error: &reqwest::Error) -> String {
         root = source;
     }
     root.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16, code: &str) -> Error {
+        let text = format!(r#"{{"status": {status}, "code": "{code}"}}"#);
+        Error::Problem(serde_json::from_str(&text).unwrap())
+    }
+
+    fn quoted(status: u16) -> Error {
+        Error::Unexpected {
+            url: Url::parse("http://127.0.0.1").unwrap(),
+            status,
+            what: "<html>".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_only_the_moment_is_in_the_way_of_is_worth_repeating() {
+        for (status, code) in [
+            (400, "broken_body"),
+            (408, "body_timeout"),
+            (429, "queue_full"),
+            (500, "internal"),
+            (503, "stopping"),
+            (507, "disk_full"),
+        ] {
+            assert!(refused(status, code).is_worth_repeating(), "{code}");
+        }
+        for (status, code) in [
+            (400, "not_json"),
+            (401, "unauthorized"),
+            (404, "not_found"),
+            (409, "stale_lease"),
+            (413, "too_large"),
+            (422, "invalid"),
+        ] {
+            assert!(!refused(status, code).is_worth_repeating(), "{code}");
+        }
+        for (status, expected) in [(200, false), (404, false), (408, true), (502, true)] {
+            assert_eq!(quoted(status).is_worth_repeating(), expected, "{status}");
+        }
+        assert!(!Error::Unusable(String::new()).is_worth_repeating());
+    }
 }

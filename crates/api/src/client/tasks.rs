@@ -58,7 +58,9 @@ impl Client {
 
     /// One page of tasks, newest first.
     pub async fn list(&self, query: &TasksQuery) -> Result<Page<Task>, Error> {
-        self.call(Call::get("/api/v1/tasks").query(query)?).await
+        let labels: Vec<_> = query.labels.iter().map(|pair| ("label", pair)).collect();
+        let call = Call::get("/api/v1/tasks").query(query)?.query(&labels)?;
+        self.call(call).await
     }
 
     /// One task; with `wait`, as soon as it has ended, or as it stands when the time is up.

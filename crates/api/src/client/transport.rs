@@ -62,10 +62,13 @@ impl Call {
         }
     }
 
+    /// Besides what earlier ones have put there.
     pub(super) fn query<Q: Serialize>(mut self, query: &Q) -> Result<Self, Error> {
         let text = serde_urlencoded::to_string(query).map_err(unwritable)?;
         if !text.is_empty() {
-            self.path = format!("{}?{text}", self.path);
+            self.path
+                .push(if self.path.contains('?') { '&' } else { '?' });
+            self.path.push_str(&text);
         }
         Ok(self)
     }

@@ -90,6 +90,7 @@ impl Engine {
     pub async fn join(&self, held: Option<Server>, alone: bool) -> Result<Server, Error> {
         let joined: Joined = self.call_of_ours(Join { held, alone }).await?;
         self.0.store.count_as(joined.server.number);
+        self.0.joined.send_replace(Some(joined.server));
         Ok(joined.server)
     }
 

@@ -8,7 +8,7 @@ use taskyard_api::answered::Answered;
 use taskyard_api::payload::Payload;
 use taskyard_api::problem::Problem;
 use taskyard_api::report::{Report, Reported};
-use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Register, Registered};
+use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered};
 use taskyard_core::id::{Epoch, ServerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::tasks::runs::standing;
 use crate::app::App;
 use crate::problem::{self, Code};
+use crate::settings;
 use crate::wire;
 use crate::wire::faults::{Faults, Place};
 use crate::wire::payload::Source;
@@ -58,7 +59,20 @@ pub async fn register(
         heartbeat_ms: ms(policy.heartbeat),
         heartbeat_ttl_ms: ms(policy.heartbeat_ttl),
         lease_ms: ms(policy.lease),
+        timeout_margin_ms: ms(policy.timeout_margin),
+        limits: limits(app.limits()),
     })
+}
+
+/// What workers have to keep to, as they are told when they register.
+fn limits(limits: &settings::Limits) -> Limits {
+    Limits {
+        runs_max: limits.tasks_max,
+        claim_max: limits.claim_max,
+        body_bytes_max: limits.bulk_max,
+        checkpoint_bytes_max: limits.checkpoint_max,
+        message_bytes_max: wire::worker::MESSAGE_LEN_MAX,
+    }
 }
 
 /// Takes tasks, waiting for the first one as long as the claim says. Dropped before it is answered, it takes none.

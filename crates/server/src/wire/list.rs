@@ -90,10 +90,11 @@ fn statuses(params: &Params<'_>) -> Result<Vec<Status>, Box<Problem>> {
 fn labels(params: &Params<'_>) -> Result<Vec<(Name, Arc<str>)>, Box<Problem>> {
     let invalid = |detail: &str| problem::at(Code::Invalid, "label", detail);
     let mut labels = Vec::new();
-    for pair in params.all("label").flat_map(|text| text.split(',')) {
+    // One in each: a comma belongs to the value.
+    for pair in params.all("label") {
         let (name, value) = pair
             .split_once('=')
-            .ok_or_else(|| invalid("must be name=value"))?;
+            .ok_or_else(|| invalid("must be name=value, one in each `label`"))?;
         let name = Name::plain(name).map_err(|bad| invalid(&format!("the name {bad}")))?;
         labels.push((name, Arc::from(value)));
         if labels.len() > LABELS_MAX {

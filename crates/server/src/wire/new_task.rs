@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::value::RawValue;
-use taskyard_api::submit::Submit;
+use taskyard_api::submit::{DEFAULT_QUEUE, Submit};
 use taskyard_api::task::Retry;
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
@@ -18,8 +18,6 @@ use taskyard_core::verbs::submit::{Begin, NewTask};
 use crate::app::App;
 use crate::wire::faults::{Faults, Place, WAIT_MS_MAX};
 
-/// What a task without a queue waits in.
-const DEFAULT_QUEUE: &str = "default";
 /// What one failure may multiply a wait by.
 const FACTOR_MAX: f64 = 1_000.0;
 

@@ -26,7 +26,7 @@ use crate::token;
 /// How many kinds, and how many queues, a worker may name.
 const NAMES_MAX: usize = 256;
 /// Bytes of what a worker says of its progress.
-const MESSAGE_LEN_MAX: usize = 1 << 10;
+pub(crate) const MESSAGE_LEN_MAX: usize = 1 << 10;
 /// Every kind.
 const ANY: &str = "*";
 

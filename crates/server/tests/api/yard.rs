@@ -67,8 +67,12 @@ impl Yard {
     }
 
     pub(crate) fn under(policy: Policy) -> Self {
+        Self::made_of(policy, |_| {})
+    }
+
+    pub(crate) fn made_of(policy: Policy, set: impl FnOnce(&mut Settings)) -> Self {
         let clock = Clock::new();
-        Self::made(in_memory(&clock), clock, policy, |_| {})
+        Self::made(in_memory(&clock), clock, policy, set)
     }
 
     /// For tests in paused time, which runs ahead of a real store's thread.

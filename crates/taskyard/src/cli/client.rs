@@ -89,10 +89,11 @@ pub(crate) struct SubmitArgs {
     /// Not before so much time has passed, such as 90s.
     #[arg(long = "in", id = "delay", value_parser = duration, value_name = "TIME")]
     pub(crate) delay: Option<Duration>,
-    /// How many failed or timed out runs end it.
+    /// How many failed or timed out runs end it. Default: as many as the server's --max-attempts says, 5 unless set; of
+    /// kind `command` 1, so that a command that fails is not run again unless this says so.
     #[arg(long, value_name = "N")]
     pub(crate) max_attempts: Option<i64>,
-    /// How many runs lost with their workers end it.
+    /// How many runs lost with their workers end it. Default: as many as the server's --max-losses says, 5 unless set.
     #[arg(long, value_name = "N")]
     pub(crate) max_losses: Option<i64>,
     /// How long one run may take.
@@ -139,7 +140,7 @@ pub(crate) struct ListArgs {
     /// Only of this queue.
     #[arg(long, value_name = "NAME")]
     pub(crate) queue: Option<String>,
-    /// Only with this tag. May be given several times.
+    /// Only with this tag, whose value may hold commas. May be given several times.
     #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<(String, String)>,
     /// Oldest first.

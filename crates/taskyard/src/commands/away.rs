@@ -56,7 +56,7 @@ impl Patience {
 
     /// Whether what failed may have been done all the same: not if it was refused, or reached nobody.
     pub(crate) fn may_be_done(&self, error: &Error) -> bool {
-        self.was_there && is_away(error)
+        self.was_there && error.is_worth_repeating()
     }
 
     /// The server is here.
@@ -69,7 +69,7 @@ impl Patience {
     /// Waits a moment, and answers whether to ask again: not if waiting would not mend it, and not after too long. That
     /// the server is away is said once.
     pub(crate) async fn bear(&mut self, error: &Error) -> bool {
-        if !is_away(error) || self.within.is_zero() {
+        if !error.is_worth_repeating() || self.within.is_zero() {
             return false;
         }
         let since = *self.since.get_or_insert_with(|| {
@@ -89,21 +89,9 @@ fn nothing_was_sent(error: &Error) -> bool {
     matches!(error, Error::Unreachable { source, .. } if source.is_connect())
 }
 
-/// Nothing is wrong with what was asked: the server, or a proxy on the way to it, cannot serve now.
-pub(crate) fn is_away(error: &Error) -> bool {
-    let by_proxy = matches!(
-        error,
-        Error::Unexpected {
-            status: 502..=504,
-            ..
-        }
-    );
-    by_proxy || error.is_worth_repeating()
-}
-
 /// Why a command that waited for a task has stopped waiting.
 pub(super) fn gave_up(task: TaskId, error: Error) -> Failure {
-    if !is_away(&error) {
+    if !error.is_worth_repeating() {
         return error.into();
     }
     Failure {

@@ -43,12 +43,11 @@ impl Shown for Tasks {
 }
 
 pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
-    let label = output::pairs(args.labels.iter().map(|(name, value)| (name, value)), ",");
     let statuses: Vec<_> = args.status.iter().map(|status| (*status).into()).collect();
     let query = TasksQuery {
         kind: args.kind.clone(),
         queue: args.queue.clone(),
-        label: (!label.is_empty()).then_some(label),
+        labels: args.labels.iter().map(label).collect(),
         sort: args.oldest_first.then(|| "created".to_owned()),
         limit: Some(args.limit),
         cursor: args.cursor.clone(),
@@ -66,6 +65,10 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn label((name, value): &(String, String)) -> String {
+    format!("{name}={value}")
 }
 
 fn row(task: &Task) -> Vec<Cell> {

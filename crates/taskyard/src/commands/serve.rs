@@ -96,7 +96,6 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     serving.spawn(serve(listener, app.clone(), stop.clone()));
     let pool = Pool::start(
         &app,
-        server.number,
         args.internal_workers,
         &executors,
         &worker::ending(args.times.drain, &args.times.deliver, &args.command),

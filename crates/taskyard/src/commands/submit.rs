@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use taskyard_api::client::{Client, Error};
-use taskyard_api::submit::{Submit, Submitted};
+use taskyard_api::submit::{DEFAULT_QUEUE, Submit, Submitted};
 use taskyard_api::task::{Status, Task};
 use taskyard_core::id::TaskId;
 use taskyard_core::random::Random as _;
@@ -24,9 +24,6 @@ use crate::clock;
 use crate::failure::{Failure, UNREACHABLE};
 use crate::output::{self, Format, Shown};
 use crate::randomness::Unguessable;
-
-/// Where a task waits that names no queue.
-const DEFAULT_QUEUE: &str = "default";
 
 impl Shown for Submitted {
     fn table(&self) -> String {

@@ -2,14 +2,23 @@
 
 use std::time::Duration;
 
-/// `30s`, `1500ms`, `5m`, `1h30m`. A number without a unit is refused, for nobody knows what it means.
+/// The longest time that can be set: ten years, as for a task's own times. Every clock bears as much added to it, and a
+/// few times as much.
+const TIME_MAX: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// `30s`, `1500ms`, `5m`, `1h30m`, up to ten years. A number without a unit is refused, for nobody knows what it means.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "expected a duration with its unit, such as 30s, 1500ms or 1h30m".to_owned();
     if text.trim().parse::<f64>().is_ok() {
         return Err(wrong());
     }
     let span: jiff::SignedDuration = text.trim().parse().map_err(|_| wrong())?;
-    Duration::try_from(span).map_err(|_| "must not be negative".to_owned())
+    let time = Duration::try_from(span).map_err(|_| "must not be negative".to_owned())?;
+    if time > TIME_MAX {
+        let hours = TIME_MAX.as_secs() / 3600;
+        return Err(format!("must be at most {hours}h, which is ten years"));
+    }
+    Ok(time)
 }
 
 /// As [`duration`] reads it, in the unit that needs no fraction.
@@ -80,6 +89,15 @@ mod tests {
         }
         for text in ["30", "1.5", "", "soon", "-3s", "9e9h"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_ten_years_at_most() {
+        assert_eq!(duration("87600h"), Ok(TIME_MAX));
+        for text in ["87600h1ms", "2562047788015215h"] {
+            let said = duration(text).unwrap_err();
+            assert!(said.contains("at most 87600h"), "{said}");
         }
     }
 

@@ -6,6 +6,7 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::value::RawValue;
 use taskyard_core::id::TaskId;
@@ -68,6 +69,7 @@ async fn run_task() -> io::Result<Finish> {
         worker: "run-task".into(),
         attempt: 1,
         timeout: None,
+        overdue_within: Duration::from_secs(8),
         input: RawValue::from_string(input)?,
         checkpoint: None,
     };

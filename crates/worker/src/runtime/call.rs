@@ -11,9 +11,10 @@ use taskyard_core::id::TaskId;
 use tokio::time::Instant;
 
 use super::Runtime;
+use super::beat::Beat;
 use super::doubt::Doubt;
 use super::exchange::{Exchange, Room};
-use super::heartbeat::Beat;
+use super::limits::Limits;
 use super::settings::Error;
 use super::supervise::Began;
 use super::trouble::Trouble;
@@ -49,13 +50,22 @@ impl Runtime {
             return;
         };
         let busy = self.hands.count() + self.pulse.waiting() + self.doubted;
-        let room = Room { now, epoch, busy };
+        let limits = *self.limits.borrow();
+        let room = Room {
+            now,
+            epoch,
+            busy,
+            limits,
+        };
         while may_call && let Some(exchange) = self.exchanges.next(&mut self.outbox, &room) {
             self.send(exchange);
         }
         let is_due = self.pulse.due(now).is_some_and(|due| due <= now);
         if is_due && !self.beat_retries.is_waiting(now) {
-            self.beat(epoch, now);
+            self.pulse.make(&self.hands, &self.outbox, &limits, now);
+            while let Some(beat) = self.pulse.next_call(epoch) {
+                self.beat(beat);
+            }
         }
     }
 
@@ -87,8 +97,7 @@ impl Runtime {
         }));
     }
 
-    fn beat(&mut self, epoch: u32, now: Instant) {
-        let beat = self.pulse.beat(&self.hands, &self.outbox, epoch, now);
+    fn beat(&mut self, beat: Beat) {
         let within = self.pulse.every();
         let (transport, name) = self.way();
         self.calls.push(Box::pin(async move {
@@ -167,6 +176,7 @@ impl Runtime {
                 let every = Duration::from_millis(registered.heartbeat_ms.max(1));
                 self.pulse.set_interval(every, now, first);
                 self.renewed = Some(now);
+                self.limits.send_replace(Limits::of(&registered));
                 self.registered = Some(registered);
                 // The other waits are not forgotten yet: a server that knows nobody for long is asked ever less often.
                 self.beat_retries.hurry();

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Runtime;
 use super::call::Answer;
+use super::drain::Phase;
 use super::moment::Moment;
 use super::settings::Error;
 use super::trouble::Trouble;
@@ -19,6 +20,9 @@ use super::verdict::Leased;
 /// Such runs, and the question about them.
 pub(super) struct Doubt {
     runs: Vec<Run>,
+    /// Those that are asked about next, since so many at most go together.
+    rest: Vec<Run>,
+    together: usize,
     epoch: Option<u32>,
     asked: Moment,
 }
@@ -36,11 +40,19 @@ impl Runtime {
         })
     }
 
-    /// Asks the server for all at once: a heartbeat that names them renews those that hold.
+    /// Asks the server for as many as it takes at once: a heartbeat that names them renews those that hold.
     pub(super) fn ask_about(&mut self, runs: Vec<Run>) {
+        let together = self.limits.borrow().bare_runs();
+        self.ask(runs, together);
+    }
+
+    fn ask(&mut self, mut runs: Vec<Run>, together: usize) {
         self.doubted += runs.len();
+        let rest = runs.split_off(together.min(runs.len()));
         let doubt = Doubt {
             runs,
+            rest,
+            together,
             epoch: self.registered.as_ref().map(|registered| registered.epoch),
             asked: Moment::now(),
         };
@@ -62,34 +74,37 @@ impl Runtime {
         doubt: Doubt,
         answer: Option<Result<Heard, client::Error>>,
     ) -> Result<(), Error> {
-        let Doubt { runs, epoch, asked } = doubt;
-        self.doubted -= runs.len();
+        let Doubt {
+            mut runs,
+            rest,
+            together,
+            epoch,
+            asked,
+        } = doubt;
+        self.doubted -= runs.len() + rest.len();
         let error = match answer {
             Some(Ok(heard)) => {
-                if heard.drain {
-                    self.drain();
+                self.begin_held(runs, heard, asked);
+                self.go_on_with(rest, together);
+                return Ok(());
+            }
+            Some(Err(error)) if Trouble::of(&error) == Trouble::Unfit => {
+                tracing::warn!(runs = runs.len(), %error, "the question whether leases still hold was refused");
+                if runs.len() == 1 {
+                    self.hand_back(runs);
+                    self.go_on_with(rest, together);
+                } else {
+                    let half = runs.len() / 2;
+                    runs.extend(rest);
+                    self.go_on_with(runs, half);
                 }
-                let gone: HashSet<_> = heard.lost.into_iter().chain(heard.cancel).collect();
-                let (gone, held): (Vec<_>, Vec<_>) =
-                    runs.into_iter().partition(|run| gone.contains(&run.id));
-                for run in gone {
-                    tracing::warn!(
-                        task.id = %run.id, kind = run.kind, attempt = run.attempt,
-                        "a run came too late and is not begun: its lease is lost, or its task was cancelled"
-                    );
-                }
-                self.begin(held, asked);
                 return Ok(());
             }
             Some(Err(error)) => Some(error),
             None => None,
         };
-        // Others can have them sooner than when their leases have run out.
-        for run in runs {
-            let result = Leased::released(run.id, run.lease_token);
-            self.summary.count(result.outcome);
-            self.outbox.push(result);
-        }
+        runs.extend(rest);
+        self.hand_back(runs);
         match error {
             Some(error) => self.bear(Trouble::of(&error), error, epoch),
             None => {
@@ -97,6 +112,39 @@ impl Runtime {
                 self.retries.wait(Instant::now(), Duration::ZERO, &why);
                 Ok(())
             }
+        }
+    }
+
+    fn begin_held(&mut self, runs: Vec<Run>, heard: Heard, asked: Moment) {
+        if heard.drain {
+            self.drain();
+        }
+        let gone: HashSet<_> = heard.lost.into_iter().chain(heard.cancel).collect();
+        let (gone, held): (Vec<_>, Vec<_>) =
+            runs.into_iter().partition(|run| gone.contains(&run.id));
+        for run in gone {
+            tracing::warn!(
+                task.id = %run.id, kind = run.kind, attempt = run.attempt,
+                "a run came too late and is not begun: its lease is lost, or its task was cancelled"
+            );
+        }
+        self.begin(held, asked);
+    }
+
+    fn go_on_with(&mut self, runs: Vec<Run>, together: usize) {
+        if self.phase != Phase::Working {
+            self.hand_back(runs);
+        } else if !runs.is_empty() {
+            self.ask(runs, together);
+        }
+    }
+
+    /// Others can have them sooner than when their leases have run out.
+    fn hand_back(&mut self, runs: Vec<Run>) {
+        for run in runs {
+            let result = Leased::released(run.id, run.lease_token);
+            self.summary.count(result.outcome);
+            self.outbox.push(result);
         }
     }
 }

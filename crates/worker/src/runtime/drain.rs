@@ -1,10 +1,15 @@
 //! The end of a worker: takes nothing new, lets its runs end, hands back those that take too long, delivers, and goes.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::Runtime;
 use super::settings::{Error, Summary};
 use crate::executor::Stop;
+
+/// A time that nobody lives to see.
+const NEVER: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// How far the worker is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +59,7 @@ impl Runtime {
             "the worker takes nothing new and ends its runs"
         );
         self.phase = Phase::Draining {
-            until: Instant::now() + self.settings.drain_within,
+            until: after(Instant::now(), self.settings.drain_within),
         };
         self.exchanges.drain();
         self.retries.hurry();
@@ -67,7 +72,7 @@ impl Runtime {
             return;
         }
         self.phase = Phase::Leaving {
-            until: now + self.settings.stop_within,
+            until: after(now, self.settings.stop_within),
         };
         self.hands.stop_all(Stop::ShuttingDown);
     }
@@ -89,7 +94,7 @@ impl Runtime {
 
     fn deliver(&mut self, now: Instant) {
         self.phase = Phase::Delivering {
-            until: now + self.settings.deliver_within,
+            until: after(now, self.settings.deliver_within),
         };
     }
 
@@ -127,4 +132,9 @@ impl Runtime {
         };
         self.hands.end_all(why).await;
     }
+}
+
+/// When so much time has passed; a clock does not reach as far as a [`Duration`] does.
+fn after(now: Instant, within: Duration) -> Instant {
+    now + within.min(NEVER)
 }

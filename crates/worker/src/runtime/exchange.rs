@@ -15,14 +15,12 @@ use taskyard_api::worker::Claim;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::limits::Limits;
 use super::moment::Moment;
 use super::outbox::{Batch, Mark, Outbox};
 
 /// From so many slots on, two claims share them.
 const SHARED_FROM: usize = 64;
-
-/// The most tasks that one claim may ask for.
-const LIMIT_MAX: usize = 1000;
 
 /// The longest that a server holds a claim, in milliseconds.
 const WAIT_MS_MAX: u64 = 60_000;
@@ -70,6 +68,7 @@ pub(super) struct Room {
     pub(super) epoch: u32,
     /// Slots that are taken outside of here: runs, and results that wait for something else.
     pub(super) busy: usize,
+    pub(super) limits: Limits,
 }
 
 impl Exchanges {
@@ -132,7 +131,7 @@ impl Exchanges {
         if !claims && (outbox.is_empty() || self.reports > 0) {
             return None;
         }
-        let Batch { results, marks } = outbox.take_batch();
+        let Batch { results, marks } = outbox.take_batch(&room.limits);
         let claim = if claims {
             self.next_claim(outbox, room)
         } else {
@@ -191,7 +190,10 @@ impl Exchanges {
         } else {
             self.concurrency.div_ceil(2)
         };
-        let limit = self.free(room, outbox.len()).min(share).min(LIMIT_MAX);
+        let limit = self
+            .free(room, outbox.len())
+            .min(share)
+            .min(room.limits.claim);
         if limit == 0 {
             return None;
         }

@@ -10,9 +10,10 @@ use taskyard_api::run::Start;
 use taskyard_api::time::Time;
 use taskyard_api::worker;
 use taskyard_core::id::TaskId;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::limits::Limits;
 use super::notes::Notes;
 use super::supervise::{self, Announce, Began, Watch};
 use super::verdict::Leased;
@@ -32,6 +33,7 @@ pub(super) struct Hands {
     last: u64,
     began: mpsc::Sender<Began>,
     news: Arc<Notify>,
+    limits: watch::Receiver<Limits>,
 }
 
 /// One run that goes on.
@@ -65,6 +67,7 @@ impl Hands {
         executors: Executors,
         stop_within: Duration,
         news: Arc<Notify>,
+        limits: watch::Receiver<Limits>,
     ) -> (Self, mpsc::Receiver<Began>) {
         let (began, told) = mpsc::channel(BEGAN_MAX);
         let hands = Self {
@@ -76,6 +79,7 @@ impl Hands {
             last: 0,
             began,
             news,
+            limits,
         };
         (hands, told)
     }
@@ -112,16 +116,18 @@ impl Hands {
             let failure = Failure::passing("no_executor", message);
             return Some(leased.result(Finish::Failed(failure)));
         };
+        let overdue_within = self.limits.borrow().timed_out_within.min(self.stop_within);
         let run = Run {
             task: leased.task,
             worker: Arc::clone(&self.worker),
             attempt: leased.attempt,
             timeout: Some(timeout),
+            overdue_within,
             input: run.input,
             checkpoint: run.checkpoint,
         };
         let (stopper, signal) = stop_signal();
-        let notes = Arc::new(Notes::new(Arc::clone(&self.news)));
+        let notes = Arc::new(Notes::new(Arc::clone(&self.news), self.limits.clone()));
         let context = Context {
             reports: Arc::clone(&notes) as _,
             stop: signal.clone(),
@@ -139,6 +145,7 @@ impl Hands {
             signal,
             timeout,
             stop_within: self.stop_within,
+            overdue_within,
             announce: self.announce(&leased),
         };
         let (task, number) = (leased.task, self.last);

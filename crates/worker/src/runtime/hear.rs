@@ -9,7 +9,7 @@ use taskyard_core::id::TaskId;
 use tokio::time::Instant;
 
 use super::Runtime;
-use super::heartbeat::Beat;
+use super::beat::Beat;
 use super::settings::Error;
 use super::trouble::Trouble;
 use crate::executor::Stop;
@@ -21,20 +21,18 @@ impl Runtime {
         answer: Option<Result<Heard, client::Error>>,
     ) -> Result<(), Error> {
         let now = Instant::now();
+        self.pulse.landed();
         match answer {
             Some(Ok(heard)) => {
                 self.beat_retries.succeeded();
                 self.renewed = Some(now);
                 self.hear(&beat, &heard);
-                self.pulse.arrived(&mut self.outbox);
+                self.pulse.arrived(&beat, &mut self.outbox);
                 Ok(())
             }
             Some(Err(error)) => match Trouble::of(&error) {
-                // Without its news it is too small to be refused.
-                Trouble::Unfit if beat.has_news() => {
-                    tracing::warn!(%error, "progress and checkpoints were not taken");
-                    self.pulse.arrived(&mut self.outbox);
-                    self.pulse.beat_again(now);
+                Trouble::Unfit => {
+                    self.refuse(beat, &error);
                     Ok(())
                 }
                 Trouble::Away => {
@@ -56,6 +54,24 @@ impl Runtime {
                 self.beat_retries.wait(now, Duration::ZERO, &why);
                 Ok(())
             }
+        }
+    }
+
+    /// Something in a heartbeat does not fit. In halves, what does not stands alone in the end and is left out, so that
+    /// it costs no other run its lease.
+    fn refuse(&mut self, mut beat: Beat, error: &client::Error) {
+        if beat.len() > 1 {
+            self.pulse.say(beat.halves());
+            return;
+        }
+        let task = beat.runs().next().map(|(task, _)| task);
+        let task = task.map_or_else(String::new, |task| task.to_string());
+        self.pulse.arrived(&beat, &mut self.outbox);
+        if beat.leave_out_news() {
+            tracing::warn!(task.id = task, %error, "progress and checkpoint of a run were not taken");
+            self.pulse.say([beat]);
+        } else {
+            tracing::warn!(task.id = task, %error, "a heartbeat was refused, so it renewed nothing");
         }
     }
 

@@ -1,26 +1,28 @@
 //! Signs of life: when one is due, what it says, and what becomes of what it said.
 //!
 //! A full one names all that the worker holds and comes as often as the server wants. In between, runs with news are
-//! named in small ones, at most one a second. A run that ends without completing may leave a checkpoint that nobody
-//! knows yet; its result waits until a heartbeat has brought it, or the next run would begin from too early.
+//! named in small ones, at most one a second. Either goes in as many calls as it takes, a few at a time; the next one
+//! is made when all of them were answered. A run that ends without completing may leave a checkpoint that nobody knows
+//! yet; its result waits until a heartbeat has brought it, or the next run would begin from too early.
 
+use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 use taskyard_api::report::{RunResult, Said};
-use taskyard_api::worker::{Heartbeat, Held};
-use taskyard_core::id::TaskId;
 use tokio::time::Instant;
 
-use super::hands::{Finished, Hand, Hands};
+use super::beat::{self, Beat, Named};
+use super::hands::{Finished, Hands};
+use super::limits::Limits;
 use super::notes::News;
 use super::outbox::Outbox;
 
 /// The time between two small ones.
 const NEWS_EVERY: Duration = Duration::from_secs(1);
 
-/// How many bytes of checkpoints go in one call, half of what servers take. The others follow in the next.
-const CHECKPOINT_BYTES_MAX: usize = 8 << 20;
+/// How many calls of one are in the air at a time.
+const CALLS_MAX: usize = 4;
 
 pub(super) struct Pulse {
     every: Duration,
@@ -30,8 +32,12 @@ pub(super) struct Pulse {
     news: bool,
     /// The next small one is not due before.
     news_from: Instant,
-    /// Of the runs whose checkpoint is in the air.
-    in_air: Option<Vec<u64>>,
+    /// What of the present one is still to be sent.
+    waiting: VecDeque<Beat>,
+    /// How many of its calls are in the air.
+    in_air: usize,
+    /// The runs whose checkpoint it brings and has not brought yet.
+    brings: HashSet<u64>,
     partings: Vec<Parting>,
 }
 
@@ -39,16 +45,8 @@ pub(super) struct Pulse {
 struct Parting {
     number: u64,
     result: RunResult,
-    /// None: it is in the air already.
+    /// None: a heartbeat brings it already.
     checkpoint: Option<Box<RawValue>>,
-}
-
-/// One heartbeat on its way.
-pub(super) struct Beat {
-    pub(super) heartbeat: Heartbeat,
-    /// Whose leases it names, in order; 0 where the run is over.
-    named: Vec<u64>,
-    full: bool,
 }
 
 impl Pulse {
@@ -58,7 +56,9 @@ impl Pulse {
             next: now,
             news: false,
             news_from: now,
-            in_air: None,
+            waiting: VecDeque::new(),
+            in_air: 0,
+            brings: HashSet::new(),
             partings: Vec::new(),
         }
     }
@@ -82,9 +82,15 @@ impl Pulse {
         self.partings.len()
     }
 
-    /// When there is something to be sent; none while one is in the air.
+    /// When there is something to be said; none while that has to wait for an answer.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
-        if self.in_air.is_some() {
+        if self.in_air >= CALLS_MAX {
+            return None;
+        }
+        if !self.waiting.is_empty() {
+            return Some(now);
+        }
+        if self.in_air > 0 {
             return None;
         }
         let parts = self
@@ -96,53 +102,61 @@ impl Pulse {
         [Some(self.next), news, parts].into_iter().flatten().min()
     }
 
-    /// The heartbeat that is due now.
-    pub(super) fn beat(
-        &mut self,
-        hands: &Hands,
-        outbox: &Outbox,
-        epoch: u32,
-        now: Instant,
-    ) -> Beat {
-        let full = now >= self.next;
-        let mut beat = Beat {
-            heartbeat: Heartbeat {
-                held: Vec::new(),
-                epoch: Some(epoch),
-            },
-            named: Vec::new(),
-            full,
-        };
-        let mut room = CHECKPOINT_BYTES_MAX;
+    /// Makes the heartbeat that is due now, unless there is more to be said of the last one.
+    pub(super) fn make(&mut self, hands: &Hands, outbox: &Outbox, limits: &Limits, now: Instant) {
+        if !self.waiting.is_empty() {
+            return;
+        }
+        let is_full = now >= self.next;
+        let mut named = Vec::new();
         for parting in &mut self.partings {
-            let fits = |checkpoint: &mut Box<RawValue>| checkpoint.get().len() <= room;
-            if let Some(checkpoint) = parting.checkpoint.take_if(fits) {
-                room -= checkpoint.get().len();
-                let held = held(parting.result.task_id, &parting.result.lease_token);
-                beat.name(
-                    parting.number,
-                    Held {
+            if let Some(checkpoint) = parting.checkpoint.take() {
+                let RunResult {
+                    task_id,
+                    lease_token,
+                    ..
+                } = &parting.result;
+                named.push(
+                    Named::new(parting.number, *task_id, lease_token).with(News {
+                        progress: None,
                         checkpoint: Some(checkpoint),
-                        ..held
-                    },
+                    }),
                 );
             }
         }
-        self.news = false;
         for hand in hands.live() {
-            if full || hand.notes.has_news() {
-                self.news |= beat.name_hand(hand, &mut room);
+            if is_full || hand.notes.has_news() {
+                let leased = &hand.leased;
+                named.push(
+                    Named::new(hand.number, leased.task, &leased.lease_token)
+                        .with(hand.notes.take()),
+                );
             }
         }
-        if full {
-            for result in outbox.waiting() {
-                beat.name(0, held(result.task_id, &result.lease_token));
-            }
+        if is_full {
+            let waiting = outbox.waiting();
+            named.extend(waiting.map(|result| Named::new(0, result.task_id, &result.lease_token)));
             self.next = now + self.every;
         }
+        self.news = false;
         self.news_from = now + NEWS_EVERY;
-        self.in_air = Some(beat.with_checkpoints().collect());
-        beat
+        self.waiting = beat::cut(named, is_full, limits);
+        self.brings = self
+            .waiting
+            .iter()
+            .flat_map(Beat::with_checkpoints)
+            .collect();
+    }
+
+    /// The next call to make, if there is one.
+    pub(super) fn next_call(&mut self, epoch: u32) -> Option<Beat> {
+        if self.in_air >= CALLS_MAX {
+            return None;
+        }
+        let mut beat = self.waiting.pop_front()?;
+        beat.heartbeat.epoch = Some(epoch);
+        self.in_air += 1;
+        Some(beat)
     }
 
     /// Takes the result of a run that has ended: into the outbox, or aside until its checkpoint has arrived.
@@ -152,54 +166,64 @@ impl Pulse {
             result,
             notes,
         } = finished;
-        let is_sent = self
-            .in_air
-            .as_ref()
-            .is_some_and(|runs| runs.contains(&number));
-        if result.outcome == Said::Completed || !(notes.has_checkpoint() || is_sent) {
+        let is_brought = self.brings.contains(&number);
+        if result.outcome == Said::Completed || !(notes.has_checkpoint() || is_brought) {
             outbox.push(result);
             return;
         }
         self.partings.push(Parting {
             number,
             result,
-            checkpoint: notes.take(usize::MAX).checkpoint,
+            checkpoint: notes.take().checkpoint,
         });
     }
 
-    /// The heartbeat has been answered, or never will be: results that only waited for it can go.
-    pub(super) fn arrived(&mut self, outbox: &mut Outbox) {
-        self.in_air = None;
-        for parting in self
-            .partings
-            .extract_if(.., |parting| parting.checkpoint.is_none())
-        {
+    /// A call is over, whatever came of it.
+    pub(super) fn landed(&mut self) {
+        self.in_air -= 1;
+    }
+
+    /// The call has been answered, or what it brings will not be said again: results that only waited for it can go.
+    pub(super) fn arrived(&mut self, beat: &Beat, outbox: &mut Outbox) {
+        for number in beat.with_checkpoints() {
+            self.brings.remove(&number);
+        }
+        let brings = &self.brings;
+        let is_free = |parting: &mut Parting| {
+            parting.checkpoint.is_none() && !brings.contains(&parting.number)
+        };
+        for parting in self.partings.extract_if(.., is_free) {
             outbox.push(parting.result);
         }
     }
 
-    /// A full one is due at once.
-    pub(super) fn beat_again(&mut self, now: Instant) {
-        self.next = now;
+    /// These calls go next.
+    pub(super) fn say<const COUNT: usize>(&mut self, beats: [Beat; COUNT]) {
+        for beat in beats.into_iter().rev() {
+            self.waiting.push_front(beat);
+        }
     }
 
-    /// The heartbeat did not arrive: what it said is said again.
+    /// The call did not arrive: what it said is said again, and what was to follow it.
     pub(super) fn failed(&mut self, beat: Beat, hands: &mut Hands, now: Instant) {
-        self.in_air = None;
-        if beat.full {
+        if beat.is_full {
             self.next = now;
         }
-        for (held, number) in beat.heartbeat.held.into_iter().zip(beat.named) {
-            let news = News {
-                progress: held.progress,
-                checkpoint: held.checkpoint,
-            };
-            if let Some(hand) = hands.get(held.task_id, number) {
-                hand.notes.put_back(news);
-                self.news |= hand.notes.has_news();
-            } else if let Some(parting) = self.parting(number) {
-                // A later one is better.
-                parting.checkpoint = parting.checkpoint.take().or(news.checkpoint);
+        let unsaid = std::mem::take(&mut self.waiting);
+        for beat in std::iter::once(beat).chain(unsaid) {
+            for Named { number, held } in beat.into_named() {
+                self.brings.remove(&number);
+                let news = News {
+                    progress: held.progress,
+                    checkpoint: held.checkpoint,
+                };
+                if let Some(hand) = hands.get(held.task_id, number) {
+                    hand.notes.put_back(news);
+                    self.news |= hand.notes.has_news();
+                } else if let Some(parting) = self.parting(number) {
+                    // A later one is better.
+                    parting.checkpoint = parting.checkpoint.take().or(news.checkpoint);
+                }
             }
         }
     }
@@ -215,68 +239,5 @@ impl Pulse {
         for parting in self.partings.drain(..) {
             outbox.push(parting.result);
         }
-    }
-}
-
-impl Beat {
-    fn name(&mut self, number: u64, held: Held) {
-        self.named.push(number);
-        self.heartbeat.held.push(held);
-    }
-
-    /// Names a run with its news, and says whether some had to be left for the next time.
-    fn name_hand(&mut self, hand: &Hand, room: &mut usize) -> bool {
-        let News {
-            progress,
-            checkpoint,
-        } = hand.notes.take(*room);
-        *room -= checkpoint
-            .as_ref()
-            .map_or(0, |checkpoint| checkpoint.get().len());
-        let held = held(hand.leased.task, &hand.leased.lease_token);
-        self.name(
-            hand.number,
-            Held {
-                progress,
-                checkpoint,
-                ..held
-            },
-        );
-        hand.notes.has_news()
-    }
-
-    fn with_checkpoints(&self) -> impl Iterator<Item = u64> {
-        let held = self.heartbeat.held.iter().zip(&self.named);
-        held.filter(|(held, _)| held.checkpoint.is_some())
-            .map(|(_, number)| *number)
-    }
-
-    /// Which run it named of this task; none if that is over.
-    pub(super) fn run_of(&self, task: TaskId) -> Option<u64> {
-        let held = self.heartbeat.held.iter().zip(&self.named);
-        held.into_iter()
-            .find(|(held, number)| held.task_id == task && **number != 0)
-            .map(|(_, number)| *number)
-    }
-
-    /// The runs that the server now knows to have begun.
-    pub(super) fn runs(&self) -> impl Iterator<Item = (TaskId, u64)> {
-        let held = self.heartbeat.held.iter().zip(&self.named);
-        held.map(|(held, number)| (held.task_id, *number))
-    }
-
-    pub(super) fn has_news(&self) -> bool {
-        let mut held = self.heartbeat.held.iter();
-        held.any(|held| held.progress.is_some() || held.checkpoint.is_some())
-    }
-}
-
-fn held(task_id: TaskId, lease_token: &str) -> Held {
-    Held {
-        task_id,
-        lease_token: lease_token.to_owned(),
-        running: true,
-        progress: None,
-        checkpoint: None,
     }
 }

@@ -5,20 +5,16 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use taskyard_api::task::Progress;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
+use super::limits::Limits;
 use crate::executor::Reports;
-
-/// The longest checkpoint that servers keep, in bytes.
-const CHECKPOINT_BYTES_MAX: usize = 64 << 10;
-
-/// The longest message beside a progress, in characters; the rest is cut off.
-const MESSAGE_CHARS_MAX: usize = 1000;
 
 /// One run's notes. Writing wakes the runtime.
 pub(super) struct Notes {
     kept: Mutex<Kept>,
     wake: Arc<Notify>,
+    limits: watch::Receiver<Limits>,
 }
 
 #[derive(Default)]
@@ -36,10 +32,11 @@ pub(super) struct News {
 }
 
 impl Notes {
-    pub(super) fn new(wake: Arc<Notify>) -> Self {
+    pub(super) fn new(wake: Arc<Notify>, limits: watch::Receiver<Limits>) -> Self {
         Self {
             kept: Mutex::default(),
             wake,
+            limits,
         }
     }
 
@@ -52,22 +49,9 @@ impl Notes {
         self.kept.lock().news.checkpoint.is_some()
     }
 
-    /// Takes what there is. A checkpoint of more than `room` bytes is left for the next time.
-    pub(super) fn take(&self, room: usize) -> News {
-        let mut kept = self.kept.lock();
-        let fits = kept
-            .news
-            .checkpoint
-            .as_ref()
-            .is_some_and(|checkpoint| checkpoint.get().len() <= room);
-        News {
-            progress: kept.news.progress.take(),
-            checkpoint: if fits {
-                kept.news.checkpoint.take()
-            } else {
-                None
-            },
-        }
+    /// Takes what there is.
+    pub(super) fn take(&self) -> News {
+        std::mem::take(&mut self.kept.lock().news)
     }
 
     /// Puts back what did not arrive, unless there is something newer.
@@ -80,9 +64,10 @@ impl Notes {
 
 impl Reports for Notes {
     fn progress(&self, fraction: f64, message: Option<&str>) {
+        let max = self.limits.borrow().message_bytes;
         let progress = Progress {
             fraction: (!fraction.is_nan()).then(|| fraction.clamp(0.0, 1.0)),
-            message: message.map(|message| message.chars().take(MESSAGE_CHARS_MAX).collect()),
+            message: message.map(|message| message[..message.floor_char_boundary(max)].to_owned()),
         };
         let mut kept = self.kept.lock();
         if kept.said.as_ref() != Some(&progress) {
@@ -93,12 +78,12 @@ impl Reports for Notes {
     }
 
     fn checkpoint(&self, state: Box<RawValue>) {
-        let bytes = state.get().len();
-        if bytes > CHECKPOINT_BYTES_MAX {
+        let (bytes, max) = (state.get().len(), self.limits.borrow().checkpoint_bytes);
+        if bytes > max {
             // The one before it is still better than none.
             tracing::warn!(
                 bytes,
-                "a checkpoint is too long to be kept; at most {CHECKPOINT_BYTES_MAX} bytes are"
+                "a checkpoint is too long to be kept; the server takes {max} bytes (--checkpoint-max)"
             );
             return;
         }

@@ -9,12 +9,11 @@ use std::collections::VecDeque;
 use serde_json::value::RawValue;
 use taskyard_api::report::RunResult;
 
+use super::limits::Limits;
 use super::verdict;
 
-/// How many results go in one call, and how many bytes of them: half of what servers take. One goes alone, whatever
-/// its size.
+/// How many results go in one call, where the server takes as many.
 const BATCH_MAX: usize = 1000;
-const BATCH_BYTES_MAX: usize = 8 << 20;
 
 /// While more bytes than this wait, the worker takes no new tasks.
 const KEPT_BYTES_MAX: usize = 64 << 20;
@@ -93,10 +92,10 @@ impl Outbox {
         self.waiting.iter().map(|entry| &entry.result)
     }
 
-    /// The first results, as many as may go together.
-    pub(super) fn take_batch(&mut self) -> Batch {
+    /// The first results, as many as may go together. One goes alone, whatever its size.
+    pub(super) fn take_batch(&mut self, limits: &Limits) -> Batch {
         let mut batch = Batch::default();
-        let (mut together, mut room) = (BATCH_MAX, BATCH_BYTES_MAX);
+        let (mut together, mut room) = (limits.runs, limits.call_bytes);
         while let Some(next) = self.waiting.front() {
             let size = bytes(&next.result);
             together = together.min(next.mark.together);
@@ -190,13 +189,13 @@ mod tests {
 
     #[test]
     fn a_batch_ends_before_its_bytes_run_out_and_a_long_result_goes_alone() {
-        let half = BATCH_BYTES_MAX / 2;
-        let mut outbox = outbox(&[1, half, half, 2 * BATCH_BYTES_MAX, 1]);
+        let whole = Limits::default().call_bytes;
+        let mut outbox = outbox(&[1, whole / 2, whole / 2, 2 * whole, 1]);
 
-        assert_eq!(tokens(&outbox.take_batch()), ["0", "1"]);
-        assert_eq!(tokens(&outbox.take_batch()), ["2"]);
-        assert_eq!(tokens(&outbox.take_batch()), ["3"]);
-        assert_eq!(tokens(&outbox.take_batch()), ["4"]);
+        assert_eq!(tokens(&outbox.take_batch(&Limits::default())), ["0", "1"]);
+        assert_eq!(tokens(&outbox.take_batch(&Limits::default())), ["2"]);
+        assert_eq!(tokens(&outbox.take_batch(&Limits::default())), ["3"]);
+        assert_eq!(tokens(&outbox.take_batch(&Limits::default())), ["4"]);
         assert!(outbox.is_empty());
         assert_eq!(outbox.bytes, 0);
     }
@@ -204,7 +203,7 @@ mod tests {
     #[test]
     fn what_is_put_back_goes_first_and_in_its_order() {
         let mut outbox = outbox(&[1, 1]);
-        let batch = outbox.take_batch();
+        let batch = outbox.take_batch(&Limits::default());
         outbox.push(RunResult::new(
             TaskId::new(Timestamp::from_micros(9000), 0),
             "9",
@@ -213,7 +212,10 @@ mod tests {
 
         outbox.put_back(batch);
 
-        assert_eq!(tokens(&outbox.take_batch()), ["0", "1", "9"]);
+        assert_eq!(
+            tokens(&outbox.take_batch(&Limits::default())),
+            ["0", "1", "9"]
+        );
     }
 
     #[test]
@@ -221,7 +223,7 @@ mod tests {
         let mut outbox = outbox(&[1; 8]);
         let (mut taken, mut calls) = (Vec::new(), 0);
         while !outbox.is_empty() {
-            let batch = outbox.take_batch();
+            let batch = outbox.take_batch(&Limits::default());
             calls += 1;
             let is_bad = |result: &RunResult| result.lease_token == "5" && result.output.is_some();
             if batch.results.iter().any(is_bad) {

@@ -23,8 +23,9 @@ pub struct Settings {
     pub poll: Duration,
     /// How long runs may go on after the worker was told to stop. Default 30 s.
     pub drain_within: Duration,
-    /// How long a run may take to end once it was told to; after that it is dropped. One whose time is up gets 8 s at
-    /// most, one whose lease is lost 2 s. Default 30 s, which leaves a command its own grace of 10 s.
+    /// How long a run may take to end once it was told to; after that it is dropped. One whose time is up gets four
+    /// fifths of the server's `--timeout-margin` at most (8 s unless that is set), one whose lease is lost 2 s. Default
+    /// 30 s, which leaves a command its own grace of 10 s.
     pub stop_within: Duration,
     /// How long a worker that was told to stop, and whose runs have all ended, tries to deliver their results. Default
     /// 10 s.

@@ -17,10 +17,6 @@ use crate::executor::{Context, Executor, Failure, Finish, Run, Stop, StopSignal,
 /// A run that lasts longer is worth a call to say that it began.
 const ANNOUNCED_AFTER: Duration = Duration::from_millis(100);
 
-/// How long a run whose time is up may take to end. Servers take an overdue run away 10 s after its time, and then
-/// its result counts no more and another run may begin.
-const TIMED_OUT_WITHIN: Duration = Duration::from_secs(8);
-
 /// How long a run whose lease is lost may take: another one has perhaps begun.
 const LOST_WITHIN: Duration = Duration::from_secs(2);
 
@@ -29,8 +25,9 @@ pub(super) struct Watch {
     pub(super) stopper: Arc<Stopper>,
     pub(super) signal: StopSignal,
     pub(super) timeout: Duration,
-    /// How long it may take to end once it was told to; less where that would be too late.
+    /// How long it may take to end once it was told to; less where its time is up or its lease is lost.
     pub(super) stop_within: Duration,
+    pub(super) overdue_within: Duration,
     pub(super) announce: Announce,
 }
 
@@ -79,6 +76,7 @@ pub(super) async fn supervise(running: impl Future<Output = Finish>, watch: Watc
         signal,
         timeout,
         stop_within,
+        overdue_within,
         announce,
     } = watch;
     let time_out = async {
@@ -91,7 +89,12 @@ pub(super) async fn supervise(running: impl Future<Output = Finish>, watch: Watc
     };
     let patience = async {
         let why = signal.stopped().await;
-        sleep(patience_with(why, stop_within)).await;
+        let within = match why {
+            Stop::TimedOut => overdue_within,
+            Stop::LeaseLost => stop_within.min(LOST_WITHIN),
+            Stop::Cancelled | Stop::ShuttingDown => stop_within,
+        };
+        sleep(within).await;
         why
     };
     tokio::select! {
@@ -99,14 +102,6 @@ pub(super) async fn supervise(running: impl Future<Output = Finish>, watch: Watc
         finish = running => finish,
         why = patience => Finish::Stopped { why, detail: None },
         () = clock => unreachable!("the clock never ends a run by itself"),
-    }
-}
-
-fn patience_with(why: Stop, stop_within: Duration) -> Duration {
-    match why {
-        Stop::TimedOut => stop_within.min(TIMED_OUT_WITHIN),
-        Stop::LeaseLost => stop_within.min(LOST_WITHIN),
-        Stop::Cancelled | Stop::ShuttingDown => stop_within,
     }
 }
 

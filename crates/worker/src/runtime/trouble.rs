@@ -34,7 +34,8 @@ impl Trouble {
     pub(super) fn of(error: &Error) -> Self {
         match error {
             Error::Unreachable { .. } => Self::Away,
-            // A proxy in between has limits of its own, and its own way to say that the server is away.
+            // A proxy in between has limits of its own. Whatever else it says, it has no word for a worker: the server
+            // behind it is away, or will be there.
             Error::Unexpected { status: 413, .. } => Self::Unfit,
             Error::Unexpected { .. } => Self::Away,
             Error::Unusable(_) => Self::Refused,
@@ -44,7 +45,7 @@ impl Trouble {
 
     pub(super) fn of_problem(problem: &Problem) -> Self {
         match (problem.status, problem.code.as_str()) {
-            (408 | 429 | 500 | 502..=504 | 507, _) => Self::Away,
+            _ if problem.is_worth_repeating() => Self::Away,
             (404, _) => Self::Unknown,
             (409, "worker_replaced") => Self::Replaced,
             (400 | 413 | 422, _) => Self::Unfit,

@@ -52,12 +52,31 @@ async fn filters_pick_and_all_of_them_must_fit() {
         ("queue=slow", json!([3, 1])),
         ("queue=slow&kind=echo", json!([])),
         ("status=pending,running&label=n%3D2", json!([2])),
-        ("label=user=ann,n=3", json!([3])),
         ("label=user=ann&label=n=1", json!([1])),
         ("label=user=bob", json!([])),
         ("status=completed", json!([])),
     ] {
         assert_eq!(json!(inputs(&list(&yard, query).await)), found, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_label_is_found_by_whatever_its_value_holds() {
+    let yard = Yard::new();
+    for value in ["a,b", "a", "b=c", "a,b=c", "a b&c+d"] {
+        let body = json!({"kind": "echo", "input": value, "labels": {"t": value}});
+        yard.post("/api/v1/tasks", &body).await.ok();
+    }
+
+    for (query, found) in [
+        ("label=t%3Da%2Cb", "a,b"),
+        ("label=t=a,b", "a,b"),
+        ("label=t=a", "a"),
+        ("label=t=b=c", "b=c"),
+        ("label=t=a,b=c", "a,b=c"),
+        ("label=t=a+b%26c%2Bd", "a b&c+d"),
+    ] {
+        assert_eq!(inputs(&list(&yard, query).await), [found], "{query}");
     }
 }
 
@@ -133,7 +152,7 @@ async fn a_wrong_parameter_is_named() {
 #[tokio::test]
 async fn a_filter_names_up_to_32_labels() {
     let yard = Yard::new();
-    let list = |labels: usize| format!("/api/v1/tasks?label={}", vec!["n=1"; labels].join(","));
+    let list = |labels: usize| format!("/api/v1/tasks?{}", vec!["label=n=1"; labels].join("&"));
 
     yard.get(&list(32)).await.ok();
     yard.get(&list(33)).await.wrong_at(&["label"]);

@@ -1,8 +1,11 @@
 //! `POST /workers/register`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use taskyard_api::worker::Register;
+use taskyard_api::worker::{Limits, Register, Registered, TIMEOUT_MARGIN_MS};
 use taskyard_core::id::ServerNumber;
+use taskyard_core::policy::Policy;
 use taskyard_server::v1::workers;
 
 use crate::yard::{Yard, places};
@@ -21,6 +24,41 @@ async fn a_worker_learns_its_number_and_the_times_to_keep() {
     assert_eq!(reply.status, 201);
     insta::assert_json_snapshot!(reply.ok());
     assert_eq!((&again["number"], &again["epoch"]), (&json!(1), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_worker_is_told_what_was_set_of_its_limits() {
+    let yard = Yard::made_of(
+        Policy {
+            timeout_margin: Duration::from_secs(3),
+            ..Policy::default()
+        },
+        |settings| {
+            settings.limits.tasks_max = 5;
+            settings.limits.bulk_max = 2000;
+            settings.limits.checkpoint_max = 70;
+        },
+    );
+
+    let told = yard.worker("w").await;
+
+    let limits = json!({
+        "runs_max": 5, "claim_max": 1000, "body_bytes_max": 2000, "checkpoint_bytes_max": 70, "message_bytes_max": 1024,
+    });
+    assert_eq!(
+        (&told["timeout_margin_ms"], &told["limits"]),
+        (&json!(3000), &limits)
+    );
+}
+
+#[tokio::test]
+async fn what_workers_take_for_granted_is_what_a_server_takes_by_default() {
+    let yard = Yard::new();
+
+    let told: Registered = serde_json::from_value(yard.worker("w").await).unwrap();
+
+    assert_eq!(told.limits, Limits::default());
+    assert_eq!(told.timeout_margin_ms, TIMEOUT_MARGIN_MS);
 }
 
 #[tokio::test]

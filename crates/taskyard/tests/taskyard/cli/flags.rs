@@ -64,6 +64,8 @@ fn a_list_can_be_of_one_label_or_several() {
     lists_the_first_only(&["--label", "for=me"], &both, &one);
     let labels = ["--label", "team=blue", "--label", "for=me"];
     lists_the_first_only(&labels, &both, &one);
+    let with_comma = ["noop", "--label", "size=a,b"];
+    lists_the_first_only(&["--label", "size=a,b"], &with_comma, &one);
 }
 
 #[test]

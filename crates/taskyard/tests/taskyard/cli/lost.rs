@@ -130,6 +130,27 @@ fn a_submit_whose_answer_was_lost_is_said_again_and_done_once() {
 }
 
 #[test]
+fn a_submit_that_reached_the_server_too_slowly_or_in_part_is_sent_again() {
+    let yard = Yard::new();
+    let server = yard.serve(&[]);
+    for (tasks, (status, code)) in
+        (1..).zip([(408, "body_timeout"), (400, "broken_body"), (502, "")])
+    {
+        let first_is_cut = move |_: &str, before| match before {
+            0 => Fate::IsAnswered(status, json!({ "status": status, "code": code })),
+            _ => Fate::Passes,
+        };
+        let (url, submits) = way_to(&server, first_is_cut);
+
+        let submitted = ask(&yard, &url, &["submit", "echo", "1"]);
+
+        assert_eq!(submitted.code, 0, "{code}: {}", submitted.stderr);
+        assert_eq!(submits.load(Ordering::SeqCst), 2, "{code}");
+        assert_eq!(total(&yard, &server), tasks, "{code}");
+    }
+}
+
+#[test]
 fn a_submit_that_stays_unanswered_says_how_to_make_sure() {
     let yard = Yard::new();
     let server = yard.serve(&[]);

@@ -260,7 +260,7 @@ async fn a_page_ends_before_what_its_filter_throws_away_grows_too_large() {
         }
         let pages = async |include: Option<&str>| {
             let mut query = TasksQuery {
-                label: Some("no=one".to_owned()),
+                labels: vec!["no=one".to_owned()],
                 include: include.map(str::to_owned),
                 ..TasksQuery::default()
             };

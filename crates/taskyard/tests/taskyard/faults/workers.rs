@@ -357,3 +357,23 @@ async fn neighbours_that_had_begun_are_taken_apart_from_a_task_that_kills_its_wo
         assert!(task.losses <= 2, "{task:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_of_more_runs_than_a_call_may_name_keeps_them() {
+    let yard = Yard::new();
+    let small = [&without_internal_workers()[..], &["--batch-max", "5"]].concat();
+    let server = yard.serve(&small);
+    let worker = yard.worker(&server, "w", &["--concurrency", "20"]);
+    let mut tasks = Vec::new();
+    // Longer than a worker may be silent.
+    for _ in 0..12 {
+        tasks.push(server.submit("sleep", json!({ "ms": 2500 })).await);
+    }
+
+    for task in tasks {
+        let ended = server.ended(task).await;
+        assert_eq!(ended.status, Status::Completed, "{ended:?}");
+        assert_eq!((ended.attempts, ended.losses), (1, 0));
+    }
+    assert_eq!(worker.stop().code(), Some(0));
+}

@@ -37,8 +37,9 @@ use crate::executor::{Context, Executor, Failure, Finish, Run, Stop};
 use crate::guardian::Guardian;
 use crate::guardian::protocol::{Report, Spec};
 
-/// The longest grace of a run whose time is up: its worker drops it soon after, and what it shows would be lost.
-const TIMED_OUT_GRACE_MAX: Duration = Duration::from_secs(5);
+/// What is left undone of a run whose time is up when its grace is over: to kill it, and to read what it printed. Its
+/// worker drops it when its time to end is over too, and what it shows would be lost.
+const AFTER_GRACE: Duration = Duration::from_secs(3);
 
 /// How this worker runs commands.
 #[derive(Clone, Debug)]
@@ -48,8 +49,9 @@ pub struct Settings {
     /// Which variables tasks may set. Default `usual`.
     pub allow_env: AllowEnv,
     pub limits: Limits,
-    /// The time between SIGTERM and SIGKILL when a run is stopped. Default 10 s. A run whose time is up gets at most
-    /// 5 s of it, one whose lease is lost none.
+    /// The time between SIGTERM and SIGKILL when a run is stopped. Default 10 s. A run whose time is up gets no more of
+    /// it than its server bears ([`Run::overdue_within`]), less 3 s to show what it printed; one whose lease is lost
+    /// gets none.
     pub grace: Duration,
     /// How much of each of standard output and error is kept.
     pub keep: Keep,
@@ -76,10 +78,10 @@ impl Default for Settings {
 }
 
 impl Settings {
-    fn grace_for(&self, why: Stop) -> Duration {
+    fn grace_for(&self, why: Stop, overdue_within: Duration) -> Duration {
         match why {
             Stop::LeaseLost => Duration::ZERO,
-            Stop::TimedOut => self.grace.min(TIMED_OUT_GRACE_MAX),
+            Stop::TimedOut => self.grace.min(overdue_within.saturating_sub(AFTER_GRACE)),
             Stop::Cancelled | Stop::ShuttingDown => self.grace,
         }
     }
@@ -113,7 +115,7 @@ impl Executor for Command {
 
 impl Command {
     async fn run_guarded(&self, run: Run, context: &Context) -> Result<Finish, Failure> {
-        let task = run.task;
+        let (task, overdue_within) = (run.task, run.overdue_within);
         let settings = Arc::clone(&self.settings);
         // Looking for the program and making the directory ask the disk.
         let prepared = blocking(move || prepare(&settings, &run)).await?;
@@ -131,7 +133,7 @@ impl Command {
         let _abandons = abandoned.clone().drop_guard();
         let (settings, stop) = (Arc::clone(&self.settings), context.stop.clone());
         let seen_through = tokio::spawn(async move {
-            let grace = |why| settings.grace_for(why);
+            let grace = |why| settings.grace_for(why, overdue_within);
             let outcome = guarded
                 .finish(settings.keep, &stop, &abandoned, grace)
                 .await;
@@ -212,11 +214,16 @@ mod tests {
             ..Settings::default()
         };
 
-        let seconds = |why| settings.grace_for(why).as_secs();
+        let seconds = |why, within| {
+            let within = Duration::from_secs(within);
+            settings.grace_for(why, within).as_secs()
+        };
 
-        assert_eq!(seconds(Stop::Cancelled), 60);
-        assert_eq!(seconds(Stop::ShuttingDown), 60);
-        assert_eq!(seconds(Stop::TimedOut), 5);
-        assert_eq!(seconds(Stop::LeaseLost), 0);
+        assert_eq!(seconds(Stop::Cancelled, 8), 60);
+        assert_eq!(seconds(Stop::ShuttingDown, 8), 60);
+        assert_eq!(seconds(Stop::TimedOut, 8), 5);
+        assert_eq!(seconds(Stop::TimedOut, 2), 0);
+        assert_eq!(seconds(Stop::TimedOut, 600), 60);
+        assert_eq!(seconds(Stop::LeaseLost, 8), 0);
     }
 }

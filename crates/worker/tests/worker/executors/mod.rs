@@ -34,6 +34,7 @@ fn run_of(input: &Value) -> Run {
         worker: "tester".into(),
         attempt: 3,
         timeout: None,
+        overdue_within: Duration::from_secs(8),
         input: to_raw_value(input).unwrap(),
         checkpoint: None,
     }

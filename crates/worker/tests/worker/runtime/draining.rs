@@ -5,7 +5,7 @@ use std::time::Duration;
 use taskyard_api::report::Said;
 use taskyard_api::worker::{Claimed, Heard};
 use taskyard_worker::executor::{Finish, Stop};
-use taskyard_worker::runtime::Summary;
+use taskyard_worker::runtime::{Settings, Summary};
 use tokio::time::Instant;
 
 use super::post::{Post, heard, raw, taken, tokens, told};
@@ -192,4 +192,25 @@ async fn a_worker_whose_future_is_dropped_ends_its_runs() {
     post.abandon();
 
     running.dropped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_may_have_more_time_than_any_clock_shows() {
+    let mut post = Post::with(Settings {
+        drain_within: Duration::MAX,
+        stop_within: Duration::MAX,
+        deliver_within: Duration::MAX,
+        ..Settings::named("w")
+    });
+    post.register(1).await;
+    post.give(told(1..2)).await;
+    let running = post.running().await;
+
+    post.stop.request();
+    // Longer than a run may go on by default, and less than its own time.
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    running.complete();
+    post.take().await;
+
+    assert_eq!(post.ended().await.unwrap().completed, 1);
 }

@@ -1,6 +1,7 @@
 mod claiming;
 mod draining;
 mod http;
+mod limits;
 mod living;
 mod post;
 mod reporting;

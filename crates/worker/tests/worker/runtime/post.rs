@@ -12,7 +12,9 @@ use taskyard_api::report::{Report, Reported};
 use taskyard_api::run::{Start, Started};
 use taskyard_api::task::{Standing, Status};
 use taskyard_api::time::Time;
-use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Register, Registered, Run};
+use taskyard_api::worker::{
+    Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered, Run, TIMEOUT_MARGIN_MS,
+};
 use taskyard_core::id::TaskId;
 use taskyard_core::random::Seeded;
 use taskyard_core::time::Timestamp;
@@ -194,10 +196,26 @@ impl Post {
         post
     }
 
+    /// A worker of so many slots whose server takes no more than this.
+    pub(super) async fn limited(concurrency: usize, limits: Limits) -> Self {
+        let mut post = Self::unregistered(concurrency);
+        post.told(Registered {
+            limits,
+            ..registered(1)
+        })
+        .await;
+        post
+    }
+
     pub(super) async fn register(&mut self, epoch: u32) -> Register {
+        self.told(registered(epoch)).await
+    }
+
+    /// Answers the next registration.
+    pub(super) async fn told(&mut self, registered: Registered) -> Register {
         loop {
             if let Call::Register(register, answer) = self.next().await {
-                let _ = answer.send(Ok(registered(epoch)));
+                let _ = answer.send(Ok(registered));
                 return register;
             }
         }
@@ -365,6 +383,8 @@ pub(super) fn registered(epoch: u32) -> Registered {
         heartbeat_ms: 10_000,
         heartbeat_ttl_ms: 30_000,
         lease_ms: 75_000,
+        timeout_margin_ms: TIMEOUT_MARGIN_MS,
+        limits: Limits::default(),
     }
 }
 
@@ -447,6 +467,11 @@ pub(super) fn problem(status: u16, code: &str) -> Problem {
         task_status: None,
         retry_after_ms: None,
     }
+}
+
+/// As a heartbeat, a report or a claim that is over a limit is refused.
+pub(super) fn too_large() -> client::Error {
+    error(413, "too_large")
 }
 
 pub(super) fn error(status: u16, code: &str) -> client::Error {
