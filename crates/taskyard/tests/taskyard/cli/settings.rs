@@ -257,3 +257,38 @@ fn lists_leave_a_reader_of_each_database() {
     assert!(fits(&[&postgres[..], &["--lists-max", "3"]].concat()));
     assert!(!fits(&[&postgres[..], &["--lists-max", "4"]].concat()));
 }
+#[test]
+fn no_password_is_shown_and_one_that_nobody_can_tell_is_refused() {
+    let yard = Yard::new();
+    for password in ["p/secret", "p#secret", "p?secret", "p@secret", "secret/@#?"] {
+        let database = format!("postgres://u:{password}@h/d");
+        for command in [
+            &["config"][..],
+            &["serve", "--listen", "127.0.0.1:0"],
+            &["db", "check"],
+        ] {
+            let arguments = [command, &["--database", &database]].concat();
+            let printed = run(yard.directory.path(), &arguments, &[]);
+
+            let said = printed.stdout + &printed.stderr;
+            assert_eq!(printed.code, 2, "{said}");
+            assert!(!said.contains("secret"), "{said}");
+            assert!(
+                said.contains("%40") && said.contains("--database"),
+                "{said}"
+            );
+        }
+    }
+
+    // Quotes that are not closed.
+    std::fs::write(
+        yard.path("taskyard.toml"),
+        "lease = \"1m\"\ndatabase = \"postgres://u:secret@h",
+    )
+    .unwrap();
+    let printed = run(yard.directory.path(), &["config"], &[]);
+    assert_eq!(printed.code, 2);
+    assert!(!printed.stderr.contains("secret"), "{}", printed.stderr);
+    assert!(printed.stderr.contains("in line 2"), "{}", printed.stderr);
+}
+
