@@ -226,6 +226,18 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &[],
         &["--body-within", "1ms"],
     );
+    for log in ["foo", "verbose", "a=b=c", "info,taskyard_engin=debug"] {
+        check(
+            &["serve", "--log", log],
+            &[],
+            &["--log", log, "debug", "taskyard_engine"],
+        );
+    }
+    check(
+        &["config"],
+        &[("TASKYARD_LOG", "loud")],
+        &["loud", "the variable TASKYARD_LOG"],
+    );
     check(
         &["serve", "--database", "mysql://x"],
         &[],
@@ -240,23 +252,6 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
     check(&["config"], &[], &["taskyard.toml", "TOML"]);
 }
 
-#[test]
-fn lists_leave_a_reader_of_each_database() {
-    let yard = Yard::new();
-    let fits = |arguments: &[&str]| {
-        let printed = run(
-            yard.directory.path(),
-            &[&["config"], arguments].concat(),
-            &[],
-        );
-        printed.code == 0
-    };
-    let postgres = ["--database", "postgres://localhost/tasks"];
-
-    assert!(fits(&["--lists-max", "1"]));
-    assert!(fits(&[&postgres[..], &["--lists-max", "3"]].concat()));
-    assert!(!fits(&[&postgres[..], &["--lists-max", "4"]].concat()));
-}
 #[test]
 fn no_password_is_shown_and_one_that_nobody_can_tell_is_refused() {
     let yard = Yard::new();
@@ -292,3 +287,20 @@ fn no_password_is_shown_and_one_that_nobody_can_tell_is_refused() {
     assert!(printed.stderr.contains("in line 2"), "{}", printed.stderr);
 }
 
+#[test]
+fn lists_leave_a_reader_of_each_database() {
+    let yard = Yard::new();
+    let fits = |arguments: &[&str]| {
+        let printed = run(
+            yard.directory.path(),
+            &[&["config"], arguments].concat(),
+            &[],
+        );
+        printed.code == 0
+    };
+    let postgres = ["--database", "postgres://localhost/tasks"];
+
+    assert!(fits(&["--lists-max", "1"]));
+    assert!(fits(&[&postgres[..], &["--lists-max", "3"]].concat()));
+    assert!(!fits(&[&postgres[..], &["--lists-max", "4"]].concat()));
+}
