@@ -27,12 +27,15 @@ use crate::output;
 use crate::pool::Pool;
 use crate::process::SERVING;
 use crate::randomness::Unguessable;
+use crate::settings::web;
 use crate::signals::{self, Signals};
 
 /// What can be told from the settings alone, and is refused before anything is touched.
 pub(super) struct Plan {
     policy: Policy,
     limits: Limits,
+    hosts: Vec<String>,
+    origins: Vec<String>,
     address: Address,
     executors: Executors,
 }
@@ -47,6 +50,8 @@ impl Plan {
                 lists_max: lists_max(&args.limits, &address)?,
                 ..limits(&args.limits, &args.connections)?
             },
+            hosts: web::hosts(&args.access.allow_host)?,
+            origins: web::origins(&args.access.allow_origin)?,
             address,
             executors: worker::executors(&args.command, &args.internal_kinds, "--internal-kinds")?,
         })
@@ -60,17 +65,21 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     let Plan {
         policy,
         limits,
+        hosts,
+        origins,
         address,
         executors,
     } = Plan::make(args)?;
     let listener = listen(&args.listen).await?;
     let local = listener.local_addr()?;
-    let settings = settings(
-        &args.access,
-        access(&args.access, local)?,
+    let settings = Settings {
+        access: access(&args.access, local)?,
+        hosts,
+        origins,
+        database: address.kind(),
+        version: env!("CARGO_PKG_VERSION"),
         limits,
-        address.kind(),
-    );
+    };
     let mut signals = Signals::listen()?;
     let store = tokio::select! {
         store = database::open(&address, args.database_wait) => store?,
@@ -227,17 +236,6 @@ fn access(args: &AccessArgs, local: SocketAddr) -> Result<Access, Failure> {
             "{local} can be reached from other machines; set TASKYARD_TOKEN to the token that requests must bear, or \
              say --no-auth if everybody there may do everything"
         ))),
-    }
-}
-
-fn settings(args: &AccessArgs, access: Access, limits: Limits, database: &'static str) -> Settings {
-    Settings {
-        access,
-        hosts: args.allow_host.clone(),
-        origins: args.allow_origin.clone(),
-        database,
-        version: env!("CARGO_PKG_VERSION"),
-        limits,
     }
 }
 

@@ -238,6 +238,14 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &[("TASKYARD_LOG", "loud")],
         &["loud", "the variable TASKYARD_LOG"],
     );
+    for (flag, value) in [
+        ("--allow-origin", "foo"),
+        ("--allow-host", "http://x"),
+        ("--allow-env", "A B"),
+        ("--allow-command", "wc,,sort"),
+    ] {
+        check(&["config", flag, value], &[], &[flag, value]);
+    }
     check(
         &["serve", "--database", "mysql://x"],
         &[],
