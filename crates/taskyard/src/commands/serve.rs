@@ -23,6 +23,7 @@ use super::{Done, worker};
 use crate::cli::{AccessArgs, ConnectionArgs, LimitArgs, ServeArgs, TimeArgs};
 use crate::database::{self, Address};
 use crate::failure::Failure;
+use crate::open_files;
 use crate::output;
 use crate::pool::Pool;
 use crate::process::SERVING;
@@ -64,12 +65,13 @@ const WAITING_MAX: u32 = 4096;
 pub(super) async fn run(args: &ServeArgs) -> Done {
     let Plan {
         policy,
-        limits,
+        mut limits,
         hosts,
         origins,
         address,
         executors,
     } = Plan::make(args)?;
+    open_files::leave_room(&mut limits, open_files::raise(), args.internal_workers)?;
     let listener = listen(&args.listen).await?;
     let local = listener.local_addr()?;
     let settings = Settings {

@@ -12,6 +12,7 @@ use super::{Done, client};
 use crate::cli::{CommandArgs, DeliverArgs, WorkerArgs};
 use crate::clock;
 use crate::failure::Failure;
+use crate::open_files;
 use crate::randomness::Unguessable;
 use crate::signals::Signals;
 
@@ -20,6 +21,7 @@ const AFTER_GRACE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: WorkerArgs) -> Done {
     let executors = executors(&args.command, &args.kinds, "--kinds")?;
+    open_files::raise();
     let client = client(&args.connection)?;
     let name = args.name.unwrap_or_else(made_up_name);
     let settings = Settings {

@@ -2,6 +2,7 @@
 
 mod flags;
 mod lost;
+mod open_files;
 mod settings;
 mod starting;
 mod tasks;
