@@ -1,6 +1,7 @@
 //! What people type, and what they read.
 
 mod flags;
+mod listing;
 mod lost;
 mod open_files;
 mod settings;
