@@ -205,9 +205,9 @@ fn input(args: &SubmitArgs) -> Result<Box<RawValue>, Failure> {
     }
     let text = match args.input.as_deref() {
         None => "null".to_owned(),
-        Some("-") => read("-")?,
+        Some("-") => read_text("-")?,
         Some(text) => match text.strip_prefix('@') {
-            Some(file) => read(file)?,
+            Some(file) => read_text(file)?,
             None => text.to_owned(),
         },
     };
@@ -218,14 +218,19 @@ fn input(args: &SubmitArgs) -> Result<Box<RawValue>, Failure> {
     })
 }
 
-fn read(file: &str) -> Result<String, Failure> {
-    let mut text = String::new();
+fn read(file: &str) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
     let read = match file {
-        "-" => std::io::stdin().read_to_string(&mut text).map(drop),
-        file => std::fs::read_to_string(file).map(|read| text = read),
+        "-" => std::io::stdin().read_to_end(&mut bytes).map(drop),
+        file => std::fs::read(file).map(|read| bytes = read),
     };
     read.map_err(|error| Failure::usage(format!("{} cannot be read: {error}", named(file))))?;
-    Ok(text)
+    Ok(bytes)
+}
+
+fn read_text(file: &str) -> Result<String, Failure> {
+    let text = String::from_utf8(read(file)?);
+    text.map_err(|error| Failure::usage(format!("{} is not UTF-8: {error}", named(file))))
 }
 
 fn named(file: &str) -> &str {

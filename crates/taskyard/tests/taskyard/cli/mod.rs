@@ -4,6 +4,7 @@ mod flags;
 mod listing;
 mod lost;
 mod open_files;
+mod refused;
 mod settings;
 mod starting;
 mod tasks;
