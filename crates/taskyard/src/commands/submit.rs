@@ -2,7 +2,6 @@
 
 mod each_line;
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use taskyard_core::random::Random as _;
 use super::away::Patience;
 use super::hint::{Wanted, warn_if_nobody_takes};
 use super::wait::{ended, exit_code};
-use super::{Done, client};
+use super::{Done, client, once_each};
 use crate::cli::SubmitArgs;
 use crate::clock;
 use crate::failure::{Failure, UNREACHABLE};
@@ -62,6 +61,8 @@ impl Shown for Ended {
 
 pub(super) async fn run(args: SubmitArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
+    once_each("--label", &args.labels)?;
+    once_each("--require", &args.requires)?;
     if let Some(file) = &args.each_line {
         return each_line::run(&client, &args, file, format).await;
     }
@@ -176,7 +177,7 @@ fn tell(ended: Task, format: Format) -> Done {
 
 fn task(args: &SubmitArgs, input: Box<RawValue>) -> Submit {
     let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    let map = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<BTreeMap<_, _>>();
+    let map = |pairs: &[(String, String)]| pairs.iter().cloned().collect();
     Submit {
         queue: args.queue.clone(),
         priority: args.priority,
@@ -204,6 +205,11 @@ fn input(args: &SubmitArgs) -> Result<Box<RawValue>, Failure> {
             .map_err(|error| Failure::usage(error.to_string()));
     }
     let text = match args.input.as_deref() {
+        None if args.kind == "command" => {
+            return Err(Failure::usage(
+                "a task of kind `command` needs a program: `taskyard submit command -- wc -l /etc/hosts`",
+            ));
+        }
         None => "null".to_owned(),
         Some("-") => read_text("-")?,
         Some(text) => match text.strip_prefix('@') {

@@ -8,7 +8,7 @@ use taskyard_worker::executor::Executors;
 use taskyard_worker::executors::{self, command};
 use taskyard_worker::runtime::{Settings, Summary, Worker, shutdown_signal};
 
-use super::{Done, client};
+use super::{Done, client, once_each};
 use crate::cli::{CommandArgs, DeliverArgs, WorkerArgs};
 use crate::clock;
 use crate::failure::Failure;
@@ -21,6 +21,7 @@ const AFTER_GRACE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: WorkerArgs) -> Done {
     let executors = executors(&args.command, &args.kinds, "--kinds")?;
+    once_each("--label", &args.labels)?;
     open_files::raise();
     let client = client(&args.connection)?;
     let name = args.name.unwrap_or_else(made_up_name);

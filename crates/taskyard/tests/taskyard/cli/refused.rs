@@ -74,3 +74,30 @@ fn lines_under_a_key_that_stands_for_others_say_what_to_do() {
         other.stderr
     );
 }
+
+#[test]
+fn a_name_has_one_value() {
+    let yard = Yard::new();
+    for arguments in [
+        &["submit", "noop", "--label", "a=1", "--label", "a=2"][..],
+        &["submit", "noop", "--require", "a=1", "--require", "a=2"],
+        &["worker", "--label", "a=1,b=1", "--label", "a=1"],
+    ] {
+        let printed = run(yard.directory.path(), arguments, &[]);
+
+        check(&printed, 2, &["a= is given twice"]);
+    }
+}
+
+#[test]
+fn a_command_without_a_program_is_refused() {
+    let yard = Yard::new();
+    for arguments in [
+        &["submit", "command", "--wait", "--"][..],
+        &["submit", "command"],
+    ] {
+        let printed = run(yard.directory.path(), arguments, &[]);
+
+        check(&printed, 2, &["submit command -- wc"]);
+    }
+}
