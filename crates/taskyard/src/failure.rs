@@ -72,7 +72,7 @@ impl From<client::Error> for Failure {
 pub(crate) fn code(error: &client::Error) -> u8 {
     match error {
         client::Error::Unreachable { .. } => UNREACHABLE,
-        client::Error::Problem(problem) if problem.status == 422 || problem.status == 400 => USAGE,
+        client::Error::Problem(problem) if matches!(problem.status, 400 | 413 | 422) => USAGE,
         client::Error::Problem(_)
         | client::Error::Unexpected { .. }
         | client::Error::Unusable(_) => FAILED,

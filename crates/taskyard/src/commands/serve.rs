@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Done, worker};
 use crate::cli::{AccessArgs, ConnectionArgs, LimitArgs, ServeArgs, TimeArgs};
 use crate::database::{self, Address};
-use crate::failure::Failure;
+use crate::failure::{FAILED, Failure, USAGE};
 use crate::open_files;
 use crate::output;
 use crate::pool::Pool;
@@ -170,16 +170,22 @@ async fn first_to_end(
 
 async fn listen(address: &str) -> Result<TcpListener, Failure> {
     bind(address).await.map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "something else listens there already; --listen names another address"
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                "ports below 1024 are for privileged programs; --listen names another"
-            }
-            _ => "--listen takes an address and a port, such as 127.0.0.1:8000",
+        let (code, hint) = match error.kind() {
+            io::ErrorKind::AddrInUse => (
+                FAILED,
+                "something else listens there already; --listen names another address",
+            ),
+            io::ErrorKind::PermissionDenied => (
+                FAILED,
+                "ports below 1024 are for privileged programs; --listen names another",
+            ),
+            _ => (
+                USAGE,
+                "--listen takes an address of this machine and a port, such as 127.0.0.1:8000",
+            ),
         };
-        Failure::new(format!("cannot listen on {address}: {error}\n  {hint}"))
+        let message = format!("cannot listen on {address}: {error}\n  {hint}");
+        Failure { message, code }
     })
 }
 

@@ -101,3 +101,27 @@ fn a_command_without_a_program_is_refused() {
         check(&printed, 2, &["submit command -- wc"]);
     }
 }
+
+#[test]
+fn what_is_wrong_with_the_input_or_a_setting_has_one_exit_code() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0", "--input-max", "1KiB"]);
+    let long = format!("\"{}\"", "x".repeat(100_000));
+
+    check(
+        &ask(&yard, &server, &["submit", "noop", &long]),
+        2,
+        &["413"],
+    );
+    check(&ask(&yard, &server, &["submit", "no op"]), 2, &["422"]);
+    check(
+        &ask(&yard, &server, &["worker", "--name", "a b"]),
+        2,
+        &["refuses this worker"],
+    );
+    check(
+        &ask(&yard, &server, &["serve", "--listen", "foo"]),
+        2,
+        &["--listen", "foo"],
+    );
+}
