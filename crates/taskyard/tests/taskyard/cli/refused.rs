@@ -125,3 +125,23 @@ fn what_is_wrong_with_the_input_or_a_setting_has_one_exit_code() {
         &["--listen", "foo"],
     );
 }
+
+#[test]
+fn a_server_that_speaks_no_tls_is_told_of() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let address = server.url.replace("http:", "https:");
+
+    let printed = run(yard.directory.path(), &["list", "--server", &address], &[]);
+
+    check(
+        &printed,
+        3,
+        &["does not speak https", "http://", "--server"],
+    );
+    assert!(
+        !printed.stderr.contains("Start a server"),
+        "{}",
+        printed.stderr
+    );
+}
