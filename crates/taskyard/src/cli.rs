@@ -63,6 +63,7 @@ pub(crate) struct General {
         env = "TASKYARD_LOG",
         default_value = "info",
         value_name = "LEVELS",
+        value_parser = crate::logs::levels,
         hide_short_help = true
     )]
     pub(crate) log: String,

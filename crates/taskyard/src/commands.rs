@@ -13,6 +13,7 @@ pub(crate) mod wait;
 mod worker;
 pub(crate) mod workers;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::num::NonZero;
 use std::process::ExitCode;
@@ -74,4 +75,15 @@ fn client(connection: &Connection) -> Result<Client, Failure> {
         &connection.server,
         connection.token.as_deref(),
     )?)
+}
+
+/// Refuses a name that is given two values, of which only one could count.
+fn once_each(flag: &str, pairs: &[(String, String)]) -> Result<(), Failure> {
+    let mut seen = HashSet::new();
+    match pairs.iter().find(|(name, _)| !seen.insert(name)) {
+        None => Ok(()),
+        Some((name, _)) => Err(Failure::usage(format!(
+            "{flag} {name}= is given twice; a name has one value"
+        ))),
+    }
 }

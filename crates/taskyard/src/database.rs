@@ -41,6 +41,8 @@ impl Address {
             }
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            postgres::check_address(text)
+                .map_err(|error| Failure::usage(format!("--database: {error}")))?;
             return Ok(Self::Postgres(text.to_owned()));
         }
         Err(Failure::usage(
@@ -107,29 +109,11 @@ fn whole(path: &Path) -> PathBuf {
 
 /// The address without what only the database should see.
 pub(crate) fn without_password(address: &str) -> String {
-    let Ok(mut url) = reqwest::Url::parse(address) else {
-        return address.to_owned();
-    };
-    let is_secret = |name: &str| name.to_ascii_lowercase().ends_with("password");
-    let has_secret = url.query_pairs().any(|(name, _)| is_secret(&name));
-    if url.password().is_none() && !has_secret {
-        return address.to_owned();
+    if address.starts_with("sqlite:") || !address.contains([':', '@', '=']) {
+        address.to_owned()
+    } else {
+        postgres::without_password(address)
     }
-    if url.password().is_some() {
-        // Refused only by addresses that have no host, and so no password.
-        let _ = url.set_password(Some("***"));
-    }
-    if has_secret {
-        let pairs = url.query_pairs().into_owned();
-        let pairs: Vec<(String, String)> = pairs
-            .map(|(name, value)| match is_secret(&name) {
-                true => (name, "***".to_owned()),
-                false => (name, value),
-            })
-            .collect();
-        url.query_pairs_mut().clear().extend_pairs(pairs);
-    }
-    url.to_string()
 }
 
 /// Opens the database; one on a server that cannot be reached yet is waited for so long.

@@ -40,7 +40,7 @@ pub(crate) struct DemoArgs {
 }
 
 pub(crate) async fn run(args: &DemoArgs) -> Done {
-    let mut signals = Signals::listen_to_hangup_too()?;
+    let mut signals = Signals::listen()?;
     let directory = TempDir::with_prefix("taskyard-demo-").map_err(Failure::from)?;
     let told = tokio::select! {
         told = tell(args, directory.path()) => Ok(told),

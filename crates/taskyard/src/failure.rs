@@ -72,7 +72,7 @@ impl From<client::Error> for Failure {
 pub(crate) fn code(error: &client::Error) -> u8 {
     match error {
         client::Error::Unreachable { .. } => UNREACHABLE,
-        client::Error::Problem(problem) if problem.status == 422 || problem.status == 400 => USAGE,
+        client::Error::Problem(problem) if matches!(problem.status, 400 | 413 | 422) => USAGE,
         client::Error::Problem(_)
         | client::Error::Unexpected { .. }
         | client::Error::Unusable(_) => FAILED,
@@ -81,6 +81,9 @@ pub(crate) fn code(error: &client::Error) -> u8 {
 
 fn next_step(error: &client::Error) -> Option<&'static str> {
     match error {
+        client::Error::Unreachable { .. } if error.is_not_tls() => Some(
+            "What listens there does not speak https; begin its address with http:// in --server or TASKYARD_URL.",
+        ),
         client::Error::Unreachable { .. } => Some(
             "Start a server with `taskyard serve`, or name another one with --server or TASKYARD_URL.",
         ),

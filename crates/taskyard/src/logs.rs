@@ -3,10 +3,56 @@
 use std::io::{self, IsTerminal, Write};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::cli::{General, LogFormat};
 use crate::failure::Failure;
 use crate::output;
+
+/// Whose words can be asked for, besides those of the modules of ours.
+const OTHERS: [&str; 6] = [
+    "hyper",
+    "hyper_util",
+    "reqwest",
+    "rustls",
+    "tokio_postgres",
+    "tracing",
+];
+const OURS: [&str; 7] = [
+    "taskyard",
+    "taskyard_api",
+    "taskyard_core",
+    "taskyard_engine",
+    "taskyard_server",
+    "taskyard_store",
+    "taskyard_worker",
+];
+
+/// What `--log` may say: a level for all, and others for whole crates of [`OURS`] and [`OTHERS`] or modules in them. Any
+/// other word would be taken for a module that never says anything, and the log be silent.
+pub(crate) fn levels(text: &str) -> Result<String, String> {
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+    let is_target = |word: &str| {
+        let name = word.split("::").next().unwrap_or_default();
+        OURS.contains(&name) || OTHERS.contains(&name)
+    };
+    for word in text.split(',').map(str::trim) {
+        let (target, level) = word.split_once('=').unzip();
+        let fits = match (target, level) {
+            (Some(target), Some(level)) => is_target(target) && is_level(level),
+            _ => is_level(word) || is_target(word),
+        };
+        if !fits {
+            return Err(format!(
+                "{word:?} is none of error, warn, info, debug, trace and off, nor MODULE=LEVEL, where MODULE begins with \
+                 one of {}, {}",
+                OURS.join(", "),
+                OTHERS.join(", ")
+            ));
+        }
+    }
+    Ok(text.to_owned())
+}
 
 pub(crate) fn start(general: &General) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&general.log)
@@ -101,6 +147,53 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Err(io::ErrorKind::StorageFull.into())
         }
+    }
+
+    #[test]
+    fn a_log_is_of_levels_and_of_modules_that_there_are() {
+        for text in [
+            "info",
+            "WARN",
+            "off",
+            "info,taskyard_engine=debug",
+            "warn, taskyard_store::postgres=trace,hyper=info",
+            "taskyard_worker",
+        ] {
+            assert!(levels(text).is_ok(), "{text}");
+        }
+        for text in [
+            "foo",
+            "verbose",
+            "",
+            "info,",
+            "a=b=c",
+            "taskyard_engine=loud",
+            "taskyard_engine=",
+            "taskyard_engine=info=debug",
+            "nowhere=info",
+            "taskyard_engin=info",
+        ] {
+            let said = levels(text).unwrap_err();
+            assert!(
+                said.contains("trace") && said.contains("taskyard_engine"),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_crate_of_ours_can_be_asked_for() {
+        let crates = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+        let mut names: Vec<String> = crates
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .map(|name| match name.as_str() {
+                "taskyard" => name,
+                _ => format!("taskyard_{name}"),
+            })
+            .collect();
+        names.sort_unstable();
+
+        assert_eq!(names, OURS);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod database;
 mod demo;
 mod failure;
 mod logs;
+mod open_files;
 mod output;
 mod pool;
 mod process;

@@ -7,6 +7,7 @@ mod file;
 mod older;
 mod strangers;
 pub(crate) mod units;
+pub(crate) mod web;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

@@ -1,5 +1,6 @@
-//! The signals that ask a process to stop: SIGTERM, and SIGINT from a terminal. The first one begins an orderly end, the
-//! second one ends the process where it stands. And the one that would end it for a write too much.
+//! The signals that ask a process to stop: SIGTERM, SIGINT from a terminal, and SIGHUP when the terminal is closed. The
+//! first one begins an orderly end, the second one ends the process where it stands. And the one that would end it for a
+//! write too much.
 
 use std::process::ExitCode;
 
@@ -17,18 +18,12 @@ impl Signals {
         // A file that may not grow any more is a write that fails, not the end of the process. Commands are not given
         // the handler: theirs is the default again.
         let _ = signal(SignalKind::from_raw(Signal::SIGXFSZ as i32))?;
+        // Under `nohup` it is to go on without its terminal, as long as nobody listens to that.
+        let hangup = (!is_ignored(Signal::SIGHUP)).then(|| signal(SignalKind::hangup()));
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: None,
-        })
-    }
-
-    /// Also to SIGHUP, which a terminal that is closed sends.
-    pub(crate) fn listen_to_hangup_too() -> std::io::Result<Self> {
-        Ok(Self {
-            hangup: Some(signal(SignalKind::hangup())?),
-            ..Self::listen()?
+            hangup: hangup.transpose()?,
         })
     }
 
@@ -50,6 +45,14 @@ impl Signals {
             std::process::exit(i32::from(code(signal)));
         });
     }
+}
+
+/// Whether this process was started so that it does not notice it.
+fn is_ignored(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask >> (signal as u32 - 1) & 1 == 1)
 }
 
 async fn received(signal: Option<&mut unix::Signal>) {

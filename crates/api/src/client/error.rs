@@ -1,5 +1,8 @@
 //! Why a call gave no answer.
 
+use std::error::Error as StdError;
+use std::io;
+
 use reqwest::Url;
 
 use crate::problem::{Problem, is_passing};
@@ -26,6 +29,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Somebody was there, but what came back to the beginning of TLS was something else: most likely plain HTTP.
+    pub fn is_not_tls(&self) -> bool {
+        matches!(self, Self::Unreachable { source, .. } if is_not_tls(source))
+    }
+
     /// The problem's stable word, if the server refused.
     pub fn code(&self) -> Option<&str> {
         match self {
@@ -46,12 +54,31 @@ impl Error {
     }
 }
 
+fn is_not_tls(error: &reqwest::Error) -> bool {
+    let mut layer: Option<&(dyn StdError + 'static)> = error.source();
+    while let Some(error) = layer {
+        if let Some(rustls::Error::InvalidMessage(_)) = error.downcast_ref() {
+            return true;
+        }
+        let wrapped = error.downcast_ref().and_then(io::Error::get_ref);
+        // An I/O error that wraps another one passes it over and answers its source.
+        layer = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
+    }
+    false
+}
+
 /// What it came from in the end, such as "Connection refused": the layers above only say that a request failed.
 fn root_of(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "the time is up".to_owned();
     }
-    let mut root: &dyn std::error::Error = error;
+    if is_not_tls(error) {
+        return "what listens there does not speak TLS (https)".to_owned();
+    }
+    let mut root: &dyn StdError = error;
     while let Some(source) = root.source() {
         root = source;
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
+use http::header::CONNECTION;
 use http_body_util::BodyExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -53,7 +54,12 @@ pub(super) async fn say(front: &Front, stream: &mut TcpStream, code: Code) -> io
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let mut head = format!("HTTP/1.1 {}\r\n", parts.status);
-    for (name, value) in &parts.headers {
+    // It stands behind them all, whatever the refusal is.
+    for (name, value) in parts
+        .headers
+        .iter()
+        .filter(|(name, _)| **name != CONNECTION)
+    {
         let value = value.to_str().map_err(io::Error::other)?;
         write!(head, "{name}: {value}\r\n").map_err(io::Error::other)?;
     }

@@ -55,6 +55,18 @@ async fn on_loopback_a_request_names_this_machine() {
 }
 
 #[tokio::test]
+async fn probes_may_leave_the_name_out() {
+    let yard = Yard::new();
+    yard.app.started();
+
+    for path in ["/health", "/ready"] {
+        get(&yard, path, &[]).await.ok();
+        let twice = [("host", "localhost"), ("host", "localhost")];
+        get(&yard, path, &twice).await.refused(421, "wrong_host");
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_another_origin_is_refused_unless_it_is_allowed() {
     let yard = Yard::new();
     let from = |origin| [("host", "localhost:8000"), ("origin", origin)];

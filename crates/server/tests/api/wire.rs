@@ -111,7 +111,7 @@ impl Wire {
             head.contains("content-type: application/problem+json"),
             "{head}"
         );
-        assert!(head.contains("connection: close"), "{head}");
+        assert_eq!(head.matches("connection: close").count(), 1, "{head}");
         let problem: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(problem["code"], code, "{body}");
         assert_eq!(problem["status"], status);

@@ -56,9 +56,7 @@ impl Address {
 
     /// `postgresql://user:password@host:port/database?option=value`, or the form `host=… user=…`.
     pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
-        let (url, mode, roots) = without_tls(url)?;
-        // What the driver has to say of a bad address may quote a part of the password.
-        let mut config: Config = url.parse().map_err(|_| OpenError::Address)?;
+        let (mut config, mode, roots) = understood(url)?;
         let (wanted, trust) = match mode.as_deref() {
             Some("disable") => (SslMode::Disable, Trust::Anybody),
             None | Some("allow" | "prefer") => (config.get_ssl_mode(), trust(roots)),
@@ -96,35 +94,115 @@ fn trust(roots: Option<PathBuf>) -> Trust {
     roots.map_or(Trust::Anybody, Trust::Issuer)
 }
 
-/// The driver does not know every `sslmode`, nor `sslrootcert`: these are taken out of a URL and kept apart.
-fn without_tls(url: &str) -> Result<(String, Option<String>, Option<PathBuf>), OpenError> {
-    let (mut mode, mut roots) = (None, None);
-    // A password may hold any character, so options begin behind the last @.
-    let host = url.rfind('@').unwrap_or(0);
-    let options = url[host..].find('?').filter(|_| url.contains("://"));
-    let Some((front, query)) = options.map(|at| (&url[..host + at], &url[host + at + 1..])) else {
-        return Ok((url.to_owned(), None, None));
+/// Refuses an address that nobody could connect by.
+pub fn check_address(url: &str) -> Result<(), OpenError> {
+    Address::parse(url).map(drop)
+}
+
+/// The address as it may be shown. Of one that is not understood, nobody can tell which part is the password.
+pub fn without_password(url: &str) -> String {
+    let parts = match Parts::of(url) {
+        Ok(Some(parts)) if understood(url).is_ok() => parts,
+        _ => return "***".to_owned(),
     };
-    let mut kept = Vec::new();
-    for pair in query.split('&') {
-        match pair.split_once('=') {
-            Some(("sslmode", value)) => mode = Some(value.to_owned()),
-            Some(("sslrootcert", value)) => {
-                // Decoded by the rules of URLs, of which this is one with nothing but a query.
-                let decoded = url::form_urlencoded::parse(pair.as_bytes()).next();
-                roots = Some(PathBuf::from(
-                    decoded.map_or(value.into(), |(_, value)| value).as_ref(),
-                ));
-            }
-            _ => kept.push(pair),
+    let login = parts.login.map(|login| match login.split_once(':') {
+        Some((user, _)) => format!("{user}:***@"),
+        None => format!("{login}@"),
+    });
+    let pairs = parts.options.map(|options| {
+        let pairs = options.split('&').map(|pair| match name_of(pair) {
+            name if name.to_ascii_lowercase().ends_with("password") => format!("{name}=***"),
+            _ => pair.to_owned(),
+        });
+        format!("?{}", pairs.collect::<Vec<_>>().join("&"))
+    });
+    let (login, options) = (login.unwrap_or_default(), pairs.unwrap_or_default());
+    format!("{}://{login}{}{options}", parts.scheme, parts.place)
+}
+
+/// What the driver understands of it, and the `sslmode` and `sslrootcert` that it does not.
+fn understood(url: &str) -> Result<(Config, Option<String>, Option<PathBuf>), OpenError> {
+    let (url, mode, roots) = match Parts::of(url)? {
+        Some(parts) => parts.without_tls(),
+        None => (url.to_owned(), None, None),
+    };
+    // What the driver has to say of a bad address may quote a part of the password.
+    let config = url.parse().map_err(|_| OpenError::Address)?;
+    Ok((config, mode, roots))
+}
+
+/// Where the parts of a URL begin and end, for connecting and for showing alike. The driver takes the first @ for the
+/// end of the password, people mean the last one, and other programs stop at a / before it: so there may be one only,
+/// and nothing in front of it that could be taken for another part.
+struct Parts<'a> {
+    scheme: &'a str,
+    /// `user` or `user:password`.
+    login: Option<&'a str>,
+    /// Hosts, ports and the database.
+    place: &'a str,
+    options: Option<&'a str>,
+}
+
+impl<'a> Parts<'a> {
+    /// None for the form `host=… user=…`.
+    fn of(url: &'a str) -> Result<Option<Self>, OpenError> {
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Ok(None);
+        };
+        if !scheme.chars().all(|letter| letter.is_ascii_alphanumeric()) {
+            return Ok(None);
         }
+        let (login, rest) = match rest.rsplit_once('@') {
+            Some((login, rest)) => (Some(login), rest),
+            None => (None, rest),
+        };
+        if login.is_some_and(|login| login.contains(['/', '?', '#', '@'])) {
+            return Err(OpenError::Unescaped);
+        }
+        let (place, options) = match rest.split_once('?') {
+            Some((place, options)) => (place, Some(options)),
+            None => (rest, None),
+        };
+        Ok(Some(Self {
+            scheme,
+            login,
+            place,
+            options,
+        }))
     }
-    let rest = if kept.is_empty() {
-        front.to_owned()
-    } else {
-        format!("{front}?{}", kept.join("&"))
-    };
-    Ok((rest, mode, roots))
+
+    /// The driver does not know every `sslmode`, nor `sslrootcert`: these are taken out and kept apart.
+    fn without_tls(&self) -> (String, Option<String>, Option<PathBuf>) {
+        let (mut mode, mut roots, mut kept) = (None, None, Vec::new());
+        for pair in self.options.into_iter().flat_map(|all| all.split('&')) {
+            match pair.split_once('=') {
+                Some(("sslmode", value)) => mode = Some(value.to_owned()),
+                Some(("sslrootcert", value)) => {
+                    // Decoded by the rules of URLs, of which this is one with nothing but a query.
+                    let decoded = url::form_urlencoded::parse(pair.as_bytes()).next();
+                    roots = Some(PathBuf::from(
+                        decoded.map_or(value.into(), |(_, value)| value).as_ref(),
+                    ));
+                }
+                _ => kept.push(pair),
+            }
+        }
+        let mut rest = format!("{}://", self.scheme);
+        if let Some(login) = self.login {
+            rest.extend([login, "@"]);
+        }
+        rest.push_str(self.place);
+        if !kept.is_empty() {
+            rest.extend(["?", &kept.join("&")]);
+        }
+        (rest, mode, roots)
+    }
+}
+
+/// An option's name, decoded.
+fn name_of(pair: &str) -> String {
+    let decoded = url::form_urlencoded::parse(pair.as_bytes()).next();
+    decoded.map_or(String::new(), |(name, _)| name.into_owned())
 }
 
 /// As it is shown, because the settings hold the password.
@@ -154,6 +232,8 @@ impl fmt::Display for Address {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -171,13 +251,87 @@ mod tests {
 
     #[test]
     fn a_password_may_hold_what_looks_like_options() {
-        let url = "postgresql://me:a?sslmode=b@db/yard?sslmode=disable&application_name=x";
+        let url = "postgresql://me:a%3Fsslmode=b@db/yard?sslmode=disable&application_name=x";
         let address = Address::parse(url).unwrap();
 
         let config = address.config;
         assert_eq!(config.get_password(), Some(&b"a?sslmode=b"[..]));
         assert_eq!(config.get_ssl_mode(), SslMode::Disable);
         assert_eq!(config.get_application_name(), Some("x"));
+    }
+
+    #[test]
+    fn what_could_be_taken_for_another_part_is_refused_with_how_it_is_written() {
+        for url in [
+            "postgres://u:p/ss@h/d",
+            "postgres://u:p#ss@h/d",
+            "postgres://u:p?ss@h/d",
+            "postgres://u:p@ss@h/d",
+            "postgres://h/d?password=p@ss",
+        ] {
+            let error = Address::parse(url).unwrap_err();
+
+            assert!(matches!(error, OpenError::Unescaped), "{url}: {error:?}");
+            assert!(error.to_string().contains("%40"), "{error}");
+            assert_eq!(without_password(url), "***");
+        }
+    }
+
+    #[test]
+    fn an_address_is_shown_as_it_is_but_for_passwords() {
+        for (url, shown) in [
+            ("postgres://h/d", "postgres://h/d"),
+            ("postgres://u@h:1,i:2/d", "postgres://u@h:1,i:2/d"),
+            ("postgresql://u:p:q@h", "postgresql://u:***@h"),
+            ("postgres://u:p@h/d?sslmode=verify-full&Password=x", "***"),
+            (
+                "postgres://u@%2Frun/d?password=p&sslmode=disable&connect_timeout=2",
+                "postgres://u@%2Frun/d?password=***&sslmode=disable&connect_timeout=2",
+            ),
+            (
+                "postgres://u@h/d?pass%77ord=p",
+                "postgres://u@h/d?password=***",
+            ),
+            ("postgres://u:p", "***"),
+            ("host=h password=p", "***"),
+        ] {
+            assert_eq!(without_password(url), shown, "{url}");
+        }
+    }
+
+    /// Stands in every piece of a password, so that no piece is shown where this is not.
+    const MARK: &str = "Zq9";
+
+    fn shows_nothing(url: &str) {
+        let said = match Address::parse(url) {
+            Ok(address) => format!("{address} {address:?}"),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        let shown = without_password(url);
+        assert!(!said.contains(MARK), "{url}: {said}");
+        assert!(!shown.contains(MARK), "{url}: {shown}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_password_is_shown(a in any::<String>(), b in "[ -~]{0,8}", separator in "[/?#@:&=%+ ]") {
+            let password = format!("{MARK}{a}{MARK}{separator}{MARK}{b}{MARK}");
+            let encoded: String = password.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            for password in [&password, &encoded] {
+                for url in [
+                    format!("postgres://u:{password}@h/d"),
+                    format!("postgresql://u:{password}@h:5432/d?sslmode=disable"),
+                    format!("postgres://u@h/d?password={password}"),
+                    format!("postgres://u:{password}@h/d?password={password}&connect_timeout=1"),
+                ] {
+                    shows_nothing(&url);
+                }
+            }
+
+            let url = format!("postgres://u:{encoded}@h/d");
+            let address = Address::parse(&url).unwrap();
+            prop_assert_eq!(address.config.get_password(), Some(password.as_bytes()));
+        }
     }
 
     #[test]

@@ -40,6 +40,11 @@ pub enum OpenError {
          with special characters of the password as in URLs (%40 for @)"
     )]
     Address,
+    #[error(
+        "the database's address has one of / ? # @ in front of its last @; in a password they are written as in URLs: \
+         %2F for /, %3F for ?, %23 for #, %40 for @"
+    )]
+    Unescaped,
     #[error("sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full")]
     SslMode,
     #[error(

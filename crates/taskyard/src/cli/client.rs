@@ -47,6 +47,7 @@ pub(crate) struct Connection {
 #[derive(Debug, Args)]
 pub(crate) struct AwayArgs {
     /// How long a server that is away, as when it restarts, is waited for; the tasks go on without this command.
+    /// Where the first connection cannot be made, nothing is waited for: most likely there is no server.
     #[arg(long, env = "TASKYARD_SERVER_WAIT", default_value = "60s", value_parser = duration, value_name = "TIME")]
     pub(crate) server_wait: Duration,
 }

@@ -84,7 +84,8 @@ pub(crate) struct CommandArgs {
         default_value = "usual"
     )]
     pub(crate) allow_env: AllowEnv,
-    /// How long a command has to end after SIGTERM before it is killed.
+    /// How long a command has to end after SIGTERM before it is killed. One whose time is up has at most 5s of it, and
+    /// one whose lease is lost nothing.
     #[arg(long, env = "TASKYARD_COMMAND_GRACE", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) command_grace: Duration,
 }

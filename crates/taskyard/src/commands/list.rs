@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
+use nix::sys::signal::Signal;
 use serde::Serialize;
+use taskyard_api::client::{Client, Error};
 use taskyard_api::page::{Page, TasksQuery};
 use taskyard_api::task::Task;
 use taskyard_api::time::Time;
@@ -11,6 +13,7 @@ use super::{Done, client};
 use crate::cli::ListArgs;
 use crate::clock;
 use crate::output::{self, Cell, Column, Format, Shown};
+use crate::signals;
 
 /// What can be seen of each task.
 pub(crate) const COLUMNS: [Column; 8] = [
@@ -54,17 +57,47 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
         ..TasksQuery::default()
     }
     .with_status(&statuses);
-    let tasks = Tasks(client(&args.connection)?.list(&query).await?);
+    let client = client(&args.connection)?;
+    let mut tasks = Tasks(Page {
+        items: Vec::new(),
+        next_cursor: args.cursor.clone(),
+    });
+    let is_whole = tokio::select! {
+        found = find(&client, query, &mut tasks.0) => found.map(|()| true)?,
+        // What was found until then is shown, with where to go on.
+        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| false)?,
+    };
     format.print(&tasks)?;
     if format == Format::Table {
-        if tasks.0.items.is_empty() && tasks.0.next_cursor.is_none() {
+        if is_whole && tasks.0.items.is_empty() && tasks.0.next_cursor.is_none() {
             output::note("No task fits. `taskyard submit echo '\"hello\"'` makes one.");
         }
         if let Some(cursor) = &tasks.0.next_cursor {
             output::note(&format!("There are more: --cursor {cursor}"));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_whole {
+        ExitCode::SUCCESS
+    } else {
+        signals::exit_code(Signal::SIGINT)
+    })
+}
+
+/// Page after page: one of them ends where it has looked at so many tasks, whether its filter let any of these through
+/// or not.
+async fn find(client: &Client, mut query: TasksQuery, found: &mut Page<Task>) -> Result<(), Error> {
+    let wanted = query.limit;
+    loop {
+        let page = client.list(&query).await?;
+        found.items.extend(page.items);
+        found.next_cursor = page.next_cursor;
+        let count = u32::try_from(found.items.len()).unwrap_or(u32::MAX);
+        query.limit = wanted.map(|wanted| wanted.saturating_sub(count));
+        query.cursor.clone_from(&found.next_cursor);
+        if query.cursor.is_none() || query.limit == Some(0) {
+            return Ok(());
+        }
+    }
 }
 
 fn label((name, value): &(String, String)) -> String {

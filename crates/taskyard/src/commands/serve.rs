@@ -22,17 +22,21 @@ use tokio_util::sync::CancellationToken;
 use super::{Done, worker};
 use crate::cli::{AccessArgs, ConnectionArgs, LimitArgs, ServeArgs, TimeArgs};
 use crate::database::{self, Address};
-use crate::failure::Failure;
+use crate::failure::{FAILED, Failure, USAGE};
+use crate::open_files;
 use crate::output;
 use crate::pool::Pool;
 use crate::process::SERVING;
 use crate::randomness::Unguessable;
+use crate::settings::web;
 use crate::signals::{self, Signals};
 
 /// What can be told from the settings alone, and is refused before anything is touched.
 pub(super) struct Plan {
     policy: Policy,
     limits: Limits,
+    hosts: Vec<String>,
+    origins: Vec<String>,
     address: Address,
     executors: Executors,
 }
@@ -47,6 +51,8 @@ impl Plan {
                 lists_max: lists_max(&args.limits, &address)?,
                 ..limits(&args.limits, &args.connections)?
             },
+            hosts: web::hosts(&args.access.allow_host)?,
+            origins: web::origins(&args.access.allow_origin)?,
             address,
             executors: worker::executors(&args.command, &args.internal_kinds, "--internal-kinds")?,
         })
@@ -59,18 +65,23 @@ const WAITING_MAX: u32 = 4096;
 pub(super) async fn run(args: &ServeArgs) -> Done {
     let Plan {
         policy,
-        limits,
+        mut limits,
+        hosts,
+        origins,
         address,
         executors,
     } = Plan::make(args)?;
+    open_files::leave_room(&mut limits, open_files::raise(), args.internal_workers)?;
     let listener = listen(&args.listen).await?;
     let local = listener.local_addr()?;
-    let settings = settings(
-        &args.access,
-        access(&args.access, local)?,
+    let settings = Settings {
+        access: access(&args.access, local)?,
+        hosts,
+        origins,
+        database: address.kind(),
+        version: env!("CARGO_PKG_VERSION"),
         limits,
-        address.kind(),
-    );
+    };
     let mut signals = Signals::listen()?;
     let store = tokio::select! {
         store = database::open(&address, args.database_wait) => store?,
@@ -158,16 +169,22 @@ async fn first_to_end(
 
 async fn listen(address: &str) -> Result<TcpListener, Failure> {
     bind(address).await.map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "something else listens there already; --listen names another address"
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                "ports below 1024 are for privileged programs; --listen names another"
-            }
-            _ => "--listen takes an address and a port, such as 127.0.0.1:8000",
+        let (code, hint) = match error.kind() {
+            io::ErrorKind::AddrInUse => (
+                FAILED,
+                "something else listens there already; --listen names another address",
+            ),
+            io::ErrorKind::PermissionDenied => (
+                FAILED,
+                "ports below 1024 are for privileged programs; --listen names another",
+            ),
+            _ => (
+                USAGE,
+                "--listen takes an address of this machine and a port, such as 127.0.0.1:8000",
+            ),
         };
-        Failure::new(format!("cannot listen on {address}: {error}\n  {hint}"))
+        let message = format!("cannot listen on {address}: {error}\n  {hint}");
+        Failure { message, code }
     })
 }
 
@@ -226,17 +243,6 @@ fn access(args: &AccessArgs, local: SocketAddr) -> Result<Access, Failure> {
             "{local} can be reached from other machines; set TASKYARD_TOKEN to the token that requests must bear, or \
              say --no-auth if everybody there may do everything"
         ))),
-    }
-}
-
-fn settings(args: &AccessArgs, access: Access, limits: Limits, database: &'static str) -> Settings {
-    Settings {
-        access,
-        hosts: args.allow_host.clone(),
-        origins: args.allow_origin.clone(),
-        database,
-        version: env!("CARGO_PKG_VERSION"),
-        limits,
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod each_line;
 
-use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use taskyard_core::random::Random as _;
 use super::away::Patience;
 use super::hint::{Wanted, warn_if_nobody_takes};
 use super::wait::{ended, exit_code};
-use super::{Done, client};
+use super::{Done, client, once_each};
 use crate::cli::SubmitArgs;
 use crate::clock;
 use crate::failure::{Failure, UNREACHABLE};
@@ -59,6 +58,8 @@ impl Shown for Ended {
 
 pub(super) async fn run(args: SubmitArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
+    once_each("--label", &args.labels)?;
+    once_each("--require", &args.requires)?;
     if let Some(file) = &args.each_line {
         return each_line::run(&client, &args, file, format).await;
     }
@@ -173,7 +174,7 @@ fn tell(ended: Task, format: Format) -> Done {
 
 fn task(args: &SubmitArgs, input: Box<RawValue>) -> Submit {
     let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    let map = |pairs: &[(String, String)]| pairs.iter().cloned().collect::<BTreeMap<_, _>>();
+    let map = |pairs: &[(String, String)]| pairs.iter().cloned().collect();
     Submit {
         queue: args.queue.clone(),
         priority: args.priority,
@@ -201,10 +202,15 @@ fn input(args: &SubmitArgs) -> Result<Box<RawValue>, Failure> {
             .map_err(|error| Failure::usage(error.to_string()));
     }
     let text = match args.input.as_deref() {
+        None if args.kind == "command" => {
+            return Err(Failure::usage(
+                "a task of kind `command` needs a program: `taskyard submit command -- wc -l /etc/hosts`",
+            ));
+        }
         None => "null".to_owned(),
-        Some("-") => read("-")?,
+        Some("-") => read_text("-")?,
         Some(text) => match text.strip_prefix('@') {
-            Some(file) => read(file)?,
+            Some(file) => read_text(file)?,
             None => text.to_owned(),
         },
     };
@@ -215,14 +221,19 @@ fn input(args: &SubmitArgs) -> Result<Box<RawValue>, Failure> {
     })
 }
 
-fn read(file: &str) -> Result<String, Failure> {
-    let mut text = String::new();
+fn read(file: &str) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
     let read = match file {
-        "-" => std::io::stdin().read_to_string(&mut text).map(drop),
-        file => std::fs::read_to_string(file).map(|read| text = read),
+        "-" => std::io::stdin().read_to_end(&mut bytes).map(drop),
+        file => std::fs::read(file).map(|read| bytes = read),
     };
     read.map_err(|error| Failure::usage(format!("{} cannot be read: {error}", named(file))))?;
-    Ok(text)
+    Ok(bytes)
+}
+
+fn read_text(file: &str) -> Result<String, Failure> {
+    let text = String::from_utf8(read(file)?);
+    text.map_err(|error| Failure::usage(format!("{} is not UTF-8: {error}", named(file))))
 }
 
 fn named(file: &str) -> &str {

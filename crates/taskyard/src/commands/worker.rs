@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use taskyard_worker::executor::Executors;
 use taskyard_worker::executors::{self, command};
-use taskyard_worker::runtime::{Settings, Summary, Worker, shutdown_signal};
+use taskyard_worker::runtime::{Error, Settings, Summary, Worker, shutdown_signal};
 
-use super::{Done, client};
+use super::{Done, client, once_each};
 use crate::cli::{CommandArgs, DeliverArgs, WorkerArgs};
 use crate::clock;
-use crate::failure::Failure;
+use crate::failure::{self, FAILED, Failure};
+use crate::open_files;
 use crate::randomness::Unguessable;
 use crate::signals::Signals;
 
@@ -20,6 +21,8 @@ const AFTER_GRACE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(args: WorkerArgs) -> Done {
     let executors = executors(&args.command, &args.kinds, "--kinds")?;
+    once_each("--label", &args.labels)?;
+    open_files::raise();
     let client = client(&args.connection)?;
     let name = args.name.unwrap_or_else(made_up_name);
     let settings = Settings {
@@ -44,10 +47,13 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
         clock: Arc::new(clock::now),
         random: Box::new(Unguessable::new()),
     };
-    let summary = worker
-        .run(asked)
-        .await
-        .map_err(|error| Failure::new(error.to_string()))?;
+    let summary = worker.run(asked).await.map_err(|error| Failure {
+        message: error.to_string(),
+        code: match &error {
+            Error::Refused(refused) => failure::code(refused),
+            Error::Replaced(_) => FAILED,
+        },
+    })?;
     let Summary {
         completed,
         failed,

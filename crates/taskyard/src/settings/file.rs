@@ -25,7 +25,7 @@ impl File {
             .map_err(|error| format!("the settings file {shown} cannot be read: {error}"))?;
         let table = text
             .parse()
-            .map_err(|error| format!("the settings file {shown} is not TOML: {error}"))?;
+            .map_err(|error| not_toml(&shown.to_string(), &text, &error))?;
         Ok(Some(Self { path, table }))
     }
 
@@ -59,6 +59,14 @@ impl File {
             })
             .collect()
     }
+}
+
+/// Without the line as it stands, which may hold a password.
+fn not_toml(file: &str, text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map(|before| format!(" in line {}", before.matches('\n').count() + 1));
+    let (line, what) = (line.unwrap_or_default(), error.message());
+    format!("the settings file {file} is not TOML{line}: {what}")
 }
 
 fn texts(value: &toml::Value) -> Option<Vec<String>> {

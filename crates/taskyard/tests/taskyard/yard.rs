@@ -44,6 +44,21 @@ pub(crate) fn taskyard() -> Command {
     command
 }
 
+/// The same, become of a shell that has done this first.
+pub(crate) fn after(first: &str) -> Command {
+    let command = taskyard();
+    let program = command.get_program().to_owned();
+    let mut shell = Command::new("sh");
+    for (name, _) in command.get_envs() {
+        shell.env_remove(name);
+    }
+    shell
+        .args(["-c", &format!("{first}; exec \"$0\" \"$@\"")])
+        .arg(program)
+        .stdin(Stdio::null());
+    shell
+}
+
 /// A place for one test: a directory, and a database that is in it or on the PostgreSQL server of the tests.
 pub(crate) struct Yard {
     pub(crate) directory: TempDir,
@@ -122,6 +137,20 @@ impl Yard {
         command
             .args(["serve", "--listen", address, "--database", database])
             .args(arguments);
+        self.serve_by(command)
+    }
+
+    /// A server that a shell becomes, after it has done this.
+    pub(crate) fn serve_after(&self, first: &str, arguments: &[&str]) -> Server {
+        let mut command = after(first);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["--database", &self.database()])
+            .args(arguments);
+        self.serve_by(command)
+    }
+
+    fn serve_by(&self, command: Command) -> Server {
         let mut process = Process::start(command, self.path("server.log"));
         let stdout = process.child.stdout.take().unwrap();
         let mut line = String::new();
@@ -186,7 +215,7 @@ impl Drop for Yard {
 }
 
 impl Process {
-    fn start(mut command: Command, log: PathBuf) -> Self {
+    pub(crate) fn start(mut command: Command, log: PathBuf) -> Self {
         let file = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -238,6 +267,19 @@ impl Process {
             stdout,
             stderr,
         }
+    }
+
+    /// How many files it may have open: the soft and the hard limit.
+    pub(crate) fn open_files(&self) -> (u64, u64) {
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", self.child.id())).unwrap();
+        let limit = limits
+            .lines()
+            .find_map(|line| line.strip_prefix("Max open files"));
+        let mut words = limit
+            .unwrap()
+            .split_whitespace()
+            .map(|word| word.parse().unwrap());
+        (words.next().unwrap(), words.next().unwrap())
     }
 
     /// SIGTERM, and how it ended.

@@ -1,8 +1,10 @@
 //! `sleep`: `{"ms": 250}` becomes null that much later.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::input;
@@ -13,7 +15,27 @@ pub struct Sleep;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Input {
+    #[serde(deserialize_with = "millis")]
     ms: u64,
+}
+
+/// What is wrong is said in the words of people who write JSON, not of those who read it in Rust.
+fn millis<'de, D: Deserializer<'de>>(number: D) -> Result<u64, D::Error> {
+    struct Millis;
+
+    impl Visitor<'_> for Millis {
+        type Value = u64;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a whole number of milliseconds, 0 or more")
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<u64, E> {
+            Ok(number)
+        }
+    }
+
+    number.deserialize_u64(Millis)
 }
 
 #[async_trait::async_trait]

@@ -137,6 +137,12 @@ async fn a_key_tells_a_longer_or_shorter_stream_from_its_own() {
         let reply = yard.send(keyed(other)).await;
         reply.refused(422, "idempotency_key_reused");
     }
+    // Its first piece is the same, and whoever sends this again gets the same refusal again.
+    let longer = yard.send(keyed(lines(0..7))).await;
+    let problem = longer.refused(422, "idempotency_key_reused");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("under another key"), "{detail}");
+    assert!(!detail.contains("goes on"), "{detail}");
 
     assert_eq!(yard.total().await, 6);
 }

@@ -69,7 +69,8 @@ impl Told {
 }
 
 pub(super) async fn run(client: &Client, args: &SubmitArgs, file: &str, format: Format) -> Done {
-    let tasks = tasks(args, file)?;
+    let lines = lines(args, file)?;
+    let (numbers, tasks): (Vec<usize>, Vec<Submit>) = lines.into_iter().unzip();
     let key = match &args.idempotency_key {
         Some(key) => key.clone(),
         None => new_key(),
@@ -90,7 +91,12 @@ pub(super) async fn run(client: &Client, args: &SubmitArgs, file: &str, format: 
             Ok(submitted) => told.tell(submitted)?,
             Err(error) => {
                 let may_be_done = patience.may_be_done(&error);
-                let failure = broken_off(error, may_be_done, told.count, tasks.len(), &key);
+                let error = by_line(error, &numbers[told.count..], named(file));
+                let failure = if error.code() == Some("idempotency_key_reused") {
+                    sent_otherwise(&error, numbers[told.count], told.count, named(file))
+                } else {
+                    broken_off(error, may_be_done, told.count, tasks.len(), &key)
+                };
                 told.end()?;
                 return Err(failure);
             }
@@ -101,26 +107,59 @@ pub(super) async fn run(client: &Client, args: &SubmitArgs, file: &str, format: 
     Ok(ExitCode::SUCCESS)
 }
 
-fn tasks(args: &SubmitArgs, file: &str) -> Result<Vec<Submit>, Failure> {
-    let text = read(file)?;
-    let lines = text.lines().zip(1..);
-    let tasks: Vec<Submit> = lines
-        .filter(|(line, _)| !line.trim().is_empty())
-        .map(|(line, number)| {
+/// A task for each line that is not blank, with the line's number.
+fn lines(args: &SubmitArgs, file: &str) -> Result<Vec<(usize, Submit)>, Failure> {
+    let bytes = read(file)?;
+    let file = named(file);
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let number = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
+        Failure::usage(format!("line {number} of {file} is not UTF-8"))
+    })?;
+    let lines = (1..).zip(text.lines());
+    let tasks: Vec<(usize, Submit)> = lines
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(number, line)| {
             let input = RawValue::from_string(line.to_owned());
-            input.map(|input| task(args, input)).map_err(|error| {
-                let (file, reason) = (named(file), within_line(&error));
+            let task = input.map(|input| (number, task(args, input)));
+            task.map_err(|error| {
+                let reason = within_line(&error);
                 Failure::usage(format!("line {number} of {file} is not JSON: {reason}"))
             })
         })
         .collect::<Result<_, _>>()?;
     if tasks.is_empty() {
         return Err(Failure::usage(format!(
-            "{} holds no line, so there is nothing to submit",
-            named(file)
+            "{file} holds no line, so there is nothing to submit"
         )));
     }
     Ok(tasks)
+}
+
+/// The refusal with the lines named that it is about: the server counts the tasks of a piece.
+fn by_line(error: Error, numbers: &[usize], file: &str) -> Error {
+    let Error::Problem(mut problem) = error else {
+        return error;
+    };
+    for error in &mut problem.errors {
+        let (index, rest) = match error.pointer.strip_prefix('/') {
+            Some(path) => path.split_once('/').unwrap_or((path, "")),
+            None => continue,
+        };
+        let number = index
+            .parse()
+            .ok()
+            .and_then(|index: usize| numbers.get(index));
+        if let Some(number) = number {
+            let place = if rest.is_empty() { "" } else { ": /" };
+            error.detail = format!("line {number} of {file}{place}{rest}: {}", error.detail);
+            error.pointer.clear();
+        }
+    }
+    if let [only] = problem.errors.as_slice() {
+        problem.detail = Some(only.to_string());
+    }
+    Error::Problem(problem)
 }
 
 /// Without the number of the line, which serde counts within what it was given.
@@ -162,6 +201,18 @@ fn broken_off(error: Error, may_be_done: bool, done: usize, of: usize, key: &str
     }
 }
 
+/// The key stands for other lines from here on, so the same command would be refused again.
+fn sent_otherwise(error: &Error, number: usize, done: usize, file: &str) -> Failure {
+    let from = format!("from line {number} on");
+    Failure {
+        message: format!(
+            "{error}\n  {done} tasks are known to be submitted; {from}, {file} or the flags were others when this \
+             --idempotency-key was used before. Submit what was submitted then, or what stands {from} with another key."
+        ),
+        code: code(error),
+    }
+}
+
 fn goes_on(key: &str) -> String {
     format!(
         "the same command with --idempotency-key {key} submits the rest, and nothing twice, within a day."
@@ -187,6 +238,39 @@ mod tests {
         );
         assert_eq!(piece_len(&tasks(&[PIECE_BYTES_MAX - 1, 1, 1])), 2);
         assert_eq!(piece_len(&tasks(&[PIECE_BYTES_MAX + 1, 1])), 1);
+    }
+
+    #[test]
+    fn a_refusal_names_the_lines_that_it_is_about() {
+        let check = |errors: &[(&str, &str)], said: &str| {
+            let errors: Vec<_> = errors
+                .iter()
+                .map(|(pointer, detail)| serde_json::json!({"pointer": pointer, "detail": detail}))
+                .collect();
+            let problem = serde_json::json!({
+                "title": "No", "status": 422, "code": "invalid", "detail": "as the server said it", "errors": errors,
+            });
+            let problem = Error::Problem(serde_json::from_value(problem).unwrap());
+            assert_eq!(by_line(problem, &[3, 5], "file").to_string(), said);
+        };
+
+        check(
+            &[("/1/input", "too long")],
+            "No (422): line 5 of file: /input: too long",
+        );
+        check(
+            &[("/0", "a"), ("/1/labels/x", "b")],
+            "No (422)\n  line 3 of file: a\n  line 5 of file: /labels/x: b",
+        );
+        check(&[], "No (422): as the server said it");
+        check(
+            &[("/2/input", "there is none")],
+            "No (422): /2/input: there is none",
+        );
+        check(
+            &[("Idempotency-Key", "bad")],
+            "No (422): Idempotency-Key: bad",
+        );
     }
 
     #[test]

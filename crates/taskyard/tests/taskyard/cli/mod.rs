@@ -1,7 +1,10 @@
 //! What people type, and what they read.
 
 mod flags;
+mod listing;
 mod lost;
+mod open_files;
+mod refused;
 mod settings;
 mod starting;
 mod tasks;

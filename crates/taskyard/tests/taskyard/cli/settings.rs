@@ -226,6 +226,26 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &[],
         &["--body-within", "1ms"],
     );
+    for log in ["foo", "verbose", "a=b=c", "info,taskyard_engin=debug"] {
+        check(
+            &["serve", "--log", log],
+            &[],
+            &["--log", log, "debug", "taskyard_engine"],
+        );
+    }
+    check(
+        &["config"],
+        &[("TASKYARD_LOG", "loud")],
+        &["loud", "the variable TASKYARD_LOG"],
+    );
+    for (flag, value) in [
+        ("--allow-origin", "foo"),
+        ("--allow-host", "http://x"),
+        ("--allow-env", "A B"),
+        ("--allow-command", "wc,,sort"),
+    ] {
+        check(&["config", flag, value], &[], &[flag, value]);
+    }
     check(
         &["serve", "--database", "mysql://x"],
         &[],
@@ -238,6 +258,41 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
     check(&["config"], &[], &["lease in the file taskyard.toml", "75"]);
     std::fs::write(yard.path("taskyard.toml"), "lease = [").unwrap();
     check(&["config"], &[], &["taskyard.toml", "TOML"]);
+}
+
+#[test]
+fn no_password_is_shown_and_one_that_nobody_can_tell_is_refused() {
+    let yard = Yard::new();
+    for password in ["p/secret", "p#secret", "p?secret", "p@secret", "secret/@#?"] {
+        let database = format!("postgres://u:{password}@h/d");
+        for command in [
+            &["config"][..],
+            &["serve", "--listen", "127.0.0.1:0"],
+            &["db", "check"],
+        ] {
+            let arguments = [command, &["--database", &database]].concat();
+            let printed = run(yard.directory.path(), &arguments, &[]);
+
+            let said = printed.stdout + &printed.stderr;
+            assert_eq!(printed.code, 2, "{said}");
+            assert!(!said.contains("secret"), "{said}");
+            assert!(
+                said.contains("%40") && said.contains("--database"),
+                "{said}"
+            );
+        }
+    }
+
+    // Quotes that are not closed.
+    std::fs::write(
+        yard.path("taskyard.toml"),
+        "lease = \"1m\"\ndatabase = \"postgres://u:secret@h",
+    )
+    .unwrap();
+    let printed = run(yard.directory.path(), &["config"], &[]);
+    assert_eq!(printed.code, 2);
+    assert!(!printed.stderr.contains("secret"), "{}", printed.stderr);
+    assert!(printed.stderr.contains("in line 2"), "{}", printed.stderr);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use nix::sys::signal::Signal;
+
 use crate::yard::{Yard, run};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,6 +17,34 @@ async fn a_server_says_where_it_serves_and_stops_well_when_told_to() {
     assert_eq!(health.database.kind, "sqlite");
     assert_eq!(server.stop().code(), Some(0));
     yard.is_well();
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_in_order_whoever_is_not_to_outlive_it() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let mut worker = yard.worker(&server, "w", &[]);
+    let submit = ["submit", "noop", "--wait", "--server", &server.url];
+    assert_eq!(run(yard.directory.path(), &submit, &[]).code, 0);
+
+    worker.signal(Signal::SIGHUP);
+    assert_eq!(worker.wait().code(), Some(0));
+    assert!(worker.log().contains("stopped"), "{}", worker.log());
+    let mut process = server.process;
+    process.signal(Signal::SIGHUP);
+    assert_eq!(process.wait().code(), Some(0));
+    yard.is_well();
+
+    // As `nohup` starts it.
+    let server = yard.serve_after("trap '' HUP", &[]);
+    server.process.signal(Signal::SIGHUP);
+    let listed = run(
+        yard.directory.path(),
+        &["list", "--server", &server.url],
+        &[],
+    );
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    assert_eq!(server.stop().code(), Some(0));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Which programs the operator lets tasks run.
 
-use std::convert::Infallible;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -18,22 +17,31 @@ pub enum Allow {
     Programs(Vec<PathBuf>),
 }
 
-/// `any`, or programs with commas between them; no words allow nothing.
+/// `any`, or programs with commas between them; an empty text allows nothing.
 impl FromStr for Allow {
-    type Err = Infallible;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        let words: Vec<&str> = text
-            .split(',')
-            .map(str::trim)
-            .filter(|word| !word.is_empty())
-            .collect();
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words = words(text)?;
         Ok(match words[..] {
             [] => Self::Nothing,
             ["any"] => Self::Any,
             _ => Self::Programs(words.into_iter().map(PathBuf::from).collect()),
         })
     }
+}
+
+/// What stands between the commas. A place that holds nothing is most likely a variable of a script that is not set, and
+/// what it was to hold would be missed later.
+pub(super) fn words(text: &str) -> Result<Vec<&str>, String> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let words: Vec<&str> = text.split(',').map(str::trim).collect();
+    if words.contains(&"") {
+        return Err("it has an empty entry".to_owned());
+    }
+    Ok(words)
 }
 
 impl Allow {
@@ -97,12 +105,18 @@ mod tests {
     #[test]
     fn flag_is_any_or_a_list() {
         check("", Allow::Nothing);
-        check(" , ", Allow::Nothing);
         check("any", Allow::Any);
         check("wc", Allow::Programs(vec!["wc".into()]));
         check(
             "wc, /usr/bin/sort",
             Allow::Programs(vec!["wc".into(), "/usr/bin/sort".into()]),
         );
+    }
+
+    #[test]
+    fn an_empty_entry_is_refused() {
+        for text in [",", " ", "wc,", ",wc", "wc,,sort", "any, "] {
+            assert!(text.parse::<Allow>().is_err(), "{text:?}");
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! Which variables the operator lets tasks set. What is not allowed is refused.
 
-use std::convert::Infallible;
 use std::str::FromStr;
 
+use super::allow::words;
 use crate::executor::Failure;
 
 /// What the worker sets itself, and what its own program reads as settings.
@@ -69,15 +69,26 @@ impl Default for AllowEnv {
     }
 }
 
-/// Words with commas between them; none allow nothing.
+/// Words with commas between them; an empty text allows nothing.
 impl FromStr for AllowEnv {
-    type Err = Infallible;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        let words = text.split(',').map(str::trim);
-        let words = words.filter(|word| !word.is_empty());
-        Ok(Self(words.map(str::to_owned).collect()))
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words = words(text)?;
+        if let Some(bad) = words.iter().find(|word| !is_pattern(word)) {
+            return Err(format!(
+                "{bad:?} is no variable's name, nor the beginning of one with a `*` after it"
+            ));
+        }
+        Ok(Self(words.into_iter().map(str::to_owned).collect()))
     }
+}
+
+fn is_pattern(word: &str) -> bool {
+    let name = word.strip_suffix('*').unwrap_or(word);
+    let is_strange =
+        |letter: char| letter.is_whitespace() || letter.is_control() || "=*".contains(letter);
+    !name.contains(is_strange)
 }
 
 impl AllowEnv {
@@ -206,6 +217,16 @@ mod tests {
     }
 
     #[test]
+    fn what_no_variable_is_called_is_refused() {
+        for text in ["A B", "A=B", "*_X", "A*B", "A,,B", " ", "A\tB"] {
+            assert!(text.parse::<AllowEnv>().is_err(), "{text:?}");
+        }
+        for text in ["any", "usual,HOME", "*", "LC_*, LANG", "http.proxy-1"] {
+            assert!(text.parse::<AllowEnv>().is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn any_and_nothing() {
         let any: AllowEnv = "any".parse().unwrap();
         check(&any, "GREETING", None);
@@ -218,7 +239,7 @@ mod tests {
         check(&more, "HOME", None);
         check(&more, "PATH", Some("--allow-env usual,PATH"));
 
-        let nothing: AllowEnv = " , ".parse().unwrap();
+        let nothing: AllowEnv = "".parse().unwrap();
         check(&nothing, "TASK_NAME", Some("--allow-env usual,TASK_NAME"));
     }
 }

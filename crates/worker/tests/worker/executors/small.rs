@@ -68,9 +68,12 @@ async fn sleep_refuses_other_inputs_for_good() {
         (json!(5), "not an object"),
         (json!([5]), "not an object"),
         (json!({}), "missing field `ms`"),
-        (json!({"ms": -1}), "-1"),
-        (json!({"ms": 1.5}), "1.5"),
-        (json!({"ms": "5"}), "string"),
+        (
+            json!({"ms": -1}),
+            "`-1`, expected a whole number of milliseconds, 0 or more",
+        ),
+        (json!({"ms": 1.5}), "`1.5`, expected a whole number"),
+        (json!({"ms": "5"}), "string \"5\", expected a whole number"),
         (json!({"ms": 5, "s": 1}), "unknown field `s`"),
     ] {
         let failure = failed(&Sleep, &input).await;

@@ -130,7 +130,10 @@ impl Stream<'_> {
         if !self.stored.is_empty() {
             let detail = refusal.0.detail.take().unwrap_or_default();
             let stored = self.stored.len();
-            let how = if self.key.is_some() {
+            let how = if refusal.0.code == Code::IdempotencyKeyReused.word() {
+                "what comes behind them was sent otherwise under this key; send the stream as it was then, or what \
+                 comes behind them under another key"
+            } else if self.key.is_some() {
                 "sent again with the same Idempotency-Key, the stream goes on behind them"
             } else {
                 "only send what comes behind them"

@@ -1,0 +1,82 @@
+//! Lists whose filter lets little through.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+use taskyard_api::submit::Submit;
+
+use crate::yard::{Yard, run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_goes_on_until_it_has_found_as_many_as_were_asked_for() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0", "--list-look-at-max", "2"]);
+    let mut blue = Vec::new();
+    for number in 0..12 {
+        let mut task = Submit::new("noop", json!(null));
+        if number % 5 == 0 {
+            task.labels.insert("team".to_owned(), "blue".to_owned());
+        }
+        let id = server.submit_as(task).await.to_string();
+        if number % 5 == 0 {
+            blue.insert(0, id);
+        }
+    }
+    let list = |limit: &str| {
+        let arguments = ["list", "--label", "team=blue", "--limit", limit];
+        let url = [("TASKYARD_URL", server.url.as_str())];
+        let quiet = [&arguments[..], &["--output", "quiet"]].concat();
+        let table = run(yard.directory.path(), &arguments, &url);
+        (
+            run(yard.directory.path(), &quiet, &url).stdout,
+            table.stderr,
+        )
+    };
+
+    let (found, said) = list("20");
+    assert_eq!(found.lines().collect::<Vec<_>>(), blue);
+    assert_eq!(said, "");
+    let (found, said) = list("2");
+    assert_eq!(found.lines().collect::<Vec<_>>(), blue[..2]);
+    assert!(said.contains("There are more: --cursor"), "{said}");
+}
+
+#[test]
+fn a_list_that_is_interrupted_shows_what_it_found_and_where_to_go_on() {
+    let yard = Yard::new();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let list = ["list", "--kind", "rare", "--server", &url];
+    let list = yard.alone("list", &list, &[]);
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut heads = BufReader::new(stream.try_clone().unwrap());
+    let mut head = || {
+        let mut first = String::new();
+        heads.read_line(&mut first).unwrap();
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            heads.read_line(&mut line).unwrap();
+        }
+        first
+    };
+
+    head();
+    let page = json!({"items": [], "next_cursor": "further"}).to_string();
+    let length = page.len();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{page}"
+    )
+    .unwrap();
+    let second = head();
+    list.signal(Signal::SIGINT);
+    let printed = list.finish();
+
+    assert!(second.contains("cursor=further"), "{second}");
+    assert_eq!(printed.code, 130);
+    assert!(printed.stdout.contains("TASK"), "{}", printed.stdout);
+    assert_eq!(printed.stderr.trim(), "There are more: --cursor further");
+}

@@ -1,0 +1,147 @@
+//! What commands refuse, by what exit code, and what they say to it.
+
+use crate::yard::{Printed, Server, Yard, run};
+
+fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
+    let url = [("TASKYARD_URL", server.url.as_str())];
+    run(yard.directory.path(), arguments, &url)
+}
+
+fn check(printed: &Printed, code: i32, names: &[&str]) {
+    assert_eq!(printed.code, code, "{}", printed.stderr);
+    for name in names {
+        let said = &printed.stderr;
+        assert!(said.contains(name), "{name} is missing in: {said}");
+    }
+}
+
+#[test]
+fn a_refused_line_is_named() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0", "--input-max", "1KiB"]);
+    let each_line = ["submit", "echo", "--each-line", "lines"];
+    let long = format!("\"{}\"", "x".repeat(2000));
+
+    std::fs::write(yard.path("lines"), format!("1\n\n2\n{long}\n")).unwrap();
+    check(
+        &ask(&yard, &server, &each_line),
+        2,
+        &["line 4 of lines: /input: "],
+    );
+
+    // In the second piece, too.
+    let many = "1\n".repeat(10_001);
+    std::fs::write(yard.path("lines"), format!("{many}{long}\n")).unwrap();
+    let names = ["line 10002 of lines: /input: ", "10000 of 10002 tasks"];
+    check(&ask(&yard, &server, &each_line), 2, &names);
+
+    std::fs::write(yard.path("lines"), b"1\n\"\xff\"\n").unwrap();
+    check(
+        &ask(&yard, &server, &each_line),
+        2,
+        &["line 2 of lines is not UTF-8"],
+    );
+}
+
+#[test]
+fn lines_under_a_key_that_stands_for_others_say_what_to_do() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let each_line = [
+        "submit",
+        "echo",
+        "--each-line",
+        "lines",
+        "--idempotency-key",
+        "k",
+    ];
+    let many = "1\n".repeat(10_000);
+
+    std::fs::write(yard.path("lines"), format!("{many}2\n")).unwrap();
+    check(&ask(&yard, &server, &each_line), 0, &[]);
+    std::fs::write(yard.path("lines"), format!("{many}3\n")).unwrap();
+    let other = ask(&yard, &server, &each_line);
+
+    let names = [
+        "10000 tasks are known",
+        "from line 10001 on",
+        "with another key",
+    ];
+    check(&other, 2, &names);
+    assert!(
+        !other.stderr.contains("submits the rest"),
+        "{}",
+        other.stderr
+    );
+}
+
+#[test]
+fn a_name_has_one_value() {
+    let yard = Yard::new();
+    for arguments in [
+        &["submit", "noop", "--label", "a=1", "--label", "a=2"][..],
+        &["submit", "noop", "--require", "a=1", "--require", "a=2"],
+        &["worker", "--label", "a=1,b=1", "--label", "a=1"],
+    ] {
+        let printed = run(yard.directory.path(), arguments, &[]);
+
+        check(&printed, 2, &["a= is given twice"]);
+    }
+}
+
+#[test]
+fn a_command_without_a_program_is_refused() {
+    let yard = Yard::new();
+    for arguments in [
+        &["submit", "command", "--wait", "--"][..],
+        &["submit", "command"],
+    ] {
+        let printed = run(yard.directory.path(), arguments, &[]);
+
+        check(&printed, 2, &["submit command -- wc"]);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_the_input_or_a_setting_has_one_exit_code() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0", "--input-max", "1KiB"]);
+    let long = format!("\"{}\"", "x".repeat(100_000));
+
+    check(
+        &ask(&yard, &server, &["submit", "noop", &long]),
+        2,
+        &["413"],
+    );
+    check(&ask(&yard, &server, &["submit", "no op"]), 2, &["422"]);
+    check(
+        &ask(&yard, &server, &["worker", "--name", "a b"]),
+        2,
+        &["refuses this worker"],
+    );
+    check(
+        &ask(&yard, &server, &["serve", "--listen", "foo"]),
+        2,
+        &["--listen", "foo"],
+    );
+}
+
+#[test]
+fn a_server_that_speaks_no_tls_is_told_of() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let address = server.url.replace("http:", "https:");
+
+    let printed = run(yard.directory.path(), &["list", "--server", &address], &[]);
+
+    check(
+        &printed,
+        3,
+        &["does not speak https", "http://", "--server"],
+    );
+    assert!(
+        !printed.stderr.contains("Start a server"),
+        "{}",
+        printed.stderr
+    );
+}
