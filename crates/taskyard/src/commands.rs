@@ -15,10 +15,12 @@ pub(crate) mod workers;
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::io;
 use std::num::NonZero;
 use std::process::ExitCode;
 
 use taskyard_api::client::Client;
+use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Connection};
 use crate::failure::Failure;
@@ -54,10 +56,7 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
 }
 
 fn block_on(work: impl Future<Output = Done>) -> Done {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads())
-        .enable_all()
-        .build()?;
+    let runtime = runtime()?;
     let done = runtime.block_on(work);
     // Whatever is left on blocking threads ends with the process.
     runtime.shutdown_background();
@@ -65,9 +64,12 @@ fn block_on(work: impl Future<Output = Done>) -> Done {
 }
 
 /// One core is the database's: its thread keeps it busy, and a thread more than there are cores only takes turns.
-fn threads() -> usize {
+pub(crate) fn runtime() -> io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    cores.saturating_sub(1).max(1)
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.saturating_sub(1).max(1))
+        .enable_all()
+        .build()
 }
 
 fn client(connection: &Connection) -> Result<Client, Failure> {

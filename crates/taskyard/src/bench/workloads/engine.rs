@@ -23,6 +23,7 @@ use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::bench::{Figure, Run};
+use crate::commands;
 use crate::database::{self, Address};
 use crate::failure::Failure;
 use crate::randomness::Unguessable;
@@ -51,9 +52,9 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
 async fn flow(run: &Run<'_>, workload: &'static str, lanes: usize) -> anyhow::Result<Figure> {
     let fresh = run.databases.fresh().await?;
     let (url, seconds) = (fresh.url.clone(), run.seconds);
-    // As a server has it, on a runtime of as many threads as there are cores.
+    // On a runtime as a server has it.
     let done = tokio::task::spawn_blocking(move || {
-        let runtime = tokio::runtime::Runtime::new()?;
+        let runtime = commands::runtime()?;
         runtime.block_on(lives(&url, seconds, lanes))
     });
     let done = done.await??;
