@@ -20,6 +20,7 @@ use taskyard_core::query::TaskView;
 use taskyard_core::random::Seeded;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Run};
+use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::report::{Report, RunResult, Word};
@@ -222,6 +223,31 @@ async fn readers_that_give_up_keep_nobody_waiting() {
     drop(readers);
 
     assert_eq!(view(&store, made.id).await.status(), Status::Pending);
+}
+
+#[test]
+fn nothing_is_kept_of_a_worker_that_was_forgotten() {
+    let (mut random, policy) = (Seeded::new(1), Policy::default());
+    let mut inline = Inline::new(&mut random).unwrap();
+    let mut run = |command: Command, now| {
+        let ran = inline.run_blocking(&[command], &policy, now, &mut random);
+        assert!(ran.unwrap().wrote);
+    };
+    let (name, profile) = (Name::plain("w").unwrap(), Arc::new(Profile::default()));
+    let (noon, kept) = (Timestamp::from_micros(NOON), Arc::downgrade(&profile));
+    let register = Register {
+        name: name.clone(),
+        server: None,
+        profile,
+        capacity: 1,
+    };
+    run(register.into(), noon);
+    assert!(kept.upgrade().is_some(), "claims find its row");
+
+    let workers = vec![name];
+    run(Forget { workers }.into(), noon + policy.worker_life);
+
+    assert!(kept.upgrade().is_none());
 }
 
 #[test]

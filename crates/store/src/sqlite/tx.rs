@@ -39,7 +39,8 @@ pub(super) struct Writing {
 /// How many workers' rows are kept; beyond, they are read again.
 const WORKERS_MAX: usize = 10_000;
 
-/// The rows of workers as the last commit left them: every claim reads one, and nobody else writes here.
+/// The rows of workers as the last commit left them: every claim reads one, and nobody else writes here. Not of those that
+/// are forgotten, who may never come again and whose kinds and queues may be many.
 #[derive(Default)]
 pub(super) struct Workers(RefCell<HashMap<Name, Worker>>);
 
@@ -50,6 +51,10 @@ impl Workers {
 
     fn keep(&self, row: &Worker) {
         let mut rows = self.0.borrow_mut();
+        if row.is_forgotten {
+            rows.remove(&row.name);
+            return;
+        }
         if rows.len() >= WORKERS_MAX {
             rows.clear();
         }
