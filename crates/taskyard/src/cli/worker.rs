@@ -84,8 +84,8 @@ pub(crate) struct CommandArgs {
         default_value = "usual"
     )]
     pub(crate) allow_env: AllowEnv,
-    /// How long a command has to end after SIGTERM before it is killed. One whose time is up has at most 5s of it, and
-    /// one whose lease is lost nothing.
+    /// How long a command has to end after SIGTERM before it is killed. One whose time is up has as much of it
+    /// as its server's --timeout-margin leaves, which is 5s by default; one whose lease is lost has none.
     #[arg(long, env = "TASKYARD_COMMAND_GRACE", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) command_grace: Duration,
 }
