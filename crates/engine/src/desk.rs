@@ -282,7 +282,7 @@ impl<C: Caller> Desk<C> {
             }
         };
         let mut replies = ran.replies.into_iter();
-        let mut answers: Vec<(C, Answer)> = callers.into_iter().zip(replies.by_ref()).collect();
+        let commands: Vec<(C, Answer)> = callers.into_iter().zip(replies.by_ref()).collect();
         // The claims of this batch and of those under way have seen all this: what they left is for others.
         for topic in &ran.topics {
             if let Topic::Ready(lane) = topic {
@@ -304,7 +304,11 @@ impl<C: Caller> Desk<C> {
         }));
         self.pass_on(left);
         let hands = claims.into_iter().zip(hands);
-        answers.extend(hands.filter_map(|(taken, hand)| self.seat(number, taken, hand, now)));
+        // Before the others: whoever reports and claims at once may go with the answer to the report.
+        let mut answers: Vec<(C, Answer)> = hands
+            .filter_map(|(taken, hand)| self.seat(number, taken, hand, now))
+            .collect();
+        answers.extend(commands);
         answers
     }
 
@@ -371,7 +375,11 @@ pub fn release(unheard: &Answer) -> Option<Report> {
     let Ok(Ok(Done::Claims(dealt))) = unheard else {
         return None;
     };
-    let hands = dealt.hands.iter().flatten().flatten();
+    give_back(dealt.hands.iter().flatten().flatten())
+}
+
+/// The report that gives back the runs of these hands; none where there are none.
+pub fn give_back<'a>(hands: impl Iterator<Item = &'a Hand>) -> Option<Report> {
     let runs = hands.flat_map(|hand| &hand.runs);
     let results: Vec<RunResult> = runs
         .map(|run| {

@@ -66,6 +66,7 @@ impl Directory {
     }
 
     pub fn put(&mut self, name: Name, known: Known) {
+        self.forget(&name);
         self.names.insert(known.number, name.clone());
         self.known.insert(name, known);
     }
@@ -124,6 +125,15 @@ impl Directory {
             known.renewed = Some(now);
         }
         due
+    }
+
+    /// A worker says itself that it lives.
+    pub fn heard(&mut self, name: &Name, epoch: Option<Epoch>, now: Moment) {
+        if self.knows(name, epoch)
+            && let Some(known) = self.known.get_mut(name)
+        {
+            known.heard = now;
+        }
     }
 
     /// What was to renew its row could not be sent.

@@ -45,6 +45,9 @@ impl Grace {
         {
             self.doubt(now);
         }
+        if self.last.is_some_and(|(_, showed)| clock < showed) {
+            self.steps.back_to(clock);
+        }
         let passed = self
             .last
             .map(|(then, showed)| (now.saturating_sub(then), clock.since(showed)));
@@ -152,6 +155,17 @@ mod tests {
         }
         let clock = NOON + hour + 101 * SECOND;
         assert!(grace.counts(91 * SECOND, clock, SECOND));
+    }
+
+    #[test]
+    fn a_step_that_was_taken_back_is_forgotten() {
+        let (mut grace, hour) = (settled(), Duration::from_hours(1));
+        grace.counts(60 * SECOND, NOON + 60 * SECOND + hour, SECOND);
+        assert_ne!(grace.steps(), ClockSteps::default());
+
+        grace.counts(61 * SECOND, NOON + 61 * SECOND, SECOND);
+
+        assert_eq!(grace.steps(), ClockSteps::default());
     }
 
     #[test]

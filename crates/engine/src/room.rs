@@ -110,11 +110,11 @@ fn bytes_of(command: &Command) -> usize {
         Command::Report(report) => report.results.iter().map(bytes_of_result).sum(),
         Command::Heartbeat(heartbeat) => heartbeat.held.iter().map(bytes_of_held).sum(),
         Command::Register(register) => bytes_of_profile(&register.profile),
-        Command::Expire(expire) => expire.runs.len() * 2 * ENTRY,
-        Command::Forget(forget) => forget.workers.iter().map(bytes_of_name).sum(),
-        Command::Claims(claims) => claims.claims.len() * size_of::<Claim>(),
-        Command::Start(_)
-        | Command::Cancel(_)
+        Command::Start(_) | Command::Cancel(_) => 0,
+        // They are the server's own, which take no room.
+        Command::Claims(_)
+        | Command::Expire(_)
+        | Command::Forget(_)
         | Command::Join(_)
         | Command::Promote(_)
         | Command::Prune(_) => 0,

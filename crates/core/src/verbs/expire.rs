@@ -55,6 +55,13 @@ impl ClockSteps {
         self.0[Self::MAX - 1] = step;
     }
 
+    /// The clock was set back to this time: what begins from here on never saw the steps to later ones.
+    pub fn back_to(&mut self, now: Timestamp) {
+        for step in self.0.iter_mut().filter(|step| step.at > now) {
+            *step = Step::default();
+        }
+    }
+
     /// As many as can be; those that were not are of no time at all.
     pub fn all(&self) -> [Step; Self::MAX] {
         self.0
@@ -151,7 +158,7 @@ impl Expire {
         } else if lease.expires_at <= env.now {
             "the worker did not renew the lease"
         } else if lease.expires_at > env.policy.lease_ends_before(env.now) {
-            "the clock was set back since the lease was given"
+            "the lease ends far later than any that is given now, and was not renewed"
         } else {
             return None;
         };

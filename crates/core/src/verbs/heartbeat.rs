@@ -180,6 +180,7 @@ impl Held {
 
 fn is_due_for_renewal(lease: &Lease, env: &Env<'_>) -> bool {
     lease.expires_at.since(env.now) < env.policy.renew_below()
+        || lease.expires_at > env.policy.lease_ends_before(env.now)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use taskyard_core::verbs::submit::{Submit, Submitted};
 use tokio::sync::oneshot;
 
 use super::{Engine, Message, Reply};
-use crate::desk::Waiting;
+use crate::desk::{Waiting, give_back};
 use crate::directory::Known;
 use crate::error::Error;
 use crate::services::STEP_ROWS_MAX;
@@ -78,7 +78,19 @@ impl Engine {
         Ok(reported)
     }
 
+    /// Gives back what was claimed for somebody who cannot be told.
+    pub async fn give_back(&self, hand: &Hand) {
+        if let Some(report) = give_back(std::iter::once(hand))
+            && let Err(error) = self.call_of_ours::<ReportedBack>(report).await
+        {
+            tracing::debug!(%error, "what nobody could be told of waits for its lease to end");
+        }
+    }
+
     pub async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<Beaten, Error> {
+        let (worker, epoch) = (&heartbeat.worker, heartbeat.epoch);
+        let now = self.0.moment();
+        self.0.directory.lock().heard(worker, epoch, now);
         self.call(heartbeat).await
     }
 

@@ -35,10 +35,11 @@ fn claims_that_failed_as_one_command_each_hear_of_it() {
 
     let answers = finish(&mut desk, vec![cancelled(), Err(failed())]);
 
+    // Claims first: whoever reported beside one may go with the answer to the report.
     let expected = [
-        (who("one"), cancelled()),
         (who("two"), Err(failed())),
         (who("three"), Err(failed())),
+        (who("one"), cancelled()),
     ];
     assert_eq!(answers, expected);
     assert!(desk.is_idle());

@@ -120,28 +120,34 @@ pub async fn report<P: Source>(
 
     let is_refused = CancellationToken::new();
     let reporting = async {
-        let results = results(app, (worker, epoch), report).await?;
-        if results
-            .iter()
-            .any(|result| matches!(result, Answered::Refused(_)))
+        let results = results(app, (worker, epoch), report).await;
+        let is_taken = |result: &Answered| matches!(result, Answered::Taken(_));
+        if !results
+            .as_ref()
+            .is_ok_and(|results| results.iter().all(is_taken))
         {
             is_refused.cancel();
         }
-        Ok::<_, Box<Problem>>(results)
+        results
     };
     let claiming = async {
-        let Some(call) = call else {
-            return Ok(None);
-        };
-        Ok(tokio::select! {
+        tokio::select! {
             biased;
-            hand = app.engine().claim(call) => Some(hand),
+            hand = app.engine().claim(call?) => Some(hand),
             // Whoever reported what is refused has to hear of it first, and claims again.
             () = is_refused.cancelled() => None,
-        })
+        }
     };
-    // A report that is refused as a whole does not wait for its claim.
-    let (results, hand) = tokio::try_join!(reporting, claiming)?;
+    let (results, hand) = tokio::join!(reporting, claiming);
+    let results = match (results, &hand) {
+        (Ok(results), _) => results,
+        (Err(problem), hand) => {
+            if let Some(Ok(hand)) = hand {
+                app.engine().give_back(hand).await;
+            }
+            return Err(problem);
+        }
+    };
     Ok(Reported {
         results,
         tasks: hand.and_then(|hand| match hand {

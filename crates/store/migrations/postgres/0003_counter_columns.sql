@@ -1,5 +1,5 @@
 -- A lane's counts stand in one row, a column each, so that a task that goes from one status to another changes one row
--- in place of two.
+-- in place of two. Servers that know only the tables before cannot go on beside this, and refuse to start on it.
 
 alter table counter rename constraint counter_pkey to counter_by_status_pkey;
 alter table counter rename to counter_by_status;

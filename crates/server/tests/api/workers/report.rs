@@ -208,3 +208,35 @@ async fn a_refused_result_is_told_before_there_is_anything_to_claim() {
     assert_eq!(reported["results"][1]["status"], "completed");
     assert!(reported.get("tasks").is_none(), "{reported}");
 }
+
+#[tokio::test]
+async fn beside_a_refused_result_what_can_be_claimed_at_once_is() {
+    let yard = Yard::new();
+    let runs = runs(&yard, 1).await;
+    let next = yard.submit("echo").await;
+    let mut stale = result(&runs[0], "completed", json!({}));
+    stale["lease_token"] = json!("guess");
+    let body = json!({"results": [stale], "claim": {"limit": 1, "wait_ms": 60_000}});
+
+    let reported = yard.post(REPORT, &body).await.ok();
+
+    assert_eq!(reported["results"][0]["status"], 409);
+    assert_eq!(reported["tasks"][0]["id"], next);
+}
+
+#[tokio::test]
+async fn what_was_claimed_beside_a_report_that_failed_goes_to_others() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    let id = yard.submit("echo").await;
+    let another = yard.worker("w").await;
+    let report = json!({"results": [], "epoch": 1, "claim": {"limit": 1, "epoch": 2}});
+
+    yard.post(REPORT, &report)
+        .await
+        .refused(409, "worker_replaced");
+
+    let claim = json!({"limit": 1, "wait_ms": 60_000});
+    let claimed = yard.post("/api/v1/workers/w/claim", &claim).await.ok();
+    assert_eq!(claimed["tasks"][0]["id"], id, "{another:?}");
+}

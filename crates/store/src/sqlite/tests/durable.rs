@@ -290,4 +290,7 @@ async fn nothing_is_written_while_the_file_is_not_where_it_was_opened() {
     store.run(batch(2), &policy).await.unwrap();
     assert!(store.read(Query::Ping).await.is_ok());
     assert_eq!(pending(&store).await, 2);
+
+    std::fs::remove_file(log::of(&path)).unwrap();
+    assert!(store.run(batch(3), &policy).await.is_err());
 }

@@ -140,6 +140,22 @@ pub(super) async fn a_lease_that_a_clock_gave_which_was_far_ahead_is_lost(mut ya
     assert_eq!(yard.sweep(false).await, ids[1..]);
 }
 
+pub(super) async fn a_heartbeat_brings_a_lease_that_is_far_ahead_to_its_usual_length(
+    mut yard: Yard,
+) {
+    yard.new_task().await;
+    let worker = yard.worker("w").await;
+    let usual = yard.policy.lease;
+    yard.policy.lease = usual + Duration::from_hours(2);
+    let run = yard.claim_one(&worker).await;
+    yard.policy.lease = usual;
+
+    let beaten = yard.heartbeat(&worker, vec![held(&run)]).await.unwrap();
+
+    assert_eq!(beaten.expires_at, Some(yard.now() + usual));
+    assert_eq!(yard.sweep(false).await, []);
+}
+
 pub(super) async fn a_heartbeat_tells_what_was_lost_and_cancelled(yard: Yard) {
     let (kept, cancelled, lost) = (
         yard.new_task().await,

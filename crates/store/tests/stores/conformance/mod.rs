@@ -74,6 +74,7 @@ macro_rules! conformance {
                 losing::a_heartbeat_promises_no_more_than_the_lease_that_ends_first,
                 losing::a_lease_that_is_not_named_expires,
                 losing::a_lease_that_a_clock_gave_which_was_far_ahead_is_lost,
+                losing::a_heartbeat_brings_a_lease_that_is_far_ahead_to_its_usual_length,
                 losing::a_heartbeat_tells_what_was_lost_and_cancelled,
                 losing::a_heartbeat_cannot_revive_a_lost_lease,
                 losing::a_worker_registered_again_loses_what_the_older_process_held,
