@@ -15,7 +15,8 @@ use crate::stats::Stats;
 /// What is not as it must be, a line each; nothing if all is well.
 pub async fn check(url: &str) -> Result<Vec<String>, OpenError> {
     let address = Address::parse(url)?;
-    let (client, _) = open::look(&address).await?;
+    let (client, meta) = open::look(&address).await?;
+    meta.is_of_today(&address)?;
     found(&client)
         .await
         .map_err(|error| failed(&address, &error))

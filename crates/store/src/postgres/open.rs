@@ -81,6 +81,11 @@ pub enum OpenError {
         found: i32,
         needs: i32,
     },
+    #[error(
+        "the database {server} is of schema {found}, and only schema {SCHEMA} can be looked through; `taskyard db \
+         migrate` brings it up to date"
+    )]
+    Older { server: String, found: i32 },
 }
 
 impl OpenError {
@@ -230,6 +235,17 @@ impl Meta {
             });
         }
         Ok(meta)
+    }
+
+    /// What a check promises it promises of the tables of today.
+    pub(super) fn is_of_today(&self, address: &Address) -> Result<(), OpenError> {
+        if self.schema < SCHEMA {
+            return Err(OpenError::Older {
+                server: address.to_string(),
+                found: self.schema,
+            });
+        }
+        Ok(())
     }
 
     fn read(row: &Row) -> Result<Self, Error> {

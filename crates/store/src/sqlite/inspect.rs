@@ -16,6 +16,7 @@ use crate::stats::Stats;
 /// Empty: all is well. It reads one snapshot, and the log of a server that works meanwhile grows until it is done.
 pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
     let connection = ours(path)?;
+    open::meta(&connection, path)?.is_of_today(path)?;
     findings(&connection).map_err(|error| open::explain(path, &error))
 }
 

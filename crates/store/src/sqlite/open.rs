@@ -51,6 +51,11 @@ pub enum OpenError {
         needs: i32,
     },
     #[error(
+        "{path} is of schema {found}, and only schema {SCHEMA} can be looked through; `taskyard db migrate` brings it \
+         up to date"
+    )]
+    Older { path: PathBuf, found: i32 },
+    #[error(
         "{path} is damaged or no SQLite database ({reason}). Keep a copy of it and of the files beside it, then put \
          a backup in its place, or save what can be read with: sqlite3 {path} .recover"
     )]
@@ -214,6 +219,19 @@ pub(super) fn meta(connection: &Connection, path: &Path) -> Result<Meta, OpenErr
         });
     }
     Ok(meta)
+}
+
+impl Meta {
+    /// What a check promises it promises of the tables of today.
+    pub(super) fn is_of_today(&self, path: &Path) -> Result<(), OpenError> {
+        if self.schema < SCHEMA {
+            return Err(OpenError::Older {
+                path: path.to_owned(),
+                found: self.schema,
+            });
+        }
+        Ok(())
+    }
 }
 
 fn create(tx: &Connection, random: &mut dyn Random) -> Read<()> {

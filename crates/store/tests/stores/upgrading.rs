@@ -106,6 +106,8 @@ async fn an_sqlite_database_of_the_first_schema_is_brought_up_to_date_and_keeps_
     older.execute_batch(&rows(&written)).unwrap();
     drop(older);
     let before = of_sqlite(&path);
+    let unchecked = sqlite::check(&path).unwrap_err().to_string();
+    assert!(unchecked.contains("taskyard db migrate"), "{unchecked}");
     assert!(before.len() > TABLES.len(), "{before:?}");
 
     let yard = Yard::within(folder);
@@ -163,6 +165,8 @@ async fn a_postgres_database_of_the_first_schema_is_brought_up_to_date_and_keeps
     );
     client.batch_execute(&rows).await.unwrap();
     let before = of_postgres(&client).await;
+    let unchecked = postgres::check(&database.url()).await.unwrap_err();
+    assert!(unchecked.to_string().contains("taskyard db migrate"));
     assert!(before.len() > TABLES.len(), "{before:?}");
 
     let database = Arc::new(database);
