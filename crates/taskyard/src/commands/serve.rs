@@ -1,6 +1,8 @@
 //! `taskyard serve`: opens the database, joins, starts the services, the workers inside and the HTTP server; when told
 //! to stop it ends them in the opposite order.
 
+mod parts;
+
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -8,7 +10,7 @@ use std::time::Duration;
 
 use taskyard_core::policy::Policy;
 use taskyard_engine::engine::Engine;
-use taskyard_engine::upkeep::{Services, Upkeep};
+use taskyard_engine::upkeep::Upkeep;
 use taskyard_server::Secret;
 use taskyard_server::app::App;
 use taskyard_server::serve::serve;
@@ -19,6 +21,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::parts::Parts;
 use super::{Done, worker};
 use crate::cli::{AccessArgs, ConnectionArgs, LimitArgs, ServeArgs, TimeArgs};
 use crate::database::{self, Address};
@@ -101,7 +104,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
         grace: args.times.grace,
         alone: address.is_for_one_server(),
     };
-    let mut services = upkeep.start(&engine, server);
+    let services = upkeep.start(&engine, server);
     let app = App::new(engine.clone(), settings, leaving.clone());
     let mut serving = JoinSet::new();
     serving.spawn(serve(listener, app.clone(), stop.clone()));
@@ -115,32 +118,21 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     output::line(&format!("{SERVING}http://{}", reachable(local)))?;
     tracing::info!(address = %local, database = address.kind(), workers = args.internal_workers, "serving");
 
+    let mut parts = Parts {
+        engine,
+        services,
+        serving,
+        pool,
+    };
     let broken = tokio::select! {
         _ = signals.next() => None,
-        part = first_to_end(&engine, &mut services, &mut serving) => Some(part),
+        part = parts.first_to_end() => Some(part),
     };
-    match broken {
-        None => tracing::info!(
-            "stopping once everything accepted is done; a second signal ends it at once"
-        ),
-        Some(part) => tracing::error!(part, "a part of the server broke down: stopping the others"),
-    }
     signals.end_at_next();
     leaving.cancel();
-    if engine.has_ended() {
-        // Nobody takes what the workers say: their runs are given out again once their leases have run out.
-        drop(pool);
-    } else {
-        pool.stop().await;
-    }
-    stop.cancel();
-    while services.next_ended().await.is_some() {}
-    while let Some(served) = serving.join_next().await {
-        served.map_err(failed)?;
-    }
-    engine.ended().await;
+    let broken = parts.end(broken, &stop).await;
     // The last of what holds the database: it is closed in order before the process ends.
-    drop((app, engine));
+    drop(app);
     if let Some(part) = broken {
         return Err(Failure::new(format!(
             "the server has stopped because {part} broke down, which is a bug; what was acknowledged is stored, and a \
@@ -149,22 +141,6 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Resolves when something ends that goes on until the server stops, with what it was: a server that looks well and does
-/// part of its work is worse than one that is started again.
-async fn first_to_end(
-    engine: &Engine,
-    services: &mut Services,
-    serving: &mut JoinSet<()>,
-) -> &'static str {
-    tokio::select! {
-        // First, for the services end with it.
-        biased;
-        () = engine.ended() => "the engine",
-        service = services.next_ended() => service.unwrap_or("a service"),
-        _ = serving.join_next() => "the HTTP server",
-    }
 }
 
 async fn listen(address: &str) -> Result<TcpListener, Failure> {
@@ -398,18 +374,11 @@ fn text(time: Duration) -> String {
     crate::settings::units::duration_text(time)
 }
 
-fn failed(error: impl std::fmt::Display) -> Failure {
-    Failure::new(error.to_string())
-}
-
 #[cfg(test)]
 mod flags;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use taskyard_store::model::Model;
     use tokio::net::TcpStream;
     use tokio::time::timeout;
 
@@ -444,28 +413,5 @@ mod tests {
             assert!(matches!(check(local), Some(Access::Loopback)), "{local}");
         }
         assert!(matches!(check("0.0.0.0:8000"), Some(Access::None)));
-    }
-
-    #[tokio::test]
-    async fn whatever_ends_before_the_stop_is_named() {
-        let (store, stop) = (
-            Model::new(1, Arc::new(crate::clock::now)),
-            CancellationToken::new(),
-        );
-        let random = Box::new(Unguessable::new());
-        let engine = Engine::start(Arc::new(store), Policy::default(), random, stop.clone());
-        let server = engine.join(None, true).await.unwrap();
-        let mut services = Upkeep::default().start(&engine, server);
-        let mut serving = JoinSet::new();
-        serving.spawn(async { panic!("a bug") });
-
-        let part = first_to_end(&engine, &mut services, &mut serving).await;
-        assert_eq!(part, "the HTTP server");
-
-        serving.spawn(std::future::pending());
-        stop.cancel();
-        engine.ended().await;
-        let part = first_to_end(&engine, &mut services, &mut serving).await;
-        assert_eq!(part, "the engine");
     }
 }
