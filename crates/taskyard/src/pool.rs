@@ -21,7 +21,7 @@ use taskyard_worker::executor::Executors;
 use taskyard_worker::runtime::{self, Settings, Summary, Worker, shutdown_signal};
 use taskyard_worker::transport::Transport;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
@@ -58,10 +58,35 @@ impl Pool {
         Self { workers, leaving }
     }
 
-    /// Lets the workers finish what they have, hands back what takes too long, and waits until all are gone.
-    pub(crate) async fn stop(mut self) {
+    /// Resolves once all workers have ended, or as soon as one has broken down, which takes a bug.
+    pub(crate) async fn ended(&mut self) -> Result<(), JoinError> {
+        while let Some(ended) = self.workers.join_next().await {
+            ended?;
+        }
+        Ok(())
+    }
+
+    /// Lets the workers finish what they have, and hand back what takes too long.
+    pub(crate) fn leave(&self) {
         self.leaving.cancel();
+    }
+
+    /// The same, and waits until all are gone.
+    pub(crate) async fn stop(mut self) {
+        self.leave();
         while self.workers.join_next().await.is_some() {}
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(workers: JoinSet<()>) -> Self {
+        let leaving = CancellationToken::new();
+        Self { workers, leaving }
+    }
+
+    /// Resolves when the workers are told to leave.
+    #[cfg(test)]
+    pub(crate) fn leaving(&self) -> impl Future<Output = ()> + Send + 'static {
+        self.leaving.clone().cancelled_owned()
     }
 }
 

@@ -22,7 +22,9 @@ pub(crate) struct DatabaseArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  taskyard serve\n  taskyard serve --listen 127.0.0.1:9000 --database sqlite:/tmp/tasks.db \
+    after_help = "SIGTERM, Ctrl-C and, unless it was started with nohup, SIGHUP (its terminal is closed) stop it in order, \
+                  within --drain and --deliver; a second one ends it at once.\n\n\
+                  Example:\n  taskyard serve\n  taskyard serve --listen 127.0.0.1:9000 --database sqlite:/tmp/tasks.db \
                   --internal-workers 8\n  taskyard serve --allow-command wc,grep --internal-workers 2"
 )]
 pub(crate) struct ServeArgs {

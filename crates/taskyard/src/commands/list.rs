@@ -62,13 +62,21 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
         items: Vec::new(),
         next_cursor: args.cursor.clone(),
     });
-    let is_whole = tokio::select! {
-        found = find(&client, query, &mut tasks.0) => found.map(|()| true)?,
-        // What was found until then is shown, with where to go on.
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| false)?,
+    let end = tokio::select! {
+        found = find(&client, query, &mut tasks.0) => match found {
+            Ok(()) => End::Whole,
+            Err(error) => End::Failed(error),
+        },
+        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| End::Interrupted)?,
     };
-    format.print(&tasks)?;
+    let has_nothing = tasks.0.items.is_empty() && tasks.0.next_cursor == args.cursor;
+    match end {
+        End::Failed(error) if has_nothing => return Err(error.into()),
+        // What was found until then is shown, with where to go on.
+        End::Whole | End::Interrupted | End::Failed(_) => format.print(&tasks)?,
+    }
     if format == Format::Table {
+        let is_whole = matches!(end, End::Whole);
         if is_whole && tasks.0.items.is_empty() && tasks.0.next_cursor.is_none() {
             output::note("No task fits. `taskyard submit echo '\"hello\"'` makes one.");
         }
@@ -76,11 +84,18 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
             output::note(&format!("There are more: --cursor {cursor}"));
         }
     }
-    Ok(if is_whole {
-        ExitCode::SUCCESS
-    } else {
-        signals::exit_code(Signal::SIGINT)
-    })
+    match end {
+        End::Whole => Ok(ExitCode::SUCCESS),
+        End::Interrupted => Ok(signals::exit_code(Signal::SIGINT)),
+        End::Failed(error) => Err(error.into()),
+    }
+}
+
+/// What ended the search.
+enum End {
+    Whole,
+    Interrupted,
+    Failed(Error),
 }
 
 /// Page after page: one of them ends where it has looked at so many tasks, whether its filter let any of these through

@@ -1,26 +1,28 @@
 //! `taskyard serve`: opens the database, joins, starts the services, the workers inside and the HTTP server; when told
 //! to stop it ends them in the opposite order.
 
+mod bounds;
+mod parts;
+
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use taskyard_core::policy::Policy;
 use taskyard_engine::engine::Engine;
-use taskyard_engine::upkeep::{Services, Upkeep};
+use taskyard_engine::upkeep::Upkeep;
 use taskyard_server::Secret;
 use taskyard_server::app::App;
 use taskyard_server::serve::serve;
 use taskyard_server::settings::{Access, Limits, Settings};
-use taskyard_store::{postgres, sqlite};
 use taskyard_worker::executor::Executors;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::parts::Parts;
 use super::{Done, worker};
-use crate::cli::{AccessArgs, ConnectionArgs, LimitArgs, ServeArgs, TimeArgs};
+use crate::cli::{AccessArgs, ServeArgs};
 use crate::database::{self, Address};
 use crate::failure::{FAILED, Failure, USAGE};
 use crate::open_files;
@@ -46,10 +48,10 @@ impl Plan {
         let address = Address::parse(&args.database.database)?;
         check_access(&args.access, &args.listen)?;
         Ok(Self {
-            policy: policy(&args.times, &args.limits)?,
+            policy: bounds::policy(&args.times, &args.limits)?,
             limits: Limits {
-                lists_max: lists_max(&args.limits, &address)?,
-                ..limits(&args.limits, &args.connections)?
+                lists_max: bounds::lists_max(&args.limits, &address)?,
+                ..bounds::limits(&args.limits, &args.connections)?
             },
             hosts: web::hosts(&args.access.allow_host)?,
             origins: web::origins(&args.access.allow_origin)?,
@@ -101,7 +103,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
         grace: args.times.grace,
         alone: address.is_for_one_server(),
     };
-    let mut services = upkeep.start(&engine, server);
+    let services = upkeep.start(&engine, server);
     let app = App::new(engine.clone(), settings, leaving.clone());
     let mut serving = JoinSet::new();
     serving.spawn(serve(listener, app.clone(), stop.clone()));
@@ -115,32 +117,21 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     output::line(&format!("{SERVING}http://{}", reachable(local)))?;
     tracing::info!(address = %local, database = address.kind(), workers = args.internal_workers, "serving");
 
+    let mut parts = Parts {
+        engine,
+        services,
+        serving,
+        pool,
+    };
     let broken = tokio::select! {
         _ = signals.next() => None,
-        part = first_to_end(&engine, &mut services, &mut serving) => Some(part),
+        part = parts.first_to_end() => Some(part),
     };
-    match broken {
-        None => tracing::info!(
-            "stopping once everything accepted is done; a second signal ends it at once"
-        ),
-        Some(part) => tracing::error!(part, "a part of the server broke down: stopping the others"),
-    }
     signals.end_at_next();
     leaving.cancel();
-    if engine.has_ended() {
-        // Nobody takes what the workers say: their runs are given out again once their leases have run out.
-        drop(pool);
-    } else {
-        pool.stop().await;
-    }
-    stop.cancel();
-    while services.next_ended().await.is_some() {}
-    while let Some(served) = serving.join_next().await {
-        served.map_err(failed)?;
-    }
-    engine.ended().await;
+    let broken = parts.end(broken, &stop).await;
     // The last of what holds the database: it is closed in order before the process ends.
-    drop((app, engine));
+    drop(app);
     if let Some(part) = broken {
         return Err(Failure::new(format!(
             "the server has stopped because {part} broke down, which is a bug; what was acknowledged is stored, and a \
@@ -149,22 +140,6 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
-}
-
-/// Resolves when something ends that goes on until the server stops, with what it was: a server that looks well and does
-/// part of its work is worse than one that is started again.
-async fn first_to_end(
-    engine: &Engine,
-    services: &mut Services,
-    serving: &mut JoinSet<()>,
-) -> &'static str {
-    tokio::select! {
-        // First, for the services end with it.
-        biased;
-        () = engine.ended() => "the engine",
-        service = services.next_ended() => service.unwrap_or("a service"),
-        _ = serving.join_next() => "the HTTP server",
-    }
 }
 
 async fn listen(address: &str) -> Result<TcpListener, Failure> {
@@ -246,170 +221,13 @@ fn access(args: &AccessArgs, local: SocketAddr) -> Result<Access, Failure> {
     }
 }
 
-fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Failure> {
-    for (name, time) in [
-        ("--head-within", connections.head_within),
-        ("--idle-within", connections.idle_within),
-        ("--place-within", connections.place_within),
-        ("--body-pause", connections.body_pause),
-        ("--body-within", connections.body_within),
-        ("--write-pause", connections.write_pause),
-        ("--answer-within", connections.answer_within),
-    ] {
-        at_least(name, time, "a moment", MOMENT)?;
-    }
-    let details = 2 * usize::try_from(args.history_max).unwrap_or(1);
-    let most = ATTEMPT_DETAIL_MOST.min(ATTEMPTS_BYTES_MOST / details);
-    if args.attempt_detail_max > most {
-        return Err(Failure::usage(format!(
-            "--attempt-detail-max is {} bytes; it must be at most {most}, since with this --history-max one answer may \
-             hold {details} of them",
-            args.attempt_detail_max
-        )));
-    }
-    if connections.head_max < Limits::HEAD_BYTES_LEAST {
-        return Err(Failure::usage(format!(
-            "--head-max is {} bytes; it must be at least {}",
-            connections.head_max,
-            Limits::HEAD_BYTES_LEAST
-        )));
-    }
-    let limits = Limits {
-        input_max: args.input_max,
-        output_max: args.output_max,
-        list_look_at_max: args.list_look_at_max as usize,
-        attempt_detail_max: args.attempt_detail_max,
-        depth_max: usize::from(args.depth_max),
-        bulk_max: args.body_max,
-        bodies_max: args.bodies_max,
-        answers_max: args.answers_max,
-        tasks_max: args.batch_max as usize,
-        claim_max: args.claim_max as usize,
-        stream_tasks_max: args.stream_max as usize,
-        checkpoint_max: args.checkpoint_max,
-        connections_max: connections.connections_max as usize,
-        connections_spare: connections.connections_spare as usize,
-        place_within: connections.place_within,
-        head_bytes_max: connections.head_max,
-        head_within: connections.head_within,
-        idle_within: connections.idle_within,
-        body_pause_max: connections.body_pause,
-        body_within: connections.body_within,
-        write_pause_max: connections.write_pause,
-        answer_within: connections.answer_within,
-        ..Limits::default()
-    };
-    let least = limits.body_max().saturating_mul(2);
-    for (name, bytes) in [
-        ("--bodies-max", limits.bodies_max),
-        ("--queue-bytes-max", args.queue_bytes_max),
-    ] {
-        if bytes < least {
-            return Err(Failure::usage(format!(
-                "{name} is {bytes} bytes; it must be at least twice the longest body that --body-max, --output-max, \
-                 --input-max and --checkpoint-max let in, {least}"
-            )));
-        }
-    }
-    Ok(limits)
-}
-
-fn lists_max(args: &LimitArgs, address: &Address) -> Result<usize, Failure> {
-    let readers = match address {
-        Address::Sqlite(_) => sqlite::READERS,
-        Address::Postgres(_) => postgres::READERS,
-    };
-    let lists = args.lists_max.map_or(readers / 2, |lists| lists as usize);
-    if lists >= readers {
-        return Err(Failure::usage(format!(
-            "--lists-max is {lists}; it must be less than this database's {readers} readers"
-        )));
-    }
-    Ok(lists)
-}
-
-const ATTEMPT_DETAIL_MOST: usize = 1 << 20;
-
-/// The longest that the details in the list of one task's attempts may be together.
-const ATTEMPTS_BYTES_MOST: usize = 200 << 20;
-
-/// A key that is forgotten sooner is not known when a request is sent again.
-const KEY_LIFE_LEAST: Duration = Duration::from_mins(1);
-
-/// The shortest time that counts as one.
-const MOMENT: Duration = Duration::from_millis(1);
-
-fn at_least(name: &str, value: Duration, what: &str, least: Duration) -> Result<(), Failure> {
-    if value < least {
-        let (value, least) = (text(value), text(least));
-        return Err(Failure::usage(format!(
-            "{name} is {value}; it must be at least {what}, {least}"
-        )));
-    }
-    Ok(())
-}
-
-fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
-    at_least("--heartbeat", times.heartbeat, "a moment", MOMENT)?;
-    at_least("--sweep", times.sweep, "a moment", MOMENT)?;
-    at_least("--timeout", times.timeout, "a moment", MOMENT)?;
-    at_least(
-        "--heartbeat-ttl",
-        times.heartbeat_ttl,
-        "twice the heartbeat",
-        times.heartbeat * 2,
-    )?;
-    at_least(
-        "--lease",
-        times.lease,
-        "three heartbeats",
-        times.heartbeat * 3,
-    )?;
-    at_least(
-        "--worker-life",
-        times.worker_life,
-        "--heartbeat-ttl",
-        times.heartbeat_ttl,
-    )?;
-    at_least("--key-life", times.key_life, "a minute", KEY_LIFE_LEAST)?;
-    Ok(Policy {
-        heartbeat: times.heartbeat,
-        heartbeat_ttl: times.heartbeat_ttl,
-        worker_life: times.worker_life,
-        lease: times.lease,
-        timeout: times.timeout,
-        timeout_margin: times.timeout_margin,
-        priority_level: times.priority_level,
-        max_attempts: limits.max_attempts,
-        max_losses: limits.max_losses,
-        commands_max: limits.queue_max as usize,
-        commands_bytes_max: limits.queue_bytes_max,
-        lanes_max: limits.lanes_max as usize,
-        workers_max: limits.workers_max as usize,
-        claim_bytes_max: limits.claim_bytes_max,
-        history_max: limits.history_max,
-        key_life: times.key_life,
-        clock_skew: times.clock_skew,
-        ..Policy::default()
-    })
-}
-
-fn text(time: Duration) -> String {
-    crate::settings::units::duration_text(time)
-}
-
-fn failed(error: impl std::fmt::Display) -> Failure {
-    Failure::new(error.to_string())
-}
-
 #[cfg(test)]
 mod flags;
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::time::Duration;
 
-    use taskyard_store::model::Model;
     use tokio::net::TcpStream;
     use tokio::time::timeout;
 
@@ -444,28 +262,5 @@ mod tests {
             assert!(matches!(check(local), Some(Access::Loopback)), "{local}");
         }
         assert!(matches!(check("0.0.0.0:8000"), Some(Access::None)));
-    }
-
-    #[tokio::test]
-    async fn whatever_ends_before_the_stop_is_named() {
-        let (store, stop) = (
-            Model::new(1, Arc::new(crate::clock::now)),
-            CancellationToken::new(),
-        );
-        let random = Box::new(Unguessable::new());
-        let engine = Engine::start(Arc::new(store), Policy::default(), random, stop.clone());
-        let server = engine.join(None, true).await.unwrap();
-        let mut services = Upkeep::default().start(&engine, server);
-        let mut serving = JoinSet::new();
-        serving.spawn(async { panic!("a bug") });
-
-        let part = first_to_end(&engine, &mut services, &mut serving).await;
-        assert_eq!(part, "the HTTP server");
-
-        serving.spawn(std::future::pending());
-        stop.cancel();
-        engine.ended().await;
-        let part = first_to_end(&engine, &mut services, &mut serving).await;
-        assert_eq!(part, "the engine");
     }
 }

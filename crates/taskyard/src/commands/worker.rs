@@ -16,9 +16,6 @@ use crate::open_files;
 use crate::randomness::Unguessable;
 use crate::signals::Signals;
 
-/// What a command's own grace leaves undone when it is over: to kill it, and to read what it has printed.
-const AFTER_GRACE: Duration = Duration::from_secs(5);
-
 pub(super) async fn run(args: WorkerArgs) -> Done {
     let executors = executors(&args.command, &args.kinds, "--kinds")?;
     once_each("--label", &args.labels)?;
@@ -85,7 +82,7 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
 pub(super) fn ending(drain: Duration, deliver: &DeliverArgs, command: &CommandArgs) -> Settings {
     Settings {
         drain_within: drain,
-        stop_within: command.command_grace + AFTER_GRACE,
+        stop_within: command.command_grace + command::AFTER_GRACE,
         deliver_within: deliver.deliver,
         ..Settings::named("")
     }

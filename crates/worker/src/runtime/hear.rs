@@ -24,15 +24,16 @@ impl Runtime {
         self.pulse.landed();
         match answer {
             Some(Ok(heard)) => {
-                self.beat_retries.succeeded();
                 self.renewed = Some(now);
                 self.hear(&beat, &heard);
                 self.pulse.arrived(&beat, &mut self.outbox);
+                self.note_through();
                 Ok(())
             }
             Some(Err(error)) => match Trouble::of(&error) {
                 Trouble::Unfit => {
                     self.refuse(beat, &error);
+                    self.note_through();
                     Ok(())
                 }
                 Trouble::Away => {
@@ -54,6 +55,13 @@ impl Runtime {
                 self.beat_retries.wait(now, Duration::ZERO, &why);
                 Ok(())
             }
+        }
+    }
+
+    /// One call that gets through says nothing of the others, and must not cut short the wait that one of them began.
+    fn note_through(&mut self) {
+        if self.pulse.is_through() {
+            self.beat_retries.succeeded();
         }
     }
 

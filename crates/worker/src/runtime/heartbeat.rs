@@ -36,6 +36,8 @@ pub(super) struct Pulse {
     waiting: VecDeque<Beat>,
     /// How many of its calls are in the air.
     in_air: usize,
+    /// One of its calls did not arrive.
+    has_failed: bool,
     /// The runs whose checkpoint it brings and has not brought yet.
     brings: HashSet<u64>,
     partings: Vec<Parting>,
@@ -58,6 +60,7 @@ impl Pulse {
             news_from: now,
             waiting: VecDeque::new(),
             in_air: 0,
+            has_failed: false,
             brings: HashSet::new(),
             partings: Vec::new(),
         }
@@ -107,6 +110,7 @@ impl Pulse {
         if !self.waiting.is_empty() {
             return;
         }
+        self.has_failed = false;
         let is_full = now >= self.next;
         let mut named = Vec::new();
         for parting in &mut self.partings {
@@ -183,6 +187,11 @@ impl Pulse {
         self.in_air -= 1;
     }
 
+    /// All calls of the present one have landed, and each of them was answered.
+    pub(super) fn is_through(&self) -> bool {
+        self.in_air == 0 && self.waiting.is_empty() && !self.has_failed
+    }
+
     /// The call has been answered, or what it brings will not be said again: results that only waited for it can go.
     pub(super) fn arrived(&mut self, beat: &Beat, outbox: &mut Outbox) {
         for number in beat.with_checkpoints() {
@@ -206,6 +215,7 @@ impl Pulse {
 
     /// The call did not arrive: what it said is said again, and what was to follow it.
     pub(super) fn failed(&mut self, beat: Beat, hands: &mut Hands, now: Instant) {
+        self.has_failed = true;
         if beat.is_full {
             self.next = now;
         }

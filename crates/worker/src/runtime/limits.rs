@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use taskyard_api::worker::{self, Registered, TIMEOUT_MARGIN_MS};
 
-/// What a call holds of a run besides its payloads, about, and rather more than less.
-const FRAME_BYTES: usize = 1 << 10;
+/// What a call holds of a run or a result besides its payloads, about, and rather more than less.
+pub(super) const FRAME_BYTES: usize = 1 << 10;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use serde_json::value::RawValue;
 use taskyard_api::report::RunResult;
 
-use super::limits::Limits;
+use super::limits::{FRAME_BYTES, Limits};
 use super::verdict;
 
 /// How many results go in one call, where the server takes as many.
@@ -17,9 +17,6 @@ const BATCH_MAX: usize = 1000;
 
 /// While more bytes than this wait, the worker takes no new tasks.
 const KEPT_BYTES_MAX: usize = 64 << 20;
-
-/// What a result takes besides its payload, about.
-const FRAME_BYTES: usize = 256;
 
 #[derive(Default)]
 pub(super) struct Outbox {

@@ -1,6 +1,7 @@
 //! Each flag sets what it names; without any, everything is as the settings themselves say.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
 use taskyard_core::retry::Retry;

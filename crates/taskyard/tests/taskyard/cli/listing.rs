@@ -1,13 +1,13 @@
 //! Lists whose filter lets little through.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 use taskyard_api::submit::Submit;
 
-use crate::yard::{Yard, run};
+use crate::yard::{Process, Yard, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_goes_on_until_it_has_found_as_many_as_were_asked_for() {
@@ -43,35 +43,66 @@ async fn a_list_goes_on_until_it_has_found_as_many_as_were_asked_for() {
     assert!(said.contains("There are more: --cursor"), "{said}");
 }
 
-#[test]
-fn a_list_that_is_interrupted_shows_what_it_found_and_where_to_go_on() {
-    let yard = Yard::new();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let list = ["list", "--kind", "rare", "--server", &url];
-    let list = yard.alone("list", &list, &[]);
-    let (mut stream, _) = listener.accept().unwrap();
-    let mut heads = BufReader::new(stream.try_clone().unwrap());
-    let mut head = || {
+/// A server that answers as the test says, and the list that asks it.
+struct Asked {
+    listener: TcpListener,
+    stream: TcpStream,
+    heads: BufReader<TcpStream>,
+}
+
+impl Asked {
+    fn by_list(yard: &Yard) -> (Self, Process) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let list = ["list", "--kind", "rare", "--server", &url];
+        let list = yard.alone("list", &list, &[]);
+        let (stream, _) = listener.accept().unwrap();
+        let heads = BufReader::new(stream.try_clone().unwrap());
+        let asked = Self {
+            listener,
+            stream,
+            heads,
+        };
+        (asked, list)
+    }
+
+    /// The first line of the next request.
+    fn request(&mut self) -> String {
         let mut first = String::new();
-        heads.read_line(&mut first).unwrap();
+        self.heads.read_line(&mut first).unwrap();
         let mut line = String::new();
         while line != "\r\n" {
             line.clear();
-            heads.read_line(&mut line).unwrap();
+            self.heads.read_line(&mut line).unwrap();
         }
         first
-    };
+    }
 
-    head();
-    let page = json!({"items": [], "next_cursor": "further"}).to_string();
-    let length = page.len();
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{page}"
-    )
-    .unwrap();
-    let second = head();
+    fn answer_with_an_empty_page(&mut self) {
+        let page = json!({"items": [], "next_cursor": "further"}).to_string();
+        let length = page.len();
+        write!(
+            self.stream,
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{page}"
+        )
+        .unwrap();
+    }
+
+    /// From now on nobody listens.
+    fn goes_away(self) {
+        drop(self.listener);
+        drop((self.stream, self.heads));
+    }
+}
+
+#[test]
+fn a_list_that_is_interrupted_shows_what_it_found_and_where_to_go_on() {
+    let yard = Yard::new();
+    let (mut asked, list) = Asked::by_list(&yard);
+
+    asked.request();
+    asked.answer_with_an_empty_page();
+    let second = asked.request();
     list.signal(Signal::SIGINT);
     let printed = list.finish();
 
@@ -79,4 +110,39 @@ fn a_list_that_is_interrupted_shows_what_it_found_and_where_to_go_on() {
     assert_eq!(printed.code, 130);
     assert!(printed.stdout.contains("TASK"), "{}", printed.stdout);
     assert_eq!(printed.stderr.trim(), "There are more: --cursor further");
+}
+
+#[test]
+fn a_list_that_fails_on_its_way_shows_what_it_found_and_where_to_go_on() {
+    let yard = Yard::new();
+    let (mut asked, list) = Asked::by_list(&yard);
+
+    asked.request();
+    asked.answer_with_an_empty_page();
+    asked.request();
+    asked.goes_away();
+    let printed = list.finish();
+
+    assert_eq!(printed.code, 3);
+    assert!(printed.stdout.contains("TASK"), "{}", printed.stdout);
+    let told: Vec<&str> = printed.stderr.lines().collect();
+    assert_eq!(told[0], "There are more: --cursor further");
+    assert!(told[1].starts_with("taskyard: "), "{told:?}");
+}
+
+#[test]
+fn a_list_that_fails_at_once_shows_nothing_but_why() {
+    let yard = Yard::new();
+    let (mut asked, list) = Asked::by_list(&yard);
+
+    asked.request();
+    asked.goes_away();
+    let printed = list.finish();
+
+    assert_eq!((printed.code, printed.stdout.as_str()), (3, ""));
+    assert!(
+        printed.stderr.starts_with("taskyard: "),
+        "{}",
+        printed.stderr
+    );
 }

@@ -34,12 +34,16 @@ pub use crate::guardian::protocol::Limits;
 use self::guarded::Guarded;
 use self::invocation::Invocation;
 use crate::executor::{Context, Executor, Failure, Finish, Run, Stop};
-use crate::guardian::Guardian;
 use crate::guardian::protocol::{Report, Spec};
+use crate::guardian::{Guardian, KILLING_MAX};
 
-/// What is left undone of a run whose time is up when its grace is over: to kill it, and to read what it printed. Its
-/// worker drops it when its time to end is over too, and what it shows would be lost.
-const AFTER_GRACE: Duration = Duration::from_secs(3);
+/// What is left undone of a run when its grace is over: to kill it, for which its guardian takes so long at most, and to
+/// read what it printed. A worker that drops it sooner loses what it shows.
+pub const AFTER_GRACE: Duration = KILLING_MAX;
+
+/// The same of a run whose time is up. The server's margin bounds all that it has, so it takes away from the grace: this
+/// is enough for whatever dies when it is killed, and what hangs in the kernel is given up sooner than elsewhere.
+const OVERDUE_AFTER_GRACE: Duration = Duration::from_secs(3);
 
 /// How this worker runs commands.
 #[derive(Clone, Debug)]
@@ -81,7 +85,9 @@ impl Settings {
     fn grace_for(&self, why: Stop, overdue_within: Duration) -> Duration {
         match why {
             Stop::LeaseLost => Duration::ZERO,
-            Stop::TimedOut => self.grace.min(overdue_within.saturating_sub(AFTER_GRACE)),
+            Stop::TimedOut => self
+                .grace
+                .min(overdue_within.saturating_sub(OVERDUE_AFTER_GRACE)),
             Stop::Cancelled | Stop::ShuttingDown => self.grace,
         }
     }

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use taskyard_api::client::Error;
 use taskyard_api::report::Said;
 use taskyard_api::worker::{Claimed, Heard, Heartbeat, Limits, Registered};
 use taskyard_worker::executor::Stop;
 use tokio::time::Instant;
 
 use super::post::{
-    Post, Running, error, heard, id, noops, raw, registered, taken, tokens, told, too_large,
+    Post, Running, error, heard, id, lost, noops, problem, raw, registered, taken, tokens, told,
+    too_large,
 };
 
 /// A worker that runs these, of more slots than that, whose heartbeats the test answers.
@@ -27,6 +29,12 @@ async fn running(count: u64, limits: Limits) -> (Post, Vec<Running>) {
 fn named(heartbeat: &Heartbeat) -> impl Iterator<Item = String> {
     let held = heartbeat.held.iter();
     held.map(|held| held.lease_token.clone())
+}
+
+fn full_for(wait: Duration) -> Error {
+    let mut full = problem(429, "queue_full");
+    full.retry_after_ms = u64::try_from(wait.as_millis()).ok();
+    Error::Problem(Box::new(full))
 }
 
 fn of_two() -> Limits {
@@ -76,7 +84,7 @@ async fn few_calls_of_a_heartbeat_are_in_the_air_and_one_that_fails_takes_the_re
     let begin = Instant::now();
 
     for answer in answers {
-        answer.send(Err(super::post::lost())).unwrap();
+        answer.send(Err(lost())).unwrap();
     }
     let mut all = BTreeSet::new();
     for _ in 0..6 {
@@ -87,6 +95,50 @@ async fn few_calls_of_a_heartbeat_are_in_the_air_and_one_that_fails_takes_the_re
 
     assert_eq!(all.len(), 6);
     assert!(begin.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_wait_that_one_call_of_a_heartbeat_asks_for_is_kept_when_the_others_get_through() {
+    let asked = Duration::from_secs(4);
+    let (mut post, _runs) = running(5, of_two()).await;
+
+    for _ in 0..3 {
+        let full = post.heartbeat().await.1;
+        let others = [post.heartbeat().await.1, post.heartbeat().await.1];
+        let failed = Instant::now();
+        full.send(Err(full_for(asked))).unwrap();
+        for other in others {
+            other.send(Ok(heard())).unwrap();
+        }
+        let again = post.heartbeat().await.1;
+        assert!(failed.elapsed() >= asked, "{:?}", failed.elapsed());
+        again.send(Ok(heard())).unwrap();
+        for _ in 0..2 {
+            post.heartbeat().await.1.send(Ok(heard())).unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_between_heartbeats_begin_anew_once_one_has_got_through_whole() {
+    let (mut post, _runs) = running(3, of_two()).await;
+    let mut waits = Vec::new();
+    for fails in [true, true, true, true, true, false, true] {
+        let calls = [post.heartbeat().await.1, post.heartbeat().await.1];
+        let landed = Instant::now();
+        for (answer, said) in calls.into_iter().zip([fails, false]) {
+            let said = if said { Err(lost()) } else { Ok(heard()) };
+            answer.send(said).unwrap();
+        }
+        // Seen, and left for the next round.
+        let next = post.heartbeat().await;
+        waits.push(landed.elapsed());
+        post.put_back(next);
+    }
+
+    assert!(waits[4] >= Duration::from_millis(1600), "{waits:?}");
+    assert_eq!(waits[5], Duration::from_secs(10), "{waits:?}");
+    assert!(waits[6] <= Duration::from_millis(201), "{waits:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -102,7 +154,7 @@ async fn what_is_left_to_say_when_the_server_went_away_is_said_when_it_is_back()
     let (first, second) = (post.heartbeat().await, post.heartbeat().await);
     let begin = Instant::now();
 
-    first.1.send(Err(super::post::lost())).unwrap();
+    first.1.send(Err(lost())).unwrap();
     second.1.send(Err(error(422, "invalid"))).unwrap();
 
     let mut all = BTreeSet::new();

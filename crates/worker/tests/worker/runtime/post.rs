@@ -294,6 +294,11 @@ impl Post {
         .await
     }
 
+    /// Leaves a heartbeat for the next who asks for one.
+    pub(super) fn put_back(&mut self, (heartbeat, answer): (Heartbeat, Answer<Heard>)) {
+        self.backlog.push_front(Call::Heartbeat(heartbeat, answer));
+    }
+
     /// The next one that names so many runs; those that name others are answered with nothing to say.
     pub(super) async fn heartbeat_of(&mut self, runs: usize) -> (Heartbeat, Answer<Heard>) {
         loop {

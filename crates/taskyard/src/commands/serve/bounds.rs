@@ -1,0 +1,160 @@
+//! The policy and the limits that the settings ask for, as far as they fit together.
+
+use std::time::Duration;
+
+use taskyard_core::policy::Policy;
+use taskyard_server::settings::Limits;
+use taskyard_store::{postgres, sqlite};
+
+use crate::cli::{ConnectionArgs, LimitArgs, TimeArgs};
+use crate::database::Address;
+use crate::failure::Failure;
+use crate::settings::units::duration_text;
+
+const ATTEMPT_DETAIL_MOST: usize = 1 << 20;
+
+/// The longest that the details in the list of one task's attempts may be together.
+const ATTEMPTS_BYTES_MOST: usize = 200 << 20;
+
+/// A key that is forgotten sooner is not known when a request is sent again.
+const KEY_LIFE_LEAST: Duration = Duration::from_mins(1);
+
+/// The shortest time that counts as one.
+const MOMENT: Duration = Duration::from_millis(1);
+
+pub(super) fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Failure> {
+    for (name, time) in [
+        ("--head-within", connections.head_within),
+        ("--idle-within", connections.idle_within),
+        ("--place-within", connections.place_within),
+        ("--body-pause", connections.body_pause),
+        ("--body-within", connections.body_within),
+        ("--write-pause", connections.write_pause),
+        ("--answer-within", connections.answer_within),
+    ] {
+        at_least(name, time, "a moment", MOMENT)?;
+    }
+    let details = 2 * usize::try_from(args.history_max).unwrap_or(1);
+    let most = ATTEMPT_DETAIL_MOST.min(ATTEMPTS_BYTES_MOST / details);
+    if args.attempt_detail_max > most {
+        return Err(Failure::usage(format!(
+            "--attempt-detail-max is {} bytes; it must be at most {most}, since with this --history-max one answer may \
+             hold {details} of them",
+            args.attempt_detail_max
+        )));
+    }
+    if connections.head_max < Limits::HEAD_BYTES_LEAST {
+        return Err(Failure::usage(format!(
+            "--head-max is {} bytes; it must be at least {}",
+            connections.head_max,
+            Limits::HEAD_BYTES_LEAST
+        )));
+    }
+    let limits = Limits {
+        input_max: args.input_max,
+        output_max: args.output_max,
+        list_look_at_max: args.list_look_at_max as usize,
+        attempt_detail_max: args.attempt_detail_max,
+        depth_max: usize::from(args.depth_max),
+        bulk_max: args.body_max,
+        bodies_max: args.bodies_max,
+        answers_max: args.answers_max,
+        tasks_max: args.batch_max as usize,
+        claim_max: args.claim_max as usize,
+        stream_tasks_max: args.stream_max as usize,
+        checkpoint_max: args.checkpoint_max,
+        connections_max: connections.connections_max as usize,
+        connections_spare: connections.connections_spare as usize,
+        place_within: connections.place_within,
+        head_bytes_max: connections.head_max,
+        head_within: connections.head_within,
+        idle_within: connections.idle_within,
+        body_pause_max: connections.body_pause,
+        body_within: connections.body_within,
+        write_pause_max: connections.write_pause,
+        answer_within: connections.answer_within,
+        ..Limits::default()
+    };
+    let least = limits.body_max().saturating_mul(2);
+    for (name, bytes) in [
+        ("--bodies-max", limits.bodies_max),
+        ("--queue-bytes-max", args.queue_bytes_max),
+    ] {
+        if bytes < least {
+            return Err(Failure::usage(format!(
+                "{name} is {bytes} bytes; it must be at least twice the longest body that --body-max, --output-max, \
+                 --input-max and --checkpoint-max let in, {least}"
+            )));
+        }
+    }
+    Ok(limits)
+}
+
+pub(super) fn lists_max(args: &LimitArgs, address: &Address) -> Result<usize, Failure> {
+    let readers = match address {
+        Address::Sqlite(_) => sqlite::READERS,
+        Address::Postgres(_) => postgres::READERS,
+    };
+    let lists = args.lists_max.map_or(readers / 2, |lists| lists as usize);
+    if lists >= readers {
+        return Err(Failure::usage(format!(
+            "--lists-max is {lists}; it must be less than this database's {readers} readers"
+        )));
+    }
+    Ok(lists)
+}
+
+fn at_least(name: &str, value: Duration, what: &str, least: Duration) -> Result<(), Failure> {
+    if value < least {
+        let (value, least) = (duration_text(value), duration_text(least));
+        return Err(Failure::usage(format!(
+            "{name} is {value}; it must be at least {what}, {least}"
+        )));
+    }
+    Ok(())
+}
+
+pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
+    at_least("--heartbeat", times.heartbeat, "a moment", MOMENT)?;
+    at_least("--sweep", times.sweep, "a moment", MOMENT)?;
+    at_least("--timeout", times.timeout, "a moment", MOMENT)?;
+    at_least(
+        "--heartbeat-ttl",
+        times.heartbeat_ttl,
+        "twice the heartbeat",
+        times.heartbeat * 2,
+    )?;
+    at_least(
+        "--lease",
+        times.lease,
+        "three heartbeats",
+        times.heartbeat * 3,
+    )?;
+    at_least(
+        "--worker-life",
+        times.worker_life,
+        "--heartbeat-ttl",
+        times.heartbeat_ttl,
+    )?;
+    at_least("--key-life", times.key_life, "a minute", KEY_LIFE_LEAST)?;
+    Ok(Policy {
+        heartbeat: times.heartbeat,
+        heartbeat_ttl: times.heartbeat_ttl,
+        worker_life: times.worker_life,
+        lease: times.lease,
+        timeout: times.timeout,
+        timeout_margin: times.timeout_margin,
+        priority_level: times.priority_level,
+        max_attempts: limits.max_attempts,
+        max_losses: limits.max_losses,
+        commands_max: limits.queue_max as usize,
+        commands_bytes_max: limits.queue_bytes_max,
+        lanes_max: limits.lanes_max as usize,
+        workers_max: limits.workers_max as usize,
+        claim_bytes_max: limits.claim_bytes_max,
+        history_max: limits.history_max,
+        key_life: times.key_life,
+        clock_skew: times.clock_skew,
+        ..Policy::default()
+    })
+}

@@ -1,0 +1,216 @@
+//! The parts of a running server: which of them breaks down, and how they are ended in order.
+
+use taskyard_engine::engine::Engine;
+use taskyard_engine::upkeep::Services;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::pool::Pool;
+
+const ENGINE: &str = "the engine";
+const HTTP_SERVER: &str = "the HTTP server";
+const WORKER: &str = "a worker inside of the server";
+
+/// What goes on until the server stops.
+pub(super) struct Parts {
+    pub(super) engine: Engine,
+    pub(super) services: Services,
+    pub(super) serving: JoinSet<()>,
+    pub(super) pool: Pool,
+}
+
+impl Parts {
+    /// Resolves when one of them ends, with what it was: a server that looks well and does part of its work is worse
+    /// than one that is started again.
+    pub(super) async fn first_to_end(&mut self) -> &'static str {
+        tokio::select! {
+            // The services end with the engine, and the workers need both.
+            biased;
+            part = first_but_workers(&self.engine, &mut self.services, &mut self.serving) => part,
+            // That all of them have stopped is another matter: each has said why, or there are none.
+            Err(_) = self.pool.ended() => WORKER,
+        }
+    }
+
+    /// Ends all of them in order, whatever breaks down meanwhile; `broken` if one did before. Answers with the first
+    /// that broke down, which is said.
+    pub(super) async fn end(
+        self,
+        mut broken: Option<&'static str>,
+        stop: &CancellationToken,
+    ) -> Option<&'static str> {
+        let Self {
+            engine,
+            mut services,
+            mut serving,
+            mut pool,
+        } = self;
+        match broken {
+            None => tracing::info!(
+                "stopping once everything accepted is done; a second signal ends it at once"
+            ),
+            Some(part) => say_broken(part),
+        }
+        pool.leave();
+        if broken.is_none() {
+            broken = tokio::select! {
+                biased;
+                part = first_but_workers(&engine, &mut services, &mut serving) => Some(part),
+                ended = pool.ended() => ended.err().map(|_| WORKER),
+            };
+            broken.inspect(|part| say_broken(part));
+        }
+        tokio::select! {
+            biased;
+            // Nobody takes what the workers say: their runs are given out again once their leases have run out.
+            () = engine.ended() => {}
+            () = pool.stop() => {}
+        }
+        stop.cancel();
+        while services.next_ended().await.is_some() {}
+        while let Some(served) = serving.join_next().await {
+            if served.is_err() && broken.is_none() {
+                broken = Some(HTTP_SERVER);
+                say_broken(HTTP_SERVER);
+            }
+        }
+        engine.ended().await;
+        broken
+    }
+}
+
+async fn first_but_workers(
+    engine: &Engine,
+    services: &mut Services,
+    serving: &mut JoinSet<()>,
+) -> &'static str {
+    tokio::select! {
+        // First, for the services end with it.
+        biased;
+        () = engine.ended() => ENGINE,
+        service = services.next_ended() => service.unwrap_or("a service"),
+        _ = serving.join_next() => HTTP_SERVER,
+    }
+}
+
+fn say_broken(part: &str) {
+    tracing::error!(part, "a part of the server broke down: stopping the others");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::Arc;
+
+    use taskyard_core::policy::Policy;
+    use taskyard_engine::upkeep::Upkeep;
+    use taskyard_store::model::Model;
+
+    use super::*;
+    use crate::randomness::Unguessable;
+
+    /// A server whose HTTP part and one worker are these.
+    async fn parts(
+        stop: &CancellationToken,
+        serving: impl Future<Output = ()> + Send + 'static,
+        worker: impl Future<Output = ()> + Send + 'static,
+    ) -> Parts {
+        let store = Model::new(1, Arc::new(crate::clock::now));
+        let random = Box::new(Unguessable::new());
+        let engine = Engine::start(Arc::new(store), Policy::default(), random, stop.clone());
+        let server = engine.join(None, true).await.unwrap();
+        let services = Upkeep::default().start(&engine, server);
+        let mut workers = JoinSet::new();
+        workers.spawn(worker);
+        Parts {
+            engine,
+            services,
+            serving: JoinSet::from_iter([serving]),
+            pool: Pool::of(workers),
+        }
+    }
+
+    async fn breaks_down() {
+        panic!("a bug")
+    }
+
+    #[tokio::test]
+    async fn whatever_ends_before_the_stop_is_named() {
+        let stop = CancellationToken::new();
+        let mut http = parts(&stop, breaks_down(), pending()).await;
+        assert_eq!(http.first_to_end().await, HTTP_SERVER);
+
+        let mut worker = parts(&stop, pending(), breaks_down()).await;
+        assert_eq!(worker.first_to_end().await, WORKER);
+
+        let mut engine = parts(&stop, pending(), pending()).await;
+        stop.cancel();
+        engine.engine.ended().await;
+        assert_eq!(engine.first_to_end().await, ENGINE);
+    }
+
+    #[tokio::test]
+    async fn an_engine_that_is_found_ended_at_the_stop_is_told_and_no_worker_waited_for() {
+        let (ends, stop) = (CancellationToken::new(), CancellationToken::new());
+        let parts = parts(&ends, stop.clone().cancelled_owned(), pending()).await;
+        ends.cancel();
+        parts.engine.ended().await;
+
+        assert_eq!(parts.end(None, &stop).await, Some(ENGINE));
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_breaks_down_while_it_finishes_is_told() {
+        let stop = CancellationToken::new();
+        let until_left = CancellationToken::new();
+        let left = until_left.clone();
+        let worker = async move {
+            left.cancelled().await;
+            panic!("a bug")
+        };
+        let parts = parts(&stop, stop.clone().cancelled_owned(), worker).await;
+        let leaving = parts.pool.leaving();
+        tokio::spawn(async move {
+            leaving.await;
+            until_left.cancel();
+        });
+
+        assert_eq!(parts.end(None, &stop).await, Some(WORKER));
+    }
+
+    #[tokio::test]
+    async fn an_http_server_that_breaks_down_at_the_stop_is_told_when_all_has_ended() {
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let serving = async move {
+            stopped.cancelled().await;
+            panic!("a bug")
+        };
+        let parts = parts(&stop, serving, std::future::ready(())).await;
+        let engine = parts.engine.clone();
+
+        assert_eq!(parts.end(None, &stop).await, Some(HTTP_SERVER));
+        assert!(engine.has_ended());
+    }
+
+    #[tokio::test]
+    async fn what_broke_down_first_is_what_is_told() {
+        let stop = CancellationToken::new();
+        let parts = parts(&stop, breaks_down(), breaks_down()).await;
+
+        assert_eq!(parts.end(Some("the sweep"), &stop).await, Some("the sweep"));
+    }
+
+    #[tokio::test]
+    async fn a_stop_in_order_tells_of_nothing() {
+        let stop = CancellationToken::new();
+        let parts = parts(
+            &stop,
+            stop.clone().cancelled_owned(),
+            std::future::ready(()),
+        )
+        .await;
+
+        assert_eq!(parts.end(None, &stop).await, None);
+    }
+}
