@@ -182,7 +182,7 @@ pub(crate) struct LimitArgs {
     /// How deep inputs and outputs may nest.
     #[arg(long, env = "TASKYARD_DEPTH_MAX", default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) depth_max: u16,
-    /// The longest body of a batch or a report.
+    /// The longest body of a batch or a report. At least 8KiB.
     #[arg(long, env = "TASKYARD_BODY_MAX", default_value = "16MiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) body_max: usize,
     /// How many bytes of bodies the server holds at once; what is beyond is refused for the moment (503). An eighth is
@@ -205,9 +205,9 @@ pub(crate) struct LimitArgs {
     /// How many tasks one stream of lines may hold.
     #[arg(long, env = "TASKYARD_STREAM_MAX", default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     pub(crate) stream_max: u32,
-    /// How many commands may wait for the database before callers are told to come back later. An eighth of it is not for
-    /// submits.
-    #[arg(long, env = "TASKYARD_QUEUE_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// How many commands may wait for the database before callers are told to come back later, at least 16. An eighth of
+    /// it is not for submits.
+    #[arg(long, env = "TASKYARD_QUEUE_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(16..=1_000_000))]
     pub(crate) queue_max: u32,
     /// About how many bytes of memory these may hold. An eighth of it is not for submits either. At least twice the longest
     /// body.

@@ -19,6 +19,9 @@ const ATTEMPTS_BYTES_MOST: usize = 200 << 20;
 /// A key that is forgotten sooner is not known when a request is sent again.
 const KEY_LIFE_LEAST: Duration = Duration::from_mins(1);
 
+/// Less does not hold one run's news and what is around it, and workers run tasks whose ends they cannot tell.
+const BODY_LEAST: usize = 8 << 10;
+
 /// The shortest time that counts as one.
 const MOMENT: Duration = Duration::from_millis(1);
 
@@ -43,12 +46,15 @@ pub(super) fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<L
             args.attempt_detail_max
         )));
     }
-    if connections.head_max < Limits::HEAD_BYTES_LEAST {
-        return Err(Failure::usage(format!(
-            "--head-max is {} bytes; it must be at least {}",
-            connections.head_max,
-            Limits::HEAD_BYTES_LEAST
-        )));
+    for (name, bytes, least) in [
+        ("--head-max", connections.head_max, Limits::HEAD_BYTES_LEAST),
+        ("--body-max", args.body_max, BODY_LEAST),
+    ] {
+        if bytes < least {
+            return Err(Failure::usage(format!(
+                "{name} is {bytes} bytes; it must be at least {least}"
+            )));
+        }
     }
     let limits = Limits {
         input_max: args.input_max,

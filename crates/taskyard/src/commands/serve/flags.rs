@@ -32,7 +32,7 @@ fn each_flag_sets_what_it_names() {
                  --priority-level 13m --key-life 26h --clock-skew 6m";
     let limits = "--max-attempts 7 --max-losses 8 --input-max 1001 --output-max 1002 --checkpoint-max 1003 \
                   --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --lists-max 3 --depth-max 65 \
-                  --body-max 1006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
+                  --body-max 9006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
                   --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 \
                   --queue-bytes-max 300002 --lanes-max 1011 --workers-max 1012";
     let connections = "--connections-max 1013 --connections-spare 1014 --place-within 15s --head-max 9000 \
@@ -81,7 +81,7 @@ fn each_flag_sets_what_it_names() {
             lists_max: 3,
             checkpoint_max: 1003,
             depth_max: 65,
-            bulk_max: 1006,
+            bulk_max: 9006,
             tasks_max: 1007,
             claim_max: 14,
             stream_tasks_max: 1009,

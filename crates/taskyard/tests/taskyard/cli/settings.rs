@@ -155,9 +155,14 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &["--queue-bytes-max", "--body-max", "33554432"],
     );
     check(
-        &["config", "--queue-max", "0"],
+        &["serve", "--body-max", "8191"],
         &[],
-        &["--queue-max", "1.."],
+        &["--body-max", "8192"],
+    );
+    check(
+        &["config", "--queue-max", "15"],
+        &[],
+        &["--queue-max", "16.."],
     );
     check(
         &[
