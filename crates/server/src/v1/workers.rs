@@ -139,17 +139,11 @@ pub async fn report<P: Source>(
         }
     };
     let (results, hand) = tokio::join!(reporting, claiming);
-    let results = match (results, &hand) {
-        (Ok(results), _) => results,
-        (Err(problem), hand) => {
-            if let Some(Ok(hand)) = hand {
-                app.engine().give_back(hand).await;
-            }
-            return Err(problem);
-        }
-    };
+    if let (Err(_), Some(Ok(hand))) = (&results, &hand) {
+        app.engine().give_back(hand).await;
+    }
     Ok(Reported {
-        results,
+        results: results?,
         tasks: hand.and_then(|hand| match hand {
             Ok(hand) => Some(runs(app, hand)),
             // The results were taken, which must be told; what keeps the claim from being served will meet it again.
