@@ -10,7 +10,7 @@
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -106,8 +106,9 @@ impl Log {
         synced.is_ok()
     }
 
-    /// How long the file is; after it started over, longer than what it holds.
+    /// How long the file is; after it started over, longer than what it holds. Asked without its times, as in
+    /// [`super::home`].
     pub(super) fn len(&self) -> io::Result<u64> {
-        Ok(self.file.metadata()?.len())
+        (&self.file).seek(SeekFrom::End(0))
     }
 }
