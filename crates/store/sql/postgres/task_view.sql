@@ -1,7 +1,7 @@
--- task_view (PostgreSQL): everything known of one task ($2), with its payloads if $1; last, the number of the place
--- where it stands. A scheduled or ready row is found by its own key: its time and order stand in the carry, or else in
--- the task, and it waits in its lane or the lane's twin. The laterals pin the way, also where the planner takes a table
--- for empty.
+-- task_view (PostgreSQL): everything known of each of these tasks ($2), with their payloads if $1; last, the number of
+-- the place where it stands. A scheduled or ready row is found by its own key: its time and order stand in the carry, or
+-- else in the task, and it waits in its lane or the lane's twin. The laterals pin the way, also where the planner takes a
+-- table for empty.
 select
   task.id, task.lane, task.order_key, task.priority, task.run_at, task.created_at, task.max_attempts, task.max_losses,
   task.timeout, task.backoff, task.backoff_factor, task.backoff_max, task.backoff_jitter, task.labels, task.digest,
@@ -28,11 +28,12 @@ select
       when scheduled.task is not null then 1
     end as smallint
   )
-from task
+from (select unnest($2::uuid[]) as id) as wanted
+cross join lateral (select * from task where task.id = wanted.id offset 0) as task
 cross join lateral (select * from lane where lane.number = task.lane offset 0) as lane
-left join outcome on outcome.task = task.id
-left join lease on lease.task = task.id and lease.slot = 0
-left join carry on carry.task = task.id and carry.slot = 0
+left join lateral (select * from outcome where outcome.task = task.id offset 0) as outcome on true
+left join lateral (select * from lease where lease.task = task.id and lease.slot = 0 offset 0) as lease on true
+left join lateral (select * from carry where carry.task = task.id and carry.slot = 0 offset 0) as carry on true
 left join lateral (
   select *
   from scheduled
@@ -49,4 +50,3 @@ left join lateral (
 left join lateral (
   select * from worker where worker.number = coalesce(outcome.worker, lease.worker) offset 0
 ) as worker on true
-where task.id = $2

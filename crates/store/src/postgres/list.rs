@@ -5,7 +5,6 @@
 use std::fmt::Write as _;
 
 use deadpool_postgres::{Client, Transaction};
-use futures_util::future::join_all;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Filter, List, Listed};
@@ -18,8 +17,8 @@ use super::fields::{Fields, Read};
 use super::{load, reads, sql};
 use crate::sources::{self, Page, Source};
 
-/// So many candidates are looked at in one round trip at most.
-const TOGETHER: usize = 50;
+/// So many candidates are looked at in one statement at most.
+const TOGETHER: usize = 500;
 
 /// One page is one snapshot.
 pub(super) async fn list(client: &mut Client, list: &List) -> Read<Listed> {
@@ -53,12 +52,12 @@ async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
         let mut rest = found.as_slice();
         while !rest.is_empty() {
             let (ids, others) = rest.split_at(page.together(TOGETHER).min(rest.len()));
-            let views = ids.iter().map(|id| reads::task_view(tx, *id, list.payload));
-            for (id, view) in ids.iter().zip(join_all(views).await) {
+            let mut views = reads::task_views(tx, ids, list.payload).await?;
+            for id in ids {
                 if page.ends() {
                     return Ok(page.listed());
                 }
-                page.look_at(*id, view?);
+                page.look_at(*id, views.remove(id));
             }
             rest = others;
         }

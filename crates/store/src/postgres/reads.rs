@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use deadpool_postgres::{Client, GenericClient};
+use hashbrown::HashMap;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Counted, Query, TaskView, WorkerCounts, WorkerView};
@@ -19,7 +20,10 @@ use crate::columns::{self, BadColumn};
 
 pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
     Ok(match query {
-        Query::Task(id) => Answer::Task(task_view(client, *id, true).await?.map(Box::new)),
+        Query::Task(id) => {
+            let mut found = task_views(client, &[*id], true).await?;
+            Answer::Task(found.remove(id).map(Box::new))
+        }
         Query::Tasks(list) => Answer::Tasks(list::list(client, list).await?),
         Query::Attempts { task, detail_max } => {
             let (task, detail_max) = (task.as_uuid(), load::limit(*detail_max));
@@ -149,29 +153,32 @@ fn counted(fields: &mut Fields<'_>) -> Read<Counted> {
     })
 }
 
-/// Everything known of one task; without `payload`, its input reads as null and its output is left out.
-pub(super) async fn task_view<C: GenericClient>(
+/// Everything known of each of these tasks that there are; without `payload`, their inputs read as null and their
+/// outputs are left out.
+pub(super) async fn task_views<C: GenericClient>(
     client: &C,
-    id: TaskId,
+    tasks: &[TaskId],
     payload: bool,
-) -> Read<Option<TaskView>> {
-    let view = |fields: &mut Fields<'_>| {
-        let task = Arc::new(task::task(fields)?);
-        let lane = Arc::new(key::lane_key(fields)?);
-        let outcome = fields.maybe(task::OUTCOME_WIDTH, task::outcome)?;
-        let lease = fields.maybe(place::LEASE_WIDTH, place::lease)?;
-        let scheduled = fields.maybe(place::SCHEDULED_WIDTH, place::scheduled)?;
-        let carry = fields.maybe(place::CARRY_WIDTH, place::carry)?;
-        let worker = fields.name_or_none()?;
-        let standing =
-            fields.decode(|place| columns::standing(place, scheduled, lease, outcome))?;
-        Ok(TaskView {
-            task,
-            lane,
-            standing,
-            carry,
-            worker,
-        })
-    };
-    one(client, sql::TASK_VIEW, &[&payload, &id.as_uuid()], view).await
+) -> Read<HashMap<TaskId, TaskView>> {
+    let ids: Vec<Uuid> = tasks.iter().map(|task| task.as_uuid()).collect();
+    let views = all(client, sql::TASK_VIEW, &[&payload, &ids], task_view).await?;
+    Ok(views.into_iter().map(|view| (view.task.id, view)).collect())
+}
+
+fn task_view(fields: &mut Fields<'_>) -> Read<TaskView> {
+    let task = Arc::new(task::task(fields)?);
+    let lane = Arc::new(key::lane_key(fields)?);
+    let outcome = fields.maybe(task::OUTCOME_WIDTH, task::outcome)?;
+    let lease = fields.maybe(place::LEASE_WIDTH, place::lease)?;
+    let scheduled = fields.maybe(place::SCHEDULED_WIDTH, place::scheduled)?;
+    let carry = fields.maybe(place::CARRY_WIDTH, place::carry)?;
+    let worker = fields.name_or_none()?;
+    let standing = fields.decode(|place| columns::standing(place, scheduled, lease, outcome))?;
+    Ok(TaskView {
+        task,
+        lane,
+        standing,
+        carry,
+        worker,
+    })
 }
