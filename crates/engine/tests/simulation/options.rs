@@ -104,6 +104,7 @@ pub(crate) fn policy() -> Policy {
         heartbeat: Duration::from_secs(1),
         heartbeat_ttl: Duration::from_secs(3),
         lease: Duration::from_millis(7_500),
+        lease_max: Duration::from_hours(1),
         timeout: Duration::from_secs(20),
         timeout_margin: Duration::from_secs(1),
         priority_level: Duration::from_secs(2),

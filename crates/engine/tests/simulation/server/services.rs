@@ -86,6 +86,7 @@ impl Server {
                 let alone_since = alone_since.map(|server| server.started_at);
                 // Also in grace as if it were none: the rules have to spare the silent by themselves.
                 let seeing = Sight {
+                    at: now,
                     grace: false,
                     alone_since,
                     steps: self.grace.steps(),
