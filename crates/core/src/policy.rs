@@ -15,7 +15,13 @@ pub struct Policy {
     /// Invariant: at least twice `heartbeat`, so that one lost message costs nothing.
     pub heartbeat_ttl: Duration,
     /// How long a lease lasts without being renewed. Default 75 s.
+    ///
+    /// Invariant: at most `lease_max`.
     pub lease: Duration,
+    /// How long the leases of any server may last. Default 1 h.
+    ///
+    /// Invariant: the same on every server of a database, whatever its `lease`; so it is not for setting.
+    pub lease_max: Duration,
     /// How long one run may take unless its task says otherwise. Default 30 min.
     pub timeout: Duration,
     /// How long the sweep leaves a worker to end an overdue run by itself. Default 10 s.
@@ -61,6 +67,7 @@ impl Default for Policy {
             heartbeat: Duration::from_secs(10),
             heartbeat_ttl: Duration::from_secs(30),
             lease: Duration::from_secs(75),
+            lease_max: Duration::from_hours(1),
             timeout: Duration::from_mins(30),
             timeout_margin: Duration::from_secs(10),
             priority_level: Duration::from_mins(10),
@@ -98,10 +105,10 @@ impl Policy {
         self.heartbeat_ttl / 6
     }
 
-    /// A lease that ends later was given by a clock that was ahead of this one. By an hour, for servers may differ in how
-    /// long their leases last.
-    pub fn lease_ends_before(&self, now: Timestamp) -> Timestamp {
-        now + self.lease + Duration::from_hours(1)
+    /// A lease that ends later was given by a clock that was ahead of this one, whichever server gave it: clocks that
+    /// are right are not as far apart as the longest lease is long.
+    pub fn believed_until(&self, now: Timestamp) -> Timestamp {
+        now + self.lease_max * 2
     }
 
     /// A lease is renewed only when under two thirds of it are left, so short tasks never cost a write.

@@ -69,7 +69,7 @@ impl Query {
             ahead: if sight.grace {
                 Timestamp::MAX
             } else {
-                policy.lease_ends_before(now)
+                policy.believed_until(now)
             },
             internal_before: sight.alone_since,
         };

@@ -1,20 +1,21 @@
 //! When silence counts. After a start, while the database was away, or when this server itself was held up, nobody
 //! knows whether the workers were silent or only unheard; so for a while nothing is declared lost. The same where the
 //! clock was set forward, or the machine slept: what the workers said last is older by it than it is, and so is every
-//! run.
+//! run. And where it was set back: every lease then ends later by it, too late to be believed if it was much, and its
+//! worker has yet to renew it.
 
 use std::time::Duration;
 
 use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::expire::{ClockSteps, Step};
+use taskyard_core::verbs::expire::{ClockSteps, Sight, Step};
 
 use crate::desk::Moment;
 
 pub struct Grace {
     /// How long each spell of doubt lasts.
     length: Duration,
-    /// How late a sweep may come before it doubts itself, and how far the clock may run ahead.
-    late: Duration,
+    /// How late a sweep may come before it doubts itself, and how far the clock may be from where it should be.
+    apart_max: Duration,
     until: Moment,
     /// When the next sweep was meant to come.
     expected: Option<Moment>,
@@ -28,7 +29,7 @@ impl Grace {
     pub fn new(now: Moment, length: Duration, silent: Duration) -> Self {
         Self {
             length,
-            late: silent / 3,
+            apart_max: Sight::apart_max(silent),
             until: now + length,
             expected: None,
             last: None,
@@ -41,19 +42,21 @@ impl Grace {
     pub fn counts(&mut self, now: Moment, clock: Timestamp, every: Duration) -> bool {
         if self
             .expected
-            .is_some_and(|expected| now > expected + self.late)
+            .is_some_and(|expected| now > expected + self.apart_max)
         {
             self.doubt(now);
         }
-        if self.last.is_some_and(|(_, showed)| clock < showed) {
-            self.steps.back_to(clock);
+        if let Some((then, showed)) = self.last.replace((now, clock)) {
+            self.hold_against(showed + now.saturating_sub(then), clock, now);
         }
-        let passed = self
-            .last
-            .map(|(then, showed)| (now.saturating_sub(then), clock.since(showed)));
-        if let Some(ahead) = passed.and_then(|(passed, shown)| shown.checked_sub(passed))
-            && ahead > self.late
-        {
+        self.expected = Some(now + every);
+        now >= self.until
+    }
+
+    /// What the clock shows against what it would if it had gone as time has.
+    fn hold_against(&mut self, should: Timestamp, clock: Timestamp, now: Moment) {
+        let (ahead, behind) = (clock.since(should), should.since(clock));
+        if ahead > self.apart_max {
             tracing::warn!(
                 seconds = ahead.as_secs(),
                 "the clock was set forward, or this machine slept: runs under way get so much more time"
@@ -64,9 +67,14 @@ impl Grace {
             });
             self.doubt(now);
         }
-        self.last = Some((now, clock));
-        self.expected = Some(now + every);
-        now >= self.until
+        self.steps.back_to(clock, behind);
+        if behind > self.apart_max {
+            tracing::warn!(
+                seconds = behind.as_secs(),
+                "the clock was set back: nobody is taken for silent until the workers could renew their leases"
+            );
+            self.doubt(now);
+        }
     }
 
     /// When the clock was set forward since this server began, and how far.
@@ -166,6 +174,39 @@ mod tests {
         grace.counts(61 * SECOND, NOON + 61 * SECOND, SECOND);
 
         assert_eq!(grace.steps(), ClockSteps::default());
+    }
+
+    #[test]
+    fn a_little_that_is_taken_back_of_a_step_leaves_the_rest_of_it() {
+        let (mut grace, hour) = (settled(), Duration::from_hours(1));
+        grace.counts(60 * SECOND, NOON + 60 * SECOND + hour, SECOND);
+
+        let clock = NOON + 58 * SECOND + hour;
+        grace.counts(61 * SECOND, clock, SECOND);
+
+        let mut steps = ClockSteps::default();
+        steps.add(Step {
+            at: clock,
+            by: hour - 3 * SECOND,
+        });
+        assert_eq!(grace.steps(), steps);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_starts_the_doubt() {
+        for (back, counts) in [(10, true), (11, false), (7200, false)] {
+            let mut grace = settled();
+
+            let clock = NOON + 60 * SECOND - back * SECOND;
+            let mut in_seconds = |passed: u32| {
+                let passed = passed * SECOND;
+                grace.counts(60 * SECOND + passed, clock + passed, 29 * SECOND)
+            };
+
+            assert_eq!(in_seconds(0), counts, "{back} s");
+            assert_eq!(in_seconds(29), counts, "{back} s");
+            assert!(in_seconds(30), "{back} s");
+        }
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl Upkeep {
             let now = engine.store().now();
             let counts = grace.counts(engine.moment(), now, self.sweep);
             let sight = Sight {
+                at: now,
                 grace: !counts,
                 alone_since,
                 steps: grace.steps(),

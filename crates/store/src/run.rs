@@ -97,7 +97,7 @@ impl Memory {
     /// Whether lanes may be looked through for some to forget: not again and again where all are in use.
     fn may_look_through(&self, now: Timestamp) -> bool {
         let mut last = self.looked_through.lock();
-        let may = last.is_none_or(|last| last + LOOK_FOR_ROOM_EVERY <= now);
+        let may = !is_recent(*last, now);
         if may {
             *last = Some(now);
         }
@@ -107,8 +107,7 @@ impl Memory {
     /// Whether there was no room for one more worker a moment ago: whoever sends new names again and again must not have
     /// all workers counted each time.
     fn is_full_of_workers(&self, now: Timestamp) -> bool {
-        let last = *self.full_of_workers.lock();
-        last.is_some_and(|last| now < last + LOOK_FOR_ROOM_EVERY)
+        is_recent(*self.full_of_workers.lock(), now)
     }
 
     /// Looks at a lane again at the next claim that could take from it; with `None`, at every lane.
@@ -137,6 +136,11 @@ impl Memory {
             heads,
         }
     }
+}
+
+/// A time that is later than now was before the clock was set back, nobody knows how long.
+fn is_recent(then: Option<Timestamp>, now: Timestamp) -> bool {
+    then.is_some_and(|then| then <= now && now < then + LOOK_FOR_ROOM_EVERY)
 }
 
 /// Batches may not come for long, and doubts come every second, so none is kept twice.

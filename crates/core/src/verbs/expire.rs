@@ -22,14 +22,40 @@ pub struct Expire {
 }
 
 /// What the server that sweeps knows of its own view.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Sight {
+    /// What the clock showed when the server looked. Silence counts only where it is judged by the same clock, soon.
+    pub at: Timestamp,
     /// While the server has a reason to doubt its own view, nobody's silence counts.
     pub grace: bool,
     /// Since when this server is the only one, where it can be the only one: internal workers that registered before
     /// went with the process before it.
     pub alone_since: Option<Timestamp>,
     pub steps: ClockSteps,
+}
+
+impl Sight {
+    /// One that nothing is to be said against.
+    pub fn clear(at: Timestamp) -> Self {
+        Self {
+            at,
+            grace: false,
+            alone_since: None,
+            steps: ClockSteps::default(),
+        }
+    }
+
+    /// How far a sweep and the time may come apart before it is to be doubted whether workers could be heard.
+    pub fn apart_max(heartbeat_ttl: Duration) -> Duration {
+        heartbeat_ttl / 3
+    }
+
+    /// A sight of a later time is one from before the clock was set back: whoever was heard since seems silent to it. One
+    /// that was long on its way does not know who was heard meanwhile.
+    fn counts_silence(&self, env: &Env<'_>) -> bool {
+        let age_max = Self::apart_max(env.policy.heartbeat_ttl);
+        !self.grace && self.at <= env.now && env.now.since(self.at) <= age_max
+    }
 }
 
 /// The clock was set forward: runs that began before `at` by it have `by` more time, for it did not pass.
@@ -55,11 +81,20 @@ impl ClockSteps {
         self.0[Self::MAX - 1] = step;
     }
 
-    /// The clock was set back to this time: what begins from here on never saw the steps to later ones.
-    pub fn back_to(&mut self, now: Timestamp) {
-        for step in self.0.iter_mut().filter(|step| step.at > now) {
-            *step = Step::default();
+    /// The clock was set back to this time, by so much: nobody is given any more what that took back of the steps to
+    /// later times, the latest first, and what begins from here on never saw the rest of them.
+    pub fn back_to(&mut self, now: Timestamp, by: Duration) {
+        let mut taken = by;
+        for step in self.0.iter_mut().rev().filter(|step| step.at > now) {
+            let rest = step.by.saturating_sub(taken);
+            taken = taken.saturating_sub(step.by);
+            *step = if rest.is_zero() {
+                Step::default()
+            } else {
+                Step { at: now, by: rest }
+            };
         }
+        self.0.sort_by_key(|step| step.at);
     }
 
     /// As many as can be; those that were not are of no time at all.
@@ -151,14 +186,14 @@ impl Expire {
         } else if worker.is_some_and(|worker| went_with_its_server(worker, self.sight.alone_since))
         {
             "its server has ended"
-        } else if self.sight.grace {
+        } else if !self.sight.counts_silence(env) {
             return None;
         } else if worker.is_none_or(|worker| worker.is_offline(env.now)) {
             "the worker gave no sign of life"
         } else if lease.expires_at <= env.now {
             "the worker did not renew the lease"
-        } else if lease.expires_at > env.policy.lease_ends_before(env.now) {
-            "the lease ends far later than any that is given now, and was not renewed"
+        } else if lease.expires_at > env.policy.believed_until(env.now) {
+            "the lease ends later than any that is given now, and was not renewed"
         } else {
             return None;
         };
@@ -248,5 +283,51 @@ mod tests {
                 111_111, 111_111, 111_111, 111_111, 111_000, 110_000, 100_000, 0,
             ],
         );
+    }
+
+    #[test]
+    fn a_clock_set_back_takes_as_much_of_the_steps_to_later_times_the_latest_first() {
+        let (at, by) = (Timestamp::from_micros, Duration::from_micros);
+        // From 0 to 100, from 110 to 210, and then from 215 back to `now`.
+        let check = |now: i64, expected: [u64; 4]| {
+            let mut clock = ClockSteps::default();
+            for step in [100, 210].map(at) {
+                let by = by(100);
+                clock.add(Step { at: step, by });
+            }
+            clock.back_to(at(now), by(u64::try_from(215 - now).unwrap()));
+            // Before the first, between the two, after the second, and now.
+            let given = [-5, 105, 212, now].map(|began| clock.given_to(at(began)));
+            assert_eq!(given, expected.map(by), "{now}");
+        };
+
+        // Not so far that it was before the second: who began before that one has a little too much.
+        check(211, [200, 100, 0, 0]);
+        check(207, [192, 92, 0, 0]);
+        check(115, [100, 0, 0, 0]);
+        // More than the second gave: who began between the two has too much all the same, by the clock that was set back.
+        check(98, [83, 0, 0, 0]);
+        check(0, [0, 0, 0, 0]);
+        check(-50, [0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn steps_that_were_taken_back_leave_room_for_later_ones() {
+        let (at, by) = (Timestamp::from_micros, Duration::from_micros(1));
+        let mut clock = ClockSteps::default();
+        let mut expected = clock;
+        for hour in 1..=ClockSteps::MAX {
+            let hour = i64::try_from(hour).unwrap() * 10;
+            clock.add(Step {
+                at: at(hour + 5),
+                by,
+            });
+            clock.back_to(at(hour + 4), by);
+            let step = Step { at: at(hour), by };
+            clock.add(step);
+            expected.add(step);
+        }
+
+        assert_eq!(clock, expected);
     }
 }

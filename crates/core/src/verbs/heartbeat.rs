@@ -8,6 +8,7 @@ use crate::id::{Epoch, SlotKey, TaskId};
 use crate::json::Json;
 use crate::name::Name;
 use crate::needs::{Hold, Needs};
+use crate::policy::Policy;
 use crate::refused::Refused;
 use crate::rows::{Lease, Progress, Worker};
 use crate::status::Status;
@@ -136,9 +137,13 @@ impl Heartbeat {
     }
 }
 
-/// The row is written only when enough of its time has gone.
+/// The row is written only when enough of its time has gone; or where a clock wrote it that was far ahead, or its worker
+/// would seem to live long after its end.
 fn is_due(worker: &Worker, env: &Env<'_>) -> bool {
-    worker.expires_at.since(env.now) + env.policy.sign_of_life_every() <= env.policy.heartbeat_ttl
+    let Policy { heartbeat_ttl, .. } = *env.policy;
+    let believed = env.policy.believed_until(env.now) + heartbeat_ttl;
+    let left = worker.expires_at.since(env.now);
+    left + env.policy.sign_of_life_every() <= heartbeat_ttl || worker.expires_at > believed
 }
 
 impl Held {
@@ -180,7 +185,7 @@ impl Held {
 
 fn is_due_for_renewal(lease: &Lease, env: &Env<'_>) -> bool {
     lease.expires_at.since(env.now) < env.policy.renew_below()
-        || lease.expires_at > env.policy.lease_ends_before(env.now)
+        || lease.expires_at > env.policy.believed_until(env.now)
 }
 
 #[cfg(test)]

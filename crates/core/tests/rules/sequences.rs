@@ -21,7 +21,7 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
-use taskyard_core::verbs::expire::{ClockSteps, Expire, Sight};
+use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
@@ -310,7 +310,7 @@ impl World {
             sight: Sight {
                 grace,
                 alone_since,
-                steps: ClockSteps::default(),
+                ..Sight::clear(self.now)
             },
         }
         .into()

@@ -35,7 +35,7 @@ async fn in_grace_a_silent_run_takes_no_place_from_an_overdue_one() {
     for (grace, first_is_overdue) in [(true, true), (false, false)] {
         let sight = Sight {
             grace,
-            ..Sight::default()
+            ..Sight::clear(store.now())
         };
         let mut query = look_for_lost(yard.engine.policy(), store.now(), sight);
         if let Query::Lost { limit, .. } = &mut query {

@@ -130,11 +130,11 @@ impl Yard {
 
     /// Takes away the runs of workers that are gone.
     pub(crate) async fn sweep(&self, grace: bool) -> Swept {
+        let now = self.engine.store().now();
         let sight = Sight {
             grace,
-            ..Sight::default()
+            ..Sight::clear(now)
         };
-        let now = self.engine.store().now();
         sweep::run_once(&self.engine, now, sight).await.unwrap()
     }
 

@@ -90,7 +90,9 @@ const EVERYWHERE: [&str; 63] = [
 
 const ON_SQLITE: [&str; 1] = ["run_is_lost_with_its_server"];
 
-const WITH_SEVERAL_SERVERS: [&str; 34] = [
+const WITH_SEVERAL_SERVERS: [&str; 36] = [
+    "run_is_lost_beyond_belief",
+    "lease_is_shortened",
     "lanes_are_forgotten",
     "hint_is_lost",
     "two_servers_are_asked_at_once",

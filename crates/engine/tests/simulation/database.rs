@@ -36,8 +36,6 @@ pub(crate) struct Sqlite {
     inline: Rc<RefCell<Option<Inline>>>,
     random: Rc<RefCell<Seeded>>,
     commits: Rc<Cell<u64>>,
-    /// Of the last batch.
-    time: Rc<Cell<Timestamp>>,
     changed: Rc<RefCell<BTreeSet<Option<TaskId>>>>,
 }
 
@@ -59,7 +57,6 @@ impl Database {
                     inline: Rc::new(RefCell::new(Some(inline))),
                     random: Rc::new(RefCell::new(random)),
                     commits: Rc::default(),
-                    time: Rc::default(),
                     changed: Rc::default(),
                 })
             }
@@ -141,14 +138,6 @@ impl Database {
         match self.read(everybody) {
             Answer::Workers(workers) => workers,
             other => panic!("a query is answered in kind: {other:?}"),
-        }
-    }
-
-    /// The time of the last batch; unknown where several run at once.
-    pub(crate) fn time(&self) -> Option<Timestamp> {
-        match self {
-            Self::Weak(_) => None,
-            Self::Sqlite(sqlite) => Some(sqlite.time.get()),
         }
     }
 
@@ -297,7 +286,6 @@ impl Mine {
                     sqlite.commits.set(sqlite.commits.get() + 1);
                     let ran = inline.run_blocking(&batch, &policy, now, random);
                     if let Ok(ran) = &ran {
-                        sqlite.time.set(ran.now);
                         sqlite.changed.borrow_mut().extend(touched(&batch, ran));
                     }
                     ran

@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use taskyard_store::model::weak::Trouble;
 
-use crate::options::Store;
-use crate::server::State;
+use crate::losses;
+use crate::options::{DATABASE_CLOCK_ERROR_MS, Store};
+use crate::server::{Server, State};
 use crate::surroundings::{Event, Surroundings};
 use crate::world::World;
+
+/// How long the database's clock is left alone once it was set: longer than servers take to read it and to sweep.
+const BETWEEN_SETTINGS: Duration = Duration::from_secs(3);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Fault {
@@ -29,7 +33,7 @@ pub(crate) enum Fault {
     WorkerDrains,
     DatabaseIsAwayForAWhile,
     DiskIsFullForAWhile,
-    /// SQLite's time is the machine's.
+    /// The database's, or the machine's: it is off by so much from now on.
     ClockIsSetAhead,
     ClockIsSetBack,
     EverythingStopsForLong,
@@ -59,7 +63,6 @@ impl Fault {
     pub(crate) fn on(store: Store) -> impl Iterator<Item = Self> {
         let can_happen = move |fault: &Self| match fault {
             Self::ServerIsSuspended | Self::DatabaseIsAwayForAWhile => store == Store::Weak,
-            Self::ClockIsSetAhead | Self::ClockIsSetBack => store == Store::Sqlite,
             _ => true,
         };
         Self::ALL.into_iter().filter(can_happen)
@@ -132,11 +135,8 @@ impl World {
             Fault::WorkerDrains => self.worker_drains(worker),
             Fault::DatabaseIsAwayForAWhile => self.database_is_in_trouble(Trouble::Away),
             Fault::DiskIsFullForAWhile => self.database_is_in_trouble(Trouble::Full),
-            Fault::ClockIsSetAhead | Fault::ClockIsSetBack => {
-                let by = self.around.millis(1, 15_000);
-                self.servers[server].set_clock(fault == Fault::ClockIsSetAhead, by);
-                true
-            }
+            Fault::ClockIsSetAhead => self.clock_is_set(server, 1),
+            Fault::ClockIsSetBack => self.clock_is_set(server, -1),
             Fault::EverythingStopsForLong => {
                 for server in 0..self.servers.len() {
                     self.server_stops(server, past_the_lease, false);
@@ -182,6 +182,32 @@ impl World {
             worker.drain(&mut self.around);
         }
         happens
+    }
+
+    fn clock_is_set(&mut self, server: usize, sign: i64) -> bool {
+        let most = match self.options.store {
+            Store::Weak => DATABASE_CLOCK_ERROR_MS,
+            Store::Sqlite => 15_000,
+        };
+        let by = self.around.millis(1, most);
+        let error = sign * i64::try_from(by.as_micros()).expect("seconds");
+        if self.options.store == Store::Sqlite {
+            self.servers[server].set_clock(error);
+            return true;
+        }
+        // Twice at once, or while a machine sleeps, it may seem to a server as if nothing had happened.
+        let clock = &mut self.around.database_clock;
+        let is_new = clock
+            .set_at
+            .is_some_and(|at| at + BETWEEN_SETTINGS > self.around.now);
+        if is_new || self.servers.iter().any(Server::is_suspended) {
+            return false;
+        }
+        if Duration::from_micros(error.abs_diff(clock.error)) > losses::NOTICED {
+            clock.set_at = Some(self.around.now);
+        }
+        clock.error = error;
+        true
     }
 
     fn database_is_in_trouble(&mut self, trouble: Trouble) -> bool {

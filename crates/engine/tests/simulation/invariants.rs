@@ -26,8 +26,8 @@ pub(crate) struct Moment<'a> {
     pub(crate) commit: u64,
     /// The latest time that any server has known.
     pub(crate) latest: Timestamp,
-    /// The time of the last batch, where that is known.
-    pub(crate) batch: Option<Timestamp>,
+    /// By the clock of the server whose commit it was.
+    pub(crate) now: Timestamp,
     pub(crate) policy: &'a Policy,
 }
 
@@ -180,7 +180,12 @@ fn fences_rise(view: &TaskView, ledger: &mut Ledger, moment: &Moment<'_>) {
     };
     lasts(before.as_ref(), lease, moment);
     match before {
-        Some(before) if before.fence == lease.fence => goes_on(&before, lease),
+        Some(before) if before.fence == lease.fence => {
+            if lease.expires_at < before.expires_at {
+                ledger.tally.count("lease_is_shortened");
+            }
+            goes_on(&before, lease, moment);
+        }
         Some(before) => {
             assert_eq!(
                 lease.fence,
@@ -210,8 +215,8 @@ fn run_is_over(view: &TaskView, lease: &Lease, ledger: &mut Ledger, moment: &Mom
 /// A lease that is given or renewed lasts as long as leases do.
 fn lasts(before: Option<&Lease>, lease: &Lease, moment: &Moment<'_>) {
     let is_new = before.is_none_or(|before| before.expires_at != lease.expires_at);
-    if let (true, Some(now)) = (is_new, moment.batch) {
-        let lasts = lease.expires_at.since(now);
+    if is_new {
+        let lasts = lease.expires_at.since(moment.now);
         assert_eq!(lasts, moment.policy.lease, "a lease lasts: {lease:?}");
     }
 }
@@ -231,7 +236,7 @@ fn suspects_are_counted(view: &TaskView, ledger: &mut Ledger) {
     }
 }
 
-fn goes_on(before: &Lease, lease: &Lease) {
+fn goes_on(before: &Lease, lease: &Lease, moment: &Moment<'_>) {
     assert!(
         (
             before.secret,
@@ -241,9 +246,10 @@ fn goes_on(before: &Lease, lease: &Lease) {
         ) == (lease.secret, lease.worker, lease.epoch, lease.claimed_at),
         "I5: a fence is not reused: {before:?}, {lease:?}"
     );
+    let is_believed = before.expires_at <= moment.policy.believed_until(moment.now);
     assert!(
-        lease.expires_at >= before.expires_at,
-        "a lease is only ever made longer"
+        lease.expires_at >= before.expires_at || !is_believed,
+        "a lease is made shorter only where a clock gave it that was ahead"
     );
     let begun = before.started_at.is_none() || before.started_at == lease.started_at;
     let bounded = before.deadline.is_none() || before.deadline == lease.deadline;

@@ -1,14 +1,21 @@
 //! Runs that the sweep took away: why, and whether it had to be. Whoever is heard loses nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use taskyard_core::id::{Epoch, Fence, RunKey, TaskId, WorkerNumber};
 use taskyard_core::query::{Standing, TaskView, WorkerView};
 use taskyard_core::rows::Lease;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::Sight;
 
 use crate::invariants::Moment;
 use crate::ledger::Ledger;
+use crate::options::GRACE;
+use crate::surroundings::Surroundings;
+
+/// How far a clock is set that a sweep has to notice: further than its measures may be wrong, all together.
+pub(crate) const NOTICED: Duration = Duration::from_secs(2);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reason {
@@ -17,6 +24,7 @@ pub(crate) enum Reason {
     ServerEnded,
     Silence,
     NotRenewed,
+    BeyondBelief,
 }
 
 impl Reason {
@@ -39,6 +47,9 @@ impl Reason {
             (_, "its server has ended") => Some(Self::ServerEnded),
             (_, "the worker gave no sign of life") => Some(Self::Silence),
             (_, "the worker did not renew the lease") => Some(Self::NotRenewed),
+            (_, "the lease ends later than any that is given now, and was not renewed") => {
+                Some(Self::BeyondBelief)
+            }
             _ => None,
         })
     }
@@ -50,6 +61,7 @@ impl Reason {
             Self::ServerEnded => "run_is_lost_with_its_server",
             Self::Silence => "run_is_lost_in_silence",
             Self::NotRenewed => "run_is_lost_unrenewed",
+            Self::BeyondBelief => "run_is_lost_beyond_belief",
         }
     }
 }
@@ -69,7 +81,7 @@ pub(crate) struct Losses {
 
 /// This run is over, as far as anybody has looked just now.
 pub(crate) fn note(view: &TaskView, lease: &Lease, ledger: &mut Ledger, moment: &Moment<'_>) {
-    let now = moment.latest;
+    let now = moment.now;
     let Some(reason) = Reason::of(view, lease) else {
         return;
     };
@@ -87,12 +99,29 @@ pub(crate) fn note(view: &TaskView, lease: &Lease, ledger: &mut Ledger, moment: 
             lease.expires_at <= now,
             "I8: a lease is lost once it has expired: {lease:?}"
         ),
+        Reason::BeyondBelief => assert!(
+            lease.expires_at > moment.policy.believed_until(now),
+            "I8: a lease is lost that a clock gave which was ahead: {lease:?}"
+        ),
         Reason::NewerProcess | Reason::Silence => {
             let whose = (lease.worker, lease.epoch);
             ledger.losses.suspects.push(whose);
         }
         Reason::ServerEnded => {}
     }
+}
+
+/// Silence does not count for a while once the database's clock was set, nor by what was seen before: unless the sweep
+/// was held up between its two looks at the clock for so long that it may seem as if nothing had happened.
+pub(crate) fn check_sight(sight: Sight, seen_at: Timestamp, now: Timestamp, around: &Surroundings) {
+    let age_max = Sight::apart_max(around.policy.heartbeat_ttl);
+    let counts = !sight.grace && sight.at <= now && now.since(sight.at) <= age_max;
+    let was_held_up = around.now.since(seen_at) >= NOTICED;
+    let set_at = around.database_clock.set_at;
+    assert!(
+        !counts || was_held_up || set_at.is_none_or(|at| at + GRACE <= seen_at),
+        "a sweep trusts its sight, though the clock was set: {sight:?} at {now}"
+    );
 }
 
 impl Losses {
@@ -111,11 +140,9 @@ impl Losses {
             let was_silent = self
                 .expiries
                 .get(&number)
-                .is_some_and(|before| *before <= moment.latest);
-            let renewed_just_now = moment
-                .batch
-                .is_some_and(|now| row.expires_at == now + moment.policy.heartbeat_ttl);
-            let is_silent = row.expires_at <= moment.latest || was_silent || renewed_just_now;
+                .is_some_and(|before| *before <= moment.now);
+            let renewed_just_now = row.expires_at == moment.now + moment.policy.heartbeat_ttl;
+            let is_silent = row.expires_at <= moment.now || was_silent || renewed_just_now;
             assert!(
                 row.epoch > epoch || is_silent,
                 "I8: a worker that is heard loses nothing: {row:?}"
@@ -131,7 +158,10 @@ impl Losses {
     pub(crate) fn check_grace(&mut self) {
         for run in self.in_grace.drain(..) {
             let reason = self.reasons.get(&(run.slot.task, run.fence));
-            let is_silence = matches!(reason, Some(Reason::Silence | Reason::NotRenewed));
+            let is_silence = matches!(
+                reason,
+                Some(Reason::Silence | Reason::NotRenewed | Reason::BeyondBelief)
+            );
             assert!(
                 !is_silence,
                 "in grace silence does not count: {run:?} {reason:?}"

@@ -104,6 +104,7 @@ pub(crate) fn policy() -> Policy {
         heartbeat: Duration::from_secs(1),
         heartbeat_ttl: Duration::from_secs(3),
         lease: Duration::from_millis(7_500),
+        lease_max: Duration::from_millis(7_500),
         timeout: Duration::from_secs(20),
         timeout_margin: Duration::from_secs(1),
         priority_level: Duration::from_secs(2),
@@ -127,6 +128,10 @@ pub(crate) fn policy() -> Policy {
         worker_life: Duration::from_secs(6),
     }
 }
+
+/// How far a database's clock is off at most, either way. Keys and ids are known long enough that none of them is
+/// forgotten over it while somebody may still send it.
+pub(crate) const DATABASE_CLOCK_ERROR_MS: u64 = 10_000;
 
 /// How long nobody is declared lost after a server's start or pause.
 pub(crate) const GRACE: Duration = Duration::from_secs(2);

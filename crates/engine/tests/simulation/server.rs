@@ -8,6 +8,7 @@ mod services;
 pub(crate) use self::services::Service;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -89,8 +90,12 @@ pub(crate) struct Server {
     /// Its row, once it has joined.
     joined: Option<rows::Server>,
     grace: Grace,
+    /// When its sweeps looked, by what its clock showed: the true time.
+    seen_at: BTreeMap<Timestamp, Timestamp>,
     promotes_at: Option<Timestamp>,
     clock: Clock,
+    /// How long its machine was suspended, all together.
+    slept: Duration,
     /// How far behind the true time its readings of the database's are at most.
     lag: Duration,
     /// What came in while it was paused.
@@ -127,8 +132,10 @@ impl Server {
             turn_is_due: false,
             joined: None,
             grace: Grace::new(Moment::ZERO, GRACE, GRACE),
+            seen_at: BTreeMap::new(),
             promotes_at: None,
             clock: Clock::default(),
+            slept: Duration::ZERO,
             lag,
             missed: Vec::new(),
             open: Vec::new(),
@@ -139,15 +146,16 @@ impl Server {
         Node::Server(self.number)
     }
 
-    fn moment(around: &Surroundings) -> Moment {
-        around.now.since(Timestamp::default())
+    /// By its own count of the time.
+    fn moment(&self, around: &Surroundings) -> Moment {
+        around.now.since(Timestamp::default()) - self.slept
     }
 
     pub(crate) fn start(&mut self, around: &mut Surroundings) {
         self.life += 1;
         self.state = State::Up;
         self.mine = self.database.server();
-        self.grace = Grace::new(Self::moment(around), GRACE, around.policy.heartbeat_ttl);
+        self.grace = Grace::new(self.moment(around), GRACE, around.policy.heartbeat_ttl);
         self.clock = self.clock.restarted();
         if !self.mine.is_alone() {
             self.read_clock(around);
@@ -163,6 +171,7 @@ impl Server {
         self.directory = Directory::default();
         self.under_way = UnderWay::default();
         self.turn_is_due = false;
+        self.seen_at.clear();
         self.promotes_at = None;
         self.joined = None;
         self.missed.clear();
@@ -179,7 +188,9 @@ impl Server {
         if let State::Paused { since, suspended } = self.state
             && suspended
         {
-            self.clock.stood_still(around.now.since(since));
+            let pause = around.now.since(since);
+            self.clock.stood_still(pause);
+            self.slept += pause;
         }
         self.state = State::Up;
         for event in std::mem::take(&mut self.missed) {
@@ -191,12 +202,23 @@ impl Server {
     fn read_clock(&mut self, around: &mut Surroundings) {
         let lag = u64::try_from(self.lag.as_micros()).expect("short");
         let lag = Duration::from_micros(around.below_u64(lag + 1));
-        self.clock.read(lag);
+        self.clock
+            .read(around.database_clock.error, lag, around.now);
     }
 
     /// Somebody sets the machine's clock.
-    pub(crate) fn set_clock(&mut self, ahead: bool, by: Duration) {
-        self.clock.set_time_of_day(ahead, by);
+    pub(crate) fn set_clock(&mut self, to: clock::Error) {
+        self.clock.set_time_of_day(to);
+    }
+
+    pub(crate) fn is_suspended(&self) -> bool {
+        matches!(
+            self.state,
+            State::Paused {
+                suspended: true,
+                ..
+            }
+        )
     }
 
     /// Whether it takes an event of this life now; a paused one keeps it for later.

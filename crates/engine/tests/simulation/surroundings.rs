@@ -65,6 +65,15 @@ impl Event {
     }
 }
 
+/// As somebody has set it.
+#[derive(Default)]
+pub(crate) struct DatabaseClock {
+    /// In microseconds from the true time; behind it if negative.
+    pub(crate) error: i64,
+    /// When it was set by so much that a server is to notice.
+    pub(crate) set_at: Option<Timestamp>,
+}
+
 pub(crate) struct Surroundings {
     pub(crate) now: Timestamp,
     pub(crate) random: Seeded,
@@ -73,8 +82,12 @@ pub(crate) struct Surroundings {
     pub(crate) tally: Tally,
     pub(crate) network: Network,
     pub(crate) servers: usize,
-    /// The time of the latest batch, by its server's clock.
+    /// The latest time that any batch ran at, by its server's clock.
     pub(crate) latest_batch: Timestamp,
+    /// The time of the batch that last went on, and so of the last commit.
+    pub(crate) batch: Timestamp,
+    /// That of all servers which share a database.
+    pub(crate) database_clock: DatabaseClock,
     /// Nothing goes wrong any more, and nobody asks for anything new.
     pub(crate) calm: bool,
     agenda: BTreeMap<(Timestamp, u64), Event>,
@@ -95,6 +108,8 @@ impl Surroundings {
             network,
             servers: options.servers,
             latest_batch: START,
+            batch: START,
+            database_clock: DatabaseClock::default(),
             calm: false,
             agenda: BTreeMap::new(),
             latest: 0,

@@ -37,7 +37,7 @@ const CALM_STEPS_MAX: usize = 3000;
 const WHOLE_EVERY: u64 = 50;
 
 pub(crate) struct World {
-    options: Options,
+    pub(crate) options: Options,
     pub(crate) around: Surroundings,
     pub(crate) database: Database,
     pub(crate) servers: Vec<Server>,
@@ -179,11 +179,11 @@ impl World {
         let moment = Moment {
             commit,
             latest: around.now.max(around.latest_batch),
-            batch: self.database.time(),
+            now: around.batch,
             policy: &around.policy,
         };
         invariants::check(&views, &mut around.ledger, &moment);
-        // SQLite takes long over this question, and says with the time of its batch what is asked here.
+        // SQLite takes long over this question.
         if self.options.store == Store::Weak || around.ledger.losses.has_suspects() {
             let workers = self.database.workers();
             around.ledger.losses.check_workers(&workers, &moment);

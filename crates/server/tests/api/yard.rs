@@ -129,8 +129,9 @@ impl Yard {
 
     /// Takes away the runs of workers that are gone.
     pub(crate) async fn sweep(&self) {
-        let (engine, sight) = (self.app.engine(), Sight::default());
-        sweep::run_once(engine, engine.store().now(), sight)
+        let engine = self.app.engine();
+        let now = engine.store().now();
+        sweep::run_once(engine, now, Sight::clear(now))
             .await
             .unwrap();
     }

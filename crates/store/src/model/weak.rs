@@ -139,7 +139,7 @@ impl Database {
 }
 
 impl Server {
-    /// Runs the batch at `now`, which must not be earlier than that of the batch before.
+    /// Runs the batch at `now`, which is earlier than that of the batch before where the database's clock was set back.
     pub async fn run(
         &self,
         batch: &[Command],

@@ -338,3 +338,23 @@ fn doubts_that_no_batch_takes_up_are_kept_once() {
     assert_eq!(looked_at(&memory), [-4, -3, -2, -1, 1, 2, 3, 4]);
     assert!(matches!(&*memory.doubts.lock(), Doubts::Of(lanes) if lanes.is_empty()));
 }
+
+#[test]
+fn room_is_looked_for_every_second_and_again_once_the_clock_was_set_back() {
+    let memory = Memory::default();
+    let noon = Timestamp::from_micros(1_790_000_000_000_000);
+    let (moment, hour) = (Duration::from_micros(1), Duration::from_hours(1));
+    *memory.full_of_workers.lock() = Some(noon);
+    assert!(memory.may_look_through(noon));
+
+    let later = noon + LOOK_FOR_ROOM_EVERY;
+    for (now, is_recent) in [
+        (noon, true),
+        (later - moment, true),
+        (later, false),
+        (later - hour, false),
+    ] {
+        assert_eq!(memory.is_full_of_workers(now), is_recent, "{now}");
+        assert_eq!(memory.may_look_through(now), !is_recent, "{now}");
+    }
+}

@@ -63,7 +63,7 @@ fn a_claim_never_uses_a_fence_again_whatever_else_its_batch_looked_at() {
             runs: vec![(key, Some(Name::plain("theirs").unwrap()))],
             sight: Sight {
                 grace: true,
-                ..Sight::default()
+                ..Sight::clear(NOON)
             },
         };
         let claims = claim("ours", WorkerNumber(1));

@@ -394,7 +394,7 @@ impl Sequence {
             overdue: self.yard.now(),
             steps: ClockSteps::default(),
             silent: self.yard.now(),
-            ahead: self.yard.policy.lease_ends_before(self.yard.now()),
+            ahead: self.yard.policy.believed_until(self.yard.now()),
             internal_before: alone_since,
         };
         let query = Query::Lost { looks, limit: 5 };
@@ -407,7 +407,7 @@ impl Sequence {
             sight: Sight {
                 grace,
                 alone_since,
-                ..Sight::default()
+                ..Sight::clear(self.yard.now())
             },
         })
     }

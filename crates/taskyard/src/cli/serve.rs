@@ -108,7 +108,8 @@ pub(crate) struct TimeArgs {
     /// A worker that gives no sign of life for so long is offline and its leases are lost. At least twice the heartbeat.
     #[arg(long, env = "TASKYARD_HEARTBEAT_TTL", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) heartbeat_ttl: Duration,
-    /// How long a lease lasts without being renewed. At least three heartbeats.
+    /// How long a lease lasts without being renewed. At least three heartbeats and at most 1h, so that servers of one
+    /// database, whatever this is on each, know a lease that was given by a clock that was far ahead.
     #[arg(long, env = "TASKYARD_LEASE", default_value = "75s", value_parser = duration, value_name = "TIME")]
     pub(crate) lease: Duration,
     /// A worker that gives no sign of life for so long is forgotten: it is listed no more. At least the heartbeat's TTL.

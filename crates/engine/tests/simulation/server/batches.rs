@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use taskyard_core::command::{Answer, Done};
+use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
+use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::Dealt;
+use taskyard_core::verbs::expire::Expire;
 use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::desk::{self, Batch};
 use taskyard_engine::engine::ClaimCall;
@@ -18,6 +20,7 @@ use taskyard_store::model::weak;
 
 use super::{Caller, Server, Who};
 use crate::database::Running;
+use crate::losses;
 use crate::network::{Body, Call, Node, Ticket, Told};
 use crate::surroundings::Surroundings;
 
@@ -28,6 +31,8 @@ pub(super) struct UnderWay(VecDeque<Under>);
 struct Under {
     batch: Batch<Caller>,
     stage: Stage,
+    /// By its server's clock.
+    now: Timestamp,
     /// The number of the last commit before it began.
     since: u64,
 }
@@ -60,11 +65,12 @@ impl UnderWay {
         self.0.len()
     }
 
-    fn push(&mut self, batch: Batch<Caller>, running: Running, since: u64) {
+    fn push(&mut self, batch: Batch<Caller>, running: Running, now: Timestamp, since: u64) {
         let stage = Stage::Running { running, polls: 0 };
         self.0.push_back(Under {
             batch,
             stage,
+            now,
             since,
         });
     }
@@ -76,6 +82,7 @@ impl UnderWay {
             batch,
             stage,
             since,
+            ..
         } = self.0.pop_front_if(is_held)?;
         match stage {
             Stage::Held(ran) => Some((batch, ran, since)),
@@ -84,11 +91,12 @@ impl UnderWay {
     }
 
     /// Lets the first that runs go on. True when it has ended.
-    fn go_on(&mut self) -> bool {
-        for Under { stage, .. } in &mut self.0 {
+    fn go_on(&mut self, around: &mut Surroundings) -> bool {
+        for Under { stage, now, .. } in &mut self.0 {
             let Stage::Running { running, polls } = stage else {
                 continue;
             };
+            around.batch = *now;
             *polls += 1;
             let mut context = Context::from_waker(Waker::noop());
             let Poll::Ready(ran) = running.as_mut().poll(&mut context) else {
@@ -105,11 +113,11 @@ impl Server {
     /// One step of the engine's loop: answers what is done, takes another batch, and lets the one that runs go on.
     pub(crate) fn turn(&mut self, around: &mut Surroundings) {
         self.turn_is_due = false;
-        let over = self.desk.expired(Self::moment(around));
+        let over = self.desk.expired(self.moment(around));
         self.answer(over, 0, around);
         self.finish_held(around);
         while self.under_way.len() < self.mine.batches_max() && self.begin(around) {}
-        if self.under_way.go_on() && self.mine.batches_max() == 1 {
+        if self.under_way.go_on(around) && self.mine.batches_max() == 1 {
             self.finish_held(around);
         }
         if !self.under_way.is_empty() || !self.desk.is_idle() {
@@ -123,12 +131,30 @@ impl Server {
             return false;
         };
         around.tally.count("batch");
-        let now = self.clock.now(around.now);
+        let now = self.time_of(&batch.commands, around);
         around.latest_batch = around.latest_batch.max(now);
         let running = self.mine.run(batch.commands.clone(), &around.policy, now);
         let since = self.database.commits();
-        self.under_way.push(batch, running, since);
+        self.under_way.push(batch, running, now, since);
         true
+    }
+
+    /// PostgreSQL is asked for it where it was not for a while, and for each sweep's batch.
+    fn time_of(&mut self, commands: &[Command], around: &mut Surroundings) -> Timestamp {
+        let sweeps = commands.iter().filter_map(|command| match command {
+            Command::Expire(expire) => Some(expire),
+            _ => None,
+        });
+        let sweeps: Vec<&Expire> = sweeps.collect();
+        if !self.mine.is_alone() && (!sweeps.is_empty() || self.clock.is_stale(around.now)) {
+            self.read_clock(around);
+        }
+        let now = self.clock.now(around.now);
+        for sweep in sweeps {
+            let seen_at = self.seen_at[&sweep.sight.at];
+            losses::check_sight(sweep.sight, seen_at, now, around);
+        }
+        now
     }
 
     fn finish_held(&mut self, around: &mut Surroundings) {
@@ -155,7 +181,7 @@ impl Server {
             Err(error) => note_failure(&batch, error, around),
         }
         let lanes = self.mine.lanes();
-        let answers = self.desk.finished(batch, ran, &lanes, Self::moment(around));
+        let answers = self.desk.finished(batch, ran, &lanes, self.moment(around));
         self.answer(answers, since, around);
     }
 
@@ -270,8 +296,7 @@ fn note_failure(batch: &Batch<Caller>, error: &store::Error, around: &mut Surrou
     around.tally.count(what);
 }
 
-fn unknown(command: &taskyard_core::command::Command) -> &'static str {
-    use taskyard_core::command::Command;
+fn unknown(command: &Command) -> &'static str {
     match command {
         Command::Submit(_) => "submit_has_an_unknown_outcome",
         Command::Claims(_) => "claim_has_an_unknown_outcome",

@@ -132,7 +132,7 @@ impl Server {
         self.sign_of_life(&call.worker, Some(claim.epoch), around);
         let repeated = self.desk.claim(Waiting {
             claim,
-            until: Self::moment(around) + call.wait,
+            until: self.moment(around) + call.wait,
             caller,
         });
         if repeated.is_some() {
@@ -150,7 +150,7 @@ impl Server {
         if let query::Answer::Worker(Some(row)) =
             self.mine.read(query::Query::Worker(worker.clone()))
         {
-            let (profile, now) = (of_this_server(&row.profile), Self::moment(around));
+            let (profile, now) = (of_this_server(&row.profile), self.moment(around));
             let known = Known::new(row.number, row.epoch, profile, now);
             self.directory.put(worker.clone(), known);
         }
@@ -163,7 +163,7 @@ impl Server {
                 registered.number,
                 registered.epoch,
                 of_this_server(&register.profile),
-                Self::moment(around),
+                self.moment(around),
             );
             self.directory.put(register.name.clone(), known);
         }
@@ -173,7 +173,7 @@ impl Server {
         let every = around.policy.sign_of_life_every();
         if self
             .directory
-            .is_sign_of_life_due(worker, epoch, Self::moment(around), every)
+            .is_sign_of_life_due(worker, epoch, self.moment(around), every)
         {
             let heartbeat = Heartbeat {
                 worker: worker.clone(),

@@ -77,7 +77,7 @@ impl Server {
         match service {
             Service::Sweep => {
                 let now = self.clock.now(around.now);
-                let moment = Self::moment(around);
+                let moment = self.moment(around);
                 let counts = self.grace.counts(moment, now, service.every());
                 if !counts {
                     around.tally.count("sweep_in_grace");
@@ -86,6 +86,7 @@ impl Server {
                 let alone_since = alone_since.map(|server| server.started_at);
                 // Also in grace as if it were none: the rules have to spare the silent by themselves.
                 let seeing = Sight {
+                    at: now,
                     grace: false,
                     alone_since,
                     steps: self.grace.steps(),
@@ -98,6 +99,7 @@ impl Server {
                 };
                 if let Some(expire) = take_away(candidates, sight) {
                     around.tally.count("sweep_with_candidates");
+                    self.seen_at.insert(now, around.now);
                     let caller = Caller::of(Who::Sweep(expire.clone()));
                     self.command(expire, caller, around);
                 }
@@ -113,7 +115,9 @@ impl Server {
             Service::Prune => {
                 let limit = STEP_ROWS_MAX;
                 self.command(Prune { limit, skip: 0 }, caller, around);
-                let before = Self::moment(around).saturating_sub(around.policy.worker_life);
+                let before = self
+                    .moment(around)
+                    .saturating_sub(around.policy.worker_life);
                 self.directory.drop_silent(before);
                 let now = self.clock.now(around.now);
                 let gone = self.mine.read(look_for_gone(&around.policy, now));
@@ -131,7 +135,6 @@ impl Server {
                 around,
             ),
             Service::Poll => {
-                self.read_clock(around);
                 self.mine.unsure(None);
                 self.desk.look_again();
                 self.turn_soon(around);
@@ -157,7 +160,7 @@ impl Server {
                     runs.filter(|run| expire.sight.grace && expired.tasks.contains(&run.slot.task));
                 around.ledger.losses.in_grace.extend(taken);
             }
-            Err(_) => self.grace.doubt(Self::moment(around)),
+            Err(_) => self.grace.doubt(self.moment(around)),
             _ => {}
         }
     }

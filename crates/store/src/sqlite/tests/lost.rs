@@ -49,7 +49,7 @@ fn worker(number: i32) -> impl Strategy<Value = Worker> {
 fn lease() -> impl Strategy<Value = Lease> {
     let margin = Policy::default().timeout_margin;
     let overdue = around().prop_map(move |at| at - margin);
-    let far_ahead = Policy::default().lease_ends_before(Timestamp::default());
+    let far_ahead = Policy::default().believed_until(Timestamp::default());
     let ahead = around().prop_map(move |at| at + far_ahead.since(Timestamp::default()));
     let expires_at = prop_oneof![3 => around(), 1 => ahead];
     (1..=NUMBERS, 1..=3, expires_at, option::of(overdue)).prop_map(
@@ -157,9 +157,9 @@ proptest! {
     ) {
         let (policy, now) = (Policy::default(), Timestamp::from_micros(NOON));
         let seeing = Sight {
-            grace: false,
             alone_since,
             steps,
+            ..Sight::clear(now)
         };
         let query = Query::lost(&policy, now, seeing, 100);
         let there = |number| workers.iter().any(|row| row.number == number);

@@ -219,7 +219,7 @@ pub(super) async fn a_run_that_breaks_a_sweep_costs_the_others_nothing(yard: Yar
     let lost = runs.iter().map(|run| run.slot.run(run.fence));
     let expire = Expire {
         runs: lost.map(|run| (run, Some(worker.worker.clone()))).collect(),
-        sight: Sight::default(),
+        sight: Sight::clear(yard.now()),
     };
 
     let answers = yard.answers(vec![expire.into()]).await;

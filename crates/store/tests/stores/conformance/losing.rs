@@ -125,37 +125,6 @@ pub(super) async fn a_lease_that_is_not_named_expires(yard: Yard) {
     assert_eq!(yard.status(named).await, Status::Assigned);
 }
 
-pub(super) async fn a_lease_that_a_clock_gave_which_was_far_ahead_is_lost(mut yard: Yard) {
-    let ids = [yard.new_task().await, yard.new_task().await];
-    let worker = yard.worker("w").await;
-    let usual = yard.policy.lease;
-    let hour = Duration::from_hours(1);
-    for ahead in [hour, hour + Duration::from_micros(1)] {
-        yard.policy.lease = usual + ahead;
-        yard.claim_one(&worker).await;
-    }
-    yard.policy.lease = usual;
-
-    assert_eq!(yard.sweep(true).await, []);
-    assert_eq!(yard.sweep(false).await, ids[1..]);
-}
-
-pub(super) async fn a_heartbeat_brings_a_lease_that_is_far_ahead_to_its_usual_length(
-    mut yard: Yard,
-) {
-    yard.new_task().await;
-    let worker = yard.worker("w").await;
-    let usual = yard.policy.lease;
-    yard.policy.lease = usual + Duration::from_hours(2);
-    let run = yard.claim_one(&worker).await;
-    yard.policy.lease = usual;
-
-    let beaten = yard.heartbeat(&worker, vec![held(&run)]).await.unwrap();
-
-    assert_eq!(beaten.expires_at, Some(yard.now() + usual));
-    assert_eq!(yard.sweep(false).await, []);
-}
-
 pub(super) async fn a_heartbeat_tells_what_was_lost_and_cancelled(yard: Yard) {
     let (kept, cancelled, lost) = (
         yard.new_task().await,
@@ -224,7 +193,7 @@ pub(super) async fn an_old_candidate_costs_a_later_run_nothing(yard: Yard) {
     let expired: Expired = yard
         .run(Expire {
             runs,
-            sight: Sight::default(),
+            sight: Sight::clear(yard.now()),
         })
         .await
         .unwrap();
@@ -254,7 +223,7 @@ pub(super) async fn internal_workers_of_an_earlier_server_are_gone_even_in_grace
         .sweep_with(Sight {
             grace: true,
             alone_since: Some(restarted.server.started_at),
-            ..Sight::default()
+            ..Sight::clear(yard.now())
         })
         .await;
 
@@ -411,7 +380,7 @@ pub(super) async fn a_suspect_made_in_a_claims_own_batch_waits_for_the_next(yard
     let worker = yard.worker("w").await;
     let expire = Expire {
         runs: vec![(run.slot.run(run.fence), Some(doomed.worker))],
-        sight: Sight::default(),
+        sight: Sight::clear(yard.now()),
     };
     let claims = Claims {
         claims: vec![worker.clone()],

@@ -1,7 +1,8 @@
-//! Runs that take too long, by a clock that may be set.
+//! Runs that take too long and leases that end, by clocks that may be set.
 
 use std::time::Duration;
 
+use taskyard_core::query::{Answer, Query, Standing};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Claim;
@@ -44,7 +45,7 @@ pub(super) async fn a_run_from_before_the_clock_was_set_forward_has_that_much_mo
     let sight = Sight {
         grace: true,
         steps,
-        ..Sight::default()
+        ..Sight::clear(yard.now())
     };
 
     assert_eq!(yard.sweep_with(sight).await, []);
@@ -102,4 +103,82 @@ pub(super) async fn a_lease_ends_at_its_time_and_not_before(yard: Yard) {
 
     yard.pass(moment);
     assert_eq!(yard.sweep(false).await, [task]);
+}
+
+pub(super) async fn a_lease_that_ends_later_than_any_server_gives_them_is_lost(mut yard: Yard) {
+    let (moment, hour) = (Duration::from_micros(1), Duration::from_hours(1));
+    let worker = yard.worker("w").await;
+    // However long or short those are that the server which judges gives.
+    for own in [yard.policy.heartbeat * 3, yard.policy.lease_max] {
+        let mut tasks = Vec::new();
+        // What one that gives the longest has given, and what clocks gave that were ahead.
+        for lease in [hour, 2 * hour, 2 * hour + moment] {
+            tasks.push(yard.new_task().await);
+            yard.policy.lease = lease;
+            yard.claim_one(&worker).await;
+        }
+        yard.policy.lease = own;
+
+        assert_eq!(yard.sweep(true).await, []);
+        assert_eq!(yard.sweep(false).await, tasks[2..]);
+        yard.cancel(tasks[2]).await.unwrap();
+    }
+}
+
+pub(super) async fn a_heartbeat_shortens_a_lease_that_is_longer_than_any_server_gives_them(
+    mut yard: Yard,
+) {
+    let (moment, hour) = (Duration::from_micros(1), Duration::from_hours(1));
+    let worker = yard.worker("w").await;
+    let usual = yard.policy.lease;
+    for (lease, expected) in [(2 * hour, 2 * hour), (2 * hour + moment, usual)] {
+        yard.new_task().await;
+        yard.policy.lease = lease;
+        let run = yard.claim_one(&worker).await;
+        yard.policy.lease = usual;
+
+        yard.heartbeat(&worker, vec![held(&run)]).await.unwrap();
+
+        let Standing::Leased(lease) = yard.view(run.slot.task).await.standing else {
+            panic!("it is leased")
+        };
+        assert_eq!(lease.expires_at, yard.now() + expected);
+        assert_eq!(yard.sweep(false).await, []);
+    }
+}
+
+pub(super) async fn a_heartbeat_shortens_a_sign_of_life_that_a_clock_gave_which_was_far_ahead(
+    mut yard: Yard,
+) {
+    let moment = Duration::from_micros(1);
+    let usual = yard.policy.heartbeat_ttl;
+    let believed = 2 * Duration::from_hours(1) + usual;
+    for (silent_after, expected) in [(believed, believed), (believed + moment, usual)] {
+        yard.policy.heartbeat_ttl = silent_after;
+        let worker = yard.worker("w").await;
+        yard.policy.heartbeat_ttl = usual;
+
+        yard.heartbeat(&worker, Vec::new()).await.unwrap();
+
+        let query = Query::Worker(worker.worker.clone());
+        let Ok(Answer::Worker(Some(row))) = yard.store.read(query).await else {
+            panic!("it is registered")
+        };
+        assert_eq!(row.expires_at, yard.now() + expected);
+    }
+}
+
+pub(super) async fn silence_counts_by_a_sight_that_is_fresh_and_of_the_clock_that_judges(
+    yard: Yard,
+) {
+    let task = yard.new_task().await;
+    yard.claim_one(&yard.worker("w").await).await;
+    yard.pass(yard.policy.heartbeat_ttl);
+    let (now, moment) = (yard.now(), Duration::from_micros(1));
+    let fresh = yard.policy.heartbeat_ttl / 3;
+
+    for at in [now + moment, now - fresh - moment] {
+        assert_eq!(yard.sweep_with(Sight::clear(at)).await, []);
+    }
+    assert_eq!(yard.sweep_with(Sight::clear(now - fresh)).await, [task]);
 }

@@ -30,6 +30,7 @@ use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
 use taskyard_core::worker::Profile;
+use taskyard_store::Clock;
 use taskyard_store::model::Model;
 use taskyard_store::postgres::{self, PostgresStore};
 use taskyard_store::sqlite::{self, SqliteStore};
@@ -50,7 +51,7 @@ pub(crate) struct Yard {
     pub(crate) place: Place,
 }
 
-fn read(clock: &Arc<AtomicI64>) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+fn read(clock: &Arc<AtomicI64>) -> Clock {
     let clock = Arc::clone(clock);
     Arc::new(move || Timestamp::from_micros(clock.load(Ordering::SeqCst)))
 }
@@ -103,8 +104,24 @@ impl Yard {
     /// One server of those that share this database, at this address of it. Each has a clock of its own.
     pub(crate) async fn over(database: &Arc<Database>, url: &str) -> Self {
         let clock = Arc::new(AtomicI64::new(NOON));
+        let by_hand = Some(read(&clock));
+        Self::sharing(database, url, clock, by_hand).await
+    }
+
+    /// One that judges by the database's clock; its own is for ids alone.
+    pub(crate) async fn by_the_clock_of(database: &Arc<Database>) -> Self {
+        let clock = Arc::new(AtomicI64::new(NOON));
+        Self::sharing(database, &database.url(), clock, None).await
+    }
+
+    async fn sharing(
+        database: &Arc<Database>,
+        url: &str,
+        clock: Arc<AtomicI64>,
+        by_hand: Option<Clock>,
+    ) -> Self {
         let options = postgres::Options {
-            clock: Some(read(&clock)),
+            clock: by_hand,
             random: Box::new(Seeded::new(1)),
         };
         let store = PostgresStore::connect(url, options).await.unwrap();
@@ -320,7 +337,7 @@ impl Yard {
     pub(crate) async fn sweep(&self, grace: bool) -> Vec<TaskId> {
         let sight = Sight {
             grace,
-            ..Sight::default()
+            ..Sight::clear(self.now())
         };
         self.sweep_with(sight).await
     }

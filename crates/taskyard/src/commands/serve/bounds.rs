@@ -136,6 +136,15 @@ pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Fai
         "three heartbeats",
         times.heartbeat * 3,
     )?;
+    let lease_max = Policy::default().lease_max;
+    if times.lease > lease_max {
+        return Err(Failure::usage(format!(
+            "--lease is {}; it must be at most {}, for what ends much later was given by a clock that was ahead. A run may \
+             take longer: its worker's heartbeats renew its lease",
+            duration_text(times.lease),
+            duration_text(lease_max)
+        )));
+    }
     at_least(
         "--worker-life",
         times.worker_life,

@@ -69,6 +69,7 @@ fn each_flag_sets_what_it_names() {
             retry: Retry::default(),
             suspect_patience: Policy::default().suspect_patience,
             server_ttl: Policy::default().server_ttl,
+            lease_max: Policy::default().lease_max,
         }
     );
     assert_eq!(

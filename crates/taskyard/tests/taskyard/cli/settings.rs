@@ -108,6 +108,11 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
     );
     check(&["config", "--lease", "5s"], &[], &["--lease", "three"]);
     check(
+        &["config", "--lease", "3600001ms"],
+        &[],
+        &["--lease", "at most 60m"],
+    );
+    check(
         &["config"],
         &[("LEASE_SECONDS", "1.5")],
         &["LEASE_SECONDS", "whole seconds"],
