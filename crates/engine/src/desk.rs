@@ -39,6 +39,11 @@ pub trait Caller {
 
     /// Its claim found nothing and is parked: what it waits for now is not the database.
     fn waits_for_work(&mut self) {}
+
+    /// Of a sweep's command: when it looked whose silence counts.
+    fn looked_at(&self) -> Option<Moment> {
+        None
+    }
 }
 
 /// Time since some start, in the caller's clock.
@@ -65,6 +70,20 @@ pub struct Batch<C> {
     claims: Vec<Taken<C>>,
 }
 
+impl<C: Caller> Batch<C> {
+    /// Something that workers said at this time was lost: in what a sweep of before then takes away, silence does not
+    /// count.
+    pub fn spare_the_silent(&mut self, lost_at: Moment) {
+        for (command, caller) in self.commands.iter_mut().zip(&self.callers) {
+            if let Command::Expire(expire) = command
+                && caller.looked_at().is_some_and(|looked| looked <= lost_at)
+            {
+                expire.sight.grace = true;
+            }
+        }
+    }
+}
+
 /// A claim of a batch, and what it was woken for.
 struct Taken<C> {
     waiting: Waiting<C>,
@@ -72,6 +91,8 @@ struct Taken<C> {
 }
 
 pub struct Desk<C> {
+    /// What goes back, all of it with the next batch.
+    given_back: Vec<Queued<C>>,
     queued: VecDeque<Queued<C>>,
     /// Claims that the next batch tries.
     claims: Line<C>,
@@ -90,6 +111,7 @@ pub struct Desk<C> {
 impl<C> Default for Desk<C> {
     fn default() -> Self {
         Self {
+            given_back: Vec::new(),
             queued: VecDeque::new(),
             claims: Line::default(),
             parked: Parked::default(),
@@ -104,6 +126,13 @@ impl<C> Default for Desk<C> {
 impl<C: Caller> Desk<C> {
     pub fn command(&mut self, command: Command, caller: C) {
         self.queued.push_back(Queued { command, caller });
+    }
+
+    /// Gives back runs that nobody was told of. Before whatever waits, so that no claim that is tried from here on finds
+    /// them still leased, to be told of runs that it is about to lose.
+    pub fn give_back(&mut self, report: Report, caller: C) {
+        let command = report.into();
+        self.given_back.push(Queued { command, caller });
     }
 
     /// Takes a claim. One that waits here and was sent again is answered with nothing: its repetition waits on, so
@@ -132,13 +161,18 @@ impl<C: Caller> Desk<C> {
 
     /// Whether there is anything to run now.
     pub fn is_idle(&self) -> bool {
-        self.queued.is_empty() && self.claims.is_empty()
+        self.queued.is_empty() && self.given_back.is_empty() && self.claims.is_empty()
     }
 
     /// What waits, as far as one batch goes; claims last, so that they see what the others made ready.
     pub fn next_batch(&mut self) -> Option<Batch<C>> {
         let (mut commands, mut callers) = (Vec::new(), Vec::new());
         let (mut rows, mut bytes) = (0, 0);
+        for Queued { command, caller } in self.given_back.drain(..) {
+            rows += size(&command).0;
+            commands.push(command);
+            callers.push(caller);
+        }
         while let Some(queued) = self.queued.front() {
             let (more_rows, more_bytes) = size(&queued.command);
             if !commands.is_empty()
@@ -370,7 +404,7 @@ impl<C: Caller> Desk<C> {
     }
 }
 
-/// Gives back the runs of an answer that nobody received.
+/// The report that gives back the runs of an answer that nobody received; none where there are none.
 pub fn release(unheard: &Answer) -> Option<Report> {
     let Ok(Ok(Done::Claims(dealt))) = unheard else {
         return None;
@@ -378,7 +412,7 @@ pub fn release(unheard: &Answer) -> Option<Report> {
     give_back(dealt.hands.iter().flatten().flatten())
 }
 
-/// The report that gives back the runs of these hands; none where there are none.
+/// The same of these hands.
 pub fn give_back<'a>(hands: impl Iterator<Item = &'a Hand>) -> Option<Report> {
     let runs = hands.flat_map(|hand| &hand.runs);
     let results: Vec<RunResult> = runs

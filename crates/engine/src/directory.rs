@@ -9,10 +9,12 @@ use taskyard_core::id::{Epoch, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs::claim::Claim;
+use taskyard_core::verbs::heartbeat::Heartbeat;
 use taskyard_core::worker::Profile;
 
 use crate::desk::Moment;
 use crate::engine::ClaimCall;
+use crate::room::{OwnPlace, Place, Room};
 
 /// A worker as this server knows it.
 #[derive(Clone)]
@@ -22,8 +24,12 @@ pub struct Known {
     pub profile: Arc<Profile>,
     /// The highest `seq` of its claims that came by here; none since this server knows it.
     last_seq: Option<i64>,
-    /// When its row was last renewed from here.
+    /// The latest sending that may have repeated one of its claims.
+    repeated: u64,
+    /// When its last sign of life was sent from here.
     renewed: Option<Moment>,
+    sign_of_life: OwnPlace,
+    renewal: OwnPlace,
     /// When it was last heard of here.
     heard: Moment,
 }
@@ -35,7 +41,10 @@ impl Known {
             epoch,
             profile,
             last_seq: None,
+            repeated: 0,
             renewed: None,
+            sign_of_life: OwnPlace::default(),
+            renewal: OwnPlace::default(),
             heard: now,
         }
     }
@@ -50,11 +59,32 @@ impl Known {
     }
 }
 
+/// One arrival of a claim, which may be sent several times.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    worker: Name,
+    epoch: Epoch,
+    /// Rises with each claim that arrives here, whoever sent it.
+    number: u64,
+}
+
+fn brings_news(heartbeat: &Heartbeat) -> bool {
+    let mut held = heartbeat.held.iter();
+    held.any(|held| held.progress.is_some() || held.checkpoint.is_some())
+}
+
+fn leave_out_news(heartbeat: &mut Heartbeat) {
+    for held in &mut heartbeat.held {
+        (held.progress, held.checkpoint) = (None, None);
+    }
+}
+
 /// The workers that came by here.
 #[derive(Default)]
 pub struct Directory {
     known: HashMap<Name, Known>,
     names: HashMap<WorkerNumber, Name>,
+    sendings: u64,
 }
 
 impl Directory {
@@ -65,7 +95,17 @@ impl Directory {
         known.is_some_and(|known| epoch.is_none_or(|epoch| epoch == known.epoch))
     }
 
-    pub fn put(&mut self, name: Name, known: Known) {
+    pub fn put(&mut self, name: Name, mut known: Known) {
+        if let Some(before) = self.known.get_mut(&name) {
+            if before.epoch == known.epoch {
+                // The process that was known: what it has sent stays remembered.
+                before.heard = known.heard;
+                return;
+            }
+            // What waits there is this worker's still.
+            known.sign_of_life = before.sign_of_life.clone();
+            known.renewal = before.renewal.clone();
+        }
         self.forget(&name);
         self.names.insert(known.number, name.clone());
         self.known.insert(name, known);
@@ -78,7 +118,7 @@ impl Directory {
 
     /// The claim that a worker's call stands for. Refused where it is that of another process than the one known here,
     /// so that nobody is dealt to by another's profile.
-    pub fn claim(&mut self, call: &ClaimCall) -> Result<Claim, Refused> {
+    pub fn claim(&mut self, call: &ClaimCall) -> Result<(Claim, Sending), Refused> {
         let is_its_own = self.knows(&call.worker, call.epoch);
         let known = self
             .known
@@ -87,8 +127,17 @@ impl Directory {
         if !is_its_own {
             return Err(Refused::WorkerReplaced);
         }
+        self.sendings += 1;
         let maybe_again = known.maybe_again(call.seq);
-        Ok(Claim {
+        if maybe_again {
+            known.repeated = self.sendings;
+        }
+        let sending = Sending {
+            worker: call.worker.clone(),
+            epoch: known.epoch,
+            number: self.sendings,
+        };
+        let claim = Claim {
             worker: call.worker.clone(),
             number: known.number,
             epoch: known.epoch,
@@ -97,7 +146,16 @@ impl Directory {
             begin: call.begin,
             seq: call.seq,
             maybe_again,
-        })
+        };
+        Ok((claim, sending))
+    }
+
+    /// Whether what this sending was dealt, and nobody heard of, is for it to give back. Not if the worker has repeated a
+    /// claim since: the repetition may be answered with the same runs, and they begin then.
+    pub fn may_give_back(&self, sending: &Sending) -> bool {
+        let known = self.known.get(&sending.worker);
+        let known = known.filter(|known| known.epoch == sending.epoch);
+        known.is_none_or(|known| known.repeated <= sending.number)
     }
 
     pub fn forget(&mut self, name: &Name) {
@@ -106,46 +164,54 @@ impl Directory {
         }
     }
 
-    /// Whether this call of the worker should renew its row: none has for `every`. Not if it is a call of another
-    /// process than the one known here, which may have been replaced.
-    pub fn is_sign_of_life_due(
+    /// A place for the sign of life that this call of the worker is, if it is to be sent: none was for `every`, and none
+    /// waits. Not if it is a call of another process than the one known here, which may have been replaced.
+    pub fn sign_of_life(
         &mut self,
         name: &Name,
         epoch: Option<Epoch>,
+        (now, every): (Moment, Moment),
+        room: &Arc<Room>,
+    ) -> Option<Place> {
+        let known = self.heard(name, epoch, now)?;
+        let is_due = known.renewed.is_none_or(|renewed| now >= renewed + every);
+        let place = is_due.then(|| room.place_for_sign_of_life(&known.sign_of_life))??;
+        known.renewed = Some(now);
+        Some(place)
+    }
+
+    /// Where a worker's own word that it lives waits, and whether it does so whole: where there is no room for its news,
+    /// they are left out of it, so that its runs go on.
+    pub fn heartbeat(
+        &mut self,
+        heartbeat: &mut Heartbeat,
         now: Moment,
-        every: Moment,
-    ) -> bool {
+        room: &Arc<Room>,
+    ) -> Option<(Place, bool)> {
+        let known = self.heard(&heartbeat.worker, heartbeat.epoch, now);
+        let renewal = known.map(|known| &known.renewal);
+        let is_whole = !brings_news(heartbeat);
+        if !is_whole {
+            if let Some(place) = room.place_for_heartbeat(heartbeat) {
+                return Some((place, true));
+            }
+            leave_out_news(heartbeat);
+        }
+        let own = renewal.and_then(|own| room.place_for_renewal(heartbeat, own));
+        let place = own.or_else(|| room.place_for_heartbeat(heartbeat))?;
+        Some((place, is_whole))
+    }
+
+    fn heard(&mut self, name: &Name, epoch: Option<Epoch>, now: Moment) -> Option<&mut Known> {
         let is_its_own = self.knows(name, epoch);
-        let Some(known) = self.known.get_mut(name).filter(|_| is_its_own) else {
-            return false;
-        };
+        let known = self.known.get_mut(name).filter(|_| is_its_own)?;
         known.heard = now;
-        let due = known.renewed.is_none_or(|renewed| now >= renewed + every);
-        if due {
-            known.renewed = Some(now);
-        }
-        due
-    }
-
-    /// A worker says itself that it lives.
-    pub fn heard(&mut self, name: &Name, epoch: Option<Epoch>, now: Moment) {
-        if self.knows(name, epoch)
-            && let Some(known) = self.known.get_mut(name)
-        {
-            known.heard = now;
-        }
-    }
-
-    /// What was to renew its row could not be sent.
-    pub fn was_not_renewed(&mut self, name: &Name) {
-        if let Some(known) = self.known.get_mut(name) {
-            known.renewed = None;
-        }
+        Some(known)
     }
 
     /// Drops those that were last heard of at `before` or earlier; answers how many are left.
     pub fn drop_silent(&mut self, before: Moment) -> usize {
-        let Self { known, names } = self;
+        let Self { known, names, .. } = self;
         known.retain(|_, known| known.heard > before);
         names.retain(|_, name| known.contains_key(name));
         // What thousands took that came all at once goes as well.
@@ -161,9 +227,15 @@ impl Directory {
 mod tests {
     use std::time::Duration;
 
+    use taskyard_core::policy::Policy;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    fn room() -> Arc<Room> {
+        Room::under(&Policy::default())
+    }
 
     fn name(number: i32) -> Name {
         Name::plain(&format!("w{number}")).unwrap()
@@ -183,7 +255,12 @@ mod tests {
     #[test]
     fn those_that_were_not_heard_of_for_long_are_dropped_with_what_they_took() {
         let mut directory = directory(1_000);
-        assert!(directory.is_sign_of_life_due(&name(7), None, 2_000 * SECOND, SECOND));
+        let times = (2_000 * SECOND, SECOND);
+        assert!(
+            directory
+                .sign_of_life(&name(7), None, times, &room())
+                .is_some()
+        );
 
         let left = directory.drop_silent(998 * SECOND);
 
@@ -198,16 +275,49 @@ mod tests {
     }
 
     #[test]
-    fn a_sign_of_life_that_could_not_be_sent_is_due_again() {
-        let (mut directory, worker) = (directory(1), name(0));
-        let is_due = |directory: &mut Directory| {
-            directory.is_sign_of_life_due(&worker, None, SECOND, 10 * SECOND)
+    fn of_each_worker_one_sign_of_life_waits() {
+        let (mut directory, room) = (directory(2), room());
+        let mut sign = |worker, second| {
+            let times = (SECOND * second, 10 * SECOND);
+            directory.sign_of_life(&name(worker), None, times, &room)
         };
-        assert!(is_due(&mut directory));
-        assert!(!is_due(&mut directory));
+        let first = sign(0, 10);
+        assert!(first.is_some());
+        assert!(sign(0, 20).is_none(), "one waits");
+        let anothers = sign(1, 20);
+        assert!(anothers.is_some());
 
-        directory.was_not_renewed(&worker);
+        drop(first);
 
-        assert!(is_due(&mut directory));
+        assert!(sign(0, 21).is_some());
+        assert!(sign(0, 30).is_none(), "it is not due yet");
+        assert!(sign(0, 31).is_some());
+    }
+
+    #[test]
+    fn only_the_latest_repetition_of_a_claim_gives_back() {
+        let mut directory = directory(2);
+        let mut sent = |worker, seq| {
+            let call = ClaimCall {
+                worker: name(worker),
+                epoch: None,
+                limit: 1,
+                wait: SECOND,
+                begin: false,
+                seq,
+            };
+            directory.claim(&call).unwrap().1
+        };
+        let (first, again, next) = (sent(0, 1), sent(0, 1), sent(0, 2));
+        let anothers = sent(1, 1);
+        let (unnumbered, another) = (sent(1, 0), sent(1, 0));
+        // As when a process that was replaced calls, and the worker is looked up again.
+        let known = Known::new(WorkerNumber(0), Epoch(1), Arc::default(), SECOND);
+        directory.put(name(0), known);
+
+        let may = [first, again, next, anothers, unnumbered, another];
+        let may = may.map(|sending| directory.may_give_back(&sending));
+
+        assert_eq!(may, [false, true, true, true, true, true]);
     }
 }

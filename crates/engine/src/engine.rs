@@ -2,7 +2,7 @@
 
 mod calls;
 
-pub use self::calls::ClaimCall;
+pub use self::calls::{ClaimCall, Claimed};
 
 use std::sync::Arc;
 
@@ -17,12 +17,13 @@ use taskyard_core::random::Random;
 use taskyard_core::rows::Server;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::topic::Topic;
+use taskyard_core::verbs::report::Report;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
-use crate::directory::Directory;
+use crate::directory::{Directory, Sending};
 use crate::due::NextDue;
 use crate::room::{Place, Room};
 use crate::waits::Waits;
@@ -45,6 +46,8 @@ struct Shared {
     joined: watch::Sender<Option<Server>>,
     /// How the latest batch that had something to write failed, if it did.
     trouble: Mutex<Option<(Moment, store::Error)>>,
+    /// When something was last lost that workers said.
+    unheard: Mutex<Option<Moment>>,
     started: Instant,
     stop: CancellationToken,
     /// The loop is over and has let go of the store.
@@ -54,6 +57,8 @@ struct Shared {
 enum Message {
     Command(Command, Reply),
     Claim(Waiting<Reply>),
+    /// Runs that this sending of a claim was dealt, and that nobody will be told of.
+    GiveBack(Sending, Report),
     /// Something may be ready in this lane; with none, anywhere.
     Look(Option<Lane>),
 }
@@ -61,19 +66,28 @@ enum Message {
 /// Where the answer to a message goes.
 struct Reply {
     to: oneshot::Sender<Answer>,
-    /// What the message takes of the room, as long as it waits for the database. None of the engine's own does.
+    /// What the message takes as long as it waits for the database. What services send takes nothing, nor what goes back.
     place: Option<Place>,
+    about: About,
+}
+
+/// What else there is to know of a message when it is run or answered.
+enum About {
+    Command,
+    Claim(Sending),
+    /// When it looked whose silence counts.
+    Sweep(Moment),
 }
 
 impl Reply {
-    fn new(place: Option<Place>) -> (Self, oneshot::Receiver<Answer>) {
+    fn new(place: Option<Place>, about: About) -> (Self, oneshot::Receiver<Answer>) {
         let (to, answer) = oneshot::channel();
-        (Self { to, place }, answer)
+        (Self { to, place, about }, answer)
     }
 
     /// Of a command of the engine's own, which nobody waits for.
     fn to_nobody() -> Self {
-        Self::new(None).0
+        Self::new(None, About::Command).0
     }
 }
 
@@ -84,6 +98,13 @@ impl Caller for Reply {
 
     fn waits_for_work(&mut self) {
         self.place = None;
+    }
+
+    fn looked_at(&self) -> Option<Moment> {
+        match self.about {
+            About::Sweep(looked_at) => Some(looked_at),
+            About::Command | About::Claim(_) => None,
+        }
     }
 }
 
@@ -109,6 +130,7 @@ impl Engine {
             ids: Mutex::new((TaskIds::default(), random)),
             joined: watch::Sender::default(),
             trouble: Mutex::default(),
+            unheard: Mutex::default(),
             started: Instant::now(),
             stop,
             ended: ended.clone(),
@@ -155,6 +177,11 @@ impl Engine {
         let trouble = self.0.trouble.lock();
         let (at, error) = trouble.as_ref()?;
         (self.moment() < *at + self.0.policy.server_ttl).then(|| error.clone())
+    }
+
+    /// When something was last lost that workers said, for want of room or with a batch that the database did not take.
+    pub(crate) fn unheard(&self) -> Option<Moment> {
+        *self.0.unheard.lock()
     }
 
     /// How long the engine has run.
@@ -205,9 +232,23 @@ impl Shared {
             Ok(ran) if !ran.wrote => {}
             // Other servers being quicker is no trouble of the database's.
             Ok(_) | Err(store::Error::Conflict) => *self.trouble.lock() = None,
-            Err(error) => *self.trouble.lock() = Some((self.moment(), error.clone())),
+            Err(error) => {
+                *self.trouble.lock() = Some((self.moment(), error.clone()));
+                if !is_of_the_command(error) {
+                    self.note_unheard();
+                }
+            }
         }
     }
+
+    fn note_unheard(&self) {
+        *self.unheard.lock() = Some(self.moment());
+    }
+}
+
+/// That the database cannot take a command tells nothing of whether workers were heard.
+pub(crate) fn is_of_the_command(error: &store::Error) -> bool {
+    matches!(error, store::Error::Failed(_) | store::Error::Damaged(_))
 }
 
 struct Loop {
@@ -228,6 +269,9 @@ impl Loop {
             while running.len() < shared.store.batches_max()
                 && let Some(mut batch) = self.desk.next_batch()
             {
+                if let Some(lost_at) = *shared.unheard.lock() {
+                    batch.spare_the_silent(lost_at);
+                }
                 let commands = std::mem::take(&mut batch.commands);
                 let ran = shared.store.run(commands, &shared.policy);
                 running.push_back(ran.map(|ran| (batch, ran)));
@@ -284,6 +328,7 @@ impl Loop {
                 let repeated = self.desk.claim(waiting);
                 self.answer(repeated);
             }
+            Message::GiveBack(sending, report) => self.give_back(&sending, report),
             Message::Look(None) => self.desk.look_again(),
             Message::Look(Some(lane)) => self.desk.ready(lane, &self.shared.store.lanes()),
         }
@@ -302,15 +347,23 @@ impl Loop {
 
     fn answer(&mut self, answers: impl IntoIterator<Item = (Reply, Answer)>) {
         for (reply, answer) in answers {
-            let Reply { to, place } = reply;
+            let Reply { to, place, about } = reply;
             // Whoever hears of it finds room for the next one.
             drop(place);
             if let Err(unheard) = to.send(answer)
-                && let Some(release) = release(&unheard)
+                && let About::Claim(sending) = about
+                && let Some(report) = release(&unheard)
             {
-                // Whoever claimed these has gone: they go back at once instead of when their lease expires.
-                self.desk.command(release.into(), Reply::to_nobody());
+                self.give_back(&sending, report);
             }
+        }
+    }
+
+    /// Whoever claimed these has gone: they go back at once instead of when their lease expires.
+    fn give_back(&mut self, sending: &Sending, report: Report) {
+        // Asked here, where repetitions arrive: one that comes later finds these gone.
+        if self.shared.directory.lock().may_give_back(sending) {
+            self.desk.give_back(report, Reply::to_nobody());
         }
     }
 }

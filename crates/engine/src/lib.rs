@@ -8,9 +8,9 @@ pub mod directory;
 pub mod engine;
 pub mod error;
 pub mod grace;
+pub mod room;
 pub mod services;
 pub mod upkeep;
 
 mod due;
-mod room;
 mod waits;

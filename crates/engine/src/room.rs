@@ -3,103 +3,168 @@
 //! Whoever sends a command takes a place first, which travels with it until it is answered; a claim that finds nothing
 //! gives its own back, since it waits for work then. So a database that stands still has this process grow no further,
 //! however many callers come, and go again: their commands stay, and count.
+//!
+//! What keeps a worker's runs alive does not stand in line for that: each worker that is known has a place of its own
+//! for one sign of life, and one for a heartbeat that brings no news. So it takes no more of these than there are
+//! workers, and a worker that calls is heard however much others ask for.
 
 use std::mem::size_of;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use parking_lot::Mutex;
 use taskyard_core::command::Command;
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::rows::{Failure, Progress};
 use taskyard_core::verbs::claim::Claim;
-use taskyard_core::verbs::heartbeat::Held;
+use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::report::{RunResult, Word};
 use taskyard_core::verbs::submit::NewTask;
 use taskyard_core::worker::Profile;
 
-/// That part is not for submits, so that workers can say what became of their runs however much is submitted.
+/// That part is not for submits, so that workers can say what became of their runs however much is submitted. As many
+/// bytes again are for heartbeats in the places of their workers.
 const RESERVED: usize = 8;
 /// What a text, or an entry of a map, costs besides its bytes.
 const ENTRY: usize = 64;
 
-pub(crate) struct Room {
-    commands: Gauge,
-    bytes: Gauge,
+pub struct Room {
+    commands_max: usize,
+    bytes_max: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    submits: Size,
+    others: Size,
+    /// Bytes of what waits in the places of workers.
+    own: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Size {
+    commands: usize,
+    bytes: usize,
 }
 
 impl Room {
-    pub(crate) fn under(policy: &Policy) -> Arc<Self> {
+    pub fn under(policy: &Policy) -> Arc<Self> {
         Arc::new(Self {
-            commands: Gauge::up_to(policy.commands_max),
-            bytes: Gauge::up_to(policy.commands_bytes_max),
+            commands_max: policy.commands_max,
+            bytes_max: policy.commands_bytes_max,
+            taken: Mutex::default(),
         })
     }
 
     /// None where there is none left.
-    pub(crate) fn place(self: &Arc<Self>, command: &Command) -> Option<Place> {
-        let is_submit = matches!(command, Command::Submit(_));
-        self.take(bytes_of(command), is_submit)
+    pub fn place(self: &Arc<Self>, command: &Command) -> Option<Place> {
+        let whose = match command {
+            Command::Submit(_) => Whose::Submit,
+            _ => Whose::Other,
+        };
+        self.take(bytes_of(command), whose)
     }
 
-    pub(crate) fn place_for_claim(self: &Arc<Self>) -> Option<Place> {
-        self.take(size_of::<Claim>(), false)
+    pub fn place_for_claim(self: &Arc<Self>) -> Option<Place> {
+        self.take(size_of::<Claim>(), Whose::Other)
     }
 
-    fn take(self: &Arc<Self>, bytes: usize, is_submit: bool) -> Option<Place> {
-        if !self.commands.take(1, is_submit) {
+    pub fn place_for_heartbeat(self: &Arc<Self>, heartbeat: &Heartbeat) -> Option<Place> {
+        let bytes = size_of::<Command>() + bytes_of_heartbeat(heartbeat);
+        self.take(bytes, Whose::Other)
+    }
+
+    /// None while another of this kind waits for this worker.
+    pub fn place_for_sign_of_life(self: &Arc<Self>, own: &OwnPlace) -> Option<Place> {
+        self.take_own(0, own)
+    }
+
+    /// For a heartbeat that brings no news. None while another one of this worker waits, and where a great many runs are
+    /// named by those that do.
+    pub fn place_for_renewal(
+        self: &Arc<Self>,
+        heartbeat: &Heartbeat,
+        own: &OwnPlace,
+    ) -> Option<Place> {
+        self.take_own(bytes_of_heartbeat(heartbeat), own)
+    }
+
+    /// As long as there is room left, a command is let in whatever its size: a large one would wait for ever for a hole
+    /// that is large enough. So it is overdrawn by one command at most, of submits and of others.
+    fn take(self: &Arc<Self>, bytes: usize, whose: Whose) -> Option<Place> {
+        let Taken {
+            submits, others, ..
+        } = &mut *self.taken.lock();
+        let is_submit = matches!(whose, Whose::Submit);
+        let has_room = |max: usize, submits: usize, others: usize| {
+            let (reserved, all) = (max / RESERVED, submits + others);
+            if is_submit {
+                all < max - reserved
+            } else {
+                all < max || others < reserved
+            }
+        };
+        if !has_room(self.commands_max, submits.commands, others.commands)
+            || !has_room(self.bytes_max, submits.bytes, others.bytes)
+        {
             return None;
         }
-        if !self.bytes.take(bytes, is_submit) {
-            self.commands.give_back(1);
+        let part = if is_submit { submits } else { others };
+        part.commands += 1;
+        part.bytes += bytes;
+        Some(self.given(bytes, whose))
+    }
+
+    fn take_own(self: &Arc<Self>, bytes: usize, own: &OwnPlace) -> Option<Place> {
+        let mut taken = self.taken.lock();
+        let is_full = bytes > 0 && taken.own >= self.bytes_max / RESERVED;
+        if is_full || own.0.swap(true, Ordering::Relaxed) {
             return None;
         }
+        taken.own += bytes;
+        Some(self.given(bytes, Whose::Worker(own.clone())))
+    }
+
+    fn given(self: &Arc<Self>, bytes: usize, whose: Whose) -> Place {
         let room = Arc::clone(self);
-        Some(Place { room, bytes })
+        Place { room, bytes, whose }
     }
 }
 
-/// One command's part of the room, given back when it is dropped.
-pub(crate) struct Place {
+/// One worker's place for one kind of command.
+#[derive(Clone, Default)]
+pub struct OwnPlace(Arc<AtomicBool>);
+
+/// One command's part of the room, or the place of its worker; given back when it is dropped.
+pub struct Place {
     room: Arc<Room>,
     bytes: usize,
+    whose: Whose,
+}
+
+enum Whose {
+    Submit,
+    Other,
+    Worker(OwnPlace),
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.room.commands.give_back(1);
-        self.room.bytes.give_back(self.bytes);
-    }
-}
-
-struct Gauge {
-    taken: AtomicUsize,
-    max: usize,
-}
-
-impl Gauge {
-    fn up_to(max: usize) -> Self {
-        let taken = AtomicUsize::new(0);
-        Self { taken, max }
-    }
-
-    /// Whether there was room for so many more. While nothing is taken there is, for one that is larger than all of it
-    /// could never come in.
-    fn take(&self, more: usize, is_submit: bool) -> bool {
-        let reserved = if is_submit { self.max / RESERVED } else { 0 };
-        let fits = |taken: usize| {
-            let sum = taken.checked_add(more)?;
-            (sum <= self.max - reserved || taken == 0).then_some(sum)
+        let taken = &mut *self.room.taken.lock();
+        let part = match &self.whose {
+            Whose::Submit => &mut taken.submits,
+            Whose::Other => &mut taken.others,
+            Whose::Worker(own) => {
+                taken.own -= self.bytes;
+                own.0.store(false, Ordering::Relaxed);
+                return;
+            }
         };
-        let taken = self
-            .taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
-        taken.is_ok()
-    }
-
-    fn give_back(&self, taken: usize) {
-        self.taken.fetch_sub(taken, Ordering::Relaxed);
+        part.commands -= 1;
+        part.bytes -= self.bytes;
     }
 }
 
@@ -108,10 +173,10 @@ fn bytes_of(command: &Command) -> usize {
     let sent = match command {
         Command::Submit(submit) => submit.tasks.iter().map(bytes_of_task).sum(),
         Command::Report(report) => report.results.iter().map(bytes_of_result).sum(),
-        Command::Heartbeat(heartbeat) => heartbeat.held.iter().map(bytes_of_held).sum(),
+        Command::Heartbeat(heartbeat) => bytes_of_heartbeat(heartbeat),
         Command::Register(register) => bytes_of_profile(&register.profile),
         Command::Start(_) | Command::Cancel(_) => 0,
-        // They are the server's own, which take no room.
+        // A claim takes its place before it is one of these, and the services take none.
         Command::Claims(_)
         | Command::Expire(_)
         | Command::Forget(_)
@@ -136,6 +201,10 @@ fn bytes_of_result(result: &RunResult) -> usize {
         Word::Completed { .. } | Word::Snoozed { .. } | Word::Released => 0,
     };
     size_of::<RunResult>() + said + result.payload_len()
+}
+
+fn bytes_of_heartbeat(heartbeat: &Heartbeat) -> usize {
+    heartbeat.held.iter().map(bytes_of_held).sum()
 }
 
 fn bytes_of_held(held: &Held) -> usize {
@@ -167,13 +236,14 @@ fn bytes_of_name(name: &Name) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use taskyard_core::id::TaskId;
+    use taskyard_core::id::{Fence, SlotKey, TaskId};
     use taskyard_core::json::Json;
     use taskyard_core::labels::Demands;
     use taskyard_core::lane::LaneKey;
     use taskyard_core::order::Priority;
     use taskyard_core::time::Timestamp;
     use taskyard_core::verbs::cancel::Cancel;
+    use taskyard_core::verbs::held::Token;
     use taskyard_core::verbs::submit::{Begin, Submit};
 
     use super::*;
@@ -241,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_taken_to_the_last_one_and_given_back() {
+    fn a_command_comes_in_whatever_its_size_while_there_is_room_left() {
         const INPUT: usize = 1000;
         let one = bytes_of(&submit(INPUT));
         assert_eq!(bytes_of(&submit(INPUT + 1)), one + 1);
@@ -251,12 +321,14 @@ mod tests {
 
         assert_eq!(taken.len(), 7);
         taken.pop();
-        assert!(room.place(&submit(INPUT + 1)).is_none());
-        taken.extend(room.place(&submit(INPUT)));
+        taken.extend(room.place(&submit(1 << 20)));
         assert_eq!(taken.len(), 7);
-        taken.clear();
-        assert_eq!(room.bytes.taken.load(Ordering::Relaxed), 0);
-        assert_eq!(room.commands.taken.load(Ordering::Relaxed), 0);
+        assert!(room.place(&submit(1)).is_none());
+        let others = places(&room, &cancel(), 100);
+        assert_eq!(others.len(), one.div_ceil(bytes_of(&cancel())));
+        drop((taken, others));
+        assert_eq!(room.taken.lock().submits, Size::default());
+        assert_eq!(room.taken.lock().others, Size::default());
     }
 
     #[test]
@@ -269,5 +341,51 @@ mod tests {
         assert!(room.place(&cancel()).is_none());
         drop(large);
         assert!(room.place(&cancel()).is_some());
+    }
+
+    /// That names so many runs.
+    fn heartbeat(runs: usize) -> Heartbeat {
+        let held = Held {
+            token: Token {
+                slot: SlotKey::only(id()),
+                fence: Fence(1),
+                secret: 1,
+            },
+            running: true,
+            progress: None,
+            checkpoint: None,
+        };
+        Heartbeat {
+            worker: Name::plain("w").unwrap(),
+            epoch: None,
+            held: vec![held; runs],
+        }
+    }
+
+    #[test]
+    fn each_worker_has_places_of_its_own_besides_the_room() {
+        let room = room(1, RESERVED * bytes_of_heartbeat(&heartbeat(10)));
+        let _full = room.place(&cancel()).unwrap();
+        let workers: [OwnPlace; 3] = Default::default();
+        let renewal = |worker: usize, runs| {
+            let own = &workers[worker];
+            room.place_for_renewal(&heartbeat(runs), own)
+        };
+
+        let first = renewal(0, 9);
+        assert!(first.is_some());
+        assert!(renewal(0, 1).is_none(), "one of its waits");
+        let second = renewal(1, 1_000);
+        assert!(second.is_some());
+        assert!(renewal(2, 1).is_none(), "so many runs are named by others");
+        assert!(room.place_for_sign_of_life(&workers[2]).is_some());
+        assert!(renewal(2, 0).is_some());
+
+        drop(second);
+        assert!(renewal(2, 1).is_some());
+        assert!(renewal(0, 1).is_none());
+        drop(first);
+        assert!(renewal(0, 1).is_some());
+        assert_eq!(room.taken.lock().own, 0);
     }
 }

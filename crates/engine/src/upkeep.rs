@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use taskyard_core::rows::Server;
-use taskyard_core::store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Sight;
 use tokio::task::{Id, JoinSet};
 
-use crate::engine::Engine;
+use crate::engine::{Engine, is_of_the_command};
 use crate::error::Error;
 use crate::grace::Grace;
 use crate::services::promote::Promotion;
@@ -69,9 +68,14 @@ impl Upkeep {
     async fn keep_sweeping(self, engine: Engine, server: Server) {
         let mut grace = Grace::new(engine.moment(), self.grace, engine.policy().heartbeat_ttl);
         let alone_since = self.alone.then_some(server.started_at);
+        let mut looked_at = engine.moment();
         while !engine.is_stopping() {
+            let looked_before = std::mem::replace(&mut looked_at, engine.moment());
+            if engine.unheard().is_some_and(|at| at >= looked_before) {
+                grace.doubt(looked_at);
+            }
             let now = engine.store().now();
-            let counts = grace.counts(engine.moment(), now, self.sweep);
+            let counts = grace.counts(looked_at, now, self.sweep);
             let sight = Sight {
                 at: now,
                 grace: !counts,
@@ -85,11 +89,7 @@ impl Upkeep {
                 Err(Error::Stopping) => return,
                 Err(error) => {
                     tracing::warn!(%error, "the sweep failed; it is tried again");
-                    // One that the database cannot take tells nothing of whether workers were heard.
-                    let tells_nothing = |error: &store::Error| {
-                        matches!(error, store::Error::Failed(_) | store::Error::Damaged(_))
-                    };
-                    if !matches!(&error, Error::Store(error) if tells_nothing(error)) {
+                    if !matches!(&error, Error::Store(error) if is_of_the_command(error)) {
                         grace.doubt(engine.moment());
                     }
                 }

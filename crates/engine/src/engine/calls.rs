@@ -13,6 +13,7 @@ use taskyard_core::rows::Server;
 use taskyard_core::store;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Dealt, Hand};
+use taskyard_core::verbs::expire::{Expire, Expired};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::register::{Register, Registered};
@@ -21,10 +22,11 @@ use taskyard_core::verbs::start::{Start, Started};
 use taskyard_core::verbs::submit::{Submit, Submitted};
 use tokio::sync::oneshot;
 
-use super::{Engine, Message, Reply};
-use crate::desk::{Waiting, give_back};
-use crate::directory::Known;
+use super::{About, Engine, Message, Reply};
+use crate::desk::{Moment, Waiting, give_back, release};
+use crate::directory::{Known, Sending};
 use crate::error::Error;
+use crate::room::Place;
 use crate::services::STEP_ROWS_MAX;
 
 /// A claim as a worker sends it.
@@ -39,6 +41,44 @@ pub struct ClaimCall {
     pub begin: bool,
     /// 0 for none.
     pub seq: i64,
+}
+
+/// What a claim got, until its worker is told. Dropped before that, it goes back at once.
+pub struct Claimed {
+    hand: Hand,
+    sending: Sending,
+    engine: Engine,
+}
+
+impl Claimed {
+    /// For whoever tells the worker now.
+    pub fn tell(mut self) -> Hand {
+        std::mem::take(&mut self.hand)
+    }
+}
+
+impl Drop for Claimed {
+    fn drop(&mut self) {
+        let report = give_back(std::iter::once(&self.hand));
+        self.engine.give_back(&self.sending, report);
+    }
+}
+
+/// A claim that was sent. Dropped before it is answered, what it gets goes back.
+struct Open<'a> {
+    engine: &'a Engine,
+    sending: Sending,
+    answer: oneshot::Receiver<command::Answer>,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        // What comes from here on is the loop's to give back, and one that has come already is not heard of otherwise.
+        self.answer.close();
+        if let Ok(unheard) = self.answer.try_recv() {
+            self.engine.give_back(&self.sending, release(&unheard));
+        }
+    }
 }
 
 /// The verbs.
@@ -67,31 +107,38 @@ impl Engine {
 
     pub async fn report(&self, report: Report) -> Result<ReportedBack, Error> {
         let worker = report.worker.clone();
-        let answer = self.ask(report)?;
+        // Whoever is told to come back lives as well.
         if let Some((worker, epoch)) = &worker {
             self.sign_of_life(worker, *epoch);
         }
-        let reported: ReportedBack = answered(answer).await?;
+        let reported: ReportedBack = self.call(report).await?;
         if let (None, Some(by)) = (worker, reported.by) {
             self.sign_of_life_by(by);
         }
         Ok(reported)
     }
 
-    /// Gives back what was claimed for somebody who cannot be told.
-    pub async fn give_back(&self, hand: &Hand) {
-        if let Some(report) = give_back(std::iter::once(hand))
-            && let Err(error) = self.call_of_ours::<ReportedBack>(report).await
-        {
-            tracing::debug!(%error, "what nobody could be told of waits for its lease to end");
+    /// Where there is no room for the progress and checkpoints that it brings, it is told to come back, but renews its
+    /// leases before. One that brings none has a place of its own, as long as no other one of its worker waits.
+    pub async fn heartbeat(&self, mut heartbeat: Heartbeat) -> Result<Beaten, Error> {
+        // Whoever cannot be looked up has none, and is told by the command whether there is such a worker.
+        let _ = self.know(&heartbeat.worker, heartbeat.epoch).await;
+        let place = self.place_for_heartbeat(&mut heartbeat);
+        let Some((place, is_whole)) = place else {
+            self.0.note_unheard();
+            return Err(Error::Busy);
+        };
+        let beaten = answered(self.send_from(place, heartbeat)?).await?;
+        if is_whole {
+            Ok(beaten)
+        } else {
+            Err(Error::Busy)
         }
     }
 
-    pub async fn heartbeat(&self, heartbeat: Heartbeat) -> Result<Beaten, Error> {
-        let (worker, epoch) = (&heartbeat.worker, heartbeat.epoch);
-        let now = self.0.moment();
-        self.0.directory.lock().heard(worker, epoch, now);
-        self.call(heartbeat).await
+    fn place_for_heartbeat(&self, heartbeat: &mut Heartbeat) -> Option<(Place, bool)> {
+        let (now, room) = (self.0.moment(), &self.0.room);
+        self.0.directory.lock().heartbeat(heartbeat, now, room)
     }
 
     pub async fn cancel(&self, task: TaskId) -> Result<Cancelled, Error> {
@@ -116,7 +163,7 @@ impl Engine {
     }
 
     /// Leases on due tasks, at most as many as asked for; waits for the first one if there is none.
-    pub async fn claim(&self, call: ClaimCall) -> Result<Hand, Error> {
+    pub async fn claim(&self, call: ClaimCall) -> Result<Claimed, Error> {
         match self.claim_as_known(&call).await {
             // What this server knew of the worker was old; a claim that names no epoch is the new process's.
             Err(Error::Refused(Refused::WorkerReplaced)) if call.epoch.is_none() => {
@@ -127,24 +174,33 @@ impl Engine {
         }
     }
 
-    async fn claim_as_known(&self, call: &ClaimCall) -> Result<Hand, Error> {
+    async fn claim_as_known(&self, call: &ClaimCall) -> Result<Claimed, Error> {
         self.know(&call.worker, call.epoch).await?;
+        self.sign_of_life(&call.worker, call.epoch);
         let place = self.0.room.place_for_claim().ok_or(Error::Busy)?;
-        let claim = self.0.directory.lock().claim(call)?;
+        let (claim, sending) = self.0.directory.lock().claim(call)?;
         let epoch = Some(claim.epoch);
-        let (reply, receiver) = Reply::new(Some(place));
+        let (reply, answer) = Reply::new(Some(place), About::Claim(sending.clone()));
         let until = self.0.moment() + call.wait;
         self.send(Message::Claim(Waiting {
             claim,
             until,
             caller: reply,
         }))?;
-        self.sign_of_life(&call.worker, epoch);
+        let mut open = Open {
+            engine: self,
+            sending,
+            answer,
+        };
         let dealt: Dealt = self
-            .living_meanwhile(&call.worker, epoch, answered(receiver))
+            .living_meanwhile(&call.worker, epoch, answered(&mut open.answer))
             .await?;
         let hand = dealt.hands.into_iter().next();
-        Ok(hand.unwrap_or_else(|| Ok(Ok(Hand::default())))??)
+        Ok(Claimed {
+            hand: hand.unwrap_or_else(|| Ok(Ok(Hand::default())))??,
+            sending: open.sending.clone(),
+            engine: self.clone(),
+        })
     }
 
     /// An open claim is a sign of life for as long as it is open.
@@ -192,24 +248,23 @@ impl Engine {
     /// Any call of a worker shows that it lives; its row is renewed when a good part of its time has gone. In the name
     /// of the process that calls, so that one that was replaced does not keep its successor alive.
     fn sign_of_life(&self, worker: &Name, epoch: Option<Epoch>) {
-        let (now, every) = (self.0.moment(), self.0.policy.sign_of_life_every());
-        let is_due = self
+        let times = (self.0.moment(), self.0.policy.sign_of_life_every());
+        let room = &self.0.room;
+        let place = self
             .0
             .directory
             .lock()
-            .is_sign_of_life_due(worker, epoch, now, every);
-        if !is_due {
+            .sign_of_life(worker, epoch, times, room);
+        let Some(place) = place else {
             return;
-        }
+        };
         let heartbeat = Heartbeat {
             worker: worker.clone(),
             epoch,
             held: Vec::new(),
         };
-        if self.ask(heartbeat).is_err() {
-            // There is no room for it: its next call, or the claim that it has open, tries again.
-            self.0.directory.lock().was_not_renewed(worker);
-        }
+        // It is of no use to a server that stops.
+        let _ = self.send_from(place, heartbeat);
     }
 }
 
@@ -267,15 +322,31 @@ impl Engine {
         answered(self.ask(command)?).await
     }
 
-    /// A command of this server's own, which takes no room: of each of its services one waits at most, and they have to go
-    /// on also where callers are told to come back.
+    /// A command of one of this server's services, which takes no room: of each service one waits at most, and they have
+    /// to go on also where callers are told to come back.
     pub(crate) async fn call_of_ours<D: TryFrom<Done>>(
         &self,
         command: impl Into<Command>,
     ) -> Result<D, Error> {
-        let (reply, answer) = Reply::new(None);
+        let (reply, answer) = Reply::new(None, About::Command);
         self.send(Message::Command(command.into(), reply))?;
         answered(answer).await
+    }
+
+    /// The same of the sweep, which looked at this time whose silence counts.
+    pub(crate) async fn expire(&self, expire: Expire, looked_at: Moment) -> Result<Expired, Error> {
+        let (reply, answer) = Reply::new(None, About::Sweep(looked_at));
+        self.send(Message::Command(expire.into(), reply))?;
+        answered(answer).await
+    }
+
+    /// What nobody was told of, if there is anything.
+    fn give_back(&self, sending: &Sending, report: Option<Report>) {
+        if let Some(report) = report {
+            // Where the loop takes nothing more, it waits for its leases to end.
+            let message = Message::GiveBack(sending.clone(), report);
+            let _ = self.0.messages.send(message);
+        }
     }
 
     fn ask(
@@ -284,8 +355,16 @@ impl Engine {
     ) -> Result<oneshot::Receiver<command::Answer>, Error> {
         let command = command.into();
         let place = self.0.room.place(&command).ok_or(Error::Busy)?;
-        let (reply, answer) = Reply::new(Some(place));
-        self.send(Message::Command(command, reply))?;
+        self.send_from(place, command)
+    }
+
+    fn send_from(
+        &self,
+        place: Place,
+        command: impl Into<Command>,
+    ) -> Result<oneshot::Receiver<command::Answer>, Error> {
+        let (reply, answer) = Reply::new(Some(place), About::Command);
+        self.send(Message::Command(command.into(), reply))?;
         Ok(answer)
     }
 
@@ -299,7 +378,7 @@ impl Engine {
 }
 
 async fn answered<D: TryFrom<Done>>(
-    receiver: oneshot::Receiver<command::Answer>,
+    receiver: impl Future<Output = Result<command::Answer, oneshot::error::RecvError>>,
 ) -> Result<D, Error> {
     let done = receiver.await.map_err(|_| Error::Stopping)???;
     Ok(D::try_from(done)

@@ -7,7 +7,7 @@ use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::expire::{Expire, Expired, Sight};
+use taskyard_core::verbs::expire::{Expire, Sight};
 
 use super::STEP_ROWS_MAX;
 use crate::engine::Engine;
@@ -25,6 +25,7 @@ pub struct Swept {
 /// `now` is what the clock showed when the server looked whether it can trust its view: one that is set forward
 /// meanwhile brings nobody here.
 pub async fn run_once(engine: &Engine, now: Timestamp, sight: Sight) -> Result<Swept, Error> {
+    let looked_at = engine.moment();
     let candidates = engine
         .read(look_for_lost(engine.policy(), now, sight))
         .await?;
@@ -32,7 +33,7 @@ pub async fn run_once(engine: &Engine, now: Timestamp, sight: Sight) -> Result<S
         return Ok(Swept::default());
     };
     let looked_lost = expire.runs.clone();
-    let expired: Expired = engine.call_of_ours(expire).await?;
+    let expired = engine.expire(expire, looked_at).await?;
     tell(looked_lost, &expired.tasks);
     let expired = expired.tasks.len();
     Ok(Swept {

@@ -1,11 +1,15 @@
 //! The desk by itself: who hears what of a batch that failed in part, and how much goes into one.
 
+use std::time::Duration;
+
+use taskyard_core::command::Command;
 use taskyard_core::id::{Fence, SlotKey, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
-use taskyard_engine::desk::Desk;
+use taskyard_engine::desk::{Caller, Desk, Moment};
 
 use super::by_hand::{Who, cancel, cancelled, claim, failed, finish, who};
 
@@ -43,6 +47,66 @@ fn claims_that_failed_as_one_command_each_hear_of_it() {
     ];
     assert_eq!(answers, expected);
     assert!(desk.is_idle());
+}
+
+/// Else a claim that is sent again could be told of runs that are about to go.
+#[test]
+fn all_that_goes_back_goes_before_whatever_waits() {
+    const RUNS: usize = 1_500;
+    let mut desk = Desk::default();
+    for _ in 0..1_000 {
+        desk.command(cancel(), who("waits"));
+    }
+    assert!(desk.claim(claim("claims", &["a"])).is_none());
+    for _ in 0..RUNS {
+        desk.give_back(report_of(10), who("went"));
+    }
+    assert!(!desk.is_idle());
+
+    let batch = desk.next_batch().unwrap();
+
+    let is_report = |command: &Command| matches!(command, Command::Report(_));
+    let first = batch
+        .commands
+        .iter()
+        .take_while(|command| is_report(command));
+    assert_eq!(first.count(), RUNS);
+    assert!(matches!(batch.commands[RUNS..], [Command::Claims(_)]));
+}
+
+struct Sweep {
+    looked_at: Moment,
+}
+
+impl Caller for Sweep {
+    fn is_gone(&self) -> bool {
+        false
+    }
+
+    fn looked_at(&self) -> Option<Moment> {
+        Some(self.looked_at)
+    }
+}
+
+#[test]
+fn a_sweep_that_looked_before_something_was_lost_spares_the_silent() {
+    let (mut desk, seconds) = (Desk::default(), Duration::from_secs);
+    for second in [1, 2, 3] {
+        let expire = Expire {
+            runs: Vec::new(),
+            sight: Sight::clear(Timestamp::default()),
+        };
+        let looked_at = seconds(second);
+        desk.command(expire.into(), Sweep { looked_at });
+    }
+    let mut batch = desk.next_batch().unwrap();
+
+    batch.spare_the_silent(seconds(2));
+
+    let spares =
+        |command: &Command| matches!(command, Command::Expire(expire) if expire.sight.grace);
+    let spares: Vec<bool> = batch.commands.iter().map(spares).collect();
+    assert_eq!(spares, [true, true, false]);
 }
 
 /// Else so many of them could come together that no database takes the batch.

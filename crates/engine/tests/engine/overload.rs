@@ -8,17 +8,25 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use taskyard_core::command::Command;
 use taskyard_core::json::Json;
+use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
+use taskyard_core::query::Standing;
+use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
+use taskyard_core::verbs::claim::Run;
+use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat, Held};
 use taskyard_core::verbs::submit::{NewTask, Submit, Submitted};
 use taskyard_engine::error::Error;
+use taskyard_engine::upkeep::Upkeep;
 use taskyard_store::model::Model;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::front::{Front, Fronted};
-use super::yard::{Yard, claim_call, model, settle};
+use super::upkeep::keep_up;
+use super::yard::{Yard, claim_call, claimed, model_whose_time_passes, settle, token};
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A store that begins no batch before it is let.
@@ -41,7 +49,7 @@ impl StandsStill {
 
     fn yard_under(policy: Policy) -> (Yard, Arc<Fronted<Self>>) {
         let store = Arc::new(Fronted(Self {
-            model: model(),
+            model: model_whose_time_passes(),
             batches: Semaphore::new(0),
             heard: AtomicUsize::new(0),
         }));
@@ -69,6 +77,27 @@ impl Front for StandsStill {
         }
         self.model.run(batch, policy).await
     }
+}
+
+/// What this worker is told that has this run, and perhaps a checkpoint of it.
+fn beating(
+    yard: &Yard,
+    run: &Run,
+    brings_news: bool,
+) -> impl Future<Output = Result<Beaten, Error>> + use<> {
+    let held = Held {
+        token: token(run),
+        running: false,
+        progress: None,
+        checkpoint: brings_news.then(|| Json::stored("1")),
+    };
+    let heartbeat = Heartbeat {
+        worker: Name::plain("w").unwrap(),
+        epoch: None,
+        held: vec![held],
+    };
+    let engine = yard.engine.clone();
+    async move { engine.heartbeat(heartbeat).await }
 }
 
 /// A command that waits, until the loop has had its turn with it.
@@ -103,8 +132,7 @@ async fn submitting(yard: &Yard, input: &str) -> JoinHandle<Result<Submitted, Er
 async fn claiming(yard: &Yard) -> JoinHandle<usize> {
     let engine = yard.engine.clone();
     let claiming = tokio::spawn(async move {
-        engine
-            .claim(claim_call("w", MINUTE))
+        claimed(&engine, claim_call("w", MINUTE))
             .await
             .unwrap()
             .runs
@@ -175,9 +203,9 @@ async fn submits_leave_room_for_what_workers_say() {
 #[tokio::test(start_paused = true)]
 async fn the_bytes_that_wait_are_bounded_also_where_nobody_waits_for_them() {
     const INPUT: usize = 100_000;
-    // Four of these and a part of the fifth, and the eighth that is not for submits.
+    // Three of these and a part of the fourth, which is taken whole, and the eighth that is not for submits.
     let policy = Policy {
-        commands_bytes_max: (4 * INPUT + INPUT / 2) / 7 * 8,
+        commands_bytes_max: (3 * INPUT + INPUT / 2) / 7 * 8,
         ..Policy::default()
     };
     let (yard, store) = StandsStill::yard_under(policy);
@@ -189,10 +217,9 @@ async fn the_bytes_that_wait_are_bounded_also_where_nobody_waits_for_them() {
 
     let fifth = submitting(&yard, &input).await;
     assert!(matches!(fifth.await.unwrap(), Err(Error::Busy)));
-    let small = submitting(&yard, "1").await;
 
     store.goes_on();
-    small.await.unwrap().unwrap();
+    settle().await;
     submitting(&yard, &input).await.await.unwrap().unwrap();
 }
 
@@ -230,20 +257,77 @@ async fn what_the_server_does_by_itself_is_not_told_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sign_of_life_that_found_no_room_is_given_by_the_next_call() {
+async fn a_claim_that_waits_for_long_adds_no_sign_of_life_to_the_one_that_waits_and_no_room_is_taken()
+ {
     let (yard, store) = StandsStill::yard(2);
     store.batches.add_permits(1);
     yard.worker("w", "work").await;
-    let heard = || store.heard.load(Ordering::SeqCst);
-    let before_it = waiting(&yard).await;
-    let _parked = claiming(&yard).await;
+    let _open = claiming(&yard).await;
+
+    tokio::time::sleep(MINUTE / 2).await;
+
+    let beside_it = waiting(&yard).await;
+    assert!(is_told_to_come_back(&yard));
     store.goes_on();
-    assert!(before_it.await.unwrap());
+    assert!(beside_it.await.unwrap());
     settle().await;
-    assert_eq!(heard(), 0, "its claim had the last place");
+    assert_eq!(store.heard.load(Ordering::SeqCst), 1);
+}
 
-    yard.claim("w", Duration::ZERO).await.unwrap();
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_calls_a_server_without_room_loses_nothing_however_long_it_has_none() {
+    let (yard, store) = StandsStill::yard(1);
+    store.batches.add_permits(1_000);
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    // Silence counts by now.
+    tokio::time::sleep(MINUTE).await;
+    yard.worker("w", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    let run = yard.claim_one("w").await;
+    store.batches.forget_permits(1_000);
+    let full = waiting(&yard).await;
+
+    // Longer than its lease.
+    let first = tokio::spawn(beating(&yard, &run, false));
+    for _ in 0..9 {
+        tokio::time::sleep(10 * SECOND).await;
+        let told = beating(&yard, &run, false).now_or_never();
+        assert!(
+            matches!(told, Some(Err(Error::Busy))),
+            "the first one waits"
+        );
+    }
+    assert!(is_told_to_come_back(&yard));
+    store.goes_on();
+
+    assert!(full.await.unwrap());
+    assert_eq!(first.await.unwrap().unwrap().lost, []);
+    tokio::time::sleep(Upkeep::default().sweep * 3).await;
+    assert_eq!(yard.status(task).await, Status::Assigned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_that_find_no_room_are_told_to_come_back_and_the_lease_is_renewed() {
+    let (yard, store) = StandsStill::yard(1);
+    store.batches.add_permits(3);
+    yard.worker("w", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    let run = yard.claim_one("w").await;
+    store.batches.forget_permits(1);
+    let _full = waiting(&yard).await;
+    tokio::time::advance(30 * SECOND).await;
+    let news = tokio::spawn(beating(&yard, &run, true));
     settle().await;
+    assert!(!news.is_finished());
 
-    assert_eq!(heard(), 1);
+    store.goes_on();
+
+    assert!(matches!(news.await.unwrap(), Err(Error::Busy)));
+    let view = yard.engine.task(task, Duration::ZERO).await.unwrap();
+    let Standing::Leased(lease) = &view.standing else {
+        panic!("it is running")
+    };
+    let policy = yard.engine.policy();
+    assert_eq!(lease.expires_at, yard.engine.store().now() + policy.lease);
+    assert!(lease.checkpoint.is_none());
 }

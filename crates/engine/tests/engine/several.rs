@@ -11,7 +11,7 @@ use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
 use tokio::time::Instant;
 
-use super::yard::{Yard, claim_call, model, model_whose_time_passes, settle};
+use super::yard::{Yard, claim_call, claimed, model, model_whose_time_passes, settle};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -53,12 +53,12 @@ async fn a_worker_that_came_back_through_another_server_gets_what_it_serves_now(
         ..claim_call("w", Duration::ZERO)
     };
 
-    let hand = here.engine.claim(call(newer)).await.unwrap();
+    let hand = claimed(&here.engine, call(newer)).await.unwrap();
 
     let tasks = hand.runs.iter().map(|run| run.slot.task);
     assert_eq!(tasks.collect::<Vec<_>>(), [task]);
     assert!(matches!(
-        here.engine.claim(call(older)).await,
+        claimed(&here.engine, call(older)).await,
         Err(Error::Refused(Refused::WorkerReplaced))
     ));
 }
@@ -86,7 +86,7 @@ async fn a_process_that_was_replaced_does_not_keep_its_successor_alive() {
         epoch: Some(replaced),
         ..claim_call("w", MINUTE)
     };
-    assert!(here.engine.claim(waits).await.is_err());
+    assert!(claimed(&here.engine, waits).await.is_err());
     settle().await;
 
     assert_eq!(there.worker_row("w").await.expires_at, expires_at);
@@ -98,7 +98,7 @@ async fn a_claim_that_is_open_keeps_only_its_own_process_alive() {
     let (here, there) = (Yard::around(store.clone()), Yard::around(store));
     here.worker("w", "work").await;
     let engine = here.engine.clone();
-    let open = tokio::spawn(async move { engine.claim(claim_call("w", MINUTE)).await });
+    let open = tokio::spawn(async move { claimed(&engine, claim_call("w", MINUTE)).await });
     settle().await;
     there.worker("w", "work").await;
     let expires_at = there.worker_row("w").await.expires_at;

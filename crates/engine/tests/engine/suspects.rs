@@ -9,7 +9,7 @@ use taskyard_core::verbs::claim::{Hand, Run};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance};
 
-use super::yard::{Yard, claim_call, model_whose_time_passes, settle};
+use super::yard::{Yard, claim_call, claimed, model_whose_time_passes, settle};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -42,7 +42,7 @@ async fn is_found_dead(yard: &Yard) {
 async fn waits(yard: &Yard, worker: &'static str) -> JoinHandle<Hand> {
     let engine = yard.engine.clone();
     let claim =
-        tokio::spawn(async move { engine.claim(claim_call(worker, 2 * DAY)).await.unwrap() });
+        tokio::spawn(async move { claimed(&engine, claim_call(worker, 2 * DAY)).await.unwrap() });
     settle().await;
     assert!(!claim.is_finished());
     claim

@@ -14,7 +14,7 @@ use taskyard_engine::services::sweep::look_for_lost;
 use taskyard_engine::upkeep::Upkeep;
 
 use super::upkeep::keep_up;
-use super::yard::{Yard, claim_call, model_whose_time_passes, settle};
+use super::yard::{Yard, claim_call, claimed, model_whose_time_passes, settle};
 
 /// Longer than any run may take.
 const DAY: Duration = Duration::from_hours(24);
@@ -66,7 +66,7 @@ async fn an_overdue_run_goes_in_grace_however_many_silent_ones_stand_before_it()
         ..claim_call("w", Duration::ZERO)
     };
     assert_eq!(
-        yard.engine.claim(all).await.unwrap().runs.len(),
+        claimed(&yard.engine, all).await.unwrap().runs.len(),
         STEP_ROWS_MAX
     );
     tokio::time::advance(Duration::from_millis(1)).await;
@@ -96,7 +96,7 @@ async fn what_a_worker_that_is_gone_held_is_given_back_at_once_however_much() {
         limit: STEP_ROWS_MAX + 1,
         ..claim_call("w", Duration::ZERO)
     };
-    let held = yard.engine.claim(all.clone()).await.unwrap();
+    let held = claimed(&yard.engine, all.clone()).await.unwrap();
     assert_eq!(held.runs.len(), STEP_ROWS_MAX + 1);
     // Another process of that name.
     yard.worker("w", "work").await;
@@ -105,7 +105,7 @@ async fn what_a_worker_that_is_gone_held_is_given_back_at_once_however_much() {
     // Sooner than the sweep comes again.
     tokio::time::sleep(Upkeep::default().sweep / 2).await;
 
-    let again = yard.engine.claim(all).await.unwrap();
+    let again = claimed(&yard.engine, all).await.unwrap();
     assert_eq!(again.runs.len(), STEP_ROWS_MAX + 1);
 }
 

@@ -7,11 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
+use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, List, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
+use taskyard_core::verbs::heartbeat::Heartbeat;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
 use taskyard_engine::services::{Steps, promote};
@@ -20,7 +22,7 @@ use taskyard_store::model::Model;
 
 use super::front::{Front, Fronted};
 use super::upkeep::keep_up;
-use super::yard::{Yard, claim_call, model, model_whose_time_passes, settle};
+use super::yard::{Yard, claim_call, claimed, model, model_whose_time_passes, settle};
 
 /// A store whose next answer to a batch is lost after the commit.
 struct LosesAnAnswer {
@@ -221,6 +223,62 @@ async fn who_could_not_be_heard_in_an_outage_is_not_silent() {
     assert_eq!(yard.status(task).await, Status::Pending);
 }
 
+/// A store that takes no batch with a heartbeat in it.
+struct Deaf {
+    model: Model,
+    is_deaf: AtomicBool,
+}
+
+#[async_trait]
+impl Front for Deaf {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
+        let is_heartbeat = |command: &Command| matches!(command, Command::Heartbeat(_));
+        if self.is_deaf.load(Ordering::SeqCst) && batch.iter().any(is_heartbeat) {
+            return Err(store::Error::Unavailable("it is away".to_owned()));
+        }
+        self.model.run(batch, policy).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_words_the_database_did_not_take_loses_nothing_by_it() {
+    let minute = Duration::from_mins(1);
+    let store = Arc::new(Fronted(Deaf {
+        model: model_whose_time_passes(),
+        is_deaf: AtomicBool::new(false),
+    }));
+    let yard = Yard::around(store.clone());
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    // Silence counts by now.
+    tokio::time::sleep(minute).await;
+    yard.worker("w", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    yard.claim_one("w").await;
+    let says = || async {
+        let heartbeat = Heartbeat {
+            worker: Name::plain("w").unwrap(),
+            epoch: None,
+            held: Vec::new(),
+        };
+        yard.engine.heartbeat(heartbeat).await
+    };
+
+    store.is_deaf.store(true, Ordering::SeqCst);
+    for _ in 0..6 {
+        assert!(says().await.is_err());
+        tokio::time::sleep(minute / 6).await;
+    }
+
+    assert_eq!(yard.status(task).await, Status::Assigned);
+    // Only who says nothing afterwards either.
+    tokio::time::sleep(minute).await;
+    assert_eq!(yard.status(task).await, Status::Pending);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_claim_sent_again_gets_the_same_runs() {
     let yard = Yard::new();
@@ -230,12 +288,10 @@ async fn a_claim_sent_again_gets_the_same_runs() {
         seq: 1,
         ..claim_call("w", Duration::ZERO)
     };
-    let first = yard.engine.claim(call.clone()).await.unwrap();
+    let first = claimed(&yard.engine, call.clone()).await.unwrap();
 
-    let again = yard.engine.claim(call.clone()).await.unwrap();
-    let next = yard
-        .engine
-        .claim(ClaimCall { seq: 2, ..call })
+    let again = claimed(&yard.engine, call.clone()).await.unwrap();
+    let next = claimed(&yard.engine, ClaimCall { seq: 2, ..call })
         .await
         .unwrap();
 
@@ -249,7 +305,9 @@ async fn a_stopping_server_lets_parked_claims_go_and_takes_nothing_new() {
     yard.worker("w", "work").await;
     let engine = yard.engine.clone();
     let claim =
-        tokio::spawn(async move { engine.claim(claim_call("w", Duration::from_mins(1))).await });
+        tokio::spawn(
+            async move { claimed(&engine, claim_call("w", Duration::from_mins(1))).await },
+        );
     settle().await;
 
     yard.stop.cancel();

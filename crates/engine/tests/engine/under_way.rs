@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use taskyard_core::command::Command;
 use taskyard_core::policy::Policy;
+use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::engine::ClaimCall;
@@ -15,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::front::{Front, Fronted};
-use super::yard::{Yard, claim_call, model, settle};
+use super::yard::{Yard, claim_call, claimed, model, settle};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -77,7 +78,7 @@ async fn yard_with_worker(store: &Arc<Fronted<Holds>>) -> Yard {
 fn claiming(yard: &Yard, wait: Duration) -> tokio::task::JoinHandle<usize> {
     let engine = yard.engine.clone();
     let call: ClaimCall = claim_call("w", wait);
-    tokio::spawn(async move { engine.claim(call).await.unwrap().runs.len() })
+    tokio::spawn(async move { claimed(&engine, call).await.unwrap().runs.len() })
 }
 
 fn submitting(yard: &Yard) -> tokio::task::JoinHandle<bool> {
@@ -176,6 +177,55 @@ async fn runs_that_were_claimed_for_nobody_go_back() {
     store.let_go(4);
 
     assert_eq!(here.await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_of_a_claim_that_was_sent_again_stay_with_the_repetition() {
+    let store = Holds::new();
+    let yard = yard_with_worker(&store).await;
+    store.let_go(1);
+    let task = yard.submit("work").await.unwrap();
+    let claiming = || {
+        let (engine, seq) = (yard.engine.clone(), 1);
+        let call = ClaimCall {
+            seq,
+            ..claim_call("w", MINUTE)
+        };
+        tokio::spawn(async move { claimed(&engine, call).await.unwrap().runs.len() })
+    };
+    let gone = claiming();
+    settle().await;
+    gone.abort();
+    let again = claiming();
+    settle().await;
+
+    // The claim that nobody hears, the one that is answered the same, and whatever comes of it.
+    store.let_go(4);
+
+    assert_eq!(again.await.unwrap(), 1);
+    settle().await;
+    assert_eq!(yard.status(task).await, Status::Assigned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_were_claimed_go_back_unless_their_worker_is_told() {
+    for is_told in [true, false] {
+        let yard = Yard::new();
+        yard.worker("w", "work").await;
+        let task = yard.submit("work").await.unwrap();
+
+        let claimed = yard.engine.claim(claim_call("w", Duration::ZERO)).await;
+        let claimed = claimed.unwrap();
+        if is_told {
+            assert_eq!(claimed.tell().runs.len(), 1);
+        } else {
+            drop(claimed);
+        }
+        settle().await;
+
+        let expected = [Status::Pending, Status::Assigned][usize::from(is_told)];
+        assert_eq!(yard.status(task).await, expected);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::front::{Front, Fronted, HoldsBack};
-use super::yard::{NOW, Yard, claim_call, model_whose_time_passes, settle};
+use super::yard::{NOW, Yard, claim_call, claimed, model_whose_time_passes, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -264,7 +264,7 @@ async fn a_claim_gets_what_another_server_made_ready() {
     let _services = keep_up(&here, Upkeep::default()).await;
     here.worker("w", "work").await;
     let engine = here.engine.clone();
-    let claim = tokio::spawn(async move { engine.claim(claim_call("w", MINUTE)).await });
+    let claim = tokio::spawn(async move { claimed(&engine, claim_call("w", MINUTE)).await });
     settle().await;
 
     let task = there.submit("work").await.unwrap();

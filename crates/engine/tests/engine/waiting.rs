@@ -8,7 +8,7 @@ use taskyard_core::status::Status;
 use tokio::time::Instant;
 
 use super::front::HoldsBack;
-use super::yard::{Yard, claim_call, model, model_whose_time_passes, settle};
+use super::yard::{Yard, claim_call, claimed, model, model_whose_time_passes, settle};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -17,7 +17,7 @@ async fn a_parked_claim_is_given_what_is_submitted() {
     let yard = Yard::new();
     yard.worker("w", "work").await;
     let engine = yard.engine.clone();
-    let claim = tokio::spawn(async move { engine.claim(claim_call("w", MINUTE)).await });
+    let claim = tokio::spawn(async move { claimed(&engine, claim_call("w", MINUTE)).await });
     settle().await;
 
     let task = yard.submit("work").await.unwrap();
@@ -46,7 +46,7 @@ async fn a_submit_of_another_kind_wakes_nobody() {
     yard.worker("w", "work").await;
     let engine = yard.engine.clone();
     let started = Instant::now();
-    let claim = tokio::spawn(async move { engine.claim(claim_call("w", MINUTE)).await });
+    let claim = tokio::spawn(async move { claimed(&engine, claim_call("w", MINUTE)).await });
     settle().await;
 
     yard.submit("other").await.unwrap();
@@ -63,7 +63,7 @@ async fn each_of_many_parked_claims_gets_its_share_in_turn() {
         yard.worker(name, "work").await;
         let engine = yard.engine.clone();
         claims.push(tokio::spawn(async move {
-            engine.claim(claim_call(name, MINUTE)).await
+            claimed(&engine, claim_call(name, MINUTE)).await
         }));
         settle().await;
     }
@@ -94,7 +94,7 @@ async fn a_claim_whose_caller_went_away_costs_nobody_a_task() {
     yard.worker("gone", "work").await;
     yard.worker("here", "work").await;
     let engine = yard.engine.clone();
-    let gone = tokio::spawn(async move { engine.claim(claim_call("gone", MINUTE)).await });
+    let gone = tokio::spawn(async move { claimed(&engine, claim_call("gone", MINUTE)).await });
     settle().await;
     gone.abort();
     settle().await;

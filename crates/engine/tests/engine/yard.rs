@@ -25,7 +25,7 @@ use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
 use taskyard_core::verbs::start::Start;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
-use taskyard_engine::engine::{ClaimCall, Engine};
+use taskyard_engine::engine::{ClaimCall, Claimed, Engine};
 use taskyard_engine::error::Error;
 use taskyard_engine::services::sweep::{self, Swept};
 use taskyard_store::model::Model;
@@ -125,7 +125,7 @@ impl Yard {
     }
 
     pub(crate) async fn claim(&self, worker: &str, wait: Duration) -> Result<Hand, Error> {
-        self.engine.claim(claim_call(worker, wait)).await
+        claimed(&self.engine, claim_call(worker, wait)).await
     }
 
     /// Takes away the runs of workers that are gone.
@@ -151,7 +151,7 @@ impl Yard {
     }
 
     async fn claim_exactly(&self, call: ClaimCall) -> Run {
-        let mut runs = self.engine.claim(call).await.unwrap().runs;
+        let mut runs = claimed(&self.engine, call).await.unwrap().runs;
         assert_eq!(runs.len(), 1);
         runs.remove(0)
     }
@@ -195,12 +195,17 @@ impl Yard {
     }
 }
 
-fn token(run: &Run) -> Token {
+pub(crate) fn token(run: &Run) -> Token {
     Token {
         slot: run.slot,
         fence: run.fence,
         secret: run.secret,
     }
+}
+
+/// What this claim gets, whose worker is told.
+pub(crate) async fn claimed(engine: &Engine, call: ClaimCall) -> Result<Hand, Error> {
+    engine.claim(call).await.map(Claimed::tell)
 }
 
 pub(crate) fn model() -> Model {

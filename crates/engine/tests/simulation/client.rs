@@ -24,8 +24,8 @@ use crate::options::Options;
 use crate::surroundings::{Event, Surroundings};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
-/// How often it sends one request at most; together shorter than keys and ids are known.
-const TIMES_MAX: u32 = 5;
+/// For how long it says one request again: shorter than keys and ids are known, also by a clock that is set ahead.
+const SAYS_AGAIN_FOR: Duration = Duration::from_secs(15);
 
 pub(crate) struct Client {
     number: usize,
@@ -39,8 +39,8 @@ pub(crate) struct Client {
 
 struct Open {
     call: Call,
+    first_sent: Timestamp,
     sent: Timestamp,
-    times: u32,
 }
 
 impl Client {
@@ -79,11 +79,25 @@ impl Client {
         self.turn_soon(around);
     }
 
-    fn ask(&mut self, call: Call, times: u32, ticket: Ticket, around: &mut Surroundings) {
+    fn ask(&mut self, call: Call, ticket: Ticket, around: &mut Surroundings) {
+        self.say(call, around.now, ticket, around);
+    }
+
+    fn say(
+        &mut self,
+        call: Call,
+        first_sent: Timestamp,
+        ticket: Ticket,
+        around: &mut Surroundings,
+    ) {
         let to = around.any_server();
-        let sent = around.now;
         around.send(self.node(), to, ticket, Body::Call(call.clone()));
-        self.open.insert(ticket, Open { call, sent, times });
+        let open = Open {
+            call,
+            first_sent,
+            sent: around.now,
+        };
+        self.open.insert(ticket, open);
     }
 
     fn say_again(&mut self, around: &mut Surroundings) {
@@ -102,9 +116,9 @@ impl Client {
                 Call::Cancel(_) => true,
                 _ => false,
             };
-            if can_repeat && open.times < TIMES_MAX {
+            if can_repeat && open.first_sent + SAYS_AGAIN_FOR > around.now {
                 around.tally.count("request_is_sent_again");
-                self.ask(open.call, open.times + 1, ticket, around);
+                self.say(open.call, open.first_sent, ticket, around);
             }
         }
     }
@@ -200,7 +214,7 @@ impl Client {
             let to = around.any_server();
             around.send(self.node(), to, ticket, Body::Call(call.clone()));
         }
-        self.ask(call, 0, ticket, around);
+        self.ask(call, ticket, around);
     }
 
     fn any_task(around: &mut Surroundings) -> Option<TaskId> {
@@ -213,7 +227,7 @@ impl Client {
     fn cancel(&mut self, around: &mut Surroundings) {
         if let Some(task) = Self::any_task(around) {
             let ticket = around.ticket();
-            self.ask(Call::Cancel(task), 0, ticket, around);
+            self.ask(Call::Cancel(task), ticket, around);
         }
     }
 
@@ -224,7 +238,7 @@ impl Client {
         {
             let task = submitted.ids[around.below(submitted.ids.len())];
             let ticket = around.ticket();
-            self.ask(Call::Cancel(task), 0, ticket, around);
+            self.ask(Call::Cancel(task), ticket, around);
         }
     }
 
@@ -232,7 +246,7 @@ impl Client {
         if let Some(task) = Self::any_task(around) {
             let had_ended = around.ledger.outcomes.contains_key(&task);
             let ticket = around.ticket();
-            self.ask(Call::Read { task, had_ended }, 0, ticket, around);
+            self.ask(Call::Read { task, had_ended }, ticket, around);
         }
     }
 
@@ -250,6 +264,9 @@ impl Client {
             // Asked again when its time is up.
             Told::Answer(Err(_)) => {
                 around.tally.count("request_fails");
+                self.open.insert(ticket, open);
+            }
+            Told::Busy => {
                 self.open.insert(ticket, open);
             }
             Told::Task => {}

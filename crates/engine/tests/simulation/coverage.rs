@@ -17,7 +17,7 @@ pub(crate) fn check(tally: &Tally, store: Store) {
     assert!(missing.is_empty(), "these never happened: {missing:?}");
 }
 
-const EVERYWHERE: [&str; 63] = [
+const EVERYWHERE: [&str; 66] = [
     // Every verb.
     "submit",
     "cancel",
@@ -68,6 +68,10 @@ const EVERYWHERE: [&str; 63] = [
     "register_is_sent_again",
     "request_is_sent_again",
     "waiting_claim_is_repeated",
+    // A server that has no room.
+    "caller_is_told_to_come_back",
+    "heartbeat_finds_no_room",
+    "heartbeat_finds_no_room_for_its_news",
     // Nonsense and lateness.
     "stale_result_is_refused",
     "forged_result_is_sent",

@@ -90,6 +90,8 @@ impl Call {
 #[derive(Clone, Debug)]
 pub(crate) enum Told {
     Answer(command::Answer),
+    /// There is no room for it now.
+    Busy,
     /// What was read; looked at where it was read.
     Task,
 }

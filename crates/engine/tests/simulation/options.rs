@@ -49,6 +49,8 @@ pub(crate) struct Options {
     pub(crate) clock_error: Duration,
     /// The first worker runs within the server's process.
     pub(crate) internal: bool,
+    /// How many commands may wait for the database at each server.
+    pub(crate) commands_max: usize,
 }
 
 impl Options {
@@ -94,13 +96,15 @@ impl Options {
             },
             clock_error: Duration::from_millis(from(0, 4_000)),
             internal: store == Store::Sqlite && from(0, 1) == 1,
+            commands_max: usize::try_from(from(1, 16)).expect("a few"),
         }
     }
 }
 
 /// Times a tenth of the usual ones and low limits, so that a short history meets all of them.
-pub(crate) fn policy() -> Policy {
+pub(crate) fn policy(options: &Options) -> Policy {
     Policy {
+        commands_max: options.commands_max,
         heartbeat: Duration::from_secs(1),
         heartbeat_ttl: Duration::from_secs(3),
         lease: Duration::from_millis(7_500),
@@ -116,7 +120,6 @@ pub(crate) fn policy() -> Policy {
             ..Retry::default()
         },
         suspect_patience: Duration::from_secs(1),
-        commands_max: 10_000,
         commands_bytes_max: 1 << 20,
         lanes_max: 9,
         workers_max: 100,

@@ -10,6 +10,7 @@ pub(crate) use self::services::Service;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::command::Command;
@@ -18,8 +19,9 @@ use taskyard_core::rows;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Expire;
 use taskyard_engine::desk::{self, Desk, Moment};
-use taskyard_engine::directory::Directory;
+use taskyard_engine::directory::{Directory, Sending};
 use taskyard_engine::grace::Grace;
+use taskyard_engine::room::{Place, Room};
 
 use self::batches::UnderWay;
 use self::clock::Clock;
@@ -32,8 +34,22 @@ use crate::surroundings::{Event, Surroundings};
 pub(crate) struct Caller {
     who: Who,
     gone: Rc<Cell<bool>>,
-    /// A claim that was refused once for what this server knew of its worker.
-    second_try: bool,
+    place: Option<Place>,
+    about: About,
+}
+
+/// What else a server has to know when it answers.
+enum About {
+    Anything,
+    Claim {
+        sending: Sending,
+        /// It was refused once for what this server knew of its worker.
+        second_try: bool,
+    },
+    /// When it looked.
+    Sweep(Moment),
+    /// There was no room for what it brought.
+    HeartbeatWithoutNews,
 }
 
 enum Who {
@@ -53,6 +69,17 @@ impl desk::Caller for Caller {
     fn is_gone(&self) -> bool {
         self.gone.get()
     }
+
+    fn waits_for_work(&mut self) {
+        self.place = None;
+    }
+
+    fn looked_at(&self) -> Option<Moment> {
+        match self.about {
+            About::Sweep(looked_at) => Some(looked_at),
+            _ => None,
+        }
+    }
 }
 
 impl Caller {
@@ -60,7 +87,8 @@ impl Caller {
         Self {
             who,
             gone: Rc::default(),
-            second_try: false,
+            place: None,
+            about: About::Anything,
         }
     }
 }
@@ -85,6 +113,7 @@ pub(crate) struct Server {
     mine: Mine,
     desk: Desk<Caller>,
     directory: Directory,
+    room: Arc<Room>,
     under_way: UnderWay,
     turn_is_due: bool,
     /// Its row, once it has joined.
@@ -92,6 +121,10 @@ pub(crate) struct Server {
     grace: Grace,
     /// When its sweeps looked, by what its clock showed: the true time.
     seen_at: BTreeMap<Timestamp, Timestamp>,
+    /// When something was last lost that workers said.
+    unheard: Option<Moment>,
+    /// When its last sweep looked.
+    looked_at: Moment,
     promotes_at: Option<Timestamp>,
     clock: Clock,
     /// How long its machine was suspended, all together.
@@ -119,7 +152,12 @@ impl Connection {
 }
 
 impl Server {
-    pub(crate) fn new(number: usize, database: &Database, lag: Duration) -> Self {
+    pub(crate) fn new(
+        number: usize,
+        database: &Database,
+        lag: Duration,
+        around: &Surroundings,
+    ) -> Self {
         Self {
             number,
             life: 0,
@@ -128,11 +166,14 @@ impl Server {
             mine: database.server(),
             desk: Desk::default(),
             directory: Directory::default(),
+            room: Room::under(&around.policy),
             under_way: UnderWay::default(),
             turn_is_due: false,
             joined: None,
             grace: Grace::new(Moment::ZERO, GRACE, GRACE),
             seen_at: BTreeMap::new(),
+            unheard: None,
+            looked_at: Moment::ZERO,
             promotes_at: None,
             clock: Clock::default(),
             slept: Duration::ZERO,
@@ -155,6 +196,8 @@ impl Server {
         self.life += 1;
         self.state = State::Up;
         self.mine = self.database.server();
+        self.room = Room::under(&around.policy);
+        self.unheard = None;
         self.grace = Grace::new(self.moment(around), GRACE, around.policy.heartbeat_ttl);
         self.clock = self.clock.restarted();
         if !self.mine.is_alone() {

@@ -102,7 +102,7 @@ impl Surroundings {
         Self {
             now: START,
             random,
-            policy: policy(),
+            policy: policy(options),
             ledger: Ledger::new(options.servers),
             tally: Tally::default(),
             network,

@@ -323,9 +323,13 @@ impl Worker {
     }
 
     pub(crate) fn hears(&mut self, ticket: Ticket, told: Told, around: &mut Surroundings) {
-        let Told::Answer(answer) = told else { return };
         let Some(open) = self.open.remove(&ticket) else {
             around.tally.count("answer_comes_too_late_or_twice");
+            return;
+        };
+        let Told::Answer(answer) = told else {
+            // It is said again when its time is up, or told anew.
+            self.open.insert(ticket, open);
             return;
         };
         match (open.call, answer) {

@@ -66,7 +66,7 @@ impl World {
         let mut around = Surroundings::new(&options);
         let database = Database::new(&options);
         let servers = (0..options.servers)
-            .map(|number| Server::new(number, &database, options.clock_lag))
+            .map(|number| Server::new(number, &database, options.clock_lag, &around))
             .collect();
         let workers = (0..options.workers)
             .map(|number| Worker::new(number, profile(number), &options, &mut around))

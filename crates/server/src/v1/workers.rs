@@ -13,8 +13,7 @@ use taskyard_core::id::{Epoch, ServerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs;
-use taskyard_core::verbs::claim::Hand;
-use taskyard_engine::engine::ClaimCall;
+use taskyard_engine::engine::{self, ClaimCall};
 use taskyard_engine::error::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -85,10 +84,10 @@ pub async fn claim(
     let mut faults = Faults::default();
     let call = claim_call(app, worker, claim, Place::ROOT, &mut faults);
     faults.check()?;
-    let hand = app.engine().claim(call).await;
-    let hand = hand.map_err(|error| problem::of(&error))?;
+    let claimed = app.engine().claim(call).await;
+    let claimed = claimed.map_err(|error| problem::of(&error))?;
     Ok(Claimed {
-        tasks: runs(app, hand),
+        tasks: runs(app, claimed),
     })
 }
 
@@ -133,19 +132,17 @@ pub async fn report<P: Source>(
     let claiming = async {
         tokio::select! {
             biased;
-            hand = app.engine().claim(call?) => Some(hand),
+            claimed = app.engine().claim(call?) => Some(claimed),
             // Whoever reported what is refused has to hear of it first, and claims again.
             () = is_refused.cancelled() => None,
         }
     };
-    let (results, hand) = tokio::join!(reporting, claiming);
-    if let (Err(_), Some(Ok(hand))) = (&results, &hand) {
-        app.engine().give_back(hand).await;
-    }
+    let (results, claimed) = tokio::join!(reporting, claiming);
     Ok(Reported {
+        // Without them the worker is not told what it claimed, which goes back.
         results: results?,
-        tasks: hand.and_then(|hand| match hand {
-            Ok(hand) => Some(runs(app, hand)),
+        tasks: claimed.and_then(|claimed| match claimed {
+            Ok(claimed) => Some(runs(app, claimed)),
             // The results were taken, which must be told; what keeps the claim from being served will meet it again.
             Err(error) => {
                 tracing::debug!(%error, "a report's claim was not served");
@@ -269,8 +266,10 @@ fn claim_call(
     }
 }
 
-fn runs(app: &App, hand: Hand) -> Vec<taskyard_api::worker::Run<Payload>> {
+/// The worker is told of these now.
+fn runs(app: &App, claimed: engine::Claimed) -> Vec<taskyard_api::worker::Run<Payload>> {
     let incarnation = app.engine().store().incarnation();
+    let hand = claimed.tell();
     hand.runs
         .into_iter()
         .map(|run| wire::worker::run(run, &incarnation))

@@ -13,12 +13,15 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::Dealt;
 use taskyard_core::verbs::expire::Expire;
+use taskyard_core::verbs::report::Report;
 use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::desk::{self, Batch};
+use taskyard_engine::directory::Sending;
 use taskyard_engine::engine::ClaimCall;
+use taskyard_engine::room::Place;
 use taskyard_store::model::weak;
 
-use super::{Caller, Server, Who};
+use super::{About, Caller, Server, Who};
 use crate::database::Running;
 use crate::losses;
 use crate::network::{Body, Call, Node, Ticket, Told};
@@ -127,9 +130,12 @@ impl Server {
 
     /// False when nothing waits to be run.
     fn begin(&mut self, around: &mut Surroundings) -> bool {
-        let Some(batch) = self.desk.next_batch() else {
+        let Some(mut batch) = self.desk.next_batch() else {
             return false;
         };
+        if let Some(lost_at) = self.unheard {
+            batch.spare_the_silent(lost_at);
+        }
         around.tally.count("batch");
         let now = self.time_of(&batch.commands, around);
         around.latest_batch = around.latest_batch.max(now);
@@ -178,7 +184,12 @@ impl Server {
                 }
                 self.spread(ran, around);
             }
-            Err(error) => note_failure(&batch, error, around),
+            Err(error) => {
+                if !matches!(error, store::Error::Conflict) {
+                    self.unheard = Some(self.moment(around));
+                }
+                note_failure(&batch, error, around);
+            }
         }
         let lanes = self.mine.lanes();
         let answers = self.desk.finished(batch, ran, &lanes, self.moment(around));
@@ -217,8 +228,14 @@ impl Server {
             if let Err(store::Error::Failed(reason)) = &answer {
                 assert_eq!(reason, weak::REFUSED, "the rules never break down");
             }
-            match caller.who {
-                Who::Nobody => {}
+            let Caller {
+                who,
+                gone,
+                place,
+                about,
+            } = caller;
+            match who {
+                Who::Nobody => drop(place),
                 Who::Service(service) => self.served(service, &answer, around),
                 Who::Sweep(expire) => self.swept(&expire, &answer, around),
                 Who::Node { node, ticket, call } => {
@@ -226,8 +243,9 @@ impl Server {
                         node,
                         ticket,
                         call,
-                        gone: caller.gone,
-                        second_try: caller.second_try,
+                        gone,
+                        place,
+                        about,
                     };
                     self.reply(asked, answer, since, around);
                 }
@@ -241,7 +259,8 @@ impl Server {
             ticket,
             call,
             gone,
-            second_try,
+            place,
+            about,
         } = asked;
         if let Some(again) = again(&call, &answer) {
             around.tally.count("unknown_submit_is_sent_again");
@@ -251,30 +270,57 @@ impl Server {
             };
             let caller = Caller {
                 gone,
+                place,
                 ..Caller::of(Who::Node { node, ticket, call })
             };
             self.command(again, caller, around);
             return;
         }
+        drop(place);
         self.learn(&call, &answer, around);
         around.ledger.answered(&call, &answer, since);
         if gone.get() || around.network.hangs_up(&mut around.tally) {
-            if let Some(release) = desk::release(&answer) {
-                around.tally.count("unheard_runs_are_released");
-                self.command(release, Caller::of(Who::Nobody), around);
+            if let (Some(release), About::Claim { sending, .. }) = (desk::release(&answer), about) {
+                self.give_back(&sending, release, around);
             }
             return;
         }
         match &call {
             // What this server knew of the worker was old; it looks again, once, as the engine does.
-            Call::Claim(claim) if !second_try && is_replaced(claim, &answer) => {
+            Call::Claim(claim) if !is_second_try(&about) && is_replaced(claim, &answer) => {
                 around.tally.count("worker_is_looked_up_again");
                 self.directory.forget(&claim.worker);
                 self.claim(node, ticket, claim.clone(), true, around);
             }
-            _ => around.send(self.node(), node, ticket, Body::Told(Told::Answer(answer))),
+            _ => {
+                let told = match about {
+                    About::HeartbeatWithoutNews if matches!(answer, Ok(Ok(_))) => Told::Busy,
+                    _ => Told::Answer(answer),
+                };
+                around.send(self.node(), node, ticket, Body::Told(told));
+            }
         }
     }
+
+    fn give_back(&mut self, sending: &Sending, release: Report, around: &mut Surroundings) {
+        if !self.directory.may_give_back(sending) {
+            around.tally.count("unheard_runs_are_left_to_a_repetition");
+            return;
+        }
+        around.tally.count("unheard_runs_are_released");
+        self.desk.give_back(release, Caller::of(Who::Nobody));
+        self.turn_soon(around);
+    }
+}
+
+fn is_second_try(about: &About) -> bool {
+    matches!(
+        about,
+        About::Claim {
+            second_try: true,
+            ..
+        }
+    )
 }
 
 /// What the batch held when the database did not take it. That it breaks down over one is no fault of a database.
@@ -339,5 +385,6 @@ struct Asked {
     ticket: Ticket,
     call: Call,
     gone: Rc<Cell<bool>>,
-    second_try: bool,
+    place: Option<Place>,
+    about: About,
 }

@@ -18,7 +18,7 @@ use taskyard_engine::desk::Waiting;
 use taskyard_engine::directory::Known;
 use taskyard_engine::engine::ClaimCall;
 
-use super::{Caller, Connection, Server, Who};
+use super::{About, Caller, Connection, Server, Who};
 use crate::network::{Body, Call, Node, Ticket, Told};
 use crate::surroundings::Surroundings;
 
@@ -51,8 +51,7 @@ impl Server {
                     submit: submit.clone(),
                     makes_ids: true,
                 };
-                let caller = self.caller(node, ticket, call);
-                self.command(submit, caller, around);
+                self.ask(node, ticket, call, submit.into(), around);
                 return;
             }
             Call::Submit { submit, .. } => submit.clone().into(),
@@ -71,7 +70,10 @@ impl Server {
                 register.into()
             }
             Call::Start(start) => start.clone().into(),
-            Call::Heartbeat(heartbeat) => heartbeat.clone().into(),
+            Call::Heartbeat(heartbeat) => {
+                self.heartbeat(node, ticket, heartbeat.clone(), around);
+                return;
+            }
             Call::Report(report) => {
                 if let Some((worker, epoch)) = &report.worker {
                     self.sign_of_life(worker, *epoch, around);
@@ -79,8 +81,53 @@ impl Server {
                 report.clone().into()
             }
         };
-        let caller = self.caller(node, ticket, call);
+        self.ask(node, ticket, call, command, around);
+    }
+
+    /// Takes the command if there is room for it.
+    fn ask(
+        &mut self,
+        node: Node,
+        ticket: Ticket,
+        call: Call,
+        command: Command,
+        around: &mut Surroundings,
+    ) {
+        let Some(place) = self.room.place(&command) else {
+            return self.turn_away(node, ticket, around);
+        };
+        let mut caller = self.caller(node, ticket, call);
+        caller.place = Some(place);
         self.command(command, caller, around);
+    }
+
+    fn turn_away(&self, node: Node, ticket: Ticket, around: &mut Surroundings) {
+        around.tally.count("caller_is_told_to_come_back");
+        around.send(self.node(), node, ticket, Body::Told(Told::Busy));
+    }
+
+    fn heartbeat(
+        &mut self,
+        node: Node,
+        ticket: Ticket,
+        mut heartbeat: Heartbeat,
+        around: &mut Surroundings,
+    ) {
+        self.know(&heartbeat.worker, heartbeat.epoch, around);
+        let moment = self.moment(around);
+        let place = self.directory.heartbeat(&mut heartbeat, moment, &self.room);
+        let Some((place, is_whole)) = place else {
+            around.tally.count("heartbeat_finds_no_room");
+            self.unheard = Some(moment);
+            return self.turn_away(node, ticket, around);
+        };
+        let mut caller = self.caller(node, ticket, Call::Heartbeat(heartbeat.clone()));
+        caller.place = Some(place);
+        if !is_whole {
+            around.tally.count("heartbeat_finds_no_room_for_its_news");
+            caller.about = About::HeartbeatWithoutNews;
+        }
+        self.command(heartbeat, caller, around);
     }
 
     fn caller(&mut self, node: Node, ticket: Ticket, call: Call) -> Caller {
@@ -92,9 +139,8 @@ impl Server {
             claims_as: None,
         });
         Caller {
-            who: Who::Node { node, ticket, call },
             gone,
-            second_try: false,
+            ..Caller::of(Who::Node { node, ticket, call })
         }
     }
 
@@ -115,11 +161,21 @@ impl Server {
         second_try: bool,
         around: &mut Surroundings,
     ) {
-        self.know(&call, around);
+        self.know(&call.worker, call.epoch, around);
+        self.sign_of_life(&call.worker, call.epoch, around);
+        let Some(place) = self.room.place_for_claim() else {
+            return self.turn_away(node, ticket, around);
+        };
         let mut caller = self.caller(node, ticket, Call::Claim(call.clone()));
-        caller.second_try = second_try;
+        caller.place = Some(place);
         let claim = match self.directory.claim(&call) {
-            Ok(claim) => claim,
+            Ok((claim, sending)) => {
+                caller.about = About::Claim {
+                    sending,
+                    second_try,
+                };
+                claim
+            }
             Err(refused) => {
                 let answer = Told::Answer(Ok(Err(refused)));
                 around.send(self.node(), node, ticket, Body::Told(answer));
@@ -129,7 +185,6 @@ impl Server {
         if let Some(connection) = self.open.last_mut() {
             connection.claims_as = Some(claim.epoch);
         }
-        self.sign_of_life(&call.worker, Some(claim.epoch), around);
         let repeated = self.desk.claim(Waiting {
             claim,
             until: self.moment(around) + call.wait,
@@ -142,9 +197,8 @@ impl Server {
         self.turn_soon(around);
     }
 
-    fn know(&mut self, call: &ClaimCall, around: &Surroundings) {
-        let worker = &call.worker;
-        if self.directory.knows(worker, call.epoch) {
+    fn know(&mut self, worker: &Name, epoch: Option<Epoch>, around: &Surroundings) {
+        if self.directory.knows(worker, epoch) {
             return;
         }
         if let query::Answer::Worker(Some(row)) =
@@ -170,17 +224,21 @@ impl Server {
     }
 
     fn sign_of_life(&mut self, worker: &Name, epoch: Option<Epoch>, around: &mut Surroundings) {
-        let every = around.policy.sign_of_life_every();
-        if self
+        let times = (self.moment(around), around.policy.sign_of_life_every());
+        let place = self
             .directory
-            .is_sign_of_life_due(worker, epoch, self.moment(around), every)
-        {
+            .sign_of_life(worker, epoch, times, &self.room);
+        if place.is_some() {
             let heartbeat = Heartbeat {
                 worker: worker.clone(),
                 epoch,
                 held: Vec::new(),
             };
-            self.command(heartbeat, Caller::of(Who::Nobody), around);
+            let caller = Caller {
+                place,
+                ..Caller::of(Who::Nobody)
+            };
+            self.command(heartbeat, caller, around);
         }
     }
 }

@@ -13,7 +13,7 @@ use taskyard_engine::services::STEP_ROWS_MAX;
 use taskyard_engine::services::forget::{forget, look_for_gone};
 use taskyard_engine::services::sweep::{look_for_lost, take_away};
 
-use super::{Caller, Server, Who};
+use super::{About, Caller, Server, Who};
 use crate::surroundings::{Event, Surroundings};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +78,10 @@ impl Server {
             Service::Sweep => {
                 let now = self.clock.now(around.now);
                 let moment = self.moment(around);
+                let looked_before = std::mem::replace(&mut self.looked_at, moment);
+                if self.unheard.is_some_and(|at| at >= looked_before) {
+                    self.grace.doubt(moment);
+                }
                 let counts = self.grace.counts(moment, now, service.every());
                 if !counts {
                     around.tally.count("sweep_in_grace");
@@ -100,7 +104,10 @@ impl Server {
                 if let Some(expire) = take_away(candidates, sight) {
                     around.tally.count("sweep_with_candidates");
                     self.seen_at.insert(now, around.now);
-                    let caller = Caller::of(Who::Sweep(expire.clone()));
+                    let caller = Caller {
+                        about: About::Sweep(moment),
+                        ..Caller::of(Who::Sweep(expire.clone()))
+                    };
                     self.command(expire, caller, around);
                 }
             }

@@ -170,7 +170,7 @@ async fn claim_and_complete(engine: &Engine, worker: &Name) -> anyhow::Result<()
         begin: true,
         seq: 0,
     };
-    let hand = engine.claim(claim).await?;
+    let hand = engine.claim(claim).await?.tell();
     let run = hand.runs.first().context("every caller has put one in")?;
     let token = Token {
         slot: SlotKey::only(run.slot.task),
