@@ -85,7 +85,7 @@ pub async fn claim(
     let mut faults = Faults::default();
     let call = claim_call(app, worker, claim, Place::ROOT, &mut faults);
     faults.check()?;
-    let hand = app.engine().claim(call).await;
+    let hand = deal(app, call).await;
     let hand = hand.map_err(|error| problem::of(&error))?;
     Ok(Claimed {
         tasks: runs(app, hand),
@@ -93,6 +93,20 @@ pub async fn claim(
 }
 
 /// Takes results, and gives new tasks if the report holds a claim. The two go to the engine together, so that they are
+/// What the claim gets: nothing where it is held back when the server begins to leave.
+async fn deal(app: &App, call: ClaimCall) -> Result<Hand, Error> {
+    let hold = app.hold(call.wait);
+    let call = ClaimCall {
+        wait: hold.wait,
+        ..call
+    };
+    tokio::select! {
+        biased;
+        hand = app.engine().claim(call) => hand,
+        () = hold.is_over() => Ok(Hand::default()),
+    }
+}
+
 /// usually one commit; nothing hangs on it.
 ///
 /// A result that cannot be taken as it is keeps none of the others from being taken.
@@ -133,7 +147,7 @@ pub async fn report<P: Source>(
     let claiming = async {
         tokio::select! {
             biased;
-            hand = app.engine().claim(call?) => Some(hand),
+            hand = deal(app, call?) => Some(hand),
             // Whoever reported what is refused has to hear of it first, and claims again.
             () = is_refused.cancelled() => None,
         }

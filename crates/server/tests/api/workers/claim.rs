@@ -196,3 +196,42 @@ async fn a_claim_that_is_dropped_takes_no_task() {
 
     assert_eq!(yard.status(&id).await, "pending");
 }
+#[tokio::test(start_paused = true)]
+async fn a_server_that_leaves_holds_nobody_back_and_serves_until_it_stops() {
+    let yard = Yard::on_model();
+    yard.worker("w").await;
+    let id = yard.submit("later").await;
+    yard.claim("w").await.unwrap();
+    let waits = json!({"limit": 1, "wait_ms": 60_000});
+    let reports = json!({"results": [], "claim": {"limit": 1, "wait_ms": 60_000}});
+    let path = format!("/api/v1/tasks/{id}?wait_ms=60000");
+    let all = async || {
+        tokio::join!(
+            yard.post(CLAIM, &waits),
+            yard.post("/api/v1/workers/w/report", &reports),
+            yard.get(&path)
+        )
+    };
+    let began = Instant::now();
+
+    let ((claimed, reported, shown), ()) = tokio::join!(all(), async {
+        settle().await;
+        yard.leaving.cancel();
+    });
+
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(claimed.ok(), json!({"tasks": []}));
+    assert_eq!(reported.ok(), json!({"results": [], "tasks": []}));
+    assert_eq!(shown.ok()["status"], "assigned");
+
+    // Who asks again at once is held back for a moment, so that nobody asks without a pause.
+    let (claimed, reported, shown) = all().await;
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
+    assert_eq!(claimed.ok(), json!({"tasks": []}));
+    assert_eq!(reported.ok(), json!({"results": [], "tasks": []}));
+    assert_eq!(shown.ok()["status"], "assigned");
+
+    let accepted = yard.submit("echo").await;
+    assert_eq!(yard.claim("w").await.unwrap()["id"], accepted);
+}
+
