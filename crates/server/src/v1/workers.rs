@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::tasks::runs::standing;
 use crate::app::App;
 use crate::problem::{self, Code};
+use crate::request::no_such;
 use crate::settings;
 use crate::wire;
 use crate::wire::faults::{Faults, Place};
@@ -92,7 +93,6 @@ pub async fn claim(
     })
 }
 
-/// Takes results, and gives new tasks if the report holds a claim. The two go to the engine together, so that they are
 /// What the claim gets: nothing where it is held back when the server begins to leave.
 async fn deal(app: &App, call: ClaimCall) -> Result<Hand, Error> {
     let hold = app.hold(call.wait);
@@ -107,6 +107,7 @@ async fn deal(app: &App, call: ClaimCall) -> Result<Hand, Error> {
     }
 }
 
+/// Takes results, and gives new tasks if the report holds a claim. The two go to the engine together, so that they are
 /// usually one commit; nothing hangs on it.
 ///
 /// A result that cannot be taken as it is keeps none of the others from being taken.
@@ -255,7 +256,7 @@ pub async fn heartbeat<P: Source>(
 
 /// What is no name names no worker.
 fn named(worker_id: &str) -> Result<Name, Box<Problem>> {
-    Name::plain(worker_id).map_err(|_| problem::of(&Error::Refused(Refused::NoSuchWorker)))
+    Name::plain(worker_id).map_err(|why| no_such(&Refused::NoSuchWorker, why.to_string()))
 }
 
 fn claim_call(

@@ -268,9 +268,8 @@ impl Reply {
 }
 
 pub(crate) fn places(problem: &Value) -> Vec<&str> {
-    let errors = problem["errors"].as_array().unwrap();
+    let errors = problem["errors"].as_array().into_iter().flatten();
     errors
-        .iter()
         .map(|error| error["pointer"].as_str().unwrap())
         .collect()
 }
