@@ -1,5 +1,6 @@
 //! A database that something has written over.
 
+use std::io::{BufRead as _, BufReader};
 use std::ops::Range;
 use std::path::Path;
 
@@ -40,11 +41,14 @@ async fn damage_that_is_met_while_a_server_starts_ends_the_start() {
 
     let database = yard.database();
     let serve = ["serve", "--listen", "127.0.0.1:0", "--database", &database];
-    let printed = run(yard.directory.path(), &serve, &[]);
+    let mut process = yard.alone("serve", &serve, &[]);
+    let mut line = String::new();
+    let stdout = process.child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
 
-    assert_eq!(printed.code, 1, "{}", printed.stderr);
-    assert_eq!(printed.stdout, "");
-    says_what_to_do(&printed.stderr);
+    assert_eq!(line, "", "{}", process.log());
+    assert_eq!(process.wait().code(), Some(1));
+    says_what_to_do(&process.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]
