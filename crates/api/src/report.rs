@@ -5,7 +5,7 @@ use taskyard_core::id::TaskId;
 
 use crate::answered::Answered;
 use crate::payload::Raw;
-use crate::request::Request;
+use crate::request::{Request, nearest_if_any};
 use crate::task::TaskError;
 use crate::time::Time;
 use crate::worker::{Claim, Run};
@@ -19,7 +19,11 @@ pub struct Report<P = Raw> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
     /// Of the worker's registration; an older one is refused. Default: the current one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "nearest_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub epoch: Option<u32>,
 }
 

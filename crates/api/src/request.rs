@@ -5,7 +5,7 @@
 
 mod strict;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use taskyard_core::json::{self, BadJson, Reason};
 
 use self::strict::{Strict, TOO_MANY};
@@ -25,6 +25,38 @@ pub const ELEMENTS_MIN: usize = 1_000;
 
 /// How much is said of a wrong value, in characters: enough for the names of all fields that there could be.
 const DETAIL_CHARS_MAX: usize = 500;
+
+/// For fields that may be left out: null is the same.
+pub(crate) fn null_is_absent<'de, D, T>(reader: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(reader)?.unwrap_or_default())
+}
+
+/// Any whole number; one that is too small or too large is the next that there is, which the rules refuse with the range
+/// that holds.
+pub(crate) fn nearest<'de, D: Deserializer<'de>>(reader: D) -> Result<u32, D::Error> {
+    let number = i64::deserialize(reader)?.clamp(0, i64::from(u32::MAX));
+    Ok(u32::try_from(number).expect("it was brought into range"))
+}
+
+/// The same, of what may be left out.
+pub(crate) fn nearest_if_any<'de, D: Deserializer<'de>>(
+    reader: D,
+) -> Result<Option<u32>, D::Error> {
+    struct Nearest(u32);
+
+    impl<'de> Deserialize<'de> for Nearest {
+        fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+            nearest(reader).map(Self)
+        }
+    }
+
+    let number: Option<Nearest> = Option::deserialize(reader)?;
+    Ok(number.map(|Nearest(number)| number))
+}
 
 /// Why a body could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,9 +130,15 @@ fn from_scan(bad: BadJson) -> BadRequest {
 fn from_serde(text: &str, error: &serde_json::Error) -> BadRequest {
     let message = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
+    let message = message.strip_suffix(&place).unwrap_or(&message);
+    let mut pointer = json::pointer_at(text, byte_at_fault(text, error));
+    // The reader stopped at the end of the object that lacks it.
+    if let Some(name) = message.strip_prefix("missing field `") {
+        pointer = format!("{pointer}/{}", name.trim_end_matches('`'));
+    }
     let field = FieldError {
-        pointer: json::pointer_at(text, byte_at_fault(text, error)),
-        detail: cut(&plain(message.strip_suffix(&place).unwrap_or(&message))),
+        pointer,
+        detail: cut(&plain(message)),
     };
     if field.detail.starts_with("unknown field") {
         BadRequest::UnknownField(field)
@@ -118,7 +156,6 @@ fn plain(message: &str) -> String {
     };
     let words = match expected {
         "i64" => "a whole number",
-        "u32" => "a whole number from 0 to 4294967295",
         "u64" => "a whole number that is not negative",
         "f64" => "a number",
         other => other,
@@ -209,7 +246,7 @@ mod tests {
             (submit(r#""id":7"#), "/id"),
             (submit(r#""id":"7""#), "/id"),
             (submit(r#""queue":"q","queue":"q""#), "/queue"),
-            (r#"{"kind":"a"}"#.to_owned(), ""),
+            (r#"{"kind":"a"}"#.to_owned(), "/input"),
             ("[]".to_owned(), ""),
         ] {
             let bad = refused::<Submit<&RawValue>>(&body);
@@ -222,10 +259,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_from_the_body_itself_is_said_without_a_place() {
-        let said = refused::<Submit<&RawValue>>(r#"{"kind":"a"}"#).to_string();
+    fn what_is_missing_is_named_where_it_should_stand() {
+        let submit = refused::<Submit<&RawValue>>(r#"{"input":{"kind":1}}"#);
+        let batch = refused::<Batch<'_>>(r#"[{"kind":"a","input":1}, {"kind":"a" } ]"#);
+        let report = refused::<Report<&RawValue>>(
+            r#"{"results":[{"task_id":"01890a5d-ac96-774b-bcce-b302099a8057","outcome":"released"}]}"#,
+        );
+        let claim = refused::<Report<&RawValue>>(r#"{"results":[],"claim":{"seq":1}}"#);
 
-        assert_eq!(said, "missing field `input`");
+        for (bad, pointer) in [
+            (&submit, "/kind"),
+            (&batch, "/1/input"),
+            (&report, "/results/0/lease_token"),
+            (&claim, "/claim/limit"),
+        ] {
+            assert_eq!(bad.field().pointer, pointer, "{bad}");
+        }
+        assert_eq!(submit.to_string(), "/kind: missing field `kind`");
     }
 
     #[test]
@@ -256,8 +306,8 @@ mod tests {
                 "a number",
             ),
             (
-                refused::<Claim>(r#"{"limit":-1}"#).field().detail.clone(),
-                "a whole number from 0 to 4294967295",
+                refused::<Claim>(r#"{"limit":1.5}"#).field().detail.clone(),
+                "a whole number",
             ),
         ] {
             let expected = format!(", expected {expected}");
@@ -293,10 +343,58 @@ mod tests {
 
     #[test]
     fn what_is_left_out_or_null_takes_its_default() {
-        let body = br#"{"worker_id":"w","kinds":["*"],"queues":null}"#;
+        let body =
+            br#"{"worker_id":"w","kinds":["*"],"queues":null,"labels":null,"capacity":null}"#;
         let register: Register = read(body, 64, 0).unwrap();
-
         assert_eq!((register.queues, register.capacity), (None, None));
+        assert!(register.labels.is_empty());
+
+        let all = [
+            "queue",
+            "priority",
+            "run_at",
+            "delay_ms",
+            "max_attempts",
+            "timeout_ms",
+            "max_losses",
+            "labels",
+            "requires",
+            "retry",
+            "id",
+        ];
+        let nulls: String = all
+            .iter()
+            .map(|name| format!(r#","{name}":null"#))
+            .collect();
+        let body = format!(r#"{{"kind":"a","input":null{nulls}}}"#);
+        let submit: Submit<&RawValue> = read(body.as_bytes(), 64, 0).unwrap();
+        assert_eq!(
+            serde_json::to_string(&submit).unwrap(),
+            r#"{"kind":"a","input":null}"#
+        );
+
+        let body = br#"{"kind":"a","input":1,"retry":{"backoff_ms":null,"factor":null,"max_ms":null,"jitter":null}}"#;
+        let submit: Submit<&RawValue> = read(body, 64, 0).unwrap();
+        assert_eq!(submit.retry, Some(crate::task::Retry::default()));
+
+        let body = br#"{"limit":1,"wait_ms":null,"begin":null,"seq":null,"epoch":null}"#;
+        let claim: Claim = read(body, 64, 0).unwrap();
+        assert_eq!(
+            claim,
+            Claim {
+                limit: 1,
+                ..Claim::default()
+            }
+        );
+    }
+
+    #[test]
+    fn numbers_that_are_out_of_range_are_left_to_the_rules() {
+        for (limit, read_as) in [(-1, 0), (0, 0), (5, 5), (i64::MAX, u32::MAX)] {
+            let body = format!(r#"{{"limit":{limit},"epoch":{limit}}}"#);
+            let claim: Claim = read(body.as_bytes(), 64, 0).unwrap();
+            assert_eq!((claim.limit, claim.epoch), (read_as, Some(read_as)));
+        }
     }
 
     #[test]

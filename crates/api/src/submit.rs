@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use taskyard_core::id::TaskId;
 
 use crate::payload::Raw;
-use crate::request::Request;
+use crate::request::{Request, null_is_absent};
 use crate::task::{Retry, Status};
 use crate::time::Time;
 
@@ -44,10 +44,18 @@ pub struct Submit<P = Raw> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_losses: Option<i64>,
     /// Tags for people and filters. Up to 32; names 1–64 of `A–Z a–z 0–9 . _ -`, values 1–64 bytes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_absent",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub labels: BTreeMap<String, String>,
     /// Demands on its worker's labels: a value, or a comparison with a number such as `>=16`. Up to 32.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_absent",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub requires: BTreeMap<String, String>,
     /// How long it waits after failures.
     #[serde(skip_serializing_if = "Option::is_none")]

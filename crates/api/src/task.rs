@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use taskyard_core::id::TaskId;
 use taskyard_core::status;
 
@@ -80,11 +80,19 @@ pub struct Task<P = Raw> {
     pub kind: String,
     pub queue: String,
     pub status: Status,
-    /// What it was submitted with. Left out of lists unless asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What it was submitted with, null included. Left out of lists unless asked for.
+    #[serde(
+        default,
+        deserialize_with = "there",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub input: Option<P>,
     /// What its run gave back; null until it is completed. Left out of lists unless asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "there",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub output: Option<P>,
     /// Why it ended, or why its latest run did not end it; null while nothing went wrong.
     pub error: Option<TaskError<P>>,
@@ -126,11 +134,17 @@ pub struct Task<P = Raw> {
     pub required_submissions: u32,
 }
 
+/// What stands there, be it null: none is for what is left out.
+fn there<'de, D: Deserializer<'de>, P: Deserialize<'de>>(reader: D) -> Result<Option<P>, D::Error> {
+    P::deserialize(reader).map(Some)
+}
+
 /// What went wrong, for people and for programs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TaskError<P = Raw> {
-    /// A stable word: the worker's own, or `worker_lost`, `timeout`. 1–64 characters, no control characters.
+    /// For programs, so the same for the same cause: the worker's own, or `worker_lost`, `timeout`. One word is best; 1–64
+    /// characters of any sort are taken, but no control characters.
     pub code: String,
     /// For people. At most 16 KiB.
     pub message: String,
@@ -159,7 +173,7 @@ pub struct Progress {
 /// How long a failed task waits for its next try: `backoff_ms × factorⁿ`, at most `max_ms`, give or take `jitter`.
 /// In a request, what is left out takes its default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(from = "SomeOfRetry")]
 pub struct Retry {
     /// The wait after the first failure, in milliseconds. 0 to ten years; default 1,000.
     pub backoff_ms: u64,
@@ -169,6 +183,28 @@ pub struct Retry {
     pub max_ms: u64,
     /// The share by which a wait is lengthened or shortened at random. 0 to 1; default 0.2.
     pub jitter: f64,
+}
+
+/// As a request may say it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SomeOfRetry {
+    backoff_ms: Option<u64>,
+    factor: Option<f64>,
+    max_ms: Option<u64>,
+    jitter: Option<f64>,
+}
+
+impl From<SomeOfRetry> for Retry {
+    fn from(some: SomeOfRetry) -> Self {
+        let default = Self::default();
+        Self {
+            backoff_ms: some.backoff_ms.unwrap_or(default.backoff_ms),
+            factor: some.factor.unwrap_or(default.factor),
+            max_ms: some.max_ms.unwrap_or(default.max_ms),
+            jitter: some.jitter.unwrap_or(default.jitter),
+        }
+    }
 }
 
 impl Default for Retry {
@@ -207,6 +243,23 @@ mod tests {
             let written = serde_json::to_string(&Status::from(status)).unwrap();
             assert_eq!(written, format!("{:?}", status.as_str()));
             assert_eq!(status::Status::from(Status::from(status)), status);
+        }
+    }
+
+    #[test]
+    fn a_task_is_written_as_it_was_read() {
+        let without = r#""id":"01890a5d-ac96-774b-bcce-b302099a8057","kind":"a","queue":"q","status":"pending""#;
+        let rest = r#""error":null,"priority":0,"labels":{},"requires":{},"run_at":"2026-01-31T12:00:00.000Z","created_at":"2026-01-31T12:00:00.000Z","assigned_at":null,"started_at":null,"ended_at":null,"timeout_ms":1,"attempts":0,"failures":0,"losses":0,"max_attempts":1,"max_losses":1,"retry":{"backoff_ms":1,"factor":2.0,"max_ms":1,"jitter":0.5},"worker_id":null,"progress":null,"job_id":null,"retry_of":null,"required_submissions":1"#;
+        for payload in [
+            "",
+            r#""input":null,"output":null,"#,
+            r#""input":[1],"output":null,"#,
+            r#""input":null,"output":{"a": 1},"#,
+        ] {
+            let text = format!("{{{without},{payload}{rest}}}");
+            let task: Task = serde_json::from_str(&text).unwrap();
+
+            assert_eq!(serde_json::to_string(&task).unwrap(), text);
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use taskyard_core::id::TaskId;
 
 use crate::payload::Raw;
-use crate::request::Request;
+use crate::request::{Request, nearest, nearest_if_any, null_is_absent};
 use crate::task::Progress;
 use crate::time::Time;
 
@@ -23,7 +23,11 @@ pub struct Register {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queues: Option<Vec<String>>,
     /// What tasks can make demands on. Up to 32; values 1–64 bytes.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_absent",
+        skip_serializing_if = "BTreeMap::is_empty"
+    )]
     pub labels: BTreeMap<String, String>,
     /// How many runs it does at once, for people to see. 1 to 1,000,000; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,19 +135,28 @@ pub enum WorkerStatus {
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// How many tasks at most. 1 to 1,000.
+    #[serde(deserialize_with = "nearest")]
     pub limit: u32,
     /// How long to wait for the first one, in milliseconds. 0 to 60,000; default 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
     /// The runs count as begun: for workers that start at once and do not say so. Default false.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(
+        default,
+        deserialize_with = "null_is_absent",
+        skip_serializing_if = "is_false"
+    )]
     pub begin: bool,
     /// The worker's own number for this claim, from 1 upwards. Sent again, for want of an answer, it is answered with
     /// the same leases.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<i64>,
     /// Of the worker's registration; an older one is refused. Default: the current one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "nearest_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub epoch: Option<u32>,
 }
 
@@ -187,7 +200,11 @@ pub struct Run<P = Raw> {
 pub struct Heartbeat<P = Raw> {
     pub held: Vec<Held<P>>,
     /// Of the worker's registration; an older one is refused. Default: the current one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "nearest_if_any",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub epoch: Option<u32>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use taskyard_engine::engine::Engine;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -11,6 +12,26 @@ use crate::budget::Budget;
 use crate::health::Pulse;
 use crate::settings::{Access, Limits, Settings};
 use crate::trouble::Troubles;
+
+/// How long a claim, or a look at a task, is held back that comes while the server leaves.
+const HOLD_WHILE_LEAVING: Duration = Duration::from_secs(1);
+
+/// For how long a call is held back.
+pub(crate) struct Hold {
+    pub(crate) wait: Duration,
+    /// What ends it before; none where that has happened already.
+    leaving: Option<CancellationToken>,
+}
+
+impl Hold {
+    /// Resolves when the call is to be answered though its time is not up.
+    pub(crate) async fn is_over(&self) {
+        match &self.leaving {
+            Some(leaving) => leaving.cancelled().await,
+            None => std::future::pending().await,
+        }
+    }
+}
 
 /// A handle, cheap to clone.
 #[derive(Clone)]
@@ -30,8 +51,8 @@ struct Shared {
 }
 
 impl App {
-    /// From `leaving` on, `/ready` says that the server stops. Who waits is answered when the engine stops, which has a
-    /// signal of its own.
+    /// From `leaving` on, `/ready` says that the server stops, and nobody is held back any longer. What comes is served all
+    /// the same until the engine stops, which has a signal of its own.
     pub fn new(engine: Engine, settings: Settings, leaving: CancellationToken) -> Self {
         let bodies = Budget::of_bodies(settings.limits.bodies_max);
         let answers = Budget::of_answers(settings.limits.answers_max);
@@ -68,6 +89,22 @@ impl App {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.leaving.is_cancelled()
+    }
+
+    /// How long a call that comes now may be held back which asks for so long. A server that leaves answers each as soon as
+    /// it can, but not so soon that whoever asks again at once asks without a pause.
+    pub(crate) fn hold(&self, wait: Duration) -> Hold {
+        if self.is_stopping() {
+            Hold {
+                wait: wait.min(HOLD_WHILE_LEAVING),
+                leaving: None,
+            }
+        } else {
+            Hold {
+                wait,
+                leaving: Some(self.0.leaving.clone()),
+            }
+        }
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -6,9 +6,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use hyper::body::Body as _;
 use serde::Deserialize;
-use taskyard_api::problem::Problem;
+use taskyard_api::problem::{FieldError, Problem};
 use taskyard_api::request;
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{NotAnId, TaskId};
 use taskyard_core::refused::Refused;
 
 use crate::app::App;
@@ -78,6 +78,16 @@ pub(crate) fn unsupported(wanted: &str) -> Box<Problem> {
     problem::new(Code::UnsupportedMediaType, detail)
 }
 
+/// What a path names is not there, and cannot be: why stands beside it.
+pub(crate) fn no_such(refused: &Refused, why: impl Into<String>) -> Box<Problem> {
+    let mut problem = problem::refused(refused);
+    problem.errors.push(FieldError {
+        pointer: "id".to_owned(),
+        detail: why.into(),
+    });
+    problem
+}
+
 /// The task that a path names. What is no id names no task.
 pub(crate) struct OfTask(pub(crate) TaskId);
 
@@ -85,11 +95,10 @@ impl<S: Send + Sync> FromRequestParts<S> for OfTask {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let id = first_of_path(parts, state)
-            .await
-            .and_then(|id| id.parse().ok());
-        id.map(Self)
-            .ok_or_else(|| problem::refused(&Refused::NoSuchTask).into())
+        let id = first_of_path(parts, state).await.unwrap_or_default();
+        id.parse()
+            .map(Self)
+            .map_err(|why: NotAnId| no_such(&Refused::NoSuchTask, why.to_string()).into())
     }
 }
 
@@ -103,7 +112,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OfWorker {
         first_of_path(parts, state)
             .await
             .map(Self)
-            .ok_or_else(|| problem::refused(&Refused::NoSuchWorker).into())
+            .ok_or_else(|| no_such(&Refused::NoSuchWorker, "must be UTF-8").into())
     }
 }
 

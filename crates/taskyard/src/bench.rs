@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum as _};
 use serde::Serialize;
+use taskyard_api::client::Client;
 
 use self::calibrate::Calibration;
 use self::database::Databases;
@@ -38,8 +39,8 @@ pub(crate) struct BenchArgs {
     )]
     database: String,
     /// A server that runs already, in place of one for each workload; what it holds is added to.
-    #[arg(long, value_name = "URL", conflicts_with = "database")]
-    server: Option<String>,
+    #[arg(long, value_name = "URL", conflicts_with = "database", value_parser = crate::settings::units::url)]
+    server: Option<reqwest::Url>,
     /// Only these workloads.
     #[arg(long, value_delimiter = ',', value_name = "W…")]
     only: Vec<Workload>,
@@ -121,10 +122,16 @@ async fn measure(args: &BenchArgs) -> Done {
     if cfg!(debug_assertions) {
         output::note("This is a debug build; its figures mean nothing. Build with --release.");
     }
+    if let Some(server) = &args.server {
+        // What is not there is told as by every command, and before anything is measured.
+        Client::new(std::slice::from_ref(server), None)?
+            .health()
+            .await?;
+    }
     let databases = Databases::at(&args.database)?;
     let run = Run {
         databases: &databases,
-        server: args.server.as_deref(),
+        server: args.server.as_ref().map(reqwest::Url::as_str),
         seconds: args.seconds,
         scale: args.scale,
     };

@@ -64,16 +64,21 @@ impl Address {
         matches!(self, Self::Sqlite(_))
     }
 
-    /// Why a server could not begin on this database, which it had opened, and what to do about it.
+    /// Why a server cannot work on this database, which it had opened, and what to do about it.
     pub(crate) fn explain(&self, error: &Error) -> Failure {
         let step = match (self, error) {
             (Self::Sqlite(_), Error::Store(store::Error::Full | store::Error::Unavailable(_))) => {
-                NEEDS
+                NEEDS.to_owned()
             }
-            (Self::Postgres(_), Error::Store(store::Error::Full)) => "Make room there.",
-            _ => "`taskyard db check` looks whether the database is well.",
+            (Self::Sqlite(path), Error::Store(store::Error::Damaged(_))) => format!(
+                "Keep a copy of it and of the files beside it, then put a backup in its place, or save what can be read \
+                 with: sqlite3 {} .recover",
+                whole(path).display()
+            ),
+            (Self::Postgres(_), Error::Store(store::Error::Full)) => "Make room there.".to_owned(),
+            _ => "`taskyard db check` looks whether the database is well.".to_owned(),
         };
-        Failure::new(format!("no server can begin on {self}: {error}\n  {step}"))
+        Failure::new(format!("no server can work on {self}: {error}\n  {step}"))
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 
 use serde::Serialize;
+use taskyard_api::payload::Raw;
 use taskyard_api::task::{Progress, Status};
 
 pub(crate) use self::table::{Cell, Column, Tint, leaving, table};
@@ -120,6 +121,13 @@ fn escaped(json: &str) -> String {
 pub(crate) fn steers(letter: char) -> bool {
     let turns = matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     turns || (letter.is_control() && letter != '\n' && letter != '\t')
+}
+
+/// An input or an output as people see it: nothing where there is nothing in it.
+pub(crate) fn payload(payload: Option<&Raw>) -> Option<&str> {
+    payload
+        .map(|payload| payload.get())
+        .filter(|text| *text != "null")
 }
 
 /// `name=value` of each.

@@ -75,7 +75,13 @@ pub(crate) async fn show(
 ) -> Answer {
     let wait = Params::read(query.as_deref(), &["wait_ms"], &[])?;
     let wait = wait.number("wait_ms", 0, WAIT_MS_MAX, 0)?;
-    let view = app.engine().task(id, Duration::from_millis(wait)).await?;
+    let hold = app.hold(Duration::from_millis(wait));
+    let view = tokio::select! {
+        biased;
+        view = app.engine().task(id, hold.wait) => view,
+        () = hold.is_over() => app.engine().task(id, Duration::ZERO).await,
+    };
+    let view = view?;
     response::read(app.answers().nothing(), &wire::task::task(&view, true))
 }
 

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::tasks::runs::standing;
 use crate::app::App;
 use crate::problem::{self, Code};
+use crate::request::no_such;
 use crate::settings;
 use crate::wire;
 use crate::wire::faults::{Faults, Place};
@@ -84,11 +85,25 @@ pub async fn claim(
     let mut faults = Faults::default();
     let call = claim_call(app, worker, claim, Place::ROOT, &mut faults);
     faults.check()?;
-    let claimed = app.engine().claim(call).await;
+    let claimed = deal(app, call).await;
     let claimed = claimed.map_err(|error| problem::of(&error))?;
     Ok(Claimed {
         tasks: runs(app, claimed),
     })
+}
+
+/// What the claim gets: nothing where it is held back when the server begins to leave.
+async fn deal(app: &App, call: ClaimCall) -> Result<Option<engine::Claimed>, Error> {
+    let hold = app.hold(call.wait);
+    let call = ClaimCall {
+        wait: hold.wait,
+        ..call
+    };
+    tokio::select! {
+        biased;
+        claimed = app.engine().claim(call) => claimed.map(Some),
+        () = hold.is_over() => Ok(None),
+    }
 }
 
 /// Takes results, and gives new tasks if the report holds a claim. The two go to the engine together, so that they are
@@ -132,7 +147,7 @@ pub async fn report<P: Source>(
     let claiming = async {
         tokio::select! {
             biased;
-            claimed = app.engine().claim(call?) => Some(claimed),
+            claimed = deal(app, call?) => Some(claimed),
             // Whoever reported what is refused has to hear of it first, and claims again.
             () = is_refused.cancelled() => None,
         }
@@ -238,7 +253,7 @@ pub async fn heartbeat<P: Source>(
 
 /// What is no name names no worker.
 fn named(worker_id: &str) -> Result<Name, Box<Problem>> {
-    Name::plain(worker_id).map_err(|_| problem::of(&Error::Refused(Refused::NoSuchWorker)))
+    Name::plain(worker_id).map_err(|why| no_such(&Refused::NoSuchWorker, why.to_string()))
 }
 
 fn claim_call(
@@ -267,9 +282,9 @@ fn claim_call(
 }
 
 /// The worker is told of these now.
-fn runs(app: &App, claimed: engine::Claimed) -> Vec<taskyard_api::worker::Run<Payload>> {
+fn runs(app: &App, claimed: Option<engine::Claimed>) -> Vec<taskyard_api::worker::Run<Payload>> {
     let incarnation = app.engine().store().incarnation();
-    let hand = claimed.tell();
+    let hand = claimed.map(engine::Claimed::tell).unwrap_or_default();
     hand.runs
         .into_iter()
         .map(|run| wire::worker::run(run, &incarnation))

@@ -31,6 +31,8 @@ pub(crate) struct Yard {
     pub(crate) app: App,
     pub(crate) front: Front,
     pub(crate) stop: CancellationToken,
+    /// The first step of stopping; the stop is it too.
+    pub(crate) leaving: CancellationToken,
     clock: Clock,
 }
 
@@ -105,6 +107,7 @@ impl Yard {
         set: impl FnOnce(&mut Settings),
     ) -> Self {
         let stop = CancellationToken::new();
+        let leaving = stop.child_token();
         let random = Box::new(Seeded::new(2));
         let engine = Engine::start(store, policy, random, stop.clone());
         let mut settings = Settings {
@@ -112,12 +115,13 @@ impl Yard {
             ..Settings::default()
         };
         set(&mut settings);
-        let app = App::new(engine, settings, stop.clone());
+        let app = App::new(engine, settings, leaving.clone());
         let front = Front::new(app.clone());
         Self {
             app,
             front,
             stop,
+            leaving,
             clock,
         }
     }
@@ -265,9 +269,8 @@ impl Reply {
 }
 
 pub(crate) fn places(problem: &Value) -> Vec<&str> {
-    let errors = problem["errors"].as_array().unwrap();
+    let errors = problem["errors"].as_array().into_iter().flatten();
     errors
-        .iter()
         .map(|error| error["pointer"].as_str().unwrap())
         .collect()
 }

@@ -127,7 +127,10 @@ fn understood(url: &str) -> Result<(Config, Option<String>, Option<PathBuf>), Op
         None => (url.to_owned(), None, None),
     };
     // What the driver has to say of a bad address may quote a part of the password.
-    let config = url.parse().map_err(|_| OpenError::Address)?;
+    let config: Config = url.parse().map_err(|_| OpenError::Address)?;
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Err(OpenError::NoHost);
+    }
     Ok((config, mode, roots))
 }
 
@@ -296,6 +299,26 @@ mod tests {
             ("host=h password=p", "***"),
         ] {
             assert_eq!(without_password(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn an_address_names_a_host() {
+        for url in [
+            "postgres://",
+            "postgres:///db",
+            "postgres://u:p@/db",
+            "user=u",
+        ] {
+            let error = Address::parse(url).unwrap_err();
+            assert!(matches!(error, OpenError::NoHost), "{url}: {error:?}");
+        }
+        for url in [
+            "postgres://h",
+            "postgres://?host=%2Frun",
+            "hostaddr=127.0.0.1",
+        ] {
+            assert!(Address::parse(url).is_ok(), "{url}");
         }
     }
 

@@ -47,6 +47,8 @@ pub enum OpenError {
     Unescaped,
     #[error("sslmode must be one of disable, allow, prefer, require, verify-ca, verify-full")]
     SslMode,
+    #[error("the address names no host; expected postgres://USER:PASSWORD@HOST/NAME")]
+    NoHost,
     #[error(
         "sslmode verify-ca and verify-full need sslrootcert, the file with the issuer's certificate"
     )]

@@ -2,6 +2,7 @@
 //! run it over a database in memory; [`super::SqliteStore`] runs it on its thread.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -62,11 +63,8 @@ impl Inline {
             Ok(())
         };
         start().map_err(|error| {
-            let (path, reason) = (
-                writing.connection.path().unwrap_or_default().into(),
-                explain(error).to_string(),
-            );
-            OpenError::Unusable { path, reason }
+            let path = writing.connection.path().unwrap_or_default();
+            open::explain(Path::new(path), &error)
         })?;
         Ok(Self {
             writing,

@@ -48,7 +48,14 @@ pub(crate) struct Connection {
 pub(crate) struct AwayArgs {
     /// How long a server that is away, as when it restarts, is waited for; the tasks go on without this command.
     /// Where the first connection cannot be made, nothing is waited for: most likely there is no server.
-    #[arg(long, env = "TASKYARD_SERVER_WAIT", default_value = "60s", value_parser = duration, value_name = "TIME")]
+    #[arg(
+        long,
+        env = "TASKYARD_SERVER_WAIT",
+        default_value = "60s",
+        value_parser = duration,
+        value_name = "TIME",
+        allow_hyphen_values = true
+    )]
     pub(crate) server_wait: Duration,
 }
 
@@ -88,17 +95,17 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "TIME", conflicts_with = "delay")]
     pub(crate) at: Option<Time>,
     /// Not before so much time has passed, such as 90s.
-    #[arg(long = "in", id = "delay", value_parser = duration, value_name = "TIME")]
+    #[arg(long = "in", id = "delay", value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) delay: Option<Duration>,
     /// How many failed or timed out runs end it. Default: as many as the server's --max-attempts says, 5 unless set; of
     /// kind `command` 1, so that a command that fails is not run again unless this says so.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) max_attempts: Option<i64>,
     /// How many runs lost with their workers end it. Default: as many as the server's --max-losses says, 5 unless set.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) max_losses: Option<i64>,
     /// How long one run may take.
-    #[arg(long, value_parser = duration, value_name = "TIME")]
+    #[arg(long, value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) timeout: Option<Duration>,
     /// A tag, for people and filters. May be given several times.
     #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
@@ -148,7 +155,13 @@ pub(crate) struct ListArgs {
     #[arg(long)]
     pub(crate) oldest_first: bool,
     /// How many at most.
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(
+        long,
+        default_value_t = 20,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        allow_negative_numbers = true
+    )]
     pub(crate) limit: u32,
     /// Goes on behind the page whose cursor this is.
     #[arg(long, value_name = "CURSOR")]
@@ -164,6 +177,7 @@ pub(crate) struct ListArgs {
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    /// Its id, as `taskyard list` shows it.
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskId,
 }
@@ -173,6 +187,7 @@ pub(crate) struct ShowArgs {
 pub(crate) struct CancelArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    /// Their ids, as `taskyard list` shows them; those that have ended are told of, and the others cancelled.
     #[arg(value_name = "TASK", required = true)]
     pub(crate) tasks: Vec<TaskId>,
 }
@@ -184,10 +199,11 @@ pub(crate) struct CancelArgs {
 pub(crate) struct WaitArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
+    /// Their ids, as `taskyard submit` printed them.
     #[arg(value_name = "TASK", required = true)]
     pub(crate) tasks: Vec<TaskId>,
     /// How long at most. Default: until they have ended.
-    #[arg(long = "for", id = "within", value_parser = duration, value_name = "TIME")]
+    #[arg(long = "for", id = "within", value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) within: Option<Duration>,
     #[command(flatten)]
     pub(crate) away: AwayArgs,
@@ -196,7 +212,8 @@ pub(crate) struct WaitArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = format!("HELD is how many tasks a worker has, and how many it can have at once; HEARD how long ago it gave \
-                          a sign of life.\n\n{}Example:\n  taskyard workers\n  taskyard workers --all", narrow(&workers::COLUMNS))
+                          a sign of life. One that has ended in order shows as idle until the server's \
+                          --heartbeat-ttl is over.\n\n{}Example:\n  taskyard workers\n  taskyard workers --all", narrow(&workers::COLUMNS))
 )]
 pub(crate) struct WorkersArgs {
     #[command(flatten)]

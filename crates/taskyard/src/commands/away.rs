@@ -31,8 +31,7 @@ impl Patience {
         }
     }
 
-    /// Asks what is safe to repeat until it is answered. Where no server has ever been there, to wait would only hide
-    /// it.
+    /// Asks what is safe to repeat until it is answered.
     pub(crate) async fn until_answered<T>(
         &mut self,
         ask: impl AsyncFn() -> Result<T, Error>,
@@ -40,13 +39,11 @@ impl Patience {
         loop {
             match ask().await {
                 Ok(answer) => {
-                    self.was_there = true;
                     self.answered();
                     return Ok(answer);
                 }
                 Err(error) => {
-                    self.was_there |= !nothing_was_sent(&error);
-                    if !self.was_there || !self.bear(&error).await {
+                    if !self.goes_on(&error).await {
                         return Err(error);
                     }
                 }
@@ -61,14 +58,20 @@ impl Patience {
 
     /// The server is here.
     pub(crate) fn answered(&mut self) {
+        self.was_there = true;
         if self.since.take().is_some() {
             output::note("The server is back.");
         }
     }
 
-    /// Waits a moment, and answers whether to ask again: not if waiting would not mend it, and not after too long. That
-    /// the server is away is said once.
-    pub(crate) async fn bear(&mut self, error: &Error) -> bool {
+    /// Waits a moment, and answers whether to ask again. Where no server has ever been there, to wait would only hide it.
+    pub(crate) async fn goes_on(&mut self, error: &Error) -> bool {
+        self.was_there |= !nothing_was_sent(error);
+        self.was_there && self.bear(error).await
+    }
+
+    /// Not if waiting would not mend it, and not after too long. That the server is away is said once.
+    async fn bear(&mut self, error: &Error) -> bool {
         if !error.is_worth_repeating() || self.within.is_zero() {
             return false;
         }
@@ -83,21 +86,21 @@ impl Patience {
         tokio::time::sleep(LOOK_EVERY.min(left)).await;
         !left.is_zero()
     }
+
+    /// Why a command that waited for a task has stopped waiting.
+    pub(super) fn gave_up(&self, task: TaskId, error: Error) -> Failure {
+        if !self.was_there || !error.is_worth_repeating() {
+            return error.into();
+        }
+        Failure {
+            message: format!(
+                "{error}\n  The task goes on without this command; `taskyard wait {task}` waits for it again."
+            ),
+            code: UNREACHABLE,
+        }
+    }
 }
 
 fn nothing_was_sent(error: &Error) -> bool {
     matches!(error, Error::Unreachable { source, .. } if source.is_connect())
-}
-
-/// Why a command that waited for a task has stopped waiting.
-pub(super) fn gave_up(task: TaskId, error: Error) -> Failure {
-    if !error.is_worth_repeating() {
-        return error.into();
-    }
-    Failure {
-        message: format!(
-            "{error}\n  The task goes on without this command; `taskyard wait {task}` waits for it again."
-        ),
-        code: UNREACHABLE,
-    }
 }

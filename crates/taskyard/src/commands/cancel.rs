@@ -51,7 +51,8 @@ pub(super) async fn run(args: &CancelArgs, format: Format) -> Done {
             }
         }
     }
-    if !cancelled.is_empty() {
+    // A program reads a document whatever became of them.
+    if !cancelled.is_empty() || format == Format::Json {
         format.print(&Standings(cancelled))?;
     }
     match failure {

@@ -18,7 +18,7 @@ use crate::signals;
 /// What can be seen of each task.
 pub(crate) const COLUMNS: [Column; 8] = [
     Column::new("task"),
-    Column::new("kind").leaves(6),
+    Column::new("kind").name().leaves(6),
     Column::new("queue").leaves(1),
     Column::new("status").leaves(7),
     Column::new("attempts").leaves(2),

@@ -2,11 +2,13 @@
 //! to stop it ends them in the opposite order.
 
 mod bounds;
+mod damage;
 mod parts;
 
 use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use taskyard_core::policy::Policy;
 use taskyard_engine::engine::Engine;
@@ -98,6 +100,11 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
         .join(None, address.is_for_one_server())
         .await
         .map_err(|error| address.explain(&error))?;
+    if address.is_for_one_server()
+        && let Err(damage) = damage::look(&engine).await
+    {
+        return Err(address.explain(&damage));
+    }
     let upkeep = Upkeep {
         sweep: args.times.sweep,
         grace: args.times.grace,
@@ -117,6 +124,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     output::line(&format!("{SERVING}http://{}", reachable(local)))?;
     tracing::info!(address = %local, database = address.kind(), workers = args.internal_workers, "serving");
 
+    let store = Arc::clone(engine.store());
     let mut parts = Parts {
         engine,
         services,
@@ -130,8 +138,12 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     signals.end_at_next();
     leaving.cancel();
     let broken = parts.end(broken, &stop).await;
+    let damage = damage::found(&*store).await;
     // The last of what holds the database: it is closed in order before the process ends.
-    drop(app);
+    drop((app, store));
+    if let Some(damage) = damage {
+        return Err(address.explain(&damage));
+    }
     if let Some(part) = broken {
         return Err(Failure::new(format!(
             "the server has stopped because {part} broke down, which is a bug; what was acknowledged is stored, and a \

@@ -92,11 +92,8 @@ fn sheet(task: &Task) -> Vec<(&'static str, String)> {
     }
     rows.extend(task.error.as_ref().map(|error| ("error", said(error))));
     for (name, payload) in [("input", &task.input), ("output", &task.output)] {
-        rows.extend(
-            payload
-                .as_ref()
-                .map(|payload| (name, output::safe(payload.get()))),
-        );
+        let text = output::payload(payload.as_ref());
+        rows.extend(text.map(|text| (name, output::safe(text))));
     }
     rows
 }

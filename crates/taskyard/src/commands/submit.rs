@@ -44,10 +44,8 @@ struct Ended(Task);
 
 impl Shown for Ended {
     fn table(&self) -> String {
-        self.0
-            .output
-            .as_ref()
-            .map(|output| output::safe(output.get()))
+        output::payload(self.0.output.as_ref())
+            .map(output::safe)
             .unwrap_or_default()
     }
 

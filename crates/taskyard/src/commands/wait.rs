@@ -9,7 +9,7 @@ use taskyard_api::task::{Status, Task};
 use taskyard_core::id::TaskId;
 use tokio::time::Instant;
 
-use super::away::{Patience, gave_up};
+use super::away::Patience;
 use super::{Done, client};
 use crate::cli::WaitArgs;
 use crate::failure::Failure;
@@ -26,7 +26,7 @@ struct Tasks(Vec<Task>);
 impl Shown for Tasks {
     fn table(&self) -> String {
         let rows = self.0.iter().map(|task| {
-            let output = task.output.as_ref().map(|output| output.get());
+            let output = output::payload(task.output.as_ref());
             let error = task.error.as_ref().map(|error| error.message.as_str());
             vec![
                 task.id.into(),
@@ -87,8 +87,8 @@ pub(crate) async fn ended(
                 }
             }
             Err(error) => {
-                if is_up || !patience.bear(&error).await {
-                    return Err(gave_up(task, error));
+                if is_up || !patience.goes_on(&error).await {
+                    return Err(patience.gave_up(task, error));
                 }
             }
         }

@@ -54,15 +54,14 @@ pub(super) async fn run(args: &WorkersArgs, format: Format) -> Done {
     let hidden = all - page.items.len();
     let shown = page.items.len();
     format.print(&Workers(page))?;
-    if format == Format::Table {
-        if shown == 0 {
-            output::note(
-                "No worker is here. `taskyard worker` starts one, `taskyard serve --internal-workers 3` a server with three.",
-            );
-        }
-        if hidden > 0 {
-            output::note(&format!("{hidden} more are offline; --all shows them."));
-        }
+    if shown == 0 && format == Format::Table {
+        output::note(
+            "No worker is here. `taskyard worker` starts one, `taskyard serve --internal-workers 3` a server with three.",
+        );
+    }
+    // In every format: what was left out is no part of what was asked for, and to programs looks as if it were not there.
+    if hidden > 0 {
+        output::note(&format!("{hidden} more are offline; --all shows them."));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,14 +12,16 @@ use super::safe;
 const GAP: usize = 2;
 /// Before free text is cut shorter than this, another column goes.
 const TEXT_MIN: usize = 12;
+/// The same of names, most of which are shorter.
+const NAME_MIN: usize = 24;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Column {
     header: &'static str,
     /// When it goes where there is no room, the lowest first; none stays.
     leaves: Option<u8>,
-    /// It may be cut.
-    is_text: bool,
+    /// It may be cut, but no shorter than this.
+    cut_to: Option<usize>,
 }
 
 impl Column {
@@ -28,7 +30,7 @@ impl Column {
         Self {
             header,
             leaves: None,
-            is_text: false,
+            cut_to: None,
         }
     }
 
@@ -43,7 +45,15 @@ impl Column {
     /// Free text, cut to what the others leave.
     pub(crate) const fn text(self) -> Self {
         Self {
-            is_text: true,
+            cut_to: Some(TEXT_MIN),
+            ..self
+        }
+    }
+
+    /// A name, of which one that is very long does not cost the others their column.
+    pub(crate) const fn name(self) -> Self {
+        Self {
+            cut_to: Some(NAME_MIN),
             ..self
         }
     }
@@ -139,8 +149,8 @@ fn fit(columns: &[Column], natural: &[usize], within: Option<usize>) -> Vec<Opti
         return widths;
     };
     for (column, width) in columns.iter().zip(&mut widths) {
-        if column.is_text {
-            *width = width.map(|width| width.min(TEXT_MIN));
+        if let Some(least) = column.cut_to {
+            *width = width.map(|width| width.min(least));
         }
     }
     while taken(&widths) > within {
@@ -154,7 +164,7 @@ fn fit(columns: &[Column], natural: &[usize], within: Option<usize>) -> Vec<Opti
     for (number, column) in columns.iter().enumerate() {
         let others = taken(&widths) - widths[number].unwrap_or_default();
         let room = within.saturating_sub(others).max(1);
-        if column.is_text {
+        if column.cut_to.is_some() {
             widths[number] = widths[number].map(|_| natural[number].min(room));
         }
     }
@@ -260,6 +270,34 @@ mod tests {
                 .all(|line| line.width() <= within);
             assert!(fits || within < 8, "{within}");
         }
+    }
+
+    #[test]
+    fn one_long_name_is_cut_and_costs_the_others_nothing() {
+        let columns = [
+            Column::new("task"),
+            Column::new("kind").name().leaves(3),
+            Column::new("status").leaves(2),
+            Column::new("what").text().leaves(1),
+        ];
+        let long = "k".repeat(64);
+        let rows = || {
+            vec![
+                vec!["01890a5d", &long, "pending", ""],
+                vec!["01890a5e", "echo", "pending", ""],
+            ]
+        };
+        let second = |within| {
+            let text = super::render(&columns, rows(), Some(within));
+            text.lines().nth(2).map(str::to_owned)
+        };
+        let cut = |letters: usize| format!("01890a5e  echo{}  pending", " ".repeat(letters - 4));
+
+        assert_eq!(second(100), Some(cut(64)));
+        assert_eq!(second(80), Some(cut(55)));
+        assert_eq!(second(43), Some(cut(24)));
+        assert_eq!(second(42), Some("01890a5e  echo".to_owned()));
+        assert_eq!(second(33), Some("01890a5e".to_owned()));
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub async fn begin(app: &App, task: TaskId, start: &Start) -> Result<Started, Bo
     })
 }
 
-/// `POST /tasks/{id}/progress`: a heartbeat of the lease's worker that names this run alone.
+/// `POST /tasks/{id}/progress`: that the run began, and a heartbeat of its worker that names this run alone.
 pub(crate) async fn progress(
     State(app): State<App>,
     OfTask(task): OfTask,
@@ -77,15 +77,22 @@ pub(crate) async fn progress(
     let mut faults = Faults::default();
     let held = wire::worker::held(&app, &held, Place::ROOT, &mut faults);
     faults.check()?;
-    // Who holds it now; whether with this token is judged under the lock.
+    let held = held.expect("what is not made has its fault named");
+    // The token is judged first, and under the lock: of a guessed one nothing may come, least of all a sign of life.
+    let begun = verbs::start::Start {
+        token: held.token,
+        started_at: None,
+    };
+    let (_, epoch) = app.engine().start_run(begun).await?.by;
     let view = app.engine().task(task, Duration::ZERO).await?;
     let (Stands::Leased(_), Some(worker)) = (&view.standing, view.worker.clone()) else {
         return Err(not_held(view.status()).into());
     };
+    // In the name of the process whose run it is, so that one that was replaced does not keep its successor alive.
     let heartbeat = verbs::heartbeat::Heartbeat {
         worker,
-        epoch: None,
-        held: held.into_iter().collect(),
+        epoch: Some(epoch),
+        held: vec![held],
     };
     let now = app.engine().store().now();
     let beaten = app.engine().heartbeat(heartbeat).await?;

@@ -6,11 +6,14 @@ use serde_json::value::RawValue;
 use taskyard_api::page::Page;
 use taskyard_api::report::Report;
 use taskyard_api::worker::{Claim, Heartbeat, Register};
+use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, Query};
+use taskyard_core::refused::Refused;
+use taskyard_core::rows::Worker;
 
 use crate::app::App;
 use crate::body::Whole;
-use crate::problem;
+use crate::problem::{self, Code};
 use crate::query::{self, Params};
 use crate::request::{self, OfWorker};
 use crate::response::{self, Answer, Refusal};
@@ -67,6 +70,7 @@ pub(crate) async fn heartbeat(
 ) -> Answer {
     let body = body(&app, request, app.limits().bulk_max).await?;
     let heartbeat: Heartbeat<&RawValue> = request::parse(&app, &body)?;
+    comes_from_outside(&app, &worker, heartbeat.epoch).await?;
     let heard = super::heartbeat(&app, &worker, &heartbeat).await?;
     response::done(&app, StatusCode::OK, &heard)
 }
@@ -79,6 +83,7 @@ pub(crate) async fn claim(
 ) -> Answer {
     let body = body(&app, request, app.limits().plain_body()).await?;
     let claim: Claim = request::parse(&app, &body)?;
+    comes_from_outside(&app, &worker, claim.epoch).await?;
     // Once tasks are taken it is too late to refuse.
     app.answers().has_room()?;
     let claimed = super::claim(&app, &worker, &claim).await?;
@@ -93,12 +98,44 @@ pub(crate) async fn report(
 ) -> Answer {
     let body = body(&app, request, app.limits().bulk_max).await?;
     let mut report: Report<&RawValue> = request::parse(&app, &body)?;
+    comes_from_outside(&app, &worker, report.epoch).await?;
     // The results are taken whatever room there is; only the claim is not served.
     if app.answers().has_room().is_err() {
         report.claim = None;
     }
     let reported = super::report(&app, &worker, &report).await?;
     response::done(&app, StatusCode::OK, &reported)
+}
+
+/// Workers inside of servers call without HTTP, so whoever calls over it under the name of one is somebody else, and would
+/// take its tasks. One that had the name before, and says so by its epoch, is told that it was replaced.
+async fn comes_from_outside(app: &App, worker: &str, epoch: Option<u32>) -> Result<(), Refusal> {
+    let Ok(name) = Name::plain(worker) else {
+        return Ok(());
+    };
+    if !is_like_internal(worker) {
+        return Ok(());
+    }
+    let Found::Worker(known) = app.engine().read(Query::Worker(name)).await? else {
+        return Err(problem::broken(&"a worker was answered with something else").into());
+    };
+    let of_epoch =
+        |row: &Worker| epoch.is_none_or(|epoch| i64::from(epoch) == i64::from(row.epoch.0));
+    if known.is_some_and(|row| row.server.is_some() && of_epoch(&row)) {
+        return Err(problem::at(
+            Code::WorkerIsInternal,
+            "id",
+            Refused::WorkerIsInternal.to_string(),
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// The names that servers give their workers (`taskyard/src/pool.rs`): others need not be looked up at every call.
+fn is_like_internal(worker: &str) -> bool {
+    let number = worker.strip_prefix("worker-");
+    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 async fn body(app: &App, request: Request, max: usize) -> Result<Whole, Refusal> {

@@ -61,7 +61,7 @@ async fn a_payload_nests_64_levels_and_no_more() {
 #[tokio::test]
 async fn wrong_types_are_refused_where_they_stand() {
     check(r#"{"kind":5,"input":1}"#, 422, "invalid", "/kind").await;
-    check(r#"{"kind":"a"}"#, 422, "invalid", "").await;
+    check(r#"{"kind":"a"}"#, 422, "invalid", "/input").await;
     check(
         r#"{"kind":"a","input":1,"max_attempts":1.5}"#,
         422,

@@ -172,6 +172,52 @@ async fn a_token_that_is_made_up_is_refused_and_what_it_says_kept_as_of_no_run()
 }
 
 #[tokio::test]
+async fn a_refused_call_of_a_run_is_no_sign_of_life_of_its_worker() {
+    let run = Run::new().await;
+    let heard = async || {
+        let workers = run.yard.get("/api/v1/workers").await.ok();
+        workers["items"][0]["expires_at"].clone()
+    };
+    let expires_at = heard().await;
+    run.yard.pass(Duration::from_secs(20));
+
+    for (verb, body) in [
+        ("start", json!({"lease_token": "x"})),
+        (
+            "progress",
+            json!({"lease_token": "x", "progress": {"fraction": 0.1}}),
+        ),
+        ("complete", json!({"lease_token": "x"})),
+        ("release", json!({"lease_token": "x"})),
+    ] {
+        let path = format!("/api/v1/tasks/{}/{verb}", run.id);
+        run.yard
+            .post(&path, &body)
+            .await
+            .refused(409, "stale_lease");
+        assert_eq!(heard().await, expires_at, "{verb}");
+    }
+
+    assert_eq!(run.status().await, "assigned");
+    run.say("progress", json!({})).await.ok();
+    assert_ne!(heard().await, expires_at);
+}
+
+#[tokio::test]
+async fn the_progress_of_a_replaced_process_is_no_sign_of_life_of_its_successor() {
+    let run = Run::new().await;
+    run.yard.worker("w").await;
+    run.yard.pass(Duration::from_secs(20));
+
+    let reply = run.say("progress", json!({})).await;
+
+    reply.refused(409, "worker_replaced");
+    run.yard.pass(Duration::from_secs(11));
+    let workers = run.yard.get("/api/v1/workers").await.ok();
+    assert_eq!(workers["items"][0]["status"], "offline");
+}
+
+#[tokio::test]
 async fn a_cancelled_run_is_told_so() {
     let run = Run::new().await;
     run.yard

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::yard::{Yard, settle};
+use crate::yard::{Yard, places, settle};
 
 #[tokio::test]
 async fn a_task_is_shown_at_each_step_of_its_life() {
@@ -71,6 +71,9 @@ async fn what_is_no_task_is_not_found() {
         ] {
             let problem = reply.refused(404, "not_found");
             assert!(problem["detail"].is_string(), "{id} {path}");
+            let is_an_id = id.starts_with("01890a5d");
+            let at: &[&str] = if is_an_id { &[] } else { &["id"] };
+            assert_eq!(places(&problem), at, "{id} {path}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::yard::{Yard, settle};
+use crate::yard::{Yard, places, settle};
 
 const CLAIM: &str = "/api/v1/workers/w/claim";
 
@@ -99,8 +99,14 @@ async fn each_number_of_a_claim_has_its_range() {
         (json!({"limit": 1, "epoch": 0}), &["/epoch"]),
         (json!({"limit": 1, "epoch": u32::MAX}), &["/epoch"]),
         (json!({"limit": -1}), &["/limit"]),
+        (
+            json!({"limit": 1_u64 << 40, "epoch": -1}),
+            &["/limit", "/epoch"],
+        ),
     ] {
-        yard.post(CLAIM, &body).await.wrong_at(pointers);
+        let problem = yard.post(CLAIM, &body).await.wrong_at(pointers);
+        let said = problem["detail"].as_str().unwrap();
+        assert!(said.contains("must be from"), "{said}");
     }
     yard.post(CLAIM, &json!({"limit": 1000, "seq": i64::MAX}))
         .await
@@ -110,7 +116,13 @@ async fn each_number_of_a_claim_has_its_range() {
 #[tokio::test]
 async fn who_is_no_worker_is_not_found() {
     let yard = Yard::new();
-    for name in ["nobody", "a%20b", "%ff", "%00", "a%2Fb"] {
+    for (name, at) in [
+        ("nobody", &[][..]),
+        ("a%20b", &["id"]),
+        ("%ff", &["id"]),
+        ("%00", &["id"]),
+        ("a%2Fb", &["id"]),
+    ] {
         for (verb, body) in [
             ("claim", json!({"limit": 1})),
             ("heartbeat", json!({"held": []})),
@@ -119,9 +131,21 @@ async fn who_is_no_worker_is_not_found() {
             let reply = yard
                 .post(&format!("/api/v1/workers/{name}/{verb}"), &body)
                 .await;
-            reply.refused(404, "not_found");
+            assert_eq!(places(&reply.refused(404, "not_found")), at, "{name}");
         }
     }
+}
+
+#[tokio::test]
+async fn an_epoch_that_no_registration_had_is_not_told_of_another_process_alone() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+
+    let reply = yard.post(CLAIM, &json!({"limit": 1, "epoch": 7})).await;
+
+    let problem = reply.refused(409, "worker_replaced");
+    let said = problem["detail"].as_str().unwrap();
+    assert!(said.contains("no registration ever had"), "{said}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,6 +200,45 @@ async fn a_stop_ends_every_wait() {
     let refused = yard.post(CLAIM, &json!({"limit": 1})).await;
     refused.refused(503, "stopping");
     assert_eq!(refused.header("retry-after"), "1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_leaves_holds_nobody_back_and_serves_until_it_stops() {
+    let yard = Yard::on_model();
+    yard.worker("w").await;
+    let id = yard.submit("later").await;
+    yard.claim("w").await.unwrap();
+    let waits = json!({"limit": 1, "wait_ms": 60_000});
+    let reports = json!({"results": [], "claim": {"limit": 1, "wait_ms": 60_000}});
+    let path = format!("/api/v1/tasks/{id}?wait_ms=60000");
+    let all = async || {
+        tokio::join!(
+            yard.post(CLAIM, &waits),
+            yard.post("/api/v1/workers/w/report", &reports),
+            yard.get(&path)
+        )
+    };
+    let began = Instant::now();
+
+    let ((claimed, reported, shown), ()) = tokio::join!(all(), async {
+        settle().await;
+        yard.leaving.cancel();
+    });
+
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(claimed.ok(), json!({"tasks": []}));
+    assert_eq!(reported.ok(), json!({"results": [], "tasks": []}));
+    assert_eq!(shown.ok()["status"], "assigned");
+
+    // Who asks again at once is held back for a moment, so that nobody asks without a pause.
+    let (claimed, reported, shown) = all().await;
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
+    assert_eq!(claimed.ok(), json!({"tasks": []}));
+    assert_eq!(reported.ok(), json!({"results": [], "tasks": []}));
+    assert_eq!(shown.ok()["status"], "assigned");
+
+    let accepted = yard.submit("echo").await;
+    assert_eq!(yard.claim("w").await.unwrap()["id"], accepted);
 }
 
 #[tokio::test(start_paused = true)]

@@ -154,6 +154,57 @@ async fn the_name_of_an_internal_worker_is_refused_with_the_field_and_the_fix() 
 }
 
 #[tokio::test]
+async fn nobody_outside_acts_as_an_internal_worker() {
+    let yard = Yard::new();
+    let outside = yard.worker("worker-2").await;
+    yard.worker("worker-x").await;
+    // It had the name before, and lives no longer.
+    yard.worker("worker-1").await;
+    yard.pass(Duration::from_hours(1));
+    let inside = Register {
+        worker_id: "worker-1".to_owned(),
+        kinds: vec!["*".to_owned()],
+        queues: None,
+        labels: std::collections::BTreeMap::default(),
+        capacity: None,
+    };
+    let registered = workers::register(&yard.app, &inside, Some(ServerNumber(1)))
+        .await
+        .unwrap();
+    let id = yard.submit("echo").await;
+
+    for (verb, body) in [
+        ("claim", json!({"limit": 1})),
+        ("claim", json!({"limit": 1, "epoch": registered.epoch})),
+        ("heartbeat", json!({"held": []})),
+        ("report", json!({"results": []})),
+        ("report", json!({"results": [], "claim": {"limit": 1}})),
+    ] {
+        let path = format!("/api/v1/workers/worker-1/{verb}");
+        let problem = yard
+            .post(&path, &body)
+            .await
+            .refused(409, "worker_is_internal");
+        assert_eq!(places(&problem), ["id"], "{verb}");
+    }
+    let replaced = json!({"limit": 1, "epoch": registered.epoch - 1});
+    yard.post("/api/v1/workers/worker-1/claim", &replaced)
+        .await
+        .refused(409, "worker_replaced");
+    assert_eq!(yard.status(&id).await, "pending");
+
+    // Names alone mean nothing.
+    let claim = json!({"limit": 1, "epoch": outside["epoch"]});
+    yard.post("/api/v1/workers/worker-2/claim", &claim)
+        .await
+        .ok();
+    assert!(yard.claim("worker-x").await.is_none());
+    yard.post("/api/v1/workers/worker-3/claim", &claim)
+        .await
+        .refused(404, "not_found");
+}
+
+#[tokio::test]
 async fn the_verbs_of_workers_work_without_http_as_well() {
     use taskyard_api::report::{Report, RunResult, Said};
     use taskyard_api::worker::Claim;

@@ -1,5 +1,6 @@
 //! What people type, and what they read.
 
+mod damage;
 mod flags;
 mod listing;
 mod lost;

@@ -90,6 +90,45 @@ fn a_name_has_one_value() {
 }
 
 #[test]
+fn a_value_that_begins_with_a_hyphen_is_refused_as_a_value() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let id = "01890a5d-ac96-774b-bcce-b302099a8057";
+    for (arguments, names) in [
+        (
+            &["submit", "noop", "--in", "-5s"][..],
+            &["--in", "'-5s'"][..],
+        ),
+        (
+            &["submit", "noop", "--timeout", "-5s"],
+            &["--timeout", "'-5s'"],
+        ),
+        (
+            &["submit", "noop", "--server-wait", "-1s"],
+            &["--server-wait", "'-1s'"],
+        ),
+        (&["wait", id, "--for", "-5s"], &["--for", "'-5s'"]),
+        (
+            &["submit", "noop", "--max-attempts", "-1"],
+            &["max_attempts", "from 1"],
+        ),
+        (
+            &["submit", "noop", "--max-losses", "-1"],
+            &["max_losses", "from 1"],
+        ),
+        (
+            &["list", "--limit", "-1"],
+            &["--limit", "-1 is not in 1..=1000"],
+        ),
+    ] {
+        let printed = ask(&yard, &server, arguments);
+
+        check(&printed, 2, names);
+        assert!(!printed.stderr.contains("unexpected"), "{}", printed.stderr);
+    }
+}
+
+#[test]
 fn a_command_without_a_program_is_refused() {
     let yard = Yard::new();
     for arguments in [

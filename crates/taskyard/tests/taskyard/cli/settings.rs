@@ -92,6 +92,11 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
     };
 
     check(
+        &["serve", "--database", "postgres://"],
+        &[],
+        &["--database", "names no host"],
+    );
+    check(
         &["serve", "--lease", "75"],
         &[],
         &["--lease", "with its unit"],

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use taskyard_api::page::TasksQuery;
 
-use crate::yard::{Printed, Server, Yard, run};
+use crate::yard::{Printed, QUICK, Server, Yard, run};
 
 fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
     run(
@@ -240,12 +240,57 @@ fn trouble_names_the_next_step() {
         "completed",
     );
 
-    let away = run(
-        yard.directory.path(),
-        &["list", "--server", "http://127.0.0.1:1"],
-        &[],
-    );
-    check(away, 3, "taskyard serve");
+    for command in [
+        &["list"][..],
+        &["wait", unknown, "--server-wait", "5s"],
+        &["bench", "--only", "W1"],
+    ] {
+        let arguments = [command, &["--server", "http://127.0.0.1:1"]].concat();
+        let away = run(yard.directory.path(), &arguments, &[]);
+        check(away, 3, "taskyard serve");
+    }
+}
+
+#[test]
+fn json_is_what_the_server_answered() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "1"]);
+    let json = |printed: &Printed| serde_json::from_str::<Value>(&printed.stdout).unwrap();
+    let null = Some(&Value::Null);
+
+    let submit = ["submit", "noop", "--wait", "--output", "json"];
+    let submitted = json(&ask(&yard, &server, &submit));
+    let id = submitted["id"].as_str().unwrap();
+    let waited = json(&ask(&yard, &server, &["wait", id, "--output", "json"]));
+    let shown = json(&ask(&yard, &server, &["show", id, "--output", "json"]));
+    for task in [&submitted, &waited[0], &shown["task"]] {
+        assert_eq!((task.get("input"), task.get("output")), (null, null));
+    }
+    let listed = json(&ask(&yard, &server, &["list", "--output", "json"]));
+    let task = &listed["items"][0];
+    assert_eq!((task.get("input"), task.get("output")), (None, None));
+
+    let cancel = ["cancel", id, "--output", "json"];
+    let refused = ask(&yard, &server, &cancel);
+    assert_eq!((refused.code, json(&refused)), (1, json!([])));
+    assert!(refused.stderr.contains("completed"), "{}", refused.stderr);
+}
+
+#[test]
+fn workers_that_are_left_out_are_told_of_in_every_format() {
+    let yard = Yard::new();
+    let server = yard.serve(&[&QUICK[..], &["--internal-workers", "0"]].concat());
+    let worker = yard.worker(&server, "gone", &[]);
+    while ask(&yard, &server, &["workers", "--output", "quiet"]).stdout != "gone\n" {}
+    worker.kill();
+
+    let said = |format| ask(&yard, &server, &["workers", "--output", format]).stderr;
+    while !said("table").contains("offline") {}
+
+    for format in ["table", "json", "quiet"] {
+        let said = said(format);
+        assert!(said.contains("1 more are offline; --all shows"), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,9 @@
 //! Commands whose server dies while they wait for it.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::thread;
 
-use serde_json::json;
 use taskyard_api::page::TasksQuery;
 use taskyard_api::task::Status;
 
@@ -31,17 +32,22 @@ async fn a_submit_that_waits_goes_on_over_a_server_that_restarts() {
     assert!(told <= 1, "{}", ended.stderr);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wait_that_gives_up_says_that_the_task_goes_on() {
+#[test]
+fn a_wait_that_gives_up_says_that_the_task_goes_on() {
     let yard = Yard::new();
-    let server = yard.serve(&["--internal-workers", "0"]);
-    let task = server.submit("echo", json!(1)).await.to_string();
-    let url = server.url.clone();
-    server.process.kill();
+    let door = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", door.local_addr().unwrap());
+    // It is there once, and dies before it answers.
+    let server = thread::spawn(move || {
+        let (mut caller, _) = door.accept().unwrap();
+        caller.read_exact(&mut [0]).unwrap();
+    });
+    let task = "01890a5d-ac96-774b-bcce-b302099a8057";
 
-    let arguments = ["wait", &task, "--server", &url, "--server-wait", "100ms"];
+    let arguments = ["wait", task, "--server", &url, "--server-wait", "100ms"];
     let gave_up = run(yard.directory.path(), &arguments, &[]);
 
+    server.join().unwrap();
     assert_eq!(gave_up.code, 3);
     for said in ["is waited for", "goes on", &format!("taskyard wait {task}")] {
         assert!(gave_up.stderr.contains(said), "{}", gave_up.stderr);

@@ -1,0 +1,86 @@
+//! A database that something has written over.
+
+use std::io::{BufRead as _, BufReader};
+use std::ops::Range;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::yard::{Server, Yard, run};
+
+const PAGE: usize = 4096;
+
+/// Fills these pages of the file, counted from 0.
+fn write_over(path: &Path, pages: Range<usize>) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[pages.start * PAGE..pages.end * PAGE].fill(0x5a);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// A server whose file holds this task, which nobody runs, and a newer one.
+async fn served(yard: &Yard, input: Value) -> (Server, String) {
+    let server = yard.serve(&["--internal-workers", "1"]);
+    let id = server.submit("nobody-runs-this", input).await.to_string();
+    let done = server.submit("noop", json!(null)).await;
+    server.ended(done).await;
+    (server, id)
+}
+
+fn says_what_to_do(said: &str) {
+    for part in ["tasks.db", "damaged", "backup", "sqlite3", ".recover"] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_is_met_while_a_server_starts_ends_the_start() {
+    let yard = Yard::new();
+    let (server, _) = served(&yard, json!(null)).await;
+    assert_eq!(server.stop().code(), Some(0));
+    write_over(&yard.path("tasks.db"), 10..14);
+
+    let database = yard.database();
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--database", &database];
+    let mut process = yard.alone("serve", &serve, &[]);
+    let mut line = String::new();
+    let stdout = process.child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+
+    assert_eq!(line, "", "{}", process.log());
+    assert_eq!(process.wait().code(), Some(1));
+    says_what_to_do(&process.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_is_met_later_is_told_by_ready_and_by_how_the_stop_ends() {
+    let yard = Yard::new();
+    let long = "x".repeat(20 * PAGE);
+    let (server, id) = served(&yard, json!(long)).await;
+    assert_eq!(server.stop().code(), Some(0));
+    let server = yard.serve(&[]);
+    let path = yard.path("tasks.db");
+    let bytes = std::fs::read(&path).unwrap();
+    let is_of_input = |page: &&[u8]| page[8..].iter().all(|byte| *byte == b'x');
+    let page = bytes.chunks(PAGE).position(|page| is_of_input(&page));
+    let page = page.expect("the input is stored as it is");
+    write_over(&path, page..page + 1);
+    let ready = async || {
+        let answer = reqwest::get(format!("{}/ready", server.url)).await.unwrap();
+        answer.status().as_u16()
+    };
+    assert_eq!(ready().await, 200);
+
+    let show = ["show", &id, "--server", &server.url];
+    let shown = run(yard.directory.path(), &show, &[]);
+
+    assert_eq!(shown.code, 1, "{}", shown.stderr);
+    // What a probe was told last is good for a second.
+    while ready().await == 200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ready().await, 503);
+    let mut process = server.process;
+    process.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(process.wait().code(), Some(1));
+    says_what_to_do(&process.log());
+}
