@@ -20,7 +20,6 @@ use tower::Service;
 
 use crate::access;
 use crate::app::App;
-use crate::framing::SaysBoth;
 use crate::problem::{self, Code};
 use crate::request_id;
 use crate::response::Refusal;
@@ -65,7 +64,7 @@ impl Front {
 
         let (mut response, mut cause) =
             match access::check(self.app.settings(), &request, self.is_local)
-                .and_then(|()| check_framing(&request))
+                .and_then(|()| check_coding(request.headers()))
             {
                 Ok(()) => trouble::heard(self.routed(request)).await,
                 Err(problem) => (Refusal(problem).into_response(), None),
@@ -163,14 +162,8 @@ impl Front {
     }
 }
 
-/// Whoever says that a body is packed for the way, which the HTTP library passes over, would have it read as it is; and of
-/// one that says twice where its body ends, others on the way may have gone by the other.
-fn check_framing<B>(request: &Request<B>) -> Result<(), Box<Problem>> {
-    if request.extensions().get::<SaysBoth>().is_some() {
-        let detail = "a body has a length or comes in chunks, and not both";
-        return Err(problem::at(Code::Malformed, "Content-Length", detail));
-    }
-    let headers = request.headers();
+/// Whoever says that a body is packed for the way, which the HTTP library passes over, would have it read as it is.
+fn check_coding(headers: &HeaderMap) -> Result<(), Box<Problem>> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let is_chunked = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"chunked");
     if codings.next().is_none_or(is_chunked) && codings.next().is_none() {

@@ -17,7 +17,6 @@ pub mod v1;
 mod access;
 mod body;
 mod budget;
-mod framing;
 mod health;
 mod query;
 mod request;

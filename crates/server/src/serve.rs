@@ -28,7 +28,6 @@ use self::door::{Door, Entry, Spare};
 pub(crate) use self::places::Crowd;
 use self::places::Place;
 use crate::app::App;
-use crate::framing::SaysBoth;
 use crate::front::Front;
 use crate::problem::Code;
 use crate::settings::Limits;
@@ -140,11 +139,12 @@ impl Connection {
         let mut guard = Guard::new(Arc::clone(watch), limits);
         let mut looks = interval(guard.every());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let io = Watched::new(TokioIo::new(stream), Arc::clone(watch));
-        let answering = service_fn(|mut request: http::Request<Incoming>| {
-            if watch.serving() {
-                request.extensions_mut().insert(SaysBoth);
-            }
+        let io = Watched {
+            io: TokioIo::new(stream),
+            watch: Arc::clone(watch),
+        };
+        let answering = service_fn(|request: http::Request<Incoming>| {
+            watch.serving();
             let front = &self.front;
             async move {
                 let response = front.answer(request.map(Body::new)).await;
@@ -196,7 +196,7 @@ impl Connection {
                 }
             }
         };
-        let mut stream = served.into_parts().io.into_inner().into_inner();
+        let mut stream = served.into_parts().io.io.into_inner();
         let room_is_needed = async {
             match at {
                 Some(door) => door.hurried().await,

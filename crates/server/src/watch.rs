@@ -5,7 +5,6 @@
 //! workers between two heartbeats; and it sets a timer a request. Here a connection notes what moves in two atomics,
 //! and its one timer compares them now and then.
 
-use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,10 +12,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, O
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::sync::Notify;
 
-use crate::framing::Framing;
 use crate::serve::Crowd;
 use crate::settings::Limits;
 
@@ -39,10 +37,6 @@ pub(crate) struct Watch {
     /// The turn at which it began to wait for what it waits for.
     since: AtomicU64,
     has_asked: AtomicBool,
-    /// How many requests there were.
-    requests: AtomicU32,
-    /// The request that says twice where its body ends, counted from 1; 0 for none.
-    says_both: AtomicU32,
     is_leaving: AtomicBool,
     leave: Notify,
     crowd: Arc<Crowd>,
@@ -68,21 +62,15 @@ impl Watch {
             refused: AtomicU16::new(0),
             since: AtomicU64::new(since),
             has_asked: AtomicBool::new(false),
-            requests: AtomicU32::new(0),
-            says_both: AtomicU32::new(0),
             is_leaving: AtomicBool::new(false),
             leave: Notify::new(),
             crowd,
         }
     }
 
-    /// Another request is being served. Answers whether it says twice where its body ends.
-    pub(crate) fn serving(&self) -> bool {
+    pub(crate) fn serving(&self) {
         self.has_asked.store(true, Ordering::Relaxed);
         self.enter(SERVING);
-        let number = self.requests.load(Ordering::Relaxed).wrapping_add(1);
-        self.requests.store(number, Ordering::Relaxed);
-        self.says_both.load(Ordering::Relaxed) == number
     }
 
     pub(crate) fn answered(&self) {
@@ -268,55 +256,22 @@ impl Guard {
     }
 }
 
-thread_local! {
-    /// What is read is looked at before it is passed on. It grows to the most that was ever asked for.
-    static READ: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
 /// A connection's bytes, watched.
 pub(crate) struct Watched<I> {
-    io: I,
-    watch: Arc<Watch>,
-    framing: Framing,
-}
-
-impl<I> Watched<I> {
-    pub(crate) fn new(io: I, watch: Arc<Watch>) -> Self {
-        Self {
-            io,
-            watch,
-            framing: Framing::new(),
-        }
-    }
-
-    pub(crate) fn into_inner(self) -> I {
-        self.io
-    }
+    pub(crate) io: I,
+    pub(crate) watch: Arc<Watch>,
 }
 
 impl<I: Read + Unpin> Read for Watched<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
+        buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { io, watch, framing } = &mut *self;
-        let polled = READ.with_borrow_mut(|read| {
-            let wanted = buffer.remaining();
-            if read.len() < wanted {
-                read.resize(wanted, 0);
-            }
-            let mut read = ReadBuf::new(&mut read[..wanted]);
-            let polled = Pin::new(io).poll_read(cx, read.unfilled());
-            if let Some(request) = framing.follow(read.filled()) {
-                watch.says_both.store(request, Ordering::Relaxed);
-            }
-            buffer.put_slice(read.filled());
-            polled
-        });
         // Ready also at the end of the stream, which closes the connection anyway.
+        let polled = Pin::new(&mut self.io).poll_read(cx, buffer);
         if polled.is_ready() {
-            watch.bytes_came();
+            self.watch.bytes_came();
         }
         polled
     }
