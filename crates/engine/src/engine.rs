@@ -52,6 +52,8 @@ struct Shared {
     stop: CancellationToken,
     /// The loop is over and has let go of the store.
     ended: CancellationToken,
+    /// It came to that in order.
+    ended_well: CancellationToken,
 }
 
 enum Message {
@@ -118,7 +120,7 @@ impl Engine {
         stop: CancellationToken,
     ) -> Self {
         let (messages, inbox) = mpsc::unbounded_channel();
-        let ended = CancellationToken::new();
+        let (ended, ended_well) = (CancellationToken::new(), CancellationToken::new());
         let shared = Arc::new(Shared {
             store,
             room: Room::under(&policy),
@@ -134,6 +136,7 @@ impl Engine {
             started: Instant::now(),
             stop,
             ended: ended.clone(),
+            ended_well: ended_well.clone(),
         });
         let work = Loop {
             shared: Arc::clone(&shared),
@@ -145,6 +148,7 @@ impl Engine {
             // However it ends, also in a panic.
             let _ended = ended.drop_guard();
             work.run().await;
+            ended_well.cancel();
         });
         Self(shared)
     }
@@ -214,6 +218,11 @@ impl Engine {
     /// Whether [`Engine::ended`] has resolved.
     pub fn has_ended(&self) -> bool {
         self.0.ended.is_cancelled()
+    }
+
+    /// Whether it has ended over a bug, be it before the stop or after.
+    pub fn has_broken_down(&self) -> bool {
+        self.has_ended() && !self.0.ended_well.is_cancelled()
     }
 
     pub(crate) async fn stopping(&self) {

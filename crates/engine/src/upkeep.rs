@@ -113,13 +113,23 @@ impl Services {
     }
 
     /// The next one that has ended; `None` once all have. Before the engine stops only a bug ends one.
-    pub async fn next_ended(&mut self) -> Option<&'static str> {
-        let id = match self.running.join_next_with_id().await? {
-            Ok((id, ())) => id,
-            Err(broke) => broke.id(),
-        };
-        self.names.remove(&id)
+    pub async fn next_ended(&mut self) -> Option<Ended> {
+        let ended = self.running.join_next_with_id().await?;
+        let broke_down = ended.is_err();
+        let id = ended.map_or_else(|broke| broke.id(), |(id, ())| id);
+        let service = self.names.remove(&id).unwrap_or("a service");
+        Some(Ended {
+            service,
+            broke_down,
+        })
     }
+}
+
+/// A service that has ended, and whether over a bug.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ended {
+    pub service: &'static str,
+    pub broke_down: bool,
 }
 
 /// Promotes when the next scheduled row is due, as the store or a commit told.

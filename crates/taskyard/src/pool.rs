@@ -90,7 +90,7 @@ impl Pool {
     }
 }
 
-/// The numbers of this server's workers: those that they bear, and those that workers outside were found to have.
+/// The numbers of this server's workers: those that they bear, and those that others were found to have.
 #[derive(Default)]
 struct Names(Mutex<BTreeSet<i32>>);
 
@@ -116,6 +116,16 @@ struct Place {
     server: Server,
 }
 
+/// How a server whose worker was replaced comes by its number.
+enum Joins {
+    /// Another server took the one it had.
+    Anew,
+    /// It keeps it: another server had it before and did not know that it was lost.
+    AsBefore,
+    /// It leaves.
+    NoMore,
+}
+
 /// One worker, whatever its name comes to be.
 struct One {
     like: Settings,
@@ -134,8 +144,8 @@ impl One {
         let number = self.names.take(server.number);
         if number.is_none() {
             tracing::error!(
-                "a worker inside of the server has not started: workers outside have all of the names worker-1 to \
-                 worker-{SIZE_MAX}, and so on for further servers; give those other names"
+                "a worker inside of the server has not started: others have all of the names worker-1 to \
+                 worker-{SIZE_MAX}, and so on for further servers; give workers outside other names"
             );
         }
         Some(Place {
@@ -157,13 +167,15 @@ impl One {
                 Err(runtime::Error::Replaced(_)) => {
                     tracing::warn!(
                         worker = name(taken.number),
-                        "another server has this one's number, and the name of its worker, which takes another as soon \
-                         as the server has a number again"
+                        "another server has this one's number, or had it, and the name of its worker, which takes \
+                         another once it is clear which number this server has"
                     );
-                    if !self.joins_anew(taken.server).await {
-                        return;
+                    match self.joins_anew(taken.server).await {
+                        Joins::Anew => self.names.give_back(taken.number),
+                        // The other one has the name for good.
+                        Joins::AsBefore => {}
+                        Joins::NoMore => return,
                     }
-                    self.names.give_back(taken.number);
                 }
                 Err(error) => {
                     tracing::error!(%error, "a worker inside of the server has stopped");
@@ -184,16 +196,22 @@ impl One {
         working.await
     }
 
-    /// Waits until the server has joined as something else than this. False if it leaves before.
-    async fn joins_anew(&mut self, server: Server) -> bool {
+    /// Waits until the server has joined as something else than this, as long as a number is kept for a server that
+    /// says nothing: one that lost its own has heard of it by then.
+    async fn joins_anew(&mut self, server: Server) -> Joins {
         let is_new = |joined: &Option<Server>| {
             joined.is_some_and(|joined| {
                 (joined.number, joined.started_at) != (server.number, server.started_at)
             })
         };
+        let ttl = self.app.engine().policy().server_ttl;
         tokio::select! {
-            joined = self.joined.wait_for(is_new) => joined.is_ok(),
-            () = self.leaving.cancelled() => false,
+            joined = self.joined.wait_for(is_new) => match joined {
+                Ok(_) => Joins::Anew,
+                Err(_) => Joins::NoMore,
+            },
+            () = tokio::time::sleep(ttl) => Joins::AsBefore,
+            () = self.leaving.cancelled() => Joins::NoMore,
         }
     }
 
@@ -287,6 +305,7 @@ fn owned(run: Run<Payload>) -> Run {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicI64, Ordering};
     use std::time::Duration;
 
@@ -377,6 +396,40 @@ mod tests {
         ];
         known(&paused, &all).await;
         others.stop().await;
+        pool.stop().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_whose_name_a_server_took_that_had_its_number_before_takes_the_next() {
+        let clock = Arc::new(AtomicI64::new(NOON));
+        let read = Arc::clone(&clock);
+        let now = move || Timestamp::from_micros(read.load(Ordering::SeqCst));
+        let store: Arc<dyn Store> = Arc::new(Model::new(1, Arc::new(now)));
+        let (before, app) = (server_on(&store), server_on(&store));
+        let held = before.engine().join(None, false).await.unwrap();
+        let ttl = Policy::default().server_ttl;
+        clock.fetch_add(i64::try_from(ttl.as_micros()).unwrap(), Ordering::SeqCst);
+        assert_eq!(
+            app.engine().join(None, false).await.unwrap().number,
+            held.number
+        );
+        let pool = pool_of_two(&app);
+        known(&app, &[("worker-1", 1), ("worker-2", 1)]).await;
+
+        // Of a worker that has tried it since before its server lost the number.
+        let late = Register {
+            worker_id: "worker-1".to_owned(),
+            kinds: vec!["echo".to_owned()],
+            queues: None,
+            labels: BTreeMap::new(),
+            capacity: None,
+        };
+        v1::workers::register(&before, &late, Some(held.number))
+            .await
+            .unwrap();
+
+        let all = [("worker-1", 2), ("worker-2", 1), ("worker-3", 1)];
+        known(&app, &all).await;
         pool.stop().await;
     }
 

@@ -26,6 +26,7 @@ mod limits;
 mod moment;
 mod notes;
 mod outbox;
+mod round;
 mod settings;
 mod settle;
 mod shutdown;
@@ -129,7 +130,9 @@ struct Runtime {
     pulse: Pulse,
     /// Of everything but heartbeats, which are not to wait because claims are refused.
     retries: Retries,
+    /// Of full heartbeats, which are not to wait because news are.
     beat_retries: Retries,
+    news_retries: Retries,
     /// Calls in the air that say a run began.
     starts: usize,
     /// Runs that have come and do not begin before the server has said that they hold.
@@ -178,6 +181,7 @@ impl Runtime {
             exchanges: Exchanges::new(settings.concurrency, wait_ms),
             retries: Retries::of("claims and results", &mut *random),
             beat_retries: Retries::of("heartbeats", &mut *random),
+            news_retries: Retries::of("progress and checkpoints", &mut *random),
             settings,
             transport,
             clock,
@@ -233,8 +237,12 @@ impl Runtime {
 
     /// When the loop has to look again by itself.
     fn next_due(&self, now: Instant) -> Instant {
-        let beat = self.pulse.due(now).max(self.beat_retries.until());
-        let beat = beat.filter(|_| self.registered.is_some() && self.pulse.due(now).is_some());
+        let beats = [
+            self.beat_retries.not_before(self.pulse.full_due(now)),
+            self.news_retries.not_before(self.pulse.news_due(now)),
+        ];
+        let beats = beats.into_iter().flatten();
+        let beat = beats.min().filter(|_| self.registered.is_some());
         let calls = self.retries.until().filter(|until| *until > now);
         let claims = self.exchanges.rest_until().filter(|until| *until > now);
         let due = [calls, claims, beat, self.phase.until()]

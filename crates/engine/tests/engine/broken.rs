@@ -9,7 +9,7 @@ use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_engine::error::Error;
-use taskyard_engine::upkeep::Upkeep;
+use taskyard_engine::upkeep::{Ended, Upkeep};
 use taskyard_store::model::Model;
 use tokio::time::timeout;
 
@@ -54,6 +54,7 @@ async fn a_loop_that_breaks_down_has_ended_and_lets_nobody_wait() {
     assert!(matches!(met_it, Err(Error::Stopping)));
     let ended = timeout(MINUTE, yard.engine.ended()).await;
     ended.expect("whoever watches it hears of it");
+    assert!(yard.engine.has_broken_down());
     assert!(matches!(yard.submit("work").await, Err(Error::Stopping)));
 }
 
@@ -64,7 +65,11 @@ async fn a_service_that_breaks_down_is_named_and_the_others_go_on() {
 
     let ended = timeout(MINUTE, services.next_ended()).await;
 
-    assert_eq!(ended, Ok(Some("the sweep")));
+    let sweep = Ended {
+        service: "the sweep",
+        broke_down: true,
+    };
+    assert_eq!(ended, Ok(Some(sweep)));
     let next = timeout(MINUTE, services.next_ended()).await;
     assert!(next.is_err(), "{next:?} ended too");
     yard.submit("work").await.unwrap();

@@ -16,12 +16,12 @@ pub(super) struct Named {
     pub(super) held: Held,
 }
 
-/// What goes in one call. With no run it is a sign of life.
+/// What goes in one call. A full one with no run is a sign of life.
 pub(super) struct Beat {
     pub(super) heartbeat: Heartbeat,
     /// Of the runs that it names, in order.
     numbers: Vec<u64>,
-    /// It is part of one that names all that the worker holds.
+    /// It is part of one that names all that the worker holds, and brings no news.
     pub(super) is_full: bool,
 }
 
@@ -51,7 +51,8 @@ impl Named {
     }
 }
 
-/// One call at least, each of no more runs and bytes than the server takes; a run goes alone, whatever its size.
+/// Each of no more runs and bytes than the server takes; a run goes alone, whatever its size. A full one is one call at
+/// least.
 pub(super) fn cut(named: Vec<Named>, is_full: bool, limits: &Limits) -> VecDeque<Beat> {
     let mut beats = VecDeque::new();
     let (mut beat, mut room) = (Beat::empty(is_full), limits.call_bytes);
@@ -65,7 +66,9 @@ pub(super) fn cut(named: Vec<Named>, is_full: bool, limits: &Limits) -> VecDeque
         room = room.saturating_sub(bytes);
         beat.push(named);
     }
-    beats.push_back(beat);
+    if is_full || beat.len() > 0 {
+        beats.push_back(beat);
+    }
     beats
 }
 
@@ -132,16 +135,6 @@ impl Beat {
             is_full: self.is_full,
         };
         [self, others]
-    }
-
-    /// Leaves out progress and checkpoints. False if there are none.
-    pub(super) fn leave_out_news(&mut self) -> bool {
-        let mut had_some = false;
-        for held in &mut self.heartbeat.held {
-            had_some |= held.progress.take().is_some();
-            had_some |= held.checkpoint.take().is_some();
-        }
-        had_some
     }
 }
 

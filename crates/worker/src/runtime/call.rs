@@ -28,7 +28,7 @@ pub(super) enum Answer {
     Registered(Result<Registered, client::Error>),
     /// None: its poll was not to be waited for any longer.
     Exchanged(Exchange, Option<Result<Reported, client::Error>>),
-    /// None: no answer came in time.
+    /// None: no answer came in time, or none is waited for any longer.
     Heard(Beat, Option<Result<Heard, client::Error>>),
     Vouched(Doubt, Option<Result<Heard, client::Error>>),
     Started {
@@ -60,11 +60,17 @@ impl Runtime {
         while may_call && let Some(exchange) = self.exchanges.next(&mut self.outbox, &room) {
             self.send(exchange);
         }
-        let is_due = self.pulse.due(now).is_some_and(|due| due <= now);
-        if is_due && !self.beat_retries.is_waiting(now) {
-            self.pulse.make(&self.hands, &self.outbox, &limits, now);
-            while let Some(beat) = self.pulse.next_call(epoch) {
-                self.beat(beat);
+        if !self.beat_retries.is_waiting(now) {
+            while let Some(beat) = self
+                .pulse
+                .next_full(&self.hands, &self.outbox, &limits, now)
+            {
+                self.beat(beat, epoch);
+            }
+        }
+        if !self.news_retries.is_waiting(now) {
+            while let Some(beat) = self.pulse.next_news(&self.hands, &limits, now) {
+                self.beat(beat, epoch);
             }
         }
     }
@@ -97,12 +103,22 @@ impl Runtime {
         }));
     }
 
-    fn beat(&mut self, beat: Beat) {
-        let within = self.pulse.every();
+    fn beat(&mut self, mut beat: Beat, epoch: u32) {
+        beat.heartbeat.epoch = Some(epoch);
+        // News of one run cannot go in less; what they hold up is other news.
+        let within = match self.lease() {
+            Some(lease) if !beat.is_full && beat.len() == 1 => lease.max(self.pulse.every()),
+            _ => self.pulse.every(),
+        };
+        let over = self.pulse.news_over();
         let (transport, name) = self.way();
         self.calls.push(Box::pin(async move {
             let call = transport.heartbeat(&name, &beat.heartbeat);
-            let answer = tokio::time::timeout(within, call).await.ok();
+            let answer = tokio::select! {
+                biased;
+                answer = tokio::time::timeout(within, call) => answer.ok(),
+                () = over.cancelled(), if !beat.is_full => None,
+            };
             Answer::Heard(beat, answer)
         }));
     }
@@ -180,6 +196,7 @@ impl Runtime {
                 self.registered = Some(registered);
                 // The other waits are not forgotten yet: a server that knows nobody for long is asked ever less often.
                 self.beat_retries.hurry();
+                self.news_retries.hurry();
                 Ok(())
             }
             Err(error) if Trouble::of(&error) == Trouble::Away => {

@@ -64,6 +64,7 @@ impl Runtime {
         self.exchanges.drain();
         self.retries.hurry();
         self.beat_retries.hurry();
+        self.news_retries.hurry();
     }
 
     /// Ends the runs that are left; their tasks are handed back.

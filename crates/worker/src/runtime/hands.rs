@@ -13,6 +13,7 @@ use taskyard_core::id::TaskId;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::beat::Named;
 use super::limits::Limits;
 use super::notes::Notes;
 use super::supervise::{self, Announce, Began, Watch};
@@ -59,6 +60,13 @@ pub(super) struct Finished {
     pub(super) number: u64,
     pub(super) result: RunResult,
     pub(super) notes: Arc<Notes>,
+}
+
+impl Hand {
+    /// As a heartbeat names it.
+    pub(super) fn named(&self) -> Named {
+        Named::new(self.number, self.leased.task, &self.leased.lease_token)
+    }
 }
 
 impl Hands {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Runtime;
 use super::beat::Beat;
 use super::settings::Error;
-use super::trouble::Trouble;
+use super::trouble::{Retries, Trouble};
 use crate::executor::Stop;
 
 impl Runtime {
@@ -20,66 +20,82 @@ impl Runtime {
         beat: Beat,
         answer: Option<Result<Heard, client::Error>>,
     ) -> Result<(), Error> {
-        let now = Instant::now();
-        self.pulse.landed();
+        let (now, is_full) = (Instant::now(), beat.is_full);
+        self.pulse.landed(is_full);
         match answer {
             Some(Ok(heard)) => {
-                self.renewed = Some(now);
+                if is_full {
+                    self.renewed = Some(now);
+                }
                 self.hear(&beat, &heard);
                 self.pulse.arrived(&beat, &mut self.outbox);
-                self.note_through();
-                Ok(())
+                self.note_through(is_full);
             }
             Some(Err(error)) => match Trouble::of(&error) {
                 Trouble::Unfit => {
                     self.refuse(beat, &error);
-                    self.note_through();
-                    Ok(())
+                    self.note_through(is_full);
                 }
                 Trouble::Away => {
                     self.pulse.failed(beat, &mut self.hands, now);
                     self.warn_of_expiry(now);
-                    self.beat_retries.failed(now, &error);
-                    Ok(())
+                    self.retries_of(is_full).failed(now, &error);
                 }
                 trouble => {
                     let epoch = beat.heartbeat.epoch;
                     self.pulse.failed(beat, &mut self.hands, now);
-                    self.bear(trouble, error, epoch)
+                    return self.bear(trouble, error, epoch);
                 }
             },
-            None => {
-                self.pulse.failed(beat, &mut self.hands, now);
-                self.warn_of_expiry(now);
-                let why = "no answer to a heartbeat came in time";
-                self.beat_retries.wait(now, Duration::ZERO, &why);
-                Ok(())
-            }
+            None => self.bear_silence(beat, now),
         }
+        Ok(())
+    }
+
+    /// No answer came in time. What there is to say may be too much for the line.
+    fn bear_silence(&mut self, beat: Beat, now: Instant) {
+        let is_full = beat.is_full;
+        if is_full {
+            self.pulse.end_news();
+        } else if beat.len() > 1 {
+            self.pulse.say_instead(beat.halves());
+            return;
+        }
+        self.pulse.failed(beat, &mut self.hands, now);
+        self.warn_of_expiry(now);
+        let why = "no answer to a heartbeat came in time";
+        self.retries_of(is_full).wait(now, Duration::ZERO, &why);
     }
 
     /// One call that gets through says nothing of the others, and must not cut short the wait that one of them began.
-    fn note_through(&mut self) {
-        if self.pulse.is_through() {
-            self.beat_retries.succeeded();
+    fn note_through(&mut self, is_full: bool) {
+        if self.pulse.got_through(is_full) {
+            self.retries_of(is_full).succeeded();
         }
     }
 
-    /// Something in a heartbeat does not fit. In halves, what does not stands alone in the end and is left out, so that
-    /// it costs no other run its lease.
-    fn refuse(&mut self, mut beat: Beat, error: &client::Error) {
+    fn retries_of(&mut self, is_full: bool) -> &mut Retries {
+        if is_full {
+            &mut self.beat_retries
+        } else {
+            &mut self.news_retries
+        }
+    }
+
+    /// Something in a heartbeat does not fit. In halves, what does not stands alone in the end and is given up, so that
+    /// it costs the others nothing.
+    fn refuse(&mut self, beat: Beat, error: &client::Error) {
         if beat.len() > 1 {
-            self.pulse.say(beat.halves());
+            self.pulse.say_instead(beat.halves());
             return;
         }
         let task = beat.runs().next().map(|(task, _)| task);
         let task = task.map_or_else(String::new, |task| task.to_string());
         self.pulse.arrived(&beat, &mut self.outbox);
-        if beat.leave_out_news() {
-            tracing::warn!(task.id = task, %error, "progress and checkpoint of a run were not taken");
-            self.pulse.say([beat]);
-        } else {
+        if beat.is_full {
             tracing::warn!(task.id = task, %error, "a heartbeat was refused, so it renewed nothing");
+        } else {
+            tracing::warn!(task.id = task, %error, "progress and checkpoint of a run were not taken");
         }
     }
 
@@ -95,9 +111,13 @@ impl Runtime {
         ];
         for (tasks, why) in gone {
             for task in tasks {
-                let number = beat.run_of(*task);
-                if number.is_some_and(|number| self.hands.get(*task, number).is_some()) {
+                let Some(number) = beat.run_of(*task) else {
+                    continue;
+                };
+                if self.hands.get(*task, number).is_some() {
                     self.hands.drop_run(*task, why);
+                } else {
+                    self.pulse.part_now(number, &mut self.outbox);
                 }
             }
         }
@@ -108,11 +128,7 @@ impl Runtime {
 
     /// By the worker's own clock. It does not end its runs for that: the server may have been away as long.
     fn warn_of_expiry(&mut self, now: Instant) {
-        let lease = self
-            .registered
-            .as_ref()
-            .map(|registered| Duration::from_millis(registered.lease_ms));
-        if let (Some(renewed), Some(lease)) = (self.renewed, lease)
+        if let (Some(renewed), Some(lease)) = (self.renewed, self.lease())
             && now.saturating_duration_since(renewed) > lease
             && self.hands.count() > 0
         {
@@ -122,6 +138,12 @@ impl Runtime {
                 "leases have run out unrenewed; the runs go on, and the server will say whose results count"
             );
         }
+    }
+
+    /// How long leases last; none while the worker is not registered.
+    pub(super) fn lease(&self) -> Option<Duration> {
+        let registered = self.registered.as_ref()?;
+        Some(Duration::from_millis(registered.lease_ms))
     }
 
     pub(super) fn take_start(

@@ -1,44 +1,48 @@
-//! Signs of life: when one is due, what it says, and what becomes of what it said.
+//! Heartbeats: when one is due, what it says, and what becomes of what it said.
 //!
-//! A full one names all that the worker holds and comes as often as the server wants. In between, runs with news are
-//! named in small ones, at most one a second. Either goes in as many calls as it takes, a few at a time; the next one
-//! is made when all of them were answered. A run that ends without completing may leave a checkpoint that nobody knows
-//! yet; its result waits until a heartbeat has brought it, or the next run would begin from too early.
+//! A full one names all that the worker holds and says no more of it, so it is short; it comes as often as the server
+//! wants. News, which may be long, go in heartbeats of their own that name the runs which have some, at most one a
+//! second. Neither waits for the other. Where a full one gets no answer in time, the news under way are given up and
+//! none go before one has got through: as long as a full one that is alone on its line does, no lease ends over what
+//! the runs have to say.
+//!
+//! Either goes in as many calls as it takes, a few at a time; the next one is made when all of them were answered. A
+//! run that ends without completing may leave a checkpoint that nobody knows yet; its result waits until news have
+//! brought it, or the next run would begin from too early.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 use taskyard_api::report::{RunResult, Said};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::beat::{self, Beat, Named};
-use super::hands::{Finished, Hands};
+use super::hands::{Finished, Hand, Hands};
 use super::limits::Limits;
 use super::notes::News;
 use super::outbox::Outbox;
+use super::round::Round;
 
-/// The time between two small ones.
+/// The time between two heartbeats with news.
 const NEWS_EVERY: Duration = Duration::from_secs(1);
-
-/// How many calls of one are in the air at a time.
-const CALLS_MAX: usize = 4;
 
 pub(super) struct Pulse {
     every: Duration,
     /// When the next full one is due.
     next: Instant,
+    full: Round,
+    /// The last full one has not got through.
+    is_cut_off: bool,
     /// Some run has news.
-    news: bool,
-    /// The next small one is not due before.
+    has_news: bool,
+    /// No news are made before.
     news_from: Instant,
-    /// What of the present one is still to be sent.
-    waiting: VecDeque<Beat>,
-    /// How many of its calls are in the air.
-    in_air: usize,
-    /// One of its calls did not arrive.
-    has_failed: bool,
-    /// The runs whose checkpoint it brings and has not brought yet.
+    news: Round,
+    /// Ends the calls with news that are in the air.
+    news_over: CancellationToken,
+    /// The runs whose checkpoint the news bring and have not brought yet.
     brings: HashSet<u64>,
     partings: Vec<Parting>,
 }
@@ -47,7 +51,7 @@ pub(super) struct Pulse {
 struct Parting {
     number: u64,
     result: RunResult,
-    /// None: a heartbeat brings it already.
+    /// None: news bring it already.
     checkpoint: Option<Box<RawValue>>,
 }
 
@@ -56,11 +60,12 @@ impl Pulse {
         Self {
             every: Duration::MAX,
             next: now,
-            news: false,
+            full: Round::default(),
+            is_cut_off: false,
+            has_news: false,
             news_from: now,
-            waiting: VecDeque::new(),
-            in_air: 0,
-            has_failed: false,
+            news: Round::default(),
+            news_over: CancellationToken::new(),
             brings: HashSet::new(),
             partings: Vec::new(),
         }
@@ -70,6 +75,7 @@ impl Pulse {
     pub(super) fn set_interval(&mut self, every: Duration, now: Instant, first: f64) {
         self.every = every;
         self.next = now + every.mul_f64(first);
+        self.is_cut_off = false;
     }
 
     pub(super) fn every(&self) -> Duration {
@@ -77,7 +83,7 @@ impl Pulse {
     }
 
     pub(super) fn note_news(&mut self) {
-        self.news = true;
+        self.has_news = true;
     }
 
     /// How many results wait for a checkpoint.
@@ -85,82 +91,90 @@ impl Pulse {
         self.partings.len()
     }
 
-    /// When there is something to be said; none while that has to wait for an answer.
-    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
-        if self.in_air >= CALLS_MAX {
-            return None;
-        }
-        if !self.waiting.is_empty() {
-            return Some(now);
-        }
-        if self.in_air > 0 {
-            return None;
-        }
-        let parts = self
-            .partings
-            .iter()
-            .any(|parting| parting.checkpoint.is_some());
-        let news = self.news.then_some(self.news_from);
-        let parts = parts.then_some(now);
-        [Some(self.next), news, parts].into_iter().flatten().min()
+    /// When there is something to be said in a full one; none while that has to wait for an answer.
+    pub(super) fn full_due(&self, now: Instant) -> Option<Instant> {
+        self.full.due(now, Some(self.next))
     }
 
-    /// Makes the heartbeat that is due now, unless there is more to be said of the last one.
-    pub(super) fn make(&mut self, hands: &Hands, outbox: &Outbox, limits: &Limits, now: Instant) {
-        if !self.waiting.is_empty() {
-            return;
+    /// The same of news.
+    pub(super) fn news_due(&self, now: Instant) -> Option<Instant> {
+        if self.is_cut_off {
+            return None;
         }
-        self.has_failed = false;
-        let is_full = now >= self.next;
+        let mut partings = self.partings.iter();
+        let parts = partings.any(|parting| parting.checkpoint.is_some());
+        let news = self.has_news.then_some(self.news_from);
+        let next = [news, parts.then_some(now)].into_iter().flatten().min();
+        self.news.due(now, next)
+    }
+
+    /// The next call of a full one that is due now.
+    pub(super) fn next_full(
+        &mut self,
+        hands: &Hands,
+        outbox: &Outbox,
+        limits: &Limits,
+        now: Instant,
+    ) -> Option<Beat> {
+        if self.full_due(now).is_none_or(|due| now < due) {
+            return None;
+        }
+        if self.full.is_over() {
+            self.next = now + self.every;
+            let live = hands.live().map(Hand::named);
+            let named = live
+                .chain(self.partings.iter().map(Parting::named))
+                .chain(outbox.waiting().map(|result| named(0, result)));
+            self.full.begin(beat::cut(named.collect(), true, limits));
+        }
+        self.full.next_call()
+    }
+
+    /// The next call with news that are due now.
+    pub(super) fn next_news(
+        &mut self,
+        hands: &Hands,
+        limits: &Limits,
+        now: Instant,
+    ) -> Option<Beat> {
+        if self.news_due(now).is_none_or(|due| now < due) {
+            return None;
+        }
+        if self.news.is_over() {
+            self.has_news = false;
+            self.news_from = now + NEWS_EVERY;
+            let beats = beat::cut(self.take_news(hands), false, limits);
+            self.brings = beats.iter().flat_map(Beat::with_checkpoints).collect();
+            self.news.begin(beats);
+        }
+        self.news.next_call()
+    }
+
+    fn take_news(&mut self, hands: &Hands) -> Vec<Named> {
         let mut named = Vec::new();
         for parting in &mut self.partings {
             if let Some(checkpoint) = parting.checkpoint.take() {
-                let RunResult {
-                    task_id,
-                    lease_token,
-                    ..
-                } = &parting.result;
-                named.push(
-                    Named::new(parting.number, *task_id, lease_token).with(News {
-                        progress: None,
-                        checkpoint: Some(checkpoint),
-                    }),
-                );
+                named.push(parting.named().with(News {
+                    progress: None,
+                    checkpoint: Some(checkpoint),
+                }));
             }
         }
-        for hand in hands.live() {
-            if is_full || hand.notes.has_news() {
-                let leased = &hand.leased;
-                named.push(
-                    Named::new(hand.number, leased.task, &leased.lease_token)
-                        .with(hand.notes.take()),
-                );
-            }
+        for hand in hands.live().filter(|hand| hand.notes.has_news()) {
+            named.push(hand.named().with(hand.notes.take()));
         }
-        if is_full {
-            let waiting = outbox.waiting();
-            named.extend(waiting.map(|result| Named::new(0, result.task_id, &result.lease_token)));
-            self.next = now + self.every;
-        }
-        self.news = false;
-        self.news_from = now + NEWS_EVERY;
-        self.waiting = beat::cut(named, is_full, limits);
-        self.brings = self
-            .waiting
-            .iter()
-            .flat_map(Beat::with_checkpoints)
-            .collect();
+        named
     }
 
-    /// The next call to make, if there is one.
-    pub(super) fn next_call(&mut self, epoch: u32) -> Option<Beat> {
-        if self.in_air >= CALLS_MAX {
-            return None;
-        }
-        let mut beat = self.waiting.pop_front()?;
-        beat.heartbeat.epoch = Some(epoch);
-        self.in_air += 1;
-        Some(beat)
+    /// Fires when news under way are not to be waited for any longer.
+    pub(super) fn news_over(&self) -> CancellationToken {
+        self.news_over.clone()
+    }
+
+    /// Leaves the line to a full one.
+    pub(super) fn end_news(&mut self) {
+        self.news_over.cancel();
+        self.news_over = CancellationToken::new();
     }
 
     /// Takes the result of a run that has ended: into the outbox, or aside until its checkpoint has arrived.
@@ -182,14 +196,26 @@ impl Pulse {
         });
     }
 
-    /// A call is over, whatever came of it.
-    pub(super) fn landed(&mut self) {
-        self.in_air -= 1;
+    /// A call of this kind is over, whatever came of it.
+    pub(super) fn landed(&mut self, is_full: bool) {
+        self.round(is_full).landed();
     }
 
-    /// All calls of the present one have landed, and each of them was answered.
-    pub(super) fn is_through(&self) -> bool {
-        self.in_air == 0 && self.waiting.is_empty() && !self.has_failed
+    /// A call of this kind was answered. Answers whether all of its heartbeat have landed, and each of them was.
+    pub(super) fn got_through(&mut self, is_full: bool) -> bool {
+        let is_through = self.round(is_full).is_through();
+        if is_full && is_through {
+            self.is_cut_off = false;
+        }
+        is_through
+    }
+
+    fn round(&mut self, is_full: bool) -> &mut Round {
+        if is_full {
+            &mut self.full
+        } else {
+            &mut self.news
+        }
     }
 
     /// The call has been answered, or what it brings will not be said again: results that only waited for it can go.
@@ -206,20 +232,20 @@ impl Pulse {
         }
     }
 
-    /// These calls go next.
-    pub(super) fn say<const COUNT: usize>(&mut self, beats: [Beat; COUNT]) {
-        for beat in beats.into_iter().rev() {
-            self.waiting.push_front(beat);
-        }
+    /// These calls go next, instead of one that they were.
+    pub(super) fn say_instead(&mut self, beats: [Beat; 2]) {
+        let [one, _] = &beats;
+        self.round(one.is_full).say(beats);
     }
 
     /// The call did not arrive: what it said is said again, and what was to follow it.
     pub(super) fn failed(&mut self, beat: Beat, hands: &mut Hands, now: Instant) {
-        self.has_failed = true;
+        let unsaid = self.round(beat.is_full).fail();
         if beat.is_full {
+            self.is_cut_off = true;
             self.next = now;
+            return;
         }
-        let unsaid = std::mem::take(&mut self.waiting);
         for beat in std::iter::once(beat).chain(unsaid) {
             for Named { number, held } in beat.into_named() {
                 self.brings.remove(&number);
@@ -229,12 +255,20 @@ impl Pulse {
                 };
                 if let Some(hand) = hands.get(held.task_id, number) {
                     hand.notes.put_back(news);
-                    self.news |= hand.notes.has_news();
+                    self.has_news |= hand.notes.has_news();
                 } else if let Some(parting) = self.parting(number) {
                     // A later one is better.
                     parting.checkpoint = parting.checkpoint.take().or(news.checkpoint);
                 }
             }
+        }
+    }
+
+    /// The run is lost or cancelled: its result need not wait for a checkpoint that nobody would begin from.
+    pub(super) fn part_now(&mut self, number: u64, outbox: &mut Outbox) {
+        let is_it = |parting: &mut Parting| parting.number == number;
+        for parting in self.partings.extract_if(.., is_it) {
+            outbox.push(parting.result);
         }
     }
 
@@ -250,4 +284,14 @@ impl Pulse {
             outbox.push(parting.result);
         }
     }
+}
+
+impl Parting {
+    fn named(&self) -> Named {
+        named(self.number, &self.result)
+    }
+}
+
+fn named(number: u64, result: &RunResult) -> Named {
+    Named::new(number, result.task_id, &result.lease_token)
 }

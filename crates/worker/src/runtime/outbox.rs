@@ -142,7 +142,7 @@ impl Outbox {
         if !verdict::reduce(&mut result, too_large, why) {
             return Some(result);
         }
-        tracing::warn!(task.id = %result.task_id, "a result does not fit and is reported without its output: {why}");
+        tracing::warn!(task.id = %result.task_id, "a result does not fit and is reported without what is long of it: {why}");
         self.push(result);
         None
     }

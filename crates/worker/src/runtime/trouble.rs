@@ -85,6 +85,11 @@ impl Retries {
         self.until
     }
 
+    /// When something that is due then may be tried.
+    pub(super) fn not_before(&self, due: Option<Instant>) -> Option<Instant> {
+        due.map(|due| self.until.map_or(due, |until| due.max(until)))
+    }
+
     pub(super) fn is_waiting(&self, now: Instant) -> bool {
         self.until.is_some_and(|until| until > now)
     }

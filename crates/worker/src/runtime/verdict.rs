@@ -11,11 +11,15 @@ use taskyard_core::id::TaskId;
 use super::settings::Summary;
 use crate::executor::{Failure, Finish, Stop};
 
-/// The longest code that servers take, in characters.
+/// The longest code that servers take, in characters, none of which may be a control character.
 const CODE_CHARS_MAX: usize = 64;
 
 /// The longest message that is sent, in bytes; the rest is cut off.
 const MESSAGE_BYTES_MAX: usize = 16 << 10;
+
+/// What is left of one that does not fit, in bytes. As JSON each may become six, and servers take a body of 8 KiB at
+/// least (`--body-max`).
+const REDUCED_MESSAGE_BYTES: usize = 1 << 10;
 
 /// A lease as a result names it.
 pub(super) struct Leased {
@@ -109,8 +113,9 @@ impl Summary {
 }
 
 fn error(code: &str, mut message: String, detail: Option<Box<RawValue>>) -> TaskError {
-    message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
-    let code: String = code.chars().take(CODE_CHARS_MAX).collect();
+    shorten(&mut message, MESSAGE_BYTES_MAX);
+    let code = code.chars().filter(|char| !char.is_control());
+    let code: String = code.take(CODE_CHARS_MAX).collect();
     TaskError {
         // An empty one would be refused.
         code: if code.is_empty() {
@@ -123,11 +128,20 @@ fn error(code: &str, mut message: String, detail: Option<Box<RawValue>>) -> Task
     }
 }
 
-/// Leaves out of a result what the server did not take, so that what is left says so. False if there is nothing to
-/// leave out.
+fn shorten(message: &mut String, max: usize) {
+    message.truncate(message.floor_char_boundary(max));
+}
+
+/// Leaves out of a result what the server did not take, so that what is left says so: the output; or the detail of an
+/// error, then what is long of its message. False if there is nothing to leave out.
 pub(super) fn reduce(result: &mut RunResult, too_large: bool, why: &str) -> bool {
     if let Some(error) = &mut result.error {
-        return error.detail.take().is_some();
+        let is_long = error.message.len() > REDUCED_MESSAGE_BYTES;
+        let leaves_out = error.detail.take().is_some();
+        if !leaves_out && is_long {
+            shorten(&mut error.message, REDUCED_MESSAGE_BYTES);
+        }
+        return leaves_out || is_long;
     }
     if result.output.take().is_none() {
         return false;

@@ -67,14 +67,26 @@ impl Parts {
             () = pool.stop() => {}
         }
         stop.cancel();
-        while services.next_ended().await.is_some() {}
+        let mut note = |part| {
+            if broken.is_none() {
+                broken = Some(part);
+                say_broken(part);
+            }
+        };
+        while let Some(ended) = services.next_ended().await {
+            if ended.broke_down {
+                note(ended.service);
+            }
+        }
         while let Some(served) = serving.join_next().await {
-            if served.is_err() && broken.is_none() {
-                broken = Some(HTTP_SERVER);
-                say_broken(HTTP_SERVER);
+            if served.is_err() {
+                note(HTTP_SERVER);
             }
         }
         engine.ended().await;
+        if engine.has_broken_down() {
+            note(ENGINE);
+        }
         broken
     }
 }
@@ -88,7 +100,7 @@ async fn first_but_workers(
         // First, for the services end with it.
         biased;
         () = engine.ended() => ENGINE,
-        service = services.next_ended() => service.unwrap_or("a service"),
+        Some(ended) = services.next_ended() => ended.service,
         _ = serving.join_next() => HTTP_SERVER,
     }
 }
@@ -102,9 +114,16 @@ mod tests {
     use std::future::pending;
     use std::sync::Arc;
 
+    use async_trait::async_trait;
+    use taskyard_core::command::Command;
+    use taskyard_core::lane::{Lane, Lanes};
     use taskyard_core::policy::Policy;
+    use taskyard_core::query::{Answer, Query};
+    use taskyard_core::store::{self, Ran, Store};
+    use taskyard_core::time::Timestamp;
     use taskyard_engine::upkeep::Upkeep;
     use taskyard_store::model::Model;
+    use tokio::sync::Notify;
 
     use super::*;
     use crate::randomness::Unguessable;
@@ -115,9 +134,17 @@ mod tests {
         serving: impl Future<Output = ()> + Send + 'static,
         worker: impl Future<Output = ()> + Send + 'static,
     ) -> Parts {
-        let store = Model::new(1, Arc::new(crate::clock::now));
+        parts_on(Arc::new(model()), stop, serving, worker).await
+    }
+
+    async fn parts_on(
+        store: Arc<dyn Store>,
+        stop: &CancellationToken,
+        serving: impl Future<Output = ()> + Send + 'static,
+        worker: impl Future<Output = ()> + Send + 'static,
+    ) -> Parts {
         let random = Box::new(Unguessable::new());
-        let engine = Engine::start(Arc::new(store), Policy::default(), random, stop.clone());
+        let engine = Engine::start(store, Policy::default(), random, stop.clone());
         let server = engine.join(None, true).await.unwrap();
         let services = Upkeep::default().start(&engine, server);
         let mut workers = JoinSet::new();
@@ -127,6 +154,61 @@ mod tests {
             services,
             serving: JoinSet::from_iter([serving]),
             pool: Pool::of(workers),
+        }
+    }
+
+    fn model() -> Model {
+        Model::new(1, Arc::new(crate::clock::now))
+    }
+
+    /// A store that is busy until the server stops, and breaks down then: with the sweep's question, or with the first
+    /// batch but for the one by which the server joins.
+    struct Buggy {
+        model: Model,
+        breaks_the_sweep: bool,
+        is_busy: Arc<Notify>,
+        stop: CancellationToken,
+    }
+
+    impl Buggy {
+        async fn break_down(&self) -> ! {
+            self.is_busy.notify_one();
+            self.stop.cancelled().await;
+            panic!("a bug")
+        }
+    }
+
+    #[async_trait]
+    impl Store for Buggy {
+        async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
+            let joins = |command: &Command| matches!(command, Command::Join(_));
+            if !self.breaks_the_sweep && !batch.iter().any(joins) {
+                self.break_down().await;
+            }
+            self.model.run(batch, policy).await
+        }
+
+        async fn read(&self, query: Query) -> Result<Answer, store::Error> {
+            if self.breaks_the_sweep && matches!(query, Query::Lost { .. }) {
+                self.break_down().await;
+            }
+            self.model.read(query).await
+        }
+
+        fn now(&self) -> Timestamp {
+            self.model.now()
+        }
+
+        fn incarnation(&self) -> [u8; 16] {
+            self.model.incarnation()
+        }
+
+        fn lanes(&self) -> Arc<Lanes> {
+            self.model.lanes()
+        }
+
+        fn unsure(&self, lane: Option<Lane>) {
+            self.model.unsure(lane);
         }
     }
 
@@ -191,6 +273,25 @@ mod tests {
 
         assert_eq!(parts.end(None, &stop).await, Some(HTTP_SERVER));
         assert!(engine.has_ended());
+    }
+
+    #[tokio::test]
+    async fn an_engine_or_a_service_that_breaks_down_after_the_stop_is_told() {
+        for (breaks_the_sweep, told) in [(true, "the sweep"), (false, ENGINE)] {
+            let stop = CancellationToken::new();
+            let is_busy = Arc::new(Notify::new());
+            let store = Buggy {
+                model: model(),
+                breaks_the_sweep,
+                is_busy: Arc::clone(&is_busy),
+                stop: stop.clone(),
+            };
+            let serving = stop.clone().cancelled_owned();
+            let worker = async move { is_busy.notified().await };
+            let parts = parts_on(Arc::new(store), &stop, serving, worker).await;
+
+            assert_eq!(parts.end(None, &stop).await, Some(told));
+        }
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use taskyard_api::client::Error;
 use taskyard_api::report::Said;
 use taskyard_api::worker::{Claimed, Heard, Heartbeat, Limits, Registered};
-use taskyard_worker::executor::Stop;
+use taskyard_worker::executor::{Failure, Finish, Stop};
 use tokio::time::Instant;
 
 use super::post::{
@@ -143,11 +143,7 @@ async fn waits_between_heartbeats_begin_anew_once_one_has_got_through_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_left_to_say_when_the_server_went_away_is_said_when_it_is_back() {
-    let one = Limits {
-        runs_max: 1,
-        ..Limits::default()
-    };
-    let (mut post, runs) = running(2, one).await;
+    let (mut post, runs) = running(4, of_two()).await;
     for run in &runs {
         run.context.reports.checkpoint(raw("1"));
     }
@@ -158,7 +154,7 @@ async fn what_is_left_to_say_when_the_server_went_away_is_said_when_it_is_back()
     second.1.send(Err(error(422, "invalid"))).unwrap();
 
     let mut all = BTreeSet::new();
-    while all.len() < 2 {
+    while all.len() < 4 {
         let (heartbeat, answer) = post.heartbeat().await;
         all.extend(named(&heartbeat));
         answer.send(Ok(heard())).unwrap();
@@ -195,25 +191,23 @@ async fn bad_news_of_one_run_are_left_out_and_no_others() {
         run.context.reports.checkpoint(raw("1"));
     }
 
-    let (mut taken, mut bare) = (BTreeSet::new(), BTreeSet::new());
-    while taken.len() + bare.len() < 3 {
+    let mut taken = BTreeSet::new();
+    let full = loop {
         let (heartbeat, answer) = post.heartbeat().await;
-        let mut held = heartbeat.held.iter();
-        if held.any(|held| held.lease_token == "2" && held.checkpoint.is_some()) {
+        if heartbeat.held[0].checkpoint.is_none() {
+            break heartbeat;
+        }
+        if named(&heartbeat).any(|token| token == "2") {
             answer.send(Err(error(422, "invalid"))).unwrap();
-            continue;
+        } else {
+            taken.extend(named(&heartbeat));
+            answer.send(Ok(heard())).unwrap();
         }
-        for held in heartbeat.held {
-            match held.checkpoint {
-                Some(_) => taken.insert(held.lease_token),
-                None => bare.insert(held.lease_token),
-            };
-        }
-        answer.send(Ok(heard())).unwrap();
-    }
+    };
 
     assert_eq!(taken, ["1", "3"].map(str::to_owned).into());
-    assert_eq!(bare, ["2"].map(str::to_owned).into());
+    let all: BTreeSet<_> = named(&full).collect();
+    assert_eq!(all, ["1", "2", "3"].map(str::to_owned).into());
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,8 +231,7 @@ async fn the_last_checkpoint_of_a_failed_run_is_given_up_when_it_is_refused() {
     let run = runs.remove(0);
     run.context.reports.checkpoint(raw("1"));
     let (_, answer) = post.heartbeat().await;
-    let failure = taskyard_worker::executor::Failure::passing("busy", "later");
-    run.end(taskyard_worker::executor::Finish::Failed(failure));
+    run.end(Finish::Failed(Failure::passing("busy", "later")));
     assert!(!post.has_report().await);
 
     answer.send(Err(error(422, "invalid"))).unwrap();
@@ -336,6 +329,86 @@ async fn a_message_is_cut_at_a_letters_end_within_the_bytes_that_the_server_take
 
         let progress = heartbeat.held[0].progress.clone().unwrap();
         assert_eq!(progress.message.unwrap().len(), bytes);
+    }
+}
+
+/// What comes before the second full heartbeat, or not at all.
+async fn soon<T>(comes: impl Future<Output = T>) -> T {
+    let within = tokio::time::timeout(Duration::from_secs(10), comes);
+    within.await.expect("nothing came")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_told_to_a_server_that_takes_short_bodies_however_long_its_words() {
+    // The least that a server can be set to (`--body-max`).
+    let body_bytes_max = 8 << 10;
+    let limits = Limits {
+        body_bytes_max,
+        ..Limits::default()
+    };
+    let detail = format!("\"{}\"", "x".repeat(body_bytes_max));
+    for (message, detail) in [
+        ("\u{1}".repeat(16 << 10), None),
+        ("\u{1}".repeat(16 << 10), Some(raw(&detail))),
+        ("é".repeat(16 << 10), None),
+    ] {
+        let (mut post, mut runs) = running(1, limits).await;
+        let failure = Failure {
+            detail,
+            ..Failure::passing("busy", message.clone())
+        };
+        runs.remove(0).end(Finish::Failed(failure));
+
+        let result = loop {
+            let (report, answer) = soon(post.report()).await;
+            if serde_json::to_vec(&report).unwrap().len() <= body_bytes_max {
+                break report.results.into_iter().next().unwrap();
+            }
+            answer.send(Err(too_large())).unwrap();
+        };
+
+        let told = result.error.unwrap();
+        assert_eq!((result.outcome, &*told.code), (Said::Failed, "busy"));
+        assert_eq!(result.retry, None, "it may do better");
+        assert_eq!(told.message.len(), 1024);
+        assert!(message.starts_with(&told.message));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_code_of_a_failure_is_told_without_what_servers_refuse() {
+    let long = "é".repeat(65);
+    for (code, told) in [
+        ("no\nroom\u{7f}", "noroom"),
+        ("\t", "failed"),
+        (&long, &long[..128]),
+    ] {
+        let (mut post, mut runs) = running(1, Limits::default()).await;
+        let failure = Failure {
+            code: code.to_owned().into(),
+            ..Failure::passing("", "")
+        };
+        runs.remove(0).end(Finish::Failed(failure));
+
+        let (report, _answer) = post.report().await;
+
+        assert_eq!(report.results[0].error.as_ref().unwrap().code, told);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_that_is_refused_when_there_is_nothing_more_to_leave_out_is_given_up() {
+    for (bytes, tries) in [(1024, 1), (1025, 2)] {
+        let (mut post, mut runs) = running(1, Limits::default()).await;
+        let failure = Failure::passing("busy", "x".repeat(bytes));
+        runs.remove(0).end(Finish::Failed(failure));
+
+        for _ in 0..tries {
+            let (_, answer) = soon(post.report()).await;
+            answer.send(Err(too_large())).unwrap();
+        }
+
+        assert!(!post.has_report().await, "{bytes} bytes");
     }
 }
 

@@ -3,6 +3,7 @@ mod draining;
 mod http;
 mod limits;
 mod living;
+mod news;
 mod post;
 mod reporting;
 mod running;
