@@ -22,6 +22,8 @@ pub struct Known {
     pub number: WorkerNumber,
     pub epoch: Epoch,
     pub profile: Arc<Profile>,
+    /// It runs in a server's process.
+    is_internal: bool,
     /// The highest `seq` of its claims that came by here; none since this server knows it.
     last_seq: Option<i64>,
     /// The latest sending that may have repeated one of its claims.
@@ -35,11 +37,18 @@ pub struct Known {
 }
 
 impl Known {
-    pub fn new(number: WorkerNumber, epoch: Epoch, profile: Arc<Profile>, now: Moment) -> Self {
+    pub fn new(
+        number: WorkerNumber,
+        epoch: Epoch,
+        profile: Arc<Profile>,
+        is_internal: bool,
+        now: Moment,
+    ) -> Self {
         Self {
             number,
             epoch,
             profile,
+            is_internal,
             last_seq: None,
             repeated: 0,
             renewed: None,
@@ -93,6 +102,11 @@ impl Directory {
     pub fn knows(&self, name: &Name, epoch: Option<Epoch>) -> bool {
         let known = self.known.get(name);
         known.is_some_and(|known| epoch.is_none_or(|epoch| epoch == known.epoch))
+    }
+
+    /// Whether this process of the worker runs in a server's.
+    pub fn is_internal(&self, name: &Name, epoch: Option<Epoch>) -> bool {
+        self.knows(name, epoch) && self.known.get(name).is_some_and(|known| known.is_internal)
     }
 
     pub fn put(&mut self, name: Name, mut known: Known) {
@@ -246,7 +260,7 @@ mod tests {
         let mut directory = Directory::default();
         for number in 0..workers {
             let at = SECOND * number.unsigned_abs();
-            let known = Known::new(WorkerNumber(number), Epoch(1), Arc::default(), at);
+            let known = Known::new(WorkerNumber(number), Epoch(1), Arc::default(), false, at);
             directory.put(name(number), known);
         }
         directory
@@ -312,7 +326,7 @@ mod tests {
         let anothers = sent(1, 1);
         let (unnumbered, another) = (sent(1, 0), sent(1, 0));
         // As when a process that was replaced calls, and the worker is looked up again.
-        let known = Known::new(WorkerNumber(0), Epoch(1), Arc::default(), SECOND);
+        let known = Known::new(WorkerNumber(0), Epoch(1), Arc::default(), false, SECOND);
         directory.put(name(0), known);
 
         let may = [first, again, next, anothers, unnumbered, another];

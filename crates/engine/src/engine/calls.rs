@@ -155,11 +155,27 @@ impl Engine {
 
     pub async fn register(&self, register: Register) -> Result<Registered, Error> {
         let (name, profile) = (register.name.clone(), register.profile.clone());
+        let is_internal = register.server.is_some();
         let registered: Registered = self.call(register).await?;
         let now = self.0.moment();
-        let known = Known::new(registered.number, registered.epoch, profile, now);
+        let known = Known::new(
+            registered.number,
+            registered.epoch,
+            profile,
+            is_internal,
+            now,
+        );
         self.0.directory.lock().put(name, known);
         Ok(registered)
+    }
+
+    /// Whether this process of the worker runs in a server's. Not where there is none of that name.
+    pub async fn is_internal(&self, worker: &Name, epoch: Option<Epoch>) -> Result<bool, Error> {
+        match self.know(worker, epoch).await {
+            Ok(()) => Ok(self.0.directory.lock().is_internal(worker, epoch)),
+            Err(Error::Refused(Refused::NoSuchWorker)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Leases on due tasks, at most as many as asked for; waits for the first one if there is none.
@@ -231,7 +247,13 @@ impl Engine {
             return Err(Refused::NoSuchWorker.into());
         };
         let now = self.0.moment();
-        let known = Known::new(row.number, row.epoch, row.profile.clone(), now);
+        let known = Known::new(
+            row.number,
+            row.epoch,
+            row.profile.clone(),
+            row.server.is_some(),
+            now,
+        );
         self.0.directory.lock().put(worker.clone(), known);
         Ok(())
     }

@@ -205,7 +205,7 @@ impl Server {
             self.mine.read(query::Query::Worker(worker.clone()))
         {
             let (profile, now) = (of_this_server(&row.profile), self.moment(around));
-            let known = Known::new(row.number, row.epoch, profile, now);
+            let known = Known::new(row.number, row.epoch, profile, row.server.is_some(), now);
             self.directory.put(worker.clone(), known);
         }
     }
@@ -217,6 +217,7 @@ impl Server {
                 registered.number,
                 registered.epoch,
                 of_this_server(&register.profile),
+                register.server.is_some(),
                 self.moment(around),
             );
             self.directory.put(register.name.clone(), known);

@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 use taskyard_api::page::Page;
 use taskyard_api::report::Report;
 use taskyard_api::worker::{Claim, Heartbeat, Register};
+use taskyard_core::id::Epoch;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, Query};
 use taskyard_core::refused::Refused;
-use taskyard_core::rows::Worker;
 
 use crate::app::App;
 use crate::body::Whole;
@@ -113,29 +113,12 @@ async fn comes_from_outside(app: &App, worker: &str, epoch: Option<u32>) -> Resu
     let Ok(name) = Name::plain(worker) else {
         return Ok(());
     };
-    if !is_like_internal(worker) {
-        return Ok(());
-    }
-    let Found::Worker(known) = app.engine().read(Query::Worker(name)).await? else {
-        return Err(problem::broken(&"a worker was answered with something else").into());
-    };
-    let of_epoch =
-        |row: &Worker| epoch.is_none_or(|epoch| i64::from(epoch) == i64::from(row.epoch.0));
-    if known.is_some_and(|row| row.server.is_some() && of_epoch(&row)) {
-        return Err(problem::at(
-            Code::WorkerIsInternal,
-            "id",
-            Refused::WorkerIsInternal.to_string(),
-        )
-        .into());
+    let epoch = epoch.and_then(|epoch| i32::try_from(epoch).ok()).map(Epoch);
+    if app.engine().is_internal(&name, epoch).await? {
+        let why = Refused::WorkerIsInternal.to_string();
+        return Err(problem::at(Code::WorkerIsInternal, "id", why).into());
     }
     Ok(())
-}
-
-/// The names that servers give their workers (`taskyard/src/pool.rs`): others need not be looked up at every call.
-fn is_like_internal(worker: &str) -> bool {
-    let number = worker.strip_prefix("worker-");
-    number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 async fn body(app: &App, request: Request, max: usize) -> Result<Whole, Refusal> {
