@@ -18,7 +18,7 @@ use taskyard_core::rows::Server;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::report::Report;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +48,8 @@ struct Shared {
     trouble: Mutex<Option<(Moment, store::Error)>>,
     /// When something was last lost that workers said.
     unheard: Mutex<Option<Moment>>,
+    /// A process took the place of another, whose runs are to be looked for.
+    replaced: Notify,
     started: Instant,
     stop: CancellationToken,
     /// The loop is over and has let go of the store.
@@ -133,6 +135,7 @@ impl Engine {
             joined: watch::Sender::default(),
             trouble: Mutex::default(),
             unheard: Mutex::default(),
+            replaced: Notify::new(),
             started: Instant::now(),
             stop,
             ended: ended.clone(),
@@ -223,6 +226,11 @@ impl Engine {
     /// Whether it has ended over a bug, be it before the stop or after.
     pub fn has_broken_down(&self) -> bool {
         self.has_ended() && !self.0.ended_well.is_cancelled()
+    }
+
+    /// Resolves when a process of a worker took the place of another since this resolved last.
+    pub(crate) async fn was_replaced(&self) {
+        self.0.replaced.notified().await;
     }
 
     pub(crate) async fn stopping(&self) {

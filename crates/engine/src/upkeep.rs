@@ -94,7 +94,11 @@ impl Upkeep {
                     }
                 }
             }
-            pause(&engine, self.sweep).await;
+            tokio::select! {
+                () = pause(&engine, self.sweep) => {}
+                // What the process before it had goes back at once.
+                () = engine.was_replaced() => {}
+            }
         }
     }
 }

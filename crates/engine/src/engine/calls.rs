@@ -166,6 +166,9 @@ impl Engine {
             now,
         );
         self.0.directory.lock().put(name, known);
+        if registered.epoch > Epoch(1) {
+            self.0.replaced.notify_one();
+        }
         Ok(registered)
     }
 

@@ -110,6 +110,27 @@ async fn what_a_worker_that_is_gone_held_is_given_back_at_once_however_much() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_process_held_goes_back_when_another_takes_its_place_however_seldom_is_swept() {
+    let yard = Yard::around(Arc::new(model_whose_time_passes()));
+    let upkeep = Upkeep {
+        sweep: DAY,
+        ..Upkeep::default()
+    };
+    let _services = keep_up(&yard, upkeep).await;
+    yard.worker("w", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    yard.claim_one("w").await;
+    settle().await;
+
+    yard.worker("w", "work").await;
+
+    let wait = Duration::from_secs(1);
+    let again = yard.claim("w", wait).await.unwrap();
+    let tasks: Vec<_> = again.runs.iter().map(|run| run.slot.task).collect();
+    assert_eq!(tasks, [task]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_worker_says_of_one_run_is_a_sign_of_life() {
     let policy = Policy::default();
     let (pause, ttl) = (policy.heartbeat_ttl * 2 / 3, policy.heartbeat_ttl);
