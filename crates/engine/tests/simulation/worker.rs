@@ -414,13 +414,14 @@ impl Worker {
     }
 
     fn reported(&mut self, report: &Report, back: &ReportedBack, around: &mut Surroundings) {
+        let mut broken = Vec::new();
         for (result, answer) in report.results.iter().zip(&back.results) {
             around.tally.count(match answer {
                 Ok(_) => "result_is_accepted",
                 Err(Refused::StaleLease) => "stale_result_is_refused",
                 Err(Refused::Broken) => {
-                    // To be sent again; the others were taken.
                     around.tally.count("result_fails_alone");
+                    broken.push(result.clone());
                     continue;
                 }
                 Err(_) => "result_is_refused",
@@ -433,6 +434,15 @@ impl Worker {
             {
                 self.hand.remove(&task);
             }
+        }
+        // The others were taken.
+        if !broken.is_empty() {
+            let again = Report {
+                results: broken,
+                ..report.clone()
+            };
+            let ticket = around.ticket();
+            self.ask(Call::Report(again), 0, ticket, around);
         }
     }
 }
