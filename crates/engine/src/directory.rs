@@ -24,8 +24,11 @@ pub struct Known {
     pub profile: Arc<Profile>,
     /// It runs in a server's process.
     is_internal: bool,
-    /// The highest `seq` of its claims that came by here; none since this server knows it.
-    last_seq: Option<i64>,
+    /// The highest `seq` of its claims that came by here.
+    last_seq: i64,
+    /// No claim with a higher one was answered before this server knew the worker. It may have been: those that were
+    /// answered come again in any order.
+    is_last_seq_known: bool,
     /// The latest sending that may have repeated one of its claims.
     repeated: u64,
     /// When its last sign of life was sent from here.
@@ -49,7 +52,8 @@ impl Known {
             epoch,
             profile,
             is_internal,
-            last_seq: None,
+            last_seq: 0,
+            is_last_seq_known: false,
             repeated: 0,
             renewed: None,
             sign_of_life: OwnPlace::default(),
@@ -60,10 +64,8 @@ impl Known {
 
     /// Whether a claim with this `seq` may have been answered before, here or at another server. Remembers it.
     fn maybe_again(&mut self, seq: i64) -> bool {
-        let is_fresh = seq == 0 || self.last_seq.is_some_and(|last| seq > last);
-        if seq != 0 {
-            self.last_seq = self.last_seq.max(Some(seq));
-        }
+        let is_fresh = seq == 0 || (self.is_last_seq_known && seq > self.last_seq);
+        self.last_seq = self.last_seq.max(seq);
         !is_fresh
     }
 }
@@ -162,6 +164,15 @@ impl Directory {
             maybe_again,
         };
         Ok((claim, sending))
+    }
+
+    /// A claim was answered, and its worker's leases were looked at: these are of claims up to this `seq`.
+    pub fn answered(&mut self, sending: &Sending, seq_before: i64) {
+        let known = self.known.get_mut(&sending.worker);
+        if let Some(known) = known.filter(|known| known.epoch == sending.epoch) {
+            known.last_seq = known.last_seq.max(seq_before);
+            known.is_last_seq_known = true;
+        }
     }
 
     /// Whether what this sending was dealt, and nobody heard of, is for it to give back. Not if the worker has repeated a
@@ -308,20 +319,40 @@ mod tests {
         assert!(sign(0, 31).is_some());
     }
 
+    fn call(worker: i32, seq: i64) -> ClaimCall {
+        ClaimCall {
+            worker: name(worker),
+            epoch: None,
+            limit: 1,
+            wait: SECOND,
+            begin: false,
+            seq,
+        }
+    }
+
+    #[test]
+    fn until_it_is_known_which_claims_were_answered_any_may_have_been() {
+        let mut directory = directory(1);
+        let (sixth, sending) = directory.claim(&call(0, 6)).unwrap();
+        let mut may_be_again = |seq| directory.claim(&call(0, seq)).unwrap().0.maybe_again;
+        assert!(sixth.maybe_again && may_be_again(7) && may_be_again(5));
+
+        directory.answered(&sending, 8);
+
+        let mut may_be_again = |seq| directory.claim(&call(0, seq)).unwrap().0.maybe_again;
+        assert!(may_be_again(8) && may_be_again(7));
+        assert!(!may_be_again(9) && may_be_again(9));
+        assert!(!may_be_again(0) && !may_be_again(0));
+    }
+
     #[test]
     fn only_the_latest_repetition_of_a_claim_gives_back() {
         let mut directory = directory(2);
-        let mut sent = |worker, seq| {
-            let call = ClaimCall {
-                worker: name(worker),
-                epoch: None,
-                limit: 1,
-                wait: SECOND,
-                begin: false,
-                seq,
-            };
-            directory.claim(&call).unwrap().1
-        };
+        for worker in [0, 1] {
+            let (_, sending) = directory.claim(&call(worker, 0)).unwrap();
+            directory.answered(&sending, 0);
+        }
+        let mut sent = |worker, seq| directory.claim(&call(worker, seq)).unwrap().1;
         let (first, again, next) = (sent(0, 1), sent(0, 1), sent(0, 2));
         let anothers = sent(1, 1);
         let (unnumbered, another) = (sent(1, 0), sent(1, 0));

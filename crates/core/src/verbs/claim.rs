@@ -62,6 +62,9 @@ pub struct Hand {
     /// A suspect waits for an empty hand of its worker: with no runs, the claim looks again also when a run of that
     /// worker ends.
     pub waits_for_hand: bool,
+    /// The highest `seq` of a claim of this process whose leases stand, 0 where none do; none where they were not looked
+    /// at.
+    pub seq_before: Option<i64>,
 }
 
 /// One run, as its worker gets it.
@@ -205,6 +208,15 @@ impl Claim {
         made.sort_unstable_by_key(|lease| lease.slot);
         made.truncate(self.limit);
         made
+    }
+
+    /// What [`Hand::seq_before`] is.
+    fn seq_before(&self, view: &View) -> Option<i64> {
+        let leases = view
+            .knows_leases_of(self.number)
+            .then(|| view.leases_of(self.number))?;
+        let its = leases.filter(|lease| lease.epoch == self.epoch);
+        Some(its.map(|lease| lease.seq).max().unwrap_or(0))
     }
 
     /// The leases that earlier sendings of this claim made and that still stand.

@@ -215,8 +215,12 @@ impl Engine {
             .living_meanwhile(&call.worker, epoch, answered(&mut open.answer))
             .await?;
         let hand = dealt.hands.into_iter().next();
+        let hand = hand.unwrap_or_else(|| Ok(Ok(Hand::default())))??;
+        if let Some(seq) = hand.seq_before {
+            self.0.directory.lock().answered(&open.sending, seq);
+        }
         Ok(Claimed {
-            hand: hand.unwrap_or_else(|| Ok(Ok(Hand::default())))??,
+            hand,
             sending: open.sending.clone(),
             engine: self.clone(),
         })

@@ -205,6 +205,7 @@ impl<'a> Seat<'a> {
                 runs: Vec::new(),
                 dry,
                 waits_for_hand: false,
+                seq_before: claim.seq_before(view),
             },
             bytes: 0,
             closed: false,

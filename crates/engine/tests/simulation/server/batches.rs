@@ -277,7 +277,7 @@ impl Server {
             return;
         }
         drop(place);
-        self.learn(&call, &answer, around);
+        self.learn(&call, &about, &answer, around);
         around.ledger.answered(&call, &answer, since);
         if gone.get() || around.network.hangs_up(&mut around.tally) {
             if let (Some(release), About::Claim { sending, .. }) = (desk::release(&answer), about) {

@@ -211,7 +211,20 @@ impl Server {
     }
 
     /// What a call's answer teaches about a worker.
-    pub(super) fn learn(&mut self, call: &Call, answer: &Answer, around: &Surroundings) {
+    pub(super) fn learn(
+        &mut self,
+        call: &Call,
+        about: &About,
+        answer: &Answer,
+        around: &Surroundings,
+    ) {
+        if let (About::Claim { sending, .. }, Ok(Ok(Done::Claims(dealt)))) = (about, answer) {
+            for hand in dealt.hands.iter().flatten().flatten() {
+                if let Some(seq) = hand.seq_before {
+                    self.directory.answered(sending, seq);
+                }
+            }
+        }
         if let (Call::Register(register), Ok(Ok(Done::Register(registered)))) = (call, answer) {
             let known = Known::new(
                 registered.number,
