@@ -332,6 +332,15 @@ impl<C: Caller> Desk<C> {
             Some(Err(error)) => claims.iter().map(|_| Err(error.clone())).collect(),
             _ => Vec::new(),
         };
+        // Whose worker is kept for a suspect no more has seen so by its other claim alone.
+        for (taken, hand) in claims.iter().zip(&hands) {
+            if matches!(hand, Ok(Ok(hand)) if !hand.waits_for_hand) {
+                let its = self
+                    .parked
+                    .take_waiting_for_hand_of(taken.waiting.claim.number);
+                self.wake(its);
+            }
+        }
         let mut left = std::mem::take(&mut self.owed);
         left.extend(errand::left(&claims, &hands, |taken, hand| {
             self.waits_on(taken, hand, now)

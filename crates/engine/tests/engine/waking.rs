@@ -110,6 +110,27 @@ fn who_is_kept_for_a_suspect_leaves_it_to_another_and_waits() {
 }
 
 #[test]
+fn who_was_kept_for_a_suspect_looks_again_once_its_worker_is_not() {
+    let mut desk = Desk::default();
+    let kept = Hand {
+        dry: true,
+        waits_for_hand: true,
+        ..Hand::default()
+    };
+    desk.claim(claim("kept", &["a"]));
+    assert!(finish(&mut desk, vec![dealt(vec![Ok(Ok(kept.clone()))])]).is_empty());
+
+    // All of these are one worker's.
+    desk.claim(claim("too", &["a"]));
+    finish(&mut desk, vec![dealt(vec![Ok(Ok(kept))])]);
+    assert!(desk.is_idle());
+    desk.claim(claim("free", &["b"]));
+    finish(&mut desk, vec![dealt(vec![nothing()])]);
+
+    assert_eq!(claims_of_next(&mut desk), ["kept", "too"]);
+}
+
+#[test]
 fn who_fails_alone_leaves_it_to_another() {
     let mut desk = first_is_woken();
 
