@@ -8,6 +8,7 @@ use taskyard_api::client::{Client, Error};
 use taskyard_api::page::{Page, TasksQuery};
 use taskyard_api::task::Task;
 use taskyard_api::time::Time;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Done, client};
 use crate::cli::ListArgs;
@@ -62,12 +63,14 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
         items: Vec::new(),
         next_cursor: args.cursor.clone(),
     });
+    // Before the first page is asked for, so that it ends the search at any moment.
+    let mut interrupts = signal(SignalKind::interrupt())?;
     let end = tokio::select! {
         found = find(&client, query, &mut tasks.0) => match found {
             Ok(()) => End::Whole,
             Err(error) => End::Failed(error),
         },
-        interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| End::Interrupted)?,
+        _ = interrupts.recv() => End::Interrupted,
     };
     let has_nothing = tasks.0.items.is_empty() && tasks.0.next_cursor == args.cursor;
     match end {
