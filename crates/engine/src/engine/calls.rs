@@ -357,15 +357,21 @@ impl Engine {
         &self,
         command: impl Into<Command>,
     ) -> Result<D, Error> {
-        let (reply, answer) = Reply::new(None, About::Command);
-        self.send(Message::Command(command.into(), reply))?;
-        answered(answer).await
+        self.call_about(command, About::Command).await
     }
 
     /// The same of the sweep, which looked at this time whose silence counts.
     pub(crate) async fn expire(&self, expire: Expire, looked_at: Moment) -> Result<Expired, Error> {
-        let (reply, answer) = Reply::new(None, About::Sweep(looked_at));
-        self.send(Message::Command(expire.into(), reply))?;
+        self.call_about(expire, About::Sweep(looked_at)).await
+    }
+
+    async fn call_about<D: TryFrom<Done>>(
+        &self,
+        command: impl Into<Command>,
+        about: About,
+    ) -> Result<D, Error> {
+        let (reply, answer) = Reply::new(None, about);
+        self.send(Message::Command(command.into(), reply))?;
         answered(answer).await
     }
 
