@@ -16,20 +16,20 @@ use super::error::{explain, one_line};
 use super::fields::{Fields, Read};
 use super::params::Params;
 use super::rows::key;
-use super::sql::{Statements, WRITER_SETTINGS, Write};
+use super::sql::{Statements, WRITER_SETTINGS};
 use super::trip::Trip;
 use super::tx::PostgresTx;
-use super::writes;
+use super::writes::Form;
 use crate::tx::Writer;
 
-/// How many joined statements are kept; batches come with a few dozen combinations of writes.
+/// How many joined statements are kept; batches come with a few dozen combinations of writes, of one row and of more.
 const JOINED_MAX: usize = 200;
 
 pub(super) struct Session {
     pub(super) client: Client,
     pub(super) statements: Statements,
-    /// Prepared when they are first used, by what they join.
-    joined: RefCell<HashMap<Vec<Write>, Statement>>,
+    /// Prepared when they are first used.
+    joined: RefCell<HashMap<Form, Statement>>,
     /// Whose counters this session writes.
     pub(super) server: Cell<ServerNumber>,
     /// A transaction was begun and not ended, or nobody knows.
@@ -62,19 +62,16 @@ impl Session {
     }
 
     /// One statement for all of these writes.
-    pub(super) async fn joined(
-        &self,
-        writes: &[Write],
-    ) -> Result<Statement, tokio_postgres::Error> {
-        if let Some(statement) = self.joined.borrow().get(writes) {
+    pub(super) async fn joined(&self, form: Form) -> Result<Statement, tokio_postgres::Error> {
+        if let Some(statement) = self.joined.borrow().get(&form) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(&writes::joined(writes)).await?;
+        let statement = self.client.prepare(&form.text()).await?;
         let mut kept = self.joined.borrow_mut();
         if kept.len() >= JOINED_MAX {
             kept.clear();
         }
-        kept.insert(writes.to_vec(), statement.clone());
+        kept.insert(form, statement.clone());
         Ok(statement)
     }
 

@@ -20,8 +20,16 @@ pub(super) struct Writes<'a> {
 /// Writes that happen at once: none sees what the others do, nor is their order known.
 #[derive(Default)]
 struct Joined<'a> {
-    writes: Vec<Write>,
+    form: Form,
     params: Params<'a>,
+}
+
+/// What makes a joined statement what it is.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub(super) struct Form {
+    writes: Vec<Write>,
+    /// One of them has several rows. Where none has, each parameter is a value in place of an array.
+    has_many: bool,
 }
 
 impl<'a> Writes<'a> {
@@ -40,7 +48,8 @@ impl<'a> Writes<'a> {
             self.is_closed = false;
         }
         if let Some(joined) = self.statements.last_mut() {
-            joined.writes.push(write);
+            joined.form.writes.push(write);
+            joined.form.has_many |= rows.len() > 1;
             joined.params.append(params(rows));
         }
     }
@@ -56,43 +65,57 @@ impl<'a> Writes<'a> {
         session: &Session,
     ) -> Result<Vec<(Statement, Params<'a>)>, Error> {
         let mut prepared = Vec::with_capacity(self.statements.len());
-        for Joined { writes, params } in self.statements {
-            prepared.push((session.joined(&writes).await?, params));
+        for Joined { form, params } in self.statements {
+            prepared.push((session.joined(form).await?, params));
         }
         Ok(prepared)
     }
 }
 
-/// One statement that does all of these, and fails unless those that are counted met as many rows as they were given:
-/// 1 / 0 stands for a conflict.
-pub(super) fn joined(writes: &[Write]) -> String {
-    let (mut parts, mut met) = (Vec::new(), Vec::new());
-    let mut params = 0;
-    for (place, write) in writes.iter().enumerate() {
-        let text = write.text().trim_end();
-        if is_counted(text) {
-            let given = params + 1;
-            met.push(format!(
-                "(select count(*) from write_{place}) = cardinality(${given})"
-            ));
+impl Form {
+    /// One statement that does all of these, and fails unless those that are counted met as many rows as they were
+    /// given: 1 / 0 stands for a conflict.
+    pub(super) fn text(&self) -> String {
+        let (mut parts, mut met) = (Vec::new(), Vec::new());
+        let mut params = 0;
+        for (place, write) in self.writes.iter().enumerate() {
+            let text = write.text().trim_end();
+            if is_counted(text) {
+                let given = if self.has_many {
+                    format!("cardinality(${})", params + 1)
+                } else {
+                    "1".to_owned()
+                };
+                met.push(format!("(select count(*) from write_{place}) = {given}"));
+            }
+            let (text, last) = numbered_behind(params, text);
+            parts.push(if self.has_many {
+                text
+            } else {
+                for_one_row(&text)
+            });
+            params = last;
         }
-        let (text, last) = numbered_behind(params, text);
-        parts.push(text);
-        params = last;
+        let end = if met.is_empty() {
+            parts.pop().unwrap_or_default()
+        } else {
+            format!("select 1 / ({})::int", met.join(" and "))
+        };
+        let parts = parts.iter().enumerate();
+        let parts: Vec<String> = parts
+            .map(|(place, text)| format!("write_{place} as (\n{text}\n)"))
+            .collect();
+        if parts.is_empty() {
+            return end;
+        }
+        format!("with {}\n{end}", parts.join(", "))
     }
-    let end = if met.is_empty() {
-        parts.pop().unwrap_or_default()
-    } else {
-        format!("select 1 / ({})::int", met.join(" and "))
-    };
-    let parts = parts.iter().enumerate();
-    let parts: Vec<String> = parts
-        .map(|(place, text)| format!("write_{place} as (\n{text}\n)"))
-        .collect();
-    if parts.is_empty() {
-        return end;
-    }
-    format!("with {}\n{end}", parts.join(", "))
+}
+
+/// The same statement with a value in place of each array.
+fn for_one_row(text: &str) -> String {
+    let text = text.replace("unnest($", "($").replace("any ($", "($");
+    text.replace("[])", ")")
 }
 
 /// One answers a row for each that it met.
@@ -126,9 +149,17 @@ mod tests {
         assert_eq!(numbered_behind(3, text), expected);
     }
 
+    fn form(writes: &[Write], has_many: bool) -> Form {
+        Form {
+            writes: writes.to_vec(),
+            has_many,
+        }
+    }
+
     #[test]
     fn only_what_is_counted_must_meet_its_rows() {
-        let statement = joined(&[Write::ReadyInsert, Write::LeaseDelete, Write::LeaseUpdate]);
+        let writes = [Write::ReadyInsert, Write::LeaseDelete, Write::LeaseUpdate];
+        let statement = form(&writes, true).text();
         assert!(
             statement.ends_with(
                 "select 1 / ((select count(*) from write_1) = cardinality($6) \
@@ -139,8 +170,18 @@ mod tests {
     }
 
     #[test]
+    fn a_single_row_needs_no_arrays() {
+        let statement = form(&[Write::LeaseDelete, Write::ReadyInsert], false).text();
+        let expected = "where ctid = ($1::tid)\nreturning 1\n), write_1 as (\n";
+        assert!(statement.contains(expected), "{statement}");
+        let end = "select ($2::int), ($3::bigint), ($4::uuid), ($5::smallint), ($6::bool)\n)\n\
+            select 1 / ((select count(*) from write_0) = 1)::int";
+        assert!(statement.ends_with(end), "{statement}");
+    }
+
+    #[test]
     fn one_that_is_not_counted_stands_as_it_is_written() {
-        let alone = joined(&[Write::TaskInsert]);
+        let alone = form(&[Write::TaskInsert], true).text();
         assert_eq!(alone, Write::TaskInsert.text().trim_end());
     }
 }
