@@ -55,9 +55,10 @@ pub enum Query {
 }
 
 impl Query {
-    /// What a sweep asks for at `now`. In grace not for the silent: all of them would be spared, and enough of them
+    /// What a sweep asks for. In grace not for the silent: all of them would be spared, and enough of them
     /// would keep those behind them from being found.
-    pub fn lost(policy: &Policy, now: Timestamp, sight: Sight, limit: usize) -> Self {
+    pub fn lost(policy: &Policy, sight: Sight, limit: usize) -> Self {
+        let now = sight.at;
         let looks = Lost {
             overdue: now - policy.timeout_margin,
             steps: sight.steps,

@@ -29,7 +29,10 @@ pub enum Refused {
     NotClaimable,
     #[error("the task does not wait for its time")]
     NotWaiting,
-    #[error("another process has registered under this worker's name since")]
+    #[error(
+        "the epoch is not that of the worker's registration: another process has registered under this name since, or no \
+         registration ever had that epoch"
+    )]
     WorkerReplaced,
     #[error("a worker inside the server has this name; choose another")]
     WorkerIsInternal,

@@ -82,7 +82,7 @@ impl Upkeep {
                 alone_since,
                 steps: grace.steps(),
             };
-            match sweep::run_once(&engine, now, sight).await {
+            match sweep::run_once(&engine, sight).await {
                 // There may be more where these came from.
                 Ok(Swept { is_full: true, .. }) => continue,
                 Ok(_) => {}

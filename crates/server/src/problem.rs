@@ -128,13 +128,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::ReportedOtherwise => Code::ReportedOtherwise,
         // The last two are about steps that no request asks for.
         Refused::Broken | Refused::NotClaimable | Refused::NotWaiting => Code::Internal,
-        Refused::WorkerReplaced => {
-            return new(
-                Code::WorkerReplaced,
-                "the epoch is not that of the worker's registration: another process has registered under this name since, \
-                 or no registration ever had that epoch",
-            );
-        }
+        Refused::WorkerReplaced => Code::WorkerReplaced,
         Refused::WorkerIsInternal => {
             return at(Code::WorkerIsInternal, "/worker_id", refused.to_string());
         }

@@ -6,7 +6,6 @@ use taskyard_core::id::{RunKey, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
-use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::{Expire, Sight};
 
 use super::STEP_ROWS_MAX;
@@ -22,13 +21,11 @@ pub struct Swept {
     pub is_full: bool,
 }
 
-/// `now` is what the clock showed when the server looked whether it can trust its view: one that is set forward
-/// meanwhile brings nobody here.
-pub async fn run_once(engine: &Engine, now: Timestamp, sight: Sight) -> Result<Swept, Error> {
+/// By the time at which the server looked whether it can trust its view: a clock that is set forward meanwhile brings
+/// nobody here.
+pub async fn run_once(engine: &Engine, sight: Sight) -> Result<Swept, Error> {
     let looked_at = engine.moment();
-    let candidates = engine
-        .read(look_for_lost(engine.policy(), now, sight))
-        .await?;
+    let candidates = engine.read(look_for_lost(engine.policy(), sight)).await?;
     let Some(expire) = take_away(candidates, sight) else {
         return Ok(Swept::default());
     };
@@ -66,8 +63,8 @@ fn named(worker: &Option<Name>) -> &str {
 }
 
 /// What the sweep asks for.
-pub fn look_for_lost(policy: &Policy, now: Timestamp, sight: Sight) -> Query {
-    Query::lost(policy, now, sight, STEP_ROWS_MAX)
+pub fn look_for_lost(policy: &Policy, sight: Sight) -> Query {
+    Query::lost(policy, sight, STEP_ROWS_MAX)
 }
 
 /// What the sweep sends for the answer, if it found anything.

@@ -37,7 +37,7 @@ async fn in_grace_a_silent_run_takes_no_place_from_an_overdue_one() {
             grace,
             ..Sight::clear(store.now())
         };
-        let mut query = look_for_lost(yard.engine.policy(), store.now(), sight);
+        let mut query = look_for_lost(yard.engine.policy(), sight);
         if let Query::Lost { limit, .. } = &mut query {
             *limit = 1;
         }

@@ -130,12 +130,11 @@ impl Yard {
 
     /// Takes away the runs of workers that are gone.
     pub(crate) async fn sweep(&self, grace: bool) -> Swept {
-        let now = self.engine.store().now();
         let sight = Sight {
             grace,
-            ..Sight::clear(now)
+            ..Sight::clear(self.engine.store().now())
         };
-        sweep::run_once(&self.engine, now, sight).await.unwrap()
+        sweep::run_once(&self.engine, sight).await.unwrap()
     }
 
     /// The only run that is there for this worker.

@@ -135,9 +135,7 @@ impl Yard {
     pub(crate) async fn sweep(&self) {
         let engine = self.app.engine();
         let now = engine.store().now();
-        sweep::run_once(engine, now, Sight::clear(now))
-            .await
-            .unwrap();
+        sweep::run_once(engine, Sight::clear(now)).await.unwrap();
     }
 
     /// Makes ready what is due.

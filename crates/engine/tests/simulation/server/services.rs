@@ -95,7 +95,7 @@ impl Server {
                     alone_since,
                     steps: self.grace.steps(),
                 };
-                let query = look_for_lost(&around.policy, now, seeing);
+                let query = look_for_lost(&around.policy, seeing);
                 let candidates = self.mine.read(query);
                 let sight = Sight {
                     grace: !counts,

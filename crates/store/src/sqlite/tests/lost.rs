@@ -161,7 +161,7 @@ proptest! {
             steps,
             ..Sight::clear(now)
         };
-        let query = Query::lost(&policy, now, seeing, 100);
+        let query = Query::lost(&policy, seeing, 100);
         let there = |number| workers.iter().any(|row| row.number == number);
         let everything = Command::from(Expire {
             runs: leases

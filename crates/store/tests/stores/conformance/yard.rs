@@ -343,12 +343,13 @@ impl Yard {
     }
 
     pub(crate) async fn sweep_with(&self, sight: Sight) -> Vec<TaskId> {
-        // Also in grace as if it were none: the rules have to spare the silent by themselves.
+        // As if it were no grace, and now: the rules have to spare by themselves.
         let seeing = Sight {
+            at: self.now(),
             grace: false,
             ..sight
         };
-        let candidates = Query::lost(&self.policy, self.now(), seeing, 1000);
+        let candidates = Query::lost(&self.policy, seeing, 1000);
         let Ok(Answer::Lost(runs)) = self.store.read(candidates).await else {
             panic!("a query is answered in kind")
         };

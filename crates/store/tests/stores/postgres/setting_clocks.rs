@@ -43,7 +43,7 @@ async fn who_was_heard_since_the_clock_was_set_back_is_silent_to_no_server() {
     other.claim_one(&other.worker("since").await).await;
 
     let sight = Sight::clear(unaware.store.now());
-    let query = Query::lost(&unaware.policy, sight.at, sight, 10);
+    let query = Query::lost(&unaware.policy, sight, 10);
     let Ok(Answer::Lost(runs)) = unaware.store.read(query).await else {
         panic!("a query is answered in kind")
     };

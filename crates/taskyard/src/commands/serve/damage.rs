@@ -21,7 +21,7 @@ pub(super) async fn look(engine: &Engine) -> Result<(), Error> {
     let (policy, store) = (engine.policy(), engine.store());
     let now = store.now();
     let mut questions = vec![
-        Query::lost(policy, now, Sight::clear(now), ROWS),
+        Query::lost(policy, Sight::clear(now), ROWS),
         forget::look_for_gone(policy, now),
         Query::NextDue { skip: 0 },
         Query::WorkerCounts(now),
