@@ -22,7 +22,7 @@ use crate::status::Status;
 use crate::time::Timestamp;
 use crate::topic::Topic;
 use crate::verbs::claim::Claim;
-use crate::view::View;
+use crate::view::{Brief, View};
 
 /// What a run leaves behind when it ends, besides what the slot machine knows.
 #[derive(Default)]
@@ -49,12 +49,12 @@ pub(crate) fn need_history(lease: &Lease, view: &View, needs: &mut Needs) {
     }
 }
 
-/// Gives a ready slot to the claim's worker. `timeout` is its task's.
+/// Gives a ready slot to the claim's worker. `brief` is of its task.
 pub(crate) fn claim(
     view: &mut View,
     row: &Ready,
     claim: &Claim,
-    timeout: Duration,
+    brief: &Brief,
     env: &mut Env<'_>,
 ) -> Lease {
     let claimed = Event::Claimed { begin: claim.begin };
@@ -73,9 +73,10 @@ pub(crate) fn claim(
         claimed_at: env.now,
         started_at,
         expires_at: env.now + env.policy.lease,
-        deadline: started_at.map(|started| started + timeout),
+        deadline: started_at.map(|started| started + brief.timeout),
         progress: None,
         checkpoint: carry.and_then(|carry| carry.checkpoint.clone()),
+        is_exclusive: brief.is_exclusive,
     };
     view.count(lease.lane, after.place.status(), 1);
     view.leases.insert(lease.slot, lease.clone());

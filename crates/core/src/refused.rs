@@ -18,6 +18,8 @@ pub enum Refused {
     NoSuchWorker,
     #[error("the task is already {0}")]
     AlreadyEnded(Status),
+    #[error("the task has not ended: it is {0}")]
+    NotEnded(Status),
     #[error("this lease is not the task's current one")]
     StaleLease,
     #[error("the run has already reported something else")]

@@ -7,6 +7,7 @@ pub mod cancel;
 pub mod claim;
 pub mod expire;
 pub mod forget;
+pub mod free;
 pub mod heartbeat;
 pub mod join;
 pub mod patch;

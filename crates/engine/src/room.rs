@@ -180,6 +180,7 @@ fn bytes_of(command: &Command) -> usize {
         Command::Claims(_)
         | Command::Expire(_)
         | Command::Forget(_)
+        | Command::Free(_)
         | Command::Join(_)
         | Command::Promote(_)
         | Command::Prune(_) => 0,
@@ -191,7 +192,8 @@ fn bytes_of_task(task: &NewTask) -> usize {
     let lane = &task.lane;
     let names = bytes_of_name(&lane.queue) + bytes_of_name(&lane.kind);
     let labels = bytes_of_entries(lane.demands.iter()) + bytes_of_labels(&task.labels);
-    size_of::<NewTask>() + names + labels + task.input.len()
+    let key = task.unique_key.as_ref().map_or(0, |key| key.len());
+    size_of::<NewTask>() + names + labels + key + task.input.len()
 }
 
 fn bytes_of_result(result: &RunResult) -> usize {
@@ -281,6 +283,9 @@ mod tests {
             timeout: None,
             retry: None,
             labels: Labels::default(),
+            is_exclusive: false,
+            unique_key: None,
+            retry_of: None,
             digest: None,
         };
         Submit {

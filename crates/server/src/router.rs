@@ -20,6 +20,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/tasks/stats", get(tasks::stats))
         .route("/tasks/{id}", get(tasks::show).patch(tasks::patch))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
+        .route("/tasks/{id}/retry", post(tasks::submit::again))
         .route("/tasks/{id}/attempts", get(tasks::attempts))
         // Workers, about one run.
         .route("/tasks/{id}/start", post(tasks::runs::start))

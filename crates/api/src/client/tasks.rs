@@ -81,6 +81,17 @@ impl Client {
         self.call(Call::post(path)).await
     }
 
+    /// Runs a finished task again, as a new one. With a key it can be repeated safely for a day.
+    pub async fn retry(
+        &self,
+        id: TaskId,
+        idempotency_key: Option<&str>,
+    ) -> Result<Submitted, Error> {
+        let path = format!("/api/v1/tasks/{id}/retry");
+        let call = Call::post(path).idempotency_key(idempotency_key)?;
+        self.call(call).await
+    }
+
     /// Changes a task that waits. Refused once a worker has it.
     pub async fn patch(&self, id: TaskId, patch: &Patch) -> Result<Task, Error> {
         let path = format!("/api/v1/tasks/{id}");

@@ -86,6 +86,7 @@ mod tests {
         };
         let brief = Brief {
             timeout: Duration::ZERO,
+            is_exclusive: false,
             input_len: 0,
             input: None,
         };

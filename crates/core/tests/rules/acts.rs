@@ -22,6 +22,8 @@ pub(crate) enum Act {
         limits: (i32, i32),
         of_client: bool,
         key: Option<u8>,
+        exclusive: bool,
+        unique: Option<u8>,
     },
     SubmitAgain(Index),
     Claim {
@@ -55,6 +57,7 @@ pub(crate) enum Act {
     },
     Prune,
     Forget,
+    Free,
     Join,
 }
 
@@ -82,10 +85,12 @@ fn act() -> impl Strategy<Value = Act> {
         (1..=3, 1..=3),
         any::<bool>(),
         prop::option::weighted(0.2, 0_u8..2),
+        prop::bool::weighted(0.2),
+        prop::option::weighted(0.3, 0_u8..2),
     );
     prop_oneof![
-        6 => submit.prop_map(|(kind, priority, delay, limits, of_client, key)| {
-            Act::Submit { kind, priority, delay, limits, of_client, key }
+        6 => submit.prop_map(|(kind, priority, delay, limits, of_client, key, exclusive, unique)| {
+            Act::Submit { kind, priority, delay, limits, of_client, key, exclusive, unique }
         }),
         1 => index().prop_map(Act::SubmitAgain),
         8 => (index(), 1_usize..4, prop::bool::weighted(0.2), 0_i64..3).prop_map(|(by, limit, begin, seq)| {
@@ -106,6 +111,7 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(grace, alone)| Act::Expire { grace, alone }),
         1 => Just(Act::Prune),
         2 => Just(Act::Forget),
+        1 => Just(Act::Free),
         1 => Just(Act::Join),
     ]
 }

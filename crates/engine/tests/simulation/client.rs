@@ -354,6 +354,9 @@ fn new_task(around: &mut Surroundings) -> NewTask {
         timeout: around.happens(300).then_some(Duration::from_secs(4)),
         retry: None,
         labels: Labels::default(),
+        is_exclusive: false,
+        unique_key: None,
+        retry_of: None,
         digest: None,
     }
 }

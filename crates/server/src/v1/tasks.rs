@@ -8,7 +8,6 @@ use std::time::Duration;
 use axum::extract::{RawQuery, Request, State};
 use taskyard_api::change::Patch;
 use taskyard_api::page::Page;
-use taskyard_api::request::Request as Parsed;
 use taskyard_api::stats::Stats;
 use taskyard_api::task::{Standing, Status};
 use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
@@ -16,7 +15,7 @@ use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
 use crate::app::App;
 use crate::problem::{self, Code};
 use crate::query::{self, Params};
-use crate::request::{self, OfTask};
+use crate::request::{self, Nothing, OfTask};
 use crate::response::{self, Answer};
 use crate::wire;
 use crate::wire::faults::Faults;
@@ -85,14 +84,6 @@ pub(crate) async fn show(
     };
     let view = view?;
     response::read(app.answers().nothing(), &wire::task::task(&view, true))
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-impl Parsed for Nothing {
-    const LEVELS: usize = 1;
 }
 
 /// `POST /tasks/{id}/cancel`

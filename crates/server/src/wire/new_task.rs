@@ -14,7 +14,7 @@ use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::retry;
-use taskyard_core::rows::Digest;
+use taskyard_core::rows::{Digest, UniqueKey};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::submit::{Begin, NewTask};
@@ -50,6 +50,8 @@ pub(crate) fn new_task(
     });
     let retry = submit.retry.as_ref();
     let retry = retry.map(|retry| self::retry(retry, place, faults));
+    let unique_key = submit.unique_key.as_deref().map(UniqueKey::read);
+    let unique_key = unique_key.map(|key| faults.take(place, "unique_key", key));
     let input = submit.input.get();
     faults.size(place, "input", input.len(), app.limits().input_max);
     if !faults.is_empty() {
@@ -71,6 +73,9 @@ pub(crate) fn new_task(
         retry,
         labels: labels?,
         digest: submit.id.is_some().then(|| digest(submit)),
+        is_exclusive: submit.exclusive,
+        unique_key: unique_key.flatten(),
+        retry_of: None,
     })
 }
 

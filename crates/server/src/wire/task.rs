@@ -42,7 +42,9 @@ pub(crate) fn task(view: &TaskView, payload: bool) -> Task<Payload> {
         worker_id: view.worker.as_ref().map(ToString::to_string),
         progress: lease(view).and_then(progress),
         job_id: None,
-        retry_of: None,
+        exclusive: row.is_exclusive,
+        unique_key: row.unique_key.as_deref().map(str::to_owned),
+        retry_of: row.retry_of,
         required_submissions: 1,
     }
 }

@@ -70,6 +70,10 @@ impl<'r> Fields<'r> {
         self.decode(|id: Uuid| task(id))
     }
 
+    pub(super) fn task_or_none(&mut self) -> Read<Option<TaskId>> {
+        self.decode(|id: Option<Uuid>| id.map(task).transpose())
+    }
+
     pub(super) fn slot(&mut self) -> Read<SlotKey> {
         Ok(SlotKey {
             task: self.task()?,

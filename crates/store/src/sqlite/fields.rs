@@ -65,6 +65,10 @@ impl<'r> Fields<'r> {
         self.decode(|bytes: [u8; 16]| task(bytes))
     }
 
+    pub(super) fn task_or_none(&mut self) -> Read<Option<TaskId>> {
+        self.decode(|bytes: Option<[u8; 16]>| bytes.map(task).transpose())
+    }
+
     pub(super) fn slot(&mut self) -> Read<SlotKey> {
         Ok(SlotKey {
             task: self.task()?,

@@ -13,12 +13,13 @@ use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::query::{Answer, Filter, List, Query};
 use taskyard_core::random::Seeded;
-use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server};
+use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server, UniqueKey};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::forget::{self, Forget};
+use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::join::Join;
 use taskyard_core::verbs::patch::Patch;
@@ -263,7 +264,7 @@ impl Sequence {
     }
 
     async fn command(&mut self) -> Option<Command> {
-        Some(match self.below(18) {
+        Some(match self.below(19) {
             0..=4 => self.submit(),
             5 => Command::Cancel(Cancel {
                 task: self.any(|it| &it.tasks)?,
@@ -277,7 +278,8 @@ impl Sequence {
             13 => self.register(),
             14 => self.expire().await,
             15 => self.forget().await,
-            16 => Command::Patch(Patch {
+            16 => self.free().await,
+            17 => Command::Patch(Patch {
                 task: self.any(|it| &it.tasks)?,
                 priority: self.one_in(2).then(|| self.priority()),
                 begin: self.one_in(2).then(|| self.begin()),
@@ -332,6 +334,10 @@ impl Sequence {
             timeout: Some(Duration::from_secs(40)),
             labels: Labels::new([("team", ["blue", "red"][self.below(2)])]).unwrap(),
             digest: self.one_in(2).then(|| Digest::of(b"body")),
+            is_exclusive: self.one_in(4),
+            unique_key: self
+                .one_in(4)
+                .then(|| ["once", "twice"][self.below(2)].into()),
             ..self.yard.task()
         }
     }
@@ -435,6 +441,23 @@ impl Sequence {
         };
         workers.extend(self.any(|it| &it.workers).map(|claim| claim.worker));
         Command::Forget(Forget { workers })
+    }
+
+    async fn free(&mut self) -> Command {
+        let query = Query::Freeable {
+            after: None,
+            limit: 3,
+        };
+        let Ok(Answer::Freeable(found)) = self.yard.store.read(query).await else {
+            panic!("a query is answered in kind")
+        };
+        // Also what has not ended: the rules judge.
+        let known = ["once", "twice"].map(|key| UniqueKey {
+            queue: Name::path("default").unwrap(),
+            key: key.into(),
+        });
+        let keys = found.keys.into_iter().chain(known).collect();
+        Command::Free(Free { keys })
     }
 
     fn claims(&mut self) -> Command {

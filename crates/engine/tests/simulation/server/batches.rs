@@ -357,6 +357,7 @@ fn unknown(command: &Command) -> &'static str {
         Command::Expire(_) => "expire_has_an_unknown_outcome",
         Command::Prune(_) => "prune_has_an_unknown_outcome",
         Command::Forget(_) => "forget_has_an_unknown_outcome",
+        Command::Free(_) => "free_has_an_unknown_outcome",
     }
 }
 

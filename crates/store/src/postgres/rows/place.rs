@@ -25,6 +25,7 @@ pub(in crate::postgres) fn ready(fields: &mut Fields<'_>) -> Read<Ready> {
 pub(in crate::postgres) fn brief(fields: &mut Fields<'_>) -> Read<Brief> {
     Ok(Brief {
         timeout: fields.duration()?,
+        is_exclusive: fields.take()?,
         input_len: usize::try_from(fields.take::<i64>()?).unwrap_or(usize::MAX),
         input: fields.json_or_none()?,
     })
@@ -90,7 +91,7 @@ pub(in crate::postgres) fn slot_keys(rows: &[SlotKey]) -> Params<'_> {
         .params()
 }
 
-pub(in crate::postgres) const LEASE_WIDTH: usize = 16;
+pub(in crate::postgres) const LEASE_WIDTH: usize = 17;
 
 pub(in crate::postgres) fn lease(fields: &mut Fields<'_>) -> Read<Lease> {
     Ok(Lease {
@@ -108,6 +109,7 @@ pub(in crate::postgres) fn lease(fields: &mut Fields<'_>) -> Read<Lease> {
         deadline: fields.time_or_none()?,
         progress: progress(fields)?,
         checkpoint: fields.json_or_none()?,
+        is_exclusive: fields.take()?,
     })
 }
 
@@ -139,6 +141,7 @@ pub(in crate::postgres) fn leases<'a>(rows: &'a [&Lease]) -> Params<'a> {
             Some(storable(message))
         })
         .column(|row| row.checkpoint.as_ref().map(Json::as_str))
+        .column(|row| row.is_exclusive)
         .params()
 }
 

@@ -39,6 +39,9 @@ pub(in crate::postgres) fn task(fields: &mut Fields<'_>) -> Read<Task> {
         })?,
         digest: fields.digest_or_none()?,
         input: fields.json()?,
+        is_exclusive: fields.take()?,
+        unique_key: fields.text_or_none()?,
+        retry_of: fields.task_or_none()?,
     })
 }
 
@@ -65,6 +68,9 @@ pub(in crate::postgres) fn tasks(rows: &[Arc<Task>]) -> Params<'_> {
         .column(|row| row.digest.as_ref().map(|digest| digest.0.as_slice()))
         .column(|row| i64::try_from(row.input.len()).unwrap_or(i64::MAX))
         .column(|row| row.input.as_str())
+        .column(|row| row.is_exclusive)
+        .column(|row| row.unique_key.as_deref())
+        .column(|row| row.retry_of.map(|id| id.as_uuid()))
         .params()
 }
 

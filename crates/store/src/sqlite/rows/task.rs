@@ -1,7 +1,7 @@
 //! A task as it was submitted, and its end.
 
 use rusqlite::{CachedStatement, params};
-use taskyard_core::id::{Fence, WorkerNumber};
+use taskyard_core::id::{Fence, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::Lane;
@@ -37,6 +37,9 @@ pub(crate) fn task(fields: &mut Fields<'_>) -> Read<Task> {
         })?,
         digest: fields.digest_or_none()?,
         input: fields.json()?,
+        is_exclusive: fields.take()?,
+        unique_key: fields.take()?,
+        retry_of: fields.task_or_none()?,
     })
 }
 
@@ -59,6 +62,9 @@ pub(crate) fn insert_task(statement: &mut CachedStatement<'_>, row: &Task) -> Re
         row.digest.as_ref().map(|digest| digest.0.as_slice()),
         i64::try_from(row.input.len()).unwrap_or(i64::MAX),
         row.input.as_str(),
+        row.is_exclusive,
+        row.unique_key,
+        row.retry_of.as_ref().map(TaskId::as_bytes),
     ])
 }
 

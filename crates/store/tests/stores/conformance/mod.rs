@@ -4,6 +4,7 @@ mod cancelling;
 mod changing;
 mod claiming;
 mod failing;
+mod holding_on;
 mod keeping;
 mod losing;
 mod reporting;
@@ -38,6 +39,13 @@ macro_rules! conformance {
                 submitting::a_refused_submit_uses_up_no_lane,
                 submitting::lanes_whose_tasks_have_ended_make_room,
                 submitting::whatever_is_open_keeps_its_lane,
+                holding_on::an_exclusive_task_is_given_away_only_when_its_own_lease_has_ended,
+                holding_on::the_lease_of_an_exclusive_task_is_renewed_as_any,
+                holding_on::an_exclusive_task_that_fails_is_tried_again,
+                holding_on::a_unique_key_stands_once_in_its_queue,
+                holding_on::a_unique_key_is_free_once_its_task_has_ended,
+                holding_on::the_same_submit_again_finds_the_task_that_has_its_key,
+                holding_on::keys_of_tasks_that_have_ended_are_found_and_taken_away,
                 changing::a_raised_priority_overtakes_and_a_lowered_one_falls_behind,
                 changing::a_task_is_put_off_and_called_back,
                 changing::a_task_called_now_does_not_overtake_those_that_wait,
