@@ -129,6 +129,7 @@ pub struct Task<P = Raw> {
     /// The job it belongs to; null for a task on its own.
     pub job_id: Option<String>,
     /// Whether it never runs twice at once.
+    #[serde(default)]
     pub exclusive: bool,
     /// What stands once in its queue among the tasks that have not ended.
     pub unique_key: Option<String>,
@@ -253,7 +254,7 @@ mod tests {
     #[test]
     fn a_task_is_written_as_it_was_read() {
         let without = r#""id":"01890a5d-ac96-774b-bcce-b302099a8057","kind":"a","queue":"q","status":"pending""#;
-        let rest = r#""error":null,"priority":0,"labels":{},"requires":{},"run_at":"2026-01-31T12:00:00.000Z","created_at":"2026-01-31T12:00:00.000Z","assigned_at":null,"started_at":null,"ended_at":null,"timeout_ms":1,"attempts":0,"failures":0,"losses":0,"max_attempts":1,"max_losses":1,"retry":{"backoff_ms":1,"factor":2.0,"max_ms":1,"jitter":0.5},"worker_id":null,"progress":null,"job_id":null,"retry_of":null,"required_submissions":1"#;
+        let rest = r#""error":null,"priority":0,"labels":{},"requires":{},"run_at":"2026-01-31T12:00:00.000Z","created_at":"2026-01-31T12:00:00.000Z","assigned_at":null,"started_at":null,"ended_at":null,"timeout_ms":1,"attempts":0,"failures":0,"losses":0,"max_attempts":1,"max_losses":1,"retry":{"backoff_ms":1,"factor":2.0,"max_ms":1,"jitter":0.5},"worker_id":null,"progress":null,"job_id":null,"exclusive":false,"unique_key":null,"retry_of":null,"required_submissions":1"#;
         for payload in [
             "",
             r#""input":null,"output":null,"#,

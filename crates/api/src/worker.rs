@@ -185,6 +185,10 @@ pub struct Run<P = Raw> {
     pub lease_expires_at: Time,
     /// How long the run may take from its start, in milliseconds.
     pub timeout_ms: u64,
+    /// It must never run twice at once: its worker ends it when two thirds of the lease have gone by without an answer to
+    /// a heartbeat that named it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub exclusive: bool,
     /// What an earlier run saved to go on from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<P>,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
-    CancelArgs, Connection, ListArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
+    CancelArgs, Connection, ListArgs, RetryArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
 };
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
@@ -100,6 +100,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Cancels tasks, wherever they stand.
     Cancel(CancelArgs),
+    /// Runs finished tasks again, each as a new one.
+    Retry(RetryArgs),
     /// Waits for tasks to end; the exit code is the outcome.
     Wait(WaitArgs),
     /// Lists workers.

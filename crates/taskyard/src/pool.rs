@@ -298,6 +298,7 @@ fn owned(run: Run<Payload>) -> Run {
         lease_token: run.lease_token,
         lease_expires_at: run.lease_expires_at,
         timeout_ms: run.timeout_ms,
+        exclusive: run.exclusive,
         checkpoint: run.checkpoint.map(raw),
         cancel: run.cancel,
     }

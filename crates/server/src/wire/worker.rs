@@ -117,6 +117,7 @@ pub(crate) fn run(run: claim::Run, incarnation: &[u8; 16]) -> Run<Payload> {
         lease_token: token::write(&token, incarnation),
         lease_expires_at: run.expires_at.into(),
         timeout_ms: ms(run.timeout),
+        exclusive: run.is_exclusive,
         checkpoint: run.checkpoint.map(Payload::from),
         cancel: false,
     }

@@ -426,6 +426,7 @@ pub(super) fn task(number: u64, kind: &str) -> Run {
         lease_token: number.to_string(),
         lease_expires_at: Time(NOW),
         timeout_ms: 60_000,
+        exclusive: false,
         checkpoint: None,
         cancel: false,
     }
