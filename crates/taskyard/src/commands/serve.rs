@@ -58,7 +58,12 @@ impl Plan {
             hosts: web::hosts(&args.access.allow_host)?,
             origins: web::origins(&args.access.allow_origin)?,
             address,
-            executors: worker::executors(&args.command, &args.internal_kinds, "--internal-kinds")?,
+            executors: worker::executors(
+                &args.command,
+                &args.http,
+                &args.internal_kinds,
+                "--internal-kinds",
+            )?,
         })
     }
 }

@@ -1,12 +1,14 @@
 //! What a page tells to type does what the page says.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::yard::Yard;
+use crate::yard::{Server, Yard, taskyard};
 
 const WORKERS: &str = include_str!("../../../../docs/workers.md");
+const EXECUTORS: &str = include_str!("../../../../docs/executors.md");
 
 /// A block of a page, between its fences, and the language that it is in.
 struct Block<'a> {
@@ -47,23 +49,33 @@ fn is_like(answer: &Value, shown: &Value) -> bool {
     }
 }
 
-#[test]
-fn the_page_for_those_who_write_workers_does_what_it_says() {
+/// Runs every line of a page that is to be typed, and compares what it answers with what is shown behind it. Answers how
+/// many that were.
+fn does_what_it_says(page: &str, yard: &Yard, server: &Server) -> usize {
     const END: &str = "%%";
-    let yard = Yard::new();
-    let server = yard.serve(&["--internal-workers", "0"]);
-    let blocks = blocks(WORKERS);
+    const SHOWN: &str = "http://127.0.0.1:8000";
+    let blocks = blocks(page);
     let mut script = "set -eu\n".to_owned();
     for block in blocks.iter().filter(|block| block.language == "sh") {
-        script += &block.text.replace("http://127.0.0.1:8000", &server.url);
+        script += &block.text.replace(SHOWN, &server.url);
         script += &format!("echo '{END}'\n");
     }
+    let program = taskyard();
+    let beside = Path::new(program.get_program()).parent().unwrap();
+    let path = std::env::var("PATH").unwrap();
 
-    let ran = Command::new("sh")
+    let mut shell = Command::new("sh");
+    for (name, _) in program.get_envs() {
+        shell.env_remove(name);
+    }
+    let ran = shell
         .args(["-c", &script])
         // Neither a proxy nor settings of whoever runs the tests.
         .env("no_proxy", "*")
         .env("HOME", yard.directory.path())
+        .env("PATH", format!("{}:{path}", beside.display()))
+        .env("TASKYARD_URL", &server.url)
+        .current_dir(yard.directory.path())
         .output()
         .unwrap();
 
@@ -74,14 +86,38 @@ fn the_page_for_those_who_write_workers_does_what_it_says() {
     let mut answer = "";
     let mut compared = 0;
     for block in &blocks {
-        if block.language == "sh" {
-            answer = answers.next().unwrap();
-            continue;
+        match block.language {
+            "sh" => answer = answers.next().unwrap(),
+            "json" => {
+                let answer: Value = serde_json::from_str(answer)
+                    .unwrap_or_else(|error| panic!("{error}: {answer}\n{complaints}"));
+                let shown: Value =
+                    serde_json::from_str(&block.text.replace(SHOWN, &server.url)).unwrap();
+                assert!(is_like(&answer, &shown), "{answer}\nis not like\n{shown}");
+                compared += 1;
+            }
+            _ => {}
         }
-        let answer: Value = serde_json::from_str(answer).unwrap();
-        let shown: Value = serde_json::from_str(block.text).unwrap();
-        assert!(is_like(&answer, &shown), "{answer}\nis not like\n{shown}");
-        compared += 1;
     }
+    compared
+}
+
+#[test]
+fn the_page_for_those_who_write_workers_does_what_it_says() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+
+    let compared = does_what_it_says(WORKERS, &yard, &server);
+
     assert_eq!(compared, 7, "each call shows its answer");
+}
+
+#[test]
+fn the_page_about_the_kinds_does_what_it_says() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--allow-command", "wc,sh", "--allow-http", "127.0.0.1"]);
+
+    let compared = does_what_it_says(EXECUTORS, &yard, &server);
+
+    assert_eq!(compared, 3, "each call shows its answer");
 }

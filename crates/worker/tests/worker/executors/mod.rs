@@ -2,6 +2,10 @@ mod command;
 mod command_ends;
 mod command_refuses;
 mod command_resists;
+mod http;
+mod http_refuses;
+mod http_resists;
+mod site;
 mod small;
 
 use std::path::PathBuf;
