@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::worker::{CommandArgs, DeliverArgs, HttpArgs};
+use super::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs};
 use crate::settings::units::{bytes, duration};
 
 #[derive(Debug, Args)]
@@ -53,6 +53,8 @@ pub(crate) struct ServeArgs {
         value_name = "KINDS"
     )]
     pub(crate) internal_kinds: Vec<String>,
+    #[command(flatten)]
+    pub(crate) logs: LogArgs,
     #[command(flatten)]
     pub(crate) command: CommandArgs,
     #[command(flatten)]

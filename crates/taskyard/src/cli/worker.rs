@@ -50,6 +50,8 @@ pub(crate) struct WorkerArgs {
     #[command(flatten)]
     pub(crate) deliver: DeliverArgs,
     #[command(flatten)]
+    pub(crate) logs: LogArgs,
+    #[command(flatten)]
     pub(crate) command: CommandArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
@@ -61,6 +63,22 @@ pub(crate) struct DeliverArgs {
     /// cannot deliver runs again, and `taskyard worker` ends with code 1.
     #[arg(long, env = "TASKYARD_DELIVER", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) deliver: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logs of tasks")]
+pub(crate) struct LogArgs {
+    /// How much of what one run prints is kept until it is sent to the server, about 100 bytes for each line beside its
+    /// text. Lines that find no room are counted and left out.
+    #[arg(long, env = "TASKYARD_LOG_BUFFER_MAX", default_value = "1MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) log_buffer_max: usize,
+    /// The time between two batches of lines, unless one is full sooner. The first line after a pause goes at once.
+    #[arg(long, env = "TASKYARD_LOG_EVERY", default_value = "200ms", value_parser = duration, value_name = "TIME")]
+    pub(crate) log_every: Duration,
+    /// How long a run that has ended, and its result, may wait for its last lines to be sent; what is not sent by then is
+    /// lost. One whose time is up has 1s at most, unless the server's --timeout-margin is set otherwise.
+    #[arg(long, env = "TASKYARD_LOG_DELIVER", default_value = "2s", value_parser = duration, value_name = "TIME")]
+    pub(crate) log_deliver: Duration,
 }
 
 #[derive(Debug, Args)]

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use taskyard_worker::executor::Executors;
 use taskyard_worker::executors::{self, command, http};
-use taskyard_worker::runtime::{Error, Settings, Summary, Worker, shutdown_signal};
+use taskyard_worker::runtime::{Error, Logs, Settings, Summary, Worker, shutdown_signal};
 
 use super::{Done, client, once_each};
-use crate::cli::{CommandArgs, DeliverArgs, HttpArgs, WorkerArgs};
+use crate::cli::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
 use crate::clock;
 use crate::failure::{self, FAILED, Failure};
 use crate::open_files;
@@ -27,6 +27,7 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
         queues: (!args.queues.is_empty()).then_some(args.queues),
         labels: args.labels.into_iter().collect(),
         concurrency: args.concurrency as usize,
+        logs: logs(&args.logs),
         ..ending(args.drain, &args.deliver, &args.command)
     };
     let mut signals = Signals::listen()?;
@@ -85,6 +86,16 @@ pub(super) fn ending(drain: Duration, deliver: &DeliverArgs, command: &CommandAr
         stop_within: command.command_grace + command::AFTER_GRACE,
         deliver_within: deliver.deliver,
         ..Settings::named("")
+    }
+}
+
+/// How a worker of this program sends on what its runs print.
+pub(super) fn logs(args: &LogArgs) -> Logs {
+    Logs {
+        buffer_bytes_max: args.log_buffer_max,
+        every: args.log_every,
+        deliver_within: args.log_deliver,
+        ..Logs::default()
     }
 }
 

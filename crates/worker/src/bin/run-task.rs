@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use taskyard_api::logs::Stream;
 use taskyard_core::id::TaskId;
 use taskyard_core::time::Timestamp;
 use taskyard_worker::executor::{Context, Finish, Reports, Run, stop_signal};
@@ -29,6 +30,10 @@ impl Reports for Printed {
 
     fn checkpoint(&self, state: Box<RawValue>) {
         let _ = writeln!(io::stderr(), "checkpoint {state}");
+    }
+
+    fn log(&self, stream: Stream, line: &str) {
+        let _ = writeln!(io::stderr(), "{}: {line}", stream.as_str());
     }
 }
 

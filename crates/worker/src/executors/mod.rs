@@ -6,12 +6,14 @@ pub mod http;
 mod input;
 mod list;
 mod noop;
+pub mod problem;
 mod sleep;
 
 pub use self::command::Command;
 pub use self::echo::Echo;
 pub use self::http::Http;
 pub use self::noop::Noop;
+pub use self::problem::{Parameters, Problem};
 pub use self::sleep::Sleep;
 
 use crate::executor::Executors;
@@ -31,7 +33,8 @@ pub fn standard(settings: Settings) -> Executors {
         .with(Noop)
         .with(Echo("echo"))
         .with(Echo("simple"))
-        .with(Sleep);
+        .with(Sleep)
+        .with(Problem::default());
     if command.allow != command::Allow::Nothing {
         executors = executors.with(Command::new(command));
     }

@@ -110,7 +110,9 @@ async fn standard_kinds_are_found_by_name_and_can_be_chosen_from() {
     });
     assert_eq!(
         all.kinds().collect::<Vec<_>>(),
-        ["command", "echo", "http", "noop", "simple", "sleep"]
+        [
+            "command", "echo", "http", "noop", "problem", "simple", "sleep"
+        ]
     );
     assert!(all.get("python").is_none());
     assert_eq!(all.get("simple").unwrap().kind(), "simple");
@@ -126,6 +128,6 @@ async fn a_worker_takes_neither_commands_nor_requests_unless_it_may_run_some() {
 
     assert_eq!(
         all.kinds().collect::<Vec<_>>(),
-        ["echo", "noop", "simple", "sleep"]
+        ["echo", "noop", "problem", "simple", "sleep"]
     );
 }
