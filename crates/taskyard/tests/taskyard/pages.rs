@@ -5,10 +5,11 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::yard::{Server, Yard, taskyard};
+use crate::yard::{Process, QUICK, Server, Yard, taskyard};
 
 const WORKERS: &str = include_str!("../../../../docs/workers.md");
 const EXECUTORS: &str = include_str!("../../../../docs/executors.md");
+const EXAMPLES: &str = include_str!("../../../../examples/README.md");
 
 /// A block of a page, between its fences, and the language that it is in.
 struct Block<'a> {
@@ -135,4 +136,30 @@ fn the_page_about_the_kinds_does_what_it_says() {
     let compared = does_what_it_says(EXECUTORS, Likeness::Same, &yard, &server);
 
     assert_eq!(compared, 4, "each call shows its answer");
+}
+
+#[test]
+fn the_examples_do_what_their_page_says() {
+    let yard = Yard::new();
+    let server = yard.serve(&[&QUICK[..], &["--internal-workers", "0"]].concat());
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let beside = Path::new(taskyard().get_program())
+        .parent()
+        .unwrap()
+        .to_owned();
+    let mut shout = Command::new(beside.join("examples/shout"));
+    let mut count_words = Command::new("python3");
+    count_words.arg(format!("{examples}/count_words.py"));
+    for command in [&mut shout, &mut count_words] {
+        command
+            .env("TASKYARD_URL", &server.url)
+            .env_remove("TASKYARD_TOKEN")
+            .env("no_proxy", "*");
+    }
+    let _shout = Process::start(shout, yard.path("shout.log"));
+    let _count_words = Process::start(count_words, yard.path("count_words.log"));
+
+    let compared = does_what_it_says(EXAMPLES, Likeness::Same, &yard, &server);
+
+    assert_eq!(compared, 5, "each call shows its answer");
 }
