@@ -15,6 +15,7 @@ use crate::verbs::expire::{Expire, Expired};
 use crate::verbs::forget::{Forget, Forgotten};
 use crate::verbs::heartbeat::{Beaten, Heartbeat};
 use crate::verbs::join::{Join, Joined};
+use crate::verbs::patch::{Patch, Patched};
 use crate::verbs::promote::{Promote, Promoted};
 use crate::verbs::prune::{Prune, Pruned};
 use crate::verbs::register::{Register, Registered};
@@ -85,6 +86,7 @@ commands! {
     Heartbeat => Beaten,
     Report => ReportedBack,
     Cancel => Cancelled,
+    Patch => Patched,
     Register => Registered,
     Join => Joined,
     Promote => Promoted,
@@ -137,6 +139,7 @@ impl Command {
             | Self::Heartbeat(_)
             | Self::Report(_)
             | Self::Cancel(_)
+            | Self::Patch(_)
             | Self::Register(_)
             | Self::Join(_)
             | Self::Promote(_)
@@ -163,6 +166,7 @@ impl Command {
             Self::Submit(_)
             | Self::Start(_)
             | Self::Cancel(_)
+            | Self::Patch(_)
             | Self::Register(_)
             | Self::Join(_)
             | Self::Promote(_)

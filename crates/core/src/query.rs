@@ -7,6 +7,7 @@ use crate::id::{RunKey, TaskId};
 use crate::json::Json;
 use crate::lane::LaneKey;
 use crate::name::Name;
+use crate::order::Priority;
 use crate::policy::Policy;
 use crate::rows::{Attempt, Carry, Failure, LateResult, Lease, Outcome, Scheduled, Task, Worker};
 use crate::slot::Counts;
@@ -192,6 +193,18 @@ impl TaskView {
             Standing::Leased(lease) => lease.place().status(),
             Standing::Ended(outcome) => outcome.status,
         }
+    }
+
+    /// From when on it may be handed out, as it is now.
+    pub fn run_at(&self) -> Timestamp {
+        let carry = self.carry.as_ref();
+        carry.map_or(self.task.run_at, |carry| carry.run_at)
+    }
+
+    /// As it is now.
+    pub fn priority(&self) -> Priority {
+        let carry = self.carry.as_ref();
+        carry.map_or(self.task.priority, |carry| carry.priority)
     }
 
     /// Bytes of what it shows that may be large: payloads as far as they are here, and details of errors.

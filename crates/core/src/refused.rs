@@ -27,7 +27,7 @@ pub enum Refused {
     Broken,
     #[error("the task is not free to be claimed")]
     NotClaimable,
-    #[error("the task does not wait for its time")]
+    #[error("the task does not wait any more: a worker has it")]
     NotWaiting,
     #[error(
         "the epoch is not that of the worker's registration: another process has registered under this name since, or no \

@@ -193,14 +193,15 @@ pub struct Progress {
     pub message: Option<Arc<str>>,
 }
 
-/// What a slot brings along from its earlier runs. Only after a first return; most tasks never have one. It changes
-/// only together with the slot's place row.
+/// What a slot brings along from its earlier runs, and where it stands in the order since it was changed. Only after a
+/// first return or change; most tasks never have one. It changes only together with the slot's place row.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Carry {
     pub slot: SlotKey,
     pub run_at: Timestamp,
+    pub priority: Priority,
     pub order_key: OrderKey,
-    /// Of the latest claim; the next one is higher.
+    /// Of the latest claim, 0 if there was none; the next one is higher.
     pub fence: Fence,
     pub counts: Counts,
     pub error: Option<Failure>,
@@ -216,6 +217,23 @@ impl Carry {
     /// What its runs so far came to; nothing where there were none.
     pub fn counts(carry: Option<&Self>) -> Counts {
         carry.map_or_else(Counts::default, |carry| carry.counts)
+    }
+
+    /// Of a slot that has nothing to bring along yet; where it stands in the order is for who puts it there.
+    pub(crate) fn of_nothing(slot: SlotKey) -> Self {
+        Self {
+            slot,
+            run_at: Timestamp::default(),
+            priority: Priority::default(),
+            order_key: OrderKey::default(),
+            fence: Fence(0),
+            counts: Counts::default(),
+            error: None,
+            reported: None,
+            checkpoint: None,
+            suspect_since: None,
+            kept_until: None,
+        }
     }
 
     /// The fence of the latest claim; 0 where there was none.

@@ -9,6 +9,7 @@ pub mod expire;
 pub mod forget;
 pub mod heartbeat;
 pub mod join;
+pub mod patch;
 pub mod promote;
 pub mod prune;
 pub mod register;

@@ -466,6 +466,10 @@ fn size(command: &Command) -> (usize, usize) {
         Command::Prune(prune) => (prune.limit, 0),
         Command::Forget(forget) => (forget.workers.len(), 0),
         Command::Claims(claims) => (claims.claims.len(), 0),
-        Command::Start(_) | Command::Cancel(_) | Command::Register(_) | Command::Join(_) => (1, 0),
+        Command::Start(_)
+        | Command::Cancel(_)
+        | Command::Patch(_)
+        | Command::Register(_)
+        | Command::Join(_) => (1, 0),
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/tasks", get(tasks::list).post(tasks::submit::one))
         .route("/tasks/batch", post(tasks::submit::batch))
         .route("/tasks/stats", get(tasks::stats))
-        .route("/tasks/{id}", get(tasks::show))
+        .route("/tasks/{id}", get(tasks::show).patch(tasks::patch))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
         .route("/tasks/{id}/attempts", get(tasks::attempts))
         // Workers, about one run.

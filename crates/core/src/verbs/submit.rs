@@ -55,6 +55,16 @@ pub enum Begin {
     After(Duration),
 }
 
+impl Begin {
+    pub(crate) fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Now => now,
+            Self::At(time) => time,
+            Self::After(wait) => now + wait,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Submitted {
     /// In the order of the request.
@@ -194,13 +204,8 @@ impl NewTask {
     fn row(&self, view: &View, env: &Env<'_>) -> Task {
         let lane = view.lane(&self.lane, env.lanes);
         let lane = lane.expect("lanes are taken up before tasks are made");
-        let run_at = match self.begin {
-            Begin::Now => env.now,
-            Begin::At(time) => time,
-            Begin::After(wait) => env.now + wait,
-        };
         // A time in the past means now; it must not overtake those who waited.
-        let run_at = run_at.max(env.now);
+        let run_at = self.begin.at(env.now).max(env.now);
         Task {
             id: self.id,
             lane,

@@ -42,6 +42,11 @@ pub(crate) enum Act {
         named: bool,
     },
     Cancel(Index),
+    Patch {
+        task: Index,
+        priority: Option<i64>,
+        delay: Option<u64>,
+    },
     Register(&'static str),
     Promote(usize),
     Expire {
@@ -93,6 +98,8 @@ fn act() -> impl Strategy<Value = Act> {
         6 => (vec((index(), word()), 1..3), any::<bool>())
             .prop_map(|(runs, named)| Act::Report { runs, named }),
         1 => index().prop_map(Act::Cancel),
+        2 => (index(), prop::option::of(-1_i64..=1), prop::option::of(0_u64..5))
+            .prop_map(|(task, priority, delay)| Act::Patch { task, priority, delay }),
         1 => select(&NAMES[..]).prop_map(Act::Register),
         3 => (1_usize..5).prop_map(Act::Promote),
         3 => (prop::bool::weighted(0.2), prop::bool::weighted(0.2))

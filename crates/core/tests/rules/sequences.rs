@@ -26,6 +26,7 @@ use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::join::Join;
+use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::register::Register;
@@ -247,6 +248,16 @@ impl World {
             }
             Act::Cancel(task) => Cancel {
                 task: *(!self.tasks.is_empty()).then(|| task.get(&self.tasks))?,
+            }
+            .into(),
+            Act::Patch {
+                task,
+                priority,
+                delay,
+            } => Patch {
+                task: *(!self.tasks.is_empty()).then(|| task.get(&self.tasks))?,
+                priority: priority.map(|value| Priority::new(value).expect("in range")),
+                begin: delay.map(|delay| Begin::After(Duration::from_secs(delay))),
             }
             .into(),
             Act::Promote(limit) => Promote {

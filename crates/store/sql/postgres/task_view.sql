@@ -18,7 +18,7 @@ select
   scheduled.has_carry,
   carry.task, carry.slot, carry.run_at, carry.order_key, carry.fence, carry.attempts, carry.failures, carry.losses,
   carry.lost_in_a_row, carry.error_code, carry.error_message, carry.error_detail, carry.reported_fence,
-  carry.reported_digest, carry.checkpoint, carry.suspect_since, carry.kept_until,
+  carry.reported_digest, carry.checkpoint, carry.suspect_since, carry.kept_until, carry.priority,
   worker.name,
   cast(
     case

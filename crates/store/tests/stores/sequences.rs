@@ -21,6 +21,7 @@ use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::forget::{self, Forget};
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::join::Join;
+use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::register::Register;
@@ -262,7 +263,7 @@ impl Sequence {
     }
 
     async fn command(&mut self) -> Option<Command> {
-        Some(match self.below(17) {
+        Some(match self.below(18) {
             0..=4 => self.submit(),
             5 => Command::Cancel(Cancel {
                 task: self.any(|it| &it.tasks)?,
@@ -276,6 +277,11 @@ impl Sequence {
             13 => self.register(),
             14 => self.expire().await,
             15 => self.forget().await,
+            16 => Command::Patch(Patch {
+                task: self.any(|it| &it.tasks)?,
+                priority: self.one_in(2).then(|| self.priority()),
+                begin: self.one_in(2).then(|| self.begin()),
+            }),
             _ => match self.below(3) {
                 0 => Command::Promote(Promote {
                     limit: 1 + self.below(5),
@@ -319,18 +325,26 @@ impl Sequence {
         let lane: LaneKey = lane(queue, ["a", "b"][self.below(2)], demands);
         NewTask {
             lane,
-            priority: Priority::new([0, 0, 5, -3][self.below(4)]).unwrap(),
-            begin: match self.below(5) {
-                0 => Begin::After(Duration::from_secs(2)),
-                1 => Begin::At(self.yard.now()),
-                _ => Begin::Now,
-            },
+            priority: self.priority(),
+            begin: self.begin(),
             max_attempts: Some(1 + i32::from(self.one_in(2))),
             max_losses: Some(2),
             timeout: Some(Duration::from_secs(40)),
             labels: Labels::new([("team", ["blue", "red"][self.below(2)])]).unwrap(),
             digest: self.one_in(2).then(|| Digest::of(b"body")),
             ..self.yard.task()
+        }
+    }
+
+    fn priority(&mut self) -> Priority {
+        Priority::new([0, 0, 5, -3][self.below(4)]).unwrap()
+    }
+
+    fn begin(&mut self) -> Begin {
+        match self.below(5) {
+            0 => Begin::After(Duration::from_secs(2)),
+            1 => Begin::At(self.yard.now()),
+            _ => Begin::Now,
         }
     }
 

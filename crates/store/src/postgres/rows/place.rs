@@ -142,7 +142,7 @@ pub(in crate::postgres) fn leases<'a>(rows: &'a [&Lease]) -> Params<'a> {
         .params()
 }
 
-pub(in crate::postgres) const CARRY_WIDTH: usize = 17;
+pub(in crate::postgres) const CARRY_WIDTH: usize = 18;
 
 pub(in crate::postgres) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
     Ok(Carry {
@@ -156,6 +156,7 @@ pub(in crate::postgres) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
         checkpoint: fields.json_or_none()?,
         suspect_since: fields.time_or_none()?,
         kept_until: fields.time_or_none()?,
+        priority: fields.priority()?,
     })
 }
 
@@ -176,5 +177,6 @@ pub(in crate::postgres) fn carries<'a>(rows: &'a [&Carry]) -> Params<'a> {
         .column(|row| row.checkpoint.as_ref().map(Json::as_str))
         .column(|row| row.suspect_since.map(|at| at.as_micros()))
         .column(|row| row.kept_until.map(|at| at.as_micros()))
+        .column(|row| row.priority.get())
         .params()
 }

@@ -6,7 +6,6 @@ use taskyard_core::id::{Fence, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::Lane;
-use taskyard_core::order::Priority;
 use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Failure, Outcome, Reported, Task};
 use taskyard_core::slot::Limits;
@@ -21,9 +20,7 @@ pub(in crate::postgres) fn task(fields: &mut Fields<'_>) -> Read<Task> {
         id: fields.task()?,
         lane: Lane(fields.take()?),
         order_key: fields.order_key()?,
-        priority: fields.decode(|value: i16| {
-            Priority::new(i64::from(value)).map_err(|_| BadColumn::new("task.priority", value))
-        })?,
+        priority: fields.priority()?,
         run_at: fields.time()?,
         created_at: fields.time()?,
         limits: Limits {

@@ -127,7 +127,7 @@ pub(crate) fn write_lease(statement: &mut CachedStatement<'_>, row: &Lease) -> R
     ])
 }
 
-pub(crate) const CARRY_WIDTH: usize = 17;
+pub(crate) const CARRY_WIDTH: usize = 18;
 
 pub(crate) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
     Ok(Carry {
@@ -141,6 +141,7 @@ pub(crate) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
         checkpoint: fields.json_or_none()?,
         suspect_since: fields.time_or_none()?,
         kept_until: fields.time_or_none()?,
+        priority: fields.priority()?,
     })
 }
 
@@ -166,5 +167,6 @@ pub(crate) fn write_carry(statement: &mut CachedStatement<'_>, row: &Carry) -> R
         row.checkpoint.as_ref().map(Json::as_str),
         row.suspect_since.map(|at| at.as_micros()),
         row.kept_until.map(|at| at.as_micros()),
+        row.priority.get(),
     ])
 }

@@ -1,6 +1,7 @@
 //! Each behaviour stated once, and tried on every store. A change of a verb begins here.
 
 mod cancelling;
+mod changing;
 mod claiming;
 mod failing;
 mod keeping;
@@ -37,6 +38,13 @@ macro_rules! conformance {
                 submitting::a_refused_submit_uses_up_no_lane,
                 submitting::lanes_whose_tasks_have_ended_make_room,
                 submitting::whatever_is_open_keeps_its_lane,
+                changing::a_raised_priority_overtakes_and_a_lowered_one_falls_behind,
+                changing::a_task_is_put_off_and_called_back,
+                changing::a_task_called_now_does_not_overtake_those_that_wait,
+                changing::what_was_changed_stays_so_over_a_retry,
+                changing::a_change_says_what_a_task_waits_for,
+                changing::what_a_worker_has_or_what_has_ended_is_not_changed,
+                changing::a_suspect_that_is_put_off_comes_back_as_one,
                 claiming::tasks_go_out_by_priority_then_by_age,
                 claiming::waiting_is_worth_priority,
                 claiming::a_claim_gets_no_more_than_it_asks_for,
