@@ -14,7 +14,7 @@ pub(crate) use self::client::{
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
-pub(crate) use self::worker::{CommandArgs, DeliverArgs, WorkerArgs};
+pub(crate) use self::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
 use crate::output::Format;
 
 /// A durable task system: one program that serves, works and is the command line.
