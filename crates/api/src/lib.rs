@@ -30,4 +30,7 @@ pub mod request;
 
 pub mod client;
 
+#[cfg(feature = "openapi")]
+mod schema;
+
 pub use payload::Raw;

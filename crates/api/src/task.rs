@@ -11,6 +11,7 @@ use crate::time::Time;
 
 /// Where a task stands. The last four are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Waits for its `run_at`, or for its next try.
@@ -75,6 +76,7 @@ impl std::fmt::Display for Status {
 
 /// One task: what was submitted, and how far it came.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Task<P = Raw> {
     pub id: TaskId,
     pub kind: String,
@@ -146,6 +148,7 @@ fn there<'de, D: Deserializer<'de>, P: Deserialize<'de>>(reader: D) -> Result<Op
 
 /// What went wrong, for people and for programs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TaskError<P = Raw> {
     /// For programs, so the same for the same cause: the worker's own, or `worker_lost`, `timeout`. One word is best; 1–64
@@ -167,6 +170,7 @@ impl<P> std::fmt::Display for TaskError<P> {
 
 /// How far a run is, in its worker's words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
     /// The share that is done, 0 to 1.
@@ -178,6 +182,7 @@ pub struct Progress {
 /// How long a failed task waits for its next try: `backoff_ms × factorⁿ`, at most `max_ms`, give or take `jitter`.
 /// In a request, what is left out takes its default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(from = "SomeOfRetry")]
 pub struct Retry {
     /// The wait after the first failure, in milliseconds. 0 to ten years; default 1,000.
@@ -233,6 +238,7 @@ impl From<taskyard_core::retry::Retry> for Retry {
 
 /// Where a task stands now: the answer to what changes only that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Standing {
     pub task_id: TaskId,
     pub status: Status,

@@ -1,14 +1,16 @@
 //! What every handler has at hand.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use taskyard_engine::engine::Engine;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
+use crate::docs;
 use crate::health::Pulse;
 use crate::settings::{Access, Limits, Settings};
 use crate::trouble::Troubles;
@@ -48,6 +50,8 @@ struct Shared {
     troubles: Troubles,
     /// Who may read many rows now.
     lists: Semaphore,
+    /// Made when it is first asked for: the settings stay as they are.
+    description: OnceLock<Bytes>,
 }
 
 impl App {
@@ -67,6 +71,7 @@ impl App {
             answers,
             troubles: Troubles::default(),
             lists,
+            description: OnceLock::new(),
         }))
     }
 
@@ -109,6 +114,12 @@ impl App {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.settings.limits
+    }
+
+    /// What `/openapi.json` answers.
+    pub(crate) fn description(&self) -> &Bytes {
+        let description = &self.0.description;
+        description.get_or_init(|| docs::rendered(self))
     }
 
     pub(crate) fn pulse(&self) -> &Pulse {

@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use taskyard_api::problem::NO_SUCH_ROUTE;
 
 use crate::app::App;
+use crate::docs;
 use crate::health;
 use crate::problem::{self, Code};
 use crate::response::{Answer, Refusal};
@@ -41,6 +42,11 @@ pub(crate) fn router(app: App) -> Router {
         // Probes.
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
+        // What the API is, for programs and, on two pages, for people.
+        .route("/openapi.json", get(docs::description))
+        .route("/docs", get(docs::swagger_ui))
+        .route("/redoc", get(docs::redoc))
+        .route("/docs/{file}", get(docs::file))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .with_state(app)

@@ -24,11 +24,11 @@ use crate::app::App;
 use crate::token;
 
 /// How many kinds, and how many queues, a worker may name.
-const NAMES_MAX: usize = 256;
+pub(crate) const NAMES_MAX: usize = 256;
 /// Bytes of what a worker says of its progress.
 pub(crate) const MESSAGE_LEN_MAX: usize = 1 << 10;
 /// Every kind.
-const ANY: &str = "*";
+pub(crate) const ANY: &str = "*";
 
 pub(crate) struct Registration {
     pub(crate) name: Name,
