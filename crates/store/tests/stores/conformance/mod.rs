@@ -7,6 +7,7 @@ mod keeping;
 mod losing;
 mod reporting;
 mod submitting;
+mod surveying;
 mod timing;
 pub(crate) mod yard;
 
@@ -37,6 +38,9 @@ macro_rules! conformance {
                 submitting::a_refused_submit_uses_up_no_lane,
                 submitting::lanes_whose_tasks_have_ended_make_room,
                 submitting::whatever_is_open_keeps_its_lane,
+                surveying::a_survey_tells_since_when_each_lane_waits,
+                surveying::what_came_back_waits_since_it_was_due_again,
+                surveying::a_survey_tells_workers_inside_from_those_outside,
                 claiming::tasks_go_out_by_priority_then_by_age,
                 claiming::waiting_is_worth_priority,
                 claiming::a_claim_gets_no_more_than_it_asks_for,
