@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
 use crate::health::Pulse;
+use crate::metrics::Metrics;
 use crate::settings::{Access, Limits, Settings};
 use crate::trouble::Troubles;
 
@@ -43,6 +44,7 @@ struct Shared {
     leaving: CancellationToken,
     is_started: AtomicBool,
     pulse: Pulse,
+    metrics: Metrics,
     bodies: Arc<Budget>,
     answers: Arc<Budget>,
     troubles: Troubles,
@@ -57,12 +59,14 @@ impl App {
         let bodies = Budget::of_bodies(settings.limits.bodies_max);
         let answers = Budget::of_answers(settings.limits.answers_max);
         let lists = Semaphore::new(settings.limits.lists_max);
+        let metrics = Metrics::new(engine.metrics(), &settings);
         Self(Arc::new(Shared {
             engine,
             settings,
             leaving,
             is_started: AtomicBool::new(false),
             pulse: Pulse::default(),
+            metrics,
             bodies,
             answers,
             troubles: Troubles::default(),
@@ -113,6 +117,10 @@ impl App {
 
     pub(crate) fn pulse(&self) -> &Pulse {
         &self.0.pulse
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn bodies(&self) -> &Arc<Budget> {

@@ -76,6 +76,8 @@ impl Front {
         if let Some(origin) = origin {
             allow(response.headers_mut(), origin, preflight);
         }
+        let requests = &self.app.metrics().requests;
+        requests.count(&method, &response, began.elapsed());
         self.log(&id, &method, &uri, response.status(), began, cause);
         response.headers_mut().insert(request_id::HEADER, id);
         response

@@ -18,6 +18,7 @@ mod access;
 mod body;
 mod budget;
 mod health;
+mod metrics;
 mod query;
 mod request;
 mod request_id;

@@ -1,6 +1,7 @@
 //! Every route of the product, on one page.
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use http::{Method, StatusCode};
@@ -8,6 +9,7 @@ use taskyard_api::problem::NO_SUCH_ROUTE;
 
 use crate::app::App;
 use crate::health;
+use crate::metrics::{self, name_route};
 use crate::problem::{self, Code};
 use crate::response::{Answer, Refusal};
 use crate::v1::{tasks, workers};
@@ -40,6 +42,9 @@ pub(crate) fn router(app: App) -> Router {
         // Probes.
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
+        // Whoever watches.
+        .route("/metrics", get(metrics::show))
+        .route_layer(from_fn(name_route))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .with_state(app)

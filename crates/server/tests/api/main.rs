@@ -8,6 +8,7 @@ mod front;
 mod heads;
 mod health;
 mod logs;
+mod metrics;
 mod serve;
 mod tasks;
 mod trouble;
