@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use taskyard_engine::engine::Engine;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
@@ -42,6 +43,7 @@ struct Shared {
     engine: Engine,
     settings: Settings,
     leaving: CancellationToken,
+    began: Instant,
     is_started: AtomicBool,
     pulse: Pulse,
     metrics: Metrics,
@@ -64,6 +66,7 @@ impl App {
             engine,
             settings,
             leaving,
+            began: Instant::now(),
             is_started: AtomicBool::new(false),
             pulse: Pulse::default(),
             metrics,
@@ -80,6 +83,11 @@ impl App {
 
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// How long this server has been there.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.0.began.elapsed()
     }
 
     /// Start-up is done: `/ready` says so from here on.

@@ -19,6 +19,7 @@ mod body;
 mod budget;
 mod health;
 mod metrics;
+mod page;
 mod query;
 mod request;
 mod request_id;

@@ -10,6 +10,7 @@ use taskyard_api::problem::NO_SUCH_ROUTE;
 use crate::app::App;
 use crate::health;
 use crate::metrics::{self, name_route};
+use crate::page;
 use crate::problem::{self, Code};
 use crate::response::{Answer, Refusal};
 use crate::v1::{tasks, workers};
@@ -42,6 +43,10 @@ pub(crate) fn router(app: App) -> Router {
         // Probes.
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
+        // People.
+        .route("/", get(page::show))
+        .route("/ui/", get(page::show))
+        .route("/ui", get(page::lead))
         // Whoever watches.
         .route("/metrics", get(metrics::show))
         .route_layer(from_fn(name_route))

@@ -9,6 +9,7 @@ mod heads;
 mod health;
 mod logs;
 mod metrics;
+mod page;
 mod serve;
 mod tasks;
 mod trouble;
