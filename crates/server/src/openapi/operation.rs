@@ -223,9 +223,9 @@ impl Described<'_, '_> {
         self
     }
 
-    /// The schema of a list of these.
-    pub(crate) fn list_of<T: ToSchema>(&mut self) -> Value {
-        json!({"type": "array", "items": self.routes.shapes.reference::<T>()})
+    /// The schema of a list of these, under a name of its own.
+    pub(crate) fn list_of<T: ToSchema>(&mut self, name: &'static str) -> Value {
+        self.routes.shapes.list_of::<T>(name)
     }
 
     pub(crate) fn answers<T: ToSchema>(
@@ -266,6 +266,23 @@ impl Described<'_, '_> {
         let answer = &mut self.operation().answers.get_mut(&status.to_string());
         let answer = answer.as_mut().expect("it is described before");
         answer["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
+        self
+    }
+
+    /// What the answer of this status leads to: an operation, and where in the answer stands what it is called
+    /// with, by the name of a parameter, or `body/` and that of a field.
+    pub(crate) fn leads_to(mut self, status: u16, to: &str, given: &[(&str, &str)]) -> Self {
+        let mut link = json!({"operationId": to, "parameters": {}});
+        for (name, pointer) in given {
+            let value = format!("$response.body#{pointer}");
+            match name.strip_prefix("body/") {
+                Some(field) => link["requestBody"][field] = json!(value),
+                None => link["parameters"][format!("path.{name}")] = json!(value),
+            }
+        }
+        let answer = &mut self.operation().answers.get_mut(&status.to_string());
+        let answer = answer.as_mut().expect("it is described before");
+        answer["links"][to] = link;
         self
     }
 

@@ -12,7 +12,7 @@ use taskyard_core::status::Status;
 
 use super::WAIT_MS_MAX;
 use crate::openapi::operation::Routes;
-use crate::openapi::shapes::{TASK_ID, label_pattern, path_name};
+use crate::openapi::shapes::{BATCH, LINES, TASK_ID, label_pattern, path_name, text};
 use crate::openapi::{RUNS, TASKS};
 use crate::problem::Code;
 use crate::request::{JSON, NDJSON};
@@ -56,6 +56,9 @@ fn submitting(routes: &mut Routes<'_>) {
         ])
         .answers::<Submitted>(201, "It is stored.", &json!({"id": TASK_ID, "status": "pending"}))
         .with_header(201, "Location")
+        .leads_to(201, "show_task", &[("id", "/id")])
+        .leads_to(201, "task_attempts", &[("id", "/id")])
+        .leads_to(201, "cancel_task", &[("id", "/id")])
         .refuses(&[Code::IdTaken, Code::IdempotencyKeyReused, Code::TooManyLanes]);
     let mut batch = routes.post("/tasks/batch", "submit_batch").says(
         "Submit many tasks",
@@ -63,9 +66,8 @@ fn submitting(routes: &mut Routes<'_>) {
          they are stored in pieces as they come, and the same stream sent again with the same `Idempotency-Key` goes on \
          where it stopped.",
     );
-    let mut tasks = batch.list_of::<Submit<Payload>>();
-    let lines = tasks.clone();
-    tasks["minItems"] = json!(1);
+    let tasks = batch.list_of::<Submit<Payload>>(BATCH);
+    let lines = batch.list_of::<Submit<Payload>>(LINES);
     let example = json!([{"kind": "echo", "input": 1}, {"kind": "echo", "input": 2}]);
     batch
         .takes_parameter("Idempotency-Key")
@@ -103,8 +105,8 @@ fn looking(routes: &mut Routes<'_>) {
             "One status, or several with commas between: any of them fits.",
             &json!({"type": "string", "pattern": format!("^(?:{word})(?:,(?:{word}))*$")}),
         )
-        .query("kind", "Tasks of this kind.", &name())
-        .query("queue", "Tasks of this queue.", &name())
+        .query("kind", "Tasks of this kind.", &text(path_name()))
+        .query("queue", "Tasks of this queue.", &text(path_name()))
         .query(
             "label",
             "`name=value`, each in a parameter of its own: all of them must be on the task.",
@@ -166,7 +168,7 @@ fn beginning(routes: &mut Routes<'_>) {
         .answers::<Started>(200, "It is running.", &json!({
             "task_id": TASK_ID, "status": "running", "started_at": AT, "lease_expires_at": LATER,
         }))
-        .refuses(&[Code::StaleLease]);
+        .refuses(&[Code::StaleLease, Code::AlreadyEnded]);
     routes
         .post("/tasks/{id}/progress", "report_progress")
         .says("Say how far a run is", "Renews its lease, and keeps a checkpoint that a later run may go on from.")
@@ -233,12 +235,6 @@ const REPORTED: &[Code] = &[Code::StaleLease, Code::ReportedOtherwise];
 const LEASE: &str = "tD1_4XkvQ0sAAAABAAAAAV9-kS7f0b";
 const AT: &str = "2026-01-31T12:00:00.000Z";
 const LATER: &str = "2026-01-31T12:01:15.000Z";
-
-fn name() -> Value {
-    let mut name = path_name();
-    name["type"] = json!("string");
-    name
-}
 
 fn standing(status: &str) -> Value {
     json!({"task_id": TASK_ID, "status": status})
