@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
-    CancelArgs, Connection, ListArgs, RetryArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
+    CancelArgs, Connection, ListArgs, QueueVerb, QueuesArgs, RetryArgs, SetQueueArgs, ShowArgs,
+    SubmitArgs, WaitArgs, WorkersArgs,
 };
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
@@ -104,6 +105,8 @@ pub(crate) enum Command {
     Retry(RetryArgs),
     /// Waits for tasks to end; the exit code is the outcome.
     Wait(WaitArgs),
+    /// Lists queues; pauses them, lets them go on, and says what their tasks take.
+    Queues(QueuesArgs),
     /// Lists workers.
     Workers(WorkersArgs),
     /// Prints the settings in force and where each came from.

@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -39,6 +39,11 @@ const MIGRATIONS: [Migration; 5] = [
         number: 6,
         min_compatible: 6,
         statements: include_str!("../../migrations/postgres/0006_exclusive_and_unique_tasks.sql"),
+    },
+    Migration {
+        number: 7,
+        min_compatible: 7,
+        statements: include_str!("../../migrations/postgres/0007_queues.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
