@@ -36,6 +36,11 @@ pub enum Query {
     },
     /// How many workers are online at this time, and how many are not; of those that are not forgotten.
     WorkerCounts(Timestamp),
+    /// How much there is to do and by whom, at this time; of at most so many lanes since when something waits there.
+    Survey {
+        now: Timestamp,
+        lanes: usize,
+    },
     /// Workers that may be forgotten by [`Forget`](crate::verbs::forget::Forget): those that expired by then.
     Gone {
         expired: Timestamp,
@@ -98,6 +103,7 @@ pub enum Answer {
     Counts(Vec<Counted>),
     Workers(Vec<WorkerView>),
     WorkerCounts(WorkerCounts),
+    Survey(Survey),
     Gone(Vec<Name>),
     Worker(Option<Box<Worker>>),
     Freeable(Freeable),
@@ -275,6 +281,26 @@ pub struct WorkerView {
     pub worker: Worker,
     /// How many leases it holds.
     pub held: usize,
+}
+
+/// How much there is to do and by whom, from one snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    pub counts: Vec<Counted>,
+    /// The queue of each lane in which something is ready, and when what is next in turn there became due.
+    pub waiting: Vec<(Name, Timestamp)>,
+    pub staff: Staff,
+}
+
+/// Workers that are not forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Staff {
+    /// Processes of their own that are heard.
+    pub online: i64,
+    /// And those that are not.
+    pub offline: i64,
+    /// Workers inside of servers that are up.
+    pub internal: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -59,6 +59,21 @@ impl Room {
         })
     }
 
+    /// How many commands have a place of the room, and how many bytes all of them hold, those in the places of workers
+    /// too.
+    pub fn taken(&self) -> (usize, usize) {
+        let taken = self.taken.lock();
+        let Taken {
+            submits,
+            others,
+            own,
+        } = &*taken;
+        (
+            submits.commands + others.commands,
+            submits.bytes + others.bytes + own,
+        )
+    }
+
     /// None where there is none left.
     pub fn place(self: &Arc<Self>, command: &Command) -> Option<Place> {
         let whose = match command {

@@ -7,11 +7,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use taskyard_engine::engine::Engine;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
 use crate::docs;
 use crate::health::Pulse;
+use crate::metrics::Metrics;
 use crate::settings::{Access, Limits, Settings};
 use crate::trouble::Troubles;
 
@@ -43,8 +45,10 @@ struct Shared {
     engine: Engine,
     settings: Settings,
     leaving: CancellationToken,
+    began: Instant,
     is_started: AtomicBool,
     pulse: Pulse,
+    metrics: Metrics,
     bodies: Arc<Budget>,
     answers: Arc<Budget>,
     troubles: Troubles,
@@ -61,12 +65,15 @@ impl App {
         let bodies = Budget::of_bodies(settings.limits.bodies_max);
         let answers = Budget::of_answers(settings.limits.answers_max);
         let lists = Semaphore::new(settings.limits.lists_max);
+        let metrics = Metrics::new(engine.metrics(), &settings);
         Self(Arc::new(Shared {
             engine,
             settings,
             leaving,
+            began: Instant::now(),
             is_started: AtomicBool::new(false),
             pulse: Pulse::default(),
+            metrics,
             bodies,
             answers,
             troubles: Troubles::default(),
@@ -81,6 +88,11 @@ impl App {
 
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// How long this server has been there.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.0.began.elapsed()
     }
 
     /// Start-up is done: `/ready` says so from here on.
@@ -124,6 +136,10 @@ impl App {
 
     pub(crate) fn pulse(&self) -> &Pulse {
         &self.0.pulse
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn bodies(&self) -> &Arc<Budget> {

@@ -185,7 +185,7 @@ async fn asked(app: &App, query: Query) -> Result<Found, Wrong> {
     Err(Wrong { what, error })
 }
 
-fn said_of(error: &store::Error) -> &'static str {
+pub(crate) fn said_of(error: &store::Error) -> &'static str {
     match error {
         store::Error::Full => "the disk that holds the database is full",
         store::Error::Failed(_) => "the database failed",

@@ -20,6 +20,8 @@ mod body;
 mod budget;
 mod docs;
 mod health;
+mod metrics;
+mod page;
 mod query;
 mod request;
 mod request_id;

@@ -15,7 +15,7 @@ use taskyard_api::problem::Problem;
 use self::operation::Routes;
 use self::shapes::Shapes;
 use crate::settings::Settings;
-use crate::{docs, health, v1};
+use crate::{docs, health, metrics, v1};
 
 /// The groups of routes, in the order that pages show them.
 pub(crate) const TASKS: &str = "tasks";
@@ -32,6 +32,7 @@ pub fn document(settings: &Settings) -> Value {
     let mut routes = Routes::new(&mut shapes);
     v1::describe(&mut routes);
     health::describe(&mut routes);
+    metrics::describe(&mut routes);
     docs::describe(&mut routes);
     let (paths, responses) = routes.finish();
     json!({

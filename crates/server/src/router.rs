@@ -1,6 +1,7 @@
 //! Every route of the product, on one page.
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use http::{Method, StatusCode};
@@ -9,6 +10,8 @@ use taskyard_api::problem::NO_SUCH_ROUTE;
 use crate::app::App;
 use crate::docs;
 use crate::health;
+use crate::metrics::{self, name_route};
+use crate::page;
 use crate::problem::{self, Code};
 use crate::response::{Answer, Refusal};
 use crate::v1::{tasks, workers};
@@ -47,6 +50,13 @@ pub(crate) fn router(app: App) -> Router {
         .route("/docs", get(docs::swagger_ui))
         .route("/redoc", get(docs::redoc))
         .route("/docs/{file}", get(docs::file))
+        // People.
+        .route("/", get(page::show))
+        .route("/ui/", get(page::show))
+        .route("/ui", get(page::lead))
+        // Whoever watches.
+        .route("/metrics", get(metrics::show))
+        .route_layer(from_fn(name_route))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .with_state(app)

@@ -97,6 +97,10 @@ impl<'s> Routes<'s> {
         self.add("post", path, name, CHANGED)
     }
 
+    pub(crate) fn patch<'a>(&'a mut self, path: &str, name: &str) -> Described<'a, 's> {
+        self.add("patch", path, name, CHANGED)
+    }
+
     fn add<'a>(
         &'a mut self,
         method: &'static str,
@@ -223,9 +227,9 @@ impl Described<'_, '_> {
         self
     }
 
-    /// The schema of a list of these.
-    pub(crate) fn list_of<T: ToSchema>(&mut self) -> Value {
-        json!({"type": "array", "items": self.routes.shapes.reference::<T>()})
+    /// The schema of a list of these, under a name of its own.
+    pub(crate) fn list_of<T: ToSchema>(&mut self, name: &'static str) -> Value {
+        self.routes.shapes.list_of::<T>(name)
     }
 
     pub(crate) fn answers<T: ToSchema>(
@@ -261,11 +265,46 @@ impl Described<'_, '_> {
         self
     }
 
+    /// Plain text, of one of these media types.
+    pub(crate) fn answers_text(mut self, description: &str, types: &[&str], example: &str) -> Self {
+        let content: Map<String, Value> = types
+            .iter()
+            .map(|media_type| {
+                let text = json!({"schema": {"type": "string"}, "example": example});
+                ((*media_type).to_owned(), text)
+            })
+            .collect();
+        let answer = json!({
+            "description": description,
+            "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+            "content": content,
+        });
+        self.operation().answers.insert("200".to_owned(), answer);
+        self
+    }
+
     /// Its answer of this status bears a header that is among [`headers`].
     pub(crate) fn with_header(mut self, status: u16, name: &str) -> Self {
         let answer = &mut self.operation().answers.get_mut(&status.to_string());
         let answer = answer.as_mut().expect("it is described before");
         answer["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
+        self
+    }
+
+    /// What the answer of this status leads to: an operation, and where in the answer stands what it is called
+    /// with, by the name of a parameter, or `body/` and that of a field.
+    pub(crate) fn leads_to(mut self, status: u16, to: &str, given: &[(&str, &str)]) -> Self {
+        let mut link = json!({"operationId": to, "parameters": {}});
+        for (name, pointer) in given {
+            let value = format!("$response.body#{pointer}");
+            match name.strip_prefix("body/") {
+                Some(field) => link["requestBody"][field] = json!(value),
+                None => link["parameters"][format!("path.{name}")] = json!(value),
+            }
+        }
+        let answer = &mut self.operation().answers.get_mut(&status.to_string());
+        let answer = answer.as_mut().expect("it is described before");
+        answer["links"][to] = link;
         self
     }
 

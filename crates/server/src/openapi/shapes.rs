@@ -9,6 +9,7 @@ use taskyard_core::labels::{LABELS_MAX, VALUE_LEN_MAX};
 use taskyard_core::name::{NAME_LEN_MAX, Name};
 use taskyard_core::order::Priority;
 use taskyard_core::retry::Retry;
+use taskyard_core::rows::UniqueKey;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema as _, ToSchema};
 
@@ -23,6 +24,10 @@ use crate::wire::worker::{ANY, MESSAGE_LEN_MAX as NEWS_LEN_MAX, NAMES_MAX};
 
 /// An id for examples.
 pub(crate) const TASK_ID: &str = "01a21162-b23c-7f2c-bbfc-ea8e6e590d9f";
+
+/// Tasks in an array, and as lines.
+pub(crate) const BATCH: &str = "SubmitBatch";
+pub(crate) const LINES: &str = "SubmitLines";
 
 /// What the derived name of a type ends in that carries payloads: nobody outside needs to see it.
 const OF_PAYLOADS: &str = "_Payload";
@@ -50,6 +55,12 @@ impl Shapes {
         let page = self.0.get_mut(&name).expect("it was just added");
         page["properties"]["items"]["items"] = items;
         refer(&name)
+    }
+
+    pub(crate) fn list_of<T: ToSchema>(&mut self, name: &'static str) -> Value {
+        let list = json!({"type": "array", "items": self.reference::<T>()});
+        self.0.insert(name.to_owned(), list);
+        refer(name)
     }
 
     fn add(&mut self, name: &str, schema: &RefOr<Schema>) {
@@ -119,6 +130,7 @@ const OPTIONAL: &[&str] = &[
     "Reported/tasks",
     "Run/checkpoint",
     "Run/cancel",
+    "Run/exclusive",
 ];
 
 fn require_all_but_optional(name: &str, schema: &mut Value) {
@@ -149,7 +161,7 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
     let wait = || range(0..=WAIT_MS_MAX);
     let count = || range(1..=COUNT_MAX);
     let epoch = || range(1..=EPOCH_MAX);
-    let labels = || labels(&value());
+    let labels = || labels(text(value()));
     vec![
         ("Submit/kind", path_name()),
         ("Submit/queue", path_name()),
@@ -161,13 +173,25 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
         ("Submit/timeout_ms", range(1..=WAIT_MS_MAX)),
         ("Submit/max_attempts", count()),
         ("Submit/max_losses", count()),
+        (
+            "Submit/unique_key",
+            json!({"minLength": 1, "maxLength": UniqueKey::LEN_MAX, "pattern": no_controls()}),
+        ),
+        ("Patch", not_both("run_at", "delay_ms")),
+        (
+            "Patch/priority",
+            range(i64::from(Priority::MIN)..=i64::from(Priority::MAX)),
+        ),
+        ("Patch/delay_ms", wait()),
         ("Submit/labels", labels()),
-        ("Submit/requires", self::labels(&demand())),
+        ("Submit/requires", self::labels(text(demand()))),
         (
             "Submit/retry",
             json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
         ),
         ("Submit", not_both("run_at", "delay_ms")),
+        (BATCH, length(limits.tasks_max)),
+        (LINES, length(limits.stream_tasks_max)),
         ("RetryAsked/backoff_ms", with_default(wait(), "backoff_ms")),
         ("RetryAsked/max_ms", with_default(wait(), "max_ms")),
         (
@@ -208,14 +232,28 @@ fn range(range: RangeInclusive<i64>) -> Value {
     json!({"minimum": range.start(), "maximum": range.end()})
 }
 
+/// Of what must not be empty.
+fn length(max: usize) -> Value {
+    json!({"minItems": 1, "maxItems": max})
+}
+
 fn share() -> Value {
     json!({"minimum": 0.0, "maximum": 1.0})
 }
 
-fn with_default(mut bound: Value, setting: &str) -> Value {
-    let default = taskyard_api::task::Retry::from(Retry::default());
-    bound["default"] = json!(default)[setting].take();
+/// A schema of its own, where there is no derived one that says as much.
+pub(crate) fn text(bound: Value) -> Value {
+    with(bound, "type", json!("string"))
+}
+
+fn with(mut bound: Value, keyword: &str, value: Value) -> Value {
+    bound[keyword] = value;
     bound
+}
+
+fn with_default(bound: Value, setting: &str) -> Value {
+    let default = taskyard_api::task::Retry::from(Retry::default());
+    with(bound, "default", json!(default)[setting].take())
 }
 
 fn not_both(one: &str, other: &str) -> Value {
@@ -227,20 +265,16 @@ fn not_both(one: &str, other: &str) -> Value {
 
 fn kinds() -> Value {
     json!({"anyOf": [
-        {"items": path_name(), "minItems": 1, "maxItems": NAMES_MAX},
+        with(length(NAMES_MAX), "items", path_name()),
         {"const": [ANY]},
     ]})
 }
 
 fn names() -> Value {
-    let mut name = path_name();
-    name["type"] = json!("string");
-    json!({"items": name, "minItems": 1, "maxItems": NAMES_MAX})
+    with(length(NAMES_MAX), "items", text(path_name()))
 }
 
-fn labels(value: &Value) -> Value {
-    let mut value = value.clone();
-    value["type"] = json!("string");
+fn labels(value: Value) -> Value {
     json!({"maxProperties": LABELS_MAX, "propertyNames": plain_name(), "additionalProperties": value})
 }
 
@@ -275,7 +309,7 @@ fn plain_letters() -> String {
 /// The name of a worker or a label.
 pub(crate) fn plain_name() -> Value {
     let pattern = format!("^(?!\\.\\.?$)[{}]+$", plain_letters());
-    json!({"type": "string", "minLength": 1, "maxLength": NAME_LEN_MAX, "pattern": pattern})
+    text(json!({"minLength": 1, "maxLength": NAME_LEN_MAX, "pattern": pattern}))
 }
 
 /// The name of a kind or a queue.

@@ -15,7 +15,7 @@ use crate::yard::{Yard, request};
 
 const ROUTER: &str = include_str!("../../src/router.rs");
 /// Pages for browsers, and what they load: no part of the API.
-const PAGES: [&str; 3] = ["/docs", "/docs/{file}", "/redoc"];
+const PAGES: [&str; 6] = ["/", "/ui", "/ui/", "/docs", "/docs/{file}", "/redoc"];
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// The routes of the router's page, such as `get /api/v1/tasks`.
@@ -127,6 +127,16 @@ fn every_reference_leads_somewhere() {
     let mut references = Vec::new();
     every(&document, "$ref", &mut references);
 
+    let mut links = Vec::new();
+    every(&document, "links", &mut links);
+    let operations = operations(&document);
+    for to in links
+        .iter()
+        .flat_map(|links| links.as_object().unwrap().keys())
+    {
+        let leads = |(_, operation): &(String, &Value)| operation["operationId"] == **to;
+        assert!(operations.iter().any(leads), "{to}");
+    }
     assert!(references.len() > 100);
     for reference in references {
         let pointer = reference.as_str().unwrap().strip_prefix('#').unwrap();

@@ -9,6 +9,8 @@ mod front;
 mod heads;
 mod health;
 mod logs;
+mod metrics;
+mod page;
 mod serve;
 mod tasks;
 mod trouble;

@@ -137,3 +137,5 @@ pub(super) const WORKER_BY_NAME: &str = include_str!("../../sql/common/worker_by
 pub(super) const WORKER_COUNT: &str = include_str!("../../sql/common/worker_count.sql");
 pub(super) const WORKER_GONE: &str = include_str!("../../sql/common/worker_gone.sql");
 pub(super) const WORKER_LIST: &str = include_str!("../../sql/common/worker_list.sql");
+pub(super) const READY_SINCE: &str = include_str!("../../sql/common/ready_since.sql");
+pub(super) const WORKER_STAFF: &str = include_str!("../../sql/common/worker_staff.sql");

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, params};
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Counted, Freeable, Query, TaskView, WorkerCounts, WorkerView};
+use taskyard_core::query::{
+    Answer, Counted, Freeable, Query, Staff, Survey, TaskView, WorkerCounts, WorkerView,
+};
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
 
@@ -54,6 +56,15 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             let now = [now.as_micros()];
             let counts = one(connection, sql::WORKER_COUNT, now, worker_counts)?;
             Answer::WorkerCounts(counts.unwrap_or_default())
+        }
+        Query::Survey { now, lanes } => {
+            let since = |fields: &mut Fields<'_>| Ok((fields.name()?, fields.time()?));
+            let now = [now.as_micros()];
+            Answer::Survey(Survey {
+                counts: all(connection, sql::COUNTER_SUM, [], counted)?,
+                waiting: all(connection, sql::READY_SINCE, [tx::limit(*lanes)], since)?,
+                staff: one(connection, sql::WORKER_STAFF, now, staff)?.unwrap_or_default(),
+            })
         }
         Query::Gone { expired, limit } => {
             let params = params![expired.as_micros(), tx::limit(*limit)];
@@ -129,6 +140,14 @@ fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
     Ok(WorkerCounts {
         online: fields.take()?,
         offline: fields.take()?,
+    })
+}
+
+fn staff(fields: &mut Fields<'_>) -> Read<Staff> {
+    Ok(Staff {
+        online: fields.take()?,
+        offline: fields.take()?,
+        internal: fields.take()?,
     })
 }
 

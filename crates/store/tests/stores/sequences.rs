@@ -207,6 +207,10 @@ impl Sequence {
         }
         let general = [
             Query::WorkerCounts(self.yard.now()),
+            Query::Survey {
+                now: self.yard.now(),
+                lanes: 100,
+            },
             Query::Workers {
                 after: None,
                 limit: 100,

@@ -222,6 +222,12 @@ pub(crate) struct LimitArgs {
     /// How many combinations of queue, kind and requires unfinished tasks may be in.
     #[arg(long, env = "TASKYARD_LANES_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) lanes_max: u32,
+    /// How many kinds, and how many queues, /metrics tells apart; the others are counted together, as `other`.
+    #[arg(long, env = "TASKYARD_METRICS_VALUES_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) metrics_values_max: u32,
+    /// How long /metrics, and the page at /ui/, wait for what only the database knows, before they answer without it.
+    #[arg(long, env = "TASKYARD_METRICS_WITHIN", default_value = "2s", value_parser = duration, value_name = "TIME")]
+    pub(crate) metrics_within: Duration,
     /// How many workers may be known and not forgotten; those inside of servers do not count.
     #[arg(long, env = "TASKYARD_WORKERS_MAX", default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) workers_max: u32,

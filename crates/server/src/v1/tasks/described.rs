@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use taskyard_api::attempt::Attempts;
+use taskyard_api::change::Patch;
 use taskyard_api::payload::Payload;
 use taskyard_api::run::{Complete, Fail, Release, Renewed, ReportProgress, Snooze, Start, Started};
 use taskyard_api::stats::Stats;
@@ -12,7 +13,7 @@ use taskyard_core::status::Status;
 
 use super::WAIT_MS_MAX;
 use crate::openapi::operation::Routes;
-use crate::openapi::shapes::{TASK_ID, label_pattern, path_name};
+use crate::openapi::shapes::{BATCH, LINES, TASK_ID, label_pattern, path_name, text};
 use crate::openapi::{RUNS, TASKS};
 use crate::problem::Code;
 use crate::request::{JSON, NDJSON};
@@ -21,6 +22,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
     routes.under("/api/v1", TASKS);
     submitting(routes);
     looking(routes);
+    changing(routes);
     routes
         .post("/tasks/{id}/cancel", "cancel_task")
         .says(
@@ -29,7 +31,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
              late result is refused.",
         )
         .of_task()
-        .takes_as(&[(JSON[0], json!({"type": "object", "additionalProperties": false}), &[])], false)
+        .takes_as(&[(JSON[0], nothing(), &[])], false)
         .answers::<Standing>(200, "It is cancelled.", &standing("cancelled"))
         .refuses(&[Code::AlreadyEnded]);
     routes.under("/api/v1", RUNS);
@@ -56,6 +58,15 @@ fn submitting(routes: &mut Routes<'_>) {
         ])
         .answers::<Submitted>(201, "It is stored.", &json!({"id": TASK_ID, "status": "pending"}))
         .with_header(201, "Location")
+        .leads_to(201, "show_task", &[("id", "/id")])
+        .leads_to(201, "task_attempts", &[("id", "/id")])
+        .leads_to(201, "cancel_task", &[("id", "/id")])
+        .answers::<Submitted>(
+            200,
+            "Another task of its queue has its `unique_key` and has not ended: it stands in its place.",
+            &json!({"id": TASK_ID, "status": "running"}),
+        )
+        .with_header(200, "Location")
         .refuses(&[Code::IdTaken, Code::IdempotencyKeyReused, Code::TooManyLanes]);
     let mut batch = routes.post("/tasks/batch", "submit_batch").says(
         "Submit many tasks",
@@ -63,9 +74,8 @@ fn submitting(routes: &mut Routes<'_>) {
          they are stored in pieces as they come, and the same stream sent again with the same `Idempotency-Key` goes on \
          where it stopped.",
     );
-    let mut tasks = batch.list_of::<Submit<Payload>>();
-    let lines = tasks.clone();
-    tasks["minItems"] = json!(1);
+    let tasks = batch.list_of::<Submit<Payload>>(BATCH);
+    let lines = batch.list_of::<Submit<Payload>>(LINES);
     let example = json!([{"kind": "echo", "input": 1}, {"kind": "echo", "input": 2}]);
     batch
         .takes_parameter("Idempotency-Key")
@@ -89,6 +99,46 @@ fn submitting(routes: &mut Routes<'_>) {
         ]);
 }
 
+fn changing(routes: &mut Routes<'_>) {
+    routes
+        .patch("/tasks/{id}", "change_task")
+        .says(
+            "Change a task that waits",
+            "Another priority, or another time: also to run at once what waits for its next try. What is not named stays \
+             as it is.",
+        )
+        .of_task()
+        .takes::<Patch>(&[
+            ("sooner", json!({"priority": 50})),
+            ("now", json!({"delay_ms": 0})),
+        ])
+        .answers::<Task<Payload>>(200, "The task as it stands now.", &task())
+        .refuses(&[Code::NotWaiting, Code::AlreadyEnded, Code::AnswersFull]);
+    routes
+        .post("/tasks/{id}/retry", "retry_task")
+        .says(
+            "Run a finished task again",
+            "As a new one with the same input and settings, whose `retry_of` names the first, which stays as it is.",
+        )
+        .of_task()
+        .takes_parameter("Idempotency-Key")
+        .takes_as(&[(JSON[0], nothing(), &[])], false)
+        .answers::<Submitted>(201, "It is stored.", &json!({"id": TASK_ID, "status": "pending"}))
+        .with_header(201, "Location")
+        .answers::<Submitted>(
+            200,
+            "Another task of its queue has its `unique_key` and has not ended: it stands in its place.",
+            &json!({"id": TASK_ID, "status": "running"}),
+        )
+        .with_header(200, "Location")
+        .refuses(&[Code::NotEnded, Code::IdempotencyKeyReused, Code::TooManyLanes]);
+}
+
+/// A body that need not be there, and says nothing.
+fn nothing() -> Value {
+    json!({"type": "object", "additionalProperties": false})
+}
+
 fn looking(routes: &mut Routes<'_>) {
     let word = Status::ALL.map(Status::as_str).join("|");
     routes
@@ -103,8 +153,8 @@ fn looking(routes: &mut Routes<'_>) {
             "One status, or several with commas between: any of them fits.",
             &json!({"type": "string", "pattern": format!("^(?:{word})(?:,(?:{word}))*$")}),
         )
-        .query("kind", "Tasks of this kind.", &name())
-        .query("queue", "Tasks of this queue.", &name())
+        .query("kind", "Tasks of this kind.", &text(path_name()))
+        .query("queue", "Tasks of this queue.", &text(path_name()))
         .query(
             "label",
             "`name=value`, each in a parameter of its own: all of them must be on the task.",
@@ -166,7 +216,7 @@ fn beginning(routes: &mut Routes<'_>) {
         .answers::<Started>(200, "It is running.", &json!({
             "task_id": TASK_ID, "status": "running", "started_at": AT, "lease_expires_at": LATER,
         }))
-        .refuses(&[Code::StaleLease]);
+        .refuses(&[Code::StaleLease, Code::AlreadyEnded]);
     routes
         .post("/tasks/{id}/progress", "report_progress")
         .says("Say how far a run is", "Renews its lease, and keeps a checkpoint that a later run may go on from.")
@@ -234,12 +284,6 @@ const LEASE: &str = "tD1_4XkvQ0sAAAABAAAAAV9-kS7f0b";
 const AT: &str = "2026-01-31T12:00:00.000Z";
 const LATER: &str = "2026-01-31T12:01:15.000Z";
 
-fn name() -> Value {
-    let mut name = path_name();
-    name["type"] = json!("string");
-    name
-}
-
 fn standing(status: &str) -> Value {
     json!({"task_id": TASK_ID, "status": status})
 }
@@ -251,6 +295,7 @@ fn task() -> Value {
         "error": null, "priority": 0, "labels": {}, "requires": {}, "run_at": AT, "created_at": AT, "assigned_at": AT,
         "started_at": AT, "ended_at": AT, "timeout_ms": 1_800_000, "attempts": 1, "failures": 0, "losses": 0,
         "max_attempts": 5, "max_losses": 5, "retry": retry, "worker_id": "worker-1", "progress": null, "job_id": null,
+        "exclusive": false, "unique_key": null,
         "retry_of": null, "required_submissions": 1,
     })
 }

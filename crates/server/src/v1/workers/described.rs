@@ -41,6 +41,9 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
             "worker_id": "w1", "number": 1, "epoch": 1, "heartbeat_ms": 10_000, "heartbeat_ttl_ms": 30_000,
             "lease_ms": 75_000, "timeout_margin_ms": 10_000, "limits": Limits::default(),
         }))
+        .leads_to(201, "heartbeat", &[("id", "/worker_id"), ("body/epoch", "/epoch")])
+        .leads_to(201, "claim_tasks", &[("id", "/worker_id"), ("body/epoch", "/epoch")])
+        .leads_to(201, "report_runs", &[("id", "/worker_id"), ("body/epoch", "/epoch")])
         .refuses(&[Code::WorkerIsInternal, Code::TooManyWorkers]);
     calling(routes);
 }
@@ -66,6 +69,12 @@ fn calling(routes: &mut Routes<'_>) {
         .of_worker()
         .takes::<Claim>(&[("one", json!({"limit": 1}))])
         .answers::<Claimed<Payload>>(200, "What there is; empty when the time is up.", &json!({"tasks": [run()]}))
+        .leads_to(200, "start_run", RUN)
+        .leads_to(200, "report_progress", RUN)
+        .leads_to(200, "complete_run", RUN)
+        .leads_to(200, "fail_run", RUN)
+        .leads_to(200, "snooze_run", RUN)
+        .leads_to(200, "release_run", RUN)
         .refuses(REPLACED)
         .refuses(&[Code::AnswersFull]);
     routes
@@ -86,6 +95,12 @@ fn calling(routes: &mut Routes<'_>) {
         }))
         .refuses(REPLACED);
 }
+
+/// The first run of a claim, as calls about it name it.
+const RUN: &[(&str, &str)] = &[
+    ("id", "/tasks/0/id"),
+    ("body/lease_token", "/tasks/0/lease_token"),
+];
 
 /// Of a call that names its worker.
 const REPLACED: &[Code] = &[Code::WorkerReplaced, Code::WorkerIsInternal];

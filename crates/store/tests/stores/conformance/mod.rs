@@ -9,6 +9,7 @@ mod keeping;
 mod losing;
 mod reporting;
 mod submitting;
+mod surveying;
 mod timing;
 pub(crate) mod yard;
 
@@ -53,6 +54,9 @@ macro_rules! conformance {
                 changing::a_change_says_what_a_task_waits_for,
                 changing::what_a_worker_has_or_what_has_ended_is_not_changed,
                 changing::a_suspect_that_is_put_off_comes_back_as_one,
+                surveying::a_survey_tells_since_when_each_lane_waits,
+                surveying::what_came_back_waits_since_it_was_due_again,
+                surveying::a_survey_tells_workers_inside_from_those_outside,
                 claiming::tasks_go_out_by_priority_then_by_age,
                 claiming::waiting_is_worth_priority,
                 claiming::a_claim_gets_no_more_than_it_asks_for,

@@ -41,7 +41,7 @@ async fn a_line_is_told_while_the_command_goes_on() {
     let (stopper, context) = listened_to(&said);
     let command = Command::new(workshop.settings());
     // Neither buffers, nor ends by itself.
-    let run = run_of(&shell("echo one; echo two; printf open; sleep 1000"));
+    let run = run_of(&shell("printf 'one\\ntwo\\nopen'; sleep 1000"));
     let running = tokio::spawn(async move { command.run(run, context).await });
 
     said.until(|said| said.of(Stream::Stdout).len() == 2).await;
