@@ -112,15 +112,17 @@ impl Logging {
         };
         self.notes.log.close();
         let within = match signal.reason() {
-            Some(Stop::Cancelled | Stop::LeaseLost) => return finish,
+            Some(Stop::Cancelled | Stop::LeaseLost) => Duration::ZERO,
             // It has half of what the server gives it beyond the time to end.
             Some(Stop::TimedOut) => self.by.settings.deliver_within.min(overdue_within / 8),
             Some(Stop::ShuttingDown) | None => self.by.settings.deliver_within,
         };
-        if timeout(within, sending).await.is_err() {
+        if !within.is_zero() && timeout(within, sending).await.is_err() {
             let unsent = self.notes.log.unsent();
             tracing::warn!(task.id = %self.task, "the server takes no lines of a run's log, and its last ones are lost: {unsent}, and those under way");
         }
+        // Its notes may be kept for long yet.
+        self.notes.log.end();
         finish
     }
 
