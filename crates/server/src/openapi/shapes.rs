@@ -178,6 +178,7 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             json!({"minLength": 1, "maxLength": UniqueKey::LEN_MAX, "pattern": no_controls()}),
         ),
         ("Patch", not_both("run_at", "delay_ms")),
+        ("Patch", one_of(&["priority", "run_at", "delay_ms"])),
         (
             "Patch/priority",
             range(i64::from(Priority::MIN)..=i64::from(Priority::MAX)),
@@ -257,10 +258,22 @@ fn with_default(bound: Value, setting: &str) -> Value {
 }
 
 fn not_both(one: &str, other: &str) -> Value {
-    json!({"not": {
-        "required": [one, other],
-        "properties": {one: {"not": {"type": "null"}}, other: {"not": {"type": "null"}}},
-    }})
+    json!({"not": there(&[one, other])})
+}
+
+/// At least one of them.
+fn one_of(names: &[&str]) -> Value {
+    let each: Vec<Value> = names.iter().map(|name| there(&[name])).collect();
+    json!({"anyOf": each})
+}
+
+/// All of them are there and not null.
+fn there(names: &[&str]) -> Value {
+    let properties: Map<String, Value> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), json!({"not": {"type": "null"}})))
+        .collect();
+    json!({"required": names, "properties": properties})
 }
 
 fn kinds() -> Value {
