@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::request::Request;
 use crate::time::Time;
 
-/// `PATCH /tasks/{id}`: at least one of these. What is not named stays as it is.
+/// `PATCH /tasks/{id}`. What is not named stays as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

@@ -178,7 +178,6 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             json!({"minLength": 1, "maxLength": UniqueKey::LEN_MAX, "pattern": no_controls()}),
         ),
         ("Patch", not_both("run_at", "delay_ms")),
-        ("Patch", one_of(&["priority", "run_at", "delay_ms"])),
         (
             "Patch/priority",
             range(i64::from(Priority::MIN)..=i64::from(Priority::MAX)),
@@ -259,12 +258,6 @@ fn with_default(bound: Value, setting: &str) -> Value {
 
 fn not_both(one: &str, other: &str) -> Value {
     json!({"not": there(&[one, other])})
-}
-
-/// At least one of them.
-fn one_of(names: &[&str]) -> Value {
-    let each: Vec<Value> = names.iter().map(|name| there(&[name])).collect();
-    json!({"anyOf": each})
 }
 
 /// All of them are there and not null.
