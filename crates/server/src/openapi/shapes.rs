@@ -263,10 +263,16 @@ fn with_default(bound: Value, setting: &str) -> Value {
 }
 
 fn not_both(one: &str, other: &str) -> Value {
-    json!({"not": {
-        "required": [one, other],
-        "properties": {one: {"not": {"type": "null"}}, other: {"not": {"type": "null"}}},
-    }})
+    json!({"not": there(&[one, other])})
+}
+
+/// All of them are there and not null.
+fn there(names: &[&str]) -> Value {
+    let properties: Map<String, Value> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), json!({"not": {"type": "null"}})))
+        .collect();
+    json!({"required": names, "properties": properties})
 }
 
 fn kinds() -> Value {
