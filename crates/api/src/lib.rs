@@ -12,6 +12,7 @@ pub mod payload;
 pub mod time;
 
 pub mod attempt;
+pub mod change;
 pub mod health;
 pub mod page;
 pub mod stats;

@@ -60,6 +60,18 @@ pub struct Submit<P = Raw> {
     /// How long it waits after failures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
+    /// Never two runs of it at once, whatever happens: it is given away only when the lease of its run has ended, so a
+    /// worker that is gone costs up to the length of a lease. Default false.
+    #[serde(
+        default,
+        deserialize_with = "null_is_absent",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub exclusive: bool,
+    /// While another task of the queue with this key has not ended, that one is answered (200) and none is made. 1 to 255
+    /// bytes with no control characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_key: Option<String>,
     /// Its id, made by the submitter: a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock, unless
     /// it is set otherwise. Sent again with the same body it answers the same, so a submit whose answer was lost can be
     /// repeated. Default: made by the server.
@@ -83,6 +95,8 @@ impl<P> Submit<P> {
             labels: BTreeMap::new(),
             requires: BTreeMap::new(),
             retry: None,
+            exclusive: false,
+            unique_key: None,
             id: None,
         }
     }

@@ -128,6 +128,10 @@ pub struct Task<P = Raw> {
     pub progress: Option<Progress>,
     /// The job it belongs to; null for a task on its own.
     pub job_id: Option<String>,
+    /// Whether it never runs twice at once.
+    pub exclusive: bool,
+    /// What stands once in its queue among the tasks that have not ended.
+    pub unique_key: Option<String>,
     /// The finished task that this one runs again.
     pub retry_of: Option<TaskId>,
     /// How many agreeing answers settle it. 1 for a task that takes the first.

@@ -7,8 +7,11 @@ use crate::id::{RunKey, TaskId};
 use crate::json::Json;
 use crate::lane::LaneKey;
 use crate::name::Name;
+use crate::order::Priority;
 use crate::policy::Policy;
-use crate::rows::{Attempt, Carry, Failure, LateResult, Lease, Outcome, Scheduled, Task, Worker};
+use crate::rows::{
+    Attempt, Carry, Failure, LateResult, Lease, Outcome, Scheduled, Task, Unique, UniqueKey, Worker,
+};
 use crate::slot::Counts;
 use crate::status::Status;
 use crate::time::Timestamp;
@@ -44,6 +47,11 @@ pub enum Query {
         limit: usize,
     },
     Worker(Name),
+    /// Of the next `limit` unique keys, in the order of their tasks, those whose tasks have ended.
+    Freeable {
+        after: Option<TaskId>,
+        limit: usize,
+    },
     /// Leases that look lost, by key.
     Lost {
         looks: Lost,
@@ -98,11 +106,38 @@ pub enum Answer {
     Survey(Survey),
     Gone(Vec<Name>),
     Worker(Option<Box<Worker>>),
+    Freeable(Freeable),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
     Ended(Vec<TaskId>),
     NextDue(Option<Timestamp>),
     Pong,
+}
+
+/// Unique keys whose tasks have ended.
+#[derive(Debug, Default)]
+pub struct Freeable {
+    pub keys: Vec<UniqueKey>,
+    /// Behind whom to go on, if there is more to look at.
+    pub next: Option<TaskId>,
+}
+
+impl Freeable {
+    /// Of the keys that were looked at, each with whether its task has ended; `limit` were asked for.
+    pub fn of(held: Vec<(Unique, bool)>, limit: usize) -> Self {
+        let next = (held.len() == limit).then(|| held.last().map(|(row, _)| row.task));
+        let ended = held.into_iter().filter(|(_, ended)| *ended);
+        Self {
+            next: next.flatten(),
+            keys: ended.map(|(row, _)| row.key).collect(),
+        }
+    }
+}
+
+impl From<Freeable> for Answer {
+    fn from(freeable: Freeable) -> Self {
+        Self::Freeable(freeable)
+    }
 }
 
 /// A page of tasks, newest first unless `oldest_first`.
@@ -198,6 +233,18 @@ impl TaskView {
             Standing::Leased(lease) => lease.place().status(),
             Standing::Ended(outcome) => outcome.status,
         }
+    }
+
+    /// From when on it may be handed out, as it is now.
+    pub fn run_at(&self) -> Timestamp {
+        let carry = self.carry.as_ref();
+        carry.map_or(self.task.run_at, |carry| carry.run_at)
+    }
+
+    /// As it is now.
+    pub fn priority(&self) -> Priority {
+        let carry = self.carry.as_ref();
+        carry.map_or(self.task.priority, |carry| carry.priority)
     }
 
     /// Bytes of what it shows that may be large: payloads as far as they are here, and details of errors.

@@ -475,7 +475,12 @@ fn size(command: &Command) -> (usize, usize) {
         Command::Promote(promote) => (promote.limit, 0),
         Command::Prune(prune) => (prune.limit, 0),
         Command::Forget(forget) => (forget.workers.len(), 0),
+        Command::Free(free) => (free.keys.len(), 0),
         Command::Claims(claims) => (claims.claims.len(), 0),
-        Command::Start(_) | Command::Cancel(_) | Command::Register(_) | Command::Join(_) => (1, 0),
+        Command::Start(_)
+        | Command::Cancel(_)
+        | Command::Patch(_)
+        | Command::Register(_)
+        | Command::Join(_) => (1, 0),
     }
 }

@@ -25,6 +25,7 @@ use taskyard_core::store::Ran;
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Dealt, Run};
+use taskyard_core::verbs::submit::Made;
 
 /// How many kinds are told apart unless somebody says otherwise.
 pub const KINDS_MAX: usize = 100;
@@ -289,7 +290,7 @@ impl Tally {
             };
             // Those of a submit that was refused are passed over as well.
             for (at, kind) in kinds.enumerate() {
-                if made.get(at).is_some_and(Option::is_some) {
+                if matches!(made.get(at), Some(Made::Now(_))) {
                     self.kinds[*kind].submitted.inc();
                 }
             }

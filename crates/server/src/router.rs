@@ -21,8 +21,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/tasks", get(tasks::list).post(tasks::submit::one))
         .route("/tasks/batch", post(tasks::submit::batch))
         .route("/tasks/stats", get(tasks::stats))
-        .route("/tasks/{id}", get(tasks::show))
+        .route("/tasks/{id}", get(tasks::show).patch(tasks::patch))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
+        .route("/tasks/{id}/retry", post(tasks::submit::again))
         .route("/tasks/{id}/attempts", get(tasks::attempts))
         // Workers, about one run.
         .route("/tasks/{id}/start", post(tasks::runs::start))

@@ -5,6 +5,7 @@ mod hostile;
 mod lines;
 mod list;
 mod once;
+mod patch;
 mod runs;
 mod show;
 mod stats;

@@ -7,10 +7,10 @@ use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::query::{
-    Answer, Counted, List, Listed, Query, Staff, Standing, Survey, TaskView, WorkerCounts,
-    WorkerView,
+    Answer, Counted, Freeable, List, Listed, Query, Staff, Standing, Survey, TaskView,
+    WorkerCounts, WorkerView,
 };
-use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Worker};
+use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Lost;
 
@@ -47,6 +47,17 @@ impl Tables {
                 Answer::Gone(gone.take(limit).map(|row| row.name.clone()).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
+            Query::Freeable { after, limit } => {
+                let mut held: Vec<Unique> = self.uniques.values().cloned().collect();
+                held.retain(|row| after.is_none_or(|after| row.task > after));
+                held.sort_by_key(|row| row.task);
+                held.truncate(limit);
+                let ended = |row: Unique| {
+                    let has_ended = self.outcomes.contains_key(&row.task);
+                    (row, has_ended)
+                };
+                Freeable::of(held.into_iter().map(ended).collect(), limit).into()
+            }
             Query::Lost { looks, limit } => Answer::Lost(self.lost(looks, limit)),
             Query::Ended(tasks) => {
                 let ended = |task: &TaskId| self.outcomes.contains_key(task);

@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Query, Staff, Survey, TaskView, WorkerCounts, WorkerView,
+    Answer, Counted, Freeable, Query, Staff, Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::time::Timestamp;
 use tokio_postgres::IsolationLevel;
@@ -60,6 +60,12 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let name = name.as_str();
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
             Answer::Worker(worker.map(Box::new))
+        }
+        Query::Freeable { after, limit } => {
+            let (after, rows) = (after.unwrap_or(TaskId::NIL).as_uuid(), load::limit(*limit));
+            let params: [&(dyn ToSql + Sync); 2] = [&after, &rows];
+            let held = |fields: &mut Fields<'_>| Ok((key::unique(fields)?, fields.take()?));
+            Freeable::of(all(client, sql::UNIQUE_NEXT, &params, held).await?, *limit).into()
         }
         Query::Lost { looks, limit } => {
             let lost =

@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Query, Staff, Survey, TaskView, WorkerCounts, WorkerView,
+    Answer, Counted, Freeable, Query, Staff, Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
@@ -79,6 +79,14 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 presence::worker,
             )?;
             Answer::Worker(worker.map(Box::new))
+        }
+        Query::Freeable { after, limit } => {
+            let after = after.unwrap_or(TaskId::NIL);
+            let params = params![after.as_bytes(), tx::limit(*limit)];
+            let held = all(connection, sql::UNIQUE_NEXT, params, |fields| {
+                Ok((key::unique(fields)?, fields.take()?))
+            })?;
+            Freeable::of(held, *limit).into()
         }
         Query::Lost { looks, limit } => {
             let steps = looks.steps.all();

@@ -27,6 +27,7 @@ statements! { ALL:
         META_UPDATE = "meta_update",
         SCHEDULED_NEXT = "scheduled_next",
         STATS_ROWS = "stats_rows",
+        UNIQUE_NEXT = "unique_next",
         WORKER_BY_NAME = "worker_by_name",
         WORKER_COUNT = "worker_count",
         WORKER_GONE = "worker_gone",
@@ -76,6 +77,10 @@ statements! { ALL:
         TASK_INSERT = "task_insert",
         TASK_LOAD = "task_load",
         TASK_VIEW = "task_view",
+        UNIQUE_DELETE = "unique_delete",
+        UNIQUE_INSERT = "unique_insert",
+        UNIQUE_LOAD = "unique_load",
+        UNIQUE_UPDATE = "unique_update",
         WORKER_INSERT = "worker_insert",
         WORKER_UPDATE = "worker_update",
     }
