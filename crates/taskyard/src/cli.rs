@@ -135,9 +135,63 @@ pub(crate) struct DbArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DbVerb {
     /// Makes the tables, or brings older ones up to date; a server does the same when it starts.
+    #[command(after_help = "Example:\n  taskyard db migrate --database sqlite:taskyard.db")]
     Migrate(DatabaseArgs),
-    /// Looks for damage and for rows that contradict each other.
+    /// Looks for damage and for rows that contradict each other, also beside a server.
+    #[command(
+        after_help = "Exit code 1 where it finds something.\n\nExample:\n  taskyard db check"
+    )]
     Check(DatabaseArgs),
-    /// Prints the schema's version, and how many rows and bytes there are.
+    /// Prints the schema's version, and how many rows and bytes there are, also beside a server.
+    #[command(after_help = "Example:\n  taskyard db stats --output json")]
     Stats(DatabaseArgs),
+    /// Copies an SQLite database to a file, also while a server works on it.
+    Backup(BackupArgs),
+    /// Puts a backup in an SQLite database's place, while no server has it open.
+    Restore(RestoreArgs),
+    /// Has a database that was put back by other means give its leases anew: those of before are refused.
+    Renew(RenewArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It holds everything that was acknowledged before it began, is looked through, and takes its name only \
+                  when it is whole. PostgreSQL has tools of its own for this: pg_dump.\n\n\
+                  Example:\n  taskyard db backup tasks-monday.db\n  \
+                  taskyard db backup --force tasks-latest.db --database sqlite:taskyard.db"
+)]
+pub(crate) struct BackupArgs {
+    /// The file to write.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Replaces the file if there is one.
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Workers' leases of before are refused, and their tasks run again. What stood there is kept beside it, \
+                  under a name with the time in it.\n\n\
+                  Example:\n  taskyard db restore tasks-monday.db --database sqlite:restored.db"
+)]
+pub(crate) struct RestoreArgs {
+    /// A backup that `taskyard db backup` has written.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "To be said after pg_restore, or after a file was put back by a snapshot, before the first server \
+                  starts: without it, a worker from before could end a run that is not its own.\n\n\
+                  Example:\n  taskyard db renew --database sqlite:restored.db"
+)]
+pub(crate) struct RenewArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
 }
