@@ -1,6 +1,8 @@
 //! The command line: what can be typed, and what each setting means and defaults to.
 
 mod client;
+#[cfg(test)]
+mod documents;
 mod serve;
 mod worker;
 
@@ -86,6 +88,13 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+impl Command {
+    /// Whether it goes on until it is told to stop.
+    pub(crate) fn stays(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Worker(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs a server, with workers in it.
@@ -112,11 +121,40 @@ pub(crate) enum Command {
     Bench(Box<crate::bench::BenchArgs>),
     /// Shows real work from start to end, on a server of its own.
     Demo(crate::demo::DemoArgs),
+    /// Prints what has a shell complete this program's commands and flags.
+    Completions(CompletionsArgs),
+    /// Prints a manual page, or writes all of them to a directory.
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  taskyard config --listen 0.0.0.0:8000\n  TASKYARD_LEASE=2m taskyard config --output json"
+    after_help = "Put it where the shell looks: for bash ~/.local/share/bash-completion/completions/taskyard, for zsh \
+                  _taskyard in a directory of $fpath, for fish ~/.config/fish/completions/taskyard.fish.\n\n\
+                  Example:\n  taskyard completions bash >taskyard.bash"
+)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard man serve >taskyard-serve.1\n  taskyard man --directory man1"
+)]
+pub(crate) struct ManArgs {
+    /// The command that the page is about, such as `db backup`. Default: the program as a whole.
+    #[arg(value_name = "COMMAND", conflicts_with = "directory")]
+    pub(crate) command: Vec<String>,
+    /// Writes the pages of all commands here.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard config --listen 127.0.0.1:9000\n  TASKYARD_LEASE=2m taskyard config --output json"
 )]
 pub(crate) struct ConfigArgs {
     #[command(flatten)]
@@ -125,7 +163,7 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  taskyard db stats\n  taskyard db check --database sqlite:/var/lib/taskyard/tasks.db"
+    after_help = "Example:\n  taskyard db migrate\n  taskyard db check --database sqlite:taskyard.db"
 )]
 pub(crate) struct DbArgs {
     #[command(subcommand)]

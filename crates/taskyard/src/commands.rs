@@ -6,6 +6,7 @@ mod config;
 mod db;
 mod hint;
 pub(crate) mod list;
+mod manual;
 mod serve;
 mod show;
 mod submit;
@@ -52,6 +53,8 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
         Command::Db(args) => block_on(db::run(&args, output)),
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => block_on(demo::run(&args)),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     }
 }
 
