@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::request::Request;
 use crate::time::Time;
 
-/// `PATCH /tasks/{id}`: at least one of these. What is not named stays as it is.
+/// `PATCH /tasks/{id}`. What is not named stays as it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Patch {
     /// High runs first; -100 to 100.

@@ -5,10 +5,13 @@
 //! been received: whether a call is worth repeating is the caller's to judge ([`Error::is_worth_repeating`]).
 
 mod error;
+mod follow;
+mod logs;
 mod tasks;
 mod transport;
 mod workers;
 
 pub use error::Error;
+pub use follow::Following;
 pub use reqwest::Url;
 pub use transport::Client;

@@ -14,6 +14,7 @@ pub mod time;
 pub mod attempt;
 pub mod change;
 pub mod health;
+pub mod logs;
 pub mod page;
 pub mod stats;
 pub mod submit;
@@ -28,5 +29,8 @@ pub mod problem;
 pub mod request;
 
 pub mod client;
+
+#[cfg(feature = "openapi")]
+mod schema;
 
 pub use payload::Raw;

@@ -15,6 +15,7 @@ pub const NO_SUCH_ROUTE: &str = "there is no such route";
 
 /// Why a request was refused or could not be served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// Where the problem is described, such as `/problems/stale_lease`.
     #[serde(rename = "type", default)]
@@ -62,6 +63,7 @@ impl Problem {
 
 /// One wrong part of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// Where it is in the body, as a JSON pointer (RFC 6901), empty for the whole; or the name of a query parameter
     /// or header.

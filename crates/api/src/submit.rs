@@ -15,6 +15,7 @@ pub const DEFAULT_QUEUE: &str = "default";
 
 /// One task to be done; an element of a batch, or a line of an NDJSON body. Only `kind` and `input` must be there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Submit<P = Raw> {
     /// What sort of work it is: decides which workers can run it. 1–64 of `A–Z a–z 0–9 . _ - : /`.
@@ -113,6 +114,7 @@ impl<P> Request for Vec<Submit<P>> {
 
 /// The answer to one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Submitted {
     pub id: TaskId,
     pub status: Status,
@@ -120,6 +122,7 @@ pub struct Submitted {
 
 /// The answer to a batch: the ids in the order of the tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SubmittedBatch {
     pub ids: Vec<TaskId>,
 }

@@ -16,6 +16,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use serde_json::{Value, json};
 use taskyard_api::client::{Client, Error, Url};
+use taskyard_api::logs::{AppendLogs, FollowEnd, Followed, LogsQuery, NewLine, Stream};
 use taskyard_api::page::TasksQuery;
 use taskyard_api::submit::Submit;
 use taskyard_api::task::Status;
@@ -148,6 +149,116 @@ async fn a_worker_name_stays_within_its_place_in_the_path() {
     let claimed = client.claim("a/b c", &Claim::default()).await.unwrap();
 
     assert!(claimed.tasks.is_empty());
+}
+
+#[tokio::test]
+async fn lines_of_a_run_are_handed_in_with_their_number_and_only_what_was_said() {
+    let router = Router::new().route(
+        "/api/v1/tasks/{id}/logs",
+        post(|body: String| async move {
+            assert_eq!(
+                body,
+                r#"{"lease_token":"t","first_seq":7,"lines":[{"stream":"stderr","line":"oh"}]}"#
+            );
+            Json(json!({"next_seq": 8, "full": false}))
+        }),
+    );
+    let client = client_of(&[serve(router).await], None);
+    let append = AppendLogs {
+        lease_token: "t".to_owned(),
+        first_seq: Some(7),
+        lines: vec![NewLine {
+            at: None,
+            stream: Stream::Stderr,
+            line: "oh".to_owned(),
+        }],
+    };
+
+    let appended = client.append_logs(id(), &append).await.unwrap();
+
+    assert_eq!((appended.next_seq, appended.full), (8, false));
+}
+
+/// A server that answers a follow with these pieces, and then ends.
+async fn following(pieces: &'static [&'static str]) -> Client {
+    let router = Router::new().route(
+        "/api/v1/tasks/{id}/logs",
+        get(move |RawQuery(query): RawQuery| async move {
+            assert_eq!(query.unwrap(), "stream=stdout&cursor=c&follow=true");
+            let pieces = pieces
+                .iter()
+                .map(|piece| Ok::<_, io::Error>(Bytes::from_static(piece.as_bytes())));
+            axum::body::Body::from_stream(stream::iter(pieces))
+        }),
+    );
+    client_of(&[serve(router).await], None)
+}
+
+fn behind_c() -> LogsQuery {
+    LogsQuery {
+        stream: Some(Stream::Stdout),
+        limit: Some(5),
+        cursor: Some("c".to_owned()),
+        ..LogsQuery::default()
+    }
+}
+
+#[tokio::test]
+async fn a_log_is_followed_to_its_end_however_it_is_cut_into_pieces() {
+    let client = following(&[
+        r#"{"seq":1,"at":"2026-01-31T12:00:00.000Z","attempt":1,"#,
+        "\"stream\":\"stdout\",\"line\":\"a\",\"cursor\":\"d\"}\n\n\n{\"seq\"",
+        ":2,\"at\":\"2026-01-31T12:00:00.000Z\",\"attempt\":1,\"stream\":\"stdout\",\"line\":\"\"}\n",
+        "{\"status\":\"completed\",\"next_cursor\":null}\n",
+    ])
+    .await;
+
+    let mut following = client.follow_logs(id(), &behind_c()).await.unwrap();
+    let mut lines = Vec::new();
+    let end = loop {
+        match following.next().await.unwrap().unwrap() {
+            Followed::Line(line) => lines.push((line.seq, line.line, line.cursor)),
+            Followed::End(end) => break end,
+        }
+    };
+
+    let expected = [
+        (1, "a".to_owned(), Some("d".to_owned())),
+        (2, String::new(), None),
+    ];
+    assert_eq!(lines, expected);
+    let expected = FollowEnd {
+        status: Some(Status::Completed),
+        next_cursor: None,
+    };
+    assert_eq!(end, expected);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_says_so_and_not_half_a_line() {
+    let client = following(&["\n{\"status\":\"compl"]).await;
+
+    let mut following = client.follow_logs(id(), &behind_c()).await.unwrap();
+
+    assert_eq!(following.next().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_follow_that_is_refused_is_a_problem() {
+    let router = Router::new().route(
+        "/api/v1/tasks/{id}/logs",
+        get(|| async {
+            problem(
+                StatusCode::NOT_FOUND,
+                json!({"status": 404, "code": "not_found"}),
+            )
+        }),
+    );
+    let client = client_of(&[serve(router).await], None);
+
+    let error = client.follow_logs(id(), &behind_c()).await.unwrap_err();
+
+    assert_eq!(error.code(), Some("not_found"));
 }
 
 #[tokio::test]

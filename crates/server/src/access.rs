@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, Method, Request};
 use sha2::{Digest, Sha256};
 use taskyard_api::problem::Problem;
 
+use crate::docs;
 use crate::health::PROBES;
 use crate::problem::{self, Code};
 use crate::settings::{Access, Settings};
@@ -42,7 +43,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Refuses who may not come in. Whether the server is up is told to everybody.
+/// Refuses who may not come in.
 pub(crate) fn check<B>(
     settings: &Settings,
     request: &Request<B>,
@@ -61,10 +62,16 @@ pub(crate) fn check<B>(
         }
         Access::None => check_origin(settings, headers),
         // A page cannot send a token it does not know, so its origin does not matter.
-        Access::Token(_) if PROBES.contains(&request.uri().path()) => Ok(()),
+        Access::Token(_) if is_open(request.uri().path()) => Ok(()),
         Access::Token(_) if is_preflight(request) => Ok(()),
         Access::Token(secret) => check_token(secret, request.method(), headers),
     }
+}
+
+/// What holds no secret: whether the server is up, and what its API is, which a browser that opens the pages about it
+/// could not send a token for.
+fn is_open(path: &str) -> bool {
+    PROBES.contains(&path) || docs::is_one(path)
 }
 
 /// A browser asks beforehand, without the token, whether a page of another origin may call.

@@ -1,15 +1,17 @@
 //! What every handler has at hand.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use taskyard_engine::engine::Engine;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
+use crate::docs;
 use crate::health::Pulse;
 use crate::metrics::Metrics;
 use crate::settings::{Access, Limits, Settings};
@@ -52,6 +54,8 @@ struct Shared {
     troubles: Troubles,
     /// Who may read many rows now.
     lists: Semaphore,
+    /// Made when it is first asked for: the settings stay as they are.
+    description: OnceLock<Bytes>,
 }
 
 impl App {
@@ -74,6 +78,7 @@ impl App {
             answers,
             troubles: Troubles::default(),
             lists,
+            description: OnceLock::new(),
         }))
     }
 
@@ -121,6 +126,12 @@ impl App {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.settings.limits
+    }
+
+    /// What `/openapi.json` answers.
+    pub(crate) fn description(&self) -> &Bytes {
+        let description = &self.0.description;
+        description.get_or_init(|| docs::rendered(self))
     }
 
     pub(crate) fn pulse(&self) -> &Pulse {

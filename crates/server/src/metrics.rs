@@ -34,7 +34,9 @@ use self::format::Format;
 pub(crate) use self::requests::{Requests, name_route};
 pub(crate) use self::survey::Surveys;
 use crate::app::App;
-use crate::problem;
+use crate::openapi::SERVER;
+use crate::openapi::operation::Routes;
+use crate::problem::{self, Code};
 use crate::query;
 use crate::response::{self, Answer};
 use crate::settings::Settings;
@@ -111,6 +113,22 @@ impl Apart {
         known.insert(name.to_owned());
         name.to_owned()
     }
+}
+
+pub(crate) fn describe(routes: &mut Routes<'_>) {
+    routes.under("", SERVER);
+    routes
+        .get("/metrics", "metrics")
+        .says(
+            "What it counts",
+            "In Prometheus's text format, or as OpenMetrics to who accepts that; `docs/operations.md` lists them.",
+        )
+        .answers_text(
+            "What was counted since the server started, and how much there is now.",
+            &[Format::Plain.content_type(), Format::OpenMetrics.content_type()],
+            "# TYPE taskyard_tasks gauge\ntaskyard_tasks{status=\"pending\"} 3\n",
+        )
+        .refuses(&[Code::AnswersFull]);
 }
 
 /// `GET /metrics`

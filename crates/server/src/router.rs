@@ -8,6 +8,7 @@ use http::{Method, StatusCode};
 use taskyard_api::problem::NO_SUCH_ROUTE;
 
 use crate::app::App;
+use crate::docs;
 use crate::health;
 use crate::metrics::{self, name_route};
 use crate::page;
@@ -44,6 +45,11 @@ pub(crate) fn router(app: App) -> Router {
         // Probes.
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
+        // What the API is, for programs and, on two pages, for people.
+        .route("/openapi.json", get(docs::description))
+        .route("/docs", get(docs::swagger_ui))
+        .route("/redoc", get(docs::redoc))
+        .route("/docs/{file}", get(docs::file))
         // People.
         .route("/", get(page::show))
         .route("/ui/", get(page::show))

@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
-    CancelArgs, Connection, ListArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
+    CancelArgs, Connection, ListArgs, RetryArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
 };
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
-pub(crate) use self::worker::{CommandArgs, DeliverArgs, WorkerArgs};
+pub(crate) use self::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
 use crate::output::Format;
 
 /// A durable task system: one program that serves, works and is the command line.
@@ -109,6 +109,8 @@ pub(crate) enum Command {
     Show(ShowArgs),
     /// Cancels tasks, wherever they stand.
     Cancel(CancelArgs),
+    /// Runs finished tasks again, each as a new one.
+    Retry(RetryArgs),
     /// Waits for tasks to end; the exit code is the outcome.
     Wait(WaitArgs),
     /// Lists workers.

@@ -9,7 +9,8 @@ use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use tokio::time::timeout;
 
 use super::error::Error;
 use crate::problem::{self, Problem};
@@ -137,26 +138,56 @@ impl Client {
         })
     }
 
-    /// Sends the call and reads the answer. A server that cannot be connected to has received nothing, so then the next
-    /// one is asked.
+    /// Sends the call and reads the answer.
     pub(super) async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T, Error> {
+        let within = call.wait.saturating_add(ANSWER_WITHIN);
+        let (url, response) = self.send(call, Some(within)).await?;
+        answer(url, response).await
+    }
+
+    /// Sends the call and answers as soon as the answer begins, which may then come for as long as it likes.
+    pub(super) async fn open(&self, call: Call) -> Result<(Url, Response), Error> {
+        let begun = timeout(ANSWER_WITHIN, self.send(call, None)).await;
+        let Ok(begun) = begun else {
+            let what = format!("no answer began within {} s", ANSWER_WITHIN.as_secs());
+            let url = self.url(self.current.load(Ordering::Relaxed), "")?;
+            let status = StatusCode::GATEWAY_TIMEOUT.as_u16();
+            return Err(Error::Unexpected { url, status, what });
+        };
+        let (url, response) = begun?;
+        if response.status().is_success() {
+            return Ok((url, response));
+        }
+        // What is refused is answered in one piece.
+        match answer::<IgnoredAny>(url.clone(), response).await {
+            Err(error) => Err(error),
+            Ok(_) => Err(Error::Unexpected {
+                url,
+                status: StatusCode::INTERNAL_SERVER_ERROR.as_u16(),
+                what: "a refusal without a problem".to_owned(),
+            }),
+        }
+    }
+
+    /// A server that cannot be connected to has received nothing, so then the next one is asked.
+    async fn send(&self, call: Call, within: Option<Duration>) -> Result<(Url, Response), Error> {
         let first = self.current.load(Ordering::Relaxed);
         let mut failed = None;
         for number in 0..self.servers.len() {
             let index = (first + number) % self.servers.len();
             let url = self.url(index, &call.path)?;
-            let sent = self
+            let mut request = self
                 .http
                 .request(call.method.clone(), url.clone())
                 .headers(call.headers.clone())
-                .body(call.body.clone())
-                .timeout(call.wait.saturating_add(ANSWER_WITHIN))
-                .send()
-                .await;
-            match sent {
+                .body(call.body.clone());
+            if let Some(within) = within {
+                request = request.timeout(within);
+            }
+            match request.send().await {
                 Ok(response) => {
                     self.current.store(index, Ordering::Relaxed);
-                    return answer(url, response).await;
+                    return Ok((url, response));
                 }
                 Err(source) => {
                     let goes_on = source.is_connect();
@@ -237,14 +268,19 @@ fn is_loopback(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-fn unreachable(url: Url, source: reqwest::Error) -> Error {
+pub(super) fn unreachable(url: Url, source: reqwest::Error) -> Error {
     Error::Unreachable {
         url,
         source: source.without_url(),
     }
 }
 
-fn unexpected(url: Url, status: StatusCode, body: &[u8], error: &serde_json::Error) -> Error {
+pub(super) fn unexpected(
+    url: Url,
+    status: StatusCode,
+    body: &[u8],
+    error: &serde_json::Error,
+) -> Error {
     let text = String::from_utf8_lossy(body);
     let quoted: String = text.chars().take(QUOTED_MAX).collect();
     Error::Unexpected {

@@ -1,5 +1,6 @@
 //! `/tasks`: looking, cancelling; handing in and reporting have files of their own.
 
+pub(crate) mod described;
 pub mod runs;
 pub(crate) mod submit;
 
@@ -13,7 +14,7 @@ use taskyard_api::task::{Standing, Status};
 use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
 
 use crate::app::App;
-use crate::problem::{self, Code};
+use crate::problem;
 use crate::query::{self, Params};
 use crate::request::{self, Nothing, OfTask};
 use crate::response::{self, Answer};
@@ -105,10 +106,6 @@ pub(crate) async fn patch(State(app): State<App>, OfTask(id): OfTask, request: R
     query::none(request.uri().query())?;
     let body = request::json(&app, request, app.limits().plain_body()).await?;
     let asked: Patch = request::parse(&app, &body)?;
-    if asked == Patch::default() {
-        let detail = "nothing is to be changed: name priority, run_at or delay_ms";
-        return Err(problem::new(Code::Invalid, detail).into());
-    }
     let mut faults = Faults::default();
     let patch = wire::new_task::patch(id, &asked, &mut faults);
     faults.check()?;

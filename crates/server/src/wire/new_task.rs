@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::wire::faults::{Faults, Place, WAIT_MS_MAX};
 
 /// What one failure may multiply a wait by.
-const FACTOR_MAX: f64 = 1_000.0;
+pub(crate) const FACTOR_MAX: f64 = 1_000.0;
 
 /// `None` where `faults` says why.
 pub(crate) fn new_task(

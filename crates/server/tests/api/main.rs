@@ -4,6 +4,7 @@
 mod access;
 mod answers;
 mod bodies;
+mod description;
 mod front;
 mod heads;
 mod health;

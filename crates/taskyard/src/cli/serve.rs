@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::worker::{CommandArgs, DeliverArgs};
+use super::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs};
 use crate::settings::units::{bytes, duration};
 
 #[derive(Debug, Args)]
@@ -44,7 +44,8 @@ pub(crate) struct ServeArgs {
     /// How many workers run inside of the server, each one task at a time. 0 to 50.
     #[arg(long, env = "TASKYARD_INTERNAL_WORKERS", default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=50))]
     pub(crate) internal_workers: u16,
-    /// The kinds that they run. Default: all that this program knows; `command` only with --allow-command.
+    /// The kinds that they run. Default: all that this program knows; `command` only with --allow-command, `http`
+    /// only with --allow-http.
     #[arg(
         long,
         env = "TASKYARD_INTERNAL_KINDS",
@@ -53,7 +54,11 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) internal_kinds: Vec<String>,
     #[command(flatten)]
+    pub(crate) logs: LogArgs,
+    #[command(flatten)]
     pub(crate) command: CommandArgs,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
     #[command(flatten)]

@@ -25,7 +25,7 @@ use crate::wire::faults::{Faults, Place};
 use crate::wire::new_task::new_task;
 
 const KEY_HEADER: &str = "idempotency-key";
-const KEY_LEN_MAX: usize = 255;
+pub(crate) const KEY_LEN_MAX: usize = 255;
 
 /// `POST /tasks`
 pub(crate) async fn one(State(app): State<App>, request: Request) -> Answer {

@@ -45,6 +45,7 @@ async fn null_is_as_it_was_and_the_same_again_is_the_same() {
         (&json!("pending"), &json!(-100))
     );
     assert_eq!(once, twice);
+    assert_eq!(patch(&yard, &id, &json!({})).await.ok(), once);
 }
 
 #[tokio::test]
@@ -101,7 +102,6 @@ async fn a_bad_change_names_its_field_and_changes_nothing() {
     ] {
         patch(&yard, &id, &body).await.wrong_at(&[place]);
     }
-    patch(&yard, &id, &json!({})).await.refused(422, "invalid");
     patch(&yard, &id, &json!([])).await.refused(422, "invalid");
     let unknown = json!({"max_attempts": 2});
     patch(&yard, &id, &unknown)
