@@ -6,6 +6,7 @@ mod config;
 mod db;
 mod hint;
 pub(crate) mod list;
+mod manual;
 pub(crate) mod queues;
 mod retry;
 mod serve;
@@ -57,6 +58,8 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
         Command::Db(args) => block_on(db::run(&args, format)),
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => block_on(demo::run(&args)),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     }
 }
 

@@ -103,6 +103,15 @@ pub enum OpenError {
          migrate` brings it up to date"
     )]
     Older { server: String, found: i32 },
+    #[error(
+        "{servers} servers say in the database {server} that they are up; stop them first. Those that were up when a \
+         backup was taken, and are no more, are forgotten in {seconds} s"
+    )]
+    InUse {
+        server: String,
+        servers: i64,
+        seconds: i64,
+    },
 }
 
 impl OpenError {

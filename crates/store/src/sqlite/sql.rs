@@ -23,6 +23,7 @@ statements! { ALL:
         READY_SINCE = "ready_since",
         META_INSERT = "meta_insert",
         META_LOAD = "meta_load",
+        META_RENEW = "meta_renew",
         META_TOUCH = "meta_touch",
         META_UPDATE = "meta_update",
         QUEUE_LIST = "queue_list",

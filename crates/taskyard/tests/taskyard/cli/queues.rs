@@ -73,7 +73,7 @@ fn what_tasks_take_is_set_and_given_back() {
         &server,
         &["queues", "set", "slow", "--max-attempts", "0"],
     );
-    assert_eq!(refused.code, 1);
+    assert_eq!(refused.code, 2);
     assert!(
         refused.stderr.contains("max_attempts"),
         "{}",
