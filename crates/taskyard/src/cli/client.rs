@@ -244,15 +244,16 @@ pub(crate) struct QueuesArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueueVerb {
     /// Gives nothing of it to workers; what they have goes on.
+    #[command(after_help = "Example:\n  taskyard queues pause images")]
     Pause(QueueArgs),
     /// Lets it go on.
+    #[command(after_help = "Example:\n  taskyard queues resume images")]
     Resume(QueueArgs),
     /// Says what its tasks take that do not say themselves, from now on.
     Set(SetQueueArgs),
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  taskyard queues pause images\n  taskyard queues resume images")]
 pub(crate) struct QueueArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
