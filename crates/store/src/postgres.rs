@@ -23,6 +23,7 @@ mod merge;
 mod open;
 mod params;
 mod reads;
+mod renew;
 mod rows;
 pub mod scratch;
 mod session;
@@ -60,6 +61,7 @@ pub use self::check::{check, stats};
 use self::clock::DatabaseClock;
 use self::desk::{Desk, Job};
 pub use self::open::OpenError;
+pub use self::renew::renew;
 use crate::Clock;
 use crate::run::Memory;
 

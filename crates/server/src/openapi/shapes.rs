@@ -183,6 +183,12 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             range(i64::from(Priority::MIN)..=i64::from(Priority::MAX)),
         ),
         ("Patch/delay_ms", wait()),
+        ("PatchQueue/max_attempts", count()),
+        ("PatchQueue/timeout_ms", range(1..=WAIT_MS_MAX)),
+        (
+            "PatchQueue/retry",
+            json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
+        ),
         ("Submit/labels", labels()),
         ("Submit/requires", self::labels(text(demand()))),
         (

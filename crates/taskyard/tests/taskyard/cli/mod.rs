@@ -6,6 +6,7 @@ mod flags;
 mod listing;
 mod lost;
 mod open_files;
+mod queues;
 mod refused;
 mod settings;
 mod starting;
