@@ -48,7 +48,7 @@ pub fn document(settings: &Settings) -> Value {
         "servers": [{"url": "/", "description": "This server."}],
         "tags": [
             {"name": TASKS, "description": "For those who hand in work, and look what became of it."},
-            {"name": RUNS, "description": "What a worker says of one run. Each call proves by its `lease_token` that the run is its own."},
+            {"name": RUNS, "description": "What workers say of one run; its `lease_token` proves that it is theirs."},
             {"name": WORKERS, "description": "What a worker asks: to be known, for tasks, and to keep them."},
             {"name": QUEUES, "description": "How much waits in each; pausing them, and what their tasks take."},
             {"name": SERVER, "description": "About the server itself. Needs no token."},
@@ -63,8 +63,8 @@ pub fn document(settings: &Settings) -> Value {
                 operation::BEARER: {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "The token that the server was started with (`TASKYARD_TOKEN`). A server on a loopback \
-                                    address, or with `--no-auth`, wants none.",
+                    "description": "The token that the server was started with (`TASKYARD_TOKEN`). On a loopback \
+                                    address, or with `--no-auth`, none is wanted.",
                 },
             },
         },

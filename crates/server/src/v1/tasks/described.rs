@@ -223,7 +223,9 @@ fn beginning(routes: &mut Routes<'_>) {
         .of_task()
         .takes::<ReportProgress<Payload>>(&[(
             "half",
-            json!({"lease_token": LEASE, "progress": {"fraction": 0.5, "message": "half of it"}, "checkpoint": {"row": 40}}),
+            json!({
+                "lease_token": LEASE, "progress": {"fraction": 0.5, "message": "half of it"}, "checkpoint": {"row": 40},
+            }),
         )])
         .answers::<Renewed>(200, "Its lease holds on.", &json!({
             "task_id": TASK_ID, "status": "running", "lease_expires_at": LATER,

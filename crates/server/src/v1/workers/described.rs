@@ -88,7 +88,9 @@ fn calling(routes: &mut Routes<'_>) {
         .of_worker()
         .takes::<Report<Payload>>(&[(
             "one",
-            json!({"results": [{"task_id": TASK_ID, "lease_token": "tD1_4XkvQ0sAAAABAAAAAV9-kS7f0b", "outcome": "completed"}]}),
+            json!({"results": [{
+                "task_id": TASK_ID, "lease_token": "tD1_4XkvQ0sAAAABAAAAAV9-kS7f0b", "outcome": "completed",
+            }]}),
         )])
         .answers::<Reported<Payload>>(200, "What became of each, in their order.", &json!({
             "results": [{"task_id": TASK_ID, "status": "completed"}],
