@@ -25,8 +25,10 @@ use super::{inspect, lock, sql};
 /// What belongs to a database besides its file, under its name with this behind it, and is copied and put back with it:
 /// nothing yet. Each is a database of SQLite's own that is whole by itself.
 const BESIDE: [&str; 0] = [];
-/// What SQLite keeps beside a file while it is open, and after an unclean stop.
-const WORKING: [&str; 2] = ["-wal", "-shm"];
+/// What SQLite keeps beside a file while it is open, and after an unclean stop: the log, and an index of it, which it
+/// makes anew.
+const LOG: &str = "-wal";
+const INDEX: &str = "-shm";
 /// For nobody but its owner: inputs and outputs may be anything.
 const PRIVATE: u32 = 0o600;
 /// All pages in one step, so that it is one snapshot.
@@ -241,15 +243,20 @@ fn put_aside(database: &Path, aside: &Path) -> Result<(), BackupError> {
     if aside.symlink_metadata().is_ok() {
         return Err(BackupError::Exists(aside.to_owned()));
     }
-    for suffix in [""].into_iter().chain(WORKING) {
-        let (from, to) = (named(database, suffix), named(aside, suffix));
-        match fs::rename(&from, &to) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(write(&from)(error)),
-        }
+    for suffix in ["", LOG] {
+        let from = named(database, suffix);
+        unless_missing(fs::rename(&from, named(aside, suffix)), &from)?;
     }
+    let index = named(database, INDEX);
+    unless_missing(fs::remove_file(&index), &index)?;
     sync_folder_of(database)
+}
+
+fn unless_missing(done: std::io::Result<()>, path: &Path) -> Result<(), BackupError> {
+    match done {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(write(path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// The database, kept from servers.

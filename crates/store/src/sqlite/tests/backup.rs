@@ -174,7 +174,7 @@ async fn what_a_killed_server_left_in_its_log_is_kept_with_what_is_replaced() {
     submit_one(&store, 1).await;
     // As it stands after `kill -9`: the file, and its log beside it.
     let killed = place.path("killed.db");
-    for suffix in ["", "-wal"] {
+    for suffix in ["", "-wal", "-shm"] {
         let named = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
         std::fs::copy(named(&tasks), named(&killed)).unwrap();
     }
@@ -183,6 +183,7 @@ async fn what_a_killed_server_left_in_its_log_is_kept_with_what_is_replaced() {
     let aside = place.path("aside.db");
     restore(&kept, &killed, &aside, &mut Seeded::new(2)).unwrap();
 
+    assert!(!place.path("aside.db-shm").exists(), "it is made anew");
     assert_eq!((count(&killed).await, count(&aside).await), (0, 1));
 }
 
