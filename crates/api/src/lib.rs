@@ -16,6 +16,7 @@ pub mod change;
 pub mod health;
 pub mod logs;
 pub mod page;
+pub mod queue;
 pub mod stats;
 pub mod submit;
 pub mod task;

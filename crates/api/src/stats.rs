@@ -60,7 +60,8 @@ impl Counts {
         }
     }
 
-    fn add(&mut self, status: Status, tasks: u64) {
+    /// So many more of this status.
+    pub fn add(&mut self, status: Status, tasks: u64) {
         let count = match status {
             Status::Scheduled => &mut self.scheduled,
             Status::Pending => &mut self.pending,

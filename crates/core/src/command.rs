@@ -5,6 +5,7 @@ use hashbrown::HashSet;
 use crate::lane::{Heads, LaneKey, Lanes};
 use crate::needs::Needs;
 use crate::policy::Policy;
+use crate::queue::Queues;
 use crate::random::Random;
 use crate::refused::Refused;
 use crate::store;
@@ -21,6 +22,7 @@ use crate::verbs::promote::{Promote, Promoted};
 use crate::verbs::prune::{Prune, Pruned};
 use crate::verbs::register::{Register, Registered};
 use crate::verbs::report::{Report, ReportedBack};
+use crate::verbs::set_queue::{QueueSet, SetQueue};
 use crate::verbs::start::{Start, Started};
 use crate::verbs::submit::{NewTask, Submit, Submitted};
 use crate::view::View;
@@ -32,6 +34,7 @@ pub struct Env<'a> {
     pub policy: &'a Policy,
     pub lanes: &'a Lanes,
     pub heads: &'a Heads,
+    pub queues: &'a Queues,
     /// They were counted a moment ago, and there was no room for one more.
     pub workers_full: bool,
     pub random: &'a mut dyn Random,
@@ -88,6 +91,7 @@ commands! {
     Report => ReportedBack,
     Cancel => Cancelled,
     Patch => Patched,
+    SetQueue => QueueSet,
     Register => Registered,
     Join => Joined,
     Promote => Promoted,
@@ -142,6 +146,7 @@ impl Command {
             | Self::Report(_)
             | Self::Cancel(_)
             | Self::Patch(_)
+            | Self::SetQueue(_)
             | Self::Register(_)
             | Self::Join(_)
             | Self::Promote(_)
@@ -171,6 +176,7 @@ impl Command {
             | Self::Start(_)
             | Self::Cancel(_)
             | Self::Patch(_)
+            | Self::SetQueue(_)
             | Self::Register(_)
             | Self::Join(_)
             | Self::Promote(_)

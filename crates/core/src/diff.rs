@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::counter::Counter;
 use crate::id::{RunKey, TaskId};
 use crate::lane::{Lane, LaneKey};
+use crate::queue::Queue;
 use crate::rows::{
     Attempt, Carry, Idempotency, LateResult, Lease, Outcome, Ready, Scheduled, Server, Task,
     Unique, Worker,
@@ -18,6 +19,8 @@ pub struct Diff {
     pub servers: Vec<Change<Server>>,
     /// Numbers that are given for the first time.
     pub lanes: Vec<(Lane, Arc<LaneKey>)>,
+    /// Never taken out.
+    pub queues: Vec<Change<Queue>>,
     /// Never taken out.
     pub workers: Vec<Change<Worker>>,
     pub tasks: Vec<Arc<Task>>,
@@ -45,6 +48,7 @@ impl Diff {
     pub fn is_empty(&self) -> bool {
         self.servers.is_empty()
             && self.lanes.is_empty()
+            && self.queues.is_empty()
             && self.workers.is_empty()
             && self.tasks.is_empty()
             && self.scheduled.is_empty()
@@ -66,6 +70,8 @@ impl Diff {
         self.servers
             .sort_unstable_by_key(|change| change.row().number);
         self.lanes.sort_unstable_by_key(|(lane, _)| *lane);
+        self.queues
+            .sort_unstable_by(|one, other| one.row().name.cmp(&other.row().name));
         self.workers
             .sort_unstable_by(|one, other| one.row().name.cmp(&other.row().name));
         self.tasks.sort_unstable_by_key(|task| task.id);

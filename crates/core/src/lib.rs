@@ -12,6 +12,7 @@ pub mod lane;
 pub mod name;
 pub mod order;
 pub mod policy;
+pub mod queue;
 pub mod random;
 pub mod retry;
 pub mod status;

@@ -51,7 +51,7 @@ pub struct Due {
     pub skip: usize,
 }
 
-/// What to load, in the order in which a store locks: servers, new lanes, workers, place rows, keys, then picks, each by key. The order
+/// What to load, in the order in which a store locks: servers, new lanes, queues, workers, place rows, keys, then picks, each by key. The order
 /// holds within one load only: what is asked for besides is locked behind it, so two servers can wait for each other
 /// until their database ends one of the two batches, which is then run again.
 #[derive(Default, Debug)]
@@ -61,6 +61,8 @@ pub struct Needs {
     /// Lanes whose numbers this server does not know, and the highest number that was given out: held, so that nobody
     /// else gives one meanwhile.
     pub lanes: Vec<Arc<LaneKey>>,
+    /// Every row of `queue`, locked.
+    pub queues: bool,
     pub workers: Vec<(Name, Hold)>,
     pub scheduled: Vec<ScheduledKey>,
     pub ready: Vec<ReadyKey>,
@@ -77,6 +79,8 @@ pub struct Needs {
     pub live_workers: Option<usize>,
     /// Every lease of these workers, read.
     pub leases_of: Vec<WorkerNumber>,
+    /// The names of the queues that are paused, read.
+    pub paused: bool,
     pub picks: Vec<Pick>,
     /// Scheduled rows.
     pub due: Option<Due>,
@@ -87,6 +91,8 @@ pub struct Needs {
 impl Needs {
     pub fn is_empty(&self) -> bool {
         !self.servers
+            && !self.queues
+            && !self.paused
             && !self.last_worker
             && self.live_workers.is_none()
             && self.lanes.is_empty()

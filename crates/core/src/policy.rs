@@ -43,6 +43,8 @@ pub struct Policy {
     pub commands_bytes_max: usize,
     /// How many combinations of queue, kind and demands unfinished tasks may be in. Default 10,000.
     pub lanes_max: usize,
+    /// How many queues may be paused or have defaults of their own; others need no room. Default 1,000.
+    pub queues_max: usize,
     /// How many workers may be known and not forgotten; those inside of servers do not count. Default 100,000.
     pub workers_max: usize,
     /// How many bytes of inputs one claim's answer carries. Default 8 MiB; one task goes out whatever its size.
@@ -82,6 +84,7 @@ impl Default for Policy {
             commands_max: 10_000,
             commands_bytes_max: 256 << 20,
             lanes_max: 10_000,
+            queues_max: 1_000,
             workers_max: 100_000,
             claim_bytes_max: 8 << 20,
             history_max: 100,

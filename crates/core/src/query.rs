@@ -9,6 +9,7 @@ use crate::lane::LaneKey;
 use crate::name::Name;
 use crate::order::Priority;
 use crate::policy::Policy;
+use crate::queue::Queue;
 use crate::rows::{
     Attempt, Carry, Failure, LateResult, Lease, Outcome, Scheduled, Task, Unique, UniqueKey, Worker,
 };
@@ -47,6 +48,8 @@ pub enum Query {
         limit: usize,
     },
     Worker(Name),
+    /// The queues of which something was set, by name.
+    Queues,
     /// Of the next `limit` unique keys, in the order of their tasks, those whose tasks have ended.
     Freeable {
         after: Option<TaskId>,
@@ -110,6 +113,7 @@ pub enum Answer {
     Survey(Survey),
     Gone(Vec<Name>),
     Worker(Option<Box<Worker>>),
+    Queues(Vec<Queue>),
     Freeable(Freeable),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),

@@ -63,6 +63,8 @@ pub enum Refused {
          again when some have ended"
     )]
     TooManyLanes(usize),
+    #[error("{0} queues are paused or have defaults of their own already; no other one can be set")]
+    TooManyQueues(usize),
     #[error(
         "{0} workers are known already; register under a worker_id that is known, or try again when some have been gone \
          for long enough to be forgotten"

@@ -15,6 +15,7 @@ pub mod promote;
 pub mod prune;
 pub mod register;
 pub mod report;
+pub mod set_queue;
 pub mod start;
 pub mod submit;
 

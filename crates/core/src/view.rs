@@ -21,6 +21,7 @@ use crate::lane::{Lane, LaneKey, Lanes};
 use crate::name::Name;
 use crate::needs::{Hold, Needs, Pick};
 use crate::order::Position;
+use crate::queue::Queue;
 use crate::rows::{
     Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
     Server, Task, Unique, UniqueKey, Worker,
@@ -56,6 +57,7 @@ impl Picked {
 pub struct View {
     pub servers: Rows<ServerNumber, Server>,
     lanes: Rows<Arc<LaneKey>, (Lane, Arc<LaneKey>)>,
+    pub queues: Rows<Name, Queue>,
     pub workers: Rows<Name, Worker>,
     pub tasks: Rows<TaskId, Arc<Task>>,
     pub scheduled: Rows<SlotKey, Scheduled>,
@@ -78,6 +80,7 @@ pub struct View {
     /// Lanes that this server did not know and that tasks of this batch are in.
     taken_up: Lanes,
     leases_of: HashSet<WorkerNumber>,
+    paused: Option<HashSet<Name>>,
     locked_leases: HashSet<SlotKey>,
     locked_workers: HashSet<Name>,
     attempts: Vec<Attempt>,
@@ -192,6 +195,11 @@ impl View {
         self.last_worker = Some(number);
     }
 
+    /// The queues that are paused.
+    pub fn found_paused(&mut self, names: impl IntoIterator<Item = Name>) {
+        self.paused = Some(names.into_iter().collect());
+    }
+
     /// How many workers are not forgotten, as far as was to be counted.
     pub fn found_live_workers(&mut self, count: usize) {
         self.live_workers = Some(count);
@@ -229,6 +237,27 @@ impl View {
     /// The highest worker number that was ever given out, if it was asked for.
     pub fn last_worker(&self) -> Option<WorkerNumber> {
         self.last_worker
+    }
+
+    /// The queues that were paused when this batch was loaded, if that was asked for.
+    pub fn paused(&self) -> Option<&HashSet<Name>> {
+        self.paused.as_ref()
+    }
+
+    /// Whether nothing of the queue may be given out.
+    ///
+    /// # Panics
+    /// If nobody asked for it.
+    pub fn is_paused(&self, queue: &Name) -> bool {
+        // What this batch has set counts.
+        if let Some(row) = self.queues.peek(queue) {
+            return row.is_paused;
+        }
+        let paused = self
+            .paused
+            .as_ref()
+            .expect("the paused queues were asked for");
+        paused.contains(queue)
     }
 
     /// How many workers are not forgotten, if they were to be counted.
@@ -331,6 +360,7 @@ impl View {
         let mut diff = Diff {
             servers: self.servers.kept(),
             lanes: self.lanes.inserted(),
+            queues: self.queues.kept(),
             workers: self.workers.kept(),
             tasks: self.tasks.inserted(),
             scheduled: self.scheduled.changes(),
@@ -360,10 +390,7 @@ impl View {
 
 /// The rows that stand where they did not stand before the batch.
 fn arrivals<R>(changes: &[Change<R>]) -> impl Iterator<Item = &R> {
-    changes.iter().filter_map(|change| match change {
-        Change::Insert(row) | Change::Update { after: row, .. } => Some(row),
-        Change::Delete(_) => None,
-    })
+    changes.iter().filter_map(Change::after)
 }
 
 #[cfg(test)]

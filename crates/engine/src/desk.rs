@@ -480,6 +480,7 @@ fn size(command: &Command) -> (usize, usize) {
         Command::Start(_)
         | Command::Cancel(_)
         | Command::Patch(_)
+        | Command::SetQueue(_)
         | Command::Register(_)
         | Command::Join(_) => (1, 0),
     }

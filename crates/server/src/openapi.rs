@@ -21,6 +21,7 @@ use crate::{docs, health, metrics, v1};
 pub(crate) const TASKS: &str = "tasks";
 pub(crate) const RUNS: &str = "runs";
 pub(crate) const WORKERS: &str = "workers";
+pub(crate) const QUEUES: &str = "queues";
 pub(crate) const SERVER: &str = "server";
 
 /// The whole document, with the limits of these settings.
@@ -49,6 +50,7 @@ pub fn document(settings: &Settings) -> Value {
             {"name": TASKS, "description": "For those who hand in work, and look what became of it."},
             {"name": RUNS, "description": "What a worker says of one run. Each call proves by its `lease_token` that the run is its own."},
             {"name": WORKERS, "description": "What a worker asks: to be known, for tasks, and to keep them."},
+            {"name": QUEUES, "description": "How much waits in each; pausing them, and what their tasks take."},
             {"name": SERVER, "description": "About the server itself. Needs no token."},
         ],
         "paths": paths,

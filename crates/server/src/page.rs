@@ -78,7 +78,7 @@ pub(crate) async fn show(
             counts(&mut html, survey);
             queues(&mut html, survey, *now);
             staff(&mut html, &workers, survey, *now);
-            latest(&mut html, &tasks);
+            latest(&mut html, &tasks, *now);
         }
         _ => html.line(
             "bad",
@@ -194,9 +194,9 @@ fn queues(html: &mut Html, survey: &Survey, now: Timestamp) {
     if queues.is_empty() {
         return html.line("faint", "No task was submitted yet.");
     }
-    let mut columns = vec![("queue", Kind::Plain)];
+    let mut columns = vec![("queue", Kind::Name)];
     columns.extend(Status::ALL.map(|status| (status.as_str(), Kind::Number)));
-    columns.push(("next has waited", Kind::Number));
+    columns.push(("waits", Kind::Number));
     let more = queues.len().saturating_sub(QUEUES);
     let rows = queues.into_iter().take(QUEUES);
     let rows = rows.map(|(queue, (sums, oldest))| {
@@ -227,7 +227,7 @@ fn staff(html: &mut Html, workers: &[WorkerView], survey: &Survey, now: Timestam
         return;
     }
     let columns = [
-        ("worker", Kind::Plain),
+        ("worker", Kind::Name),
         ("state", Kind::Plain),
         ("runs", Kind::Number),
         ("room for", Kind::Number),
@@ -268,18 +268,18 @@ fn names(names: Option<&[Name]>) -> String {
     }
 }
 
-fn latest(html: &mut Html, tasks: &[TaskView]) {
+fn latest(html: &mut Html, tasks: &[TaskView], now: Timestamp) {
     html.heading("Latest tasks");
     if tasks.is_empty() {
         return html.line("faint", "There is none.");
     }
     let columns = [
         ("task", Kind::Task),
-        ("kind", Kind::Plain),
-        ("queue", Kind::Plain),
         ("status", Kind::Plain),
+        ("kind", Kind::Name),
+        ("queue", Kind::Name),
         ("submitted", Kind::Plain),
-        ("worker", Kind::Plain),
+        ("worker", Kind::Name),
         ("error", Kind::Text),
     ];
     let rows = tasks.iter().map(|view| {
@@ -289,10 +289,10 @@ fn latest(html: &mut Html, tasks: &[TaskView]) {
             .map(|error| format!("{}: {}", error.code, shortened(&error.message)));
         vec![
             task.id.to_string(),
+            view.status().as_str().to_owned(),
             task.kind,
             task.queue,
-            view.status().as_str().to_owned(),
-            view.task.created_at.to_string(),
+            format!("{} ago", age(now.since(view.task.created_at))),
             task.worker_id.unwrap_or_default(),
             error.unwrap_or_default(),
         ]

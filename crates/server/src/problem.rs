@@ -65,6 +65,7 @@ codes! {
     UnknownField = "unknown_field", 422, "Unknown field";
     IdempotencyKeyReused = "idempotency_key_reused", 422, "Idempotency key reused";
     TooManyLanes = "too_many_lanes", 422, "Too many lanes";
+    TooManyQueues = "too_many_queues", 422, "Too many queues";
     TooManyWorkers = "too_many_workers", 422, "Too many workers";
     QueueFull = "queue_full", 429, "Too many requests wait";
     HeadTooLarge = "head_too_large", 431, "Head too large";
@@ -144,6 +145,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::IdNotRecent { .. } => Code::Invalid,
         Refused::KeyReused => Code::IdempotencyKeyReused,
         Refused::TooManyLanes(_) => Code::TooManyLanes,
+        Refused::TooManyQueues(_) => Code::TooManyQueues,
         Refused::TooManyWorkers(_) => Code::TooManyWorkers,
     };
     let mut problem = new(code, refused.to_string());

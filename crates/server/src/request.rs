@@ -9,6 +9,7 @@ use serde::Deserialize;
 use taskyard_api::problem::{FieldError, Problem};
 use taskyard_api::request;
 use taskyard_core::id::{NotAnId, TaskId};
+use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
 
 use crate::app::App;
@@ -122,6 +123,25 @@ impl<S: Send + Sync> FromRequestParts<S> for OfWorker {
             .await
             .map(Self)
             .ok_or_else(|| no_such(&Refused::NoSuchWorker, "must be UTF-8").into())
+    }
+}
+
+/// The queue that a path names. Every name that a queue can have is one.
+pub(crate) struct OfQueue(pub(crate) Name);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfQueue {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let name = first_of_path(parts, state).await.unwrap_or_default();
+        Name::path(&name).map(Self).map_err(|why| {
+            let mut problem = problem::new(Code::NotFound, "there is no queue of this name");
+            problem.errors.push(FieldError {
+                pointer: "name".to_owned(),
+                detail: why.to_string(),
+            });
+            problem.into()
+        })
     }
 }
 

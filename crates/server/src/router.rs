@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::middleware::from_fn;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 use http::{Method, StatusCode};
 use taskyard_api::problem::NO_SUCH_ROUTE;
 
@@ -14,7 +14,7 @@ use crate::metrics::{self, name_route};
 use crate::page;
 use crate::problem::{self, Code};
 use crate::response::{Answer, Refusal};
-use crate::v1::{tasks, workers};
+use crate::v1::{queues, tasks, workers};
 
 pub(crate) fn router(app: App) -> Router {
     let v1 = Router::new()
@@ -42,7 +42,12 @@ pub(crate) fn router(app: App) -> Router {
         .route("/workers/register", post(workers::routes::register))
         .route("/workers/{id}/heartbeat", post(workers::routes::heartbeat))
         .route("/workers/{id}/claim", post(workers::routes::claim))
-        .route("/workers/{id}/report", post(workers::routes::report));
+        .route("/workers/{id}/report", post(workers::routes::report))
+        // Those who look after the queues.
+        .route("/queues", get(queues::list))
+        .route("/queues/{name}", patch(queues::patch))
+        .route("/queues/{name}/pause", post(queues::pause))
+        .route("/queues/{name}/resume", post(queues::resume));
 
     Router::new()
         .nest("/api/v1", v1)

@@ -7,6 +7,7 @@ pub(crate) mod attempts;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod new_task;
+pub(crate) mod queue;
 pub(crate) mod result;
 pub(crate) mod task;
 pub(crate) mod worker;

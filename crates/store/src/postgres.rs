@@ -24,6 +24,7 @@ mod merge;
 mod open;
 mod params;
 mod reads;
+mod renew;
 mod rows;
 pub mod scratch;
 mod session;
@@ -63,6 +64,7 @@ use self::clock::DatabaseClock;
 use self::desk::{Desk, Job};
 use self::logs::PostgresLogs;
 pub use self::open::OpenError;
+pub use self::renew::renew;
 use crate::Clock;
 use crate::run::Memory;
 

@@ -8,15 +8,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use parking_lot::{Mutex, RwLock};
 use taskyard_core::command::{self, Answer, Command, Done, Env};
 use taskyard_core::lane::{Heads, Lane, LaneKey, Lanes};
+use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
+use taskyard_core::queue::{Queue, Queues};
 use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
-use taskyard_core::view::View;
+use taskyard_core::view::{Change, View};
 
 pub(crate) use self::parts::cut_short;
 use self::parts::{Failure, Parts};
@@ -42,6 +44,7 @@ pub(crate) struct Memory {
     /// When there was last no room for one more worker.
     full_of_workers: Mutex<Option<Timestamp>>,
     heads: Mutex<Heads>,
+    queues: RwLock<Arc<Queues>>,
     /// Lanes that somebody else may have put something into since the last batch began.
     doubts: Mutex<Doubts>,
     /// The time of the latest batch.
@@ -85,6 +88,49 @@ impl Memory {
         for (lane, key) in found {
             lanes.add(lane, key);
         }
+    }
+
+    pub(crate) fn queues(&self) -> Arc<Queues> {
+        Arc::clone(&self.queues.read())
+    }
+
+    /// All of which something is set, as they were just read.
+    pub(crate) fn set_queues(&self, rows: impl IntoIterator<Item = Queue>) {
+        *self.queues.write() = Arc::new(rows.into_iter().collect());
+    }
+
+    /// Those that another server has paused since they were read, or let go on.
+    fn correct(&self, paused: &HashSet<Name>) {
+        let known = self.queues();
+        let is_known = |name: &&Name| known.is_paused(name);
+        let was = known.iter().filter(|queue| queue.is_paused).count();
+        if paused.len() == was && paused.iter().filter(is_known).count() == was {
+            return;
+        }
+        let mut queues = Queues::clone(&known);
+        let all = known
+            .iter()
+            .cloned()
+            .map(|queue| (queue.name.clone(), queue));
+        let unknown = paused
+            .iter()
+            .map(|name| (name.clone(), Queue::new(name.clone())));
+        let corrected: HashMap<Name, Queue> = unknown.chain(all).collect();
+        for (name, queue) in corrected {
+            let is_paused = paused.contains(&name);
+            queues.put(Queue { is_paused, ..queue });
+        }
+        *self.queues.write() = Arc::new(queues);
+    }
+
+    /// As a batch has set them.
+    fn put_queues(&self, rows: Vec<Queue>) {
+        if rows.is_empty() {
+            return;
+        }
+        let mut queues = self.queues.write();
+        let queues = Arc::make_mut(&mut *queues);
+        rows.into_iter().for_each(|row| queues.put(row));
     }
 
     /// Forgets every lane but these.
@@ -257,12 +303,14 @@ impl<W: Writer> Attempts<'_, W> {
             ..
         } = *self;
         let lanes = memory.lanes();
+        let queues = memory.queues();
         let mut borrowed = memory.heads();
         let mut env = Env {
             now,
             policy,
             lanes: &lanes,
             heads: &borrowed.heads,
+            queues: &queues,
             workers_full: memory.is_full_of_workers(now),
             random: &mut *self.random,
         };
@@ -282,6 +330,9 @@ impl<W: Writer> Attempts<'_, W> {
         if !needs.is_empty() || view.is_torn() {
             return Err(Error::Conflict.into());
         }
+        if let Some(paused) = view.paused() {
+            memory.correct(paused);
+        }
         let live_workers = view.live_workers();
         if live_workers.is_some_and(|live| live >= policy.workers_max) {
             *memory.full_of_workers.lock() = Some(now);
@@ -294,11 +345,18 @@ impl<W: Writer> Attempts<'_, W> {
             (replies, taken_up, view.learned(), view.into_diff())
         })?;
         let wrote = !diff.is_empty();
+        let set: Vec<Queue> = diff
+            .queues
+            .iter()
+            .filter_map(Change::after)
+            .cloned()
+            .collect();
         let inputs = tx.commit(diff).await?;
         fill(&mut replies, &inputs);
         // Nobody else holds them any more, so they need not be copied.
         drop(lanes);
         memory.learn(taken_up);
+        memory.put_queues(set);
         for learned in learned {
             borrowed.heads.learn(learned);
         }

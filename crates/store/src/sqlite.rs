@@ -7,6 +7,7 @@
 //! database in memory has no readers beside it: the writer answers between two batches.
 
 mod answers;
+mod backup;
 mod checkpoint;
 mod commit;
 mod connection;
@@ -45,6 +46,7 @@ use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use tokio::sync::oneshot;
 
+pub use self::backup::{BackupError, backup, renew, restore};
 use self::damage::Damage;
 use self::home::Home;
 pub use self::inline::Inline;

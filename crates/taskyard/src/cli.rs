@@ -1,6 +1,8 @@
 //! The command line: what can be typed, and what each setting means and defaults to.
 
 mod client;
+#[cfg(test)]
+mod documents;
 mod serve;
 mod worker;
 
@@ -9,8 +11,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
-    CancelArgs, Connection, ListArgs, LogsArgs, RetryArgs, ShowArgs, SubmitArgs, WaitArgs,
-    WorkersArgs,
+    CancelArgs, Connection, ListArgs, LogsArgs, QueueVerb, QueuesArgs, RetryArgs, SetQueueArgs,
+    ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
 };
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
@@ -87,6 +89,13 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+impl Command {
+    /// Whether it goes on until it is told to stop.
+    pub(crate) fn stays(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Worker(_))
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs a server, with workers in it.
@@ -107,6 +116,8 @@ pub(crate) enum Command {
     Retry(RetryArgs),
     /// Waits for tasks to end; the exit code is the outcome.
     Wait(WaitArgs),
+    /// Lists queues; pauses them, lets them go on, and says what their tasks take.
+    Queues(QueuesArgs),
     /// Lists workers.
     Workers(WorkersArgs),
     /// Prints the settings in force and where each came from.
@@ -117,11 +128,40 @@ pub(crate) enum Command {
     Bench(Box<crate::bench::BenchArgs>),
     /// Shows real work from start to end, on a server of its own.
     Demo(crate::demo::DemoArgs),
+    /// Prints what has a shell complete this program's commands and flags.
+    Completions(CompletionsArgs),
+    /// Prints a manual page, or writes all of them to a directory.
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  taskyard config --listen 0.0.0.0:8000\n  TASKYARD_LEASE=2m taskyard config --output json"
+    after_help = "Put it where the shell looks: for bash ~/.local/share/bash-completion/completions/taskyard, for zsh \
+                  _taskyard in a directory of $fpath, for fish ~/.config/fish/completions/taskyard.fish.\n\n\
+                  Example:\n  taskyard completions bash >taskyard.bash"
+)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard man serve >taskyard-serve.1\n  taskyard man --directory man1"
+)]
+pub(crate) struct ManArgs {
+    /// The command that the page is about, such as `db backup`. Default: the program as a whole.
+    #[arg(value_name = "COMMAND", conflicts_with = "directory")]
+    pub(crate) command: Vec<String>,
+    /// Writes the pages of all commands here.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) directory: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard config --listen 127.0.0.1:9000\n  TASKYARD_LEASE=2m taskyard config --output json"
 )]
 pub(crate) struct ConfigArgs {
     #[command(flatten)]
@@ -130,7 +170,7 @@ pub(crate) struct ConfigArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  taskyard db stats\n  taskyard db check --database sqlite:/var/lib/taskyard/tasks.db"
+    after_help = "Example:\n  taskyard db migrate\n  taskyard db check --database sqlite:taskyard.db"
 )]
 pub(crate) struct DbArgs {
     #[command(subcommand)]
@@ -140,9 +180,63 @@ pub(crate) struct DbArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum DbVerb {
     /// Makes the tables, or brings older ones up to date; a server does the same when it starts.
+    #[command(after_help = "Example:\n  taskyard db migrate --database sqlite:taskyard.db")]
     Migrate(DatabaseArgs),
-    /// Looks for damage and for rows that contradict each other.
+    /// Looks for damage and for rows that contradict each other, also beside a server.
+    #[command(
+        after_help = "Exit code 1 where it finds something.\n\nExample:\n  taskyard db check"
+    )]
     Check(DatabaseArgs),
-    /// Prints the schema's version, and how many rows and bytes there are.
+    /// Prints the schema's version, and how many rows and bytes there are, also beside a server.
+    #[command(after_help = "Example:\n  taskyard db stats --output json")]
     Stats(DatabaseArgs),
+    /// Copies an SQLite database to a file, also while a server works on it.
+    Backup(BackupArgs),
+    /// Puts a backup in an SQLite database's place, while no server has it open.
+    Restore(RestoreArgs),
+    /// Has a database that was put back by other means give its leases anew: those of before are refused.
+    Renew(RenewArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "It holds everything that was acknowledged before it began, is looked through, and takes its name only \
+                  when it is whole. PostgreSQL has tools of its own for this: pg_dump.\n\n\
+                  Example:\n  taskyard db backup tasks-monday.db\n  \
+                  taskyard db backup --force tasks-latest.db --database sqlite:taskyard.db"
+)]
+pub(crate) struct BackupArgs {
+    /// The file to write.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Replaces the file if there is one.
+    #[arg(long)]
+    pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Workers' leases of before are refused, and their tasks run again. What stood there is kept beside it, \
+                  under a name with the time in it.\n\n\
+                  Example:\n  taskyard db restore tasks-monday.db --database sqlite:restored.db"
+)]
+pub(crate) struct RestoreArgs {
+    /// A backup that `taskyard db backup` has written.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "To be said after pg_restore, or after a file was put back by a snapshot, before the first server \
+                  starts: without it, a worker from before could end a run that is not its own.\n\n\
+                  Example:\n  taskyard db renew --database sqlite:restored.db"
+)]
+pub(crate) struct RenewArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
 }

@@ -7,6 +7,8 @@ mod db;
 mod hint;
 pub(crate) mod list;
 mod logs;
+mod manual;
+pub(crate) mod queues;
 mod retry;
 mod serve;
 mod show;
@@ -52,11 +54,14 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
         Command::Cancel(args) => block_on(cancel::run(&args, format)),
         Command::Retry(args) => block_on(retry::run(&args, format)),
         Command::Wait(args) => block_on(wait::run(&args, format)),
+        Command::Queues(args) => block_on(queues::run(&args, format)),
         Command::Workers(args) => block_on(workers::run(&args, format)),
         Command::Config(args) => config::run(&args.serve, layered, format),
         Command::Db(args) => block_on(db::run(&args, format)),
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => block_on(demo::run(&args)),
+        Command::Completions(args) => manual::completions(&args),
+        Command::Man(args) => manual::man(&args),
     }
 }
 

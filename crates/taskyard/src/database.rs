@@ -108,7 +108,7 @@ fn file(path: &str) -> Result<PathBuf, Failure> {
     )))
 }
 
-fn whole(path: &Path) -> PathBuf {
+pub(crate) fn whole(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 

@@ -45,8 +45,13 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    for stranger in settings::strangers(&layered.command, std::env::vars_os().map(|(name, _)| name))
-    {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    let strangers = settings::strangers(&layered.command, names);
+    // What runs for long would go on for long with another value than was meant.
+    if cli.command.stays() && !strangers.is_empty() {
+        return failure::Failure::usage(strangers.join("\n")).exit();
+    }
+    for stranger in strangers {
         output::note(&format!("taskyard: {stranger}"));
     }
     match commands::run(cli, &layered) {

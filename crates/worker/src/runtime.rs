@@ -11,6 +11,7 @@
 //! | a lease is lost, a task cancelled | ends the run, reports nothing |
 //! | tasks come long after they were asked for | asks whether they are still its own before it begins them |
 //! | its leases run out unrenewed | goes on and reports all the same: the fence is the server's |
+//! | an exclusive run's lease is not confirmed in time | ends the run before another one can begin |
 //! | the server has forgotten it | registers again |
 //! | its name is another's | ends its runs and stops |
 //! | it is told to stop | takes nothing new, lets its runs end, hands back those that take too long |
@@ -70,6 +71,9 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The longest that the loop sleeps when nothing is due.
 const IDLE_MAX: Duration = Duration::from_hours(1);
+
+/// How often it is looked whether exclusive runs may go on, while there are some.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A worker that has not begun.
 pub struct Worker {
@@ -229,6 +233,7 @@ impl Runtime {
                 Event::Told(times) => self.told_to_stop(times),
                 Event::Due => {}
             }
+            self.end_unconfirmed();
             self.move_on(Instant::now());
         }
     }
@@ -256,7 +261,9 @@ impl Runtime {
         let beat = beats.min().filter(|_| self.registered.is_some());
         let calls = self.retries.until().filter(|until| *until > now);
         let claims = self.exchanges.rest_until().filter(|until| *until > now);
-        let due = [calls, claims, beat, self.phase.until()]
+        // Not at their time alone: the machine may sleep meanwhile, which timers do not count.
+        let look = self.hands.has_exclusive().then_some(now + LOOK_EVERY);
+        let due = [calls, claims, beat, look, self.phase.until()]
             .into_iter()
             .flatten()
             .min();

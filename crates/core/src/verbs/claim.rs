@@ -115,6 +115,7 @@ impl Claims {
     }
 
     pub(crate) fn needs(&self, needs: &mut Needs, env: &Env<'_>) {
+        needs.paused = true;
         for claim in &self.claims {
             needs.worker(&claim.worker, Hold::Read);
             if claim.maybe_again {
@@ -197,9 +198,17 @@ impl Claims {
 }
 
 impl Claim {
-    /// The lanes that can have something for it, and those that can have a suspect.
+    /// The lanes that can have something for it, and those that can have a suspect. Those of queues that this server knows
+    /// to be paused are left out, or what waits in them would stand before the rest; of the others the batch looks.
     fn lanes(&self, env: &Env<'_>) -> (Lanes, Lanes) {
-        let lanes = self.profile.lanes_with_something(env.lanes, env.heads);
+        let mut lanes = self.profile.lanes_with_something(env.lanes, env.heads);
+        let is_paused = |lane: Lane| {
+            let key = env.lanes.key(lane);
+            key.is_some_and(|key| env.queues.is_paused(&key.queue))
+        };
+        if env.queues.has_paused() {
+            lanes.retain(|(lane, _)| !is_paused(*lane));
+        }
         lanes.into_iter().partition(|(lane, _)| !lane.is_twin())
     }
 

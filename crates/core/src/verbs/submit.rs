@@ -38,7 +38,7 @@ pub struct NewTask {
     pub priority: Priority,
     pub begin: Begin,
     pub input: Json,
-    /// `None`: what the policy says for its kind.
+    /// `None`: what its queue says, or the policy for its kind.
     pub max_attempts: Option<i32>,
     pub max_losses: Option<i32>,
     pub timeout: Option<Duration>,
@@ -298,6 +298,7 @@ impl NewTask {
     fn row(&self, view: &View, env: &Env<'_>) -> Task {
         let lane = view.lane(&self.lane, env.lanes);
         let lane = lane.expect("lanes are taken up before tasks are made");
+        let defaults = env.queues.defaults(&self.lane.queue);
         // A time in the past means now; it must not overtake those who waited.
         let run_at = self.begin.at(env.now).max(env.now);
         Task {
@@ -311,11 +312,15 @@ impl NewTask {
             limits: Limits {
                 max_attempts: self
                     .max_attempts
+                    .or(defaults.max_attempts)
                     .unwrap_or_else(|| env.policy.max_attempts_of(self.lane.kind.as_str())),
                 max_losses: self.max_losses.unwrap_or(env.policy.max_losses),
             },
-            timeout: self.timeout.unwrap_or(env.policy.timeout),
-            retry: self.retry.unwrap_or(env.policy.retry),
+            timeout: self
+                .timeout
+                .or(defaults.timeout)
+                .unwrap_or(env.policy.timeout),
+            retry: self.retry.or(defaults.retry).unwrap_or(env.policy.retry),
             labels: self.labels.clone(),
             digest: self.digest,
             is_exclusive: self.is_exclusive,

@@ -14,6 +14,14 @@ pub enum Change<R> {
 }
 
 impl<R> Change<R> {
+    /// The row as it stands from here on, if it does.
+    pub fn after(&self) -> Option<&R> {
+        match self {
+            Self::Insert(row) | Self::Update { after: row, .. } => Some(row),
+            Self::Delete(_) => None,
+        }
+    }
+
     /// The row that the change is about, as it was if it was there.
     pub fn row(&self) -> &R {
         match self {

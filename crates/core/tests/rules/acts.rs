@@ -56,6 +56,7 @@ pub(crate) enum Act {
         alone: bool,
     },
     Prune,
+    Pause(bool),
     Forget,
     Free,
     Join,
@@ -111,6 +112,7 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(grace, alone)| Act::Expire { grace, alone }),
         1 => Just(Act::Prune),
         2 => Just(Act::Forget),
+        1 => prop::bool::weighted(0.3).prop_map(Act::Pause),
         1 => Just(Act::Free),
         1 => Just(Act::Join),
     ]

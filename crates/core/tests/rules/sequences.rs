@@ -32,6 +32,7 @@ use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
+use taskyard_core::verbs::set_queue::SetQueue;
 use taskyard_core::verbs::start::Start;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::view::View;
@@ -91,7 +92,9 @@ impl World {
 
     /// What a store does with a batch.
     fn run(&mut self, commands: &[Command]) -> Vec<Reply> {
+        let queues = self.tables.queues.values().cloned().collect();
         let mut env = Env {
+            queues: &queues,
             now: self.now,
             policy: &self.policy,
             lanes: &self.lanes,
@@ -275,6 +278,11 @@ impl World {
             .into(),
             Act::Expire { grace, alone } => self.expire(*grace, alone.then_some(self.now)),
             Act::Prune => Prune { limit: 2, skip: 0 }.into(),
+            Act::Pause(paused) => SetQueue {
+                paused: Some(*paused),
+                ..SetQueue::of(Name::path("default").unwrap())
+            }
+            .into(),
             Act::Forget => self.forget(),
             Act::Free => {
                 let keys = self.tables.uniques.keys().cloned().collect();
@@ -411,6 +419,11 @@ impl World {
 
     /// Once nothing goes wrong any more, everything ends.
     fn drain(&mut self) {
+        let resume = SetQueue {
+            paused: Some(false),
+            ..SetQueue::of(Name::path("default").unwrap())
+        };
+        self.run(&[resume.into()]);
         for _ in 0..50 {
             if self.tables.outcomes.len() == self.tables.tasks.len() {
                 return;

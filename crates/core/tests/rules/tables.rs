@@ -10,6 +10,7 @@ use taskyard_core::id::{Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumb
 use taskyard_core::lane::{Heads, Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{Hold, Needs, Pick};
+use taskyard_core::queue::Queue;
 use taskyard_core::rows::{
     Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
     Server, Task, Unique, UniqueKey, Worker,
@@ -22,6 +23,7 @@ use taskyard_core::view::{Brief, Change, View};
 pub(crate) struct Tables {
     pub(crate) servers: BTreeMap<ServerNumber, Server>,
     lanes: Vec<Arc<LaneKey>>,
+    pub(crate) queues: BTreeMap<Name, Queue>,
     pub(crate) workers: BTreeMap<Name, Worker>,
     pub(crate) tasks: BTreeMap<TaskId, Arc<Task>>,
     pub(crate) scheduled: BTreeMap<SlotKey, Scheduled>,
@@ -59,6 +61,15 @@ impl Tables {
             found(&self.servers, self.servers.keys(), |key, row| {
                 view.servers.loaded(key, row)
             });
+        }
+        if needs.queues {
+            found(&self.queues, self.queues.keys(), |key, row| {
+                view.queues.loaded(key, row)
+            });
+        }
+        if needs.paused {
+            let paused = self.queues.values().filter(|queue| queue.is_paused);
+            view.found_paused(paused.map(|queue| queue.name.clone()));
         }
         if !needs.lanes.is_empty() {
             let numbered = (1..).map(Lane).zip(&self.lanes);
@@ -177,6 +188,7 @@ impl Tables {
             assert_eq!(usize::try_from(lane.0).ok(), Some(self.lanes.len()));
         }
         apply(&mut self.servers, diff.servers, |row| row.number);
+        apply(&mut self.queues, diff.queues, |row| row.name.clone());
         apply(&mut self.workers, diff.workers, |row| row.name.clone());
         apply(&mut self.scheduled, diff.scheduled, |row| row.slot);
         apply(&mut self.ready, diff.ready, |row| row.slot);

@@ -19,6 +19,7 @@ use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::patch::{Patch, Patched};
 use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::report::{Report, ReportedBack};
+use taskyard_core::verbs::set_queue::{QueueSet, SetQueue};
 use taskyard_core::verbs::start::{Start, Started};
 use taskyard_core::verbs::submit::{Submit, Submitted};
 use tokio::sync::oneshot;
@@ -144,6 +145,10 @@ impl Engine {
 
     pub async fn cancel(&self, task: TaskId) -> Result<Cancelled, Error> {
         self.call(Cancel { task }).await
+    }
+
+    pub async fn set_queue(&self, change: SetQueue) -> Result<QueueSet, Error> {
+        self.call(change).await
     }
 
     pub async fn patch(&self, patch: Patch) -> Result<Patched, Error> {

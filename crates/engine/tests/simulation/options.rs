@@ -122,6 +122,7 @@ pub(crate) fn policy(options: &Options) -> Policy {
         suspect_patience: Duration::from_secs(1),
         commands_bytes_max: 1 << 20,
         lanes_max: 9,
+        queues_max: 10,
         workers_max: 100,
         claim_bytes_max: 100,
         history_max: 3,

@@ -19,7 +19,10 @@ const theme = dark
       },
       schema: { nestedBackground: '#262b2d', linesColor: '#5d6a70', labelsTextSize: '0.9em' },
       sidebar: { backgroundColor: '#23282a', textColor: '#e4e6e6' },
-      rightPanel: { backgroundColor: '#14181a' },
+      rightPanel: {
+        backgroundColor: '#14181a',
+        servers: { overlay: { backgroundColor: '#262b2d', textColor: '#e4e6e6' }, url: { backgroundColor: '#14181a' } },
+      },
       codeBlock: { backgroundColor: '#0e1112' },
       typography: { code: { color: '#ffb4a8', backgroundColor: 'rgba(255, 255, 255, 0.08)' } },
     }

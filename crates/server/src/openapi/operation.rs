@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
-use super::shapes::{Shapes, TASK_ID, plain_name};
+use super::shapes::{Shapes, TASK_ID, path_name, plain_name, text};
 use crate::problem::Code;
 use crate::request_id;
 use crate::v1::tasks::submit::KEY_LEN_MAX;
@@ -175,9 +175,18 @@ impl Described<'_, '_> {
         self.of("The worker's name.", &plain_name())
     }
 
-    fn of(mut self, description: &str, schema: &Value) -> Self {
+    /// Its `{name}` is a queue's.
+    pub(crate) fn of_queue(self) -> Self {
+        self.named("name", "The queue's name.", &text(path_name()))
+    }
+
+    fn of(self, description: &str, schema: &Value) -> Self {
+        self.named("id", description, schema)
+    }
+
+    fn named(mut self, name: &str, description: &str, schema: &Value) -> Self {
         self.operation().parameters.push(json!({
-            "name": "id", "in": "path", "required": true, "description": description, "schema": schema,
+            "name": name, "in": "path", "required": true, "description": description, "schema": schema,
         }));
         self.refuses(&[Code::NotFound])
     }

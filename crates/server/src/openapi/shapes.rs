@@ -184,6 +184,12 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             range(i64::from(Priority::MIN)..=i64::from(Priority::MAX)),
         ),
         ("Patch/delay_ms", wait()),
+        ("PatchQueue/max_attempts", count()),
+        ("PatchQueue/timeout_ms", range(1..=WAIT_MS_MAX)),
+        (
+            "PatchQueue/retry",
+            json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
+        ),
         ("Submit/labels", labels()),
         ("Submit/requires", self::labels(text(demand()))),
         (
@@ -262,10 +268,16 @@ fn with_default(bound: Value, setting: &str) -> Value {
 }
 
 fn not_both(one: &str, other: &str) -> Value {
-    json!({"not": {
-        "required": [one, other],
-        "properties": {one: {"not": {"type": "null"}}, other: {"not": {"type": "null"}}},
-    }})
+    json!({"not": there(&[one, other])})
+}
+
+/// All of them are there and not null.
+fn there(names: &[&str]) -> Value {
+    let properties: Map<String, Value> = names
+        .iter()
+        .map(|name| ((*name).to_owned(), json!({"not": {"type": "null"}})))
+        .collect();
+    json!({"required": names, "properties": properties})
 }
 
 fn kinds() -> Value {

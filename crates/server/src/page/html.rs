@@ -9,6 +9,8 @@ pub(super) struct Html(String);
 pub(super) enum Kind {
     /// Short, kept in one line.
     Plain,
+    /// Somebody's word for something, which may be long and have no spaces.
+    Name,
     Number,
     /// Of any length.
     Text,
@@ -20,6 +22,7 @@ impl Kind {
     fn class(self) -> &'static str {
         match self {
             Self::Plain | Self::Task => "plain",
+            Self::Name => "name",
             Self::Number => "number",
             Self::Text => "text",
         }

@@ -127,7 +127,7 @@ fn begin(
     })
 }
 
-fn retry(retry: &Retry, place: Place, faults: &mut Faults) -> retry::Retry {
+pub(crate) fn retry(retry: &Retry, place: Place, faults: &mut Faults) -> retry::Retry {
     let mut wait = |field, ms: u64| {
         let ms = i64::try_from(ms).unwrap_or(i64::MAX);
         millis(faults.ranged(place, field, ms, 0..=WAIT_MS_MAX))

@@ -162,6 +162,40 @@ fn the_printed_description_is_what_the_server_says() {
 }
 
 #[tokio::test]
+async fn every_parameter_of_a_query_is_described() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    let task = yard.submit("echo").await;
+    let document = yard.get("/openapi.json").await.ok();
+
+    for (route, operation) in operations(&document) {
+        let Some(path) = route.strip_prefix("get /api/v1/") else {
+            continue;
+        };
+        let parameters = operation["parameters"].as_array().unwrap().iter();
+        let described: BTreeSet<&str> = parameters
+            .map(|parameter| match parameter["$ref"].as_str() {
+                Some(reference) => document.pointer(&reference[1..]).unwrap(),
+                None => parameter,
+            })
+            .filter(|parameter| parameter["in"] == "query")
+            .map(|parameter| parameter["name"].as_str().unwrap())
+            .collect();
+
+        let path = format!("/api/v1/{}?none=1", path.replace("{id}", &task));
+        let problem = yard.get(&path).await.refused(422, "unknown_field");
+
+        // The refusal names those that there are.
+        let detail = problem["detail"].as_str().unwrap();
+        let known = detail.split_once("one of ").map(|(_, known)| known);
+        let known: BTreeSet<&str> = known
+            .map(|known| known.split(", ").collect())
+            .unwrap_or_default();
+        assert_eq!(described, known, "{route}: {detail}");
+    }
+}
+
+#[tokio::test]
 async fn the_limits_are_those_in_force() {
     let yard = Yard::with(|settings| settings.limits.tasks_max = 7);
 

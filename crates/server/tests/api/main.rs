@@ -11,6 +11,7 @@ mod health;
 mod logs;
 mod metrics;
 mod page;
+mod queues;
 mod serve;
 mod tasks;
 mod trouble;

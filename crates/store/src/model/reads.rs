@@ -47,6 +47,7 @@ impl Tables {
                 Answer::Gone(gone.take(limit).map(|row| row.name.clone()).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
+            Query::Queues => Answer::Queues(self.queues.values().cloned().collect()),
             Query::Freeable { after, limit } => {
                 let mut held: Vec<Unique> = self.uniques.values().cloned().collect();
                 held.retain(|row| after.is_none_or(|after| row.task > after));

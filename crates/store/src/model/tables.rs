@@ -9,6 +9,7 @@ use taskyard_core::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{Due, Needs, Pick, ReadyKey, ScheduledKey};
+use taskyard_core::queue::Queue;
 use taskyard_core::rows::{
     Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
     Server, Task, Unique, UniqueKey, Worker,
@@ -21,6 +22,7 @@ use crate::tx::{Inputs, Tx, Writer};
 #[derive(Default, Clone)]
 pub(super) struct Tables {
     pub(super) servers: BTreeMap<ServerNumber, Server>,
+    pub(super) queues: BTreeMap<Name, Queue>,
     pub(super) workers: BTreeMap<Name, Worker>,
     pub(super) lanes: Vec<Arc<LaneKey>>,
     pub(super) tasks: BTreeMap<TaskId, Arc<Task>>,
@@ -56,6 +58,13 @@ impl Tx for &mut Tables {
             self.servers
                 .values()
                 .for_each(|row| view.servers.loaded(row.number, *row));
+        }
+        if needs.queues {
+            let rows = self.queues.values().cloned();
+            rows.for_each(|row| view.queues.loaded(row.name.clone(), row));
+        }
+        if needs.paused {
+            view.found_paused(self.paused());
         }
         self.load_lanes(&needs.lanes, view);
         if needs.last_worker {
@@ -166,6 +175,11 @@ impl Tables {
         view.found_last_lane(self.last_lane());
     }
 
+    pub(super) fn paused(&self) -> Vec<Name> {
+        let paused = self.queues.values().filter(|queue| queue.is_paused);
+        paused.map(|queue| queue.name.clone()).collect()
+    }
+
     pub(super) fn open_lanes(&self, among: &[Lane]) -> Vec<Lane> {
         let lanes = among.iter().copied();
         let open = |lane: &Lane| {
@@ -218,6 +232,7 @@ impl Tables {
             self.lanes.push(key);
             assert_eq!(lane, self.last_lane());
         }
+        apply(&mut self.queues, diff.queues, |row| row.name.clone());
         apply(&mut self.workers, diff.workers, |row| row.name.clone());
         apply(&mut self.scheduled, diff.scheduled, scheduled_key);
         apply(&mut self.ready, diff.ready, ready_key);

@@ -91,6 +91,7 @@ impl Database {
         let memory = Memory::default();
         let shared = &mut *self.0.borrow_mut();
         memory.begin(shared.tables.last_lane(), shared.open());
+        memory.set_queues(shared.tables.queues.values().cloned());
         Server {
             shared: Rc::clone(&self.0),
             memory,
@@ -180,6 +181,8 @@ impl Server {
             self.memory.list(shared.tables.lanes_above(listed));
             // Some of those that were forgotten here may have been used elsewhere since.
             self.memory.learn(shared.open());
+            self.memory
+                .set_queues(shared.tables.queues.values().cloned());
         }
         self.memory.unsure(lane);
     }
@@ -206,6 +209,7 @@ impl Shared {
 
     fn has(&self, row: &Row) -> bool {
         match row {
+            Row::Queue(name) => self.tables.queues.contains_key(name),
             Row::Server(number) => self.tables.servers.contains_key(number),
             Row::Worker(name) => self.tables.workers.contains_key(name),
             Row::Scheduled(key) => self.tables.scheduled.contains_key(key),
@@ -322,6 +326,7 @@ impl Shared {
             || inserts(&diff.servers).any(|row| tables.servers.contains_key(&row.number))
             || inserts(&diff.workers)
                 .any(|row| tables.workers.contains_key(&row.name) || number_taken(row.number))
+            || inserts(&diff.queues).any(|row| tables.queues.contains_key(&row.name))
             || inserts(&diff.leases).any(|row| tables.leases.contains_key(&row.slot))
             || inserts(&diff.carries).any(|row| tables.carries.contains_key(&row.slot))
             || inserts(&diff.uniques).any(|row| tables.uniques.contains_key(&row.key))

@@ -3,13 +3,14 @@
 use hashbrown::HashMap;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{ServerNumber, SlotKey};
+use taskyard_core::queue::Queue;
 use taskyard_core::rows::{Carry, Idempotency, Lease, Ready, Scheduled, Server, Unique, Worker};
 use taskyard_core::store::Error;
 use taskyard_core::view::Change;
 
 use super::fields::Read;
 use super::params::{Columns, Params};
-use super::rows::{history, key, place, presence, task};
+use super::rows::{history, key, place, presence, queue, task};
 use super::sql::Write;
 use super::tid::Tid;
 use super::tx::Held;
@@ -74,6 +75,7 @@ impl<'d, R> Sorted<'d, R> {
 
 pub(super) struct Changes<'d> {
     servers: Sorted<'d, Server>,
+    queues: Sorted<'d, Queue>,
     workers: Sorted<'d, Worker>,
     scheduled: Sorted<'d, Scheduled>,
     ready: Sorted<'d, Ready>,
@@ -87,6 +89,7 @@ impl<'d> Changes<'d> {
     pub(super) fn of(diff: &'d Diff) -> Self {
         Self {
             servers: Sorted::kept(&diff.servers),
+            queues: Sorted::kept(&diff.queues),
             workers: Sorted::kept(&diff.workers),
             scheduled: Sorted::moved(&diff.scheduled, |row| (row.run_at, row.slot)),
             ready: Sorted::moved(&diff.ready, |row| (row.lane, row.order_key, row.slot)),
@@ -138,6 +141,9 @@ impl<'d> Changes<'d> {
         let servers = &self.servers;
         writes.add(&servers.updates, Write::ServerUpdate, presence::servers);
         writes.add(&servers.inserts, Write::ServerInsert, presence::servers);
+        let queues = &self.queues;
+        writes.add(&queues.updates, Write::QueueUpdate, queue::queues);
+        writes.add(&queues.inserts, Write::QueueInsert, queue::queues);
         let workers = &self.workers;
         writes.add(&workers.updates, Write::WorkerUpdate, presence::workers);
         writes.add(&workers.inserts, Write::WorkerInsert, presence::workers);

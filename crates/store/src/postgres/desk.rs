@@ -192,7 +192,8 @@ impl Desk {
                 last
             }
         };
-        let (said, mut found) = session.refresh(listed).await?;
+        let (said, mut found, queues) = session.refresh(listed).await?;
+        self.memory.set_queues(queues);
         self.memory.list(found.clone());
         let known = self.memory.lanes();
         // Others may have used again what was forgotten here.

@@ -10,7 +10,7 @@ use taskyard_core::view::{Brief, View};
 use tokio_postgres::Row;
 
 use super::fields::{Fields, Read};
-use super::rows::{key, place, presence, task};
+use super::rows::{key, place, presence, queue, task};
 use super::tid::Tid;
 use super::tx::Held;
 
@@ -21,6 +21,8 @@ pub(super) enum Part {
     LanesHeld,
     Lanes,
     LastLane,
+    Queues,
+    Paused,
     Workers,
     Scheduled,
     Ready,
@@ -62,6 +64,10 @@ pub(super) fn found(
             |fields| fields.take().map(Lane),
             |last| view.found_last_lane(last),
         )?,
+        Part::Queues => each(rows, queue::queue, |row| {
+            view.queues.loaded(row.name.clone(), row)
+        })?,
+        Part::Paused => view.found_paused(all(rows, |fields| fields.name())?),
         Part::Workers => each(rows, presence::worker, |row| {
             view.workers.loaded(row.name.clone(), row)
         })?,

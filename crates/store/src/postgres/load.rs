@@ -61,6 +61,9 @@ impl<'a> Loads<'a> {
             self.ask(Part::Lanes, &all.lane_load, key::lane_keys(&needs.lanes));
             self.ask(Part::LastLane, &all.lane_last, Params::default());
         }
+        if needs.queues {
+            self.ask(Part::Queues, &all.queue_lock, Params::default());
+        }
         self.workers(needs, Hold::Lock, &all.worker_lock);
         let (keys, statement) = (&needs.scheduled, &all.scheduled_lock);
         self.ask_for(Part::Scheduled, keys, statement, place::scheduled_keys);
@@ -75,6 +78,9 @@ impl<'a> Loads<'a> {
 
     fn read(&mut self, needs: &'a Needs) {
         let all = &self.trip.session.statements;
+        if needs.paused {
+            self.ask(Part::Paused, &all.queue_paused, Params::default());
+        }
         self.workers(needs, Hold::Read, &all.worker_load);
         self.leases(needs, Hold::Read, &all.lease_load);
         self.ask_for(Part::Tasks, &needs.tasks, &all.task_load, task::task_keys);

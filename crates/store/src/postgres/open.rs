@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -44,6 +44,11 @@ const MIGRATIONS: [Migration; 6] = [
         number: 6,
         min_compatible: 6,
         statements: include_str!("../../migrations/postgres/0006_exclusive_and_unique_tasks.sql"),
+    },
+    Migration {
+        number: 7,
+        min_compatible: 7,
+        statements: include_str!("../../migrations/postgres/0007_queues.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
@@ -103,6 +108,15 @@ pub enum OpenError {
          migrate` brings it up to date"
     )]
     Older { server: String, found: i32 },
+    #[error(
+        "{servers} servers say in the database {server} that they are up; stop them first. Those that were up when a \
+         backup was taken, and are no more, are forgotten in {seconds} s"
+    )]
+    InUse {
+        server: String,
+        servers: i64,
+        seconds: i64,
+    },
 }
 
 impl OpenError {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, place, presence, task};
+use super::rows::{history, key, place, presence, queue, task};
 use super::{list, load, sql};
 use crate::columns::{self, BadColumn};
 
@@ -62,6 +62,7 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
             Answer::Worker(worker.map(Box::new))
         }
+        Query::Queues => Answer::Queues(all(client, sql::QUEUE_LIST, &[], queue::queue).await?),
         Query::Freeable { after, limit } => {
             let (after, rows) = (after.unwrap_or(TaskId::NIL).as_uuid(), load::limit(*limit));
             let params: [&(dyn ToSql + Sync); 2] = [&after, &rows];

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use taskyard_core::id::ServerNumber;
 use taskyard_core::lane::{Lane, LaneKey, Lanes};
+use taskyard_core::queue::Queue;
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
 use tokio::task::AbortHandle;
@@ -15,7 +16,7 @@ use super::address::Address;
 use super::error::{explain, one_line};
 use super::fields::{Fields, Read};
 use super::params::Params;
-use super::rows::key;
+use super::rows::{key, queue};
 use super::sql::{Statements, WRITER_SETTINGS};
 use super::trip::Trip;
 use super::tx::PostgresTx;
@@ -75,16 +76,20 @@ impl Session {
         Ok(statement)
     }
 
-    /// The database's time, and the lanes numbered above `listed`, some of which other servers made.
-    pub(super) async fn refresh(&self, listed: Lane) -> Read<(Timestamp, Numbered)> {
+    /// The database's time, the lanes numbered above `listed`, some of which other servers made, and the queues of which
+    /// something was set.
+    pub(super) async fn refresh(&self, listed: Lane) -> Read<(Timestamp, Numbered, Vec<Queue>)> {
         let all = &self.statements;
         let mut trip = Trip::on(self);
         trip.ask(&all.clock, Params::default());
         trip.ask(&all.lane_list, Params::default().and(listed.0));
-        let [time, lanes] = answers(trip).await?;
+        trip.ask(&all.queue_list, Params::default());
+        let [time, lanes, queues] = answers(trip).await?;
         let time = time.first();
         let time = time.ok_or_else(|| Error::Failed("there is no time".to_owned()))?;
-        Ok((Fields::of(time).time()?, numbered(&lanes)?))
+        let queues = queues.iter().map(|row| queue::queue(&mut Fields::of(row)));
+        let queues = queues.collect::<Read<_>>()?;
+        Ok((Fields::of(time).time()?, numbered(&lanes)?, queues))
     }
 
     /// The highest lane number given out, and then the lanes that have something open.

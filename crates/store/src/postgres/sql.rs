@@ -32,6 +32,8 @@ statements! {
         lane_last,
         lane_list,
         lane_open,
+        queue_list,
+        queue_paused,
         worker_last,
         worker_live,
     }
@@ -48,6 +50,7 @@ statements! {
         lease_lock,
         lease_of_worker,
         outcome_load,
+        queue_lock,
         ready_hold,
         ready_lock,
         ready_pick,
@@ -96,6 +99,8 @@ writes! {
     LeaseInsert = "lease_insert",
     LeaseUpdate = "lease_update",
     OutcomeInsert = "outcome_insert",
+    QueueInsert = "queue_insert",
+    QueueUpdate = "queue_update",
     ReadyDelete = "ready_delete",
     ReadyInsert = "ready_insert",
     ScheduledDelete = "scheduled_delete",
@@ -140,6 +145,7 @@ pub(super) const META_LOAD: &str = include_str!("../../sql/common/meta_load.sql"
 pub(super) const META_TOUCH: &str = include_str!("../../sql/common/meta_touch.sql");
 pub(super) const META_UPDATE: &str = include_str!("../../sql/common/meta_update.sql");
 pub(super) const OUTCOME_ENDED: &str = include_str!("../../sql/postgres/outcome_ended.sql");
+pub(super) const QUEUE_LIST: &str = include_str!("../../sql/common/queue_list.sql");
 pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled_next.sql");
 pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
 pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");
@@ -154,3 +160,6 @@ pub(super) const WORKER_GONE: &str = include_str!("../../sql/common/worker_gone.
 pub(super) const WORKER_LIST: &str = include_str!("../../sql/common/worker_list.sql");
 pub(super) const READY_SINCE: &str = include_str!("../../sql/common/ready_since.sql");
 pub(super) const WORKER_STAFF: &str = include_str!("../../sql/common/worker_staff.sql");
+pub(super) const CLOCK: &str = include_str!("../../sql/postgres/clock.sql");
+pub(super) const META_RENEW: &str = include_str!("../../sql/common/meta_renew.sql");
+pub(super) const SERVER_UP: &str = include_str!("../../sql/common/server_up.sql");

@@ -9,7 +9,7 @@ use taskyard_core::view::Change;
 use super::connection::one;
 use super::error::explain;
 use super::fields::Read;
-use super::rows::{history, key, place, presence, task};
+use super::rows::{history, key, place, presence, queue, task};
 use super::sql;
 use crate::tx::Inputs;
 
@@ -40,6 +40,7 @@ pub(super) fn inputs(connection: &Connection, tasks: &[TaskId]) -> Read<Inputs> 
 pub(super) fn write(connection: &Connection, diff: &Diff) -> Result<(), Error> {
     SERVERS.write(connection, &diff.servers)?;
     insert(connection, sql::LANE_INSERT, key::insert_lane, &diff.lanes)?;
+    QUEUES.write(connection, &diff.queues)?;
     WORKERS.write(connection, &diff.workers)?;
     insert(
         connection,
@@ -142,6 +143,12 @@ fn once(rows: Read<usize>) -> Result<(), Error> {
 const SERVERS: Table<taskyard_core::rows::Server> = Table {
     insert: (sql::SERVER_INSERT, presence::write_server),
     update: Some(sql::SERVER_UPDATE),
+    delete: None,
+};
+
+const QUEUES: Table<taskyard_core::queue::Queue> = Table {
+    insert: (sql::QUEUE_INSERT, queue::write_queue),
+    update: Some(sql::QUEUE_UPDATE),
     delete: None,
 };
 

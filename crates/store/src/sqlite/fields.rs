@@ -88,6 +88,10 @@ impl<'r> Fields<'r> {
         self.decode(columns::duration)
     }
 
+    pub(super) fn duration_or_none(&mut self) -> Read<Option<Duration>> {
+        self.decode(|micros: Option<i64>| micros.map(columns::duration).transpose())
+    }
+
     pub(super) fn priority(&mut self) -> Read<Priority> {
         self.decode(|value: i64| {
             Priority::new(value).map_err(|_| BadColumn::new("priority", value))

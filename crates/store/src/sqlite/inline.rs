@@ -20,7 +20,7 @@ use super::error::explain;
 use super::fields::Read;
 use super::log::GiveUp;
 use super::open::{self, OpenError};
-use super::rows::key;
+use super::rows::{key, queue};
 use super::tx::{Workers, Writing};
 use super::{reads, sql};
 use crate::run::{self, Memory};
@@ -60,6 +60,7 @@ impl Inline {
                 )?);
             }
             memory.begin(Lane(last.unwrap_or(0)), open);
+            memory.set_queues(all(&writing.connection, sql::QUEUE_LIST, [], queue::queue)?);
             Ok(())
         };
         start().map_err(|error| {

@@ -38,7 +38,7 @@ pub fn stats(path: &Path) -> Result<Stats, OpenError> {
 }
 
 /// A connection to a database that is there, is ours, and is not too new.
-fn ours(path: &Path) -> Result<Connection, OpenError> {
+pub(super) fn ours(path: &Path) -> Result<Connection, OpenError> {
     if let Err(source) = path.metadata() {
         let path = path.to_owned();
         return Err(OpenError::Io { path, source });

@@ -16,7 +16,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 6] = [
+const MIGRATIONS: [Migration; 7] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -46,6 +46,11 @@ const MIGRATIONS: [Migration; 6] = [
         number: 6,
         min_compatible: 6,
         statements: include_str!("../../migrations/sqlite/0006_exclusive_and_unique_tasks.sql"),
+    },
+    Migration {
+        number: 7,
+        min_compatible: 7,
+        statements: include_str!("../../migrations/sqlite/0007_queues.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -15,7 +15,7 @@ use taskyard_core::time::Timestamp;
 use super::connection::{all, one};
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, place, presence, task};
+use super::rows::{history, key, place, presence, queue, task};
 use super::{list, sql, tx};
 use crate::columns::{self, BadColumn};
 
@@ -81,6 +81,7 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             )?;
             Answer::Worker(worker.map(Box::new))
         }
+        Query::Queues => Answer::Queues(all(connection, sql::QUEUE_LIST, [], queue::queue)?),
         Query::Freeable { after, limit } => {
             let after = after.unwrap_or(TaskId::NIL);
             let params = params![after.as_bytes(), tx::limit(*limit)];

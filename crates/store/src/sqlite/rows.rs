@@ -5,4 +5,5 @@ pub(super) mod history;
 pub(super) mod key;
 pub(super) mod place;
 pub(super) mod presence;
+pub(super) mod queue;
 pub(super) mod task;

@@ -1,5 +1,6 @@
 //! What is true of SQLite alone: files, locks, restarts. The rules are tried by the conformance suite.
 
+mod backup;
 mod crash;
 mod durable;
 mod inspect;

@@ -18,7 +18,7 @@ use super::connection::{all, one};
 use super::error::{explain, is_failed_sync};
 use super::fields::{Fields, Read};
 use super::log::GiveUp;
-use super::rows::{key, place, presence, task};
+use super::rows::{key, place, presence, queue, task};
 use super::{commit, pick, sql};
 use crate::tx::{Inputs, Tx, Writer};
 
@@ -271,6 +271,16 @@ fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         for row in all(connection, sql::SERVER_LOAD, [], presence::server)? {
             view.servers.loaded(row.number, row);
         }
+    }
+    if needs.queues {
+        for row in all(connection, sql::QUEUE_LIST, [], queue::queue)? {
+            view.queues.loaded(row.name.clone(), row);
+        }
+    }
+    if needs.paused {
+        view.found_paused(all(connection, sql::QUEUE_PAUSED, [], |fields| {
+            fields.name()
+        })?);
     }
     if !needs.lanes.is_empty() {
         Each(connection).row(

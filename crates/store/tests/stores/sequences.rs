@@ -13,6 +13,7 @@ use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::query::{Answer, Filter, List, Query};
 use taskyard_core::random::Seeded;
+use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server, UniqueKey};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::cancel::Cancel;
@@ -27,6 +28,7 @@ use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::Word;
+use taskyard_core::verbs::set_queue::SetQueue;
 use taskyard_core::verbs::start::Start;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
@@ -268,7 +270,7 @@ impl Sequence {
     }
 
     async fn command(&mut self) -> Option<Command> {
-        Some(match self.below(19) {
+        Some(match self.below(20) {
             0..=4 => self.submit(),
             5 => Command::Cancel(Cancel {
                 task: self.any(|it| &it.tasks)?,
@@ -283,7 +285,8 @@ impl Sequence {
             14 => self.expire().await,
             15 => self.forget().await,
             16 => self.free().await,
-            17 => Command::Patch(Patch {
+            17 => self.set_queue(),
+            18 => Command::Patch(Patch {
                 task: self.any(|it| &it.tasks)?,
                 priority: self.one_in(2).then(|| self.priority()),
                 begin: self.one_in(2).then(|| self.begin()),
@@ -445,6 +448,19 @@ impl Sequence {
         };
         workers.extend(self.any(|it| &it.workers).map(|claim| claim.worker));
         Command::Forget(Forget { workers })
+    }
+
+    fn set_queue(&mut self) -> Command {
+        let default = |it: &mut Self| it.one_in(3).then(|| it.one_in(2));
+        let (max_attempts, timeout) = (default(self), default(self));
+        let retry = default(self);
+        Command::SetQueue(SetQueue {
+            queue: Name::path(["default", "other", "third"][self.below(3)]).unwrap(),
+            paused: self.one_in(2).then(|| self.one_in(4)),
+            max_attempts: max_attempts.map(|set| set.then_some(3)),
+            timeout: timeout.map(|set| set.then_some(Duration::from_secs(50))),
+            retry: retry.map(|set| set.then(Retry::default)),
+        })
     }
 
     async fn free(&mut self) -> Command {

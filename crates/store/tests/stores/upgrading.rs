@@ -204,7 +204,7 @@ async fn of_postgres(client: &Client) -> Vec<String> {
 }
 
 fn is_of_today(stats: &Stats) {
-    assert_eq!((stats.schema, stats.min_compatible), (6, 6));
+    assert_eq!((stats.schema, stats.min_compatible), (7, 7));
     assert_eq!(stats.incarnation, *id(1).as_uuid().as_bytes());
 }
 

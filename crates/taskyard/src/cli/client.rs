@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use taskyard_api::logs::Stream;
 use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
 use taskyard_core::status::Status;
 
-use crate::commands::{list, workers};
+use crate::commands::{list, queues, workers};
 use crate::output::{self, Column};
 use crate::settings::units::{duration, pair, url};
 
@@ -69,8 +69,7 @@ const EXIT_CODES: &str = "Exit codes: 0 completed, 4 failed, 5 timeout, 6 cancel
     after_help = "Exit codes: 0 submitted, 1 refused, 2 wrong usage or input, 3 no server answers; with --wait 0 \
                   completed, 4 failed, 5 timeout, 6 cancelled.\n\n\
                   Example:\n  taskyard submit echo '{\"hello\": \"world\"}' --wait\n  taskyard submit sleep '{\"ms\": 2000}' \
-                  --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  jq -c .[] items.json | \
-                  taskyard submit resize --each-line -"
+                  --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  seq 3 | taskyard submit square --each-line -"
 )]
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
@@ -275,6 +274,73 @@ pub(crate) struct WaitArgs {
     pub(crate) within: Option<Duration>,
     #[command(flatten)]
     pub(crate) away: AwayArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = format!("OLDEST is how long the task has been due that is next in turn.\n\n{}Example:\n  taskyard queues\n  \
+                          taskyard queues pause images", narrow(&queues::COLUMNS))
+)]
+pub(crate) struct QueuesArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) verb: Option<QueueVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueVerb {
+    /// Gives nothing of it to workers; what they have goes on.
+    Pause(QueueArgs),
+    /// Lets it go on.
+    Resume(QueueArgs),
+    /// Says what its tasks take that do not say themselves, from now on.
+    Set(SetQueueArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  taskyard queues pause images\n  taskyard queues resume images")]
+pub(crate) struct QueueArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Its name, as tasks give it.
+    #[arg(value_name = "QUEUE")]
+    pub(crate) queue: String,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard queues set images --max-attempts 3 --timeout 5m\n  taskyard queues set images \
+                  --timeout default"
+)]
+pub(crate) struct SetQueueArgs {
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
+    /// How many failed or timed out runs end a task; `default`: what the server says.
+    #[arg(long, value_name = "N|default", value_parser = or_default::<i64>, required_unless_present = "timeout")]
+    pub(crate) max_attempts: Option<OrDefault<i64>>,
+    /// How long one run may take, such as 5m; `default`: what the server says.
+    #[arg(long, value_name = "TIME|default", value_parser = time_or_default)]
+    pub(crate) timeout: Option<OrDefault<Duration>>,
+}
+
+/// A value, or what the server says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OrDefault<T>(pub(crate) Option<T>);
+
+fn or_default<T: std::str::FromStr>(text: &str) -> Result<OrDefault<T>, T::Err> {
+    if text == "default" {
+        return Ok(OrDefault(None));
+    }
+    text.parse().map(|value| OrDefault(Some(value)))
+}
+
+fn time_or_default(text: &str) -> Result<OrDefault<Duration>, String> {
+    if text == "default" {
+        return Ok(OrDefault(None));
+    }
+    duration(text).map(|value| OrDefault(Some(value)))
 }
 
 #[derive(Debug, Args)]

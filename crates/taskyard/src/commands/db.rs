@@ -1,4 +1,6 @@
-//! `taskyard db`: migrate, check, stats.
+//! `taskyard db`: migrate, check, stats; backup, restore and renew in a file of their own.
+
+mod backup;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -90,6 +92,9 @@ pub(super) async fn run(args: &DbArgs, format: Format) -> Done {
         DbVerb::Migrate(database) => migrate(database, format).await,
         DbVerb::Check(database) => check(database, format).await,
         DbVerb::Stats(database) => stats(database, format).await,
+        DbVerb::Backup(args) => backup::backup(args, format).await,
+        DbVerb::Restore(args) => backup::restore(args, format).await,
+        DbVerb::Renew(args) => backup::renew(args, format).await,
     }
 }
 
@@ -139,8 +144,8 @@ fn there(path: &Path) -> Result<(), Failure> {
     )))
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, sqlite::OpenError> + Send + 'static,
+async fn blocking<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, Failure> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Failure::new(error.to_string()))?

@@ -195,3 +195,56 @@ fn made_up_name() -> String {
     let host = if host.is_empty() { "worker" } else { &host };
     format!("{host}-{:08x}", random >> 32)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn args(flags: &str) -> WorkerArgs {
+        let words = ["taskyard", "worker"]
+            .into_iter()
+            .chain(flags.split_whitespace());
+        let cli = Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}"));
+        let Command::Worker(args) = cli.command else {
+            panic!("it is `worker`");
+        };
+        *args
+    }
+
+    #[test]
+    fn without_flags_everything_is_as_the_settings_say() {
+        let args = args("");
+
+        let (set, usual) = (http_settings(&args.http), http::Settings::default());
+        assert_eq!(format!("{set:?}"), format!("{usual:?}"));
+        assert_eq!(logs(&args.logs), Logs::default());
+    }
+
+    #[test]
+    fn each_flag_sets_what_it_names() {
+        let args = args(
+            "--allow-http example.com --allow-http-private --http-request-max 1 --http-response-max 2 \
+             --http-headers-max 3 --http-detail-max 4 --http-redirects-max 5 --http-lookups-max 6 \
+             --log-buffer-max 7 --log-every 8ms --log-deliver 9s",
+        );
+
+        let set = http_settings(&args.http);
+        assert_eq!(set.allow, "example.com".parse().unwrap());
+        assert!(set.allow_private);
+        let bytes = [
+            set.request_bytes_max,
+            set.response_bytes_max,
+            set.headers_bytes_max,
+            set.detail_bytes_max,
+        ];
+        assert_eq!(bytes, [1, 2, 3, 4]);
+        assert_eq!((set.redirects_max, set.lookups_max), (5, 6));
+        let logs = logs(&args.logs);
+        assert_eq!(logs.buffer_bytes_max, 7);
+        assert_eq!(logs.every, Duration::from_millis(8));
+        assert_eq!(logs.deliver_within, Duration::from_secs(9));
+    }
+}

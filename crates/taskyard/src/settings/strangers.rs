@@ -13,7 +13,13 @@ const OTHERS: [&str; 4] = [
     "TASKYARD_WORKDIR",
     "TASKYARD_REQUIRE_POSTGRES",
 ];
-const OTHERS_PREFIXES: [&str; 2] = ["TASKYARD_TEST_", "TASKYARD_SIMULATE_"];
+/// Besides, what Kubernetes tells all containers of a service that is called like this program.
+const OTHERS_PREFIXES: [&str; 4] = [
+    "TASKYARD_TEST_",
+    "TASKYARD_SIMULATE_",
+    "TASKYARD_SERVICE_",
+    "TASKYARD_PORT",
+];
 
 /// How many letters may differ from a setting's name that was meant.
 const DIFFERENT_MAX: usize = 4;
@@ -64,6 +70,8 @@ mod tests {
             "TASKYARD_LEASE",
             "TASKYARD_TASK_ID",
             "TASKYARD_TEST_POSTGRES_URL",
+            "TASKYARD_SERVICE_HOST",
+            "TASKYARD_PORT_8000_TCP_ADDR",
             "TASKYARD_COFFEE_MACHINE",
             "PATH",
         ];

@@ -4,6 +4,9 @@
 
 use std::process::Command;
 
+use taskyard_api::client::Client;
+use taskyard_api::submit::Submit;
+
 use crate::yard::Yard;
 
 const SETTINGS: &str = concat!(
@@ -12,8 +15,12 @@ const SETTINGS: &str = concat!(
 );
 const HOOKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/api/hooks.py");
 
-#[test]
-fn a_server_does_what_its_description_says() {
+/// Enough that claims bring something, of which there is more to ask.
+const TASKS: usize = 10_000;
+const TOKEN: &str = "s3cret";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_does_what_its_description_says() {
     let Some(schemathesis) = std::env::var_os("TASKYARD_TEST_SCHEMATHESIS") else {
         eprintln!(
             "skipped: TASKYARD_TEST_SCHEMATHESIS names no schemathesis; `make test` installs one"
@@ -22,13 +29,17 @@ fn a_server_does_what_its_description_says() {
     };
     let yard = Yard::new();
     // With a token, so that it is seen that nobody is let in without it.
-    let server = yard.serve(&["--token", "s3cret"]);
+    let server = yard.serve(&["--token", TOKEN]);
+    let client = Client::new(&[server.url.parse().unwrap()], Some(TOKEN)).unwrap();
+    let task = Submit::new("resize", 1);
+    client.submit_batch(&vec![task; TASKS], None).await.unwrap();
 
     let ran = Command::new(schemathesis)
         .args(["--config-file", SETTINGS, "run"])
         .arg(format!("{}/openapi.json", server.url))
         // Spelled like this it is recognized, and left out to see what happens.
-        .args(["--header", "Authorization: Bearer s3cret", "--no-color"])
+        .args(["--header", &format!("Authorization: Bearer {TOKEN}")])
+        .arg("--no-color")
         .env("SCHEMATHESIS_HOOKS", HOOKS)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         // Neither a proxy nor settings of whoever runs the tests.

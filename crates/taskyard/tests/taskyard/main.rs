@@ -3,6 +3,7 @@
 
 mod cli;
 mod description;
+mod examples;
 mod faults;
 mod pages;
 mod yard;

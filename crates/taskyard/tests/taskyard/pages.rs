@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::yard::{Process, QUICK, Server, Yard, taskyard};
 
+const API: &str = include_str!("../../../../docs/api.md");
 const WORKERS: &str = include_str!("../../../../docs/workers.md");
 const EXECUTORS: &str = include_str!("../../../../docs/executors.md");
 const EXAMPLES: &str = include_str!("../../../../examples/README.md");
@@ -126,6 +127,16 @@ fn the_page_for_those_who_write_workers_does_what_it_says() {
     let compared = does_what_it_says(WORKERS, Likeness::Alike, &yard, &server);
 
     assert_eq!(compared, 8, "each call shows its answer");
+}
+
+#[test]
+fn the_page_about_the_api_does_what_it_says() {
+    let yard = Yard::new();
+    let server = yard.serve(&[]);
+
+    let compared = does_what_it_says(API, Likeness::Alike, &yard, &server);
+
+    assert_eq!(compared, 9, "each call shows its answer");
 }
 
 #[test]

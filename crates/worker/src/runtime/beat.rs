@@ -7,6 +7,7 @@ use taskyard_api::worker::{Heartbeat, Held};
 use taskyard_core::id::TaskId;
 
 use super::limits::Limits;
+use super::moment::Moment;
 use super::notes::News;
 
 /// A run that is to be named.
@@ -23,6 +24,8 @@ pub(super) struct Beat {
     numbers: Vec<u64>,
     /// It is part of one that names all that the worker holds, and brings no news.
     pub(super) is_full: bool,
+    /// When it was sent last.
+    pub(super) sent: Option<Moment>,
 }
 
 impl Named {
@@ -82,6 +85,7 @@ impl Beat {
             heartbeat,
             numbers: Vec::new(),
             is_full,
+            sent: None,
         }
     }
 
@@ -133,6 +137,7 @@ impl Beat {
             },
             numbers: self.numbers.split_off(half),
             is_full: self.is_full,
+            sent: None,
         };
         [self, others]
     }

@@ -15,6 +15,7 @@ use super::beat::Beat;
 use super::doubt::Doubt;
 use super::exchange::{Exchange, Room};
 use super::limits::Limits;
+use super::moment::Moment;
 use super::settings::Error;
 use super::supervise::Began;
 use super::trouble::Trouble;
@@ -105,6 +106,7 @@ impl Runtime {
 
     fn beat(&mut self, mut beat: Beat, epoch: u32) {
         beat.heartbeat.epoch = Some(epoch);
+        beat.sent = Some(Moment::now());
         // News of one run cannot go in less; what they hold up is other news.
         let within = match self.lease() {
             Some(lease) if !beat.is_full && beat.len() == 1 => lease.max(self.pulse.every()),

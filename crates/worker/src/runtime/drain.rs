@@ -11,6 +11,9 @@ use crate::executor::Stop;
 /// A time that nobody lives to see.
 const NEVER: Duration = Duration::from_hours(100 * 365 * 24);
 
+/// How long it may take until what became of a run is known.
+const LAST_WORD_WITHIN: Duration = Duration::from_millis(500);
+
 /// How far the worker is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -72,8 +75,11 @@ impl Runtime {
         if !matches!(self.phase, Phase::Draining { .. }) {
             return;
         }
+        // Also one that is dropped at last sends what is left of its log, and is handed back.
+        let within = self.settings.stop_within;
+        let within = within.saturating_add(self.settings.logs.deliver_within + LAST_WORD_WITHIN);
         self.phase = Phase::Leaving {
-            until: after(now, self.settings.stop_within),
+            until: after(now, within),
         };
         self.hands.stop_all(Stop::ShuttingDown);
     }

@@ -1,6 +1,6 @@
 //! The runs that a worker has in hand: begun as they come, found again by their task, ended when they have to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use super::beat::Named;
 use super::limits::Limits;
 use super::logging::Logger;
+use super::moment::Moment;
 use super::notes::Notes;
 use super::supervise::{self, Announce, Began, Watch};
 use super::verdict::Leased;
@@ -31,6 +32,8 @@ pub(super) struct Hands {
     stop_within: Duration,
     /// By task: those whose lease is ours as far as we know.
     live: HashMap<TaskId, Hand>,
+    /// Those among them that must not go on unless they are confirmed in time, and some that are over.
+    exclusive: HashSet<TaskId>,
     /// Every run that goes on, also those that were told to end and are of no interest any more.
     runs: JoinSet<Ended>,
     last: u64,
@@ -47,6 +50,8 @@ pub(super) struct Hand {
     pub(super) leased: Leased,
     /// The server knows that it began.
     pub(super) told: bool,
+    /// The lease was the worker's then, as it found out later.
+    pub(super) confirmed: Moment,
     pub(super) notes: Arc<Notes>,
     stopper: Arc<Stopper>,
 }
@@ -87,6 +92,7 @@ impl Hands {
             executors,
             stop_within,
             live: HashMap::new(),
+            exclusive: HashSet::new(),
             runs: JoinSet::new(),
             last: 0,
             began,
@@ -113,8 +119,14 @@ impl Hands {
             .filter(|hand| hand.number == number)
     }
 
-    /// Begins a run, and answers its result if it has one at once.
-    pub(super) fn begin(&mut self, run: worker::Run, started_at: Time) -> Option<RunResult> {
+    /// Begins a run whose lease is not older than `asked`, and answers its result if it has one at once.
+    pub(super) fn begin(
+        &mut self,
+        run: worker::Run,
+        started_at: Time,
+        asked: Moment,
+    ) -> Option<RunResult> {
+        let is_exclusive = run.exclusive;
         let timeout = Duration::from_millis(run.timeout_ms);
         let leased = Leased {
             task: run.id,
@@ -129,7 +141,9 @@ impl Hands {
             let failure = Failure::passing("no_executor", message);
             return Some(leased.result(Finish::Failed(failure)));
         };
-        let overdue_within = self.limits.borrow().timed_out_within.min(self.stop_within);
+        let limits = *self.limits.borrow();
+        let overdue_within = limits.timed_out_within.min(self.stop_within);
+        let lost_within = limits.lost_within.min(self.stop_within);
         let run = Run {
             task: leased.task,
             worker: Arc::clone(&self.worker),
@@ -140,11 +154,10 @@ impl Hands {
             checkpoint: run.checkpoint,
         };
         let (stopper, signal) = stop_signal();
-        let log = self.logger.log();
         let notes = Arc::new(Notes::new(
             Arc::clone(&self.news),
             self.limits.clone(),
-            Arc::clone(&log),
+            self.logger.log(),
         ));
         let context = Context {
             reports: Arc::clone(&notes) as _,
@@ -154,7 +167,7 @@ impl Hands {
         let mut running: BoxFuture<'static, Finish> =
             Box::pin(supervise::caught(executor, run, context));
         if is_instant && let Some(finish) = (&mut running).now_or_never() {
-            if log.is_empty() {
+            if notes.log.is_empty() {
                 return Some(leased.result(finish));
             }
             running = Box::pin(std::future::ready(finish));
@@ -168,10 +181,11 @@ impl Hands {
             timeout,
             stop_within: self.stop_within,
             overdue_within,
+            lost_within,
             announce: self.announce(&leased),
         };
         let (task, number) = (leased.task, self.last);
-        let logging = self.logger.logging(&leased, log);
+        let logging = self.logger.logging(&leased, Arc::clone(&notes));
         self.runs.spawn(async move {
             let running = supervise::supervise(running, watch);
             let finish = logging.beside(running, &signal, overdue_within).await;
@@ -185,11 +199,34 @@ impl Hands {
             number,
             leased,
             told: false,
+            confirmed: asked,
             notes,
             stopper,
         };
         self.live.insert(task, hand);
+        if is_exclusive {
+            self.exclusive.insert(task);
+        }
         None
+    }
+
+    /// Whether some run must not go on unless it is confirmed in time.
+    pub(super) fn has_exclusive(&self) -> bool {
+        !self.exclusive.is_empty()
+    }
+
+    /// Ends those of them that have not been confirmed for so long, and answers how many.
+    pub(super) fn end_unconfirmed(&mut self, within: Duration) -> usize {
+        let live = &self.live;
+        self.exclusive.retain(|task| live.contains_key(task));
+        let exclusive = self.exclusive.iter().copied();
+        let late: Vec<TaskId> = exclusive
+            .filter(|task| self.live[task].confirmed.elapsed() >= within)
+            .collect();
+        for task in &late {
+            self.drop_run(*task, Stop::LeaseLost);
+        }
+        late.len()
     }
 
     fn announce(&self, leased: &Leased) -> Announce {

@@ -103,6 +103,7 @@ impl Runtime {
         for (task, number) in beat.runs() {
             if let Some(hand) = self.hands.get(task, number) {
                 hand.told = true;
+                hand.confirmed = beat.sent.unwrap_or(hand.confirmed);
             }
         }
         let gone = [
@@ -123,6 +124,21 @@ impl Runtime {
         }
         if heard.drain {
             self.drain();
+        }
+    }
+
+    /// Ends what must not go on because others may begin it.
+    pub(super) fn end_unconfirmed(&mut self) {
+        if !self.hands.has_exclusive() {
+            return;
+        }
+        let within = self.limits.borrow().unconfirmed_within;
+        let ended = self.hands.end_unconfirmed(within);
+        if ended > 0 {
+            tracing::warn!(
+                runs = ended,
+                "exclusive runs are ended: the server has not confirmed their leases, and may give them to others soon"
+            );
         }
     }
 

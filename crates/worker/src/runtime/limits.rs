@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use taskyard_api::worker::{self, Registered, TIMEOUT_MARGIN_MS};
+use taskyard_core::policy::Policy;
 
 /// What a call holds of a run or a result besides its payloads, about, and rather more than less.
 pub(super) const FRAME_BYTES: usize = 1 << 10;
@@ -23,21 +24,32 @@ pub(super) struct Limits {
     /// How long a run whose time is up may take to end, four fifths of what the server gives it: then its result counts
     /// no more, and another run may begin.
     pub(super) timed_out_within: Duration,
+    /// How long a run whose lease is lost may take to end: another one has perhaps begun.
+    pub(super) lost_within: Duration,
+    /// After so long without an answer to what named it, an exclusive run is ended, so that it has ended when two thirds
+    /// of its lease have gone by: a lease that was confirmed lasts so long at least.
+    pub(super) unconfirmed_within: Duration,
 }
+
+/// What a run has at most to end in whose lease is lost; a sixth of the lease where that is less.
+const LOST_WITHIN: Duration = Duration::from_secs(2);
 
 impl Default for Limits {
     fn default() -> Self {
-        Self::new(&worker::Limits::default(), TIMEOUT_MARGIN_MS)
+        let lease = Policy::default().lease;
+        Self::new(&worker::Limits::default(), TIMEOUT_MARGIN_MS, lease)
     }
 }
 
 impl Limits {
     pub(super) fn of(registered: &Registered) -> Self {
-        Self::new(&registered.limits, registered.timeout_margin_ms)
+        let lease = Duration::from_millis(registered.lease_ms);
+        Self::new(&registered.limits, registered.timeout_margin_ms, lease)
     }
 
     /// One at least of everything that is counted, whatever is told.
-    fn new(told: &worker::Limits, timeout_margin_ms: u64) -> Self {
+    fn new(told: &worker::Limits, timeout_margin_ms: u64, lease: Duration) -> Self {
+        let lost_within = LOST_WITHIN.min(lease / 6);
         let carried = told.body_bytes_max.saturating_sub(FRAME_BYTES);
         Self {
             runs: told.runs_max.max(1),
@@ -47,6 +59,8 @@ impl Limits {
             checkpoint_bytes: told.checkpoint_bytes_max.min(carried),
             message_bytes: told.message_bytes_max,
             timed_out_within: Duration::from_millis(timeout_margin_ms) / 5 * 4,
+            lost_within,
+            unconfirmed_within: (lease * 2 / 3).saturating_sub(lost_within),
         }
     }
 

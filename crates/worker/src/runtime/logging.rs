@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Clock;
 use super::limits::Limits;
 use super::log::{Batch, Log};
+use super::notes::Notes;
 use super::settings::Logs;
 use super::trouble::{Retries, Trouble};
 use super::verdict::Leased;
@@ -25,9 +26,6 @@ use crate::transport::Transport;
 
 /// A batch is not filled beyond this, and goes at once when it is full.
 const BATCH_BYTES: usize = 128 << 10;
-
-/// The lines that a server takes in one call.
-const BATCH_LINES: usize = 10_000;
 
 /// How many calls with lines a worker has in the air; others wait for their turn.
 const CALLS_MAX: usize = 16;
@@ -49,7 +47,7 @@ pub(super) struct Logger {
 pub(super) struct Logging {
     task: TaskId,
     lease_token: String,
-    log: Arc<Log>,
+    notes: Arc<Notes>,
     by: Logger,
 }
 
@@ -82,15 +80,15 @@ impl Logger {
         }
     }
 
-    pub(super) fn log(&self) -> Arc<Log> {
-        Arc::new(Log::new(self.settings, Arc::clone(&self.clock)))
+    pub(super) fn log(&self) -> Log {
+        Log::new(self.settings, Arc::clone(&self.clock))
     }
 
-    pub(super) fn logging(&self, leased: &Leased, log: Arc<Log>) -> Logging {
+    pub(super) fn logging(&self, leased: &Leased, notes: Arc<Notes>) -> Logging {
         Logging {
             task: leased.task,
             lease_token: leased.lease_token.clone(),
-            log,
+            notes,
             by: self.clone(),
         }
     }
@@ -112,17 +110,19 @@ impl Logging {
             finish = running => finish,
             () = &mut sending => unreachable!("more may come before the log is closed"),
         };
-        self.log.close();
+        self.notes.log.close();
         let within = match signal.reason() {
-            Some(Stop::Cancelled | Stop::LeaseLost) => return finish,
+            Some(Stop::Cancelled | Stop::LeaseLost) => Duration::ZERO,
             // It has half of what the server gives it beyond the time to end.
             Some(Stop::TimedOut) => self.by.settings.deliver_within.min(overdue_within / 8),
             Some(Stop::ShuttingDown) | None => self.by.settings.deliver_within,
         };
-        if timeout(within, sending).await.is_err() {
-            let unsent = self.log.unsent();
+        if !within.is_zero() && timeout(within, sending).await.is_err() {
+            let unsent = self.notes.log.unsent();
             tracing::warn!(task.id = %self.task, "the server takes no lines of a run's log, and its last ones are lost: {unsent}, and those under way");
         }
+        // Its notes may be kept for long yet.
+        self.notes.log.end();
         finish
     }
 
@@ -130,21 +130,21 @@ impl Logging {
     async fn send_all(&self) {
         let mut retries = Retries::of("lines of a log", &mut Seeded::new(self.seed()));
         loop {
-            self.log.some().await;
+            self.notes.log.some().await;
             let begun = Instant::now();
-            let batch = self.log.take(self.bytes_max(), BATCH_LINES);
+            let batch = self.take();
             let is_last = batch.is_last;
             if !self.send(batch, &mut retries).await {
-                self.log.end();
+                self.notes.log.end();
                 // The run may go on for long, and says nothing that would be heard.
-                return self.log.closed().await;
+                return self.notes.log.closed().await;
             }
             if is_last {
                 return;
             }
             tokio::select! {
                 () = sleep_until(begun + self.by.settings.every) => {}
-                () = self.log.many(BATCH_BYTES) => {}
+                () = self.notes.log.many(BATCH_BYTES) => {}
             }
         }
     }
@@ -155,9 +155,11 @@ impl Logging {
         random
     }
 
-    fn bytes_max(&self) -> usize {
+    fn take(&self) -> Batch {
+        let limits = *self.by.limits.borrow();
         // A byte may take six as JSON.
-        BATCH_BYTES.min(self.by.limits.borrow().call_bytes / 3)
+        let bytes_max = BATCH_BYTES.min(limits.call_bytes / 3);
+        self.notes.log.take(bytes_max, limits.runs)
     }
 
     /// Sends these lines until they have arrived; false if no lines are taken any more.
@@ -180,15 +182,15 @@ impl Logging {
             match sent {
                 Sent::Lines(count) => {
                     retries.succeeded();
-                    self.log.sent(&lines[..count]);
+                    self.notes.log.sent(&lines[..count]);
                     first_seq = first_seq.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
                     lines.drain(..count);
                 }
                 Sent::Unfit if lines.len() > 1 => together = lines.len() / 2,
                 Sent::Unfit if self.reduce(&mut lines) => {}
                 Sent::Over | Sent::Unfit => {
-                    self.log.sent(&lines);
-                    self.log.sent(&rest);
+                    self.notes.log.sent(&lines);
+                    self.notes.log.sent(&rest);
                     return false;
                 }
                 Sent::Failed(error) => retries.failed(Instant::now(), &error),
@@ -211,7 +213,7 @@ impl Logging {
         let Some(line) = lines.first_mut().filter(is_long) else {
             return false;
         };
-        self.log.replaced(&line.line, SAID);
+        self.notes.log.replaced(&line.line, SAID);
         SAID.clone_into(&mut line.line);
         true
     }

@@ -18,7 +18,7 @@ pub(super) struct Notes {
     kept: Mutex<Kept>,
     wake: Arc<Notify>,
     limits: watch::Receiver<Limits>,
-    log: Arc<Log>,
+    pub(super) log: Log,
 }
 
 #[derive(Default)]
@@ -36,7 +36,7 @@ pub(super) struct News {
 }
 
 impl Notes {
-    pub(super) fn new(wake: Arc<Notify>, limits: watch::Receiver<Limits>, log: Arc<Log>) -> Self {
+    pub(super) fn new(wake: Arc<Notify>, limits: watch::Receiver<Limits>, log: Log) -> Self {
         Self {
             kept: Mutex::default(),
             wake,

@@ -143,7 +143,7 @@ impl Runtime {
             // There is one lease of a task, so an older one has been lost without our knowing.
             self.hands.drop_run(run.id, Stop::LeaseLost);
             let result = if takes_more {
-                self.hands.begin(run, started_at)
+                self.hands.begin(run, started_at, asked)
             } else {
                 Some(Leased::released(run.id, run.lease_token))
             };

@@ -17,9 +17,6 @@ use crate::executor::{Context, Executor, Failure, Finish, Run, Stop, StopSignal,
 /// A run that lasts longer is worth a call to say that it began.
 const ANNOUNCED_AFTER: Duration = Duration::from_millis(100);
 
-/// How long a run whose lease is lost may take: another one has perhaps begun.
-const LOST_WITHIN: Duration = Duration::from_secs(2);
-
 /// What a run's task needs besides the run.
 pub(super) struct Watch {
     pub(super) stopper: Arc<Stopper>,
@@ -28,6 +25,7 @@ pub(super) struct Watch {
     /// How long it may take to end once it was told to; less where its time is up or its lease is lost.
     pub(super) stop_within: Duration,
     pub(super) overdue_within: Duration,
+    pub(super) lost_within: Duration,
     pub(super) announce: Announce,
 }
 
@@ -77,6 +75,7 @@ pub(super) async fn supervise(running: impl Future<Output = Finish>, watch: Watc
         timeout,
         stop_within,
         overdue_within,
+        lost_within,
         announce,
     } = watch;
     let time_out = async {
@@ -91,7 +90,7 @@ pub(super) async fn supervise(running: impl Future<Output = Finish>, watch: Watc
         let why = signal.stopped().await;
         let within = match why {
             Stop::TimedOut => overdue_within,
-            Stop::LeaseLost => stop_within.min(LOST_WITHIN),
+            Stop::LeaseLost => lost_within,
             Stop::Cancelled | Stop::ShuttingDown => stop_within,
         };
         sleep(within).await;

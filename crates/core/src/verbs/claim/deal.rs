@@ -60,7 +60,7 @@ pub(super) fn deal(claims: &[Claim], view: &mut View, env: &mut Env<'_>) -> Vec<
         }
     }
     if offered.iter().any(|row| !is_ready(row.slot, view)) {
-        announce_left_over(&offered, view);
+        announce_left_over(&offered, view, env);
     }
     for row in left {
         if let Some(key) = view.lane_key(row.lane, env.lanes) {
@@ -102,11 +102,15 @@ fn all_ready(view: &View) -> Vec<Ready> {
 
 /// Rows that were locked for a claim and not dealt: others may have passed them over meanwhile. Not suspects, which
 /// nobody here could take: telling everybody of them would keep everybody looking. Nor, for the same reason, what a batch
-/// leaves that dealt nothing, since its workers are kept for suspects: two of them would wake each other without end.
-fn announce_left_over(offered: &[Ready], view: &mut View) {
+/// leaves that dealt nothing, since its workers are kept for suspects: two of them would wake each other without end. Nor what waits in paused queues.
+fn announce_left_over(offered: &[Ready], view: &mut View, env: &Env<'_>) {
     let mut lanes: Vec<_> = offered
         .iter()
         .filter(|row| !row.is_suspect() && is_ready(row.slot, view))
+        .filter(|row| {
+            let key = view.lane_key(row.lane, env.lanes);
+            key.is_none_or(|key| !view.is_paused(&key.queue))
+        })
         .map(|row| row.lane)
         .collect();
     lanes.sort_unstable();
@@ -131,6 +135,9 @@ fn next(
     let brief = brief(row.slot, view);
     // A lane that another server made, and this one has not heard of yet.
     let key = view.lane_key(row.lane, env.lanes)?;
+    if view.is_paused(&key.queue) {
+        return None;
+    }
     let places = (0..open.len()).map(|step| (turn + step) % open.len());
     places.into_iter().find(|place| {
         open[*place].has_room(brief.input_len, env) && open[*place].claim.profile.serves(key)
@@ -142,6 +149,9 @@ fn deal_suspect(row: &Ready, open: &mut [&mut Seat<'_>], view: &mut View, env: &
         return;
     };
     let key = &*key;
+    if view.is_paused(&key.queue) {
+        return;
+    }
     // A slot that became suspect in this very batch waits for the next one, which loads the hands.
     let unknown = open.iter_mut().filter(|seat| !seat.is_hand_known(view));
     look_again(key, unknown.map(|seat| &mut **seat));

@@ -350,6 +350,7 @@ fn unknown(command: &Command) -> &'static str {
         Command::Heartbeat(_) => "heartbeat_has_an_unknown_outcome",
         Command::Report(_) => "report_has_an_unknown_outcome",
         Command::Cancel(_) => "cancel_has_an_unknown_outcome",
+        Command::SetQueue(_) => "set_queue_has_an_unknown_outcome",
         Command::Patch(_) => "patch_has_an_unknown_outcome",
         Command::Register(_) => "register_has_an_unknown_outcome",
         Command::Join(_) => "join_has_an_unknown_outcome",

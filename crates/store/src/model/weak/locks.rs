@@ -15,6 +15,7 @@ use crate::model::tables::{Tables, ready_key, scheduled_key};
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Row {
     Server(ServerNumber),
+    Queue(Name),
     Worker(Name),
     Scheduled(ScheduledKey),
     Ready(ReadyKey),
@@ -78,7 +79,7 @@ impl Locks {
             Row::Scheduled(key) => key.slot == slot,
             Row::Ready(key) => key.slot == slot,
             Row::Lease(other) => *other == slot,
-            Row::Server(_) | Row::Worker(_) | Row::Unique(_) | Row::Key(_) => false,
+            Row::Server(_) | Row::Queue(_) | Row::Worker(_) | Row::Unique(_) | Row::Key(_) => false,
         };
         self.held
             .iter()
@@ -125,6 +126,12 @@ pub(super) fn check_held(diff: &Diff, tables: &Tables, locks: &Locks, by: Number
         &tables.servers,
         |it| it.number,
         |it| row(Row::Server(*it)),
+    );
+    check(
+        &diff.queues,
+        &tables.queues,
+        |it| it.name.clone(),
+        |it| row(Row::Queue(it.clone())),
     );
     check(
         &diff.workers,

@@ -78,6 +78,7 @@ impl Drop for WeakTx {
 impl Tx for WeakTx {
     async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
         self.load_servers_and_workers(needs, view).await?;
+        self.load_queues(needs, view).await?;
         self.load_places(needs, view).await?;
         self.load_keys(needs, view).await?;
         self.read(needs, view).await?;
@@ -184,6 +185,24 @@ impl WeakTx {
             }
             waited = true;
         }
+    }
+
+    async fn load_queues(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        if needs.queues {
+            let since = self.begin_statement().await?;
+            let names: Vec<_> = self.shared.borrow().tables.queues.keys().cloned().collect();
+            for name in names {
+                if self.lock(Row::Queue(name.clone()), since).await? {
+                    let row = self.shared.borrow().tables.queues[&name].clone();
+                    view.queues.loaded(name, row);
+                }
+            }
+        }
+        if needs.paused {
+            self.begin_statement().await?;
+            view.found_paused(self.shared.borrow().tables.paused());
+        }
+        Ok(())
     }
 
     async fn load_servers_and_workers(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {

@@ -8,6 +8,7 @@ mod holding_on;
 mod keeping;
 mod logging;
 mod losing;
+mod queueing;
 mod reporting;
 mod submitting;
 mod surveying;
@@ -48,6 +49,13 @@ macro_rules! conformance {
                 holding_on::a_unique_key_is_free_once_its_task_has_ended,
                 holding_on::the_same_submit_again_finds_the_task_that_has_its_key,
                 holding_on::keys_of_tasks_that_have_ended_are_found_and_taken_away,
+                queueing::nothing_of_a_paused_queue_is_given_out,
+                queueing::a_pause_counts_for_the_claims_behind_it_in_its_batch,
+                queueing::a_suspect_of_a_paused_queue_waits_too,
+                queueing::what_a_worker_has_goes_on_when_its_queue_is_paused,
+                queueing::a_task_takes_what_its_queue_says_unless_it_says_itself,
+                queueing::queues_of_which_something_is_set_are_listed_by_name,
+                queueing::too_many_queues_are_refused_and_known_ones_can_still_be_set,
                 changing::a_raised_priority_overtakes_and_a_lowered_one_falls_behind,
                 changing::a_task_is_put_off_and_called_back,
                 changing::a_task_called_now_does_not_overtake_those_that_wait,

@@ -5,6 +5,7 @@ mod checking;
 mod holding;
 mod opening;
 mod plans;
+mod renewing;
 mod setting_clocks;
 mod settings;
 mod sharing;

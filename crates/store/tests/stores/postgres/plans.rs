@@ -16,12 +16,13 @@ use crate::database::Database;
 /// These look at a whole table, which is small, or rarely asked for: the servers, the lanes in use at a start and once some
 /// were forgotten, the leases of a worker, and the workers, which a name that is new has counted. The last worker and the last lane are the first row of an index read
 /// backwards.
-const MAY_SCAN: [&str; 8] = [
+const MAY_SCAN: [&str; 9] = [
     "lane_last",
     "lane_open",
     "lane_open_among",
     "lane_waiting",
     "lease_of_worker",
+    "queue_lock",
     "server_lock",
     "worker_last",
     "worker_live",

@@ -178,6 +178,7 @@ pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Fai
         commands_max: limits.queue_max as usize,
         commands_bytes_max: limits.queue_bytes_max,
         lanes_max: limits.lanes_max as usize,
+        queues_max: limits.queues_max as usize,
         workers_max: limits.workers_max as usize,
         claim_bytes_max: limits.claim_bytes_max,
         history_max: limits.history_max,

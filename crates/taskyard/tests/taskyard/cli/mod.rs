@@ -7,6 +7,7 @@ mod listing;
 mod logs;
 mod lost;
 mod open_files;
+mod queues;
 mod refused;
 mod settings;
 mod starting;

@@ -1,5 +1,6 @@
 //! Real processes, killed, paused and restarted in the middle of real work.
 
+mod backups;
 mod commands;
 mod databases;
 mod demo;

@@ -188,11 +188,11 @@ impl Rules {
         let is_named = entries.iter().any(|entry| entry.names(&host, port));
         match host {
             _ if is_named => Ok(()),
-            Host::Ipv4(address) => self.check_address(address.into(), &host),
-            Host::Ipv6(address) => self.check_address(address.into(), &host),
+            Host::Ipv4(address) => self.check_address(address.into(), &Asked::Host(&host)),
+            Host::Ipv6(address) => self.check_address(address.into(), &Asked::Host(&host)),
             // Another port of it may be allowed, and the resolver knows of no ports.
             Host::Domain(name) if is_localhost(name) && !self.allow_private => {
-                Err(not_public(name, "this machine", &host))
+                Err(not_public("it is this machine", &Asked::Host(&host)))
             }
             Host::Domain(_) => Ok(()),
         }
@@ -205,26 +205,58 @@ impl Rules {
         if is_own && self.allow.entries.iter().any(names_own) {
             return Ok(());
         }
-        self.check_address(address, &name)
+        self.check_address(address, &Asked::Name(name))
     }
 
-    fn check_address(&self, address: IpAddr, asked: &dyn fmt::Display) -> Result<(), Refused> {
+    fn check_address(&self, address: IpAddr, asked: &Asked<'_>) -> Result<(), Refused> {
         match sort(address) {
             Sort::Public => Ok(()),
             Sort::Private if self.allow_private => Ok(()),
-            Sort::Private => Err(not_public(address, "a private network", asked)),
+            Sort::Private => Err(not_public(
+                &format!("{} of a private network", asked.what(address)),
+                asked,
+            )),
             Sort::Special => Err(Refused::Address(format!(
-                "{asked} is not asked: {address} is a cloud's metadata service, or reserved; only --allow-http with that \
-                 very address allows it"
+                "{asked} is not asked: {} reserved, or a cloud's metadata service, which only --allow-http with that very \
+                 address allows",
+                asked.what(address)
             ))),
         }
     }
 }
 
-fn not_public(what: impl fmt::Display, of: &str, asked: &dyn fmt::Display) -> Refused {
+/// What a request is about, as messages say it.
+enum Asked<'a> {
+    Host(&'a Host<&'a str>),
+    /// It stands for addresses, one of which is judged.
+    Name(&'a str),
+}
+
+impl Asked<'_> {
+    fn what(&self, address: IpAddr) -> String {
+        match self {
+            Self::Host(_) => "it is".to_owned(),
+            Self::Name(_) => format!("its address {address} is"),
+        }
+    }
+}
+
+impl fmt::Display for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => host.fmt(f),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+fn not_public(why: &str, asked: &Asked<'_>) -> Refused {
+    let this_one = match asked {
+        Asked::Host(host) => format!(" it with --allow-http {host}, or"),
+        Asked::Name(_) => String::new(),
+    };
     Refused::Address(format!(
-        "{asked} is not asked: {what} is of {of}; the worker's operator can allow such with --allow-http-private, or this \
-         one by naming it in --allow-http"
+        "{asked} is not asked: {why}; the worker's operator can allow{this_one} all such with --allow-http-private"
     ))
 }
 

@@ -182,7 +182,8 @@ fn shown(failure: Failure, answer: &Answer) -> Failure {
 /// What an error of the client means: a refusal of ours, something in the request, or trouble on the way.
 fn broken(url: &Url, error: reqwest::Error, code: &'static str) -> Failure {
     let error = error.without_url();
-    let mut causes = vec![error.to_string()];
+    // The last cause says what happened; those above it only where.
+    let mut what = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
         if let Some(refused) = cause.downcast_ref::<Refused>() {
@@ -200,16 +201,16 @@ fn broken(url: &Url, error: reqwest::Error, code: &'static str) -> Failure {
                 ),
             );
         }
-        causes.push(cause.to_string());
+        what = cause.to_string();
         next = cause.source();
     }
     if error.is_builder() {
         return Failure::lasting(
             INVALID,
-            format!("`url` or `headers` cannot be sent: {}", causes.join(": ")),
+            format!("`url` or `headers` cannot be sent: {what}"),
         );
     }
-    Failure::passing(code, format!("{}: {}", place(url), causes.join(": ")))
+    Failure::passing(code, format!("{}: {what}", place(url)))
 }
 
 fn headers_too_large(url: &Url, bytes_max: usize) -> Failure {

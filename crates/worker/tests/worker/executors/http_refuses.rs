@@ -133,6 +133,11 @@ async fn a_name_is_judged_by_the_addresses_that_it_stands_for() {
             failure.message
         );
         assert!(!failure.retry);
+        let its = format!(
+            "inner.test is not asked: its address {} is",
+            addresses.last().unwrap()
+        );
+        assert!(failure.message.starts_with(&its), "{}", failure.message);
     }
 }
 

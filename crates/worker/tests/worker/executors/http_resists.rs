@@ -6,6 +6,7 @@ use serde_json::json;
 use taskyard_worker::executor::{Executor as _, Stop};
 use taskyard_worker::executors::http::Settings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::site::{Site, answer, http, loopback};
@@ -276,6 +277,22 @@ async fn trouble_on_the_way_may_have_passed_by_the_next_run() {
         );
     }
 
+    // Another language than the one that is spoken here.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"220 hello\r\n").await;
+        }
+    });
+    let failure = failed(&http(loopback()), &json!({"url": url})).await;
+    assert_eq!(
+        (failure.code.as_ref(), failure.retry),
+        ("unreachable", true),
+        "{}",
+        failure.message
+    );
+
     for half in [
         "content-length: 10\r\n\r\nabc",
         "transfer-encoding: chunked\r\n\r\n5\r\nab",
@@ -290,4 +307,32 @@ async fn trouble_on_the_way_may_have_passed_by_the_next_run() {
             failure.message
         );
     }
+}
+
+#[tokio::test]
+async fn a_server_that_only_ever_promises_an_answer_can_be_left() {
+    let promised = Arc::new(Notify::new());
+    let promises = Arc::clone(&promised);
+    let site = Site::speaking(move |_, mut stream| {
+        let promises = Arc::clone(&promises);
+        async move {
+            let chunk = "HTTP/1.1 100 Continue\r\n\r\n".repeat(1000);
+            let mut written = 0;
+            while stream.write_all(chunk.as_bytes()).await.is_ok() {
+                written += 1;
+                if written == 100 {
+                    promises.notify_one();
+                }
+            }
+        }
+    })
+    .await;
+    let (stopper, context) = context();
+    let run = run_of(&json!({"url": site.url("/")}));
+    let running = tokio::spawn(async move { http(loopback()).run(run, context).await });
+    promised.notified().await;
+
+    stopper.stop(Stop::TimedOut);
+
+    assert_eq!(stopped(running.await.unwrap()).0, Stop::TimedOut);
 }

@@ -301,6 +301,25 @@ async fn a_cancelled_run_does_not_wait_for_its_log() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_is_handed_back_at_the_last_moment_is_so_after_its_log() {
+    let settings = Settings {
+        stop_within: Duration::from_secs(5),
+        ..Settings::named("w")
+    };
+    let (mut post, mut running) = at_work(settings).await;
+    print(&running, &["a"]);
+    let (_, _unanswered) = post.logs().await;
+
+    post.stop.request();
+    post.stop.request();
+    // It does not heed.
+    running.dropped().await;
+
+    assert_eq!(post.take().await.results[0].outcome, Said::Released);
+    assert_eq!(post.ended().await.unwrap().released, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn runs_share_a_few_calls() {
     let mut post = Post::registered(20).await;
     post.give(told(1..21)).await;

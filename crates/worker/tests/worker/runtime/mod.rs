@@ -1,6 +1,7 @@
 mod answers;
 mod claiming;
 mod draining;
+mod exclusive;
 mod http;
 mod limits;
 mod living;

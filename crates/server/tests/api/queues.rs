@@ -1,0 +1,149 @@
+//! `/queues`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::yard::Yard;
+
+async fn submit(yard: &Yard, queue: &str) -> String {
+    let body = json!({"kind": "echo", "input": 1, "queue": queue});
+    let made = yard.post("/api/v1/tasks", &body).await.ok();
+    made["id"].as_str().unwrap().to_owned()
+}
+
+async fn queues(yard: &Yard) -> Vec<Value> {
+    let page = yard.get("/api/v1/queues").await.ok();
+    assert_eq!(page["next_cursor"], Value::Null);
+    page["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn queues_are_listed_with_what_waits_in_them_and_for_how_long() {
+    let yard = Yard::new();
+    assert_eq!(queues(&yard).await, [] as [Value; 0]);
+    submit(&yard, "slow").await;
+    yard.pass(Duration::from_secs(5));
+    submit(&yard, "slow").await;
+    submit(&yard, "fast").await;
+    yard.worker("w").await;
+    let path = "/api/v1/queues/set-only/pause";
+    yard.post_text(path, "").await.ok();
+
+    let listed = queues(&yard).await;
+
+    let names: Vec<&Value> = listed.iter().map(|queue| &queue["name"]).collect();
+    assert_eq!(names, ["fast", "set-only", "slow"]);
+    let slow = &listed[2];
+    assert_eq!(
+        (&slow["counts"]["pending"], &slow["oldest_ms"]),
+        (&json!(2), &json!(5000))
+    );
+    assert_eq!(
+        (&slow["paused"], &listed[1]["paused"]),
+        (&json!(false), &json!(true))
+    );
+    assert_eq!(listed[1]["oldest_ms"], Value::Null);
+}
+
+#[tokio::test]
+async fn nothing_of_a_paused_queue_is_given_out_until_it_goes_on() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    let id = submit(&yard, "a/b").await;
+
+    let paused = yard.post_text("/api/v1/queues/a%2Fb/pause", "").await.ok();
+    assert_eq!(
+        paused,
+        json!({
+            "name": "a/b", "paused": true,
+            "defaults": {"max_attempts": null, "timeout_ms": null, "retry": null},
+        })
+    );
+    assert_eq!(yard.claim("w").await, None);
+    submit(&yard, "a/b").await;
+    assert_eq!(yard.claim("w").await, None);
+
+    let resumed = yard
+        .post("/api/v1/queues/a%2Fb/resume", &json!({}))
+        .await
+        .ok();
+    assert_eq!(resumed["paused"], false);
+    assert_eq!(yard.claim("w").await.unwrap()["id"], json!(id));
+}
+
+#[tokio::test]
+async fn a_worker_that_waits_gets_what_a_queue_has_when_it_goes_on() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    let id = submit(&yard, "slow").await;
+    yard.post_text("/api/v1/queues/slow/pause", "").await.ok();
+    let claim = json!({"limit": 1, "wait_ms": 60_000});
+    let waiting = yard.post("/api/v1/workers/w/claim", &claim);
+    let resume = async {
+        // The claim is on its way first.
+        crate::yard::settle().await;
+        yard.post_text("/api/v1/queues/slow/resume", "").await.ok();
+    };
+
+    let (claimed, ()) = tokio::join!(waiting, resume);
+
+    assert_eq!(claimed.ok()["tasks"][0]["id"], json!(id));
+}
+
+#[tokio::test]
+async fn tasks_take_what_their_queue_says_unless_they_say_themselves() {
+    let yard = Yard::new();
+    let change = json!({
+        "max_attempts": 3, "timeout_ms": 5000,
+        "retry": {"backoff_ms": 10, "factor": 1.5, "max_ms": 100, "jitter": 0.0},
+    });
+    let set = yard.patch("/api/v1/queues/slow", &change).await.ok();
+    assert_eq!((&set["defaults"], &set["paused"]), (&change, &json!(false)));
+
+    let task = yard.task(&submit(&yard, "slow").await).await;
+    for field in ["max_attempts", "timeout_ms", "retry"] {
+        assert_eq!(task[field], change[field], "{field}");
+    }
+    let own = json!({"kind": "echo", "input": 1, "queue": "slow", "max_attempts": 9});
+    let own = yard.post("/api/v1/tasks", &own).await.ok();
+    let own = yard.task(own["id"].as_str().unwrap()).await;
+    assert_eq!(
+        (&own["max_attempts"], &own["timeout_ms"]),
+        (&json!(9), &json!(5000))
+    );
+
+    // What is named null is the server's again, the rest as it was.
+    let back = yard
+        .patch("/api/v1/queues/slow", &json!({"retry": null}))
+        .await
+        .ok();
+    let expected = json!({"max_attempts": 3, "timeout_ms": 5000, "retry": null});
+    assert_eq!(back["defaults"], expected);
+    let same = yard.patch("/api/v1/queues/slow", &json!({})).await.ok();
+    assert_eq!(same, back);
+}
+
+#[tokio::test]
+async fn what_cannot_be_set_is_named_and_changes_nothing() {
+    let yard = Yard::new();
+    for (body, place) in [
+        (json!({"max_attempts": 0}), "/max_attempts"),
+        (json!({"max_attempts": "many"}), "/max_attempts"),
+        (json!({"timeout_ms": 0}), "/timeout_ms"),
+        (json!({"timeout_ms": 1.5}), "/timeout_ms"),
+        (json!({"retry": {"factor": 0.5}}), "/retry/factor"),
+    ] {
+        let reply = yard.patch("/api/v1/queues/slow", &body).await;
+        reply.wrong_at(&[place]);
+    }
+    let unknown = json!({"paused": true});
+    yard.patch("/api/v1/queues/slow", &unknown)
+        .await
+        .refused(422, "unknown_field");
+    for nobody in ["%20", "a%00b", "%ff", &"x".repeat(65)] {
+        let path = format!("/api/v1/queues/{nobody}/pause");
+        yard.post_text(&path, "").await.refused(404, "not_found");
+    }
+    assert_eq!(queues(&yard).await, [] as [Value; 0]);
+}

@@ -1,0 +1,4 @@
+-- Every queue of which something was set, by name.
+select name, paused, max_attempts, timeout, backoff, backoff_factor, backoff_max, backoff_jitter
+from queue
+order by name

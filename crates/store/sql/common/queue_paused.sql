@@ -1,0 +1,4 @@
+-- The names of the paused queues.
+select name
+from queue
+where paused

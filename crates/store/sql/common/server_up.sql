@@ -1,0 +1,4 @@
+-- How many servers say at $1 that they are up, and until when the last of them does.
+select count(*), coalesce(max(expires_at), 0)
+from server
+where expires_at > $1

@@ -1,0 +1,224 @@
+//! Backups, and putting them back.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use super::super::backup::{BackupError, backup, renew, restore};
+use super::*;
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.dir.path()).unwrap();
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+async fn count(path: &Path) -> i64 {
+    let tables = stats(path).unwrap().tables;
+    tables.iter().find(|(table, _)| table == "task").unwrap().1
+}
+
+async fn submit_one(store: &SqliteStore, serial: u32) {
+    let tasks = vec![task("work", serial, 0)];
+    run::<taskyard_core::verbs::submit::Submitted>(store, submit(tasks)).await;
+}
+
+#[tokio::test]
+async fn a_backup_beside_a_running_server_holds_what_was_stored_by_then() {
+    let place = Place::new();
+    let store = open(&place.path("tasks.db"));
+    submit_one(&store, 1).await;
+
+    let bytes = backup(&place.path("tasks.db"), &place.path("kept.db"), false).unwrap();
+    submit_one(&store, 2).await;
+
+    let kept = place.path("kept.db");
+    assert_eq!(count(&kept).await, 1);
+    assert_eq!(check(&kept).unwrap(), Vec::<String>::new());
+    let metadata = kept.metadata().unwrap();
+    assert_eq!(
+        (metadata.len(), metadata.permissions().mode() & 0o777),
+        (bytes, 0o600)
+    );
+    let names = [
+        "kept.db",
+        "tasks.db",
+        "tasks.db-shm",
+        "tasks.db-wal",
+        "tasks.db.lock",
+    ];
+    let beside: Vec<String> = place.names();
+    let beside: Vec<&String> = beside
+        .iter()
+        .filter(|name| !name.starts_with("kept.db-"))
+        .collect();
+    assert_eq!(beside, names);
+}
+
+#[tokio::test]
+async fn a_file_that_is_there_is_replaced_only_where_that_is_asked_for() {
+    let place = Place::new();
+    let store = open(&place.path("tasks.db"));
+    std::fs::write(place.path("kept.db"), "a letter").unwrap();
+    let take = |replace| backup(&place.path("tasks.db"), &place.path("kept.db"), replace);
+
+    assert!(matches!(take(false), Err(BackupError::Exists(_))));
+    let letter = std::fs::read_to_string(place.path("kept.db")).unwrap();
+    assert_eq!(letter, "a letter");
+
+    take(true).unwrap();
+    assert_eq!(count(&place.path("kept.db")).await, 0);
+    let itself = backup(&place.path("tasks.db"), &place.path("tasks.db"), true);
+    assert!(matches!(itself, Err(BackupError::Itself(_))));
+    drop(store);
+}
+
+#[tokio::test]
+async fn what_is_no_database_of_ours_is_neither_kept_nor_put_back() {
+    let place = Place::new();
+    let store = open(&place.path("tasks.db"));
+    submit_one(&store, 1).await;
+    drop(store);
+    let foreign = Connection::open(place.path("foreign.db")).unwrap();
+    foreign
+        .execute_batch("create table letters (text)")
+        .unwrap();
+    drop(foreign);
+    std::fs::write(
+        place.path("text.db"),
+        "not a database, but some text".repeat(100),
+    )
+    .unwrap();
+    backup(&place.path("tasks.db"), &place.path("damaged.db"), false).unwrap();
+    let mut bytes = std::fs::read(place.path("damaged.db")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0x5a);
+    std::fs::write(place.path("damaged.db"), bytes).unwrap();
+    let before = std::fs::read(place.path("tasks.db")).unwrap();
+
+    for bad in ["foreign.db", "text.db", "damaged.db"] {
+        let kept = backup(&place.path(bad), &place.path("kept.db"), false);
+        let (from, to) = (place.path(bad), place.path("tasks.db"));
+        let put = restore(&from, &to, &place.path("aside.db"), &mut Seeded::new(2));
+
+        assert!(kept.is_err(), "{bad}");
+        assert!(put.is_err(), "{bad}");
+    }
+    let after = std::fs::read(place.path("tasks.db")).unwrap();
+    assert!(after == before, "nothing was changed");
+    let left: Vec<String> = place
+        .names()
+        .into_iter()
+        .filter(|name| name.contains("partial") || name.contains("kept") || name.contains("aside"))
+        .collect();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_restored_database_is_another_one_and_what_stood_there_is_kept() {
+    let place = Place::new();
+    let (tasks, kept) = (place.path("tasks.db"), place.path("kept.db"));
+    let store = open(&tasks);
+    submit_one(&store, 1).await;
+    backup(&tasks, &kept, false).unwrap();
+    submit_one(&store, 2).await;
+    let before = store.incarnation();
+    let aside = place.path("aside.db");
+    let put = || restore(&kept, &tasks, &aside, &mut Seeded::new(2));
+
+    let in_use = put();
+    assert!(
+        matches!(in_use, Err(BackupError::Open(OpenError::InUse(_)))),
+        "{in_use:?}"
+    );
+    assert!(!aside.exists());
+    drop(store);
+    std::fs::set_permissions(&tasks, std::fs::Permissions::from_mode(0o640)).unwrap();
+    put().unwrap();
+
+    let mode = tasks.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o640, "whoever could read it still can");
+    assert_eq!((count(&tasks).await, count(&aside).await), (1, 2));
+    let store = open(&tasks);
+    assert_ne!(store.incarnation(), before);
+    assert_eq!(stats(&kept).unwrap().incarnation, before);
+    drop(store);
+    let again = put();
+    assert!(matches!(again, Err(BackupError::Exists(_))), "{again:?}");
+}
+
+#[tokio::test]
+async fn what_a_killed_server_left_in_its_log_is_kept_with_what_is_replaced() {
+    let place = Place::new();
+    let (tasks, kept) = (place.path("tasks.db"), place.path("kept.db"));
+    let store = open(&tasks);
+    backup(&tasks, &kept, false).unwrap();
+    submit_one(&store, 1).await;
+    // As it stands after `kill -9`: the file, and its log beside it.
+    let killed = place.path("killed.db");
+    for suffix in ["", "-wal"] {
+        let named = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        std::fs::copy(named(&tasks), named(&killed)).unwrap();
+    }
+    drop(store);
+
+    let aside = place.path("aside.db");
+    restore(&kept, &killed, &aside, &mut Seeded::new(2)).unwrap();
+
+    assert_eq!((count(&killed).await, count(&aside).await), (0, 1));
+}
+
+#[tokio::test]
+async fn a_backup_is_put_where_nothing_stood() {
+    let place = Place::new();
+    let (tasks, kept) = (place.path("tasks.db"), place.path("kept.db"));
+    let store = open(&tasks);
+    submit_one(&store, 1).await;
+    backup(&tasks, &kept, false).unwrap();
+    let (new, aside) = (place.path("new.db"), place.path("aside.db"));
+
+    restore(&kept, &new, &aside, &mut Seeded::new(2)).unwrap();
+
+    assert_eq!(count(&new).await, 1);
+    assert!(!aside.exists());
+    open(&new);
+}
+
+#[tokio::test]
+async fn a_database_is_renewed_while_no_server_has_it_open() {
+    let place = Place::new();
+    let tasks = place.path("tasks.db");
+    let store = open(&tasks);
+    let before = store.incarnation();
+
+    let in_use = renew(&tasks, &mut Seeded::new(2));
+    drop(store);
+    renew(&tasks, &mut Seeded::new(2)).unwrap();
+
+    assert!(
+        matches!(in_use, Err(BackupError::Open(OpenError::InUse(_)))),
+        "{in_use:?}"
+    );
+    assert_ne!(open(&tasks).incarnation(), before);
+    let nothing = renew(&place.path("nothing.db"), &mut Seeded::new(2));
+    assert!(nothing.is_err());
+    assert!(!place.path("nothing.db.lock").exists());
+}

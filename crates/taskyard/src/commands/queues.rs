@@ -1,0 +1,130 @@
+//! `taskyard queues`.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+use taskyard_api::page::Page;
+use taskyard_api::queue::{Defaults, PatchQueue, Queue, QueueSettings};
+
+use super::list::span;
+use super::{Done, client};
+use crate::cli::{QueueVerb, QueuesArgs, SetQueueArgs};
+use crate::output::{self, Cell, Column, Format, Shown, Tint};
+use crate::settings::units::duration_text;
+
+/// What can be seen of each queue.
+pub(crate) const COLUMNS: [Column; 7] = [
+    Column::new("queue"),
+    Column::new("state").leaves(6),
+    Column::new("pending").leaves(5),
+    Column::new("oldest").leaves(4),
+    Column::new("running").leaves(3),
+    Column::new("scheduled").leaves(2),
+    Column::new("defaults").text().leaves(1),
+];
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Queues(Page<Queue>);
+
+impl Shown for Queues {
+    fn table(&self) -> String {
+        output::table(&COLUMNS, self.0.items.iter().map(row).collect())
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let names = self.0.items.iter().map(|queue| queue.name.clone());
+        names.collect()
+    }
+}
+
+fn row(queue: &Queue) -> Vec<Cell> {
+    let counts = &queue.counts;
+    let age = queue.oldest_ms.map(|ms| span(ms / 1000));
+    vec![
+        queue.name.clone().into(),
+        state(queue.paused),
+        counts.pending.to_string().into(),
+        age.unwrap_or_default().into(),
+        (counts.running + counts.assigned).to_string().into(),
+        counts.scheduled.to_string().into(),
+        words(&queue.defaults).into(),
+    ]
+}
+
+fn state(paused: bool) -> Cell {
+    if paused {
+        Cell::tinted("paused", Tint::Active)
+    } else {
+        Cell::tinted("open", Tint::Plain)
+    }
+}
+
+fn words(defaults: &Defaults) -> String {
+    let attempts = defaults.max_attempts.map(|max| format!("attempts={max}"));
+    let timeout = defaults.timeout_ms.map(|ms| {
+        let time = std::time::Duration::from_millis(ms);
+        format!("timeout={}", duration_text(time))
+    });
+    let retry = defaults.retry.as_ref().map(|retry| {
+        let wait = std::time::Duration::from_millis(retry.backoff_ms);
+        format!("backoff={}", duration_text(wait))
+    });
+    let words: Vec<String> = [attempts, timeout, retry].into_iter().flatten().collect();
+    words.join(" ")
+}
+
+impl Shown for QueueSettings {
+    fn table(&self) -> String {
+        let state = if self.paused { "paused" } else { "open" };
+        let mut rows = vec![("queue", self.name.clone()), ("state", state.to_owned())];
+        let defaults = words(&self.defaults);
+        if !defaults.is_empty() {
+            rows.push(("defaults", defaults));
+        }
+        output::sheet(&rows)
+    }
+
+    fn ids(&self) -> Vec<String> {
+        vec![self.name.clone()]
+    }
+}
+
+pub(super) async fn run(args: &QueuesArgs, format: Format) -> Done {
+    let set = match &args.verb {
+        None => return list(args, format).await,
+        Some(QueueVerb::Pause(queue)) => {
+            let client = client(&queue.connection)?;
+            client.pause_queue(&queue.queue).await?
+        }
+        Some(QueueVerb::Resume(queue)) => {
+            let client = client(&queue.connection)?;
+            client.resume_queue(&queue.queue).await?
+        }
+        Some(QueueVerb::Set(set)) => {
+            let client = client(&set.queue.connection)?;
+            client.patch_queue(&set.queue.queue, &patch(set)).await?
+        }
+    };
+    format.print(&set)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(args: &QueuesArgs, format: Format) -> Done {
+    let page = client(&args.connection)?.queues().await?;
+    let is_empty = page.items.is_empty();
+    format.print(&Queues(page))?;
+    if is_empty && format == Format::Table {
+        output::note("No queue has or had a task. `taskyard submit echo 1` hands one in.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn patch(args: &SetQueueArgs) -> PatchQueue {
+    let millis = |time: std::time::Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    PatchQueue {
+        max_attempts: args.max_attempts.map(|max| max.0),
+        timeout_ms: args.timeout.map(|time| time.0.map(millis)),
+        retry: None,
+    }
+}

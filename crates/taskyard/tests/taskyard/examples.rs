@@ -1,0 +1,108 @@
+//! The examples of `docs/cli.md` do what they say.
+
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::yard::{Yard, run};
+
+const COMMANDS: &str = include_str!("../../../../docs/cli.md");
+/// Stands in examples for a task that there is.
+const SOME_TASK: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+/// These go on until they are told to stop, or measure for minutes; that they are understood is tried beside the command
+/// line, what they do in tests of their own.
+const GO_ON: [&str; 4] = ["serve", "worker", "bench", "demo"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_of_a_command_that_ends_does_its_work() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--allow-command", "wc"]);
+    let done = server.submit("echo", json!(1)).await;
+    server.ended(done).await;
+    let place = yard.path("place");
+    std::fs::create_dir(&place).unwrap();
+    symlink(env!("CARGO_BIN_EXE_taskyard"), place.join("taskyard")).unwrap();
+    let path = format!("{}:{}", place.display(), std::env::var("PATH").unwrap());
+    let blocks = COMMANDS.split("```sh\n").skip(1);
+    let examples = blocks.flat_map(|block| block.split("```").next().unwrap().lines());
+
+    let mut ran = 0;
+    for example in examples {
+        let (_, words) = example.split_once("taskyard ").unwrap();
+        if GO_ON.iter().any(|command| words.starts_with(command)) {
+            continue;
+        }
+        let waits = server.submit("for-nobody", json!(1)).await;
+        let task = if words.starts_with("cancel") {
+            waits
+        } else {
+            done
+        };
+        let line = example.replace(SOME_TASK, &task.to_string());
+        let mut shell = Command::new("sh");
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TASKYARD_") {
+                shell.env_remove(name);
+            }
+        }
+        let output = shell
+            .args(["-c", &line])
+            .env("PATH", &path)
+            .env("TASKYARD_URL", &server.url)
+            .current_dir(&place)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {said}");
+        ran += 1;
+    }
+    assert!(ran >= 20, "{ran} examples");
+    let page = std::fs::read_to_string(place.join("man1/taskyard-db-backup.1")).unwrap();
+    assert!(page.contains("taskyard\\-db\\-backup"), "{page}");
+}
+
+#[test]
+fn each_shell_gets_completions_that_know_the_commands() {
+    let yard = Yard::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let printed = run(yard.directory.path(), &["completions", shell], &[]);
+        assert_eq!(printed.code, 0, "{}", printed.stderr);
+        assert!(printed.stdout.contains("internal-workers"), "{shell}");
+    }
+    let printed = run(yard.directory.path(), &["man", "no", "such"], &[]);
+    assert_eq!(printed.code, 2);
+    assert!(printed.stderr.contains("no such"), "{}", printed.stderr);
+}
+
+#[test]
+fn a_server_does_not_start_beside_a_variable_that_is_no_setting() {
+    let yard = Yard::new();
+    for command in ["serve", "worker"] {
+        let printed = run(
+            yard.directory.path(),
+            &[command],
+            &[("TASKYARD_LEESE", "2m")],
+        );
+        assert_eq!(printed.code, 2, "{}", printed.stderr);
+        for said in ["TASKYARD_LEESE", "TASKYARD_LEASE"] {
+            assert!(printed.stderr.contains(said), "{}", printed.stderr);
+        }
+    }
+    let printed = run(
+        yard.directory.path(),
+        &["config"],
+        &[("TASKYARD_LEESE", "2m"), ("TASKYARD_SWEEP", "2s")],
+    );
+    assert_eq!(printed.code, 0);
+    assert!(
+        printed.stderr.contains("TASKYARD_LEESE"),
+        "{}",
+        printed.stderr
+    );
+    assert!(
+        printed.stdout.contains("environment (TASKYARD_SWEEP)"),
+        "{}",
+        printed.stdout
+    );
+}
