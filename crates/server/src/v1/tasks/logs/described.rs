@@ -31,6 +31,11 @@ pub(crate) fn shown(routes: &mut Routes<'_>) {
             "Lines of this stream alone.",
             &text(json!({"enum": ["stdout", "stderr", "worker"]})),
         )
+        .query(
+            "follow",
+            "Told as NDJSON until the task has ended.",
+            &json!({"type": "boolean", "default": false}),
+        )
         .takes_parameter("limit")
         .takes_parameter("cursor")
         .answers_page_of::<LogLine>(
