@@ -157,7 +157,7 @@ fn copy_whole(
         return Err(BackupError::NotWhole(said.join("; ")));
     }
     open::check_ours(&target, &copy.path)?;
-    open::meta(&target, &copy.path)?;
+    open::meta(&target, &copy.path, open::SCHEMA)?;
     Ok(())
 }
 
