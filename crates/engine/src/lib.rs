@@ -13,4 +13,5 @@ pub mod services;
 pub mod upkeep;
 
 mod due;
+mod follows;
 mod waits;

@@ -72,6 +72,8 @@ codes! {
     ConnectionsFull = "connections_full", 503, "Too many connections at once";
     BodiesFull = "bodies_full", 503, "Too many bodies at once";
     AnswersFull = "answers_full", 503, "Too many answers at once";
+    FollowsFull = "follows_full", 503, "Too many logs are followed";
+    LogsUnavailable = "logs_unavailable", 503, "Logs not available";
     Stopping = "stopping", 503, "Stopping";
     DiskFull = "disk_full", 507, "Disk full";
 }
@@ -117,6 +119,7 @@ pub(crate) fn of(error: &Error) -> Box<Problem> {
         Error::Busy => later(Code::QueueFull, error.to_string(), SOON_MS),
         Error::Stopping => later(Code::Stopping, error.to_string(), SOON_MS),
         Error::Store(error) => unserved(error),
+        Error::Logs(error) => without_logs(error),
     }
 }
 
@@ -167,6 +170,34 @@ fn unserved(error: &store::Error) -> Box<Problem> {
         store::Error::Failed(_) | store::Error::Damaged(_) => {
             new(Code::Internal, "the server's log tells more")
         }
+    }
+}
+
+/// The same of what keeps the logs. Tasks go on without it.
+fn without_logs(error: &store::Error) -> Box<Problem> {
+    trouble::note(Cause {
+        error: format!("logs: {error}"),
+        is_bug: matches!(error, store::Error::Failed(_) | store::Error::Damaged(_)),
+    });
+    match error {
+        store::Error::Full => later(
+            Code::DiskFull,
+            "the disk that holds the logs is full",
+            DISK_MS,
+        ),
+        store::Error::Unknown(_) => later(
+            Code::OutcomeUnknown,
+            "the lines may be stored or not; send them again with the same first_seq",
+            SOON_MS,
+        ),
+        store::Error::Unavailable(_)
+        | store::Error::Conflict
+        | store::Error::Failed(_)
+        | store::Error::Damaged(_) => later(
+            Code::LogsUnavailable,
+            "logs can be neither written nor shown at present, which concerns no task; the server's log tells why",
+            DISK_MS,
+        ),
     }
 }
 

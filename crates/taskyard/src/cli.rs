@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
-    CancelArgs, Connection, ListArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
+    CancelArgs, Connection, ListArgs, LogsArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
 };
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
@@ -98,6 +98,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Shows one task with its runs.
     Show(ShowArgs),
+    /// Prints what a task's runs printed.
+    Logs(LogsArgs),
     /// Cancels tasks, wherever they stand.
     Cancel(CancelArgs),
     /// Waits for tasks to end; the exit code is the outcome.

@@ -6,6 +6,7 @@ mod config;
 mod db;
 mod hint;
 pub(crate) mod list;
+mod logs;
 mod serve;
 mod show;
 mod submit;
@@ -25,7 +26,7 @@ use tokio::runtime::Runtime;
 use crate::cli::{Cli, Command, Connection};
 use crate::failure::Failure;
 use crate::settings::Layered;
-use crate::{bench, demo, logs};
+use crate::{bench, demo};
 
 /// How a command ended that did its work.
 pub(crate) type Done = Result<ExitCode, Failure>;
@@ -35,16 +36,17 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
     let output = general.output;
     match command {
         Command::Serve(args) => {
-            logs::start(&general)?;
+            crate::logs::start(&general)?;
             block_on(serve::run(&args))
         }
         Command::Worker(args) => {
-            logs::start(&general)?;
+            crate::logs::start(&general)?;
             block_on(worker::run(*args))
         }
         Command::Submit(args) => block_on(submit::run(*args, output)),
         Command::List(args) => block_on(list::run(&args, output)),
         Command::Show(args) => block_on(show::run(&args, output)),
+        Command::Logs(args) => block_on(logs::run(&args, output)),
         Command::Cancel(args) => block_on(cancel::run(&args, output)),
         Command::Wait(args) => block_on(wait::run(&args, output)),
         Command::Workers(args) => block_on(workers::run(&args, output)),

@@ -1,5 +1,6 @@
 //! `/tasks`: looking, cancelling; handing in and reporting have files of their own.
 
+pub mod logs;
 pub mod runs;
 pub(crate) mod submit;
 

@@ -193,7 +193,7 @@ async fn of_postgres(client: &Client) -> Vec<String> {
 }
 
 fn is_of_today(stats: &Stats) {
-    assert_eq!((stats.schema, stats.min_compatible), (3, 3));
+    assert_eq!((stats.schema, stats.min_compatible), (4, 3));
     assert_eq!(stats.incarnation, *id(1).as_uuid().as_bytes());
 }
 

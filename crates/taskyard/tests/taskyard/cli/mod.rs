@@ -3,6 +3,7 @@
 mod damage;
 mod flags;
 mod listing;
+mod logs;
 mod lost;
 mod open_files;
 mod refused;
