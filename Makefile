@@ -32,8 +32,9 @@ fmt: ## format the code
 	cargo fmt --all
 
 test: export TASKYARD_REQUIRE_POSTGRES = 1
+test: export TASKYARD_TEST_SCHEMATHESIS = $(CURDIR)/target/schemathesis/bin/schemathesis
 test: ## every test on both databases, installing what the machine lacks
-	tests/prepare compiler curl postgres && tests/with-postgres tests/run $(PROFILE)
+	tests/prepare compiler curl postgres python schemathesis && tests/with-postgres tests/run $(PROFILE)
 
 simulate: ## random histories against the rules (SEEDS=2000 STEPS=1000)
 	TASKYARD_SIMULATE_SEEDS=$(SEEDS) TASKYARD_SIMULATE_STEPS=$(STEPS) cargo test --profile quick -p taskyard-engine --test simulation -- --nocapture

@@ -12,6 +12,7 @@ use crate::task::{Standing, Status};
 
 /// What became of one result: `{task_id, status}` where it was taken, a problem where it was refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged, try_from = "Either")]
 pub enum Answered {
     Taken(Standing),

@@ -8,6 +8,7 @@ use crate::time::Time;
 
 /// The runs of one task, oldest first, and the results that came too late. The last 100 of each are kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attempts<P = Raw> {
     pub items: Vec<Attempt<P>>,
     pub late_results: Vec<LateResult<P>>,
@@ -15,6 +16,7 @@ pub struct Attempts<P = Raw> {
 
 /// One time that the task was given to a worker.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attempt<P = Raw> {
     /// Counted from 1 over the runs that began; null for one that never did.
     pub attempt: Option<u32>,
@@ -35,6 +37,7 @@ pub struct Attempt<P = Raw> {
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     Completed,
@@ -52,6 +55,7 @@ pub enum Outcome {
 
 /// A report that was refused because its lease was no longer the task's. It changed nothing and is kept to be seen.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LateResult<P = Raw> {
     /// Of the run that it named; 0 where that run never was.
     pub fence: u32,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The answer of `GET /health`: 200 while `ok`, else 503 with the same body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
     /// The database answers and takes writes.
     pub ok: bool,
@@ -13,6 +14,7 @@ pub struct Health {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DatabaseHealth {
     /// `sqlite` or `postgres`.
     pub kind: String,
@@ -22,6 +24,7 @@ pub struct DatabaseHealth {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WorkersHealth {
     /// Those heard of lately.
     pub online: u32,
@@ -31,6 +34,7 @@ pub struct WorkersHealth {
 
 /// The answer of `GET /ready`: 200 once the server takes requests, 503 before, and from when it begins to stop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Readiness {
     pub ready: bool,
     /// What it waits for; null when ready.

@@ -12,6 +12,7 @@ pub mod payload;
 pub mod time;
 
 pub mod attempt;
+pub mod change;
 pub mod health;
 pub mod logs;
 pub mod page;
@@ -28,5 +29,8 @@ pub mod problem;
 pub mod request;
 
 pub mod client;
+
+#[cfg(feature = "openapi")]
+mod schema;
 
 pub use payload::Raw;

@@ -6,6 +6,7 @@ use crate::task::Status;
 
 /// One page of a list. It may hold fewer items than asked for and still have a next one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     pub items: Vec<T>,
     /// Hand it in with the same filter to go on behind this page; null at the end.

@@ -15,6 +15,7 @@ pub const NO_SUCH_ROUTE: &str = "there is no such route";
 
 /// Why a request was refused or could not be served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// Where the problem is described, such as `/problems/stale_lease`.
     #[serde(rename = "type", default)]
@@ -56,12 +57,15 @@ impl Problem {
     /// Nothing is wrong with what was asked, and later it may succeed: the server is away, busy or full, or the request
     /// did not reach it whole.
     pub fn is_worth_repeating(&self) -> bool {
-        is_passing(self.status) || self.code == "broken_body"
+        // Logs may be gone until somebody mends their file; then the server names no time to come back.
+        let is_lasting = self.code == "logs_unavailable" && self.retry_after_ms.is_none();
+        (is_passing(self.status) && !is_lasting) || self.code == "broken_body"
     }
 }
 
 /// One wrong part of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// Where it is in the body, as a JSON pointer (RFC 6901), empty for the whole; or the name of a query parameter
     /// or header.

@@ -12,6 +12,7 @@ use crate::worker::{Claim, Run};
 
 /// `POST /workers/{id}/report`: results, and perhaps a claim for new tasks in the same call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report<P = Raw> {
     /// At most 10,000. One that cannot be taken is answered with its problem and keeps no other from being taken.
@@ -33,6 +34,7 @@ impl<P> Request for Report<P> {
 
 /// How one run ended.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RunResult<P = Raw> {
     pub task_id: TaskId,
@@ -73,6 +75,7 @@ impl<P> RunResult<P> {
 
 /// What a worker can say of a run's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Said {
     Completed,
@@ -86,6 +89,7 @@ pub enum Said {
 
 /// The answer to a report.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Reported<P = Raw> {
     /// One for each result, in their order.
     pub results: Vec<Answered>,

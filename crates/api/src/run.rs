@@ -10,6 +10,7 @@ use crate::time::Time;
 
 /// `POST /tasks/{id}/start`: the run began. Wanted only of runs that last longer than an instant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Start {
     pub lease_token: String,
@@ -24,6 +25,7 @@ impl Request for Start {
 
 /// The answer to a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Started {
     pub task_id: TaskId,
     pub status: Status,
@@ -34,6 +36,7 @@ pub struct Started {
 
 /// `POST /tasks/{id}/progress`: how far the run is. Renews its lease.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReportProgress<P = Raw> {
     pub lease_token: String,
@@ -51,6 +54,7 @@ impl<P> Request for ReportProgress<P> {
 
 /// The answer to progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Renewed {
     pub task_id: TaskId,
     pub status: Status,
@@ -59,6 +63,7 @@ pub struct Renewed {
 
 /// `POST /tasks/{id}/complete`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Complete<P = Raw> {
     pub lease_token: String,
@@ -76,6 +81,7 @@ impl<P> Request for Complete<P> {
 
 /// `POST /tasks/{id}/fail`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Fail<P = Raw> {
     pub lease_token: String,
@@ -94,6 +100,7 @@ impl<P> Request for Fail<P> {
 
 /// `POST /tasks/{id}/snooze`: to be tried again later, at no cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Snooze {
     pub lease_token: String,
@@ -107,6 +114,7 @@ impl Request for Snooze {
 
 /// `POST /tasks/{id}/release`: handed back, at no cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Release {
     pub lease_token: String,

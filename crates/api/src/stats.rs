@@ -8,6 +8,7 @@ use crate::task::Status;
 
 /// The tasks that are there now, counted exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Stats {
     pub total: u64,
     pub by_status: Counts,
@@ -33,6 +34,7 @@ impl Stats {
 
 /// Tasks by where they stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Counts {
     pub scheduled: u64,
     pub pending: u64,

@@ -15,6 +15,7 @@ pub const DEFAULT_QUEUE: &str = "default";
 
 /// One task to be done; an element of a batch, or a line of an NDJSON body. Only `kind` and `input` must be there.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Submit<P = Raw> {
     /// What sort of work it is: decides which workers can run it. 1–64 of `A–Z a–z 0–9 . _ - : /`.
@@ -60,6 +61,18 @@ pub struct Submit<P = Raw> {
     /// How long it waits after failures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
+    /// Never two runs of it at once, whatever happens: it is given away only when the lease of its run has ended, so a
+    /// worker that is gone costs up to the length of a lease. Default false.
+    #[serde(
+        default,
+        deserialize_with = "null_is_absent",
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub exclusive: bool,
+    /// While another task of the queue with this key has not ended, that one is answered (200) and none is made. 1 to 255
+    /// bytes with no control characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unique_key: Option<String>,
     /// Its id, made by the submitter: a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock, unless
     /// it is set otherwise. Sent again with the same body it answers the same, so a submit whose answer was lost can be
     /// repeated. Default: made by the server.
@@ -83,6 +96,8 @@ impl<P> Submit<P> {
             labels: BTreeMap::new(),
             requires: BTreeMap::new(),
             retry: None,
+            exclusive: false,
+            unique_key: None,
             id: None,
         }
     }
@@ -99,6 +114,7 @@ impl<P> Request for Vec<Submit<P>> {
 
 /// The answer to one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Submitted {
     pub id: TaskId,
     pub status: Status,
@@ -106,6 +122,7 @@ pub struct Submitted {
 
 /// The answer to a batch: the ids in the order of the tasks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SubmittedBatch {
     pub ids: Vec<TaskId>,
 }

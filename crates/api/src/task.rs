@@ -11,6 +11,7 @@ use crate::time::Time;
 
 /// Where a task stands. The last four are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Waits for its `run_at`, or for its next try.
@@ -75,6 +76,7 @@ impl std::fmt::Display for Status {
 
 /// One task: what was submitted, and how far it came.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Task<P = Raw> {
     pub id: TaskId,
     pub kind: String,
@@ -128,6 +130,11 @@ pub struct Task<P = Raw> {
     pub progress: Option<Progress>,
     /// The job it belongs to; null for a task on its own.
     pub job_id: Option<String>,
+    /// Whether it never runs twice at once.
+    #[serde(default)]
+    pub exclusive: bool,
+    /// What stands once in its queue among the tasks that have not ended.
+    pub unique_key: Option<String>,
     /// The finished task that this one runs again.
     pub retry_of: Option<TaskId>,
     /// How many agreeing answers settle it. 1 for a task that takes the first.
@@ -141,6 +148,7 @@ fn there<'de, D: Deserializer<'de>, P: Deserialize<'de>>(reader: D) -> Result<Op
 
 /// What went wrong, for people and for programs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TaskError<P = Raw> {
     /// For programs, so the same for the same cause: the worker's own, or `worker_lost`, `timeout`. One word is best; 1–64
@@ -162,6 +170,7 @@ impl<P> std::fmt::Display for TaskError<P> {
 
 /// How far a run is, in its worker's words.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Progress {
     /// The share that is done, 0 to 1.
@@ -173,6 +182,7 @@ pub struct Progress {
 /// How long a failed task waits for its next try: `backoff_ms × factorⁿ`, at most `max_ms`, give or take `jitter`.
 /// In a request, what is left out takes its default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(from = "SomeOfRetry")]
 pub struct Retry {
     /// The wait after the first failure, in milliseconds. 0 to ten years; default 1,000.
@@ -228,6 +238,7 @@ impl From<taskyard_core::retry::Retry> for Retry {
 
 /// Where a task stands now: the answer to what changes only that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Standing {
     pub task_id: TaskId,
     pub status: Status,
@@ -249,7 +260,7 @@ mod tests {
     #[test]
     fn a_task_is_written_as_it_was_read() {
         let without = r#""id":"01890a5d-ac96-774b-bcce-b302099a8057","kind":"a","queue":"q","status":"pending""#;
-        let rest = r#""error":null,"priority":0,"labels":{},"requires":{},"run_at":"2026-01-31T12:00:00.000Z","created_at":"2026-01-31T12:00:00.000Z","assigned_at":null,"started_at":null,"ended_at":null,"timeout_ms":1,"attempts":0,"failures":0,"losses":0,"max_attempts":1,"max_losses":1,"retry":{"backoff_ms":1,"factor":2.0,"max_ms":1,"jitter":0.5},"worker_id":null,"progress":null,"job_id":null,"retry_of":null,"required_submissions":1"#;
+        let rest = r#""error":null,"priority":0,"labels":{},"requires":{},"run_at":"2026-01-31T12:00:00.000Z","created_at":"2026-01-31T12:00:00.000Z","assigned_at":null,"started_at":null,"ended_at":null,"timeout_ms":1,"attempts":0,"failures":0,"losses":0,"max_attempts":1,"max_losses":1,"retry":{"backoff_ms":1,"factor":2.0,"max_ms":1,"jitter":0.5},"worker_id":null,"progress":null,"job_id":null,"exclusive":false,"unique_key":null,"retry_of":null,"required_submissions":1"#;
         for payload in [
             "",
             r#""input":null,"output":null,"#,

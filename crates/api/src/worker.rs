@@ -12,6 +12,7 @@ use crate::time::Time;
 
 /// `POST /workers/register`: a process says who it is and what it can run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Register {
     /// Its name, 1–64 of `A–Z a–z 0–9 . _ -`, but not `.` or `..`. The same name again replaces the process that had it:
@@ -40,6 +41,7 @@ impl Request for Register {
 
 /// The answer to a registration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Registered {
     pub worker_id: String,
     /// Small and stable for this name.
@@ -61,6 +63,7 @@ pub struct Registered {
 
 /// What a server takes from a worker. One that does not say has the defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct Limits {
     /// Runs of a heartbeat, and results of a report. Default 10,000.
@@ -96,6 +99,7 @@ fn timeout_margin_ms() -> u64 {
 
 /// A worker as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Worker {
     pub worker_id: String,
     pub number: u32,
@@ -120,6 +124,7 @@ pub struct Worker {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WorkerStatus {
     /// Heard of lately; holds nothing.
@@ -132,6 +137,7 @@ pub enum WorkerStatus {
 
 /// `POST /workers/{id}/claim`, or part of a report: asks for tasks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// How many tasks at most. 1 to 1,000.
@@ -166,12 +172,14 @@ impl Request for Claim {
 
 /// The answer to a claim; without tasks when the time is up.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Claimed<P = Raw> {
     pub tasks: Vec<Run<P>>,
 }
 
 /// One run, as its worker gets it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Run<P = Raw> {
     pub id: TaskId,
     pub kind: String,
@@ -185,6 +193,10 @@ pub struct Run<P = Raw> {
     pub lease_expires_at: Time,
     /// How long the run may take from its start, in milliseconds.
     pub timeout_ms: u64,
+    /// It must never run twice at once: its worker ends it when two thirds of the lease have gone by without an answer to
+    /// a heartbeat that named it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub exclusive: bool,
     /// What an earlier run saved to go on from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<P>,
@@ -196,6 +208,7 @@ pub struct Run<P = Raw> {
 /// `POST /workers/{id}/heartbeat`: a sign of life, with the runs that the worker still has. Only leases that it lists
 /// are renewed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Heartbeat<P = Raw> {
     pub held: Vec<Held<P>>,
@@ -214,6 +227,7 @@ impl<P> Request for Heartbeat<P> {
 
 /// One run that its worker still has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Held<P = Raw> {
     pub task_id: TaskId,
@@ -230,6 +244,7 @@ pub struct Held<P = Raw> {
 
 /// The answer to a heartbeat.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Heard {
     /// The listed leases hold until then.
     pub expires_at: Time,

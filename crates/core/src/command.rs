@@ -13,8 +13,10 @@ use crate::verbs::cancel::{Cancel, Cancelled};
 use crate::verbs::claim::{Claims, Dealt};
 use crate::verbs::expire::{Expire, Expired};
 use crate::verbs::forget::{Forget, Forgotten};
+use crate::verbs::free::{Free, Freed};
 use crate::verbs::heartbeat::{Beaten, Heartbeat};
 use crate::verbs::join::{Join, Joined};
+use crate::verbs::patch::{Patch, Patched};
 use crate::verbs::promote::{Promote, Promoted};
 use crate::verbs::prune::{Prune, Pruned};
 use crate::verbs::register::{Register, Registered};
@@ -85,12 +87,14 @@ commands! {
     Heartbeat => Beaten,
     Report => ReportedBack,
     Cancel => Cancelled,
+    Patch => Patched,
     Register => Registered,
     Join => Joined,
     Promote => Promoted,
     Expire => Expired,
     Prune => Pruned,
     Forget => Forgotten,
+    Free => Freed,
 }
 
 pub type Reply = Result<Done, Refused>;
@@ -137,12 +141,14 @@ impl Command {
             | Self::Heartbeat(_)
             | Self::Report(_)
             | Self::Cancel(_)
+            | Self::Patch(_)
             | Self::Register(_)
             | Self::Join(_)
             | Self::Promote(_)
             | Self::Expire(_)
             | Self::Prune(_)
-            | Self::Forget(_) => &[],
+            | Self::Forget(_)
+            | Self::Free(_) => &[],
         }
     }
 }
@@ -156,6 +162,7 @@ impl Command {
             Self::Claims(claims) => claims.halves().map(|halves| halves.map(Self::Claims)),
             Self::Expire(expire) => expire.halves().map(|halves| halves.map(Self::Expire)),
             Self::Forget(forget) => forget.halves().map(|halves| halves.map(Self::Forget)),
+            Self::Free(free) => free.halves().map(|halves| halves.map(Self::Free)),
             Self::Report(report) => report.halves().map(|halves| halves.map(Self::Report)),
             Self::Heartbeat(heartbeat) => {
                 heartbeat.halves().map(|halves| halves.map(Self::Heartbeat))
@@ -163,6 +170,7 @@ impl Command {
             Self::Submit(_)
             | Self::Start(_)
             | Self::Cancel(_)
+            | Self::Patch(_)
             | Self::Register(_)
             | Self::Join(_)
             | Self::Promote(_)
@@ -179,6 +187,7 @@ impl Command {
             Self::Claims(claims) => Done::Claims(claims.failed_part(error)),
             Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
+            Self::Free(_) => Done::Free(Freed { count: 0 }),
             Self::Report(report) => Done::Report(report.failed_part()),
             Self::Heartbeat(heartbeat) => Done::Heartbeat(heartbeat.failed_part()),
             other => unreachable!("{} has no parts", other.name()),
@@ -196,6 +205,7 @@ impl Done {
             (Self::Claims(one), Self::Claims(more)) => one.hands.extend(more.hands),
             (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
+            (Self::Free(one), Self::Free(more)) => one.count += more.count,
             (Self::Report(one), Self::Report(more)) => one.join(more),
             (Self::Heartbeat(one), Self::Heartbeat(more)) => one.join(more),
             (one, more) => unreachable!("{more:?} is no part of {one:?}"),

@@ -6,7 +6,8 @@ use crate::counter::Counter;
 use crate::id::{RunKey, TaskId};
 use crate::lane::{Lane, LaneKey};
 use crate::rows::{
-    Attempt, Carry, Idempotency, LateResult, Lease, Outcome, Ready, Scheduled, Server, Task, Worker,
+    Attempt, Carry, Idempotency, LateResult, Lease, Outcome, Ready, Scheduled, Server, Task,
+    Unique, Worker,
 };
 use crate::view::Change;
 
@@ -26,6 +27,7 @@ pub struct Diff {
     /// Never taken out.
     pub carries: Vec<Change<Carry>>,
     pub outcomes: Vec<Arc<Outcome>>,
+    pub uniques: Vec<Change<Unique>>,
     pub idempotency: Vec<Change<Idempotency>>,
     pub attempts: Vec<Attempt>,
     /// Each takes the place of an earlier one of the same run.
@@ -50,6 +52,7 @@ impl Diff {
             && self.leases.is_empty()
             && self.carries.is_empty()
             && self.outcomes.is_empty()
+            && self.uniques.is_empty()
             && self.idempotency.is_empty()
             && self.attempts.is_empty()
             && self.late_results.is_empty()
@@ -76,6 +79,8 @@ impl Diff {
         self.carries
             .sort_unstable_by_key(|change| change.row().slot);
         self.outcomes.sort_unstable_by_key(|outcome| outcome.task);
+        self.uniques
+            .sort_unstable_by(|one, other| one.row().key.cmp(&other.row().key));
         self.idempotency
             .sort_unstable_by(|one, other| one.row().key.cmp(&other.row().key));
         self.attempts.sort_unstable_by_key(|attempt| attempt.run);

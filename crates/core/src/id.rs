@@ -126,6 +126,26 @@ impl<'de> serde::Deserialize<'de> for TaskId {
     }
 }
 
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for TaskId {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::Object::builder()
+            .schema_type(utoipa::openapi::Type::String)
+            .description(Some("A UUIDv7 in its plain form."))
+            .format(Some(utoipa::openapi::SchemaFormat::Custom(
+                "uuid".to_owned(),
+            )))
+            // Version and variant stand in the first digit of the third and the fourth group (RFC 9562, 5.7).
+            .pattern(Some(
+                "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-7[0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12}$",
+            ))
+            .into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for TaskId {}
+
 /// Refuses within the visit, so that the reader knows where in the text the id stands.
 struct Text;
 

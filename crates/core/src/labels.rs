@@ -27,6 +27,11 @@ pub enum BadLabels {
     NotANumber(String),
 }
 
+/// One to so many bytes, none of them of a control character.
+pub(crate) fn is_word(text: &str, bytes_max: usize) -> bool {
+    (1..=bytes_max).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
 impl BadLabels {
     /// Which entry is wrong, where it is one.
     pub fn entry(&self) -> Option<&str> {
@@ -45,10 +50,7 @@ impl Labels {
         for (name, value) in entries {
             let (name, value) = (name.as_ref(), value.as_ref());
             let checked = Name::plain(name).map_err(|bad| BadLabels::Name(name.to_owned(), bad))?;
-            if value.is_empty()
-                || value.len() > VALUE_LEN_MAX
-                || value.chars().any(char::is_control)
-            {
+            if !is_word(value, VALUE_LEN_MAX) {
                 return Err(BadLabels::Value(name.to_owned()));
             }
             labels.insert(checked, Arc::from(value));

@@ -227,17 +227,17 @@ pub trait Logs: Send + Sync {
     async fn forget(&self, task: TaskId) -> Result<(), Error>;
 }
 
-/// A store without logs: none can be written, and none are there.
+/// A store without logs, for as long as it lives: none can be written, and none are there.
 pub struct NoLogs(pub Cow<'static, str>);
 
 #[async_trait]
 impl Logs for NoLogs {
     async fn append(&self, _append: Append) -> Result<Appended, Error> {
-        Err(Error::Unavailable(self.0.clone().into_owned()))
+        Err(Error::Failed(self.0.clone().into_owned()))
     }
 
     async fn page(&self, _wanted: Wanted) -> Result<Page, Error> {
-        Err(Error::Unavailable(self.0.clone().into_owned()))
+        Err(Error::Failed(self.0.clone().into_owned()))
     }
 
     async fn tasks(&self, _after: Option<TaskId>, _limit: usize) -> Result<Vec<TaskId>, Error> {

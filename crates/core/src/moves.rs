@@ -2,12 +2,16 @@
 //!
 //! Nothing here refuses: who calls has found the slot in a place that the event can happen in.
 
+mod otherwise;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+pub(crate) use self::otherwise::{Wish, move_ready, move_scheduled};
 use crate::command::Env;
 use crate::id::{Fence, SlotKey};
 use crate::json::Json;
+use crate::lane::Lane;
 use crate::needs::Needs;
 use crate::order::OrderKey;
 use crate::rows::{
@@ -18,7 +22,7 @@ use crate::status::Status;
 use crate::time::Timestamp;
 use crate::topic::Topic;
 use crate::verbs::claim::Claim;
-use crate::view::View;
+use crate::view::{Brief, View};
 
 /// What a run leaves behind when it ends, besides what the slot machine knows.
 #[derive(Default)]
@@ -45,12 +49,12 @@ pub(crate) fn need_history(lease: &Lease, view: &View, needs: &mut Needs) {
     }
 }
 
-/// Gives a ready slot to the claim's worker. `timeout` is its task's.
+/// Gives a ready slot to the claim's worker. `brief` is of its task.
 pub(crate) fn claim(
     view: &mut View,
     row: &Ready,
     claim: &Claim,
-    timeout: Duration,
+    brief: &Brief,
     env: &mut Env<'_>,
 ) -> Lease {
     let claimed = Event::Claimed { begin: claim.begin };
@@ -69,9 +73,10 @@ pub(crate) fn claim(
         claimed_at: env.now,
         started_at,
         expires_at: env.now + env.policy.lease,
-        deadline: started_at.map(|started| started + timeout),
+        deadline: started_at.map(|started| started + brief.timeout),
         progress: None,
         checkpoint: carry.and_then(|carry| carry.checkpoint.clone()),
+        is_exclusive: brief.is_exclusive,
     };
     view.count(lease.lane, after.place.status(), 1);
     view.leases.insert(lease.slot, lease.clone());
@@ -215,10 +220,10 @@ fn give_back(
             .expect("a leased task exists, and was loaded to be given back"),
     );
     let carried = view.carries.get(&lease.slot).cloned();
-    let (mut run_at, mut order_key) = carried
+    let (mut run_at, priority, mut order_key) = carried
         .as_ref()
-        .map_or((task.run_at, task.order_key), |carry| {
-            (carry.run_at, carry.order_key)
+        .map_or((task.run_at, task.priority, task.order_key), |carry| {
+            (carry.run_at, carry.priority, carry.order_key)
         });
     let why = if ending.end == Some(End::Snoozed) {
         Why::Snooze
@@ -230,11 +235,12 @@ fn give_back(
             .wait
             .unwrap_or_else(|| task.retry.wait(counts.failures, env.random));
         run_at = env.now + wait;
-        order_key = OrderKey::new(run_at, task.priority, env.policy.priority_level);
+        order_key = OrderKey::new(run_at, priority, env.policy.priority_level);
     }
     let carry = Carry {
         slot: lease.slot,
         run_at,
+        priority,
         order_key,
         fence: lease.fence,
         counts,
@@ -253,30 +259,8 @@ fn give_back(
     };
     view.carries.put(lease.slot, carry);
     view.announce(Topic::GivenBack(lease.worker));
-    let lane = lease.lane;
-    if place == Place::Scheduled {
-        schedule(
-            view,
-            Scheduled {
-                run_at,
-                slot: lease.slot,
-                lane,
-                order_key,
-                why,
-                has_carry: true,
-            },
-        );
-    } else {
-        make_ready(
-            view,
-            Ready {
-                lane: Ready::lane_of(lane, place),
-                order_key,
-                slot: lease.slot,
-                has_carry: true,
-            },
-        );
-    }
+    let at = (lease.slot, lease.lane);
+    wait(view, at, place, (run_at, order_key), why);
 }
 
 /// A new task's first place; answers its status there.
@@ -321,6 +305,39 @@ pub(crate) fn promote(view: &mut View, row: &Scheduled) {
             has_carry: row.has_carry,
         },
     );
+}
+
+/// Puts a slot that has a carry where it waits.
+fn wait(
+    view: &mut View,
+    (slot, lane): (SlotKey, Lane),
+    place: Place,
+    (run_at, order_key): (Timestamp, OrderKey),
+    why: Why,
+) {
+    if place == Place::Scheduled {
+        schedule(
+            view,
+            Scheduled {
+                run_at,
+                slot,
+                lane,
+                order_key,
+                why,
+                has_carry: true,
+            },
+        );
+    } else {
+        make_ready(
+            view,
+            Ready {
+                lane: Ready::lane_of(lane, place),
+                order_key,
+                slot,
+                has_carry: true,
+            },
+        );
+    }
 }
 
 /// Ends a task that waits for its time.

@@ -8,7 +8,7 @@ use crate::id::{SlotKey, TaskId, WorkerNumber};
 use crate::lane::{Lane, LaneKey};
 use crate::name::Name;
 use crate::order::{OrderKey, Position};
-use crate::rows::IdempotencyKey;
+use crate::rows::{IdempotencyKey, UniqueKey};
 use crate::time::Timestamp;
 
 /// Whether a row is only looked at, or held until the commit so that no other server can change it meanwhile.
@@ -65,6 +65,7 @@ pub struct Needs {
     pub scheduled: Vec<ScheduledKey>,
     pub ready: Vec<ReadyKey>,
     pub leases: Vec<(SlotKey, Hold)>,
+    pub uniques: Vec<UniqueKey>,
     pub idempotency: Vec<IdempotencyKey>,
     /// Only read: they never change, or only together with a place row.
     pub tasks: Vec<TaskId>,
@@ -93,6 +94,7 @@ impl Needs {
             && self.scheduled.is_empty()
             && self.ready.is_empty()
             && self.leases.is_empty()
+            && self.uniques.is_empty()
             && self.idempotency.is_empty()
             && self.tasks.is_empty()
             && self.carries.is_empty()
@@ -115,6 +117,7 @@ impl Needs {
         tidy_held(&mut self.leases);
         tidy(&mut self.scheduled);
         tidy(&mut self.ready);
+        tidy(&mut self.uniques);
         tidy(&mut self.idempotency);
         tidy(&mut self.tasks);
         tidy(&mut self.carries);

@@ -7,8 +7,11 @@ use crate::id::{Epoch, Fence, RunKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::LaneKey;
 use crate::name::Name;
+use crate::order::Priority;
 use crate::policy::Policy;
-use crate::rows::{Attempt, Carry, Failure, LateResult, Lease, Outcome, Scheduled, Task, Worker};
+use crate::rows::{
+    Attempt, Carry, Failure, LateResult, Lease, Outcome, Scheduled, Task, Unique, UniqueKey, Worker,
+};
 use crate::slot::Counts;
 use crate::status::Status;
 use crate::time::Timestamp;
@@ -33,12 +36,22 @@ pub enum Query {
     },
     /// How many workers are online at this time, and how many are not; of those that are not forgotten.
     WorkerCounts(Timestamp),
+    /// How much there is to do and by whom, at this time; of at most so many lanes since when something waits there.
+    Survey {
+        now: Timestamp,
+        lanes: usize,
+    },
     /// Workers that may be forgotten by [`Forget`](crate::verbs::forget::Forget): those that expired by then.
     Gone {
         expired: Timestamp,
         limit: usize,
     },
     Worker(Name),
+    /// Of the next `limit` unique keys, in the order of their tasks, those whose tasks have ended.
+    Freeable {
+        after: Option<TaskId>,
+        limit: usize,
+    },
     /// Leases that look lost, by key.
     Lost {
         looks: Lost,
@@ -94,8 +107,10 @@ pub enum Answer {
     Counts(Vec<Counted>),
     Workers(Vec<WorkerView>),
     WorkerCounts(WorkerCounts),
+    Survey(Survey),
     Gone(Vec<Name>),
     Worker(Option<Box<Worker>>),
+    Freeable(Freeable),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
     Ended(Vec<TaskId>),
@@ -104,6 +119,32 @@ pub enum Answer {
     Holder(Option<Holder>),
     NextDue(Option<Timestamp>),
     Pong,
+}
+
+/// Unique keys whose tasks have ended.
+#[derive(Debug, Default)]
+pub struct Freeable {
+    pub keys: Vec<UniqueKey>,
+    /// Behind whom to go on, if there is more to look at.
+    pub next: Option<TaskId>,
+}
+
+impl Freeable {
+    /// Of the keys that were looked at, each with whether its task has ended; `limit` were asked for.
+    pub fn of(held: Vec<(Unique, bool)>, limit: usize) -> Self {
+        let next = (held.len() == limit).then(|| held.last().map(|(row, _)| row.task));
+        let ended = held.into_iter().filter(|(_, ended)| *ended);
+        Self {
+            next: next.flatten(),
+            keys: ended.map(|(row, _)| row.key).collect(),
+        }
+    }
+}
+
+impl From<Freeable> for Answer {
+    fn from(freeable: Freeable) -> Self {
+        Self::Freeable(freeable)
+    }
 }
 
 /// A page of tasks, newest first unless `oldest_first`.
@@ -201,6 +242,18 @@ impl TaskView {
         }
     }
 
+    /// From when on it may be handed out, as it is now.
+    pub fn run_at(&self) -> Timestamp {
+        let carry = self.carry.as_ref();
+        carry.map_or(self.task.run_at, |carry| carry.run_at)
+    }
+
+    /// As it is now.
+    pub fn priority(&self) -> Priority {
+        let carry = self.carry.as_ref();
+        carry.map_or(self.task.priority, |carry| carry.priority)
+    }
+
     /// Bytes of what it shows that may be large: payloads as far as they are here, and details of errors.
     pub fn bytes(&self) -> usize {
         let json = |json: &Option<Json>| json.as_ref().map_or(0, Json::len);
@@ -269,6 +322,26 @@ pub struct WorkerView {
     pub worker: Worker,
     /// How many leases it holds.
     pub held: usize,
+}
+
+/// How much there is to do and by whom, from one snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    pub counts: Vec<Counted>,
+    /// The queue of each lane in which something is ready, and when what is next in turn there became due.
+    pub waiting: Vec<(Name, Timestamp)>,
+    pub staff: Staff,
+}
+
+/// Workers that are not forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Staff {
+    /// Processes of their own that are heard.
+    pub online: i64,
+    /// And those that are not.
+    pub offline: i64,
+    /// Workers inside of servers that are up.
+    pub internal: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

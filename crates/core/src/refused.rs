@@ -18,6 +18,8 @@ pub enum Refused {
     NoSuchWorker,
     #[error("the task is already {0}")]
     AlreadyEnded(Status),
+    #[error("the task has not ended: it is {0}")]
+    NotEnded(Status),
     #[error("this lease is not the task's current one")]
     StaleLease,
     #[error("the run has already reported something else")]
@@ -27,7 +29,7 @@ pub enum Refused {
     Broken,
     #[error("the task is not free to be claimed")]
     NotClaimable,
-    #[error("the task does not wait for its time")]
+    #[error("the task does not wait any more: a worker has it")]
     NotWaiting,
     #[error(
         "the epoch is not that of the worker's registration: another process has registered under this name since, or no \

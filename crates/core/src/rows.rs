@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::id::{Epoch, Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
-use crate::labels::Labels;
+use crate::labels::{Labels, is_word};
 use crate::lane::Lane;
 use crate::name::Name;
 use crate::order::{OrderKey, Position, Priority};
@@ -71,6 +71,12 @@ pub struct Task {
     pub labels: Labels,
     /// Of the request, where its client chose the id.
     pub digest: Option<Digest>,
+    /// It never runs twice at once: only the end of its own lease gives it away.
+    pub is_exclusive: bool,
+    /// Of one queue's tasks with the same key at most one has not ended.
+    pub unique_key: Option<Arc<str>>,
+    /// The task that this one runs again.
+    pub retry_of: Option<TaskId>,
 }
 
 /// A slot that waits for a worker, in its lane or, if suspect, in the lane's twin.
@@ -155,6 +161,8 @@ pub struct Lease {
     pub deadline: Option<Timestamp>,
     pub progress: Option<Progress>,
     pub checkpoint: Option<Json>,
+    /// As its task is.
+    pub is_exclusive: bool,
 }
 
 impl Lease {
@@ -193,14 +201,15 @@ pub struct Progress {
     pub message: Option<Arc<str>>,
 }
 
-/// What a slot brings along from its earlier runs. Only after a first return; most tasks never have one. It changes
-/// only together with the slot's place row.
+/// What a slot brings along from its earlier runs, and where it stands in the order since it was changed. Only after a
+/// first return or change; most tasks never have one. It changes only together with the slot's place row.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Carry {
     pub slot: SlotKey,
     pub run_at: Timestamp,
+    pub priority: Priority,
     pub order_key: OrderKey,
-    /// Of the latest claim; the next one is higher.
+    /// Of the latest claim, 0 if there was none; the next one is higher.
     pub fence: Fence,
     pub counts: Counts,
     pub error: Option<Failure>,
@@ -216,6 +225,23 @@ impl Carry {
     /// What its runs so far came to; nothing where there were none.
     pub fn counts(carry: Option<&Self>) -> Counts {
         carry.map_or_else(Counts::default, |carry| carry.counts)
+    }
+
+    /// Of a slot that has nothing to bring along yet; where it stands in the order is for who puts it there.
+    pub(crate) fn of_nothing(slot: SlotKey) -> Self {
+        Self {
+            slot,
+            run_at: Timestamp::default(),
+            priority: Priority::default(),
+            order_key: OrderKey::default(),
+            fence: Fence(0),
+            counts: Counts::default(),
+            error: None,
+            reported: None,
+            checkpoint: None,
+            suspect_since: None,
+            kept_until: None,
+        }
     }
 
     /// The fence of the latest claim; 0 where there was none.
@@ -400,4 +426,33 @@ pub struct Idempotency {
     pub digest: Digest,
     pub tasks: Arc<[TaskId]>,
     pub created_at: Timestamp,
+}
+
+/// What stands once in a queue among the tasks that have not ended.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct UniqueKey {
+    pub queue: Name,
+    pub key: Arc<str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be 1 to {} bytes with no control characters", UniqueKey::LEN_MAX)]
+pub struct BadUniqueKey;
+
+impl UniqueKey {
+    /// In bytes.
+    pub const LEN_MAX: usize = 255;
+
+    /// A key, if it can be one.
+    pub fn read(text: &str) -> Result<Arc<str>, BadUniqueKey> {
+        let fits = is_word(text, Self::LEN_MAX);
+        fits.then(|| Arc::from(text)).ok_or(BadUniqueKey)
+    }
+}
+
+/// The latest task with a key. Once that has ended the key is free, though the row may still stand.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Unique {
+    pub key: UniqueKey,
+    pub task: TaskId,
 }

@@ -130,6 +130,10 @@ listed! {
         Snoozed: Self::Snoozed => "snoozed";
         /// Its worker hands it back.
         Released: Self::Released => "released";
+        /// Somebody changes its time while it waits; `due` when that has come.
+        Moved { due: bool }:
+            Self::Moved { due: false } => "moved to later",
+            Self::Moved { due: true } => "moved to now";
         /// Its worker is gone, or did not renew the lease.
         Lost: Self::Lost => "lost";
         Cancelled: Self::Cancelled => "cancelled";
@@ -145,6 +149,10 @@ pub fn step(slot: Slot, event: Event, limits: Limits) -> Result<Slot, Refused> {
 
         (Scheduled, Event::Due) => Ok(slot.waiting()),
         (Ready | Suspect | Leased | Running, Event::Due) => Err(Refused::NotWaiting),
+
+        (Scheduled | Ready | Suspect, Event::Moved { due: true }) => Ok(slot.waiting()),
+        (Scheduled | Ready | Suspect, Event::Moved { due: false }) => Ok(slot.at(Scheduled)),
+        (Leased | Running, Event::Moved { .. }) => Err(Refused::NotWaiting),
 
         (Ready, Event::Claimed { begin: false }) => Ok(slot.at(Leased)),
         (Ready, Event::Claimed { begin: true }) => Ok(slot.begun()),

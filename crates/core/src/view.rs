@@ -23,7 +23,7 @@ use crate::needs::{Hold, Needs, Pick};
 use crate::order::Position;
 use crate::rows::{
     Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
-    Server, Task, Worker,
+    Server, Task, Unique, UniqueKey, Worker,
 };
 use crate::status::Status;
 use crate::topic::Topic;
@@ -32,6 +32,7 @@ use crate::topic::Topic;
 #[derive(Clone, PartialEq, Debug)]
 pub struct Brief {
     pub timeout: std::time::Duration,
+    pub is_exclusive: bool,
     pub input_len: usize,
     /// With the pick where it is small; else read at the commit.
     pub input: Option<Json>,
@@ -62,6 +63,7 @@ pub struct View {
     pub leases: Rows<SlotKey, Lease>,
     pub carries: Rows<SlotKey, Carry>,
     pub outcomes: Rows<TaskId, Arc<Outcome>>,
+    pub uniques: Rows<UniqueKey, Unique>,
     pub idempotency: Rows<IdempotencyKey, Idempotency>,
     briefs: HashMap<TaskId, Brief>,
     picked: Vec<Picked>,
@@ -97,6 +99,7 @@ impl View {
             .asked(needs.scheduled.iter().map(|key| &key.slot));
         self.ready.asked(needs.ready.iter().map(|key| &key.slot));
         self.leases.asked(needs.leases.iter().map(|(slot, _)| slot));
+        self.uniques.asked(&needs.uniques);
         self.idempotency.asked(&needs.idempotency);
         self.tasks.asked(&needs.tasks);
         self.carries.asked(&needs.carries);
@@ -288,6 +291,7 @@ impl View {
         let task = self.tasks.get(&task)?;
         Some(Brief {
             timeout: task.timeout,
+            is_exclusive: task.is_exclusive,
             input_len: task.input.len(),
             input: Some(task.input.clone()),
         })
@@ -334,6 +338,7 @@ impl View {
             leases: self.leases.changes(),
             carries: self.carries.kept(),
             outcomes: self.outcomes.inserted(),
+            uniques: self.uniques.changes(),
             idempotency: self.idempotency.changes(),
             attempts: self.attempts,
             late_results: self.late_results,
@@ -383,6 +388,7 @@ mod tests {
             deadline: None,
             progress: None,
             checkpoint: None,
+            is_exclusive: false,
         }
     }
 

@@ -71,6 +71,11 @@ pub struct Batch<C> {
 }
 
 impl<C: Caller> Batch<C> {
+    /// How many commands and claims it has.
+    pub fn size(&self) -> usize {
+        self.callers.len() + self.claims.len()
+    }
+
     /// Something that workers said at this time was lost: in what a sweep of before then takes away, silence does not
     /// count.
     pub fn spare_the_silent(&mut self, lost_at: Moment) {
@@ -157,6 +162,11 @@ impl<C: Caller> Desk<C> {
     /// Whether this claim was sent again meanwhile.
     fn has_repetition(&self, claim: &Claim) -> bool {
         self.claims.same(claim).is_some() || self.parked.has_same(claim)
+    }
+
+    /// How many claims wait for work.
+    pub fn parked(&self) -> usize {
+        self.parked.len()
     }
 
     /// Whether there is anything to run now.
@@ -465,7 +475,12 @@ fn size(command: &Command) -> (usize, usize) {
         Command::Promote(promote) => (promote.limit, 0),
         Command::Prune(prune) => (prune.limit, 0),
         Command::Forget(forget) => (forget.workers.len(), 0),
+        Command::Free(free) => (free.keys.len(), 0),
         Command::Claims(claims) => (claims.claims.len(), 0),
-        Command::Start(_) | Command::Cancel(_) | Command::Register(_) | Command::Join(_) => (1, 0),
+        Command::Start(_)
+        | Command::Cancel(_)
+        | Command::Patch(_)
+        | Command::Register(_)
+        | Command::Join(_) => (1, 0),
     }
 }

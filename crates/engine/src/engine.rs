@@ -28,6 +28,7 @@ use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::{Directory, Sending};
 use crate::due::NextDue;
 use crate::follows::Follows;
+use crate::metrics::{Metrics, Noted, Tally};
 use crate::room::{Place, Room};
 use crate::waits::Waits;
 
@@ -45,6 +46,7 @@ struct Shared {
     waits: Mutex<Waits>,
     follows: Mutex<Follows>,
     next_due: NextDue,
+    metrics: Arc<Metrics>,
     ids: Mutex<(TaskIds, Box<dyn Random>)>,
     /// What this server joined as last.
     joined: watch::Sender<Option<Server>>,
@@ -60,6 +62,19 @@ struct Shared {
     ended: CancellationToken,
     /// It came to that in order.
     ended_well: CancellationToken,
+}
+
+/// What waits in an engine at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Load {
+    /// Commands that wait for the database, those under way there among them.
+    pub commands: usize,
+    pub commands_max: usize,
+    /// About how much memory they hold.
+    pub bytes: usize,
+    pub bytes_max: usize,
+    /// Tasks whose end somebody waits for.
+    pub waits: usize,
 }
 
 enum Message {
@@ -136,6 +151,7 @@ impl Engine {
             waits: Mutex::default(),
             follows: Mutex::default(),
             next_due: NextDue::default(),
+            metrics: Arc::default(),
             ids: Mutex::new((TaskIds::default(), random)),
             joined: watch::Sender::default(),
             trouble: Mutex::default(),
@@ -150,6 +166,7 @@ impl Engine {
             shared: Arc::clone(&shared),
             inbox,
             desk: Desk::default(),
+            tally: Tally::of(Arc::clone(&shared.metrics)),
             is_over: false,
         };
         tokio::spawn(async move {
@@ -194,6 +211,23 @@ impl Engine {
     /// When something was last lost that workers said, for want of room or with a batch that the database did not take.
     pub(crate) fn unheard(&self) -> Option<Moment> {
         *self.0.unheard.lock()
+    }
+
+    /// What it counts of what it does.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// What waits here at this moment, and how much may.
+    pub fn load(&self) -> Load {
+        let (commands, bytes) = self.0.room.taken();
+        Load {
+            commands,
+            commands_max: self.0.policy.commands_max,
+            bytes,
+            bytes_max: self.0.policy.commands_bytes_max,
+            waits: self.0.waits.lock().count(),
+        }
     }
 
     /// How long the engine has run.
@@ -273,10 +307,18 @@ pub(crate) fn is_of_the_command(error: &store::Error) -> bool {
     matches!(error, store::Error::Failed(_) | store::Error::Damaged(_))
 }
 
+/// A batch on its way through the store.
+struct Sent {
+    batch: Batch<Reply>,
+    noted: Noted,
+    at: Moment,
+}
+
 struct Loop {
     shared: Arc<Shared>,
     inbox: mpsc::UnboundedReceiver<Message>,
     desk: Desk<Reply>,
+    tally: Tally,
     /// Nothing more arrives.
     is_over: bool,
 }
@@ -295,8 +337,13 @@ impl Loop {
                     batch.spare_the_silent(lost_at);
                 }
                 let commands = std::mem::take(&mut batch.commands);
+                let sent = Sent {
+                    noted: self.tally.note(&commands),
+                    at: shared.moment(),
+                    batch,
+                };
                 let ran = shared.store.run(commands, &shared.policy);
-                running.push_back(ran.map(|ran| (batch, ran)));
+                running.push_back(ran.map(|ran| (sent, ran)));
             }
             if running.is_empty() && self.desk.is_idle() && self.is_over {
                 return;
@@ -308,7 +355,7 @@ impl Loop {
             tokio::select! {
                 // First, so that batches reach the store in their order.
                 biased;
-                Some((batch, ran)) = running.next() => self.finish(batch, ran),
+                Some((sent, ran)) = running.next() => self.finish(sent, ran),
                 message = self.inbox.recv(), if !self.is_over => match message {
                     Some(message) => self.take(message),
                     None => self.is_over = true,
@@ -323,16 +370,24 @@ impl Loop {
                 let over = self.desk.close();
                 self.answer(over);
             }
+            self.tally.metrics().parked(self.desk.parked());
         }
     }
 
-    fn finish(&mut self, batch: Batch<Reply>, ran: Result<Ran, store::Error>) {
+    fn finish(&mut self, sent: Sent, ran: Result<Ran, store::Error>) {
         self.shared.note(&ran);
-        if let Ok(ran) = &ran {
-            self.spread(ran);
-        }
         let lanes = self.shared.store.lanes();
         let now = self.shared.moment();
+        let Sent { batch, noted, at } = sent;
+        match &ran {
+            Ok(ran) => {
+                self.spread(ran);
+                self.tally.count(&noted, ran, &lanes);
+                let took = now.saturating_sub(at);
+                self.tally.metrics().ran(batch.size(), took, ran.wrote);
+            }
+            Err(_) => self.tally.metrics().failed(),
+        }
         let answers = self.desk.finished(batch, ran, &lanes, now);
         self.answer(answers);
     }

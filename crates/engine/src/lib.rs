@@ -8,6 +8,7 @@ pub mod directory;
 pub mod engine;
 pub mod error;
 pub mod grace;
+pub mod metrics;
 pub mod room;
 pub mod services;
 pub mod upkeep;

@@ -60,6 +60,21 @@ impl Room {
         })
     }
 
+    /// How many commands have a place of the room, and how many bytes all of them hold, those in the places of workers
+    /// too.
+    pub fn taken(&self) -> (usize, usize) {
+        let taken = self.taken.lock();
+        let Taken {
+            submits,
+            others,
+            own,
+        } = &*taken;
+        (
+            submits.commands + others.commands,
+            submits.bytes + others.bytes + own,
+        )
+    }
+
     /// None where there is none left.
     pub fn place(self: &Arc<Self>, command: &Command) -> Option<Place> {
         let whose = match command {
@@ -182,11 +197,12 @@ fn bytes_of(command: &Command) -> usize {
         Command::Report(report) => report.results.iter().map(bytes_of_result).sum(),
         Command::Heartbeat(heartbeat) => bytes_of_heartbeat(heartbeat),
         Command::Register(register) => bytes_of_profile(&register.profile),
-        Command::Start(_) | Command::Cancel(_) => 0,
+        Command::Start(_) | Command::Cancel(_) | Command::Patch(_) => 0,
         // A claim takes its place before it is one of these, and the services take none.
         Command::Claims(_)
         | Command::Expire(_)
         | Command::Forget(_)
+        | Command::Free(_)
         | Command::Join(_)
         | Command::Promote(_)
         | Command::Prune(_) => 0,
@@ -198,7 +214,8 @@ fn bytes_of_task(task: &NewTask) -> usize {
     let lane = &task.lane;
     let names = bytes_of_name(&lane.queue) + bytes_of_name(&lane.kind);
     let labels = bytes_of_entries(lane.demands.iter()) + bytes_of_labels(&task.labels);
-    size_of::<NewTask>() + names + labels + task.input.len()
+    let key = task.unique_key.as_ref().map_or(0, |key| key.len());
+    size_of::<NewTask>() + names + labels + key + task.input.len()
 }
 
 fn bytes_of_result(result: &RunResult) -> usize {
@@ -288,6 +305,9 @@ mod tests {
             timeout: None,
             retry: None,
             labels: Labels::default(),
+            is_exclusive: false,
+            unique_key: None,
+            retry_of: None,
             digest: None,
         };
         Submit {

@@ -4,6 +4,7 @@
 //! None needs a leader: services read candidates and send ordinary commands, which judge again under the lock.
 
 pub mod forget;
+pub mod free;
 pub mod orphans;
 pub mod promote;
 pub mod prune;

@@ -25,6 +25,12 @@ impl Waits {
         self.0.remove(&task);
     }
 
+    /// How many tasks somebody waits for.
+    pub(crate) fn count(&self) -> usize {
+        let is_waited_for = |one: &&watch::Sender<()>| one.receiver_count() > 0;
+        self.0.values().filter(is_waited_for).count()
+    }
+
     /// The tasks that somebody waits for.
     pub(crate) fn tasks(&self) -> Vec<TaskId> {
         let waited_for = self.0.iter().filter(|(_, one)| one.receiver_count() > 0);

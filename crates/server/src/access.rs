@@ -7,11 +7,14 @@ use std::fmt;
 use std::hint::black_box;
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
-use http::{HeaderMap, HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Method, Request};
 use sha2::{Digest, Sha256};
 use taskyard_api::problem::Problem;
 
+use crate::docs;
 use crate::health::PROBES;
 use crate::problem::{self, Code};
 use crate::settings::{Access, Settings};
@@ -40,7 +43,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Refuses who may not come in. Whether the server is up is told to everybody.
+/// Refuses who may not come in.
 pub(crate) fn check<B>(
     settings: &Settings,
     request: &Request<B>,
@@ -59,23 +62,28 @@ pub(crate) fn check<B>(
         }
         Access::None => check_origin(settings, headers),
         // A page cannot send a token it does not know, so its origin does not matter.
-        Access::Token(_) if PROBES.contains(&request.uri().path()) => Ok(()),
+        Access::Token(_) if is_open(request.uri().path()) => Ok(()),
         Access::Token(_) if is_preflight(request) => Ok(()),
-        Access::Token(secret) => check_token(secret, headers),
+        Access::Token(secret) => check_token(secret, request.method(), headers),
     }
+}
+
+/// What holds no secret: whether the server is up, and what its API is, which a browser that opens the pages about it
+/// could not send a token for.
+fn is_open(path: &str) -> bool {
+    PROBES.contains(&path) || docs::is_one(path)
 }
 
 /// A browser asks beforehand, without the token, whether a page of another origin may call.
 pub(crate) fn is_preflight<B>(request: &Request<B>) -> bool {
-    request.method() == http::Method::OPTIONS && request.headers().contains_key(ORIGIN)
+    request.method() == Method::OPTIONS && request.headers().contains_key(ORIGIN)
 }
 
-fn check_token(secret: &Secret, headers: &HeaderMap) -> Result<(), Box<Problem>> {
-    let bearer = headers.get(AUTHORIZATION).and_then(|value| {
-        let (scheme, token) = value.as_bytes().split_at_checked(7)?;
-        scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
-    });
-    match bearer {
+fn check_token(secret: &Secret, method: &Method, headers: &HeaderMap) -> Result<(), Box<Problem>> {
+    let said = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let bearer = said.and_then(|said| behind(said, b"bearer ").map(<[u8]>::to_vec));
+    let token = bearer.or_else(|| said.and_then(|said| password(method, said)));
+    match token {
         Some(token) if secret.is(token.trim_ascii()) => Ok(()),
         Some(_) => Err(problem::new(
             Code::Unauthorized,
@@ -83,9 +91,28 @@ fn check_token(secret: &Secret, headers: &HeaderMap) -> Result<(), Box<Problem>>
         )),
         None => Err(problem::new(
             Code::Unauthorized,
-            "this server wants a token: Authorization: Bearer …",
+            "this server wants a token: Authorization: Bearer …; a browser that looks may give it as the password, with \
+             any name",
         )),
     }
+}
+
+/// What a browser was told when it asked a person. It sends that by itself from then on, also where a foreign page had it
+/// ask: so it may look, of which a foreign page sees nothing, and change nothing.
+fn password(method: &Method, said: &[u8]) -> Option<Vec<u8>> {
+    if ![Method::GET, Method::HEAD].contains(method) {
+        return None;
+    }
+    let pair = BASE64_STANDARD.decode(behind(said, b"basic ")?.trim_ascii());
+    let pair = pair.ok()?;
+    let colon = pair.iter().position(|byte| *byte == b':')?;
+    Some(pair[colon + 1..].to_vec())
+}
+
+/// What stands behind the name of this scheme.
+fn behind<'a>(said: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
+    let (named, rest) = said.split_at_checked(scheme.len())?;
+    named.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
 fn check_host<B>(settings: &Settings, request: &Request<B>) -> Result<(), Box<Problem>> {

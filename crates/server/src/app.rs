@@ -1,15 +1,19 @@
 //! What every handler has at hand.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use taskyard_engine::engine::Engine;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
+use crate::docs;
 use crate::health::Pulse;
+use crate::metrics::Metrics;
 use crate::settings::{Access, Limits, Settings};
 use crate::trouble::Troubles;
 
@@ -41,14 +45,18 @@ struct Shared {
     engine: Engine,
     settings: Settings,
     leaving: CancellationToken,
+    began: Instant,
     is_started: AtomicBool,
     pulse: Pulse,
+    metrics: Metrics,
     bodies: Arc<Budget>,
     answers: Arc<Budget>,
     troubles: Troubles,
     /// Who may read many rows now.
     lists: Semaphore,
     follows: Arc<Semaphore>,
+    /// Made when it is first asked for: the settings stay as they are.
+    description: OnceLock<Bytes>,
 }
 
 impl App {
@@ -59,17 +67,21 @@ impl App {
         let answers = Budget::of_answers(settings.limits.answers_max);
         let lists = Semaphore::new(settings.limits.lists_max);
         let follows = Arc::new(Semaphore::new(settings.limits.follows_max));
+        let metrics = Metrics::new(engine.metrics(), &settings);
         Self(Arc::new(Shared {
             engine,
             settings,
             leaving,
+            began: Instant::now(),
             is_started: AtomicBool::new(false),
             pulse: Pulse::default(),
+            metrics,
             bodies,
             answers,
             troubles: Troubles::default(),
             lists,
             follows,
+            description: OnceLock::new(),
         }))
     }
 
@@ -79,6 +91,11 @@ impl App {
 
     pub fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// How long this server has been there.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.0.began.elapsed()
     }
 
     /// Start-up is done: `/ready` says so from here on.
@@ -114,8 +131,18 @@ impl App {
         &self.0.settings.limits
     }
 
+    /// What `/openapi.json` answers.
+    pub(crate) fn description(&self) -> &Bytes {
+        let description = &self.0.description;
+        description.get_or_init(|| docs::rendered(self))
+    }
+
     pub(crate) fn pulse(&self) -> &Pulse {
         &self.0.pulse
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn bodies(&self) -> &Arc<Budget> {

@@ -20,6 +20,7 @@ use tower::Service;
 
 use crate::access;
 use crate::app::App;
+use crate::page;
 use crate::problem::{self, Code};
 use crate::request_id;
 use crate::response::Refusal;
@@ -73,9 +74,12 @@ impl Front {
             cause = cause.or_else(|| Cause::of_refusal(&problem));
             render(&mut response, *problem, &id);
         }
+        page::challenge(uri.path(), &mut response);
         if let Some(origin) = origin {
             allow(response.headers_mut(), origin, preflight);
         }
+        let requests = &self.app.metrics().requests;
+        requests.count(&method, &response, began.elapsed());
         self.log(&id, &method, &uri, response.status(), began, cause);
         response.headers_mut().insert(request_id::HEADER, id);
         response

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::extract::State;
 use http::StatusCode;
+use serde_json::json;
 use taskyard_api::health::{DatabaseHealth, Health, Readiness, WorkersHealth};
 use taskyard_core::query::{Answer as Found, Query, WorkerCounts};
 use taskyard_core::store;
@@ -13,6 +14,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::openapi::SERVER;
+use crate::openapi::operation::Routes;
 use crate::response::{self, Answer};
 
 /// The paths of the routes below, which answer however full or closed the server is to others.
@@ -65,6 +68,44 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer {
         message: waits_for.map(str::to_owned),
     };
     response::json(status(readiness.ready), &readiness)
+}
+
+/// What `/openapi.json` says of the routes above.
+pub(crate) fn describe(routes: &mut Routes<'_>) {
+    let workers = json!({"online": 3, "offline": 0});
+    let well = json!({"kind": "sqlite", "ok": true, "message": null});
+    let full = json!({"kind": "sqlite", "ok": false, "message": said_of(&store::Error::Full)});
+    routes.under("", SERVER);
+    routes
+        .get("/health", "health")
+        .says(
+            "Is the server well?",
+            "Whether the database answers and takes writes, and how many workers there are.",
+        )
+        .answers::<Health>(
+            200,
+            "It is.",
+            &json!({"ok": true, "version": "0.1.0", "database": well, "workers": workers}),
+        )
+        .answers::<Health>(
+            503,
+            "It is not; `database` says why.",
+            &json!({"ok": false, "version": "0.1.0", "database": full, "workers": workers}),
+        )
+        .for_everybody();
+    routes
+        .get("/ready", "ready")
+        .says(
+            "Does the server take requests?",
+            "It does from when it has started until it is told to stop, while the database is well.",
+        )
+        .answers::<Readiness>(200, "It does.", &json!({"ready": true, "message": null}))
+        .answers::<Readiness>(
+            503,
+            "It does not; `message` says what it waits for.",
+            &json!({"ready": false, "message": "starting"}),
+        )
+        .for_everybody();
 }
 
 fn status(well: bool) -> StatusCode {
@@ -144,7 +185,7 @@ async fn asked(app: &App, query: Query) -> Result<Found, Wrong> {
     Err(Wrong { what, error })
 }
 
-fn said_of(error: &store::Error) -> &'static str {
+pub(crate) fn said_of(error: &store::Error) -> &'static str {
     match error {
         store::Error::Full => "the disk that holds the database is full",
         store::Error::Failed(_) => "the database failed",

@@ -10,6 +10,7 @@ pub mod front;
 pub mod serve;
 pub mod settings;
 
+pub mod openapi;
 pub mod problem;
 
 pub mod v1;
@@ -17,7 +18,10 @@ pub mod v1;
 mod access;
 mod body;
 mod budget;
+mod docs;
 mod health;
+mod metrics;
+mod page;
 mod query;
 mod request;
 mod request_id;

@@ -49,6 +49,8 @@ codes! {
     BodyTimeout = "body_timeout", 408, "The body took too long";
     HeadTimeout = "head_timeout", 408, "The request took too long";
     AlreadyEnded = "already_ended", 409, "Already ended";
+    NotEnded = "not_ended", 409, "Not ended";
+    NotWaiting = "not_waiting", 409, "Not waiting";
     StaleLease = "stale_lease", 409, "Stale lease";
     ReportedOtherwise = "reported_otherwise", 409, "Reported otherwise";
     WorkerReplaced = "worker_replaced", 409, "Worker replaced";
@@ -127,10 +129,12 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
     let code = match refused {
         Refused::NoSuchTask | Refused::NoSuchWorker => Code::NotFound,
         Refused::AlreadyEnded(_) => Code::AlreadyEnded,
+        Refused::NotEnded(_) => Code::NotEnded,
         Refused::StaleLease => Code::StaleLease,
         Refused::ReportedOtherwise => Code::ReportedOtherwise,
-        // The last two are about steps that no request asks for.
-        Refused::Broken | Refused::NotClaimable | Refused::NotWaiting => Code::Internal,
+        Refused::NotWaiting => Code::NotWaiting,
+        // The last one is about a step that no request asks for.
+        Refused::Broken | Refused::NotClaimable => Code::Internal,
         Refused::WorkerReplaced => Code::WorkerReplaced,
         Refused::WorkerIsInternal => {
             return at(Code::WorkerIsInternal, "/worker_id", refused.to_string());
@@ -143,7 +147,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::TooManyWorkers(_) => Code::TooManyWorkers,
     };
     let mut problem = new(code, refused.to_string());
-    if let Refused::AlreadyEnded(status) = refused {
+    if let Refused::AlreadyEnded(status) | Refused::NotEnded(status) = refused {
         problem.task_status = Some((*status).into());
     }
     problem
@@ -190,13 +194,15 @@ fn without_logs(error: &store::Error) -> Box<Problem> {
             "the lines may be stored or not; send them again with the same first_seq",
             SOON_MS,
         ),
-        store::Error::Unavailable(_)
-        | store::Error::Conflict
-        | store::Error::Failed(_)
-        | store::Error::Damaged(_) => later(
+        store::Error::Unavailable(_) | store::Error::Conflict => later(
             Code::LogsUnavailable,
-            "logs can be neither written nor shown at present, which concerns no task; the server's log tells why",
-            DISK_MS,
+            "logs can be neither written nor shown for now, which concerns no task; try again in a moment",
+            SOON_MS,
+        ),
+        // Nothing that goes by itself, so nobody is told when to come back.
+        store::Error::Failed(_) | store::Error::Damaged(_) => new(
+            Code::LogsUnavailable,
+            "logs can be neither written nor shown, which concerns no task; the server's log tells why",
         ),
     }
 }

@@ -35,6 +35,15 @@ pub(crate) async fn optional_json(app: &App, request: Request) -> Result<Whole, 
     json(app, request, app.limits().plain_body()).await
 }
 
+/// A body that need not be there, and says nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+impl request::Request for Nothing {
+    const LEVELS: usize = 1;
+}
+
 pub(crate) fn parse<'a, T>(app: &App, body: &'a [u8]) -> Result<T, Box<Problem>>
 where
     T: request::Request + Deserialize<'a>,

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 pub(crate) const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How long a caller's own id may be.
-const LEN_MAX: usize = 64;
+pub(crate) const LEN_MAX: usize = 64;
 
 pub(crate) fn of(headers: &HeaderMap) -> HeaderValue {
     let sane = |id: &&HeaderValue| {

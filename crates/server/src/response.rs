@@ -61,6 +61,20 @@ pub(crate) fn read<T: Serialize>(mut held: Held, body: &T) -> Answer {
     Ok(of(StatusCode::OK, counted(bytes, held)))
 }
 
+/// Text of this type that was read and changed nothing; counted like everything that is large.
+pub(crate) fn text(mut held: Held, content_type: &'static str, bytes: Vec<u8>) -> Answer {
+    let body = if bytes.len() <= SMALL {
+        Body::from(bytes)
+    } else {
+        held.hold(bytes.len())?;
+        Body::from(counted(bytes, held))
+    };
+    let mut response = Response::new(body);
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(response)
+}
+
 /// What came of a change, which is told whatever room there is, and counts like everything that is large.
 pub(crate) fn done<T: Serialize>(app: &App, status: StatusCode, body: &T) -> Answer {
     let bytes = rendered(body)?;

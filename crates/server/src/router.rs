@@ -1,13 +1,17 @@
 //! Every route of the product, on one page.
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use http::{Method, StatusCode};
 use taskyard_api::problem::NO_SUCH_ROUTE;
 
 use crate::app::App;
+use crate::docs;
 use crate::health;
+use crate::metrics::{self, name_route};
+use crate::page;
 use crate::problem::{self, Code};
 use crate::response::{Answer, Refusal};
 use crate::v1::{tasks, workers};
@@ -18,8 +22,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/tasks", get(tasks::list).post(tasks::submit::one))
         .route("/tasks/batch", post(tasks::submit::batch))
         .route("/tasks/stats", get(tasks::stats))
-        .route("/tasks/{id}", get(tasks::show))
+        .route("/tasks/{id}", get(tasks::show).patch(tasks::patch))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
+        .route("/tasks/{id}/retry", post(tasks::submit::again))
         .route("/tasks/{id}/attempts", get(tasks::attempts))
         // Workers, about one run.
         .route("/tasks/{id}/start", post(tasks::runs::start))
@@ -44,6 +49,18 @@ pub(crate) fn router(app: App) -> Router {
         // Probes.
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
+        // What the API is, for programs and, on two pages, for people.
+        .route("/openapi.json", get(docs::description))
+        .route("/docs", get(docs::swagger_ui))
+        .route("/redoc", get(docs::redoc))
+        .route("/docs/{file}", get(docs::file))
+        // People.
+        .route("/", get(page::show))
+        .route("/ui/", get(page::show))
+        .route("/ui", get(page::lead))
+        // Whoever watches.
+        .route("/metrics", get(metrics::show))
+        .route_layer(from_fn(name_route))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .with_state(app)

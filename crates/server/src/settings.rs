@@ -103,6 +103,11 @@ pub struct Limits {
     pub write_pause_max: Duration,
     /// How long its reader may take for a whole answer. Default 5 min.
     pub answer_within: Duration,
+    /// Kinds, and queues, that `/metrics` tells apart; the others are one, `other`. Default 100.
+    pub metrics_values_max: usize,
+    /// How long a look at `/metrics`, or at the page, waits for what only the database knows. Default 2 s, well within
+    /// the 10 s that Prometheus gives a scrape.
+    pub metrics_within: Duration,
     /// How long a stopping server finishes what it accepted. Default 10 s.
     pub stop_within: Duration,
 }
@@ -134,6 +139,8 @@ impl Default for Limits {
             idle_within: Duration::from_secs(75),
             write_pause_max: Duration::from_secs(30),
             answer_within: Duration::from_mins(5),
+            metrics_values_max: taskyard_engine::metrics::KINDS_MAX,
+            metrics_within: Duration::from_secs(2),
             stop_within: Duration::from_secs(10),
         }
     }

@@ -5,3 +5,11 @@
 
 pub mod tasks;
 pub mod workers;
+
+use crate::openapi::operation::Routes;
+
+/// Every route, as `/openapi.json` describes it.
+pub(crate) fn describe(routes: &mut Routes<'_>) {
+    tasks::described::describe(routes);
+    workers::described::describe(routes);
+}

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
-    CancelArgs, Connection, ListArgs, LogsArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
+    CancelArgs, Connection, ListArgs, LogsArgs, RetryArgs, ShowArgs, SubmitArgs, WaitArgs,
+    WorkersArgs,
 };
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
-pub(crate) use self::worker::{CommandArgs, DeliverArgs, WorkerArgs};
+pub(crate) use self::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
 use crate::output::Format;
 
 /// A durable task system: one program that serves, works and is the command line.
@@ -102,6 +103,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Cancels tasks, wherever they stand.
     Cancel(CancelArgs),
+    /// Runs finished tasks again, each as a new one.
+    Retry(RetryArgs),
     /// Waits for tasks to end; the exit code is the outcome.
     Wait(WaitArgs),
     /// Lists workers.

@@ -7,6 +7,7 @@ mod db;
 mod hint;
 pub(crate) mod list;
 mod logs;
+mod retry;
 mod serve;
 mod show;
 mod submit;
@@ -20,20 +21,21 @@ use std::io;
 use std::num::NonZero;
 use std::process::ExitCode;
 
-use taskyard_api::client::Client;
+use taskyard_api::client::{Client, Error};
+use taskyard_core::id::TaskId;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Connection};
 use crate::failure::Failure;
 use crate::settings::Layered;
-use crate::{bench, demo};
+use crate::{bench, demo, output};
 
 /// How a command ended that did its work.
 pub(crate) type Done = Result<ExitCode, Failure>;
 
 pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
     let Cli { command, general } = cli;
-    let output = general.output;
+    let format = general.output;
     match command {
         Command::Serve(args) => {
             crate::logs::start(&general)?;
@@ -43,15 +45,16 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
             crate::logs::start(&general)?;
             block_on(worker::run(*args))
         }
-        Command::Submit(args) => block_on(submit::run(*args, output)),
-        Command::List(args) => block_on(list::run(&args, output)),
-        Command::Show(args) => block_on(show::run(&args, output)),
-        Command::Logs(args) => block_on(logs::run(&args, output)),
-        Command::Cancel(args) => block_on(cancel::run(&args, output)),
-        Command::Wait(args) => block_on(wait::run(&args, output)),
-        Command::Workers(args) => block_on(workers::run(&args, output)),
-        Command::Config(args) => config::run(&args.serve, layered, output),
-        Command::Db(args) => block_on(db::run(&args, output)),
+        Command::Submit(args) => block_on(submit::run(*args, format)),
+        Command::List(args) => block_on(list::run(&args, format)),
+        Command::Show(args) => block_on(show::run(&args, format)),
+        Command::Logs(args) => block_on(logs::run(&args, format)),
+        Command::Cancel(args) => block_on(cancel::run(&args, format)),
+        Command::Retry(args) => block_on(retry::run(&args, format)),
+        Command::Wait(args) => block_on(wait::run(&args, format)),
+        Command::Workers(args) => block_on(workers::run(&args, format)),
+        Command::Config(args) => config::run(&args.serve, layered, format),
+        Command::Db(args) => block_on(db::run(&args, format)),
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => block_on(demo::run(&args)),
     }
@@ -79,6 +82,36 @@ fn client(connection: &Connection) -> Result<Client, Failure> {
         &connection.server,
         connection.token.as_deref(),
     )?)
+}
+
+/// Does the same to each of these tasks; what could not be done is said, and done to the others all the same.
+async fn to_each<T>(
+    tasks: &[TaskId],
+    act: impl AsyncFn(TaskId) -> Result<T, Error>,
+) -> (Vec<T>, Option<Failure>) {
+    let (mut done, mut failure) = (Vec::new(), None);
+    for task in tasks {
+        match act(*task).await {
+            Ok(answer) => done.push(answer),
+            Err(error) => {
+                let refused: Failure = error.into();
+                if tasks.len() > 1 {
+                    output::note(&format!("taskyard: {task}: {}", refused.message));
+                }
+                failure = Some(refused);
+            }
+        }
+    }
+    (done, failure)
+}
+
+/// How a command ends that did its work on so many tasks, and may have failed on some.
+fn ending(tasks: usize, failure: Option<Failure>) -> Done {
+    match failure {
+        None => Ok(ExitCode::SUCCESS),
+        Some(failure) if tasks > 1 => Ok(ExitCode::from(failure.code)),
+        Some(failure) => Err(failure),
+    }
 }
 
 /// Refuses a name that is given two values, of which only one could count.

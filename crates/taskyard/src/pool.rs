@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use taskyard_api::client::Error;
+use taskyard_api::logs::{AppendLogs, AppendedLogs};
 use taskyard_api::payload::Payload;
 use taskyard_api::report::{Report, Reported};
 use taskyard_api::run::{Start, Started};
@@ -281,6 +282,11 @@ impl Transport for Inside {
         let started = logged(&self.app, v1::tasks::runs::begin(&self.app, task, start)).await;
         started.map_err(Error::Problem)
     }
+
+    async fn append_logs(&self, task: TaskId, append: &AppendLogs) -> Result<AppendedLogs, Error> {
+        let appended = logged(&self.app, v1::tasks::logs::print(&self.app, task, append)).await;
+        appended.map_err(Error::Problem)
+    }
 }
 
 /// A run with payloads of its own, as executors take them.
@@ -298,6 +304,7 @@ fn owned(run: Run<Payload>) -> Run {
         lease_token: run.lease_token,
         lease_expires_at: run.lease_expires_at,
         timeout_ms: run.timeout_ms,
+        exclusive: run.exclusive,
         checkpoint: run.checkpoint.map(raw),
         cancel: run.cancel,
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use taskyard_api::logs::Stream;
 use taskyard_core::id::TaskId;
 use tokio::sync::watch;
 
@@ -54,13 +55,17 @@ pub struct Context {
     pub stop: StopSignal,
 }
 
-/// Where a run leaves word of itself. Neither call waits, and of several only the last may be sent.
+/// Where a run leaves word of itself. No call waits.
 pub trait Reports: Send + Sync {
-    /// How far the run is, from 0 to 1.
+    /// How far the run is, from 0 to 1. Of several only the last may be sent.
     fn progress(&self, fraction: f64, message: Option<&str>);
 
-    /// What the next run should start from if this one is lost or fails.
+    /// What the next run should start from if this one is lost or fails. Of several only the last may be sent.
     fn checkpoint(&self, state: Box<RawValue>);
+
+    /// A line of the task's log, or several with line breaks between. They are sent in order, and all of them as far as
+    /// the worker has room to keep them until they are, and the server keeps as many.
+    fn log(&self, stream: Stream, line: &str);
 }
 
 /// How a run ended.

@@ -6,3 +6,5 @@ pub mod transport;
 pub mod executor;
 pub mod executors;
 pub mod guardian;
+
+mod line;

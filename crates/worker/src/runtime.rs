@@ -5,6 +5,7 @@
 //!
 //! | what happens | what the worker does |
 //! | --- | --- |
+//! | a run prints | sends its log beside it, and what is left of it before its result |
 //! | the server is away | keeps results, waits longer each time, says everything again |
 //! | a claim's answer is lost | claims again with the same number, and gets the same leases |
 //! | a lease is lost, a task cancelled | ends the run, reports nothing |
@@ -23,6 +24,8 @@ mod hands;
 mod hear;
 mod heartbeat;
 mod limits;
+mod log;
+mod logging;
 mod moment;
 mod notes;
 mod outbox;
@@ -46,7 +49,7 @@ use taskyard_core::time::Timestamp;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-pub use self::settings::{CONCURRENCY_MAX, Error, Settings, Summary};
+pub use self::settings::{CONCURRENCY_MAX, Error, Logs, Settings, Summary};
 pub use self::shutdown::{Shutdown, ShutdownSignal, shutdown_signal};
 
 use self::call::Answer;
@@ -55,6 +58,7 @@ use self::exchange::Exchanges;
 use self::hands::{Ended, Hands};
 use self::heartbeat::Pulse;
 use self::limits::Limits;
+use self::logging::Logger;
 use self::outbox::Outbox;
 use self::supervise::Began;
 use self::trouble::Retries;
@@ -166,12 +170,19 @@ impl Runtime {
         let kinds = executors.kinds().map(str::to_owned).collect();
         let name: Arc<str> = settings.name.as_str().into();
         let (limits, told) = watch::channel(Limits::default());
+        let logger = Logger::new(
+            settings.logs,
+            Arc::clone(&clock),
+            Arc::clone(&transport),
+            told.clone(),
+        );
         let (hands, began) = Hands::new(
             Arc::clone(&name),
             executors,
             settings.stop_within,
             Arc::clone(&news),
             told,
+            logger,
         );
         let wait_ms = u64::try_from(settings.poll.as_millis()).unwrap_or(u64::MAX);
         let now = Instant::now();

@@ -1,9 +1,10 @@
-//! How a worker speaks to its servers: five calls, whatever carries them.
+//! How a worker speaks to its servers: six calls, whatever carries them.
 //!
 //! Over HTTP it is the API's client; a worker inside a server's process calls the engine. A transport says one thing
 //! once and answers it: to wait, to repeat and to give up are the [runtime](crate::runtime)'s.
 
 use taskyard_api::client::{Client, Error};
+use taskyard_api::logs::{AppendLogs, AppendedLogs};
 use taskyard_api::report::{Report, Reported};
 use taskyard_api::run::{Start, Started};
 use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Register, Registered};
@@ -27,6 +28,9 @@ pub trait Transport: Send + Sync {
 
     /// Says that a run began.
     async fn start(&self, task: TaskId, start: &Start) -> Result<Started, Error>;
+
+    /// Hands in lines of a run's log. With the number of the first one it is safe to repeat.
+    async fn append_logs(&self, task: TaskId, append: &AppendLogs) -> Result<AppendedLogs, Error>;
 }
 
 #[async_trait::async_trait]
@@ -49,5 +53,9 @@ impl Transport for Client {
 
     async fn start(&self, task: TaskId, start: &Start) -> Result<Started, Error> {
         self.start(task, start).await
+    }
+
+    async fn append_logs(&self, task: TaskId, append: &AppendLogs) -> Result<AppendedLogs, Error> {
+        self.append_logs(task, append).await
     }
 }

@@ -12,6 +12,7 @@ use taskyard_core::id::TaskId;
 use super::error::Error;
 use super::transport::{Call, Client};
 use crate::attempt::Attempts;
+use crate::change::Patch;
 use crate::health::{Health, Readiness};
 use crate::page::{Page, TaskQuery, TasksQuery};
 use crate::stats::Stats;
@@ -78,6 +79,23 @@ impl Client {
     pub async fn cancel(&self, id: TaskId) -> Result<Standing, Error> {
         let path = format!("/api/v1/tasks/{id}/cancel");
         self.call(Call::post(path)).await
+    }
+
+    /// Runs a finished task again, as a new one. With a key it can be repeated safely for a day.
+    pub async fn retry(
+        &self,
+        id: TaskId,
+        idempotency_key: Option<&str>,
+    ) -> Result<Submitted, Error> {
+        let path = format!("/api/v1/tasks/{id}/retry");
+        let call = Call::post(path).idempotency_key(idempotency_key)?;
+        self.call(call).await
+    }
+
+    /// Changes a task that waits. Refused once a worker has it.
+    pub async fn patch(&self, id: TaskId, patch: &Patch) -> Result<Task, Error> {
+        let path = format!("/api/v1/tasks/{id}");
+        self.call(Call::patch(path).json(patch)?).await
     }
 
     pub async fn attempts(&self, id: TaskId) -> Result<Attempts, Error> {

@@ -63,6 +63,13 @@ impl Call {
         }
     }
 
+    pub(super) fn patch(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::PATCH,
+            ..Self::get(path)
+        }
+    }
+
     /// Besides what earlier ones have put there.
     pub(super) fn query<Q: Serialize>(mut self, query: &Q) -> Result<Self, Error> {
         let text = serde_urlencoded::to_string(query).map_err(unwritable)?;

@@ -78,6 +78,8 @@ pub struct Run {
     pub lane: Arc<LaneKey>,
     pub expires_at: Timestamp,
     pub timeout: Duration,
+    /// It must not go on once its lease may have ended.
+    pub is_exclusive: bool,
     pub checkpoint: Option<Json>,
     /// Always there once the batch is committed.
     pub input: Option<Json>,

@@ -166,6 +166,11 @@ impl Expire {
         worker: Option<&Worker>,
         env: &Env<'_>,
     ) -> Option<(Event, Ending)> {
+        let is_ahead = lease.expires_at > env.policy.believed_until(env.now);
+        // Its worker may run it as long as it has the lease, whatever is known of the worker.
+        if lease.is_exclusive && lease.expires_at > env.now && !is_ahead {
+            return None;
+        }
         if is_overdue(
             lease,
             env.now - env.policy.timeout_margin,
@@ -192,7 +197,7 @@ impl Expire {
             "the worker gave no sign of life"
         } else if lease.expires_at <= env.now {
             "the worker did not renew the lease"
-        } else if lease.expires_at > env.policy.believed_until(env.now) {
+        } else if is_ahead {
             "the lease ends later than any that is given now, and was not renewed"
         } else {
             return None;
@@ -214,7 +219,8 @@ impl Expire {
 /// `lease_lost.sql` says the same; a test compares the two, and both with the judgement.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Lost {
-    /// Those whose deadline was over by then; of those that began before a step, so much earlier.
+    /// Those whose deadline was over by then; of those that began before a step, so much earlier. Neither these nor those
+    /// of workers that are gone if they are exclusive.
     pub overdue: Timestamp,
     pub steps: ClockSteps,
     /// Those that expired by then, or whose worker did.
@@ -233,10 +239,10 @@ impl Lost {
                 || worker.is_offline(self.silent)
                 || went_with_its_server(worker, self.internal_before)
         };
-        is_overdue(lease, self.overdue, &self.steps)
-            || lease.expires_at <= self.silent
-            || lease.expires_at > self.ahead
-            || worker.is_none_or(is_gone)
+        let has_run_out = lease.expires_at <= self.silent || lease.expires_at > self.ahead;
+        has_run_out
+            || (!lease.is_exclusive
+                && (is_overdue(lease, self.overdue, &self.steps) || worker.is_none_or(is_gone)))
     }
 }
 

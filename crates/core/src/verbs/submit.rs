@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 
 use crate::command::Env;
 use crate::id::TaskId;
@@ -13,9 +13,10 @@ use crate::lane::LaneKey;
 use crate::moves;
 use crate::needs::Needs;
 use crate::order::{OrderKey, Priority};
+use crate::query::TaskView;
 use crate::refused::Refused;
 use crate::retry::Retry;
-use crate::rows::{Digest, Idempotency, IdempotencyKey, Task};
+use crate::rows::{Digest, Idempotency, IdempotencyKey, Task, Unique, UniqueKey};
 use crate::slot::Limits;
 use crate::status::Status;
 use crate::time::Timestamp;
@@ -45,6 +46,12 @@ pub struct NewTask {
     pub labels: Labels,
     /// Of the request, where the client made the id.
     pub digest: Option<Digest>,
+    /// It never runs twice at once.
+    pub is_exclusive: bool,
+    /// While another task of its queue with this key has not ended, that one stands in its place.
+    pub unique_key: Option<Arc<str>>,
+    /// The task that it runs again.
+    pub retry_of: Option<TaskId>,
 }
 
 /// When a task may first be handed out.
@@ -55,19 +62,40 @@ pub enum Begin {
     After(Duration),
 }
 
+impl Begin {
+    pub(crate) fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Now => now,
+            Self::At(time) => time,
+            Self::After(wait) => now + wait,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Submitted {
     /// In the order of the request.
     pub ids: Arc<[TaskId]>,
-    /// Where each of them stands that this request has made, in the same order. None for one that an earlier request
-    /// had made: it may have come far since, and to look would be one more read.
-    pub made: Vec<Option<Status>>,
+    /// In the same order.
+    pub made: Vec<Made>,
+}
+
+/// How a task came to be there. Where one stands that was there already is not said: it may have come far since, and to
+/// look would be one more read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    Now(Status),
+    /// By an earlier sending of this request.
+    Before,
+    /// By another request: it has the unique key.
+    ByAnother,
 }
 
 impl Submitted {
-    /// Whether an earlier request had made them all.
+    /// Whether they were all there already.
     pub fn existed(&self) -> bool {
-        self.made.iter().all(Option::is_none)
+        let now = |made: &Made| matches!(made, Made::Now(_));
+        !self.made.iter().any(now)
     }
 }
 
@@ -85,33 +113,37 @@ impl Submit {
             .iter()
             .filter(|task| self.again || task.digest.is_some());
         needs.tasks.extend(looked_for.map(|task| task.id));
+        needs.uniques.extend(self.unique_keys());
     }
 
-    #[expect(clippy::unused_self, reason = "every verb has one")]
-    pub(crate) fn more(&self, _view: &View, _needs: &mut Needs, _env: &Env<'_>) {}
+    /// A key whose task has ended is free.
+    pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
+        for key in self.unique_keys() {
+            if let Some(row) = view.uniques.get(&key)
+                && !view.outcomes.knows(&row.task)
+            {
+                needs.outcomes.push(row.task);
+            }
+        }
+    }
+
+    fn unique_keys(&self) -> impl Iterator<Item = UniqueKey> {
+        self.tasks.iter().filter_map(NewTask::unique_key)
+    }
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Submitted, Refused> {
         if let Some(known) = self.known(view)? {
             return Ok(known);
         }
-        let mut fresh = Vec::with_capacity(self.tasks.len());
-        let mut chosen = HashSet::new();
-        for task in &self.tasks {
-            if task.digest.is_some() && !chosen.insert(task.id) {
-                return Err(Refused::IdTaken(task.id));
-            }
-            let is_fresh = !self.exists(task, view, env)?;
-            fresh.push(is_fresh.then_some(task));
-        }
-        take_up_lanes(fresh.iter().flatten().map(|task| &task.lane), view, env)?;
-        let mut make = |task: &NewTask| {
-            let row = task.row(view, env);
-            let status = moves::place_new(view, &row, env.now);
-            view.tasks.insert(row.id, Arc::new(row));
-            status
-        };
-        let made = fresh.into_iter().map(|task| task.map(&mut make)).collect();
-        let ids: Arc<[TaskId]> = self.tasks.iter().map(|task| task.id).collect();
+        let there = self.there(view, env)?;
+        let tasks = self.tasks.iter().zip(&there);
+        let fresh = tasks.filter_map(|(task, there)| there.is_none().then_some(&task.lane));
+        take_up_lanes(fresh, view, env)?;
+        let tasks = self.tasks.iter().zip(there);
+        let (ids, made): (Vec<_>, _) = tasks
+            .map(|(task, there)| there.unwrap_or_else(|| (task.id, task.make(view, env))))
+            .unzip();
+        let ids: Arc<[TaskId]> = ids.into();
         if let Some((key, digest)) = &self.once {
             let row = Idempotency {
                 key: key.clone(),
@@ -133,10 +165,34 @@ impl Submit {
             None => Ok(None),
             Some(row) if row.digest == *digest => Ok(Some(Submitted {
                 ids: Arc::clone(&row.tasks),
-                made: vec![None; row.tasks.len()],
+                made: vec![Made::Before; row.tasks.len()],
             })),
             Some(_) => Err(Refused::KeyReused),
         }
+    }
+
+    /// For each task the one that stands in its place already.
+    fn there(&self, view: &View, env: &Env<'_>) -> Result<Vec<Option<(TaskId, Made)>>, Refused> {
+        let mut there = Vec::with_capacity(self.tasks.len());
+        let mut chosen = HashSet::new();
+        // By this very request.
+        let mut taken: HashMap<UniqueKey, TaskId> = HashMap::new();
+        for task in &self.tasks {
+            if task.digest.is_some() && !chosen.insert(task.id) {
+                return Err(Refused::IdTaken(task.id));
+            }
+            if self.exists(task, view, env)? {
+                there.push(Some((task.id, Made::Before)));
+                continue;
+            }
+            let holder = task.unique_key().and_then(|key| {
+                let holder = holder(&key, view).or_else(|| taken.get(&key).copied());
+                taken.entry(key).or_insert(task.id);
+                holder
+            });
+            there.push(holder.map(|holder| (holder, Made::ByAnother)));
+        }
+        Ok(there)
     }
 
     fn exists(&self, task: &NewTask, view: &View, env: &Env<'_>) -> Result<bool, Refused> {
@@ -156,6 +212,13 @@ impl Submit {
             None => Ok(false),
         }
     }
+}
+
+/// The task that has this key and has not ended.
+fn holder(key: &UniqueKey, view: &View) -> Option<TaskId> {
+    let row = view.uniques.get(key)?;
+    // Of one that this batch has made, an end is known if there is one.
+    view.outcomes.peek(&row.task).is_none().then_some(row.task)
 }
 
 /// Gives numbers to the lanes that have none, if there is room for them. Done for tasks that are surely made, so that no
@@ -191,16 +254,52 @@ fn is_recent(id: TaskId, env: &Env<'_>) -> bool {
 }
 
 impl NewTask {
+    /// The same task once more, which can only be said of one that has ended.
+    pub fn again(view: &TaskView, id: TaskId) -> Result<Self, Refused> {
+        if !view.status().is_final() {
+            return Err(Refused::NotEnded(view.status()));
+        }
+        let task = &view.task;
+        Ok(Self {
+            id,
+            lane: LaneKey::clone(&view.lane),
+            priority: view.priority(),
+            begin: Begin::Now,
+            input: task.input.clone(),
+            max_attempts: Some(task.limits.max_attempts),
+            max_losses: Some(task.limits.max_losses),
+            timeout: Some(task.timeout),
+            retry: Some(task.retry),
+            labels: task.labels.clone(),
+            digest: None,
+            is_exclusive: task.is_exclusive,
+            unique_key: task.unique_key.clone(),
+            retry_of: Some(task.id),
+        })
+    }
+
+    fn unique_key(&self) -> Option<UniqueKey> {
+        let key = self.unique_key.clone()?;
+        let queue = self.lane.queue.clone();
+        Some(UniqueKey { queue, key })
+    }
+
+    fn make(&self, view: &mut View, env: &Env<'_>) -> Made {
+        let row = self.row(view, env);
+        if let Some(key) = self.unique_key() {
+            let task = row.id;
+            view.uniques.put(key.clone(), Unique { key, task });
+        }
+        let status = moves::place_new(view, &row, env.now);
+        view.tasks.insert(row.id, Arc::new(row));
+        Made::Now(status)
+    }
+
     fn row(&self, view: &View, env: &Env<'_>) -> Task {
         let lane = view.lane(&self.lane, env.lanes);
         let lane = lane.expect("lanes are taken up before tasks are made");
-        let run_at = match self.begin {
-            Begin::Now => env.now,
-            Begin::At(time) => time,
-            Begin::After(wait) => env.now + wait,
-        };
         // A time in the past means now; it must not overtake those who waited.
-        let run_at = run_at.max(env.now);
+        let run_at = self.begin.at(env.now).max(env.now);
         Task {
             id: self.id,
             lane,
@@ -219,6 +318,9 @@ impl NewTask {
             retry: self.retry.unwrap_or(env.policy.retry),
             labels: self.labels.clone(),
             digest: self.digest,
+            is_exclusive: self.is_exclusive,
+            unique_key: self.unique_key.clone(),
+            retry_of: self.retry_of,
         }
     }
 }

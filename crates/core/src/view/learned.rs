@@ -13,16 +13,20 @@ impl View {
         // Over all picks: what one of them left may be all that another one took a part of.
         let slots = self.picked.iter().flat_map(|picked| &picked.slots);
         let mut first_left: HashMap<Lane, Position> = HashMap::new();
-        for row in slots.filter_map(|slot| self.ready.get(slot)) {
-            let first = first_left.entry(row.lane).or_insert(row.position());
-            *first = row.position().min(*first);
+        for slot in slots {
+            let (before, after) = (self.ready.before(slot), self.ready.get(slot));
+            // Of one that this batch has put further back, the others that were behind it are not known.
+            for row in before.filter(|_| after.is_some()).into_iter().chain(after) {
+                let first = first_left.entry(row.lane).or_insert(row.position());
+                *first = row.position().min(*first);
+            }
         }
         let mut learned = Vec::new();
         for picked in &self.picked {
             self.learn(picked, &first_left, &mut learned);
         }
-        let new = self.ready.iter_new();
-        learned.extend(new.map(|row| Learned::Added(row.lane, row.position())));
+        let arrived = self.ready.iter_changed();
+        learned.extend(arrived.map(|row| Learned::Added(row.lane, row.position())));
         learned
     }
 
@@ -57,9 +61,61 @@ impl View {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::id::{SlotKey, TaskId};
     use crate::lane::Heads;
     use crate::needs::Pick;
+    use crate::order::{OrderKey, at};
+    use crate::view::Brief;
+
+    /// A lane in which one slot stood at 5, was picked where `picked` says so, and stands at `key` now.
+    fn moved(key: i64, picked: bool) -> Vec<Learned> {
+        let lane = Lane(1);
+        let row = |key| Ready {
+            lane,
+            order_key: OrderKey(key),
+            slot: SlotKey::only(TaskId::NIL),
+            has_carry: true,
+        };
+        let mut view = View::default();
+        let pick = Pick {
+            lanes: vec![(lane, at(1))],
+            rows: 1,
+        };
+        let brief = Brief {
+            timeout: Duration::ZERO,
+            is_exclusive: false,
+            input_len: 0,
+            input: None,
+        };
+        if picked {
+            view.picked(pick, vec![(row(5), brief)]);
+        } else {
+            view.ready.loaded(row(5).slot, row(5));
+        }
+        view.ready
+            .update(&SlotKey::only(TaskId::NIL), |ready| *ready = row(key));
+        view.learned()
+    }
+
+    #[test]
+    fn a_slot_that_moves_forward_may_be_the_first_of_its_lane() {
+        for picked in [true, false] {
+            let learned = moved(3, picked);
+            assert_eq!(learned.last(), Some(&Learned::Added(Lane(1), at(3))));
+        }
+    }
+
+    #[test]
+    fn where_a_slot_moves_back_its_lane_may_begin_with_those_that_were_behind_it() {
+        let mut heads = Heads::default();
+        let learned = moved(9, true);
+        learned.into_iter().for_each(|learned| heads.learn(learned));
+
+        assert_eq!(heads.first(Lane(1)), Some(at(5)));
+    }
 
     #[test]
     fn a_short_pick_shows_that_its_lanes_are_empty() {

@@ -107,6 +107,15 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
         new.filter_map(|entry| entry.after.as_ref())
     }
 
+    /// Every row that this batch has put in or changed, in no order.
+    pub fn iter_changed(&self) -> impl Iterator<Item = &R>
+    where
+        R: PartialEq,
+    {
+        let changed = self.0.values().filter(|entry| entry.before != entry.after);
+        changed.filter_map(|entry| entry.after.as_ref())
+    }
+
     /// Puts in a row where there is none. Its key need not have been asked for: if it is taken, the commit conflicts.
     pub fn insert(&mut self, key: K, row: R) {
         let entry = self.0.entry(key).or_insert(Entry {

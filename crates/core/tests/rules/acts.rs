@@ -22,6 +22,8 @@ pub(crate) enum Act {
         limits: (i32, i32),
         of_client: bool,
         key: Option<u8>,
+        exclusive: bool,
+        unique: Option<u8>,
     },
     SubmitAgain(Index),
     Claim {
@@ -42,6 +44,11 @@ pub(crate) enum Act {
         named: bool,
     },
     Cancel(Index),
+    Patch {
+        task: Index,
+        priority: Option<i64>,
+        delay: Option<u64>,
+    },
     Register(&'static str),
     Promote(usize),
     Expire {
@@ -50,6 +57,7 @@ pub(crate) enum Act {
     },
     Prune,
     Forget,
+    Free,
     Join,
 }
 
@@ -77,10 +85,12 @@ fn act() -> impl Strategy<Value = Act> {
         (1..=3, 1..=3),
         any::<bool>(),
         prop::option::weighted(0.2, 0_u8..2),
+        prop::bool::weighted(0.2),
+        prop::option::weighted(0.3, 0_u8..2),
     );
     prop_oneof![
-        6 => submit.prop_map(|(kind, priority, delay, limits, of_client, key)| {
-            Act::Submit { kind, priority, delay, limits, of_client, key }
+        6 => submit.prop_map(|(kind, priority, delay, limits, of_client, key, exclusive, unique)| {
+            Act::Submit { kind, priority, delay, limits, of_client, key, exclusive, unique }
         }),
         1 => index().prop_map(Act::SubmitAgain),
         8 => (index(), 1_usize..4, prop::bool::weighted(0.2), 0_i64..3).prop_map(|(by, limit, begin, seq)| {
@@ -93,12 +103,15 @@ fn act() -> impl Strategy<Value = Act> {
         6 => (vec((index(), word()), 1..3), any::<bool>())
             .prop_map(|(runs, named)| Act::Report { runs, named }),
         1 => index().prop_map(Act::Cancel),
+        2 => (index(), prop::option::of(-1_i64..=1), prop::option::of(0_u64..5))
+            .prop_map(|(task, priority, delay)| Act::Patch { task, priority, delay }),
         1 => select(&NAMES[..]).prop_map(Act::Register),
         3 => (1_usize..5).prop_map(Act::Promote),
         3 => (prop::bool::weighted(0.2), prop::bool::weighted(0.2))
             .prop_map(|(grace, alone)| Act::Expire { grace, alone }),
         1 => Just(Act::Prune),
         2 => Just(Act::Forget),
+        1 => Just(Act::Free),
         1 => Just(Act::Join),
     ]
 }

@@ -23,9 +23,11 @@ use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::forget::Forget;
+use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::join::Join;
+use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::register::Register;
@@ -179,8 +181,15 @@ impl World {
                 limits,
                 of_client,
                 key,
+                exclusive,
+                unique,
             } => {
                 let task = self.task(kind, *priority, *delay, *limits, *of_client);
+                let task = NewTask {
+                    is_exclusive: *exclusive,
+                    unique_key: unique.map(|key| key.to_string().into()),
+                    ..task
+                };
                 let key = key.map(|key| IdempotencyKey {
                     scope: "scope".into(),
                     key: key.to_string().into(),
@@ -249,6 +258,16 @@ impl World {
                 task: *(!self.tasks.is_empty()).then(|| task.get(&self.tasks))?,
             }
             .into(),
+            Act::Patch {
+                task,
+                priority,
+                delay,
+            } => Patch {
+                task: *(!self.tasks.is_empty()).then(|| task.get(&self.tasks))?,
+                priority: priority.map(|value| Priority::new(value).expect("in range")),
+                begin: delay.map(|delay| Begin::After(Duration::from_secs(delay))),
+            }
+            .into(),
             Act::Promote(limit) => Promote {
                 limit: *limit,
                 skip: 0,
@@ -257,6 +276,10 @@ impl World {
             Act::Expire { grace, alone } => self.expire(*grace, alone.then_some(self.now)),
             Act::Prune => Prune { limit: 2, skip: 0 }.into(),
             Act::Forget => self.forget(),
+            Act::Free => {
+                let keys = self.tables.uniques.keys().cloned().collect();
+                Free { keys }.into()
+            }
             Act::Join => Join {
                 held: self.server,
                 alone: false,
@@ -293,6 +316,9 @@ impl World {
             timeout: Some(Duration::from_secs(20)),
             retry: None,
             labels: Labels::default(),
+            is_exclusive: false,
+            unique_key: None,
+            retry_of: None,
             digest: of_client.then(|| Digest::of(b"body")),
         }
     }

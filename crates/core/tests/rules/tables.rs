@@ -12,7 +12,7 @@ use taskyard_core::name::Name;
 use taskyard_core::needs::{Hold, Needs, Pick};
 use taskyard_core::rows::{
     Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
-    Server, Task, Worker,
+    Server, Task, Unique, UniqueKey, Worker,
 };
 use taskyard_core::slot::Place;
 use taskyard_core::status::Status;
@@ -29,6 +29,7 @@ pub(crate) struct Tables {
     pub(crate) leases: BTreeMap<SlotKey, Lease>,
     pub(crate) carries: BTreeMap<SlotKey, Carry>,
     pub(crate) outcomes: BTreeMap<TaskId, Arc<Outcome>>,
+    pub(crate) uniques: BTreeMap<UniqueKey, Unique>,
     pub(crate) idempotency: BTreeMap<IdempotencyKey, Idempotency>,
     pub(crate) attempts: BTreeMap<RunKey, Attempt>,
     pub(crate) late_results: BTreeMap<RunKey, LateResult>,
@@ -86,6 +87,9 @@ impl Tables {
         }
         let slots = needs.leases.iter().map(|(slot, _)| slot);
         found(&self.leases, slots, |key, row| view.leases.loaded(key, row));
+        found(&self.uniques, &needs.uniques, |key, row| {
+            view.uniques.loaded(key, row)
+        });
         found(&self.idempotency, &needs.idempotency, |key, row| {
             view.idempotency.loaded(key, row)
         });
@@ -142,6 +146,7 @@ impl Tables {
             let task = &self.tasks[&row.slot.task];
             Brief {
                 timeout: task.timeout,
+                is_exclusive: task.is_exclusive,
                 input_len: task.input.len(),
                 input: None,
             }
@@ -177,6 +182,7 @@ impl Tables {
         apply(&mut self.ready, diff.ready, |row| row.slot);
         apply(&mut self.leases, diff.leases, |row| row.slot);
         apply(&mut self.carries, diff.carries, |row| row.slot);
+        apply(&mut self.uniques, diff.uniques, |row| row.key.clone());
         apply(&mut self.idempotency, diff.idempotency, |row| {
             row.key.clone()
         });
@@ -237,6 +243,19 @@ impl Tables {
             "each task stands in one place"
         );
         assert_eq!(self.counters, counted, "the counters are exact");
+        let open = |task: &&Arc<Task>| !self.outcomes.contains_key(&task.id);
+        let held = self.tasks.values().filter(open);
+        let mut keys: Vec<_> = held.filter_map(|task| task.unique_key.clone()).collect();
+        let with_keys = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), with_keys, "a unique key stands once");
+        for lease in self.leases.values() {
+            assert_eq!(
+                lease.is_exclusive,
+                self.tasks[&lease.slot.task].is_exclusive
+            );
+        }
         for row in self.ready.values() {
             let first = heads.first(row.lane);
             let is_promised = first.is_some_and(|first| first <= row.position());

@@ -38,6 +38,10 @@ impl<C> Line<C> {
         number
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.claims.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.claims.is_empty()
     }

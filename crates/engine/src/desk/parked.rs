@@ -53,6 +53,10 @@ impl<C: Caller> Parked<C> {
         self.line.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.line.len()
+    }
+
     /// The number of the next claim that is parked.
     pub(super) fn end(&self) -> Number {
         self.line.end()

@@ -16,6 +16,7 @@ use taskyard_core::verbs::claim::{Dealt, Hand};
 use taskyard_core::verbs::expire::{Expire, Expired};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::join::{Join, Joined};
+use taskyard_core::verbs::patch::{Patch, Patched};
 use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::report::{Report, ReportedBack};
 use taskyard_core::verbs::start::{Start, Started};
@@ -143,6 +144,10 @@ impl Engine {
 
     pub async fn cancel(&self, task: TaskId) -> Result<Cancelled, Error> {
         self.call(Cancel { task }).await
+    }
+
+    pub async fn patch(&self, patch: Patch) -> Result<Patched, Error> {
+        self.call(patch).await
     }
 
     /// Takes a number for this server, or keeps the one it has. `alone`: no other server can be up.

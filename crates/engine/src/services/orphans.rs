@@ -23,6 +23,10 @@ pub async fn run_once(engine: &Engine, looked: &mut Looked) -> Result<usize, Err
     for _ in 0..STEPS_MAX {
         let tasks = logs.tasks(looked.after, STEP_ROWS_MAX).await;
         let tasks = tasks.map_err(Error::Logs)?;
+        if tasks.is_empty() {
+            looked.after = None;
+            break;
+        }
         // A task is there before its first line is: what is not found now was there before.
         let query = Query::Known(tasks.clone());
         let Answer::Known(known) = engine.read(query).await? else {

@@ -66,6 +66,9 @@ pub(super) fn submit(kind: &str) -> Command {
         timeout: None,
         retry: None,
         labels: Labels::default(),
+        is_exclusive: false,
+        unique_key: None,
+        retry_of: None,
         digest: None,
     };
     let tasks = vec![task];

@@ -28,6 +28,7 @@ fn one_of(kind: &str) -> Given {
         lane: lane(kind),
         expires_at: Timestamp::default(),
         timeout: Duration::ZERO,
+        is_exclusive: false,
         checkpoint: None,
         input: None,
     };

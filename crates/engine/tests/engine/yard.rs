@@ -70,6 +70,9 @@ impl Yard {
             timeout: None,
             retry: None,
             labels: Labels::default(),
+            is_exclusive: false,
+            unique_key: None,
+            retry_of: None,
             digest: None,
         }
     }

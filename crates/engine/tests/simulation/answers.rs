@@ -35,19 +35,23 @@ impl Ledger {
                     !self.was_over(&start.token, given.since),
                     "I4: a run that is over does not begin"
                 ),
-                (Call::Cancel(task), Ok(Err(refused))) => self.check_cancel(*task, refused),
+                (Call::Cancel(task), Ok(Err(refused))) => self.check_found(*task, refused),
+                (Call::Patch(patch), Ok(Err(refused))) if *refused != Refused::NotWaiting => {
+                    self.check_found(patch.task, refused);
+                }
                 _ => {}
             }
         }
     }
 
-    /// I10: a cancel that came too late says how the task ended. I1: one of a stored task finds it, wherever it stands.
-    fn check_cancel(&self, task: TaskId, refused: &Refused) {
+    /// I10: a cancel or a patch that came too late says how the task ended. I1: one of a stored task finds it, wherever it
+    /// stands.
+    fn check_found(&self, task: TaskId, refused: &Refused) {
         let status = self.outcomes.get(&task).map(|outcome| outcome.status);
         assert_eq!(
             Some(refused),
             status.map(Refused::AlreadyEnded).as_ref(),
-            "I1, I10: a cancel finds its task, or its end"
+            "I1, I10: a cancel or a patch finds its task, or its end"
         );
     }
 

@@ -14,6 +14,7 @@ use taskyard_core::random::Random;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 
 use crate::invariants::ASK;
@@ -69,10 +70,11 @@ impl Client {
         if around.calm {
             self.read(around);
         } else {
-            match around.below(10) {
+            match around.below(11) {
                 0..=5 => self.submit(around),
                 6 => self.twist(around),
                 7 => self.cancel(around),
+                8 => self.patch(around),
                 _ => self.read(around),
             }
         }
@@ -113,7 +115,7 @@ impl Client {
             };
             let can_repeat = match &open.call {
                 Call::Submit { submit, makes_ids } => !makes_ids || submit.once.is_some(),
-                Call::Cancel(_) => true,
+                Call::Cancel(_) | Call::Patch(_) => true,
                 _ => false,
             };
             if can_repeat && open.first_sent + SAYS_AGAIN_FOR > around.now {
@@ -231,6 +233,27 @@ impl Client {
         }
     }
 
+    fn patch(&mut self, around: &mut Surroundings) {
+        let Some(task) = Self::any_task(around) else {
+            return;
+        };
+        let begin = match around.below(4) {
+            0 => Some(Begin::Now),
+            1 => Some(Begin::After(Duration::from_secs(
+                1 + around.below(20) as u64,
+            ))),
+            _ => None,
+        };
+        let priority = Priority::new(around.below(3) as i64 - 1).ok();
+        let patch = Patch {
+            task,
+            priority,
+            begin,
+        };
+        let ticket = around.ticket();
+        self.ask(Call::Patch(patch), ticket, around);
+    }
+
     /// Sometimes cancels what it has just submitted, while servers give it out.
     fn change_its_mind(&mut self, done: &Done, around: &mut Surroundings) {
         if let Done::Submit(submitted) = done
@@ -331,6 +354,9 @@ fn new_task(around: &mut Surroundings) -> NewTask {
         timeout: around.happens(300).then_some(Duration::from_secs(4)),
         retry: None,
         labels: Labels::default(),
+        is_exclusive: false,
+        unique_key: None,
+        retry_of: None,
         digest: None,
     }
 }

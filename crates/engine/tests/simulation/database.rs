@@ -230,6 +230,9 @@ fn touched(commands: &[Command], ran: &Ran) -> BTreeSet<Option<TaskId>> {
             (Command::Cancel(cancel), _) => {
                 tasks.insert(Some(cancel.task));
             }
+            (Command::Patch(patch), _) => {
+                tasks.insert(Some(patch.task));
+            }
             (Command::Expire(expire), _) => {
                 tasks.extend(expire.runs.iter().map(|(run, _)| Some(run.slot.task)))
             }

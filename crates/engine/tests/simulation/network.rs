@@ -7,6 +7,7 @@ use taskyard_core::id::TaskId;
 use taskyard_core::lane::Lane;
 use taskyard_core::random::Seeded;
 use taskyard_core::verbs::heartbeat::Heartbeat;
+use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::Report;
 use taskyard_core::verbs::start::Start;
@@ -52,6 +53,7 @@ pub(crate) enum Call {
         makes_ids: bool,
     },
     Cancel(TaskId),
+    Patch(Patch),
     Read {
         task: TaskId,
         /// It had ended before anybody asked.
@@ -69,6 +71,7 @@ impl Call {
         match self {
             Self::Submit { .. } => "submit",
             Self::Cancel(_) => "cancel",
+            Self::Patch(_) => "patch",
             Self::Read { .. } => "read",
             Self::Register(_) => "register",
             Self::Claim(_) => "claim",

@@ -1,5 +1,6 @@
 //! `/tasks`: looking, cancelling; handing in and reporting have files of their own.
 
+pub(crate) mod described;
 pub mod logs;
 pub mod runs;
 pub(crate) mod submit;
@@ -7,8 +8,8 @@ pub(crate) mod submit;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, Request, State};
+use taskyard_api::change::Patch;
 use taskyard_api::page::Page;
-use taskyard_api::request::Request as Parsed;
 use taskyard_api::stats::Stats;
 use taskyard_api::task::{Standing, Status};
 use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
@@ -16,9 +17,10 @@ use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
 use crate::app::App;
 use crate::problem;
 use crate::query::{self, Params};
-use crate::request::{self, OfTask};
+use crate::request::{self, Nothing, OfTask};
 use crate::response::{self, Answer};
 use crate::wire;
+use crate::wire::faults::Faults;
 
 /// How long an answer may be held back.
 pub(crate) const WAIT_MS_MAX: u64 = 60_000;
@@ -86,14 +88,6 @@ pub(crate) async fn show(
     response::read(app.answers().nothing(), &wire::task::task(&view, true))
 }
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
-
-impl Parsed for Nothing {
-    const LEVELS: usize = 1;
-}
-
 /// `POST /tasks/{id}/cancel`
 pub(crate) async fn cancel(State(app): State<App>, OfTask(id): OfTask, request: Request) -> Answer {
     query::none(request.uri().query())?;
@@ -106,6 +100,20 @@ pub(crate) async fn cancel(State(app): State<App>, OfTask(id): OfTask, request: 
         task_id: id,
         status: Status::Cancelled,
     })
+}
+
+/// `PATCH /tasks/{id}`
+pub(crate) async fn patch(State(app): State<App>, OfTask(id): OfTask, request: Request) -> Answer {
+    query::none(request.uri().query())?;
+    let body = request::json(&app, request, app.limits().plain_body()).await?;
+    let asked: Patch = request::parse(&app, &body)?;
+    let mut faults = Faults::default();
+    let patch = wire::new_task::patch(id, &asked, &mut faults);
+    faults.check()?;
+    let patch = patch.expect("what is not made has its fault named");
+    app.engine().patch(patch).await?;
+    let view = app.engine().task(id, Duration::ZERO).await?;
+    response::read(app.answers().nothing(), &wire::task::task(&view, true))
 }
 
 /// `GET /tasks/{id}/attempts`

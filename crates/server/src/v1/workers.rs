@@ -1,5 +1,6 @@
 //! `/workers`: what a worker asks, each a function from wire type to wire type, and the routes around them.
 
+pub(crate) mod described;
 pub(crate) mod routes;
 
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub use crate::wire::payload;
 
 /// How many tasks one claim may ask for: a fixed number that workers may go by. How many it gets, servers may set lower
 /// ([`Limits::claim_max`](crate::settings::Limits::claim_max)).
-const CLAIM_MAX: i64 = 1_000;
+pub(crate) const CLAIM_MAX: i64 = 1_000;
 const WAIT_MS_MAX: i64 = super::tasks::WAIT_MS_MAX as i64;
 
 /// A process says who it is; with `server` it is a worker within that server.

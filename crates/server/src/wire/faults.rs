@@ -15,6 +15,10 @@ const TOLD_MAX: usize = 100;
 /// Days are long enough in milliseconds: ten years.
 pub(crate) const WAIT_MS_MAX: i64 = 10 * 365 * 24 * 3_600_000;
 
+/// Numbers of runs and of hands.
+pub(crate) const COUNT_MAX: i64 = 1_000_000;
+pub(crate) const EPOCH_MAX: i64 = i32::MAX as i64;
+
 /// Where in the body an object stands.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
@@ -107,12 +111,12 @@ impl Faults {
     }
 
     pub(crate) fn count(&mut self, place: Place, field: &str, value: i64) -> i32 {
-        let value = self.ranged(place, field, value, 1..=1_000_000);
+        let value = self.ranged(place, field, value, 1..=COUNT_MAX);
         i32::try_from(value).unwrap_or(i32::MAX)
     }
 
     pub(crate) fn epoch(&mut self, place: Place, epoch: Option<u32>) -> Option<Epoch> {
-        let epoch = self.ranged(place, "epoch", i64::from(epoch?), 1..=i64::from(i32::MAX));
+        let epoch = self.ranged(place, "epoch", i64::from(epoch?), 1..=EPOCH_MAX);
         i32::try_from(epoch).ok().map(Epoch)
     }
 

@@ -3,23 +3,27 @@
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use taskyard_api::change as api;
 use taskyard_api::submit::{DEFAULT_QUEUE, Submit};
 use taskyard_api::task::Retry;
+use taskyard_api::time::Time;
+use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::retry;
-use taskyard_core::rows::Digest;
+use taskyard_core::rows::{Digest, UniqueKey};
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::submit::{Begin, NewTask};
 
 use crate::app::App;
 use crate::wire::faults::{Faults, Place, WAIT_MS_MAX};
 
 /// What one failure may multiply a wait by.
-const FACTOR_MAX: f64 = 1_000.0;
+pub(crate) const FACTOR_MAX: f64 = 1_000.0;
 
 /// `None` where `faults` says why.
 pub(crate) fn new_task(
@@ -35,7 +39,7 @@ pub(crate) fn new_task(
     let labels = faults.labels(place, "labels", Labels::new(&submit.labels));
     let priority = Priority::new(submit.priority.unwrap_or_default());
     let priority = faults.take(place, "priority", priority);
-    let begin = begin(submit, place, faults);
+    let begin = begin(submit.run_at, submit.delay_ms, place, faults).unwrap_or(Begin::Now);
     let mut count =
         |field, value: Option<i64>| value.map(|value| faults.count(place, field, value));
     let max_attempts = count("max_attempts", submit.max_attempts);
@@ -46,6 +50,8 @@ pub(crate) fn new_task(
     });
     let retry = submit.retry.as_ref();
     let retry = retry.map(|retry| self::retry(retry, place, faults));
+    let unique_key = submit.unique_key.as_deref().map(UniqueKey::read);
+    let unique_key = unique_key.map(|key| faults.take(place, "unique_key", key));
     let input = submit.input.get();
     faults.size(place, "input", input.len(), app.limits().input_max);
     if !faults.is_empty() {
@@ -67,6 +73,9 @@ pub(crate) fn new_task(
         retry,
         labels: labels?,
         digest: submit.id.is_some().then(|| digest(submit)),
+        is_exclusive: submit.exclusive,
+        unique_key: unique_key.flatten(),
+        retry_of: None,
     })
 }
 
@@ -76,12 +85,30 @@ fn digest(submit: &Submit<&RawValue>) -> Digest {
     Digest::of(&text)
 }
 
-fn begin(submit: &Submit<&RawValue>, place: Place, faults: &mut Faults) -> Begin {
-    match (submit.run_at, submit.delay_ms) {
-        (None, None) => Begin::Now,
+/// What a change of a task asks for; `None` where `faults` says why.
+pub(crate) fn patch(task: TaskId, patch: &api::Patch, faults: &mut Faults) -> Option<Patch> {
+    let place = Place::ROOT;
+    let priority = patch.priority.map(Priority::new);
+    let priority = priority.map(|priority| faults.take(place, "priority", priority));
+    let begin = begin(patch.run_at, patch.delay_ms, place, faults);
+    faults.is_empty().then_some(Patch {
+        task,
+        priority: priority.flatten(),
+        begin,
+    })
+}
+
+fn begin(
+    run_at: Option<Time>,
+    delay_ms: Option<i64>,
+    place: Place,
+    faults: &mut Faults,
+) -> Option<Begin> {
+    Some(match (run_at, delay_ms) {
+        (None, None) => return None,
         (Some(_), Some(_)) => {
             faults.add(place, "delay_ms", "goes not together with run_at");
-            Begin::Now
+            return None;
         }
         (Some(time), None) => {
             if time.0 > Timestamp::MAX {
@@ -97,7 +124,7 @@ fn begin(submit: &Submit<&RawValue>, place: Place, faults: &mut Faults) -> Begin
             let ms = faults.ranged(place, "delay_ms", ms, 0..=WAIT_MS_MAX);
             Begin::After(millis(ms))
         }
-    }
+    })
 }
 
 fn retry(retry: &Retry, place: Place, faults: &mut Faults) -> retry::Retry {

@@ -16,9 +16,9 @@ use crate::app::App;
 use crate::token;
 
 /// Characters of an error's code.
-const CODE_LEN_MAX: usize = 64;
+pub(crate) const CODE_LEN_MAX: usize = 64;
 /// Bytes of an error's message.
-const MESSAGE_LEN_MAX: usize = 16 << 10;
+pub(crate) const MESSAGE_LEN_MAX: usize = 16 << 10;
 
 /// `None` where `faults` says why.
 pub(crate) fn run_result<P: Source>(

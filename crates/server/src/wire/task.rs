@@ -24,10 +24,10 @@ pub(crate) fn task(view: &TaskView, payload: bool) -> Task<Payload> {
         input: payload.then(|| row.input.clone().into()),
         output: payload.then(|| output(view).into()),
         error: error(view).map(task_error),
-        priority: row.priority.get(),
+        priority: view.priority().get(),
         labels: texts(row.labels.iter()),
         requires: texts(view.lane.demands.iter()),
-        run_at: run_at(view).into(),
+        run_at: view.run_at().into(),
         created_at: row.created_at.into(),
         assigned_at: when.assigned,
         started_at: when.started,
@@ -42,7 +42,9 @@ pub(crate) fn task(view: &TaskView, payload: bool) -> Task<Payload> {
         worker_id: view.worker.as_ref().map(ToString::to_string),
         progress: lease(view).and_then(progress),
         job_id: None,
-        retry_of: None,
+        exclusive: row.is_exclusive,
+        unique_key: row.unique_key.as_deref().map(str::to_owned),
+        retry_of: row.retry_of,
         required_submissions: 1,
     }
 }
@@ -88,14 +90,6 @@ fn error(view: &TaskView) -> Option<&Failure> {
         Standing::Ended(outcome) if outcome.status == Status::Completed => None,
         Standing::Ended(outcome) => outcome.error.as_ref().or_else(carried),
         Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => carried(),
-    }
-}
-
-fn run_at(view: &TaskView) -> Timestamp {
-    match (&view.standing, &view.carry) {
-        (Standing::Scheduled(row), _) => row.run_at,
-        (_, Some(carry)) => carry.run_at,
-        (Standing::Ready | Standing::Leased(_) | Standing::Ended(_), None) => view.task.run_at,
     }
 }
 

@@ -24,11 +24,11 @@ use crate::app::App;
 use crate::token;
 
 /// How many kinds, and how many queues, a worker may name.
-const NAMES_MAX: usize = 256;
+pub(crate) const NAMES_MAX: usize = 256;
 /// Bytes of what a worker says of its progress.
 pub(crate) const MESSAGE_LEN_MAX: usize = 1 << 10;
 /// Every kind.
-const ANY: &str = "*";
+pub(crate) const ANY: &str = "*";
 
 pub(crate) struct Registration {
     pub(crate) name: Name,
@@ -117,6 +117,7 @@ pub(crate) fn run(run: claim::Run, incarnation: &[u8; 16]) -> Run<Payload> {
         lease_token: token::write(&token, incarnation),
         lease_expires_at: run.expires_at.into(),
         timeout_ms: ms(run.timeout),
+        exclusive: run.is_exclusive,
         checkpoint: run.checkpoint.map(Payload::from),
         cancel: false,
     }

@@ -45,7 +45,7 @@ async fn a_problem_has_every_part() {
 async fn an_unknown_route_is_a_problem_too() {
     let yard = Yard::new();
     for path in [
-        "/",
+        "/ui/x",
         "/api",
         "/api/v1",
         "/api/v2/tasks",

@@ -4,10 +4,13 @@
 mod access;
 mod answers;
 mod bodies;
+mod description;
 mod front;
 mod heads;
 mod health;
 mod logs;
+mod metrics;
+mod page;
 mod serve;
 mod tasks;
 mod trouble;

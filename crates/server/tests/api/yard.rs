@@ -162,6 +162,12 @@ impl Yard {
         self.post_text(path, body.to_string()).await
     }
 
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Reply {
+        let mut request = json_request(path, body.to_string().into());
+        *request.method_mut() = Method::PATCH;
+        self.send(request).await
+    }
+
     pub(crate) async fn post_keyed(&self, path: &str, key: &str, body: impl Into<Body>) -> Reply {
         let mut request = json_request(path, body.into());
         let headers = request.headers_mut();

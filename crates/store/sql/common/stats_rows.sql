@@ -12,5 +12,6 @@ union all select 'ready', count(*) from ready
 union all select 'scheduled', count(*) from scheduled
 union all select 'server', count(*) from server
 union all select 'task', count(*) from task
+union all select 'unique_key', count(*) from unique_key
 union all select 'worker', count(*) from worker
 order by 1

@@ -3,7 +3,7 @@
 -- for empty, and is a third cheaper than a join with the keys. It finds every wanted task in every wanted slot: once a
 -- task has two slots, that is more than was asked for.
 select task, slot, fence, secret, worker, epoch, seq, lane, has_carry, claimed_at, started_at, expires_at, deadline,
-  progress, progress_message, checkpoint, ctid
+  progress, progress_message, checkpoint, exclusive, ctid
 from lease
 where task = any ($1::uuid[]) and slot = any ($2::smallint[])
 for update

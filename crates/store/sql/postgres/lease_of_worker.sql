@@ -2,6 +2,6 @@
 -- index would cost every claim.
 select lease.task, lease.slot, lease.fence, lease.secret, lease.worker, lease.epoch, lease.seq, lease.lane,
   lease.has_carry, lease.claimed_at, lease.started_at, lease.expires_at, lease.deadline, lease.progress,
-  lease.progress_message, lease.checkpoint
+  lease.progress_message, lease.checkpoint, lease.exclusive
 from lease
 where lease.worker = any ($1::int[])

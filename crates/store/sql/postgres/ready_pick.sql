@@ -2,7 +2,7 @@
 -- another server holds left out, with what a claim must know of their tasks. Inputs of at most $4 bytes come along. The
 -- lateral pins the way: from the picked rows to their tasks, also where the planner takes a table for empty.
 select picked.lane, picked.order_key, picked.task, picked.slot, picked.has_carry, picked.spot, brief.timeout,
-  brief.input_len, brief.input
+  brief.exclusive,   brief.input_len, brief.input
 from (
   select ready.lane, ready.order_key, ready.task, ready.slot, ready.has_carry, ready.ctid as spot
   from ready
@@ -12,7 +12,7 @@ from (
   for update skip locked
 ) as picked
 cross join lateral (
-  select task.timeout, task.input_len, case when task.input_len <= $4 then task.input end as input
+  select task.timeout, task.exclusive, task.input_len, case when task.input_len <= $4 then task.input end as input
   from task
   where task.id = picked.task
   offset 0

@@ -19,11 +19,12 @@ with head as materialized (
   order by first.order_key, first.task, first.slot
   limit $6
 )
-select head.lane, head.order_key, head.task, head.slot, head.has_carry, head.spot, brief.timeout, brief.input_len,
+select head.lane, head.order_key, head.task, head.slot, head.has_carry, head.spot, brief.timeout,
+  brief.exclusive, brief.input_len,
   brief.input
 from head
 cross join lateral (
-  select task.timeout, task.input_len, case when task.input_len <= $5 then task.input end as input
+  select task.timeout, task.exclusive, task.input_len, case when task.input_len <= $5 then task.input end as input
   from task
   where task.id = head.task
   offset 0

@@ -5,7 +5,7 @@
 select
   task.id, task.lane, task.order_key, task.priority, task.run_at, task.created_at, task.max_attempts, task.max_losses,
   task.timeout, task.backoff, task.backoff_factor, task.backoff_max, task.backoff_jitter, task.labels, task.digest,
-  case when $1 then task.input else 'null' end,
+  case when $1 then task.input else 'null' end, task.exclusive, task.unique_key, task.retry_of,
   lane.queue, lane.kind, lane.demands,
   outcome.task, outcome.lane, outcome.status, outcome.claimed_at, outcome.started_at, outcome.ended_at, outcome.worker,
   outcome.attempts, outcome.failures, outcome.losses, outcome.lost_in_a_row, outcome.fence, outcome.reported_fence,
@@ -13,12 +13,12 @@ select
   case when $1 then outcome.output end,
   lease.task, lease.slot, lease.fence, lease.secret, lease.worker, lease.epoch, lease.seq, lease.lane, lease.has_carry,
   lease.claimed_at, lease.started_at, lease.expires_at, lease.deadline, lease.progress, lease.progress_message,
-  lease.checkpoint,
+  lease.checkpoint, lease.exclusive,
   scheduled.run_at, scheduled.task, scheduled.slot, scheduled.lane, scheduled.order_key, scheduled.why,
   scheduled.has_carry,
   carry.task, carry.slot, carry.run_at, carry.order_key, carry.fence, carry.attempts, carry.failures, carry.losses,
   carry.lost_in_a_row, carry.error_code, carry.error_message, carry.error_detail, carry.reported_fence,
-  carry.reported_digest, carry.checkpoint, carry.suspect_since, carry.kept_until,
+  carry.reported_digest, carry.checkpoint, carry.suspect_since, carry.kept_until, carry.priority,
   worker.name,
   cast(
     case

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
-use taskyard_core::lane::LaneKey;
+use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::query::{
-    Answer, Counted, Held, Holder, List, Listed, Query, Standing, TaskView, WorkerCounts,
-    WorkerView,
+    Answer, Counted, Freeable, Held, Holder, List, Listed, Query, Staff, Standing, Survey,
+    TaskView, WorkerCounts, WorkerView,
 };
-use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Worker};
+use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Lost;
 
 use super::tables::Tables;
@@ -40,11 +41,23 @@ impl Tables {
                 }
                 Answer::WorkerCounts(counts)
             }
+            Query::Survey { now, lanes } => Answer::Survey(self.survey(now, lanes)),
             Query::Gone { expired, limit } => {
                 let gone = self.remembered().filter(|row| row.is_offline(expired));
                 Answer::Gone(gone.take(limit).map(|row| row.name.clone()).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
+            Query::Freeable { after, limit } => {
+                let mut held: Vec<Unique> = self.uniques.values().cloned().collect();
+                held.retain(|row| after.is_none_or(|after| row.task > after));
+                held.sort_by_key(|row| row.task);
+                held.truncate(limit);
+                let ended = |row: Unique| {
+                    let has_ended = self.outcomes.contains_key(&row.task);
+                    (row, has_ended)
+                };
+                Freeable::of(held.into_iter().map(ended).collect(), limit).into()
+            }
             Query::Lost { looks, limit } => Answer::Lost(self.lost(looks, limit)),
             Query::Ended(tasks) => {
                 let ended = |task: &TaskId| self.outcomes.contains_key(task);
@@ -120,8 +133,7 @@ impl Tables {
     }
 
     fn lane(&self, task: &Task) -> Arc<LaneKey> {
-        let place = usize::try_from(task.lane.0 - 1).expect("a task's lane is no twin");
-        Arc::clone(&self.lanes[place])
+        Arc::clone(&self.lanes[place(task.lane)])
     }
 
     pub(super) fn remembered(&self) -> impl Iterator<Item = &Worker> {
@@ -196,6 +208,37 @@ impl Tables {
         Answer::Attempts { ended, late }
     }
 
+    fn survey(&self, now: Timestamp, lanes: usize) -> Survey {
+        let mut staff = Staff::default();
+        for row in self.remembered() {
+            match (row.server.is_some(), row.is_offline(now)) {
+                (false, false) => staff.online += 1,
+                (false, true) => staff.offline += 1,
+                (true, false) => staff.internal += 1,
+                (true, true) => {}
+            }
+        }
+        let mut last = None;
+        let mut waiting = Vec::new();
+        for key in self.ready.keys() {
+            if last.replace(key.lane) == Some(key.lane) {
+                continue;
+            }
+            let carried = self.carries.get(&key.slot).map(|carry| carry.run_at);
+            let task = self.tasks.get(&key.slot.task);
+            if let Some(due) = carried.or(task.map(|task| task.run_at)) {
+                let queue = &self.lanes[place(key.lane)].queue;
+                waiting.push((queue.clone(), due));
+            }
+        }
+        waiting.truncate(lanes);
+        Survey {
+            counts: self.counts(),
+            waiting,
+            staff,
+        }
+    }
+
     fn counts(&self) -> Vec<Counted> {
         let counted = self.counters.iter().map(|(lane, tasks)| {
             let place = usize::try_from(lane.0 - 1).expect("lanes are counted with their twins");
@@ -216,4 +259,9 @@ impl Tables {
         lost.map(|lease| (lease.run(), self.name(lease.worker)))
             .collect()
     }
+}
+
+/// Where its key stands, or that of the lane whose twin it is.
+fn place(lane: Lane) -> usize {
+    usize::try_from(lane.plain().0 - 1).expect("lanes are numbered from 1")
 }

@@ -11,7 +11,7 @@ use taskyard_core::name::Name;
 use taskyard_core::needs::{Due, Needs, Pick, ReadyKey, ScheduledKey};
 use taskyard_core::rows::{
     Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
-    Server, Task, Worker,
+    Server, Task, Unique, UniqueKey, Worker,
 };
 use taskyard_core::store::Error;
 use taskyard_core::view::{Brief, Change, View};
@@ -31,6 +31,7 @@ pub(super) struct Tables {
     pub(super) outcomes: BTreeMap<TaskId, Arc<Outcome>>,
     pub(super) attempts: BTreeMap<RunKey, Attempt>,
     pub(super) late_results: BTreeMap<RunKey, LateResult>,
+    pub(super) uniques: BTreeMap<UniqueKey, Unique>,
     pub(super) idempotency: BTreeMap<IdempotencyKey, Idempotency>,
     pub(super) counters: BTreeMap<Lane, Counter>,
     /// See [`super::Model::refuse`].
@@ -77,6 +78,9 @@ impl Tx for &mut Tables {
             needs.leases.iter().map(|(slot, _)| slot),
             |slot, row| view.leases.loaded(slot, row),
         );
+        found(&self.uniques, &needs.uniques, |key, row| {
+            view.uniques.loaded(key, row)
+        });
         found(&self.idempotency, &needs.idempotency, |key, row| {
             view.idempotency.loaded(key, row)
         });
@@ -219,6 +223,7 @@ impl Tables {
         apply(&mut self.ready, diff.ready, ready_key);
         apply(&mut self.leases, diff.leases, |row| row.slot);
         apply(&mut self.carries, diff.carries, |row| row.slot);
+        apply(&mut self.uniques, diff.uniques, |row| row.key.clone());
         apply(&mut self.idempotency, diff.idempotency, |row| {
             row.key.clone()
         });
@@ -271,6 +276,7 @@ impl Tables {
         let task = &self.tasks[&task];
         Brief {
             timeout: task.timeout,
+            is_exclusive: task.is_exclusive,
             input_len: task.input.len(),
             input: None,
         }

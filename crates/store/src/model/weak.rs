@@ -211,6 +211,7 @@ impl Shared {
             Row::Scheduled(key) => self.tables.scheduled.contains_key(key),
             Row::Ready(key) => self.tables.ready.contains_key(key),
             Row::Lease(slot) => self.tables.leases.contains_key(slot),
+            Row::Unique(key) => self.tables.uniques.contains_key(key),
             Row::Key(key) => self.tables.idempotency.contains_key(key),
         }
     }
@@ -323,6 +324,7 @@ impl Shared {
                 .any(|row| tables.workers.contains_key(&row.name) || number_taken(row.number))
             || inserts(&diff.leases).any(|row| tables.leases.contains_key(&row.slot))
             || inserts(&diff.carries).any(|row| tables.carries.contains_key(&row.slot))
+            || inserts(&diff.uniques).any(|row| tables.uniques.contains_key(&row.key))
             || inserts(&diff.idempotency).any(|row| tables.idempotency.contains_key(&row.key))
     }
 }

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{ServerNumber, SlotKey};
-use taskyard_core::rows::{Carry, Idempotency, Lease, Ready, Scheduled, Server, Worker};
+use taskyard_core::rows::{Carry, Idempotency, Lease, Ready, Scheduled, Server, Unique, Worker};
 use taskyard_core::store::Error;
 use taskyard_core::view::Change;
 
@@ -79,6 +79,7 @@ pub(super) struct Changes<'d> {
     ready: Sorted<'d, Ready>,
     leases: Sorted<'d, Lease>,
     carries: Sorted<'d, Carry>,
+    uniques: Sorted<'d, Unique>,
     idempotency: Sorted<'d, Idempotency>,
 }
 
@@ -91,6 +92,7 @@ impl<'d> Changes<'d> {
             ready: Sorted::moved(&diff.ready, |row| (row.lane, row.order_key, row.slot)),
             leases: Sorted::of(&diff.leases),
             carries: Sorted::kept(&diff.carries),
+            uniques: Sorted::of(&diff.uniques),
             idempotency: Sorted::of(&diff.idempotency),
         }
     }
@@ -155,6 +157,17 @@ impl<'d> Changes<'d> {
     }
 
     fn add_keys<'a>(&'a self, writes: &mut Writes<'a>) {
+        let Sorted {
+            inserts,
+            updates,
+            deletes,
+        } = &self.uniques;
+        writes.add(deletes, Write::UniqueDelete, |rows| {
+            let queues = Columns::of(rows).column(|row| row.key.queue.as_str());
+            queues.column(|row| &*row.key.key).params()
+        });
+        writes.add(updates, Write::UniqueUpdate, key::uniques);
+        writes.add(inserts, Write::UniqueInsert, key::uniques);
         let Sorted {
             inserts,
             updates,

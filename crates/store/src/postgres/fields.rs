@@ -7,7 +7,7 @@ use std::time::Duration;
 use taskyard_core::id::{Fence, SlotKey, SlotNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::name::Name;
-use taskyard_core::order::OrderKey;
+use taskyard_core::order::{OrderKey, Priority};
 use taskyard_core::rows::{Digest, Failure, Reported};
 use taskyard_core::slot::Counts;
 use taskyard_core::store::Error;
@@ -70,6 +70,10 @@ impl<'r> Fields<'r> {
         self.decode(|id: Uuid| task(id))
     }
 
+    pub(super) fn task_or_none(&mut self) -> Read<Option<TaskId>> {
+        self.decode(|id: Option<Uuid>| id.map(task).transpose())
+    }
+
     pub(super) fn slot(&mut self) -> Read<SlotKey> {
         Ok(SlotKey {
             task: self.task()?,
@@ -87,6 +91,12 @@ impl<'r> Fields<'r> {
 
     pub(super) fn duration(&mut self) -> Read<Duration> {
         self.decode(columns::duration)
+    }
+
+    pub(super) fn priority(&mut self) -> Read<Priority> {
+        self.decode(|value: i16| {
+            Priority::new(i64::from(value)).map_err(|_| BadColumn::new("priority", value))
+        })
     }
 
     pub(super) fn order_key(&mut self) -> Read<OrderKey> {

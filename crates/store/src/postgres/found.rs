@@ -27,6 +27,7 @@ pub(super) enum Part {
     Leases {
         held: bool,
     },
+    Uniques,
     Idempotency,
     Tasks,
     Carries,
@@ -79,6 +80,9 @@ pub(super) fn found(
         Part::Leases { held: false } => {
             each(rows, place::lease, |row| view.leases.loaded(row.slot, row))?
         }
+        Part::Uniques => each(rows, key::unique, |row| {
+            view.uniques.loaded(row.key.clone(), row)
+        })?,
         Part::Idempotency => each(rows, key::idempotency, |row| {
             view.idempotency.loaded(row.key.clone(), row)
         })?,

@@ -67,6 +67,8 @@ impl<'a> Loads<'a> {
         let (keys, statement) = (&needs.ready, &all.ready_lock);
         self.ask_for(Part::Ready, keys, statement, place::ready_keys);
         self.leases(needs, Hold::Lock, &all.lease_lock);
+        let (keys, statement) = (&needs.uniques, &all.unique_lock);
+        self.ask_for(Part::Uniques, keys, statement, key::unique_keys);
         let (keys, statement) = (&needs.idempotency, &all.idempotency_lock);
         self.ask_for(Part::Idempotency, keys, statement, key::idempotency_keys);
     }

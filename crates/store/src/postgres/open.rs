@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -34,6 +34,16 @@ const MIGRATIONS: [Migration; 4] = [
         number: 4,
         min_compatible: 3,
         statements: include_str!("../../migrations/postgres/0004_logs.sql"),
+    },
+    Migration {
+        number: 5,
+        min_compatible: 5,
+        statements: include_str!("../../migrations/postgres/0005_changed_priorities.sql"),
+    },
+    Migration {
+        number: 6,
+        min_compatible: 6,
+        statements: include_str!("../../migrations/postgres/0006_exclusive_and_unique_tasks.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

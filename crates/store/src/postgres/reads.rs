@@ -7,9 +7,11 @@ use hashbrown::HashMap;
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Held, Holder, Query, TaskView, WorkerCounts, WorkerView,
+    Answer, Counted, Freeable, Held, Holder, Query, Staff, Survey, TaskView, WorkerCounts,
+    WorkerView,
 };
 use taskyard_core::time::Timestamp;
+use tokio_postgres::IsolationLevel;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -49,6 +51,7 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let counts = one(client, sql::WORKER_COUNT, &[&now], worker_counts).await?;
             Answer::WorkerCounts(counts.unwrap_or_default())
         }
+        Query::Survey { now, lanes } => Answer::Survey(survey(client, *now, *lanes).await?),
         Query::Gone { expired, limit } => {
             let (expired, limit) = (expired.as_micros(), load::limit(*limit));
             let params: [&(dyn ToSql + Sync); 2] = [&expired, &limit];
@@ -58,6 +61,12 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let name = name.as_str();
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
             Answer::Worker(worker.map(Box::new))
+        }
+        Query::Freeable { after, limit } => {
+            let (after, rows) = (after.unwrap_or(TaskId::NIL).as_uuid(), load::limit(*limit));
+            let params: [&(dyn ToSql + Sync); 2] = [&after, &rows];
+            let held = |fields: &mut Fields<'_>| Ok((key::unique(fields)?, fields.take()?));
+            Freeable::of(all(client, sql::UNIQUE_NEXT, &params, held).await?, *limit).into()
         }
         Query::Lost { looks, limit } => {
             let lost =
@@ -175,6 +184,35 @@ fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
     Ok(WorkerCounts {
         online: fields.take()?,
         offline: fields.take()?,
+    })
+}
+
+/// Three questions of one snapshot.
+async fn survey(client: &mut Client, now: Timestamp, lanes: usize) -> Read<Survey> {
+    let snapshot = client
+        .build_transaction()
+        .isolation_level(IsolationLevel::RepeatableRead)
+        .read_only(true)
+        .start();
+    let snapshot = snapshot.await.map_err(|error| explain(&error))?;
+    let (now, lanes) = (now.as_micros(), load::limit(lanes));
+    let since = |fields: &mut Fields<'_>| Ok((fields.name()?, fields.time()?));
+    let survey = Survey {
+        counts: all(&snapshot, sql::COUNTER_SUM, &[], counted).await?,
+        waiting: all(&snapshot, sql::READY_SINCE, &[&lanes], since).await?,
+        staff: one(&snapshot, sql::WORKER_STAFF, &[&now], staff)
+            .await?
+            .unwrap_or_default(),
+    };
+    snapshot.commit().await.map_err(|error| explain(&error))?;
+    Ok(survey)
+}
+
+fn staff(fields: &mut Fields<'_>) -> Read<Staff> {
+    Ok(Staff {
+        online: fields.take()?,
+        offline: fields.take()?,
+        internal: fields.take()?,
     })
 }
 

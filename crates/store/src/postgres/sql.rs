@@ -58,6 +58,7 @@ statements! {
         server_lock,
         task_input,
         task_load,
+        unique_lock,
         worker_load,
         worker_lock,
     }
@@ -102,6 +103,9 @@ writes! {
     ServerInsert = "server_insert",
     ServerUpdate = "server_update",
     TaskInsert = "task_insert",
+    UniqueDelete = "unique_delete",
+    UniqueInsert = "unique_insert",
+    UniqueUpdate = "unique_update",
     WorkerInsert = "worker_insert",
     WorkerUpdate = "worker_update",
 }
@@ -143,7 +147,10 @@ pub(super) const TARGET: &str = include_str!("../../sql/postgres/target.sql");
 pub(super) const TASK_HOLDER: &str = include_str!("../../sql/common/task_holder.sql");
 pub(super) const TASK_KNOWN: &str = include_str!("../../sql/postgres/task_known.sql");
 pub(super) const TASK_VIEW: &str = include_str!("../../sql/postgres/task_view.sql");
+pub(super) const UNIQUE_NEXT: &str = include_str!("../../sql/common/unique_next.sql");
 pub(super) const WORKER_BY_NAME: &str = include_str!("../../sql/common/worker_by_name.sql");
 pub(super) const WORKER_COUNT: &str = include_str!("../../sql/common/worker_count.sql");
 pub(super) const WORKER_GONE: &str = include_str!("../../sql/common/worker_gone.sql");
 pub(super) const WORKER_LIST: &str = include_str!("../../sql/common/worker_list.sql");
+pub(super) const READY_SINCE: &str = include_str!("../../sql/common/ready_since.sql");
+pub(super) const WORKER_STAFF: &str = include_str!("../../sql/common/worker_staff.sql");

@@ -120,6 +120,9 @@ fn submits(count: usize) -> Vec<Command> {
         timeout: Some(Duration::from_secs(1)),
         retry: None,
         labels: Labels::default(),
+        is_exclusive: false,
+        unique_key: None,
+        retry_of: None,
         digest: None,
     };
     let submit = |serial| Submit {
@@ -161,6 +164,7 @@ fn lease(task: TaskId) -> Lease {
         deadline: None,
         progress: None,
         checkpoint: None,
+        is_exclusive: false,
     }
 }
 

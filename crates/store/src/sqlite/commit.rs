@@ -58,6 +58,7 @@ pub(super) fn write(connection: &Connection, diff: &Diff) -> Result<(), Error> {
         task::insert_outcome,
         outcomes,
     )?;
+    UNIQUES.write(connection, &diff.uniques)?;
     IDEMPOTENCY.write(connection, &diff.idempotency)?;
     insert(
         connection,
@@ -174,6 +175,14 @@ const CARRIES: Table<taskyard_core::rows::Carry> = Table {
     insert: (sql::CARRY_INSERT, place::write_carry),
     update: Some(sql::CARRY_UPDATE),
     delete: None,
+};
+
+const UNIQUES: Table<taskyard_core::rows::Unique> = Table {
+    insert: (sql::UNIQUE_INSERT, key::write_unique),
+    update: Some(sql::UNIQUE_UPDATE),
+    delete: Some((sql::UNIQUE_DELETE, |delete, row| {
+        delete.execute(params![row.key.queue.as_str(), row.key.key])
+    })),
 };
 
 const IDEMPOTENCY: Table<taskyard_core::rows::Idempotency> = Table {

@@ -8,7 +8,7 @@ use rusqlite::types::{FromSql, Type};
 use taskyard_core::id::{Fence, SlotKey, SlotNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::name::Name;
-use taskyard_core::order::OrderKey;
+use taskyard_core::order::{OrderKey, Priority};
 use taskyard_core::rows::{Digest, Failure, Reported};
 use taskyard_core::slot::Counts;
 use taskyard_core::time::Timestamp;
@@ -65,6 +65,10 @@ impl<'r> Fields<'r> {
         self.decode(|bytes: [u8; 16]| task(bytes))
     }
 
+    pub(super) fn task_or_none(&mut self) -> Read<Option<TaskId>> {
+        self.decode(|bytes: Option<[u8; 16]>| bytes.map(task).transpose())
+    }
+
     pub(super) fn slot(&mut self) -> Read<SlotKey> {
         Ok(SlotKey {
             task: self.task()?,
@@ -82,6 +86,12 @@ impl<'r> Fields<'r> {
 
     pub(super) fn duration(&mut self) -> Read<Duration> {
         self.decode(columns::duration)
+    }
+
+    pub(super) fn priority(&mut self) -> Read<Priority> {
+        self.decode(|value: i64| {
+            Priority::new(value).map_err(|_| BadColumn::new("priority", value))
+        })
     }
 
     pub(super) fn order_key(&mut self) -> Read<OrderKey> {

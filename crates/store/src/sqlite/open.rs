@@ -16,7 +16,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -36,6 +36,16 @@ const MIGRATIONS: [Migration; 4] = [
         number: 4,
         min_compatible: 3,
         statements: include_str!("../../migrations/sqlite/0004_logs.sql"),
+    },
+    Migration {
+        number: 5,
+        min_compatible: 5,
+        statements: include_str!("../../migrations/sqlite/0005_changed_priorities.sql"),
+    },
+    Migration {
+        number: 6,
+        min_compatible: 6,
+        statements: include_str!("../../migrations/sqlite/0006_exclusive_and_unique_tasks.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

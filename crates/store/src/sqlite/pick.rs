@@ -116,10 +116,11 @@ impl Source {
 
 fn row(fields: &mut Fields<'_>) -> Read<Row> {
     let ready = place::ready(fields)?;
-    let timeout = fields.duration()?;
+    let (timeout, is_exclusive) = (fields.duration()?, fields.take()?);
     let input_len: i64 = fields.take()?;
     let brief = Brief {
         timeout,
+        is_exclusive,
         input_len: usize::try_from(input_len).unwrap_or(usize::MAX),
         input: fields.json_or_none()?,
     };

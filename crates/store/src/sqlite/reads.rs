@@ -6,7 +6,8 @@ use rusqlite::{Connection, params};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Held, Holder, Query, TaskView, WorkerCounts, WorkerView,
+    Answer, Counted, Freeable, Held, Holder, Query, Staff, Survey, TaskView, WorkerCounts,
+    WorkerView,
 };
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
@@ -57,6 +58,15 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             let counts = one(connection, sql::WORKER_COUNT, now, worker_counts)?;
             Answer::WorkerCounts(counts.unwrap_or_default())
         }
+        Query::Survey { now, lanes } => {
+            let since = |fields: &mut Fields<'_>| Ok((fields.name()?, fields.time()?));
+            let now = [now.as_micros()];
+            Answer::Survey(Survey {
+                counts: all(connection, sql::COUNTER_SUM, [], counted)?,
+                waiting: all(connection, sql::READY_SINCE, [tx::limit(*lanes)], since)?,
+                staff: one(connection, sql::WORKER_STAFF, now, staff)?.unwrap_or_default(),
+            })
+        }
         Query::Gone { expired, limit } => {
             let params = params![expired.as_micros(), tx::limit(*limit)];
             let gone = all(connection, sql::WORKER_GONE, params, |fields| fields.name())?;
@@ -70,6 +80,14 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 presence::worker,
             )?;
             Answer::Worker(worker.map(Box::new))
+        }
+        Query::Freeable { after, limit } => {
+            let after = after.unwrap_or(TaskId::NIL);
+            let params = params![after.as_bytes(), tx::limit(*limit)];
+            let held = all(connection, sql::UNIQUE_NEXT, params, |fields| {
+                Ok((key::unique(fields)?, fields.take()?))
+            })?;
+            Freeable::of(held, *limit).into()
         }
         Query::Lost { looks, limit } => {
             let steps = looks.steps.all();
@@ -159,6 +177,14 @@ fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
     Ok(WorkerCounts {
         online: fields.take()?,
         offline: fields.take()?,
+    })
+}
+
+fn staff(fields: &mut Fields<'_>) -> Read<Staff> {
+    Ok(Staff {
+        online: fields.take()?,
+        offline: fields.take()?,
+        internal: fields.take()?,
     })
 }
 

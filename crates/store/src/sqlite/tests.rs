@@ -66,6 +66,9 @@ fn task(kind: &str, serial: u32, priority: i64) -> NewTask {
         timeout: None,
         retry: None,
         labels: Labels::new([("team", "blue")]).unwrap(),
+        is_exclusive: false,
+        unique_key: None,
+        retry_of: None,
         digest: None,
     }
 }

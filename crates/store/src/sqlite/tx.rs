@@ -205,6 +205,12 @@ fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         |(slot, _), row| view.leases.loaded(*slot, row),
     )?;
     each.row(
+        (sql::UNIQUE_LOAD, &needs.uniques),
+        |at| (at.queue.as_str(), &at.key),
+        key::unique,
+        |at, row| view.uniques.loaded(at.clone(), row),
+    )?;
+    each.row(
         (sql::IDEMPOTENCY_LOAD, &needs.idempotency),
         |at| (&at.scope, &at.key),
         key::idempotency,

@@ -228,6 +228,9 @@ fn submit(id: TaskId) -> Command {
         timeout: None,
         retry: None,
         labels: Labels::default(),
+        is_exclusive: false,
+        unique_key: None,
+        retry_of: None,
         digest: None,
     };
     Submit {

@@ -13,14 +13,16 @@ use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::query::{Answer, Filter, List, Query};
 use taskyard_core::random::Seeded;
-use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server};
+use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server, UniqueKey};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::forget::{self, Forget};
+use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::join::Join;
+use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::register::Register;
@@ -205,6 +207,10 @@ impl Sequence {
         }
         let general = [
             Query::WorkerCounts(self.yard.now()),
+            Query::Survey {
+                now: self.yard.now(),
+                lanes: 100,
+            },
             Query::Workers {
                 after: None,
                 limit: 100,
@@ -262,7 +268,7 @@ impl Sequence {
     }
 
     async fn command(&mut self) -> Option<Command> {
-        Some(match self.below(17) {
+        Some(match self.below(19) {
             0..=4 => self.submit(),
             5 => Command::Cancel(Cancel {
                 task: self.any(|it| &it.tasks)?,
@@ -276,6 +282,12 @@ impl Sequence {
             13 => self.register(),
             14 => self.expire().await,
             15 => self.forget().await,
+            16 => self.free().await,
+            17 => Command::Patch(Patch {
+                task: self.any(|it| &it.tasks)?,
+                priority: self.one_in(2).then(|| self.priority()),
+                begin: self.one_in(2).then(|| self.begin()),
+            }),
             _ => match self.below(3) {
                 0 => Command::Promote(Promote {
                     limit: 1 + self.below(5),
@@ -319,18 +331,30 @@ impl Sequence {
         let lane: LaneKey = lane(queue, ["a", "b"][self.below(2)], demands);
         NewTask {
             lane,
-            priority: Priority::new([0, 0, 5, -3][self.below(4)]).unwrap(),
-            begin: match self.below(5) {
-                0 => Begin::After(Duration::from_secs(2)),
-                1 => Begin::At(self.yard.now()),
-                _ => Begin::Now,
-            },
+            priority: self.priority(),
+            begin: self.begin(),
             max_attempts: Some(1 + i32::from(self.one_in(2))),
             max_losses: Some(2),
             timeout: Some(Duration::from_secs(40)),
             labels: Labels::new([("team", ["blue", "red"][self.below(2)])]).unwrap(),
             digest: self.one_in(2).then(|| Digest::of(b"body")),
+            is_exclusive: self.one_in(4),
+            unique_key: self
+                .one_in(4)
+                .then(|| ["once", "twice"][self.below(2)].into()),
             ..self.yard.task()
+        }
+    }
+
+    fn priority(&mut self) -> Priority {
+        Priority::new([0, 0, 5, -3][self.below(4)]).unwrap()
+    }
+
+    fn begin(&mut self) -> Begin {
+        match self.below(5) {
+            0 => Begin::After(Duration::from_secs(2)),
+            1 => Begin::At(self.yard.now()),
+            _ => Begin::Now,
         }
     }
 
@@ -421,6 +445,23 @@ impl Sequence {
         };
         workers.extend(self.any(|it| &it.workers).map(|claim| claim.worker));
         Command::Forget(Forget { workers })
+    }
+
+    async fn free(&mut self) -> Command {
+        let query = Query::Freeable {
+            after: None,
+            limit: 3,
+        };
+        let Ok(Answer::Freeable(found)) = self.yard.store.read(query).await else {
+            panic!("a query is answered in kind")
+        };
+        // Also what has not ended: the rules judge.
+        let known = ["once", "twice"].map(|key| UniqueKey {
+            queue: Name::path("default").unwrap(),
+            key: key.into(),
+        });
+        let keys = found.keys.into_iter().chain(known).collect();
+        Command::Free(Free { keys })
     }
 
     fn claims(&mut self) -> Command {

@@ -114,6 +114,12 @@ pub(crate) struct SubmitArgs {
     /// A demand on the worker's labels, such as gpu=a100 or 'memory_gb=>=16'. May be given several times.
     #[arg(long = "require", value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) requires: Vec<(String, String)>,
+    /// Never two runs of it at once: a worker that is gone holds it until its lease has ended.
+    #[arg(long)]
+    pub(crate) exclusive: bool,
+    /// While another task of the queue with this key has not ended, that one is answered and none is made.
+    #[arg(long, value_name = "KEY", conflicts_with = "each_line")]
+    pub(crate) unique_key: Option<String>,
     /// Its id, made by you (a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock, unless it is
     /// set otherwise): submitted
     /// again with the same content, it is the same task. Default: made by this command, which so submits it once even if
@@ -236,6 +242,20 @@ pub(crate) struct CancelArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// Their ids, as `taskyard list` shows them; those that have ended are told of, and the others cancelled.
+    #[arg(value_name = "TASK", required = true)]
+    pub(crate) tasks: Vec<TaskId>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each runs again as a new task with the same input and settings, whose id is printed; the finished one \
+                  stays as it is.\n\n\
+                  Example:\n  taskyard retry 01890a5d-ac96-774b-bcce-b302099a8057"
+)]
+pub(crate) struct RetryArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Their ids, as `taskyard list` shows them; those that have not ended are told of, and the others run again.
     #[arg(value_name = "TASK", required = true)]
     pub(crate) tasks: Vec<TaskId>,
 }

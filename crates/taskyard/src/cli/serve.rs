@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::worker::{CommandArgs, DeliverArgs};
+use super::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs};
 use crate::settings::units::{bytes, duration};
 
 #[derive(Debug, Args)]
@@ -44,7 +44,8 @@ pub(crate) struct ServeArgs {
     /// How many workers run inside of the server, each one task at a time. 0 to 50.
     #[arg(long, env = "TASKYARD_INTERNAL_WORKERS", default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=50))]
     pub(crate) internal_workers: u16,
-    /// The kinds that they run. Default: all that this program knows; `command` only with --allow-command.
+    /// The kinds that they run. Default: all that this program knows; `command` only with --allow-command, `http`
+    /// only with --allow-http.
     #[arg(
         long,
         env = "TASKYARD_INTERNAL_KINDS",
@@ -53,7 +54,11 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) internal_kinds: Vec<String>,
     #[command(flatten)]
+    pub(crate) logs: LogArgs,
+    #[command(flatten)]
     pub(crate) command: CommandArgs,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
     #[command(flatten)]
@@ -226,6 +231,12 @@ pub(crate) struct LimitArgs {
     /// How many combinations of queue, kind and requires unfinished tasks may be in.
     #[arg(long, env = "TASKYARD_LANES_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) lanes_max: u32,
+    /// How many kinds, and how many queues, /metrics tells apart; the others are counted together, as `other`.
+    #[arg(long, env = "TASKYARD_METRICS_VALUES_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) metrics_values_max: u32,
+    /// How long /metrics, and the page at /ui/, wait for what only the database knows, before they answer without it.
+    #[arg(long, env = "TASKYARD_METRICS_WITHIN", default_value = "2s", value_parser = duration, value_name = "TIME")]
+    pub(crate) metrics_within: Duration,
     /// How many workers may be known and not forgotten; those inside of servers do not count.
     #[arg(long, env = "TASKYARD_WORKERS_MAX", default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) workers_max: u32,

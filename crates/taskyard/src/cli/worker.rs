@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 use taskyard_worker::executors::command::{Allow, AllowEnv};
+use taskyard_worker::executors::http;
 
 use super::client::Connection;
-use crate::settings::units::{duration, pair};
+use crate::settings::units::{bytes, duration, pair};
 
 #[derive(Debug, Args)]
 #[command(
@@ -22,7 +23,8 @@ pub(crate) struct WorkerArgs {
     /// How many tasks it runs at once.
     #[arg(long, env = "TASKYARD_CONCURRENCY", default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) concurrency: u32,
-    /// The kinds that it runs. Default: all that this program knows; `command` only with --allow-command.
+    /// The kinds that it runs. Default: all that this program knows; `command` only with --allow-command, `http` only
+    /// with --allow-http.
     #[arg(
         long,
         env = "TASKYARD_KINDS",
@@ -48,7 +50,11 @@ pub(crate) struct WorkerArgs {
     #[command(flatten)]
     pub(crate) deliver: DeliverArgs,
     #[command(flatten)]
+    pub(crate) logs: LogArgs,
+    #[command(flatten)]
     pub(crate) command: CommandArgs,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
 }
 
 #[derive(Debug, Args)]
@@ -57,6 +63,22 @@ pub(crate) struct DeliverArgs {
     /// cannot deliver runs again, and `taskyard worker` ends with code 1.
     #[arg(long, env = "TASKYARD_DELIVER", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) deliver: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Logs of tasks")]
+pub(crate) struct LogArgs {
+    /// How much of what one run prints is kept until it is sent to the server, about 100 bytes for each line beside its
+    /// text. Lines that find no room are counted and left out.
+    #[arg(long, env = "TASKYARD_LOG_BUFFER_MAX", default_value = "1MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) log_buffer_max: usize,
+    /// The time between two batches of lines, unless one is full sooner. The first line after a pause goes at once.
+    #[arg(long, env = "TASKYARD_LOG_EVERY", default_value = "200ms", value_parser = duration, value_name = "TIME")]
+    pub(crate) log_every: Duration,
+    /// How long a run that has ended, and its result, may wait for its last lines to be sent; what is not sent by then is
+    /// lost. One whose time is up has 1s at most, unless the server's --timeout-margin is set otherwise.
+    #[arg(long, env = "TASKYARD_LOG_DELIVER", default_value = "2s", value_parser = duration, value_name = "TIME")]
+    pub(crate) log_deliver: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -88,4 +110,45 @@ pub(crate) struct CommandArgs {
     /// as its server's --timeout-margin leaves, which is 5s by default; one whose lease is lost has none.
     #[arg(long, env = "TASKYARD_COMMAND_GRACE", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) command_grace: Duration,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Requests")]
+pub(crate) struct HttpArgs {
+    /// Which hosts tasks of kind `http` may ask, with commas between: names (api.example.com), all names below one
+    /// (*.example.com), addresses (203.0.113.7, ::1), each with a port or without (api.example.com:8443, [::1]:8080), or
+    /// `any`. Default: none, and no such task is taken. Names are asked at public addresses only; an address that is
+    /// listed, and `localhost`, may be private.
+    #[arg(
+        long,
+        env = "TASKYARD_ALLOW_HTTP",
+        value_name = "HOSTS",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) allow_http: http::Allow,
+    /// Lets names, and `any`, stand for addresses of this machine and of private networks too (loopback, link-local,
+    /// unique-local, carriers' NAT). Not for metadata services of clouds: their very address has to be listed.
+    #[arg(long, env = "TASKYARD_ALLOW_HTTP_PRIVATE")]
+    pub(crate) allow_http_private: bool,
+    /// The longest body that such a task sends.
+    #[arg(long, env = "TASKYARD_HTTP_REQUEST_MAX", default_value = "1MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) http_request_max: usize,
+    /// The longest body that it receives; a longer one fails the task. As output it has to fit into the server's
+    /// --output-max.
+    #[arg(long, env = "TASKYARD_HTTP_RESPONSE_MAX", default_value = "4MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) http_response_max: usize,
+    /// The most bytes of headers, of a request and of an answer. Of an answer's, one header for each 64 bytes is read, and
+    /// never more than about 400 KiB of them.
+    #[arg(long, env = "TASKYARD_HTTP_HEADERS_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) http_headers_max: usize,
+    /// How much of the body of a failed request the task's error shows.
+    #[arg(long, env = "TASKYARD_HTTP_DETAIL_MAX", default_value = "16KiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) http_detail_max: usize,
+    /// How many redirects are followed, each to hosts that are allowed. With 0 the redirect itself is the output.
+    #[arg(long, env = "TASKYARD_HTTP_REDIRECTS_MAX", default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=50))]
+    pub(crate) http_redirects_max: u32,
+    /// How many names are looked up at a time; each takes a thread until the system answers.
+    #[arg(long, env = "TASKYARD_HTTP_LOOKUPS_MAX", default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) http_lookups_max: u32,
 }

@@ -1,10 +1,8 @@
 //! `taskyard cancel`.
 
-use std::process::ExitCode;
-
 use taskyard_api::task::Standing;
 
-use super::{Done, client};
+use super::{Done, client, ending, to_each};
 use crate::cli::CancelArgs;
 use crate::output::{self, Column, Format, Shown};
 
@@ -34,30 +32,12 @@ impl Shown for Standings {
     }
 }
 
-/// Cancels each; what could not be cancelled is said, and the others are cancelled all the same.
 pub(super) async fn run(args: &CancelArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
-    let mut cancelled = Vec::new();
-    let mut failure = None;
-    for task in &args.tasks {
-        match client.cancel(*task).await {
-            Ok(standing) => cancelled.push(standing),
-            Err(error) => {
-                let refused: crate::failure::Failure = error.into();
-                if args.tasks.len() > 1 {
-                    output::note(&format!("taskyard: {task}: {}", refused.message));
-                }
-                failure = Some(refused);
-            }
-        }
-    }
+    let (cancelled, failure) = to_each(&args.tasks, async |task| client.cancel(task).await).await;
     // A program reads a document whatever became of them.
     if !cancelled.is_empty() || format == Format::Json {
         format.print(&Standings(cancelled))?;
     }
-    match failure {
-        None => Ok(ExitCode::SUCCESS),
-        Some(failure) if args.tasks.len() > 1 => Ok(ExitCode::from(failure.code)),
-        Some(failure) => Err(failure),
-    }
+    ending(args.tasks.len(), failure)
 }

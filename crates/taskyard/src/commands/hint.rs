@@ -49,6 +49,7 @@ fn why_nobody_takes(workers: &[Worker], wanted: &Wanted<'_>) -> Option<String> {
     if fit.is_empty() {
         let allow = match *kind {
             "command" => " (--allow-command names what a worker or server may run)",
+            "http" => " (--allow-http names the hosts that a worker or server may ask)",
             _ => "",
         };
         return Some(format!("No worker that is here runs `{kind}`{allow}"));
@@ -139,6 +140,7 @@ mod tests {
         check("echo", &[], &[]);
         check("ecco", &[], &["`ecco`"]);
         check("command", &[], &["`command`", "--allow-command"]);
+        check("http", &[], &["`http`", "--allow-http"]);
         check("resize", &[], &["queue `default`"]);
         check("train", &[("gpu", "a100"), ("memory_gb", ">=16")], &[]);
         check(

@@ -18,6 +18,7 @@ use taskyard_server::app::App;
 use taskyard_server::serve::serve;
 use taskyard_server::settings::{Access, Limits, Settings};
 use taskyard_worker::executor::Executors;
+use taskyard_worker::runtime;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -58,7 +59,12 @@ impl Plan {
             hosts: web::hosts(&args.access.allow_host)?,
             origins: web::origins(&args.access.allow_origin)?,
             address,
-            executors: worker::executors(&args.command, &args.internal_kinds, "--internal-kinds")?,
+            executors: worker::executors(
+                &args.command,
+                &args.http,
+                &args.internal_kinds,
+                "--internal-kinds",
+            )?,
         })
     }
 }
@@ -114,12 +120,11 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     let app = App::new(engine.clone(), settings, leaving.clone());
     let mut serving = JoinSet::new();
     serving.spawn(serve(listener, app.clone(), stop.clone()));
-    let pool = Pool::start(
-        &app,
-        args.internal_workers,
-        &executors,
-        &worker::ending(args.times.drain, &args.times.deliver, &args.command),
-    );
+    let like = runtime::Settings {
+        logs: worker::logs(&args.logs),
+        ..worker::ending(args.times.drain, &args.times.deliver, &args.command)
+    };
+    let pool = Pool::start(&app, args.internal_workers, &executors, &like);
     app.started();
     output::line(&format!("{SERVING}http://{}", reachable(local)))?;
     tracing::info!(address = %local, database = address.kind(), workers = args.internal_workers, "serving");

@@ -77,6 +77,12 @@ fn sheet(task: &Task) -> Vec<(&'static str, String)> {
     if task.priority != 0 {
         rows.push(("priority", task.priority.to_string()));
     }
+    if task.exclusive {
+        rows.push(("exclusive", "yes".to_owned()));
+    }
+    let key = task.unique_key.as_deref().map(output::safe);
+    rows.extend(key.map(|key| ("unique key", key)));
+    rows.extend(task.retry_of.map(|of| ("retry of", of.to_string())));
     rows.extend(task.worker_id.clone().map(|worker| ("worker", worker)));
     for (name, pairs) in [("labels", &task.labels), ("requires", &task.requires)] {
         if !pairs.is_empty() {

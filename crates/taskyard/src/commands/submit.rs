@@ -145,7 +145,7 @@ fn new_id() -> TaskId {
     TaskId::new(clock::now(), bits)
 }
 
-fn new_key() -> String {
+pub(super) fn new_key() -> String {
     format!("{:016x}", Unguessable::new().bits())
 }
 
@@ -187,6 +187,8 @@ fn task(args: &SubmitArgs, input: Box<RawValue>) -> Submit {
         max_losses: args.max_losses,
         labels: map(&args.labels),
         requires: map(&args.requires),
+        exclusive: args.exclusive,
+        unique_key: args.unique_key.clone(),
         id: args.id,
         ..Submit::new(args.kind.clone(), input)
     }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_worker::executor::Executors;
-use taskyard_worker::executors::{self, command};
-use taskyard_worker::runtime::{Error, Settings, Summary, Worker, shutdown_signal};
+use taskyard_worker::executors::{self, command, http};
+use taskyard_worker::runtime::{Error, Logs, Settings, Summary, Worker, shutdown_signal};
 
 use super::{Done, client, once_each};
-use crate::cli::{CommandArgs, DeliverArgs, WorkerArgs};
+use crate::cli::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
 use crate::clock;
 use crate::failure::{self, FAILED, Failure};
 use crate::open_files;
@@ -17,7 +17,7 @@ use crate::randomness::Unguessable;
 use crate::signals::Signals;
 
 pub(super) async fn run(args: WorkerArgs) -> Done {
-    let executors = executors(&args.command, &args.kinds, "--kinds")?;
+    let executors = executors(&args.command, &args.http, &args.kinds, "--kinds")?;
     once_each("--label", &args.labels)?;
     open_files::raise();
     let client = client(&args.connection)?;
@@ -27,6 +27,7 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
         queues: (!args.queues.is_empty()).then_some(args.queues),
         labels: args.labels.into_iter().collect(),
         concurrency: args.concurrency as usize,
+        logs: logs(&args.logs),
         ..ending(args.drain, &args.deliver, &args.command)
     };
     let mut signals = Signals::listen()?;
@@ -88,32 +89,50 @@ pub(super) fn ending(drain: Duration, deliver: &DeliverArgs, command: &CommandAr
     }
 }
 
+/// How a worker of this program sends on what its runs print.
+pub(super) fn logs(args: &LogArgs) -> Logs {
+    Logs {
+        buffer_bytes_max: args.log_buffer_max,
+        every: args.log_every,
+        deliver_within: args.log_deliver,
+        ..Logs::default()
+    }
+}
+
 /// Every kind that this program runs, or those of them that `flag` asks for.
 pub(super) fn executors(
-    args: &CommandArgs,
+    command: &CommandArgs,
+    http: &HttpArgs,
     kinds: &[String],
     flag: &str,
 ) -> Result<Executors, Failure> {
-    let allow = &args.allow_command;
-    let command = command::Settings {
-        allow: allow.clone(),
-        allow_env: args.allow_env.clone(),
-        grace: args.command_grace,
-        ..command::Settings::default()
+    let settings = executors::Settings {
+        command: command_settings(command),
+        http: http_settings(http),
     };
-    for program in allow.missing(&command.path) {
-        let program = program.display();
-        tracing::warn!(%program, "--allow-command names a program that is not on this machine");
+    let may_run = settings.command.allow != command::Allow::Nothing;
+    for (kind, may, instead) in [
+        (
+            "command",
+            may_run,
+            "no program is allowed; --allow-command names some",
+        ),
+        (
+            "http",
+            !settings.http.allow.is_nothing(),
+            "no host is allowed; --allow-http names some",
+        ),
+    ] {
+        if !may && kinds.iter().any(|wanted| wanted == kind) {
+            return Err(Failure::usage(format!(
+                "{flag} names kind {kind:?}, but {instead}"
+            )));
+        }
     }
-    if *allow == command::Allow::Nothing && kinds.iter().any(|kind| kind == "command") {
-        return Err(Failure::usage(format!(
-            "{flag} names kind \"command\", but no program is allowed; --allow-command names some"
-        )));
-    }
-    if *allow != command::Allow::Nothing {
+    if may_run {
         keep_to_itself();
     }
-    let all = executors::standard(command);
+    let all = executors::standard(settings);
     if let Some(unknown) = kinds.iter().find(|kind| all.get(kind).is_none()) {
         let known = all.kinds().collect::<Vec<_>>().join(", ");
         return Err(Failure::usage(format!(
@@ -125,6 +144,33 @@ pub(super) fn executors(
     } else {
         all.only(kinds)
     })
+}
+
+fn command_settings(args: &CommandArgs) -> command::Settings {
+    let settings = command::Settings {
+        allow: args.allow_command.clone(),
+        allow_env: args.allow_env.clone(),
+        grace: args.command_grace,
+        ..command::Settings::default()
+    };
+    for program in settings.allow.missing(&settings.path) {
+        let program = program.display();
+        tracing::warn!(%program, "--allow-command names a program that is not on this machine");
+    }
+    settings
+}
+
+fn http_settings(args: &HttpArgs) -> http::Settings {
+    http::Settings {
+        allow: args.allow_http.clone(),
+        allow_private: args.allow_http_private,
+        request_bytes_max: args.http_request_max,
+        response_bytes_max: args.http_response_max,
+        headers_bytes_max: args.http_headers_max,
+        detail_bytes_max: args.http_detail_max,
+        redirects_max: args.http_redirects_max,
+        lookups_max: args.http_lookups_max as usize,
+    }
 }
 
 /// Commands run as the same user as this process, which may have been given passwords in its environment: from here on the

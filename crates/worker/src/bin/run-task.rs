@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use taskyard_api::logs::Stream;
 use taskyard_core::id::TaskId;
 use taskyard_core::time::Timestamp;
 use taskyard_worker::executor::{Context, Finish, Reports, Run, stop_signal};
-use taskyard_worker::executors::{self, command};
+use taskyard_worker::executors::{self, Settings, command};
 use taskyard_worker::guardian;
 
 /// What a run says of itself goes to standard error.
@@ -29,6 +30,10 @@ impl Reports for Printed {
 
     fn checkpoint(&self, state: Box<RawValue>) {
         let _ = writeln!(io::stderr(), "checkpoint {state}");
+    }
+
+    fn log(&self, stream: Stream, line: &str) {
+        let _ = writeln!(io::stderr(), "{}: {line}", stream.as_str());
     }
 }
 
@@ -53,10 +58,13 @@ async fn run_task() -> io::Result<Finish> {
             "expected KIND and INPUT, such as: echo '\"hello\"'",
         ));
     };
-    let settings = command::Settings {
-        allow: command::Allow::Any,
-        allow_env: "any".parse().unwrap_or_default(),
-        ..command::Settings::default()
+    let settings = Settings {
+        command: command::Settings {
+            allow: command::Allow::Any,
+            allow_env: "any".parse().unwrap_or_default(),
+            ..command::Settings::default()
+        },
+        ..Settings::default()
     };
     let Some(executor) = executors::standard(settings).get(&kind) else {
         return Err(io::Error::other(format!("there is no executor for {kind}")));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use taskyard_api::report::RunResult;
 use taskyard_api::run::Start;
 use taskyard_api::time::Time;
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 
 use super::beat::Named;
 use super::limits::Limits;
+use super::logging::Logger;
 use super::notes::Notes;
 use super::supervise::{self, Announce, Began, Watch};
 use super::verdict::Leased;
@@ -35,6 +37,7 @@ pub(super) struct Hands {
     began: mpsc::Sender<Began>,
     news: Arc<Notify>,
     limits: watch::Receiver<Limits>,
+    logger: Logger,
 }
 
 /// One run that goes on.
@@ -76,6 +79,7 @@ impl Hands {
         stop_within: Duration,
         news: Arc<Notify>,
         limits: watch::Receiver<Limits>,
+        logger: Logger,
     ) -> (Self, mpsc::Receiver<Began>) {
         let (began, told) = mpsc::channel(BEGAN_MAX);
         let hands = Self {
@@ -88,6 +92,7 @@ impl Hands {
             began,
             news,
             limits,
+            logger,
         };
         (hands, told)
     }
@@ -135,30 +140,41 @@ impl Hands {
             checkpoint: run.checkpoint,
         };
         let (stopper, signal) = stop_signal();
-        let notes = Arc::new(Notes::new(Arc::clone(&self.news), self.limits.clone()));
+        let log = self.logger.log();
+        let notes = Arc::new(Notes::new(
+            Arc::clone(&self.news),
+            self.limits.clone(),
+            Arc::clone(&log),
+        ));
         let context = Context {
             reports: Arc::clone(&notes) as _,
             stop: signal.clone(),
         };
         let is_instant = executor.is_instant();
-        let mut running = Box::pin(supervise::caught(executor, run, context));
+        let mut running: BoxFuture<'static, Finish> =
+            Box::pin(supervise::caught(executor, run, context));
         if is_instant && let Some(finish) = (&mut running).now_or_never() {
-            return Some(leased.result(finish));
+            if log.is_empty() {
+                return Some(leased.result(finish));
+            }
+            running = Box::pin(std::future::ready(finish));
         }
 
         self.last += 1;
         let stopper = Arc::new(stopper);
         let watch = Watch {
             stopper: Arc::clone(&stopper),
-            signal,
+            signal: signal.clone(),
             timeout,
             stop_within: self.stop_within,
             overdue_within,
             announce: self.announce(&leased),
         };
         let (task, number) = (leased.task, self.last);
+        let logging = self.logger.logging(&leased, log);
         self.runs.spawn(async move {
-            let finish = supervise::supervise(running, watch).await;
+            let running = supervise::supervise(running, watch);
+            let finish = logging.beside(running, &signal, overdue_within).await;
             Ended {
                 task,
                 number,

@@ -1,13 +1,16 @@
-//! What runs leave word of: kept here, the latest of each kind, until a heartbeat takes it along.
+//! What runs leave word of: kept here, the latest of each kind, until a heartbeat takes it along. Their logs go their own
+//! way ([`Log`]).
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
+use taskyard_api::logs::Stream;
 use taskyard_api::task::Progress;
 use tokio::sync::{Notify, watch};
 
 use super::limits::Limits;
+use super::log::Log;
 use crate::executor::Reports;
 
 /// One run's notes. Writing wakes the runtime.
@@ -15,6 +18,7 @@ pub(super) struct Notes {
     kept: Mutex<Kept>,
     wake: Arc<Notify>,
     limits: watch::Receiver<Limits>,
+    log: Arc<Log>,
 }
 
 #[derive(Default)]
@@ -32,11 +36,12 @@ pub(super) struct News {
 }
 
 impl Notes {
-    pub(super) fn new(wake: Arc<Notify>, limits: watch::Receiver<Limits>) -> Self {
+    pub(super) fn new(wake: Arc<Notify>, limits: watch::Receiver<Limits>, log: Arc<Log>) -> Self {
         Self {
             kept: Mutex::default(),
             wake,
             limits,
+            log,
         }
     }
 
@@ -89,5 +94,9 @@ impl Reports for Notes {
         }
         self.kept.lock().news.checkpoint = Some(state);
         self.wake.notify_one();
+    }
+
+    fn log(&self, stream: Stream, line: &str) {
+        self.log.push(stream, line);
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::line::LINE_BYTES_MAX;
+
 /// The most runs that one worker does at once, whatever it is told.
 pub const CONCURRENCY_MAX: usize = 10_000;
 
@@ -30,6 +32,35 @@ pub struct Settings {
     /// How long a worker that was told to stop, and whose runs have all ended, tries to deliver their results. Default
     /// 10 s.
     pub deliver_within: Duration,
+    /// How what runs print goes to the server.
+    pub logs: Logs,
+}
+
+/// What a worker does with the lines of its runs. What the server keeps of them is its own to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Logs {
+    /// How much of one run's log is kept until it is sent, about 100 bytes for each line beside its text. Lines that find
+    /// no room are left out, and a line says how many. Default 1 MiB.
+    pub buffer_bytes_max: usize,
+    /// The longest line; the rest of a longer one is left out. Default 16 KiB, which servers take.
+    pub line_bytes_max: usize,
+    /// The time between two batches of lines, unless one is full sooner. The first line after a pause goes at once.
+    /// Default 200 ms.
+    pub every: Duration,
+    /// How long the result of a run that has ended may wait for the last lines of its log to be sent. What is not sent by
+    /// then is lost. Default 2 s; a run whose time is up gets an eighth of what it had to end at most.
+    pub deliver_within: Duration,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self {
+            buffer_bytes_max: 1 << 20,
+            line_bytes_max: LINE_BYTES_MAX,
+            every: Duration::from_millis(200),
+            deliver_within: Duration::from_secs(2),
+        }
+    }
 }
 
 impl Settings {
@@ -44,6 +75,7 @@ impl Settings {
             drain_within: Duration::from_secs(30),
             stop_within: Duration::from_secs(30),
             deliver_within: Duration::from_secs(10),
+            logs: Logs::default(),
         }
     }
 }

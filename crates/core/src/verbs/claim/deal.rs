@@ -272,7 +272,7 @@ impl<'a> Seat<'a> {
             view.want_input(row.slot.task);
         }
         self.bytes += brief.input_len;
-        let lease = moves::claim(view, row, self.claim, brief.timeout, env);
+        let lease = moves::claim(view, row, self.claim, &brief, env);
         let attempt = lease.attempt(view.carry_of(lease.slot, lease.has_carry));
         self.hand
             .runs
@@ -303,6 +303,7 @@ fn run(lease: &Lease, attempt: i32, brief: Brief, view: &View, env: &Env<'_>) ->
         lane: view.lane_key(lease.lane, env.lanes)?.clone(),
         expires_at: lease.expires_at,
         timeout: brief.timeout,
+        is_exclusive: lease.is_exclusive,
         checkpoint: lease.checkpoint.clone(),
         input: brief.input,
     })

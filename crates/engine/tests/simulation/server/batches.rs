@@ -350,12 +350,14 @@ fn unknown(command: &Command) -> &'static str {
         Command::Heartbeat(_) => "heartbeat_has_an_unknown_outcome",
         Command::Report(_) => "report_has_an_unknown_outcome",
         Command::Cancel(_) => "cancel_has_an_unknown_outcome",
+        Command::Patch(_) => "patch_has_an_unknown_outcome",
         Command::Register(_) => "register_has_an_unknown_outcome",
         Command::Join(_) => "join_has_an_unknown_outcome",
         Command::Promote(_) => "promote_has_an_unknown_outcome",
         Command::Expire(_) => "expire_has_an_unknown_outcome",
         Command::Prune(_) => "prune_has_an_unknown_outcome",
         Command::Forget(_) => "forget_has_an_unknown_outcome",
+        Command::Free(_) => "free_has_an_unknown_outcome",
     }
 }
 

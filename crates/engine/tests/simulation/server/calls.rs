@@ -56,6 +56,7 @@ impl Server {
             }
             Call::Submit { submit, .. } => submit.clone().into(),
             Call::Cancel(task) => Cancel { task: *task }.into(),
+            Call::Patch(patch) => (*patch).into(),
             Call::Register(register) => {
                 let server = match (register.server, self.joined) {
                     (None, _) => None,

@@ -1,5 +1,6 @@
 //! `/tasks/{id}/logs`: what runs print.
 
+pub(crate) mod described;
 mod follow;
 
 use axum::extract::{RawQuery, Request, State};

@@ -13,19 +13,19 @@ use taskyard_api::submit::{Submit, Submitted, SubmittedBatch};
 use taskyard_core::id::TaskId;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
-use taskyard_core::verbs::submit::{self, NewTask};
+use taskyard_core::verbs::submit::{self, Made, NewTask};
 use taskyard_engine::error::Error;
 
 use crate::app::App;
 use crate::problem::{self, Code};
 use crate::query;
-use crate::request::{self, JSON, NDJSON};
+use crate::request::{self, JSON, NDJSON, Nothing, OfTask};
 use crate::response::{self, Answer};
 use crate::wire::faults::{Faults, Place};
 use crate::wire::new_task::new_task;
 
 const KEY_HEADER: &str = "idempotency-key";
-const KEY_LEN_MAX: usize = 255;
+pub(crate) const KEY_LEN_MAX: usize = 255;
 
 /// `POST /tasks`
 pub(crate) async fn one(State(app): State<App>, request: Request) -> Answer {
@@ -49,15 +49,43 @@ pub(crate) async fn one(State(app): State<App>, request: Request) -> Answer {
         })
         .await
         .map_err(|error| refused(&error, &ids, |_| Place::ROOT).0)?;
-    let id = stored.ids[0];
-    let status = match stored.made[0] {
-        Some(status) => status,
-        None => app.engine().task(id, Duration::ZERO).await?.status(),
+    submitted(&app, &stored).await
+}
+
+/// `POST /tasks/{id}/retry`: what has ended once more, as another task.
+pub(crate) async fn again(State(app): State<App>, OfTask(of): OfTask, request: Request) -> Answer {
+    query::none(request.uri().query())?;
+    let route = format!("POST /api/v1/tasks/{of}/retry");
+    let key = key(&app, request.headers(), &route)?;
+    let body = request::optional_json(&app, request).await?;
+    if !body.is_empty() {
+        request::parse::<Nothing>(&app, &body)?;
+    }
+    let view = app.engine().task(of, Duration::ZERO).await?;
+    let task = NewTask::again(&view, app.engine().new_task()).map_err(Error::Refused)?;
+    let stored = app.engine().submit(submit::Submit {
+        tasks: vec![task],
+        // That there may be an empty object or nothing makes no difference.
+        once: key.map(|key| (key, Digest::of(b""))),
+        again: false,
+    });
+    submitted(&app, &stored.await?).await
+}
+
+async fn submitted(app: &App, stored: &submit::Submitted) -> Answer {
+    let (id, made) = (stored.ids[0], stored.made[0]);
+    let status = match made {
+        Made::Now(status) => status,
+        Made::Before | Made::ByAnother => app.engine().task(id, Duration::ZERO).await?.status(),
     };
     let status = status.into();
-    let created = response::created(&Submitted { id, status })?;
+    let answer = Submitted { id, status };
+    let answer = match made {
+        Made::ByAnother => response::ok(&answer)?,
+        Made::Now(_) | Made::Before => response::created(&answer)?,
+    };
     let location = format!("/api/v1/tasks/{id}");
-    Ok(response::with(created, header::LOCATION, &location))
+    Ok(response::with(answer, header::LOCATION, &location))
 }
 
 /// `POST /tasks/batch`: an array, or lines.

@@ -88,7 +88,7 @@ async fn a_line_is_shown_as_it_was_handed_in() {
     assert_eq!(page["items"][0]["seq"], 2);
     assert_eq!(page["items"][0]["line"], "");
     assert_eq!(
-        page["items"][0]["at"], "2026-09-21T13:46:40.000Z",
+        page["items"][0]["at"], "2026-09-21T14:13:20.000Z",
         "the server's own time"
     );
     assert_eq!(page["next_cursor"], Value::Null);
@@ -205,7 +205,7 @@ async fn what_is_wrong_is_named_and_nothing_is_kept() {
     );
     assert_eq!(run.yard.post_text(&run.path(), nul).await.status, 422);
     let not_utf8 = [br#"{"lines":[{"line":""#, &[0xff][..], br#""}]}"#].concat();
-    assert_eq!(run.yard.post_text(&run.path(), not_utf8).await.status, 400);
+    assert_eq!(run.yard.post_text(&run.path(), not_utf8).await.status, 422);
 
     assert_eq!(run.texts("").await, [] as [&str; 0]);
     assert_eq!(

@@ -30,7 +30,8 @@ async fn everything_that_can_be_said_of_a_task_is_kept() {
         "kind": "ml/train:v2", "input": null, "queue": "slow", "priority": -100,
         "run_at": "2100-01-31T13:00:00+01:00", "max_attempts": 7, "timeout_ms": 1, "max_losses": 2,
         "labels": {"user": "ann"}, "requires": {"memory_gb": ">= 16.0"},
-        "retry": {"backoff_ms": 0, "factor": 1.5, "max_ms": 60000, "jitter": 1},
+        "retry": {"backoff_ms": 0, "factor": 1.5, "max_ms": 60000, "jitter": 1}, "exclusive": true,
+        "unique_key": "nightly",
     });
 
     let submitted = yard.post(TASKS, &body).await.ok();

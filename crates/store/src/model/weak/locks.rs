@@ -6,7 +6,7 @@ use taskyard_core::diff::Diff;
 use taskyard_core::id::{ServerNumber, SlotKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
-use taskyard_core::rows::IdempotencyKey;
+use taskyard_core::rows::{IdempotencyKey, UniqueKey};
 use taskyard_core::view::Change;
 
 use crate::model::tables::{Tables, ready_key, scheduled_key};
@@ -19,6 +19,7 @@ pub(super) enum Row {
     Scheduled(ScheduledKey),
     Ready(ReadyKey),
     Lease(SlotKey),
+    Unique(UniqueKey),
     Key(IdempotencyKey),
 }
 
@@ -77,7 +78,7 @@ impl Locks {
             Row::Scheduled(key) => key.slot == slot,
             Row::Ready(key) => key.slot == slot,
             Row::Lease(other) => *other == slot,
-            Row::Server(_) | Row::Worker(_) | Row::Key(_) => false,
+            Row::Server(_) | Row::Worker(_) | Row::Unique(_) | Row::Key(_) => false,
         };
         self.held
             .iter()
@@ -98,6 +99,7 @@ impl Locks {
         let born = births(&diff.scheduled, scheduled_key).map(Row::Scheduled);
         let born = born.chain(births(&diff.ready, ready_key).map(Row::Ready));
         let born = born.chain(births(&diff.leases, |row| row.slot).map(Row::Lease));
+        let born = born.chain(births(&diff.uniques, |row| row.key.clone()).map(Row::Unique));
         let born = born.chain(births(&diff.idempotency, |row| row.key.clone()).map(Row::Key));
         self.born.extend(born.map(|row| (row, commit)));
     }
@@ -147,6 +149,12 @@ pub(super) fn check_held(diff: &Diff, tables: &Tables, locks: &Locks, by: Number
         &tables.carries,
         |it| it.slot,
         |it| locks.holds_place(*it, by),
+    );
+    check(
+        &diff.uniques,
+        &tables.uniques,
+        |it| it.key.clone(),
+        |it| row(Row::Unique(it.clone())),
     );
     check(
         &diff.idempotency,

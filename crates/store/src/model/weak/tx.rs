@@ -290,6 +290,15 @@ impl WeakTx {
     }
 
     async fn load_keys(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        if !needs.uniques.is_empty() {
+            let since = self.begin_statement().await?;
+            for key in &needs.uniques {
+                if self.lock(Row::Unique(key.clone()), since).await? {
+                    let row = self.shared.borrow().tables.uniques[key].clone();
+                    view.uniques.loaded(key.clone(), row);
+                }
+            }
+        }
         if needs.idempotency.is_empty() {
             return Ok(());
         }

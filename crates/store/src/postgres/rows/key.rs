@@ -1,4 +1,4 @@
-//! Idempotency keys, the lanes' keys, and counters.
+//! Idempotency keys, unique keys, the lanes' keys, and counters.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use taskyard_core::counter::Counter;
 use taskyard_core::id::{ServerNumber, TaskId};
 use taskyard_core::labels::Demands;
 use taskyard_core::lane::{Lane, LaneKey};
-use taskyard_core::rows::{Idempotency, IdempotencyKey};
+use taskyard_core::rows::{Idempotency, IdempotencyKey, Unique, UniqueKey};
 use taskyard_core::status::Status;
 use uuid::Uuid;
 
@@ -47,6 +47,32 @@ pub(in crate::postgres) fn idempotencies<'a>(rows: &'a [&Idempotency]) -> Params
         .column(|row| row.digest.0.as_slice())
         .column(|row| -> Vec<u8> { row.tasks.iter().flat_map(|id| *id.as_bytes()).collect() })
         .column(|row| row.created_at.as_micros())
+        .params()
+}
+
+pub(in crate::postgres) fn unique(fields: &mut Fields<'_>) -> Read<Unique> {
+    Ok(Unique {
+        key: UniqueKey {
+            queue: fields.name()?,
+            key: fields.text()?,
+        },
+        task: fields.task()?,
+    })
+}
+
+pub(in crate::postgres) fn unique_keys(rows: &[UniqueKey]) -> Params<'_> {
+    Columns::of(rows)
+        .column(|key| key.queue.as_str())
+        .column(|key| &*key.key)
+        .params()
+}
+
+/// Inserts or updates: both statements take the same parameters.
+pub(in crate::postgres) fn uniques<'a>(rows: &'a [&Unique]) -> Params<'a> {
+    Columns::of(rows)
+        .column(|row| row.key.queue.as_str())
+        .column(|row| &*row.key.key)
+        .column(|row| row.task.as_uuid())
         .params()
 }
 

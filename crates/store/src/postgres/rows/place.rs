@@ -25,6 +25,7 @@ pub(in crate::postgres) fn ready(fields: &mut Fields<'_>) -> Read<Ready> {
 pub(in crate::postgres) fn brief(fields: &mut Fields<'_>) -> Read<Brief> {
     Ok(Brief {
         timeout: fields.duration()?,
+        is_exclusive: fields.take()?,
         input_len: usize::try_from(fields.take::<i64>()?).unwrap_or(usize::MAX),
         input: fields.json_or_none()?,
     })
@@ -90,7 +91,7 @@ pub(in crate::postgres) fn slot_keys(rows: &[SlotKey]) -> Params<'_> {
         .params()
 }
 
-pub(in crate::postgres) const LEASE_WIDTH: usize = 16;
+pub(in crate::postgres) const LEASE_WIDTH: usize = 17;
 
 pub(in crate::postgres) fn lease(fields: &mut Fields<'_>) -> Read<Lease> {
     Ok(Lease {
@@ -108,6 +109,7 @@ pub(in crate::postgres) fn lease(fields: &mut Fields<'_>) -> Read<Lease> {
         deadline: fields.time_or_none()?,
         progress: progress(fields)?,
         checkpoint: fields.json_or_none()?,
+        is_exclusive: fields.take()?,
     })
 }
 
@@ -139,10 +141,11 @@ pub(in crate::postgres) fn leases<'a>(rows: &'a [&Lease]) -> Params<'a> {
             Some(storable(message))
         })
         .column(|row| row.checkpoint.as_ref().map(Json::as_str))
+        .column(|row| row.is_exclusive)
         .params()
 }
 
-pub(in crate::postgres) const CARRY_WIDTH: usize = 17;
+pub(in crate::postgres) const CARRY_WIDTH: usize = 18;
 
 pub(in crate::postgres) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
     Ok(Carry {
@@ -156,6 +159,7 @@ pub(in crate::postgres) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
         checkpoint: fields.json_or_none()?,
         suspect_since: fields.time_or_none()?,
         kept_until: fields.time_or_none()?,
+        priority: fields.priority()?,
     })
 }
 
@@ -176,5 +180,6 @@ pub(in crate::postgres) fn carries<'a>(rows: &'a [&Carry]) -> Params<'a> {
         .column(|row| row.checkpoint.as_ref().map(Json::as_str))
         .column(|row| row.suspect_since.map(|at| at.as_micros()))
         .column(|row| row.kept_until.map(|at| at.as_micros()))
+        .column(|row| row.priority.get())
         .params()
 }

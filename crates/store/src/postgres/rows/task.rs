@@ -6,7 +6,6 @@ use taskyard_core::id::{Fence, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::Lane;
-use taskyard_core::order::Priority;
 use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Failure, Outcome, Reported, Task};
 use taskyard_core::slot::Limits;
@@ -21,9 +20,7 @@ pub(in crate::postgres) fn task(fields: &mut Fields<'_>) -> Read<Task> {
         id: fields.task()?,
         lane: Lane(fields.take()?),
         order_key: fields.order_key()?,
-        priority: fields.decode(|value: i16| {
-            Priority::new(i64::from(value)).map_err(|_| BadColumn::new("task.priority", value))
-        })?,
+        priority: fields.priority()?,
         run_at: fields.time()?,
         created_at: fields.time()?,
         limits: Limits {
@@ -42,6 +39,9 @@ pub(in crate::postgres) fn task(fields: &mut Fields<'_>) -> Read<Task> {
         })?,
         digest: fields.digest_or_none()?,
         input: fields.json()?,
+        is_exclusive: fields.take()?,
+        unique_key: fields.text_or_none()?,
+        retry_of: fields.task_or_none()?,
     })
 }
 
@@ -68,6 +68,9 @@ pub(in crate::postgres) fn tasks(rows: &[Arc<Task>]) -> Params<'_> {
         .column(|row| row.digest.as_ref().map(|digest| digest.0.as_slice()))
         .column(|row| i64::try_from(row.input.len()).unwrap_or(i64::MAX))
         .column(|row| row.input.as_str())
+        .column(|row| row.is_exclusive)
+        .column(|row| row.unique_key.as_deref())
+        .column(|row| row.retry_of.map(|id| id.as_uuid()))
         .params()
 }
 

@@ -1,4 +1,4 @@
-//! Idempotency keys, the lanes' keys, and counters.
+//! Idempotency keys, unique keys, the lanes' keys, and counters.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use taskyard_core::counter::Counter;
 use taskyard_core::id::TaskId;
 use taskyard_core::labels::Demands;
 use taskyard_core::lane::{Lane, LaneKey};
-use taskyard_core::rows::{Digest, Idempotency, IdempotencyKey};
+use taskyard_core::rows::{Digest, Idempotency, IdempotencyKey, Unique, UniqueKey};
 use taskyard_core::status::Status;
 
 use crate::columns::BadColumn;
@@ -44,6 +44,25 @@ pub(crate) fn write_idempotency(
         row.digest.0.as_slice(),
         tasks,
         row.created_at.as_micros(),
+    ])
+}
+
+pub(crate) fn unique(fields: &mut Fields<'_>) -> Read<Unique> {
+    Ok(Unique {
+        key: UniqueKey {
+            queue: fields.name()?,
+            key: fields.take()?,
+        },
+        task: fields.task()?,
+    })
+}
+
+/// Inserts or updates: both statements take the same parameters.
+pub(crate) fn write_unique(statement: &mut CachedStatement<'_>, row: &Unique) -> Read<usize> {
+    statement.execute(params![
+        row.key.queue.as_str(),
+        row.key.key,
+        row.task.as_bytes(),
     ])
 }
 

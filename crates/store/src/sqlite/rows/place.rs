@@ -78,7 +78,7 @@ pub(crate) fn delete_scheduled(
     ])
 }
 
-pub(crate) const LEASE_WIDTH: usize = 16;
+pub(crate) const LEASE_WIDTH: usize = 17;
 
 pub(crate) fn lease(fields: &mut Fields<'_>) -> Read<Lease> {
     Ok(Lease {
@@ -96,6 +96,7 @@ pub(crate) fn lease(fields: &mut Fields<'_>) -> Read<Lease> {
         deadline: fields.time_or_none()?,
         progress: progress(fields.take()?, fields.take()?),
         checkpoint: fields.json_or_none()?,
+        is_exclusive: fields.take()?,
     })
 }
 
@@ -124,10 +125,11 @@ pub(crate) fn write_lease(statement: &mut CachedStatement<'_>, row: &Lease) -> R
         progress.and_then(|progress| progress.fraction),
         progress.and_then(|progress| progress.message.as_deref()),
         row.checkpoint.as_ref().map(Json::as_str),
+        row.is_exclusive,
     ])
 }
 
-pub(crate) const CARRY_WIDTH: usize = 17;
+pub(crate) const CARRY_WIDTH: usize = 18;
 
 pub(crate) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
     Ok(Carry {
@@ -141,6 +143,7 @@ pub(crate) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
         checkpoint: fields.json_or_none()?,
         suspect_since: fields.time_or_none()?,
         kept_until: fields.time_or_none()?,
+        priority: fields.priority()?,
     })
 }
 
@@ -166,5 +169,6 @@ pub(crate) fn write_carry(statement: &mut CachedStatement<'_>, row: &Carry) -> R
         row.checkpoint.as_ref().map(Json::as_str),
         row.suspect_since.map(|at| at.as_micros()),
         row.kept_until.map(|at| at.as_micros()),
+        row.priority.get(),
     ])
 }

@@ -1,11 +1,10 @@
 //! A task as it was submitted, and its end.
 
 use rusqlite::{CachedStatement, params};
-use taskyard_core::id::{Fence, WorkerNumber};
+use taskyard_core::id::{Fence, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::Lane;
-use taskyard_core::order::Priority;
 use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Outcome, Task};
 use taskyard_core::slot::Limits;
@@ -19,9 +18,7 @@ pub(crate) fn task(fields: &mut Fields<'_>) -> Read<Task> {
         id: fields.task()?,
         lane: Lane(fields.take()?),
         order_key: fields.order_key()?,
-        priority: fields.decode(|value| {
-            Priority::new(value).map_err(|_| BadColumn::new("task.priority", value))
-        })?,
+        priority: fields.priority()?,
         run_at: fields.time()?,
         created_at: fields.time()?,
         limits: Limits {
@@ -40,6 +37,9 @@ pub(crate) fn task(fields: &mut Fields<'_>) -> Read<Task> {
         })?,
         digest: fields.digest_or_none()?,
         input: fields.json()?,
+        is_exclusive: fields.take()?,
+        unique_key: fields.take()?,
+        retry_of: fields.task_or_none()?,
     })
 }
 
@@ -62,6 +62,9 @@ pub(crate) fn insert_task(statement: &mut CachedStatement<'_>, row: &Task) -> Re
         row.digest.as_ref().map(|digest| digest.0.as_slice()),
         i64::try_from(row.input.len()).unwrap_or(i64::MAX),
         row.input.as_str(),
+        row.is_exclusive,
+        row.unique_key,
+        row.retry_of.as_ref().map(TaskId::as_bytes),
     ])
 }
 

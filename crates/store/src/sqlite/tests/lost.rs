@@ -52,8 +52,14 @@ fn lease() -> impl Strategy<Value = Lease> {
     let far_ahead = Policy::default().believed_until(Timestamp::default());
     let ahead = around().prop_map(move |at| at + far_ahead.since(Timestamp::default()));
     let expires_at = prop_oneof![3 => around(), 1 => ahead];
-    (1..=NUMBERS, 1..=3, expires_at, option::of(overdue)).prop_map(
-        |(worker, epoch, expires_at, deadline)| {
+    (
+        1..=NUMBERS,
+        1..=3,
+        expires_at,
+        option::of(overdue),
+        any::<bool>(),
+    )
+        .prop_map(|(worker, epoch, expires_at, deadline, is_exclusive)| {
             let claimed_at = Timestamp::from_micros(NOON) - Duration::from_hours(1);
             Lease {
                 slot: SlotKey::only(TaskId::new(claimed_at, 0)),
@@ -70,9 +76,9 @@ fn lease() -> impl Strategy<Value = Lease> {
                 deadline,
                 progress: None,
                 checkpoint: None,
+                is_exclusive,
             }
-        },
-    )
+        })
 }
 
 /// Leases and those of their workers that are there.
@@ -123,6 +129,9 @@ fn task_of(lease: &Lease) -> Arc<Task> {
         retry: Retry::default(),
         labels: Labels::default(),
         digest: None,
+        is_exclusive: lease.is_exclusive,
+        unique_key: None,
+        retry_of: None,
     })
 }
 

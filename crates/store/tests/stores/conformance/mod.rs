@@ -1,13 +1,16 @@
 //! Each behaviour stated once, and tried on every store. A change of a verb begins here.
 
 mod cancelling;
+mod changing;
 mod claiming;
 mod failing;
+mod holding_on;
 mod keeping;
 mod logging;
 mod losing;
 mod reporting;
 mod submitting;
+mod surveying;
 mod timing;
 pub(crate) mod yard;
 
@@ -38,6 +41,23 @@ macro_rules! conformance {
                 submitting::a_refused_submit_uses_up_no_lane,
                 submitting::lanes_whose_tasks_have_ended_make_room,
                 submitting::whatever_is_open_keeps_its_lane,
+                holding_on::an_exclusive_task_is_given_away_only_when_its_own_lease_has_ended,
+                holding_on::the_lease_of_an_exclusive_task_is_renewed_as_any,
+                holding_on::an_exclusive_task_that_fails_is_tried_again,
+                holding_on::a_unique_key_stands_once_in_its_queue,
+                holding_on::a_unique_key_is_free_once_its_task_has_ended,
+                holding_on::the_same_submit_again_finds_the_task_that_has_its_key,
+                holding_on::keys_of_tasks_that_have_ended_are_found_and_taken_away,
+                changing::a_raised_priority_overtakes_and_a_lowered_one_falls_behind,
+                changing::a_task_is_put_off_and_called_back,
+                changing::a_task_called_now_does_not_overtake_those_that_wait,
+                changing::what_was_changed_stays_so_over_a_retry,
+                changing::a_change_says_what_a_task_waits_for,
+                changing::what_a_worker_has_or_what_has_ended_is_not_changed,
+                changing::a_suspect_that_is_put_off_comes_back_as_one,
+                surveying::a_survey_tells_since_when_each_lane_waits,
+                surveying::what_came_back_waits_since_it_was_due_again,
+                surveying::a_survey_tells_workers_inside_from_those_outside,
                 claiming::tasks_go_out_by_priority_then_by_age,
                 claiming::waiting_is_worth_priority,
                 claiming::a_claim_gets_no_more_than_it_asks_for,

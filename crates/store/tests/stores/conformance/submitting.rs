@@ -11,7 +11,7 @@ use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Claim;
 use taskyard_core::verbs::prune::{Prune, Pruned};
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
+use taskyard_core::verbs::submit::{Begin, Made, NewTask, Submit, Submitted};
 
 use super::yard::{Yard, ids, lane};
 
@@ -114,8 +114,8 @@ pub(super) async fn a_submit_answers_where_its_new_tasks_stand(yard: Yard) {
     let submitted = yard.submit_all(vec![later, known, yard.task()]).await;
 
     let submitted = submitted.unwrap();
-    let (scheduled, pending) = (Some(Status::Scheduled), Some(Status::Pending));
-    assert_eq!(submitted.made, [scheduled, None, pending]);
+    let (scheduled, pending) = (Made::Now(Status::Scheduled), Made::Now(Status::Pending));
+    assert_eq!(submitted.made, [scheduled, Made::Before, pending]);
     assert!(!submitted.existed());
 }
 

@@ -82,7 +82,7 @@ async fn stats_count_the_rows() {
 
     let stats = postgres::stats(&database.url()).await.unwrap();
 
-    assert_eq!((stats.schema, stats.min_compatible), (4, 3));
+    assert_eq!((stats.schema, stats.min_compatible), (6, 6));
     assert_eq!(stats.incarnation, yard.store.incarnation());
     assert!(stats.bytes > 1_000_000);
     let rows = |table: &str| {

@@ -35,9 +35,10 @@ const COMMON: [&str; 5] = [
     "worker_live",
 ];
 /// Of the readers' statements, those that look for one thing.
-const READS: [(&str, &str); 4] = [
+const READS: [(&str, &str); 5] = [
     ("common", "attempt_list"),
     ("common", "late_result_list"),
+    ("common", "ready_since"),
     ("common", "worker_by_name"),
     ("postgres", "task_view"),
 ];

@@ -150,6 +150,9 @@ async fn submit(engine: &Engine, lane: usize) -> anyhow::Result<()> {
         timeout: None,
         retry: None,
         labels: Labels::default(),
+        is_exclusive: false,
+        unique_key: None,
+        retry_of: None,
         digest: None,
     };
     let submit = Submit {

@@ -37,6 +37,7 @@ pub(super) fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<L
         ("--body-within", connections.body_within),
         ("--write-pause", connections.write_pause),
         ("--answer-within", connections.answer_within),
+        ("--metrics-within", args.metrics_within),
     ] {
         at_least(name, time, "a moment", MOMENT)?;
     }
@@ -83,6 +84,8 @@ pub(super) fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<L
         body_within: connections.body_within,
         write_pause_max: connections.write_pause,
         answer_within: connections.answer_within,
+        metrics_values_max: args.metrics_values_max as usize,
+        metrics_within: args.metrics_within,
         ..Limits::default()
     };
     let least = limits.body_max().saturating_mul(2);

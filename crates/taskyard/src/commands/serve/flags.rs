@@ -34,7 +34,8 @@ fn each_flag_sets_what_it_names() {
                   --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --lists-max 3 --depth-max 65 \
                   --body-max 9006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
                   --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 --log-max 1016 --log-line-max 1017 --follows-max 1018 \
-                  --queue-bytes-max 300002 --lanes-max 1011 --workers-max 1012";
+                  --queue-bytes-max 300002 --lanes-max 1011 --workers-max 1012 \
+                  --metrics-values-max 1015 --metrics-within 22s";
     let connections = "--connections-max 1013 --connections-spare 1014 --place-within 15s --head-max 9000 \
                        --head-within 16s --idle-within 17s --body-pause 18s --body-within 19s --write-pause 20s \
                        --answer-within 21s";
@@ -101,6 +102,8 @@ fn each_flag_sets_what_it_names() {
             idle_within: seconds(17),
             write_pause_max: seconds(20),
             answer_within: seconds(21),
+            metrics_values_max: 1015,
+            metrics_within: seconds(22),
             stop_within: Limits::default().stop_within,
         }
     );

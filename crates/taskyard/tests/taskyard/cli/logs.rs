@@ -182,7 +182,7 @@ async fn what_cannot_be_told_says_why() {
         let refused = ask(&yard, &server, arguments);
         assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
         assert!(
-            refused.stderr.contains("no such task"),
+            refused.stderr.contains("no task with this id"),
             "{}",
             refused.stderr
         );

@@ -1,5 +1,6 @@
 //! What people type, and what they read.
 
+mod again;
 mod damage;
 mod flags;
 mod listing;

@@ -258,6 +258,7 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         ("--allow-host", "http://x"),
         ("--allow-env", "A B"),
         ("--allow-command", "wc,,sort"),
+        ("--allow-http", "https://example.com"),
     ] {
         check(&["config", flag, value], &[], &[flag, value]);
     }

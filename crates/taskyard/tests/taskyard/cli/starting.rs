@@ -141,7 +141,11 @@ fn what_is_wrong_with_the_settings_is_told_before_the_database_is_touched() {
     let serve = ["serve", "--listen", "127.0.0.1:0", "--database"];
     let database = yard.database();
 
-    for (kinds, names) in [("ecco", "\"ecco\""), ("command", "--allow-command")] {
+    for (kinds, names) in [
+        ("ecco", "\"ecco\""),
+        ("command", "--allow-command"),
+        ("http", "--allow-http"),
+    ] {
         let arguments = [&serve[..], &[&database, "--internal-kinds", kinds]].concat();
         let printed = run(yard.directory.path(), &arguments, &[]);
 

@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use super::lines::Lines;
+
 const READ_BYTES: usize = 64 * 1024;
 
 /// How many bytes of a stream are kept.
@@ -45,11 +47,12 @@ impl Capture {
         }
     }
 
-    /// Reads to the end of the stream; an error is an end as well.
-    pub(super) async fn read(&mut self, mut stream: impl AsyncRead + Unpin) {
+    /// Reads to the end of the stream, and tells of its lines as they come; an error is an end as well.
+    pub(super) async fn read(&mut self, mut stream: impl AsyncRead + Unpin, lines: &mut Lines) {
         let mut chunk = vec![0; READ_BYTES];
         while let Ok(length @ 1..) = stream.read(&mut chunk).await {
             self.push(&chunk[..length]);
+            lines.push(&chunk[..length]);
         }
     }
 
@@ -106,7 +109,7 @@ fn readable(bytes: &[u8]) -> String {
 }
 
 /// Without the first bytes of a character whose rest is missing.
-fn without_open_end(bytes: &[u8]) -> &[u8] {
+pub(super) fn without_open_end(bytes: &[u8]) -> &[u8] {
     let last = bytes.len() - bytes.len().min(4);
     // At most the last three bytes can belong to an unfinished character.
     let start = (last..bytes.len())

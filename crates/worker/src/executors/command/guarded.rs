@@ -4,11 +4,13 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+use taskyard_api::logs::Stream;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -18,7 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::capture::{Capture, Keep};
 use super::environment::WORKDIR;
-use crate::executor::{Stop, StopSignal};
+use super::lines::Lines;
+use crate::executor::{Reports, Stop, StopSignal};
 use crate::guardian::protocol::{self, MESSAGE_BYTES_MAX, Order, Report, Spec};
 use crate::guardian::{Guardian, KILLING_MAX, WAKE, tree};
 
@@ -70,18 +73,32 @@ impl Output {
         &mut self,
         stdout: ChildStdout,
         stderr: ChildStderr,
+        reports: &Arc<dyn Reports>,
         ending: impl Future<Output = T>,
     ) -> T {
-        let reading = async { tokio::join!(self.stdout.read(stdout), self.stderr.read(stderr)) };
-        tokio::pin!(reading, ending);
-        tokio::select! {
-            end = &mut ending => {
-                let _ = tokio::time::timeout(DRAIN_MAX, reading).await;
-                end
+        let mut told = Lines::new(Stream::Stdout, Arc::clone(reports));
+        let mut complained = Lines::new(Stream::Stderr, Arc::clone(reports));
+        let reading = async {
+            tokio::join!(
+                self.stdout.read(stdout, &mut told),
+                self.stderr.read(stderr, &mut complained)
+            )
+        };
+        let end = async {
+            tokio::pin!(reading, ending);
+            tokio::select! {
+                end = &mut ending => {
+                    let _ = tokio::time::timeout(DRAIN_MAX, reading).await;
+                    end
+                }
+                // A command may close both long before it ends.
+                _ = &mut reading => ending.await,
             }
-            // A command may close both long before it ends.
-            _ = &mut reading => ending.await,
-        }
+        };
+        let end = end.await;
+        told.end();
+        complained.end();
+        end
     }
 }
 
@@ -117,6 +134,7 @@ impl Guarded {
     pub(super) async fn finish(
         self,
         keep: Keep,
+        reports: &Arc<dyn Reports>,
         stop: &StopSignal,
         abandoned: &CancellationToken,
         grace: impl Fn(Stop) -> Duration,
@@ -142,7 +160,9 @@ impl Guarded {
             }
             end
         };
-        let (report, stopped) = output.read_until_drained(stdout, stderr, ending).await;
+        let (report, stopped) = output
+            .read_until_drained(stdout, stderr, reports, ending)
+            .await;
         // It ends right after its report, so this does not wait; without it a zombie would stay for a moment. Not
         // before, since until then its number is nobody else's.
         let _ = guardian.wait().await;

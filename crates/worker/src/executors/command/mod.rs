@@ -4,7 +4,7 @@
 //! and `stdin` if wanted. Only programs that the operator allows are run, with only those variables set that tasks may
 //! set, each in a fresh work directory, with an environment of its own and a [guardian](crate::guardian) that leaves
 //! none of its processes behind. The output tells exit code, signal, standard output and error; an exit code other than
-//! 0 is a failure that carries the same.
+//! 0 is a failure that carries the same. What it prints goes to the task's log as well, line by line as it comes.
 
 mod allow;
 mod capture;
@@ -12,6 +12,7 @@ mod environment;
 mod finish;
 mod guarded;
 mod invocation;
+mod lines;
 mod program;
 mod variables;
 
@@ -137,11 +138,12 @@ impl Command {
         // In a task of its own, so that nothing is left of the command also where nobody waits for it any more.
         let abandoned = CancellationToken::new();
         let _abandons = abandoned.clone().drop_guard();
-        let (settings, stop) = (Arc::clone(&self.settings), context.stop.clone());
+        let settings = Arc::clone(&self.settings);
+        let (reports, stop) = (Arc::clone(&context.reports), context.stop.clone());
         let seen_through = tokio::spawn(async move {
             let grace = |why| settings.grace_for(why, overdue_within);
             let outcome = guarded
-                .finish(settings.keep, &stop, &abandoned, grace)
+                .finish(settings.keep, &reports, &stop, &abandoned, grace)
                 .await;
             if let Some(Report::Ended(ended)) = &outcome.report
                 && ended.survivors > 0

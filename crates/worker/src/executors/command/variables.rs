@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use super::allow::words;
 use crate::executor::Failure;
+use crate::executors::list::words;
 
 /// What the worker sets itself, and what its own program reads as settings.
 const OURS: &str = "TASKYARD_";

@@ -1,15 +1,23 @@
 mod command;
 mod command_ends;
+mod command_logs;
 mod command_refuses;
 mod command_resists;
+mod http;
+mod http_refuses;
+mod http_resists;
+mod problem;
+mod site;
 mod small;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
+use taskyard_api::logs::Stream;
 use taskyard_core::id::TaskId;
 use taskyard_core::time::Timestamp;
 use taskyard_worker::executor::{
@@ -18,14 +26,44 @@ use taskyard_worker::executor::{
 use taskyard_worker::executors::command::{Allow, Settings};
 use taskyard_worker::guardian::Guardian;
 use tempfile::TempDir;
+use tokio::sync::Notify;
 
-/// Nothing here reports anything.
-struct Silent;
+/// What a run said of itself.
+#[derive(Default)]
+struct Said {
+    progress: Mutex<Vec<f64>>,
+    lines: Mutex<Vec<(Stream, String)>>,
+    heard: Notify,
+}
 
-impl Reports for Silent {
-    fn progress(&self, _: f64, _: Option<&str>) {}
+impl Reports for Said {
+    fn progress(&self, fraction: f64, _: Option<&str>) {
+        self.progress.lock().push(fraction);
+    }
 
     fn checkpoint(&self, _: Box<RawValue>) {}
+
+    fn log(&self, stream: Stream, line: &str) {
+        let lines = line.split('\n').map(|line| (stream, line.to_owned()));
+        self.lines.lock().extend(lines);
+        self.heard.notify_one();
+    }
+}
+
+impl Said {
+    /// The lines of one stream.
+    fn of(&self, stream: Stream) -> Vec<String> {
+        let lines = self.lines.lock();
+        let lines = lines.iter().filter(|(of, _)| *of == stream);
+        lines.map(|(_, line)| line.clone()).collect()
+    }
+
+    /// Waits until what was said is so.
+    async fn until(&self, is_so: impl Fn(&Self) -> bool) {
+        while !is_so(self) {
+            self.heard.notified().await;
+        }
+    }
 }
 
 fn run_of(input: &Value) -> Run {
@@ -41,14 +79,14 @@ fn run_of(input: &Value) -> Run {
 }
 
 fn context() -> (Stopper, Context) {
+    listened_to(&Arc::default())
+}
+
+/// The same, and what the run says of itself.
+fn listened_to(said: &Arc<Said>) -> (Stopper, Context) {
     let (stopper, stop) = stop_signal();
-    (
-        stopper,
-        Context {
-            reports: Arc::new(Silent),
-            stop,
-        },
-    )
+    let reports = Arc::clone(said) as _;
+    (stopper, Context { reports, stop })
 }
 
 /// Runs undisturbed to the end.

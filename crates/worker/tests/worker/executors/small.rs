@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use serde_json::value::RawValue;
 use taskyard_worker::executor::{Executor, Finish, Stop};
-use taskyard_worker::executors::{self, Echo, Noop, Sleep, command};
+use taskyard_worker::executors::{self, Echo, Noop, Settings, Sleep, command, http};
 
 use super::{completed, context, failed, run_of, stopped};
 
@@ -98,13 +98,21 @@ async fn sleep_refuses_other_inputs_for_good() {
 
 #[tokio::test]
 async fn standard_kinds_are_found_by_name_and_can_be_chosen_from() {
-    let all = executors::standard(command::Settings {
-        allow: command::Allow::Any,
-        ..command::Settings::default()
+    let all = executors::standard(Settings {
+        command: command::Settings {
+            allow: command::Allow::Any,
+            ..command::Settings::default()
+        },
+        http: http::Settings {
+            allow: "any".parse().unwrap(),
+            ..http::Settings::default()
+        },
     });
     assert_eq!(
         all.kinds().collect::<Vec<_>>(),
-        ["command", "echo", "noop", "simple", "sleep"]
+        [
+            "command", "echo", "http", "noop", "problem", "simple", "sleep"
+        ]
     );
     assert!(all.get("python").is_none());
     assert_eq!(all.get("simple").unwrap().kind(), "simple");
@@ -115,11 +123,11 @@ async fn standard_kinds_are_found_by_name_and_can_be_chosen_from() {
 }
 
 #[tokio::test]
-async fn a_worker_takes_no_command_unless_it_may_run_some() {
-    let all = executors::standard(command::Settings::default());
+async fn a_worker_takes_neither_commands_nor_requests_unless_it_may_run_some() {
+    let all = executors::standard(Settings::default());
 
     assert_eq!(
         all.kinds().collect::<Vec<_>>(),
-        ["echo", "noop", "simple", "sleep"]
+        ["echo", "noop", "problem", "simple", "sleep"]
     );
 }

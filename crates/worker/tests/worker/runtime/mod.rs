@@ -1,8 +1,10 @@
+mod answers;
 mod claiming;
 mod draining;
 mod http;
 mod limits;
 mod living;
+mod logging;
 mod news;
 mod post;
 mod reporting;

@@ -4,20 +4,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-use taskyard_api::answered::Answered;
 use taskyard_api::client;
-use taskyard_api::problem::Problem;
+use taskyard_api::logs::{AppendLogs, AppendedLogs};
 use taskyard_api::report::{Report, Reported};
 use taskyard_api::run::{Start, Started};
-use taskyard_api::task::{Standing, Status};
-use taskyard_api::time::Time;
-use taskyard_api::worker::{
-    Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered, Run, TIMEOUT_MARGIN_MS,
-};
+use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered, Run};
 use taskyard_core::id::TaskId;
 use taskyard_core::random::Seeded;
-use taskyard_core::time::Timestamp;
 use taskyard_worker::executor::{Context, Executor, Executors, Finish, Stop};
 use taskyard_worker::executors::{Echo, Noop};
 use taskyard_worker::runtime::{Error, Settings, Shutdown, Summary, Worker, shutdown_signal};
@@ -25,12 +18,15 @@ use taskyard_worker::transport::Transport;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-pub(super) const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
-
 /// Longer than any wait of a worker.
 const PATIENCE: Duration = Duration::from_hours(2);
 
-type Answer<T> = oneshot::Sender<Result<T, client::Error>>;
+pub(super) use super::answers::{
+    NOW, begun, error, heard, id, lost, noops, problem, raw, registered, taken, task, tokens, told,
+    too_large,
+};
+
+pub(super) type Answer<T> = oneshot::Sender<Result<T, client::Error>>;
 
 pub(super) enum Call {
     Register(Register, Answer<Registered>),
@@ -38,6 +34,7 @@ pub(super) enum Call {
     Report(Report, Answer<Reported>),
     Heartbeat(Heartbeat, Answer<Heard>),
     Start(TaskId, Start, Answer<Started>),
+    Logs(AppendLogs, Answer<AppendedLogs>),
 }
 
 /// The worker's end of it. A call whose answer is dropped hangs, as on a line that is cut without a word.
@@ -78,6 +75,14 @@ impl Transport for Line {
     async fn start(&self, task: TaskId, start: &Start) -> Result<Started, client::Error> {
         self.call(|answer| Call::Start(task, start.clone(), answer))
             .await
+    }
+
+    async fn append_logs(
+        &self,
+        _: TaskId,
+        append: &AppendLogs,
+    ) -> Result<AppendedLogs, client::Error> {
+        self.call(|answer| Call::Logs(append.clone(), answer)).await
     }
 }
 
@@ -250,6 +255,7 @@ impl Post {
                 Call::Heartbeat(_, answer) => drop(answer.send(Err(lost()))),
                 Call::Register(_, answer) => drop(answer.send(Err(lost()))),
                 Call::Start(_, _, answer) => drop(answer.send(Err(lost()))),
+                Call::Logs(_, answer) => drop(answer.send(Err(lost()))),
             }
         }
     }
@@ -294,6 +300,14 @@ impl Post {
         .await
     }
 
+    pub(super) async fn logs(&mut self) -> (AppendLogs, Answer<AppendedLogs>) {
+        self.find(|call| match call {
+            Call::Logs(append, answer) => Ok((append, answer)),
+            other => Err(other),
+        })
+        .await
+    }
+
     /// Leaves a heartbeat for the next who asks for one.
     pub(super) fn put_back(&mut self, (heartbeat, answer): (Heartbeat, Answer<Heard>)) {
         self.backlog.push_front(Call::Heartbeat(heartbeat, answer));
@@ -326,6 +340,13 @@ impl Post {
         }
         let mut backlog = self.backlog.iter();
         backlog.any(|call| matches!(call, Call::Report(..)))
+    }
+
+    /// Lets the worker do all it can do now, and says whether it has handed in lines.
+    pub(super) async fn has_logs(&mut self) -> bool {
+        self.is_quiet().await;
+        let mut backlog = self.backlog.iter();
+        backlog.any(|call| matches!(call, Call::Logs(..)))
     }
 
     /// Answers the next claim with these tasks.
@@ -378,116 +399,4 @@ impl Post {
             .expect("the worker does not end")
             .unwrap()
     }
-}
-
-pub(super) fn registered(epoch: u32) -> Registered {
-    Registered {
-        worker_id: "w".to_owned(),
-        number: 1,
-        epoch,
-        heartbeat_ms: 10_000,
-        heartbeat_ttl_ms: 30_000,
-        lease_ms: 75_000,
-        timeout_margin_ms: TIMEOUT_MARGIN_MS,
-        limits: Limits::default(),
-    }
-}
-
-pub(super) fn heard() -> Heard {
-    Heard {
-        expires_at: Time(NOW),
-        lost: Vec::new(),
-        cancel: Vec::new(),
-        drain: false,
-    }
-}
-
-pub(super) fn begun(task_id: TaskId, start: &Start) -> Started {
-    Started {
-        task_id,
-        status: Status::Running,
-        started_at: start.started_at.unwrap(),
-        lease_expires_at: Time(NOW),
-    }
-}
-
-pub(super) fn id(number: u64) -> TaskId {
-    TaskId::new(NOW, u128::from(number) << 40)
-}
-
-/// A run of the task of this number; its token is the number.
-pub(super) fn task(number: u64, kind: &str) -> Run {
-    Run {
-        id: id(number),
-        kind: kind.to_owned(),
-        queue: "default".to_owned(),
-        input: raw("7"),
-        attempt: 2,
-        lease_token: number.to_string(),
-        lease_expires_at: Time(NOW),
-        timeout_ms: 60_000,
-        checkpoint: None,
-        cancel: false,
-    }
-}
-
-pub(super) fn told(numbers: std::ops::Range<u64>) -> Vec<Run> {
-    numbers.map(|number| task(number, "told")).collect()
-}
-
-pub(super) fn noops(numbers: std::ops::Range<u64>) -> Vec<Run> {
-    numbers.map(|number| task(number, "noop")).collect()
-}
-
-/// The tokens of the leases that it reports of.
-pub(super) fn tokens(report: &Report) -> Vec<&str> {
-    let results = report.results.iter();
-    results.map(|result| result.lease_token.as_str()).collect()
-}
-
-pub(super) fn taken(report: &Report, tasks: Vec<Run>) -> Reported {
-    let standing = |task_id| Standing {
-        task_id,
-        status: Status::Completed,
-    };
-    let results = report.results.iter();
-    Reported {
-        results: results
-            .map(|result| Answered::Taken(standing(result.task_id)))
-            .collect(),
-        tasks: report.claim.map(|_| tasks),
-    }
-}
-
-pub(super) fn problem(status: u16, code: &str) -> Problem {
-    Problem {
-        kind: format!("/problems/{code}"),
-        title: code.to_owned(),
-        status,
-        detail: None,
-        code: code.to_owned(),
-        errors: Vec::new(),
-        request_id: None,
-        task_id: None,
-        task_status: None,
-        retry_after_ms: None,
-    }
-}
-
-/// As a heartbeat, a report or a claim that is over a limit is refused.
-pub(super) fn too_large() -> client::Error {
-    error(413, "too_large")
-}
-
-pub(super) fn error(status: u16, code: &str) -> client::Error {
-    client::Error::Problem(Box::new(problem(status, code)))
-}
-
-/// As good as no answer: what was asked may have been done.
-pub(super) fn lost() -> client::Error {
-    error(503, "unavailable")
-}
-
-pub(super) fn raw(json: &str) -> Box<RawValue> {
-    RawValue::from_string(json.to_owned()).unwrap()
 }

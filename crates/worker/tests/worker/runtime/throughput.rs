@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use taskyard_api::client;
+use taskyard_api::logs::{AppendLogs, AppendedLogs};
 use taskyard_api::report::{Report, Reported};
 use taskyard_api::run::{Start, Started};
 use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Register, Registered};
@@ -66,6 +67,10 @@ impl Transport for Plenty {
 
     async fn start(&self, _: TaskId, _: &Start) -> Result<Started, client::Error> {
         panic!("no run lasts long enough to be told of")
+    }
+
+    async fn append_logs(&self, _: TaskId, _: &AppendLogs) -> Result<AppendedLogs, client::Error> {
+        panic!("no run prints anything")
     }
 }
 

@@ -1,10 +1,10 @@
-//! A worker with an executor of one's own. With a server running and this beside it, `{"kind": "shout", "input": "hi"}`
-//! becomes `"HI"`.
+//! A worker with a kind of its own: `{"kind": "shout", "input": "hello"}` becomes `"HELLO"`.
 
 use std::sync::Arc;
 
 use serde_json::value::to_raw_value;
 use taskyard_api::client::Client;
+use taskyard_api::logs::Stream;
 use taskyard_worker::executor::{Context, Executor, Executors, Failure, Finish, Run};
 use taskyard_worker::runtime::{Settings, Worker, shutdown_signal};
 
@@ -16,20 +16,22 @@ impl Executor for Shout {
         "shout"
     }
 
-    async fn run(&self, run: Run, _: Context) -> Finish {
-        match serde_json::from_str::<String>(run.input.get()) {
-            Ok(text) => {
-                Finish::Completed(to_raw_value(&text.to_uppercase()).expect("text is JSON"))
-            }
-            Err(error) => Finish::Failed(Failure::lasting("invalid_input", error.to_string())),
-        }
+    async fn run(&self, run: Run, context: Context) -> Finish {
+        let Ok(text) = serde_json::from_str::<String>(run.input.get()) else {
+            return Finish::Failed(Failure::lasting("invalid_input", "the input is not a text"));
+        };
+        let letters = format!("{} letters to shout", text.chars().count());
+        context.reports.log(Stream::Worker, &letters);
+        Finish::Completed(to_raw_value(&text.to_uppercase()).expect("text is JSON"))
     }
 }
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = Client::new(&["http://127.0.0.1:8000".parse()?], None)?;
+    let server = std::env::var("TASKYARD_URL").unwrap_or("http://127.0.0.1:8000".to_owned());
+    let token = std::env::var("TASKYARD_TOKEN").ok();
+    let client = Client::new(&[server.parse()?], token.as_deref())?;
     let executors = Executors::default().with(Shout);
     let worker = Worker::new(Settings::named("shouter"), executors, Arc::new(client));
     let (stop, signal) = shutdown_signal();

@@ -1,0 +1,350 @@
+//! What the engine counts of what it does, for whoever watches it.
+//!
+//! It counts where a batch's answers and changed topics are at hand, so nothing is read for it, and on handles that it
+//! keeps, one set a kind of tasks: a count is a look at a small table and an addition.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use taskyard_core::command::{Answer, Command, Done};
+use taskyard_core::id::Fence;
+use taskyard_core::lane::Lanes;
+use taskyard_core::name::Name;
+use taskyard_core::refused::Refused;
+use taskyard_core::rows::Outcome;
+use taskyard_core::status::Status;
+use taskyard_core::store::Ran;
+use taskyard_core::time::Timestamp;
+use taskyard_core::topic::Topic;
+use taskyard_core::verbs::claim::{Dealt, Run};
+use taskyard_core::verbs::submit::Made;
+
+/// How many kinds are told apart unless somebody says otherwise.
+pub const KINDS_MAX: usize = 100;
+/// What stands for all kinds beyond those.
+pub const OTHER: &str = "other";
+
+const TASK_SECONDS: [f64; 18] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    300.0, 900.0, 3600.0,
+];
+const COMMIT_SECONDS: [f64; 14] = [
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
+];
+const COMMANDS: [f64; 10] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
+const OUTCOMES: [Status; 4] = [
+    Status::Completed,
+    Status::Failed,
+    Status::Timeout,
+    Status::Cancelled,
+];
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct OfKind {
+    kind: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct OfOutcome {
+    kind: String,
+    outcome: &'static str,
+}
+
+type Histograms = Family<OfKind, Histogram, fn() -> Histogram>;
+
+/// The counters of one engine, shared with whoever shows them.
+pub struct Metrics {
+    kinds_max: AtomicUsize,
+    submitted: Family<OfKind, Counter>,
+    ended: Family<OfOutcome, Counter>,
+    waited: Histograms,
+    ran: Histograms,
+    batch_commands: Histogram,
+    batch_commit: Histogram,
+    batches_failed: Counter,
+    leases_lost: Counter,
+    late_results: Counter,
+    parked: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            kinds_max: AtomicUsize::new(KINDS_MAX),
+            submitted: Family::default(),
+            ended: Family::default(),
+            waited: Family::new_with_constructor(task_seconds),
+            ran: Family::new_with_constructor(task_seconds),
+            batch_commands: Histogram::new(COMMANDS),
+            batch_commit: Histogram::new(COMMIT_SECONDS),
+            batches_failed: Counter::default(),
+            leases_lost: Counter::default(),
+            late_results: Counter::default(),
+            parked: Gauge::default(),
+        }
+    }
+}
+
+fn task_seconds() -> Histogram {
+    Histogram::new(TASK_SECONDS)
+}
+
+impl Metrics {
+    /// Tells at most so many kinds apart, those that come first; the others are counted together, as `other`. Kinds that
+    /// have been told apart before stay so.
+    pub fn tell_apart(&self, kinds_max: usize) {
+        self.kinds_max.store(kinds_max, Ordering::Relaxed);
+    }
+
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "taskyard_tasks_submitted",
+            "Tasks that were submitted here",
+            self.submitted.clone(),
+        );
+        registry.register(
+            "taskyard_tasks_ended",
+            "Tasks that ended here, by how",
+            self.ended.clone(),
+        );
+        registry.register(
+            "taskyard_task_wait_seconds",
+            "From a task's submission until it was first given to a worker",
+            self.waited.clone(),
+        );
+        registry.register(
+            "taskyard_task_run_seconds",
+            "The run that ended a task, from its start",
+            self.ran.clone(),
+        );
+        registry.register(
+            "taskyard_batch_commands",
+            "Commands of a batch, which is one transaction",
+            self.batch_commands.clone(),
+        );
+        registry.register(
+            "taskyard_batch_commit_seconds",
+            "From when a batch that wrote was handed to the database until it was durable",
+            self.batch_commit.clone(),
+        );
+        registry.register(
+            "taskyard_batches_failed",
+            "Batches that the database did not take",
+            self.batches_failed.clone(),
+        );
+        registry.register(
+            "taskyard_leases_lost",
+            "Leases that were taken away because their worker was silent, gone or too slow",
+            self.leases_lost.clone(),
+        );
+        registry.register(
+            "taskyard_late_results",
+            "Results that were refused because their lease was no longer the newest",
+            self.late_results.clone(),
+        );
+        registry.register(
+            "taskyard_claims_parked",
+            "Claims that wait for work",
+            self.parked.clone(),
+        );
+    }
+
+    pub(crate) fn parked(&self, claims: usize) {
+        self.parked.set(i64::try_from(claims).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn ran(&self, commands: usize, took: Duration, wrote: bool) {
+        self.batch_commands.observe(commands as f64);
+        if wrote {
+            self.batch_commit.observe(took.as_secs_f64());
+        }
+    }
+
+    pub(crate) fn failed(&self) {
+        self.batches_failed.inc();
+    }
+}
+
+/// The handles of one kind.
+struct Kind {
+    submitted: Counter,
+    ended: [Counter; OUTCOMES.len()],
+    waited: Histogram,
+    ran: Histogram,
+}
+
+impl Kind {
+    fn new(kind: &str, metrics: &Metrics) -> Self {
+        let of_kind = OfKind {
+            kind: kind.to_owned(),
+        };
+        let ended = OUTCOMES.map(|status| OfOutcome {
+            kind: kind.to_owned(),
+            outcome: status.as_str(),
+        });
+        Self {
+            submitted: metrics.submitted.get_or_create_owned(&of_kind),
+            ended: ended.map(|labels| metrics.ended.get_or_create_owned(&labels)),
+            waited: metrics.waited.get_or_create_owned(&of_kind),
+            ran: metrics.ran.get_or_create_owned(&of_kind),
+        }
+    }
+}
+
+/// The kinds of the tasks that a batch may make, for when it is known which it made.
+#[derive(Default)]
+pub(crate) struct Noted {
+    /// The place of each submit among the batch's commands, and how many tasks it has.
+    submits: Vec<(usize, usize)>,
+    kinds: Vec<usize>,
+}
+
+/// Counts what batches did. Owned by the engine's loop, so that nobody else waits for it.
+pub(crate) struct Tally {
+    metrics: Arc<Metrics>,
+    kinds: Vec<Kind>,
+    known: HashMap<Name, usize>,
+    /// The place of [`OTHER`], once there is need of it.
+    other: Option<usize>,
+}
+
+impl Tally {
+    pub(crate) fn of(metrics: Arc<Metrics>) -> Self {
+        Self {
+            metrics,
+            kinds: Vec::new(),
+            known: HashMap::new(),
+            other: None,
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// To be asked before the commands are handed over.
+    pub(crate) fn note(&mut self, commands: &[Command]) -> Noted {
+        let mut noted = Noted::default();
+        for (place, command) in commands.iter().enumerate() {
+            let tasks = command.new_tasks();
+            if tasks.is_empty() {
+                continue;
+            }
+            noted.submits.push((place, tasks.len()));
+            let mut last: Option<(&Name, usize)> = None;
+            for task in tasks {
+                let name = &task.lane.kind;
+                let kind = match last {
+                    Some((same, kind)) if same == name => kind,
+                    _ => self.place(name),
+                };
+                last = Some((name, kind));
+                noted.kinds.push(kind);
+            }
+        }
+        noted
+    }
+
+    pub(crate) fn count(&mut self, noted: &Noted, ran: &Ran, lanes: &Lanes) {
+        self.count_submits(noted, &ran.replies);
+        for topic in &ran.topics {
+            if let Topic::Ended(outcome) = topic {
+                self.count_end(outcome, lanes);
+            }
+        }
+        for reply in ran.replies.iter().flatten().flatten() {
+            match reply {
+                Done::Claims(dealt) => self.count_claimed(dealt, ran.now),
+                Done::Expire(expired) => {
+                    self.metrics.leases_lost.inc_by(expired.tasks.len() as u64);
+                }
+                Done::Report(reported) => {
+                    let late = reported.results.iter().filter(|result| {
+                        matches!(
+                            result,
+                            Err(Refused::StaleLease | Refused::ReportedOtherwise)
+                        )
+                    });
+                    self.metrics.late_results.inc_by(late.count() as u64);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn count_submits(&self, noted: &Noted, replies: &[Answer]) {
+        let mut kinds = noted.kinds.iter();
+        for (place, tasks) in &noted.submits {
+            let kinds = kinds.by_ref().take(*tasks);
+            let made = match replies.get(*place) {
+                Some(Ok(Ok(Done::Submit(submitted)))) => &submitted.made[..],
+                _ => &[],
+            };
+            // Those of a submit that was refused are passed over as well.
+            for (at, kind) in kinds.enumerate() {
+                if matches!(made.get(at), Some(Made::Now(_))) {
+                    self.kinds[*kind].submitted.inc();
+                }
+            }
+        }
+    }
+
+    fn count_end(&mut self, outcome: &Outcome, lanes: &Lanes) {
+        let place = match lanes.key(outcome.lane) {
+            Some(key) => self.place(&key.kind),
+            // It was forgotten in the moment since.
+            None => self.other(),
+        };
+        let kind = &self.kinds[place];
+        if let Some(at) = OUTCOMES.iter().position(|known| *known == outcome.status) {
+            kind.ended[at].inc();
+        }
+        if let Some(began) = outcome.started_at.or(outcome.claimed_at) {
+            kind.ran
+                .observe(outcome.ended_at.since(began).as_secs_f64());
+        }
+    }
+
+    fn count_claimed(&mut self, dealt: &Dealt, now: Timestamp) {
+        let hands = dealt.hands.iter().flatten().flatten();
+        let first = |run: &&Run| run.fence == Fence(1);
+        for run in hands.flat_map(|hand| &hand.runs).filter(first) {
+            let place = self.place(&run.lane.kind);
+            let waited = now.since(run.slot.task.made_at());
+            self.kinds[place].waited.observe(waited.as_secs_f64());
+        }
+    }
+
+    fn place(&mut self, kind: &Name) -> usize {
+        if let Some(place) = self.known.get(kind) {
+            return *place;
+        }
+        if self.known.len() >= self.metrics.kinds_max.load(Ordering::Relaxed) {
+            return self.other();
+        }
+        let place = self.add(kind.as_str());
+        self.known.insert(kind.clone(), place);
+        place
+    }
+
+    fn other(&mut self) -> usize {
+        if let Some(place) = self.other {
+            return place;
+        }
+        let place = self.add(OTHER);
+        *self.other.insert(place)
+    }
+
+    fn add(&mut self, kind: &str) -> usize {
+        self.kinds.push(Kind::new(kind, &self.metrics));
+        self.kinds.len() - 1
+    }
+}

@@ -1,0 +1,79 @@
+//! The description of the API that `/openapi.json` gives out: OpenAPI 3.1, made of the code.
+//!
+//! What a route takes and answers is told beside its handler, in the file `described.rs` of its folder; the shapes of
+//! bodies are derived from the wire types; the limits put onto them are the constants and settings that the checks go
+//! by ([`shapes`]); refusals are the codes of [`crate::problem`]. A test compares the routes with those that
+//! [`crate::router`] lists, another the document with the printed one, `docs/openapi.json`.
+
+pub(crate) mod operation;
+pub(crate) mod shapes;
+
+use serde_json::{Value, json};
+use taskyard_api::payload::Payload;
+use taskyard_api::problem::Problem;
+
+use self::operation::Routes;
+use self::shapes::Shapes;
+use crate::settings::Settings;
+use crate::{docs, health, metrics, v1};
+
+/// The groups of routes, in the order that pages show them.
+pub(crate) const TASKS: &str = "tasks";
+pub(crate) const RUNS: &str = "runs";
+pub(crate) const WORKERS: &str = "workers";
+pub(crate) const SERVER: &str = "server";
+
+/// The whole document, with the limits of these settings.
+pub fn document(settings: &Settings) -> Value {
+    let mut shapes = Shapes::default();
+    // Referred to by what is referred to, and by refusals.
+    shapes.reference::<Payload>();
+    shapes.reference::<Problem>();
+    let mut routes = Routes::new(&mut shapes);
+    v1::describe(&mut routes);
+    health::describe(&mut routes);
+    metrics::describe(&mut routes);
+    docs::describe(&mut routes);
+    let (paths, responses) = routes.finish();
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Taskyard",
+            "version": settings.version,
+            "summary": "Coordinates work over many workers.",
+            "description": ABOUT.trim(),
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/", "description": "This server."}],
+        "tags": [
+            {"name": TASKS, "description": "For those who hand in work, and look what became of it."},
+            {"name": RUNS, "description": "What a worker says of one run. Each call proves by its `lease_token` that the run is its own."},
+            {"name": WORKERS, "description": "What a worker asks: to be known, for tasks, and to keep them."},
+            {"name": SERVER, "description": "About the server itself. Needs no token."},
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": shapes.finish(&settings.limits),
+            "parameters": operation::parameters(),
+            "headers": operation::headers(),
+            "responses": responses,
+            "securitySchemes": {
+                operation::BEARER: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The token that the server was started with (`TASKYARD_TOKEN`). A server on a loopback \
+                                    address, or with `--no-auth`, wants none.",
+                },
+            },
+        },
+        "security": [{operation::BEARER: []}],
+    })
+}
+
+const ABOUT: &str = "
+Ids are strings, times are RFC 3339 in UTC with milliseconds, durations are whole milliseconds in fields that end in
+`_ms`. In requests null is the same as a field that is left out, and a field that nobody knows is refused; clients
+ignore fields of answers that they do not know. A refusal is a problem (RFC 9457, `application/problem+json`); programs
+go by its `code`. What fails with 408, 429, 500, 503 or 507 may be sent again, with the same `id` or `Idempotency-Key`
+where it creates something.
+";

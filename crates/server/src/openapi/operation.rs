@@ -1,0 +1,456 @@
+//! Describing a route, in the words of the API: what it takes, what it answers, which codes it refuses with.
+//!
+//! What is the same for all routes is added here and said nowhere else: who may come in, bodies that do not come whole,
+//! servers that are full or stop, the names of requests.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::shapes::{Shapes, TASK_ID, plain_name};
+use crate::problem::Code;
+use crate::request_id;
+use crate::v1::tasks::submit::KEY_LEN_MAX;
+use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX};
+
+/// The name of the security scheme.
+pub(crate) const BEARER: &str = "bearer";
+
+/// What every route may be refused with before it is looked at.
+const ANY: &[Code] = &[
+    Code::Malformed,
+    Code::Unauthorized,
+    Code::WrongOrigin,
+    Code::HeadTimeout,
+    Code::AddressTooLong,
+    Code::WrongHost,
+    Code::UnknownField,
+    Code::HeadTooLarge,
+    Code::Internal,
+    Code::ConnectionsFull,
+];
+/// What comes of asking the engine.
+const ASKED: &[Code] = &[Code::Unavailable, Code::Stopping];
+/// What comes of changing something besides.
+const CHANGED: &[Code] = &[Code::QueueFull, Code::OutcomeUnknown, Code::DiskFull];
+/// What comes of a body.
+const SENT: &[Code] = &[
+    Code::NotJson,
+    Code::BrokenBody,
+    Code::BodyTimeout,
+    Code::TooLarge,
+    Code::UnsupportedMediaType,
+    Code::Invalid,
+    Code::BodiesFull,
+];
+
+/// Of a body, each under a name.
+type Examples<'a> = &'a [(&'a str, Value)];
+
+/// The routes as they are described, one after the other.
+pub(crate) struct Routes<'a> {
+    shapes: &'a mut Shapes,
+    tag: &'static str,
+    prefix: &'static str,
+    described: Vec<Operation>,
+}
+
+/// One method of one path.
+pub(crate) struct Operation {
+    method: &'static str,
+    path: String,
+    value: Map<String, Value>,
+    parameters: Vec<Value>,
+    answers: BTreeMap<String, Value>,
+    codes: Vec<Code>,
+}
+
+/// A route that is being described.
+pub(crate) struct Described<'a, 's> {
+    routes: &'a mut Routes<'s>,
+    operation: usize,
+}
+
+impl<'s> Routes<'s> {
+    pub(crate) fn new(shapes: &'s mut Shapes) -> Self {
+        Self {
+            shapes,
+            tag: "",
+            prefix: "",
+            described: Vec::new(),
+        }
+    }
+
+    /// The routes from here on stand under this prefix, and belong to this group.
+    pub(crate) fn under(&mut self, prefix: &'static str, tag: &'static str) {
+        self.prefix = prefix;
+        self.tag = tag;
+    }
+
+    /// `name` is what generated clients call it.
+    pub(crate) fn get<'a>(&'a mut self, path: &str, name: &str) -> Described<'a, 's> {
+        self.add("get", path, name, &[])
+    }
+
+    pub(crate) fn post<'a>(&'a mut self, path: &str, name: &str) -> Described<'a, 's> {
+        self.add("post", path, name, CHANGED)
+    }
+
+    pub(crate) fn patch<'a>(&'a mut self, path: &str, name: &str) -> Described<'a, 's> {
+        self.add("patch", path, name, CHANGED)
+    }
+
+    fn add<'a>(
+        &'a mut self,
+        method: &'static str,
+        path: &str,
+        name: &str,
+        codes: &[Code],
+    ) -> Described<'a, 's> {
+        let mut value = Map::new();
+        value.insert("tags".to_owned(), json!([self.tag]));
+        value.insert("operationId".to_owned(), json!(name));
+        let operation = self.described.len();
+        self.described.push(Operation {
+            method,
+            path: format!("{}{path}", self.prefix),
+            value,
+            parameters: vec![json!({"$ref": "#/components/parameters/X-Request-Id"})],
+            answers: BTreeMap::new(),
+            codes: [ANY, ASKED, codes].concat(),
+        });
+        Described {
+            routes: self,
+            operation,
+        }
+    }
+
+    /// The paths, and the refusals that they refer to.
+    pub(crate) fn finish(self) -> (Value, Value) {
+        let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+        let mut responses = Map::new();
+        for operation in self.described {
+            let path = paths.entry(operation.path.clone()).or_default();
+            let method = operation.method.to_owned();
+            let is_first = path.insert(method, operation.finish(&mut responses));
+            assert!(is_first.is_none(), "a route is described once");
+        }
+        (json!(paths), Value::Object(responses))
+    }
+}
+
+impl Described<'_, '_> {
+    fn operation(&mut self) -> &mut Operation {
+        &mut self.routes.described[self.operation]
+    }
+
+    /// In a few words, and in as many as it takes.
+    pub(crate) fn says(mut self, summary: &str, description: &str) -> Self {
+        let value = &mut self.operation().value;
+        value.insert("summary".to_owned(), json!(summary));
+        value.insert("description".to_owned(), json!(description));
+        self
+    }
+
+    /// Everybody may call it, whatever stands in its query, and the engine is not asked.
+    pub(crate) fn for_everybody(mut self) -> Self {
+        let operation = self.operation();
+        operation.value.insert("security".to_owned(), json!([]));
+        let is_met = |code: &Code| {
+            !matches!(code, Code::Unauthorized | Code::UnknownField) && !ASKED.contains(code)
+        };
+        operation.codes.retain(is_met);
+        self
+    }
+
+    /// Its `{id}` is a task's.
+    pub(crate) fn of_task(self) -> Self {
+        let id = json!({"$ref": "#/components/schemas/TaskId"});
+        self.of("The task's id.", &id)
+    }
+
+    /// Its `{id}` is a worker's name.
+    pub(crate) fn of_worker(self) -> Self {
+        self.of("The worker's name.", &plain_name())
+    }
+
+    fn of(mut self, description: &str, schema: &Value) -> Self {
+        self.operation().parameters.push(json!({
+            "name": "id", "in": "path", "required": true, "description": description, "schema": schema,
+        }));
+        self.refuses(&[Code::NotFound])
+    }
+
+    /// A parameter of its query, which may be left out.
+    pub(crate) fn query(mut self, name: &str, description: &str, schema: &Value) -> Self {
+        self.operation().parameters.push(json!({
+            "name": name, "in": "query", "description": description, "schema": schema,
+        }));
+        self.refuses(&[Code::Invalid])
+    }
+
+    /// One of the parameters that several routes take.
+    pub(crate) fn takes_parameter(mut self, name: &str) -> Self {
+        let reference = format!("#/components/parameters/{name}");
+        self.operation().parameters.push(json!({"$ref": reference}));
+        self
+    }
+
+    /// A JSON body, which must be there.
+    pub(crate) fn takes<T: ToSchema>(self, examples: Examples<'_>) -> Self {
+        let schema = self.routes.shapes.reference::<T>();
+        self.takes_as(&[("application/json", schema, examples)], true)
+    }
+
+    /// A body of one of these types, each with its schema and examples.
+    pub(crate) fn takes_as(
+        mut self,
+        types: &[(&str, Value, Examples<'_>)],
+        required: bool,
+    ) -> Self {
+        let content: Map<String, Value> = types
+            .iter()
+            .map(|(media_type, schema, examples)| {
+                let examples: Map<String, Value> = examples
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), json!({"value": value})))
+                    .collect();
+                let media_type = (*media_type).to_owned();
+                (media_type, json!({"schema": schema, "examples": examples}))
+            })
+            .collect();
+        let body = json!({"required": required, "content": content});
+        let operation = self.operation();
+        operation.value.insert("requestBody".to_owned(), body);
+        operation.codes.extend(SENT);
+        self
+    }
+
+    /// The schema of a list of these, under a name of its own.
+    pub(crate) fn list_of<T: ToSchema>(&mut self, name: &'static str) -> Value {
+        self.routes.shapes.list_of::<T>(name)
+    }
+
+    pub(crate) fn answers<T: ToSchema>(
+        self,
+        status: u16,
+        description: &str,
+        example: &Value,
+    ) -> Self {
+        let schema = self.routes.shapes.reference::<T>();
+        self.answers_as(status, description, &schema, example)
+    }
+
+    /// One page of a list of these.
+    pub(crate) fn answers_page_of<T: ToSchema>(self, description: &str, example: &Value) -> Self {
+        let schema = self.routes.shapes.page_of::<T>();
+        self.answers_as(200, description, &schema, example)
+            .refuses(&[Code::AnswersFull])
+    }
+
+    pub(crate) fn answers_as(
+        mut self,
+        status: u16,
+        description: &str,
+        schema: &Value,
+        example: &Value,
+    ) -> Self {
+        let answer = json!({
+            "description": description,
+            "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+            "content": {"application/json": {"schema": schema, "example": example}},
+        });
+        self.operation().answers.insert(status.to_string(), answer);
+        self
+    }
+
+    /// Plain text, of one of these media types.
+    pub(crate) fn answers_text(mut self, description: &str, types: &[&str], example: &str) -> Self {
+        let content: Map<String, Value> = types
+            .iter()
+            .map(|media_type| {
+                let text = json!({"schema": {"type": "string"}, "example": example});
+                ((*media_type).to_owned(), text)
+            })
+            .collect();
+        let answer = json!({
+            "description": description,
+            "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+            "content": content,
+        });
+        self.operation().answers.insert("200".to_owned(), answer);
+        self
+    }
+
+    /// Its answer of this status bears a header that is among [`headers`].
+    pub(crate) fn with_header(mut self, status: u16, name: &str) -> Self {
+        let answer = &mut self.operation().answers.get_mut(&status.to_string());
+        let answer = answer.as_mut().expect("it is described before");
+        answer["headers"][name] = json!({"$ref": format!("#/components/headers/{name}")});
+        self
+    }
+
+    /// What the answer of this status leads to: an operation, and where in the answer stands what it is called
+    /// with, by the name of a parameter, or `body/` and that of a field.
+    pub(crate) fn leads_to(mut self, status: u16, to: &str, given: &[(&str, &str)]) -> Self {
+        let mut link = json!({"operationId": to, "parameters": {}});
+        for (name, pointer) in given {
+            let value = format!("$response.body#{pointer}");
+            match name.strip_prefix("body/") {
+                Some(field) => link["requestBody"][field] = json!(value),
+                None => link["parameters"][format!("path.{name}")] = json!(value),
+            }
+        }
+        let answer = &mut self.operation().answers.get_mut(&status.to_string());
+        let answer = answer.as_mut().expect("it is described before");
+        answer["links"][to] = link;
+        self
+    }
+
+    /// What it refuses by itself, besides what any route of its kind does.
+    pub(crate) fn refuses(mut self, codes: &[Code]) -> Self {
+        self.operation().codes.extend(codes);
+        self
+    }
+}
+
+impl Operation {
+    fn finish(mut self, responses: &mut Map<String, Value>) -> Value {
+        let listed = |code: &&Code| self.codes.contains(code);
+        let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
+        for code in Code::ALL.iter().filter(listed) {
+            by_status.entry(code.status()).or_default().push(*code);
+        }
+        for (status, codes) in by_status {
+            let words: Vec<&str> = codes.iter().map(|code| code.word()).collect();
+            let name = words.join(".");
+            let reference = json!({"$ref": format!("#/components/responses/{name}")});
+            responses
+                .entry(name)
+                .or_insert_with(|| refusal(status, &codes));
+            match self.answers.get_mut(&status.to_string()) {
+                // A probe answers with 503 itself.
+                Some(answer) => {
+                    let content = refusal(status, &codes)["content"].take();
+                    if let Value::Object(content) = content {
+                        for (media_type, problem) in content {
+                            answer["content"][media_type] = problem;
+                        }
+                    }
+                }
+                None => drop(self.answers.insert(status.to_string(), reference)),
+            }
+        }
+        let value = &mut self.value;
+        value.insert("parameters".to_owned(), json!(self.parameters));
+        value.insert("responses".to_owned(), json!(self.answers));
+        Value::Object(self.value)
+    }
+}
+
+/// A problem of one of these codes, which have the same status.
+fn refusal(status: u16, codes: &[Code]) -> Value {
+    let words: Vec<&str> = codes.iter().map(|code| code.word()).collect();
+    let lines: Vec<String> = codes
+        .iter()
+        .map(|code| format!("`{}`: {}.", code.word(), code.title()))
+        .collect();
+    let examples: Map<String, Value> = codes
+        .iter()
+        .map(|code| (code.word().to_owned(), json!({"value": example(*code)})))
+        .collect();
+    let mut headers = json!({"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}});
+    if matches!(status, 429 | 503 | 507) {
+        headers["Retry-After"] = json!({"$ref": "#/components/headers/Retry-After"});
+    }
+    if status == Code::Unauthorized.status() {
+        headers["WWW-Authenticate"] = json!({"$ref": "#/components/headers/WWW-Authenticate"});
+    }
+    json!({
+        "description": lines.join(" "),
+        "headers": headers,
+        "content": {taskyard_api::problem::CONTENT_TYPE: {
+            "schema": {
+                "allOf": [{"$ref": "#/components/schemas/Problem"}],
+                "properties": {"status": {"const": status}, "code": {"enum": words}},
+            },
+            "examples": examples,
+        }},
+    })
+}
+
+fn example(code: Code) -> Value {
+    json!({
+        "type": format!("/problems/{}", code.word()),
+        "title": code.title(),
+        "status": code.status(),
+        "detail": "what it was this time, in words",
+        "code": code.word(),
+        "request_id": REQUEST_ID,
+    })
+}
+
+const REQUEST_ID: &str = "9f2c41d70000002a";
+
+/// Parameters that several routes take.
+pub(crate) fn parameters() -> Value {
+    json!({
+        "X-Request-Id": {
+            "name": "X-Request-Id", "in": "header",
+            "description": format!(
+                "A name for this request, for its answer and the server's log: 1 to {} of `A–Z a–z 0–9 . _ -`. For \
+                 another one, or none, the server makes its own.",
+                request_id::LEN_MAX
+            ),
+            // Not bounded: what does not fit is passed over, not refused.
+            "schema": {"type": "string"},
+            "example": REQUEST_ID,
+        },
+        "Idempotency-Key": {
+            "name": "Idempotency-Key", "in": "header",
+            "description": "Chosen by the caller. The same request again, with the same key, within `--key-life` \
+                            (24 h) is answered with the same ids and does nothing more.",
+            "schema": {"type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": KEY_LEN_MAX},
+            "example": "nightly-2026-01-31",
+        },
+        "limit": {
+            "name": "limit", "in": "query",
+            "description": "How many items the page holds at most.",
+            "schema": {
+                "type": "integer", "minimum": 1, "maximum": LIMIT_MAX,
+                "default": LIMIT_DEFAULT,
+            },
+        },
+        "cursor": {
+            "name": "cursor", "in": "query",
+            "description": "The `next_cursor` of the page before, which had the same filter and sort.",
+            "schema": {"type": "string"},
+        },
+    })
+}
+
+/// Headers of answers.
+pub(crate) fn headers() -> Value {
+    json!({
+        "X-Request-Id": {
+            "description": "Finds the request in the server's log.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": request_id::LEN_MAX},
+            "example": REQUEST_ID,
+        },
+        "Location": {
+            "description": "The address of what was made.",
+            "schema": {"type": "string", "format": "uri-reference"},
+            "example": format!("/api/v1/tasks/{}", TASK_ID),
+        },
+        "Retry-After": {
+            "description": "When to come back, in seconds.",
+            "schema": {"type": "integer", "minimum": 1},
+            "example": 1,
+        },
+        "WWW-Authenticate": {
+            "description": "The scheme that the token is sent with.",
+            "schema": {"const": "Bearer"},
+        },
+    })
+}

@@ -1,0 +1,340 @@
+//! `GET /` and `/ui/`: one page for people, rendered here, with no script, so that it is read in any browser.
+//!
+//! Whatever it shows was written by others: every text goes through [`Html::text`], and its policy lets a browser do
+//! nothing with it but show it.
+
+mod html;
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use sha2::{Digest, Sha256};
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer as Found, List, Query, Survey, TaskView, WorkerView};
+use taskyard_core::status::Status;
+use taskyard_core::time::Timestamp;
+use taskyard_core::worker::Profile;
+
+use self::html::{Html, Kind};
+use crate::app::App;
+use crate::health;
+use crate::query::Params;
+use crate::response::{self, Answer};
+use crate::wire;
+
+/// The paths of the routes below, which browsers are shown.
+pub(crate) const PATHS: [&str; 3] = ["/", "/ui", "/ui/"];
+
+const TASKS: usize = 20;
+const WORKERS: usize = 50;
+const QUEUES: usize = 50;
+/// How often it may be asked to load itself again.
+const REFRESH_SECONDS: [u64; 2] = [1, 3600];
+const STYLE: &str = include_str!("page/style.css");
+
+/// Its own style and nothing else: no script, picture, form or frame.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let style = BASE64_STANDARD.encode(Sha256::digest(STYLE));
+    format!(
+        "default-src 'none'; style-src 'sha256-{style}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+});
+
+/// `GET /ui`
+pub(crate) async fn lead() -> Response {
+    Redirect::permanent("/ui/").into_response()
+}
+
+/// `GET /` and `GET /ui/`
+pub(crate) async fn show(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let params = Params::read(query.as_deref(), &["refresh"], &[])?;
+    let [least, most] = REFRESH_SECONDS;
+    let refresh = params.number("refresh", 0, most, 0)?;
+    let refresh = (refresh >= least).then_some(refresh);
+    let within = app.limits().metrics_within;
+    let (survey, rows) = tokio::join!(
+        app.metrics().surveys.within(&app, within),
+        tokio::time::timeout(within, rows(&app)),
+    );
+    let called = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let mut html = Html::new(STYLE, refresh);
+    head(&mut html, &app, called.unwrap_or_default(), refresh);
+    match (&survey, rows) {
+        (Some((survey, now)), Ok(Some((tasks, workers)))) => {
+            counts(&mut html, survey);
+            queues(&mut html, survey, *now);
+            staff(&mut html, &workers, survey, *now);
+            latest(&mut html, &tasks);
+        }
+        _ => html.line(
+            "bad",
+            "The database does not answer in time, so there is nothing to show of it. The server's log says more.",
+        ),
+    }
+    html.links(
+        "More",
+        &[
+            ("/docs", "API, to try"),
+            ("/redoc", "API, to read"),
+            ("/openapi.json", "OpenAPI"),
+            ("/metrics", "Metrics"),
+            ("/health", "Health"),
+            ("/api/v1/tasks", "Tasks as JSON"),
+            ("/api/v1/workers", "Workers as JSON"),
+        ],
+    );
+    let answer = response::text(
+        app.answers().nothing(),
+        "text/html; charset=utf-8",
+        html.finish().into_bytes(),
+    )?;
+    Ok(guarded(answer))
+}
+
+fn guarded(answer: Response) -> Response {
+    [
+        (CONTENT_SECURITY_POLICY, POLICY.as_str()),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        // It is of this moment, and of whoever may see it.
+        (CACHE_CONTROL, "no-store"),
+    ]
+    .into_iter()
+    .fold(answer, |answer, (name, value)| {
+        response::with(answer, name, value)
+    })
+}
+
+/// The latest tasks, and the first workers; none where the database failed.
+async fn rows(app: &App) -> Option<(Vec<TaskView>, Vec<WorkerView>)> {
+    let _turn = app.turn_to_list().await;
+    let list = List {
+        limit: TASKS,
+        look_at_max: app.limits().list_look_at_max,
+        ..List::default()
+    };
+    let tasks = app.engine().read(Query::Tasks(list)).await;
+    let workers = Query::Workers {
+        after: None,
+        limit: WORKERS,
+    };
+    match (tasks, app.engine().read(workers).await) {
+        (Ok(Found::Tasks(listed)), Ok(Found::Workers(workers))) => Some((listed.items, workers)),
+        _ => None,
+    }
+}
+
+fn head(html: &mut Html, app: &App, called: &str, refresh: Option<u64>) {
+    let settings = app.settings();
+    html.title("Taskyard");
+    html.line(
+        "faint",
+        &format!(
+            "Version {} on {}, at {called}, up for {}.",
+            settings.version,
+            settings.database,
+            age(app.uptime()),
+        ),
+    );
+    let trouble = app.engine().trouble();
+    if let Some(error) = &trouble {
+        html.line("bad", health::said_of(error));
+    }
+    match refresh {
+        Some(seconds) => html.links(
+            "",
+            &[
+                ("?", "Stop refreshing"),
+                (&format!("?refresh={seconds}"), "Refresh now"),
+            ],
+        ),
+        None => html.links("", &[("?", "Refresh"), ("?refresh=5", "Refresh every 5 s")]),
+    }
+}
+
+fn counts(html: &mut Html, survey: &Survey) {
+    let sum = |status: Status| {
+        let counted = survey.counts.iter();
+        counted.map(|counted| counted.tasks[status]).sum::<i64>()
+    };
+    html.heading("Tasks by status");
+    let names = Status::ALL.map(|status| (status.as_str(), Kind::Number));
+    let row = Status::ALL.map(|status| sum(status).max(0).to_string());
+    html.table(&names, [row.to_vec()]);
+}
+
+fn queues(html: &mut Html, survey: &Survey, now: Timestamp) {
+    let mut queues: BTreeMap<&str, ([i64; Status::ALL.len()], Duration)> = BTreeMap::new();
+    for counted in &survey.counts {
+        let (sums, _) = queues.entry(counted.lane.queue.as_str()).or_default();
+        for (sum, status) in sums.iter_mut().zip(Status::ALL) {
+            *sum += counted.tasks[status];
+        }
+    }
+    for (queue, since) in &survey.waiting {
+        let (_, oldest) = queues.entry(queue.as_str()).or_default();
+        *oldest = now.since(*since).max(*oldest);
+    }
+    html.heading("Queues");
+    if queues.is_empty() {
+        return html.line("faint", "No task was submitted yet.");
+    }
+    let mut columns = vec![("queue", Kind::Plain)];
+    columns.extend(Status::ALL.map(|status| (status.as_str(), Kind::Number)));
+    columns.push(("next has waited", Kind::Number));
+    let more = queues.len().saturating_sub(QUEUES);
+    let rows = queues.into_iter().take(QUEUES);
+    let rows = rows.map(|(queue, (sums, oldest))| {
+        let mut cells = vec![queue.to_owned()];
+        cells.extend(sums.map(|sum| sum.max(0).to_string()));
+        cells.push(if oldest.is_zero() {
+            String::new()
+        } else {
+            age(oldest)
+        });
+        cells
+    });
+    html.table(&columns, rows);
+    left_out(html, more, "queues");
+}
+
+fn staff(html: &mut Html, workers: &[WorkerView], survey: &Survey, now: Timestamp) {
+    let staff = survey.staff;
+    html.heading("Workers");
+    html.line(
+        "faint",
+        &format!(
+            "{} online, {} offline, {} inside of servers.",
+            staff.online, staff.offline, staff.internal
+        ),
+    );
+    if workers.is_empty() {
+        return;
+    }
+    let columns = [
+        ("worker", Kind::Plain),
+        ("state", Kind::Plain),
+        ("runs", Kind::Number),
+        ("room for", Kind::Number),
+        ("kinds", Kind::Text),
+        ("queues", Kind::Text),
+    ];
+    let rows = workers.iter().map(|view| {
+        let worker = &view.worker;
+        let Profile { kinds, queues, .. } = &*worker.profile;
+        let state = match (worker.server.is_some(), worker.is_offline(now)) {
+            (_, true) => "offline",
+            (true, false) => "internal",
+            (false, false) => "online",
+        };
+        vec![
+            worker.name.to_string(),
+            state.to_owned(),
+            view.held.to_string(),
+            worker.capacity.to_string(),
+            names(kinds.as_deref()),
+            names(queues.as_deref()),
+        ]
+    });
+    html.table(&columns, rows);
+    if workers.len() == WORKERS {
+        html.line("faint", "There may be more: /api/v1/workers lists all.");
+    }
+}
+
+fn names(names: Option<&[Name]>) -> String {
+    match names {
+        None => "all".to_owned(),
+        Some(names) => names
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(", "),
+    }
+}
+
+fn latest(html: &mut Html, tasks: &[TaskView]) {
+    html.heading("Latest tasks");
+    if tasks.is_empty() {
+        return html.line("faint", "There is none.");
+    }
+    let columns = [
+        ("task", Kind::Task),
+        ("kind", Kind::Plain),
+        ("queue", Kind::Plain),
+        ("status", Kind::Plain),
+        ("submitted", Kind::Plain),
+        ("worker", Kind::Plain),
+        ("error", Kind::Text),
+    ];
+    let rows = tasks.iter().map(|view| {
+        let task = wire::task::task(view, false);
+        let error = task
+            .error
+            .map(|error| format!("{}: {}", error.code, shortened(&error.message)));
+        vec![
+            task.id.to_string(),
+            task.kind,
+            task.queue,
+            view.status().as_str().to_owned(),
+            view.task.created_at.to_string(),
+            task.worker_id.unwrap_or_default(),
+            error.unwrap_or_default(),
+        ]
+    });
+    html.table(&columns, rows);
+}
+
+/// Messages may have 16 KiB; the task shows them whole.
+fn shortened(message: &str) -> String {
+    const MOST: usize = 200;
+    let mut letters = message.chars();
+    let mut short: String = letters.by_ref().take(MOST).collect();
+    if letters.next().is_some() {
+        short.push('…');
+    }
+    short
+}
+
+fn left_out(html: &mut Html, more: usize, of: &str) {
+    if more > 0 {
+        html.line(
+            "faint",
+            &format!("and {more} more {of}: /api/v1/tasks/stats"),
+        );
+    }
+}
+
+/// As a person says it: the largest unit and the next.
+fn age(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
+    }
+}
+
+/// Has a browser ask for a name and a password, which is the token, where a page of ours was refused.
+pub(crate) fn challenge(path: &str, response: &mut Response) {
+    if PATHS.contains(&path) && response.status() == StatusCode::UNAUTHORIZED {
+        let basic = HeaderValue::from_static("Basic realm=\"Taskyard\", charset=\"UTF-8\"");
+        response.headers_mut().append(WWW_AUTHENTICATE, basic);
+    }
+}

@@ -1,0 +1,217 @@
+//! `/openapi.json`, and the pages that show it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use axum::body::Body;
+use http::Method;
+use serde_json::Value;
+use taskyard_server::Secret;
+use taskyard_server::openapi::document;
+use taskyard_server::problem::Code;
+use taskyard_server::settings::{Access, Settings};
+
+use crate::yard::{Yard, request};
+
+const ROUTER: &str = include_str!("../../src/router.rs");
+/// Pages for browsers, and what they load: no part of the API.
+const PAGES: [&str; 6] = ["/", "/ui", "/ui/", "/docs", "/docs/{file}", "/redoc"];
+const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
+
+/// The routes of the router's page, such as `get /api/v1/tasks`.
+fn routed() -> BTreeSet<String> {
+    let (v1, root) = ROUTER.split_once(".nest(\"/api/v1\", v1)").unwrap();
+    let mut routed = BTreeSet::new();
+    for (prefix, page) in [("/api/v1", v1), ("", root)] {
+        for route in page.split(".route(").skip(1) {
+            let (path, handlers) = route.split_once(',').unwrap();
+            let path = path.trim().trim_matches('"');
+            let handlers = handlers.split("\n        .").next().unwrap();
+            for method in METHODS {
+                let called = [format!(" {method}("), format!(").{method}(")];
+                if called.iter().any(|called| handlers.contains(called)) && !PAGES.contains(&path) {
+                    routed.insert(format!("{method} {prefix}{path}"));
+                }
+            }
+        }
+    }
+    routed
+}
+
+fn operations(document: &Value) -> Vec<(String, &Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let operations = paths.iter().flat_map(|(path, operations)| {
+        let operations = operations.as_object().unwrap().iter();
+        operations.map(move |(method, operation)| (format!("{method} {path}"), operation))
+    });
+    operations.collect()
+}
+
+/// Everything that stands anywhere in the document under this name.
+fn every<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a Value>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                if key == name {
+                    found.push(value);
+                }
+                every(value, name, found);
+            }
+        }
+        Value::Array(elements) => elements.iter().for_each(|value| every(value, name, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_route_is_described_and_no_other() {
+    let document = document(&Settings::default());
+
+    let described: BTreeSet<String> = operations(&document)
+        .into_iter()
+        .map(|(route, _)| route)
+        .collect();
+
+    assert!(routed().len() > 15, "the router's page was not understood");
+    assert_eq!(
+        described,
+        routed(),
+        "left what is described, right what router.rs lists"
+    );
+}
+
+#[test]
+fn every_route_says_what_it_does_under_a_name_of_its_own() {
+    let document = document(&Settings::default());
+    let mut names = BTreeSet::new();
+
+    for (route, operation) in operations(&document) {
+        assert!(operation["summary"].is_string(), "{route}");
+        assert!(operation["description"].is_string(), "{route}");
+        let name = operation["operationId"].as_str().unwrap();
+        assert!(names.insert(name), "{route}: {name} is taken");
+        let has_success = operation["responses"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .any(|status| status.starts_with('2'));
+        assert!(has_success, "{route}");
+    }
+}
+
+#[test]
+fn every_code_that_a_request_can_meet_is_among_the_refusals() {
+    let document = document(&Settings::default());
+    let responses = &document["components"]["responses"];
+    let mut refused = Vec::new();
+    every(&document["paths"], "$ref", &mut refused);
+    let told: BTreeSet<&str> = refused
+        .iter()
+        .filter_map(|to| to.as_str().unwrap().strip_prefix("#/components/responses/"))
+        .flat_map(|name| name.split('.'))
+        .collect();
+
+    for code in Code::ALL {
+        // A worker inside a server meets it, never over HTTP.
+        let is_told = *code == Code::WorkerIsExternal || *code == Code::MethodNotAllowed;
+        assert!(is_told || told.contains(code.word()), "{}", code.word());
+    }
+    for name in responses.as_object().unwrap().keys() {
+        assert!(name.split('.').all(|code| told.contains(code)), "{name}");
+    }
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    let document = document(&Settings::default());
+    let mut references = Vec::new();
+    every(&document, "$ref", &mut references);
+
+    let mut links = Vec::new();
+    every(&document, "links", &mut links);
+    let operations = operations(&document);
+    for to in links
+        .iter()
+        .flat_map(|links| links.as_object().unwrap().keys())
+    {
+        let leads = |(_, operation): &(String, &Value)| operation["operationId"] == **to;
+        assert!(operations.iter().any(leads), "{to}");
+    }
+    assert!(references.len() > 100);
+    for reference in references {
+        let pointer = reference.as_str().unwrap().strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[test]
+fn the_printed_description_is_what_the_server_says() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
+    let said = document(&Settings::default());
+    let said = format!("{}\n", serde_json::to_string_pretty(&said).unwrap());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, &said).unwrap();
+    }
+
+    let printed = std::fs::read_to_string(&file).unwrap_or_default();
+
+    assert!(
+        printed == said,
+        "docs/openapi.json is another one: run with UPDATE=1 and look at the difference"
+    );
+}
+
+#[tokio::test]
+async fn the_limits_are_those_in_force() {
+    let yard = Yard::with(|settings| settings.limits.tasks_max = 7);
+
+    let document = yard.get("/openapi.json").await.ok();
+
+    let report = &document["components"]["schemas"]["Report"];
+    assert_eq!(report["properties"]["results"]["maxItems"], 7);
+    assert_eq!(document["info"]["version"], "1.2.3");
+}
+
+#[tokio::test]
+async fn the_pages_load_what_this_server_has_and_nothing_else() {
+    let yard = Yard::new();
+
+    for page in ["/docs", "/redoc"] {
+        let reply = yard.get(page).await;
+        assert_eq!(reply.status, 200);
+        let policy = reply.header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; script-src 'self';"));
+        let text = String::from_utf8(reply.bytes.to_vec()).unwrap();
+        let loaded: Vec<&str> = ["src=\"", "rel=\"stylesheet\" href=\""]
+            .iter()
+            .flat_map(|mark| text.split(mark).skip(1))
+            .map(|rest| rest.split('"').next().unwrap())
+            .collect();
+        assert!(loaded.len() >= 3, "{loaded:?}");
+        for file in loaded {
+            let reply = yard.get(file).await;
+            assert_eq!(reply.status, 200, "{file}");
+            assert_eq!(reply.header("x-content-type-options"), "nosniff");
+        }
+    }
+    yard.get("/docs/none.js").await.refused(404, "not_found");
+}
+
+#[tokio::test]
+async fn the_description_and_its_pages_need_no_token_but_the_name_of_this_server() {
+    let closed = Yard::with(|settings| settings.access = Access::Token(Secret::new("s3cret")));
+    let local = Yard::new();
+
+    for path in ["/openapi.json", "/docs", "/redoc", "/docs/redoc.js"] {
+        assert_eq!(closed.get(path).await.status, 200, "{path}");
+        let mut foreign = request(Method::GET, path, Body::empty());
+        foreign
+            .headers_mut()
+            .insert("host", "evil.example".parse().unwrap());
+        local.send(foreign).await.refused(421, "wrong_host");
+    }
+    closed
+        .get("/api/v1/tasks")
+        .await
+        .refused(401, "unauthorized");
+}

@@ -1,0 +1,11 @@
+-- The next $2 unique keys in the order of their tasks, behind $1, and whether these have ended.
+select held.queue, held.key, held.task, outcome.task is not null
+from (
+  select unique_key.queue, unique_key.key, unique_key.task
+  from unique_key
+  where unique_key.task > $1
+  order by unique_key.task
+  limit $2
+) as held
+left join outcome on outcome.task = held.task
+order by held.task

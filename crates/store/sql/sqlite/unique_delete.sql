@@ -1,0 +1,2 @@
+delete from unique_key
+where queue = ?1 and key = ?2

@@ -1,0 +1,61 @@
+//! `taskyard retry`.
+
+use taskyard_api::submit::Submitted;
+use taskyard_core::id::TaskId;
+
+use super::submit::new_key;
+use super::{Done, client, ending, to_each};
+use crate::cli::RetryArgs;
+use crate::output::{self, Column, Format, Shown};
+
+#[derive(serde::Serialize)]
+struct Again {
+    retry_of: TaskId,
+    #[serde(flatten)]
+    submitted: Submitted,
+}
+
+/// The new tasks, with those that they run again.
+#[derive(serde::Serialize)]
+#[serde(transparent)]
+struct Retried(Vec<Again>);
+
+impl Shown for Retried {
+    fn table(&self) -> String {
+        let rows = self.0.iter().map(|again| {
+            vec![
+                again.submitted.id.into(),
+                output::status_cell(again.submitted.status),
+                again.retry_of.into(),
+            ]
+        });
+        let columns = [
+            Column::new("task"),
+            Column::new("status").leaves(2),
+            Column::new("retry of").leaves(1),
+        ];
+        output::table(&columns, rows.collect())
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let ids = self.0.iter().map(|again| again.submitted.id.to_string());
+        ids.collect()
+    }
+}
+
+pub(super) async fn run(args: &RetryArgs, format: Format) -> Done {
+    let client = client(&args.connection)?;
+    let again = async |task| {
+        // The client may have to ask twice for one answer.
+        let submitted = client.retry(task, Some(&new_key())).await?;
+        Ok(Again {
+            retry_of: task,
+            submitted,
+        })
+    };
+    let (retried, failure) = to_each(&args.tasks, again).await;
+    if !retried.is_empty() || format == Format::Json {
+        format.print(&Retried(retried))?;
+    }
+    ending(args.tasks.len(), failure)
+}
