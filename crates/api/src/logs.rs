@@ -8,6 +8,7 @@ use crate::time::Time;
 
 /// `POST /tasks/{id}/logs`: lines that a run printed. The run began with the first of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AppendLogs {
     pub lease_token: String,
@@ -30,6 +31,7 @@ impl Request for AppendLogs {
 
 /// One line as a worker hands it in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewLine {
     /// When it was printed, by the worker's clock. Default: when the server has it.
@@ -42,6 +44,7 @@ pub struct NewLine {
 
 /// Where a line comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Stream {
     Stdout,
@@ -62,6 +65,7 @@ impl Stream {
 
 /// The answer to lines handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AppendedLogs {
     /// The number that the run's next line has. What stands below it came in before, or is lost, and is not wanted any
     /// more.
@@ -93,6 +97,7 @@ pub struct LogsQuery {
 
 /// One line of a task's log; a page of them is a [`Page`](crate::page::Page), oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogLine {
     /// Counted from 1 within its run. One that is missing was lost on its way.
     pub seq: u32,

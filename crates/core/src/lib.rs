@@ -30,6 +30,7 @@ pub mod refused;
 pub mod topic;
 pub mod verbs;
 
+pub mod log;
 mod moves;
 pub mod query;
 mod standing;

@@ -49,6 +49,10 @@ pub struct Policy {
     pub claim_bytes_max: usize,
     /// How many unfinished runs and refused results of one task are kept. Default 100.
     pub history_max: i32,
+    /// How many bytes of one run's log are kept, each line with 16 more than it has. Default 4 MiB.
+    pub log_bytes_max: usize,
+    /// How many bytes of one line of a log are kept. Default 16 KiB.
+    pub log_line_bytes_max: usize,
     /// How old a client's own id may be, and how long an idempotency key is known. Default 24 h.
     pub key_life: Duration,
     /// How far a client's clock may be ahead of ours. Default 5 min.
@@ -81,6 +85,8 @@ impl Default for Policy {
             workers_max: 100_000,
             claim_bytes_max: 8 << 20,
             history_max: 100,
+            log_bytes_max: 4 << 20,
+            log_line_bytes_max: 16 << 10,
             key_life: Duration::from_hours(24),
             clock_skew: Duration::from_mins(5),
             server_ttl: Duration::from_secs(30),

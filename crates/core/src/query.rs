@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::counter::Counter;
-use crate::id::{RunKey, TaskId};
+use crate::id::{Epoch, Fence, RunKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::LaneKey;
 use crate::name::Name;
@@ -59,6 +59,10 @@ pub enum Query {
     },
     /// Which of these tasks have ended.
     Ended(Vec<TaskId>),
+    /// Which of these tasks there are.
+    Known(Vec<TaskId>),
+    /// Who runs this task now; without its payloads.
+    Holder(TaskId),
     /// The earliest time that anything is scheduled for, behind so many rows.
     NextDue {
         skip: usize,
@@ -110,6 +114,9 @@ pub enum Answer {
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
     Ended(Vec<TaskId>),
+    Known(Vec<TaskId>),
+    /// None where there is no such task.
+    Holder(Option<Holder>),
     NextDue(Option<Timestamp>),
     Pong,
 }
@@ -266,6 +273,40 @@ impl TaskView {
             Standing::Leased(lease) => lease.as_slot(carry).counts,
             Standing::Ended(outcome) => outcome.counts,
             Standing::Scheduled(_) | Standing::Ready => Carry::counts(carry),
+        }
+    }
+}
+
+/// Who runs a task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Holder {
+    /// It waits.
+    Nobody,
+    Worker(Held),
+    Ended(Status),
+}
+
+/// As much of a lease as shows whose it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Held {
+    pub fence: Fence,
+    pub secret: i64,
+    pub by: (WorkerNumber, Epoch),
+    pub claimed_at: Timestamp,
+    pub has_begun: bool,
+    /// Which attempt the run is, counted from 1, begun or not.
+    pub attempt: i32,
+}
+
+impl Held {
+    pub fn new(lease: &Lease, carry: Option<&Carry>) -> Self {
+        Self {
+            fence: lease.fence,
+            secret: lease.secret,
+            by: (lease.worker, lease.epoch),
+            claimed_at: lease.claimed_at,
+            has_begun: lease.started_at.is_some(),
+            attempt: lease.attempt(carry),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What the engine asks of a store: run a batch, answer a query. A store knows no rule.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 
 use crate::command::{self, Command};
 use crate::id::ServerNumber;
 use crate::lane::Lanes;
+use crate::log::{Logs, NoLogs};
 use crate::policy::Policy;
 use crate::query::{Answer, Query};
 use crate::time::Timestamp;
@@ -59,6 +62,12 @@ pub trait Store: Send + Sync {
 
     /// Lists, counts and single rows, on connections of their own. An answer may be a moment old.
     async fn read(&self, query: Query) -> Result<Answer, Error>;
+
+    /// What runs printed, on connections and threads of its own. A store that is only for trying something has none.
+    fn logs(&self) -> &dyn Logs {
+        static NONE: NoLogs = NoLogs(Cow::Borrowed("this store keeps no logs"));
+        &NONE
+    }
 
     /// The time by which this store judges, at the earliest that of the latest batch.
     fn now(&self) -> Timestamp;

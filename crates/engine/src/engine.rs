@@ -1,8 +1,10 @@
 //! The engine: one task that takes batches off the desk and runs them, and the handle that everybody else holds.
 
 mod calls;
+mod logs;
 
 pub use self::calls::{ClaimCall, Claimed};
+pub use self::logs::{Follow, News, Print};
 
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::{Directory, Sending};
 use crate::due::NextDue;
+use crate::follows::Follows;
 use crate::metrics::{Metrics, Noted, Tally};
 use crate::room::{Place, Room};
 use crate::waits::Waits;
@@ -41,6 +44,7 @@ struct Shared {
     room: Arc<Room>,
     directory: Mutex<Directory>,
     waits: Mutex<Waits>,
+    follows: Mutex<Follows>,
     next_due: NextDue,
     metrics: Arc<Metrics>,
     ids: Mutex<(TaskIds, Box<dyn Random>)>,
@@ -145,6 +149,7 @@ impl Engine {
             messages,
             directory: Mutex::default(),
             waits: Mutex::default(),
+            follows: Mutex::default(),
             next_due: NextDue::default(),
             metrics: Arc::default(),
             ids: Mutex::new((TaskIds::default(), random)),

@@ -16,4 +16,7 @@ pub enum Error {
     Stopping,
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// A log cannot be written or shown, which concerns no task.
+    #[error("logs: {0}")]
+    Logs(store::Error),
 }

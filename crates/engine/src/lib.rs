@@ -14,4 +14,5 @@ pub mod services;
 pub mod upkeep;
 
 mod due;
+mod follows;
 mod waits;

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
 use taskyard_core::labels::Labels;
+use taskyard_core::log::Line;
 use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::rows::{Failure, Progress};
@@ -81,6 +82,12 @@ impl Room {
             _ => Whose::Other,
         };
         self.take(bytes_of(command), whose)
+    }
+
+    /// For lines of a log. Like submits they leave room for what workers say of their runs.
+    pub fn place_for_lines(self: &Arc<Self>, lines: &[Line]) -> Option<Place> {
+        let texts = lines.iter().map(|line| line.text.len()).sum::<usize>();
+        self.take(size_of_val(lines) + texts, Whose::Submit)
     }
 
     pub fn place_for_claim(self: &Arc<Self>) -> Option<Place> {

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::grace::Grace;
 use crate::services::promote::Promotion;
 use crate::services::sweep::Swept;
-use crate::services::{Steps, forget, free, promote, prune, sweep};
+use crate::services::{Steps, forget, free, orphans, promote, prune, sweep};
 
 /// How often claims and readers that wait look for what other servers have done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -193,12 +193,17 @@ async fn keep_looking(engine: Engine) {
 }
 
 async fn keep_pruning(engine: Engine) {
+    let mut looked = orphans::Looked::default();
     let mut place = None;
     while !engine.is_stopping() {
         let forgot = [
             ("idempotency keys", prune::run_once(&engine).await),
             ("unique keys", free::run_once(&engine, &mut place).await),
             ("workers", forget::run_once(&engine).await),
+            (
+                "logs of tasks that are gone",
+                orphans::run_once(&engine, &mut looked).await,
+            ),
         ];
         for (what, forgot) in forgot {
             match forgot {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use taskyard_engine::engine::Engine;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +54,7 @@ struct Shared {
     troubles: Troubles,
     /// Who may read many rows now.
     lists: Semaphore,
+    follows: Arc<Semaphore>,
     /// Made when it is first asked for: the settings stay as they are.
     description: OnceLock<Bytes>,
 }
@@ -65,6 +66,7 @@ impl App {
         let bodies = Budget::of_bodies(settings.limits.bodies_max);
         let answers = Budget::of_answers(settings.limits.answers_max);
         let lists = Semaphore::new(settings.limits.lists_max);
+        let follows = Arc::new(Semaphore::new(settings.limits.follows_max));
         let metrics = Metrics::new(engine.metrics(), &settings);
         Self(Arc::new(Shared {
             engine,
@@ -78,6 +80,7 @@ impl App {
             answers,
             troubles: Troubles::default(),
             lists,
+            follows,
             description: OnceLock::new(),
         }))
     }
@@ -158,6 +161,11 @@ impl App {
     pub(crate) async fn turn_to_list(&self) -> SemaphorePermit<'_> {
         let turn = self.0.lists.acquire().await;
         turn.expect("it is never closed")
+    }
+
+    /// To be held while a log is followed; none where as many are as may be.
+    pub(crate) fn place_to_follow(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.follows).try_acquire_owned().ok()
     }
 
     /// Whose idempotency keys a request means. One for all until there are tokens of several users.

@@ -179,7 +179,7 @@ async fn asked(app: &App, query: Query) -> Result<Found, Wrong> {
     };
     let what = match &error {
         Error::Store(error) => said_of(error),
-        Error::Refused(_) | Error::Busy | Error::Stopping => NOT_AVAILABLE,
+        Error::Refused(_) | Error::Busy | Error::Stopping | Error::Logs(_) => NOT_AVAILABLE,
     };
     let error = error.to_string();
     Err(Wrong { what, error })

@@ -74,6 +74,8 @@ codes! {
     ConnectionsFull = "connections_full", 503, "Too many connections at once";
     BodiesFull = "bodies_full", 503, "Too many bodies at once";
     AnswersFull = "answers_full", 503, "Too many answers at once";
+    FollowsFull = "follows_full", 503, "Too many logs are followed";
+    LogsUnavailable = "logs_unavailable", 503, "Logs not available";
     Stopping = "stopping", 503, "Stopping";
     DiskFull = "disk_full", 507, "Disk full";
 }
@@ -119,6 +121,7 @@ pub(crate) fn of(error: &Error) -> Box<Problem> {
         Error::Busy => later(Code::QueueFull, error.to_string(), SOON_MS),
         Error::Stopping => later(Code::Stopping, error.to_string(), SOON_MS),
         Error::Store(error) => unserved(error),
+        Error::Logs(error) => without_logs(error),
     }
 }
 
@@ -171,6 +174,36 @@ fn unserved(error: &store::Error) -> Box<Problem> {
         store::Error::Failed(_) | store::Error::Damaged(_) => {
             new(Code::Internal, "the server's log tells more")
         }
+    }
+}
+
+/// The same of what keeps the logs. Tasks go on without it.
+fn without_logs(error: &store::Error) -> Box<Problem> {
+    trouble::note(Cause {
+        error: format!("logs: {error}"),
+        is_bug: matches!(error, store::Error::Failed(_) | store::Error::Damaged(_)),
+    });
+    match error {
+        store::Error::Full => later(
+            Code::DiskFull,
+            "the disk that holds the logs is full",
+            DISK_MS,
+        ),
+        store::Error::Unknown(_) => later(
+            Code::OutcomeUnknown,
+            "the lines may be stored or not; send them again with the same first_seq",
+            SOON_MS,
+        ),
+        store::Error::Unavailable(_) | store::Error::Conflict => later(
+            Code::LogsUnavailable,
+            "logs can be neither written nor shown for now, which concerns no task; try again in a moment",
+            SOON_MS,
+        ),
+        // Nothing that goes by itself, so nobody is told when to come back.
+        store::Error::Failed(_) | store::Error::Damaged(_) => new(
+            Code::LogsUnavailable,
+            "logs can be neither written nor shown, which concerns no task; the server's log tells why",
+        ),
     }
 }
 

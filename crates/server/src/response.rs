@@ -92,8 +92,12 @@ fn rendered<T: Serialize>(body: &T) -> Result<Vec<u8>, Box<Problem>> {
     Ok(bytes)
 }
 
+/// Marks an answer that goes on for as long as there is something to tell; its connection watches each piece of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Streamed;
+
 /// The connection lets go of the last of its bytes once it has sent them, or when it ends.
-fn counted(mut bytes: Vec<u8>, held: Held) -> Bytes {
+pub(crate) fn counted(mut bytes: Vec<u8>, held: Held) -> Bytes {
     // Writing left room behind them, of which nothing is counted.
     bytes.shrink_to_fit();
     Bytes::from_owner(Counted { bytes, _held: held })

@@ -33,6 +33,10 @@ pub(crate) fn router(app: App) -> Router {
         .route("/tasks/{id}/fail", post(tasks::runs::fail))
         .route("/tasks/{id}/snooze", post(tasks::runs::snooze))
         .route("/tasks/{id}/release", post(tasks::runs::release))
+        .route(
+            "/tasks/{id}/logs",
+            get(tasks::logs::show).post(tasks::logs::append),
+        )
         // Workers, about themselves.
         .route("/workers", get(workers::routes::list))
         .route("/workers/register", post(workers::routes::register))

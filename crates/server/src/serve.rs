@@ -30,8 +30,9 @@ use self::places::Place;
 use crate::app::App;
 use crate::front::Front;
 use crate::problem::Code;
+use crate::response::Streamed;
 use crate::settings::Limits;
-use crate::watch::{Guard, Watched};
+use crate::watch::{Guard, Streaming, Watched};
 
 /// How long to wait before accepting again when the process can hold no more connections.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -147,8 +148,12 @@ impl Connection {
             watch.serving();
             let front = &self.front;
             async move {
-                let response = front.answer(request.map(Body::new)).await;
-                watch.answered();
+                let mut response = front.answer(request.map(Body::new)).await;
+                if response.extensions_mut().remove::<Streamed>().is_some() {
+                    response = response.map(|body| Body::new(Streaming::new(body, watch)));
+                } else {
+                    watch.answered();
+                }
                 Ok::<_, Infallible>(response)
             }
         });

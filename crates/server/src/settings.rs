@@ -60,13 +60,15 @@ pub struct Limits {
     ///
     /// Invariant: fewer than the store has readers, or looks at single tasks, waits and probes stand behind them.
     pub lists_max: usize,
+    /// Logs that are followed at once. Default 100. Each has a connection, and holds a page of it at most.
+    pub follows_max: usize,
     /// Bytes of a checkpoint. Default 64 KiB.
     pub checkpoint_max: usize,
     /// Arrays and objects within each other in a payload. Default 64.
     pub depth_max: usize,
-    /// Bytes of a batch's or report's body, and of what a stream holds back at once. Default 16 MiB.
+    /// Bytes of a batch's or report's body or of one with lines of a log, and of what a stream holds back at once. Default 16 MiB.
     pub bulk_max: usize,
-    /// Tasks of a batch, results of a report, tasks that a stream stores at once. Default 10,000.
+    /// Tasks of a batch, results of a report, lines for a log in one request, tasks that a stream stores at once. Default 10,000.
     pub tasks_max: usize,
     /// Tasks that one claim gets, whatever it asks for. Default 1,000, which is also the most that one may ask for.
     pub claim_max: usize,
@@ -118,6 +120,7 @@ impl Default for Limits {
             attempt_detail_max: 64 << 10,
             list_look_at_max: taskyard_core::query::LIST_LOOK_AT,
             lists_max: 1,
+            follows_max: 100,
             checkpoint_max: 64 << 10,
             depth_max: taskyard_core::json::DEPTH_MAX,
             bulk_max: 16 << 20,

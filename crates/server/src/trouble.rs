@@ -9,6 +9,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use taskyard_api::problem::Problem;
+use taskyard_engine::error::Error;
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -33,6 +34,7 @@ impl Cause {
             Code::BodiesFull,
             Code::AnswersFull,
             Code::ConnectionsFull,
+            Code::FollowsFull,
         ];
         full.map(Code::word)
             .contains(&&*problem.code)
@@ -76,6 +78,15 @@ pub async fn logged<F: Future>(app: &App, served: F) -> F::Output {
         }
     }
     answer
+}
+
+/// An answer that had begun could not go on, so its reader is not told why.
+pub(crate) fn log_streaming(app: &App, error: &Error) {
+    let error = error.to_string();
+    match app.troubles().tell(&error) {
+        Some(others) => tracing::warn!(error, others, "an answer broke off"),
+        None => tracing::debug!(error, "an answer broke off"),
+    }
 }
 
 /// What was told, and when.

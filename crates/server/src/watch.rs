@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, O
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
+use hyper::body::Frame;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use tokio::sync::Notify;
 
@@ -78,6 +80,14 @@ impl Watch {
         let answers = self.answers.load(Ordering::Relaxed).wrapping_add(1);
         self.answers.store(answers, Ordering::Relaxed);
         self.enter(IDLE);
+    }
+
+    /// A piece of an answer is there to be sent that goes on for as long as there is something to tell. As one of its own
+    /// it has the time that a whole answer has.
+    fn piece(&self) {
+        self.is_behind.store(true, Ordering::Relaxed);
+        let answers = self.answers.load(Ordering::Relaxed).wrapping_add(1);
+        self.answers.store(answers, Ordering::Relaxed);
     }
 
     /// Whether there is half a head.
@@ -173,6 +183,45 @@ impl Watch {
         let status = status.and_then(|status| status.parse().ok());
         self.refused.store(status.unwrap_or(400), Ordering::Relaxed);
         true
+    }
+}
+
+/// The body of an answer that goes on. Until its end the connection is being served, also while nothing is sent.
+pub(crate) struct Streaming {
+    body: Body,
+    watch: Arc<Watch>,
+}
+
+impl Streaming {
+    pub(crate) fn new(body: Body, watch: &Arc<Watch>) -> Self {
+        watch.piece();
+        Self {
+            body,
+            watch: Arc::clone(watch),
+        }
+    }
+}
+
+impl hyper::body::Body for Streaming {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            self.watch.piece();
+        }
+        polled
+    }
+}
+
+impl Drop for Streaming {
+    /// The last of it may still have to be sent.
+    fn drop(&mut self) {
+        self.watch.answered();
     }
 }
 

@@ -5,6 +5,7 @@ pub mod payload;
 
 pub(crate) mod attempts;
 pub(crate) mod list;
+pub(crate) mod logs;
 pub(crate) mod new_task;
 pub(crate) mod result;
 pub(crate) mod task;

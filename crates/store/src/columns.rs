@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_core::log::Stream;
 use taskyard_core::name::Name;
 use taskyard_core::query::Standing;
 use taskyard_core::rows::{End, Lease, Outcome, Said, Scheduled, Why};
+use taskyard_core::status::Status;
 
 /// A column holds something that was never written there: a damaged database, or one of another version.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +84,34 @@ pub(crate) fn said(code: i16) -> Result<Said, BadColumn> {
         5 => Ok(Said::Released),
         other => Err(BadColumn::new("late_result.said", other)),
     }
+}
+
+pub(crate) fn stream_code(stream: Stream) -> i16 {
+    match stream {
+        Stream::Stdout => 1,
+        Stream::Stderr => 2,
+        Stream::Worker => 3,
+    }
+}
+
+pub(crate) fn stream(code: i16) -> Result<Stream, BadColumn> {
+    match code {
+        1 => Ok(Stream::Stdout),
+        2 => Ok(Stream::Stderr),
+        3 => Ok(Stream::Worker),
+        other => Err(BadColumn::new("log_line.stream", other)),
+    }
+}
+
+pub(crate) fn outcome_status(code: Option<i16>) -> Result<Option<Status>, BadColumn> {
+    let known =
+        |code| Status::from_code(code).ok_or_else(|| BadColumn::new("outcome.status", code));
+    code.map(known).transpose()
+}
+
+/// A count or a number that is never below zero.
+pub(crate) fn unsigned<T: TryFrom<i64>>(number: i64) -> Result<T, BadColumn> {
+    T::try_from(number).map_err(|_| BadColumn::new("a number of a log", number))
 }
 
 /// Where a task stands, in the words of `task_view`, with the rows that it brings along. Nowhere, or in a place that

@@ -8,6 +8,7 @@ pub mod stats;
 
 mod columns;
 mod findings;
+mod logs;
 mod migration;
 mod run;
 mod sources;

@@ -3,6 +3,7 @@
 
 pub mod weak;
 
+mod logs;
 mod reads;
 mod tables;
 
@@ -14,6 +15,7 @@ use parking_lot::Mutex;
 use taskyard_core::command::Command;
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::log::Logs;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
@@ -21,6 +23,7 @@ use taskyard_core::rows::Ready;
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 
+use self::logs::ModelLogs;
 use self::tables::Tables;
 use crate::Clock;
 use crate::run::{self, Memory};
@@ -30,6 +33,7 @@ pub struct Model {
     random: Mutex<Seeded>,
     memory: Memory,
     clock: Clock,
+    logs: ModelLogs,
 }
 
 impl Model {
@@ -40,6 +44,7 @@ impl Model {
             random: Mutex::new(Seeded::new(seed)),
             memory: Memory::default(),
             clock,
+            logs: ModelLogs::default(),
         }
     }
 
@@ -86,6 +91,10 @@ impl Store for Model {
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {
         Ok(self.tables.lock().read(query))
+    }
+
+    fn logs(&self) -> &dyn Logs {
+        &self.logs
     }
 
     fn now(&self) -> Timestamp {

@@ -19,6 +19,7 @@ mod fields;
 mod found;
 mod list;
 mod load;
+mod logs;
 mod merge;
 mod open;
 mod params;
@@ -46,6 +47,7 @@ use parking_lot::Mutex;
 use taskyard_core::command::Command;
 use taskyard_core::id::ServerNumber;
 use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::log::Logs;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Random;
@@ -59,6 +61,7 @@ pub use self::address::{check_address, without_password};
 pub use self::check::{check, stats};
 use self::clock::DatabaseClock;
 use self::desk::{Desk, Job};
+use self::logs::PostgresLogs;
 pub use self::open::OpenError;
 use crate::Clock;
 use crate::run::Memory;
@@ -79,6 +82,7 @@ pub struct Options {
 pub struct PostgresStore {
     writer: mpsc::Sender<Job>,
     readers: Pool,
+    logs: PostgresLogs,
     memory: Arc<Memory>,
     clock: Option<Clock>,
     database_clock: Arc<Mutex<DatabaseClock>>,
@@ -114,9 +118,11 @@ impl PostgresStore {
             .map_err(|error| unusable(error.to_string()))?;
         let connected = connected.await.unwrap_or_else(|_| Err(gone()));
         connected.map_err(|error| unusable(error.to_string()))?;
+        let logs = PostgresLogs::start(address, readers.clone());
         Ok(Self {
             writer,
             readers,
+            logs,
             memory,
             clock: options.clock,
             database_clock,
@@ -126,11 +132,7 @@ impl PostgresStore {
     }
 
     async fn answer(&self, query: &Query) -> Result<Answer, Error> {
-        let client = self.readers.get().await;
-        let mut client = client.map_err(|error| match error {
-            PoolError::Backend(error) => Error::Unavailable(error::one_line(&error)),
-            other => Error::Unavailable(other.to_string()),
-        })?;
+        let mut client = reader(&self.readers).await?;
         let answering = reads::answer(&mut client, query);
         let answer = timeout(READ_MAX, answering).await.unwrap_or_else(|_| {
             let reason = format!("it did not answer within {} s", READ_MAX.as_secs());
@@ -143,6 +145,14 @@ impl PostgresStore {
         }
         answer
     }
+}
+
+async fn reader(readers: &Pool) -> Result<Object, Error> {
+    let client = readers.get().await;
+    client.map_err(|error| match error {
+        PoolError::Backend(error) => Error::Unavailable(error::one_line(&error)),
+        other => Error::Unavailable(other.to_string()),
+    })
 }
 
 fn readers(address: &Address) -> Result<Pool, String> {
@@ -189,6 +199,10 @@ impl Store for PostgresStore {
             Err(Error::Unavailable(_)) => self.answer(&query).await,
             answer => answer,
         }
+    }
+
+    fn logs(&self) -> &dyn Logs {
+        &self.logs
     }
 
     fn now(&self) -> Timestamp {

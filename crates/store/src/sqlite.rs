@@ -19,6 +19,7 @@ mod inspect;
 mod list;
 mod lock;
 mod log;
+mod logs;
 mod open;
 mod pick;
 mod reads;
@@ -36,6 +37,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use taskyard_core::command::Command;
 use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::log::{Logs, NoLogs};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Random;
@@ -49,6 +51,7 @@ pub use self::inline::Inline;
 pub use self::inspect::{check, stats};
 use self::lock::Lock;
 use self::log::Hooks;
+use self::logs::SqliteLogs;
 pub use self::open::OpenError;
 use self::open::Opened;
 use self::threads::{Asked, Check, Disk, Job, Line};
@@ -73,6 +76,7 @@ pub struct SqliteStore {
     memory: Arc<Memory>,
     clock: Clock,
     incarnation: [u8; 16],
+    logs: Box<dyn Logs>,
     lock: Option<Lock>,
 }
 
@@ -108,13 +112,17 @@ impl SqliteStore {
         store.check = check;
         store.home = Some(Home::of(path).map_err(broken)?);
         store.readers = Some(threads::readers(readers).map_err(broken)?);
+        store.logs = logs_beside(path, &store.incarnation);
         Ok(store)
     }
 
     /// An empty database that ends with the store.
     pub fn in_memory(mut options: Options) -> Result<Self, OpenError> {
         let opened = open::in_memory(&mut *options.random)?;
-        Self::start(opened, options, None).map_err(|start| start.at(Path::new(":memory:")))
+        let mut store =
+            Self::start(opened, options, None).map_err(|start| start.at(Path::new(":memory:")))?;
+        store.logs = Box::new(SqliteLogs::in_memory(&store.incarnation)?);
+        Ok(store)
     }
 
     fn start(
@@ -140,6 +148,7 @@ impl SqliteStore {
             memory,
             clock: options.clock,
             incarnation: opened.incarnation,
+            logs: Box::new(NoLogs("they are not open yet".into())),
             lock: opened.lock,
         })
     }
@@ -151,6 +160,21 @@ impl SqliteStore {
             return Err(Error::Damaged(damage));
         }
         self.home.as_ref().map_or(Ok(()), Home::is_there)
+    }
+}
+
+/// Whatever is wrong with the file of logs, tasks are served: then there are no logs, and everything that asks for them
+/// is told why.
+fn logs_beside(path: &Path, incarnation: &[u8; 16]) -> Box<dyn Logs> {
+    match SqliteLogs::beside(path, incarnation) {
+        Ok(logs) => Box::new(logs),
+        Err(error) => {
+            tracing::error!(
+                %error,
+                "no logs of tasks are kept or shown until this is mended and the server started again"
+            );
+            Box::new(NoLogs(error.to_string().into()))
+        }
     }
 }
 
@@ -216,6 +240,10 @@ impl Store for SqliteStore {
         let answer = answer.await.map_err(|_| gone())?;
         self.damage.heed(answer.as_ref().err());
         answer
+    }
+
+    fn logs(&self) -> &dyn Logs {
+        &*self.logs
     }
 
     fn now(&self) -> Timestamp {

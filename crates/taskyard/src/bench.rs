@@ -81,6 +81,8 @@ enum Workload {
     W6,
     /// Heartbeats of 1,000 workers with ten leases each.
     W7,
+    /// Lines of logs, handed in by one worker for four runs at a time.
+    W8,
 }
 
 /// One figure.

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
-    CancelArgs, Connection, ListArgs, RetryArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
+    CancelArgs, Connection, ListArgs, LogsArgs, RetryArgs, ShowArgs, SubmitArgs, WaitArgs,
+    WorkersArgs,
 };
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
@@ -98,6 +99,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Shows one task with its runs.
     Show(ShowArgs),
+    /// Prints what a task's runs printed.
+    Logs(LogsArgs),
     /// Cancels tasks, wherever they stand.
     Cancel(CancelArgs),
     /// Runs finished tasks again, each as a new one.

@@ -6,6 +6,7 @@ mod config;
 mod db;
 mod hint;
 pub(crate) mod list;
+mod logs;
 mod retry;
 mod serve;
 mod show;
@@ -27,7 +28,7 @@ use tokio::runtime::Runtime;
 use crate::cli::{Cli, Command, Connection};
 use crate::failure::Failure;
 use crate::settings::Layered;
-use crate::{bench, demo, logs, output};
+use crate::{bench, demo, output};
 
 /// How a command ended that did its work.
 pub(crate) type Done = Result<ExitCode, Failure>;
@@ -37,16 +38,17 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
     let format = general.output;
     match command {
         Command::Serve(args) => {
-            logs::start(&general)?;
+            crate::logs::start(&general)?;
             block_on(serve::run(&args))
         }
         Command::Worker(args) => {
-            logs::start(&general)?;
+            crate::logs::start(&general)?;
             block_on(worker::run(*args))
         }
         Command::Submit(args) => block_on(submit::run(*args, format)),
         Command::List(args) => block_on(list::run(&args, format)),
         Command::Show(args) => block_on(show::run(&args, format)),
+        Command::Logs(args) => block_on(logs::run(&args, format)),
         Command::Cancel(args) => block_on(cancel::run(&args, format)),
         Command::Retry(args) => block_on(retry::run(&args, format)),
         Command::Wait(args) => block_on(wait::run(&args, format)),

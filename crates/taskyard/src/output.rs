@@ -104,7 +104,7 @@ pub(crate) fn safe(text: &str) -> String {
 }
 
 /// The same JSON, fit for a terminal: such letters stand in its strings only, where they can be spelled out.
-fn escaped(json: &str) -> String {
+pub(crate) fn escaped(json: &str) -> String {
     json.chars()
         .fold(String::with_capacity(json.len()), |mut text, letter| {
             if steers(letter) {

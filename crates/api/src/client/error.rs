@@ -121,6 +121,7 @@ mod tests {
             (409, "stale_lease"),
             (413, "too_large"),
             (422, "invalid"),
+            (503, "logs_unavailable"),
         ] {
             assert!(!refused(status, code).is_worth_repeating(), "{code}");
         }

@@ -272,7 +272,7 @@ impl Engine {
 
     /// What names a run, and no worker, is its worker's. Of one that never came by here, and takes its tasks at another
     /// server, nothing is said.
-    fn sign_of_life_by(&self, (number, epoch): (WorkerNumber, Epoch)) {
+    pub(super) fn sign_of_life_by(&self, (number, epoch): (WorkerNumber, Epoch)) {
         let worker = self.0.directory.lock().name(number);
         if let Some(worker) = worker {
             self.sign_of_life(&worker, Some(epoch));

@@ -125,6 +125,8 @@ pub(crate) fn policy(options: &Options) -> Policy {
         workers_max: 100,
         claim_bytes_max: 100,
         history_max: 3,
+        log_bytes_max: 4 << 20,
+        log_line_bytes_max: 16 << 10,
         key_life: Duration::from_secs(60),
         clock_skew: Duration::from_secs(5),
         server_ttl: Duration::from_secs(3),

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
 use taskyard_core::labels::{LABELS_MAX, VALUE_LEN_MAX};
+use taskyard_core::log::SEQ_MAX;
 use taskyard_core::name::{NAME_LEN_MAX, Name};
 use taskyard_core::order::Priority;
 use taskyard_core::retry::Retry;
@@ -206,6 +207,10 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             json!({"minLength": 1, "maxLength": CODE_LEN_MAX, "pattern": no_controls()}),
         ),
         ("TaskError/message", json!({"maxLength": MESSAGE_LEN_MAX})),
+        ("AppendLogs/first_seq", range(1..=i64::from(SEQ_MAX))),
+        ("AppendLogs/lines", json!({"maxItems": limits.tasks_max})),
+        // Neither a line break nor NUL.
+        ("NewLine/line", json!({"pattern": "^[^\\n\\u0000]*$"})),
         ("Snooze/delay_ms", wait()),
         ("RunResult/delay_ms", wait()),
         ("Report/results", json!({"maxItems": limits.tasks_max})),

@@ -1,6 +1,7 @@
 //! `/tasks`: looking, cancelling; handing in and reporting have files of their own.
 
 pub(crate) mod described;
+pub mod logs;
 pub mod runs;
 pub(crate) mod submit;
 

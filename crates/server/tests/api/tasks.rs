@@ -1,9 +1,11 @@
 mod attempts;
 mod batch;
 mod cancel;
+mod following;
 mod hostile;
 mod lines;
 mod list;
+mod logs;
 mod once;
 mod patch;
 mod retry;

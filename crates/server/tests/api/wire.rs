@@ -103,6 +103,22 @@ impl Wire {
         }
     }
 
+    /// Reads until this was said, and leaves what stands behind it.
+    pub(crate) async fn reads_up_to(&mut self, end: &str) {
+        loop {
+            let text = String::from_utf8_lossy(&self.1).into_owned();
+            if let Some((_, rest)) = text.split_once(end) {
+                self.1 = rest.as_bytes().to_vec();
+                return;
+            }
+            let mut piece = vec![0; 65536];
+            let read = timeout(PATIENCE, self.0.read(&mut piece)).await;
+            let read = read.unwrap().unwrap();
+            assert_ne!(read, 0, "closed after {text:?}");
+            self.1.extend_from_slice(&piece[..read]);
+        }
+    }
+
     /// A problem, and the end of the connection.
     pub(crate) async fn is_told(&mut self, status: u16, code: &str) {
         let (head, body) = self.answer().await;

@@ -7,8 +7,8 @@ use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::query::{
-    Answer, Counted, Freeable, List, Listed, Query, Staff, Standing, Survey, TaskView,
-    WorkerCounts, WorkerView,
+    Answer, Counted, Freeable, Held, Holder, List, Listed, Query, Staff, Standing, Survey,
+    TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
 use taskyard_core::time::Timestamp;
@@ -63,11 +63,29 @@ impl Tables {
                 let ended = |task: &TaskId| self.outcomes.contains_key(task);
                 Answer::Ended(tasks.into_iter().filter(ended).collect())
             }
+            Query::Known(tasks) => {
+                let known = |task: &TaskId| self.tasks.contains_key(task);
+                Answer::Known(tasks.into_iter().filter(known).collect())
+            }
+            Query::Holder(task) => {
+                let there = self.tasks.contains_key(&task);
+                Answer::Holder(there.then(|| self.holder(task)))
+            }
             Query::NextDue { skip } => {
                 Answer::NextDue(self.scheduled.keys().nth(skip).map(|key| key.run_at))
             }
             Query::Ping => Answer::Pong,
         }
+    }
+
+    fn holder(&self, task: TaskId) -> Holder {
+        let slot = SlotKey::only(task);
+        if let Some(outcome) = self.outcomes.get(&task) {
+            return Holder::Ended(outcome.status);
+        }
+        self.leases.get(&slot).map_or(Holder::Nobody, |lease| {
+            Holder::Worker(Held::new(lease, self.carries.get(&slot)))
+        })
     }
 
     fn view(&self, task: &Arc<Task>) -> TaskView {

@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -29,6 +29,11 @@ const MIGRATIONS: [Migration; 5] = [
         number: 3,
         min_compatible: 3,
         statements: include_str!("../../migrations/postgres/0003_counter_columns.sql"),
+    },
+    Migration {
+        number: 4,
+        min_compatible: 3,
+        statements: include_str!("../../migrations/postgres/0004_logs.sql"),
     },
     Migration {
         number: 5,

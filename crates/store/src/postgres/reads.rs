@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use deadpool_postgres::{Client, GenericClient};
 use hashbrown::HashMap;
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Query, Staff, Survey, TaskView, WorkerCounts, WorkerView,
+    Answer, Counted, Freeable, Held, Holder, Query, Staff, Survey, TaskView, WorkerCounts,
+    WorkerView,
 };
 use taskyard_core::time::Timestamp;
 use tokio_postgres::IsolationLevel;
@@ -86,6 +87,14 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let ids: Vec<Uuid> = tasks.iter().map(|task| task.as_uuid()).collect();
             Answer::Ended(all(client, sql::OUTCOME_ENDED, &[&ids], |fields| fields.task()).await?)
         }
+        Query::Known(tasks) => {
+            let ids: Vec<Uuid> = tasks.iter().map(|task| task.as_uuid()).collect();
+            Answer::Known(all(client, sql::TASK_KNOWN, &[&ids], |fields| fields.task()).await?)
+        }
+        Query::Holder(task) => {
+            let id = task.as_uuid();
+            Answer::Holder(one(client, sql::TASK_HOLDER, &[&id], holder).await?)
+        }
         Query::NextDue { skip } => {
             let skip = load::limit(*skip);
             Answer::NextDue(
@@ -138,6 +147,28 @@ async fn one<C: GenericClient, T>(
     rows.first()
         .map(|row| read(&mut Fields::of(row)))
         .transpose()
+}
+
+/// Columns of a lease in `task_holder`.
+const HELD_WIDTH: usize = 6;
+
+fn holder(fields: &mut Fields<'_>) -> Read<Holder> {
+    let ended = fields.decode(columns::outcome_status)?;
+    if let Some(status) = ended {
+        return Ok(Holder::Ended(status));
+    }
+    let attempts: Option<i32> = fields.take()?;
+    let held = fields.maybe(HELD_WIDTH, |fields| {
+        Ok(Held {
+            fence: Fence(fields.take()?),
+            secret: fields.take()?,
+            by: (WorkerNumber(fields.take()?), Epoch(fields.take()?)),
+            claimed_at: fields.time()?,
+            has_begun: fields.time_or_none()?.is_some(),
+            attempt: attempts.unwrap_or_default() + 1,
+        })
+    })?;
+    Ok(held.map_or(Holder::Nobody, Holder::Worker))
 }
 
 fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {

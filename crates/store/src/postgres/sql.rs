@@ -112,9 +112,17 @@ writes! {
 
 /// Utility statements, which have no parameters and are not prepared.
 pub(super) const LANE_LOCK: &str = include_str!("../../sql/postgres/lane_lock.sql");
+pub(super) const LOG_SETTINGS: &str = include_str!("../../sql/postgres/log_settings.sql");
 pub(super) const MIGRATION_LOCK: &str = include_str!("../../sql/postgres/migration_lock.sql");
 pub(super) const READER_SETTINGS: &str = include_str!("../../sql/postgres/reader_settings.sql");
 pub(super) const WRITER_SETTINGS: &str = include_str!("../../sql/postgres/writer_settings.sql");
+
+/// What the connection that writes logs runs, prepared when it is first used.
+pub(super) const LOG_LINE_CLEAR: &str = include_str!("../../sql/postgres/log_line_clear.sql");
+pub(super) const LOG_LINE_INSERT: &str = include_str!("../../sql/postgres/log_line_insert.sql");
+pub(super) const LOG_RUN_INSERT: &str = include_str!("../../sql/postgres/log_run_insert.sql");
+pub(super) const LOG_RUN_LOCK: &str = include_str!("../../sql/postgres/log_run_lock.sql");
+pub(super) const LOG_RUN_UPDATE: &str = include_str!("../../sql/postgres/log_run_update.sql");
 
 /// Statements of opening and reading, prepared where they are used.
 pub(super) const ATTEMPT_LIST: &str = include_str!("../../sql/common/attempt_list.sql");
@@ -122,6 +130,11 @@ pub(super) const COUNTER_SUM: &str = include_str!("../../sql/common/counter_sum.
 pub(super) const LANE_FITTING: &str = include_str!("../../sql/common/lane_fitting.sql");
 pub(super) const LATE_RESULT_LIST: &str = include_str!("../../sql/common/late_result_list.sql");
 pub(super) const LEASE_LOST: &str = include_str!("../../sql/common/lease_lost.sql");
+pub(super) const LOG_LINE_DELETE: &str = include_str!("../../sql/common/log_line_delete.sql");
+pub(super) const LOG_LINE_LIST: &str = include_str!("../../sql/common/log_line_list.sql");
+pub(super) const LOG_RUN_DELETE: &str = include_str!("../../sql/common/log_run_delete.sql");
+pub(super) const LOG_RUN_LIST: &str = include_str!("../../sql/common/log_run_list.sql");
+pub(super) const LOG_TASK_LIST: &str = include_str!("../../sql/common/log_task_list.sql");
 pub(super) const META_INSERT: &str = include_str!("../../sql/common/meta_insert.sql");
 pub(super) const META_LOAD: &str = include_str!("../../sql/common/meta_load.sql");
 pub(super) const META_TOUCH: &str = include_str!("../../sql/common/meta_touch.sql");
@@ -131,6 +144,8 @@ pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled
 pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
 pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");
 pub(super) const TARGET: &str = include_str!("../../sql/postgres/target.sql");
+pub(super) const TASK_HOLDER: &str = include_str!("../../sql/common/task_holder.sql");
+pub(super) const TASK_KNOWN: &str = include_str!("../../sql/postgres/task_known.sql");
 pub(super) const TASK_VIEW: &str = include_str!("../../sql/postgres/task_view.sql");
 pub(super) const UNIQUE_NEXT: &str = include_str!("../../sql/common/unique_next.sql");
 pub(super) const WORKER_BY_NAME: &str = include_str!("../../sql/common/worker_by_name.sql");

@@ -10,6 +10,8 @@ use super::fields::{Fields, Read};
 
 /// How many parsed statements a connection keeps: more than there are.
 const STATEMENTS_KEPT: usize = 128;
+/// What the log of the file of logs is cut to when it starts over.
+const LOGS_WAL_BYTES_MAX: u32 = 64 << 20;
 /// Only another program that looks into the file makes us wait.
 const BUSY: Duration = Duration::from_secs(5);
 
@@ -20,6 +22,17 @@ pub(super) fn writing(path: &Path, log_bytes_max: u64) -> Read<Connection> {
     connection.execute_batch(&format!(
         "pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 0; \
          pragma journal_size_limit = {log_bytes_max};"
+    ))?;
+    settle(connection)
+}
+
+/// For a file of which the power may take the last moments: nothing waits for the disk but what moves its log.
+pub(super) fn logging(path: &Path) -> Read<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    connection.execute_batch(&format!(
+        "pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 4096; \
+         pragma journal_size_limit = {LOGS_WAL_BYTES_MAX};"
     ))?;
     settle(connection)
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use super::connection::{self, all};
 use super::fields::{Fields, Read};
-use super::open::{self, OpenError};
+use super::open::{self, OpenError, SCHEMA};
 use super::sql;
 use crate::findings::{self, FINDINGS_MAX};
 use crate::stats::Stats;
@@ -16,14 +16,14 @@ use crate::stats::Stats;
 /// Empty: all is well. It reads one snapshot, and the log of a server that works meanwhile grows until it is done.
 pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
     let connection = ours(path)?;
-    open::meta(&connection, path)?.is_of_today(path)?;
+    open::meta(&connection, path, SCHEMA)?.is_of_today(path)?;
     findings(&connection).map_err(|error| open::explain(path, &error))
 }
 
 /// Its version, and how much it holds.
 pub fn stats(path: &Path) -> Result<Stats, OpenError> {
     let connection = ours(path)?;
-    let meta = open::meta(&connection, path)?;
+    let meta = open::meta(&connection, path, SCHEMA)?;
     let counted = |fields: &mut Fields<'_>| Ok((fields.take()?, fields.take()?));
     let tables = all(&connection, sql::STATS_ROWS, [], counted);
     let mut log = path.as_os_str().to_owned();
@@ -45,7 +45,7 @@ fn ours(path: &Path) -> Result<Connection, OpenError> {
     }
     let connection = connection::reading(path).map_err(|error| open::explain(path, &error))?;
     open::check_ours(&connection, path)?;
-    open::meta(&connection, path)?;
+    open::meta(&connection, path, SCHEMA)?;
     Ok(connection)
 }
 

@@ -38,6 +38,16 @@ pub(super) fn take(database: &Path) -> io::Result<Option<Lock>> {
     }))
 }
 
+/// The lock of this file alone, for one that belongs to a database whose own lock is held; nothing in it is changed. To
+/// be closed when nothing else of this process has the file open, as [`Lock::hold`] says. `None`: somebody else holds it.
+pub(super) fn alone(path: &Path) -> io::Result<Option<Option<File>>> {
+    if !cfg!(target_os = "linux") {
+        return Ok(Some(None));
+    }
+    let file = File::open(path)?;
+    Ok(is_free(&file)?.then_some(Some(file)))
+}
+
 /// Whether nobody else holds this file's lock; now this process does.
 fn is_free(file: &File) -> io::Result<bool> {
     match file.try_lock() {

@@ -16,7 +16,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -33,6 +33,11 @@ const MIGRATIONS: [Migration; 5] = [
         statements: include_str!("../../migrations/sqlite/0003_counter_columns.sql"),
     },
     Migration {
+        number: 4,
+        min_compatible: 3,
+        statements: include_str!("../../migrations/sqlite/0004_logs.sql"),
+    },
+    Migration {
         number: 5,
         min_compatible: 5,
         statements: include_str!("../../migrations/sqlite/0005_changed_priorities.sql"),
@@ -43,7 +48,7 @@ const MIGRATIONS: [Migration; 5] = [
         statements: include_str!("../../migrations/sqlite/0006_exclusive_and_unique_tasks.sql"),
     },
 ];
-const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
+pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -53,12 +58,13 @@ pub enum OpenError {
     Foreign(PathBuf),
     #[error(
         "{path} needs a newer version of Taskyard (its schema {found} is open to programs that know schema \
-         {needs}, this one knows {SCHEMA})"
+         {needs}, this one knows {knows})"
     )]
     TooNew {
         path: PathBuf,
         found: i32,
         needs: i32,
+        knows: i32,
     },
     #[error(
         "{path} is of schema {found}, and only schema {SCHEMA} can be looked through; `taskyard db migrate` brings it \
@@ -150,7 +156,7 @@ pub(super) fn in_memory(random: &mut dyn Random) -> Result<Opened, OpenError> {
 }
 
 /// What SQLite does not look at: it deletes a log whose database is empty, and it cannot know another name of the file.
-fn check_files(path: &Path) -> Result<(), OpenError> {
+pub(super) fn check_files(path: &Path) -> Result<(), OpenError> {
     let file = path.metadata().ok();
     if let Some(names) = file.as_ref().map(MetadataExt::nlink).filter(|n| *n > 1) {
         let path = path.to_owned();
@@ -184,13 +190,13 @@ fn bring_up_to_date(
         create(&tx, random).map_err(broken)?;
     }
     check_ours(&tx, path)?;
-    let meta = meta(&tx, path)?;
+    let meta = meta(&tx, path, SCHEMA)?;
     migrate(&tx, &meta).map_err(broken)?;
     tx.commit().map_err(broken)?;
     Ok(meta.incarnation)
 }
 
-fn tables(connection: &Connection, named: &str) -> Read<i64> {
+pub(super) fn tables(connection: &Connection, named: &str) -> Read<i64> {
     let statement = format!("select count(*) from sqlite_schema where {named}");
     connection.query_row(&statement, [], |row| row.get(0))
 }
@@ -209,8 +215,8 @@ pub(super) struct Meta {
     pub(super) incarnation: [u8; 16],
 }
 
-/// What the database says of itself, if this program can work on it.
-pub(super) fn meta(connection: &Connection, path: &Path) -> Result<Meta, OpenError> {
+/// What the database says of itself, if a program that knows its schemas up to this one can work on it.
+pub(super) fn meta(connection: &Connection, path: &Path, knows: i32) -> Result<Meta, OpenError> {
     let read = |fields: &mut Fields<'_>| {
         Ok(Meta {
             schema: fields.take()?,
@@ -221,11 +227,12 @@ pub(super) fn meta(connection: &Connection, path: &Path) -> Result<Meta, OpenErr
     let meta = one(connection, sql::META_LOAD, [], read)
         .map_err(|error| explain(path, &error))?
         .ok_or_else(|| OpenError::Foreign(path.to_owned()))?;
-    if meta.min_compatible > SCHEMA {
+    if meta.min_compatible > knows {
         return Err(OpenError::TooNew {
             path: path.to_owned(),
             found: meta.schema,
             needs: meta.min_compatible,
+            knows,
         });
     }
     Ok(meta)

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Query, Staff, Survey, TaskView, WorkerCounts, WorkerView,
+    Answer, Counted, Freeable, Held, Holder, Query, Staff, Survey, TaskView, WorkerCounts,
+    WorkerView,
 };
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
@@ -112,6 +113,20 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             }
             Answer::Ended(ended)
         }
+        Query::Known(tasks) => {
+            let mut known = Vec::new();
+            for task in tasks {
+                let id = [task.as_bytes()];
+                known.extend(one(connection, sql::TASK_KNOWN, id, |fields| {
+                    fields.task()
+                })?);
+            }
+            Answer::Known(known)
+        }
+        Query::Holder(task) => {
+            let id = [task.as_bytes()];
+            Answer::Holder(one(connection, sql::TASK_HOLDER, id, holder)?)
+        }
         Query::NextDue { skip } => {
             let skip = [tx::limit(*skip)];
             Answer::NextDue(one(connection, sql::SCHEDULED_NEXT, skip, |fields| {
@@ -125,6 +140,28 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             Answer::Pong
         }
     })
+}
+
+/// Columns of a lease in `task_holder`.
+const HELD_WIDTH: usize = 6;
+
+fn holder(fields: &mut Fields<'_>) -> Read<Holder> {
+    let ended = fields.decode(columns::outcome_status)?;
+    if let Some(status) = ended {
+        return Ok(Holder::Ended(status));
+    }
+    let attempts: Option<i32> = fields.take()?;
+    let held = fields.maybe(HELD_WIDTH, |fields| {
+        Ok(Held {
+            fence: Fence(fields.take()?),
+            secret: fields.take()?,
+            by: (WorkerNumber(fields.take()?), Epoch(fields.take()?)),
+            claimed_at: fields.time()?,
+            has_begun: fields.time_or_none()?.is_some(),
+            attempt: attempts.unwrap_or_default() + 1,
+        })
+    })?;
+    Ok(held.map_or(Holder::Nobody, Holder::Worker))
 }
 
 fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {

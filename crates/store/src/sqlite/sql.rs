@@ -27,6 +27,7 @@ statements! { ALL:
         META_UPDATE = "meta_update",
         SCHEDULED_NEXT = "scheduled_next",
         STATS_ROWS = "stats_rows",
+        TASK_HOLDER = "task_holder",
         UNIQUE_NEXT = "unique_next",
         WORKER_BY_NAME = "worker_by_name",
         WORKER_COUNT = "worker_count",
@@ -75,6 +76,7 @@ statements! { ALL:
         SERVER_UPDATE = "server_update",
         TASK_INPUT = "task_input",
         TASK_INSERT = "task_insert",
+        TASK_KNOWN = "task_known",
         TASK_LOAD = "task_load",
         TASK_VIEW = "task_view",
         UNIQUE_DELETE = "unique_delete",
@@ -83,5 +85,23 @@ statements! { ALL:
         UNIQUE_UPDATE = "unique_update",
         WORKER_INSERT = "worker_insert",
         WORKER_UPDATE = "worker_update",
+    }
+}
+
+// Of the file of logs.
+statements! { LOGS:
+    "common" {
+        LOG_LINE_DELETE = "log_line_delete",
+        LOG_LINE_LIST = "log_line_list",
+        LOG_RUN_DELETE = "log_run_delete",
+        LOG_RUN_LIST = "log_run_list",
+        LOG_TASK_LIST = "log_task_list",
+    }
+    "sqlite" {
+        LOG_LINE_CLEAR = "log_line_clear",
+        LOG_LINE_INSERT = "log_line_insert",
+        LOG_RUN_INSERT = "log_run_insert",
+        LOG_RUN_LOAD = "log_run_load",
+        LOG_RUN_UPDATE = "log_run_update",
     }
 }

@@ -80,7 +80,7 @@ pub(super) struct Line<T> {
 }
 
 impl<T> Line<T> {
-    fn new() -> (Self, Receiver<T>) {
+    pub(super) fn new() -> (Self, Receiver<T>) {
         let (calls, waiting) = sync_channel(QUESTIONS_MAX + BATCHES_MAX);
         let line = Self {
             calls: Some(calls),
@@ -104,6 +104,11 @@ impl<T> Line<T> {
                 TrySendError::Disconnected(_) => "the database's thread has ended".to_owned(),
             })
         })
+    }
+
+    /// That thread ends with the line.
+    pub(super) fn holds(&mut self, thread: JoinHandle<()>) {
+        self.threads.push(thread);
     }
 
     /// Whoever waits is answered, then the threads end.
@@ -142,7 +147,7 @@ pub(super) fn writer(
             next = next.or_else(|| soon_or_later(&waiting));
         }
     })?;
-    line.threads.push(thread);
+    line.holds(thread);
     Ok(line)
 }
 
@@ -197,7 +202,7 @@ pub(super) fn readers(connections: Vec<Connection>) -> io::Result<Line<Asked>> {
                 asked.answer_by(|query| reads::read(&connection, query))();
             }
         });
-        line.threads.push(thread?);
+        line.holds(thread?);
     }
     Ok(line)
 }

@@ -17,6 +17,8 @@ const TEMPLATE_LOCK: i64 = 7_234_017_283_807_667_301;
 const MIGRATIONS: &str = concat!(
     include_str!("../../migrations/postgres/0001_tables.sql"),
     include_str!("../../migrations/postgres/0002_forgotten_workers.sql"),
+    include_str!("../../migrations/postgres/0003_counter_columns.sql"),
+    include_str!("../../migrations/postgres/0004_logs.sql"),
 );
 
 /// Dropped with its value.

@@ -6,6 +6,7 @@ mod engine;
 mod heartbeats;
 mod latency;
 mod lifecycle;
+mod logs;
 mod submit;
 
 use super::{Figure, Run, Workload};
@@ -22,5 +23,6 @@ pub(super) async fn measure(workload: Workload, run: &Run<'_>) -> anyhow::Result
         Workload::W5x256 => lifecycle::measure(run, "W5x256", 256).await,
         Workload::W6 => claims::measure(run).await,
         Workload::W7 => heartbeats::measure(run).await,
+        Workload::W8 => logs::measure(run).await,
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use taskyard_api::logs::Stream;
 use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
 use taskyard_core::status::Status;
@@ -130,7 +131,8 @@ pub(crate) struct SubmitArgs {
     /// which is told.
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
-    /// Waits for its end, prints its output, and exits with its outcome.
+    /// Waits for its end, prints its output, and exits with its outcome. What it prints meanwhile (`taskyard logs`) goes to
+    /// standard error, unless with --output quiet.
     #[arg(long)]
     pub(crate) wait: bool,
     #[command(flatten)]
@@ -186,6 +188,52 @@ pub(crate) struct ShowArgs {
     /// Its id, as `taskyard list` shows it.
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskId,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Lines go to standard output as they were printed; on a terminal, those of standard error and of the \
+                  worker are marked, and what steers one is shown and not obeyed. With --output json each line is a \
+                  document, as the server answers it.\n\n\
+                  Exit codes: 0 printed, however the task ends; 1 refused, 2 wrong usage, 3 no server answers.\n\n\
+                  Example:\n  taskyard logs 01890a5d-ac96-774b-bcce-b302099a8057 --follow\n  \
+                  taskyard logs 01890a5d-ac96-774b-bcce-b302099a8057 --attempt 2 --stream stderr"
+)]
+pub(crate) struct LogsArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Its id, as `taskyard list` shows it.
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskId,
+    /// Goes on as the log grows, until the task has ended.
+    #[arg(short, long)]
+    pub(crate) follow: bool,
+    /// Only of this attempt; `taskyard show` lists them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_147_483_646), allow_negative_numbers = true)]
+    pub(crate) attempt: Option<u32>,
+    /// Only of this stream.
+    #[arg(long, value_enum, value_name = "STREAM")]
+    pub(crate) stream: Option<LogStream>,
+    #[command(flatten)]
+    pub(crate) away: AwayArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogStream {
+    Stdout,
+    Stderr,
+    /// What the worker, or the server, says about the run.
+    Worker,
+}
+
+impl From<LogStream> for Stream {
+    fn from(stream: LogStream) -> Self {
+        match stream {
+            LogStream::Stdout => Self::Stdout,
+            LogStream::Stderr => Self::Stderr,
+            LogStream::Worker => Self::Worker,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

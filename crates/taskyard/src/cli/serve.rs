@@ -172,6 +172,15 @@ pub(crate) struct LimitArgs {
     /// tasks that have more.
     #[arg(long, env = "TASKYARD_HISTORY_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
     pub(crate) history_max: i32,
+    /// How much of the log of one attempt is kept, each line with 16 bytes more than it has; what comes after that is not.
+    #[arg(long, env = "TASKYARD_LOG_MAX", default_value = "4MiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) log_max: usize,
+    /// The longest line of a log; what is longer is cut. Up to 1MiB.
+    #[arg(long, env = "TASKYARD_LOG_LINE_MAX", default_value = "16KiB", value_parser = bytes, value_name = "BYTES")]
+    pub(crate) log_line_max: usize,
+    /// How many logs may be followed at once; each takes a connection for as long as it is.
+    #[arg(long, env = "TASKYARD_FOLLOWS_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) follows_max: u32,
     /// The longest detail of an error that the list of a task's attempts shows; longer ones are left out there. Up to
     /// 1MiB, and less where --history-max is more than 100.
     #[arg(long, env = "TASKYARD_ATTEMPT_DETAIL_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]

@@ -20,6 +20,7 @@ pub(crate) struct Patience {
     since: Option<Instant>,
     /// It was there once, and may have done what it was asked.
     was_there: bool,
+    is_silent: bool,
 }
 
 impl Patience {
@@ -28,6 +29,17 @@ impl Patience {
             within,
             since: None,
             was_there: false,
+            is_silent: false,
+        }
+    }
+
+    /// Of somebody who asks beside another that says what is to be said, for as long as that one waits.
+    pub(crate) fn silent() -> Self {
+        Self {
+            within: Duration::MAX,
+            since: None,
+            was_there: true,
+            is_silent: true,
         }
     }
 
@@ -59,7 +71,7 @@ impl Patience {
     /// The server is here.
     pub(crate) fn answered(&mut self) {
         self.was_there = true;
-        if self.since.take().is_some() {
+        if self.since.take().is_some() && !self.is_silent {
             output::note("The server is back.");
         }
     }
@@ -76,10 +88,12 @@ impl Patience {
             return false;
         }
         let since = *self.since.get_or_insert_with(|| {
-            let within = duration_text(self.within);
-            output::note(&format!(
-                "{error}; the server is waited for, up to {within}"
-            ));
+            if !self.is_silent {
+                let within = duration_text(self.within);
+                output::note(&format!(
+                    "{error}; the server is waited for, up to {within}"
+                ));
+            }
             Instant::now()
         });
         let left = self.within.saturating_sub(since.elapsed());

@@ -17,7 +17,7 @@ use taskyard_core::random::Random as _;
 use super::away::Patience;
 use super::hint::{Wanted, warn_if_nobody_takes};
 use super::wait::{ended, exit_code};
-use super::{Done, client, once_each};
+use super::{Done, client, logs, once_each};
 use crate::cli::SubmitArgs;
 use crate::clock;
 use crate::failure::{Failure, UNREACHABLE};
@@ -83,8 +83,12 @@ pub(super) async fn run(args: SubmitArgs, format: Format) -> Done {
         output::note(&format!("task {}", submitted.id));
         warn_if_nobody_takes(&client, &wanted).await;
     }
-    let ended = ended(&client, submitted.id, None, &mut patience).await?;
-    tell(ended, format)
+    let waiting = ended(&client, submitted.id, None, &mut patience);
+    let ended = match format {
+        Format::Quiet => waiting.await,
+        Format::Table | Format::Json => logs::meanwhile(&client, submitted.id, waiting).await,
+    };
+    tell(ended?, format)
 }
 
 /// Under an id that is made here if the user made none, so that it can be said again when the answer is lost.

@@ -82,7 +82,7 @@ pub(crate) enum Tint {
 
 impl Tint {
     /// The escapes are taken out again where nobody sees colours; see [`super::line`].
-    pub(super) fn paint(self, text: &str) -> String {
+    pub(crate) fn paint(self, text: &str) -> String {
         let colour = match self {
             Self::Plain => return text.to_owned(),
             Self::Active => AnsiColor::Blue,

@@ -11,7 +11,7 @@ use taskyard_api::task::{Standing, Task};
 use taskyard_core::labels::LABELS_MAX;
 use taskyard_core::status::Status;
 
-use super::WAIT_MS_MAX;
+use super::{WAIT_MS_MAX, logs};
 use crate::openapi::operation::Routes;
 use crate::openapi::shapes::{BATCH, LINES, TASK_ID, label_pattern, path_name, text};
 use crate::openapi::{RUNS, TASKS};
@@ -22,6 +22,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
     routes.under("/api/v1", TASKS);
     submitting(routes);
     looking(routes);
+    logs::described::shown(routes);
     changing(routes);
     routes
         .post("/tasks/{id}/cancel", "cancel_task")
@@ -37,6 +38,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
     routes.under("/api/v1", RUNS);
     beginning(routes);
     ending(routes);
+    logs::described::appended(routes);
 }
 
 fn submitting(routes: &mut Routes<'_>) {

@@ -12,7 +12,9 @@ use super::*;
 #[test]
 fn common_statements_number_their_parameters_as_they_appear() {
     let database = open::in_memory(&mut Seeded::new(1)).unwrap().connection;
-    for text in sql::ALL {
+    let logs = logs::open::in_memory(&[0; 16]).unwrap();
+    let all = sql::ALL.iter().map(|text| (&database, text));
+    for (database, text) in all.chain(sql::LOGS.iter().map(|text| (&logs, text))) {
         let statement = database
             .prepare(text)
             .unwrap_or_else(|error| panic!("{error} in\n{text}"));
@@ -24,8 +26,7 @@ fn common_statements_number_their_parameters_as_they_appear() {
 }
 
 /// The plan of a statement in the words of SQLite.
-fn plan(text: &str) -> String {
-    let database = open::in_memory(&mut Seeded::new(1)).unwrap().connection;
+fn plan(database: &Connection, text: &str) -> String {
     let mut statement = database
         .prepare(&format!("explain query plan {text}"))
         .unwrap();
@@ -59,9 +60,14 @@ fn hot_statements_go_by_key_and_sort_nothing() {
         sql::WORKER_BY_NAME,
         sql::IDEMPOTENCY_OLD,
         sql::TASK_VIEW,
+        sql::TASK_HOLDER,
+        sql::TASK_KNOWN,
     ];
-    for text in hot {
-        let plan = plan(text);
+    let database = open::in_memory(&mut Seeded::new(1)).unwrap().connection;
+    let logs = logs::open::in_memory(&[0; 16]).unwrap();
+    let hot = hot.map(|text| (&database, text)).into_iter();
+    for (database, text) in hot.chain(sql::LOGS.iter().map(|text| (&logs, *text))) {
+        let plan = plan(database, text);
         assert!(
             !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),
             "{plan} for\n{text}"

@@ -6,6 +6,7 @@ mod claiming;
 mod failing;
 mod holding_on;
 mod keeping;
+mod logging;
 mod losing;
 mod reporting;
 mod submitting;
@@ -137,6 +138,17 @@ macro_rules! conformance {
                 failing::a_run_that_breaks_a_heartbeat_costs_the_others_nothing,
                 failing::a_heartbeat_whose_every_run_breaks_promises_nothing,
                 failing::a_bad_scheduled_row_is_passed_over,
+                logging::lines_are_shown_as_they_were_in_the_order_of_the_runs,
+                logging::a_task_without_a_log_has_an_empty_page,
+                logging::lines_that_come_again_or_out_of_order_are_kept_once,
+                logging::appends_that_come_at_once_are_each_kept_once,
+                logging::a_log_ends_where_it_is_full_and_says_so,
+                logging::a_page_shows_one_attempt_or_one_stream,
+                logging::a_page_ends_by_what_it_looked_at_and_by_its_bytes,
+                logging::many_runs_are_gone_through,
+                logging::a_run_of_another_life_of_the_database_gives_way,
+                logging::the_logs_of_a_task_are_forgotten_and_of_no_other,
+                logging::it_is_told_who_runs_a_task_and_which_tasks_there_are,
             );
         }
     };

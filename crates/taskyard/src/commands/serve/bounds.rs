@@ -16,6 +16,9 @@ const ATTEMPT_DETAIL_MOST: usize = 1 << 20;
 /// The longest that the details in the list of one task's attempts may be together.
 const ATTEMPTS_BYTES_MOST: usize = 200 << 20;
 
+/// Whoever follows a log reads no longer record than a line of that length, all of it escapes.
+const LOG_LINE_MOST: usize = 1 << 20;
+
 /// A key that is forgotten sooner is not known when a request is sent again.
 const KEY_LIFE_LEAST: Duration = Duration::from_mins(1);
 
@@ -68,6 +71,7 @@ pub(super) fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<L
         answers_max: args.answers_max,
         tasks_max: args.batch_max as usize,
         claim_max: args.claim_max as usize,
+        follows_max: args.follows_max as usize,
         stream_tasks_max: args.stream_max as usize,
         checkpoint_max: args.checkpoint_max,
         connections_max: connections.connections_max as usize,
@@ -155,6 +159,12 @@ pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Fai
         times.heartbeat_ttl,
     )?;
     at_least("--key-life", times.key_life, "a minute", KEY_LIFE_LEAST)?;
+    if limits.log_line_max > LOG_LINE_MOST {
+        return Err(Failure::usage(format!(
+            "--log-line-max is {} bytes; it must be at most {LOG_LINE_MOST}, which whoever follows a log can still read",
+            limits.log_line_max
+        )));
+    }
     Ok(Policy {
         heartbeat: times.heartbeat,
         heartbeat_ttl: times.heartbeat_ttl,
@@ -171,6 +181,8 @@ pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Fai
         workers_max: limits.workers_max as usize,
         claim_bytes_max: limits.claim_bytes_max,
         history_max: limits.history_max,
+        log_bytes_max: limits.log_max,
+        log_line_bytes_max: limits.log_line_max,
         key_life: times.key_life,
         clock_skew: times.clock_skew,
         ..Policy::default()

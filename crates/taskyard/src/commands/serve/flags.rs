@@ -33,7 +33,7 @@ fn each_flag_sets_what_it_names() {
     let limits = "--max-attempts 7 --max-losses 8 --input-max 1001 --output-max 1002 --checkpoint-max 1003 \
                   --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --lists-max 3 --depth-max 65 \
                   --body-max 9006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
-                  --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 \
+                  --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 --log-max 1016 --log-line-max 1017 --follows-max 1018 \
                   --queue-bytes-max 300002 --lanes-max 1011 --workers-max 1012 \
                   --metrics-values-max 1015 --metrics-within 22s";
     let connections = "--connections-max 1013 --connections-spare 1014 --place-within 15s --head-max 9000 \
@@ -63,6 +63,8 @@ fn each_flag_sets_what_it_names() {
             workers_max: 1012,
             claim_bytes_max: 1008,
             history_max: 9,
+            log_bytes_max: 1016,
+            log_line_bytes_max: 1017,
             key_life: Duration::from_hours(26),
             clock_skew: Duration::from_mins(6),
             worker_life: Duration::from_hours(25),
@@ -81,6 +83,7 @@ fn each_flag_sets_what_it_names() {
             attempt_detail_max: 1004,
             list_look_at_max: 1005,
             lists_max: 3,
+            follows_max: 1018,
             checkpoint_max: 1003,
             depth_max: 65,
             bulk_max: 9006,

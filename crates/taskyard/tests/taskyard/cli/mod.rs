@@ -4,6 +4,7 @@ mod again;
 mod damage;
 mod flags;
 mod listing;
+mod logs;
 mod lost;
 mod open_files;
 mod refused;

@@ -1,0 +1,1 @@
+-- On PostgreSQL the logs of runs get their tables here. SQLite keeps them in a file of their own (`migrations/logs`).

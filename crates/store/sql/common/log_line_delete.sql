@@ -1,0 +1,3 @@
+-- All lines of a task.
+delete from log_line
+where run in (select id from log_run where task = $1)

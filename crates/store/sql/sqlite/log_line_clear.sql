@@ -1,0 +1,2 @@
+delete from log_line
+where run = ?1

@@ -1,0 +1,3 @@
+select id
+from task
+where id = ?1

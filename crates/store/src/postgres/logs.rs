@@ -1,0 +1,213 @@
+//! The logs of runs: tables of their own, written over a connection of its own that does not wait for the disk.
+//!
+//! A batch is two round trips: "begin" with the runs' rows, held until the commit, then the lines with "commit". Those
+//! that several servers append to at once wait for each other, in the order of their keys. What goes wrong costs the
+//! connection and the batch, and its workers send it again.
+
+mod reads;
+mod session;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::{Object, Pool};
+use taskyard_core::id::{RunKey, TaskId};
+use taskyard_core::log::{Append, Appended, Logs, Page, Wanted};
+use taskyard_core::store::Error;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use self::session::Session;
+use super::address::Address;
+use super::{READ_MAX, gone, reader};
+use crate::logs::{self, BATCH_BYTES_MAX, BATCH_MAX, Stored};
+
+/// How many appends may wait; whoever sends more waits before that.
+const WAITING_MAX: usize = 1024;
+/// For all round trips of a batch, and to connect before them.
+const WRITE_MAX: Duration = Duration::from_secs(45);
+
+type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+enum Job {
+    Append(Append, Reply<Appended>),
+    Forget(TaskId, Reply<()>),
+}
+
+pub(super) struct PostgresLogs {
+    writer: mpsc::Sender<Job>,
+    readers: Pool,
+}
+
+impl PostgresLogs {
+    /// Connects with the first line that comes. What writes is a task of the runtime that this runs on, which ends with
+    /// the value.
+    pub(super) fn start(address: Address, readers: Pool) -> Self {
+        let (writer, jobs) = mpsc::channel(WAITING_MAX);
+        let desk = Desk {
+            address,
+            session: None,
+        };
+        tokio::spawn(desk.work(jobs));
+        Self { writer, readers }
+    }
+
+    async fn write<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.writer.send(job(reply)).await;
+        sent.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    async fn page_once(&self, wanted: Wanted) -> Result<Page, Error> {
+        let mut client = reader(&self.readers).await?;
+        let page = timeout(READ_MAX, reads::page(&mut client, wanted)).await;
+        let page = page.unwrap_or_else(|_| Err(too_late()));
+        if page.is_err() {
+            // It may be broken, or have an answer on its way that nobody waits for.
+            drop(Object::take(client));
+        }
+        page
+    }
+}
+
+fn too_late() -> Error {
+    Error::Unavailable("it did not answer in time".to_owned())
+}
+
+#[async_trait]
+impl Logs for PostgresLogs {
+    async fn append(&self, append: Append) -> Result<Appended, Error> {
+        self.write(|reply| Job::Append(append, reply)).await
+    }
+
+    async fn page(&self, wanted: Wanted) -> Result<Page, Error> {
+        match self.page_once(wanted).await {
+            // One that was found broken is not used again, and asking twice changes nothing.
+            Err(Error::Unavailable(_)) => self.page_once(wanted).await,
+            page => page,
+        }
+    }
+
+    async fn tasks(&self, after: Option<TaskId>, limit: usize) -> Result<Vec<TaskId>, Error> {
+        let client = reader(&self.readers).await?;
+        let tasks = timeout(READ_MAX, reads::tasks(&client, after, limit)).await;
+        tasks.unwrap_or_else(|_| Err(too_late()))
+    }
+
+    async fn forget(&self, task: TaskId) -> Result<(), Error> {
+        self.write(|reply| Job::Forget(task, reply)).await
+    }
+}
+
+/// What writes, and its connection while it stands.
+struct Desk {
+    address: Address,
+    session: Option<Session>,
+}
+
+impl Desk {
+    async fn work(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut next = jobs.recv().await;
+        while let Some(job) = next.take() {
+            match job {
+                Job::Append(append, reply) => {
+                    let (mut appends, mut bytes) = (vec![(append, reply)], 0);
+                    while appends.len() < BATCH_MAX && bytes < BATCH_BYTES_MAX {
+                        bytes += appends.last().map_or(0, |(append, _)| append.bytes());
+                        match jobs.try_recv() {
+                            Ok(Job::Append(append, reply)) => appends.push((append, reply)),
+                            other => {
+                                next = other.ok();
+                                break;
+                            }
+                        }
+                    }
+                    self.append_all(appends).await;
+                }
+                Job::Forget(task, reply) => {
+                    let forgot = self.forget(task).await;
+                    drop(reply.send(forgot));
+                }
+            }
+            if next.is_none() {
+                next = jobs.recv().await;
+            }
+        }
+    }
+
+    /// As one transaction; where that fails, each in its own, so that a bad one fails alone.
+    async fn append_all(&mut self, jobs: Vec<(Append, Reply<Appended>)>) {
+        let (appends, replies): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
+        match self.append(&appends).await {
+            Ok(answers) => {
+                for (reply, answer) in replies.into_iter().zip(answers) {
+                    drop(reply.send(Ok(answer)));
+                }
+            }
+            Err(Error::Failed(_)) if replies.len() > 1 => {
+                for (reply, one) in replies.into_iter().zip(appends) {
+                    let answer = self.append(&[one]).await;
+                    drop(reply.send(answer.map(|mut answers| answers.remove(0))));
+                }
+            }
+            Err(error) => {
+                for reply in replies {
+                    drop(reply.send(Err(error.clone())));
+                }
+            }
+        }
+    }
+
+    /// Once more on a new connection if the one that there was turns out to be broken before anything happened.
+    async fn append(&mut self, appends: &[Append]) -> Result<Vec<Appended>, Error> {
+        match self.append_once(appends).await {
+            Err(Error::Unavailable(_) | Error::Conflict) => self.append_once(appends).await,
+            answers => answers,
+        }
+    }
+
+    async fn append_once(&mut self, appends: &[Append]) -> Result<Vec<Appended>, Error> {
+        let writing = async {
+            let session = self.connected().await?;
+            let owners = logs::owners(appends);
+            let stored: BTreeMap<RunKey, Stored> = session.lock(&owners).await?;
+            let (changes, answers) = logs::decide(appends.to_vec(), stored);
+            session.write(&changes).await?;
+            Ok(answers)
+        };
+        let answers = timeout(WRITE_MAX, writing).await;
+        let answers = answers.unwrap_or_else(|_| {
+            let why = format!(
+                "the database did not answer within {} s",
+                WRITE_MAX.as_secs()
+            );
+            Err(Error::Unknown(why))
+        });
+        self.keep_if(answers)
+    }
+
+    async fn forget(&mut self, task: TaskId) -> Result<(), Error> {
+        let forgetting = async { self.connected().await?.forget(task).await };
+        let forgot = timeout(WRITE_MAX, forgetting).await;
+        let forgot = forgot.unwrap_or_else(|_| Err(too_late()));
+        self.keep_if(forgot)
+    }
+
+    /// A connection on which something went wrong is left, with the transaction that may be open there.
+    fn keep_if<T>(&mut self, done: Result<T, Error>) -> Result<T, Error> {
+        if done.is_err() {
+            self.session = None;
+        }
+        done
+    }
+
+    async fn connected(&mut self) -> Result<&Session, Error> {
+        let session = match self.session.take().filter(Session::is_open) {
+            Some(session) => session,
+            None => Session::connect(&self.address).await?,
+        };
+        Ok(self.session.insert(session))
+    }
+}

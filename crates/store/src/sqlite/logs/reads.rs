@@ -1,0 +1,69 @@
+//! What is asked of the logs.
+
+use rusqlite::{Connection, params};
+use taskyard_core::id::{Fence, TaskId};
+use taskyard_core::log::{Line, Page, Row, Wanted};
+
+use crate::columns;
+use crate::logs::{Listed, PAGE_RUNS_MAX, Paging};
+use crate::sqlite::connection::all;
+use crate::sqlite::fields::{Fields, Read};
+use crate::sqlite::{sql, tx};
+
+pub(super) fn page(connection: &Connection, wanted: Wanted) -> Read<Page> {
+    let snapshot = connection.unchecked_transaction()?;
+    let mut paging = Paging::new(wanted);
+    let of = params![
+        wanted.task.as_bytes(),
+        wanted.after.fence.0,
+        wanted.attempt,
+        tx::limit(PAGE_RUNS_MAX),
+    ];
+    let runs = all(&snapshot, sql::LOG_RUN_LIST, of, listed)?;
+    for run in &runs {
+        if paging.is_whole() {
+            break;
+        }
+        let mut lines = snapshot.prepare_cached(sql::LOG_LINE_LIST)?;
+        let looks_at = tx::limit(paging.looks_at());
+        let mut rows = lines.query(params![run.id, paging.after(*run), looks_at])?;
+        // Stepped through by hand: what does not fit any more is not even read.
+        while !paging.is_whole()
+            && let Some(found) = rows.next()?
+        {
+            paging.take(*run, row(&mut Fields::of(found))?);
+        }
+    }
+    Ok(paging.end(&runs))
+}
+
+fn listed(fields: &mut Fields<'_>) -> Read<Listed> {
+    Ok(Listed {
+        id: fields.take()?,
+        fence: Fence(fields.take()?),
+        attempt: fields.take()?,
+    })
+}
+
+fn row(fields: &mut Fields<'_>) -> Read<Row> {
+    Ok(Row {
+        seq: fields.decode(columns::unsigned)?,
+        line: Line {
+            at: fields.time()?,
+            stream: fields.decode(columns::stream)?,
+            text: fields.take()?,
+        },
+    })
+}
+
+pub(super) fn tasks(
+    connection: &Connection,
+    after: Option<TaskId>,
+    limit: usize,
+) -> Read<Vec<TaskId>> {
+    let after = after.unwrap_or(TaskId::NIL);
+    let params = params![after.as_bytes(), tx::limit(limit)];
+    all(connection, sql::LOG_TASK_LIST, params, |fields| {
+        fields.task()
+    })
+}
