@@ -3,5 +3,6 @@
 mod commands;
 mod databases;
 mod demo;
+mod logs;
 mod servers;
 mod workers;
