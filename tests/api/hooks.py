@@ -23,6 +23,9 @@ def lines(ctx, value):
 def before_call(ctx, case, kwargs):
     """Mends what fits the schema and is refused for a reason of its own; what does not fit it stays as it is."""
     shorten(case.query)
+    if case.query:
+        # What follows goes on until the task has ended.
+        case.query.pop("follow", None)
     shorten(case.body)
     if isinstance(case.body, dict):
         shorten(case.body.get("claim"))

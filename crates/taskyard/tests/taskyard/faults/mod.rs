@@ -4,5 +4,6 @@ mod backups;
 mod commands;
 mod databases;
 mod demo;
+mod logs;
 mod servers;
 mod workers;
