@@ -25,9 +25,8 @@ pub(crate) fn lines(
 ) -> Result<(Option<u32>, Vec<Line>), Box<Problem>> {
     let mut faults = Faults::default();
     let first = append.first_seq.map(|first| {
-        let others = i64::try_from(append.lines.len().saturating_sub(1)).unwrap_or(i64::MAX);
-        let last = (i64::from(SEQ_MAX) - others).max(1);
-        let first = faults.ranged(Place::ROOT, "first_seq", i64::from(first), 1..=last);
+        let numbers = 1..=i64::from(SEQ_MAX);
+        let first = faults.ranged(Place::ROOT, "first_seq", i64::from(first), numbers);
         u32::try_from(first).unwrap_or(1)
     });
     let lines = append.lines.iter().enumerate();
