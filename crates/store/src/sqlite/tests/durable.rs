@@ -124,8 +124,9 @@ async fn an_answer_that_wrote_nothing_waits_for_what_was_written_before_it() {
         [first, again, behind].map(|submit| store.run(vec![submit.into()], &policy));
     for ran in [&mut first, &mut again, &mut behind] {
         assert!(poll!(ran).is_pending());
-        go.send(()).unwrap();
     }
+    // All three wait by now: a batch that stood alone would be synced by the writer itself, which then runs no other.
+    (0..3).for_each(|_| go.send(()).unwrap());
 
     gate.begun.recv().unwrap();
     // The one behind it is committed: it has run.
