@@ -22,3 +22,4 @@ pub mod submit;
 pub mod held;
 
 mod caller;
+mod unique;

@@ -5,6 +5,7 @@ use crate::command::{Env, halves};
 use crate::needs::Needs;
 use crate::refused::Refused;
 use crate::rows::UniqueKey;
+use crate::verbs::unique;
 use crate::view::View;
 
 #[derive(Clone, Debug)]
@@ -27,22 +28,14 @@ impl Free {
     }
 
     pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
-        for key in &self.keys {
-            if let Some(row) = view.uniques.get(key)
-                && !view.outcomes.knows(&row.task)
-            {
-                needs.outcomes.push(row.task);
-            }
-        }
+        unique::more(self.keys.iter().cloned(), view, needs);
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "every verb answers alike")]
     pub(crate) fn decide(&self, view: &mut View, _env: &mut Env<'_>) -> Result<Freed, Refused> {
         let mut count = 0;
         for key in &self.keys {
-            let row = view.uniques.get(key);
-            // Of one that this batch has put there, an end is known if there is one.
-            if row.is_some_and(|row| view.outcomes.peek(&row.task).is_some()) {
+            if view.uniques.get(key).is_some() && unique::holder(key, view).is_none() {
                 view.uniques.remove(key);
                 count += 1;
             }

@@ -20,6 +20,7 @@ use crate::rows::{Digest, Idempotency, IdempotencyKey, Task, Unique, UniqueKey};
 use crate::slot::Limits;
 use crate::status::Status;
 use crate::time::Timestamp;
+use crate::verbs::unique;
 use crate::view::View;
 
 #[derive(Clone, Debug)]
@@ -118,13 +119,7 @@ impl Submit {
 
     /// A key whose task has ended is free.
     pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
-        for key in self.unique_keys() {
-            if let Some(row) = view.uniques.get(&key)
-                && !view.outcomes.knows(&row.task)
-            {
-                needs.outcomes.push(row.task);
-            }
-        }
+        unique::more(self.unique_keys(), view, needs);
     }
 
     fn unique_keys(&self) -> impl Iterator<Item = UniqueKey> {
@@ -186,7 +181,7 @@ impl Submit {
                 continue;
             }
             let holder = task.unique_key().and_then(|key| {
-                let holder = holder(&key, view).or_else(|| taken.get(&key).copied());
+                let holder = unique::holder(&key, view).or_else(|| taken.get(&key).copied());
                 taken.entry(key).or_insert(task.id);
                 holder
             });
@@ -212,13 +207,6 @@ impl Submit {
             None => Ok(false),
         }
     }
-}
-
-/// The task that has this key and has not ended.
-fn holder(key: &UniqueKey, view: &View) -> Option<TaskId> {
-    let row = view.uniques.get(key)?;
-    // Of one that this batch has made, an end is known if there is one.
-    view.outcomes.peek(&row.task).is_none().then_some(row.task)
 }
 
 /// Gives numbers to the lanes that have none, if there is room for them. Done for tasks that are surely made, so that no
