@@ -13,6 +13,7 @@ pub mod time;
 
 pub mod attempt;
 pub mod change;
+pub mod explain;
 pub mod health;
 pub mod logs;
 pub mod page;

@@ -31,6 +31,7 @@ pub mod refused;
 pub mod topic;
 pub mod verbs;
 
+pub mod explain;
 pub mod log;
 mod moves;
 pub mod query;

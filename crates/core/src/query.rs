@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use crate::counter::Counter;
-use crate::id::{Epoch, Fence, RunKey, TaskId, WorkerNumber};
+use crate::explain::{Explain, Surroundings};
+use crate::id::{Epoch, Fence, RunKey, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::LaneKey;
 use crate::name::Name;
+use crate::needs::ReadyKey;
 use crate::order::Priority;
 use crate::policy::Policy;
 use crate::queue::Queue;
 use crate::rows::{
-    Attempt, Carry, Failure, LateResult, Lease, Outcome, Scheduled, Task, Unique, UniqueKey, Worker,
+    Attempt, Carry, Failure, LateResult, Lease, Outcome, Ready, Scheduled, Task, Unique, UniqueKey,
+    Worker,
 };
 use crate::slot::Counts;
 use crate::status::Status;
@@ -28,6 +31,8 @@ pub enum Query {
         task: TaskId,
         detail_max: usize,
     },
+    /// What decides when a task runs; without its payloads.
+    Explain(Explain),
     /// Tasks by queue, kind and status.
     Counts,
     /// Workers by name, behind `after` if it is given; offline ones too, unless they are forgotten. At most `limit`.
@@ -107,6 +112,8 @@ pub enum Answer {
         ended: Vec<(Attempt, Option<Name>)>,
         late: Vec<LateResult>,
     },
+    /// None where there is no such task.
+    Explain(Option<Box<Surroundings>>),
     Counts(Vec<Counted>),
     Workers(Vec<WorkerView>),
     WorkerCounts(WorkerCounts),
@@ -237,6 +244,28 @@ pub enum Standing {
 }
 
 impl TaskView {
+    /// By which key its slot is found in `ready`, if it is ready.
+    pub fn ready_key(&self) -> Option<ReadyKey> {
+        let counts = Carry::counts(self.carry.as_ref());
+        let order_key = self.carry.as_ref().map(|carry| carry.order_key);
+        matches!(self.standing, Standing::Ready).then(|| ReadyKey {
+            lane: Ready::lane_of(self.task.lane, counts.waiting()),
+            order_key: order_key.unwrap_or(self.task.order_key),
+            slot: SlotKey::only(self.task.id),
+        })
+    }
+
+    /// The worker that has it now.
+    pub fn holder(&self) -> Option<&Name> {
+        let is_leased = matches!(self.standing, Standing::Leased(_));
+        self.worker.as_ref().filter(|_| is_leased)
+    }
+
+    /// Whether no worker has it, and one will.
+    pub fn waits(&self) -> bool {
+        matches!(self.standing, Standing::Scheduled(_) | Standing::Ready)
+    }
+
     pub fn status(&self) -> Status {
         match &self.standing {
             Standing::Scheduled(_) => Status::Scheduled,

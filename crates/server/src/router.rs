@@ -26,6 +26,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/tasks/{id}/cancel", post(tasks::cancel))
         .route("/tasks/{id}/retry", post(tasks::submit::again))
         .route("/tasks/{id}/attempts", get(tasks::attempts))
+        .route("/tasks/{id}/explain", get(tasks::explain))
         // Workers, about one run.
         .route("/tasks/{id}/start", post(tasks::runs::start))
         .route("/tasks/{id}/progress", post(tasks::runs::progress))

@@ -4,6 +4,7 @@ pub(crate) mod faults;
 pub mod payload;
 
 pub(crate) mod attempts;
+pub(crate) mod explain;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod new_task;

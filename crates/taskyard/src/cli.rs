@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
-    CancelArgs, Connection, ListArgs, LogsArgs, QueueVerb, QueuesArgs, RetryArgs, SetQueueArgs,
-    ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
+    CancelArgs, Connection, ExplainArgs, ListArgs, LogsArgs, QueueVerb, QueuesArgs, RetryArgs,
+    SetQueueArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
 };
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
@@ -108,6 +108,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Shows one task with its runs.
     Show(ShowArgs),
+    /// Says why a task is not running, or is, and what would help.
+    Explain(ExplainArgs),
     /// Prints what a task's runs printed.
     Logs(LogsArgs),
     /// Cancels tasks, wherever they stand.

@@ -4,7 +4,7 @@ pub(crate) mod away;
 mod cancel;
 mod config;
 mod db;
-mod hint;
+mod explain;
 pub(crate) mod list;
 mod logs;
 mod manual;
@@ -50,6 +50,7 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
         Command::Submit(args) => block_on(submit::run(*args, format)),
         Command::List(args) => block_on(list::run(&args, format)),
         Command::Show(args) => block_on(show::run(&args, format)),
+        Command::Explain(args) => block_on(explain::run(&args, format)),
         Command::Logs(args) => block_on(logs::run(&args, format)),
         Command::Cancel(args) => block_on(cancel::run(&args, format)),
         Command::Retry(args) => block_on(retry::run(&args, format)),

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use taskyard_core::command::{self, Command, Done};
+use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
 use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
@@ -11,6 +12,7 @@ use taskyard_core::query::{Answer, Query, TaskView};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Server;
 use taskyard_core::store;
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Dealt, Hand};
 use taskyard_core::verbs::expire::{Expire, Expired};
@@ -327,6 +329,15 @@ impl Engine {
             () = self.stopping() => {}
         }
         self.look(id).await
+    }
+
+    /// What decides when a task runs, and the time of which it is true.
+    pub async fn explain(&self, id: TaskId) -> Result<(Surroundings, Timestamp), Error> {
+        let now = self.store().now();
+        match self.read(Query::Explain(Explain::new(id, now))).await? {
+            Answer::Explain(Some(around)) => Ok((*around, now)),
+            _ => Err(Refused::NoSuchTask.into()),
+        }
     }
 
     async fn look(&self, id: TaskId) -> Result<TaskView, Error> {

@@ -116,6 +116,18 @@ pub(crate) async fn patch(State(app): State<App>, OfTask(id): OfTask, request: R
     response::read(app.answers().nothing(), &wire::task::task(&view, true))
 }
 
+/// `GET /tasks/{id}/explain`
+pub(crate) async fn explain(
+    State(app): State<App>,
+    OfTask(id): OfTask,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    query::none(query.as_deref())?;
+    let _turn = app.turn_to_list().await;
+    let (around, now) = app.engine().explain(id).await?;
+    response::ok(&wire::explain::explanation(&around, now))
+}
+
 /// `GET /tasks/{id}/attempts`
 pub(crate) async fn attempts(
     State(app): State<App>,

@@ -84,7 +84,7 @@ fn output(view: &TaskView) -> Json {
 }
 
 /// Why it ended, or why its latest run did not end it. What went wrong before it was completed is for its attempts.
-fn error(view: &TaskView) -> Option<&Failure> {
+pub(crate) fn error(view: &TaskView) -> Option<&Failure> {
     let carried = || view.carry.as_ref().and_then(|carry| carry.error.as_ref());
     match &view.standing {
         Standing::Ended(outcome) if outcome.status == Status::Completed => None,

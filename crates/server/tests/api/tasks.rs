@@ -1,6 +1,7 @@
 mod attempts;
 mod batch;
 mod cancel;
+mod explain;
 mod following;
 mod hostile;
 mod lines;

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::json::Json;
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
@@ -24,6 +26,11 @@ impl Tables {
             }
             Query::Tasks(list) => Answer::Tasks(self.list(&list)),
             Query::Attempts { task, detail_max } => self.attempts(task, detail_max),
+            Query::Explain(asked) => {
+                let task = self.tasks.get(&asked.task);
+                let without = |task| without_payloads(self.view(task));
+                Answer::Explain(task.map(|task| Box::new(self.around(without(task), &asked))))
+            }
             Query::Counts => Answer::Counts(self.counts()),
             Query::Workers { after, limit } => {
                 let behind = |row: &&Worker| after.as_ref().is_none_or(|after| row.name > *after);
@@ -103,6 +110,25 @@ impl Tables {
             standing,
             carry: self.carries.get(&slot).cloned(),
             worker: worker.and_then(|number| self.name(number)),
+        }
+    }
+
+    fn around(&self, view: TaskView, asked: &Explain) -> Surroundings {
+        let before = view.ready_key().map_or(0, |key| {
+            let of_lane = self.ready.keys().filter(|other| other.lane == key.lane);
+            of_lane.filter(|other| **other < key).count()
+        });
+        let online = self.remembered().filter(|row| !row.is_offline(asked.now));
+        let workers = online.take(if view.waits() { asked.workers } else { 0 });
+        Surroundings {
+            is_queue_paused: (self.queues.get(&view.lane.queue))
+                .is_some_and(|queue| queue.is_paused),
+            before: before.min(asked.before),
+            workers: workers.map(|row| self.worker(&row.name)).collect(),
+            holder: view
+                .holder()
+                .and_then(|name| self.workers.get(name).cloned()),
+            view,
         }
     }
 
@@ -260,6 +286,15 @@ impl Tables {
         lost.map(|lease| (lease.run(), self.name(lease.worker)))
             .collect()
     }
+}
+
+/// As a database answers that reads neither inputs nor outputs.
+fn without_payloads(mut view: TaskView) -> TaskView {
+    Arc::make_mut(&mut view.task).input = Json::null();
+    if let Standing::Ended(outcome) = &mut view.standing {
+        Arc::make_mut(outcome).output = None;
+    }
+    view
 }
 
 /// Where its key stands, or that of the lane whose twin it is.

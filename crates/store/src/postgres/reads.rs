@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::{Client, GenericClient};
+use deadpool_postgres::{Client, GenericClient, Transaction};
 use hashbrown::HashMap;
+use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
@@ -40,10 +41,20 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
                 late: all(client, sql::LATE_RESULT_LIST, &params, history::late_result).await?,
             }
         }
+        Query::Explain(asked) => {
+            let snapshot = snapshot(client).await?;
+            let mut found = task_views(&snapshot, &[asked.task], false).await?;
+            let around = match found.remove(&asked.task) {
+                Some(view) => Some(around(&snapshot, view, asked).await?),
+                None => None,
+            };
+            snapshot.commit().await.map_err(|error| explain(&error))?;
+            Answer::Explain(around.map(Box::new))
+        }
         Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
         Query::Workers { after, limit } => {
             let (after, limit) = (after.as_ref().map(Name::as_str), load::limit(*limit));
-            let params: [&(dyn ToSql + Sync); 2] = [&after, &limit];
+            let params: [&(dyn ToSql + Sync); 3] = [&after, &None::<i64>, &limit];
             Answer::Workers(all(client, sql::WORKER_LIST, &params, worker_view).await?)
         }
         Query::WorkerCounts(now) => {
@@ -172,12 +183,50 @@ fn holder(fields: &mut Fields<'_>) -> Read<Holder> {
     Ok(held.map_or(Holder::Nobody, Holder::Worker))
 }
 
+/// What else decides when this task runs.
+async fn around<C: GenericClient>(
+    client: &C,
+    view: TaskView,
+    asked: &Explain,
+) -> Read<Surroundings> {
+    let paused = all(client, sql::QUEUE_PAUSED, &[], |fields| fields.name()).await?;
+    let mut around = Surroundings {
+        is_queue_paused: paused.contains(&view.lane.queue),
+        before: 0,
+        workers: Vec::new(),
+        holder: None,
+        view,
+    };
+    if let Some(key) = around.view.ready_key() {
+        let (lane, order_key) = (key.lane.0, key.order_key.0);
+        let (task, slot) = (key.slot.task.as_uuid(), key.slot.slot.0);
+        let limit = load::limit(asked.before);
+        let params: [&(dyn ToSql + Sync); 5] = [&lane, &order_key, &task, &slot, &limit];
+        let before = one(client, sql::READY_BEFORE, &params, count).await?;
+        around.before = before.unwrap_or_default();
+    }
+    if let Some(name) = around.view.holder() {
+        let name = name.as_str();
+        around.holder = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
+    }
+    if around.view.waits() {
+        let (now, limit) = (asked.now.as_micros(), load::limit(asked.workers));
+        let params: [&(dyn ToSql + Sync); 3] = [&None::<&str>, &now, &limit];
+        around.workers = all(client, sql::WORKER_LIST, &params, worker_view).await?;
+    }
+    Ok(around)
+}
+
 fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
     Ok(WorkerView {
         worker: presence::worker(fields)?,
-        held: fields.decode(|leases: i64| {
-            usize::try_from(leases).map_err(|_| BadColumn::new("a number of leases", leases))
-        })?,
+        held: count(fields)?,
+    })
+}
+
+fn count(fields: &mut Fields<'_>) -> Read<usize> {
+    fields.decode(|rows: i64| {
+        usize::try_from(rows).map_err(|_| BadColumn::new("a number of rows", rows))
     })
 }
 
@@ -188,14 +237,18 @@ fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
     })
 }
 
-/// Three questions of one snapshot.
-async fn survey(client: &mut Client, now: Timestamp, lanes: usize) -> Read<Survey> {
+async fn snapshot(client: &mut Client) -> Read<Transaction<'_>> {
     let snapshot = client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
         .read_only(true)
         .start();
-    let snapshot = snapshot.await.map_err(|error| explain(&error))?;
+    snapshot.await.map_err(|error| explain(&error))
+}
+
+/// Three questions of one snapshot.
+async fn survey(client: &mut Client, now: Timestamp, lanes: usize) -> Read<Survey> {
+    let snapshot = snapshot(client).await?;
     let (now, lanes) = (now.as_micros(), load::limit(lanes));
     let since = |fields: &mut Fields<'_>| Ok((fields.name()?, fields.time()?));
     let survey = Survey {

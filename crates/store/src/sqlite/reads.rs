@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
+use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
@@ -47,10 +48,15 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 )?,
             }
         }
+        Query::Explain(asked) => {
+            let view = task_view(connection, asked.task, false)?;
+            let around = view.map(|view| around(connection, view, asked));
+            Answer::Explain(around.transpose()?.map(Box::new))
+        }
         Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
         Query::Workers { after, limit } => {
             let after = after.as_ref().map(Name::as_str);
-            let params = params![after, tx::limit(*limit)];
+            let params = params![after, None::<i64>, tx::limit(*limit)];
             Answer::Workers(all(connection, sql::WORKER_LIST, params, worker_view)?)
         }
         Query::WorkerCounts(now) => {
@@ -165,12 +171,57 @@ fn holder(fields: &mut Fields<'_>) -> Read<Holder> {
     Ok(held.map_or(Holder::Nobody, Holder::Worker))
 }
 
+/// What else decides when this task runs.
+fn around(connection: &Connection, view: TaskView, asked: &Explain) -> Read<Surroundings> {
+    let paused = all(connection, sql::QUEUE_PAUSED, [], |fields| fields.name())?;
+    let before = view.ready_key().map(|key| {
+        let (lane, order_key, limit) = (key.lane.0, key.order_key.0, tx::limit(asked.before));
+        let params = params![
+            lane,
+            order_key,
+            key.slot.task.as_bytes(),
+            key.slot.slot.0,
+            limit
+        ];
+        one(connection, sql::READY_BEFORE, params, count)
+    });
+    let holder = view.holder().map(|name| {
+        one(
+            connection,
+            sql::WORKER_BY_NAME,
+            [name.as_str()],
+            presence::worker,
+        )
+    });
+    let workers = if view.waits() {
+        let params = params![
+            None::<&str>,
+            asked.now.as_micros(),
+            tx::limit(asked.workers)
+        ];
+        all(connection, sql::WORKER_LIST, params, worker_view)?
+    } else {
+        Vec::new()
+    };
+    Ok(Surroundings {
+        is_queue_paused: paused.contains(&view.lane.queue),
+        before: before.transpose()?.flatten().unwrap_or_default(),
+        workers,
+        holder: holder.transpose()?.flatten(),
+        view,
+    })
+}
+
 fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
     Ok(WorkerView {
         worker: presence::worker(fields)?,
-        held: fields.decode(|leases: i64| {
-            usize::try_from(leases).map_err(|_| BadColumn::new("a number of leases", leases))
-        })?,
+        held: count(fields)?,
+    })
+}
+
+fn count(fields: &mut Fields<'_>) -> Read<usize> {
+    fields.decode(|rows: i64| {
+        usize::try_from(rows).map_err(|_| BadColumn::new("a number of rows", rows))
     })
 }
 

@@ -20,6 +20,7 @@ statements! { ALL:
         LANE_OPEN = "lane_open",
         LATE_RESULT_LIST = "late_result_list",
         LEASE_LOST = "lease_lost",
+        READY_BEFORE = "ready_before",
         READY_SINCE = "ready_since",
         META_INSERT = "meta_insert",
         META_LOAD = "meta_load",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::command::{Command, Done};
+use taskyard_core::explain::Explain;
 use taskyard_core::id::{Fence, ServerNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
@@ -224,7 +225,12 @@ impl Sequence {
             task: *task,
             detail_max: 64 << 10,
         });
-        for query in general.into_iter().chain(attempts) {
+        let now = self.yard.now();
+        let why = self
+            .tasks
+            .iter()
+            .map(|task| Query::Explain(Explain::new(*task, now)));
+        for query in general.into_iter().chain(attempts).chain(why) {
             self.yard.store.read(query).await.unwrap();
         }
     }

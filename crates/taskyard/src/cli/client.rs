@@ -176,6 +176,17 @@ pub(crate) struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "What has to change first stands first.\n\n\
+                  Example:\n  taskyard explain 01890a5d-ac96-774b-bcce-b302099a8057")]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Its id, as `taskyard list` shows it.
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskId,
+}
+
+#[derive(Debug, Args)]
 #[command(
     after_help = "RUN counts every time the task was given to a worker, ATTEMPT the runs that began; REFUSED AT lists \
                   results that came too late and changed nothing.\n\n\

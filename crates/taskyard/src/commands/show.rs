@@ -7,7 +7,7 @@ use taskyard_api::attempt::{Attempt, Attempts, LateResult, Outcome};
 use taskyard_api::task::{Status, Task, TaskError};
 use taskyard_api::time::Time;
 
-use super::hint::{Wanted, warn_if_nobody_takes};
+use super::explain::warn_if_it_stays;
 use super::{Done, client};
 use crate::cli::ShowArgs;
 use crate::output::{self, Column, Format, Shown};
@@ -42,12 +42,7 @@ pub(super) async fn run(args: &ShowArgs, format: Format) -> Done {
     let whole = Whole { task, attempts };
     format.print(&whole)?;
     if format == Format::Table && whole.task.status == Status::Pending {
-        let wanted = Wanted {
-            kind: &whole.task.kind,
-            queue: &whole.task.queue,
-            requires: &whole.task.requires,
-        };
-        warn_if_nobody_takes(&client, &wanted).await;
+        warn_if_it_stays(&client, args.task).await;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use taskyard_api::attempt::Attempts;
 use taskyard_api::change::Patch;
+use taskyard_api::explain::Explanation;
 use taskyard_api::payload::Payload;
 use taskyard_api::run::{Complete, Fail, Release, Renewed, ReportProgress, Snooze, Start, Started};
 use taskyard_api::stats::Stats;
@@ -207,6 +208,15 @@ fn looking(routes: &mut Routes<'_>) {
         .of_task()
         .answers::<Attempts<Payload>>(200, "Its runs.", &json!({"items": [], "late_results": []}))
         .refuses(&[Code::AnswersFull]);
+    routes
+        .get("/tasks/{id}/explain", "explain_task")
+        .says(
+            "See why a task is not running",
+            "What has to change first stands first, each with what would help. Of a task that has ended, or that a \
+             worker has, it says that.",
+        )
+        .of_task()
+        .answers::<Explanation>(200, "Why it stands where it stands.", &explanation());
 }
 
 fn beginning(routes: &mut Routes<'_>) {
@@ -287,6 +297,16 @@ const REPORTED: &[Code] = &[Code::StaleLease, Code::ReportedOtherwise];
 const LEASE: &str = "tD1_4XkvQ0sAAAABAAAAAV9-kS7f0b";
 const AT: &str = "2026-01-31T12:00:00.000Z";
 const LATER: &str = "2026-01-31T12:01:15.000Z";
+
+fn explanation() -> Value {
+    json!({
+        "task_id": TASK_ID, "status": "pending",
+        "reasons": [{
+            "code": "queue_paused", "detail": "the queue `images` is paused",
+            "action": "taskyard queues resume images",
+        }],
+    })
+}
 
 fn standing(status: &str) -> Value {
     json!({"task_id": TASK_ID, "status": status})

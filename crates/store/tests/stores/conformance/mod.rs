@@ -3,6 +3,7 @@
 mod cancelling;
 mod changing;
 mod claiming;
+mod explaining;
 mod failing;
 mod holding_on;
 mod keeping;
@@ -56,6 +57,13 @@ macro_rules! conformance {
                 queueing::a_task_takes_what_its_queue_says_unless_it_says_itself,
                 queueing::queues_of_which_something_is_set_are_listed_by_name,
                 queueing::too_many_queues_are_refused_and_known_ones_can_still_be_set,
+                explaining::what_workers_lack_is_told_one_after_the_other,
+                explaining::busy_workers_and_those_before_it_are_counted,
+                explaining::a_paused_queue_and_a_time_to_come_are_told,
+                explaining::what_became_of_a_run_is_told,
+                explaining::a_silent_worker_and_what_it_has_are_told,
+                explaining::a_suspect_waits_for_an_empty_hand,
+                explaining::what_is_not_there_is_not_explained,
                 changing::a_raised_priority_overtakes_and_a_lowered_one_falls_behind,
                 changing::a_task_is_put_off_and_called_back,
                 changing::a_task_called_now_does_not_overtake_those_that_wait,

@@ -36,9 +36,10 @@ const COMMON: [&str; 5] = [
     "worker_live",
 ];
 /// Of the readers' statements, those that look for one thing.
-const READS: [(&str, &str); 5] = [
+const READS: [(&str, &str); 6] = [
     ("common", "attempt_list"),
     ("common", "late_result_list"),
+    ("common", "ready_before"),
     ("common", "ready_since"),
     ("common", "worker_by_name"),
     ("postgres", "task_view"),
