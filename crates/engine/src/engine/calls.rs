@@ -37,6 +37,8 @@ pub struct ClaimCall {
     pub worker: Name,
     /// `None`: of whichever process is the current one.
     pub epoch: Option<Epoch>,
+    /// This very task, if it is free; none: whatever is next.
+    pub task: Option<TaskId>,
     pub limit: usize,
     /// How long to wait for something to become ready.
     pub wait: Duration,
@@ -165,8 +167,12 @@ impl Engine {
 
     pub async fn register(&self, register: Register) -> Result<Registered, Error> {
         let (name, profile) = (register.name.clone(), register.profile.clone());
-        let is_internal = register.server.is_some();
+        let (is_internal, if_new) = (register.server.is_some(), register.if_new);
         let registered: Registered = self.call(register).await?;
+        if if_new {
+            // It may have been there before, as something else; it is looked up when it calls.
+            return Ok(registered);
+        }
         let now = self.0.moment();
         let known = Known::new(
             registered.number,

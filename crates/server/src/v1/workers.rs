@@ -50,6 +50,7 @@ pub async fn register(
         server,
         profile: registration.profile,
         capacity: registration.capacity,
+        if_new: false,
     });
     let registered = registered.await.map_err(|error| problem::of(&error))?;
     let policy = app.engine().policy();
@@ -273,6 +274,7 @@ fn claim_call(
     ClaimCall {
         worker,
         epoch: faults.epoch(place, claim.epoch),
+        task: None,
         limit: usize::try_from(limit)
             .unwrap_or(1)
             .min(app.limits().claim_max),

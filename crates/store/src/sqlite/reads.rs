@@ -6,11 +6,12 @@ use rusqlite::{Connection, params};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Query, Staff, Survey, TaskView, WorkerCounts,
+    Answer, Counted, Freeable, Held, Holder, Holding, Query, Staff, Survey, TaskView, WorkerCounts,
     WorkerView,
 };
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::held::Token;
 
 use super::connection::{all, one};
 use super::error::explain;
@@ -128,6 +129,10 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             let id = [task.as_bytes()];
             Answer::Holder(one(connection, sql::TASK_HOLDER, id, holder)?)
         }
+        Query::Holdings { worker, limit } => {
+            let params = params![worker.map(|worker| worker.0), tx::limit(*limit)];
+            Answer::Holdings(all(connection, sql::LEASE_HELD, params, holding)?)
+        }
         Query::NextDue { skip } => {
             let skip = [tx::limit(*skip)];
             Answer::NextDue(one(connection, sql::SCHEDULED_NEXT, skip, |fields| {
@@ -163,6 +168,17 @@ fn holder(fields: &mut Fields<'_>) -> Read<Holder> {
         })
     })?;
     Ok(held.map_or(Holder::Nobody, Holder::Worker))
+}
+
+fn holding(fields: &mut Fields<'_>) -> Read<Holding> {
+    Ok(Holding {
+        by: (WorkerNumber(fields.take()?), Epoch(fields.take()?)),
+        token: Token {
+            slot: fields.slot()?,
+            fence: Fence(fields.take()?),
+            secret: fields.take()?,
+        },
+    })
 }
 
 fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {

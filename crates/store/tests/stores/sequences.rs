@@ -219,6 +219,10 @@ impl Sequence {
             },
             Query::Counts,
             Query::NextDue { skip: 0 },
+            Query::Holdings {
+                worker: None,
+                limit: 100,
+            },
         ];
         let attempts = self.tasks.iter().map(|task| Query::Attempts {
             task: *task,
@@ -405,13 +409,17 @@ impl Sequence {
     /// Its older leases come back; claims go on with the older epoch, and get nothing.
     fn register(&mut self) -> Command {
         let chosen = self.below(self.workers.len());
+        let if_new = self.one_in(4);
         let worker = &mut self.workers[chosen];
-        worker.epoch = worker.epoch.next();
+        if !if_new {
+            worker.epoch = worker.epoch.next();
+        }
         Command::Register(Register {
             name: worker.worker.clone(),
             server: (chosen == 1).then_some(ServerNumber(1)),
             profile: Arc::clone(&worker.profile),
             capacity: 3,
+            if_new,
         })
     }
 
@@ -486,6 +494,7 @@ impl Sequence {
             begin: self.one_in(2),
             seq: i64::from(self.one_in(3)),
             maybe_again: self.one_in(2),
+            task: self.one_in(4).then(|| self.any(|it| &it.tasks)).flatten(),
             ..self.any(|it| &it.workers).expect("there are some")
         });
         Command::Claims(Claims {
