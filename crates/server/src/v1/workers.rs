@@ -43,6 +43,10 @@ pub async fn register(
 ) -> Result<Registered, Box<Problem>> {
     let mut faults = Faults::default();
     let registration = wire::worker::registration(register, &mut faults);
+    if let (Some(registration), None) = (&registration, server) {
+        let fits = app.settings().worker_ids.check(&registration.name);
+        faults.take(Place::ROOT, "worker_id", fits);
+    }
     faults.check()?;
     let registration = registration.expect("one that is not made has its fault named");
     let registered = app.engine().register(verbs::register::Register {

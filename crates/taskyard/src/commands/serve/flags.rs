@@ -31,7 +31,7 @@ fn each_flag_sets_what_it_names() {
     let times = "--heartbeat 11s --heartbeat-ttl 31s --lease 76s --worker-life 25h --timeout 32m --timeout-margin 12s \
                  --priority-level 13m --key-life 26h --clock-skew 6m";
     let limits = "--max-attempts 7 --max-losses 8 --input-max 1001 --output-max 1002 --checkpoint-max 1003 \
-                  --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --lists-max 3 --depth-max 65 \
+                  --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --offset-max 1020 --lists-max 3 --depth-max 65 \
                   --body-max 9006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
                   --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 --log-max 1017 --log-line-max 1018 --follows-max 1019 \
                   --queue-bytes-max 300002 --lanes-max 1011 --queues-max 1016 --workers-max 1012 \
@@ -83,6 +83,7 @@ fn each_flag_sets_what_it_names() {
             output_max: 1002,
             attempt_detail_max: 1004,
             list_look_at_max: 1005,
+            offset_max: 1020,
             lists_max: 3,
             follows_max: 1019,
             checkpoint_max: 1003,
