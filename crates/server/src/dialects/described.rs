@@ -15,7 +15,7 @@ use super::taskmaster::workers::{
     self, TaskmasterScale, TaskmasterScaled, TaskmasterStats, TaskmasterWorkers,
 };
 use crate::openapi::operation::Routes;
-use crate::openapi::shapes::TASK_ID;
+use crate::openapi::shapes::{TASK_ID, path_name, plain_name};
 use crate::openapi::{SIMPLE, TASKMASTER};
 use crate::problem::Code;
 use crate::settings::Limits;
@@ -29,6 +29,9 @@ pub(crate) fn describe(routes: &mut Routes<'_>, limits: &Limits) {
 pub(crate) fn bounds() -> Vec<(&'static str, Value)> {
     vec![
         ("SimpleTask/status", json!({"enum": status::SIMPLE.all()})),
+        ("SimpleSubmit/kind", path_name()),
+        ("SimpleClaim/worker_id", plain_name()),
+        ("SimpleComplete/worker_id", plain_name()),
         ("SimpleHeartbeat/status", json!({"const": "ok"})),
         (
             "TaskmasterScheduled/status",
@@ -63,6 +66,9 @@ fn simple(routes: &mut Routes<'_>, limits: &Limits) {
         .says("Submit a task", "It is run once.")
         .takes::<SimpleSubmit<Payload>>(&[("text", json!({"data": "hello"}))])
         .answers::<SimpleTask>(201, "It is stored.", &task("pending"))
+        .leads_to(201, "simple_task", &[("id", "/id")])
+        .leads_to(201, "simple_claim", &[("id", "/id")])
+        .leads_to(201, "simple_complete", &[("id", "/id")])
         .refuses(&[Code::TooManyLanes])
         .passes_over_what_is_unknown();
     let mut list = routes.get("/tasks", "simple_tasks");

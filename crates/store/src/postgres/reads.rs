@@ -100,7 +100,7 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
         Query::Holdings { worker, limit } => {
             let (worker, limit) = (worker.map(|worker| worker.0), load::limit(*limit));
             let params: [&(dyn ToSql + Sync); 2] = [&worker, &limit];
-            Answer::Holdings(all(client, sql::LEASE_HELD, &params, holding).await?)
+            Answer::Holdings(all(client, sql::LEASE_LIST, &params, holding).await?)
         }
         Query::NextDue { skip } => {
             let skip = load::limit(*skip);

@@ -131,7 +131,7 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
         }
         Query::Holdings { worker, limit } => {
             let params = params![worker.map(|worker| worker.0), tx::limit(*limit)];
-            Answer::Holdings(all(connection, sql::LEASE_HELD, params, holding)?)
+            Answer::Holdings(all(connection, sql::LEASE_LIST, params, holding)?)
         }
         Query::NextDue { skip } => {
             let skip = [tx::limit(*skip)];

@@ -111,6 +111,84 @@ fn each_flag_sets_what_it_names() {
     );
 }
 
+#[test]
+fn the_flags_say_what_becomes_of_commands_and_what_workers_inside_run() {
+    let check = |flags: &str, commands: Commands, has: &[&str], has_not: &[&str]| {
+        let flags: Vec<&str> = flags.split_whitespace().collect();
+        let plan = plan(&flags);
+        assert_eq!(plan.commands, commands, "{flags:?}");
+        for (kinds, expected) in [(has, true), (has_not, false)] {
+            for kind in kinds {
+                assert_eq!(
+                    plan.executors.get(kind).is_some(),
+                    expected,
+                    "{flags:?}: {kind}"
+                );
+            }
+        }
+    };
+    let simulated = |seconds| Commands::Simulated {
+        picked_after: Duration::from_secs(seconds),
+    };
+    let refused = taskyard_server::REFUSED_KIND;
+
+    check("", Commands::Refused, &[refused, "simple"], &["command"]);
+    check(
+        "--no-dialects",
+        Commands::Refused,
+        &["simple"],
+        &["command", refused],
+    );
+    check(
+        "--internal-workers 0",
+        Commands::Run,
+        &["simple"],
+        &["command", refused],
+    );
+    check(
+        "--allow-command echo",
+        Commands::Run,
+        &["command"],
+        &[refused],
+    );
+    check(
+        "--simulate",
+        simulated(1),
+        &["command", "simple"],
+        &[refused],
+    );
+    check(
+        "--simulate --simulate-pick 3s",
+        simulated(3),
+        &["command"],
+        &[],
+    );
+    let only = "--simulate --internal-kinds";
+    check(
+        &format!("{only} command"),
+        simulated(1),
+        &["command"],
+        &["simple"],
+    );
+    check(
+        &format!("{only} echo"),
+        simulated(1),
+        &["echo"],
+        &["command"],
+    );
+    check(
+        "--internal-kinds echo",
+        Commands::Refused,
+        &["echo", refused],
+        &["simple"],
+    );
+    for flags in ["--simulate --allow-command echo", "--worker-id-pattern ["] {
+        let words = ["taskyard", "serve"].into_iter();
+        let words = words.chain(flags.split_whitespace());
+        assert!(Cli::try_parse_from(words).is_err(), "{flags}");
+    }
+}
+
 /// As the flag would be given: `1MiB` for `1 MiB`, `10000` for `10,000`, `5m` for `5 min`.
 fn as_typed(documented: &str) -> String {
     let plain = documented.replace([' ', ','], "");
