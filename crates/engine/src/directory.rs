@@ -162,7 +162,7 @@ impl Directory {
             begin: call.begin,
             seq: call.seq,
             maybe_again,
-            task: call.task,
+            task: call.task.clone(),
         };
         Ok((claim, sending))
     }

@@ -38,7 +38,7 @@ pub struct Claim {
     pub epoch: Epoch,
     pub profile: Arc<Profile>,
     /// This very task, and no other; refused where it is not free. None: whatever is next.
-    pub task: Option<TaskId>,
+    pub task: Option<Named>,
     /// At most so many tasks.
     pub limit: usize,
     /// The runs count as begun.
@@ -47,6 +47,14 @@ pub struct Claim {
     pub seq: i64,
     /// Whether this `seq` may have been answered already.
     pub maybe_again: bool,
+}
+
+/// A task that is claimed by its id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Named {
+    pub task: TaskId,
+    /// Where it is, which never changes: another server may have put it into a lane that this one has not heard of yet.
+    pub lane: Arc<LaneKey>,
 }
 
 /// What each claim got, in the order of the claims.
@@ -125,8 +133,11 @@ impl Claims {
             if claim.maybe_again {
                 needs.leases_of.push(claim.number);
             }
-            if let Some(slot) = claim.named() {
+            if let (Some(slot), Some(named)) = (claim.named(), &claim.task) {
                 standing::needs(slot, needs);
+                if env.lanes.number(&named.lane).is_none() {
+                    needs.lanes.push(Arc::clone(&named.lane));
+                }
             }
         }
         needs.picks.extend(
@@ -211,7 +222,8 @@ impl Claims {
 impl Claim {
     /// The slot that it asks for by name.
     fn named(&self) -> Option<SlotKey> {
-        self.task.map(SlotKey::only)
+        let named = self.task.as_ref()?;
+        Some(SlotKey::only(named.task))
     }
 
     /// The lanes that can have something for it, and those that can have a suspect. Those of queues that this server knows

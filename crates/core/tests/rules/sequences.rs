@@ -20,7 +20,7 @@ use taskyard_core::rows::{Digest, IdempotencyKey, Progress, Server};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
-use taskyard_core::verbs::claim::{Claim, Claims, Run};
+use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::free::Free;
@@ -149,9 +149,7 @@ impl World {
                     seq,
                     named,
                 } => claims.push(Claim {
-                    task: named
-                        .filter(|_| !self.tasks.is_empty())
-                        .map(|task| *task.get(latest(&self.tasks))),
+                    task: named.and_then(|task| self.named(&task)),
                     limit: *limit,
                     begin: *begin,
                     seq: *seq,
@@ -172,6 +170,14 @@ impl World {
         for (command, reply) in commands.iter().zip(replies) {
             self.note(command, reply);
         }
+    }
+
+    fn named(&self, index: &Index) -> Option<Named> {
+        let tasks = latest(&self.tasks);
+        let task = (!tasks.is_empty()).then(|| *index.get(tasks))?;
+        let lane = self.lanes.key(self.tables.tasks[&task].lane)?;
+        let lane = Arc::clone(lane);
+        Some(Named { task, lane })
     }
 
     /// None where there is nothing yet that it could happen to.
@@ -381,8 +387,8 @@ impl World {
                     let runs = hand.runs;
                     assert!(runs.len() <= claim.limit, "no more than was asked for");
                     // With a number it may be the answer to another claim.
-                    if let (Some(task), 0) = (claim.task, claim.seq) {
-                        let is_it = matches!(&runs[..], [run] if run.slot.task == task);
+                    if let (Some(named), 0) = (&claim.task, claim.seq) {
+                        let is_it = matches!(&runs[..], [run] if run.slot.task == named.task);
                         assert!(is_it || is_refused, "who names a task gets that or nothing");
                     }
                     for run in &runs {

@@ -12,7 +12,7 @@ use taskyard_core::refused::Refused;
 use taskyard_core::rows::Server;
 use taskyard_core::store;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
-use taskyard_core::verbs::claim::{Dealt, Hand};
+use taskyard_core::verbs::claim::{Dealt, Hand, Named};
 use taskyard_core::verbs::expire::{Expire, Expired};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::join::{Join, Joined};
@@ -38,7 +38,7 @@ pub struct ClaimCall {
     /// `None`: of whichever process is the current one.
     pub epoch: Option<Epoch>,
     /// This very task, if it is free; none: whatever is next.
-    pub task: Option<TaskId>,
+    pub task: Option<Named>,
     pub limit: usize,
     /// How long to wait for something to become ready.
     pub wait: Duration,

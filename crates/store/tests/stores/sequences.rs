@@ -17,7 +17,7 @@ use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server, UniqueKey};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::cancel::Cancel;
-use taskyard_core::verbs::claim::{Claim, Claims, Run};
+use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::forget::{self, Forget};
 use taskyard_core::verbs::free::Free;
@@ -488,13 +488,19 @@ impl Sequence {
         Command::Free(Free { keys })
     }
 
+    fn named(&mut self) -> Option<Named> {
+        let submit = self.any(|it| &it.submits)?;
+        let (task, lane) = (submit.tasks[0].id, Arc::new(submit.tasks[0].lane.clone()));
+        Some(Named { task, lane })
+    }
+
     fn claims(&mut self) -> Command {
         let claims = (0..1 + self.below(3)).map(|_| Claim {
             limit: 1 + self.below(4),
             begin: self.one_in(2),
             seq: i64::from(self.one_in(3)),
             maybe_again: self.one_in(2),
-            task: self.one_in(4).then(|| self.any(|it| &it.tasks)).flatten(),
+            task: self.one_in(4).then(|| self.named()).flatten(),
             ..self.any(|it| &it.workers).expect("there are some")
         });
         Command::Claims(Claims {

@@ -94,14 +94,18 @@ fn close_repetitions(seats: &mut [Result<Seat<'_>, Refused>]) {
 /// A claim that names its task gets it if it is free and would be dealt to this worker, and is refused if not.
 fn deal_named(seat: &mut Result<Seat<'_>, Refused>, view: &mut View, env: &mut Env<'_>) {
     let Ok(open) = seat else { return };
-    let Some(slot) = open.claim.named() else {
+    let (Some(slot), Some(named)) = (open.claim.named(), &open.claim.task) else {
         return;
     };
     // It was answered before, or looks again because it is here twice.
     if open.closed && !(open.hand.runs.is_empty() && open.hand.dry) {
         return;
     }
-    let taken = match standing::of(slot, view) {
+    let standing = standing::of(slot, view);
+    if let Standing::Ready(row) = &standing {
+        view.meet(&named.lane, row.lane.plain());
+    }
+    let taken = match standing {
         Standing::Unknown => Err(Refused::NoSuchTask),
         Standing::Ready(row) if open.may_take(&row, view, env) => {
             if row.is_suspect() {

@@ -10,6 +10,7 @@ use taskyard_core::id::{SlotKey, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::query::{Answer as Found, Holder, Query};
 use taskyard_core::refused::Refused;
+use taskyard_core::verbs::claim::Named;
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
 use taskyard_engine::engine::ClaimCall;
@@ -70,10 +71,11 @@ pub(crate) async fn claim(State(app): State<App>, OfTask(id): OfTask, request: R
     // Once it is taken it is too late to refuse.
     app.answers().has_room()?;
     let worker = Caller::met(&app, worker_name(&claim.worker_id)?).await?;
+    let lane = look(&app, id).await?.lane;
     let claimed = app.engine().claim(ClaimCall {
         worker: worker.name,
         epoch: None,
-        task: Some(id),
+        task: Some(Named { task: id, lane }),
         limit: 1,
         wait: Duration::ZERO,
         begin: true,

@@ -1,5 +1,6 @@
 //! Those who say which: one task that a worker names, and the name of a worker that is there already.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::id::{Epoch, ServerNumber, TaskId};
@@ -8,18 +9,21 @@ use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Holding, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
-use taskyard_core::verbs::claim::{Claim, Run};
+use taskyard_core::verbs::claim::{Claim, Named, Run};
 use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::set_queue::{QueueSet, SetQueue};
 use taskyard_core::verbs::submit::{Begin, NewTask};
 use taskyard_core::worker::Profile;
 
 use super::losing::suspect_beside;
-use super::yard::{Yard, ids, token};
+use super::yard::{Yard, ids, lane, token};
 
 fn naming(worker: &Claim, task: TaskId) -> Claim {
     Claim {
-        task: Some(task),
+        task: Some(Named {
+            task,
+            lane: Arc::new(lane("default", "work", None)),
+        }),
         begin: true,
         ..worker.clone()
     }
@@ -168,7 +172,7 @@ pub(super) async fn who_registers_if_new_stays_as_it_is(yard: Yard) {
     let if_new = |name: &str| Register {
         name: Name::plain(name).unwrap(),
         server: None,
-        profile: std::sync::Arc::default(),
+        profile: Arc::default(),
         capacity: 1,
         if_new: true,
     };
