@@ -20,6 +20,7 @@ use crate::slot::Counts;
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::verbs::expire::{Lost, Sight};
+use crate::verbs::held::Token;
 
 #[derive(Clone, Debug)]
 pub enum Query {
@@ -71,6 +72,11 @@ pub enum Query {
     Known(Vec<TaskId>),
     /// Who runs this task now; without its payloads.
     Holder(TaskId),
+    /// What this worker holds, or all of them do, by worker and task; at most `limit`.
+    Holdings {
+        worker: Option<WorkerNumber>,
+        limit: usize,
+    },
     /// The earliest time that anything is scheduled for, behind so many rows.
     NextDue {
         skip: usize,
@@ -128,6 +134,7 @@ pub enum Answer {
     Known(Vec<TaskId>),
     /// None where there is no such task.
     Holder(Option<Holder>),
+    Holdings(Vec<Holding>),
     NextDue(Option<Timestamp>),
     Pong,
 }
@@ -342,6 +349,13 @@ impl Held {
             attempt: lease.attempt(carry),
         }
     }
+}
+
+/// One run in the hands of a worker.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Holding {
+    pub by: (WorkerNumber, Epoch),
+    pub token: Token,
 }
 
 #[derive(Clone, Debug, PartialEq)]

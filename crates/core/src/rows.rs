@@ -77,6 +77,29 @@ pub struct Task {
     pub unique_key: Option<Arc<str>>,
     /// The task that this one runs again.
     pub retry_of: Option<TaskId>,
+    /// The older form in which it was submitted; none for our own.
+    pub origin: Option<Origin>,
+}
+
+/// An older family of requests. Who asks in one is answered in its words.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Origin {
+    /// `{"problem_id", "parameters"}` on our own route.
+    V1,
+    Simple,
+    Taskmaster,
+}
+
+impl Origin {
+    pub const ALL: [Self; 3] = [Self::V1, Self::Simple, Self::Taskmaster];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::Simple => "simple",
+            Self::Taskmaster => "taskmaster",
+        }
+    }
 }
 
 /// A slot that waits for a worker, in its lane or, if suspect, in the lane's twin.

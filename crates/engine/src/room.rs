@@ -308,6 +308,7 @@ mod tests {
             is_exclusive: false,
             unique_key: None,
             retry_of: None,
+            origin: None,
             digest: None,
         };
         Submit {

@@ -51,6 +51,7 @@ codes! {
     AlreadyEnded = "already_ended", 409, "Already ended";
     NotEnded = "not_ended", 409, "Not ended";
     NotWaiting = "not_waiting", 409, "Not waiting";
+    NotClaimable = "not_claimable", 409, "Not free to be claimed";
     StaleLease = "stale_lease", 409, "Stale lease";
     ReportedOtherwise = "reported_otherwise", 409, "Reported otherwise";
     WorkerReplaced = "worker_replaced", 409, "Worker replaced";
@@ -134,8 +135,8 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::StaleLease => Code::StaleLease,
         Refused::ReportedOtherwise => Code::ReportedOtherwise,
         Refused::NotWaiting => Code::NotWaiting,
-        // The last one is about a step that no request asks for.
-        Refused::Broken | Refused::NotClaimable => Code::Internal,
+        Refused::NotClaimable => Code::NotClaimable,
+        Refused::Broken => Code::Internal,
         Refused::WorkerReplaced => Code::WorkerReplaced,
         Refused::WorkerIsInternal => {
             return at(Code::WorkerIsInternal, "/worker_id", refused.to_string());

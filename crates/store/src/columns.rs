@@ -7,7 +7,7 @@ use std::time::Duration;
 use taskyard_core::log::Stream;
 use taskyard_core::name::Name;
 use taskyard_core::query::Standing;
-use taskyard_core::rows::{End, Lease, Outcome, Said, Scheduled, Why};
+use taskyard_core::rows::{End, Lease, Origin, Outcome, Said, Scheduled, Why};
 use taskyard_core::status::Status;
 
 /// A column holds something that was never written there: a damaged database, or one of another version.
@@ -41,6 +41,24 @@ pub(crate) fn why(code: i16) -> Result<Why, BadColumn> {
         2 => Ok(Why::BackOff),
         3 => Ok(Why::Snooze),
         other => Err(BadColumn::new("scheduled.why", other)),
+    }
+}
+
+pub(crate) fn origin_code(origin: Origin) -> i16 {
+    match origin {
+        Origin::V1 => 1,
+        Origin::Simple => 2,
+        Origin::Taskmaster => 3,
+    }
+}
+
+pub(crate) fn origin(code: Option<i16>) -> Result<Option<Origin>, BadColumn> {
+    match code {
+        None => Ok(None),
+        Some(1) => Ok(Some(Origin::V1)),
+        Some(2) => Ok(Some(Origin::Simple)),
+        Some(3) => Ok(Some(Origin::Taskmaster)),
+        Some(other) => Err(BadColumn::new("task.origin", other)),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::order::{OrderKey, Priority};
 use crate::query::TaskView;
 use crate::refused::Refused;
 use crate::retry::Retry;
-use crate::rows::{Digest, Idempotency, IdempotencyKey, Task, Unique, UniqueKey};
+use crate::rows::{Digest, Idempotency, IdempotencyKey, Origin, Task, Unique, UniqueKey};
 use crate::slot::Limits;
 use crate::status::Status;
 use crate::time::Timestamp;
@@ -53,6 +53,8 @@ pub struct NewTask {
     pub unique_key: Option<Arc<str>>,
     /// The task that it runs again.
     pub retry_of: Option<TaskId>,
+    /// The older form that it came in; none for our own.
+    pub origin: Option<Origin>,
 }
 
 /// When a task may first be handed out.
@@ -263,6 +265,7 @@ impl NewTask {
             is_exclusive: task.is_exclusive,
             unique_key: task.unique_key.clone(),
             retry_of: Some(task.id),
+            origin: task.origin,
         })
     }
 
@@ -314,6 +317,7 @@ impl NewTask {
             is_exclusive: self.is_exclusive,
             unique_key: self.unique_key.clone(),
             retry_of: self.retry_of,
+            origin: self.origin,
         }
     }
 }

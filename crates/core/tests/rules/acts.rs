@@ -31,6 +31,7 @@ pub(crate) enum Act {
         limit: usize,
         begin: bool,
         seq: i64,
+        named: Option<Index>,
     },
     Start(Index),
     Heartbeat {
@@ -49,7 +50,10 @@ pub(crate) enum Act {
         priority: Option<i64>,
         delay: Option<u64>,
     },
-    Register(&'static str),
+    Register {
+        name: &'static str,
+        if_new: bool,
+    },
     Promote(usize),
     Expire {
         grace: bool,
@@ -94,9 +98,14 @@ fn act() -> impl Strategy<Value = Act> {
             Act::Submit { kind, priority, delay, limits, of_client, key, exclusive, unique }
         }),
         1 => index().prop_map(Act::SubmitAgain),
-        8 => (index(), 1_usize..4, prop::bool::weighted(0.2), 0_i64..3).prop_map(|(by, limit, begin, seq)| {
-            Act::Claim { by, limit, begin, seq }
-        }),
+        8 => (
+            index(),
+            1_usize..4,
+            prop::bool::weighted(0.2),
+            0_i64..3,
+            prop::option::weighted(0.3, index()),
+        )
+            .prop_map(|(by, limit, begin, seq, named)| Act::Claim { by, limit, begin, seq, named }),
         1 => index().prop_map(Act::Start),
         3 => (index(), runs(), any::<bool>(), any::<bool>()).prop_map(
             |(by, runs, running, says_more)| Act::Heartbeat { by, runs, running, says_more }
@@ -106,7 +115,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => index().prop_map(Act::Cancel),
         2 => (index(), prop::option::of(-1_i64..=1), prop::option::of(0_u64..5))
             .prop_map(|(task, priority, delay)| Act::Patch { task, priority, delay }),
-        1 => select(&NAMES[..]).prop_map(Act::Register),
+        1 => (select(&NAMES[..]), prop::bool::weighted(0.3))
+            .prop_map(|(name, if_new)| Act::Register { name, if_new }),
         3 => (1_usize..5).prop_map(Act::Promote),
         3 => (prop::bool::weighted(0.2), prop::bool::weighted(0.2))
             .prop_map(|(grace, alone)| Act::Expire { grace, alone }),

@@ -20,7 +20,7 @@ use taskyard_core::rows::{Digest, IdempotencyKey, Progress, Server};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
-use taskyard_core::verbs::claim::{Claim, Claims, Run};
+use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::free::Free;
@@ -147,15 +147,17 @@ impl World {
                     limit,
                     begin,
                     seq,
+                    named,
                 } => claims.push(Claim {
+                    task: named.and_then(|task| self.named(&task)),
                     limit: *limit,
                     begin: *begin,
                     seq: *seq,
                     maybe_again: true,
                     ..by.get(latest(&self.workers)).clone()
                 }),
-                Act::Register(name) => {
-                    commands.push(register(name));
+                Act::Register { name, if_new } => {
+                    commands.push(register(name, *if_new));
                 }
                 other => commands.extend(self.command(other)),
             }
@@ -168,6 +170,14 @@ impl World {
         for (command, reply) in commands.iter().zip(replies) {
             self.note(command, reply);
         }
+    }
+
+    fn named(&self, index: &Index) -> Option<Named> {
+        let tasks = latest(&self.tasks);
+        let task = (!tasks.is_empty()).then(|| *index.get(tasks))?;
+        let lane = self.lanes.key(self.tables.tasks[&task].lane)?;
+        let lane = Arc::clone(lane);
+        Some(Named { task, lane })
     }
 
     /// None where there is nothing yet that it could happen to.
@@ -293,7 +303,7 @@ impl World {
                 alone: false,
             }
             .into(),
-            Act::Claim { .. } | Act::Register(_) => return None,
+            Act::Claim { .. } | Act::Register { .. } => return None,
         })
     }
 
@@ -327,6 +337,7 @@ impl World {
             is_exclusive: false,
             unique_key: None,
             retry_of: None,
+            origin: None,
             digest: of_client.then(|| Digest::of(b"body")),
         }
     }
@@ -371,9 +382,15 @@ impl World {
             }
             (Command::Claims(claims), Ok(Done::Claims(dealt))) => {
                 for (claim, hand) in claims.claims.iter().zip(dealt.hands) {
+                    let is_refused = hand.as_ref().is_ok_and(Result::is_err);
                     let hand = hand.unwrap().unwrap_or_default();
                     let runs = hand.runs;
                     assert!(runs.len() <= claim.limit, "no more than was asked for");
+                    // With a number it may be the answer to another claim.
+                    if let (Some(named), 0) = (&claim.task, claim.seq) {
+                        let is_it = matches!(&runs[..], [run] if run.slot.task == named.task);
+                        assert!(is_it || is_refused, "who names a task gets that or nothing");
+                    }
                     for run in &runs {
                         let lease = &self.tables.leases[&run.slot];
                         assert_eq!((lease.fence, lease.worker), (run.fence, claim.number));
@@ -404,6 +421,7 @@ impl World {
                     begin: false,
                     seq: 0,
                     maybe_again: false,
+                    task: None,
                 });
             }
             (Command::Join(_), Ok(Done::Join(joined))) => self.server = Some(joined.server),
@@ -412,7 +430,7 @@ impl World {
     }
 
     fn register(&mut self, name: &str) {
-        let command = register(name);
+        let command = register(name, false);
         let reply = self.run(std::slice::from_ref(&command)).remove(0);
         self.note(&command, reply);
     }
@@ -465,7 +483,7 @@ impl World {
 }
 
 /// The first serves everything, the second one kind, the third is an internal one of a server.
-fn register(name: &str) -> Command {
+fn register(name: &str, if_new: bool) -> Command {
     let kinds = (name == NAMES[1]).then(|| vec![Name::path(KINDS[0]).unwrap()]);
     let server = (name == NAMES[2]).then_some(taskyard_core::id::ServerNumber(1));
     Register {
@@ -473,6 +491,7 @@ fn register(name: &str) -> Command {
         server,
         profile: Arc::new(Profile::new(kinds, None, Labels::default())),
         capacity: 1,
+        if_new,
     }
     .into()
 }

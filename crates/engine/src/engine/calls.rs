@@ -14,7 +14,7 @@ use taskyard_core::rows::Server;
 use taskyard_core::store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
-use taskyard_core::verbs::claim::{Dealt, Hand};
+use taskyard_core::verbs::claim::{Dealt, Hand, Named};
 use taskyard_core::verbs::expire::{Expire, Expired};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::join::{Join, Joined};
@@ -39,6 +39,8 @@ pub struct ClaimCall {
     pub worker: Name,
     /// `None`: of whichever process is the current one.
     pub epoch: Option<Epoch>,
+    /// This very task, if it is free; none: whatever is next.
+    pub task: Option<Named>,
     pub limit: usize,
     /// How long to wait for something to become ready.
     pub wait: Duration,
@@ -167,8 +169,12 @@ impl Engine {
 
     pub async fn register(&self, register: Register) -> Result<Registered, Error> {
         let (name, profile) = (register.name.clone(), register.profile.clone());
-        let is_internal = register.server.is_some();
+        let (is_internal, if_new) = (register.server.is_some(), register.if_new);
         let registered: Registered = self.call(register).await?;
+        if if_new {
+            // It may have been there before, as something else; it is looked up when it calls.
+            return Ok(registered);
+        }
         let now = self.0.moment();
         let known = Known::new(
             registered.number,

@@ -69,8 +69,8 @@ impl Shapes {
         self.0.insert(plain(name).to_owned(), schema);
     }
 
-    /// All of them, with the bounds that hold under these limits.
-    pub(crate) fn finish(mut self, limits: &Limits) -> Value {
+    /// All of them, with the bounds that hold under these limits, and more of them.
+    pub(crate) fn finish(mut self, limits: &Limits, more: Vec<(&'static str, Value)>) -> Value {
         for schema in self.0.values_mut() {
             tidy(schema);
         }
@@ -83,7 +83,7 @@ impl Shapes {
                 require_all_but_optional(name, schema);
             }
         }
-        for (place, bound) in bounds(limits) {
+        for (place, bound) in bounds(limits).into_iter().chain(more) {
             self.bound(place, bound);
         }
         json!(self.0)
@@ -118,7 +118,8 @@ impl Shapes {
 
 const ASKED_RETRY: &str = "RetryAsked";
 
-/// Fields of answers that are left out where there is nothing to say; all others are always there.
+/// Fields of answers that are left out where there is nothing to say, and of requests of the dialects that may be; all
+/// others are always there.
 const OPTIONAL: &[&str] = &[
     "Task/input",
     "Task/output",
@@ -132,6 +133,11 @@ const OPTIONAL: &[&str] = &[
     "Run/checkpoint",
     "Run/cancel",
     "Run/exclusive",
+    "Task/problem_id",
+    "Task/parameters",
+    "SubmitProblem/parameters",
+    "SimpleSubmit/kind",
+    "SimpleComplete/result",
 ];
 
 fn require_all_but_optional(name: &str, schema: &mut Value) {
@@ -197,6 +203,8 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
         ),
         ("Submit", not_both("run_at", "delay_ms")),
+        // It would be the other form, with a field too many.
+        ("SubmitProblem", json!({"not": there(&["kind"])})),
         (BATCH, length(limits.tasks_max)),
         (LINES, length(limits.stream_tasks_max)),
         ("RetryAsked/backoff_ms", with_default(wait(), "backoff_ms")),

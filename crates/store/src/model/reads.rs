@@ -9,12 +9,13 @@ use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, List, Listed, Query, Staff, Standing, Survey,
+    Answer, Counted, Freeable, Held, Holder, Holding, List, Listed, Query, Staff, Standing, Survey,
     TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Lost;
+use taskyard_core::verbs::held::Token;
 
 use super::tables::Tables;
 
@@ -79,6 +80,7 @@ impl Tables {
                 let there = self.tasks.contains_key(&task);
                 Answer::Holder(there.then(|| self.holder(task)))
             }
+            Query::Holdings { worker, limit } => Answer::Holdings(self.holdings(worker, limit)),
             Query::NextDue { skip } => {
                 Answer::NextDue(self.scheduled.keys().nth(skip).map(|key| key.run_at))
             }
@@ -94,6 +96,24 @@ impl Tables {
         self.leases.get(&slot).map_or(Holder::Nobody, |lease| {
             Holder::Worker(Held::new(lease, self.carries.get(&slot)))
         })
+    }
+
+    fn holdings(&self, worker: Option<WorkerNumber>, limit: usize) -> Vec<Holding> {
+        let leases = self.leases.values();
+        let its = leases.filter(|lease| worker.is_none_or(|worker| lease.worker == worker));
+        let mut held: Vec<Holding> = its
+            .map(|lease| Holding {
+                by: (lease.worker, lease.epoch),
+                token: Token {
+                    slot: lease.slot,
+                    fence: lease.fence,
+                    secret: lease.secret,
+                },
+            })
+            .collect();
+        held.sort_unstable_by_key(|holding| (holding.by.0, holding.token.slot));
+        held.truncate(limit);
+        held
     }
 
     fn view(&self, task: &Arc<Task>) -> TaskView {

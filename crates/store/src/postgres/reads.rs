@@ -8,10 +8,11 @@ use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Query, Staff, Survey, TaskView, WorkerCounts,
+    Answer, Counted, Freeable, Held, Holder, Holding, Query, Staff, Survey, TaskView, WorkerCounts,
     WorkerView,
 };
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::held::Token;
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -106,6 +107,11 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
         Query::Holder(task) => {
             let id = task.as_uuid();
             Answer::Holder(one(client, sql::TASK_HOLDER, &[&id], holder).await?)
+        }
+        Query::Holdings { worker, limit } => {
+            let (worker, limit) = (worker.map(|worker| worker.0), load::limit(*limit));
+            let params: [&(dyn ToSql + Sync); 2] = [&worker, &limit];
+            Answer::Holdings(all(client, sql::LEASE_LIST, &params, holding).await?)
         }
         Query::NextDue { skip } => {
             let skip = load::limit(*skip);
@@ -215,6 +221,17 @@ async fn around<C: GenericClient>(
         around.workers = all(client, sql::WORKER_LIST, &params, worker_view).await?;
     }
     Ok(around)
+}
+
+fn holding(fields: &mut Fields<'_>) -> Read<Holding> {
+    Ok(Holding {
+        by: (WorkerNumber(fields.take()?), Epoch(fields.take()?)),
+        token: Token {
+            slot: fields.slot()?,
+            fence: Fence(fields.take()?),
+            secret: fields.take()?,
+        },
+    })
 }
 
 fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {

@@ -7,11 +7,12 @@ use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Query, Staff, Survey, TaskView, WorkerCounts,
+    Answer, Counted, Freeable, Held, Holder, Holding, Query, Staff, Survey, TaskView, WorkerCounts,
     WorkerView,
 };
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::held::Token;
 
 use super::connection::{all, one};
 use super::error::explain;
@@ -134,6 +135,10 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             let id = [task.as_bytes()];
             Answer::Holder(one(connection, sql::TASK_HOLDER, id, holder)?)
         }
+        Query::Holdings { worker, limit } => {
+            let params = params![worker.map(|worker| worker.0), tx::limit(*limit)];
+            Answer::Holdings(all(connection, sql::LEASE_LIST, params, holding)?)
+        }
         Query::NextDue { skip } => {
             let skip = [tx::limit(*skip)];
             Answer::NextDue(one(connection, sql::SCHEDULED_NEXT, skip, |fields| {
@@ -209,6 +214,17 @@ fn around(connection: &Connection, view: TaskView, asked: &Explain) -> Read<Surr
         workers,
         holder: holder.transpose()?.flatten(),
         view,
+    })
+}
+
+fn holding(fields: &mut Fields<'_>) -> Read<Holding> {
+    Ok(Holding {
+        by: (WorkerNumber(fields.take()?), Epoch(fields.take()?)),
+        token: Token {
+            slot: fields.slot()?,
+            fence: Fence(fields.take()?),
+            secret: fields.take()?,
+        },
     })
 }
 

@@ -19,6 +19,7 @@ statements! { ALL:
         LANE_LAST = "lane_last",
         LANE_OPEN = "lane_open",
         LATE_RESULT_LIST = "late_result_list",
+        LEASE_LIST = "lease_list",
         LEASE_LOST = "lease_lost",
         READY_BEFORE = "ready_before",
         READY_SINCE = "ready_since",

@@ -18,7 +18,7 @@ use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server, UniqueKey};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::cancel::Cancel;
-use taskyard_core::verbs::claim::{Claim, Claims, Run};
+use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::forget::{self, Forget};
 use taskyard_core::verbs::free::Free;
@@ -220,6 +220,10 @@ impl Sequence {
             },
             Query::Counts,
             Query::NextDue { skip: 0 },
+            Query::Holdings {
+                worker: None,
+                limit: 100,
+            },
         ];
         let attempts = self.tasks.iter().map(|task| Query::Attempts {
             task: *task,
@@ -411,13 +415,17 @@ impl Sequence {
     /// Its older leases come back; claims go on with the older epoch, and get nothing.
     fn register(&mut self) -> Command {
         let chosen = self.below(self.workers.len());
+        let if_new = self.one_in(4);
         let worker = &mut self.workers[chosen];
-        worker.epoch = worker.epoch.next();
+        if !if_new {
+            worker.epoch = worker.epoch.next();
+        }
         Command::Register(Register {
             name: worker.worker.clone(),
             server: (chosen == 1).then_some(ServerNumber(1)),
             profile: Arc::clone(&worker.profile),
             capacity: 3,
+            if_new,
         })
     }
 
@@ -486,12 +494,19 @@ impl Sequence {
         Command::Free(Free { keys })
     }
 
+    fn named(&mut self) -> Option<Named> {
+        let submit = self.any(|it| &it.submits)?;
+        let (task, lane) = (submit.tasks[0].id, Arc::new(submit.tasks[0].lane.clone()));
+        Some(Named { task, lane })
+    }
+
     fn claims(&mut self) -> Command {
         let claims = (0..1 + self.below(3)).map(|_| Claim {
             limit: 1 + self.below(4),
             begin: self.one_in(2),
             seq: i64::from(self.one_in(3)),
             maybe_again: self.one_in(2),
+            task: self.one_in(4).then(|| self.named()).flatten(),
             ..self.any(|it| &it.workers).expect("there are some")
         });
         Command::Claims(Claims {

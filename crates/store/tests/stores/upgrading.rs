@@ -180,7 +180,7 @@ async fn a_postgres_database_of_the_first_schema_is_brought_up_to_date_and_keeps
 }
 
 /// What migrations change or add.
-const ADDED: [&str; 10] = [
+const ADDED: [&str; 11] = [
     "schema",
     "min_compatible",
     "forgotten",
@@ -191,6 +191,7 @@ const ADDED: [&str; 10] = [
     "draining",
     "completed",
     "failed",
+    "origin",
 ];
 
 /// Every row, without that.

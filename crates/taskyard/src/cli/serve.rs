@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use taskyard_server::WorkerIds;
 
 use super::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs};
 use crate::settings::units::{bytes, duration};
@@ -53,6 +54,14 @@ pub(crate) struct ServeArgs {
         value_name = "KINDS"
     )]
     pub(crate) internal_kinds: Vec<String>,
+    /// For development: serves what nobody may do elsewhere, such as to wipe everything.
+    #[arg(long, env = "TASKYARD_DEV")]
+    pub(crate) dev: bool,
+    /// Serves no older families of routes, such as /tasks and /api/schedule.
+    #[arg(long, env = "TASKYARD_NO_DIALECTS")]
+    pub(crate) no_dialects: bool,
+    #[command(flatten)]
+    pub(crate) simulate: SimulateArgs,
     #[command(flatten)]
     pub(crate) logs: LogArgs,
     #[command(flatten)]
@@ -67,6 +76,23 @@ pub(crate) struct ServeArgs {
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) connections: ConnectionArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Simulation")]
+pub(crate) struct SimulateArgs {
+    /// Runs no commands: workers inside of the server take them, and go through their lives in the times below.
+    #[arg(long, env = "TASKYARD_SIMULATE", conflicts_with = "allow_command")]
+    pub(crate) simulate: bool,
+    /// How long after its time a command that was scheduled at /api/schedule is taken.
+    #[arg(long, env = "TASKYARD_SIMULATE_PICK", default_value = "1s", value_parser = duration, value_name = "TIME")]
+    pub(crate) simulate_pick: Duration,
+    /// How long after that it begins.
+    #[arg(long, env = "TASKYARD_SIMULATE_START", default_value = "2s", value_parser = duration, value_name = "TIME")]
+    pub(crate) simulate_start: Duration,
+    /// How long after that it is completed.
+    #[arg(long, env = "TASKYARD_SIMULATE_RUN", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    pub(crate) simulate_run: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +128,16 @@ pub(crate) struct AccessArgs {
         value_name = "ORIGINS"
     )]
     pub(crate) allow_origin: Vec<String>,
+    /// A regular expression that the names of workers outside must match when they register, such as
+    /// ^worker-[A-Za-z0-9]+-[a-z]+$. Default: none; every name is 1-64 of A-Z a-z 0-9 . _ -
+    #[arg(
+        long,
+        env = "TASKYARD_WORKER_ID_PATTERN",
+        value_name = "REGEX",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) worker_id_pattern: WorkerIds,
 }
 
 #[derive(Debug, Args)]
@@ -189,6 +225,9 @@ pub(crate) struct LimitArgs {
     /// cursor to go on with.
     #[arg(long, env = "TASKYARD_LIST_LOOK_AT_MAX", default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) list_look_at_max: u32,
+    /// Behind how many of the newest tasks a dialect's list may begin (`offset`); each of them is looked at.
+    #[arg(long, env = "TASKYARD_OFFSET_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) offset_max: u32,
     /// How many pages of lists, lists of attempts, and counts of tasks are read at once; others wait for their turn. Fewer than the
     /// database has readers, 2 for SQLite and 4 for PostgreSQL, so that single tasks and probes do not stand behind
     /// them. Default: half of these.

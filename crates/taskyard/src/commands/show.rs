@@ -78,6 +78,7 @@ fn sheet(task: &Task) -> Vec<(&'static str, String)> {
     let key = task.unique_key.as_deref().map(output::safe);
     rows.extend(key.map(|key| ("unique key", key)));
     rows.extend(task.retry_of.map(|of| ("retry of", of.to_string())));
+    rows.extend(task.origin.clone().map(|origin| ("dialect", origin)));
     rows.extend(task.worker_id.clone().map(|worker| ("worker", worker)));
     for (name, pairs) in [("labels", &task.labels), ("requires", &task.requires)] {
         if !pairs.is_empty() {

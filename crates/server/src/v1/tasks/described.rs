@@ -7,7 +7,7 @@ use taskyard_api::explain::Explanation;
 use taskyard_api::payload::Payload;
 use taskyard_api::run::{Complete, Fail, Release, Renewed, ReportProgress, Snooze, Start, Started};
 use taskyard_api::stats::Stats;
-use taskyard_api::submit::{Submit, Submitted, SubmittedBatch};
+use taskyard_api::submit::{Submit, SubmitProblem, Submitted, SubmittedBatch};
 use taskyard_api::task::{Standing, Task};
 use taskyard_core::labels::LABELS_MAX;
 use taskyard_core::status::Status;
@@ -48,16 +48,17 @@ fn submitting(routes: &mut Routes<'_>) {
         .says(
             "Submit a task",
             "With an `id` of its own, or an `Idempotency-Key`, it can be sent again where the answer was lost: it is \
-             answered the same and made once.",
+             answered the same and made once. The older form, which names a problem, is run once.",
         )
         .takes_parameter("Idempotency-Key")
-        .takes::<Submit<Payload>>(&[
+        .takes_either::<Submit<Payload>, SubmitProblem<Payload>>(&[
             ("least", json!({"kind": "echo", "input": "hello"})),
             ("more", json!({
                 "kind": "resize", "input": {"width": 80}, "queue": "images", "priority": 10, "delay_ms": 5000,
                 "max_attempts": 3, "timeout_ms": 60_000, "labels": {"customer": "42"},
                 "requires": {"gpu": "a100", "memory_gb": ">=16"}, "retry": {"backoff_ms": 500},
             })),
+            ("problem", json!({"problem_id": "test-problem", "parameters": {"max_steps": 30}})),
         ])
         .answers::<Submitted>(201, "It is stored.", &json!({"id": TASK_ID, "status": "pending"}))
         .with_header(201, "Location")
@@ -320,7 +321,7 @@ fn task() -> Value {
         "started_at": AT, "ended_at": AT, "timeout_ms": 1_800_000, "attempts": 1, "failures": 0, "losses": 0,
         "max_attempts": 5, "max_losses": 5, "retry": retry, "worker_id": "worker-1", "progress": null, "job_id": null,
         "exclusive": false, "unique_key": null,
-        "retry_of": null, "required_submissions": 1,
+        "retry_of": null, "origin": null, "required_submissions": 1,
     })
 }
 

@@ -447,6 +447,7 @@ fn registration(name: &str, server: Option<ServerNumber>) -> Register {
         server,
         profile: Arc::default(),
         capacity: 1,
+        if_new: false,
     }
 }
 

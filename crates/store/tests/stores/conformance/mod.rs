@@ -9,6 +9,7 @@ mod holding_on;
 mod keeping;
 mod logging;
 mod losing;
+mod naming;
 mod queueing;
 mod reporting;
 mod submitting;
@@ -91,6 +92,15 @@ macro_rules! conformance {
                 claiming::a_replaced_worker_claims_nothing,
                 claiming::an_unknown_worker_claims_nothing,
                 claiming::a_worker_that_was_kept_for_a_suspect_is_not_kept_whenever_that_waits,
+                naming::who_names_a_free_task_gets_it_and_no_other,
+                naming::a_task_that_is_not_free_is_refused_to_who_names_it,
+                naming::of_two_who_name_one_task_the_first_gets_it,
+                naming::a_named_task_goes_before_the_deal_of_its_batch,
+                naming::who_could_not_be_dealt_a_task_cannot_name_it,
+                naming::nothing_of_a_paused_queue_is_had_by_its_name,
+                naming::a_suspect_is_had_by_its_name_with_an_empty_hand_only,
+                naming::who_registers_if_new_stays_as_it_is,
+                naming::it_is_told_what_a_worker_holds,
                 reporting::a_completed_task_keeps_its_output,
                 reporting::a_failure_is_tried_again_after_its_wait_until_the_last,
                 reporting::a_failure_for_good_ends_the_task,

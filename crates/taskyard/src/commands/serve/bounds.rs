@@ -64,6 +64,7 @@ pub(super) fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<L
         input_max: args.input_max,
         output_max: args.output_max,
         list_look_at_max: args.list_look_at_max as usize,
+        offset_max: args.offset_max as usize,
         attempt_detail_max: args.attempt_detail_max,
         depth_max: usize::from(args.depth_max),
         bulk_max: args.body_max,

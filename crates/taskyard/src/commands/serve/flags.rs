@@ -31,7 +31,7 @@ fn each_flag_sets_what_it_names() {
     let times = "--heartbeat 11s --heartbeat-ttl 31s --lease 76s --worker-life 25h --timeout 32m --timeout-margin 12s \
                  --priority-level 13m --key-life 26h --clock-skew 6m";
     let limits = "--max-attempts 7 --max-losses 8 --input-max 1001 --output-max 1002 --checkpoint-max 1003 \
-                  --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --lists-max 3 --depth-max 65 \
+                  --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --offset-max 1020 --lists-max 3 --depth-max 65 \
                   --body-max 9006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
                   --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 --log-max 1017 --log-line-max 1018 --follows-max 1019 \
                   --queue-bytes-max 300002 --lanes-max 1011 --queues-max 1016 --workers-max 1012 \
@@ -83,6 +83,7 @@ fn each_flag_sets_what_it_names() {
             output_max: 1002,
             attempt_detail_max: 1004,
             list_look_at_max: 1005,
+            offset_max: 1020,
             lists_max: 3,
             follows_max: 1019,
             checkpoint_max: 1003,
@@ -108,6 +109,84 @@ fn each_flag_sets_what_it_names() {
             stop_within: Limits::default().stop_within,
         }
     );
+}
+
+#[test]
+fn the_flags_say_what_becomes_of_commands_and_what_workers_inside_run() {
+    let check = |flags: &str, commands: Commands, has: &[&str], has_not: &[&str]| {
+        let flags: Vec<&str> = flags.split_whitespace().collect();
+        let plan = plan(&flags);
+        assert_eq!(plan.commands, commands, "{flags:?}");
+        for (kinds, expected) in [(has, true), (has_not, false)] {
+            for kind in kinds {
+                assert_eq!(
+                    plan.executors.get(kind).is_some(),
+                    expected,
+                    "{flags:?}: {kind}"
+                );
+            }
+        }
+    };
+    let simulated = |seconds| Commands::Simulated {
+        picked_after: Duration::from_secs(seconds),
+    };
+    let refused = taskyard_server::REFUSED_KIND;
+
+    check("", Commands::Refused, &[refused, "simple"], &["command"]);
+    check(
+        "--no-dialects",
+        Commands::Refused,
+        &["simple"],
+        &["command", refused],
+    );
+    check(
+        "--internal-workers 0",
+        Commands::Run,
+        &["simple"],
+        &["command", refused],
+    );
+    check(
+        "--allow-command echo",
+        Commands::Run,
+        &["command"],
+        &[refused],
+    );
+    check(
+        "--simulate",
+        simulated(1),
+        &["command", "simple"],
+        &[refused],
+    );
+    check(
+        "--simulate --simulate-pick 3s",
+        simulated(3),
+        &["command"],
+        &[],
+    );
+    let only = "--simulate --internal-kinds";
+    check(
+        &format!("{only} command"),
+        simulated(1),
+        &["command"],
+        &["simple"],
+    );
+    check(
+        &format!("{only} echo"),
+        simulated(1),
+        &["echo"],
+        &["command"],
+    );
+    check(
+        "--internal-kinds echo",
+        Commands::Refused,
+        &["echo", refused],
+        &["simple"],
+    );
+    for flags in ["--simulate --allow-command echo", "--worker-id-pattern ["] {
+        let words = ["taskyard", "serve"].into_iter();
+        let words = words.chain(flags.split_whitespace());
+        assert!(Cli::try_parse_from(words).is_err(), "{flags}");
+    }
 }
 
 /// As the flag would be given: `1MiB` for `1 MiB`, `10000` for `10,000`, `5m` for `5 min`.
