@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::request::Request;
-use crate::stats::Counts;
+use crate::stats::{Counts, Rates};
 use crate::task::Retry;
 
 /// One queue: one that has or had tasks, or of which something was set.
@@ -18,6 +18,9 @@ pub struct Queue {
     /// How long the task has been due that is next in turn, in milliseconds; the longest over its kinds. Null where none
     /// is due.
     pub oldest_ms: Option<u64>,
+    /// What happened in it in the last minute, per second, up to a second late. Null where more happened elsewhere than
+    /// servers tell apart, and it may have been here.
+    pub rates: Option<Rates>,
     /// What its tasks take that do not say themselves; null: what the server says.
     pub defaults: Defaults,
 }

@@ -25,6 +25,7 @@ use crate::verbs::report::{Report, ReportedBack};
 use crate::verbs::set_queue::{QueueSet, SetQueue};
 use crate::verbs::start::{Start, Started};
 use crate::verbs::submit::{NewTask, Submit, Submitted};
+use crate::verbs::tally::{Tallied, Tally};
 use crate::view::View;
 
 /// All that a rule may know besides the rows.
@@ -94,6 +95,7 @@ commands! {
     SetQueue => QueueSet,
     Register => Registered,
     Join => Joined,
+    Tally => Tallied,
     Promote => Promoted,
     Expire => Expired,
     Prune => Pruned,
@@ -149,6 +151,7 @@ impl Command {
             | Self::SetQueue(_)
             | Self::Register(_)
             | Self::Join(_)
+            | Self::Tally(_)
             | Self::Promote(_)
             | Self::Expire(_)
             | Self::Prune(_)
@@ -179,6 +182,7 @@ impl Command {
             | Self::SetQueue(_)
             | Self::Register(_)
             | Self::Join(_)
+            | Self::Tally(_)
             | Self::Promote(_)
             | Self::Prune(_) => None,
         }

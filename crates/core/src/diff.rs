@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::counter::Counter;
 use crate::id::{RunKey, TaskId};
 use crate::lane::{Lane, LaneKey};
+use crate::minute::Minute;
 use crate::queue::Queue;
 use crate::rows::{
     Attempt, Carry, Idempotency, LateResult, Lease, Outcome, Ready, Scheduled, Server, Task,
@@ -32,6 +33,10 @@ pub struct Diff {
     pub outcomes: Vec<Arc<Outcome>>,
     pub uniques: Vec<Change<Unique>>,
     pub idempotency: Vec<Change<Idempotency>>,
+    /// Of this server's own. None is taken out by itself.
+    pub minutes: Vec<Change<Minute>>,
+    /// Minutes before this one may go, those of other servers too.
+    pub minutes_from: Option<i64>,
     pub attempts: Vec<Attempt>,
     /// Each takes the place of an earlier one of the same run.
     pub late_results: Vec<LateResult>,
@@ -58,6 +63,8 @@ impl Diff {
             && self.outcomes.is_empty()
             && self.uniques.is_empty()
             && self.idempotency.is_empty()
+            && self.minutes.is_empty()
+            && self.minutes_from.is_none()
             && self.attempts.is_empty()
             && self.late_results.is_empty()
             && self.forgotten.is_empty()
@@ -89,6 +96,7 @@ impl Diff {
             .sort_unstable_by(|one, other| one.row().key.cmp(&other.row().key));
         self.idempotency
             .sort_unstable_by(|one, other| one.row().key.cmp(&other.row().key));
+        self.minutes.sort_unstable_by_key(|change| change.row().key);
         self.attempts.sort_unstable_by_key(|attempt| attempt.run);
         self.late_results.sort_unstable_by_key(|late| late.run);
         self.forgotten.sort_unstable();

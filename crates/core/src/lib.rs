@@ -9,6 +9,7 @@ pub mod id;
 pub mod json;
 pub mod labels;
 pub mod lane;
+pub mod minute;
 pub mod name;
 pub mod order;
 pub mod policy;

@@ -45,6 +45,8 @@ pub struct Policy {
     pub lanes_max: usize,
     /// How many queues may be paused or have defaults of their own; others need no room. Default 1,000.
     pub queues_max: usize,
+    /// How many lanes of a minute each server tells apart for the rates; the others are added up. Default 100.
+    pub stats_lanes_max: usize,
     /// How many workers may be known and not forgotten; those inside of servers do not count. Default 100,000.
     pub workers_max: usize,
     /// How many bytes of inputs one claim's answer carries. Default 8 MiB; one task goes out whatever its size.
@@ -85,6 +87,7 @@ impl Default for Policy {
             commands_bytes_max: 256 << 20,
             lanes_max: 10_000,
             queues_max: 1_000,
+            stats_lanes_max: 100,
             workers_max: 100_000,
             claim_bytes_max: 8 << 20,
             history_max: 100,

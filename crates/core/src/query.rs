@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::counter::Counter;
 use crate::id::{Epoch, Fence, RunKey, TaskId, WorkerNumber};
 use crate::json::Json;
-use crate::lane::LaneKey;
+use crate::lane::{Lane, LaneKey};
+use crate::minute::Minute;
 use crate::name::Name;
 use crate::order::Priority;
 use crate::policy::Policy;
@@ -30,6 +31,10 @@ pub enum Query {
     },
     /// Tasks by queue, kind and status.
     Counts,
+    /// What happened in this minute and those behind it.
+    Minutes {
+        from: i64,
+    },
     /// Workers by name, behind `after` if it is given; offline ones too, unless they are forgotten. At most `limit`.
     Workers {
         after: Option<Name>,
@@ -48,6 +53,8 @@ pub enum Query {
         limit: usize,
     },
     Worker(Name),
+    /// The names of the workers with these numbers.
+    Named(Vec<WorkerNumber>),
     /// The queues of which something was set, by name.
     Queues,
     /// Of the next `limit` unique keys, in the order of their tasks, those whose tasks have ended.
@@ -108,11 +115,13 @@ pub enum Answer {
         late: Vec<LateResult>,
     },
     Counts(Vec<Counted>),
+    Minutes(Minutes),
     Workers(Vec<WorkerView>),
     WorkerCounts(WorkerCounts),
     Survey(Survey),
     Gone(Vec<Name>),
     Worker(Option<Box<Worker>>),
+    Named(Vec<(WorkerNumber, Name)>),
     Queues(Vec<Queue>),
     Freeable(Freeable),
     /// Each with its worker, if that is known.
@@ -313,6 +322,13 @@ impl Held {
             attempt: lease.attempt(carry),
         }
     }
+}
+
+/// Of all servers, in no order, and the lanes that are named there.
+#[derive(Clone, Debug, Default)]
+pub struct Minutes {
+    pub minutes: Vec<Minute>,
+    pub lanes: Vec<(Lane, Arc<LaneKey>)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

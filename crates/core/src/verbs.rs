@@ -18,6 +18,7 @@ pub mod report;
 pub mod set_queue;
 pub mod start;
 pub mod submit;
+pub mod tally;
 
 pub mod held;
 

@@ -18,6 +18,7 @@ use crate::diff::Diff;
 use crate::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::{Lane, LaneKey, Lanes};
+use crate::minute::{Minute, MinuteKey};
 use crate::name::Name;
 use crate::needs::{Hold, Needs, Pick};
 use crate::order::Position;
@@ -67,6 +68,8 @@ pub struct View {
     pub outcomes: Rows<TaskId, Arc<Outcome>>,
     pub uniques: Rows<UniqueKey, Unique>,
     pub idempotency: Rows<IdempotencyKey, Idempotency>,
+    pub minutes: Rows<MinuteKey, Minute>,
+    minutes_from: Option<i64>,
     briefs: HashMap<TaskId, Brief>,
     picked: Vec<Picked>,
     /// Where these lanes go on behind the rows that were picked; `None`: nowhere.
@@ -104,6 +107,7 @@ impl View {
         self.leases.asked(needs.leases.iter().map(|(slot, _)| slot));
         self.uniques.asked(&needs.uniques);
         self.idempotency.asked(&needs.idempotency);
+        self.minutes.asked(&needs.minutes);
         self.tasks.asked(&needs.tasks);
         self.carries.asked(&needs.carries);
         self.outcomes.asked(&needs.outcomes);
@@ -346,6 +350,11 @@ impl View {
         self.forgotten.push(run);
     }
 
+    /// Minutes before this one may go.
+    pub(crate) fn forget_minutes(&mut self, before: i64) {
+        self.minutes_from = Some(before);
+    }
+
     /// Lanes are counted with their twins.
     pub fn count(&mut self, lane: Lane, status: Status, change: i64) {
         self.counters.entry(lane.plain()).or_default()[status] += change;
@@ -370,6 +379,8 @@ impl View {
             outcomes: self.outcomes.inserted(),
             uniques: self.uniques.changes(),
             idempotency: self.idempotency.changes(),
+            minutes: self.minutes.kept(),
+            minutes_from: self.minutes_from,
             attempts: self.attempts,
             late_results: self.late_results,
             forgotten: self.forgotten,

@@ -476,6 +476,7 @@ fn size(command: &Command) -> (usize, usize) {
         Command::Prune(prune) => (prune.limit, 0),
         Command::Forget(forget) => (forget.workers.len(), 0),
         Command::Free(free) => (free.keys.len(), 0),
+        Command::Tally(tally) => (tally.minutes.len() + tally.workers.len(), 0),
         Command::Claims(claims) => (claims.claims.len(), 0),
         Command::Start(_)
         | Command::Cancel(_)

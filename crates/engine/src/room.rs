@@ -205,7 +205,8 @@ fn bytes_of(command: &Command) -> usize {
         | Command::Free(_)
         | Command::Join(_)
         | Command::Promote(_)
-        | Command::Prune(_) => 0,
+        | Command::Prune(_)
+        | Command::Tally(_) => 0,
     };
     size_of::<Command>() + sent
 }

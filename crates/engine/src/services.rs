@@ -10,6 +10,7 @@ pub mod promote;
 pub mod prune;
 mod steps;
 pub mod sweep;
+pub mod tally;
 
 pub use self::steps::Steps;
 

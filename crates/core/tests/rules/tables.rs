@@ -8,6 +8,7 @@ use taskyard_core::counter::Counter;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::{Heads, Lane, LaneKey};
+use taskyard_core::minute::{Minute, MinuteKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{Hold, Needs, Pick};
 use taskyard_core::queue::Queue;
@@ -36,6 +37,7 @@ pub(crate) struct Tables {
     pub(crate) attempts: BTreeMap<RunKey, Attempt>,
     pub(crate) late_results: BTreeMap<RunKey, LateResult>,
     pub(crate) counters: BTreeMap<Lane, Counter>,
+    pub(crate) minutes: BTreeMap<MinuteKey, Minute>,
     /// The highest fence that each slot was ever given out with.
     fences: BTreeMap<SlotKey, Fence>,
 }
@@ -103,6 +105,9 @@ impl Tables {
         });
         found(&self.idempotency, &needs.idempotency, |key, row| {
             view.idempotency.loaded(key, row)
+        });
+        found(&self.minutes, &needs.minutes, |key, row| {
+            view.minutes.loaded(key, row)
         });
         found(&self.tasks, &needs.tasks, |key, row| {
             view.tasks.loaded(key, row)
@@ -215,6 +220,9 @@ impl Tables {
         for (lane, change) in diff.counters {
             self.counters.entry(lane).or_default().add(&change);
         }
+        apply(&mut self.minutes, diff.minutes, |row| row.key);
+        let first = diff.minutes_from.unwrap_or(i64::MIN);
+        self.minutes.retain(|key, _| key.minute >= first);
         for task in diff.inputs {
             assert!(
                 self.tasks.contains_key(&task),

@@ -12,6 +12,7 @@ mod overload;
 mod several;
 mod suspects;
 mod sweeping;
+mod tallying;
 mod trouble;
 mod under_way;
 mod upkeep;

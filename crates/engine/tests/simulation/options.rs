@@ -124,6 +124,7 @@ pub(crate) fn policy(options: &Options) -> Policy {
         lanes_max: 9,
         queues_max: 10,
         workers_max: 100,
+        stats_lanes_max: 2,
         claim_bytes_max: 100,
         history_max: 3,
         log_bytes_max: 4 << 20,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use taskyard_api::page::Page;
 use taskyard_api::queue::{Defaults, PatchQueue, Queue, QueueSettings};
 use taskyard_api::stats::Counts;
+use taskyard_core::minute::MinuteKey;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query, Survey};
 use taskyard_core::queue;
@@ -20,6 +21,7 @@ use crate::problem::{self, Code};
 use crate::query;
 use crate::request::{self, JSON, Nothing, OfQueue};
 use crate::response::{self, Answer};
+use crate::wire;
 use crate::wire::faults::Faults;
 use crate::wire::queue::{change, defaults};
 
@@ -40,8 +42,14 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     let Found::Queues(set) = app.engine().read(Query::Queues).await? else {
         return Err(problem::broken(&"queues were answered with something else").into());
     };
+    let from = MinuteKey::minute_of(now) - 1;
+    let Found::Minutes(minutes) = app.engine().read(Query::Minutes { from }).await? else {
+        return Err(problem::broken(&"minutes were answered with something else").into());
+    };
+    let mut items = queues(&survey, &set, now);
+    wire::stats::set_rates(&mut items, &minutes, now);
     let page = Page {
-        items: queues(&survey, &set, now),
+        items,
         next_cursor: None,
     };
     response::read(held, &page)
@@ -55,6 +63,7 @@ fn queues(survey: &Survey, set: &[queue::Queue], now: Timestamp) -> Vec<Queue> {
         paused: false,
         counts: Counts::default(),
         oldest_ms: None,
+        rates: None,
         defaults: Defaults::default(),
     };
     for queue in set {
@@ -141,7 +150,8 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
         .get("/queues", "list_queues")
         .says(
             "List queues",
-            "By name: those that have or had tasks, and those of which something was set.",
+            "By name: those that have or had tasks, and those of which something was set; with what waits, for how long, \
+             and how fast tasks come and go.",
         )
         .answers_page_of::<Queue>("All of them.", &json!({"items": [], "next_cursor": null}));
     let nothing = || json!({"type": "object", "additionalProperties": false});

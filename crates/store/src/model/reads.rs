@@ -7,7 +7,7 @@ use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, List, Listed, Query, Staff, Standing, Survey,
+    Answer, Counted, Freeable, Held, Holder, List, Listed, Minutes, Query, Staff, Standing, Survey,
     TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
@@ -25,6 +25,16 @@ impl Tables {
             Query::Tasks(list) => Answer::Tasks(self.list(&list)),
             Query::Attempts { task, detail_max } => self.attempts(task, detail_max),
             Query::Counts => Answer::Counts(self.counts()),
+            Query::Minutes { from } => {
+                let minutes = self.minutes.values();
+                Answer::Minutes(Minutes {
+                    minutes: minutes
+                        .filter(|row| row.key.minute >= from)
+                        .cloned()
+                        .collect(),
+                    lanes: self.lanes_above(0),
+                })
+            }
             Query::Workers { after, limit } => {
                 let behind = |row: &&Worker| after.as_ref().is_none_or(|after| row.name > *after);
                 let listed = self.remembered().filter(behind).take(limit);
@@ -47,6 +57,10 @@ impl Tables {
                 Answer::Gone(gone.take(limit).map(|row| row.name.clone()).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
+            Query::Named(numbers) => {
+                let named = |number: WorkerNumber| Some((number, self.name(number)?));
+                Answer::Named(numbers.into_iter().filter_map(named).collect())
+            }
             Query::Queues => Answer::Queues(self.queues.values().cloned().collect()),
             Query::Freeable { after, limit } => {
                 let mut held: Vec<Unique> = self.uniques.values().cloned().collect();

@@ -7,6 +7,7 @@ use taskyard_core::counter::Counter;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::minute::{Minute, MinuteKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{Due, Needs, Pick, ReadyKey, ScheduledKey};
 use taskyard_core::queue::Queue;
@@ -36,6 +37,7 @@ pub(super) struct Tables {
     pub(super) uniques: BTreeMap<UniqueKey, Unique>,
     pub(super) idempotency: BTreeMap<IdempotencyKey, Idempotency>,
     pub(super) counters: BTreeMap<Lane, Counter>,
+    pub(super) minutes: BTreeMap<MinuteKey, Minute>,
     /// See [`super::Model::refuse`].
     pub(super) refused: BTreeSet<TaskId>,
 }
@@ -92,6 +94,9 @@ impl Tx for &mut Tables {
         });
         found(&self.idempotency, &needs.idempotency, |key, row| {
             view.idempotency.loaded(key, row)
+        });
+        found(&self.minutes, &needs.minutes, |key, row| {
+            view.minutes.loaded(key, row)
         });
         found(&self.tasks, &needs.tasks, |id, row| {
             view.tasks.loaded(id, row)
@@ -260,6 +265,10 @@ impl Tables {
         }
         for (lane, change) in diff.counters {
             self.counters.entry(lane).or_default().add(&change);
+        }
+        apply(&mut self.minutes, diff.minutes, |row| row.key);
+        if let Some(first) = diff.minutes_from {
+            self.minutes.retain(|key, _| key.minute >= first);
         }
         inputs
     }

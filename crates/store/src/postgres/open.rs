@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -54,6 +54,12 @@ const MIGRATIONS: [Migration; 8] = [
         number: 8,
         min_compatible: 8,
         statements: include_str!("../../migrations/postgres/0008_draining_workers.sql"),
+    },
+    // Who does not know it leaves the rates without what it does, and hinders nobody.
+    Migration {
+        number: 9,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0009_minutes.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

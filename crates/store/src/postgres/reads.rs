@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Query, Staff, Survey, TaskView, WorkerCounts,
+    Answer, Counted, Freeable, Held, Holder, Minutes, Query, Staff, Survey, TaskView, WorkerCounts,
     WorkerView,
 };
 use taskyard_core::time::Timestamp;
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, place, presence, queue, task};
+use super::rows::{history, key, minute, place, presence, queue, task};
 use super::{list, load, sql};
 use crate::columns::{self, BadColumn};
 
@@ -41,6 +41,11 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             }
         }
         Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
+        Query::Minutes { from } => Answer::Minutes(Minutes {
+            minutes: all(client, sql::MINUTE_LIST, &[from], minute::minute).await?,
+            // Lanes stay, so those of a moment later are those of these rows too.
+            lanes: all(client, sql::MINUTE_LANES, &[from], key::lane).await?,
+        }),
         Query::Workers { after, limit } => {
             let (after, limit) = (after.as_ref().map(Name::as_str), load::limit(*limit));
             let params: [&(dyn ToSql + Sync); 2] = [&after, &limit];
@@ -61,6 +66,12 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let name = name.as_str();
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
             Answer::Worker(worker.map(Box::new))
+        }
+        Query::Named(numbers) => {
+            let numbers: Vec<i32> = numbers.iter().map(|number| number.0).collect();
+            let named =
+                |fields: &mut Fields<'_>| Ok((WorkerNumber(fields.take()?), fields.name()?));
+            Answer::Named(all(client, sql::WORKER_NAMED, &[&numbers], named).await?)
         }
         Query::Queues => Answer::Queues(all(client, sql::QUEUE_LIST, &[], queue::queue).await?),
         Query::Freeable { after, limit } => {

@@ -49,6 +49,7 @@ statements! {
         lease_load,
         lease_lock,
         lease_of_worker,
+        minute_lock,
         outcome_load,
         queue_lock,
         ready_hold,
@@ -98,6 +99,9 @@ writes! {
     LeaseDelete = "lease_delete",
     LeaseInsert = "lease_insert",
     LeaseUpdate = "lease_update",
+    MinuteDelete = "minute_delete",
+    MinuteInsert = "minute_insert",
+    MinuteUpdate = "minute_update",
     OutcomeInsert = "outcome_insert",
     QueueInsert = "queue_insert",
     QueueUpdate = "queue_update",
@@ -144,6 +148,8 @@ pub(super) const META_INSERT: &str = include_str!("../../sql/common/meta_insert.
 pub(super) const META_LOAD: &str = include_str!("../../sql/common/meta_load.sql");
 pub(super) const META_TOUCH: &str = include_str!("../../sql/common/meta_touch.sql");
 pub(super) const META_UPDATE: &str = include_str!("../../sql/common/meta_update.sql");
+pub(super) const MINUTE_LANES: &str = include_str!("../../sql/common/minute_lanes.sql");
+pub(super) const MINUTE_LIST: &str = include_str!("../../sql/common/minute_list.sql");
 pub(super) const OUTCOME_ENDED: &str = include_str!("../../sql/postgres/outcome_ended.sql");
 pub(super) const QUEUE_LIST: &str = include_str!("../../sql/common/queue_list.sql");
 pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled_next.sql");
@@ -158,6 +164,7 @@ pub(super) const WORKER_BY_NAME: &str = include_str!("../../sql/common/worker_by
 pub(super) const WORKER_COUNT: &str = include_str!("../../sql/common/worker_count.sql");
 pub(super) const WORKER_GONE: &str = include_str!("../../sql/common/worker_gone.sql");
 pub(super) const WORKER_LIST: &str = include_str!("../../sql/common/worker_list.sql");
+pub(super) const WORKER_NAMED: &str = include_str!("../../sql/postgres/worker_named.sql");
 pub(super) const READY_SINCE: &str = include_str!("../../sql/common/ready_since.sql");
 pub(super) const WORKER_STAFF: &str = include_str!("../../sql/common/worker_staff.sql");
 pub(super) const CLOCK: &str = include_str!("../../sql/postgres/clock.sql");

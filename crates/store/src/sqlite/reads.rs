@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Query, Staff, Survey, TaskView, WorkerCounts,
+    Answer, Counted, Freeable, Held, Holder, Minutes, Query, Staff, Survey, TaskView, WorkerCounts,
     WorkerView,
 };
 use taskyard_core::store::Error;
@@ -15,7 +15,7 @@ use taskyard_core::time::Timestamp;
 use super::connection::{all, one};
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, place, presence, queue, task};
+use super::rows::{history, key, minute, place, presence, queue, task};
 use super::{list, sql, tx};
 use crate::columns::{self, BadColumn};
 
@@ -48,6 +48,10 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             }
         }
         Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
+        Query::Minutes { from } => Answer::Minutes(Minutes {
+            minutes: all(connection, sql::MINUTE_LIST, [from], minute::minute)?,
+            lanes: all(connection, sql::MINUTE_LANES, [from], key::lane)?,
+        }),
         Query::Workers { after, limit } => {
             let after = after.as_ref().map(Name::as_str);
             let params = params![after, tx::limit(*limit)];
@@ -80,6 +84,15 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 presence::worker,
             )?;
             Answer::Worker(worker.map(Box::new))
+        }
+        Query::Named(numbers) => {
+            let mut named = Vec::new();
+            for number in numbers {
+                named.extend(one(connection, sql::WORKER_NAMED, [number.0], |fields| {
+                    Ok((WorkerNumber(fields.take()?), fields.name()?))
+                })?);
+            }
+            Answer::Named(named)
         }
         Query::Queues => Answer::Queues(all(connection, sql::QUEUE_LIST, [], queue::queue)?),
         Query::Freeable { after, limit } => {

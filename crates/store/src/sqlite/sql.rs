@@ -26,6 +26,8 @@ statements! { ALL:
         META_RENEW = "meta_renew",
         META_TOUCH = "meta_touch",
         META_UPDATE = "meta_update",
+        MINUTE_LANES = "minute_lanes",
+        MINUTE_LIST = "minute_list",
         QUEUE_LIST = "queue_list",
         QUEUE_PAUSED = "queue_paused",
         SCHEDULED_NEXT = "scheduled_next",
@@ -63,6 +65,10 @@ statements! { ALL:
         LEASE_LOAD = "lease_load",
         LEASE_OF_WORKER = "lease_of_worker",
         LEASE_UPDATE = "lease_update",
+        MINUTE_DELETE = "minute_delete",
+        MINUTE_INSERT = "minute_insert",
+        MINUTE_LOAD = "minute_load",
+        MINUTE_UPDATE = "minute_update",
         OUTCOME_ENDED = "outcome_ended",
         OUTCOME_INSERT = "outcome_insert",
         OUTCOME_LOAD = "outcome_load",
@@ -89,6 +95,7 @@ statements! { ALL:
         UNIQUE_LOAD = "unique_load",
         UNIQUE_UPDATE = "unique_update",
         WORKER_INSERT = "worker_insert",
+        WORKER_NAMED = "worker_named",
         WORKER_UPDATE = "worker_update",
     }
 }

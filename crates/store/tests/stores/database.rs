@@ -23,6 +23,7 @@ const MIGRATIONS: &str = concat!(
     include_str!("../../migrations/postgres/0006_exclusive_and_unique_tasks.sql"),
     include_str!("../../migrations/postgres/0007_queues.sql"),
     include_str!("../../migrations/postgres/0008_draining_workers.sql"),
+    include_str!("../../migrations/postgres/0009_minutes.sql"),
 );
 
 /// Dropped with its value.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use taskyard_api::logs::Stream;
 use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
 use taskyard_core::status::Status;
 
-use crate::commands::{list, queues, workers};
+use crate::commands::{list, queues, stats, workers};
 use crate::output::{self, Column};
 use crate::settings::units::{duration, pair, url};
 
@@ -342,6 +342,40 @@ fn time_or_default(text: &str) -> Result<OrDefault<Duration>, String> {
         return Ok(OrDefault(None));
     }
     duration(text).map(|value| OrDefault(Some(value)))
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = format!(
+        "Rates are per second, and up to a second late. {}Example:\n  taskyard stats\n  taskyard stats --by kind \
+         --minutes 60\n  taskyard stats --output json",
+        narrow(&stats::COLUMNS)
+    )
+)]
+pub(crate) struct StatsArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Of each queue, or of each kind, in place of all tasks together.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) by: Option<StatsBy>,
+    /// Of how many minutes.
+    #[arg(long, value_name = "N", default_value_t = 15, requires = "by", value_parser = window)]
+    pub(crate) minutes: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum StatsBy {
+    Queue,
+    Kind,
+}
+
+fn window(text: &str) -> Result<u32, String> {
+    match text {
+        "1" => Ok(1),
+        "15" => Ok(15),
+        "60" => Ok(60),
+        _ => Err("it is 1, 15 or 60".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{ServerNumber, SlotKey};
+use taskyard_core::minute::MinuteKey;
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::rows::{IdempotencyKey, UniqueKey};
@@ -22,6 +23,7 @@ pub(super) enum Row {
     Lease(SlotKey),
     Unique(UniqueKey),
     Key(IdempotencyKey),
+    Minute(MinuteKey),
 }
 
 /// A transaction's number, from 1.
@@ -79,7 +81,12 @@ impl Locks {
             Row::Scheduled(key) => key.slot == slot,
             Row::Ready(key) => key.slot == slot,
             Row::Lease(other) => *other == slot,
-            Row::Server(_) | Row::Queue(_) | Row::Worker(_) | Row::Unique(_) | Row::Key(_) => false,
+            Row::Server(_)
+            | Row::Queue(_)
+            | Row::Worker(_)
+            | Row::Unique(_)
+            | Row::Key(_)
+            | Row::Minute(_) => false,
         };
         self.held
             .iter()
@@ -102,6 +109,7 @@ impl Locks {
         let born = born.chain(births(&diff.leases, |row| row.slot).map(Row::Lease));
         let born = born.chain(births(&diff.uniques, |row| row.key.clone()).map(Row::Unique));
         let born = born.chain(births(&diff.idempotency, |row| row.key.clone()).map(Row::Key));
+        let born = born.chain(births(&diff.minutes, |row| row.key).map(Row::Minute));
         self.born.extend(born.map(|row| (row, commit)));
     }
 }

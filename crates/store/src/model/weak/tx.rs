@@ -318,6 +318,15 @@ impl WeakTx {
                 }
             }
         }
+        if !needs.minutes.is_empty() {
+            let since = self.begin_statement().await?;
+            for key in &needs.minutes {
+                if self.lock(Row::Minute(*key), since).await? {
+                    let row = self.shared.borrow().tables.minutes[key].clone();
+                    view.minutes.loaded(*key, row);
+                }
+            }
+        }
         if needs.idempotency.is_empty() {
             return Ok(());
         }

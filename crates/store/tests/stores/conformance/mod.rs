@@ -12,6 +12,7 @@ mod queueing;
 mod reporting;
 mod submitting;
 mod surveying;
+mod tallying;
 mod timing;
 pub(crate) mod yard;
 
@@ -66,6 +67,9 @@ macro_rules! conformance {
                 surveying::a_survey_tells_since_when_each_lane_waits,
                 surveying::what_came_back_waits_since_it_was_due_again,
                 surveying::a_survey_tells_workers_inside_from_those_outside,
+                tallying::what_happened_in_a_minute_adds_up,
+                tallying::minutes_that_nobody_asks_for_go,
+                tallying::what_came_of_a_workers_runs_is_added_to_its_row,
                 claiming::tasks_go_out_by_priority_then_by_age,
                 claiming::waiting_is_worth_priority,
                 claiming::a_claim_gets_no_more_than_it_asks_for,

@@ -35,7 +35,7 @@ fn each_flag_sets_what_it_names() {
                   --body-max 9006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
                   --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 --log-max 1017 --log-line-max 1018 --follows-max 1019 \
                   --queue-bytes-max 300002 --lanes-max 1011 --queues-max 1016 --workers-max 1012 \
-                  --metrics-values-max 1015 --metrics-within 22s";
+                  --metrics-values-max 1015 --stats-lanes-max 99 --metrics-within 22s";
     let connections = "--connections-max 1013 --connections-spare 1014 --place-within 15s --head-max 9000 \
                        --head-within 16s --idle-within 17s --body-pause 18s --body-within 19s --write-pause 20s \
                        --answer-within 21s";
@@ -62,6 +62,7 @@ fn each_flag_sets_what_it_names() {
             lanes_max: 1011,
             queues_max: 1016,
             workers_max: 1012,
+            stats_lanes_max: 99,
             claim_bytes_max: 1008,
             history_max: 9,
             log_bytes_max: 1017,
