@@ -42,6 +42,8 @@ pub struct Diff {
     pub late_results: Vec<LateResult>,
     /// Rows of `attempt` and `late_result` that may go, if they are there.
     pub forgotten: Vec<RunKey>,
+    /// Tasks that go with all their rows, those of this batch too: `task`, `outcome`, `carry`, `attempt`, `late_result`.
+    pub discarded: Vec<TaskId>,
     /// By how much the lanes' counters change.
     pub counters: Vec<(Lane, Counter)>,
     /// Not a change: tasks whose inputs the commit reads on its way.
@@ -68,6 +70,7 @@ impl Diff {
             && self.attempts.is_empty()
             && self.late_results.is_empty()
             && self.forgotten.is_empty()
+            && self.discarded.is_empty()
             && self.counters.is_empty()
     }
 
@@ -100,6 +103,7 @@ impl Diff {
         self.attempts.sort_unstable_by_key(|attempt| attempt.run);
         self.late_results.sort_unstable_by_key(|late| late.run);
         self.forgotten.sort_unstable();
+        self.discarded.sort_unstable();
         self.counters.sort_unstable_by_key(|(lane, _)| *lane);
         self.inputs.sort_unstable();
     }

@@ -15,6 +15,7 @@ pub mod order;
 pub mod policy;
 pub mod queue;
 pub mod random;
+pub mod retention;
 pub mod retry;
 pub mod status;
 pub mod time;

@@ -52,7 +52,7 @@ pub struct Due {
     pub skip: usize,
 }
 
-/// What to load, in the order in which a store locks: servers, new lanes, queues, workers, place rows, keys, minutes, then picks, each by key. The order
+/// What to load, in the order in which a store locks: servers, new lanes, queues, workers, place rows, keys, minutes, then relics and picks, each by key. The order
 /// holds within one load only: what is asked for besides is locked behind it, so two servers can wait for each other
 /// until their database ends one of the two batches, which is then run again.
 #[derive(Default, Debug)]
@@ -70,6 +70,8 @@ pub struct Needs {
     pub leases: Vec<(SlotKey, Hold)>,
     pub uniques: Vec<UniqueKey>,
     pub idempotency: Vec<IdempotencyKey>,
+    /// Tasks that have ended, by their outcomes, locked; those that another server holds are left out.
+    pub relics: Vec<TaskId>,
     /// Of this server's own.
     pub minutes: Vec<MinuteKey>,
     /// Only read: they never change, or only together with a place row.
@@ -106,6 +108,7 @@ impl Needs {
             && self.uniques.is_empty()
             && self.idempotency.is_empty()
             && self.minutes.is_empty()
+            && self.relics.is_empty()
             && self.tasks.is_empty()
             && self.carries.is_empty()
             && self.outcomes.is_empty()
@@ -130,6 +133,7 @@ impl Needs {
         tidy(&mut self.uniques);
         tidy(&mut self.idempotency);
         tidy(&mut self.minutes);
+        tidy(&mut self.relics);
         tidy(&mut self.tasks);
         tidy(&mut self.carries);
         tidy(&mut self.outcomes);

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::retention::Retention;
 use crate::retry::Retry;
 use crate::time::Timestamp;
 
@@ -59,6 +60,9 @@ pub struct Policy {
     pub log_line_bytes_max: usize,
     /// How old a client's own id may be, and how long an idempotency key is known. Default 24 h.
     pub key_life: Duration,
+    /// How long tasks are kept that have ended, of queues that do not say. Default: for good. Whatever it says, a task stays
+    /// for `key_life` behind its end.
+    pub retention: Retention,
     /// How far a client's clock may be ahead of ours. Default 5 min.
     pub clock_skew: Duration,
     /// How long a server is counted as up without a word from it. Default 30 s.
@@ -94,6 +98,7 @@ impl Default for Policy {
             log_bytes_max: 4 << 20,
             log_line_bytes_max: 16 << 10,
             key_life: Duration::from_hours(24),
+            retention: Retention::default(),
             clock_skew: Duration::from_mins(5),
             server_ttl: Duration::from_secs(30),
             worker_life: Duration::from_hours(24),

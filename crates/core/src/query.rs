@@ -12,7 +12,8 @@ use crate::order::Priority;
 use crate::policy::Policy;
 use crate::queue::Queue;
 use crate::rows::{
-    Attempt, Carry, Failure, LateResult, Lease, Outcome, Scheduled, Task, Unique, UniqueKey, Worker,
+    Attempt, Carry, Ended, Failure, LateResult, Lease, Outcome, Scheduled, Task, Unique, UniqueKey,
+    Worker,
 };
 use crate::slot::Counts;
 use crate::status::Status;
@@ -60,6 +61,12 @@ pub enum Query {
     /// Of the next `limit` unique keys, in the order of their tasks, those whose tasks have ended.
     Freeable {
         after: Option<TaskId>,
+        limit: usize,
+    },
+    /// Tasks that have ended, by id, behind `after` and up to `until`.
+    Relics {
+        after: TaskId,
+        until: TaskId,
         limit: usize,
     },
     /// Leases that look lost, by key.
@@ -124,6 +131,7 @@ pub enum Answer {
     Named(Vec<(WorkerNumber, Name)>),
     Queues(Vec<Queue>),
     Freeable(Freeable),
+    Relics(Vec<Ended>),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
     Ended(Vec<TaskId>),

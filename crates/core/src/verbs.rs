@@ -5,6 +5,7 @@
 
 pub mod cancel;
 pub mod claim;
+pub mod discard;
 pub mod expire;
 pub mod forget;
 pub mod free;

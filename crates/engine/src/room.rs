@@ -200,6 +200,7 @@ fn bytes_of(command: &Command) -> usize {
         Command::Start(_) | Command::Cancel(_) | Command::Patch(_) | Command::SetQueue(_) => 0,
         // A claim takes its place before it is one of these, and the services take none.
         Command::Claims(_)
+        | Command::Discard(_)
         | Command::Expire(_)
         | Command::Forget(_)
         | Command::Free(_)

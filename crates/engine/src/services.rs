@@ -8,6 +8,7 @@ pub mod free;
 pub mod orphans;
 pub mod promote;
 pub mod prune;
+pub mod retain;
 mod steps;
 pub mod sweep;
 pub mod tally;

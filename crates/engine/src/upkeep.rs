@@ -14,12 +14,14 @@ use crate::error::Error;
 use crate::grace::Grace;
 use crate::services::promote::Promotion;
 use crate::services::sweep::Swept;
-use crate::services::{Steps, forget, free, orphans, promote, prune, sweep, tally};
+use crate::services::{Steps, forget, free, orphans, promote, prune, retain, sweep, tally};
 
 /// How often claims and readers that wait look for what other servers have done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often idempotency keys and workers are looked through for old ones.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
+/// How often it is looked for tasks that were kept long enough.
+const RETAIN_EVERY: Duration = Duration::from_mins(1);
 /// How often it is written down what happened since the last time: a crash loses so much of the rates.
 const TALLY_EVERY: Duration = Duration::from_secs(1);
 /// The promoter looks at least so often: another server may have scheduled something.
@@ -57,6 +59,7 @@ impl Upkeep {
         services.spawn("what says that this server is up", present);
         services.spawn("the promoter", keep_promoting(engine.clone()));
         services.spawn("the pruner", keep_pruning(engine.clone()));
+        services.spawn("retention", keep_retaining(engine.clone()));
         services.spawn("what writes the rates down", keep_tallying(engine.clone()));
         if !self.alone {
             services.spawn(
@@ -192,6 +195,21 @@ async fn keep_looking(engine: Engine) {
         if let Err(error) = engine.look_for_ended().await {
             tracing::debug!(%error, "nobody could be told what others have ended; it is looked for again");
         }
+    }
+}
+
+/// On its own, since there may be much to take away, for which it pauses again and again.
+async fn keep_retaining(engine: Engine) {
+    let mut places = retain::Places::default();
+    while !engine.is_stopping() {
+        match retain::run_once(&engine, &mut places).await {
+            Ok(0) | Err(Error::Stopping) => {}
+            Ok(tasks) => tracing::info!(tasks, "took away tasks that were kept long enough"),
+            Err(error) => {
+                tracing::warn!(%error, "tasks that were kept long enough could not be taken away; it is tried again");
+            }
+        }
+        pause(&engine, RETAIN_EVERY).await;
     }
 }
 

@@ -9,6 +9,7 @@ mod broken;
 mod by_hand;
 mod front;
 mod overload;
+mod retaining;
 mod several;
 mod suspects;
 mod sweeping;

@@ -23,7 +23,7 @@ use crate::request::{self, JSON, Nothing, OfQueue};
 use crate::response::{self, Answer};
 use crate::wire;
 use crate::wire::faults::Faults;
-use crate::wire::queue::{change, defaults};
+use crate::wire::queue::{change, defaults, retention};
 
 /// `GET /queues`
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
@@ -65,12 +65,14 @@ fn queues(survey: &Survey, set: &[queue::Queue], now: Timestamp) -> Vec<Queue> {
         oldest_ms: None,
         rates: None,
         defaults: Defaults::default(),
+        retention: None,
     };
     for queue in set {
         let known = found.entry(queue.name.clone());
         let known = known.or_insert_with(|| empty(&queue.name));
         known.paused = queue.is_paused;
         known.defaults = defaults(&queue.defaults);
+        known.retention = queue.retention.as_ref().map(retention);
     }
     for counted in &survey.counts {
         let name = &counted.lane.queue;
@@ -141,6 +143,7 @@ async fn set(app: &App, change: SetQueue) -> Answer {
         name: queue.name.to_string(),
         paused: queue.is_paused,
         defaults: defaults(&queue.defaults),
+        retention: queue.retention.as_ref().map(retention),
     })
 }
 
@@ -178,13 +181,14 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
     routes
         .patch("/queues/{name}", "change_queue")
         .says(
-            "Change what a queue's tasks take",
-            "Those that are submitted from now on and do not say themselves. What is not named stays as it is; null is \
-             what the server says. Another server of the same database may take up to a second to know.",
+            "Change what a queue's tasks take, and how long they are kept",
+            "Those that are submitted from now on and do not say themselves; `retention` is for those too that ended \
+             before. What is not named stays as it is; null is what the server says. Another server of the same database may take up to a second to know.",
         )
         .of_queue()
         .takes::<PatchQueue>(&[
             ("once", json!({"max_attempts": 1, "timeout_ms": 60_000})),
+            ("short", json!({"retention": {"completed_ms": 604_800_000}})),
             ("back", json!({"max_attempts": null, "timeout_ms": null})),
         ])
         .answers::<QueueSettings>(200, "As it is now.", &settings(false))
@@ -194,6 +198,6 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
 fn settings(paused: bool) -> Value {
     json!({
         "name": "default", "paused": paused,
-        "defaults": {"max_attempts": 1, "timeout_ms": 60_000, "retry": null},
+        "defaults": {"max_attempts": 1, "timeout_ms": 60_000, "retry": null}, "retention": null,
     })
 }

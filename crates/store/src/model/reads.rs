@@ -73,6 +73,16 @@ impl Tables {
                 };
                 Freeable::of(held.into_iter().map(ended).collect(), limit).into()
             }
+            Query::Relics {
+                after,
+                until,
+                limit,
+            } => {
+                let ended = self.outcomes.keys().copied();
+                let wanted = ended.filter(|task| *task > after && *task <= until);
+                let wanted = wanted.take(limit);
+                Answer::Relics(wanted.filter_map(|task| self.ended(task)).collect())
+            }
             Query::Lost { looks, limit } => Answer::Lost(self.lost(looks, limit)),
             Query::Ended(tasks) => {
                 let ended = |task: &TaskId| self.outcomes.contains_key(task);

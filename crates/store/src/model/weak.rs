@@ -217,6 +217,7 @@ impl Shared {
             Row::Lease(slot) => self.tables.leases.contains_key(slot),
             Row::Unique(key) => self.tables.uniques.contains_key(key),
             Row::Key(key) => self.tables.idempotency.contains_key(key),
+            Row::Relic(task) => self.tables.outcomes.contains_key(task),
             Row::Minute(key) => self.tables.minutes.contains_key(key),
         }
     }

@@ -148,6 +148,15 @@ impl<'d> Changes<'d> {
         let gone = &diff.forgotten;
         writes.add(gone, Write::AttemptDelete, history::run_keys);
         writes.add(gone, Write::LateResultDelete, history::run_keys);
+        for write in [
+            Write::AttemptDiscard,
+            Write::LateResultDiscard,
+            Write::CarryDiscard,
+            Write::OutcomeDiscard,
+            Write::TaskDiscard,
+        ] {
+            writes.add(&diff.discarded, write, task::task_keys);
+        }
         writes
     }
 

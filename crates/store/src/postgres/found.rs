@@ -10,7 +10,7 @@ use taskyard_core::view::{Brief, View};
 use tokio_postgres::Row;
 
 use super::fields::{Fields, Read};
-use super::rows::{key, minute, place, presence, queue, task};
+use super::rows::{key, minute, place, presence, queue, relic, task};
 use super::tid::Tid;
 use super::tx::Held;
 
@@ -32,6 +32,7 @@ pub(super) enum Part {
     Uniques,
     Idempotency,
     Minutes,
+    Relics,
     Tasks,
     Carries,
     Outcomes,
@@ -95,6 +96,9 @@ pub(super) fn found(
         })?,
         Part::Minutes => each(rows, minute::minute, |row| {
             view.minutes.loaded(row.key, row)
+        })?,
+        Part::Relics => each(rows, relic::relic, |row| {
+            view.relics.loaded(row.ended.task, row)
         })?,
         Part::Tasks => each(rows, task::task, |row| {
             view.tasks.loaded(row.id, Arc::new(row))

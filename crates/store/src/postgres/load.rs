@@ -83,6 +83,8 @@ impl<'a> Loads<'a> {
 
     fn read(&mut self, needs: &'a Needs) {
         let all = &self.trip.session.statements;
+        let (keys, statement) = (&needs.relics, &all.relic_lock);
+        self.ask_for(Part::Relics, keys, statement, task::task_keys);
         if needs.paused {
             self.ask(Part::Paused, &all.queue_paused, Params::default());
         }

@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -60,6 +60,12 @@ const MIGRATIONS: [Migration; 9] = [
         number: 9,
         min_compatible: 8,
         statements: include_str!("../../migrations/postgres/0009_minutes.sql"),
+    },
+    // Who does not know it discards nothing.
+    Migration {
+        number: 10,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0010_retention.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

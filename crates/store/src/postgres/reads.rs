@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, minute, place, presence, queue, task};
+use super::rows::{history, key, minute, place, presence, queue, relic, task};
 use super::{list, load, sql};
 use crate::columns::{self, BadColumn};
 
@@ -79,6 +79,16 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let params: [&(dyn ToSql + Sync); 2] = [&after, &rows];
             let held = |fields: &mut Fields<'_>| Ok((key::unique(fields)?, fields.take()?));
             Freeable::of(all(client, sql::UNIQUE_NEXT, &params, held).await?, *limit).into()
+        }
+        Query::Relics {
+            after,
+            until,
+            limit,
+        } => {
+            let (after, until) = (after.as_uuid(), until.as_uuid());
+            let limit = load::limit(*limit);
+            let params: [&(dyn ToSql + Sync); 3] = [&after, &until, &limit];
+            Answer::Relics(all(client, sql::RELIC_LIST, &params, relic::ended).await?)
         }
         Query::Lost { looks, limit } => {
             let lost =

@@ -57,6 +57,7 @@ statements! {
         ready_pick,
         ready_pick_each,
         ready_seen,
+        relic_lock,
         scheduled_due,
         scheduled_lock,
         server_lock,
@@ -86,7 +87,9 @@ macro_rules! writes {
 
 writes! {
     AttemptDelete = "attempt_delete",
+    AttemptDiscard = "attempt_discard",
     AttemptInsert = "attempt_insert",
+    CarryDiscard = "carry_discard",
     CarryInsert = "carry_insert",
     CarryUpdate = "carry_update",
     CounterAdd = "counter_add",
@@ -95,6 +98,7 @@ writes! {
     IdempotencyUpdate = "idempotency_update",
     LaneInsert = "lane_insert",
     LateResultDelete = "late_result_delete",
+    LateResultDiscard = "late_result_discard",
     LateResultPut = "late_result_put",
     LeaseDelete = "lease_delete",
     LeaseInsert = "lease_insert",
@@ -102,6 +106,7 @@ writes! {
     MinuteDelete = "minute_delete",
     MinuteInsert = "minute_insert",
     MinuteUpdate = "minute_update",
+    OutcomeDiscard = "outcome_discard",
     OutcomeInsert = "outcome_insert",
     QueueInsert = "queue_insert",
     QueueUpdate = "queue_update",
@@ -111,6 +116,7 @@ writes! {
     ScheduledInsert = "scheduled_insert",
     ServerInsert = "server_insert",
     ServerUpdate = "server_update",
+    TaskDiscard = "task_discard",
     TaskInsert = "task_insert",
     UniqueDelete = "unique_delete",
     UniqueInsert = "unique_insert",
@@ -152,6 +158,7 @@ pub(super) const MINUTE_LANES: &str = include_str!("../../sql/common/minute_lane
 pub(super) const MINUTE_LIST: &str = include_str!("../../sql/common/minute_list.sql");
 pub(super) const OUTCOME_ENDED: &str = include_str!("../../sql/postgres/outcome_ended.sql");
 pub(super) const QUEUE_LIST: &str = include_str!("../../sql/common/queue_list.sql");
+pub(super) const RELIC_LIST: &str = include_str!("../../sql/common/relic_list.sql");
 pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled_next.sql");
 pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
 pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");

@@ -84,6 +84,7 @@ fn forget_and_count(connection: &Connection, diff: &Diff) -> Read<()> {
             history::delete_run(&mut statement, *run)?;
         }
     }
+    discard(connection, &diff.discarded)?;
     if let Some(first) = diff.minutes_from {
         connection
             .prepare_cached(sql::MINUTE_DELETE)?
@@ -92,6 +93,23 @@ fn forget_and_count(connection: &Connection, diff: &Diff) -> Read<()> {
     let mut add = connection.prepare_cached(sql::COUNTER_ADD)?;
     for (lane, change) in &diff.counters {
         key::add_counter(&mut add, SERVER, *lane, change)?;
+    }
+    Ok(())
+}
+
+/// Also what was put in just now.
+fn discard(connection: &Connection, tasks: &[TaskId]) -> Read<()> {
+    for statement in [
+        sql::ATTEMPT_DISCARD,
+        sql::LATE_RESULT_DISCARD,
+        sql::CARRY_DISCARD,
+        sql::OUTCOME_DISCARD,
+        sql::TASK_DISCARD,
+    ] {
+        let mut statement = connection.prepare_cached(statement)?;
+        for task in tasks {
+            statement.execute([task.as_bytes()])?;
+        }
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 10] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -62,6 +62,12 @@ const MIGRATIONS: [Migration; 9] = [
         number: 9,
         min_compatible: 8,
         statements: include_str!("../../migrations/sqlite/0009_minutes.sql"),
+    },
+    // Who does not know it discards nothing.
+    Migration {
+        number: 10,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0010_retention.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -15,7 +15,7 @@ use taskyard_core::time::Timestamp;
 use super::connection::{all, one};
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, minute, place, presence, queue, task};
+use super::rows::{history, key, minute, place, presence, queue, relic, task};
 use super::{list, sql, tx};
 use crate::columns::{self, BadColumn};
 
@@ -102,6 +102,14 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 Ok((key::unique(fields)?, fields.take()?))
             })?;
             Freeable::of(held, *limit).into()
+        }
+        Query::Relics {
+            after,
+            until,
+            limit,
+        } => {
+            let params = params![after.as_bytes(), until.as_bytes(), tx::limit(*limit)];
+            Answer::Relics(all(connection, sql::RELIC_LIST, params, relic::ended)?)
         }
         Query::Lost { looks, limit } => {
             let steps = looks.steps.all();

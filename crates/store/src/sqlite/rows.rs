@@ -7,4 +7,5 @@ pub(super) mod minute;
 pub(super) mod place;
 pub(super) mod presence;
 pub(super) mod queue;
+pub(super) mod relic;
 pub(super) mod task;

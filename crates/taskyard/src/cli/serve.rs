@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
+use taskyard_core::retention::Retention;
 
 use super::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs};
-use crate::settings::units::{bytes, duration};
+use crate::settings::units::{bytes, duration, retention};
 
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArgs {
@@ -123,6 +124,11 @@ pub(crate) struct TimeArgs {
     /// How long an Idempotency-Key is known, and how old the id of a task may be that its submitter made. At least 1m.
     #[arg(long, env = "TASKYARD_KEY_LIFE", default_value = "24h", value_parser = duration, value_name = "TIME")]
     pub(crate) key_life: Duration,
+    /// How long tasks are kept once they have ended, such as 30d, or completed=7d,failed=30d: those that are not named
+    /// (completed, failed, timeout, cancelled) are kept for good. Queues may say otherwise. Whatever it says, a task stays
+    /// for --key-life once it has ended. Default: all are kept for good.
+    #[arg(long, env = "TASKYARD_RETAIN", value_parser = retention, value_name = "TIMES")]
+    pub(crate) retain: Option<Retention>,
     /// How far the clock of a submitter who makes ids may be ahead of the server's.
     #[arg(long, env = "TASKYARD_CLOCK_SKEW", default_value = "5m", value_parser = duration, value_name = "TIME")]
     pub(crate) clock_skew: Duration,

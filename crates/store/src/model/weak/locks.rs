@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use taskyard_core::diff::Diff;
-use taskyard_core::id::{ServerNumber, SlotKey};
+use taskyard_core::id::{ServerNumber, SlotKey, TaskId};
 use taskyard_core::minute::MinuteKey;
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
@@ -24,6 +24,8 @@ pub(super) enum Row {
     Unique(UniqueKey),
     Key(IdempotencyKey),
     Minute(MinuteKey),
+    /// A task that has ended, by its outcome.
+    Relic(TaskId),
 }
 
 /// A transaction's number, from 1.
@@ -86,7 +88,8 @@ impl Locks {
             | Row::Worker(_)
             | Row::Unique(_)
             | Row::Key(_)
-            | Row::Minute(_) => false,
+            | Row::Minute(_)
+            | Row::Relic(_) => false,
         };
         self.held
             .iter()
@@ -177,6 +180,15 @@ pub(super) fn check_held(diff: &Diff, tables: &Tables, locks: &Locks, by: Number
         |it| it.key.clone(),
         |it| row(Row::Key(it.clone())),
     );
+    check(
+        &diff.minutes,
+        &tables.minutes,
+        |it| it.key,
+        |it| row(Row::Minute(*it)),
+    );
+    for task in &diff.discarded {
+        assert!(row(Row::Relic(*task)), "{task} was not held");
+    }
 }
 
 fn check<K: Ord + std::fmt::Debug, R: PartialEq + std::fmt::Debug>(

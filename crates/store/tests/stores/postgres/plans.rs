@@ -36,10 +36,11 @@ const COMMON: [&str; 5] = [
     "worker_live",
 ];
 /// Of the readers' statements, those that look for one thing.
-const READS: [(&str, &str); 6] = [
+const READS: [(&str, &str); 7] = [
     ("common", "attempt_list"),
     ("common", "late_result_list"),
     ("common", "minute_list"),
+    ("common", "relic_list"),
     ("common", "ready_since"),
     ("common", "worker_by_name"),
     ("postgres", "task_view"),

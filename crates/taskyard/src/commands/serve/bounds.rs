@@ -187,6 +187,7 @@ pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Fai
         log_line_bytes_max: limits.log_line_max,
         key_life: times.key_life,
         clock_skew: times.clock_skew,
+        retention: times.retain.unwrap_or_default(),
         ..Policy::default()
     })
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
+use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
 
 use super::*;
@@ -29,7 +30,7 @@ fn without_flags_everything_is_as_the_settings_say() {
 #[test]
 fn each_flag_sets_what_it_names() {
     let times = "--heartbeat 11s --heartbeat-ttl 31s --lease 76s --worker-life 25h --timeout 32m --timeout-margin 12s \
-                 --priority-level 13m --key-life 26h --clock-skew 6m";
+                 --priority-level 13m --key-life 26h --clock-skew 6m --retain completed=27h,failed=28h";
     let limits = "--max-attempts 7 --max-losses 8 --input-max 1001 --output-max 1002 --checkpoint-max 1003 \
                   --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --lists-max 3 --depth-max 65 \
                   --body-max 9006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
@@ -69,6 +70,11 @@ fn each_flag_sets_what_it_names() {
             log_line_bytes_max: 1018,
             key_life: Duration::from_hours(26),
             clock_skew: Duration::from_mins(6),
+            retention: Retention {
+                completed: Some(Duration::from_hours(27)),
+                failed: Some(Duration::from_hours(28)),
+                ..Retention::default()
+            },
             worker_life: Duration::from_hours(25),
             // Tasks say these for themselves, or nobody sets them.
             retry: Retry::default(),
