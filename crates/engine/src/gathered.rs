@@ -18,7 +18,9 @@ pub(crate) struct Gathered {
     last: usize,
     /// Which lanes have rows of their own, in the minutes that are still written to.
     apart: HashSet<MinuteKey>,
-    workers: HashMap<WorkerNumber, Worked>,
+    workers: Vec<(WorkerNumber, Worked)>,
+    worker_places: HashMap<WorkerNumber, usize>,
+    last_worker: usize,
 }
 
 impl Gathered {
@@ -38,10 +40,18 @@ impl Gathered {
 
     /// What came of a worker's runs, to be added to.
     pub(crate) fn worked(&mut self, worker: WorkerNumber) -> &mut Worked {
-        self.workers.entry(worker).or_default()
+        let last = self.workers.get(self.last_worker);
+        if last.is_none_or(|(number, _)| *number != worker) {
+            self.last_worker = *self.worker_places.entry(worker).or_insert_with(|| {
+                self.workers.push((worker, Worked::default()));
+                self.workers.len() - 1
+            });
+        }
+        &mut self.workers[self.last_worker].1
     }
 
-    pub(crate) fn take_workers(&mut self) -> HashMap<WorkerNumber, Worked> {
+    pub(crate) fn take_workers(&mut self) -> Vec<(WorkerNumber, Worked)> {
+        self.worker_places.clear();
         std::mem::take(&mut self.workers)
     }
 

@@ -245,6 +245,8 @@ pub(crate) struct Tally {
     other: Option<usize>,
     lines: HashMap<LaneKey, Arc<Line>>,
     kind_of: HashMap<Lane, usize>,
+    /// The lane of the latest end, and the place of its kind.
+    last_end: Option<(Lane, usize)>,
 }
 
 impl Tally {
@@ -257,6 +259,7 @@ impl Tally {
             other: None,
             lines: HashMap::new(),
             kind_of: HashMap::new(),
+            last_end: None,
         }
     }
 
@@ -350,7 +353,11 @@ impl Tally {
     }
 
     fn count_end(&mut self, outcome: &Outcome, lanes: &Lanes, minute: &mut Now<'_>) {
-        let place = self.kind_of(outcome.lane, lanes);
+        let place = match self.last_end {
+            Some((lane, place)) if lane == outcome.lane => place,
+            _ => self.kind_of(outcome.lane, lanes),
+        };
+        self.last_end = Some((outcome.lane, place));
         let kind = &self.kinds[place];
         if let Some(at) = OUTCOMES.iter().position(|known| *known == outcome.status) {
             kind.ended[at].inc();
@@ -389,8 +396,11 @@ impl Tally {
         minute: &mut Now<'_>,
     ) {
         let hands = dealt.hands.iter().flatten().flatten();
+        // Runs of one lane name it by the same value, and mostly come together.
+        let mut last: Option<(&Arc<LaneKey>, Arc<Line>)> = None;
         for run in hands.flat_map(|hand| &hand.runs) {
-            let line = self.line(&run.lane);
+            let known = last.take_if(|(key, _)| Arc::ptr_eq(key, &run.lane));
+            let line = known.map_or_else(|| self.line(&run.lane), |(_, line)| line);
             let events = minute.of(line.lane(lanes));
             events.happened(What::Started);
             if run.fence == Fence(1) {
@@ -398,6 +408,7 @@ impl Tally {
                 self.kinds[line.kind].waited.observe(waited.as_secs_f64());
                 events.waits.push(waited);
             }
+            last = Some((&run.lane, line));
         }
     }
 

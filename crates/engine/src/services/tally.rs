@@ -41,8 +41,7 @@ async fn minutes(engine: &Engine) -> Result<usize, Error> {
 }
 
 async fn workers(engine: &Engine) -> Result<usize, Error> {
-    let workers = engine.gathered().lock().take_workers();
-    let mut left: Vec<(WorkerNumber, Worked)> = workers.into_iter().collect();
+    let mut left = engine.gathered().lock().take_workers();
     let mut count = 0;
     while !left.is_empty() {
         let rest = left.split_off(left.len().min(STEP_ROWS_MAX));
