@@ -12,6 +12,7 @@ use crate::store;
 use crate::time::Timestamp;
 use crate::verbs::cancel::{Cancel, Cancelled};
 use crate::verbs::claim::{Claims, Dealt};
+use crate::verbs::discard::{Discard, Discarded};
 use crate::verbs::expire::{Expire, Expired};
 use crate::verbs::forget::{Forget, Forgotten};
 use crate::verbs::free::{Free, Freed};
@@ -25,6 +26,7 @@ use crate::verbs::report::{Report, ReportedBack};
 use crate::verbs::set_queue::{QueueSet, SetQueue};
 use crate::verbs::start::{Start, Started};
 use crate::verbs::submit::{NewTask, Submit, Submitted};
+use crate::verbs::tally::{Tallied, Tally};
 use crate::view::View;
 
 /// All that a rule may know besides the rows.
@@ -94,8 +96,10 @@ commands! {
     SetQueue => QueueSet,
     Register => Registered,
     Join => Joined,
+    Tally => Tallied,
     Promote => Promoted,
     Expire => Expired,
+    Discard => Discarded,
     Prune => Pruned,
     Forget => Forgotten,
     Free => Freed,
@@ -149,8 +153,10 @@ impl Command {
             | Self::SetQueue(_)
             | Self::Register(_)
             | Self::Join(_)
+            | Self::Tally(_)
             | Self::Promote(_)
             | Self::Expire(_)
+            | Self::Discard(_)
             | Self::Prune(_)
             | Self::Forget(_)
             | Self::Free(_) => &[],
@@ -166,6 +172,7 @@ impl Command {
         match self {
             Self::Claims(claims) => claims.halves().map(|halves| halves.map(Self::Claims)),
             Self::Expire(expire) => expire.halves().map(|halves| halves.map(Self::Expire)),
+            Self::Discard(discard) => discard.halves().map(|halves| halves.map(Self::Discard)),
             Self::Forget(forget) => forget.halves().map(|halves| halves.map(Self::Forget)),
             Self::Free(free) => free.halves().map(|halves| halves.map(Self::Free)),
             Self::Report(report) => report.halves().map(|halves| halves.map(Self::Report)),
@@ -179,6 +186,7 @@ impl Command {
             | Self::SetQueue(_)
             | Self::Register(_)
             | Self::Join(_)
+            | Self::Tally(_)
             | Self::Promote(_)
             | Self::Prune(_) => None,
         }
@@ -192,6 +200,7 @@ impl Command {
         match self {
             Self::Claims(claims) => Done::Claims(claims.failed_part(error)),
             Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
+            Self::Discard(_) => Done::Discard(Discarded { count: 0 }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Free(_) => Done::Free(Freed { count: 0 }),
             Self::Report(report) => Done::Report(report.failed_part()),
@@ -210,6 +219,7 @@ impl Done {
         match (self, more) {
             (Self::Claims(one), Self::Claims(more)) => one.hands.extend(more.hands),
             (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
+            (Self::Discard(one), Self::Discard(more)) => one.count += more.count,
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Free(one), Self::Free(more)) => one.count += more.count,
             (Self::Report(one), Self::Report(more)) => one.join(more),

@@ -6,6 +6,7 @@ use hashbrown::HashSet;
 
 use crate::id::{SlotKey, TaskId, WorkerNumber};
 use crate::lane::{Lane, LaneKey};
+use crate::minute::MinuteKey;
 use crate::name::Name;
 use crate::order::{OrderKey, Position};
 use crate::rows::{IdempotencyKey, UniqueKey};
@@ -51,7 +52,7 @@ pub struct Due {
     pub skip: usize,
 }
 
-/// What to load, in the order in which a store locks: servers, new lanes, queues, workers, place rows, keys, then picks, each by key. The order
+/// What to load, in the order in which a store locks: servers, new lanes, queues, workers, place rows, keys, minutes, then relics and picks, each by key. The order
 /// holds within one load only: what is asked for besides is locked behind it, so two servers can wait for each other
 /// until their database ends one of the two batches, which is then run again.
 #[derive(Default, Debug)]
@@ -69,6 +70,10 @@ pub struct Needs {
     pub leases: Vec<(SlotKey, Hold)>,
     pub uniques: Vec<UniqueKey>,
     pub idempotency: Vec<IdempotencyKey>,
+    /// Tasks that have ended, by their outcomes, locked; those that another server holds are left out.
+    pub relics: Vec<TaskId>,
+    /// Of this server's own.
+    pub minutes: Vec<MinuteKey>,
     /// Only read: they never change, or only together with a place row.
     pub tasks: Vec<TaskId>,
     pub carries: Vec<SlotKey>,
@@ -102,6 +107,8 @@ impl Needs {
             && self.leases.is_empty()
             && self.uniques.is_empty()
             && self.idempotency.is_empty()
+            && self.minutes.is_empty()
+            && self.relics.is_empty()
             && self.tasks.is_empty()
             && self.carries.is_empty()
             && self.outcomes.is_empty()
@@ -125,6 +132,8 @@ impl Needs {
         tidy(&mut self.ready);
         tidy(&mut self.uniques);
         tidy(&mut self.idempotency);
+        tidy(&mut self.minutes);
+        tidy(&mut self.relics);
         tidy(&mut self.tasks);
         tidy(&mut self.carries);
         tidy(&mut self.outcomes);

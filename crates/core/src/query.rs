@@ -6,15 +6,16 @@ use crate::counter::Counter;
 use crate::explain::{Explain, Surroundings};
 use crate::id::{Epoch, Fence, RunKey, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
-use crate::lane::LaneKey;
+use crate::lane::{Lane, LaneKey};
+use crate::minute::Minute;
 use crate::name::Name;
 use crate::needs::ReadyKey;
 use crate::order::Priority;
 use crate::policy::Policy;
 use crate::queue::Queue;
 use crate::rows::{
-    Attempt, Carry, Failure, LateResult, Lease, Outcome, Ready, Scheduled, Task, Unique, UniqueKey,
-    Worker,
+    Attempt, Carry, Ended, Failure, LateResult, Lease, Outcome, Ready, Scheduled, Task, Unique,
+    UniqueKey, Worker,
 };
 use crate::slot::Counts;
 use crate::status::Status;
@@ -36,6 +37,10 @@ pub enum Query {
     Explain(Explain),
     /// Tasks by queue, kind and status.
     Counts,
+    /// What happened in this minute and those behind it.
+    Minutes {
+        from: i64,
+    },
     /// Workers by name, behind `after` if it is given; offline ones too, unless they are forgotten. At most `limit`.
     Workers {
         after: Option<Name>,
@@ -54,11 +59,19 @@ pub enum Query {
         limit: usize,
     },
     Worker(Name),
+    /// The names of the workers with these numbers.
+    Named(Vec<WorkerNumber>),
     /// The queues of which something was set, by name.
     Queues,
     /// Of the next `limit` unique keys, in the order of their tasks, those whose tasks have ended.
     Freeable {
         after: Option<TaskId>,
+        limit: usize,
+    },
+    /// Tasks that have ended, by id, behind `after` and up to `until`.
+    Relics {
+        after: TaskId,
+        until: TaskId,
         limit: usize,
     },
     /// Leases that look lost, by key.
@@ -121,13 +134,16 @@ pub enum Answer {
     /// None where there is no such task.
     Explain(Option<Box<Surroundings>>),
     Counts(Vec<Counted>),
+    Minutes(Minutes),
     Workers(Vec<WorkerView>),
     WorkerCounts(WorkerCounts),
     Survey(Survey),
     Gone(Vec<Name>),
     Worker(Option<Box<Worker>>),
+    Named(Vec<(WorkerNumber, Name)>),
     Queues(Vec<Queue>),
     Freeable(Freeable),
+    Relics(Vec<Ended>),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
     Ended(Vec<TaskId>),
@@ -356,6 +372,13 @@ impl Held {
 pub struct Holding {
     pub by: (WorkerNumber, Epoch),
     pub token: Token,
+}
+
+/// Of all servers, in no order, and the lanes that are named there.
+#[derive(Clone, Debug, Default)]
+pub struct Minutes {
+    pub minutes: Vec<Minute>,
+    pub lanes: Vec<(Lane, Arc<LaneKey>)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

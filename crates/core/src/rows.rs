@@ -354,6 +354,23 @@ impl Outcome {
     }
 }
 
+/// As much of a task that has ended as tells whether it may go.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Ended {
+    pub task: TaskId,
+    pub status: Status,
+    pub ended_at: Timestamp,
+    pub queue: Name,
+}
+
+/// A task that has ended, on its way out: what has to be known to take all its rows away.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Relic {
+    pub ended: Ended,
+    pub lane: Lane,
+    pub unique_key: Option<Arc<str>>,
+}
+
 /// A run that did not end its task.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Attempt {

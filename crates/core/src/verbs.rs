@@ -5,6 +5,7 @@
 
 pub mod cancel;
 pub mod claim;
+pub mod discard;
 pub mod expire;
 pub mod forget;
 pub mod free;
@@ -18,6 +19,7 @@ pub mod report;
 pub mod set_queue;
 pub mod start;
 pub mod submit;
+pub mod tally;
 
 pub mod held;
 

@@ -18,13 +18,14 @@ use crate::diff::Diff;
 use crate::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::{Lane, LaneKey, Lanes};
+use crate::minute::{Minute, MinuteKey};
 use crate::name::Name;
 use crate::needs::{Hold, Needs, Pick};
 use crate::order::Position;
 use crate::queue::Queue;
 use crate::rows::{
-    Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
-    Server, Task, Unique, UniqueKey, Worker,
+    Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Relic,
+    Scheduled, Server, Task, Unique, UniqueKey, Worker,
 };
 use crate::status::Status;
 use crate::topic::Topic;
@@ -67,6 +68,9 @@ pub struct View {
     pub outcomes: Rows<TaskId, Arc<Outcome>>,
     pub uniques: Rows<UniqueKey, Unique>,
     pub idempotency: Rows<IdempotencyKey, Idempotency>,
+    pub minutes: Rows<MinuteKey, Minute>,
+    pub relics: Rows<TaskId, Relic>,
+    minutes_from: Option<i64>,
     briefs: HashMap<TaskId, Brief>,
     picked: Vec<Picked>,
     /// Where these lanes go on behind the rows that were picked; `None`: nowhere.
@@ -104,6 +108,8 @@ impl View {
         self.leases.asked(needs.leases.iter().map(|(slot, _)| slot));
         self.uniques.asked(&needs.uniques);
         self.idempotency.asked(&needs.idempotency);
+        self.minutes.asked(&needs.minutes);
+        self.relics.asked(&needs.relics);
         self.tasks.asked(&needs.tasks);
         self.carries.asked(&needs.carries);
         self.outcomes.asked(&needs.outcomes);
@@ -346,6 +352,23 @@ impl View {
         self.forgotten.push(run);
     }
 
+    /// Takes away a task that has ended, with all its rows. For what comes behind it in this batch it never was.
+    ///
+    /// # Panics
+    /// If its relic was not asked for, or is not there.
+    pub(crate) fn discard(&mut self, task: TaskId) {
+        let relic = self.relics.remove(&task);
+        assert!(relic.is_some(), "{task} is not there to be taken away");
+        self.tasks.asked([&task]);
+        self.outcomes.asked([&task]);
+        self.carries.asked([&SlotKey::only(task)]);
+    }
+
+    /// Minutes before this one may go.
+    pub(crate) fn forget_minutes(&mut self, before: i64) {
+        self.minutes_from = Some(before);
+    }
+
     /// Lanes are counted with their twins.
     pub fn count(&mut self, lane: Lane, status: Status, change: i64) {
         self.counters.entry(lane.plain()).or_default()[status] += change;
@@ -370,9 +393,16 @@ impl View {
             outcomes: self.outcomes.inserted(),
             uniques: self.uniques.changes(),
             idempotency: self.idempotency.changes(),
+            minutes: self.minutes.kept(),
+            minutes_from: self.minutes_from,
             attempts: self.attempts,
             late_results: self.late_results,
             forgotten: self.forgotten,
+            discarded: self
+                .relics
+                .taken_out()
+                .map(|relic| relic.ended.task)
+                .collect(),
             counters: self
                 .counters
                 .into_iter()

@@ -474,8 +474,10 @@ fn size(command: &Command) -> (usize, usize) {
         Command::Expire(expire) => (expire.runs.len(), 0),
         Command::Promote(promote) => (promote.limit, 0),
         Command::Prune(prune) => (prune.limit, 0),
+        Command::Discard(discard) => (discard.tasks.len(), 0),
         Command::Forget(forget) => (forget.workers.len(), 0),
         Command::Free(free) => (free.keys.len(), 0),
+        Command::Tally(tally) => (tally.minutes.len() + tally.workers.len(), 0),
         Command::Claims(claims) => (claims.claims.len(), 0),
         Command::Start(_)
         | Command::Cancel(_)

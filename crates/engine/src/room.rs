@@ -200,12 +200,14 @@ fn bytes_of(command: &Command) -> usize {
         Command::Start(_) | Command::Cancel(_) | Command::Patch(_) | Command::SetQueue(_) => 0,
         // A claim takes its place before it is one of these, and the services take none.
         Command::Claims(_)
+        | Command::Discard(_)
         | Command::Expire(_)
         | Command::Forget(_)
         | Command::Free(_)
         | Command::Join(_)
         | Command::Promote(_)
-        | Command::Prune(_) => 0,
+        | Command::Prune(_)
+        | Command::Tally(_) => 0,
     };
     size_of::<Command>() + sent
 }

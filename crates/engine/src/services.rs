@@ -8,8 +8,10 @@ pub mod free;
 pub mod orphans;
 pub mod promote;
 pub mod prune;
+pub mod retain;
 mod steps;
 pub mod sweep;
+pub mod tally;
 
 pub use self::steps::Steps;
 

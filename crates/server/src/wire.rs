@@ -10,5 +10,6 @@ pub(crate) mod logs;
 pub(crate) mod new_task;
 pub(crate) mod queue;
 pub(crate) mod result;
+pub(crate) mod stats;
 pub(crate) mod task;
 pub(crate) mod worker;

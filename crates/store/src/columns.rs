@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::log::Stream;
+use taskyard_core::minute::Durations;
 use taskyard_core::name::Name;
 use taskyard_core::query::Standing;
 use taskyard_core::rows::{End, Lease, Origin, Outcome, Said, Scheduled, Why};
@@ -125,6 +126,10 @@ pub(crate) fn outcome_status(code: Option<i16>) -> Result<Option<Status>, BadCol
     let known =
         |code| Status::from_code(code).ok_or_else(|| BadColumn::new("outcome.status", code));
     code.map(known).transpose()
+}
+
+pub(crate) fn durations(bytes: &[u8]) -> Result<Durations, BadColumn> {
+    Durations::from_bytes(bytes).map_err(|_| BadColumn::new("buckets of durations", "these bytes"))
 }
 
 /// A count or a number that is never below zero.

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
     CancelArgs, Connection, ExplainArgs, ListArgs, LogsArgs, QueueVerb, QueuesArgs, RetryArgs,
-    SetQueueArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
+    SetQueueArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, WaitArgs, WorkersArgs,
 };
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
@@ -120,6 +120,8 @@ pub(crate) enum Command {
     Wait(WaitArgs),
     /// Lists queues; pauses them, lets them go on, and says what their tasks take.
     Queues(QueuesArgs),
+    /// Shows how many tasks there are, how fast they come and go, and how long they take.
+    Stats(StatsArgs),
     /// Lists workers.
     Workers(WorkersArgs),
     /// Prints the settings in force and where each came from.

@@ -12,6 +12,7 @@ pub(crate) mod queues;
 mod retry;
 mod serve;
 mod show;
+pub(crate) mod stats;
 mod submit;
 pub(crate) mod wait;
 mod worker;
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
         Command::Retry(args) => block_on(retry::run(&args, format)),
         Command::Wait(args) => block_on(wait::run(&args, format)),
         Command::Queues(args) => block_on(queues::run(&args, format)),
+        Command::Stats(args) => block_on(stats::run(&args, format)),
         Command::Workers(args) => block_on(workers::run(&args, format)),
         Command::Config(args) => config::run(&args.serve, layered, format),
         Command::Db(args) => block_on(db::run(&args, format)),

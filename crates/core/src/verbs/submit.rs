@@ -129,7 +129,7 @@ impl Submit {
     }
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Submitted, Refused> {
-        if let Some(known) = self.known(view)? {
+        if let Some(known) = self.known(view, env)? {
             return Ok(known);
         }
         let there = self.there(view, env)?;
@@ -153,12 +153,13 @@ impl Submit {
         Ok(Submitted { ids, made })
     }
 
-    /// What the idempotency key stands for already.
-    fn known(&self, view: &View) -> Result<Option<Submitted>, Refused> {
+    /// What the idempotency key stands for already. One that is too old may still have its row, but its tasks may be gone.
+    fn known(&self, view: &View, env: &Env<'_>) -> Result<Option<Submitted>, Refused> {
         let Some((key, digest)) = &self.once else {
             return Ok(None);
         };
-        match view.idempotency.get(key) {
+        let row = view.idempotency.get(key);
+        match row.filter(|row| env.now < row.created_at + env.policy.key_life) {
             None => Ok(None),
             Some(row) if row.digest == *digest => Ok(Some(Submitted {
                 ids: Arc::clone(&row.tasks),
@@ -199,13 +200,11 @@ impl Submit {
         match view.tasks.get(&task.id) {
             Some(row) if row.digest == task.digest => Ok(true),
             Some(_) => Err(Refused::IdTaken(task.id)),
-            None if task.digest.is_some() && !is_recent(task.id, env) => {
-                Err(Refused::IdNotRecent {
-                    id: task.id,
-                    life: env.policy.key_life,
-                    skew: env.policy.clock_skew,
-                })
-            }
+            None if !may_be_new(task, env) => Err(Refused::IdNotRecent {
+                id: task.id,
+                life: env.policy.key_life,
+                skew: env.policy.clock_skew,
+            }),
             None => Ok(false),
         }
     }
@@ -236,11 +235,11 @@ fn take_up_lanes<'a>(
     Ok(())
 }
 
-/// A client's id must be of our time: ids order the lists, and a forgotten one must not come back after its task
-/// was pruned.
-fn is_recent(id: TaskId, env: &Env<'_>) -> bool {
-    let made = id.made_at();
-    made >= env.now - env.policy.key_life && made <= env.now + env.policy.clock_skew
+/// No id may come back after its task was discarded. A client's id must be of our time besides: ids order the lists.
+fn may_be_new(task: &NewTask, env: &Env<'_>) -> bool {
+    let made = task.id.made_at();
+    let is_ahead = made > env.now + env.policy.clock_skew;
+    made >= env.now - env.policy.key_life && !(is_ahead && task.digest.is_some())
 }
 
 impl NewTask {

@@ -63,6 +63,10 @@ pub(crate) enum Act {
     Pause(bool),
     Forget,
     Free,
+    /// All tasks, those too that may not go.
+    Discard,
+    /// Its completed tasks are kept for so many seconds, or as the policy says.
+    Retain(Option<u64>),
     Join,
 }
 
@@ -124,6 +128,8 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::Forget),
         1 => prop::bool::weighted(0.3).prop_map(Act::Pause),
         1 => Just(Act::Free),
+        2 => Just(Act::Discard),
+        1 => prop::option::of(0_u64..50).prop_map(Act::Retain),
         1 => Just(Act::Join),
     ]
 }

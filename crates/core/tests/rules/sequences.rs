@@ -1,6 +1,7 @@
 //! Random sequences of commands, decided over rows in maps: no store is needed to see that the rules keep their
 //! promises. What each batch changes is held against what must always be true; in the end everything ends.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +17,13 @@ use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Seeded;
+use taskyard_core::retention::Retention;
 use taskyard_core::rows::{Digest, IdempotencyKey, Progress, Server};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
+use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::free::Free;
@@ -62,6 +65,7 @@ struct World {
     /// Every run that was ever given out.
     runs: Vec<Run>,
     server: Option<Server>,
+    discarded: BTreeSet<TaskId>,
 }
 
 impl World {
@@ -73,6 +77,8 @@ impl World {
             // Short, so that some are forgotten.
             policy: Policy {
                 worker_life: Duration::from_secs(60),
+                key_life: Duration::from_secs(40),
+                retention: Retention::all(Duration::from_secs(20)),
                 ..Policy::default()
             },
             random: Seeded::new(1),
@@ -83,6 +89,7 @@ impl World {
             workers: Vec::new(),
             runs: Vec::new(),
             server: None,
+            discarded: BTreeSet::new(),
         };
         for name in NAMES {
             world.register(name);
@@ -125,6 +132,10 @@ impl World {
             ended.into_iter().all(|task| told(&task)),
             "who waits is told"
         );
+        for task in &diff.discarded {
+            self.tables.check_kept_enough(*task, self.now, &self.policy);
+            self.discarded.insert(*task);
+        }
         self.tables.write(diff, &locked);
         taken_up
             .into_iter()
@@ -298,6 +309,18 @@ impl World {
                 let keys = self.tables.uniques.keys().cloned().collect();
                 Free { keys }.into()
             }
+            Act::Discard => Discard {
+                tasks: self.tasks.clone(),
+            }
+            .into(),
+            Act::Retain(seconds) => SetQueue {
+                retention: Some(seconds.map(|seconds| Retention {
+                    completed: Some(Duration::from_secs(seconds)),
+                    ..Retention::default()
+                })),
+                ..SetQueue::of(Name::path("default").unwrap())
+            }
+            .into(),
             Act::Join => Join {
                 held: self.server,
                 alone: false,
@@ -374,8 +397,8 @@ impl World {
                 assert_eq!(submitted.ids.len(), submit.tasks.len());
                 for id in submitted.ids.iter() {
                     assert!(
-                        self.tables.tasks.contains_key(id),
-                        "what was accepted is there"
+                        self.tables.tasks.contains_key(id) || self.discarded.contains(id),
+                        "what was accepted is there, unless it ended long ago"
                     );
                 }
                 self.tasks.extend(submitted.ids.iter());
@@ -404,8 +427,10 @@ impl World {
                     let ended = self.tables.outcomes.get(&task);
                     let fence = ended.map_or(Fence(0), |outcome| outcome.fence);
                     let is_final = answer.is_ok_and(|status| status.is_final());
+                    // One that is answered again may go in the same batch.
+                    let is_gone = self.discarded.contains(&task);
                     assert!(
-                        !is_final || fence == result.token.fence,
+                        !is_final || is_gone || fence == result.token.fence,
                         "a stale run ends nothing"
                     );
                 }

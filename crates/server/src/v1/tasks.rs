@@ -12,6 +12,7 @@ use taskyard_api::change::Patch;
 use taskyard_api::page::Page;
 use taskyard_api::stats::Stats;
 use taskyard_api::task::{Standing, Status};
+use taskyard_core::minute::MinuteKey;
 use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
 
 use crate::app::App;
@@ -67,6 +68,14 @@ pub(crate) async fn stats(State(app): State<App>, RawQuery(query): RawQuery) -> 
             stats.add(queue, kind, status.into(), tasks);
         }
     }
+    let now = app.engine().store().now();
+    let from = MinuteKey::first_asked(now);
+    let Found::Minutes(minutes) = app.engine().read(Query::Minutes { from }).await? else {
+        return Err(problem::broken(&"minutes were answered with something else").into());
+    };
+    let names_max = app.engine().policy().stats_lanes_max;
+    stats.success_rate = wire::stats::success_rate(&stats.by_status);
+    stats.windows = wire::stats::windows(&minutes, now, names_max);
     response::read(held, &stats)
 }
 

@@ -9,8 +9,8 @@ use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Holding, List, Listed, Query, Staff, Standing, Survey,
-    TaskView, WorkerCounts, WorkerView,
+    Answer, Counted, Freeable, Held, Holder, Holding, List, Listed, Minutes, Query, Staff,
+    Standing, Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
 use taskyard_core::time::Timestamp;
@@ -33,6 +33,16 @@ impl Tables {
                 Answer::Explain(task.map(|task| Box::new(self.around(without(task), &asked))))
             }
             Query::Counts => Answer::Counts(self.counts()),
+            Query::Minutes { from } => {
+                let minutes = self.minutes.values();
+                Answer::Minutes(Minutes {
+                    minutes: minutes
+                        .filter(|row| row.key.minute >= from)
+                        .cloned()
+                        .collect(),
+                    lanes: self.lanes_above(0),
+                })
+            }
             Query::Workers { after, limit } => {
                 let behind = |row: &&Worker| after.as_ref().is_none_or(|after| row.name > *after);
                 let listed = self.remembered().filter(behind).take(limit);
@@ -55,6 +65,10 @@ impl Tables {
                 Answer::Gone(gone.take(limit).map(|row| row.name.clone()).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
+            Query::Named(numbers) => {
+                let named = |number: WorkerNumber| Some((number, self.name(number)?));
+                Answer::Named(numbers.into_iter().filter_map(named).collect())
+            }
             Query::Queues => Answer::Queues(self.queues.values().cloned().collect()),
             Query::Freeable { after, limit } => {
                 let mut held: Vec<Unique> = self.uniques.values().cloned().collect();
@@ -66,6 +80,16 @@ impl Tables {
                     (row, has_ended)
                 };
                 Freeable::of(held.into_iter().map(ended).collect(), limit).into()
+            }
+            Query::Relics {
+                after,
+                until,
+                limit,
+            } => {
+                let ended = self.outcomes.keys().copied();
+                let wanted = ended.filter(|task| *task > after && *task <= until);
+                let wanted = wanted.take(limit);
+                Answer::Relics(wanted.filter_map(|task| self.ended(task)).collect())
             }
             Query::Lost { looks, limit } => Answer::Lost(self.lost(looks, limit)),
             Query::Ended(tasks) => {

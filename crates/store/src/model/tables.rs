@@ -7,12 +7,13 @@ use taskyard_core::counter::Counter;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::minute::{Minute, MinuteKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{Due, Needs, Pick, ReadyKey, ScheduledKey};
 use taskyard_core::queue::Queue;
 use taskyard_core::rows::{
-    Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
-    Server, Task, Unique, UniqueKey, Worker,
+    Attempt, Carry, Ended, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Relic,
+    Scheduled, Server, Task, Unique, UniqueKey, Worker,
 };
 use taskyard_core::store::Error;
 use taskyard_core::view::{Brief, Change, View};
@@ -36,6 +37,7 @@ pub(super) struct Tables {
     pub(super) uniques: BTreeMap<UniqueKey, Unique>,
     pub(super) idempotency: BTreeMap<IdempotencyKey, Idempotency>,
     pub(super) counters: BTreeMap<Lane, Counter>,
+    pub(super) minutes: BTreeMap<MinuteKey, Minute>,
     /// See [`super::Model::refuse`].
     pub(super) refused: BTreeSet<TaskId>,
 }
@@ -93,6 +95,14 @@ impl Tx for &mut Tables {
         found(&self.idempotency, &needs.idempotency, |key, row| {
             view.idempotency.loaded(key, row)
         });
+        found(&self.minutes, &needs.minutes, |key, row| {
+            view.minutes.loaded(key, row)
+        });
+        for task in &needs.relics {
+            if let Some(relic) = self.relic(*task) {
+                view.relics.loaded(*task, relic);
+            }
+        }
         found(&self.tasks, &needs.tasks, |id, row| {
             view.tasks.loaded(id, row)
         });
@@ -258,10 +268,49 @@ impl Tables {
             self.attempts.remove(&run);
             self.late_results.remove(&run);
         }
+        for task in diff.discarded {
+            self.discard(task);
+        }
         for (lane, change) in diff.counters {
             self.counters.entry(lane).or_default().add(&change);
         }
+        apply(&mut self.minutes, diff.minutes, |row| row.key);
+        if let Some(first) = diff.minutes_from {
+            self.minutes.retain(|key, _| key.minute >= first);
+        }
         inputs
+    }
+
+    pub(super) fn ended(&self, task: TaskId) -> Option<Ended> {
+        let outcome = self.outcomes.get(&task)?;
+        let place = usize::try_from(outcome.lane.0 - 1).expect("lanes are numbered from 1");
+        Some(Ended {
+            task,
+            status: outcome.status,
+            ended_at: outcome.ended_at,
+            queue: self.lanes[place].queue.clone(),
+        })
+    }
+
+    pub(super) fn relic(&self, task: TaskId) -> Option<Relic> {
+        let ended = self.ended(task)?;
+        let row = self.tasks.get(&task)?;
+        Some(Relic {
+            ended,
+            lane: row.lane,
+            unique_key: row.unique_key.clone(),
+        })
+    }
+
+    fn discard(&mut self, task: TaskId) {
+        let gone = (self.tasks.remove(&task), self.outcomes.remove(&task));
+        assert!(
+            matches!(gone, (Some(_), Some(_))),
+            "a task was taken away that was not there, or had not ended"
+        );
+        self.carries.retain(|slot, _| slot.task != task);
+        self.attempts.retain(|run, _| run.slot.task != task);
+        self.late_results.retain(|run, _| run.slot.task != task);
     }
 
     fn pick(&self, pick: &Pick) -> Vec<(Ready, Brief)> {

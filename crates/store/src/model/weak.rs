@@ -217,6 +217,8 @@ impl Shared {
             Row::Lease(slot) => self.tables.leases.contains_key(slot),
             Row::Unique(key) => self.tables.uniques.contains_key(key),
             Row::Key(key) => self.tables.idempotency.contains_key(key),
+            Row::Relic(task) => self.tables.outcomes.contains_key(task),
+            Row::Minute(key) => self.tables.minutes.contains_key(key),
         }
     }
 
@@ -331,6 +333,7 @@ impl Shared {
             || inserts(&diff.carries).any(|row| tables.carries.contains_key(&row.slot))
             || inserts(&diff.uniques).any(|row| tables.uniques.contains_key(&row.key))
             || inserts(&diff.idempotency).any(|row| tables.idempotency.contains_key(&row.key))
+            || inserts(&diff.minutes).any(|row| tables.minutes.contains_key(&row.key))
     }
 }
 

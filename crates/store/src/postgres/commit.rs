@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{ServerNumber, SlotKey};
+use taskyard_core::minute::Minute;
 use taskyard_core::queue::Queue;
 use taskyard_core::rows::{Carry, Idempotency, Lease, Ready, Scheduled, Server, Unique, Worker};
 use taskyard_core::store::Error;
@@ -10,7 +11,7 @@ use taskyard_core::view::Change;
 
 use super::fields::Read;
 use super::params::{Columns, Params};
-use super::rows::{history, key, place, presence, queue, task};
+use super::rows::{history, key, minute, place, presence, queue, task};
 use super::sql::Write;
 use super::tid::Tid;
 use super::tx::Held;
@@ -83,6 +84,7 @@ pub(super) struct Changes<'d> {
     carries: Sorted<'d, Carry>,
     uniques: Sorted<'d, Unique>,
     idempotency: Sorted<'d, Idempotency>,
+    minutes: Sorted<'d, Minute>,
 }
 
 impl<'d> Changes<'d> {
@@ -97,6 +99,7 @@ impl<'d> Changes<'d> {
             carries: Sorted::kept(&diff.carries),
             uniques: Sorted::of(&diff.uniques),
             idempotency: Sorted::of(&diff.idempotency),
+            minutes: Sorted::kept(&diff.minutes),
         }
     }
 
@@ -129,11 +132,31 @@ impl<'d> Changes<'d> {
         writes.add(&diff.counters, Write::CounterAdd, |rows| {
             key::counters(server, rows)
         });
+        let minutes = &self.minutes;
+        writes.add(&minutes.updates, Write::MinuteUpdate, |rows| {
+            minute::minutes(server, rows)
+        });
+        writes.add(&minutes.inserts, Write::MinuteInsert, |rows| {
+            minute::minutes(server, rows)
+        });
+        let first_minute = diff.minutes_from.as_slice();
+        writes.add(first_minute, Write::MinuteDelete, |first| {
+            Columns::of(first).column(|first| *first).params()
+        });
         // Also what was put in just now.
         writes.then();
         let gone = &diff.forgotten;
         writes.add(gone, Write::AttemptDelete, history::run_keys);
         writes.add(gone, Write::LateResultDelete, history::run_keys);
+        for write in [
+            Write::AttemptDiscard,
+            Write::LateResultDiscard,
+            Write::CarryDiscard,
+            Write::OutcomeDiscard,
+            Write::TaskDiscard,
+        ] {
+            writes.add(&diff.discarded, write, task::task_keys);
+        }
         writes
     }
 

@@ -10,7 +10,7 @@ use taskyard_core::view::{Brief, View};
 use tokio_postgres::Row;
 
 use super::fields::{Fields, Read};
-use super::rows::{key, place, presence, queue, task};
+use super::rows::{key, minute, place, presence, queue, relic, task};
 use super::tid::Tid;
 use super::tx::Held;
 
@@ -31,6 +31,8 @@ pub(super) enum Part {
     },
     Uniques,
     Idempotency,
+    Minutes,
+    Relics,
     Tasks,
     Carries,
     Outcomes,
@@ -91,6 +93,12 @@ pub(super) fn found(
         })?,
         Part::Idempotency => each(rows, key::idempotency, |row| {
             view.idempotency.loaded(row.key.clone(), row)
+        })?,
+        Part::Minutes => each(rows, minute::minute, |row| {
+            view.minutes.loaded(row.key, row)
+        })?,
+        Part::Relics => each(rows, relic::relic, |row| {
+            view.relics.loaded(row.ended.task, row)
         })?,
         Part::Tasks => each(rows, task::task, |row| {
             view.tasks.loaded(row.id, Arc::new(row))

@@ -7,7 +7,7 @@ use tokio_postgres::Statement;
 use super::found::Part;
 use super::merge::Reach;
 use super::params::{Columns, Params};
-use super::rows::{key, place, task};
+use super::rows::{key, minute, place, task};
 use super::session::Session;
 use super::sql::LANE_LOCK;
 use super::trip::Trip;
@@ -74,10 +74,17 @@ impl<'a> Loads<'a> {
         self.ask_for(Part::Uniques, keys, statement, key::unique_keys);
         let (keys, statement) = (&needs.idempotency, &all.idempotency_lock);
         self.ask_for(Part::Idempotency, keys, statement, key::idempotency_keys);
+        let server = self.trip.session.server.get();
+        let (keys, statement) = (&needs.minutes, &all.minute_lock);
+        self.ask_for(Part::Minutes, keys, statement, |keys| {
+            minute::minute_keys(server, keys)
+        });
     }
 
     fn read(&mut self, needs: &'a Needs) {
         let all = &self.trip.session.statements;
+        let (keys, statement) = (&needs.relics, &all.relic_lock);
+        self.ask_for(Part::Relics, keys, statement, task::task_keys);
         if needs.paused {
             self.ask(Part::Paused, &all.queue_paused, Params::default());
         }

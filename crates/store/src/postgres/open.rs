@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 11] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -59,6 +59,18 @@ const MIGRATIONS: [Migration; 9] = [
         number: 9,
         min_compatible: 8,
         statements: include_str!("../../migrations/postgres/0009_origins.sql"),
+    },
+    // Who does not know it leaves the rates without what it does, and hinders nobody.
+    Migration {
+        number: 10,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0010_minutes.sql"),
+    },
+    // Who does not know it discards nothing.
+    Migration {
+        number: 11,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0011_retention.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

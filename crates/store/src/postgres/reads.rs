@@ -8,8 +8,8 @@ use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Holding, Query, Staff, Survey, TaskView, WorkerCounts,
-    WorkerView,
+    Answer, Counted, Freeable, Held, Holder, Holding, Minutes, Query, Staff, Survey, TaskView,
+    WorkerCounts, WorkerView,
 };
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::held::Token;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, place, presence, queue, task};
+use super::rows::{history, key, minute, place, presence, queue, relic, task};
 use super::{list, load, sql};
 use crate::columns::{self, BadColumn};
 
@@ -53,6 +53,11 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             Answer::Explain(around.map(Box::new))
         }
         Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
+        Query::Minutes { from } => Answer::Minutes(Minutes {
+            minutes: all(client, sql::MINUTE_LIST, &[from], minute::minute).await?,
+            // Lanes stay, so those of a moment later are those of these rows too.
+            lanes: all(client, sql::MINUTE_LANES, &[from], key::lane).await?,
+        }),
         Query::Workers { after, limit } => {
             let (after, limit) = (after.as_ref().map(Name::as_str), load::limit(*limit));
             let params: [&(dyn ToSql + Sync); 3] = [&after, &None::<i64>, &limit];
@@ -74,12 +79,28 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
             Answer::Worker(worker.map(Box::new))
         }
+        Query::Named(numbers) => {
+            let numbers: Vec<i32> = numbers.iter().map(|number| number.0).collect();
+            let named =
+                |fields: &mut Fields<'_>| Ok((WorkerNumber(fields.take()?), fields.name()?));
+            Answer::Named(all(client, sql::WORKER_NAMED, &[&numbers], named).await?)
+        }
         Query::Queues => Answer::Queues(all(client, sql::QUEUE_LIST, &[], queue::queue).await?),
         Query::Freeable { after, limit } => {
             let (after, rows) = (after.unwrap_or(TaskId::NIL).as_uuid(), load::limit(*limit));
             let params: [&(dyn ToSql + Sync); 2] = [&after, &rows];
             let held = |fields: &mut Fields<'_>| Ok((key::unique(fields)?, fields.take()?));
             Freeable::of(all(client, sql::UNIQUE_NEXT, &params, held).await?, *limit).into()
+        }
+        Query::Relics {
+            after,
+            until,
+            limit,
+        } => {
+            let (after, until) = (after.as_uuid(), until.as_uuid());
+            let limit = load::limit(*limit);
+            let params: [&(dyn ToSql + Sync); 3] = [&after, &until, &limit];
+            Answer::Relics(all(client, sql::RELIC_LIST, &params, relic::ended).await?)
         }
         Query::Lost { looks, limit } => {
             let lost =

@@ -49,6 +49,7 @@ statements! {
         lease_load,
         lease_lock,
         lease_of_worker,
+        minute_lock,
         outcome_load,
         queue_lock,
         ready_hold,
@@ -56,6 +57,7 @@ statements! {
         ready_pick,
         ready_pick_each,
         ready_seen,
+        relic_lock,
         scheduled_due,
         scheduled_lock,
         server_lock,
@@ -85,7 +87,9 @@ macro_rules! writes {
 
 writes! {
     AttemptDelete = "attempt_delete",
+    AttemptDiscard = "attempt_discard",
     AttemptInsert = "attempt_insert",
+    CarryDiscard = "carry_discard",
     CarryInsert = "carry_insert",
     CarryUpdate = "carry_update",
     CounterAdd = "counter_add",
@@ -94,10 +98,15 @@ writes! {
     IdempotencyUpdate = "idempotency_update",
     LaneInsert = "lane_insert",
     LateResultDelete = "late_result_delete",
+    LateResultDiscard = "late_result_discard",
     LateResultPut = "late_result_put",
     LeaseDelete = "lease_delete",
     LeaseInsert = "lease_insert",
     LeaseUpdate = "lease_update",
+    MinuteDelete = "minute_delete",
+    MinuteInsert = "minute_insert",
+    MinuteUpdate = "minute_update",
+    OutcomeDiscard = "outcome_discard",
     OutcomeInsert = "outcome_insert",
     QueueInsert = "queue_insert",
     QueueUpdate = "queue_update",
@@ -107,6 +116,7 @@ writes! {
     ScheduledInsert = "scheduled_insert",
     ServerInsert = "server_insert",
     ServerUpdate = "server_update",
+    TaskDiscard = "task_discard",
     TaskInsert = "task_insert",
     UniqueDelete = "unique_delete",
     UniqueInsert = "unique_insert",
@@ -145,8 +155,11 @@ pub(super) const META_INSERT: &str = include_str!("../../sql/common/meta_insert.
 pub(super) const META_LOAD: &str = include_str!("../../sql/common/meta_load.sql");
 pub(super) const META_TOUCH: &str = include_str!("../../sql/common/meta_touch.sql");
 pub(super) const META_UPDATE: &str = include_str!("../../sql/common/meta_update.sql");
+pub(super) const MINUTE_LANES: &str = include_str!("../../sql/common/minute_lanes.sql");
+pub(super) const MINUTE_LIST: &str = include_str!("../../sql/common/minute_list.sql");
 pub(super) const OUTCOME_ENDED: &str = include_str!("../../sql/postgres/outcome_ended.sql");
 pub(super) const QUEUE_LIST: &str = include_str!("../../sql/common/queue_list.sql");
+pub(super) const RELIC_LIST: &str = include_str!("../../sql/common/relic_list.sql");
 pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled_next.sql");
 pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
 pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");
@@ -161,6 +174,7 @@ pub(super) const WORKER_GONE: &str = include_str!("../../sql/common/worker_gone.
 pub(super) const WORKER_LIST: &str = include_str!("../../sql/common/worker_list.sql");
 pub(super) const QUEUE_PAUSED: &str = include_str!("../../sql/common/queue_paused.sql");
 pub(super) const READY_BEFORE: &str = include_str!("../../sql/common/ready_before.sql");
+pub(super) const WORKER_NAMED: &str = include_str!("../../sql/postgres/worker_named.sql");
 pub(super) const READY_SINCE: &str = include_str!("../../sql/common/ready_since.sql");
 pub(super) const WORKER_STAFF: &str = include_str!("../../sql/common/worker_staff.sql");
 pub(super) const CLOCK: &str = include_str!("../../sql/postgres/clock.sql");

@@ -16,7 +16,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 9] = [
+const MIGRATIONS: [Migration; 11] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -61,6 +61,18 @@ const MIGRATIONS: [Migration; 9] = [
         number: 9,
         min_compatible: 8,
         statements: include_str!("../../migrations/sqlite/0009_origins.sql"),
+    },
+    // Who does not know it leaves the rates without what it does, and hinders nobody.
+    Migration {
+        number: 10,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0010_minutes.sql"),
+    },
+    // Who does not know it discards nothing.
+    Migration {
+        number: 11,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0011_retention.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -7,8 +7,8 @@ use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Holding, Query, Staff, Survey, TaskView, WorkerCounts,
-    WorkerView,
+    Answer, Counted, Freeable, Held, Holder, Holding, Minutes, Query, Staff, Survey, TaskView,
+    WorkerCounts, WorkerView,
 };
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
@@ -17,7 +17,7 @@ use taskyard_core::verbs::held::Token;
 use super::connection::{all, one};
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, place, presence, queue, task};
+use super::rows::{history, key, minute, place, presence, queue, relic, task};
 use super::{list, sql, tx};
 use crate::columns::{self, BadColumn};
 
@@ -55,6 +55,10 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             Answer::Explain(around.transpose()?.map(Box::new))
         }
         Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
+        Query::Minutes { from } => Answer::Minutes(Minutes {
+            minutes: all(connection, sql::MINUTE_LIST, [from], minute::minute)?,
+            lanes: all(connection, sql::MINUTE_LANES, [from], key::lane)?,
+        }),
         Query::Workers { after, limit } => {
             let after = after.as_ref().map(Name::as_str);
             let params = params![after, None::<i64>, tx::limit(*limit)];
@@ -88,6 +92,15 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             )?;
             Answer::Worker(worker.map(Box::new))
         }
+        Query::Named(numbers) => {
+            let mut named = Vec::new();
+            for number in numbers {
+                named.extend(one(connection, sql::WORKER_NAMED, [number.0], |fields| {
+                    Ok((WorkerNumber(fields.take()?), fields.name()?))
+                })?);
+            }
+            Answer::Named(named)
+        }
         Query::Queues => Answer::Queues(all(connection, sql::QUEUE_LIST, [], queue::queue)?),
         Query::Freeable { after, limit } => {
             let after = after.unwrap_or(TaskId::NIL);
@@ -96,6 +109,14 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 Ok((key::unique(fields)?, fields.take()?))
             })?;
             Freeable::of(held, *limit).into()
+        }
+        Query::Relics {
+            after,
+            until,
+            limit,
+        } => {
+            let params = params![after.as_bytes(), until.as_bytes(), tx::limit(*limit)];
+            Answer::Relics(all(connection, sql::RELIC_LIST, params, relic::ended)?)
         }
         Query::Lost { looks, limit } => {
             let steps = looks.steps.all();

@@ -18,7 +18,7 @@ use super::connection::{all, one};
 use super::error::{explain, is_failed_sync};
 use super::fields::{Fields, Read};
 use super::log::GiveUp;
-use super::rows::{key, place, presence, queue, task};
+use super::rows::{key, minute, place, presence, queue, relic, task};
 use super::{commit, pick, sql};
 use crate::tx::{Inputs, Tx, Writer};
 
@@ -215,6 +215,18 @@ fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         |at| (&at.scope, &at.key),
         key::idempotency,
         |at, row| view.idempotency.loaded(at.clone(), row),
+    )?;
+    each.row(
+        (sql::MINUTE_LOAD, &needs.minutes),
+        |at| (at.minute, commit::SERVER, at.lane.0),
+        minute::minute,
+        |at, row| view.minutes.loaded(*at, row),
+    )?;
+    each.row(
+        (sql::RELIC_LOAD, &needs.relics),
+        |id| [id.as_bytes()],
+        relic::relic,
+        |id, row| view.relics.loaded(*id, row),
     )?;
     each.row(
         (sql::TASK_LOAD, &needs.tasks),

@@ -14,11 +14,14 @@ use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::query::{Answer, Filter, List, Query};
 use taskyard_core::random::Seeded;
+use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server, UniqueKey};
 use taskyard_core::status::Status;
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
+use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::forget::{self, Forget};
 use taskyard_core::verbs::free::Free;
@@ -106,6 +109,8 @@ impl Sequence {
         // Shown only when the test fails.
         eprintln!("seed {seed}");
         yard.policy.worker_life = Duration::from_secs(40);
+        yard.policy.key_life = Duration::from_secs(30);
+        yard.policy.retention = Retention::all(Duration::from_secs(10));
         let mut workers = Vec::new();
         let kinds = Some(vec![Name::path("a").unwrap()]);
         let labels = Labels::new([("gpu", "yes")]).unwrap();
@@ -301,12 +306,13 @@ impl Sequence {
                 priority: self.one_in(2).then(|| self.priority()),
                 begin: self.one_in(2).then(|| self.begin()),
             }),
-            _ => match self.below(3) {
+            _ => match self.below(4) {
                 0 => Command::Promote(Promote {
                     limit: 1 + self.below(5),
                     skip: self.below(2),
                 }),
                 1 => Command::Prune(Prune { limit: 3, skip: 0 }),
+                2 => self.discard().await,
                 _ => Command::Join(Join {
                     held: self.server,
                     alone: false,
@@ -474,7 +480,30 @@ impl Sequence {
             max_attempts: max_attempts.map(|set| set.then_some(3)),
             timeout: timeout.map(|set| set.then_some(Duration::from_secs(50))),
             retry: retry.map(|set| set.then(Retry::default)),
+            retention: self.one_in(3).then(|| {
+                let completed = Some(Duration::from_secs(5));
+                let set = self.one_in(2);
+                set.then(|| Retention {
+                    completed,
+                    ..Retention::default()
+                })
+            }),
         })
+    }
+
+    /// Those that have ended, and one that perhaps has not.
+    async fn discard(&mut self) -> Command {
+        let query = Query::Relics {
+            after: TaskId::NIL,
+            until: TaskId::new(Timestamp::MAX, u128::MAX),
+            limit: 5,
+        };
+        let Ok(Answer::Relics(ended)) = self.yard.store.read(query).await else {
+            panic!("a query is answered in kind")
+        };
+        let tasks = ended.into_iter().map(|ended| ended.task);
+        let tasks = tasks.chain(self.any(|it| &it.tasks)).collect();
+        Command::Discard(Discard { tasks })
     }
 
     async fn free(&mut self) -> Command {

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use taskyard_api::logs::Stream;
 use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
+use taskyard_core::retention::Retention;
 use taskyard_core::status::Status;
 
-use crate::commands::{list, queues, workers};
+use crate::commands::{list, queues, stats, workers};
 use crate::output::{self, Column};
-use crate::settings::units::{duration, pair, url};
+use crate::settings::units::{duration, pair, retention, url};
 
 /// What becomes of a table where there is no room, for the help of its command.
 fn narrow(columns: &[Column]) -> String {
@@ -324,17 +325,21 @@ pub(crate) struct QueueArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  taskyard queues set images --max-attempts 3 --timeout 5m\n  taskyard queues set images \
-                  --timeout default"
+                  --timeout default\n  taskyard queues set images --retain completed=7d"
 )]
 pub(crate) struct SetQueueArgs {
     #[command(flatten)]
     pub(crate) queue: QueueArgs,
     /// How many failed or timed out runs end a task; `default`: what the server says.
-    #[arg(long, value_name = "N|default", value_parser = or_default::<i64>, required_unless_present = "timeout")]
+    #[arg(long, value_name = "N|default", value_parser = or_default::<i64>, required_unless_present_any = ["timeout", "retain"])]
     pub(crate) max_attempts: Option<OrDefault<i64>>,
     /// How long one run may take, such as 5m; `default`: what the server says.
     #[arg(long, value_name = "TIME|default", value_parser = time_or_default)]
     pub(crate) timeout: Option<OrDefault<Duration>>,
+    /// How long its tasks are kept once they have ended, such as 30d, forever, or completed=7d,failed=30d, with which those
+    /// that are not named are kept for good; `default`: as the server says.
+    #[arg(long, value_name = "TIMES|default", value_parser = retention_or_default)]
+    pub(crate) retain: Option<OrDefault<Retention>>,
 }
 
 /// A value, or what the server says.
@@ -348,11 +353,52 @@ fn or_default<T: std::str::FromStr>(text: &str) -> Result<OrDefault<T>, T::Err> 
     text.parse().map(|value| OrDefault(Some(value)))
 }
 
+fn retention_or_default(text: &str) -> Result<OrDefault<Retention>, String> {
+    if text == "default" {
+        return Ok(OrDefault(None));
+    }
+    retention(text).map(|value| OrDefault(Some(value)))
+}
+
 fn time_or_default(text: &str) -> Result<OrDefault<Duration>, String> {
     if text == "default" {
         return Ok(OrDefault(None));
     }
     duration(text).map(|value| OrDefault(Some(value)))
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = format!(
+        "Rates are per second, and up to a second late. {}Example:\n  taskyard stats\n  taskyard stats --by kind \
+         --minutes 60\n  taskyard stats --output json",
+        narrow(&stats::COLUMNS)
+    )
+)]
+pub(crate) struct StatsArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Of each queue, or of each kind, in place of all tasks together.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) by: Option<StatsBy>,
+    /// Of how many minutes.
+    #[arg(long, value_name = "N", default_value_t = 15, requires = "by", value_parser = window)]
+    pub(crate) minutes: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum StatsBy {
+    Queue,
+    Kind,
+}
+
+fn window(text: &str) -> Result<u32, String> {
+    match text {
+        "1" => Ok(1),
+        "15" => Ok(15),
+        "60" => Ok(60),
+        _ => Err("it is 1, 15 or 60".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

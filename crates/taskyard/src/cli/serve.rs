@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
+use taskyard_core::retention::Retention;
 use taskyard_server::WorkerIds;
 
 use super::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs};
-use crate::settings::units::{bytes, duration};
+use crate::settings::units::{bytes, duration, retention};
 
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArgs {
@@ -159,6 +160,11 @@ pub(crate) struct TimeArgs {
     /// How long an Idempotency-Key is known, and how old the id of a task may be that its submitter made. At least 1m.
     #[arg(long, env = "TASKYARD_KEY_LIFE", default_value = "24h", value_parser = duration, value_name = "TIME")]
     pub(crate) key_life: Duration,
+    /// How long tasks are kept once they have ended, such as 30d, or completed=7d,failed=30d: those that are not named
+    /// (completed, failed, timeout, cancelled) are kept for good. Queues may say otherwise. Whatever it says, a task stays
+    /// for --key-life once it has ended. Default: all are kept for good.
+    #[arg(long, env = "TASKYARD_RETAIN", value_parser = retention, value_name = "TIMES")]
+    pub(crate) retain: Option<Retention>,
     /// How far the clock of a submitter who makes ids may be ahead of the server's.
     #[arg(long, env = "TASKYARD_CLOCK_SKEW", default_value = "5m", value_parser = duration, value_name = "TIME")]
     pub(crate) clock_skew: Duration,
@@ -276,6 +282,10 @@ pub(crate) struct LimitArgs {
     /// How long /metrics, and the page at /ui/, wait for what only the database knows, before they answer without it.
     #[arg(long, env = "TASKYARD_METRICS_WITHIN", default_value = "2s", value_parser = duration, value_name = "TIME")]
     pub(crate) metrics_within: Duration,
+    /// How many combinations of queue, kind and requires a server tells apart in each minute for rates and quantiles, and
+    /// how many queues, and kinds, `tasks/stats` shows them of; the others are added up, as `other`.
+    #[arg(long, env = "TASKYARD_STATS_LANES_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) stats_lanes_max: u32,
     /// How many queues may be paused or have defaults of their own; others need no room.
     #[arg(long, env = "TASKYARD_QUEUES_MAX", default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) queues_max: u32,

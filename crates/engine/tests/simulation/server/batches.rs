@@ -213,7 +213,7 @@ impl Server {
                         around.tally.count("held_task_is_cancelled");
                     }
                 }
-                Topic::GivenBack(_) => around.tally.count("run_is_given_back"),
+                Topic::GivenBack { .. } => around.tally.count("run_is_given_back"),
             }
         }
     }
@@ -354,6 +354,8 @@ fn unknown(command: &Command) -> &'static str {
         Command::Patch(_) => "patch_has_an_unknown_outcome",
         Command::Register(_) => "register_has_an_unknown_outcome",
         Command::Join(_) => "join_has_an_unknown_outcome",
+        Command::Discard(_) => "discard_has_an_unknown_outcome",
+        Command::Tally(_) => "tally_has_an_unknown_outcome",
         Command::Promote(_) => "promote_has_an_unknown_outcome",
         Command::Expire(_) => "expire_has_an_unknown_outcome",
         Command::Prune(_) => "prune_has_an_unknown_outcome",

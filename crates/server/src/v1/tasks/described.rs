@@ -175,14 +175,17 @@ fn looking(routes: &mut Routes<'_>) {
     routes
         .get("/tasks/stats", "task_stats")
         .says(
-            "Count tasks",
-            "By status, queue and kind, exactly as they are now.",
+            "Count tasks, and how fast they come and go",
+            "By status, queue and kind, exactly as they are now; and what happened in the last 1, 15 and 60 minutes: how \
+             often a second, and how long tasks waited and ran. That is written down once a second, so a server that \
+             is killed loses the last second of it, and the counts lose nothing. Of many queues and kinds those with \
+             most are told apart (`--stats-lanes-max`); the others are added up as `other`.",
         )
         .answers::<Stats>(
             200,
             "The counts.",
             &json!({
-                "total": 0, "by_status": counts(), "by_queue": {}, "by_kind": {},
+                "total": 0, "by_status": counts(), "by_queue": {}, "by_kind": {}, "success_rate": null, "windows": [],
             }),
         )
         .refuses(&[Code::AnswersFull]);

@@ -3,6 +3,7 @@
 mod cancelling;
 mod changing;
 mod claiming;
+mod discarding;
 mod explaining;
 mod failing;
 mod holding_on;
@@ -14,6 +15,7 @@ mod queueing;
 mod reporting;
 mod submitting;
 mod surveying;
+mod tallying;
 mod timing;
 pub(crate) mod yard;
 
@@ -75,6 +77,16 @@ macro_rules! conformance {
                 surveying::a_survey_tells_since_when_each_lane_waits,
                 surveying::what_came_back_waits_since_it_was_due_again,
                 surveying::a_survey_tells_workers_inside_from_those_outside,
+                discarding::what_was_kept_long_enough_goes_with_all_its_rows,
+                discarding::each_way_to_end_is_kept_as_long_as_is_said_of_it,
+                discarding::what_may_be_asked_for_by_a_key_stays,
+                discarding::a_queue_says_for_itself_how_long_its_tasks_are_kept,
+                discarding::the_row_of_a_unique_key_goes_with_its_task,
+                discarding::what_comes_behind_it_in_its_batch_finds_nothing,
+                discarding::what_has_ended_is_found_page_by_page,
+                tallying::what_happened_in_a_minute_adds_up,
+                tallying::minutes_that_nobody_asks_for_go,
+                tallying::what_came_of_a_workers_runs_is_added_to_its_row,
                 claiming::tasks_go_out_by_priority_then_by_age,
                 claiming::waiting_is_worth_priority,
                 claiming::a_claim_gets_no_more_than_it_asks_for,

@@ -181,12 +181,14 @@ pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Fai
         lanes_max: limits.lanes_max as usize,
         queues_max: limits.queues_max as usize,
         workers_max: limits.workers_max as usize,
+        stats_lanes_max: limits.stats_lanes_max as usize,
         claim_bytes_max: limits.claim_bytes_max,
         history_max: limits.history_max,
         log_bytes_max: limits.log_max,
         log_line_bytes_max: limits.log_line_max,
         key_life: times.key_life,
         clock_skew: times.clock_skew,
+        retention: times.retain.unwrap_or_default(),
         ..Policy::default()
     })
 }
