@@ -11,13 +11,17 @@ use crate::refused::Refused;
 use crate::store;
 use crate::time::Timestamp;
 use crate::verbs::cancel::{Cancel, Cancelled};
+use crate::verbs::cancel_operation::{CancelOperation, OperationCancelled};
 use crate::verbs::claim::{Claims, Dealt};
+use crate::verbs::discard::{Discard, Discarded};
 use crate::verbs::expire::{Expire, Expired};
 use crate::verbs::forget::{Forget, Forgotten};
 use crate::verbs::free::{Free, Freed};
 use crate::verbs::heartbeat::{Beaten, Heartbeat};
 use crate::verbs::join::{Join, Joined};
+use crate::verbs::operate::{Operate, Operated};
 use crate::verbs::patch::{Patch, Patched};
+use crate::verbs::proceed::{Piece, Proceed, Proceeded};
 use crate::verbs::promote::{Promote, Promoted};
 use crate::verbs::prune::{Prune, Pruned};
 use crate::verbs::register::{Register, Registered};
@@ -92,6 +96,10 @@ commands! {
     Cancel => Cancelled,
     Patch => Patched,
     SetQueue => QueueSet,
+    Operate => Operated,
+    Proceed => Proceeded,
+    CancelOperation => OperationCancelled,
+    Discard => Discarded,
     Register => Registered,
     Join => Joined,
     Promote => Promoted,
@@ -140,6 +148,10 @@ impl Command {
     pub fn new_tasks(&self) -> &[NewTask] {
         match self {
             Self::Submit(submit) => &submit.tasks,
+            Self::Proceed(Proceed {
+                piece: Piece::Retry(tasks),
+                ..
+            }) => tasks,
             Self::Claims(_)
             | Self::Start(_)
             | Self::Heartbeat(_)
@@ -147,6 +159,10 @@ impl Command {
             | Self::Cancel(_)
             | Self::Patch(_)
             | Self::SetQueue(_)
+            | Self::Operate(_)
+            | Self::Proceed(_)
+            | Self::CancelOperation(_)
+            | Self::Discard(_)
             | Self::Register(_)
             | Self::Join(_)
             | Self::Promote(_)
@@ -168,6 +184,7 @@ impl Command {
             Self::Expire(expire) => expire.halves().map(|halves| halves.map(Self::Expire)),
             Self::Forget(forget) => forget.halves().map(|halves| halves.map(Self::Forget)),
             Self::Free(free) => free.halves().map(|halves| halves.map(Self::Free)),
+            Self::Discard(discard) => discard.halves().map(|halves| halves.map(Self::Discard)),
             Self::Report(report) => report.halves().map(|halves| halves.map(Self::Report)),
             Self::Heartbeat(heartbeat) => {
                 heartbeat.halves().map(|halves| halves.map(Self::Heartbeat))
@@ -177,6 +194,9 @@ impl Command {
             | Self::Cancel(_)
             | Self::Patch(_)
             | Self::SetQueue(_)
+            | Self::Operate(_)
+            | Self::Proceed(_)
+            | Self::CancelOperation(_)
             | Self::Register(_)
             | Self::Join(_)
             | Self::Promote(_)
@@ -194,6 +214,7 @@ impl Command {
             Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Free(_) => Done::Free(Freed { count: 0 }),
+            Self::Discard(_) => Done::Discard(Discarded { count: 0 }),
             Self::Report(report) => Done::Report(report.failed_part()),
             Self::Heartbeat(heartbeat) => Done::Heartbeat(heartbeat.failed_part()),
             other => unreachable!("{} has no parts", other.name()),
@@ -212,6 +233,7 @@ impl Done {
             (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Free(one), Self::Free(more)) => one.count += more.count,
+            (Self::Discard(one), Self::Discard(more)) => one.count += more.count,
             (Self::Report(one), Self::Report(more)) => one.join(more),
             (Self::Heartbeat(one), Self::Heartbeat(more)) => one.join(more),
             (one, more) => unreachable!("{more:?} is no part of {one:?}"),

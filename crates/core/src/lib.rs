@@ -5,11 +5,13 @@
 //! (`taskyard-store`); the engine gathers commands into batches and wakes who waits (`taskyard-engine`).
 
 pub mod counter;
+pub mod filter;
 pub mod id;
 pub mod json;
 pub mod labels;
 pub mod lane;
 pub mod name;
+pub mod operation;
 pub mod order;
 pub mod policy;
 pub mod queue;

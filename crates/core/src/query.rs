@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use crate::counter::Counter;
-use crate::id::{Epoch, Fence, RunKey, TaskId, WorkerNumber};
+use crate::filter::Filter;
+use crate::id::{Epoch, Fence, OperationId, RunKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::LaneKey;
 use crate::name::Name;
+use crate::operation::Operation;
 use crate::order::Priority;
 use crate::policy::Policy;
 use crate::queue::Queue;
@@ -50,6 +52,21 @@ pub enum Query {
     Worker(Name),
     /// The queues of which something was set, by name.
     Queues,
+    Operation(OperationId),
+    /// Operations, the newest first, behind `after` if it is given.
+    Operations {
+        after: Option<OperationId>,
+        limit: usize,
+    },
+    /// Operations that have not ended, the oldest first.
+    OpenOperations {
+        limit: usize,
+    },
+    /// Operations that had ended by then, those that did so first before the others.
+    OldOperations {
+        ended: Timestamp,
+        limit: usize,
+    },
     /// Of the next `limit` unique keys, in the order of their tasks, those whose tasks have ended.
     Freeable {
         after: Option<TaskId>,
@@ -114,6 +131,9 @@ pub enum Answer {
     Gone(Vec<Name>),
     Worker(Option<Box<Worker>>),
     Queues(Vec<Queue>),
+    Operation(Option<Box<Operation>>),
+    Operations(Vec<Operation>),
+    OldOperations(Vec<OperationId>),
     Freeable(Freeable),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
@@ -177,31 +197,6 @@ impl Default for List {
             look_at_max: LIST_LOOK_AT,
             payload: false,
         }
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Filter {
-    pub statuses: Vec<Status>,
-    pub kind: Option<Name>,
-    pub queue: Option<Name>,
-    /// Every one of these must be on the task.
-    pub labels: Vec<(Name, Arc<str>)>,
-}
-
-impl Filter {
-    pub fn lets_through(&self, view: &TaskView) -> bool {
-        let labelled = |(name, value): &(Name, Arc<str>)| view.task.labels.get(name) == Some(value);
-        (self.statuses.is_empty() || self.statuses.contains(&view.status()))
-            && self
-                .kind
-                .as_ref()
-                .is_none_or(|kind| *kind == view.lane.kind)
-            && self
-                .queue
-                .as_ref()
-                .is_none_or(|queue| *queue == view.lane.queue)
-            && self.labels.iter().all(labelled)
     }
 }
 

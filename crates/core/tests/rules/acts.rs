@@ -59,6 +59,19 @@ pub(crate) enum Act {
     Pause(bool),
     Forget,
     Free,
+    /// A bulk act: retry, or cancel.
+    Operate {
+        retry: bool,
+        key: Option<u8>,
+    },
+    Proceed {
+        operation: Index,
+        limit: usize,
+    },
+    /// A piece that was sent before.
+    ProceedAgain(Index),
+    CancelOperation(Index),
+    Discard,
     Join,
 }
 
@@ -114,6 +127,12 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::Forget),
         1 => prop::bool::weighted(0.3).prop_map(Act::Pause),
         1 => Just(Act::Free),
+        1 => (any::<bool>(), prop::option::weighted(0.3, 0_u8..2))
+            .prop_map(|(retry, key)| Act::Operate { retry, key }),
+        3 => (index(), 1_usize..4).prop_map(|(operation, limit)| Act::Proceed { operation, limit }),
+        1 => index().prop_map(Act::ProceedAgain),
+        1 => index().prop_map(Act::CancelOperation),
+        1 => Just(Act::Discard),
         1 => Just(Act::Join),
     ]
 }

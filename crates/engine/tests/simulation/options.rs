@@ -123,6 +123,8 @@ pub(crate) fn policy(options: &Options) -> Policy {
         commands_bytes_max: 1 << 20,
         lanes_max: 9,
         queues_max: 10,
+        operations_max: 10,
+        operation_life: Duration::from_secs(60),
         workers_max: 100,
         claim_bytes_max: 100,
         history_max: 3,

@@ -3,6 +3,7 @@
 use hashbrown::HashMap;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{ServerNumber, SlotKey};
+use taskyard_core::operation::Operation;
 use taskyard_core::queue::Queue;
 use taskyard_core::rows::{Carry, Idempotency, Lease, Ready, Scheduled, Server, Unique, Worker};
 use taskyard_core::store::Error;
@@ -10,7 +11,7 @@ use taskyard_core::view::Change;
 
 use super::fields::Read;
 use super::params::{Columns, Params};
-use super::rows::{history, key, place, presence, queue, task};
+use super::rows::{history, key, operation, place, presence, queue, task};
 use super::sql::Write;
 use super::tid::Tid;
 use super::tx::Held;
@@ -76,6 +77,7 @@ impl<'d, R> Sorted<'d, R> {
 pub(super) struct Changes<'d> {
     servers: Sorted<'d, Server>,
     queues: Sorted<'d, Queue>,
+    operations: Sorted<'d, Operation>,
     workers: Sorted<'d, Worker>,
     scheduled: Sorted<'d, Scheduled>,
     ready: Sorted<'d, Ready>,
@@ -90,6 +92,7 @@ impl<'d> Changes<'d> {
         Self {
             servers: Sorted::kept(&diff.servers),
             queues: Sorted::kept(&diff.queues),
+            operations: Sorted::of(&diff.operations),
             workers: Sorted::kept(&diff.workers),
             scheduled: Sorted::moved(&diff.scheduled, |row| (row.run_at, row.slot)),
             ready: Sorted::moved(&diff.ready, |row| (row.lane, row.order_key, row.slot)),
@@ -144,6 +147,13 @@ impl<'d> Changes<'d> {
         let queues = &self.queues;
         writes.add(&queues.updates, Write::QueueUpdate, queue::queues);
         writes.add(&queues.inserts, Write::QueueInsert, queue::queues);
+        let operations = &self.operations;
+        writes.add(&operations.deletes, Write::OperationDelete, |rows| {
+            Columns::of(rows).column(|row| row.id.as_uuid()).params()
+        });
+        let (updates, inserts) = (&operations.updates, &operations.inserts);
+        writes.add(updates, Write::OperationUpdate, operation::operations);
+        writes.add(inserts, Write::OperationInsert, operation::operations);
         let workers = &self.workers;
         writes.add(&workers.updates, Write::WorkerUpdate, presence::workers);
         writes.add(&workers.inserts, Write::WorkerInsert, presence::workers);

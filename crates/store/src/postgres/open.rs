@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -49,6 +49,11 @@ const MIGRATIONS: [Migration; 7] = [
         number: 7,
         min_compatible: 7,
         statements: include_str!("../../migrations/postgres/0007_queues.sql"),
+    },
+    Migration {
+        number: 8,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0009_operations.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -16,7 +16,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 7] = [
+const MIGRATIONS: [Migration; 8] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -51,6 +51,11 @@ const MIGRATIONS: [Migration; 7] = [
         number: 7,
         min_compatible: 7,
         statements: include_str!("../../migrations/sqlite/0007_queues.sql"),
+    },
+    Migration {
+        number: 8,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0009_operations.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
