@@ -393,6 +393,11 @@ pub struct Worker {
     pub expires_at: Timestamp,
     /// A suspect that it runs alone, or is left to empty its hand for: it gets nothing else meanwhile.
     pub kept_for: Option<SlotKey>,
+    /// It gets nothing more: it finishes what it holds and leaves. Until a process registers under its name.
+    pub is_draining: bool,
+    /// Runs of all its processes that completed, and that failed or timed out; for people.
+    pub completed: i64,
+    pub failed: i64,
     /// It was gone for so long that nobody lists it any more. Its name, number and epoch stay for the runs that refer to
     /// them, and so that none of them is given to another; its next sign of life brings it back.
     pub is_forgotten: bool,

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod error;
 pub mod grace;
 pub mod metrics;
+pub mod pool;
 pub mod room;
 pub mod services;
 pub mod upkeep;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use taskyard_engine::engine::Engine;
+use taskyard_engine::pool::InternalPool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,7 @@ pub struct App(Arc<Shared>);
 
 struct Shared {
     engine: Engine,
+    pool: Option<Arc<dyn InternalPool>>,
     settings: Settings,
     leaving: CancellationToken,
     began: Instant,
@@ -63,6 +65,16 @@ impl App {
     /// From `leaving` on, `/ready` says that the server stops, and nobody is held back any longer. What comes is served all
     /// the same until the engine stops, which has a signal of its own.
     pub fn new(engine: Engine, settings: Settings, leaving: CancellationToken) -> Self {
+        Self::with_pool(engine, None, settings, leaving)
+    }
+
+    /// The same, of a server that has workers inside.
+    pub fn with_pool(
+        engine: Engine,
+        pool: Option<Arc<dyn InternalPool>>,
+        settings: Settings,
+        leaving: CancellationToken,
+    ) -> Self {
         let bodies = Budget::of_bodies(settings.limits.bodies_max);
         let answers = Budget::of_answers(settings.limits.answers_max);
         let lists = Semaphore::new(settings.limits.lists_max);
@@ -70,6 +82,7 @@ impl App {
         let metrics = Metrics::new(engine.metrics(), &settings);
         Self(Arc::new(Shared {
             engine,
+            pool,
             settings,
             leaving,
             began: Instant::now(),
@@ -87,6 +100,11 @@ impl App {
 
     pub fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    /// The workers inside of this server; none where whoever embeds it has none.
+    pub fn pool(&self) -> Option<&Arc<dyn InternalPool>> {
+        self.0.pool.as_ref()
     }
 
     pub fn settings(&self) -> &Settings {

@@ -57,7 +57,9 @@ impl Register {
         let max = env.policy.workers_max;
         let has_room =
             !self.takes_room(view) || (!env.workers_full && view.take_room_for_worker(max));
-        let (number, epoch) = match view.workers.get(&self.name) {
+        let known = view.workers.get(&self.name);
+        let (completed, failed) = known.map_or((0, 0), |known| (known.completed, known.failed));
+        let (number, epoch) = match known {
             // Its process would end for good, though nothing is wrong with it. It may have been heard of long ago: its
             // server comes back, and gives it the same name.
             Some(known) if known.server.is_some() && self.server.is_none() => {
@@ -86,6 +88,9 @@ impl Register {
             registered_at: env.now,
             expires_at: env.now + env.policy.heartbeat_ttl,
             kept_for: None,
+            is_draining: false,
+            completed,
+            failed,
             is_forgotten: false,
         };
         view.workers.put(self.name.clone(), row);

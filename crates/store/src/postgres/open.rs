@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -52,6 +52,11 @@ const MIGRATIONS: [Migration; 8] = [
     },
     Migration {
         number: 8,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0008_draining_workers.sql"),
+    },
+    Migration {
+        number: 9,
         min_compatible: 8,
         statements: include_str!("../../migrations/postgres/0009_operations.sql"),
     },

@@ -16,7 +16,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 9] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -54,6 +54,11 @@ const MIGRATIONS: [Migration; 8] = [
     },
     Migration {
         number: 8,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0008_draining_workers.sql"),
+    },
+    Migration {
+        number: 9,
         min_compatible: 8,
         statements: include_str!("../../migrations/sqlite/0009_operations.sql"),
     },

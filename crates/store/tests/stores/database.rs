@@ -19,6 +19,11 @@ const MIGRATIONS: &str = concat!(
     include_str!("../../migrations/postgres/0002_forgotten_workers.sql"),
     include_str!("../../migrations/postgres/0003_counter_columns.sql"),
     include_str!("../../migrations/postgres/0004_logs.sql"),
+    include_str!("../../migrations/postgres/0005_changed_priorities.sql"),
+    include_str!("../../migrations/postgres/0006_exclusive_and_unique_tasks.sql"),
+    include_str!("../../migrations/postgres/0007_queues.sql"),
+    include_str!("../../migrations/postgres/0008_draining_workers.sql"),
+    include_str!("../../migrations/postgres/0009_operations.sql"),
 );
 
 /// Dropped with its value.

@@ -42,6 +42,9 @@ pub(in crate::postgres) fn worker(fields: &mut Fields<'_>) -> Read<Worker> {
         expires_at: fields.time()?,
         kept_for: kept_for(fields)?,
         is_forgotten: fields.take()?,
+        is_draining: fields.take()?,
+        completed: fields.take()?,
+        failed: fields.take()?,
     })
 }
 
@@ -77,5 +80,8 @@ pub(in crate::postgres) fn workers<'a>(rows: &'a [&Worker]) -> Params<'a> {
         .column(|row| row.kept_for.map(|slot| slot.task.as_uuid()))
         .column(|row| row.kept_for.map(|slot| slot.slot.0))
         .column(|row| row.is_forgotten)
+        .column(|row| row.is_draining)
+        .column(|row| row.completed)
+        .column(|row| row.failed)
         .params()
 }

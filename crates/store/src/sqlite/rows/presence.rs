@@ -41,6 +41,9 @@ pub(crate) fn worker(fields: &mut Fields<'_>) -> Read<Worker> {
         expires_at: fields.time()?,
         kept_for: kept_for(fields)?,
         is_forgotten: fields.take()?,
+        is_draining: fields.take()?,
+        completed: fields.take()?,
+        failed: fields.take()?,
     })
 }
 
@@ -78,5 +81,8 @@ pub(crate) fn write_worker(statement: &mut CachedStatement<'_>, row: &Worker) ->
             .map(|slot| slot.task.as_bytes().as_slice()),
         row.kept_for.map(|slot| slot.slot.0),
         row.is_forgotten,
+        row.is_draining,
+        row.completed,
+        row.failed,
     ])
 }

@@ -40,6 +40,9 @@ fn worker(number: i32) -> impl Strategy<Value = Worker> {
             registered_at,
             expires_at,
             kept_for: None,
+            is_draining: false,
+            completed: 0,
+            failed: 0,
             is_forgotten: false,
         },
     )
