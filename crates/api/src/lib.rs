@@ -15,6 +15,7 @@ pub mod attempt;
 pub mod change;
 pub mod health;
 pub mod logs;
+pub mod operation;
 pub mod page;
 pub mod queue;
 pub mod stats;

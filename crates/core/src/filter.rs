@@ -28,11 +28,6 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether it lets every task through.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     pub fn lets_through(&self, view: &TaskView) -> bool {
         let named = |wanted: &Option<Name>, name: Option<&Name>| {
             wanted.as_ref().is_none_or(|wanted| Some(wanted) == name)

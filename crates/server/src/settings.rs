@@ -55,6 +55,8 @@ pub struct Limits {
     pub attempt_detail_max: usize,
     /// Tasks that one page of a list looks at for what its filter lets through. Default 2,000.
     pub list_look_at_max: usize,
+    /// Tasks that a dry run of a bulk act counts. Default 10,000.
+    pub matching_max: usize,
     /// Pages of lists, lists of attempts, and counts of tasks that are read and rendered at once; others wait for their
     /// turn. Default 1.
     ///
@@ -119,6 +121,7 @@ impl Default for Limits {
             output_max: 8 << 20,
             attempt_detail_max: 64 << 10,
             list_look_at_max: taskyard_core::query::LIST_LOOK_AT,
+            matching_max: 10_000,
             lists_max: 1,
             follows_max: 100,
             checkpoint_max: 64 << 10,

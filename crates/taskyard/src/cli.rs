@@ -3,6 +3,7 @@
 mod client;
 #[cfg(test)]
 mod documents;
+mod filter;
 mod serve;
 mod worker;
 
@@ -11,9 +12,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
-    CancelArgs, Connection, ListArgs, LogsArgs, QueueVerb, QueuesArgs, RetryArgs, SetQueueArgs,
-    ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
+    AwayArgs, CancelArgs, Connection, ListArgs, LogsArgs, OperationVerb, OperationsArgs, QueueVerb,
+    QueuesArgs, RetryArgs, SetQueueArgs, ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
 };
+pub(crate) use self::filter::BulkArgs;
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
@@ -116,6 +118,8 @@ pub(crate) enum Command {
     Retry(RetryArgs),
     /// Waits for tasks to end; the exit code is the outcome.
     Wait(WaitArgs),
+    /// Lists what was done to all tasks of a filter at once, and stops it.
+    Operations(OperationsArgs),
     /// Lists queues; pauses them, lets them go on, and says what their tasks take.
     Queues(QueuesArgs),
     /// Lists workers.
