@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 use crate::verbs::cancel::{Cancel, Cancelled};
 use crate::verbs::cancel_operation::{CancelOperation, OperationCancelled};
 use crate::verbs::claim::{Claims, Dealt};
-use crate::verbs::discard::{Discard, Discarded};
+use crate::verbs::clear::{Clear, Cleared};
 use crate::verbs::expire::{Expire, Expired};
 use crate::verbs::forget::{Forget, Forgotten};
 use crate::verbs::free::{Free, Freed};
@@ -99,7 +99,7 @@ commands! {
     Operate => Operated,
     Proceed => Proceeded,
     CancelOperation => OperationCancelled,
-    Discard => Discarded,
+    Clear => Cleared,
     Register => Registered,
     Join => Joined,
     Promote => Promoted,
@@ -162,7 +162,7 @@ impl Command {
             | Self::Operate(_)
             | Self::Proceed(_)
             | Self::CancelOperation(_)
-            | Self::Discard(_)
+            | Self::Clear(_)
             | Self::Register(_)
             | Self::Join(_)
             | Self::Promote(_)
@@ -184,7 +184,7 @@ impl Command {
             Self::Expire(expire) => expire.halves().map(|halves| halves.map(Self::Expire)),
             Self::Forget(forget) => forget.halves().map(|halves| halves.map(Self::Forget)),
             Self::Free(free) => free.halves().map(|halves| halves.map(Self::Free)),
-            Self::Discard(discard) => discard.halves().map(|halves| halves.map(Self::Discard)),
+            Self::Clear(clear) => clear.halves().map(|halves| halves.map(Self::Clear)),
             Self::Report(report) => report.halves().map(|halves| halves.map(Self::Report)),
             Self::Heartbeat(heartbeat) => {
                 heartbeat.halves().map(|halves| halves.map(Self::Heartbeat))
@@ -214,7 +214,7 @@ impl Command {
             Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Free(_) => Done::Free(Freed { count: 0 }),
-            Self::Discard(_) => Done::Discard(Discarded { count: 0 }),
+            Self::Clear(_) => Done::Clear(Cleared { count: 0 }),
             Self::Report(report) => Done::Report(report.failed_part()),
             Self::Heartbeat(heartbeat) => Done::Heartbeat(heartbeat.failed_part()),
             other => unreachable!("{} has no parts", other.name()),
@@ -233,7 +233,7 @@ impl Done {
             (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Free(one), Self::Free(more)) => one.count += more.count,
-            (Self::Discard(one), Self::Discard(more)) => one.count += more.count,
+            (Self::Clear(one), Self::Clear(more)) => one.count += more.count,
             (Self::Report(one), Self::Report(more)) => one.join(more),
             (Self::Heartbeat(one), Self::Heartbeat(more)) => one.join(more),
             (one, more) => unreachable!("{more:?} is no part of {one:?}"),

@@ -6,7 +6,7 @@
 pub mod cancel;
 pub mod cancel_operation;
 pub mod claim;
-pub mod discard;
+pub mod clear;
 pub mod expire;
 pub mod forget;
 pub mod free;

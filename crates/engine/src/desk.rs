@@ -477,7 +477,7 @@ fn size(command: &Command) -> (usize, usize) {
         Command::Prune(prune) => (prune.limit, 0),
         Command::Forget(forget) => (forget.workers.len(), 0),
         Command::Free(free) => (free.keys.len(), 0),
-        Command::Discard(discard) => (discard.operations.len(), 0),
+        Command::Clear(clear) => (clear.operations.len(), 0),
         Command::Proceed(proceed) => match &proceed.piece {
             Piece::Cancel(tasks) => (1 + tasks.len(), 0),
             Piece::Retry(tasks) => (

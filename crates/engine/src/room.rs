@@ -210,7 +210,7 @@ fn bytes_of(command: &Command) -> usize {
         | Command::Forget(_)
         | Command::Free(_)
         | Command::Proceed(_)
-        | Command::Discard(_)
+        | Command::Clear(_)
         | Command::Join(_)
         | Command::Promote(_)
         | Command::Prune(_) => 0,

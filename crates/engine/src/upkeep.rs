@@ -219,7 +219,7 @@ async fn keep_pruning(engine: Engine) {
             ("idempotency keys", prune::run_once(&engine).await),
             ("unique keys", free::run_once(&engine, &mut place).await),
             ("workers", forget::run_once(&engine).await),
-            ("operations", operations::discard(&engine).await),
+            ("operations", operations::clear(&engine).await),
             (
                 "logs of tasks that are gone",
                 orphans::run_once(&engine, &mut looked).await,

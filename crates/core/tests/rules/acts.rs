@@ -71,7 +71,7 @@ pub(crate) enum Act {
     /// A piece that was sent before.
     ProceedAgain(Index),
     CancelOperation(Index),
-    Discard,
+    Clear,
     Join,
 }
 
@@ -132,7 +132,7 @@ fn act() -> impl Strategy<Value = Act> {
         3 => (index(), 1_usize..4).prop_map(|(operation, limit)| Act::Proceed { operation, limit }),
         1 => index().prop_map(Act::ProceedAgain),
         1 => index().prop_map(Act::CancelOperation),
-        1 => Just(Act::Discard),
+        1 => Just(Act::Clear),
         1 => Just(Act::Join),
     ]
 }

@@ -25,7 +25,7 @@ use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::cancel_operation::CancelOperation;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
-use taskyard_core::verbs::discard::Discard;
+use taskyard_core::verbs::clear::Clear;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::free::Free;
@@ -332,9 +332,9 @@ impl World {
                 let operation = self.operation(operation)?.id;
                 CancelOperation { operation }.into()
             }
-            Act::Discard => {
+            Act::Clear => {
                 let operations = self.tables.operations.keys().copied().collect();
-                Discard { operations }.into()
+                Clear { operations }.into()
             }
             Act::Join => Join {
                 held: self.server,

@@ -4,7 +4,7 @@
 use taskyard_core::filter::Filter;
 use taskyard_core::operation::{Act, Operation};
 use taskyard_core::query::{Answer, List, Query};
-use taskyard_core::verbs::discard::{Discard, Discarded, ended_before};
+use taskyard_core::verbs::clear::{Clear, Cleared, ended_before};
 use taskyard_core::verbs::proceed::{Proceed, Proceeded};
 
 use super::STEP_ROWS_MAX;
@@ -56,7 +56,7 @@ pub fn look_for_piece(operation: &Operation) -> Query {
 }
 
 /// Takes away operations that ended long ago. Answers how many.
-pub async fn discard(engine: &Engine) -> Result<usize, Error> {
+pub async fn clear(engine: &Engine) -> Result<usize, Error> {
     let mut count = 0;
     loop {
         let old = Query::OldOperations {
@@ -70,7 +70,7 @@ pub async fn discard(engine: &Engine) -> Result<usize, Error> {
         if candidates == 0 {
             return Ok(count);
         }
-        let step: Discarded = engine.call_of_ours(Discard { operations }).await?;
+        let step: Cleared = engine.call_of_ours(Clear { operations }).await?;
         count += step.count;
         if step.count < candidates || candidates < STEP_ROWS_MAX {
             return Ok(count);

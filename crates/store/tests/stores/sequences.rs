@@ -22,7 +22,7 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::cancel_operation::CancelOperation;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
-use taskyard_core::verbs::discard::Discard;
+use taskyard_core::verbs::clear::Clear;
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::forget::{self, Forget};
 use taskyard_core::verbs::free::Free;
@@ -334,7 +334,7 @@ impl Sequence {
                 3 => Command::CancelOperation(CancelOperation {
                     operation: self.any(|it| &it.operations)?,
                 }),
-                4 => Command::Discard(Discard {
+                4 => Command::Clear(Clear {
                     operations: self.operations.clone(),
                 }),
                 0 => Command::Promote(Promote {

@@ -362,7 +362,7 @@ fn unknown(command: &Command) -> &'static str {
         Command::Operate(_) => "operate_has_an_unknown_outcome",
         Command::Proceed(_) => "proceed_has_an_unknown_outcome",
         Command::CancelOperation(_) => "cancel_operation_has_an_unknown_outcome",
-        Command::Discard(_) => "discard_has_an_unknown_outcome",
+        Command::Clear(_) => "clear_has_an_unknown_outcome",
     }
 }
 

@@ -137,7 +137,7 @@ macro_rules! conformance {
                 operating::an_operation_that_is_cancelled_goes_no_further,
                 operating::as_many_operations_are_under_way_as_may_be,
                 operating::the_same_request_again_finds_its_operation,
-                operating::operations_are_listed_and_discarded_long_after_their_end,
+                operating::operations_are_listed_and_cleared_long_after_their_end,
                 keeping::time_does_not_go_back_with_the_clock,
                 keeping::lists_filter_and_page,
                 keeping::a_page_looks_at_no_more_tasks_than_it_may,

@@ -13,7 +13,7 @@ use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::cancel_operation::{CancelOperation, OperationCancelled};
-use taskyard_core::verbs::discard::{Discard, Discarded, ended_before};
+use taskyard_core::verbs::clear::{Clear, Cleared, ended_before};
 use taskyard_core::verbs::operate::{Operate, Operated};
 use taskyard_core::verbs::proceed::{Proceed, Proceeded};
 use taskyard_core::verbs::submit::NewTask;
@@ -328,7 +328,7 @@ pub(super) async fn the_same_request_again_finds_its_operation(yard: Yard) {
     assert!(again.existed);
 }
 
-pub(super) async fn operations_are_listed_and_discarded_long_after_their_end(yard: Yard) {
+pub(super) async fn operations_are_listed_and_cleared_long_after_their_end(yard: Yard) {
     submit(&yard, 1).await;
     let mut made = Vec::new();
     for _ in 0..3 {
@@ -360,9 +360,9 @@ pub(super) async fn operations_are_listed_and_discarded_long_after_their_end(yar
     assert_eq!(old, [made[1].id]);
     // Also what has not ended, or not for long: the rules judge.
     let operations = made.iter().map(|row| row.id).collect();
-    let discarded: Discarded = yard.run(Discard { operations }).await.unwrap();
+    let cleared: Cleared = yard.run(Clear { operations }).await.unwrap();
 
-    assert_eq!(discarded.count, 1);
+    assert_eq!(cleared.count, 1);
     let left = found(&yard, page(None)).await;
     assert_eq!(left, [made[2].clone(), ended[1].clone()]);
 }

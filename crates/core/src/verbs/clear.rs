@@ -1,4 +1,4 @@
-//! Discard: operations that ended long ago go. The service brings candidates; each is judged here again, under its lock.
+//! Clear: operations that ended long ago go. The service brings candidates; each is judged here again, under its lock.
 
 use crate::command::{Env, halves};
 use crate::id::OperationId;
@@ -10,12 +10,12 @@ use crate::time::Timestamp;
 use crate::view::View;
 
 #[derive(Clone, Debug)]
-pub struct Discard {
+pub struct Clear {
     pub operations: Vec<OperationId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Discarded {
+pub struct Cleared {
     pub count: usize,
 }
 
@@ -24,7 +24,7 @@ pub fn ended_before(policy: &Policy, now: Timestamp) -> Timestamp {
     now - policy.operation_life
 }
 
-impl Discard {
+impl Clear {
     pub(crate) fn halves(&self) -> Option<[Self; 2]> {
         Some(halves(&self.operations)?.map(|operations| Self { operations }))
     }
@@ -37,7 +37,7 @@ impl Discard {
     pub(crate) fn more(&self, _view: &View, _needs: &mut Needs, _env: &Env<'_>) {}
 
     #[expect(clippy::unnecessary_wraps, reason = "every verb answers alike")]
-    pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Discarded, Refused> {
+    pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Cleared, Refused> {
         let by = ended_before(env.policy, env.now);
         let is_old = |row: &Operation| row.ended_at().is_some_and(|ended| ended <= by);
         let mut count = 0;
@@ -47,6 +47,6 @@ impl Discard {
                 count += 1;
             }
         }
-        Ok(Discarded { count })
+        Ok(Cleared { count })
     }
 }
