@@ -16,6 +16,7 @@ pub mod change;
 pub mod explain;
 pub mod health;
 pub mod logs;
+pub mod operation;
 pub mod page;
 pub mod queue;
 pub mod stats;

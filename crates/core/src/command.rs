@@ -11,14 +11,18 @@ use crate::refused::Refused;
 use crate::store;
 use crate::time::Timestamp;
 use crate::verbs::cancel::{Cancel, Cancelled};
+use crate::verbs::cancel_operation::{CancelOperation, OperationCancelled};
 use crate::verbs::claim::{Claims, Dealt};
+use crate::verbs::clear::{Clear, Cleared};
 use crate::verbs::discard::{Discard, Discarded};
 use crate::verbs::expire::{Expire, Expired};
 use crate::verbs::forget::{Forget, Forgotten};
 use crate::verbs::free::{Free, Freed};
 use crate::verbs::heartbeat::{Beaten, Heartbeat};
 use crate::verbs::join::{Join, Joined};
+use crate::verbs::operate::{Operate, Operated};
 use crate::verbs::patch::{Patch, Patched};
+use crate::verbs::proceed::{Piece, Proceed, Proceeded};
 use crate::verbs::promote::{Promote, Promoted};
 use crate::verbs::prune::{Prune, Pruned};
 use crate::verbs::register::{Register, Registered};
@@ -94,6 +98,10 @@ commands! {
     Cancel => Cancelled,
     Patch => Patched,
     SetQueue => QueueSet,
+    Operate => Operated,
+    Proceed => Proceeded,
+    CancelOperation => OperationCancelled,
+    Clear => Cleared,
     Register => Registered,
     Join => Joined,
     Tally => Tallied,
@@ -144,6 +152,10 @@ impl Command {
     pub fn new_tasks(&self) -> &[NewTask] {
         match self {
             Self::Submit(submit) => &submit.tasks,
+            Self::Proceed(Proceed {
+                piece: Piece::Retry(tasks),
+                ..
+            }) => tasks,
             Self::Claims(_)
             | Self::Start(_)
             | Self::Heartbeat(_)
@@ -151,6 +163,10 @@ impl Command {
             | Self::Cancel(_)
             | Self::Patch(_)
             | Self::SetQueue(_)
+            | Self::Operate(_)
+            | Self::Proceed(_)
+            | Self::CancelOperation(_)
+            | Self::Clear(_)
             | Self::Register(_)
             | Self::Join(_)
             | Self::Tally(_)
@@ -175,6 +191,7 @@ impl Command {
             Self::Discard(discard) => discard.halves().map(|halves| halves.map(Self::Discard)),
             Self::Forget(forget) => forget.halves().map(|halves| halves.map(Self::Forget)),
             Self::Free(free) => free.halves().map(|halves| halves.map(Self::Free)),
+            Self::Clear(clear) => clear.halves().map(|halves| halves.map(Self::Clear)),
             Self::Report(report) => report.halves().map(|halves| halves.map(Self::Report)),
             Self::Heartbeat(heartbeat) => {
                 heartbeat.halves().map(|halves| halves.map(Self::Heartbeat))
@@ -184,6 +201,9 @@ impl Command {
             | Self::Cancel(_)
             | Self::Patch(_)
             | Self::SetQueue(_)
+            | Self::Operate(_)
+            | Self::Proceed(_)
+            | Self::CancelOperation(_)
             | Self::Register(_)
             | Self::Join(_)
             | Self::Tally(_)
@@ -203,6 +223,7 @@ impl Command {
             Self::Discard(_) => Done::Discard(Discarded { count: 0 }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Free(_) => Done::Free(Freed { count: 0 }),
+            Self::Clear(_) => Done::Clear(Cleared { count: 0 }),
             Self::Report(report) => Done::Report(report.failed_part()),
             Self::Heartbeat(heartbeat) => Done::Heartbeat(heartbeat.failed_part()),
             other => unreachable!("{} has no parts", other.name()),
@@ -222,6 +243,7 @@ impl Done {
             (Self::Discard(one), Self::Discard(more)) => one.count += more.count,
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Free(one), Self::Free(more)) => one.count += more.count,
+            (Self::Clear(one), Self::Clear(more)) => one.count += more.count,
             (Self::Report(one), Self::Report(more)) => one.join(more),
             (Self::Heartbeat(one), Self::Heartbeat(more)) => one.join(more),
             (one, more) => unreachable!("{more:?} is no part of {one:?}"),

@@ -6,6 +6,7 @@ use crate::counter::Counter;
 use crate::id::{RunKey, TaskId};
 use crate::lane::{Lane, LaneKey};
 use crate::minute::Minute;
+use crate::operation::Operation;
 use crate::queue::Queue;
 use crate::rows::{
     Attempt, Carry, Idempotency, LateResult, Lease, Outcome, Ready, Scheduled, Server, Task,
@@ -22,6 +23,7 @@ pub struct Diff {
     pub lanes: Vec<(Lane, Arc<LaneKey>)>,
     /// Never taken out.
     pub queues: Vec<Change<Queue>>,
+    pub operations: Vec<Change<Operation>>,
     /// Never taken out.
     pub workers: Vec<Change<Worker>>,
     pub tasks: Vec<Arc<Task>>,
@@ -56,6 +58,7 @@ impl Diff {
         self.servers.is_empty()
             && self.lanes.is_empty()
             && self.queues.is_empty()
+            && self.operations.is_empty()
             && self.workers.is_empty()
             && self.tasks.is_empty()
             && self.scheduled.is_empty()
@@ -82,6 +85,8 @@ impl Diff {
         self.lanes.sort_unstable_by_key(|(lane, _)| *lane);
         self.queues
             .sort_unstable_by(|one, other| one.row().name.cmp(&other.row().name));
+        self.operations
+            .sort_unstable_by_key(|change| change.row().id);
         self.workers
             .sort_unstable_by(|one, other| one.row().name.cmp(&other.row().name));
         self.tasks.sort_unstable_by_key(|task| task.id);

@@ -5,12 +5,14 @@
 //! (`taskyard-store`); the engine gathers commands into batches and wakes who waits (`taskyard-engine`).
 
 pub mod counter;
+pub mod filter;
 pub mod id;
 pub mod json;
 pub mod labels;
 pub mod lane;
 pub mod minute;
 pub mod name;
+pub mod operation;
 pub mod order;
 pub mod policy;
 pub mod queue;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 
-use crate::id::{SlotKey, TaskId, WorkerNumber};
+use crate::id::{OperationId, SlotKey, TaskId, WorkerNumber};
 use crate::lane::{Lane, LaneKey};
 use crate::minute::MinuteKey;
 use crate::name::Name;
@@ -52,7 +52,8 @@ pub struct Due {
     pub skip: usize,
 }
 
-/// What to load, in the order in which a store locks: servers, new lanes, queues, workers, place rows, keys, minutes, then relics and picks, each by key. The order
+/// What to load, in the order in which a store locks: servers, new lanes, queues, operations, workers, place rows, keys,
+/// minutes, then relics and picks, each by key. The order
 /// holds within one load only: what is asked for besides is locked behind it, so two servers can wait for each other
 /// until their database ends one of the two batches, which is then run again.
 #[derive(Default, Debug)]
@@ -64,6 +65,10 @@ pub struct Needs {
     pub lanes: Vec<Arc<LaneKey>>,
     /// Every row of `queue`, locked.
     pub queues: bool,
+    /// Held.
+    pub operations: Vec<OperationId>,
+    /// How many operations have not ended, counted up to so many.
+    pub open_operations: Option<usize>,
     pub workers: Vec<(Name, Hold)>,
     pub scheduled: Vec<ScheduledKey>,
     pub ready: Vec<ReadyKey>,
@@ -100,6 +105,8 @@ impl Needs {
             && !self.paused
             && !self.last_worker
             && self.live_workers.is_none()
+            && self.open_operations.is_none()
+            && self.operations.is_empty()
             && self.lanes.is_empty()
             && self.workers.is_empty()
             && self.scheduled.is_empty()
@@ -128,6 +135,7 @@ impl Needs {
         self.lanes.retain(|key| seen.insert(Arc::clone(key)));
         tidy_held(&mut self.workers);
         tidy_held(&mut self.leases);
+        tidy(&mut self.operations);
         tidy(&mut self.scheduled);
         tidy(&mut self.ready);
         tidy(&mut self.uniques);

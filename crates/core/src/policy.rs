@@ -50,6 +50,10 @@ pub struct Policy {
     pub stats_lanes_max: usize,
     /// How many workers may be known and not forgotten; those inside of servers do not count. Default 100,000.
     pub workers_max: usize,
+    /// How many operations may be under way at once. Default 100.
+    pub operations_max: usize,
+    /// How long an operation is known after it has ended. Default 24 h.
+    pub operation_life: Duration,
     /// How many bytes of inputs one claim's answer carries. Default 8 MiB; one task goes out whatever its size.
     pub claim_bytes_max: usize,
     /// How many unfinished runs and refused results of one task are kept. Default 100.
@@ -93,6 +97,8 @@ impl Default for Policy {
             queues_max: 1_000,
             stats_lanes_max: 100,
             workers_max: 100_000,
+            operations_max: 100,
+            operation_life: Duration::from_hours(24),
             claim_bytes_max: 8 << 20,
             history_max: 100,
             log_bytes_max: 4 << 20,

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use crate::counter::Counter;
 use crate::explain::{Explain, Surroundings};
-use crate::id::{Epoch, Fence, RunKey, SlotKey, TaskId, WorkerNumber};
+use crate::filter::Filter;
+use crate::id::{Epoch, Fence, OperationId, RunKey, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::{Lane, LaneKey};
 use crate::minute::Minute;
 use crate::name::Name;
 use crate::needs::ReadyKey;
+use crate::operation::Operation;
 use crate::order::Priority;
 use crate::policy::Policy;
 use crate::queue::Queue;
@@ -63,6 +65,21 @@ pub enum Query {
     Named(Vec<WorkerNumber>),
     /// The queues of which something was set, by name.
     Queues,
+    Operation(OperationId),
+    /// Operations, the newest first, behind `after` if it is given.
+    Operations {
+        after: Option<OperationId>,
+        limit: usize,
+    },
+    /// Operations that have not ended, the oldest first.
+    OpenOperations {
+        limit: usize,
+    },
+    /// Operations that had ended by then, those that did so first before the others.
+    OldOperations {
+        ended: Timestamp,
+        limit: usize,
+    },
     /// Of the next `limit` unique keys, in the order of their tasks, those whose tasks have ended.
     Freeable {
         after: Option<TaskId>,
@@ -142,6 +159,9 @@ pub enum Answer {
     Worker(Option<Box<Worker>>),
     Named(Vec<(WorkerNumber, Name)>),
     Queues(Vec<Queue>),
+    Operation(Option<Box<Operation>>),
+    Operations(Vec<Operation>),
+    OldOperations(Vec<OperationId>),
     Freeable(Freeable),
     Relics(Vec<Ended>),
     /// Each with its worker, if that is known.
@@ -207,31 +227,6 @@ impl Default for List {
             look_at_max: LIST_LOOK_AT,
             payload: false,
         }
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Filter {
-    pub statuses: Vec<Status>,
-    pub kind: Option<Name>,
-    pub queue: Option<Name>,
-    /// Every one of these must be on the task.
-    pub labels: Vec<(Name, Arc<str>)>,
-}
-
-impl Filter {
-    pub fn lets_through(&self, view: &TaskView) -> bool {
-        let labelled = |(name, value): &(Name, Arc<str>)| view.task.labels.get(name) == Some(value);
-        (self.statuses.is_empty() || self.statuses.contains(&view.status()))
-            && self
-                .kind
-                .as_ref()
-                .is_none_or(|kind| *kind == view.lane.kind)
-            && self
-                .queue
-                .as_ref()
-                .is_none_or(|queue| *queue == view.lane.queue)
-            && self.labels.iter().all(labelled)
     }
 }
 

@@ -4,14 +4,18 @@
 //! or refuses. A verb knows nothing of SQL, HTTP or other servers.
 
 pub mod cancel;
+pub mod cancel_operation;
 pub mod claim;
+pub mod clear;
 pub mod discard;
 pub mod expire;
 pub mod forget;
 pub mod free;
 pub mod heartbeat;
 pub mod join;
+pub mod operate;
 pub mod patch;
+pub mod proceed;
 pub mod promote;
 pub mod prune;
 pub mod register;

@@ -15,12 +15,13 @@ use hashbrown::{HashMap, HashSet};
 pub use self::rows::{Change, Rows};
 use crate::counter::Counter;
 use crate::diff::Diff;
-use crate::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use crate::id::{OperationId, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::{Lane, LaneKey, Lanes};
 use crate::minute::{Minute, MinuteKey};
 use crate::name::Name;
 use crate::needs::{Hold, Needs, Pick};
+use crate::operation::Operation;
 use crate::order::Position;
 use crate::queue::Queue;
 use crate::rows::{
@@ -59,6 +60,7 @@ pub struct View {
     pub servers: Rows<ServerNumber, Server>,
     lanes: Rows<Arc<LaneKey>, (Lane, Arc<LaneKey>)>,
     pub queues: Rows<Name, Queue>,
+    pub operations: Rows<OperationId, Operation>,
     pub workers: Rows<Name, Worker>,
     pub tasks: Rows<TaskId, Arc<Task>>,
     pub scheduled: Rows<SlotKey, Scheduled>,
@@ -80,6 +82,7 @@ pub struct View {
     old_keys: Vec<IdempotencyKey>,
     last_worker: Option<WorkerNumber>,
     live_workers: Option<usize>,
+    open_operations: Option<usize>,
     last_lane: Option<Lane>,
     /// Lanes that this server did not know and that tasks of this batch are in.
     taken_up: Lanes,
@@ -100,6 +103,7 @@ impl View {
     /// Every row that `needs` names by key counts as missing until a store says otherwise.
     pub fn asked(&mut self, needs: &Needs) {
         self.lanes.asked(&needs.lanes);
+        self.operations.asked(&needs.operations);
         self.workers
             .asked(needs.workers.iter().map(|(name, _)| name));
         self.scheduled
@@ -210,6 +214,11 @@ impl View {
     pub fn found_live_workers(&mut self, count: usize) {
         self.live_workers = Some(count);
     }
+
+    /// How many operations have not ended, as far as was to be counted.
+    pub fn found_open_operations(&mut self, count: usize) {
+        self.open_operations = Some(count);
+    }
 }
 
 /// What verbs ask and say.
@@ -278,6 +287,18 @@ impl View {
         };
         let has_room = *live < max;
         *live += usize::from(has_room);
+        has_room
+    }
+
+    /// Takes room for one more operation, if fewer than so many have not ended.
+    ///
+    /// # Panics
+    /// If nobody asked how many there are.
+    pub fn take_room_for_operation(&mut self, max: usize) -> bool {
+        let open = self.open_operations.as_mut();
+        let open = open.expect("the open operations were counted");
+        let has_room = *open < max;
+        *open += usize::from(has_room);
         has_room
     }
 
@@ -384,6 +405,7 @@ impl View {
             servers: self.servers.kept(),
             lanes: self.lanes.inserted(),
             queues: self.queues.kept(),
+            operations: self.operations.changes(),
             workers: self.workers.kept(),
             tasks: self.tasks.inserted(),
             scheduled: self.scheduled.changes(),

@@ -2,9 +2,11 @@
 
 mod calls;
 mod logs;
+mod operations;
 
 pub use self::calls::{ClaimCall, Claimed};
 pub use self::logs::{Follow, News, Print};
+pub use self::operations::Matching;
 
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use taskyard_core::command::{Answer, Command};
-use taskyard_core::id::{TaskId, TaskIds, WorkerNumber};
+use taskyard_core::id::{OperationId, TaskId, TaskIds, WorkerNumber};
 use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
@@ -60,6 +62,8 @@ struct Shared {
     unheard: Mutex<Option<Moment>>,
     /// A process took the place of another, whose runs are to be looked for.
     replaced: Notify,
+    /// An operation was begun.
+    operated: Notify,
     started: Instant,
     stop: CancellationToken,
     /// The loop is over and has let go of the store.
@@ -162,6 +166,7 @@ impl Engine {
             trouble: Mutex::default(),
             unheard: Mutex::default(),
             replaced: Notify::new(),
+            operated: Notify::new(),
             started: Instant::now(),
             stop,
             ended: ended.clone(),
@@ -192,6 +197,11 @@ impl Engine {
         let now = self.0.store.now();
         let (ids, random) = &mut *self.0.ids.lock();
         ids.next(now, &mut **random)
+    }
+
+    /// The same for an operation.
+    pub fn new_operation(&self) -> OperationId {
+        self.new_task().into()
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {

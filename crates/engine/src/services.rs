@@ -5,6 +5,7 @@
 
 pub mod forget;
 pub mod free;
+pub mod operations;
 pub mod orphans;
 pub mod promote;
 pub mod prune;

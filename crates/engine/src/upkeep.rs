@@ -14,9 +14,11 @@ use crate::error::Error;
 use crate::grace::Grace;
 use crate::services::promote::Promotion;
 use crate::services::sweep::Swept;
-use crate::services::{Steps, forget, free, orphans, promote, prune, retain, sweep, tally};
+use crate::services::{
+    Steps, forget, free, operations, orphans, promote, prune, retain, sweep, tally,
+};
 
-/// How often claims and readers that wait look for what other servers have done.
+/// How often claims, readers that wait and what works off operations look for what other servers have done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often idempotency keys and workers are looked through for old ones.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
@@ -61,6 +63,7 @@ impl Upkeep {
         services.spawn("the pruner", keep_pruning(engine.clone()));
         services.spawn("retention", keep_retaining(engine.clone()));
         services.spawn("what writes the rates down", keep_tallying(engine.clone()));
+        services.spawn("what works off operations", keep_operating(engine.clone()));
         if !self.alone {
             services.spawn(
                 "what looks at other servers' work",
@@ -227,6 +230,24 @@ async fn keep_tallying(engine: Engine) {
     }
 }
 
+/// Piece after piece as long as there is something to do.
+async fn keep_operating(engine: Engine) {
+    while !engine.is_stopping() {
+        match operations::run_once(&engine).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(Error::Stopping) => return,
+            Err(error) => {
+                tracing::warn!(%error, "an operation could not go on; it is tried again");
+            }
+        }
+        tokio::select! {
+            () = pause(&engine, LOOK_EVERY) => {}
+            () = engine.was_operated() => {}
+        }
+    }
+}
+
 async fn keep_pruning(engine: Engine) {
     let mut looked = orphans::Looked::default();
     let mut place = None;
@@ -235,6 +256,7 @@ async fn keep_pruning(engine: Engine) {
             ("idempotency keys", prune::run_once(&engine).await),
             ("unique keys", free::run_once(&engine, &mut place).await),
             ("workers", forget::run_once(&engine).await),
+            ("operations", operations::clear(&engine).await),
             (
                 "logs of tasks that are gone",
                 orphans::run_once(&engine, &mut looked).await,

@@ -22,6 +22,7 @@ pub(crate) const TASKS: &str = "tasks";
 pub(crate) const RUNS: &str = "runs";
 pub(crate) const WORKERS: &str = "workers";
 pub(crate) const QUEUES: &str = "queues";
+pub(crate) const OPERATIONS: &str = "operations";
 pub(crate) const SERVER: &str = "server";
 /// Of the dialects.
 pub(crate) const SIMPLE: &str = "simple";
@@ -59,6 +60,7 @@ pub fn document(settings: &Settings) -> Value {
             {"name": RUNS, "description": "What workers say of one run; its `lease_token` proves that it is theirs."},
             {"name": WORKERS, "description": "What a worker asks: to be known, for tasks, and to keep them."},
             {"name": QUEUES, "description": "How much waits in each; pausing them, and what their tasks take."},
+            {"name": OPERATIONS, "description": "Acts on all tasks that a filter lets through: how far they are, and stopping them."},
             {"name": SERVER, "description": "About the server itself. Needs no token."},
             {"name": SIMPLE, "description": "An older family of routes: tasks with some data. `--no-dialects` turns it off."},
             {"name": TASKMASTER, "description": "Another one: commands that run at their time, and the workers inside."},

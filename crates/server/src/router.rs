@@ -15,7 +15,7 @@ use crate::metrics::{self, name_route};
 use crate::page;
 use crate::problem::{self, Code};
 use crate::response::{Answer, Refusal};
-use crate::v1::{queues, tasks, workers};
+use crate::v1::{operations, queues, tasks, workers};
 
 pub(crate) fn router(app: App) -> Router {
     let v1 = Router::new()
@@ -23,11 +23,16 @@ pub(crate) fn router(app: App) -> Router {
         .route("/tasks", get(tasks::list).post(tasks::submit::one))
         .route("/tasks/batch", post(tasks::submit::batch))
         .route("/tasks/stats", get(tasks::stats))
+        .route("/tasks/cancel", post(tasks::bulk::cancel))
+        .route("/tasks/retry", post(tasks::bulk::retry))
         .route("/tasks/{id}", get(tasks::show).patch(tasks::patch))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
         .route("/tasks/{id}/retry", post(tasks::submit::again))
         .route("/tasks/{id}/attempts", get(tasks::attempts))
         .route("/tasks/{id}/explain", get(tasks::explain))
+        .route("/operations", get(operations::list))
+        .route("/operations/{id}", get(operations::show))
+        .route("/operations/{id}/cancel", post(operations::cancel))
         // Workers, about one run.
         .route("/tasks/{id}/start", post(tasks::runs::start))
         .route("/tasks/{id}/progress", post(tasks::runs::progress))

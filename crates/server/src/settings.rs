@@ -81,6 +81,8 @@ pub struct Limits {
     pub list_look_at_max: usize,
     /// Of the newest tasks, behind how many a dialect's list may begin; each of them is looked at. Default 10,000.
     pub offset_max: usize,
+    /// Tasks that a dry run of a bulk act counts. Default 10,000.
+    pub matching_max: usize,
     /// Pages of lists, lists of attempts, and counts of tasks that are read and rendered at once; others wait for their
     /// turn. Default 1.
     ///
@@ -146,6 +148,7 @@ impl Default for Limits {
             attempt_detail_max: 64 << 10,
             list_look_at_max: taskyard_core::query::LIST_LOOK_AT,
             offset_max: 10_000,
+            matching_max: 10_000,
             lists_max: 1,
             follows_max: 100,
             checkpoint_max: 64 << 10,

@@ -1,6 +1,7 @@
 //! Between the wire types and the commands: one file a subject, each way once.
 
 pub(crate) mod faults;
+pub(crate) mod filter;
 pub mod payload;
 
 pub(crate) mod attempts;
@@ -8,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod list;
 pub(crate) mod logs;
 pub(crate) mod new_task;
+pub(crate) mod operation;
 pub(crate) mod queue;
 pub(crate) mod result;
 pub(crate) mod stats;

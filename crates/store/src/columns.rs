@@ -7,9 +7,11 @@ use std::time::Duration;
 use taskyard_core::log::Stream;
 use taskyard_core::minute::Durations;
 use taskyard_core::name::Name;
+use taskyard_core::operation::{Act, State};
 use taskyard_core::query::Standing;
 use taskyard_core::rows::{End, Lease, Origin, Outcome, Said, Scheduled, Why};
 use taskyard_core::status::Status;
+use taskyard_core::time::Timestamp;
 
 /// A column holds something that was never written there: a damaged database, or one of another version.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +104,29 @@ pub(crate) fn said(code: i16) -> Result<Said, BadColumn> {
         4 => Ok(Said::Snoozed),
         5 => Ok(Said::Released),
         other => Err(BadColumn::new("late_result.said", other)),
+    }
+}
+
+pub(crate) fn act_code(act: Act) -> i16 {
+    match act {
+        Act::Cancel => 1,
+        Act::Retry => 2,
+    }
+}
+
+pub(crate) fn act(code: i16) -> Result<Act, BadColumn> {
+    match code {
+        1 => Ok(Act::Cancel),
+        2 => Ok(Act::Retry),
+        other => Err(BadColumn::new("operation.act", other)),
+    }
+}
+
+pub(crate) fn operation_state(ended_at: Option<Timestamp>, cancelled: bool) -> State {
+    match ended_at {
+        None => State::Running,
+        Some(at) if cancelled => State::Cancelled(at),
+        Some(at) => State::Done(at),
     }
 }
 

@@ -3,6 +3,7 @@
 mod client;
 #[cfg(test)]
 mod documents;
+mod filter;
 mod serve;
 mod worker;
 
@@ -11,9 +12,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
-    CancelArgs, Connection, ExplainArgs, ListArgs, LogsArgs, QueueVerb, QueuesArgs, RetryArgs,
-    SetQueueArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, WaitArgs, WorkersArgs,
+    AwayArgs, CancelArgs, Connection, ExplainArgs, ListArgs, LogsArgs, OperationVerb,
+    OperationsArgs, QueueVerb, QueuesArgs, RetryArgs, SetQueueArgs, ShowArgs, StatsArgs, StatsBy,
+    SubmitArgs, WaitArgs, WorkersArgs,
 };
+pub(crate) use self::filter::BulkArgs;
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
@@ -118,6 +121,8 @@ pub(crate) enum Command {
     Retry(RetryArgs),
     /// Waits for tasks to end; the exit code is the outcome.
     Wait(WaitArgs),
+    /// Lists what was done to all tasks of a filter at once, and stops it.
+    Operations(OperationsArgs),
     /// Lists queues; pauses them, lets them go on, and says what their tasks take.
     Queues(QueuesArgs),
     /// Shows how many tasks there are, how fast they come and go, and how long they take.

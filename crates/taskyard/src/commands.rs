@@ -1,6 +1,7 @@
 //! What each command does.
 
 pub(crate) mod away;
+pub(crate) mod bulk;
 mod cancel;
 mod config;
 mod db;
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
         Command::Cancel(args) => block_on(cancel::run(&args, format)),
         Command::Retry(args) => block_on(retry::run(&args, format)),
         Command::Wait(args) => block_on(wait::run(&args, format)),
+        Command::Operations(args) => block_on(bulk::look(&args, format)),
         Command::Queues(args) => block_on(queues::run(&args, format)),
         Command::Stats(args) => block_on(stats::run(&args, format)),
         Command::Workers(args) => block_on(workers::run(&args, format)),

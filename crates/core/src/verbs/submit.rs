@@ -104,9 +104,7 @@ impl Submitted {
 
 impl Submit {
     pub(crate) fn needs(&self, needs: &mut Needs, env: &Env<'_>) {
-        let lanes = self.tasks.iter().map(|task| &task.lane);
-        let unknown = lanes.filter(|lane| env.lanes.number(lane).is_none());
-        needs.lanes.extend(unknown.cloned().map(Arc::new));
+        need_places(&self.tasks, needs, env);
         needs
             .idempotency
             .extend(self.once.iter().map(|(key, _)| key.clone()));
@@ -116,7 +114,6 @@ impl Submit {
             .iter()
             .filter(|task| self.again || task.digest.is_some());
         needs.tasks.extend(looked_for.map(|task| task.id));
-        needs.uniques.extend(self.unique_keys());
     }
 
     /// A key whose task has ended is free.
@@ -210,9 +207,18 @@ impl Submit {
     }
 }
 
+/// What making these tasks touches: lanes that have no number here yet, and unique keys.
+pub(super) fn need_places(tasks: &[NewTask], needs: &mut Needs, env: &Env<'_>) {
+    let lanes = tasks.iter().map(|task| &task.lane);
+    let unknown = lanes.filter(|lane| env.lanes.number(lane).is_none());
+    needs.lanes.extend(unknown.cloned().map(Arc::new));
+    let keys = tasks.iter().filter_map(NewTask::unique_key);
+    needs.uniques.extend(keys);
+}
+
 /// Gives numbers to the lanes that have none, if there is room for them. Done for tasks that are surely made, so that no
 /// refused one uses a lane up.
-fn take_up_lanes<'a>(
+pub(super) fn take_up_lanes<'a>(
     wanted: impl Iterator<Item = &'a LaneKey>,
     view: &mut View,
     env: &Env<'_>,
@@ -268,13 +274,13 @@ impl NewTask {
         })
     }
 
-    fn unique_key(&self) -> Option<UniqueKey> {
+    pub(super) fn unique_key(&self) -> Option<UniqueKey> {
         let key = self.unique_key.clone()?;
         let queue = self.lane.queue.clone();
         Some(UniqueKey { queue, key })
     }
 
-    fn make(&self, view: &mut View, env: &Env<'_>) -> Made {
+    pub(super) fn make(&self, view: &mut View, env: &Env<'_>) -> Made {
         let row = self.row(view, env);
         if let Some(key) = self.unique_key() {
             let task = row.id;

@@ -67,6 +67,19 @@ pub(crate) enum Act {
     Discard,
     /// Its completed tasks are kept for so many seconds, or as the policy says.
     Retain(Option<u64>),
+    /// A bulk act: retry, or cancel.
+    Operate {
+        retry: bool,
+        key: Option<u8>,
+    },
+    Proceed {
+        operation: Index,
+        limit: usize,
+    },
+    /// A piece that was sent before.
+    ProceedAgain(Index),
+    CancelOperation(Index),
+    Clear,
     Join,
 }
 
@@ -130,6 +143,12 @@ fn act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Free),
         2 => Just(Act::Discard),
         1 => prop::option::of(0_u64..50).prop_map(Act::Retain),
+        1 => (any::<bool>(), prop::option::weighted(0.3, 0_u8..2))
+            .prop_map(|(retry, key)| Act::Operate { retry, key }),
+        3 => (index(), 1_usize..4).prop_map(|(operation, limit)| Act::Proceed { operation, limit }),
+        1 => index().prop_map(Act::ProceedAgain),
+        1 => index().prop_map(Act::CancelOperation),
+        1 => Just(Act::Clear),
         1 => Just(Act::Join),
     ]
 }

@@ -1,7 +1,7 @@
 //! Random sequences of commands, decided over rows in maps: no store is needed to see that the rules keep their
 //! promises. What each batch changes is held against what must always be true; in the end everything ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +9,13 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use taskyard_core::command::{self, Command, Done, Env, Reply};
-use taskyard_core::id::{Fence, TaskId};
+use taskyard_core::filter::Filter;
+use taskyard_core::id::{Fence, OperationId, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::{Heads, LaneKey, Lanes};
 use taskyard_core::name::Name;
+use taskyard_core::operation::{self as bulk, Operation};
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Seeded;
@@ -22,7 +24,9 @@ use taskyard_core::rows::{Digest, IdempotencyKey, Progress, Server};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
+use taskyard_core::verbs::cancel_operation::CancelOperation;
 use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
+use taskyard_core::verbs::clear::Clear;
 use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::forget::Forget;
@@ -30,7 +34,9 @@ use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::join::Join;
+use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::patch::Patch;
+use taskyard_core::verbs::proceed::{Piece, Proceed, Proceeded};
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::register::Register;
@@ -66,6 +72,9 @@ struct World {
     runs: Vec<Run>,
     server: Option<Server>,
     discarded: BTreeSet<TaskId>,
+    /// Every piece of an operation that was ever sent, and where those began that were done.
+    pieces: Vec<Proceed>,
+    done: HashSet<(OperationId, Option<TaskId>)>,
 }
 
 impl World {
@@ -79,6 +88,8 @@ impl World {
                 worker_life: Duration::from_secs(60),
                 key_life: Duration::from_secs(40),
                 retention: Retention::all(Duration::from_secs(20)),
+                operation_life: Duration::from_secs(60),
+                operations_max: 3,
                 ..Policy::default()
             },
             random: Seeded::new(1),
@@ -90,6 +101,8 @@ impl World {
             runs: Vec::new(),
             server: None,
             discarded: BTreeSet::new(),
+            pieces: Vec::new(),
+            done: HashSet::new(),
         };
         for name in NAMES {
             world.register(name);
@@ -321,6 +334,40 @@ impl World {
                 ..SetQueue::of(Name::path("default").unwrap())
             }
             .into(),
+            Act::Operate { retry, key } => {
+                self.serial += 1;
+                let act = if *retry {
+                    bulk::Act::Retry
+                } else {
+                    bulk::Act::Cancel
+                };
+                let key = key.map(|key| IdempotencyKey {
+                    scope: "operate".into(),
+                    key: key.to_string().into(),
+                });
+                Operate {
+                    id: TaskId::new(self.now, u128::from(self.serial) << 40).into(),
+                    act,
+                    filter: Arc::new(act.narrow(Filter::default())?),
+                    once: key.map(|key| (key, Digest::of(b"request"))),
+                }
+                .into()
+            }
+            Act::Proceed { operation, limit } => self.proceed(operation, *limit)?,
+            Act::ProceedAgain(piece) => {
+                let pieces = latest(&self.pieces);
+                (!pieces.is_empty())
+                    .then(|| piece.get(pieces).clone())?
+                    .into()
+            }
+            Act::CancelOperation(operation) => {
+                let operation = self.operation(operation)?.id;
+                CancelOperation { operation }.into()
+            }
+            Act::Clear => {
+                let operations = self.tables.operations.keys().copied().collect();
+                Clear { operations }.into()
+            }
             Act::Join => Join {
                 held: self.server,
                 alone: false,
@@ -382,6 +429,43 @@ impl World {
             },
         }
         .into()
+    }
+
+    fn operation(&self, index: &Index) -> Option<&Operation> {
+        let all: Vec<&Operation> = self.tables.operations.values().collect();
+        (!all.is_empty()).then(|| *index.get(&all))
+    }
+
+    /// The next piece of an operation, as it may have been found some time ago: the rules judge each task again.
+    fn proceed(&mut self, operation: &Index, limit: usize) -> Option<Command> {
+        let operation = self.operation(operation)?.clone();
+        let behind = |id: &TaskId| operation.cursor.is_none_or(|cursor| *id < cursor);
+        let tasks = self.tables.tasks.values().rev();
+        let tasks = tasks.filter(|task| behind(&task.id) && operation.found(task));
+        let found: Vec<_> = tasks.take(limit).cloned().collect();
+        let next = found.last().map(|task| task.id);
+        let piece = match operation.act {
+            bulk::Act::Cancel => Piece::Cancel(found.iter().map(|task| task.id).collect()),
+            bulk::Act::Retry => {
+                let ended = found
+                    .iter()
+                    .filter(|task| self.tables.outcomes.contains_key(&task.id));
+                let ended: Vec<TaskId> = ended.map(|task| task.id).collect();
+                let again = ended.into_iter().map(|of| NewTask {
+                    retry_of: Some(of),
+                    ..self.task(KINDS[0], 0, 0, (1, 1), false)
+                });
+                Piece::Retry(again.collect())
+            }
+        };
+        let piece = Proceed {
+            operation: operation.id,
+            behind: operation.cursor,
+            piece,
+            next,
+        };
+        self.pieces.push(piece.clone());
+        Some(piece.into())
     }
 
     /// Every worker, as if all were gone: the rules judge.
@@ -448,6 +532,17 @@ impl World {
                     maybe_again: false,
                     task: None,
                 });
+            }
+            (Command::Proceed(piece), Ok(Done::Proceed(Proceeded(Some(operation))))) => {
+                assert!(
+                    self.done.insert((operation.id, piece.behind)),
+                    "a piece is done once"
+                );
+                if let Piece::Retry(tasks) = &piece.piece {
+                    let ids = tasks.iter().map(|task| task.id);
+                    let made = ids.filter(|id| self.tables.tasks.contains_key(id));
+                    self.tasks.extend(made);
+                }
             }
             (Command::Join(_), Ok(Done::Join(joined))) => self.server = Some(joined.server),
             _ => {}

@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use taskyard_core::counter::Counter;
 use taskyard_core::diff::Diff;
-use taskyard_core::id::{Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::id::{Fence, OperationId, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::{Heads, Lane, LaneKey};
 use taskyard_core::minute::{Minute, MinuteKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{Hold, Needs, Pick};
+use taskyard_core::operation::Operation;
 use taskyard_core::policy::Policy;
 use taskyard_core::queue::Queue;
 use taskyard_core::rows::{
@@ -27,6 +28,7 @@ pub(crate) struct Tables {
     pub(crate) servers: BTreeMap<ServerNumber, Server>,
     lanes: Vec<Arc<LaneKey>>,
     pub(crate) queues: BTreeMap<Name, Queue>,
+    pub(crate) operations: BTreeMap<OperationId, Operation>,
     pub(crate) workers: BTreeMap<Name, Worker>,
     pub(crate) tasks: BTreeMap<TaskId, Arc<Task>>,
     pub(crate) scheduled: BTreeMap<SlotKey, Scheduled>,
@@ -70,6 +72,13 @@ impl Tables {
             found(&self.queues, self.queues.keys(), |key, row| {
                 view.queues.loaded(key, row)
             });
+        }
+        found(&self.operations, &needs.operations, |key, row| {
+            view.operations.loaded(key, row)
+        });
+        if let Some(max) = needs.open_operations {
+            let open = self.operations.values().filter(|row| row.is_running());
+            view.found_open_operations(open.take(max).count());
         }
         if needs.paused {
             let paused = self.queues.values().filter(|queue| queue.is_paused);
@@ -217,6 +226,7 @@ impl Tables {
         }
         apply(&mut self.servers, diff.servers, |row| row.number);
         apply(&mut self.queues, diff.queues, |row| row.name.clone());
+        apply(&mut self.operations, diff.operations, |row| row.id);
         apply(&mut self.workers, diff.workers, |row| row.name.clone());
         apply(&mut self.scheduled, diff.scheduled, |row| row.slot);
         apply(&mut self.ready, diff.ready, |row| row.slot);

@@ -124,6 +124,8 @@ pub(crate) fn policy(options: &Options) -> Policy {
         commands_bytes_max: 1 << 20,
         lanes_max: 9,
         queues_max: 10,
+        operations_max: 10,
+        operation_life: Duration::from_secs(60),
         workers_max: 100,
         stats_lanes_max: 2,
         retention: Retention::default(),

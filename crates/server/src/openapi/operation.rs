@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use taskyard_core::id::OperationId;
 use utoipa::ToSchema;
 
 use super::shapes::{Shapes, TASK_ID, path_name, plain_name, text};
@@ -175,6 +176,12 @@ impl Described<'_, '_> {
     pub(crate) fn of_task(self) -> Self {
         let id = json!({"$ref": "#/components/schemas/TaskId"});
         self.of("The task's id.", &id)
+    }
+
+    /// Its `{id}` is an operation's.
+    pub(crate) fn of_operation(self) -> Self {
+        let id = self.routes.shapes.reference::<OperationId>();
+        self.of("The operation's id.", &id)
     }
 
     /// Its `{id}` is a worker's name.

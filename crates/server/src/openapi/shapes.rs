@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
+use taskyard_core::filter::Search;
 use taskyard_core::labels::{LABELS_MAX, VALUE_LEN_MAX};
 use taskyard_core::log::SEQ_MAX;
 use taskyard_core::name::{NAME_LEN_MAX, Name};
@@ -196,6 +197,14 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             "PatchQueue/retry",
             json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
         ),
+        ("TasksFilter/kind", path_name()),
+        ("TasksFilter/queue", path_name()),
+        ("TasksFilter/worker_id", plain_name()),
+        (
+            "TasksFilter/label",
+            json!({"maxItems": LABELS_MAX, "items": {"type": "string", "pattern": label_pattern()}}),
+        ),
+        ("TasksFilter/q", search()),
         ("Submit/labels", labels()),
         ("Submit/requires", self::labels(text(demand()))),
         (
@@ -315,6 +324,17 @@ fn demand() -> Value {
         "minLength": 1,
         "maxLength": VALUE_LEN_MAX,
         "pattern": format!("^(?:[^<>{controls}\\s][^{controls}]*|(?:<|>)=?-?[0-9]+(?:\\.[0-9]+)?)$"),
+    })
+}
+
+/// Words or the beginning of an id, in a query or a body.
+pub(crate) fn search() -> Value {
+    // Of more than blanks, and of so many words at most.
+    let (most, controls) = (Search::WORDS_MAX - 1, class(char::is_control));
+    json!({
+        "minLength": 1,
+        "maxLength": Search::LEN_MAX,
+        "pattern": format!("^ *[^ {controls}]+(?: +[^ {controls}]+){{0,{most}}} *$"),
     })
 }
 

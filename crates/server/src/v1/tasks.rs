@@ -1,5 +1,6 @@
 //! `/tasks`: looking, cancelling; handing in and reporting have files of their own.
 
+pub(crate) mod bulk;
 pub(crate) mod described;
 pub mod logs;
 pub mod runs;

@@ -1,5 +1,6 @@
 mod attempts;
 mod batch;
+mod bulk;
 mod cancel;
 mod explain;
 mod following;

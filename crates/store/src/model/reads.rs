@@ -8,6 +8,7 @@ use taskyard_core::json::Json;
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
+use taskyard_core::operation::Operation;
 use taskyard_core::query::{
     Answer, Counted, Freeable, Held, Holder, Holding, List, Listed, Minutes, Query, Staff,
     Standing, Survey, TaskView, WorkerCounts, WorkerView,
@@ -70,6 +71,24 @@ impl Tables {
                 Answer::Named(numbers.into_iter().filter_map(named).collect())
             }
             Query::Queues => Answer::Queues(self.queues.values().cloned().collect()),
+            Query::Operation(id) => {
+                Answer::Operation(self.operations.get(&id).cloned().map(Box::new))
+            }
+            Query::Operations { after, limit } => {
+                let rows = self.operations.values().rev();
+                let behind = rows.filter(|row| after.is_none_or(|after| row.id < after));
+                Answer::Operations(behind.take(limit).cloned().collect())
+            }
+            Query::OpenOperations { limit } => {
+                Answer::Operations(self.open_operations().take(limit).cloned().collect())
+            }
+            Query::OldOperations { ended, limit } => {
+                let ended_at = |row: &Operation| row.ended_at().map(|at| (at, row.id));
+                let rows = self.operations.values().filter_map(ended_at);
+                let mut old: Vec<_> = rows.filter(|(at, _)| *at <= ended).collect();
+                old.sort_unstable();
+                Answer::OldOperations(old.into_iter().take(limit).map(|(_, id)| id).collect())
+            }
             Query::Freeable { after, limit } => {
                 let mut held: Vec<Unique> = self.uniques.values().cloned().collect();
                 held.retain(|row| after.is_none_or(|after| row.task > after));
@@ -240,7 +259,10 @@ impl Tables {
         };
         let mut listed = Listed::default();
         let mut after = list.after;
-        for (looked_at, task) in tasks.iter().filter(behind).enumerate() {
+        let ids = list.filter.ids();
+        let in_time = |task: &&&Arc<Task>| ids.contains(&task.id.as_uuid().as_u128());
+        let candidates = tasks.iter().filter(behind).filter(in_time);
+        for (looked_at, task) in candidates.enumerate() {
             if looked_at == list.look_at_max {
                 listed.next = after;
                 break;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use taskyard_core::counter::Counter;
 use taskyard_core::diff::Diff;
-use taskyard_core::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::id::{OperationId, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::minute::{Minute, MinuteKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{Due, Needs, Pick, ReadyKey, ScheduledKey};
+use taskyard_core::operation::Operation;
 use taskyard_core::queue::Queue;
 use taskyard_core::rows::{
     Attempt, Carry, Ended, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Relic,
@@ -24,6 +25,7 @@ use crate::tx::{Inputs, Tx, Writer};
 pub(super) struct Tables {
     pub(super) servers: BTreeMap<ServerNumber, Server>,
     pub(super) queues: BTreeMap<Name, Queue>,
+    pub(super) operations: BTreeMap<OperationId, Operation>,
     pub(super) workers: BTreeMap<Name, Worker>,
     pub(super) lanes: Vec<Arc<LaneKey>>,
     pub(super) tasks: BTreeMap<TaskId, Arc<Task>>,
@@ -67,6 +69,12 @@ impl Tx for &mut Tables {
         }
         if needs.paused {
             view.found_paused(self.paused());
+        }
+        found(&self.operations, &needs.operations, |id, row| {
+            view.operations.loaded(id, row)
+        });
+        if let Some(max) = needs.open_operations {
+            view.found_open_operations(self.open_operations().take(max).count());
         }
         self.load_lanes(&needs.lanes, view);
         if needs.last_worker {
@@ -190,6 +198,10 @@ impl Tables {
         paused.map(|queue| queue.name.clone()).collect()
     }
 
+    pub(super) fn open_operations(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.values().filter(|row| row.is_running())
+    }
+
     pub(super) fn open_lanes(&self, among: &[Lane]) -> Vec<Lane> {
         let lanes = among.iter().copied();
         let open = |lane: &Lane| {
@@ -243,6 +255,7 @@ impl Tables {
             assert_eq!(lane, self.last_lane());
         }
         apply(&mut self.queues, diff.queues, |row| row.name.clone());
+        apply(&mut self.operations, diff.operations, |row| row.id);
         apply(&mut self.workers, diff.workers, |row| row.name.clone());
         apply(&mut self.scheduled, diff.scheduled, scheduled_key);
         apply(&mut self.ready, diff.ready, ready_key);

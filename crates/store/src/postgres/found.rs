@@ -10,7 +10,7 @@ use taskyard_core::view::{Brief, View};
 use tokio_postgres::Row;
 
 use super::fields::{Fields, Read};
-use super::rows::{key, minute, place, presence, queue, relic, task};
+use super::rows::{key, minute, operation, place, presence, queue, relic, task};
 use super::tid::Tid;
 use super::tx::Held;
 
@@ -22,6 +22,8 @@ pub(super) enum Part {
     Lanes,
     LastLane,
     Queues,
+    Operations,
+    OpenOperations,
     Paused,
     Workers,
     Scheduled,
@@ -69,6 +71,14 @@ pub(super) fn found(
         Part::Queues => each(rows, queue::queue, |row| {
             view.queues.loaded(row.name.clone(), row)
         })?,
+        Part::Operations => each(rows, operation::operation, |row| {
+            view.operations.loaded(row.id, row)
+        })?,
+        Part::OpenOperations => each(
+            rows,
+            |fields| fields.take::<i64>(),
+            |open| view.found_open_operations(usize::try_from(open).unwrap_or(0)),
+        )?,
         Part::Paused => view.found_paused(all(rows, |fields| fields.name())?),
         Part::Workers => each(rows, presence::worker, |row| {
             view.workers.loaded(row.name.clone(), row)

@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 11] = [
+const MIGRATIONS: [Migration; 12] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -71,6 +71,11 @@ const MIGRATIONS: [Migration; 11] = [
         number: 11,
         min_compatible: 8,
         statements: include_str!("../../migrations/postgres/0011_retention.sql"),
+    },
+    Migration {
+        number: 12,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0012_operations.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

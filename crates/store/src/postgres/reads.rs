@@ -5,7 +5,7 @@ use std::sync::Arc;
 use deadpool_postgres::{Client, GenericClient, Transaction};
 use hashbrown::HashMap;
 use taskyard_core::explain::{Explain, Surroundings};
-use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
+use taskyard_core::id::{Epoch, Fence, OperationId, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
     Answer, Counted, Freeable, Held, Holder, Holding, Minutes, Query, Staff, Survey, TaskView,
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, minute, place, presence, queue, relic, task};
+use super::rows::{history, key, minute, operation, place, presence, queue, relic, task};
 use super::{list, load, sql};
 use crate::columns::{self, BadColumn};
 
@@ -86,6 +86,31 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             Answer::Named(all(client, sql::WORKER_NAMED, &[&numbers], named).await?)
         }
         Query::Queues => Answer::Queues(all(client, sql::QUEUE_LIST, &[], queue::queue).await?),
+        Query::Operation(id) => {
+            let id = id.as_uuid();
+            let found = one(client, sql::OPERATION_BY_ID, &[&id], operation::operation).await?;
+            Answer::Operation(found.map(Box::new))
+        }
+        Query::Operations { after, limit } => {
+            let after = after.map_or(Uuid::max(), OperationId::as_uuid);
+            let rows = load::limit(*limit);
+            let params: [&(dyn ToSql + Sync); 2] = [&after, &rows];
+            let found = all(client, sql::OPERATION_LIST, &params, operation::operation).await?;
+            Answer::Operations(found)
+        }
+        Query::OpenOperations { limit } => {
+            let limit = load::limit(*limit);
+            let found = all(client, sql::OPERATION_OPEN, &[&limit], operation::operation).await?;
+            Answer::Operations(found)
+        }
+        Query::OldOperations { ended, limit } => {
+            let (ended, limit) = (ended.as_micros(), load::limit(*limit));
+            let params: [&(dyn ToSql + Sync); 2] = [&ended, &limit];
+            let found = all(client, sql::OPERATION_OLD, &params, |fields| {
+                fields.operation()
+            });
+            Answer::OldOperations(found.await?)
+        }
         Query::Freeable { after, limit } => {
             let (after, rows) = (after.unwrap_or(TaskId::NIL).as_uuid(), load::limit(*limit));
             let params: [&(dyn ToSql + Sync); 2] = [&after, &rows];

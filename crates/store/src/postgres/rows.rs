@@ -3,6 +3,7 @@
 pub(super) mod history;
 pub(super) mod key;
 pub(super) mod minute;
+pub(super) mod operation;
 pub(super) mod place;
 pub(super) mod presence;
 pub(super) mod queue;

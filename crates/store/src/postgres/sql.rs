@@ -32,6 +32,7 @@ statements! {
         lane_last,
         lane_list,
         lane_open,
+        operation_open_count,
         queue_list,
         queue_paused,
         worker_last,
@@ -49,7 +50,7 @@ statements! {
         lease_load,
         lease_lock,
         lease_of_worker,
-        minute_lock,
+    minute_lock, operation_lock,
         outcome_load,
         queue_lock,
         ready_hold,
@@ -107,6 +108,9 @@ writes! {
     MinuteInsert = "minute_insert",
     MinuteUpdate = "minute_update",
     OutcomeDiscard = "outcome_discard",
+    OperationDelete = "operation_delete",
+    OperationInsert = "operation_insert",
+    OperationUpdate = "operation_update",
     OutcomeInsert = "outcome_insert",
     QueueInsert = "queue_insert",
     QueueUpdate = "queue_update",
@@ -157,6 +161,10 @@ pub(super) const META_TOUCH: &str = include_str!("../../sql/common/meta_touch.sq
 pub(super) const META_UPDATE: &str = include_str!("../../sql/common/meta_update.sql");
 pub(super) const MINUTE_LANES: &str = include_str!("../../sql/common/minute_lanes.sql");
 pub(super) const MINUTE_LIST: &str = include_str!("../../sql/common/minute_list.sql");
+pub(super) const OPERATION_BY_ID: &str = include_str!("../../sql/common/operation_by_id.sql");
+pub(super) const OPERATION_LIST: &str = include_str!("../../sql/common/operation_list.sql");
+pub(super) const OPERATION_OLD: &str = include_str!("../../sql/common/operation_old.sql");
+pub(super) const OPERATION_OPEN: &str = include_str!("../../sql/common/operation_open.sql");
 pub(super) const OUTCOME_ENDED: &str = include_str!("../../sql/postgres/outcome_ended.sql");
 pub(super) const QUEUE_LIST: &str = include_str!("../../sql/common/queue_list.sql");
 pub(super) const RELIC_LIST: &str = include_str!("../../sql/common/relic_list.sql");

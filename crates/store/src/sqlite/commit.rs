@@ -9,7 +9,7 @@ use taskyard_core::view::Change;
 use super::connection::one;
 use super::error::explain;
 use super::fields::Read;
-use super::rows::{history, key, minute, place, presence, queue, task};
+use super::rows::{history, key, minute, operation, place, presence, queue, task};
 use super::sql;
 use crate::tx::Inputs;
 
@@ -41,6 +41,7 @@ pub(super) fn write(connection: &Connection, diff: &Diff) -> Result<(), Error> {
     SERVERS.write(connection, &diff.servers)?;
     insert(connection, sql::LANE_INSERT, key::insert_lane, &diff.lanes)?;
     QUEUES.write(connection, &diff.queues)?;
+    OPERATIONS.write(connection, &diff.operations)?;
     WORKERS.write(connection, &diff.workers)?;
     insert(
         connection,
@@ -174,6 +175,14 @@ const QUEUES: Table<taskyard_core::queue::Queue> = Table {
     insert: (sql::QUEUE_INSERT, queue::write_queue),
     update: Some(sql::QUEUE_UPDATE),
     delete: None,
+};
+
+const OPERATIONS: Table<taskyard_core::operation::Operation> = Table {
+    insert: (sql::OPERATION_INSERT, operation::write_operation),
+    update: Some(sql::OPERATION_UPDATE),
+    delete: Some((sql::OPERATION_DELETE, |delete, row| {
+        delete.execute([row.id.as_bytes()])
+    })),
 };
 
 const WORKERS: Table<taskyard_core::rows::Worker> = Table {

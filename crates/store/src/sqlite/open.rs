@@ -16,7 +16,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 11] = [
+const MIGRATIONS: [Migration; 12] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -73,6 +73,11 @@ const MIGRATIONS: [Migration; 11] = [
         number: 11,
         min_compatible: 8,
         statements: include_str!("../../migrations/sqlite/0011_retention.sql"),
+    },
+    Migration {
+        number: 12,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0012_operations.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -17,7 +17,7 @@ use taskyard_core::verbs::held::Token;
 use super::connection::{all, one};
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, minute, place, presence, queue, relic, task};
+use super::rows::{history, key, minute, operation, place, presence, queue, relic, task};
 use super::{list, sql, tx};
 use crate::columns::{self, BadColumn};
 
@@ -102,6 +102,33 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             Answer::Named(named)
         }
         Query::Queues => Answer::Queues(all(connection, sql::QUEUE_LIST, [], queue::queue)?),
+        Query::Operation(id) => {
+            let id = [id.as_bytes()];
+            let found = one(connection, sql::OPERATION_BY_ID, id, operation::operation)?;
+            Answer::Operation(found.map(Box::new))
+        }
+        Query::Operations { after, limit } => {
+            let after = after.map_or([u8::MAX; 16], |after| *after.as_bytes());
+            let params = params![after, tx::limit(*limit)];
+            let found = all(
+                connection,
+                sql::OPERATION_LIST,
+                params,
+                operation::operation,
+            )?;
+            Answer::Operations(found)
+        }
+        Query::OpenOperations { limit } => {
+            let limit = [tx::limit(*limit)];
+            let found = all(connection, sql::OPERATION_OPEN, limit, operation::operation)?;
+            Answer::Operations(found)
+        }
+        Query::OldOperations { ended, limit } => {
+            let params = params![ended.as_micros(), tx::limit(*limit)];
+            Answer::OldOperations(all(connection, sql::OPERATION_OLD, params, |fields| {
+                fields.operation()
+            })?)
+        }
         Query::Freeable { after, limit } => {
             let after = after.unwrap_or(TaskId::NIL);
             let params = params![after.as_bytes(), tx::limit(*limit)];

@@ -26,6 +26,7 @@ const MIGRATIONS: &str = concat!(
     include_str!("../../migrations/postgres/0009_origins.sql"),
     include_str!("../../migrations/postgres/0010_minutes.sql"),
     include_str!("../../migrations/postgres/0011_retention.sql"),
+    include_str!("../../migrations/postgres/0012_operations.sql"),
 );
 
 /// Dropped with its value.

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use taskyard_core::command::{Command, Done};
 use taskyard_core::explain::Explain;
-use taskyard_core::id::{Fence, ServerNumber, TaskId};
+use taskyard_core::filter::{Filter, Search};
+use taskyard_core::id::{Fence, OperationId, ServerNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
+use taskyard_core::operation::Act;
 use taskyard_core::order::Priority;
-use taskyard_core::query::{Answer, Filter, List, Query};
+use taskyard_core::query::{Answer, List, Query};
 use taskyard_core::random::Seeded;
 use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
@@ -20,14 +22,18 @@ use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server, Uni
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::Cancel;
+use taskyard_core::verbs::cancel_operation::CancelOperation;
 use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
+use taskyard_core::verbs::clear::Clear;
 use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::forget::{self, Forget};
 use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::join::Join;
+use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::patch::Patch;
+use taskyard_core::verbs::proceed::{Proceed, Proceeded};
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::register::Register;
@@ -52,6 +58,7 @@ async fn random_batches_leave_the_same_on_the_model_and_sqlite() {
         let yard = Yard::on_both().await.expect("SQLite is always there");
         let played = play(Sequence::new(yard, seed).await).await;
         assert!(played.forgotten > 0, "nobody was forgotten");
+        assert!(played.proceeded > 0, "no operation did anything");
     }
 }
 
@@ -95,6 +102,7 @@ struct Sequence {
     tasks: Vec<TaskId>,
     submits: Vec<Submit>,
     runs: Vec<Run>,
+    operations: Vec<OperationId>,
     server: Option<Server>,
     /// Tasks are refused and lost behind the stores' backs, and nothing is claimed.
     harm: bool,
@@ -102,6 +110,8 @@ struct Sequence {
     failed: usize,
     /// How many workers were forgotten.
     forgotten: usize,
+    /// How many tasks operations acted on.
+    proceeded: usize,
 }
 
 impl Sequence {
@@ -128,10 +138,12 @@ impl Sequence {
             tasks: Vec::new(),
             submits: Vec::new(),
             runs: Vec::new(),
+            operations: Vec::new(),
             server: None,
             harm: false,
             failed: 0,
             forgotten: 0,
+            proceeded: 0,
         }
     }
 
@@ -184,6 +196,9 @@ impl Sequence {
                 Done::Claims(dealt) => {
                     let hands = dealt.hands.into_iter().flatten().flatten();
                     self.runs.extend(hands.flat_map(|hand| hand.runs));
+                }
+                Done::Proceed(Proceeded(Some(operation))) => {
+                    self.proceeded += usize::try_from(operation.done).unwrap_or_default();
                 }
                 Done::Join(joined) => self.server = Some(joined.server),
                 Done::Forget(forgotten) => self.forgotten += forgotten.count,
@@ -264,6 +279,12 @@ impl Sequence {
                 .then(|| (Name::path("team").unwrap(), team.into()))
                 .into_iter()
                 .collect(),
+            worker: self
+                .one_in(4)
+                .then(|| self.any(|it| &it.workers).expect("there are some").worker),
+            search: self.one_in(4).then(|| self.search()),
+            created_after: self.one_in(4).then(|| self.moment()),
+            created_before: self.one_in(4).then(|| self.moment()),
         };
         List {
             filter,
@@ -271,6 +292,21 @@ impl Sequence {
             limit: 1 + self.below(20),
             ..List::default()
         }
+    }
+
+    /// Words that stand on some, or the beginning of an id.
+    fn search(&mut self) -> Search {
+        let id = self.any(|it| &it.tasks).map(|task| task.to_string());
+        let len = Search::ID_LEN_MIN + self.below(20);
+        let words = ["a", "BLUE", "team red", "b blue"][self.below(4)];
+        let text = id.filter(|_| self.one_in(2)).map(|id| id[..len].to_owned());
+        Search::read(text.as_deref().unwrap_or(words)).unwrap()
+    }
+
+    /// When some task was made.
+    fn moment(&mut self) -> Timestamp {
+        self.any(|it| &it.tasks)
+            .map_or(self.yard.now(), TaskId::made_at)
     }
 
     /// Page by page.
@@ -285,7 +321,7 @@ impl Sequence {
     }
 
     async fn command(&mut self) -> Option<Command> {
-        Some(match self.below(20) {
+        Some(match self.below(22) {
             0..=4 => self.submit(),
             5 => Command::Cancel(Cancel {
                 task: self.any(|it| &it.tasks)?,
@@ -301,12 +337,20 @@ impl Sequence {
             15 => self.forget().await,
             16 => self.free().await,
             17 => self.set_queue(),
-            18 => Command::Patch(Patch {
+            18 => self.operate(),
+            19 => self.proceed().await?,
+            20 => Command::Patch(Patch {
                 task: self.any(|it| &it.tasks)?,
                 priority: self.one_in(2).then(|| self.priority()),
                 begin: self.one_in(2).then(|| self.begin()),
             }),
-            _ => match self.below(4) {
+            _ => match self.below(6) {
+                4 => Command::CancelOperation(CancelOperation {
+                    operation: self.any(|it| &it.operations)?,
+                }),
+                5 => Command::Clear(Clear {
+                    operations: self.operations.clone(),
+                }),
                 0 => Command::Promote(Promote {
                     limit: 1 + self.below(5),
                     skip: self.below(2),
@@ -504,6 +548,44 @@ impl Sequence {
         let tasks = ended.into_iter().map(|ended| ended.task);
         let tasks = tasks.chain(self.any(|it| &it.tasks)).collect();
         Command::Discard(Discard { tasks })
+    }
+
+    fn operate(&mut self) -> Command {
+        let act = [Act::Cancel, Act::Retry][self.below(2)];
+        let id = self.yard.task().id.into();
+        self.operations.push(id);
+        let once = self.one_in(3).then(|| {
+            let (scope, key) = ("operate".into(), ["x", "y"][self.below(2)].into());
+            (IdempotencyKey { scope, key }, Digest::of(b"request"))
+        });
+        let mut filter = self.list().filter;
+        filter.statuses.clear();
+        let filter = act.narrow(filter).expect("no status is named");
+        Command::Operate(Operate {
+            id,
+            act,
+            filter: Arc::new(filter),
+            once,
+        })
+    }
+
+    /// A piece of one that is under way; it may be sent again.
+    async fn proceed(&mut self) -> Option<Command> {
+        let open = Query::OpenOperations { limit: 10 };
+        let Ok(Answer::Operations(open)) = self.yard.store.read(open).await else {
+            panic!("a query is answered in kind")
+        };
+        let operation = open.get(self.below(open.len().max(1)))?;
+        let list = List {
+            filter: Filter::clone(&operation.filter),
+            after: operation.cursor,
+            limit: 1 + self.below(3),
+            payload: true,
+            ..List::default()
+        };
+        let found = self.yard.list(list).await;
+        let piece = Proceed::of(operation, found, || self.yard.task().id);
+        Some(piece.into())
     }
 
     async fn free(&mut self) -> Command {

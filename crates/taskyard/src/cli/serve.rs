@@ -165,6 +165,9 @@ pub(crate) struct TimeArgs {
     /// for --key-life once it has ended. Default: all are kept for good.
     #[arg(long, env = "TASKYARD_RETAIN", value_parser = retention, value_name = "TIMES")]
     pub(crate) retain: Option<Retention>,
+    /// How long a bulk act is known after it has ended. At least 1m.
+    #[arg(long, env = "TASKYARD_OPERATION_LIFE", default_value = "24h", value_parser = duration, value_name = "TIME")]
+    pub(crate) operation_life: Duration,
     /// How far the clock of a submitter who makes ids may be ahead of the server's.
     #[arg(long, env = "TASKYARD_CLOCK_SKEW", default_value = "5m", value_parser = duration, value_name = "TIME")]
     pub(crate) clock_skew: Duration,
@@ -289,6 +292,12 @@ pub(crate) struct LimitArgs {
     /// How many queues may be paused or have defaults of their own; others need no room.
     #[arg(long, env = "TASKYARD_QUEUES_MAX", default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) queues_max: u32,
+    /// How many bulk acts (`taskyard cancel` and `retry` by filter) may be under way at once.
+    #[arg(long, env = "TASKYARD_OPERATIONS_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) operations_max: u32,
+    /// Up to how many tasks the dry run of a bulk act counts.
+    #[arg(long, env = "TASKYARD_MATCHING_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) matching_max: u32,
     /// How many workers may be known and not forgotten; those inside of servers do not count.
     #[arg(long, env = "TASKYARD_WORKERS_MAX", default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) workers_max: u32,

@@ -361,6 +361,10 @@ fn unknown(command: &Command) -> &'static str {
         Command::Prune(_) => "prune_has_an_unknown_outcome",
         Command::Forget(_) => "forget_has_an_unknown_outcome",
         Command::Free(_) => "free_has_an_unknown_outcome",
+        Command::Operate(_) => "operate_has_an_unknown_outcome",
+        Command::Proceed(_) => "proceed_has_an_unknown_outcome",
+        Command::CancelOperation(_) => "cancel_operation_has_an_unknown_outcome",
+        Command::Clear(_) => "clear_has_an_unknown_outcome",
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use taskyard_api::attempt::Attempts;
 use taskyard_api::change::Patch;
 use taskyard_api::explain::Explanation;
+use taskyard_api::operation::{Matching, Operate, Operation};
 use taskyard_api::payload::Payload;
 use taskyard_api::run::{Complete, Fail, Release, Renewed, ReportProgress, Snooze, Start, Started};
 use taskyard_api::stats::Stats;
@@ -14,10 +15,13 @@ use taskyard_core::status::Status;
 
 use super::{WAIT_MS_MAX, logs};
 use crate::openapi::operation::Routes;
-use crate::openapi::shapes::{BATCH, LINES, TASK_ID, label_pattern, path_name, text};
+use crate::openapi::shapes::{
+    BATCH, LINES, TASK_ID, label_pattern, path_name, plain_name, search, text,
+};
 use crate::openapi::{RUNS, TASKS};
 use crate::problem::Code;
 use crate::request::{JSON, NDJSON};
+use crate::v1::operations::example;
 
 pub(crate) fn describe(routes: &mut Routes<'_>) {
     routes.under("/api/v1", TASKS);
@@ -36,6 +40,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
         .takes_as(&[(JSON[0], nothing(), &[])], false)
         .answers::<Standing>(200, "It is cancelled.", &standing("cancelled"))
         .refuses(&[Code::AlreadyEnded]);
+    bulk(routes);
     routes.under("/api/v1", RUNS);
     beginning(routes);
     ending(routes);
@@ -138,6 +143,60 @@ fn changing(routes: &mut Routes<'_>) {
         .refuses(&[Code::NotEnded, Code::IdempotencyKeyReused, Code::TooManyLanes]);
 }
 
+fn bulk(routes: &mut Routes<'_>) {
+    let how = "Of those that there are by now: none that is submitted later. Answered at once; the work is done piece by \
+               piece, and goes on after a restart. With `dry_run` nothing is changed, and 200 tells how many tasks there \
+               are, up to `--matching-max` (10,000).";
+    let matching = json!({"matched": 1500, "at_least": false});
+    let refused = &[Code::IdempotencyKeyReused, Code::TooManyOperations];
+    routes
+        .post("/tasks/cancel", "cancel_tasks")
+        .says(
+            "Cancel all tasks that fit",
+            &format!("Those that have not ended. {how}"),
+        )
+        .takes_parameter("Idempotency-Key")
+        .takes::<Operate>(&[
+            (
+                "kind",
+                json!({"filter": {"status": ["pending"], "kind": "resize"}}),
+            ),
+            (
+                "try",
+                json!({"filter": {"queue": "images"}, "dry_run": true}),
+            ),
+            ("all", json!({"all": true})),
+        ])
+        .answers::<Operation>(202, "It has begun.", &example("running"))
+        .with_header(202, "Location")
+        .leads_to(202, "show_operation", &[("id", "/id")])
+        .leads_to(202, "cancel_operation", &[("id", "/id")])
+        .answers::<Matching>(200, "What it would be done to.", &matching)
+        .refuses(refused);
+    routes
+        .post("/tasks/retry", "retry_tasks")
+        .says(
+            "Run all finished tasks again that fit",
+            &format!("Each as a new one, as `POST /tasks/{{id}}/retry` does. {how}"),
+        )
+        .takes_parameter("Idempotency-Key")
+        .takes::<Operate>(&[
+            (
+                "failed",
+                json!({"filter": {"status": ["failed", "timeout"], "created_after": AT}}),
+            ),
+            (
+                "try",
+                json!({"filter": {"worker_id": "worker-1"}, "dry_run": true}),
+            ),
+        ])
+        .answers::<Operation>(202, "It has begun.", &example("running"))
+        .with_header(202, "Location")
+        .leads_to(202, "show_operation", &[("id", "/id")])
+        .answers::<Matching>(200, "What it would be done to.", &matching)
+        .refuses(refused);
+}
+
 /// A body that need not be there, and says nothing.
 fn nothing() -> Value {
     json!({"type": "object", "additionalProperties": false})
@@ -159,6 +218,23 @@ fn looking(routes: &mut Routes<'_>) {
         )
         .query("kind", "Tasks of this kind.", &text(path_name()))
         .query("queue", "Tasks of this queue.", &text(path_name()))
+        .query("worker_id", "Tasks that this worker holds, or ended.", &plain_name())
+        .query(
+            "q",
+            "The first eight or more characters of an id; or up to eight words, each of which must stand in the kind or in a \
+             label, in capital or small letters.",
+            &text(search()),
+        )
+        .query(
+            "created_after",
+            "Not made earlier than this, by the time that the task's id says.",
+            &json!({"type": "string", "format": "date-time"}),
+        )
+        .query(
+            "created_before",
+            "Made earlier than this, by the time that the task's id says.",
+            &json!({"type": "string", "format": "date-time"}),
+        )
         .query(
             "label",
             "`name=value`, each in a parameter of its own: all of them must be on the task.",

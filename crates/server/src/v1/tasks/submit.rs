@@ -161,7 +161,7 @@ fn nothing() -> Box<Problem> {
 }
 
 /// The caller's key for this request, within its own scope.
-fn key(
+pub(super) fn key(
     app: &App,
     headers: &HeaderMap,
     route: &str,

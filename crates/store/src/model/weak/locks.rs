@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use taskyard_core::diff::Diff;
-use taskyard_core::id::{ServerNumber, SlotKey, TaskId};
+use taskyard_core::id::{OperationId, ServerNumber, SlotKey, TaskId};
 use taskyard_core::minute::MinuteKey;
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
@@ -17,6 +17,7 @@ use crate::model::tables::{Tables, ready_key, scheduled_key};
 pub(super) enum Row {
     Server(ServerNumber),
     Queue(Name),
+    Operation(OperationId),
     Worker(Name),
     Scheduled(ScheduledKey),
     Ready(ReadyKey),
@@ -85,6 +86,7 @@ impl Locks {
             Row::Lease(other) => *other == slot,
             Row::Server(_)
             | Row::Queue(_)
+            | Row::Operation(_)
             | Row::Worker(_)
             | Row::Unique(_)
             | Row::Key(_)
@@ -143,6 +145,12 @@ pub(super) fn check_held(diff: &Diff, tables: &Tables, locks: &Locks, by: Number
         &tables.queues,
         |it| it.name.clone(),
         |it| row(Row::Queue(it.clone())),
+    );
+    check(
+        &diff.operations,
+        &tables.operations,
+        |it| it.id,
+        |it| row(Row::Operation(*it)),
     );
     check(
         &diff.workers,

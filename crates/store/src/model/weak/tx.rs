@@ -198,6 +198,26 @@ impl WeakTx {
                 }
             }
         }
+        if !needs.operations.is_empty() {
+            let since = self.begin_statement().await?;
+            for id in &needs.operations {
+                if self.lock(Row::Operation(*id), since).await? {
+                    let row = self.shared.borrow().tables.operations[id].clone();
+                    view.operations.loaded(*id, row);
+                }
+            }
+        }
+        if let Some(max) = needs.open_operations {
+            self.begin_statement().await?;
+            let open = self
+                .shared
+                .borrow()
+                .tables
+                .open_operations()
+                .take(max)
+                .count();
+            view.found_open_operations(open);
+        }
         if needs.paused {
             self.begin_statement().await?;
             view.found_paused(self.shared.borrow().tables.paused());

@@ -11,6 +11,7 @@ mod keeping;
 mod logging;
 mod losing;
 mod naming;
+mod operating;
 mod queueing;
 mod reporting;
 mod submitting;
@@ -156,6 +157,17 @@ macro_rules! conformance {
                 cancelling::cancel_ends_a_task_wherever_it_stands,
                 cancelling::a_finished_task_cannot_be_cancelled,
                 cancelling::a_cancelled_runs_result_is_refused,
+                operating::an_operation_cancels_what_its_filter_lets_through_in_pieces,
+                operating::a_piece_is_done_once_however_often_it_is_sent,
+                operating::what_has_gone_on_since_it_was_found_is_skipped,
+                operating::a_workers_tasks_are_cancelled_while_it_holds_them,
+                operating::an_operation_retries_what_has_ended_as_new_tasks_and_none_of_those,
+                operating::a_retry_whose_unique_key_is_taken_is_skipped,
+                operating::a_retry_that_there_is_no_lane_for_is_skipped,
+                operating::an_operation_that_is_cancelled_goes_no_further,
+                operating::as_many_operations_are_under_way_as_may_be,
+                operating::the_same_request_again_finds_its_operation,
+                operating::operations_are_listed_and_cleared_long_after_their_end,
                 keeping::time_does_not_go_back_with_the_clock,
                 keeping::lists_filter_and_page,
                 keeping::a_page_looks_at_no_more_tasks_than_it_may,

@@ -30,12 +30,13 @@ fn without_flags_everything_is_as_the_settings_say() {
 #[test]
 fn each_flag_sets_what_it_names() {
     let times = "--heartbeat 11s --heartbeat-ttl 31s --lease 76s --worker-life 25h --timeout 32m --timeout-margin 12s \
-                 --priority-level 13m --key-life 26h --clock-skew 6m --retain completed=27h,failed=28h";
+                 --priority-level 13m --key-life 26h --operation-life 29h --clock-skew 6m \
+                 --retain completed=27h,failed=28h";
     let limits = "--max-attempts 7 --max-losses 8 --input-max 1001 --output-max 1002 --checkpoint-max 1003 \
                   --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --offset-max 1020 --lists-max 3 --depth-max 65 \
                   --body-max 9006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
                   --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 --log-max 1017 --log-line-max 1018 --follows-max 1019 \
-                  --queue-bytes-max 300002 --lanes-max 1011 --queues-max 1016 --workers-max 1012 \
+                  --queue-bytes-max 300002 --lanes-max 1011 --queues-max 1016 --operations-max 1022 --matching-max 1021 --workers-max 1012 \
                   --metrics-values-max 1015 --stats-lanes-max 99 --metrics-within 22s";
     let connections = "--connections-max 1013 --connections-spare 1014 --place-within 15s --head-max 9000 \
                        --head-within 16s --idle-within 17s --body-pause 18s --body-within 19s --write-pause 20s \
@@ -62,6 +63,8 @@ fn each_flag_sets_what_it_names() {
             commands_bytes_max: 300_002,
             lanes_max: 1011,
             queues_max: 1016,
+            operations_max: 1022,
+            operation_life: Duration::from_hours(29),
             workers_max: 1012,
             stats_lanes_max: 99,
             claim_bytes_max: 1008,
@@ -91,6 +94,7 @@ fn each_flag_sets_what_it_names() {
             attempt_detail_max: 1004,
             list_look_at_max: 1005,
             offset_max: 1020,
+            matching_max: 1021,
             lists_max: 3,
             follows_max: 1019,
             checkpoint_max: 1003,

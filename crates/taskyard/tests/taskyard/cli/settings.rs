@@ -281,6 +281,11 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &["--key-life", "a minute"],
     );
     check(
+        &["serve", "--operation-life", "59s"],
+        &[],
+        &["--operation-life", "a minute"],
+    );
+    check(
         &["serve", "--head-max", "8191"],
         &[],
         &["--head-max", "8192"],

@@ -5,5 +5,6 @@ mod commands;
 mod databases;
 mod demo;
 mod logs;
+mod operations;
 mod servers;
 mod workers;
