@@ -199,7 +199,7 @@ impl World {
     fn named(&self, index: &Index) -> Option<Named> {
         let tasks = latest(&self.tasks);
         let task = (!tasks.is_empty()).then(|| *index.get(tasks))?;
-        let lane = self.lanes.key(self.tables.tasks[&task].lane)?;
+        let lane = self.lanes.key(self.tables.tasks.get(&task)?.lane)?;
         let lane = Arc::clone(lane);
         Some(Named { task, lane })
     }

@@ -321,7 +321,7 @@ impl Sequence {
     }
 
     async fn command(&mut self) -> Option<Command> {
-        Some(match self.below(22) {
+        Some(match self.below(24) {
             0..=4 => self.submit(),
             5 => Command::Cancel(Cancel {
                 task: self.any(|it| &it.tasks)?,
@@ -338,25 +338,25 @@ impl Sequence {
             16 => self.free().await,
             17 => self.set_queue(),
             18 => self.operate(),
-            19 => self.proceed().await?,
-            20 => Command::Patch(Patch {
+            19..=21 => self.proceed().await?,
+            22 => Command::Patch(Patch {
                 task: self.any(|it| &it.tasks)?,
                 priority: self.one_in(2).then(|| self.priority()),
                 begin: self.one_in(2).then(|| self.begin()),
             }),
             _ => match self.below(6) {
-                4 => Command::CancelOperation(CancelOperation {
-                    operation: self.any(|it| &it.operations)?,
-                }),
-                5 => Command::Clear(Clear {
-                    operations: self.operations.clone(),
-                }),
                 0 => Command::Promote(Promote {
                     limit: 1 + self.below(5),
                     skip: self.below(2),
                 }),
                 1 => Command::Prune(Prune { limit: 3, skip: 0 }),
                 2 => self.discard().await,
+                3 => Command::CancelOperation(CancelOperation {
+                    operation: self.any(|it| &it.operations)?,
+                }),
+                4 => Command::Clear(Clear {
+                    operations: self.operations.clone(),
+                }),
                 _ => Command::Join(Join {
                     held: self.server,
                     alone: false,
