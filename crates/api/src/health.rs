@@ -40,3 +40,13 @@ pub struct Readiness {
     /// What it waits for; null when ready.
     pub message: Option<String>,
 }
+
+/// What a sweep did that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Swept {
+    /// How many runs it took away.
+    pub expired: usize,
+    /// Whether nobody's silence counted.
+    pub grace: bool,
+}

@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::{Directory, Sending};
 use crate::due::NextDue;
+use crate::error::Error;
 use crate::follows::Follows;
 use crate::gathered::Gathered;
 use crate::metrics::{Metrics, Noted, Tally};
@@ -62,6 +63,9 @@ struct Shared {
     unheard: Mutex<Option<Moment>>,
     /// A process took the place of another, whose runs are to be looked for.
     replaced: Notify,
+    /// Those who asked for a sweep, and wait for what it did.
+    sweeps: Mutex<Vec<oneshot::Sender<Sweep>>>,
+    sweep_asked: Notify,
     /// An operation was begun.
     operated: Notify,
     started: Instant,
@@ -70,6 +74,15 @@ struct Shared {
     ended: CancellationToken,
     /// It came to that in order.
     ended_well: CancellationToken,
+}
+
+/// What a sweep did that was asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sweep {
+    /// How many runs it took away.
+    pub expired: usize,
+    /// Whether nobody's silence counted.
+    pub grace: bool,
 }
 
 /// What waits in an engine at one moment.
@@ -166,6 +179,8 @@ impl Engine {
             trouble: Mutex::default(),
             unheard: Mutex::default(),
             replaced: Notify::new(),
+            sweeps: Mutex::default(),
+            sweep_asked: Notify::new(),
             operated: Notify::new(),
             started: Instant::now(),
             stop,
@@ -290,6 +305,30 @@ impl Engine {
     /// Whether it has ended over a bug, be it before the stop or after.
     pub fn has_broken_down(&self) -> bool {
         self.has_ended() && !self.0.ended_well.is_cancelled()
+    }
+
+    /// Has the sweep come now, and waits for it.
+    pub async fn sweep(&self) -> Result<Sweep, Error> {
+        let (asked, answer) = oneshot::channel();
+        self.0.sweeps.lock().push(asked);
+        self.0.sweep_asked.notify_one();
+        tokio::select! {
+            sweep = answer => sweep.map_err(|_| {
+                let why = "the sweep failed, and is tried again".to_owned();
+                store::Error::Unavailable(why).into()
+            }),
+            () = self.stopping() => Err(Error::Stopping),
+        }
+    }
+
+    /// Resolves when somebody has asked for a sweep since this resolved last.
+    pub(crate) async fn was_asked_to_sweep(&self) {
+        self.0.sweep_asked.notified().await;
+    }
+
+    /// Those who have.
+    pub(crate) fn sweeps(&self) -> Vec<oneshot::Sender<Sweep>> {
+        std::mem::take(&mut self.0.sweeps.lock())
     }
 
     /// Resolves when a process of a worker took the place of another since this resolved last.

@@ -9,11 +9,10 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Sight;
 use tokio::task::{Id, JoinSet};
 
-use crate::engine::{Engine, is_of_the_command};
+use crate::engine::{Engine, Sweep, is_of_the_command};
 use crate::error::Error;
 use crate::grace::Grace;
 use crate::services::promote::Promotion;
-use crate::services::sweep::Swept;
 use crate::services::{
     Steps, forget, free, operations, orphans, promote, prune, retain, sweep, tally,
 };
@@ -78,7 +77,9 @@ impl Upkeep {
         let mut grace = Grace::new(engine.moment(), self.grace, engine.policy().heartbeat_ttl);
         let alone_since = self.alone.then_some(server.started_at);
         let mut looked_at = engine.moment();
+        let (mut expired, mut asked) = (0, Vec::new());
         while !engine.is_stopping() {
+            asked.extend(engine.sweeps());
             let looked_before = std::mem::replace(&mut looked_at, engine.moment());
             if engine.unheard().is_some_and(|at| at >= looked_before) {
                 grace.doubt(looked_at);
@@ -92,12 +93,22 @@ impl Upkeep {
                 steps: grace.steps(),
             };
             match sweep::run_once(&engine, sight).await {
-                // There may be more where these came from.
-                Ok(Swept { is_full: true, .. }) => continue,
-                Ok(_) => {}
+                Ok(swept) => {
+                    expired += swept.expired;
+                    if swept.is_full {
+                        // There may be more where these came from.
+                        continue;
+                    }
+                    let (expired, grace) = (std::mem::take(&mut expired), sight.grace);
+                    for asked in asked.drain(..) {
+                        // Who does not wait any more needs no answer.
+                        let _ = asked.send(Sweep { expired, grace });
+                    }
+                }
                 Err(Error::Stopping) => return,
                 Err(error) => {
                     tracing::warn!(%error, "the sweep failed; it is tried again");
+                    asked.clear();
                     if !matches!(&error, Error::Store(error) if is_of_the_command(error)) {
                         grace.doubt(engine.moment());
                     }
@@ -107,6 +118,7 @@ impl Upkeep {
                 () = pause(&engine, self.sweep) => {}
                 // What the process before it had goes back at once.
                 () = engine.was_replaced() => {}
+                () = engine.was_asked_to_sweep() => {}
             }
         }
     }

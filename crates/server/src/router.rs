@@ -15,7 +15,7 @@ use crate::metrics::{self, name_route};
 use crate::page;
 use crate::problem::{self, Code};
 use crate::response::{Answer, Refusal};
-use crate::v1::{operations, queues, tasks, workers};
+use crate::v1::{operations, ops, queues, tasks, workers};
 
 pub(crate) fn router(app: App) -> Router {
     let v1 = Router::new()
@@ -54,7 +54,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/queues", get(queues::list))
         .route("/queues/{name}", patch(queues::patch))
         .route("/queues/{name}/pause", post(queues::pause))
-        .route("/queues/{name}/resume", post(queues::resume));
+        .route("/queues/{name}/resume", post(queues::resume))
+        // And after this server.
+        .route("/ops/sweep", post(ops::sweep));
 
     let dialects = if app.settings().dialects {
         dialects()

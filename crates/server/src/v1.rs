@@ -4,6 +4,7 @@
 //! process take the same way without HTTP.
 
 pub(crate) mod operations;
+pub(crate) mod ops;
 pub(crate) mod queues;
 pub mod tasks;
 pub mod workers;
@@ -16,4 +17,5 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
     workers::described::describe(routes);
     queues::describe(routes);
     operations::describe(routes);
+    ops::describe(routes);
 }

@@ -386,6 +386,34 @@ async fn submit_once(yard: &Yard, key: usize, body: &str) -> Result<(), Error> {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_sweep_that_is_asked_for_comes_at_once_and_tells_what_it_did() {
+    let yard = yard();
+    let rarely = Upkeep {
+        sweep: Duration::from_hours(1),
+        grace: MINUTE,
+        ..Upkeep::default()
+    };
+    let _services = keep_up(&yard, rarely).await;
+    let task = yard.submit("work").await.unwrap();
+    yard.worker("gone", "work").await;
+    gets(&yard, "gone", SECOND).await;
+    tokio::time::advance(Policy::default().heartbeat_ttl).await;
+
+    let in_grace = yard.engine.sweep().await.unwrap();
+
+    assert_eq!((in_grace.expired, in_grace.grace), (0, true));
+    tokio::time::advance(MINUTE).await;
+    let (one, other) = tokio::join!(yard.engine.sweep(), yard.engine.sweep());
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!((one.expired, one.grace), (1, false));
+    assert_eq!(one, other, "both asked for one sweep");
+    assert_eq!(yard.status(task).await, Status::Pending);
+
+    yard.stop.cancel();
+    assert!(matches!(yard.engine.sweep().await, Err(Error::Stopping)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_services_end_with_their_engine() {
     let yard = yard();
     let mut services = keep_up(&yard, Upkeep::default()).await;
