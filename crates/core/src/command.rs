@@ -12,11 +12,13 @@ use crate::store;
 use crate::time::Timestamp;
 use crate::verbs::cancel::{Cancel, Cancelled};
 use crate::verbs::claim::{Claims, Dealt};
+use crate::verbs::drain::{Drain, Drained};
 use crate::verbs::expire::{Expire, Expired};
 use crate::verbs::forget::{Forget, Forgotten};
 use crate::verbs::free::{Free, Freed};
 use crate::verbs::heartbeat::{Beaten, Heartbeat};
 use crate::verbs::join::{Join, Joined};
+use crate::verbs::kill::{Kill, Killed};
 use crate::verbs::patch::{Patch, Patched};
 use crate::verbs::promote::{Promote, Promoted};
 use crate::verbs::prune::{Prune, Pruned};
@@ -93,6 +95,8 @@ commands! {
     Patch => Patched,
     SetQueue => QueueSet,
     Register => Registered,
+    Drain => Drained,
+    Kill => Killed,
     Join => Joined,
     Promote => Promoted,
     Expire => Expired,
@@ -148,6 +152,8 @@ impl Command {
             | Self::Patch(_)
             | Self::SetQueue(_)
             | Self::Register(_)
+            | Self::Drain(_)
+            | Self::Kill(_)
             | Self::Join(_)
             | Self::Promote(_)
             | Self::Expire(_)
@@ -178,6 +184,8 @@ impl Command {
             | Self::Patch(_)
             | Self::SetQueue(_)
             | Self::Register(_)
+            | Self::Drain(_)
+            | Self::Kill(_)
             | Self::Join(_)
             | Self::Promote(_)
             | Self::Prune(_) => None,

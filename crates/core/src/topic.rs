@@ -17,6 +17,8 @@ pub enum Topic {
     Ended(Arc<Outcome>),
     /// A run of this worker ended, and its task did not.
     GivenBack(WorkerNumber),
+    /// There is something that this worker should hear at once: its claims wait no longer.
+    Told(WorkerNumber),
 }
 
 impl Topic {
@@ -25,7 +27,7 @@ impl Topic {
         match self {
             Self::Ended(outcome) => outcome.worker,
             Self::GivenBack(worker) => Some(*worker),
-            Self::Ready(_) | Self::Scheduled(_) => None,
+            Self::Ready(_) | Self::Scheduled(_) | Self::Told(_) => None,
         }
     }
 }

@@ -5,11 +5,13 @@
 
 pub mod cancel;
 pub mod claim;
+pub mod drain;
 pub mod expire;
 pub mod forget;
 pub mod free;
 pub mod heartbeat;
 pub mod join;
+pub mod kill;
 pub mod patch;
 pub mod promote;
 pub mod prune;

@@ -2,6 +2,7 @@
 
 mod calls;
 mod logs;
+mod workers;
 
 pub use self::calls::{ClaimCall, Claimed};
 pub use self::logs::{Follow, News, Print};
@@ -417,7 +418,7 @@ impl Loop {
             match topic {
                 Topic::Ended(outcome) => self.shared.waits.lock().ended(outcome.task),
                 Topic::Scheduled(at) => self.shared.next_due.scheduled(*at),
-                Topic::Ready(_) | Topic::GivenBack(_) => {}
+                Topic::Ready(_) | Topic::GivenBack(_) | Topic::Told(_) => {}
             }
         }
     }

@@ -197,7 +197,12 @@ fn bytes_of(command: &Command) -> usize {
         Command::Report(report) => report.results.iter().map(bytes_of_result).sum(),
         Command::Heartbeat(heartbeat) => bytes_of_heartbeat(heartbeat),
         Command::Register(register) => bytes_of_profile(&register.profile),
-        Command::Start(_) | Command::Cancel(_) | Command::Patch(_) | Command::SetQueue(_) => 0,
+        Command::Start(_)
+        | Command::Cancel(_)
+        | Command::Patch(_)
+        | Command::SetQueue(_)
+        | Command::Drain(_)
+        | Command::Kill(_) => 0,
         // A claim takes its place before it is one of these, and the services take none.
         Command::Claims(_)
         | Command::Expire(_)

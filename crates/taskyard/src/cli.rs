@@ -5,6 +5,7 @@ mod client;
 mod documents;
 mod serve;
 mod worker;
+mod workers;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
 pub(crate) use self::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
+pub(crate) use self::workers::{WorkerNameArgs, WorkerVerb};
 use crate::output::Format;
 
 /// A durable task system: one program that serves, works and is the command line.
@@ -118,7 +120,7 @@ pub(crate) enum Command {
     Wait(WaitArgs),
     /// Lists queues; pauses them, lets them go on, and says what their tasks take.
     Queues(QueuesArgs),
-    /// Lists workers.
+    /// Lists workers; has them finish and leave, ends them, and says how many there are inside of a server.
     Workers(WorkersArgs),
     /// Prints the settings in force and where each came from.
     Config(Box<ConfigArgs>),

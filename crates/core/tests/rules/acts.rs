@@ -50,6 +50,12 @@ pub(crate) enum Act {
         delay: Option<u64>,
     },
     Register(&'static str),
+    Drain(&'static str),
+    /// Beside what else happens.
+    Kill(&'static str),
+    /// Before it.
+    KillAlone(&'static str),
+    Delete(&'static str),
     Promote(usize),
     Expire {
         grace: bool,
@@ -107,6 +113,10 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (index(), prop::option::of(-1_i64..=1), prop::option::of(0_u64..5))
             .prop_map(|(task, priority, delay)| Act::Patch { task, priority, delay }),
         1 => select(&NAMES[..]).prop_map(Act::Register),
+        1 => select(&NAMES[..]).prop_map(Act::Drain),
+        1 => select(&NAMES[..]).prop_map(Act::Kill),
+        1 => select(&NAMES[..]).prop_map(Act::KillAlone),
+        1 => select(&NAMES[..]).prop_map(Act::Delete),
         3 => (1_usize..5).prop_map(Act::Promote),
         3 => (prop::bool::weighted(0.2), prop::bool::weighted(0.2))
             .prop_map(|(grace, alone)| Act::Expire { grace, alone }),

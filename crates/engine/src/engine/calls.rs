@@ -357,7 +357,10 @@ impl Engine {
 }
 
 impl Engine {
-    async fn call<D: TryFrom<Done>>(&self, command: impl Into<Command>) -> Result<D, Error> {
+    pub(super) async fn call<D: TryFrom<Done>>(
+        &self,
+        command: impl Into<Command>,
+    ) -> Result<D, Error> {
         answered(self.ask(command)?).await
     }
 

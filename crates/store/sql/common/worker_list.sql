@@ -1,15 +1,15 @@
 -- Workers by name, behind $1 if it is given, with the number of their leases; at most $2. Forgotten ones are left out.
 with page as (
   select name, number, epoch, server, kinds, queues, labels, capacity, registered_at, expires_at, kept_task, kept_slot,
-    forgotten, draining, completed, failed
+    forgotten, draining, killed, completed, failed
   from worker
   where not forgotten and name > coalesce(cast($1 as text), '')
   order by name
   limit $2
 )
 select page.name, page.number, page.epoch, page.server, page.kinds, page.queues, page.labels, page.capacity,
-  page.registered_at, page.expires_at, page.kept_task, page.kept_slot, page.forgotten, page.draining, page.completed,
-  page.failed, coalesce(holding.leases, 0)
+  page.registered_at, page.expires_at, page.kept_task, page.kept_slot, page.forgotten, page.draining, page.killed,
+  page.completed, page.failed, coalesce(holding.leases, 0)
 from page
 left join (select lease.worker, count(*) as leases from lease group by lease.worker) as holding
   on holding.worker = page.number

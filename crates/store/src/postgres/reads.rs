@@ -7,8 +7,8 @@ use hashbrown::HashMap;
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Query, Staff, Survey, TaskView, WorkerCounts,
-    WorkerView,
+    Answer, AtWork, Counted, Freeable, Held, Holder, Query, RunView, Staff, Survey, TaskView,
+    WorkerCounts, WorkerView,
 };
 use taskyard_core::time::Timestamp;
 use tokio_postgres::IsolationLevel;
@@ -61,6 +61,13 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let name = name.as_str();
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
             Answer::Worker(worker.map(Box::new))
+        }
+        Query::AtWork { worker, limit } => {
+            let (name, limit) = (worker.as_str(), load::limit(*limit));
+            let view = one(client, sql::WORKER_VIEW, &[&name], worker_view).await?;
+            let params: [&(dyn ToSql + Sync); 2] = [&name, &limit];
+            let runs = all(client, sql::LEASE_HELD, &params, run_view).await?;
+            Answer::AtWork(view.map(|view| Box::new(AtWork { view, runs })))
         }
         Query::Queues => Answer::Queues(all(client, sql::QUEUE_LIST, &[], queue::queue).await?),
         Query::Freeable { after, limit } => {
@@ -178,6 +185,19 @@ fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
         held: fields.decode(|leases: i64| {
             usize::try_from(leases).map_err(|_| BadColumn::new("a number of leases", leases))
         })?,
+    })
+}
+
+fn run_view(fields: &mut Fields<'_>) -> Read<RunView> {
+    Ok(RunView {
+        task: fields.task()?,
+        queue: fields.name()?,
+        kind: fields.name()?,
+        attempt: fields.take()?,
+        claimed_at: fields.time()?,
+        started_at: fields.time_or_none()?,
+        expires_at: fields.time()?,
+        progress: place::progress(fields)?,
     })
 }
 

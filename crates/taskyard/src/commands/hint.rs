@@ -101,9 +101,12 @@ mod tests {
                 .collect(),
             capacity: 1,
             held: 0,
+            completed: 0,
+            failed: 0,
             registered_at: now,
             heard_at: now,
             expires_at: now,
+            running: None,
         }
     }
 

@@ -12,3 +12,4 @@ mod refused;
 mod settings;
 mod starting;
 mod tasks;
+mod workers;
