@@ -6,6 +6,8 @@ DATABASE ?= sqlite
 # How long the simulation runs: so many random histories of so many steps each.
 SEEDS ?= 2000
 STEPS ?= 1000
+# What the worker that `make worker` starts is called; made up where nothing is said.
+WORKER_ID ?=
 # The Cargo profile of the tests; `ci` takes less disk.
 PROFILE ?= dev
 
@@ -13,13 +15,21 @@ PROFILE ?= dev
 beside_postgres := tests/with-postgres
 durable := -c fsync=on -c synchronous_commit=on -c full_page_writes=on -c shared_buffers=1GB -c max_wal_size=4GB
 
-.PHONY: help run demo check fmt test simulate bench bench-sqlite bench-postgres
+.PHONY: help run dev api-dev worker demo check fmt test simulate bench bench-sqlite bench-postgres
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## start a server in this directory
 	cargo run -p taskyard -- serve
+
+dev: ## the same for development: any command is run, and everything may be wiped
+	cargo run -p taskyard -- serve --dev --allow-command any
+
+api-dev: dev ## the same, by its older name
+
+worker: ## start a worker beside it (WORKER_ID=w1)
+	cargo run -p taskyard -- worker $(if $(WORKER_ID),--name $(WORKER_ID))
 
 demo: ## watch real work run from start to end (DATABASE=sqlite or postgres)
 	tests/prepare compiler $(DATABASE) && cargo build --profile quick -p taskyard && $(beside_$(DATABASE)) target/quick/taskyard demo --database $(DATABASE)

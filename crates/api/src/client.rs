@@ -7,6 +7,7 @@
 mod error;
 mod follow;
 mod logs;
+mod operations;
 mod queues;
 mod tasks;
 mod transport;

@@ -14,8 +14,10 @@ pub mod time;
 
 pub mod attempt;
 pub mod change;
+pub mod explain;
 pub mod health;
 pub mod logs;
+pub mod operation;
 pub mod page;
 pub mod queue;
 pub mod stats;

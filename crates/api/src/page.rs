@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::task::Status;
+use crate::time::Time;
 
 /// One page of a list. It may hold fewer items than asked for and still have a next one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,18 @@ pub struct TasksQuery {
     /// behind the first `=` is the value, commas too.
     #[serde(skip)]
     pub labels: Vec<String>,
+    /// The worker that holds the task, or that ended it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker_id: Option<String>,
+    /// The first eight or more characters of an id; or words, each of which must stand in the kind or in a label.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q: Option<String>,
+    /// Not made earlier than this, by the time that the task's id says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_after: Option<Time>,
+    /// Made earlier than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_before: Option<Time>,
     /// `-created` for the newest first, the default, or `created`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<String>,
@@ -54,6 +67,18 @@ impl TasksQuery {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkersQuery {
+    /// How many at most. 1 to 1,000; default 50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// The query of `GET /operations`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperationsQuery {
     /// How many at most. 1 to 1,000; default 50.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,

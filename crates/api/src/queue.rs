@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::request::Request;
-use crate::stats::Counts;
+use crate::stats::{Counts, Rates};
 use crate::task::Retry;
 
 /// One queue: one that has or had tasks, or of which something was set.
@@ -18,8 +18,26 @@ pub struct Queue {
     /// How long the task has been due that is next in turn, in milliseconds; the longest over its kinds. Null where none
     /// is due.
     pub oldest_ms: Option<u64>,
+    /// What happened in it in the last minute, per second, up to a second late. Null where more happened elsewhere than
+    /// servers tell apart, and it may have been here.
+    pub rates: Option<Rates>,
     /// What its tasks take that do not say themselves; null: what the server says.
     pub defaults: Defaults,
+    /// How long its tasks are kept once they have ended; null: as the server says.
+    pub retention: Option<Retention>,
+}
+
+/// How long tasks are kept once they have ended, in milliseconds, for each way to end: 0 to 315,360,000,000 (ten years).
+/// Those that it does not name, and those that are null, are kept for good. Whatever it says, a task stays for the server's
+/// `--key-life` once it has ended, so that a submit that is sent again finds it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    pub completed_ms: Option<i64>,
+    pub failed_ms: Option<i64>,
+    pub timeout_ms: Option<i64>,
+    pub cancelled_ms: Option<i64>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +55,7 @@ pub struct QueueSettings {
     pub name: String,
     pub paused: bool,
     pub defaults: Defaults,
+    pub retention: Option<Retention>,
 }
 
 /// `PATCH /queues/{name}`: for tasks that are submitted from now on and do not say themselves. What is not named stays as
@@ -69,6 +88,14 @@ pub struct PatchQueue {
     )]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Retry>))]
     pub retry: Option<Option<Retry>>,
+    /// How long its tasks are kept once they have ended, of those too that ended before. It is set as a whole.
+    #[serde(
+        default,
+        deserialize_with = "named",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Retention>))]
+    pub retention: Option<Option<Retention>>,
 }
 
 impl Request for PatchQueue {

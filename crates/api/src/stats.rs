@@ -1,4 +1,4 @@
-//! How many tasks there are.
+//! How many tasks there are, and how fast they come and go.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::task::Status;
 
-/// The tasks that are there now, counted exactly.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The tasks that are there now, counted exactly, and what happened in the last hour.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Stats {
     pub total: u64,
@@ -16,6 +16,61 @@ pub struct Stats {
     pub by_queue: BTreeMap<String, Counts>,
     /// Each kind that has tasks.
     pub by_kind: BTreeMap<String, Counts>,
+    /// Of the tasks that are there and that a run ended (completed, failed, timeout), the part that completed. Null where
+    /// there are none.
+    pub success_rate: Option<f64>,
+    /// What happened in the last 1, 15 and 60 minutes; up to a second late.
+    pub windows: Vec<Window>,
+}
+
+/// What happened in the last so many minutes, on all servers. A minute that lies only partly within counts by that part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Window {
+    pub minutes: u32,
+    pub all: Recent,
+    /// The queues in which most happened; the others together are `other`.
+    pub by_queue: BTreeMap<String, Recent>,
+    /// The kinds with which most happened; the others together are `other`.
+    pub by_kind: BTreeMap<String, Recent>,
+}
+
+/// What happened in a window, of all tasks or of some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Recent {
+    pub rates: Rates,
+    /// Of the tasks that a run ended, the part that completed. Null where there are none.
+    pub success_rate: Option<f64>,
+    /// From when tasks were submitted until they were first given to a worker, in milliseconds. Null where none was.
+    pub wait_ms: Option<Quantiles>,
+    /// The runs that ended tasks, from their start, in milliseconds. Null where none did.
+    pub run_ms: Option<Quantiles>,
+}
+
+/// How often something happened, per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Rates {
+    pub submitted: f64,
+    /// Runs that workers were given, a task's later ones too.
+    pub started: f64,
+    pub completed: f64,
+    pub failed: f64,
+    pub timeout: f64,
+    pub cancelled: f64,
+    /// Runs that failed or timed out and whose tasks go on.
+    pub retried: f64,
+}
+
+/// How long half of them took at most, nine in ten, and all but one in a hundred. Read from buckets, so off by up to a
+/// quarter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Quantiles {
+    pub p50: f64,
+    pub p90: f64,
+    pub p99: f64,
 }
 
 impl Stats {

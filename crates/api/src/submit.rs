@@ -112,6 +112,22 @@ impl<P> Request for Vec<Submit<P>> {
     const LEVELS: usize = 2;
 }
 
+/// The older form of a task, which names a problem and no kind. Fields that nobody knows are passed over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SubmitProblem<P = Raw> {
+    /// Decides which handler solves it; `test-problem` is built in.
+    pub problem_id: String,
+    /// What its handler takes; any JSON up to 1 MiB and 63 levels. Default null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameters: Option<P>,
+}
+
+/// The two are what is kept as the task's input, so the body may nest as deep as that.
+impl<P> Request for SubmitProblem<P> {
+    const LEVELS: usize = 0;
+}
+
 /// The answer to one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -137,6 +137,18 @@ pub struct Task<P = Raw> {
     pub unique_key: Option<String>,
     /// The finished task that this one runs again.
     pub retry_of: Option<TaskId>,
+    /// The dialect that it was submitted in: `simple`, say. Null for these routes; `v1` for their older form.
+    pub origin: Option<String>,
+    /// The problem, of a task that was submitted by naming it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem_id: Option<String>,
+    /// What was to be solved of it.
+    #[serde(
+        default,
+        deserialize_with = "there",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub parameters: Option<P>,
     /// How many agreeing answers settle it. 1 for a task that takes the first.
     pub required_submissions: u32,
 }
@@ -260,7 +272,7 @@ mod tests {
     #[test]
     fn a_task_is_written_as_it_was_read() {
         let without = r#""id":"01890a5d-ac96-774b-bcce-b302099a8057","kind":"a","queue":"q","status":"pending""#;
-        let rest = r#""error":null,"priority":0,"labels":{},"requires":{},"run_at":"2026-01-31T12:00:00.000Z","created_at":"2026-01-31T12:00:00.000Z","assigned_at":null,"started_at":null,"ended_at":null,"timeout_ms":1,"attempts":0,"failures":0,"losses":0,"max_attempts":1,"max_losses":1,"retry":{"backoff_ms":1,"factor":2.0,"max_ms":1,"jitter":0.5},"worker_id":null,"progress":null,"job_id":null,"exclusive":false,"unique_key":null,"retry_of":null,"required_submissions":1"#;
+        let rest = r#""error":null,"priority":0,"labels":{},"requires":{},"run_at":"2026-01-31T12:00:00.000Z","created_at":"2026-01-31T12:00:00.000Z","assigned_at":null,"started_at":null,"ended_at":null,"timeout_ms":1,"attempts":0,"failures":0,"losses":0,"max_attempts":1,"max_losses":1,"retry":{"backoff_ms":1,"factor":2.0,"max_ms":1,"jitter":0.5},"worker_id":null,"progress":null,"job_id":null,"exclusive":false,"unique_key":null,"retry_of":null,"origin":null,"required_submissions":1"#;
         for payload in [
             "",
             r#""input":null,"output":null,"#,

@@ -11,7 +11,10 @@ use crate::refused::Refused;
 use crate::store;
 use crate::time::Timestamp;
 use crate::verbs::cancel::{Cancel, Cancelled};
+use crate::verbs::cancel_operation::{CancelOperation, OperationCancelled};
 use crate::verbs::claim::{Claims, Dealt};
+use crate::verbs::clear::{Clear, Cleared};
+use crate::verbs::discard::{Discard, Discarded};
 use crate::verbs::drain::{Drain, Drained};
 use crate::verbs::expire::{Expire, Expired};
 use crate::verbs::forget::{Forget, Forgotten};
@@ -19,7 +22,9 @@ use crate::verbs::free::{Free, Freed};
 use crate::verbs::heartbeat::{Beaten, Heartbeat};
 use crate::verbs::join::{Join, Joined};
 use crate::verbs::kill::{Kill, Killed};
+use crate::verbs::operate::{Operate, Operated};
 use crate::verbs::patch::{Patch, Patched};
+use crate::verbs::proceed::{Piece, Proceed, Proceeded};
 use crate::verbs::promote::{Promote, Promoted};
 use crate::verbs::prune::{Prune, Pruned};
 use crate::verbs::register::{Register, Registered};
@@ -27,6 +32,7 @@ use crate::verbs::report::{Report, ReportedBack};
 use crate::verbs::set_queue::{QueueSet, SetQueue};
 use crate::verbs::start::{Start, Started};
 use crate::verbs::submit::{NewTask, Submit, Submitted};
+use crate::verbs::tally::{Tallied, Tally};
 use crate::view::View;
 
 /// All that a rule may know besides the rows.
@@ -94,12 +100,18 @@ commands! {
     Cancel => Cancelled,
     Patch => Patched,
     SetQueue => QueueSet,
+    Operate => Operated,
+    Proceed => Proceeded,
+    CancelOperation => OperationCancelled,
+    Clear => Cleared,
     Register => Registered,
     Drain => Drained,
     Kill => Killed,
     Join => Joined,
+    Tally => Tallied,
     Promote => Promoted,
     Expire => Expired,
+    Discard => Discarded,
     Prune => Pruned,
     Forget => Forgotten,
     Free => Freed,
@@ -144,6 +156,10 @@ impl Command {
     pub fn new_tasks(&self) -> &[NewTask] {
         match self {
             Self::Submit(submit) => &submit.tasks,
+            Self::Proceed(Proceed {
+                piece: Piece::Retry(tasks),
+                ..
+            }) => tasks,
             Self::Claims(_)
             | Self::Start(_)
             | Self::Heartbeat(_)
@@ -151,12 +167,18 @@ impl Command {
             | Self::Cancel(_)
             | Self::Patch(_)
             | Self::SetQueue(_)
+            | Self::Operate(_)
+            | Self::Proceed(_)
+            | Self::CancelOperation(_)
+            | Self::Clear(_)
             | Self::Register(_)
             | Self::Drain(_)
             | Self::Kill(_)
             | Self::Join(_)
+            | Self::Tally(_)
             | Self::Promote(_)
             | Self::Expire(_)
+            | Self::Discard(_)
             | Self::Prune(_)
             | Self::Forget(_)
             | Self::Free(_) => &[],
@@ -172,8 +194,10 @@ impl Command {
         match self {
             Self::Claims(claims) => claims.halves().map(|halves| halves.map(Self::Claims)),
             Self::Expire(expire) => expire.halves().map(|halves| halves.map(Self::Expire)),
+            Self::Discard(discard) => discard.halves().map(|halves| halves.map(Self::Discard)),
             Self::Forget(forget) => forget.halves().map(|halves| halves.map(Self::Forget)),
             Self::Free(free) => free.halves().map(|halves| halves.map(Self::Free)),
+            Self::Clear(clear) => clear.halves().map(|halves| halves.map(Self::Clear)),
             Self::Report(report) => report.halves().map(|halves| halves.map(Self::Report)),
             Self::Heartbeat(heartbeat) => {
                 heartbeat.halves().map(|halves| halves.map(Self::Heartbeat))
@@ -183,10 +207,14 @@ impl Command {
             | Self::Cancel(_)
             | Self::Patch(_)
             | Self::SetQueue(_)
+            | Self::Operate(_)
+            | Self::Proceed(_)
+            | Self::CancelOperation(_)
             | Self::Register(_)
             | Self::Drain(_)
             | Self::Kill(_)
             | Self::Join(_)
+            | Self::Tally(_)
             | Self::Promote(_)
             | Self::Prune(_) => None,
         }
@@ -200,8 +228,10 @@ impl Command {
         match self {
             Self::Claims(claims) => Done::Claims(claims.failed_part(error)),
             Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
+            Self::Discard(_) => Done::Discard(Discarded { count: 0 }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Free(_) => Done::Free(Freed { count: 0 }),
+            Self::Clear(_) => Done::Clear(Cleared { count: 0 }),
             Self::Report(report) => Done::Report(report.failed_part()),
             Self::Heartbeat(heartbeat) => Done::Heartbeat(heartbeat.failed_part()),
             other => unreachable!("{} has no parts", other.name()),
@@ -218,8 +248,10 @@ impl Done {
         match (self, more) {
             (Self::Claims(one), Self::Claims(more)) => one.hands.extend(more.hands),
             (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
+            (Self::Discard(one), Self::Discard(more)) => one.count += more.count,
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Free(one), Self::Free(more)) => one.count += more.count,
+            (Self::Clear(one), Self::Clear(more)) => one.count += more.count,
             (Self::Report(one), Self::Report(more)) => one.join(more),
             (Self::Heartbeat(one), Self::Heartbeat(more)) => one.join(more),
             (one, more) => unreachable!("{more:?} is no part of {one:?}"),

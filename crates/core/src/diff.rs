@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::counter::Counter;
 use crate::id::{RunKey, TaskId};
 use crate::lane::{Lane, LaneKey};
+use crate::minute::Minute;
+use crate::operation::Operation;
 use crate::queue::Queue;
 use crate::rows::{
     Attempt, Carry, Idempotency, LateResult, Lease, Outcome, Ready, Scheduled, Server, Task,
@@ -21,6 +23,7 @@ pub struct Diff {
     pub lanes: Vec<(Lane, Arc<LaneKey>)>,
     /// Never taken out.
     pub queues: Vec<Change<Queue>>,
+    pub operations: Vec<Change<Operation>>,
     /// Never taken out.
     pub workers: Vec<Change<Worker>>,
     pub tasks: Vec<Arc<Task>>,
@@ -32,11 +35,17 @@ pub struct Diff {
     pub outcomes: Vec<Arc<Outcome>>,
     pub uniques: Vec<Change<Unique>>,
     pub idempotency: Vec<Change<Idempotency>>,
+    /// Of this server's own. None is taken out by itself.
+    pub minutes: Vec<Change<Minute>>,
+    /// Minutes before this one may go, those of other servers too.
+    pub minutes_from: Option<i64>,
     pub attempts: Vec<Attempt>,
     /// Each takes the place of an earlier one of the same run.
     pub late_results: Vec<LateResult>,
     /// Rows of `attempt` and `late_result` that may go, if they are there.
     pub forgotten: Vec<RunKey>,
+    /// Tasks that go with all their rows, those of this batch too: `task`, `outcome`, `carry`, `attempt`, `late_result`.
+    pub discarded: Vec<TaskId>,
     /// By how much the lanes' counters change.
     pub counters: Vec<(Lane, Counter)>,
     /// Not a change: tasks whose inputs the commit reads on its way.
@@ -49,6 +58,7 @@ impl Diff {
         self.servers.is_empty()
             && self.lanes.is_empty()
             && self.queues.is_empty()
+            && self.operations.is_empty()
             && self.workers.is_empty()
             && self.tasks.is_empty()
             && self.scheduled.is_empty()
@@ -58,9 +68,12 @@ impl Diff {
             && self.outcomes.is_empty()
             && self.uniques.is_empty()
             && self.idempotency.is_empty()
+            && self.minutes.is_empty()
+            && self.minutes_from.is_none()
             && self.attempts.is_empty()
             && self.late_results.is_empty()
             && self.forgotten.is_empty()
+            && self.discarded.is_empty()
             && self.counters.is_empty()
     }
 
@@ -72,6 +85,8 @@ impl Diff {
         self.lanes.sort_unstable_by_key(|(lane, _)| *lane);
         self.queues
             .sort_unstable_by(|one, other| one.row().name.cmp(&other.row().name));
+        self.operations
+            .sort_unstable_by_key(|change| change.row().id);
         self.workers
             .sort_unstable_by(|one, other| one.row().name.cmp(&other.row().name));
         self.tasks.sort_unstable_by_key(|task| task.id);
@@ -89,9 +104,11 @@ impl Diff {
             .sort_unstable_by(|one, other| one.row().key.cmp(&other.row().key));
         self.idempotency
             .sort_unstable_by(|one, other| one.row().key.cmp(&other.row().key));
+        self.minutes.sort_unstable_by_key(|change| change.row().key);
         self.attempts.sort_unstable_by_key(|attempt| attempt.run);
         self.late_results.sort_unstable_by_key(|late| late.run);
         self.forgotten.sort_unstable();
+        self.discarded.sort_unstable();
         self.counters.sort_unstable_by_key(|(lane, _)| *lane);
         self.inputs.sort_unstable();
     }

@@ -3,6 +3,7 @@
 //! Ids that leave the system have one text form, which is a promise; numbers stay inside.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use uuid::Uuid;
@@ -10,10 +11,108 @@ use uuid::Uuid;
 use crate::random::Random;
 use crate::time::Timestamp;
 
-/// A task's id: a UUIDv7, made by the client or by the server before the command is queued, so that a submit whose
-/// fate is unknown can be looked for and sent again.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TaskId(Uuid);
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Before every id; nobody's.
+            pub const NIL: Self = Self(Uuid::nil());
+
+            pub fn as_uuid(self) -> Uuid {
+                self.0
+            }
+
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl TryFrom<Uuid> for $name {
+            type Error = NotAnId;
+
+            fn try_from(uuid: Uuid) -> Result<Self, NotAnId> {
+                if uuid.get_version_num() == 7 {
+                    Ok(Self(uuid))
+                } else {
+                    Err(NotAnId)
+                }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                // `Uuid` reads other spellings too; the promise is one text form.
+                if text.len() != 36 {
+                    return Err(NotAnId);
+                }
+                Uuid::try_parse(text).map_err(|_| NotAnId)?.try_into()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer
+                    .serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Text(PhantomData))
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                schema()
+            }
+        }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
+    };
+}
+
+id! {
+    /// A task's id: a UUIDv7, made by the client or by the server before the command is queued, so that a submit whose
+    /// fate is unknown can be looked for and sent again.
+    TaskId
+}
+id! {
+    /// An operation's id: a UUIDv7, made by the server before the command is queued.
+    OperationId
+}
+
+/// An idempotency key keeps the ids of what was made under it, whatever that is.
+impl From<OperationId> for TaskId {
+    fn from(id: OperationId) -> Self {
+        Self(id.0)
+    }
+}
+
+impl From<TaskId> for OperationId {
+    fn from(id: TaskId) -> Self {
+        Self(id.0)
+    }
+}
 
 /// Not a UUIDv7 in its plain, hyphenated text form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -21,9 +120,6 @@ pub struct TaskId(Uuid);
 pub struct NotAnId;
 
 impl TaskId {
-    /// Before every id; no task's.
-    pub const NIL: Self = Self(Uuid::nil());
-
     /// The id made at `now` with these random bits: same arguments, same id.
     pub fn new(now: Timestamp, random: u128) -> Self {
         let millis = u64::try_from(now.as_micros() / 1000).unwrap_or(0);
@@ -40,14 +136,6 @@ impl TaskId {
             .iter()
             .fold(0_i64, |sum, byte| (sum << 8) | i64::from(*byte));
         Timestamp::from_micros(millis * 1000)
-    }
-
-    pub fn as_uuid(self) -> Uuid {
-        self.0
-    }
-
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        self.0.as_bytes()
     }
 }
 
@@ -78,85 +166,32 @@ impl TaskIds {
     }
 }
 
-impl TryFrom<Uuid> for TaskId {
-    type Error = NotAnId;
-
-    fn try_from(uuid: Uuid) -> Result<Self, NotAnId> {
-        if uuid.get_version_num() == 7 {
-            Ok(Self(uuid))
-        } else {
-            Err(NotAnId)
-        }
-    }
-}
-
-impl FromStr for TaskId {
-    type Err = NotAnId;
-
-    fn from_str(text: &str) -> Result<Self, NotAnId> {
-        // `Uuid` reads other spellings too; the promise is one text form.
-        if text.len() != 36 {
-            return Err(NotAnId);
-        }
-        Uuid::try_parse(text).map_err(|_| NotAnId)?.try_into()
-    }
-}
-
-impl fmt::Display for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
-
-impl fmt::Debug for TaskId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
-    }
-}
-
-impl serde::Serialize for TaskId {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.hyphenated().encode_lower(&mut Uuid::encode_buffer()))
-    }
-}
-
-impl<'de> serde::Deserialize<'de> for TaskId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Text)
-    }
-}
-
 #[cfg(feature = "openapi")]
-impl utoipa::PartialSchema for TaskId {
-    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-        utoipa::openapi::Object::builder()
-            .schema_type(utoipa::openapi::Type::String)
-            .description(Some("A UUIDv7 in its plain form."))
-            .format(Some(utoipa::openapi::SchemaFormat::Custom(
-                "uuid".to_owned(),
-            )))
-            // Version and variant stand in the first digit of the third and the fourth group (RFC 9562, 5.7).
-            .pattern(Some(
-                "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-7[0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12}$",
-            ))
-            .into()
-    }
+fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+    utoipa::openapi::Object::builder()
+        .schema_type(utoipa::openapi::Type::String)
+        .description(Some("A UUIDv7 in its plain form."))
+        .format(Some(utoipa::openapi::SchemaFormat::Custom(
+            "uuid".to_owned(),
+        )))
+        // Version and variant stand in the first digit of the third and the fourth group (RFC 9562, 5.7).
+        .pattern(Some(
+            "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-7[0-9A-Fa-f]{3}-[89ABab][0-9A-Fa-f]{3}-[0-9A-Fa-f]{12}$",
+        ))
+        .into()
 }
-
-#[cfg(feature = "openapi")]
-impl utoipa::ToSchema for TaskId {}
 
 /// Refuses within the visit, so that the reader knows where in the text the id stands.
-struct Text;
+struct Text<I>(PhantomData<I>);
 
-impl serde::de::Visitor<'_> for Text {
-    type Value = TaskId;
+impl<I: FromStr<Err = NotAnId>> serde::de::Visitor<'_> for Text<I> {
+    type Value = I;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a UUIDv7 in a string")
     }
 
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<TaskId, E> {
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<I, E> {
         text.parse().map_err(E::custom)
     }
 }

@@ -5,15 +5,19 @@
 //! (`taskyard-store`); the engine gathers commands into batches and wakes who waits (`taskyard-engine`).
 
 pub mod counter;
+pub mod filter;
 pub mod id;
 pub mod json;
 pub mod labels;
 pub mod lane;
+pub mod minute;
 pub mod name;
+pub mod operation;
 pub mod order;
 pub mod policy;
 pub mod queue;
 pub mod random;
+pub mod retention;
 pub mod retry;
 pub mod status;
 pub mod time;
@@ -31,6 +35,7 @@ pub mod refused;
 pub mod topic;
 pub mod verbs;
 
+pub mod explain;
 pub mod log;
 mod moves;
 pub mod query;

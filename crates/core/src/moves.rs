@@ -258,7 +258,11 @@ fn give_back(
         kept_until: None,
     };
     view.carries.put(lease.slot, carry);
-    view.announce(Topic::GivenBack(lease.worker));
+    view.announce(Topic::GivenBack {
+        worker: lease.worker,
+        lane: lease.lane.plain(),
+        end: ending.end,
+    });
     let at = (lease.slot, lease.lane);
     wait(view, at, place, (run_at, order_key), why);
 }

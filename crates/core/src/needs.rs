@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 
-use crate::id::{SlotKey, TaskId, WorkerNumber};
+use crate::id::{OperationId, SlotKey, TaskId, WorkerNumber};
 use crate::lane::{Lane, LaneKey};
+use crate::minute::MinuteKey;
 use crate::name::Name;
 use crate::order::{OrderKey, Position};
 use crate::rows::{IdempotencyKey, UniqueKey};
@@ -51,7 +52,8 @@ pub struct Due {
     pub skip: usize,
 }
 
-/// What to load, in the order in which a store locks: servers, new lanes, queues, workers, place rows, keys, then picks, each by key. The order
+/// What to load, in the order in which a store locks: servers, new lanes, queues, operations, workers, place rows, keys,
+/// minutes, then relics and picks, each by key. The order
 /// holds within one load only: what is asked for besides is locked behind it, so two servers can wait for each other
 /// until their database ends one of the two batches, which is then run again.
 #[derive(Default, Debug)]
@@ -63,12 +65,20 @@ pub struct Needs {
     pub lanes: Vec<Arc<LaneKey>>,
     /// Every row of `queue`, locked.
     pub queues: bool,
+    /// Held.
+    pub operations: Vec<OperationId>,
+    /// How many operations have not ended, counted up to so many.
+    pub open_operations: Option<usize>,
     pub workers: Vec<(Name, Hold)>,
     pub scheduled: Vec<ScheduledKey>,
     pub ready: Vec<ReadyKey>,
     pub leases: Vec<(SlotKey, Hold)>,
     pub uniques: Vec<UniqueKey>,
     pub idempotency: Vec<IdempotencyKey>,
+    /// Tasks that have ended, by their outcomes, locked; those that another server holds are left out.
+    pub relics: Vec<TaskId>,
+    /// Of this server's own.
+    pub minutes: Vec<MinuteKey>,
     /// Only read: they never change, or only together with a place row.
     pub tasks: Vec<TaskId>,
     pub carries: Vec<SlotKey>,
@@ -95,6 +105,8 @@ impl Needs {
             && !self.paused
             && !self.last_worker
             && self.live_workers.is_none()
+            && self.open_operations.is_none()
+            && self.operations.is_empty()
             && self.lanes.is_empty()
             && self.workers.is_empty()
             && self.scheduled.is_empty()
@@ -102,6 +114,8 @@ impl Needs {
             && self.leases.is_empty()
             && self.uniques.is_empty()
             && self.idempotency.is_empty()
+            && self.minutes.is_empty()
+            && self.relics.is_empty()
             && self.tasks.is_empty()
             && self.carries.is_empty()
             && self.outcomes.is_empty()
@@ -121,10 +135,13 @@ impl Needs {
         self.lanes.retain(|key| seen.insert(Arc::clone(key)));
         tidy_held(&mut self.workers);
         tidy_held(&mut self.leases);
+        tidy(&mut self.operations);
         tidy(&mut self.scheduled);
         tidy(&mut self.ready);
         tidy(&mut self.uniques);
         tidy(&mut self.idempotency);
+        tidy(&mut self.minutes);
+        tidy(&mut self.relics);
         tidy(&mut self.tasks);
         tidy(&mut self.carries);
         tidy(&mut self.outcomes);

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::retention::Retention;
 use crate::retry::Retry;
 use crate::time::Timestamp;
 
@@ -45,8 +46,14 @@ pub struct Policy {
     pub lanes_max: usize,
     /// How many queues may be paused or have defaults of their own; others need no room. Default 1,000.
     pub queues_max: usize,
+    /// How many lanes of a minute each server tells apart for the rates; the others are added up. Default 100.
+    pub stats_lanes_max: usize,
     /// How many workers may be known and not forgotten; those inside of servers do not count. Default 100,000.
     pub workers_max: usize,
+    /// How many operations may be under way at once. Default 100.
+    pub operations_max: usize,
+    /// How long an operation is known after it has ended. Default 24 h.
+    pub operation_life: Duration,
     /// How many bytes of inputs one claim's answer carries. Default 8 MiB; one task goes out whatever its size.
     pub claim_bytes_max: usize,
     /// How many unfinished runs and refused results of one task are kept. Default 100.
@@ -57,6 +64,9 @@ pub struct Policy {
     pub log_line_bytes_max: usize,
     /// How old a client's own id may be, and how long an idempotency key is known. Default 24 h.
     pub key_life: Duration,
+    /// How long tasks are kept that have ended, of queues that do not say. Default: for good. Whatever it says, a task stays
+    /// for `key_life` behind its end.
+    pub retention: Retention,
     /// How far a client's clock may be ahead of ours. Default 5 min.
     pub clock_skew: Duration,
     /// How long a server is counted as up without a word from it. Default 30 s.
@@ -85,12 +95,16 @@ impl Default for Policy {
             commands_bytes_max: 256 << 20,
             lanes_max: 10_000,
             queues_max: 1_000,
+            stats_lanes_max: 100,
             workers_max: 100_000,
+            operations_max: 100,
+            operation_life: Duration::from_hours(24),
             claim_bytes_max: 8 << 20,
             history_max: 100,
             log_bytes_max: 4 << 20,
             log_line_bytes_max: 16 << 10,
             key_life: Duration::from_hours(24),
+            retention: Retention::default(),
             clock_skew: Duration::from_mins(5),
             server_ttl: Duration::from_secs(30),
             worker_life: Duration::from_hours(24),

@@ -3,21 +3,27 @@
 use std::sync::Arc;
 
 use crate::counter::Counter;
-use crate::id::{Epoch, Fence, RunKey, TaskId, WorkerNumber};
+use crate::explain::{Explain, Surroundings};
+use crate::filter::Filter;
+use crate::id::{Epoch, Fence, OperationId, RunKey, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
-use crate::lane::LaneKey;
+use crate::lane::{Lane, LaneKey};
+use crate::minute::Minute;
 use crate::name::Name;
+use crate::needs::ReadyKey;
+use crate::operation::Operation;
 use crate::order::Priority;
 use crate::policy::Policy;
 use crate::queue::Queue;
 use crate::rows::{
-    Attempt, Carry, Failure, LateResult, Lease, Outcome, Progress, Scheduled, Task, Unique,
-    UniqueKey, Worker,
+    Attempt, Carry, Ended, Failure, LateResult, Lease, Outcome, Progress, Ready, Scheduled, Task,
+    Unique, UniqueKey, Worker,
 };
 use crate::slot::{Counts, Place};
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::verbs::expire::{Lost, Sight};
+use crate::verbs::held::Token;
 
 #[derive(Clone, Debug)]
 pub enum Query {
@@ -29,8 +35,14 @@ pub enum Query {
         task: TaskId,
         detail_max: usize,
     },
+    /// What decides when a task runs; without its payloads.
+    Explain(Explain),
     /// Tasks by queue, kind and status.
     Counts,
+    /// What happened in this minute and those behind it.
+    Minutes {
+        from: i64,
+    },
     /// Workers by name, behind `after` if it is given; offline ones too, unless they are forgotten. At most `limit`.
     Workers {
         after: Option<Name>,
@@ -54,11 +66,34 @@ pub enum Query {
         worker: Name,
         limit: usize,
     },
+    /// The names of the workers with these numbers.
+    Named(Vec<WorkerNumber>),
     /// The queues of which something was set, by name.
     Queues,
+    Operation(OperationId),
+    /// Operations, the newest first, behind `after` if it is given.
+    Operations {
+        after: Option<OperationId>,
+        limit: usize,
+    },
+    /// Operations that have not ended, the oldest first.
+    OpenOperations {
+        limit: usize,
+    },
+    /// Operations that had ended by then, those that did so first before the others.
+    OldOperations {
+        ended: Timestamp,
+        limit: usize,
+    },
     /// Of the next `limit` unique keys, in the order of their tasks, those whose tasks have ended.
     Freeable {
         after: Option<TaskId>,
+        limit: usize,
+    },
+    /// Tasks that have ended, by id, behind `after` and up to `until`.
+    Relics {
+        after: TaskId,
+        until: TaskId,
         limit: usize,
     },
     /// Leases that look lost, by key.
@@ -72,6 +107,11 @@ pub enum Query {
     Known(Vec<TaskId>),
     /// Who runs this task now; without its payloads.
     Holder(TaskId),
+    /// What this worker holds, or all of them do, by worker and task; at most `limit`.
+    Holdings {
+        worker: Option<WorkerNumber>,
+        limit: usize,
+    },
     /// The earliest time that anything is scheduled for, behind so many rows.
     NextDue {
         skip: usize,
@@ -113,21 +153,30 @@ pub enum Answer {
         ended: Vec<(Attempt, Option<Name>)>,
         late: Vec<LateResult>,
     },
+    /// None where there is no such task.
+    Explain(Option<Box<Surroundings>>),
     Counts(Vec<Counted>),
+    Minutes(Minutes),
     Workers(Vec<WorkerView>),
     WorkerCounts(WorkerCounts),
     Survey(Survey),
     Gone(Vec<Name>),
     Worker(Option<Box<Worker>>),
     AtWork(Option<Box<AtWork>>),
+    Named(Vec<(WorkerNumber, Name)>),
     Queues(Vec<Queue>),
+    Operation(Option<Box<Operation>>),
+    Operations(Vec<Operation>),
+    OldOperations(Vec<OperationId>),
     Freeable(Freeable),
+    Relics(Vec<Ended>),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
     Ended(Vec<TaskId>),
     Known(Vec<TaskId>),
     /// None where there is no such task.
     Holder(Option<Holder>),
+    Holdings(Vec<Holding>),
     NextDue(Option<Timestamp>),
     Pong,
 }
@@ -187,31 +236,6 @@ impl Default for List {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Filter {
-    pub statuses: Vec<Status>,
-    pub kind: Option<Name>,
-    pub queue: Option<Name>,
-    /// Every one of these must be on the task.
-    pub labels: Vec<(Name, Arc<str>)>,
-}
-
-impl Filter {
-    pub fn lets_through(&self, view: &TaskView) -> bool {
-        let labelled = |(name, value): &(Name, Arc<str>)| view.task.labels.get(name) == Some(value);
-        (self.statuses.is_empty() || self.statuses.contains(&view.status()))
-            && self
-                .kind
-                .as_ref()
-                .is_none_or(|kind| *kind == view.lane.kind)
-            && self
-                .queue
-                .as_ref()
-                .is_none_or(|queue| *queue == view.lane.queue)
-            && self.labels.iter().all(labelled)
-    }
-}
-
 /// How many tasks a page looks at unless it is told: some hundredths of a second.
 pub const LIST_LOOK_AT: usize = 2_000;
 /// Pages end before their payloads grow past this, in bytes; one task goes out whatever its size.
@@ -244,6 +268,28 @@ pub enum Standing {
 }
 
 impl TaskView {
+    /// By which key its slot is found in `ready`, if it is ready.
+    pub fn ready_key(&self) -> Option<ReadyKey> {
+        let counts = Carry::counts(self.carry.as_ref());
+        let order_key = self.carry.as_ref().map(|carry| carry.order_key);
+        matches!(self.standing, Standing::Ready).then(|| ReadyKey {
+            lane: Ready::lane_of(self.task.lane, counts.waiting()),
+            order_key: order_key.unwrap_or(self.task.order_key),
+            slot: SlotKey::only(self.task.id),
+        })
+    }
+
+    /// The worker that has it now.
+    pub fn holder(&self) -> Option<&Name> {
+        let is_leased = matches!(self.standing, Standing::Leased(_));
+        self.worker.as_ref().filter(|_| is_leased)
+    }
+
+    /// Whether no worker has it, and one will.
+    pub fn waits(&self) -> bool {
+        matches!(self.standing, Standing::Scheduled(_) | Standing::Ready)
+    }
+
     pub fn status(&self) -> Status {
         match &self.standing {
             Standing::Scheduled(_) => Status::Scheduled,
@@ -320,6 +366,20 @@ impl Held {
             attempt: lease.attempt(carry),
         }
     }
+}
+
+/// One run in the hands of a worker.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Holding {
+    pub by: (WorkerNumber, Epoch),
+    pub token: Token,
+}
+
+/// Of all servers, in no order, and the lanes that are named there.
+#[derive(Clone, Debug, Default)]
+pub struct Minutes {
+    pub minutes: Vec<Minute>,
+    pub lanes: Vec<(Lane, Arc<LaneKey>)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use hashbrown::HashMap;
 
 use crate::name::Name;
+use crate::retention::Retention;
 use crate::retry::Retry;
 
 /// What was set of a queue.
@@ -16,6 +17,8 @@ pub struct Queue {
     /// Nothing of it is given to workers. What they have goes on.
     pub is_paused: bool,
     pub defaults: Defaults,
+    /// How long its tasks are kept once they have ended; none: as the policy says.
+    pub retention: Option<Retention>,
 }
 
 impl Queue {
@@ -25,6 +28,7 @@ impl Queue {
             name,
             is_paused: false,
             defaults: Defaults::default(),
+            retention: None,
         }
     }
 }
@@ -58,6 +62,10 @@ impl Queues {
         self.0
             .get(name)
             .map_or_else(Defaults::default, |queue| queue.defaults)
+    }
+
+    pub fn retention(&self, name: &Name) -> Option<Retention> {
+        self.0.get(name)?.retention
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Queue> {

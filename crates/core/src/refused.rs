@@ -14,6 +14,10 @@ use crate::status::Status;
 pub enum Refused {
     #[error("there is no task with this id")]
     NoSuchTask,
+    #[error("there is no operation with this id; those that ended long ago are forgotten")]
+    NoSuchOperation,
+    #[error("the operation has already ended")]
+    OperationEnded,
     #[error("no worker of this name is registered")]
     NoSuchWorker,
     #[error("the task is already {0}")]
@@ -69,6 +73,11 @@ pub enum Refused {
     TooManyLanes(usize),
     #[error("{0} queues are paused or have defaults of their own already; no other one can be set")]
     TooManyQueues(usize),
+    #[error(
+        "{0} operations are under way already; try again when one has ended, or cancel one with POST \
+         /api/v1/operations/{{id}}/cancel"
+    )]
+    TooManyOperations(usize),
     #[error(
         "{0} workers are known already; register under a worker_id that is known, or try again when some have been gone \
          for long enough to be forgotten"

@@ -77,6 +77,29 @@ pub struct Task {
     pub unique_key: Option<Arc<str>>,
     /// The task that this one runs again.
     pub retry_of: Option<TaskId>,
+    /// The older form in which it was submitted; none for our own.
+    pub origin: Option<Origin>,
+}
+
+/// An older family of requests. Who asks in one is answered in its words.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Origin {
+    /// `{"problem_id", "parameters"}` on our own route.
+    V1,
+    Simple,
+    Taskmaster,
+}
+
+impl Origin {
+    pub const ALL: [Self; 3] = [Self::V1, Self::Simple, Self::Taskmaster];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::Simple => "simple",
+            Self::Taskmaster => "taskmaster",
+        }
+    }
 }
 
 /// A slot that waits for a worker, in its lane or, if suspect, in the lane's twin.
@@ -329,6 +352,23 @@ impl Outcome {
             reported: None,
         }
     }
+}
+
+/// As much of a task that has ended as tells whether it may go.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Ended {
+    pub task: TaskId,
+    pub status: Status,
+    pub ended_at: Timestamp,
+    pub queue: Name,
+}
+
+/// A task that has ended, on its way out: what has to be known to take all its rows away.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Relic {
+    pub ended: Ended,
+    pub lane: Lane,
+    pub unique_key: Option<Arc<str>>,
 }
 
 /// A run that did not end its task.

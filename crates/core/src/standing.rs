@@ -5,6 +5,8 @@ use std::sync::Arc;
 use crate::id::SlotKey;
 use crate::needs::{Hold, Needs, ReadyKey, ScheduledKey};
 use crate::rows::{Carry, Lease, Outcome, Ready, Scheduled};
+use crate::slot::Place;
+use crate::status::Status;
 use crate::view::View;
 
 pub(crate) enum Standing {
@@ -13,6 +15,19 @@ pub(crate) enum Standing {
     Ready(Ready),
     Leased(Lease),
     Ended(Arc<Outcome>),
+}
+
+impl Standing {
+    /// None of a task that is not known.
+    pub(crate) fn status(&self) -> Option<Status> {
+        match self {
+            Self::Unknown => None,
+            Self::Scheduled(_) => Some(Place::Scheduled.status()),
+            Self::Ready(row) => Some(row.place().status()),
+            Self::Leased(lease) => Some(lease.place().status()),
+            Self::Ended(outcome) => Some(outcome.status),
+        }
+    }
 }
 
 /// The first look: a lease or an outcome is found by the id; for the rest the task and its carry tell the key.

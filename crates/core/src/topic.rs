@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::id::WorkerNumber;
 use crate::lane::Lane;
-use crate::rows::Outcome;
+use crate::rows::{End, Outcome};
 use crate::time::Timestamp;
 
 #[derive(Clone, PartialEq, Debug)]
@@ -15,8 +15,12 @@ pub enum Topic {
     /// Something waits for this time.
     Scheduled(Timestamp),
     Ended(Arc<Outcome>),
-    /// A run of this worker ended, and its task did not.
-    GivenBack(WorkerNumber),
+    /// A run of this worker ended, and its task, of this lane, did not.
+    GivenBack {
+        worker: WorkerNumber,
+        lane: Lane,
+        end: Option<End>,
+    },
     /// There is something that this worker should hear at once: its claims wait no longer.
     Told(WorkerNumber),
 }
@@ -26,7 +30,7 @@ impl Topic {
     pub fn frees(&self) -> Option<WorkerNumber> {
         match self {
             Self::Ended(outcome) => outcome.worker,
-            Self::GivenBack(worker) => Some(*worker),
+            Self::GivenBack { worker, .. } => Some(*worker),
             Self::Ready(_) | Self::Scheduled(_) | Self::Told(_) => None,
         }
     }

@@ -4,7 +4,10 @@
 //! or refuses. A verb knows nothing of SQL, HTTP or other servers.
 
 pub mod cancel;
+pub mod cancel_operation;
 pub mod claim;
+pub mod clear;
+pub mod discard;
 pub mod drain;
 pub mod expire;
 pub mod forget;
@@ -12,7 +15,9 @@ pub mod free;
 pub mod heartbeat;
 pub mod join;
 pub mod kill;
+pub mod operate;
 pub mod patch;
+pub mod proceed;
 pub mod promote;
 pub mod prune;
 pub mod register;
@@ -20,6 +25,7 @@ pub mod report;
 pub mod set_queue;
 pub mod start;
 pub mod submit;
+pub mod tally;
 
 pub mod held;
 

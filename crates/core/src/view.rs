@@ -15,16 +15,18 @@ use hashbrown::{HashMap, HashSet};
 pub use self::rows::{Change, Rows};
 use crate::counter::Counter;
 use crate::diff::Diff;
-use crate::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use crate::id::{OperationId, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::{Lane, LaneKey, Lanes};
+use crate::minute::{Minute, MinuteKey};
 use crate::name::Name;
 use crate::needs::{Hold, Needs, Pick};
+use crate::operation::Operation;
 use crate::order::Position;
 use crate::queue::Queue;
 use crate::rows::{
-    Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
-    Server, Task, Unique, UniqueKey, Worker,
+    Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Relic,
+    Scheduled, Server, Task, Unique, UniqueKey, Worker,
 };
 use crate::status::Status;
 use crate::topic::Topic;
@@ -58,6 +60,7 @@ pub struct View {
     pub servers: Rows<ServerNumber, Server>,
     lanes: Rows<Arc<LaneKey>, (Lane, Arc<LaneKey>)>,
     pub queues: Rows<Name, Queue>,
+    pub operations: Rows<OperationId, Operation>,
     pub workers: Rows<Name, Worker>,
     pub tasks: Rows<TaskId, Arc<Task>>,
     pub scheduled: Rows<SlotKey, Scheduled>,
@@ -67,6 +70,9 @@ pub struct View {
     pub outcomes: Rows<TaskId, Arc<Outcome>>,
     pub uniques: Rows<UniqueKey, Unique>,
     pub idempotency: Rows<IdempotencyKey, Idempotency>,
+    pub minutes: Rows<MinuteKey, Minute>,
+    pub relics: Rows<TaskId, Relic>,
+    minutes_from: Option<i64>,
     briefs: HashMap<TaskId, Brief>,
     picked: Vec<Picked>,
     /// Where these lanes go on behind the rows that were picked; `None`: nowhere.
@@ -76,6 +82,7 @@ pub struct View {
     old_keys: Vec<IdempotencyKey>,
     last_worker: Option<WorkerNumber>,
     live_workers: Option<usize>,
+    open_operations: Option<usize>,
     last_lane: Option<Lane>,
     /// Lanes that this server did not know and that tasks of this batch are in.
     taken_up: Lanes,
@@ -96,6 +103,7 @@ impl View {
     /// Every row that `needs` names by key counts as missing until a store says otherwise.
     pub fn asked(&mut self, needs: &Needs) {
         self.lanes.asked(&needs.lanes);
+        self.operations.asked(&needs.operations);
         self.workers
             .asked(needs.workers.iter().map(|(name, _)| name));
         self.scheduled
@@ -104,6 +112,8 @@ impl View {
         self.leases.asked(needs.leases.iter().map(|(slot, _)| slot));
         self.uniques.asked(&needs.uniques);
         self.idempotency.asked(&needs.idempotency);
+        self.minutes.asked(&needs.minutes);
+        self.relics.asked(&needs.relics);
         self.tasks.asked(&needs.tasks);
         self.carries.asked(&needs.carries);
         self.outcomes.asked(&needs.outcomes);
@@ -204,6 +214,11 @@ impl View {
     pub fn found_live_workers(&mut self, count: usize) {
         self.live_workers = Some(count);
     }
+
+    /// How many operations have not ended, as far as was to be counted.
+    pub fn found_open_operations(&mut self, count: usize) {
+        self.open_operations = Some(count);
+    }
 }
 
 /// What verbs ask and say.
@@ -272,6 +287,18 @@ impl View {
         };
         let has_room = *live < max;
         *live += usize::from(has_room);
+        has_room
+    }
+
+    /// Takes room for one more operation, if fewer than so many have not ended.
+    ///
+    /// # Panics
+    /// If nobody asked how many there are.
+    pub fn take_room_for_operation(&mut self, max: usize) -> bool {
+        let open = self.open_operations.as_mut();
+        let open = open.expect("the open operations were counted");
+        let has_room = *open < max;
+        *open += usize::from(has_room);
         has_room
     }
 
@@ -346,6 +373,23 @@ impl View {
         self.forgotten.push(run);
     }
 
+    /// Takes away a task that has ended, with all its rows. For what comes behind it in this batch it never was.
+    ///
+    /// # Panics
+    /// If its relic was not asked for, or is not there.
+    pub(crate) fn discard(&mut self, task: TaskId) {
+        let relic = self.relics.remove(&task);
+        assert!(relic.is_some(), "{task} is not there to be taken away");
+        self.tasks.asked([&task]);
+        self.outcomes.asked([&task]);
+        self.carries.asked([&SlotKey::only(task)]);
+    }
+
+    /// Minutes before this one may go.
+    pub(crate) fn forget_minutes(&mut self, before: i64) {
+        self.minutes_from = Some(before);
+    }
+
     /// Lanes are counted with their twins.
     pub fn count(&mut self, lane: Lane, status: Status, change: i64) {
         self.counters.entry(lane.plain()).or_default()[status] += change;
@@ -361,6 +405,7 @@ impl View {
             servers: self.servers.kept(),
             lanes: self.lanes.inserted(),
             queues: self.queues.kept(),
+            operations: self.operations.changes(),
             workers: self.workers.kept(),
             tasks: self.tasks.inserted(),
             scheduled: self.scheduled.changes(),
@@ -370,9 +415,16 @@ impl View {
             outcomes: self.outcomes.inserted(),
             uniques: self.uniques.changes(),
             idempotency: self.idempotency.changes(),
+            minutes: self.minutes.kept(),
+            minutes_from: self.minutes_from,
             attempts: self.attempts,
             late_results: self.late_results,
             forgotten: self.forgotten,
+            discarded: self
+                .relics
+                .taken_out()
+                .map(|relic| relic.ended.task)
+                .collect(),
             counters: self
                 .counters
                 .into_iter()

@@ -51,9 +51,17 @@ impl Profile {
     }
 
     pub fn serves(&self, lane: &LaneKey) -> bool {
-        is_among(&lane.kind, self.kinds.as_deref(), &self.many_kinds)
-            && is_among(&lane.queue, self.queues.as_deref(), &self.many_queues)
+        self.runs(&lane.kind)
+            && self.serves_queue(&lane.queue)
             && lane.demands.are_met_by(&self.labels)
+    }
+
+    pub fn runs(&self, kind: &Name) -> bool {
+        is_among(kind, self.kinds.as_deref(), &self.many_kinds)
+    }
+
+    pub fn serves_queue(&self, queue: &Name) -> bool {
+        is_among(queue, self.queues.as_deref(), &self.many_queues)
     }
 
     /// The lanes it serves that can have something, twins among them, lowest first.

@@ -21,6 +21,7 @@ use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Given, Hand};
 use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::held::Token;
+use taskyard_core::verbs::proceed::Piece;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
 
 use self::errand::Errand;
@@ -480,13 +481,25 @@ fn size(command: &Command) -> (usize, usize) {
         Command::Expire(expire) => (expire.runs.len(), 0),
         Command::Promote(promote) => (promote.limit, 0),
         Command::Prune(prune) => (prune.limit, 0),
+        Command::Discard(discard) => (discard.tasks.len(), 0),
         Command::Forget(forget) => (forget.workers.len(), 0),
         Command::Free(free) => (free.keys.len(), 0),
+        Command::Tally(tally) => (tally.minutes.len() + tally.workers.len(), 0),
+        Command::Clear(clear) => (clear.operations.len(), 0),
+        Command::Proceed(proceed) => match &proceed.piece {
+            Piece::Cancel(tasks) => (1 + tasks.len(), 0),
+            Piece::Retry(tasks) => (
+                1 + tasks.len(),
+                tasks.iter().map(|task| task.input.len()).sum(),
+            ),
+        },
         Command::Claims(claims) => (claims.claims.len(), 0),
         Command::Start(_)
         | Command::Cancel(_)
         | Command::Patch(_)
         | Command::SetQueue(_)
+        | Command::Operate(_)
+        | Command::CancelOperation(_)
         | Command::Register(_)
         | Command::Drain(_)
         | Command::Kill(_)

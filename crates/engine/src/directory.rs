@@ -162,6 +162,7 @@ impl Directory {
             begin: call.begin,
             seq: call.seq,
             maybe_again,
+            task: call.task.clone(),
         };
         Ok((claim, sending))
     }
@@ -323,6 +324,7 @@ mod tests {
         ClaimCall {
             worker: name(worker),
             epoch: None,
+            task: None,
             limit: 1,
             wait: SECOND,
             begin: false,

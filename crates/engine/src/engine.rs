@@ -2,10 +2,12 @@
 
 mod calls;
 mod logs;
+mod operations;
 mod workers;
 
 pub use self::calls::{ClaimCall, Claimed};
 pub use self::logs::{Follow, News, Print};
+pub use self::operations::Matching;
 
 use std::sync::Arc;
 
@@ -13,14 +15,16 @@ use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use taskyard_core::command::{Answer, Command};
-use taskyard_core::id::{TaskId, TaskIds};
+use taskyard_core::id::{OperationId, TaskId, TaskIds, WorkerNumber};
 use taskyard_core::lane::Lane;
+use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Random;
 use taskyard_core::rows::Server;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::report::Report;
+use taskyard_core::verbs::tally::Tally as TallyUp;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +33,7 @@ use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::{Directory, Sending};
 use crate::due::NextDue;
 use crate::follows::Follows;
+use crate::gathered::Gathered;
 use crate::metrics::{Metrics, Noted, Tally};
 use crate::room::{Place, Room};
 use crate::waits::Waits;
@@ -48,6 +53,7 @@ struct Shared {
     follows: Mutex<Follows>,
     next_due: NextDue,
     metrics: Arc<Metrics>,
+    gathered: Arc<Mutex<Gathered>>,
     ids: Mutex<(TaskIds, Box<dyn Random>)>,
     /// What this server joined as last.
     joined: watch::Sender<Option<Server>>,
@@ -57,6 +63,8 @@ struct Shared {
     unheard: Mutex<Option<Moment>>,
     /// A process took the place of another, whose runs are to be looked for.
     replaced: Notify,
+    /// An operation was begun.
+    operated: Notify,
     started: Instant,
     stop: CancellationToken,
     /// The loop is over and has let go of the store.
@@ -153,11 +161,13 @@ impl Engine {
             follows: Mutex::default(),
             next_due: NextDue::default(),
             metrics: Arc::default(),
+            gathered: Arc::default(),
             ids: Mutex::new((TaskIds::default(), random)),
             joined: watch::Sender::default(),
             trouble: Mutex::default(),
             unheard: Mutex::default(),
             replaced: Notify::new(),
+            operated: Notify::new(),
             started: Instant::now(),
             stop,
             ended: ended.clone(),
@@ -167,7 +177,7 @@ impl Engine {
             shared: Arc::clone(&shared),
             inbox,
             desk: Desk::default(),
-            tally: Tally::of(Arc::clone(&shared.metrics)),
+            tally: Tally::of(Arc::clone(&shared.metrics), Arc::clone(&shared.gathered)),
             is_over: false,
         };
         tokio::spawn(async move {
@@ -188,6 +198,11 @@ impl Engine {
         let now = self.0.store.now();
         let (ids, random) = &mut *self.0.ids.lock();
         ids.next(now, &mut **random)
+    }
+
+    /// The same for an operation.
+    pub fn new_operation(&self) -> OperationId {
+        self.new_task().into()
     }
 
     pub fn store(&self) -> &Arc<dyn Store> {
@@ -229,6 +244,16 @@ impl Engine {
             bytes_max: self.0.policy.commands_bytes_max,
             waits: self.0.waits.lock().count(),
         }
+    }
+
+    /// What happened since it was last written down.
+    pub(crate) fn gathered(&self) -> &Mutex<Gathered> {
+        &self.0.gathered
+    }
+
+    /// The name of the worker with this number, if it came by here.
+    pub(crate) fn name_of(&self, number: WorkerNumber) -> Option<Name> {
+        self.0.directory.lock().name(number)
     }
 
     /// How long the engine has run.
@@ -281,6 +306,20 @@ impl Engine {
 impl Shared {
     fn moment(&self) -> Moment {
         self.started.elapsed()
+    }
+
+    /// What happened since the service wrote it down for the last time, while all that was accepted came to its end.
+    fn last_tally(&self) -> Option<TallyUp> {
+        let mut gathered = self.gathered.lock();
+        let minutes = gathered.take(self.policy.stats_lanes_max);
+        let directory = self.directory.lock();
+        let workers = gathered.take_workers().into_iter();
+        // There is no time left to ask for the names of others.
+        let workers =
+            workers.filter_map(|(number, worked)| Some((directory.name(number)?, worked)));
+        let workers: Vec<_> = workers.collect();
+        let is_empty = minutes.is_empty() && workers.is_empty();
+        (!is_empty).then_some(TallyUp { minutes, workers })
     }
 
     fn note(&self, ran: &Result<Ran, store::Error>) {
@@ -347,7 +386,11 @@ impl Loop {
                 running.push_back(ran.map(|ran| (sent, ran)));
             }
             if running.is_empty() && self.desk.is_idle() && self.is_over {
-                return;
+                let Some(tally) = shared.last_tally() else {
+                    return;
+                };
+                self.desk.command(tally.into(), Reply::to_nobody());
+                continue;
             }
             let expiry = self
                 .desk
@@ -418,7 +461,7 @@ impl Loop {
             match topic {
                 Topic::Ended(outcome) => self.shared.waits.lock().ended(outcome.task),
                 Topic::Scheduled(at) => self.shared.next_due.scheduled(*at),
-                Topic::Ready(_) | Topic::GivenBack(_) | Topic::Told(_) => {}
+                Topic::Ready(_) | Topic::GivenBack { .. } | Topic::Told(_) => {}
             }
         }
     }

@@ -16,4 +16,5 @@ pub mod upkeep;
 
 mod due;
 mod follows;
+mod gathered;
 mod waits;

@@ -1,13 +1,15 @@
 //! What the engine counts of what it does, for whoever watches it.
 //!
 //! It counts where a batch's answers and changed topics are at hand, so nothing is read for it, and on handles that it
-//! keeps, one set a kind of tasks: a count is a look at a small table and an addition.
+//! keeps, one set a kind of tasks: a count is a look at a small table and an addition. The same counts, by minute and lane, are
+//! what rates are read from ([`Gathered`]).
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -16,19 +18,24 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::id::Fence;
-use taskyard_core::lane::Lanes;
+use taskyard_core::lane::{Lane, LaneKey, Lanes};
+use taskyard_core::minute::{Events, MinuteKey, What};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
-use taskyard_core::rows::Outcome;
+use taskyard_core::rows::{End, Failure, Outcome};
 use taskyard_core::status::Status;
 use taskyard_core::store::Ran;
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
-use taskyard_core::verbs::claim::{Dealt, Run};
+use taskyard_core::verbs::claim::Dealt;
 use taskyard_core::verbs::submit::Made;
+
+use crate::gathered::{self, Gathered};
 
 /// How many kinds are told apart unless somebody says otherwise.
 pub const KINDS_MAX: usize = 100;
+/// How many lanes are known by name or number; beyond, they are looked up again.
+const LINES_MAX: usize = 20_000;
 /// What stands for all kinds beyond those.
 pub const OTHER: &str = "other";
 
@@ -199,30 +206,60 @@ impl Kind {
     }
 }
 
-/// The kinds of the tasks that a batch may make, for when it is known which it made.
+/// A lane, as far as counting goes.
+struct Line {
+    key: LaneKey,
+    /// The place of its kind.
+    kind: usize,
+    /// Once it has a number.
+    lane: OnceLock<Lane>,
+}
+
+impl Line {
+    /// None where it was forgotten in the moment since.
+    fn lane(&self, lanes: &Lanes) -> Option<Lane> {
+        let known = self.lane.get().copied();
+        known.or_else(|| {
+            let lane = lanes.number(&self.key)?;
+            Some(*self.lane.get_or_init(|| lane))
+        })
+    }
+}
+
+/// The lanes of the tasks that a batch may make, for when it is known which it made.
 #[derive(Default)]
 pub(crate) struct Noted {
     /// The place of each submit among the batch's commands, and how many tasks it has.
     submits: Vec<(usize, usize)>,
-    kinds: Vec<usize>,
+    lines: Vec<Arc<Line>>,
 }
 
-/// Counts what batches did. Owned by the engine's loop, so that nobody else waits for it.
+/// Counts what batches did, for whoever watches and for the rates. Owned by the engine's loop, so that nobody else waits
+/// for it.
 pub(crate) struct Tally {
     metrics: Arc<Metrics>,
+    gathered: Arc<Mutex<Gathered>>,
     kinds: Vec<Kind>,
     known: HashMap<Name, usize>,
     /// The place of [`OTHER`], once there is need of it.
     other: Option<usize>,
+    lines: HashMap<LaneKey, Arc<Line>>,
+    kind_of: HashMap<Lane, usize>,
+    /// The lane of the latest end, and the place of its kind.
+    last_end: Option<(Lane, usize)>,
 }
 
 impl Tally {
-    pub(crate) fn of(metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn of(metrics: Arc<Metrics>, gathered: Arc<Mutex<Gathered>>) -> Self {
         Self {
             metrics,
+            gathered,
             kinds: Vec::new(),
             known: HashMap::new(),
             other: None,
+            lines: HashMap::new(),
+            kind_of: HashMap::new(),
+            last_end: None,
         }
     }
 
@@ -239,30 +276,44 @@ impl Tally {
                 continue;
             }
             noted.submits.push((place, tasks.len()));
-            let mut last: Option<(&Name, usize)> = None;
             for task in tasks {
-                let name = &task.lane.kind;
-                let kind = match last {
-                    Some((same, kind)) if same == name => kind,
-                    _ => self.place(name),
+                let line = match noted.lines.last() {
+                    Some(last) if last.key == task.lane => Arc::clone(last),
+                    _ => self.line(&task.lane),
                 };
-                last = Some((name, kind));
-                noted.kinds.push(kind);
+                noted.lines.push(line);
             }
         }
         noted
     }
 
     pub(crate) fn count(&mut self, noted: &Noted, ran: &Ran, lanes: &Lanes) {
-        self.count_submits(noted, &ran.replies);
+        let gathered = Arc::clone(&self.gathered);
+        let mut minute = Now {
+            minute: MinuteKey::minute_of(ran.now),
+            gathered: &mut gathered.lock(),
+        };
+        self.count_submits(noted, &ran.replies, lanes, &mut minute);
         for topic in &ran.topics {
-            if let Topic::Ended(outcome) = topic {
-                self.count_end(outcome, lanes);
+            match topic {
+                Topic::Ended(outcome) => self.count_end(outcome, lanes, &mut minute),
+                Topic::GivenBack {
+                    worker,
+                    lane,
+                    end: Some(End::Failed | End::TimedOut),
+                } => {
+                    minute.of(Some(*lane)).happened(What::Retried);
+                    minute.gathered.worked(*worker).failed += 1;
+                }
+                Topic::GivenBack { .. }
+                | Topic::Ready(_)
+                | Topic::Scheduled(_)
+                | Topic::Told(_) => {}
             }
         }
         for reply in ran.replies.iter().flatten().flatten() {
             match reply {
-                Done::Claims(dealt) => self.count_claimed(dealt, ran.now),
+                Done::Claims(dealt) => self.count_claimed(dealt, ran.now, lanes, &mut minute),
                 Done::Expire(expired) => {
                     self.metrics.leases_lost.inc_by(expired.tasks.len() as u64);
                 }
@@ -280,47 +331,120 @@ impl Tally {
         }
     }
 
-    fn count_submits(&self, noted: &Noted, replies: &[Answer]) {
-        let mut kinds = noted.kinds.iter();
+    fn count_submits(
+        &self,
+        noted: &Noted,
+        replies: &[Answer],
+        lanes: &Lanes,
+        minute: &mut Now<'_>,
+    ) {
+        let mut lines = noted.lines.iter();
         for (place, tasks) in &noted.submits {
-            let kinds = kinds.by_ref().take(*tasks);
+            let lines = lines.by_ref().take(*tasks);
             let made = match replies.get(*place) {
                 Some(Ok(Ok(Done::Submit(submitted)))) => &submitted.made[..],
                 _ => &[],
             };
             // Those of a submit that was refused are passed over as well.
-            for (at, kind) in kinds.enumerate() {
+            for (at, line) in lines.enumerate() {
                 if matches!(made.get(at), Some(Made::Now(_))) {
-                    self.kinds[*kind].submitted.inc();
+                    self.kinds[line.kind].submitted.inc();
+                    minute.of(line.lane(lanes)).happened(What::Submitted);
                 }
             }
         }
     }
 
-    fn count_end(&mut self, outcome: &Outcome, lanes: &Lanes) {
-        let place = match lanes.key(outcome.lane) {
-            Some(key) => self.place(&key.kind),
-            // It was forgotten in the moment since.
-            None => self.other(),
+    fn count_end(&mut self, outcome: &Outcome, lanes: &Lanes, minute: &mut Now<'_>) {
+        let place = match self.last_end {
+            Some((lane, place)) if lane == outcome.lane => place,
+            _ => self.kind_of(outcome.lane, lanes),
         };
+        self.last_end = Some((outcome.lane, place));
         let kind = &self.kinds[place];
         if let Some(at) = OUTCOMES.iter().position(|known| *known == outcome.status) {
             kind.ended[at].inc();
         }
+        if let Some(worker) = outcome.worker {
+            let was_lost = |error: &Failure| &*error.code == Failure::LOST;
+            match outcome.status {
+                Status::Completed => minute.gathered.worked(worker).completed += 1,
+                Status::Failed | Status::Timeout
+                    if !outcome.error.as_ref().is_some_and(was_lost) =>
+                {
+                    minute.gathered.worked(worker).failed += 1;
+                }
+                _ => {}
+            }
+        }
+        let events = minute.of(Some(outcome.lane));
+        events.happened(match outcome.status {
+            Status::Completed => What::Completed,
+            Status::Timeout => What::Timeout,
+            Status::Cancelled => What::Cancelled,
+            _ => What::Failed,
+        });
         if let Some(began) = outcome.started_at.or(outcome.claimed_at) {
-            kind.ran
-                .observe(outcome.ended_at.since(began).as_secs_f64());
+            let took = outcome.ended_at.since(began);
+            kind.ran.observe(took.as_secs_f64());
+            events.runs.push(took);
         }
     }
 
-    fn count_claimed(&mut self, dealt: &Dealt, now: Timestamp) {
+    fn count_claimed(
+        &mut self,
+        dealt: &Dealt,
+        now: Timestamp,
+        lanes: &Lanes,
+        minute: &mut Now<'_>,
+    ) {
         let hands = dealt.hands.iter().flatten().flatten();
-        let first = |run: &&Run| run.fence == Fence(1);
-        for run in hands.flat_map(|hand| &hand.runs).filter(first) {
-            let place = self.place(&run.lane.kind);
-            let waited = now.since(run.slot.task.made_at());
-            self.kinds[place].waited.observe(waited.as_secs_f64());
+        // Runs of one lane name it by the same value, and mostly come together.
+        let mut last: Option<(&Arc<LaneKey>, Arc<Line>)> = None;
+        for run in hands.flat_map(|hand| &hand.runs) {
+            let known = last.take_if(|(key, _)| Arc::ptr_eq(key, &run.lane));
+            let line = known.map_or_else(|| self.line(&run.lane), |(_, line)| line);
+            let events = minute.of(line.lane(lanes));
+            events.happened(What::Started);
+            if run.fence == Fence(1) {
+                let waited = now.since(run.slot.task.made_at());
+                self.kinds[line.kind].waited.observe(waited.as_secs_f64());
+                events.waits.push(waited);
+            }
+            last = Some((&run.lane, line));
         }
+    }
+
+    fn line(&mut self, key: &LaneKey) -> Arc<Line> {
+        if let Some(line) = self.lines.get(key) {
+            return Arc::clone(line);
+        }
+        if self.lines.len() >= LINES_MAX {
+            self.lines.clear();
+        }
+        let line = Arc::new(Line {
+            kind: self.place(&key.kind),
+            key: key.clone(),
+            lane: OnceLock::new(),
+        });
+        self.lines.insert(key.clone(), Arc::clone(&line));
+        line
+    }
+
+    fn kind_of(&mut self, lane: Lane, lanes: &Lanes) -> usize {
+        if let Some(kind) = self.kind_of.get(&lane) {
+            return *kind;
+        }
+        let Some(key) = lanes.key(lane) else {
+            // It was forgotten in the moment since.
+            return self.other();
+        };
+        if self.kind_of.len() >= LINES_MAX {
+            self.kind_of.clear();
+        }
+        let kind = self.place(&key.kind);
+        self.kind_of.insert(lane, kind);
+        kind
     }
 
     fn place(&mut self, kind: &Name) -> usize {
@@ -346,5 +470,18 @@ impl Tally {
     fn add(&mut self, kind: &str) -> usize {
         self.kinds.push(Kind::new(kind, &self.metrics));
         self.kinds.len() - 1
+    }
+}
+
+/// The minute of a batch.
+struct Now<'a> {
+    minute: i64,
+    gathered: &'a mut Gathered,
+}
+
+impl Now<'_> {
+    /// What happened in a lane, to be added to; where it is not known which, in all others.
+    fn of(&mut self, lane: Option<Lane>) -> &mut Events {
+        self.gathered.events(gathered::key(self.minute, lane))
     }
 }

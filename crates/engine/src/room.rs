@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
+use taskyard_core::filter::Filter;
 use taskyard_core::labels::Labels;
 use taskyard_core::log::Line;
 use taskyard_core::name::Name;
@@ -197,20 +198,26 @@ fn bytes_of(command: &Command) -> usize {
         Command::Report(report) => report.results.iter().map(bytes_of_result).sum(),
         Command::Heartbeat(heartbeat) => bytes_of_heartbeat(heartbeat),
         Command::Register(register) => bytes_of_profile(&register.profile),
+        Command::Operate(operate) => bytes_of_filter(&operate.filter),
         Command::Start(_)
         | Command::Cancel(_)
         | Command::Patch(_)
         | Command::SetQueue(_)
         | Command::Drain(_)
-        | Command::Kill(_) => 0,
+        | Command::Kill(_)
+        | Command::CancelOperation(_) => 0,
         // A claim takes its place before it is one of these, and the services take none.
         Command::Claims(_)
+        | Command::Discard(_)
         | Command::Expire(_)
         | Command::Forget(_)
         | Command::Free(_)
+        | Command::Proceed(_)
+        | Command::Clear(_)
         | Command::Join(_)
         | Command::Promote(_)
-        | Command::Prune(_) => 0,
+        | Command::Prune(_)
+        | Command::Tally(_) => 0,
     };
     size_of::<Command>() + sent
 }
@@ -247,6 +254,18 @@ fn bytes_of_profile(profile: &Profile) -> usize {
     let names = [&profile.kinds, &profile.queues].into_iter().flatten();
     let names = names.flatten().map(bytes_of_name).sum::<usize>();
     size_of::<Profile>() + names + bytes_of_labels(&profile.labels)
+}
+
+fn bytes_of_filter(filter: &Filter) -> usize {
+    let labels = filter.labels.iter().map(|(name, value)| (name, &**value));
+    let search = filter
+        .search
+        .as_ref()
+        .map_or(0, |search| search.as_str().len());
+    let names = [&filter.kind, &filter.queue, &filter.worker];
+    let names: usize = names.into_iter().flatten().map(bytes_of_name).sum();
+    // The words of a search stand beside its text.
+    bytes_of_entries(labels) + names + 2 * search
 }
 
 fn bytes_of_labels(labels: &Labels) -> usize {
@@ -313,6 +332,7 @@ mod tests {
             is_exclusive: false,
             unique_key: None,
             retry_of: None,
+            origin: None,
             digest: None,
         };
         Submit {

@@ -5,11 +5,14 @@
 
 pub mod forget;
 pub mod free;
+pub mod operations;
 pub mod orphans;
 pub mod promote;
 pub mod prune;
+pub mod retain;
 mod steps;
 pub mod sweep;
+pub mod tally;
 
 pub use self::steps::Steps;
 

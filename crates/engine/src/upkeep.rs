@@ -14,12 +14,18 @@ use crate::error::Error;
 use crate::grace::Grace;
 use crate::services::promote::Promotion;
 use crate::services::sweep::Swept;
-use crate::services::{Steps, forget, free, orphans, promote, prune, sweep};
+use crate::services::{
+    Steps, forget, free, operations, orphans, promote, prune, retain, sweep, tally,
+};
 
-/// How often claims and readers that wait look for what other servers have done.
+/// How often claims, readers that wait and what works off operations look for what other servers have done.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often idempotency keys and workers are looked through for old ones.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
+/// How often it is looked for tasks that were kept long enough.
+const RETAIN_EVERY: Duration = Duration::from_mins(1);
+/// How often it is written down what happened since the last time: a crash loses so much of the rates.
+const TALLY_EVERY: Duration = Duration::from_secs(1);
 /// The promoter looks at least so often: another server may have scheduled something.
 const PROMOTE_POLL: Duration = Duration::from_secs(1);
 /// Bad rows are passed over for so long: they may have been mended.
@@ -55,6 +61,9 @@ impl Upkeep {
         services.spawn("what says that this server is up", present);
         services.spawn("the promoter", keep_promoting(engine.clone()));
         services.spawn("the pruner", keep_pruning(engine.clone()));
+        services.spawn("retention", keep_retaining(engine.clone()));
+        services.spawn("what writes the rates down", keep_tallying(engine.clone()));
+        services.spawn("what works off operations", keep_operating(engine.clone()));
         if !self.alone {
             services.spawn(
                 "what looks at other servers' work",
@@ -192,6 +201,53 @@ async fn keep_looking(engine: Engine) {
     }
 }
 
+/// On its own, since there may be much to take away, for which it pauses again and again.
+async fn keep_retaining(engine: Engine) {
+    let mut places = retain::Places::default();
+    while !engine.is_stopping() {
+        match retain::run_once(&engine, &mut places).await {
+            Ok(0) | Err(Error::Stopping) => {}
+            Ok(tasks) => tracing::info!(tasks, "took away tasks that were kept long enough"),
+            Err(error) => {
+                tracing::warn!(%error, "tasks that were kept long enough could not be taken away; it is tried again");
+            }
+        }
+        pause(&engine, RETAIN_EVERY).await;
+    }
+}
+
+/// Says what happened here since it last did.
+async fn keep_tallying(engine: Engine) {
+    while !engine.is_stopping() {
+        pause(&engine, TALLY_EVERY).await;
+        match tally::run_once(&engine).await {
+            Ok(_) => {}
+            Err(Error::Stopping) => return,
+            Err(error) => {
+                tracing::warn!(%error, "rates could not be written down; it is tried again")
+            }
+        }
+    }
+}
+
+/// Piece after piece as long as there is something to do.
+async fn keep_operating(engine: Engine) {
+    while !engine.is_stopping() {
+        match operations::run_once(&engine).await {
+            Ok(true) => continue,
+            Ok(false) => {}
+            Err(Error::Stopping) => return,
+            Err(error) => {
+                tracing::warn!(%error, "an operation could not go on; it is tried again");
+            }
+        }
+        tokio::select! {
+            () = pause(&engine, LOOK_EVERY) => {}
+            () = engine.was_operated() => {}
+        }
+    }
+}
+
 async fn keep_pruning(engine: Engine) {
     let mut looked = orphans::Looked::default();
     let mut place = None;
@@ -200,6 +256,7 @@ async fn keep_pruning(engine: Engine) {
             ("idempotency keys", prune::run_once(&engine).await),
             ("unique keys", free::run_once(&engine, &mut place).await),
             ("workers", forget::run_once(&engine).await),
+            ("operations", operations::clear(&engine).await),
             (
                 "logs of tasks that are gone",
                 orphans::run_once(&engine, &mut looked).await,

@@ -18,6 +18,7 @@ pub mod v1;
 mod access;
 mod body;
 mod budget;
+mod dialects;
 mod docs;
 mod health;
 mod metrics;
@@ -31,6 +32,9 @@ mod token;
 mod trouble;
 mod watch;
 mod wire;
+mod worker_ids;
 
 pub use access::Secret;
+pub use dialects::taskmaster::REFUSED_KIND;
 pub use trouble::logged;
+pub use worker_ids::WorkerIds;

@@ -15,14 +15,18 @@ use taskyard_api::problem::Problem;
 use self::operation::Routes;
 use self::shapes::Shapes;
 use crate::settings::Settings;
-use crate::{docs, health, metrics, v1};
+use crate::{dialects, docs, health, metrics, v1};
 
 /// The groups of routes, in the order that pages show them.
 pub(crate) const TASKS: &str = "tasks";
 pub(crate) const RUNS: &str = "runs";
 pub(crate) const WORKERS: &str = "workers";
 pub(crate) const QUEUES: &str = "queues";
+pub(crate) const OPERATIONS: &str = "operations";
 pub(crate) const SERVER: &str = "server";
+/// Of the dialects.
+pub(crate) const SIMPLE: &str = "simple";
+pub(crate) const TASKMASTER: &str = "taskmaster";
 
 /// The whole document, with the limits of these settings.
 pub fn document(settings: &Settings) -> Value {
@@ -35,6 +39,11 @@ pub fn document(settings: &Settings) -> Value {
     health::describe(&mut routes);
     metrics::describe(&mut routes);
     docs::describe(&mut routes);
+    let mut bounds = Vec::new();
+    if settings.dialects {
+        dialects::described::describe(&mut routes, &settings.limits);
+        bounds = dialects::described::bounds();
+    }
     let (paths, responses) = routes.finish();
     json!({
         "openapi": "3.1.0",
@@ -51,11 +60,14 @@ pub fn document(settings: &Settings) -> Value {
             {"name": RUNS, "description": "What workers say of one run; its `lease_token` proves that it is theirs."},
             {"name": WORKERS, "description": "What a worker asks: to be known, for tasks, and to keep them."},
             {"name": QUEUES, "description": "How much waits in each; pausing them, and what their tasks take."},
+            {"name": OPERATIONS, "description": "Acts on all tasks that a filter lets through: how far they are, and stopping them."},
             {"name": SERVER, "description": "About the server itself. Needs no token."},
+            {"name": SIMPLE, "description": "An older family of routes: tasks with some data. `--no-dialects` turns it off."},
+            {"name": TASKMASTER, "description": "Another one: commands that run at their time, and the workers inside."},
         ],
         "paths": paths,
         "components": {
-            "schemas": shapes.finish(&settings.limits),
+            "schemas": shapes.finish(&settings.limits, bounds),
             "parameters": operation::parameters(),
             "headers": operation::headers(),
             "responses": responses,

@@ -50,7 +50,9 @@ codes! {
     HeadTimeout = "head_timeout", 408, "The request took too long";
     AlreadyEnded = "already_ended", 409, "Already ended";
     NotEnded = "not_ended", 409, "Not ended";
+    OperationEnded = "operation_ended", 409, "Operation ended";
     NotWaiting = "not_waiting", 409, "Not waiting";
+    NotClaimable = "not_claimable", 409, "Not free to be claimed";
     StaleLease = "stale_lease", 409, "Stale lease";
     ReportedOtherwise = "reported_otherwise", 409, "Reported otherwise";
     WorkerReplaced = "worker_replaced", 409, "Worker replaced";
@@ -67,6 +69,7 @@ codes! {
     IdempotencyKeyReused = "idempotency_key_reused", 422, "Idempotency key reused";
     TooManyLanes = "too_many_lanes", 422, "Too many lanes";
     TooManyQueues = "too_many_queues", 422, "Too many queues";
+    TooManyOperations = "too_many_operations", 422, "Too many operations";
     TooManyWorkers = "too_many_workers", 422, "Too many workers";
     QueueFull = "queue_full", 429, "Too many requests wait";
     HeadTooLarge = "head_too_large", 431, "Head too large";
@@ -129,14 +132,15 @@ pub(crate) fn of(error: &Error) -> Box<Problem> {
 
 pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
     let code = match refused {
-        Refused::NoSuchTask | Refused::NoSuchWorker => Code::NotFound,
+        Refused::NoSuchTask | Refused::NoSuchWorker | Refused::NoSuchOperation => Code::NotFound,
+        Refused::OperationEnded => Code::OperationEnded,
         Refused::AlreadyEnded(_) => Code::AlreadyEnded,
         Refused::NotEnded(_) => Code::NotEnded,
         Refused::StaleLease => Code::StaleLease,
         Refused::ReportedOtherwise => Code::ReportedOtherwise,
         Refused::NotWaiting => Code::NotWaiting,
-        // The last one is about a step that no request asks for.
-        Refused::Broken | Refused::NotClaimable => Code::Internal,
+        Refused::NotClaimable => Code::NotClaimable,
+        Refused::Broken => Code::Internal,
         Refused::WorkerReplaced => Code::WorkerReplaced,
         Refused::WorkerIsInternal => {
             return at(Code::WorkerIsInternal, "/worker_id", refused.to_string());
@@ -148,6 +152,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::KeyReused => Code::IdempotencyKeyReused,
         Refused::TooManyLanes(_) => Code::TooManyLanes,
         Refused::TooManyQueues(_) => Code::TooManyQueues,
+        Refused::TooManyOperations(_) => Code::TooManyOperations,
         Refused::TooManyWorkers(_) => Code::TooManyWorkers,
     };
     let mut problem = new(code, refused.to_string());

@@ -8,7 +8,7 @@ use hyper::body::Body as _;
 use serde::Deserialize;
 use taskyard_api::problem::{FieldError, Problem};
 use taskyard_api::request;
-use taskyard_core::id::{NotAnId, TaskId};
+use taskyard_core::id::{NotAnId, OperationId, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
 
@@ -109,6 +109,20 @@ impl<S: Send + Sync> FromRequestParts<S> for OfTask {
         id.parse()
             .map(Self)
             .map_err(|why: NotAnId| no_such(&Refused::NoSuchTask, why.to_string()).into())
+    }
+}
+
+/// The operation that a path names. What is no id names none.
+pub(crate) struct OfOperation(pub(crate) OperationId);
+
+impl<S: Send + Sync> FromRequestParts<S> for OfOperation {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let id = first_of_path(parts, state).await.unwrap_or_default();
+        id.parse()
+            .map(Self)
+            .map_err(|why: NotAnId| no_such(&Refused::NoSuchOperation, why.to_string()).into())
     }
 }
 

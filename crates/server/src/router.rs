@@ -8,13 +8,14 @@ use http::{Method, StatusCode};
 use taskyard_api::problem::NO_SUCH_ROUTE;
 
 use crate::app::App;
+use crate::dialects::{shared, simple, taskmaster};
 use crate::docs;
 use crate::health;
 use crate::metrics::{self, name_route};
 use crate::page;
 use crate::problem::{self, Code};
 use crate::response::{Answer, Refusal};
-use crate::v1::{queues, tasks, workers};
+use crate::v1::{operations, queues, tasks, workers};
 
 pub(crate) fn router(app: App) -> Router {
     let v1 = Router::new()
@@ -22,10 +23,16 @@ pub(crate) fn router(app: App) -> Router {
         .route("/tasks", get(tasks::list).post(tasks::submit::one))
         .route("/tasks/batch", post(tasks::submit::batch))
         .route("/tasks/stats", get(tasks::stats))
+        .route("/tasks/cancel", post(tasks::bulk::cancel))
+        .route("/tasks/retry", post(tasks::bulk::retry))
         .route("/tasks/{id}", get(tasks::show).patch(tasks::patch))
         .route("/tasks/{id}/cancel", post(tasks::cancel))
         .route("/tasks/{id}/retry", post(tasks::submit::again))
         .route("/tasks/{id}/attempts", get(tasks::attempts))
+        .route("/tasks/{id}/explain", get(tasks::explain))
+        .route("/operations", get(operations::list))
+        .route("/operations/{id}", get(operations::show))
+        .route("/operations/{id}/cancel", post(operations::cancel))
         // Workers, about one run.
         .route("/tasks/{id}/start", post(tasks::runs::start))
         .route("/tasks/{id}/progress", post(tasks::runs::progress))
@@ -60,6 +67,11 @@ pub(crate) fn router(app: App) -> Router {
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume));
 
+    let dialects = if app.settings().dialects {
+        dialects()
+    } else {
+        Router::new()
+    };
     Router::new()
         .nest("/api/v1", v1)
         // Probes.
@@ -76,10 +88,30 @@ pub(crate) fn router(app: App) -> Router {
         .route("/ui", get(page::lead))
         // Whoever watches.
         .route("/metrics", get(metrics::show))
+        .merge(dialects)
         .route_layer(from_fn(name_route))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .with_state(app)
+}
+
+/// Those who speak as they did to the systems before this one.
+fn dialects() -> Router<App> {
+    Router::new()
+        // simple; what several have is told apart by its fields.
+        .route("/tasks", get(shared::list).post(shared::submit))
+        .route("/tasks/{id}", get(simple::tasks::show))
+        .route("/tasks/{id}/claim", post(simple::tasks::claim))
+        .route("/tasks/{id}/complete", post(simple::tasks::complete))
+        .route("/workers/{id}/heartbeat", post(simple::workers::heartbeat))
+        .route("/workers/count", get(simple::workers::count))
+        // taskmaster.
+        .route("/api/schedule", post(taskmaster::tasks::schedule))
+        .route("/api/status", get(taskmaster::tasks::status))
+        .route("/api/tasks", get(taskmaster::tasks::list))
+        .route("/api/workers", get(taskmaster::workers::list))
+        .route("/api/workers/scale", post(taskmaster::workers::scale))
+        .route("/api/stats", get(taskmaster::workers::stats))
 }
 
 async fn no_such_route() -> Refusal {

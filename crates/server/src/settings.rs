@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::access::Secret;
+use crate::worker_ids::WorkerIds;
 
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -16,7 +17,26 @@ pub struct Settings {
     pub database: &'static str,
     /// What `/health` calls the program.
     pub version: &'static str,
+    /// What workers outside of servers may be called.
+    pub worker_ids: WorkerIds,
+    /// It is for development: what nobody may do elsewhere is served.
+    pub dev: bool,
+    /// Whether the older families of routes are served.
+    pub dialects: bool,
+    /// What becomes of the commands that one of them schedules.
+    pub commands: Commands,
     pub limits: Limits,
+}
+
+/// What becomes of commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Commands {
+    /// Workers that may run them do.
+    Run,
+    /// Workers inside go through their lives with each, which is taken so much later than it is due.
+    Simulated { picked_after: Duration },
+    /// Workers inside fail each, and say what to do about it.
+    Refused,
 }
 
 /// Who may come in.
@@ -39,6 +59,10 @@ impl Default for Settings {
             origins: vec!["http://localhost:5173".to_owned()],
             database: "sqlite",
             version: env!("CARGO_PKG_VERSION"),
+            worker_ids: WorkerIds::default(),
+            dev: false,
+            dialects: true,
+            commands: Commands::Run,
             limits: Limits::default(),
         }
     }
@@ -55,6 +79,10 @@ pub struct Limits {
     pub attempt_detail_max: usize,
     /// Tasks that one page of a list looks at for what its filter lets through. Default 2,000.
     pub list_look_at_max: usize,
+    /// Of the newest tasks, behind how many a dialect's list may begin; each of them is looked at. Default 10,000.
+    pub offset_max: usize,
+    /// Tasks that a dry run of a bulk act counts. Default 10,000.
+    pub matching_max: usize,
     /// Pages of lists, lists of attempts, and counts of tasks that are read and rendered at once; others wait for their
     /// turn. Default 1.
     ///
@@ -119,6 +147,8 @@ impl Default for Limits {
             output_max: 8 << 20,
             attempt_detail_max: 64 << 10,
             list_look_at_max: taskyard_core::query::LIST_LOOK_AT,
+            offset_max: 10_000,
+            matching_max: 10_000,
             lists_max: 1,
             follows_max: 100,
             checkpoint_max: 64 << 10,

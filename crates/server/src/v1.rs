@@ -3,6 +3,7 @@
 //! What workers ask stands in functions of its own, from wire type to wire type, so that the workers within this
 //! process take the same way without HTTP.
 
+pub(crate) mod operations;
 pub(crate) mod queues;
 pub mod tasks;
 pub mod workers;
@@ -14,4 +15,5 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
     tasks::described::describe(routes);
     workers::described::describe(routes);
     queues::describe(routes);
+    operations::describe(routes);
 }

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::log::Stream;
+use taskyard_core::minute::Durations;
 use taskyard_core::name::Name;
+use taskyard_core::operation::{Act, State};
 use taskyard_core::query::Standing;
-use taskyard_core::rows::{End, Lease, Outcome, Said, Scheduled, Why};
+use taskyard_core::rows::{End, Lease, Origin, Outcome, Said, Scheduled, Why};
 use taskyard_core::status::Status;
+use taskyard_core::time::Timestamp;
 
 /// A column holds something that was never written there: a damaged database, or one of another version.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,24 @@ pub(crate) fn why(code: i16) -> Result<Why, BadColumn> {
         2 => Ok(Why::BackOff),
         3 => Ok(Why::Snooze),
         other => Err(BadColumn::new("scheduled.why", other)),
+    }
+}
+
+pub(crate) fn origin_code(origin: Origin) -> i16 {
+    match origin {
+        Origin::V1 => 1,
+        Origin::Simple => 2,
+        Origin::Taskmaster => 3,
+    }
+}
+
+pub(crate) fn origin(code: Option<i16>) -> Result<Option<Origin>, BadColumn> {
+    match code {
+        None => Ok(None),
+        Some(1) => Ok(Some(Origin::V1)),
+        Some(2) => Ok(Some(Origin::Simple)),
+        Some(3) => Ok(Some(Origin::Taskmaster)),
+        Some(other) => Err(BadColumn::new("task.origin", other)),
     }
 }
 
@@ -86,6 +107,29 @@ pub(crate) fn said(code: i16) -> Result<Said, BadColumn> {
     }
 }
 
+pub(crate) fn act_code(act: Act) -> i16 {
+    match act {
+        Act::Cancel => 1,
+        Act::Retry => 2,
+    }
+}
+
+pub(crate) fn act(code: i16) -> Result<Act, BadColumn> {
+    match code {
+        1 => Ok(Act::Cancel),
+        2 => Ok(Act::Retry),
+        other => Err(BadColumn::new("operation.act", other)),
+    }
+}
+
+pub(crate) fn operation_state(ended_at: Option<Timestamp>, cancelled: bool) -> State {
+    match ended_at {
+        None => State::Running,
+        Some(at) if cancelled => State::Cancelled(at),
+        Some(at) => State::Done(at),
+    }
+}
+
 pub(crate) fn stream_code(stream: Stream) -> i16 {
     match stream {
         Stream::Stdout => 1,
@@ -107,6 +151,10 @@ pub(crate) fn outcome_status(code: Option<i16>) -> Result<Option<Status>, BadCol
     let known =
         |code| Status::from_code(code).ok_or_else(|| BadColumn::new("outcome.status", code));
     code.map(known).transpose()
+}
+
+pub(crate) fn durations(bytes: &[u8]) -> Result<Durations, BadColumn> {
+    Durations::from_bytes(bytes).map_err(|_| BadColumn::new("buckets of durations", "these bytes"))
 }
 
 /// A count or a number that is never below zero.

@@ -7,6 +7,7 @@ pub mod sqlite;
 pub mod stats;
 
 mod columns;
+mod filter;
 mod findings;
 mod logs;
 mod migration;

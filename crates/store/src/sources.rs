@@ -3,10 +3,12 @@
 //!
 //! Whichever way, a page costs in proportion to the tasks that it may look at, never to those that there are.
 
+use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
-use taskyard_core::query::{Filter, LIST_BYTES_MAX, List, Listed, Standing, TaskView};
+use taskyard_core::query::{LIST_BYTES_MAX, List, Listed, Standing, TaskView};
 use taskyard_core::status::Status;
+use uuid::Uuid;
 
 /// Up to so many lanes are walked one by one; beyond, all tasks are.
 pub(crate) const LANES_MAX: usize = 32;
@@ -141,9 +143,18 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Behind this one the next candidates are.
-    pub(crate) fn after(&self) -> Option<TaskId> {
-        self.after
+    /// The ids that the next candidates can have, from the first to the last; none where there can be no more.
+    pub(crate) fn ids(&self) -> Option<[Uuid; 2]> {
+        let ids = self.list.filter.ids();
+        let (mut first, mut last) = (*ids.start(), *ids.end());
+        if let Some(after) = self.after.map(|id| id.as_uuid().as_u128()) {
+            if self.list.oldest_first {
+                first = first.max(after + 1);
+            } else {
+                last = last.min(after - 1);
+            }
+        }
+        (first <= last).then(|| [first, last].map(Uuid::from_u128))
     }
 
     /// Whether the page ends before a candidate that there is. It has cost what it may then, or is full.

@@ -3,6 +3,7 @@
 mod client;
 #[cfg(test)]
 mod documents;
+mod filter;
 mod serve;
 mod worker;
 mod workers;
@@ -12,9 +13,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
-    CancelArgs, Connection, ListArgs, LogsArgs, QueueVerb, QueuesArgs, RetryArgs, SetQueueArgs,
-    ShowArgs, SubmitArgs, WaitArgs, WorkersArgs,
+    AwayArgs, CancelArgs, Connection, ExplainArgs, ListArgs, LogsArgs, OperationVerb,
+    OperationsArgs, QueueVerb, QueuesArgs, RetryArgs, SetQueueArgs, ShowArgs, StatsArgs, StatsBy,
+    SubmitArgs, WaitArgs, WorkersArgs,
 };
+pub(crate) use self::filter::BulkArgs;
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
@@ -110,6 +113,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Shows one task with its runs.
     Show(ShowArgs),
+    /// Says why a task is not running, or is, and what would help.
+    Explain(ExplainArgs),
     /// Prints what a task's runs printed.
     Logs(LogsArgs),
     /// Cancels tasks, wherever they stand.
@@ -118,8 +123,12 @@ pub(crate) enum Command {
     Retry(RetryArgs),
     /// Waits for tasks to end; the exit code is the outcome.
     Wait(WaitArgs),
+    /// Lists what was done to all tasks of a filter at once, and stops it.
+    Operations(OperationsArgs),
     /// Lists queues; pauses them, lets them go on, and says what their tasks take.
     Queues(QueuesArgs),
+    /// Shows how many tasks there are, how fast they come and go, and how long they take.
+    Stats(StatsArgs),
     /// Lists workers; has them finish and leave, ends them, and says how many there are inside of a server.
     Workers(WorkersArgs),
     /// Prints the settings in force and where each came from.

@@ -1,10 +1,11 @@
 //! What each command does.
 
 pub(crate) mod away;
+pub(crate) mod bulk;
 mod cancel;
 mod config;
 mod db;
-mod hint;
+mod explain;
 pub(crate) mod list;
 mod logs;
 mod manual;
@@ -12,6 +13,7 @@ pub(crate) mod queues;
 mod retry;
 mod serve;
 mod show;
+pub(crate) mod stats;
 mod submit;
 pub(crate) mod wait;
 mod worker;
@@ -50,11 +52,14 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
         Command::Submit(args) => block_on(submit::run(*args, format)),
         Command::List(args) => block_on(list::run(&args, format)),
         Command::Show(args) => block_on(show::run(&args, format)),
+        Command::Explain(args) => block_on(explain::run(&args, format)),
         Command::Logs(args) => block_on(logs::run(&args, format)),
         Command::Cancel(args) => block_on(cancel::run(&args, format)),
         Command::Retry(args) => block_on(retry::run(&args, format)),
         Command::Wait(args) => block_on(wait::run(&args, format)),
+        Command::Operations(args) => block_on(bulk::look(&args, format)),
         Command::Queues(args) => block_on(queues::run(&args, format)),
+        Command::Stats(args) => block_on(stats::run(&args, format)),
         Command::Workers(args) => block_on(workers::run(&args, format)),
         Command::Config(args) => config::run(&args.serve, layered, format),
         Command::Db(args) => block_on(db::run(&args, format)),

@@ -150,12 +150,39 @@ fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
         .filter(|argument| argument.get_env().is_some())
 }
 
-/// In the command and all below it.
+/// In the command and all below it. An argument of the same name that is no setting is left alone: what the demo and the
+/// benchmark call a database is not where tasks are kept.
 fn with_defaults(command: Command, defaults: &BTreeMap<String, Vec<String>>) -> Command {
     command
         .mut_args(|argument| match defaults.get(argument.get_id().as_str()) {
-            Some(values) => argument.default_values(values.clone()),
-            None => argument,
+            Some(values) if argument.get_env().is_some() => argument.default_values(values.clone()),
+            Some(_) | None => argument,
         })
         .mut_subcommands(|command| with_defaults(command, defaults))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_setting_concerns_no_argument_that_is_only_called_like_it() {
+        let url = "postgres://localhost/tasks";
+        let environment = |name: &str| (name == "DATABASE_URL").then(|| OsString::from(url));
+        let database = |command: &str| {
+            let arguments = ["taskyard", command].map(OsString::from).to_vec();
+            let layered = layer(Cli::command(), arguments, environment);
+            let layered = layered.unwrap_or_else(|error| panic!("{error}"));
+            let (_, matches) = layered.matches.subcommand().unwrap();
+            matches.get_one::<String>("database").cloned()
+        };
+
+        assert_eq!(database("serve").as_deref(), Some(url));
+        for command in ["demo", "bench"] {
+            assert_ne!(database(command).as_deref(), Some(url), "{command}");
+        }
+    }
 }

@@ -25,6 +25,11 @@ pub trait Executor: Send + Sync {
         false
     }
 
+    /// For how long a run of it only holds its task before it begins, as others see it. Default not at all.
+    fn begins_after(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// Runs one task to its end. When `context.stop` fires, the run ends what it started and returns
     /// [`Finish::Stopped`], or whatever else it came to in the meantime. A future that is dropped instead has to
     /// leave nothing running either.

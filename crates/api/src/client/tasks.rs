@@ -13,6 +13,7 @@ use super::error::Error;
 use super::transport::{Call, Client};
 use crate::attempt::Attempts;
 use crate::change::Patch;
+use crate::explain::Explanation;
 use crate::health::{Health, Readiness};
 use crate::page::{Page, TaskQuery, TasksQuery};
 use crate::stats::Stats;
@@ -96,6 +97,12 @@ impl Client {
     pub async fn patch(&self, id: TaskId, patch: &Patch) -> Result<Task, Error> {
         let path = format!("/api/v1/tasks/{id}");
         self.call(Call::patch(path).json(patch)?).await
+    }
+
+    /// Why it is not running, or is.
+    pub async fn explain(&self, id: TaskId) -> Result<Explanation, Error> {
+        let path = format!("/api/v1/tasks/{id}/explain");
+        self.call(Call::get(path)).await
     }
 
     pub async fn attempts(&self, id: TaskId) -> Result<Attempts, Error> {

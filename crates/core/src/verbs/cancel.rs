@@ -26,20 +26,29 @@ impl Cancel {
     }
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Cancelled, Refused> {
-        match standing::of(SlotKey::only(self.task), view) {
-            Standing::Unknown => return Err(Refused::NoSuchTask),
-            Standing::Ended(outcome) => return Err(Refused::AlreadyEnded(outcome.status)),
-            Standing::Scheduled(row) => moves::cancel_scheduled(view, &row, env.now),
-            Standing::Ready(row) => {
-                if row.is_suspect() {
-                    moves::let_go_of(view, &row);
-                }
-                moves::cancel_ready(view, &row, env.now);
-            }
-            Standing::Leased(lease) => {
-                moves::cancel_run(view, &lease, env.now);
-            }
-        }
-        Ok(Cancelled)
+        end(standing::of(SlotKey::only(self.task), view), view, env)
     }
+}
+
+/// Ends the task that stands there.
+pub(super) fn end(
+    standing: Standing,
+    view: &mut View,
+    env: &Env<'_>,
+) -> Result<Cancelled, Refused> {
+    match standing {
+        Standing::Unknown => return Err(Refused::NoSuchTask),
+        Standing::Ended(outcome) => return Err(Refused::AlreadyEnded(outcome.status)),
+        Standing::Scheduled(row) => moves::cancel_scheduled(view, &row, env.now),
+        Standing::Ready(row) => {
+            if row.is_suspect() {
+                moves::let_go_of(view, &row);
+            }
+            moves::cancel_ready(view, &row, env.now);
+        }
+        Standing::Leased(lease) => {
+            moves::cancel_run(view, &lease, env.now);
+        }
+    }
+    Ok(Cancelled)
 }

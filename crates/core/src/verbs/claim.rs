@@ -1,5 +1,6 @@
 //! Claim: leases on due tasks. All claims of a batch are one command, so that they can be dealt fairly: in the
-//! common order, in turn over the claims, each at most what it asked for.
+//! common order, in turn over the claims, each at most what it asked for. One that names its task gets that or nothing,
+//! before the others.
 
 mod deal;
 
@@ -17,7 +18,8 @@ use crate::name::Name;
 use crate::needs::{Hold, Needs, Pick};
 use crate::order::Position;
 use crate::refused::Refused;
-use crate::rows::Lease;
+use crate::rows::{Lease, Ready};
+use crate::standing;
 use crate::store;
 use crate::time::Timestamp;
 use crate::view::View;
@@ -35,6 +37,8 @@ pub struct Claim {
     /// Of the registration that this process made; an older one gets nothing.
     pub epoch: Epoch,
     pub profile: Arc<Profile>,
+    /// This very task, and no other; refused where it is not free. None: whatever is next.
+    pub task: Option<Named>,
     /// At most so many tasks.
     pub limit: usize,
     /// The runs count as begun.
@@ -43,6 +47,14 @@ pub struct Claim {
     pub seq: i64,
     /// Whether this `seq` may have been answered already.
     pub maybe_again: bool,
+}
+
+/// A task that is claimed by its id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Named {
+    pub task: TaskId,
+    /// Where it is, which never changes: another server may have put it into a lane that this one has not heard of yet.
+    pub lane: Arc<LaneKey>,
 }
 
 /// What each claim got, in the order of the claims.
@@ -123,6 +135,12 @@ impl Claims {
             if claim.maybe_again {
                 needs.leases_of.push(claim.number);
             }
+            if let (Some(slot), Some(named)) = (claim.named(), &claim.task) {
+                standing::needs(slot, needs);
+                if env.lanes.number(&named.lane).is_none() {
+                    needs.lanes.push(Arc::clone(&named.lane));
+                }
+            }
         }
         needs.picks.extend(
             self.picks(env)
@@ -137,7 +155,7 @@ impl Claims {
         // Workers that are alike look at the same lanes, which may be thousands.
         let mut alike: HashMap<&Profile, usize> = HashMap::new();
         let mut wanted: Vec<(&Claim, usize, usize)> = Vec::new();
-        for claim in &self.claims {
+        for claim in self.claims.iter().filter(|claim| claim.task.is_none()) {
             let place = *alike.entry(&*claim.profile).or_insert(wanted.len());
             if place == wanted.len() {
                 wanted.push((claim, 0, 0));
@@ -168,6 +186,10 @@ impl Claims {
             if row.has_carry && !view.carries.knows(&row.slot) {
                 needs.carries.push(row.slot);
             }
+        }
+        for slot in self.claims.iter().filter_map(Claim::named) {
+            standing::more(slot, view, needs);
+            suspects |= view.ready.peek(&slot).is_some_and(Ready::is_suspect);
         }
         for claim in &self.claims {
             let kept = view
@@ -200,6 +222,12 @@ impl Claims {
 }
 
 impl Claim {
+    /// The slot that it asks for by name.
+    fn named(&self) -> Option<SlotKey> {
+        let named = self.task.as_ref()?;
+        Some(SlotKey::only(named.task))
+    }
+
     /// The lanes that can have something for it, and those that can have a suspect. Those of queues that this server knows
     /// to be paused are left out, or what waits in them would stand before the rest; of the others the batch looks.
     fn lanes(&self, env: &Env<'_>) -> (Lanes, Lanes) {

@@ -21,6 +21,9 @@ pub struct Register {
     pub server: Option<ServerNumber>,
     pub profile: Arc<Profile>,
     pub capacity: i32,
+    /// Only if nobody has this name: who has it stays as it is. For callers that say who they are with each call, and
+    /// may say it twice at once.
+    pub if_new: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,6 +67,12 @@ impl Register {
             // server comes back, and gives it the same name.
             Some(known) if known.server.is_some() && self.server.is_none() => {
                 return Err(Refused::WorkerIsInternal);
+            }
+            Some(known) if self.if_new && !known.is_forgotten => {
+                return Ok(Registered {
+                    number: known.number,
+                    epoch: known.epoch,
+                });
             }
             _ if !has_room => return Err(Refused::TooManyWorkers(max)),
             // It would end for good, and its runs be lost. One that its server has not heard of for a while may only

@@ -1,4 +1,5 @@
-//! SetQueue: pauses a queue or lets it go on, and says what its tasks take that do not say themselves.
+//! SetQueue: pauses a queue or lets it go on, says what its tasks take that do not say themselves, and how long they are
+//! kept.
 
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use crate::name::Name;
 use crate::needs::Needs;
 use crate::queue::Queue;
 use crate::refused::Refused;
+use crate::retention::Retention;
 use crate::retry::Retry;
 use crate::topic::Topic;
 use crate::view::View;
@@ -19,6 +21,7 @@ pub struct SetQueue {
     pub max_attempts: Option<Option<i32>>,
     pub timeout: Option<Option<Duration>>,
     pub retry: Option<Option<Retry>>,
+    pub retention: Option<Option<Retention>>,
 }
 
 impl SetQueue {
@@ -30,6 +33,7 @@ impl SetQueue {
             max_attempts: None,
             timeout: None,
             retry: None,
+            retention: None,
         }
     }
 }
@@ -58,6 +62,7 @@ impl SetQueue {
         defaults.max_attempts = self.max_attempts.unwrap_or(defaults.max_attempts);
         defaults.timeout = self.timeout.unwrap_or(defaults.timeout);
         defaults.retry = self.retry.unwrap_or(defaults.retry);
+        after.retention = self.retention.unwrap_or(after.retention);
         if after == before {
             return Ok(QueueSet(after));
         }

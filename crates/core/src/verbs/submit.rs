@@ -16,7 +16,7 @@ use crate::order::{OrderKey, Priority};
 use crate::query::TaskView;
 use crate::refused::Refused;
 use crate::retry::Retry;
-use crate::rows::{Digest, Idempotency, IdempotencyKey, Task, Unique, UniqueKey};
+use crate::rows::{Digest, Idempotency, IdempotencyKey, Origin, Task, Unique, UniqueKey};
 use crate::slot::Limits;
 use crate::status::Status;
 use crate::time::Timestamp;
@@ -53,6 +53,8 @@ pub struct NewTask {
     pub unique_key: Option<Arc<str>>,
     /// The task that it runs again.
     pub retry_of: Option<TaskId>,
+    /// The older form that it came in; none for our own.
+    pub origin: Option<Origin>,
 }
 
 /// When a task may first be handed out.
@@ -102,9 +104,7 @@ impl Submitted {
 
 impl Submit {
     pub(crate) fn needs(&self, needs: &mut Needs, env: &Env<'_>) {
-        let lanes = self.tasks.iter().map(|task| &task.lane);
-        let unknown = lanes.filter(|lane| env.lanes.number(lane).is_none());
-        needs.lanes.extend(unknown.cloned().map(Arc::new));
+        need_places(&self.tasks, needs, env);
         needs
             .idempotency
             .extend(self.once.iter().map(|(key, _)| key.clone()));
@@ -114,7 +114,6 @@ impl Submit {
             .iter()
             .filter(|task| self.again || task.digest.is_some());
         needs.tasks.extend(looked_for.map(|task| task.id));
-        needs.uniques.extend(self.unique_keys());
     }
 
     /// A key whose task has ended is free.
@@ -127,7 +126,7 @@ impl Submit {
     }
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Submitted, Refused> {
-        if let Some(known) = self.known(view)? {
+        if let Some(known) = self.known(view, env)? {
             return Ok(known);
         }
         let there = self.there(view, env)?;
@@ -151,12 +150,13 @@ impl Submit {
         Ok(Submitted { ids, made })
     }
 
-    /// What the idempotency key stands for already.
-    fn known(&self, view: &View) -> Result<Option<Submitted>, Refused> {
+    /// What the idempotency key stands for already. One that is too old may still have its row, but its tasks may be gone.
+    fn known(&self, view: &View, env: &Env<'_>) -> Result<Option<Submitted>, Refused> {
         let Some((key, digest)) = &self.once else {
             return Ok(None);
         };
-        match view.idempotency.get(key) {
+        let row = view.idempotency.get(key);
+        match row.filter(|row| env.now < row.created_at + env.policy.key_life) {
             None => Ok(None),
             Some(row) if row.digest == *digest => Ok(Some(Submitted {
                 ids: Arc::clone(&row.tasks),
@@ -197,21 +197,28 @@ impl Submit {
         match view.tasks.get(&task.id) {
             Some(row) if row.digest == task.digest => Ok(true),
             Some(_) => Err(Refused::IdTaken(task.id)),
-            None if task.digest.is_some() && !is_recent(task.id, env) => {
-                Err(Refused::IdNotRecent {
-                    id: task.id,
-                    life: env.policy.key_life,
-                    skew: env.policy.clock_skew,
-                })
-            }
+            None if !may_be_new(task, env) => Err(Refused::IdNotRecent {
+                id: task.id,
+                life: env.policy.key_life,
+                skew: env.policy.clock_skew,
+            }),
             None => Ok(false),
         }
     }
 }
 
+/// What making these tasks touches: lanes that have no number here yet, and unique keys.
+pub(super) fn need_places(tasks: &[NewTask], needs: &mut Needs, env: &Env<'_>) {
+    let lanes = tasks.iter().map(|task| &task.lane);
+    let unknown = lanes.filter(|lane| env.lanes.number(lane).is_none());
+    needs.lanes.extend(unknown.cloned().map(Arc::new));
+    let keys = tasks.iter().filter_map(NewTask::unique_key);
+    needs.uniques.extend(keys);
+}
+
 /// Gives numbers to the lanes that have none, if there is room for them. Done for tasks that are surely made, so that no
 /// refused one uses a lane up.
-fn take_up_lanes<'a>(
+pub(super) fn take_up_lanes<'a>(
     wanted: impl Iterator<Item = &'a LaneKey>,
     view: &mut View,
     env: &Env<'_>,
@@ -234,11 +241,11 @@ fn take_up_lanes<'a>(
     Ok(())
 }
 
-/// A client's id must be of our time: ids order the lists, and a forgotten one must not come back after its task
-/// was pruned.
-fn is_recent(id: TaskId, env: &Env<'_>) -> bool {
-    let made = id.made_at();
-    made >= env.now - env.policy.key_life && made <= env.now + env.policy.clock_skew
+/// No id may come back after its task was discarded. A client's id must be of our time besides: ids order the lists.
+fn may_be_new(task: &NewTask, env: &Env<'_>) -> bool {
+    let made = task.id.made_at();
+    let is_ahead = made > env.now + env.policy.clock_skew;
+    made >= env.now - env.policy.key_life && !(is_ahead && task.digest.is_some())
 }
 
 impl NewTask {
@@ -263,16 +270,17 @@ impl NewTask {
             is_exclusive: task.is_exclusive,
             unique_key: task.unique_key.clone(),
             retry_of: Some(task.id),
+            origin: task.origin,
         })
     }
 
-    fn unique_key(&self) -> Option<UniqueKey> {
+    pub(super) fn unique_key(&self) -> Option<UniqueKey> {
         let key = self.unique_key.clone()?;
         let queue = self.lane.queue.clone();
         Some(UniqueKey { queue, key })
     }
 
-    fn make(&self, view: &mut View, env: &Env<'_>) -> Made {
+    pub(super) fn make(&self, view: &mut View, env: &Env<'_>) -> Made {
         let row = self.row(view, env);
         if let Some(key) = self.unique_key() {
             let task = row.id;
@@ -314,6 +322,7 @@ impl NewTask {
             is_exclusive: self.is_exclusive,
             unique_key: self.unique_key.clone(),
             retry_of: self.retry_of,
+            origin: self.origin,
         }
     }
 }

@@ -45,6 +45,15 @@ impl View {
         self.taken_up.add(lane, key);
     }
 
+    /// The same of a lane with this number, in which something stands already. Nothing where it was not asked for: then
+    /// the server knows it.
+    pub(crate) fn meet(&mut self, key: &LaneKey, lane: Lane) {
+        let found = self.lanes.peek(key).cloned();
+        if let Some((number, key)) = found.filter(|(number, _)| *number == lane) {
+            self.taken_up.add(number, key);
+        }
+    }
+
     fn make_lane(&mut self, key: &LaneKey) -> (Lane, Arc<LaneKey>) {
         let last = self
             .last_lane

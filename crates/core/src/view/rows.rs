@@ -200,6 +200,16 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
         changes
     }
 
+    /// The rows that were there and are not any more; for what is only ever taken out.
+    pub(crate) fn taken_out(self) -> impl Iterator<Item = R> {
+        self.changes().into_iter().map(|change| match change {
+            Change::Delete(row) => row,
+            Change::Insert(_) | Change::Update { .. } => {
+                panic!("rows of this table are only taken out")
+            }
+        })
+    }
+
     /// For tables whose rows are never changed.
     pub(crate) fn inserted(self) -> Vec<R> {
         let changes = self.changes().into_iter();

@@ -31,6 +31,7 @@ pub(crate) enum Act {
         limit: usize,
         begin: bool,
         seq: i64,
+        named: Option<Index>,
     },
     Start(Index),
     Heartbeat {
@@ -49,7 +50,10 @@ pub(crate) enum Act {
         priority: Option<i64>,
         delay: Option<u64>,
     },
-    Register(&'static str),
+    Register {
+        name: &'static str,
+        if_new: bool,
+    },
     Drain(&'static str),
     /// Beside what else happens.
     Kill(&'static str),
@@ -65,6 +69,23 @@ pub(crate) enum Act {
     Pause(bool),
     Forget,
     Free,
+    /// All tasks, those too that may not go.
+    Discard,
+    /// Its completed tasks are kept for so many seconds, or as the policy says.
+    Retain(Option<u64>),
+    /// A bulk act: retry, or cancel.
+    Operate {
+        retry: bool,
+        key: Option<u8>,
+    },
+    Proceed {
+        operation: Index,
+        limit: usize,
+    },
+    /// A piece that was sent before.
+    ProceedAgain(Index),
+    CancelOperation(Index),
+    Clear,
     Join,
 }
 
@@ -100,9 +121,14 @@ fn act() -> impl Strategy<Value = Act> {
             Act::Submit { kind, priority, delay, limits, of_client, key, exclusive, unique }
         }),
         1 => index().prop_map(Act::SubmitAgain),
-        8 => (index(), 1_usize..4, prop::bool::weighted(0.2), 0_i64..3).prop_map(|(by, limit, begin, seq)| {
-            Act::Claim { by, limit, begin, seq }
-        }),
+        8 => (
+            index(),
+            1_usize..4,
+            prop::bool::weighted(0.2),
+            0_i64..3,
+            prop::option::weighted(0.3, index()),
+        )
+            .prop_map(|(by, limit, begin, seq, named)| Act::Claim { by, limit, begin, seq, named }),
         1 => index().prop_map(Act::Start),
         3 => (index(), runs(), any::<bool>(), any::<bool>()).prop_map(
             |(by, runs, running, says_more)| Act::Heartbeat { by, runs, running, says_more }
@@ -112,7 +138,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => index().prop_map(Act::Cancel),
         2 => (index(), prop::option::of(-1_i64..=1), prop::option::of(0_u64..5))
             .prop_map(|(task, priority, delay)| Act::Patch { task, priority, delay }),
-        1 => select(&NAMES[..]).prop_map(Act::Register),
+        1 => (select(&NAMES[..]), prop::bool::weighted(0.3))
+            .prop_map(|(name, if_new)| Act::Register { name, if_new }),
         1 => select(&NAMES[..]).prop_map(Act::Drain),
         1 => select(&NAMES[..]).prop_map(Act::Kill),
         1 => select(&NAMES[..]).prop_map(Act::KillAlone),
@@ -124,6 +151,14 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(Act::Forget),
         1 => prop::bool::weighted(0.3).prop_map(Act::Pause),
         1 => Just(Act::Free),
+        2 => Just(Act::Discard),
+        1 => prop::option::of(0_u64..50).prop_map(Act::Retain),
+        1 => (any::<bool>(), prop::option::weighted(0.3, 0_u8..2))
+            .prop_map(|(retry, key)| Act::Operate { retry, key }),
+        3 => (index(), 1_usize..4).prop_map(|(operation, limit)| Act::Proceed { operation, limit }),
+        1 => index().prop_map(Act::ProceedAgain),
+        1 => index().prop_map(Act::CancelOperation),
+        1 => Just(Act::Clear),
         1 => Just(Act::Join),
     ]
 }

@@ -3,6 +3,7 @@
 
 mod workers;
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,26 +11,34 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use taskyard_core::command::{self, Command, Done, Env, Reply};
-use taskyard_core::id::{Fence, TaskId};
+use taskyard_core::filter::Filter;
+use taskyard_core::id::{Fence, OperationId, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::{Heads, LaneKey, Lanes};
 use taskyard_core::name::Name;
+use taskyard_core::operation::{self as bulk, Operation};
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Seeded;
+use taskyard_core::retention::Retention;
 use taskyard_core::rows::{Digest, IdempotencyKey, Progress, Server};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
-use taskyard_core::verbs::claim::{Claim, Claims, Run};
+use taskyard_core::verbs::cancel_operation::CancelOperation;
+use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
+use taskyard_core::verbs::clear::Clear;
+use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::join::Join;
+use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::patch::Patch;
+use taskyard_core::verbs::proceed::{Piece, Proceed, Proceeded};
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
@@ -63,6 +72,10 @@ struct World {
     /// Every run that was ever given out.
     runs: Vec<Run>,
     server: Option<Server>,
+    discarded: BTreeSet<TaskId>,
+    /// Every piece of an operation that was ever sent, and where those began that were done.
+    pieces: Vec<Proceed>,
+    done: HashSet<(OperationId, Option<TaskId>)>,
 }
 
 impl World {
@@ -74,6 +87,10 @@ impl World {
             // Short, so that some are forgotten.
             policy: Policy {
                 worker_life: Duration::from_secs(60),
+                key_life: Duration::from_secs(40),
+                retention: Retention::all(Duration::from_secs(20)),
+                operation_life: Duration::from_secs(60),
+                operations_max: 3,
                 ..Policy::default()
             },
             random: Seeded::new(1),
@@ -84,6 +101,9 @@ impl World {
             workers: Vec::new(),
             runs: Vec::new(),
             server: None,
+            discarded: BTreeSet::new(),
+            pieces: Vec::new(),
+            done: HashSet::new(),
         };
         for name in NAMES {
             world.register(name);
@@ -126,6 +146,10 @@ impl World {
             ended.into_iter().all(|task| told(&task)),
             "who waits is told"
         );
+        for task in &diff.discarded {
+            self.tables.check_kept_enough(*task, self.now, &self.policy);
+            self.discarded.insert(*task);
+        }
         self.tables.write(diff, &locked);
         taken_up
             .into_iter()
@@ -148,15 +172,17 @@ impl World {
                     limit,
                     begin,
                     seq,
+                    named,
                 } => claims.push(Claim {
+                    task: named.and_then(|task| self.named(&task)),
                     limit: *limit,
                     begin: *begin,
                     seq: *seq,
                     maybe_again: true,
                     ..by.get(latest(&self.workers)).clone()
                 }),
-                Act::Register(name) => {
-                    commands.push(register(name));
+                Act::Register { name, if_new } => {
+                    commands.push(register(name, *if_new));
                 }
                 Act::KillAlone(name) => self.kill_alone(name),
                 other => commands.extend(self.command(other)),
@@ -170,6 +196,14 @@ impl World {
         for (command, reply) in commands.iter().zip(replies) {
             self.note(command, reply);
         }
+    }
+
+    fn named(&self, index: &Index) -> Option<Named> {
+        let tasks = latest(&self.tasks);
+        let task = (!tasks.is_empty()).then(|| *index.get(tasks))?;
+        let lane = self.lanes.key(self.tables.tasks[&task].lane)?;
+        let lane = Arc::clone(lane);
+        Some(Named { task, lane })
     }
 
     /// None where there is nothing yet that it could happen to.
@@ -290,12 +324,58 @@ impl World {
                 let keys = self.tables.uniques.keys().cloned().collect();
                 Free { keys }.into()
             }
+            Act::Discard => Discard {
+                tasks: self.tasks.clone(),
+            }
+            .into(),
+            Act::Retain(seconds) => SetQueue {
+                retention: Some(seconds.map(|seconds| Retention {
+                    completed: Some(Duration::from_secs(seconds)),
+                    ..Retention::default()
+                })),
+                ..SetQueue::of(Name::path("default").unwrap())
+            }
+            .into(),
+            Act::Operate { retry, key } => {
+                self.serial += 1;
+                let act = if *retry {
+                    bulk::Act::Retry
+                } else {
+                    bulk::Act::Cancel
+                };
+                let key = key.map(|key| IdempotencyKey {
+                    scope: "operate".into(),
+                    key: key.to_string().into(),
+                });
+                Operate {
+                    id: TaskId::new(self.now, u128::from(self.serial) << 40).into(),
+                    act,
+                    filter: Arc::new(act.narrow(Filter::default())?),
+                    once: key.map(|key| (key, Digest::of(b"request"))),
+                }
+                .into()
+            }
+            Act::Proceed { operation, limit } => self.proceed(operation, *limit)?,
+            Act::ProceedAgain(piece) => {
+                let pieces = latest(&self.pieces);
+                (!pieces.is_empty())
+                    .then(|| piece.get(pieces).clone())?
+                    .into()
+            }
+            Act::CancelOperation(operation) => {
+                let operation = self.operation(operation)?.id;
+                CancelOperation { operation }.into()
+            }
+            Act::Clear => {
+                let operations = self.tables.operations.keys().copied().collect();
+                Clear { operations }.into()
+            }
             Act::Join => Join {
                 held: self.server,
                 alone: false,
             }
             .into(),
-            Act::Claim { .. } | Act::Register(_) | Act::KillAlone(_) => return None,
+            Act::Claim { .. } | Act::Register { .. } | Act::KillAlone(_) => return None,
             Act::Drain(_) | Act::Kill(_) | Act::Delete(_) => return workers::command(act),
         })
     }
@@ -330,6 +410,7 @@ impl World {
             is_exclusive: false,
             unique_key: None,
             retry_of: None,
+            origin: None,
             digest: of_client.then(|| Digest::of(b"body")),
         }
     }
@@ -353,6 +434,43 @@ impl World {
         .into()
     }
 
+    fn operation(&self, index: &Index) -> Option<&Operation> {
+        let all: Vec<&Operation> = self.tables.operations.values().collect();
+        (!all.is_empty()).then(|| *index.get(&all))
+    }
+
+    /// The next piece of an operation, as it may have been found some time ago: the rules judge each task again.
+    fn proceed(&mut self, operation: &Index, limit: usize) -> Option<Command> {
+        let operation = self.operation(operation)?.clone();
+        let behind = |id: &TaskId| operation.cursor.is_none_or(|cursor| *id < cursor);
+        let tasks = self.tables.tasks.values().rev();
+        let tasks = tasks.filter(|task| behind(&task.id) && operation.found(task));
+        let found: Vec<_> = tasks.take(limit).cloned().collect();
+        let next = found.last().map(|task| task.id);
+        let piece = match operation.act {
+            bulk::Act::Cancel => Piece::Cancel(found.iter().map(|task| task.id).collect()),
+            bulk::Act::Retry => {
+                let ended = found
+                    .iter()
+                    .filter(|task| self.tables.outcomes.contains_key(&task.id));
+                let ended: Vec<TaskId> = ended.map(|task| task.id).collect();
+                let again = ended.into_iter().map(|of| NewTask {
+                    retry_of: Some(of),
+                    ..self.task(KINDS[0], 0, 0, (1, 1), false)
+                });
+                Piece::Retry(again.collect())
+            }
+        };
+        let piece = Proceed {
+            operation: operation.id,
+            behind: operation.cursor,
+            piece,
+            next,
+        };
+        self.pieces.push(piece.clone());
+        Some(piece.into())
+    }
+
     /// Every worker, as if all were gone: the rules judge.
     fn forget(&self) -> Command {
         let workers = self.tables.workers.keys().cloned().collect();
@@ -370,8 +488,8 @@ impl World {
                 assert_eq!(submitted.ids.len(), submit.tasks.len());
                 for id in submitted.ids.iter() {
                     assert!(
-                        self.tables.tasks.contains_key(id),
-                        "what was accepted is there"
+                        self.tables.tasks.contains_key(id) || self.discarded.contains(id),
+                        "what was accepted is there, unless it ended long ago"
                     );
                 }
                 self.tasks.extend(submitted.ids.iter());
@@ -379,9 +497,15 @@ impl World {
             (Command::Claims(claims), Ok(Done::Claims(dealt))) => {
                 self.check_hands(claims, &dealt);
                 for (claim, hand) in claims.claims.iter().zip(dealt.hands) {
+                    let is_refused = hand.as_ref().is_ok_and(Result::is_err);
                     let hand = hand.unwrap().unwrap_or_default();
                     let runs = hand.runs;
                     assert!(runs.len() <= claim.limit, "no more than was asked for");
+                    // With a number it may be the answer to another claim.
+                    if let (Some(named), 0) = (&claim.task, claim.seq) {
+                        let is_it = matches!(&runs[..], [run] if run.slot.task == named.task);
+                        assert!(is_it || is_refused, "who names a task gets that or nothing");
+                    }
                     for run in &runs {
                         let lease = &self.tables.leases[&run.slot];
                         assert_eq!((lease.fence, lease.worker), (run.fence, claim.number));
@@ -395,8 +519,10 @@ impl World {
                     let ended = self.tables.outcomes.get(&task);
                     let fence = ended.map_or(Fence(0), |outcome| outcome.fence);
                     let is_final = answer.is_ok_and(|status| status.is_final());
+                    // One that is answered again may go in the same batch.
+                    let is_gone = self.discarded.contains(&task);
                     assert!(
-                        !is_final || fence == result.token.fence,
+                        !is_final || is_gone || fence == result.token.fence,
                         "a stale run ends nothing"
                     );
                 }
@@ -412,7 +538,19 @@ impl World {
                     begin: false,
                     seq: 0,
                     maybe_again: false,
+                    task: None,
                 });
+            }
+            (Command::Proceed(piece), Ok(Done::Proceed(Proceeded(Some(operation))))) => {
+                assert!(
+                    self.done.insert((operation.id, piece.behind)),
+                    "a piece is done once"
+                );
+                if let Piece::Retry(tasks) = &piece.piece {
+                    let ids = tasks.iter().map(|task| task.id);
+                    let made = ids.filter(|id| self.tables.tasks.contains_key(id));
+                    self.tasks.extend(made);
+                }
             }
             (Command::Join(_), Ok(Done::Join(joined))) => self.server = Some(joined.server),
             _ => {}
@@ -420,7 +558,7 @@ impl World {
     }
 
     fn register(&mut self, name: &str) {
-        let command = register(name);
+        let command = register(name, false);
         let reply = self.run(std::slice::from_ref(&command)).remove(0);
         self.note(&command, reply);
     }

@@ -6,17 +6,21 @@ use std::sync::Arc;
 
 use taskyard_core::counter::Counter;
 use taskyard_core::diff::Diff;
-use taskyard_core::id::{Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::id::{Fence, OperationId, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::{Heads, Lane, LaneKey};
+use taskyard_core::minute::{Minute, MinuteKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{Hold, Needs, Pick};
+use taskyard_core::operation::Operation;
+use taskyard_core::policy::Policy;
 use taskyard_core::queue::Queue;
 use taskyard_core::rows::{
-    Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
-    Server, Task, Unique, UniqueKey, Worker,
+    Attempt, Carry, Ended, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Relic,
+    Scheduled, Server, Task, Unique, UniqueKey, Worker,
 };
 use taskyard_core::slot::Place;
 use taskyard_core::status::Status;
+use taskyard_core::time::Timestamp;
 use taskyard_core::view::{Brief, Change, View};
 
 #[derive(Default)]
@@ -24,6 +28,7 @@ pub(crate) struct Tables {
     pub(crate) servers: BTreeMap<ServerNumber, Server>,
     lanes: Vec<Arc<LaneKey>>,
     pub(crate) queues: BTreeMap<Name, Queue>,
+    pub(crate) operations: BTreeMap<OperationId, Operation>,
     pub(crate) workers: BTreeMap<Name, Worker>,
     pub(crate) tasks: BTreeMap<TaskId, Arc<Task>>,
     pub(crate) scheduled: BTreeMap<SlotKey, Scheduled>,
@@ -36,6 +41,7 @@ pub(crate) struct Tables {
     pub(crate) attempts: BTreeMap<RunKey, Attempt>,
     pub(crate) late_results: BTreeMap<RunKey, LateResult>,
     pub(crate) counters: BTreeMap<Lane, Counter>,
+    pub(crate) minutes: BTreeMap<MinuteKey, Minute>,
     /// The highest fence that each slot was ever given out with.
     fences: BTreeMap<SlotKey, Fence>,
 }
@@ -66,6 +72,13 @@ impl Tables {
             found(&self.queues, self.queues.keys(), |key, row| {
                 view.queues.loaded(key, row)
             });
+        }
+        found(&self.operations, &needs.operations, |key, row| {
+            view.operations.loaded(key, row)
+        });
+        if let Some(max) = needs.open_operations {
+            let open = self.operations.values().filter(|row| row.is_running());
+            view.found_open_operations(open.take(max).count());
         }
         if needs.paused {
             let paused = self.queues.values().filter(|queue| queue.is_paused);
@@ -104,6 +117,14 @@ impl Tables {
         found(&self.idempotency, &needs.idempotency, |key, row| {
             view.idempotency.loaded(key, row)
         });
+        found(&self.minutes, &needs.minutes, |key, row| {
+            view.minutes.loaded(key, row)
+        });
+        for task in &needs.relics {
+            if let Some(relic) = self.relic(*task) {
+                view.relics.loaded(*task, relic);
+            }
+        }
         found(&self.tasks, &needs.tasks, |key, row| {
             view.tasks.loaded(key, row)
         });
@@ -148,6 +169,22 @@ impl Tables {
         }
     }
 
+    fn relic(&self, task: TaskId) -> Option<Relic> {
+        let (outcome, row) = (self.outcomes.get(&task)?, self.tasks.get(&task)?);
+        let place = usize::try_from(row.lane.0 - 1).expect("lanes are numbered from 1");
+        let ended = Ended {
+            task,
+            status: outcome.status,
+            ended_at: outcome.ended_at,
+            queue: self.lanes[place].queue.clone(),
+        };
+        Some(Relic {
+            ended,
+            lane: row.lane,
+            unique_key: row.unique_key.clone(),
+        })
+    }
+
     fn pick(&self, pick: &Pick) -> Vec<(Ready, Brief)> {
         let in_lanes = |row: &&Ready| pick.lanes.iter().any(|(lane, _)| *lane == row.lane);
         let mut rows: Vec<Ready> = self.ready.values().filter(in_lanes).copied().collect();
@@ -189,6 +226,7 @@ impl Tables {
         }
         apply(&mut self.servers, diff.servers, |row| row.number);
         apply(&mut self.queues, diff.queues, |row| row.name.clone());
+        apply(&mut self.operations, diff.operations, |row| row.id);
         apply(&mut self.workers, diff.workers, |row| row.name.clone());
         apply(&mut self.scheduled, diff.scheduled, |row| row.slot);
         apply(&mut self.ready, diff.ready, |row| row.slot);
@@ -212,9 +250,19 @@ impl Tables {
             self.attempts.remove(&run);
             self.late_results.remove(&run);
         }
+        for task in diff.discarded {
+            let gone = (self.tasks.remove(&task), self.outcomes.remove(&task));
+            assert!(matches!(gone, (Some(_), Some(_))), "{task} had not ended");
+            self.carries.retain(|slot, _| slot.task != task);
+            self.attempts.retain(|run, _| run.slot.task != task);
+            self.late_results.retain(|run, _| run.slot.task != task);
+        }
         for (lane, change) in diff.counters {
             self.counters.entry(lane).or_default().add(&change);
         }
+        apply(&mut self.minutes, diff.minutes, |row| row.key);
+        let first = diff.minutes_from.unwrap_or(i64::MIN);
+        self.minutes.retain(|key, _| key.minute >= first);
         for task in diff.inputs {
             assert!(
                 self.tasks.contains_key(&task),
@@ -240,6 +288,35 @@ impl Tables {
         }
     }
 
+    /// What goes has ended, as long ago as its queue or the policy says, and nobody can ask for it by a key.
+    pub(crate) fn check_kept_enough(&self, task: TaskId, now: Timestamp, policy: &Policy) {
+        let relic = self.relic(task).expect("what goes is there and has ended");
+        let queue = self.queues.get(&relic.ended.queue);
+        let retention = queue.and_then(|queue| queue.retention);
+        let retention = retention.unwrap_or(policy.retention);
+        let life = retention
+            .of(relic.ended.status)
+            .expect("it is not kept for good");
+        assert!(
+            relic.ended.ended_at + life <= now,
+            "{relic:?} is kept longer"
+        );
+        assert!(
+            relic.ended.ended_at + policy.key_life < now,
+            "{relic:?} may be asked for"
+        );
+        let known = self
+            .idempotency
+            .values()
+            // A key that came later was answered with a task that had ended long ago.
+            .filter(|row| row.created_at <= relic.ended.ended_at)
+            .filter(|row| row.created_at + policy.key_life > now);
+        let by_key = known
+            .flat_map(|row| row.tasks.iter())
+            .any(|known| *known == task);
+        assert!(!by_key, "{relic:?} is known by a key");
+    }
+
     pub(crate) fn check(&self, heads: &Heads) {
         let mut counted: BTreeMap<Lane, Counter> = BTreeMap::new();
         for task in self.tasks.values() {
@@ -254,7 +331,13 @@ impl Tables {
             known,
             "each task stands in one place"
         );
-        assert_eq!(self.counters, counted, "the counters are exact");
+        let counters = self.counters.iter().map(|(lane, tasks)| (*lane, *tasks));
+        let counters = counters.filter(|(_, tasks)| *tasks != Counter::default());
+        let counters: BTreeMap<Lane, Counter> = counters.collect();
+        assert_eq!(counters, counted, "the counters are exact");
+        let keeps = |row: &&Unique| self.tasks.contains_key(&row.task);
+        let kept = self.uniques.values().filter(keeps).count();
+        assert_eq!(kept, self.uniques.len(), "no key is of a task that is gone");
         let open = |task: &&Arc<Task>| !self.outcomes.contains_key(&task.id);
         let held = self.tasks.values().filter(open);
         let mut keys: Vec<_> = held.filter_map(|task| task.unique_key.clone()).collect();

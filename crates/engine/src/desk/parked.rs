@@ -206,6 +206,7 @@ mod tests {
                 begin: false,
                 seq,
                 maybe_again: false,
+                task: None,
             },
             until: Duration::from_secs(seconds),
             caller: Someone::default(),

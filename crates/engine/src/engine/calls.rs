@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use taskyard_core::command::{self, Command, Done};
+use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
 use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
@@ -11,8 +12,9 @@ use taskyard_core::query::{Answer, Query, TaskView};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Server;
 use taskyard_core::store;
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
-use taskyard_core::verbs::claim::{Dealt, Hand};
+use taskyard_core::verbs::claim::{Dealt, Hand, Named};
 use taskyard_core::verbs::expire::{Expire, Expired};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::join::{Join, Joined};
@@ -37,6 +39,8 @@ pub struct ClaimCall {
     pub worker: Name,
     /// `None`: of whichever process is the current one.
     pub epoch: Option<Epoch>,
+    /// This very task, if it is free; none: whatever is next.
+    pub task: Option<Named>,
     pub limit: usize,
     /// How long to wait for something to become ready.
     pub wait: Duration,
@@ -165,8 +169,12 @@ impl Engine {
 
     pub async fn register(&self, register: Register) -> Result<Registered, Error> {
         let (name, profile) = (register.name.clone(), register.profile.clone());
-        let is_internal = register.server.is_some();
+        let (is_internal, if_new) = (register.server.is_some(), register.if_new);
         let registered: Registered = self.call(register).await?;
+        if if_new {
+            // It may have been there before, as something else; it is looked up when it calls.
+            return Ok(registered);
+        }
         let now = self.0.moment();
         let known = Known::new(
             registered.number,
@@ -327,6 +335,15 @@ impl Engine {
             () = self.stopping() => {}
         }
         self.look(id).await
+    }
+
+    /// What decides when a task runs, and the time of which it is true.
+    pub async fn explain(&self, id: TaskId) -> Result<(Surroundings, Timestamp), Error> {
+        let now = self.store().now();
+        match self.read(Query::Explain(Explain::new(id, now))).await? {
+            Answer::Explain(Some(around)) => Ok((*around, now)),
+            _ => Err(Refused::NoSuchTask.into()),
+        }
     }
 
     async fn look(&self, id: TaskId) -> Result<TaskView, Error> {

@@ -69,6 +69,7 @@ pub(super) fn submit(kind: &str) -> Command {
         is_exclusive: false,
         unique_key: None,
         retry_of: None,
+        origin: None,
         digest: None,
     };
     let tasks = vec![task];
@@ -92,6 +93,7 @@ pub(super) fn claim(name: &'static str, kinds: &[&str]) -> Waiting<Who> {
         begin: false,
         seq: 0,
         maybe_again: false,
+        task: None,
     };
     Waiting {
         claim,

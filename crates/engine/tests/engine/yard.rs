@@ -73,6 +73,7 @@ impl Yard {
             is_exclusive: false,
             unique_key: None,
             retry_of: None,
+            origin: None,
             digest: None,
         }
     }
@@ -110,6 +111,7 @@ impl Yard {
             server,
             profile: Arc::new(profile),
             capacity: 1,
+            if_new: false,
         };
         self.engine.register(register).await.unwrap().epoch
     }
@@ -219,6 +221,7 @@ pub(crate) fn claim_call(worker: &str, wait: Duration) -> ClaimCall {
     ClaimCall {
         worker,
         epoch: None,
+        task: None,
         limit: 10,
         wait,
         begin: false,

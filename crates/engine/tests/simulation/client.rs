@@ -376,6 +376,7 @@ fn new_task(around: &mut Surroundings) -> NewTask {
         is_exclusive: false,
         unique_key: None,
         retry_of: None,
+        origin: None,
         digest: None,
     }
 }

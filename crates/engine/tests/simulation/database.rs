@@ -8,10 +8,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use taskyard_core::command::{Command, Done};
+use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Counted, Filter, List, Query, TaskView, WorkerView};
+use taskyard_core::query::{Answer, Counted, List, Query, TaskView, WorkerView};
 use taskyard_core::random::Seeded;
 use taskyard_core::rows::LateResult;
 use taskyard_core::status::Status;

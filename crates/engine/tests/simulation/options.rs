@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Seeded;
+use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
 use taskyard_store::model::weak::Weakness;
 
@@ -123,7 +124,11 @@ pub(crate) fn policy(options: &Options) -> Policy {
         commands_bytes_max: 1 << 20,
         lanes_max: 9,
         queues_max: 10,
+        operations_max: 10,
+        operation_life: Duration::from_secs(60),
         workers_max: 100,
+        stats_lanes_max: 2,
+        retention: Retention::default(),
         claim_bytes_max: 100,
         history_max: 3,
         log_bytes_max: 4 << 20,

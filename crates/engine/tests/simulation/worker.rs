@@ -242,6 +242,7 @@ impl Worker {
             server: self.internal.then_some(ServerNumber(0)),
             profile: Arc::clone(&self.profile),
             capacity: 1,
+            if_new: false,
         }
     }
 
@@ -254,6 +255,7 @@ impl Worker {
         let claim = ClaimCall {
             worker: self.name.clone(),
             epoch: self.epoch.filter(|_| around.happens(700)),
+            task: None,
             limit: room,
             wait: Duration::from_secs(2),
             begin: around.happens(300),

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use taskyard_core::id::OperationId;
 use utoipa::ToSchema;
 
 use super::shapes::{Shapes, TASK_ID, path_name, plain_name, text};
@@ -168,10 +169,23 @@ impl Described<'_, '_> {
         self
     }
 
+    /// What stands in its query, or in its body, and nobody knows is no fault.
+    pub(crate) fn passes_over_what_is_unknown(mut self) -> Self {
+        let codes = &mut self.operation().codes;
+        codes.retain(|code| *code != Code::UnknownField);
+        self
+    }
+
     /// Its `{id}` is a task's.
     pub(crate) fn of_task(self) -> Self {
         let id = json!({"$ref": "#/components/schemas/TaskId"});
         self.of("The task's id.", &id)
+    }
+
+    /// Its `{id}` is an operation's.
+    pub(crate) fn of_operation(self) -> Self {
+        let id = self.routes.shapes.reference::<OperationId>();
+        self.of("The operation's id.", &id)
     }
 
     /// Its `{id}` is a worker's name.
@@ -203,6 +217,21 @@ impl Described<'_, '_> {
         self.refuses(&[Code::Invalid])
     }
 
+    /// One that may not.
+    pub(crate) fn query_that_must_be_there(
+        self,
+        name: &str,
+        description: &str,
+        schema: &Value,
+    ) -> Self {
+        let mut described = self.query(name, description, schema);
+        let parameters = &mut described.operation().parameters;
+        if let Some(parameter) = parameters.last_mut() {
+            parameter["required"] = json!(true);
+        }
+        described
+    }
+
     /// One of the parameters that several routes take.
     pub(crate) fn takes_parameter(mut self, name: &str) -> Self {
         let reference = format!("#/components/parameters/{name}");
@@ -213,6 +242,13 @@ impl Described<'_, '_> {
     /// A JSON body, which must be there.
     pub(crate) fn takes<T: ToSchema>(self, examples: Examples<'_>) -> Self {
         let schema = self.routes.shapes.reference::<T>();
+        self.takes_as(&[("application/json", schema, examples)], true)
+    }
+
+    /// The same, in one of two forms.
+    pub(crate) fn takes_either<T: ToSchema, U: ToSchema>(self, examples: Examples<'_>) -> Self {
+        let shapes = &mut *self.routes.shapes;
+        let schema = json!({"anyOf": [shapes.reference::<T>(), shapes.reference::<U>()]});
         self.takes_as(&[("application/json", schema, examples)], true)
     }
 

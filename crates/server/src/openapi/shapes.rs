@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
+use taskyard_core::filter::Search;
 use taskyard_core::labels::{LABELS_MAX, VALUE_LEN_MAX};
 use taskyard_core::log::SEQ_MAX;
 use taskyard_core::name::{NAME_LEN_MAX, Name};
@@ -70,8 +71,8 @@ impl Shapes {
         self.0.insert(plain(name).to_owned(), schema);
     }
 
-    /// All of them, with the bounds that hold under these limits.
-    pub(crate) fn finish(mut self, limits: &Limits) -> Value {
+    /// All of them, with the bounds that hold under these limits, and more of them.
+    pub(crate) fn finish(mut self, limits: &Limits, more: Vec<(&'static str, Value)>) -> Value {
         for schema in self.0.values_mut() {
             tidy(schema);
         }
@@ -84,7 +85,7 @@ impl Shapes {
                 require_all_but_optional(name, schema);
             }
         }
-        for (place, bound) in bounds(limits) {
+        for (place, bound) in bounds(limits).into_iter().chain(more) {
             self.bound(place, bound);
         }
         json!(self.0)
@@ -119,7 +120,8 @@ impl Shapes {
 
 const ASKED_RETRY: &str = "RetryAsked";
 
-/// Fields of answers that are left out where there is nothing to say; all others are always there.
+/// Fields of answers that are left out where there is nothing to say, and of requests of the dialects that may be; all
+/// others are always there.
 const OPTIONAL: &[&str] = &[
     "Task/input",
     "Task/output",
@@ -136,6 +138,11 @@ const OPTIONAL: &[&str] = &[
     "Run/checkpoint",
     "Run/cancel",
     "Run/exclusive",
+    "Task/problem_id",
+    "Task/parameters",
+    "SubmitProblem/parameters",
+    "SimpleSubmit/kind",
+    "SimpleComplete/result",
 ];
 
 fn require_all_but_optional(name: &str, schema: &mut Value) {
@@ -194,6 +201,14 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             "PatchQueue/retry",
             json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
         ),
+        ("TasksFilter/kind", path_name()),
+        ("TasksFilter/queue", path_name()),
+        ("TasksFilter/worker_id", plain_name()),
+        (
+            "TasksFilter/label",
+            json!({"maxItems": LABELS_MAX, "items": {"type": "string", "pattern": label_pattern()}}),
+        ),
+        ("TasksFilter/q", search()),
         ("Submit/labels", labels()),
         ("Submit/requires", self::labels(text(demand()))),
         (
@@ -201,6 +216,8 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
         ),
         ("Submit", not_both("run_at", "delay_ms")),
+        // It would be the other form, with a field too many.
+        ("SubmitProblem", json!({"not": there(&["kind"])})),
         (BATCH, length(limits.tasks_max)),
         (LINES, length(limits.stream_tasks_max)),
         ("RetryAsked/backoff_ms", with_default(wait(), "backoff_ms")),
@@ -312,6 +329,17 @@ fn demand() -> Value {
         "minLength": 1,
         "maxLength": VALUE_LEN_MAX,
         "pattern": format!("^(?:[^<>{controls}\\s][^{controls}]*|(?:<|>)=?-?[0-9]+(?:\\.[0-9]+)?)$"),
+    })
+}
+
+/// Words or the beginning of an id, in a query or a body.
+pub(crate) fn search() -> Value {
+    // Of more than blanks, and of so many words at most.
+    let (most, controls) = (Search::WORDS_MAX - 1, class(char::is_control));
+    json!({
+        "minLength": 1,
+        "maxLength": Search::LEN_MAX,
+        "pattern": format!("^ *[^ {controls}]+(?: +[^ {controls}]+){{0,{most}}} *$"),
     })
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use taskyard_api::page::Page;
 use taskyard_api::queue::{Defaults, PatchQueue, Queue, QueueSettings};
 use taskyard_api::stats::Counts;
+use taskyard_core::minute::MinuteKey;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query, Survey};
 use taskyard_core::queue;
@@ -20,8 +21,9 @@ use crate::problem::{self, Code};
 use crate::query;
 use crate::request::{self, JSON, Nothing, OfQueue};
 use crate::response::{self, Answer};
+use crate::wire;
 use crate::wire::faults::Faults;
-use crate::wire::queue::{change, defaults};
+use crate::wire::queue::{change, defaults, retention};
 
 /// `GET /queues`
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
@@ -40,8 +42,14 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     let Found::Queues(set) = app.engine().read(Query::Queues).await? else {
         return Err(problem::broken(&"queues were answered with something else").into());
     };
+    let from = MinuteKey::minute_of(now) - 1;
+    let Found::Minutes(minutes) = app.engine().read(Query::Minutes { from }).await? else {
+        return Err(problem::broken(&"minutes were answered with something else").into());
+    };
+    let mut items = queues(&survey, &set, now);
+    wire::stats::set_rates(&mut items, &minutes, now);
     let page = Page {
-        items: queues(&survey, &set, now),
+        items,
         next_cursor: None,
     };
     response::read(held, &page)
@@ -55,13 +63,16 @@ fn queues(survey: &Survey, set: &[queue::Queue], now: Timestamp) -> Vec<Queue> {
         paused: false,
         counts: Counts::default(),
         oldest_ms: None,
+        rates: None,
         defaults: Defaults::default(),
+        retention: None,
     };
     for queue in set {
         let known = found.entry(queue.name.clone());
         let known = known.or_insert_with(|| empty(&queue.name));
         known.paused = queue.is_paused;
         known.defaults = defaults(&queue.defaults);
+        known.retention = queue.retention.as_ref().map(retention);
     }
     for counted in &survey.counts {
         let name = &counted.lane.queue;
@@ -132,6 +143,7 @@ async fn set(app: &App, change: SetQueue) -> Answer {
         name: queue.name.to_string(),
         paused: queue.is_paused,
         defaults: defaults(&queue.defaults),
+        retention: queue.retention.as_ref().map(retention),
     })
 }
 
@@ -141,7 +153,8 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
         .get("/queues", "list_queues")
         .says(
             "List queues",
-            "By name: those that have or had tasks, and those of which something was set.",
+            "By name: those that have or had tasks, and those of which something was set; with what waits, for how long, \
+             and how fast tasks come and go.",
         )
         .answers_page_of::<Queue>("All of them.", &json!({"items": [], "next_cursor": null}));
     let nothing = || json!({"type": "object", "additionalProperties": false});
@@ -168,13 +181,14 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
     routes
         .patch("/queues/{name}", "change_queue")
         .says(
-            "Change what a queue's tasks take",
-            "Those that are submitted from now on and do not say themselves. What is not named stays as it is; null is \
-             what the server says. Another server of the same database may take up to a second to know.",
+            "Change what a queue's tasks take, and how long they are kept",
+            "Those that are submitted from now on and do not say themselves; `retention` is for those too that ended \
+             before. What is not named stays as it is; null is what the server says. Another server of the same database may take up to a second to know.",
         )
         .of_queue()
         .takes::<PatchQueue>(&[
             ("once", json!({"max_attempts": 1, "timeout_ms": 60_000})),
+            ("short", json!({"retention": {"completed_ms": 604_800_000}})),
             ("back", json!({"max_attempts": null, "timeout_ms": null})),
         ])
         .answers::<QueueSettings>(200, "As it is now.", &settings(false))
@@ -184,6 +198,6 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
 fn settings(paused: bool) -> Value {
     json!({
         "name": "default", "paused": paused,
-        "defaults": {"max_attempts": 1, "timeout_ms": 60_000, "retry": null},
+        "defaults": {"max_attempts": 1, "timeout_ms": 60_000, "retry": null}, "retention": null,
     })
 }

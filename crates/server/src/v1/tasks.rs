@@ -1,5 +1,6 @@
 //! `/tasks`: looking, cancelling; handing in and reporting have files of their own.
 
+pub(crate) mod bulk;
 pub(crate) mod described;
 pub mod logs;
 pub mod runs;
@@ -12,6 +13,7 @@ use taskyard_api::change::Patch;
 use taskyard_api::page::Page;
 use taskyard_api::stats::Stats;
 use taskyard_api::task::{Standing, Status};
+use taskyard_core::minute::MinuteKey;
 use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
 
 use crate::app::App;
@@ -67,6 +69,14 @@ pub(crate) async fn stats(State(app): State<App>, RawQuery(query): RawQuery) -> 
             stats.add(queue, kind, status.into(), tasks);
         }
     }
+    let now = app.engine().store().now();
+    let from = MinuteKey::first_asked(now);
+    let Found::Minutes(minutes) = app.engine().read(Query::Minutes { from }).await? else {
+        return Err(problem::broken(&"minutes were answered with something else").into());
+    };
+    let names_max = app.engine().policy().stats_lanes_max;
+    stats.success_rate = wire::stats::success_rate(&stats.by_status);
+    stats.windows = wire::stats::windows(&minutes, now, names_max);
     response::read(held, &stats)
 }
 
@@ -114,6 +124,18 @@ pub(crate) async fn patch(State(app): State<App>, OfTask(id): OfTask, request: R
     app.engine().patch(patch).await?;
     let view = app.engine().task(id, Duration::ZERO).await?;
     response::read(app.answers().nothing(), &wire::task::task(&view, true))
+}
+
+/// `GET /tasks/{id}/explain`
+pub(crate) async fn explain(
+    State(app): State<App>,
+    OfTask(id): OfTask,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    query::none(query.as_deref())?;
+    let _turn = app.turn_to_list().await;
+    let (around, now) = app.engine().explain(id).await?;
+    response::ok(&wire::explain::explanation(&around, now))
 }
 
 /// `GET /tasks/{id}/attempts`

@@ -44,6 +44,10 @@ pub async fn register(
 ) -> Result<Registered, Box<Problem>> {
     let mut faults = Faults::default();
     let registration = wire::worker::registration(register, &mut faults);
+    if let (Some(registration), None) = (&registration, server) {
+        let fits = app.settings().worker_ids.check(&registration.name);
+        faults.take(Place::ROOT, "worker_id", fits);
+    }
     faults.check()?;
     let registration = registration.expect("one that is not made has its fault named");
     let registered = app.engine().register(verbs::register::Register {
@@ -51,6 +55,7 @@ pub async fn register(
         server,
         profile: registration.profile,
         capacity: registration.capacity,
+        if_new: false,
     });
     let registered = registered.await.map_err(|error| problem::of(&error))?;
     let policy = app.engine().policy();
@@ -278,6 +283,7 @@ fn claim_call(
     ClaimCall {
         worker,
         epoch: faults.epoch(place, claim.epoch),
+        task: None,
         limit: usize::try_from(limit)
             .unwrap_or(1)
             .min(app.limits().claim_max),

@@ -1,13 +1,15 @@
 //! The query of a list of tasks, and cursors, each of which is good for the list that it came with only.
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use taskyard_api::operation::TasksFilter;
 use taskyard_api::problem::Problem;
-use taskyard_core::id::TaskId;
+use taskyard_api::task;
+use taskyard_api::time::Time;
+use taskyard_core::filter::Filter;
+use taskyard_core::id::{OperationId, TaskId};
 use taskyard_core::name::Name;
-use taskyard_core::query::{Filter, List};
+use taskyard_core::query::List;
 use taskyard_core::rows::Digest;
 use taskyard_core::status::Status;
 use uuid::Uuid;
@@ -17,33 +19,33 @@ use crate::query::Params;
 
 pub(crate) const LIMIT_DEFAULT: u64 = 50;
 pub(crate) const LIMIT_MAX: u64 = 1000;
-/// How many labels one filter may name.
-const LABELS_MAX: usize = taskyard_core::labels::LABELS_MAX;
 /// Bytes of the filter's digest in a cursor.
 const BOUND: usize = 8;
 /// What stands for the filter in a cursor of the list of workers, which has none.
 const WORKERS: &str = "workers";
+/// The same of the list of operations.
+const OPERATIONS: &str = "operations";
+const NO_CURSOR: &str = "not a cursor of this list; begin again without one";
 
 const KNOWN: &[&str] = &[
-    "status", "kind", "queue", "label", "sort", "include", "limit", "cursor",
+    "status",
+    "kind",
+    "queue",
+    "worker_id",
+    "label",
+    "q",
+    "created_after",
+    "created_before",
+    "sort",
+    "include",
+    "limit",
+    "cursor",
 ];
 
 pub(crate) fn read(query: Option<&str>, look_at_max: usize) -> Result<List, Box<Problem>> {
     let params = Params::read(query, KNOWN, &["label"])?;
     let invalid = |name: &str, detail: String| problem::at(Code::Invalid, name, detail);
-    let named = |name: &str| {
-        params
-            .get(name)
-            .map(Name::path)
-            .transpose()
-            .map_err(|bad| invalid(name, bad.to_string()))
-    };
-    let filter = Filter {
-        statuses: statuses(&params)?,
-        kind: named("kind")?,
-        queue: named("queue")?,
-        labels: labels(&params)?,
-    };
+    let filter = filter(&params)?;
     let oldest_first = match params.get("sort") {
         None | Some("-created") => false,
         Some("created") => true,
@@ -73,36 +75,38 @@ pub(crate) fn read(query: Option<&str>, look_at_max: usize) -> Result<List, Box<
     Ok(list)
 }
 
-fn statuses(params: &Params<'_>) -> Result<Vec<Status>, Box<Problem>> {
+fn filter(params: &Params<'_>) -> Result<Filter, Box<Problem>> {
+    let text = |name: &str| params.get(name).map(str::to_owned);
+    let time = |name: &str| {
+        let time = params.get(name).map(str::parse::<Time>).transpose();
+        time.map_err(|bad| problem::at(Code::Invalid, name, bad.to_string()))
+    };
+    let asked = TasksFilter {
+        status: statuses(params)?,
+        kind: text("kind"),
+        queue: text("queue"),
+        worker_id: text("worker_id"),
+        label: params.all("label").map(str::to_owned).collect(),
+        q: text("q"),
+        created_after: time("created_after")?,
+        created_before: time("created_before")?,
+    };
+    let mut first = None;
+    let filter = super::filter::filter(&asked, |name, detail| {
+        first.get_or_insert_with(|| problem::at(Code::Invalid, name, detail));
+    });
+    first.map_or(Ok(filter), Err)
+}
+
+fn statuses(params: &Params<'_>) -> Result<Vec<task::Status>, Box<Problem>> {
     let words = params
         .get("status")
         .into_iter()
         .flat_map(|text| text.split(','));
-    let mut statuses = words
-        .map(str::parse)
-        .collect::<Result<Vec<Status>, _>>()
-        .map_err(|bad| problem::at(Code::Invalid, "status", format!("each {bad}")))?;
-    statuses.sort_unstable();
-    statuses.dedup();
-    Ok(statuses)
-}
-
-fn labels(params: &Params<'_>) -> Result<Vec<(Name, Arc<str>)>, Box<Problem>> {
-    let invalid = |detail: &str| problem::at(Code::Invalid, "label", detail);
-    let mut labels = Vec::new();
-    // One in each: a comma belongs to the value.
-    for pair in params.all("label") {
-        let (name, value) = pair
-            .split_once('=')
-            .ok_or_else(|| invalid("must be name=value, one in each `label`"))?;
-        let name = Name::plain(name).map_err(|bad| invalid(&format!("the name {bad}")))?;
-        labels.push((name, Arc::from(value)));
-        if labels.len() > LABELS_MAX {
-            return Err(invalid(&format!("at most {LABELS_MAX} of them")));
-        }
-    }
-    labels.sort_unstable();
-    Ok(labels)
+    words
+        .map(|word| word.parse::<Status>().map(Into::into))
+        .collect::<Result<_, _>>()
+        .map_err(|bad| problem::at(Code::Invalid, "status", format!("each {bad}")))
 }
 
 /// Where the page behind this one begins.
@@ -135,8 +139,24 @@ pub(crate) fn workers_after(cursor: &str) -> Result<Name, Box<Problem>> {
         let name = bytes.strip_prefix(&bound_to(WORKERS))?;
         Name::plain(str::from_utf8(name).ok()?).ok()
     };
-    let detail = "not a cursor of this list; begin again without one";
-    read().ok_or_else(|| problem::at(Code::Invalid, "cursor", detail))
+    read().ok_or_else(|| problem::at(Code::Invalid, "cursor", NO_CURSOR))
+}
+
+/// Where the page of operations behind the one that ends with this begins.
+pub(crate) fn operations_cursor(last: OperationId) -> String {
+    let mut bytes = bound_to(OPERATIONS).to_vec();
+    bytes.extend(last.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The operation behind which the page begins.
+pub(crate) fn operations_after(cursor: &str) -> Result<OperationId, Box<Problem>> {
+    let read = || {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let id = bytes.strip_prefix(&bound_to(OPERATIONS))?;
+        Uuid::from_slice(id).ok()?.try_into().ok()
+    };
+    read().ok_or_else(|| problem::at(Code::Invalid, "cursor", NO_CURSOR))
 }
 
 /// What a cursor is bound to. How many there are on a page, and with what, may change from page to page.

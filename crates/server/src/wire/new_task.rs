@@ -76,6 +76,7 @@ pub(crate) fn new_task(
         is_exclusive: submit.exclusive,
         unique_key: unique_key.flatten(),
         retry_of: None,
+        origin: None,
     })
 }
 

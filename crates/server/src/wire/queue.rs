@@ -1,8 +1,11 @@
 //! What is set of a queue, on its way in and out.
 
-use taskyard_api::queue::{Defaults, PatchQueue};
+use std::time::Duration;
+
+use taskyard_api::queue::{Defaults, PatchQueue, Retention};
 use taskyard_core::name::Name;
 use taskyard_core::queue;
+use taskyard_core::retention;
 use taskyard_core::verbs::set_queue::SetQueue;
 
 use crate::wire::faults::{Faults, Place, WAIT_MS_MAX};
@@ -22,12 +25,40 @@ pub(crate) fn change(name: Name, asked: &PatchQueue, faults: &mut Faults) -> Set
         .retry
         .as_ref()
         .map(|named| named.as_ref().map(|asked| retry(asked, place, faults)));
+    let retention = asked
+        .retention
+        .map(|named| named.map(|asked| kept(asked, Place::within("/retention"), faults)));
     SetQueue {
+        retention,
         paused: None,
         max_attempts,
         timeout,
         retry,
         queue: name,
+    }
+}
+
+fn kept(asked: Retention, place: Place, faults: &mut Faults) -> retention::Retention {
+    let mut life = |field, ms: Option<i64>| {
+        ms.map(|ms| millis(faults.ranged(place, field, ms, 0..=WAIT_MS_MAX)))
+    };
+    retention::Retention {
+        completed: life("completed_ms", asked.completed_ms),
+        failed: life("failed_ms", asked.failed_ms),
+        timeout: life("timeout_ms", asked.timeout_ms),
+        cancelled: life("cancelled_ms", asked.cancelled_ms),
+    }
+}
+
+pub(crate) fn retention(set: &retention::Retention) -> Retention {
+    let ms = |life: Option<Duration>| {
+        life.map(|life| i64::try_from(life.as_millis()).unwrap_or(i64::MAX))
+    };
+    Retention {
+        completed_ms: ms(set.completed),
+        failed_ms: ms(set.failed),
+        timeout_ms: ms(set.timeout),
+        cancelled_ms: ms(set.cancelled),
     }
 }
 

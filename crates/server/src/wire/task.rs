@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use taskyard_api::payload::Payload;
 use taskyard_api::task::{Progress, Task, TaskError};
 use taskyard_api::time::Time;
 use taskyard_core::json::Json;
 use taskyard_core::query::{Standing, TaskView};
-use taskyard_core::rows::{self, Failure, Lease};
+use taskyard_core::rows::{self, Failure, Lease, Origin};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 
@@ -16,6 +18,7 @@ use taskyard_core::time::Timestamp;
 pub(crate) fn task(view: &TaskView, payload: bool) -> Task<Payload> {
     let row = &*view.task;
     let (counts, when) = (view.counts(), When::of(view));
+    let (problem_id, parameters) = problem(view).filter(|_| payload).unzip();
     Task {
         id: row.id,
         kind: view.lane.kind.to_string(),
@@ -45,19 +48,37 @@ pub(crate) fn task(view: &TaskView, payload: bool) -> Task<Payload> {
         exclusive: row.is_exclusive,
         unique_key: row.unique_key.as_deref().map(str::to_owned),
         retry_of: row.retry_of,
+        origin: row.origin.map(|origin| origin.as_str().to_owned()),
+        problem_id,
+        parameters,
         required_submissions: 1,
     }
 }
 
+/// Of a task that was submitted by naming a problem: its input holds the two, and nothing else.
+fn problem(view: &TaskView) -> Option<(String, Payload)> {
+    #[derive(Deserialize)]
+    struct Input<'a> {
+        problem_id: String,
+        #[serde(borrow)]
+        parameters: &'a RawValue,
+    }
+    let is_named = view.task.origin == Some(Origin::V1);
+    let input = is_named.then(|| serde_json::from_str(view.task.input.as_str()));
+    let input: Input<'_> = input?.ok()?;
+    let parameters = Json::stored(input.parameters.get());
+    Some((input.problem_id, parameters.into()))
+}
+
 #[derive(Default)]
-struct When {
-    assigned: Option<Time>,
-    started: Option<Time>,
-    ended: Option<Time>,
+pub(crate) struct When {
+    pub(crate) assigned: Option<Time>,
+    pub(crate) started: Option<Time>,
+    pub(crate) ended: Option<Time>,
 }
 
 impl When {
-    fn of(view: &TaskView) -> Self {
+    pub(crate) fn of(view: &TaskView) -> Self {
         let time = |at: Option<Timestamp>| at.map(Time::from);
         match &view.standing {
             Standing::Scheduled(_) | Standing::Ready => Self::default(),
@@ -76,7 +97,7 @@ impl When {
 }
 
 /// Null until it is completed.
-fn output(view: &TaskView) -> Json {
+pub(crate) fn output(view: &TaskView) -> Json {
     match &view.standing {
         Standing::Ended(outcome) => outcome.output.clone().unwrap_or_else(Json::null),
         Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => Json::null(),
@@ -84,7 +105,7 @@ fn output(view: &TaskView) -> Json {
 }
 
 /// Why it ended, or why its latest run did not end it. What went wrong before it was completed is for its attempts.
-fn error(view: &TaskView) -> Option<&Failure> {
+pub(crate) fn error(view: &TaskView) -> Option<&Failure> {
     let carried = || view.carry.as_ref().and_then(|carry| carry.error.as_ref());
     match &view.standing {
         Standing::Ended(outcome) if outcome.status == Status::Completed => None,

@@ -5,6 +5,7 @@ mod access;
 mod answers;
 mod bodies;
 mod description;
+mod dialects;
 mod front;
 mod heads;
 mod health;

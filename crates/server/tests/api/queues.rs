@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use taskyard_core::policy::Policy;
+use taskyard_core::retention::Retention;
+use taskyard_engine::services::retain::{self, Places};
 
 use crate::yard::Yard;
 
@@ -57,7 +60,7 @@ async fn nothing_of_a_paused_queue_is_given_out_until_it_goes_on() {
         paused,
         json!({
             "name": "a/b", "paused": true,
-            "defaults": {"max_attempts": null, "timeout_ms": null, "retry": null},
+            "defaults": {"max_attempts": null, "timeout_ms": null, "retry": null}, "retention": null,
         })
     );
     assert_eq!(yard.claim("w").await, None);
@@ -146,4 +149,68 @@ async fn what_cannot_be_set_is_named_and_changes_nothing() {
         yard.post_text(&path, "").await.refused(404, "not_found");
     }
     assert_eq!(queues(&yard).await, [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn what_ended_is_kept_as_long_as_its_queue_or_the_server_says() {
+    let yard = Yard::under(Policy {
+        retention: Retention::all(Duration::from_hours(48)),
+        ..Policy::default()
+    });
+    let week = json!({"retention": {"completed_ms": 604_800_000, "cancelled_ms": 0}});
+    let set = yard.patch("/api/v1/queues/short", &week).await.ok();
+    let said = json!({"completed_ms": 604_800_000, "failed_ms": null, "timeout_ms": null, "cancelled_ms": 0});
+    assert_eq!(set["retention"], said);
+    assert_eq!(queues(&yard).await[0]["retention"], said);
+    let mut tasks = Vec::new();
+    for queue in ["short", "plain"] {
+        let id = submit(&yard, queue).await;
+        yard.post_text(&format!("/api/v1/tasks/{id}/cancel"), "")
+            .await
+            .ok();
+        tasks.push(format!("/api/v1/tasks/{id}"));
+    }
+    let mut places = Places::default();
+    let mut round = async |hours| {
+        yard.pass(Duration::from_hours(hours));
+        retain::run_once(yard.app.engine(), &mut places)
+            .await
+            .unwrap()
+    };
+
+    assert_eq!(round(23).await, 0, "its id is still known");
+    assert_eq!(round(2).await, 1);
+    yard.get(&tasks[0]).await.refused(404, "not_found");
+    yard.get(&tasks[1]).await.ok();
+    assert_eq!(round(24).await, 1);
+    yard.get(&tasks[1]).await.refused(404, "not_found");
+    let stats = yard.get("/api/v1/tasks/stats").await.ok();
+    assert_eq!(stats["total"], json!(0), "counts are of what is kept");
+
+    let back = json!({"retention": null});
+    let set = yard.patch("/api/v1/queues/short", &back).await.ok();
+    assert_eq!(set["retention"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_retention_that_cannot_be_is_refused_by_its_field() {
+    let yard = Yard::new();
+    for (retention, pointer) in [
+        (json!({"failed_ms": -1}), "/retention/failed_ms"),
+        (
+            json!({"timeout_ms": 315_360_000_001_i64}),
+            "/retention/timeout_ms",
+        ),
+    ] {
+        let answer = yard
+            .patch("/api/v1/queues/q", &json!({"retention": retention}))
+            .await;
+        let problem = answer.refused(422, "invalid");
+        assert_eq!(problem["errors"][0]["pointer"], pointer);
+    }
+    let unknown = json!({"retention": {"done_ms": 1}});
+    let answer = yard.patch("/api/v1/queues/q", &unknown).await;
+    answer.refused(422, "unknown_field");
+    let longest = json!({"retention": {"timeout_ms": 315_360_000_000_i64}});
+    yard.patch("/api/v1/queues/q", &longest).await.ok();
 }

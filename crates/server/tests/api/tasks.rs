@@ -1,6 +1,8 @@
 mod attempts;
 mod batch;
+mod bulk;
 mod cancel;
+mod explain;
 mod following;
 mod hostile;
 mod lines;

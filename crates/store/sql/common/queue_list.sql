@@ -1,4 +1,5 @@
 -- Every queue of which something was set, by name.
-select name, paused, max_attempts, timeout, backoff, backoff_factor, backoff_max, backoff_jitter
+select name, paused, max_attempts, timeout, backoff, backoff_factor, backoff_max, backoff_jitter, retains, completed_life, failed_life, timeout_life,
+  cancelled_life
 from queue
 order by name

@@ -7,6 +7,8 @@ union all select 'lane', count(*) from lane
 union all select 'late_result', count(*) from late_result
 union all select 'lease', count(*) from lease
 union all select 'meta', count(*) from meta
+union all select 'minute', count(*) from minute
+union all select 'operation', count(*) from operation
 union all select 'outcome', count(*) from outcome
 union all select 'queue', count(*) from queue
 union all select 'ready', count(*) from ready

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::json::Json;
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
+use taskyard_core::operation::Operation;
 use taskyard_core::query::{
-    Answer, AtWork, Counted, Freeable, Held, Holder, List, Listed, Query, RunView, Staff, Standing,
-    Survey, TaskView, WorkerCounts, WorkerView,
+    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, List, Listed, Minutes, Query,
+    RunView, Staff, Standing, Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Lost;
+use taskyard_core::verbs::held::Token;
 
 use super::tables::Tables;
 
@@ -24,7 +28,22 @@ impl Tables {
             }
             Query::Tasks(list) => Answer::Tasks(self.list(&list)),
             Query::Attempts { task, detail_max } => self.attempts(task, detail_max),
+            Query::Explain(asked) => {
+                let task = self.tasks.get(&asked.task);
+                let without = |task| without_payloads(self.view(task));
+                Answer::Explain(task.map(|task| Box::new(self.around(without(task), &asked))))
+            }
             Query::Counts => Answer::Counts(self.counts()),
+            Query::Minutes { from } => {
+                let minutes = self.minutes.values();
+                Answer::Minutes(Minutes {
+                    minutes: minutes
+                        .filter(|row| row.key.minute >= from)
+                        .cloned()
+                        .collect(),
+                    lanes: self.lanes_above(0),
+                })
+            }
             Query::Workers { after, limit } => {
                 let behind = |row: &&Worker| after.as_ref().is_none_or(|after| row.name > *after);
                 let listed = self.remembered().filter(behind).take(limit);
@@ -48,7 +67,29 @@ impl Tables {
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
             Query::AtWork { worker, limit } => Answer::AtWork(self.at_work(&worker, limit)),
+            Query::Named(numbers) => {
+                let named = |number: WorkerNumber| Some((number, self.name(number)?));
+                Answer::Named(numbers.into_iter().filter_map(named).collect())
+            }
             Query::Queues => Answer::Queues(self.queues.values().cloned().collect()),
+            Query::Operation(id) => {
+                Answer::Operation(self.operations.get(&id).cloned().map(Box::new))
+            }
+            Query::Operations { after, limit } => {
+                let rows = self.operations.values().rev();
+                let behind = rows.filter(|row| after.is_none_or(|after| row.id < after));
+                Answer::Operations(behind.take(limit).cloned().collect())
+            }
+            Query::OpenOperations { limit } => {
+                Answer::Operations(self.open_operations().take(limit).cloned().collect())
+            }
+            Query::OldOperations { ended, limit } => {
+                let ended_at = |row: &Operation| row.ended_at().map(|at| (at, row.id));
+                let rows = self.operations.values().filter_map(ended_at);
+                let mut old: Vec<_> = rows.filter(|(at, _)| *at <= ended).collect();
+                old.sort_unstable();
+                Answer::OldOperations(old.into_iter().take(limit).map(|(_, id)| id).collect())
+            }
             Query::Freeable { after, limit } => {
                 let mut held: Vec<Unique> = self.uniques.values().cloned().collect();
                 held.retain(|row| after.is_none_or(|after| row.task > after));
@@ -59,6 +100,16 @@ impl Tables {
                     (row, has_ended)
                 };
                 Freeable::of(held.into_iter().map(ended).collect(), limit).into()
+            }
+            Query::Relics {
+                after,
+                until,
+                limit,
+            } => {
+                let ended = self.outcomes.keys().copied();
+                let wanted = ended.filter(|task| *task > after && *task <= until);
+                let wanted = wanted.take(limit);
+                Answer::Relics(wanted.filter_map(|task| self.ended(task)).collect())
             }
             Query::Lost { looks, limit } => Answer::Lost(self.lost(looks, limit)),
             Query::Ended(tasks) => {
@@ -73,6 +124,7 @@ impl Tables {
                 let there = self.tasks.contains_key(&task);
                 Answer::Holder(there.then(|| self.holder(task)))
             }
+            Query::Holdings { worker, limit } => Answer::Holdings(self.holdings(worker, limit)),
             Query::NextDue { skip } => {
                 Answer::NextDue(self.scheduled.keys().nth(skip).map(|key| key.run_at))
             }
@@ -90,6 +142,24 @@ impl Tables {
         })
     }
 
+    fn holdings(&self, worker: Option<WorkerNumber>, limit: usize) -> Vec<Holding> {
+        let leases = self.leases.values();
+        let its = leases.filter(|lease| worker.is_none_or(|worker| lease.worker == worker));
+        let mut held: Vec<Holding> = its
+            .map(|lease| Holding {
+                by: (lease.worker, lease.epoch),
+                token: Token {
+                    slot: lease.slot,
+                    fence: lease.fence,
+                    secret: lease.secret,
+                },
+            })
+            .collect();
+        held.sort_unstable_by_key(|holding| (holding.by.0, holding.token.slot));
+        held.truncate(limit);
+        held
+    }
+
     fn view(&self, task: &Arc<Task>) -> TaskView {
         let slot = SlotKey::only(task.id);
         let standing = self.standing(task, slot).expect("a task stands somewhere");
@@ -104,6 +174,25 @@ impl Tables {
             standing,
             carry: self.carries.get(&slot).cloned(),
             worker: worker.and_then(|number| self.name(number)),
+        }
+    }
+
+    fn around(&self, view: TaskView, asked: &Explain) -> Surroundings {
+        let before = view.ready_key().map_or(0, |key| {
+            let of_lane = self.ready.keys().filter(|other| other.lane == key.lane);
+            of_lane.filter(|other| **other < key).count()
+        });
+        let online = self.remembered().filter(|row| !row.is_offline(asked.now));
+        let workers = online.take(if view.waits() { asked.workers } else { 0 });
+        Surroundings {
+            is_queue_paused: (self.queues.get(&view.lane.queue))
+                .is_some_and(|queue| queue.is_paused),
+            before: before.min(asked.before),
+            workers: workers.map(|row| self.worker(&row.name)).collect(),
+            holder: view
+                .holder()
+                .and_then(|name| self.workers.get(name).cloned()),
+            view,
         }
     }
 
@@ -195,7 +284,10 @@ impl Tables {
         };
         let mut listed = Listed::default();
         let mut after = list.after;
-        for (looked_at, task) in tasks.iter().filter(behind).enumerate() {
+        let ids = list.filter.ids();
+        let in_time = |task: &&&Arc<Task>| ids.contains(&task.id.as_uuid().as_u128());
+        let candidates = tasks.iter().filter(behind).filter(in_time);
+        for (looked_at, task) in candidates.enumerate() {
             if looked_at == list.look_at_max {
                 listed.next = after;
                 break;
@@ -285,6 +377,15 @@ impl Tables {
         lost.map(|lease| (lease.run(), self.name(lease.worker)))
             .collect()
     }
+}
+
+/// As a database answers that reads neither inputs nor outputs.
+fn without_payloads(mut view: TaskView) -> TaskView {
+    Arc::make_mut(&mut view.task).input = Json::null();
+    if let Standing::Ended(outcome) = &mut view.standing {
+        Arc::make_mut(outcome).output = None;
+    }
+    view
 }
 
 /// Where its key stands, or that of the lane whose twin it is.

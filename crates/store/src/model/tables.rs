@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use taskyard_core::counter::Counter;
 use taskyard_core::diff::Diff;
-use taskyard_core::id::{RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::id::{OperationId, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::minute::{Minute, MinuteKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{Due, Needs, Pick, ReadyKey, ScheduledKey};
+use taskyard_core::operation::Operation;
 use taskyard_core::queue::Queue;
 use taskyard_core::rows::{
-    Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Scheduled,
-    Server, Task, Unique, UniqueKey, Worker,
+    Attempt, Carry, Ended, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Relic,
+    Scheduled, Server, Task, Unique, UniqueKey, Worker,
 };
 use taskyard_core::store::Error;
 use taskyard_core::view::{Brief, Change, View};
@@ -23,6 +25,7 @@ use crate::tx::{Inputs, Tx, Writer};
 pub(super) struct Tables {
     pub(super) servers: BTreeMap<ServerNumber, Server>,
     pub(super) queues: BTreeMap<Name, Queue>,
+    pub(super) operations: BTreeMap<OperationId, Operation>,
     pub(super) workers: BTreeMap<Name, Worker>,
     pub(super) lanes: Vec<Arc<LaneKey>>,
     pub(super) tasks: BTreeMap<TaskId, Arc<Task>>,
@@ -36,6 +39,7 @@ pub(super) struct Tables {
     pub(super) uniques: BTreeMap<UniqueKey, Unique>,
     pub(super) idempotency: BTreeMap<IdempotencyKey, Idempotency>,
     pub(super) counters: BTreeMap<Lane, Counter>,
+    pub(super) minutes: BTreeMap<MinuteKey, Minute>,
     /// See [`super::Model::refuse`].
     pub(super) refused: BTreeSet<TaskId>,
 }
@@ -66,6 +70,12 @@ impl Tx for &mut Tables {
         if needs.paused {
             view.found_paused(self.paused());
         }
+        found(&self.operations, &needs.operations, |id, row| {
+            view.operations.loaded(id, row)
+        });
+        if let Some(max) = needs.open_operations {
+            view.found_open_operations(self.open_operations().take(max).count());
+        }
         self.load_lanes(&needs.lanes, view);
         if needs.last_worker {
             let last = self.workers.values().map(|row| row.number).max();
@@ -93,6 +103,14 @@ impl Tx for &mut Tables {
         found(&self.idempotency, &needs.idempotency, |key, row| {
             view.idempotency.loaded(key, row)
         });
+        found(&self.minutes, &needs.minutes, |key, row| {
+            view.minutes.loaded(key, row)
+        });
+        for task in &needs.relics {
+            if let Some(relic) = self.relic(*task) {
+                view.relics.loaded(*task, relic);
+            }
+        }
         found(&self.tasks, &needs.tasks, |id, row| {
             view.tasks.loaded(id, row)
         });
@@ -180,6 +198,10 @@ impl Tables {
         paused.map(|queue| queue.name.clone()).collect()
     }
 
+    pub(super) fn open_operations(&self) -> impl Iterator<Item = &Operation> {
+        self.operations.values().filter(|row| row.is_running())
+    }
+
     pub(super) fn open_lanes(&self, among: &[Lane]) -> Vec<Lane> {
         let lanes = among.iter().copied();
         let open = |lane: &Lane| {
@@ -233,6 +255,7 @@ impl Tables {
             assert_eq!(lane, self.last_lane());
         }
         apply(&mut self.queues, diff.queues, |row| row.name.clone());
+        apply(&mut self.operations, diff.operations, |row| row.id);
         apply(&mut self.workers, diff.workers, |row| row.name.clone());
         apply(&mut self.scheduled, diff.scheduled, scheduled_key);
         apply(&mut self.ready, diff.ready, ready_key);
@@ -258,10 +281,49 @@ impl Tables {
             self.attempts.remove(&run);
             self.late_results.remove(&run);
         }
+        for task in diff.discarded {
+            self.discard(task);
+        }
         for (lane, change) in diff.counters {
             self.counters.entry(lane).or_default().add(&change);
         }
+        apply(&mut self.minutes, diff.minutes, |row| row.key);
+        if let Some(first) = diff.minutes_from {
+            self.minutes.retain(|key, _| key.minute >= first);
+        }
         inputs
+    }
+
+    pub(super) fn ended(&self, task: TaskId) -> Option<Ended> {
+        let outcome = self.outcomes.get(&task)?;
+        let place = usize::try_from(outcome.lane.0 - 1).expect("lanes are numbered from 1");
+        Some(Ended {
+            task,
+            status: outcome.status,
+            ended_at: outcome.ended_at,
+            queue: self.lanes[place].queue.clone(),
+        })
+    }
+
+    pub(super) fn relic(&self, task: TaskId) -> Option<Relic> {
+        let ended = self.ended(task)?;
+        let row = self.tasks.get(&task)?;
+        Some(Relic {
+            ended,
+            lane: row.lane,
+            unique_key: row.unique_key.clone(),
+        })
+    }
+
+    fn discard(&mut self, task: TaskId) {
+        let gone = (self.tasks.remove(&task), self.outcomes.remove(&task));
+        assert!(
+            matches!(gone, (Some(_), Some(_))),
+            "a task was taken away that was not there, or had not ended"
+        );
+        self.carries.retain(|slot, _| slot.task != task);
+        self.attempts.retain(|run, _| run.slot.task != task);
+        self.late_results.retain(|run, _| run.slot.task != task);
     }
 
     fn pick(&self, pick: &Pick) -> Vec<(Ready, Brief)> {

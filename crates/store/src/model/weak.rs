@@ -210,6 +210,7 @@ impl Shared {
     fn has(&self, row: &Row) -> bool {
         match row {
             Row::Queue(name) => self.tables.queues.contains_key(name),
+            Row::Operation(id) => self.tables.operations.contains_key(id),
             Row::Server(number) => self.tables.servers.contains_key(number),
             Row::Worker(name) => self.tables.workers.contains_key(name),
             Row::Scheduled(key) => self.tables.scheduled.contains_key(key),
@@ -217,6 +218,8 @@ impl Shared {
             Row::Lease(slot) => self.tables.leases.contains_key(slot),
             Row::Unique(key) => self.tables.uniques.contains_key(key),
             Row::Key(key) => self.tables.idempotency.contains_key(key),
+            Row::Relic(task) => self.tables.outcomes.contains_key(task),
+            Row::Minute(key) => self.tables.minutes.contains_key(key),
         }
     }
 
@@ -327,10 +330,12 @@ impl Shared {
             || inserts(&diff.workers)
                 .any(|row| tables.workers.contains_key(&row.name) || number_taken(row.number))
             || inserts(&diff.queues).any(|row| tables.queues.contains_key(&row.name))
+            || inserts(&diff.operations).any(|row| tables.operations.contains_key(&row.id))
             || inserts(&diff.leases).any(|row| tables.leases.contains_key(&row.slot))
             || inserts(&diff.carries).any(|row| tables.carries.contains_key(&row.slot))
             || inserts(&diff.uniques).any(|row| tables.uniques.contains_key(&row.key))
             || inserts(&diff.idempotency).any(|row| tables.idempotency.contains_key(&row.key))
+            || inserts(&diff.minutes).any(|row| tables.minutes.contains_key(&row.key))
     }
 }
 

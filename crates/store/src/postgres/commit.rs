@@ -3,6 +3,8 @@
 use hashbrown::HashMap;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{ServerNumber, SlotKey};
+use taskyard_core::minute::Minute;
+use taskyard_core::operation::Operation;
 use taskyard_core::queue::Queue;
 use taskyard_core::rows::{Carry, Idempotency, Lease, Ready, Scheduled, Server, Unique, Worker};
 use taskyard_core::store::Error;
@@ -10,7 +12,7 @@ use taskyard_core::view::Change;
 
 use super::fields::Read;
 use super::params::{Columns, Params};
-use super::rows::{history, key, place, presence, queue, task};
+use super::rows::{history, key, minute, operation, place, presence, queue, task};
 use super::sql::Write;
 use super::tid::Tid;
 use super::tx::Held;
@@ -76,6 +78,7 @@ impl<'d, R> Sorted<'d, R> {
 pub(super) struct Changes<'d> {
     servers: Sorted<'d, Server>,
     queues: Sorted<'d, Queue>,
+    operations: Sorted<'d, Operation>,
     workers: Sorted<'d, Worker>,
     scheduled: Sorted<'d, Scheduled>,
     ready: Sorted<'d, Ready>,
@@ -83,6 +86,7 @@ pub(super) struct Changes<'d> {
     carries: Sorted<'d, Carry>,
     uniques: Sorted<'d, Unique>,
     idempotency: Sorted<'d, Idempotency>,
+    minutes: Sorted<'d, Minute>,
 }
 
 impl<'d> Changes<'d> {
@@ -90,6 +94,7 @@ impl<'d> Changes<'d> {
         Self {
             servers: Sorted::kept(&diff.servers),
             queues: Sorted::kept(&diff.queues),
+            operations: Sorted::of(&diff.operations),
             workers: Sorted::kept(&diff.workers),
             scheduled: Sorted::moved(&diff.scheduled, |row| (row.run_at, row.slot)),
             ready: Sorted::moved(&diff.ready, |row| (row.lane, row.order_key, row.slot)),
@@ -97,6 +102,7 @@ impl<'d> Changes<'d> {
             carries: Sorted::kept(&diff.carries),
             uniques: Sorted::of(&diff.uniques),
             idempotency: Sorted::of(&diff.idempotency),
+            minutes: Sorted::kept(&diff.minutes),
         }
     }
 
@@ -129,11 +135,31 @@ impl<'d> Changes<'d> {
         writes.add(&diff.counters, Write::CounterAdd, |rows| {
             key::counters(server, rows)
         });
+        let minutes = &self.minutes;
+        writes.add(&minutes.updates, Write::MinuteUpdate, |rows| {
+            minute::minutes(server, rows)
+        });
+        writes.add(&minutes.inserts, Write::MinuteInsert, |rows| {
+            minute::minutes(server, rows)
+        });
+        let first_minute = diff.minutes_from.as_slice();
+        writes.add(first_minute, Write::MinuteDelete, |first| {
+            Columns::of(first).column(|first| *first).params()
+        });
         // Also what was put in just now.
         writes.then();
         let gone = &diff.forgotten;
         writes.add(gone, Write::AttemptDelete, history::run_keys);
         writes.add(gone, Write::LateResultDelete, history::run_keys);
+        for write in [
+            Write::AttemptDiscard,
+            Write::LateResultDiscard,
+            Write::CarryDiscard,
+            Write::OutcomeDiscard,
+            Write::TaskDiscard,
+        ] {
+            writes.add(&diff.discarded, write, task::task_keys);
+        }
         writes
     }
 
@@ -144,6 +170,13 @@ impl<'d> Changes<'d> {
         let queues = &self.queues;
         writes.add(&queues.updates, Write::QueueUpdate, queue::queues);
         writes.add(&queues.inserts, Write::QueueInsert, queue::queues);
+        let operations = &self.operations;
+        writes.add(&operations.deletes, Write::OperationDelete, |rows| {
+            Columns::of(rows).column(|row| row.id.as_uuid()).params()
+        });
+        let (updates, inserts) = (&operations.updates, &operations.inserts);
+        writes.add(updates, Write::OperationUpdate, operation::operations);
+        writes.add(inserts, Write::OperationInsert, operation::operations);
         let workers = &self.workers;
         writes.add(&workers.updates, Write::WorkerUpdate, presence::workers);
         writes.add(&workers.inserts, Write::WorkerInsert, presence::workers);

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use taskyard_core::id::{Fence, SlotKey, SlotNumber, TaskId};
+use taskyard_core::id::{Fence, OperationId, SlotKey, SlotNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::name::Name;
 use taskyard_core::order::{OrderKey, Priority};
@@ -72,6 +72,10 @@ impl<'r> Fields<'r> {
 
     pub(super) fn task_or_none(&mut self) -> Read<Option<TaskId>> {
         self.decode(|id: Option<Uuid>| id.map(task).transpose())
+    }
+
+    pub(super) fn operation(&mut self) -> Read<OperationId> {
+        self.task().map(OperationId::from)
     }
 
     pub(super) fn slot(&mut self) -> Read<SlotKey> {

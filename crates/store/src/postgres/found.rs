@@ -10,7 +10,7 @@ use taskyard_core::view::{Brief, View};
 use tokio_postgres::Row;
 
 use super::fields::{Fields, Read};
-use super::rows::{key, place, presence, queue, task};
+use super::rows::{key, minute, operation, place, presence, queue, relic, task};
 use super::tid::Tid;
 use super::tx::Held;
 
@@ -22,6 +22,8 @@ pub(super) enum Part {
     Lanes,
     LastLane,
     Queues,
+    Operations,
+    OpenOperations,
     Paused,
     Workers,
     Scheduled,
@@ -31,6 +33,8 @@ pub(super) enum Part {
     },
     Uniques,
     Idempotency,
+    Minutes,
+    Relics,
     Tasks,
     Carries,
     Outcomes,
@@ -67,6 +71,14 @@ pub(super) fn found(
         Part::Queues => each(rows, queue::queue, |row| {
             view.queues.loaded(row.name.clone(), row)
         })?,
+        Part::Operations => each(rows, operation::operation, |row| {
+            view.operations.loaded(row.id, row)
+        })?,
+        Part::OpenOperations => each(
+            rows,
+            |fields| fields.take::<i64>(),
+            |open| view.found_open_operations(usize::try_from(open).unwrap_or(0)),
+        )?,
         Part::Paused => view.found_paused(all(rows, |fields| fields.name())?),
         Part::Workers => each(rows, presence::worker, |row| {
             view.workers.loaded(row.name.clone(), row)
@@ -91,6 +103,12 @@ pub(super) fn found(
         })?,
         Part::Idempotency => each(rows, key::idempotency, |row| {
             view.idempotency.loaded(row.key.clone(), row)
+        })?,
+        Part::Minutes => each(rows, minute::minute, |row| {
+            view.minutes.loaded(row.key, row)
+        })?,
+        Part::Relics => each(rows, relic::relic, |row| {
+            view.relics.loaded(row.ended.task, row)
         })?,
         Part::Tasks => each(rows, task::task, |row| {
             view.tasks.loaded(row.id, Arc::new(row))

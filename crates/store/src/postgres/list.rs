@@ -5,9 +5,10 @@
 use std::fmt::Write as _;
 
 use deadpool_postgres::{Client, Transaction};
+use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Filter, List, Listed};
+use taskyard_core::query::{List, Listed};
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
@@ -44,10 +45,10 @@ async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
     let statement = candidates(&sources, list.oldest_first);
     let chunk = sources::chunk(list, is_crowded);
     let mut page = Page::of(list);
-    loop {
-        let found = next(tx, &statement, list.oldest_first, page.after(), chunk).await?;
+    while let Some(ids) = page.ids() {
+        let found = next(tx, &statement, ids, chunk).await?;
         if found.is_empty() {
-            return Ok(page.listed());
+            break;
         }
         let mut rest = found.as_slice();
         while !rest.is_empty() {
@@ -62,24 +63,23 @@ async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
             rest = others;
         }
     }
+    Ok(page.listed())
 }
 
 async fn next(
     tx: &Transaction<'_>,
     statement: &str,
-    oldest_first: bool,
-    after: Option<TaskId>,
+    [first, last]: [Uuid; 2],
     chunk: usize,
 ) -> Read<Vec<TaskId>> {
-    let start = if oldest_first {
-        Uuid::nil()
-    } else {
-        Uuid::max()
-    };
-    let after = after.map_or(start, TaskId::as_uuid);
     let chunk = load::limit(chunk);
+    let params: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&first, Type::UUID),
+        (&last, Type::UUID),
+        (&chunk, Type::INT8),
+    ];
     let rows = tx
-        .query_typed(statement, &[(&after, Type::UUID), (&chunk, Type::INT8)])
+        .query_typed(statement, &params)
         .await
         .map_err(|error| explain(&error))?;
     rows.iter().map(|row| Fields::of(row).task()).collect()
@@ -109,22 +109,18 @@ async fn fitting(tx: &Transaction<'_>, filter: &Filter, is_crowded: bool) -> Rea
     reads::all(tx, sql::LANE_FITTING, &params, |fields| fields.take()).await
 }
 
-/// The ids behind `$1` of all that can let something through, in order, each once, at most `$2`.
+/// The ids from `$1` to `$2` of all that can let something through, in order, each once, at most `$3`.
 fn candidates(sources: &[Source], oldest_first: bool) -> String {
-    let (behind, order) = if oldest_first {
-        (">", "asc")
-    } else {
-        ("<", "desc")
-    };
+    let order = if oldest_first { "asc" } else { "desc" };
     let mut statement = "select found.id from (".to_owned();
     for (index, Source { table, id, rows }) in sources.iter().enumerate() {
         let union = if index == 0 { "" } else { " union " };
         write!(
             statement,
-            "{union}(select {id} as id from {table} where {rows} and {id} {behind} $1 order by {id} {order} limit $2)"
+            "{union}(select {id} as id from {table} where {rows} and {id} >= $1 and {id} <= $2 order by {id} {order} limit $3)"
         )
         .expect("a string takes all");
     }
-    write!(statement, ") as found order by found.id {order} limit $2").expect("a string takes all");
+    write!(statement, ") as found order by found.id {order} limit $3").expect("a string takes all");
     statement
 }

@@ -7,7 +7,7 @@ use tokio_postgres::Statement;
 use super::found::Part;
 use super::merge::Reach;
 use super::params::{Columns, Params};
-use super::rows::{key, place, task};
+use super::rows::{key, minute, operation, place, task};
 use super::session::Session;
 use super::sql::LANE_LOCK;
 use super::trip::Trip;
@@ -64,6 +64,8 @@ impl<'a> Loads<'a> {
         if needs.queues {
             self.ask(Part::Queues, &all.queue_lock, Params::default());
         }
+        let (keys, statement) = (&needs.operations, &all.operation_lock);
+        self.ask_for(Part::Operations, keys, statement, operation::operation_keys);
         self.workers(needs, Hold::Lock, &all.worker_lock);
         let (keys, statement) = (&needs.scheduled, &all.scheduled_lock);
         self.ask_for(Part::Scheduled, keys, statement, place::scheduled_keys);
@@ -74,10 +76,17 @@ impl<'a> Loads<'a> {
         self.ask_for(Part::Uniques, keys, statement, key::unique_keys);
         let (keys, statement) = (&needs.idempotency, &all.idempotency_lock);
         self.ask_for(Part::Idempotency, keys, statement, key::idempotency_keys);
+        let server = self.trip.session.server.get();
+        let (keys, statement) = (&needs.minutes, &all.minute_lock);
+        self.ask_for(Part::Minutes, keys, statement, |keys| {
+            minute::minute_keys(server, keys)
+        });
     }
 
     fn read(&mut self, needs: &'a Needs) {
         let all = &self.trip.session.statements;
+        let (keys, statement) = (&needs.relics, &all.relic_lock);
+        self.ask_for(Part::Relics, keys, statement, task::task_keys);
         if needs.paused {
             self.ask(Part::Paused, &all.queue_paused, Params::default());
         }
@@ -94,6 +103,10 @@ impl<'a> Loads<'a> {
         if let Some(max) = needs.live_workers {
             let params = Params::default().and(limit(max));
             self.ask(Part::LiveWorkers, &all.worker_live, params);
+        }
+        if let Some(max) = needs.open_operations {
+            let params = Params::default().and(limit(max));
+            self.ask(Part::OpenOperations, &all.operation_open_count, params);
         }
         let (keys, statement) = (&needs.leases_of, &all.lease_of_worker);
         self.ask_for(Part::LeasesOf, keys, statement, |keys| {

@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 12] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -54,6 +54,28 @@ const MIGRATIONS: [Migration; 8] = [
         number: 8,
         min_compatible: 8,
         statements: include_str!("../../migrations/postgres/0008_draining_workers.sql"),
+    },
+    Migration {
+        number: 9,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0009_origins.sql"),
+    },
+    // Who does not know it leaves the rates without what it does, and hinders nobody.
+    Migration {
+        number: 10,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0010_minutes.sql"),
+    },
+    // Who does not know it discards nothing.
+    Migration {
+        number: 11,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0011_retention.sql"),
+    },
+    Migration {
+        number: 12,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0012_operations.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::{Client, GenericClient};
+use deadpool_postgres::{Client, GenericClient, Transaction};
 use hashbrown::HashMap;
-use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
+use taskyard_core::explain::{Explain, Surroundings};
+use taskyard_core::id::{Epoch, Fence, OperationId, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, AtWork, Counted, Freeable, Held, Holder, Query, RunView, Staff, Survey, TaskView,
-    WorkerCounts, WorkerView,
+    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff,
+    Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::held::Token;
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -18,7 +20,7 @@ use uuid::Uuid;
 
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, place, presence, queue, task};
+use super::rows::{history, key, minute, operation, place, presence, queue, relic, task};
 use super::{list, load, sql};
 use crate::columns::{self, BadColumn};
 
@@ -40,10 +42,25 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
                 late: all(client, sql::LATE_RESULT_LIST, &params, history::late_result).await?,
             }
         }
+        Query::Explain(asked) => {
+            let snapshot = snapshot(client).await?;
+            let mut found = task_views(&snapshot, &[asked.task], false).await?;
+            let around = match found.remove(&asked.task) {
+                Some(view) => Some(around(&snapshot, view, asked).await?),
+                None => None,
+            };
+            snapshot.commit().await.map_err(|error| explain(&error))?;
+            Answer::Explain(around.map(Box::new))
+        }
         Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
+        Query::Minutes { from } => Answer::Minutes(Minutes {
+            minutes: all(client, sql::MINUTE_LIST, &[from], minute::minute).await?,
+            // Lanes stay, so those of a moment later are those of these rows too.
+            lanes: all(client, sql::MINUTE_LANES, &[from], key::lane).await?,
+        }),
         Query::Workers { after, limit } => {
             let (after, limit) = (after.as_ref().map(Name::as_str), load::limit(*limit));
-            let params: [&(dyn ToSql + Sync); 2] = [&after, &limit];
+            let params: [&(dyn ToSql + Sync); 3] = [&after, &None::<i64>, &limit];
             Answer::Workers(all(client, sql::WORKER_LIST, &params, worker_view).await?)
         }
         Query::WorkerCounts(now) => {
@@ -69,12 +86,53 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let runs = all(client, sql::LEASE_HELD, &params, run_view).await?;
             Answer::AtWork(view.map(|view| Box::new(AtWork { view, runs })))
         }
+        Query::Named(numbers) => {
+            let numbers: Vec<i32> = numbers.iter().map(|number| number.0).collect();
+            let named =
+                |fields: &mut Fields<'_>| Ok((WorkerNumber(fields.take()?), fields.name()?));
+            Answer::Named(all(client, sql::WORKER_NAMED, &[&numbers], named).await?)
+        }
         Query::Queues => Answer::Queues(all(client, sql::QUEUE_LIST, &[], queue::queue).await?),
+        Query::Operation(id) => {
+            let id = id.as_uuid();
+            let found = one(client, sql::OPERATION_BY_ID, &[&id], operation::operation).await?;
+            Answer::Operation(found.map(Box::new))
+        }
+        Query::Operations { after, limit } => {
+            let after = after.map_or(Uuid::max(), OperationId::as_uuid);
+            let rows = load::limit(*limit);
+            let params: [&(dyn ToSql + Sync); 2] = [&after, &rows];
+            let found = all(client, sql::OPERATION_LIST, &params, operation::operation).await?;
+            Answer::Operations(found)
+        }
+        Query::OpenOperations { limit } => {
+            let limit = load::limit(*limit);
+            let found = all(client, sql::OPERATION_OPEN, &[&limit], operation::operation).await?;
+            Answer::Operations(found)
+        }
+        Query::OldOperations { ended, limit } => {
+            let (ended, limit) = (ended.as_micros(), load::limit(*limit));
+            let params: [&(dyn ToSql + Sync); 2] = [&ended, &limit];
+            let found = all(client, sql::OPERATION_OLD, &params, |fields| {
+                fields.operation()
+            });
+            Answer::OldOperations(found.await?)
+        }
         Query::Freeable { after, limit } => {
             let (after, rows) = (after.unwrap_or(TaskId::NIL).as_uuid(), load::limit(*limit));
             let params: [&(dyn ToSql + Sync); 2] = [&after, &rows];
             let held = |fields: &mut Fields<'_>| Ok((key::unique(fields)?, fields.take()?));
             Freeable::of(all(client, sql::UNIQUE_NEXT, &params, held).await?, *limit).into()
+        }
+        Query::Relics {
+            after,
+            until,
+            limit,
+        } => {
+            let (after, until) = (after.as_uuid(), until.as_uuid());
+            let limit = load::limit(*limit);
+            let params: [&(dyn ToSql + Sync); 3] = [&after, &until, &limit];
+            Answer::Relics(all(client, sql::RELIC_LIST, &params, relic::ended).await?)
         }
         Query::Lost { looks, limit } => {
             let lost =
@@ -102,6 +160,11 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
         Query::Holder(task) => {
             let id = task.as_uuid();
             Answer::Holder(one(client, sql::TASK_HOLDER, &[&id], holder).await?)
+        }
+        Query::Holdings { worker, limit } => {
+            let (worker, limit) = (worker.map(|worker| worker.0), load::limit(*limit));
+            let params: [&(dyn ToSql + Sync); 2] = [&worker, &limit];
+            Answer::Holdings(all(client, sql::LEASE_LIST, &params, holding).await?)
         }
         Query::NextDue { skip } => {
             let skip = load::limit(*skip);
@@ -179,12 +242,61 @@ fn holder(fields: &mut Fields<'_>) -> Read<Holder> {
     Ok(held.map_or(Holder::Nobody, Holder::Worker))
 }
 
+/// What else decides when this task runs.
+async fn around<C: GenericClient>(
+    client: &C,
+    view: TaskView,
+    asked: &Explain,
+) -> Read<Surroundings> {
+    let paused = all(client, sql::QUEUE_PAUSED, &[], |fields| fields.name()).await?;
+    let mut around = Surroundings {
+        is_queue_paused: paused.contains(&view.lane.queue),
+        before: 0,
+        workers: Vec::new(),
+        holder: None,
+        view,
+    };
+    if let Some(key) = around.view.ready_key() {
+        let (lane, order_key) = (key.lane.0, key.order_key.0);
+        let (task, slot) = (key.slot.task.as_uuid(), key.slot.slot.0);
+        let limit = load::limit(asked.before);
+        let params: [&(dyn ToSql + Sync); 5] = [&lane, &order_key, &task, &slot, &limit];
+        let before = one(client, sql::READY_BEFORE, &params, count).await?;
+        around.before = before.unwrap_or_default();
+    }
+    if let Some(name) = around.view.holder() {
+        let name = name.as_str();
+        around.holder = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
+    }
+    if around.view.waits() {
+        let (now, limit) = (asked.now.as_micros(), load::limit(asked.workers));
+        let params: [&(dyn ToSql + Sync); 3] = [&None::<&str>, &now, &limit];
+        around.workers = all(client, sql::WORKER_LIST, &params, worker_view).await?;
+    }
+    Ok(around)
+}
+
+fn holding(fields: &mut Fields<'_>) -> Read<Holding> {
+    Ok(Holding {
+        by: (WorkerNumber(fields.take()?), Epoch(fields.take()?)),
+        token: Token {
+            slot: fields.slot()?,
+            fence: Fence(fields.take()?),
+            secret: fields.take()?,
+        },
+    })
+}
+
 fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
     Ok(WorkerView {
         worker: presence::worker(fields)?,
-        held: fields.decode(|leases: i64| {
-            usize::try_from(leases).map_err(|_| BadColumn::new("a number of leases", leases))
-        })?,
+        held: count(fields)?,
+    })
+}
+
+fn count(fields: &mut Fields<'_>) -> Read<usize> {
+    fields.decode(|rows: i64| {
+        usize::try_from(rows).map_err(|_| BadColumn::new("a number of rows", rows))
     })
 }
 
@@ -208,14 +320,18 @@ fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
     })
 }
 
-/// Three questions of one snapshot.
-async fn survey(client: &mut Client, now: Timestamp, lanes: usize) -> Read<Survey> {
+async fn snapshot(client: &mut Client) -> Read<Transaction<'_>> {
     let snapshot = client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)
         .read_only(true)
         .start();
-    let snapshot = snapshot.await.map_err(|error| explain(&error))?;
+    snapshot.await.map_err(|error| explain(&error))
+}
+
+/// Three questions of one snapshot.
+async fn survey(client: &mut Client, now: Timestamp, lanes: usize) -> Read<Survey> {
+    let snapshot = snapshot(client).await?;
     let (now, lanes) = (now.as_micros(), load::limit(lanes));
     let since = |fields: &mut Fields<'_>| Ok((fields.name()?, fields.time()?));
     let survey = Survey {

@@ -2,7 +2,10 @@
 
 pub(super) mod history;
 pub(super) mod key;
+pub(super) mod minute;
+pub(super) mod operation;
 pub(super) mod place;
 pub(super) mod presence;
 pub(super) mod queue;
+pub(super) mod relic;
 pub(super) mod task;

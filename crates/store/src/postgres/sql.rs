@@ -32,6 +32,7 @@ statements! {
         lane_last,
         lane_list,
         lane_open,
+        operation_open_count,
         queue_list,
         queue_paused,
         worker_last,
@@ -49,6 +50,7 @@ statements! {
         lease_load,
         lease_lock,
         lease_of_worker,
+    minute_lock, operation_lock,
         outcome_load,
         queue_lock,
         ready_hold,
@@ -56,6 +58,7 @@ statements! {
         ready_pick,
         ready_pick_each,
         ready_seen,
+        relic_lock,
         scheduled_due,
         scheduled_lock,
         server_lock,
@@ -85,7 +88,9 @@ macro_rules! writes {
 
 writes! {
     AttemptDelete = "attempt_delete",
+    AttemptDiscard = "attempt_discard",
     AttemptInsert = "attempt_insert",
+    CarryDiscard = "carry_discard",
     CarryInsert = "carry_insert",
     CarryUpdate = "carry_update",
     CounterAdd = "counter_add",
@@ -94,10 +99,18 @@ writes! {
     IdempotencyUpdate = "idempotency_update",
     LaneInsert = "lane_insert",
     LateResultDelete = "late_result_delete",
+    LateResultDiscard = "late_result_discard",
     LateResultPut = "late_result_put",
     LeaseDelete = "lease_delete",
     LeaseInsert = "lease_insert",
     LeaseUpdate = "lease_update",
+    MinuteDelete = "minute_delete",
+    MinuteInsert = "minute_insert",
+    MinuteUpdate = "minute_update",
+    OutcomeDiscard = "outcome_discard",
+    OperationDelete = "operation_delete",
+    OperationInsert = "operation_insert",
+    OperationUpdate = "operation_update",
     OutcomeInsert = "outcome_insert",
     QueueInsert = "queue_insert",
     QueueUpdate = "queue_update",
@@ -107,6 +120,7 @@ writes! {
     ScheduledInsert = "scheduled_insert",
     ServerInsert = "server_insert",
     ServerUpdate = "server_update",
+    TaskDiscard = "task_discard",
     TaskInsert = "task_insert",
     UniqueDelete = "unique_delete",
     UniqueInsert = "unique_insert",
@@ -134,6 +148,7 @@ pub(super) const ATTEMPT_LIST: &str = include_str!("../../sql/common/attempt_lis
 pub(super) const COUNTER_SUM: &str = include_str!("../../sql/common/counter_sum.sql");
 pub(super) const LANE_FITTING: &str = include_str!("../../sql/common/lane_fitting.sql");
 pub(super) const LATE_RESULT_LIST: &str = include_str!("../../sql/common/late_result_list.sql");
+pub(super) const LEASE_LIST: &str = include_str!("../../sql/common/lease_list.sql");
 pub(super) const LEASE_LOST: &str = include_str!("../../sql/common/lease_lost.sql");
 pub(super) const LOG_LINE_DELETE: &str = include_str!("../../sql/common/log_line_delete.sql");
 pub(super) const LOG_LINE_LIST: &str = include_str!("../../sql/common/log_line_list.sql");
@@ -144,8 +159,15 @@ pub(super) const META_INSERT: &str = include_str!("../../sql/common/meta_insert.
 pub(super) const META_LOAD: &str = include_str!("../../sql/common/meta_load.sql");
 pub(super) const META_TOUCH: &str = include_str!("../../sql/common/meta_touch.sql");
 pub(super) const META_UPDATE: &str = include_str!("../../sql/common/meta_update.sql");
+pub(super) const MINUTE_LANES: &str = include_str!("../../sql/common/minute_lanes.sql");
+pub(super) const MINUTE_LIST: &str = include_str!("../../sql/common/minute_list.sql");
+pub(super) const OPERATION_BY_ID: &str = include_str!("../../sql/common/operation_by_id.sql");
+pub(super) const OPERATION_LIST: &str = include_str!("../../sql/common/operation_list.sql");
+pub(super) const OPERATION_OLD: &str = include_str!("../../sql/common/operation_old.sql");
+pub(super) const OPERATION_OPEN: &str = include_str!("../../sql/common/operation_open.sql");
 pub(super) const OUTCOME_ENDED: &str = include_str!("../../sql/postgres/outcome_ended.sql");
 pub(super) const QUEUE_LIST: &str = include_str!("../../sql/common/queue_list.sql");
+pub(super) const RELIC_LIST: &str = include_str!("../../sql/common/relic_list.sql");
 pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled_next.sql");
 pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
 pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");
@@ -159,6 +181,9 @@ pub(super) const WORKER_BY_NAME: &str = include_str!("../../sql/common/worker_by
 pub(super) const WORKER_COUNT: &str = include_str!("../../sql/common/worker_count.sql");
 pub(super) const WORKER_GONE: &str = include_str!("../../sql/common/worker_gone.sql");
 pub(super) const WORKER_LIST: &str = include_str!("../../sql/common/worker_list.sql");
+pub(super) const QUEUE_PAUSED: &str = include_str!("../../sql/common/queue_paused.sql");
+pub(super) const READY_BEFORE: &str = include_str!("../../sql/common/ready_before.sql");
+pub(super) const WORKER_NAMED: &str = include_str!("../../sql/postgres/worker_named.sql");
 pub(super) const READY_SINCE: &str = include_str!("../../sql/common/ready_since.sql");
 pub(super) const WORKER_STAFF: &str = include_str!("../../sql/common/worker_staff.sql");
 pub(super) const WORKER_VIEW: &str = include_str!("../../sql/common/worker_view.sql");

@@ -123,6 +123,7 @@ fn submits(count: usize) -> Vec<Command> {
         is_exclusive: false,
         unique_key: None,
         retry_of: None,
+        origin: None,
         digest: None,
     };
     let submit = |serial| Submit {
@@ -143,6 +144,7 @@ fn claims(count: usize) -> Command {
         begin: false,
         seq: 0,
         maybe_again: false,
+        task: None,
     };
     let claims = vec![claim; count];
     Claims { claims }.into()

@@ -9,7 +9,7 @@ use taskyard_core::view::Change;
 use super::connection::one;
 use super::error::explain;
 use super::fields::Read;
-use super::rows::{history, key, place, presence, queue, task};
+use super::rows::{history, key, minute, operation, place, presence, queue, task};
 use super::sql;
 use crate::tx::Inputs;
 
@@ -41,6 +41,7 @@ pub(super) fn write(connection: &Connection, diff: &Diff) -> Result<(), Error> {
     SERVERS.write(connection, &diff.servers)?;
     insert(connection, sql::LANE_INSERT, key::insert_lane, &diff.lanes)?;
     QUEUES.write(connection, &diff.queues)?;
+    OPERATIONS.write(connection, &diff.operations)?;
     WORKERS.write(connection, &diff.workers)?;
     insert(
         connection,
@@ -61,6 +62,7 @@ pub(super) fn write(connection: &Connection, diff: &Diff) -> Result<(), Error> {
     )?;
     UNIQUES.write(connection, &diff.uniques)?;
     IDEMPOTENCY.write(connection, &diff.idempotency)?;
+    MINUTES.write(connection, &diff.minutes)?;
     insert(
         connection,
         sql::ATTEMPT_INSERT,
@@ -83,9 +85,32 @@ fn forget_and_count(connection: &Connection, diff: &Diff) -> Read<()> {
             history::delete_run(&mut statement, *run)?;
         }
     }
+    discard(connection, &diff.discarded)?;
+    if let Some(first) = diff.minutes_from {
+        connection
+            .prepare_cached(sql::MINUTE_DELETE)?
+            .execute([first])?;
+    }
     let mut add = connection.prepare_cached(sql::COUNTER_ADD)?;
     for (lane, change) in &diff.counters {
         key::add_counter(&mut add, SERVER, *lane, change)?;
+    }
+    Ok(())
+}
+
+/// Also what was put in just now.
+fn discard(connection: &Connection, tasks: &[TaskId]) -> Read<()> {
+    for statement in [
+        sql::ATTEMPT_DISCARD,
+        sql::LATE_RESULT_DISCARD,
+        sql::CARRY_DISCARD,
+        sql::OUTCOME_DISCARD,
+        sql::TASK_DISCARD,
+    ] {
+        let mut statement = connection.prepare_cached(statement)?;
+        for task in tasks {
+            statement.execute([task.as_bytes()])?;
+        }
     }
     Ok(())
 }
@@ -152,6 +177,14 @@ const QUEUES: Table<taskyard_core::queue::Queue> = Table {
     delete: None,
 };
 
+const OPERATIONS: Table<taskyard_core::operation::Operation> = Table {
+    insert: (sql::OPERATION_INSERT, operation::write_operation),
+    update: Some(sql::OPERATION_UPDATE),
+    delete: Some((sql::OPERATION_DELETE, |delete, row| {
+        delete.execute([row.id.as_bytes()])
+    })),
+};
+
 const WORKERS: Table<taskyard_core::rows::Worker> = Table {
     insert: (sql::WORKER_INSERT, presence::write_worker),
     update: Some(sql::WORKER_UPDATE),
@@ -190,6 +223,12 @@ const UNIQUES: Table<taskyard_core::rows::Unique> = Table {
     delete: Some((sql::UNIQUE_DELETE, |delete, row| {
         delete.execute(params![row.key.queue.as_str(), row.key.key])
     })),
+};
+
+const MINUTES: Table<taskyard_core::minute::Minute> = Table {
+    insert: (sql::MINUTE_INSERT, minute::write_minute),
+    update: Some(sql::MINUTE_UPDATE),
+    delete: None,
 };
 
 const IDEMPOTENCY: Table<taskyard_core::rows::Idempotency> = Table {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rusqlite::Row;
 use rusqlite::types::{FromSql, Type};
-use taskyard_core::id::{Fence, SlotKey, SlotNumber, TaskId};
+use taskyard_core::id::{Fence, OperationId, SlotKey, SlotNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::name::Name;
 use taskyard_core::order::{OrderKey, Priority};
@@ -67,6 +67,10 @@ impl<'r> Fields<'r> {
 
     pub(super) fn task_or_none(&mut self) -> Read<Option<TaskId>> {
         self.decode(|bytes: Option<[u8; 16]>| bytes.map(task).transpose())
+    }
+
+    pub(super) fn operation(&mut self) -> Read<OperationId> {
+        self.task().map(OperationId::from)
     }
 
     pub(super) fn slot(&mut self) -> Read<SlotKey> {

@@ -1,9 +1,11 @@
 //! Pages of tasks: candidates in the order of their ids, each looked at whole.
 
 use rusqlite::{Connection, params};
+use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Filter, List, Listed};
+use taskyard_core::query::{List, Listed};
+use uuid::Uuid;
 
 use super::connection::{all, one};
 use super::fields::Read;
@@ -16,10 +18,10 @@ pub(super) fn list(connection: &Connection, list: &List) -> Read<Listed> {
     let sources = sources::sources(&list.filter, &fitting, is_crowded);
     let chunk = sources::chunk(list, is_crowded);
     let mut page = Page::of(list);
-    loop {
-        let candidates = candidates(connection, &sources, list.oldest_first, page.after(), chunk)?;
+    while let Some(ids) = page.ids() {
+        let candidates = candidates(connection, &sources, list.oldest_first, ids, chunk)?;
         if candidates.is_empty() {
-            return Ok(page.listed());
+            break;
         }
         for id in candidates {
             if page.ends() {
@@ -29,6 +31,7 @@ pub(super) fn list(connection: &Connection, list: &List) -> Read<Listed> {
             page.look_at(id, view);
         }
     }
+    Ok(page.listed())
 }
 
 /// The lanes that the filter lets through, or enough of them to see that there are too many.
@@ -62,24 +65,19 @@ fn candidates(
     connection: &Connection,
     sources: &[Source],
     oldest_first: bool,
-    after: Option<TaskId>,
+    [first, last]: [Uuid; 2],
     chunk: usize,
 ) -> Read<Vec<TaskId>> {
-    let (behind, order, start) = if oldest_first {
-        (">", "asc", [0; 16])
-    } else {
-        ("<", "desc", [u8::MAX; 16])
-    };
-    let after = after.map_or(start, |id| *id.as_bytes());
+    let order = if oldest_first { "asc" } else { "desc" };
     let mut found: Vec<TaskId> = Vec::new();
     for Source { table, id, rows } in sources {
         let statement = format!(
-            "select {id} from {table} where {rows} and {id} {behind} ?1 order by {id} {order} limit ?2"
+            "select {id} from {table} where {rows} and {id} >= ?1 and {id} <= ?2 order by {id} {order} limit ?3"
         );
         found.extend(all(
             connection,
             &statement,
-            params![after, tx::limit(chunk)],
+            params![first.as_bytes(), last.as_bytes(), tx::limit(chunk)],
             |fields| fields.task(),
         )?);
     }

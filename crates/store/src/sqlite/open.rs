@@ -16,7 +16,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 8] = [
+const MIGRATIONS: [Migration; 12] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -56,6 +56,28 @@ const MIGRATIONS: [Migration; 8] = [
         number: 8,
         min_compatible: 8,
         statements: include_str!("../../migrations/sqlite/0008_draining_workers.sql"),
+    },
+    Migration {
+        number: 9,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0009_origins.sql"),
+    },
+    // Who does not know it leaves the rates without what it does, and hinders nobody.
+    Migration {
+        number: 10,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0010_minutes.sql"),
+    },
+    // Who does not know it discards nothing.
+    Migration {
+        number: 11,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0011_retention.sql"),
+    },
+    Migration {
+        number: 12,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0012_operations.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

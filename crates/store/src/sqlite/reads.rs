@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
+use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, AtWork, Counted, Freeable, Held, Holder, Query, RunView, Staff, Survey, TaskView,
-    WorkerCounts, WorkerView,
+    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff,
+    Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::held::Token;
 
 use super::connection::{all, one};
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, place, presence, queue, task};
+use super::rows::{history, key, minute, operation, place, presence, queue, relic, task};
 use super::{list, sql, tx};
 use crate::columns::{self, BadColumn};
 
@@ -47,10 +49,19 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 )?,
             }
         }
+        Query::Explain(asked) => {
+            let view = task_view(connection, asked.task, false)?;
+            let around = view.map(|view| around(connection, view, asked));
+            Answer::Explain(around.transpose()?.map(Box::new))
+        }
         Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
+        Query::Minutes { from } => Answer::Minutes(Minutes {
+            minutes: all(connection, sql::MINUTE_LIST, [from], minute::minute)?,
+            lanes: all(connection, sql::MINUTE_LANES, [from], key::lane)?,
+        }),
         Query::Workers { after, limit } => {
             let after = after.as_ref().map(Name::as_str);
-            let params = params![after, tx::limit(*limit)];
+            let params = params![after, None::<i64>, tx::limit(*limit)];
             Answer::Workers(all(connection, sql::WORKER_LIST, params, worker_view)?)
         }
         Query::WorkerCounts(now) => {
@@ -87,7 +98,43 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             let runs = all(connection, sql::LEASE_HELD, held, run_view)?;
             Answer::AtWork(view.map(|view| Box::new(AtWork { view, runs })))
         }
+        Query::Named(numbers) => {
+            let mut named = Vec::new();
+            for number in numbers {
+                named.extend(one(connection, sql::WORKER_NAMED, [number.0], |fields| {
+                    Ok((WorkerNumber(fields.take()?), fields.name()?))
+                })?);
+            }
+            Answer::Named(named)
+        }
         Query::Queues => Answer::Queues(all(connection, sql::QUEUE_LIST, [], queue::queue)?),
+        Query::Operation(id) => {
+            let id = [id.as_bytes()];
+            let found = one(connection, sql::OPERATION_BY_ID, id, operation::operation)?;
+            Answer::Operation(found.map(Box::new))
+        }
+        Query::Operations { after, limit } => {
+            let after = after.map_or([u8::MAX; 16], |after| *after.as_bytes());
+            let params = params![after, tx::limit(*limit)];
+            let found = all(
+                connection,
+                sql::OPERATION_LIST,
+                params,
+                operation::operation,
+            )?;
+            Answer::Operations(found)
+        }
+        Query::OpenOperations { limit } => {
+            let limit = [tx::limit(*limit)];
+            let found = all(connection, sql::OPERATION_OPEN, limit, operation::operation)?;
+            Answer::Operations(found)
+        }
+        Query::OldOperations { ended, limit } => {
+            let params = params![ended.as_micros(), tx::limit(*limit)];
+            Answer::OldOperations(all(connection, sql::OPERATION_OLD, params, |fields| {
+                fields.operation()
+            })?)
+        }
         Query::Freeable { after, limit } => {
             let after = after.unwrap_or(TaskId::NIL);
             let params = params![after.as_bytes(), tx::limit(*limit)];
@@ -95,6 +142,14 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 Ok((key::unique(fields)?, fields.take()?))
             })?;
             Freeable::of(held, *limit).into()
+        }
+        Query::Relics {
+            after,
+            until,
+            limit,
+        } => {
+            let params = params![after.as_bytes(), until.as_bytes(), tx::limit(*limit)];
+            Answer::Relics(all(connection, sql::RELIC_LIST, params, relic::ended)?)
         }
         Query::Lost { looks, limit } => {
             let steps = looks.steps.all();
@@ -134,6 +189,10 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             let id = [task.as_bytes()];
             Answer::Holder(one(connection, sql::TASK_HOLDER, id, holder)?)
         }
+        Query::Holdings { worker, limit } => {
+            let params = params![worker.map(|worker| worker.0), tx::limit(*limit)];
+            Answer::Holdings(all(connection, sql::LEASE_LIST, params, holding)?)
+        }
         Query::NextDue { skip } => {
             let skip = [tx::limit(*skip)];
             Answer::NextDue(one(connection, sql::SCHEDULED_NEXT, skip, |fields| {
@@ -171,12 +230,68 @@ fn holder(fields: &mut Fields<'_>) -> Read<Holder> {
     Ok(held.map_or(Holder::Nobody, Holder::Worker))
 }
 
+/// What else decides when this task runs.
+fn around(connection: &Connection, view: TaskView, asked: &Explain) -> Read<Surroundings> {
+    let paused = all(connection, sql::QUEUE_PAUSED, [], |fields| fields.name())?;
+    let before = view.ready_key().map(|key| {
+        let (lane, order_key, limit) = (key.lane.0, key.order_key.0, tx::limit(asked.before));
+        let params = params![
+            lane,
+            order_key,
+            key.slot.task.as_bytes(),
+            key.slot.slot.0,
+            limit
+        ];
+        one(connection, sql::READY_BEFORE, params, count)
+    });
+    let holder = view.holder().map(|name| {
+        one(
+            connection,
+            sql::WORKER_BY_NAME,
+            [name.as_str()],
+            presence::worker,
+        )
+    });
+    let workers = if view.waits() {
+        let params = params![
+            None::<&str>,
+            asked.now.as_micros(),
+            tx::limit(asked.workers)
+        ];
+        all(connection, sql::WORKER_LIST, params, worker_view)?
+    } else {
+        Vec::new()
+    };
+    Ok(Surroundings {
+        is_queue_paused: paused.contains(&view.lane.queue),
+        before: before.transpose()?.flatten().unwrap_or_default(),
+        workers,
+        holder: holder.transpose()?.flatten(),
+        view,
+    })
+}
+
+fn holding(fields: &mut Fields<'_>) -> Read<Holding> {
+    Ok(Holding {
+        by: (WorkerNumber(fields.take()?), Epoch(fields.take()?)),
+        token: Token {
+            slot: fields.slot()?,
+            fence: Fence(fields.take()?),
+            secret: fields.take()?,
+        },
+    })
+}
+
 fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
     Ok(WorkerView {
         worker: presence::worker(fields)?,
-        held: fields.decode(|leases: i64| {
-            usize::try_from(leases).map_err(|_| BadColumn::new("a number of leases", leases))
-        })?,
+        held: count(fields)?,
+    })
+}
+
+fn count(fields: &mut Fields<'_>) -> Read<usize> {
+    fields.decode(|rows: i64| {
+        usize::try_from(rows).map_err(|_| BadColumn::new("a number of rows", rows))
     })
 }
 

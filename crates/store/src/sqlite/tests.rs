@@ -70,6 +70,7 @@ fn task(kind: &str, serial: u32, priority: i64) -> NewTask {
         is_exclusive: false,
         unique_key: None,
         retry_of: None,
+        origin: None,
         digest: None,
     }
 }
@@ -89,6 +90,7 @@ async fn register(store: &dyn Store) -> Claim {
         server: None,
         profile: Arc::clone(&profile),
         capacity: 1,
+        if_new: false,
     };
     let Registered { number, epoch } = run(store, register).await;
     Claim {
@@ -100,6 +102,7 @@ async fn register(store: &dyn Store) -> Claim {
         begin: false,
         seq: 0,
         maybe_again: false,
+        task: None,
     }
 }
 
@@ -244,6 +247,7 @@ fn nothing_is_kept_of_a_worker_that_was_forgotten() {
         server: None,
         profile,
         capacity: 1,
+        if_new: false,
     };
     run(register.into(), noon);
     assert!(kept.upgrade().is_some(), "claims find its row");

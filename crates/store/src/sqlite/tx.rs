@@ -18,7 +18,7 @@ use super::connection::{all, one};
 use super::error::{explain, is_failed_sync};
 use super::fields::{Fields, Read};
 use super::log::GiveUp;
-use super::rows::{key, place, presence, queue, task};
+use super::rows::{key, minute, operation, place, presence, queue, relic, task};
 use super::{commit, pick, sql};
 use crate::tx::{Inputs, Tx, Writer};
 
@@ -174,6 +174,12 @@ impl SqliteTx<'_> {
 fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<()> {
     let each = Each(connection);
     each.row(
+        (sql::OPERATION_BY_ID, &needs.operations),
+        |id| [id.as_bytes()],
+        operation::operation,
+        |id, row| view.operations.loaded(*id, row),
+    )?;
+    each.row(
         (sql::SCHEDULED_LOAD, &needs.scheduled),
         |at| {
             (
@@ -215,6 +221,18 @@ fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         |at| (&at.scope, &at.key),
         key::idempotency,
         |at, row| view.idempotency.loaded(at.clone(), row),
+    )?;
+    each.row(
+        (sql::MINUTE_LOAD, &needs.minutes),
+        |at| (at.minute, commit::SERVER, at.lane.0),
+        minute::minute,
+        |at, row| view.minutes.loaded(*at, row),
+    )?;
+    each.row(
+        (sql::RELIC_LOAD, &needs.relics),
+        |id| [id.as_bytes()],
+        relic::relic,
+        |id, row| view.relics.loaded(*id, row),
     )?;
     each.row(
         (sql::TASK_LOAD, &needs.tasks),
@@ -301,6 +319,13 @@ fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
             fields.take::<i64>()
         })?;
         view.found_live_workers(usize::try_from(live.unwrap_or(0)).unwrap_or(0));
+    }
+    if let Some(max) = needs.open_operations {
+        let params = [limit(max)];
+        let open = one(connection, sql::OPERATION_OPEN_COUNT, params, |fields| {
+            fields.take::<i64>()
+        })?;
+        view.found_open_operations(usize::try_from(open.unwrap_or(0)).unwrap_or(0));
     }
     for worker in &needs.leases_of {
         for row in all(connection, sql::LEASE_OF_WORKER, [worker.0], place::lease)? {

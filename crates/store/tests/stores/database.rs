@@ -23,6 +23,10 @@ const MIGRATIONS: &str = concat!(
     include_str!("../../migrations/postgres/0006_exclusive_and_unique_tasks.sql"),
     include_str!("../../migrations/postgres/0007_queues.sql"),
     include_str!("../../migrations/postgres/0008_draining_workers.sql"),
+    include_str!("../../migrations/postgres/0009_origins.sql"),
+    include_str!("../../migrations/postgres/0010_minutes.sql"),
+    include_str!("../../migrations/postgres/0011_retention.sql"),
+    include_str!("../../migrations/postgres/0012_operations.sql"),
 );
 
 /// Dropped with its value.

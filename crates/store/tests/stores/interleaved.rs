@@ -208,6 +208,7 @@ fn register(name: &str) -> Command {
         server: None,
         profile: everything(),
         capacity: 1,
+        if_new: false,
     }
     .into()
 }
@@ -231,6 +232,7 @@ fn submit(id: TaskId) -> Command {
         is_exclusive: false,
         unique_key: None,
         retry_of: None,
+        origin: None,
         digest: None,
     };
     Submit {
@@ -251,6 +253,7 @@ fn claim(name: &str, number: WorkerNumber) -> Command {
         begin: false,
         seq: 0,
         maybe_again: false,
+        task: None,
     };
     Claims {
         claims: vec![claim],

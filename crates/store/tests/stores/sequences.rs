@@ -3,27 +3,38 @@
 
 mod workers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::command::{Command, Done};
-use taskyard_core::id::{Fence, TaskId};
+use taskyard_core::explain::Explain;
+use taskyard_core::filter::{Filter, Search};
+use taskyard_core::id::{Fence, OperationId, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
+use taskyard_core::operation::Act;
 use taskyard_core::order::Priority;
-use taskyard_core::query::{Answer, Filter, List, Query};
+use taskyard_core::query::{Answer, List, Query};
 use taskyard_core::random::Seeded;
+use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server, UniqueKey};
 use taskyard_core::status::Status;
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::Cancel;
-use taskyard_core::verbs::claim::{Claim, Claims, Run};
+use taskyard_core::verbs::cancel_operation::CancelOperation;
+use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
+use taskyard_core::verbs::clear::Clear;
+use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::join::Join;
+use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::patch::Patch;
+use taskyard_core::verbs::proceed::{Proceed, Proceeded};
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::report::Word;
@@ -47,6 +58,7 @@ async fn random_batches_leave_the_same_on_the_model_and_sqlite() {
         let yard = Yard::on_both().await.expect("SQLite is always there");
         let played = play(Sequence::new(yard, seed).await).await;
         assert!(played.forgotten > 0, "nobody was forgotten");
+        assert!(played.proceeded > 0, "no operation did anything");
     }
 }
 
@@ -90,6 +102,7 @@ struct Sequence {
     tasks: Vec<TaskId>,
     submits: Vec<Submit>,
     runs: Vec<Run>,
+    operations: Vec<OperationId>,
     server: Option<Server>,
     /// Tasks are refused and lost behind the stores' backs, and nothing is claimed.
     harm: bool,
@@ -97,6 +110,8 @@ struct Sequence {
     failed: usize,
     /// How many workers were forgotten.
     forgotten: usize,
+    /// How many tasks operations acted on.
+    proceeded: usize,
 }
 
 impl Sequence {
@@ -104,6 +119,8 @@ impl Sequence {
         // Shown only when the test fails.
         eprintln!("seed {seed}");
         yard.policy.worker_life = Duration::from_secs(40);
+        yard.policy.key_life = Duration::from_secs(30);
+        yard.policy.retention = Retention::all(Duration::from_secs(10));
         let mut workers = Vec::new();
         let kinds = Some(vec![Name::path("a").unwrap()]);
         let labels = Labels::new([("gpu", "yes")]).unwrap();
@@ -121,10 +138,12 @@ impl Sequence {
             tasks: Vec::new(),
             submits: Vec::new(),
             runs: Vec::new(),
+            operations: Vec::new(),
             server: None,
             harm: false,
             failed: 0,
             forgotten: 0,
+            proceeded: 0,
         }
     }
 
@@ -178,6 +197,9 @@ impl Sequence {
                     let hands = dealt.hands.into_iter().flatten().flatten();
                     self.runs.extend(hands.flat_map(|hand| hand.runs));
                 }
+                Done::Proceed(Proceeded(Some(operation))) => {
+                    self.proceeded += usize::try_from(operation.done).unwrap_or_default();
+                }
                 Done::Join(joined) => self.server = Some(joined.server),
                 Done::Forget(forgotten) => self.forgotten += forgotten.count,
                 Done::Register(registered) => self.registered(registered),
@@ -223,12 +245,21 @@ impl Sequence {
             },
             Query::Counts,
             Query::NextDue { skip: 0 },
+            Query::Holdings {
+                worker: None,
+                limit: 100,
+            },
         ];
         let attempts = self.tasks.iter().map(|task| Query::Attempts {
             task: *task,
             detail_max: 64 << 10,
         });
-        for query in general.into_iter().chain(attempts) {
+        let now = self.yard.now();
+        let why = self
+            .tasks
+            .iter()
+            .map(|task| Query::Explain(Explain::new(*task, now)));
+        for query in general.into_iter().chain(attempts).chain(why) {
             self.yard.store.read(query).await.unwrap();
         }
     }
@@ -253,6 +284,12 @@ impl Sequence {
                 .then(|| (Name::path("team").unwrap(), team.into()))
                 .into_iter()
                 .collect(),
+            worker: self
+                .one_in(4)
+                .then(|| self.any(|it| &it.workers).expect("there are some").worker),
+            search: self.one_in(4).then(|| self.search()),
+            created_after: self.one_in(4).then(|| self.moment()),
+            created_before: self.one_in(4).then(|| self.moment()),
         };
         List {
             filter,
@@ -260,6 +297,21 @@ impl Sequence {
             limit: 1 + self.below(20),
             ..List::default()
         }
+    }
+
+    /// Words that stand on some, or the beginning of an id.
+    fn search(&mut self) -> Search {
+        let id = self.any(|it| &it.tasks).map(|task| task.to_string());
+        let len = Search::ID_LEN_MIN + self.below(20);
+        let words = ["a", "BLUE", "team red", "b blue"][self.below(4)];
+        let text = id.filter(|_| self.one_in(2)).map(|id| id[..len].to_owned());
+        Search::read(text.as_deref().unwrap_or(words)).unwrap()
+    }
+
+    /// When some task was made.
+    fn moment(&mut self) -> Timestamp {
+        self.any(|it| &it.tasks)
+            .map_or(self.yard.now(), TaskId::made_at)
     }
 
     /// Page by page.
@@ -274,7 +326,7 @@ impl Sequence {
     }
 
     async fn command(&mut self) -> Option<Command> {
-        Some(match self.below(20) {
+        Some(match self.below(22) {
             0..=4 => self.submit(),
             5 => Command::Cancel(Cancel {
                 task: self.any(|it| &it.tasks)?,
@@ -290,17 +342,26 @@ impl Sequence {
             15 => self.forget().await,
             16 => self.free().await,
             17 => self.set_queue(),
-            18 => Command::Patch(Patch {
+            18 => self.operate(),
+            19 => self.proceed().await?,
+            20 => Command::Patch(Patch {
                 task: self.any(|it| &it.tasks)?,
                 priority: self.one_in(2).then(|| self.priority()),
                 begin: self.one_in(2).then(|| self.begin()),
             }),
-            _ => match self.below(3) {
+            _ => match self.below(6) {
+                4 => Command::CancelOperation(CancelOperation {
+                    operation: self.any(|it| &it.operations)?,
+                }),
+                5 => Command::Clear(Clear {
+                    operations: self.operations.clone(),
+                }),
                 0 => Command::Promote(Promote {
                     limit: 1 + self.below(5),
                     skip: self.below(2),
                 }),
                 1 => Command::Prune(Prune { limit: 3, skip: 0 }),
+                2 => self.discard().await,
                 _ => Command::Join(Join {
                     held: self.server,
                     alone: false,
@@ -440,7 +501,68 @@ impl Sequence {
             max_attempts: max_attempts.map(|set| set.then_some(3)),
             timeout: timeout.map(|set| set.then_some(Duration::from_secs(50))),
             retry: retry.map(|set| set.then(Retry::default)),
+            retention: self.one_in(3).then(|| {
+                let completed = Some(Duration::from_secs(5));
+                let set = self.one_in(2);
+                set.then(|| Retention {
+                    completed,
+                    ..Retention::default()
+                })
+            }),
         })
+    }
+
+    /// Those that have ended, and one that perhaps has not.
+    async fn discard(&mut self) -> Command {
+        let query = Query::Relics {
+            after: TaskId::NIL,
+            until: TaskId::new(Timestamp::MAX, u128::MAX),
+            limit: 5,
+        };
+        let Ok(Answer::Relics(ended)) = self.yard.store.read(query).await else {
+            panic!("a query is answered in kind")
+        };
+        let tasks = ended.into_iter().map(|ended| ended.task);
+        let tasks = tasks.chain(self.any(|it| &it.tasks)).collect();
+        Command::Discard(Discard { tasks })
+    }
+
+    fn operate(&mut self) -> Command {
+        let act = [Act::Cancel, Act::Retry][self.below(2)];
+        let id = self.yard.task().id.into();
+        self.operations.push(id);
+        let once = self.one_in(3).then(|| {
+            let (scope, key) = ("operate".into(), ["x", "y"][self.below(2)].into());
+            (IdempotencyKey { scope, key }, Digest::of(b"request"))
+        });
+        let mut filter = self.list().filter;
+        filter.statuses.clear();
+        let filter = act.narrow(filter).expect("no status is named");
+        Command::Operate(Operate {
+            id,
+            act,
+            filter: Arc::new(filter),
+            once,
+        })
+    }
+
+    /// A piece of one that is under way; it may be sent again.
+    async fn proceed(&mut self) -> Option<Command> {
+        let open = Query::OpenOperations { limit: 10 };
+        let Ok(Answer::Operations(open)) = self.yard.store.read(open).await else {
+            panic!("a query is answered in kind")
+        };
+        let operation = open.get(self.below(open.len().max(1)))?;
+        let list = List {
+            filter: Filter::clone(&operation.filter),
+            after: operation.cursor,
+            limit: 1 + self.below(3),
+            payload: true,
+            ..List::default()
+        };
+        let found = self.yard.list(list).await;
+        let piece = Proceed::of(operation, found, || self.yard.task().id);
+        Some(piece.into())
     }
 
     async fn free(&mut self) -> Command {
@@ -460,12 +582,19 @@ impl Sequence {
         Command::Free(Free { keys })
     }
 
+    fn named(&mut self) -> Option<Named> {
+        let submit = self.any(|it| &it.submits)?;
+        let (task, lane) = (submit.tasks[0].id, Arc::new(submit.tasks[0].lane.clone()));
+        Some(Named { task, lane })
+    }
+
     fn claims(&mut self) -> Command {
         let claims = (0..1 + self.below(3)).map(|_| Claim {
             limit: 1 + self.below(4),
             begin: self.one_in(2),
             seq: i64::from(self.one_in(3)),
             maybe_again: self.one_in(2),
+            task: self.one_in(4).then(|| self.named()).flatten(),
             ..self.any(|it| &it.workers).expect("there are some")
         });
         Command::Claims(Claims {

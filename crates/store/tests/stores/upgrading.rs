@@ -192,6 +192,7 @@ const ADDED: [&str; 11] = [
     "killed",
     "completed",
     "failed",
+    "origin",
 ];
 
 /// Every row, without that.

@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use super::filter::{BulkArgs, FilterArgs};
+use super::workers::WorkerVerb;
+use crate::commands::{bulk, list, queues, stats, workers};
+use crate::output::{self, Column};
+use crate::settings::units::{duration, pair, retention, url};
+use clap::{Args, Subcommand, ValueEnum};
 use taskyard_api::logs::Stream;
 use taskyard_api::time::Time;
-use taskyard_core::id::TaskId;
-use taskyard_core::status::Status;
-
-use super::workers::WorkerVerb;
-use crate::commands::{list, queues, workers};
-use crate::output::{self, Column};
-use crate::settings::units::{duration, pair, url};
+use taskyard_core::id::{OperationId, TaskId};
+use taskyard_core::retention::Retention;
 
 /// What becomes of a table where there is no room, for the help of its command.
 fn narrow(columns: &[Column]) -> String {
@@ -142,23 +142,13 @@ pub(crate) struct SubmitArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = format!("{}Example:\n  taskyard list --status failed,timeout --kind resize\n  taskyard list --limit 5 \
-                  --output json", narrow(&list::COLUMNS))
+                  --output json\n  taskyard list --search 'resize blue' --created-after 2026-01-31T00:00:00Z", narrow(&list::COLUMNS))
 )]
 pub(crate) struct ListArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Only these: scheduled, pending, assigned, running, completed, failed, timeout, cancelled.
-    #[arg(long, value_delimiter = ',', value_name = "STATUSES")]
-    pub(crate) status: Vec<Status>,
-    /// Only of this kind.
-    #[arg(long, value_name = "KIND")]
-    pub(crate) kind: Option<String>,
-    /// Only of this queue.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) queue: Option<String>,
-    /// Only with this tag, whose value may hold commas. May be given several times.
-    #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
-    pub(crate) labels: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
     /// Oldest first.
     #[arg(long)]
     pub(crate) oldest_first: bool,
@@ -174,6 +164,23 @@ pub(crate) struct ListArgs {
     /// Goes on behind the page whose cursor this is.
     #[arg(long, value_name = "CURSOR")]
     pub(crate) cursor: Option<String>,
+    /// Goes on: draws the table again each second, until it is told to stop with Ctrl-C. Where there is no terminal, or
+    /// with another --output, each task that is new or has changed is a line.
+    #[arg(long, conflicts_with = "cursor")]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) away: AwayArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "What has to change first stands first.\n\n\
+                  Example:\n  taskyard explain 01890a5d-ac96-774b-bcce-b302099a8057")]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Its id, as `taskyard list` shows it.
+    #[arg(value_name = "TASK")]
+    pub(crate) task: TaskId,
 }
 
 #[derive(Debug, Args)]
@@ -236,28 +243,90 @@ impl From<LogStream> for Stream {
     }
 }
 
+/// What a command says by its exit code that does the same to many tasks.
+const BULK_EXIT_CODES: &str = "Exit codes: 0 done, though some tasks may have been skipped; 1 refused, 2 wrong usage, 3 no \
+                               server answers, 6 somebody has stopped it.";
+
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  taskyard cancel 01890a5d-ac96-774b-bcce-b302099a8057")]
+#[command(
+    after_help = format!("With flags that say which tasks, every one of those is cancelled that has not ended and was there \
+                          before; the server does that piece by piece, and this command waits for the end.\n\n\
+                          {BULK_EXIT_CODES}\n\nExample:\n  taskyard cancel 01890a5d-ac96-774b-bcce-b302099a8057\n  \
+                          taskyard cancel --kind resize --status pending --dry-run")
+)]
 pub(crate) struct CancelArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// Their ids, as `taskyard list` shows them; those that have ended are told of, and the others cancelled.
-    #[arg(value_name = "TASK", required = true)]
+    #[arg(value_name = "TASK")]
     pub(crate) tasks: Vec<TaskId>,
+    #[command(flatten)]
+    pub(crate) bulk: BulkArgs,
+    #[command(flatten)]
+    pub(crate) away: AwayArgs,
 }
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Each runs again as a new task with the same input and settings, whose id is printed; the finished one \
-                  stays as it is.\n\n\
-                  Example:\n  taskyard retry 01890a5d-ac96-774b-bcce-b302099a8057"
+    after_help = format!("Each runs again as a new task with the same input and settings, whose id is printed; the finished \
+                          one stays as it is. With flags that say which tasks, every one of those runs again that had \
+                          ended before; the server does that piece by piece, and this command waits until all are \
+                          made.\n\n{BULK_EXIT_CODES}\n\nExample:\n  taskyard retry \
+                          01890a5d-ac96-774b-bcce-b302099a8057\n  taskyard retry --status failed,timeout --kind resize \
+                          --dry-run")
 )]
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// Their ids, as `taskyard list` shows them; those that have not ended are told of, and the others run again.
-    #[arg(value_name = "TASK", required = true)]
+    #[arg(value_name = "TASK")]
     pub(crate) tasks: Vec<TaskId>,
+    #[command(flatten)]
+    pub(crate) bulk: BulkArgs,
+    #[command(flatten)]
+    pub(crate) away: AwayArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = format!("{}Example:\n  taskyard operations", narrow(&bulk::COLUMNS))
+)]
+pub(crate) struct OperationsArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) verb: Option<OperationVerb>,
+    /// How many at most.
+    #[arg(
+        long,
+        default_value_t = 20,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..=1000),
+        allow_negative_numbers = true
+    )]
+    pub(crate) limit: u32,
+    /// Goes on behind the page whose cursor this is.
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) cursor: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperationVerb {
+    /// Stops one where it is; what it did stays.
+    #[command(
+        after_help = "Example:\n  taskyard operations cancel 01890a5d-ac96-774b-bcce-b302099a8057"
+    )]
+    Cancel(OperationArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OperationArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Its id, as `taskyard operations` shows it.
+    #[arg(value_name = "OPERATION")]
+    pub(crate) operation: OperationId,
 }
 
 #[derive(Debug, Args)]
@@ -314,17 +383,21 @@ pub(crate) struct QueueArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  taskyard queues set images --max-attempts 3 --timeout 5m\n  taskyard queues set images \
-                  --timeout default"
+                  --timeout default\n  taskyard queues set images --retain completed=7d"
 )]
 pub(crate) struct SetQueueArgs {
     #[command(flatten)]
     pub(crate) queue: QueueArgs,
     /// How many failed or timed out runs end a task; `default`: what the server says.
-    #[arg(long, value_name = "N|default", value_parser = or_default::<i64>, required_unless_present = "timeout")]
+    #[arg(long, value_name = "N|default", value_parser = or_default::<i64>, required_unless_present_any = ["timeout", "retain"])]
     pub(crate) max_attempts: Option<OrDefault<i64>>,
     /// How long one run may take, such as 5m; `default`: what the server says.
     #[arg(long, value_name = "TIME|default", value_parser = time_or_default)]
     pub(crate) timeout: Option<OrDefault<Duration>>,
+    /// How long its tasks are kept once they have ended, such as 30d, forever, or completed=7d,failed=30d, with which those
+    /// that are not named are kept for good; `default`: as the server says.
+    #[arg(long, value_name = "TIMES|default", value_parser = retention_or_default)]
+    pub(crate) retain: Option<OrDefault<Retention>>,
 }
 
 /// A value, or what the server says.
@@ -338,11 +411,52 @@ fn or_default<T: std::str::FromStr>(text: &str) -> Result<OrDefault<T>, T::Err> 
     text.parse().map(|value| OrDefault(Some(value)))
 }
 
+fn retention_or_default(text: &str) -> Result<OrDefault<Retention>, String> {
+    if text == "default" {
+        return Ok(OrDefault(None));
+    }
+    retention(text).map(|value| OrDefault(Some(value)))
+}
+
 fn time_or_default(text: &str) -> Result<OrDefault<Duration>, String> {
     if text == "default" {
         return Ok(OrDefault(None));
     }
     duration(text).map(|value| OrDefault(Some(value)))
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = format!(
+        "Rates are per second, and up to a second late. {}Example:\n  taskyard stats\n  taskyard stats --by kind \
+         --minutes 60\n  taskyard stats --output json",
+        narrow(&stats::COLUMNS)
+    )
+)]
+pub(crate) struct StatsArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Of each queue, or of each kind, in place of all tasks together.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(crate) by: Option<StatsBy>,
+    /// Of how many minutes.
+    #[arg(long, value_name = "N", default_value_t = 15, requires = "by", value_parser = window)]
+    pub(crate) minutes: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum StatsBy {
+    Queue,
+    Kind,
+}
+
+fn window(text: &str) -> Result<u32, String> {
+    match text {
+        "1" => Ok(1),
+        "15" => Ok(15),
+        "60" => Ok(60),
+        _ => Err("it is 1, 15 or 60".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]

@@ -145,7 +145,8 @@ fn configuration() -> String {
         }
     }
     let mut page = "# Settings\n\nPrinted from the program by a test. A setting comes from the flag; without it from the \
-                    variable of the environment; without that from the file, a TOML file named by `--config` or \
+                    variable of the environment; without that from the older name that some have there \
+                    ([`dialects.md`](dialects.md)); without that from the file, a TOML file named by `--config` or \
                     `./taskyard.toml`; and else it has its default. `taskyard config` prints what is in force, and where \
                     each value came from. What is wrong is refused at the start, by its name and with what would be \
                     right, wherever it stands; so is a variable that begins with `TASKYARD_` and is none of these, by \

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
+use taskyard_core::retention::Retention;
+use taskyard_server::WorkerIds;
 
 use super::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs};
-use crate::settings::units::{bytes, duration};
+use crate::settings::units::{bytes, duration, retention};
 
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArgs {
@@ -53,6 +55,14 @@ pub(crate) struct ServeArgs {
         value_name = "KINDS"
     )]
     pub(crate) internal_kinds: Vec<String>,
+    /// For development: serves what nobody may do elsewhere, such as to wipe everything.
+    #[arg(long, env = "TASKYARD_DEV")]
+    pub(crate) dev: bool,
+    /// Serves no older families of routes, such as /tasks and /api/schedule.
+    #[arg(long, env = "TASKYARD_NO_DIALECTS")]
+    pub(crate) no_dialects: bool,
+    #[command(flatten)]
+    pub(crate) simulate: SimulateArgs,
     #[command(flatten)]
     pub(crate) logs: LogArgs,
     #[command(flatten)]
@@ -67,6 +77,23 @@ pub(crate) struct ServeArgs {
     pub(crate) limits: LimitArgs,
     #[command(flatten)]
     pub(crate) connections: ConnectionArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Simulation")]
+pub(crate) struct SimulateArgs {
+    /// Runs no commands: workers inside of the server take them, and go through their lives in the times below.
+    #[arg(long, env = "TASKYARD_SIMULATE", conflicts_with = "allow_command")]
+    pub(crate) simulate: bool,
+    /// How long after its time a command that was scheduled at /api/schedule is taken.
+    #[arg(long, env = "TASKYARD_SIMULATE_PICK", default_value = "1s", value_parser = duration, value_name = "TIME")]
+    pub(crate) simulate_pick: Duration,
+    /// How long after that it begins.
+    #[arg(long, env = "TASKYARD_SIMULATE_START", default_value = "2s", value_parser = duration, value_name = "TIME")]
+    pub(crate) simulate_start: Duration,
+    /// How long after that it is completed.
+    #[arg(long, env = "TASKYARD_SIMULATE_RUN", default_value = "5s", value_parser = duration, value_name = "TIME")]
+    pub(crate) simulate_run: Duration,
 }
 
 #[derive(Debug, Args)]
@@ -102,6 +129,16 @@ pub(crate) struct AccessArgs {
         value_name = "ORIGINS"
     )]
     pub(crate) allow_origin: Vec<String>,
+    /// A regular expression that the names of workers outside must match when they register, such as
+    /// ^worker-[A-Za-z0-9]+-[a-z]+$. Default: none; every name is 1-64 of A-Z a-z 0-9 . _ -
+    #[arg(
+        long,
+        env = "TASKYARD_WORKER_ID_PATTERN",
+        value_name = "REGEX",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) worker_id_pattern: WorkerIds,
 }
 
 #[derive(Debug, Args)]
@@ -123,6 +160,14 @@ pub(crate) struct TimeArgs {
     /// How long an Idempotency-Key is known, and how old the id of a task may be that its submitter made. At least 1m.
     #[arg(long, env = "TASKYARD_KEY_LIFE", default_value = "24h", value_parser = duration, value_name = "TIME")]
     pub(crate) key_life: Duration,
+    /// How long tasks are kept once they have ended, such as 30d, or completed=7d,failed=30d: those that are not named
+    /// (completed, failed, timeout, cancelled) are kept for good. Queues may say otherwise. Whatever it says, a task stays
+    /// for --key-life once it has ended. Default: all are kept for good.
+    #[arg(long, env = "TASKYARD_RETAIN", value_parser = retention, value_name = "TIMES")]
+    pub(crate) retain: Option<Retention>,
+    /// How long a bulk act is known after it has ended. At least 1m.
+    #[arg(long, env = "TASKYARD_OPERATION_LIFE", default_value = "24h", value_parser = duration, value_name = "TIME")]
+    pub(crate) operation_life: Duration,
     /// How far the clock of a submitter who makes ids may be ahead of the server's.
     #[arg(long, env = "TASKYARD_CLOCK_SKEW", default_value = "5m", value_parser = duration, value_name = "TIME")]
     pub(crate) clock_skew: Duration,
@@ -189,6 +234,9 @@ pub(crate) struct LimitArgs {
     /// cursor to go on with.
     #[arg(long, env = "TASKYARD_LIST_LOOK_AT_MAX", default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) list_look_at_max: u32,
+    /// Behind how many of the newest tasks a dialect's list may begin (`offset`); each of them is looked at.
+    #[arg(long, env = "TASKYARD_OFFSET_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    pub(crate) offset_max: u32,
     /// How many pages of lists, lists of attempts, and counts of tasks are read at once; others wait for their turn. Fewer than the
     /// database has readers, 2 for SQLite and 4 for PostgreSQL, so that single tasks and probes do not stand behind
     /// them. Default: half of these.
@@ -237,9 +285,19 @@ pub(crate) struct LimitArgs {
     /// How long /metrics, and the page at /ui/, wait for what only the database knows, before they answer without it.
     #[arg(long, env = "TASKYARD_METRICS_WITHIN", default_value = "2s", value_parser = duration, value_name = "TIME")]
     pub(crate) metrics_within: Duration,
+    /// How many combinations of queue, kind and requires a server tells apart in each minute for rates and quantiles, and
+    /// how many queues, and kinds, `tasks/stats` shows them of; the others are added up, as `other`.
+    #[arg(long, env = "TASKYARD_STATS_LANES_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub(crate) stats_lanes_max: u32,
     /// How many queues may be paused or have defaults of their own; others need no room.
     #[arg(long, env = "TASKYARD_QUEUES_MAX", default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) queues_max: u32,
+    /// How many bulk acts (`taskyard cancel` and `retry` by filter) may be under way at once.
+    #[arg(long, env = "TASKYARD_OPERATIONS_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) operations_max: u32,
+    /// Up to how many tasks the dry run of a bulk act counts.
+    #[arg(long, env = "TASKYARD_MATCHING_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) matching_max: u32,
     /// How many workers may be known and not forgotten; those inside of servers do not count.
     #[arg(long, env = "TASKYARD_WORKERS_MAX", default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) workers_max: u32,

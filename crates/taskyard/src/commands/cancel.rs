@@ -1,9 +1,11 @@
 //! `taskyard cancel`.
 
+use taskyard_api::operation::Act;
 use taskyard_api::task::Standing;
 
-use super::{Done, client, ending, to_each};
+use super::{Done, bulk, client, ending, to_each};
 use crate::cli::CancelArgs;
+use crate::failure::Failure;
 use crate::output::{self, Column, Format, Shown};
 
 /// Tasks and where they stand now.
@@ -34,6 +36,14 @@ impl Shown for Standings {
 
 pub(super) async fn run(args: &CancelArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
+    if args.tasks.is_empty() {
+        return bulk::run(&client, Act::Cancel, &args.bulk, &args.away, format).await;
+    }
+    if args.bulk.is_asked() {
+        return Err(Failure::usage(
+            "tasks are named by their ids, or by flags such as --kind that say which; not by both",
+        ));
+    }
     let (cancelled, failure) = to_each(&args.tasks, async |task| client.cancel(task).await).await;
     // A program reads a document whatever became of them.
     if !cancelled.is_empty() || format == Format::Json {

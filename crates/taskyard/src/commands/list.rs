@@ -1,5 +1,7 @@
 //! `taskyard list`.
 
+mod watch;
+
 use std::process::ExitCode;
 
 use nix::sys::signal::Signal;
@@ -10,6 +12,7 @@ use taskyard_api::task::Task;
 use taskyard_api::time::Time;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::away::Patience;
 use super::{Done, client};
 use crate::cli::ListArgs;
 use crate::clock;
@@ -47,18 +50,17 @@ impl Shown for Tasks {
 }
 
 pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
-    let statuses: Vec<_> = args.status.iter().map(|status| (*status).into()).collect();
     let query = TasksQuery {
-        kind: args.kind.clone(),
-        queue: args.queue.clone(),
-        labels: args.labels.iter().map(label).collect(),
         sort: args.oldest_first.then(|| "created".to_owned()),
         limit: Some(args.limit),
         cursor: args.cursor.clone(),
-        ..TasksQuery::default()
-    }
-    .with_status(&statuses);
+        ..args.filter.query()
+    };
     let client = client(&args.connection)?;
+    if args.watch {
+        let patience = Patience::of(args.away.server_wait);
+        return watch::watch(&client, query, format, patience).await;
+    }
     let mut tasks = Tasks(Page {
         items: Vec::new(),
         next_cursor: args.cursor.clone(),
@@ -116,10 +118,6 @@ async fn find(client: &Client, mut query: TasksQuery, found: &mut Page<Task>) ->
             return Ok(());
         }
     }
-}
-
-fn label((name, value): &(String, String)) -> String {
-    format!("{name}={value}")
 }
 
 fn row(task: &Task) -> Vec<Cell> {

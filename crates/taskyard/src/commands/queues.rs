@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use taskyard_api::page::Page;
-use taskyard_api::queue::{Defaults, PatchQueue, Queue, QueueSettings};
+use taskyard_api::queue::{Defaults, PatchQueue, Queue, QueueSettings, Retention};
+use taskyard_core::retention;
 
 use super::list::span;
 use super::{Done, client};
 use crate::cli::{QueueVerb, QueuesArgs, SetQueueArgs};
 use crate::output::{self, Cell, Column, Format, Shown, Tint};
-use crate::settings::units::duration_text;
+use crate::settings::units::{duration_text, retention_text};
 
 /// What can be seen of each queue.
 pub(crate) const COLUMNS: [Column; 7] = [
@@ -48,7 +49,7 @@ fn row(queue: &Queue) -> Vec<Cell> {
         age.unwrap_or_default().into(),
         (counts.running + counts.assigned).to_string().into(),
         counts.scheduled.to_string().into(),
-        words(&queue.defaults).into(),
+        words(&queue.defaults, queue.retention.as_ref()).into(),
     ]
 }
 
@@ -60,7 +61,7 @@ fn state(paused: bool) -> Cell {
     }
 }
 
-fn words(defaults: &Defaults) -> String {
+fn words(defaults: &Defaults, retention: Option<&Retention>) -> String {
     let attempts = defaults.max_attempts.map(|max| format!("attempts={max}"));
     let timeout = defaults.timeout_ms.map(|ms| {
         let time = std::time::Duration::from_millis(ms);
@@ -70,7 +71,9 @@ fn words(defaults: &Defaults) -> String {
         let wait = std::time::Duration::from_millis(retry.backoff_ms);
         format!("backoff={}", duration_text(wait))
     });
-    let words: Vec<String> = [attempts, timeout, retry].into_iter().flatten().collect();
+    let kept = retention.map(|kept| format!("retain={}", retention_text(&lives(kept))));
+    let words = [attempts, timeout, retry, kept].into_iter().flatten();
+    let words: Vec<String> = words.collect();
     words.join(" ")
 }
 
@@ -78,7 +81,7 @@ impl Shown for QueueSettings {
     fn table(&self) -> String {
         let state = if self.paused { "paused" } else { "open" };
         let mut rows = vec![("queue", self.name.clone()), ("state", state.to_owned())];
-        let defaults = words(&self.defaults);
+        let defaults = words(&self.defaults, self.retention.as_ref());
         if !defaults.is_empty() {
             rows.push(("defaults", defaults));
         }
@@ -126,5 +129,32 @@ fn patch(args: &SetQueueArgs) -> PatchQueue {
         max_attempts: args.max_attempts.map(|max| max.0),
         timeout_ms: args.timeout.map(|time| time.0.map(millis)),
         retry: None,
+        retention: args.retain.map(|retain| retain.0.map(|kept| times(&kept))),
+    }
+}
+
+/// As it is sent.
+fn times(kept: &retention::Retention) -> Retention {
+    let ms = |life: Option<std::time::Duration>| {
+        life.map(|life| i64::try_from(life.as_millis()).unwrap_or(i64::MAX))
+    };
+    Retention {
+        completed_ms: ms(kept.completed),
+        failed_ms: ms(kept.failed),
+        timeout_ms: ms(kept.timeout),
+        cancelled_ms: ms(kept.cancelled),
+    }
+}
+
+/// As it is shown.
+fn lives(kept: &Retention) -> retention::Retention {
+    let life = |ms: Option<i64>| {
+        ms.map(|ms| std::time::Duration::from_millis(u64::try_from(ms).unwrap_or_default()))
+    };
+    retention::Retention {
+        completed: life(kept.completed_ms),
+        failed: life(kept.failed_ms),
+        timeout: life(kept.timeout_ms),
+        cancelled: life(kept.cancelled_ms),
     }
 }

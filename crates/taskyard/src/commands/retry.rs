@@ -1,11 +1,13 @@
 //! `taskyard retry`.
 
+use taskyard_api::operation::Act;
 use taskyard_api::submit::Submitted;
 use taskyard_core::id::TaskId;
 
 use super::submit::new_key;
-use super::{Done, client, ending, to_each};
+use super::{Done, bulk, client, ending, to_each};
 use crate::cli::RetryArgs;
+use crate::failure::Failure;
 use crate::output::{self, Column, Format, Shown};
 
 #[derive(serde::Serialize)]
@@ -45,6 +47,14 @@ impl Shown for Retried {
 
 pub(super) async fn run(args: &RetryArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
+    if args.tasks.is_empty() {
+        return bulk::run(&client, Act::Retry, &args.bulk, &args.away, format).await;
+    }
+    if args.bulk.is_asked() {
+        return Err(Failure::usage(
+            "tasks are named by their ids, or by flags such as --kind that say which; not by both",
+        ));
+    }
     let again = async |task| {
         // The client may have to ask twice for one answer.
         let submitted = client.retry(task, Some(&new_key())).await?;

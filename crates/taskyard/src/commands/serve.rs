@@ -3,6 +3,7 @@
 
 mod bounds;
 mod damage;
+mod inside;
 mod parts;
 
 use std::io;
@@ -16,7 +17,7 @@ use taskyard_engine::upkeep::Upkeep;
 use taskyard_server::Secret;
 use taskyard_server::app::App;
 use taskyard_server::serve::serve;
-use taskyard_server::settings::{Access, Limits, Settings};
+use taskyard_server::settings::{Access, Commands, Limits, Settings};
 use taskyard_worker::executor::Executors;
 use taskyard_worker::runtime;
 use tokio::net::{TcpListener, TcpSocket};
@@ -43,6 +44,7 @@ pub(super) struct Plan {
     hosts: Vec<String>,
     origins: Vec<String>,
     address: Address,
+    commands: Commands,
     executors: Executors,
 }
 
@@ -59,12 +61,8 @@ impl Plan {
             hosts: web::hosts(&args.access.allow_host)?,
             origins: web::origins(&args.access.allow_origin)?,
             address,
-            executors: worker::executors(
-                &args.command,
-                &args.http,
-                &args.internal_kinds,
-                "--internal-kinds",
-            )?,
+            commands: inside::commands(args),
+            executors: inside::executors(args)?,
         })
     }
 }
@@ -79,6 +77,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
         hosts,
         origins,
         address,
+        commands,
         executors,
     } = Plan::make(args)?;
     open_files::leave_room(&mut limits, open_files::raise(), args.internal_workers)?;
@@ -90,6 +89,10 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
         origins,
         database: address.kind(),
         version: env!("CARGO_PKG_VERSION"),
+        worker_ids: args.access.worker_id_pattern.clone(),
+        dev: args.dev,
+        dialects: !args.no_dialects,
+        commands,
         limits,
     };
     let mut signals = Signals::listen()?;
@@ -251,6 +254,7 @@ mod flags;
 mod tests {
     use std::time::Duration;
 
+    use taskyard_server::WorkerIds;
     use tokio::net::TcpStream;
     use tokio::time::timeout;
 
@@ -278,6 +282,7 @@ mod tests {
             no_auth: true,
             allow_host: Vec::new(),
             allow_origin: Vec::new(),
+            worker_id_pattern: WorkerIds::default(),
         };
         let check = |local: &str| access(&without_auth, local.parse().unwrap()).ok();
 

@@ -7,7 +7,7 @@ use taskyard_api::attempt::{Attempt, Attempts, LateResult, Outcome};
 use taskyard_api::task::{Status, Task, TaskError};
 use taskyard_api::time::Time;
 
-use super::hint::{Wanted, warn_if_nobody_takes};
+use super::explain::warn_if_it_stays;
 use super::{Done, client};
 use crate::cli::ShowArgs;
 use crate::output::{self, Column, Format, Shown};
@@ -42,12 +42,7 @@ pub(super) async fn run(args: &ShowArgs, format: Format) -> Done {
     let whole = Whole { task, attempts };
     format.print(&whole)?;
     if format == Format::Table && whole.task.status == Status::Pending {
-        let wanted = Wanted {
-            kind: &whole.task.kind,
-            queue: &whole.task.queue,
-            requires: &whole.task.requires,
-        };
-        warn_if_nobody_takes(&client, &wanted).await;
+        warn_if_it_stays(&client, args.task).await;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,6 +78,7 @@ fn sheet(task: &Task) -> Vec<(&'static str, String)> {
     let key = task.unique_key.as_deref().map(output::safe);
     rows.extend(key.map(|key| ("unique key", key)));
     rows.extend(task.retry_of.map(|of| ("retry of", of.to_string())));
+    rows.extend(task.origin.clone().map(|origin| ("dialect", origin)));
     rows.extend(task.worker_id.clone().map(|worker| ("worker", worker)));
     for (name, pairs) in [("labels", &task.labels), ("requires", &task.requires)] {
         if !pairs.is_empty() {

@@ -9,13 +9,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use taskyard_api::client::{Client, Error};
-use taskyard_api::submit::{DEFAULT_QUEUE, Submit, Submitted};
+use taskyard_api::submit::{Submit, Submitted};
 use taskyard_api::task::{Status, Task};
 use taskyard_core::id::TaskId;
 use taskyard_core::random::Random as _;
 
 use super::away::Patience;
-use super::hint::{Wanted, warn_if_nobody_takes};
+use super::explain::warn_if_it_stays;
 use super::wait::{ended, exit_code};
 use super::{Done, client, logs, once_each};
 use crate::cli::SubmitArgs;
@@ -67,21 +67,16 @@ pub(super) async fn run(args: SubmitArgs, format: Format) -> Done {
         None => by_id(&client, &mut task, &mut patience).await?,
         Some(key) => by_key(&client, &task, key, &mut patience).await?,
     };
-    let wanted = Wanted {
-        kind: &args.kind,
-        queue: args.queue.as_deref().unwrap_or(DEFAULT_QUEUE),
-        requires: &task.requires,
-    };
     if !args.wait {
         format.print(&submitted)?;
         if format == Format::Table && submitted.status == Status::Pending {
-            warn_if_nobody_takes(&client, &wanted).await;
+            warn_if_it_stays(&client, submitted.id).await;
         }
         return Ok(ExitCode::SUCCESS);
     }
     if format == Format::Table {
         output::note(&format!("task {}", submitted.id));
-        warn_if_nobody_takes(&client, &wanted).await;
+        warn_if_it_stays(&client, submitted.id).await;
     }
     let waiting = ended(&client, submitted.id, None, &mut patience);
     let ended = match format {

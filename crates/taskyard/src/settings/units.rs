@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use taskyard_core::retention::Retention;
+
 /// The longest time that can be set: ten years, as for a task's own times. Every clock bears as much added to it, and a
 /// few times as much.
 const TIME_MAX: Duration = Duration::from_hours(10 * 365 * 24);
@@ -30,6 +32,82 @@ pub(crate) fn duration_text(duration: Duration) -> String {
         _ if millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
         _ => format!("{millis}ms"),
     }
+}
+
+/// How long tasks are kept: one time for all ways to end, such as `30d`, or one each, such as `completed=7d,failed=30d`.
+/// `forever` keeps those too that had a time before.
+pub(crate) fn retention(text: &str) -> Result<Retention, String> {
+    let mut retention = Retention::default();
+    let mut seen = Vec::new();
+    for item in text.split(',').map(str::trim) {
+        let Some((status, time)) = item.split_once('=') else {
+            if seen.is_empty() && item == text.trim() {
+                return life(item).map(|life| life.map(Retention::all).unwrap_or_default());
+            }
+            return Err(format!(
+                "expected a status with its time, such as failed=30d, not {item}"
+            ));
+        };
+        if seen.contains(&status) {
+            return Err(format!("{status} is given twice"));
+        }
+        let place = match status {
+            "completed" => &mut retention.completed,
+            "failed" => &mut retention.failed,
+            "timeout" => &mut retention.timeout,
+            "cancelled" => &mut retention.cancelled,
+            _ => {
+                return Err(format!(
+                    "{status} is no way to end; those are completed, failed, timeout and cancelled"
+                ));
+            }
+        };
+        *place = life(time)?;
+        seen.push(status);
+    }
+    Ok(retention)
+}
+
+/// Days are whole ones, `30d`; what is shorter is written as any other duration.
+fn life(text: &str) -> Result<Option<Duration>, String> {
+    if text == "forever" {
+        return Ok(None);
+    }
+    let days = text.strip_suffix('d').map(str::trim_end);
+    let Some(days) = days.and_then(|days| days.parse::<u64>().ok()) else {
+        return duration(text).map(Some);
+    };
+    match days.checked_mul(24 * 3600).map(Duration::from_secs) {
+        Some(time) if time <= TIME_MAX => Ok(Some(time)),
+        _ => Err("must be at most 3650d, which is ten years".to_owned()),
+    }
+}
+
+fn life_text(life: Duration) -> String {
+    let seconds = life.as_secs();
+    let is_of_days = seconds > 0 && seconds.is_multiple_of(24 * 3600);
+    if is_of_days && life.subsec_nanos() == 0 {
+        return format!("{}d", seconds / (24 * 3600));
+    }
+    duration_text(life)
+}
+
+/// As [`retention`] reads it.
+pub(crate) fn retention_text(retention: &Retention) -> String {
+    let named = [
+        ("completed", retention.completed),
+        ("failed", retention.failed),
+        ("timeout", retention.timeout),
+        ("cancelled", retention.cancelled),
+    ];
+    let set = named
+        .iter()
+        .filter_map(|(status, life)| Some(format!("{status}={}", life_text((*life)?))));
+    let set: Vec<String> = set.collect();
+    if set.is_empty() {
+        return "forever".to_owned();
+    }
+    set.join(",")
 }
 
 /// Bytes: `1048576`, `512KiB`, `1MiB`, `2GiB`.
@@ -73,6 +151,37 @@ mod tests {
         assert!(url("https://tasks.example").is_ok());
         for text in ["127.0.0.1:8000", "localhost:8000", "ftp://localhost", ""] {
             assert!(url(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn retention_is_one_time_or_one_for_each_way_to_end() {
+        let days = |days: u64| Some(Duration::from_hours(24 * days));
+        assert_eq!(retention("30d"), Ok(Retention::all(days(30).unwrap())));
+        assert_eq!(retention("forever"), Ok(Retention::default()));
+        let mixed = Retention {
+            completed: days(7),
+            failed: days(30),
+            ..Retention::default()
+        };
+        assert_eq!(
+            retention("completed=7d, failed=30d,timeout=forever"),
+            Ok(mixed)
+        );
+        assert_eq!(retention(&retention_text(&mixed)), Ok(mixed));
+        assert_eq!(retention_text(&Retention::default()), "forever");
+        for wrong in [
+            "",
+            "7",
+            "done=7d",
+            "running=7d",
+            "failed=7d,failed=8d",
+            "7d,failed=8d",
+            "failed=7d,8d",
+            "failed=-1s",
+            "4000d",
+        ] {
+            assert!(retention(wrong).is_err(), "{wrong}");
         }
     }
 

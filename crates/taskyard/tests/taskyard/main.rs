@@ -4,6 +4,7 @@
 mod cli;
 mod description;
 mod examples;
+mod exchanges;
 mod faults;
 mod pages;
 mod yard;

@@ -9,6 +9,7 @@ use crate::yard::{Process, QUICK, Server, Yard, taskyard};
 
 const API: &str = include_str!("../../../../docs/api.md");
 const WORKERS: &str = include_str!("../../../../docs/workers.md");
+const DIALECTS: &str = include_str!("../../../../docs/dialects.md");
 const EXECUTORS: &str = include_str!("../../../../docs/executors.md");
 const EXAMPLES: &str = include_str!("../../../../examples/README.md");
 
@@ -136,7 +137,17 @@ fn the_page_about_the_api_does_what_it_says() {
 
     let compared = does_what_it_says(API, Likeness::Alike, &yard, &server);
 
-    assert_eq!(compared, 9, "each call shows its answer");
+    assert_eq!(compared, 11, "each call shows its answer");
+}
+
+#[test]
+fn the_page_for_those_who_come_from_older_systems_does_what_it_says() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--allow-command", "echo"]);
+
+    let compared = does_what_it_says(DIALECTS, Likeness::Alike, &yard, &server);
+
+    assert_eq!(compared, 10, "each call shows its answer");
 }
 
 #[test]

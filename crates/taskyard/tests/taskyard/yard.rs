@@ -32,6 +32,15 @@ pub(crate) const QUICK: [&str; 10] = [
     "100ms",
 ];
 
+/// Older names of settings in the environment. One of them names a database.
+const OLDER: [&str; 5] = [
+    "DATABASE_URL",
+    "HEARTBEAT_TTL_SECONDS",
+    "LEASE_SECONDS",
+    "REQUEUE_SWEEP_SECONDS",
+    "MAX_ATTEMPTS_DEFAULT",
+];
+
 pub(crate) fn taskyard() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_taskyard"));
     // Whatever stands in the environment of whoever runs the tests is not theirs.
@@ -39,6 +48,9 @@ pub(crate) fn taskyard() -> Command {
         if name.to_string_lossy().starts_with("TASKYARD_") {
             command.env_remove(name);
         }
+    }
+    for older in OLDER {
+        command.env_remove(older);
     }
     command.stdin(Stdio::null());
     command

@@ -7,6 +7,8 @@ mod input;
 mod list;
 mod noop;
 pub mod problem;
+mod refused;
+mod simulated;
 mod sleep;
 
 pub use self::command::Command;
@@ -14,6 +16,8 @@ pub use self::echo::Echo;
 pub use self::http::Http;
 pub use self::noop::Noop;
 pub use self::problem::{Parameters, Problem};
+pub use self::refused::Refused;
+pub use self::simulated::Simulated;
 pub use self::sleep::Sleep;
 
 use crate::executor::Executors;

@@ -29,11 +29,11 @@ pub(super) struct Beat {
 }
 
 impl Named {
-    pub(super) fn new(number: u64, task_id: TaskId, lease_token: &str) -> Self {
+    pub(super) fn new(number: u64, task_id: TaskId, lease_token: &str, running: bool) -> Self {
         let held = Held {
             task_id,
             lease_token: lease_token.to_owned(),
-            running: true,
+            running,
             progress: None,
             checkpoint: None,
         };
@@ -122,9 +122,14 @@ impl Beat {
             .map(|(_, number)| number)
     }
 
-    /// The runs that the server now knows to have begun.
     pub(super) fn runs(&self) -> impl Iterator<Item = (TaskId, u64)> {
         self.named().map(|(held, number)| (held.task_id, number))
+    }
+
+    /// Its runs, each with whether the server now knows that it began.
+    pub(super) fn told(&self) -> impl Iterator<Item = (TaskId, u64, bool)> {
+        let named = self.named();
+        named.map(|(held, number)| (held.task_id, number, held.running))
     }
 
     /// The same in two calls.
@@ -167,7 +172,7 @@ mod tests {
     fn named(number: u64, checkpoint: usize) -> Named {
         let task = TaskId::new(Timestamp::from_micros(0), u128::from(number));
         let checkpoint = format!("\"{}\"", "x".repeat(checkpoint));
-        Named::new(number, task, "token").with(News {
+        Named::new(number, task, "token", true).with(News {
             progress: None,
             checkpoint: Some(RawValue::from_string(checkpoint).unwrap()),
         })

@@ -13,6 +13,7 @@ use taskyard_api::worker;
 use taskyard_core::id::TaskId;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::beat::Named;
 use super::limits::Limits;
@@ -50,6 +51,8 @@ pub(super) struct Hand {
     pub(super) leased: Leased,
     /// The server knows that it began.
     pub(super) told: bool,
+    /// It counts as begun from then on.
+    begins: Instant,
     /// The lease was the worker's then, as it found out later.
     pub(super) confirmed: Moment,
     pub(super) notes: Arc<Notes>,
@@ -73,7 +76,11 @@ pub(super) struct Finished {
 impl Hand {
     /// As a heartbeat names it.
     pub(super) fn named(&self) -> Named {
-        Named::new(self.number, self.leased.task, &self.leased.lease_token)
+        let has_begun = self.begins <= Instant::now();
+        let Leased {
+            task, lease_token, ..
+        } = &self.leased;
+        Named::new(self.number, *task, lease_token, has_begun)
     }
 }
 
@@ -128,7 +135,7 @@ impl Hands {
     ) -> Option<RunResult> {
         let is_exclusive = run.exclusive;
         let timeout = Duration::from_millis(run.timeout_ms);
-        let leased = Leased {
+        let mut leased = Leased {
             task: run.id,
             lease_token: run.lease_token,
             kind: run.kind,
@@ -141,6 +148,9 @@ impl Hands {
             let failure = Failure::passing("no_executor", message);
             return Some(leased.result(Finish::Failed(failure)));
         };
+        let begins_after = executor.begins_after();
+        leased.started_at = Time(leased.started_at.0 + begins_after);
+        let begins = Instant::now() + begins_after;
         let limits = *self.limits.borrow();
         let overdue_within = limits.timed_out_within.min(self.stop_within);
         let lost_within = limits.lost_within.min(self.stop_within);
@@ -182,7 +192,7 @@ impl Hands {
             stop_within: self.stop_within,
             overdue_within,
             lost_within,
-            announce: self.announce(&leased),
+            announce: self.announce(&leased, begins_after),
         };
         let (task, number) = (leased.task, self.last);
         let logging = self.logger.logging(&leased, Arc::clone(&notes));
@@ -199,6 +209,7 @@ impl Hands {
             number,
             leased,
             told: false,
+            begins,
             confirmed: asked,
             notes,
             stopper,
@@ -229,8 +240,9 @@ impl Hands {
         late.len()
     }
 
-    fn announce(&self, leased: &Leased) -> Announce {
+    fn announce(&self, leased: &Leased, begins_after: Duration) -> Announce {
         Announce {
+            after: begins_after,
             began: self.began.clone(),
             word: Began {
                 task: leased.task,

@@ -100,9 +100,9 @@ impl Runtime {
     }
 
     fn hear(&mut self, beat: &Beat, heard: &Heard) {
-        for (task, number) in beat.runs() {
+        for (task, number, has_begun) in beat.told() {
             if let Some(hand) = self.hands.get(task, number) {
-                hand.told = true;
+                hand.told |= has_begun;
                 hand.confirmed = beat.sent.unwrap_or(hand.confirmed);
             }
         }

@@ -293,5 +293,5 @@ impl Parting {
 }
 
 fn named(number: u64, result: &RunResult) -> Named {
-    Named::new(number, result.task_id, &result.lease_token)
+    Named::new(number, result.task_id, &result.lease_token, true)
 }

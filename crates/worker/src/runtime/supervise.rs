@@ -31,6 +31,8 @@ pub(super) struct Watch {
 
 /// Says to the runtime that a run lasts.
 pub(super) struct Announce {
+    /// It only holds its task for so long.
+    pub(super) after: Duration,
     pub(super) began: mpsc::Sender<Began>,
     pub(super) word: Began,
 }
@@ -104,8 +106,8 @@ pub(super) async fn supervise(running: impl Future<Output = Finish>, watch: Watc
     }
 }
 
-async fn announce_in_time(Announce { began, word }: Announce) {
-    sleep(ANNOUNCED_AFTER).await;
+async fn announce_in_time(Announce { after, began, word }: Announce) {
+    sleep(after.max(ANNOUNCED_AFTER)).await;
     // Where there is no room, the next heartbeat tells of it.
     let _ = began.try_send(word);
 }

@@ -1,6 +1,6 @@
 //! How ready slots are dealt to the claims of a batch.
 //!
-//! Suspects first: each goes alone to a worker whose hand is empty, and that worker gets nothing else until it has
+//! First to those who name one, in their order. Then suspects: each goes alone to a worker whose hand is empty, and that worker gets nothing else until it has
 //! reported. One that has waited too long for an empty hand has a worker kept for it, which is left to empty its
 //! own. Then the others, in order and in turn.
 //!
@@ -16,6 +16,7 @@ use crate::lane::LaneKey;
 use crate::moves;
 use crate::refused::Refused;
 use crate::rows::{Lease, Ready};
+use crate::standing::{self, Standing};
 use crate::topic::Topic;
 use crate::verbs::caller;
 use crate::view::{Brief, Picked, View};
@@ -43,6 +44,9 @@ pub(super) fn deal(claims: &[Claim], view: &mut View, env: &mut Env<'_>) -> Vec<
         })
         .collect();
     close_repetitions(&mut seats);
+    for seat in &mut seats {
+        deal_named(seat, view, env);
+    }
     let mut open: Vec<&mut Seat<'_>> = seats.iter_mut().flatten().collect();
     let (offered, left): (Vec<Ready>, Vec<Ready>) = all_ready(view)
         .into_iter()
@@ -84,6 +88,46 @@ fn close_repetitions(seats: &mut [Result<Seat<'_>, Refused>]) {
             seat.closed = true;
             seat.hand.dry = false;
         }
+    }
+}
+
+/// A claim that names its task gets it if it is free and would be dealt to this worker, and is refused if not.
+fn deal_named(seat: &mut Result<Seat<'_>, Refused>, view: &mut View, env: &mut Env<'_>) {
+    let Ok(open) = seat else { return };
+    let (Some(slot), Some(named)) = (open.claim.named(), &open.claim.task) else {
+        return;
+    };
+    // It was answered before, or looks again because it is here twice.
+    if open.closed && !(open.hand.runs.is_empty() && open.hand.dry) {
+        return;
+    }
+    let standing = standing::of(slot, view);
+    if let Standing::Ready(row) = &standing {
+        view.meet(&named.lane, row.lane.plain());
+    }
+    let taken = match standing {
+        Standing::Unknown => Err(Refused::NoSuchTask),
+        Standing::Ready(row) if open.may_take(&row, view, env) => {
+            if row.is_suspect() {
+                moves::let_go_of(view, &row);
+                let worker = &open.claim.worker;
+                view.workers
+                    .update(worker, |worker| worker.kept_for = Some(slot));
+            }
+            open.give(&row, view, env);
+            Ok(())
+        }
+        Standing::Ready(row) => {
+            announce_left_over(&[row], view, env);
+            Err(Refused::NotClaimable)
+        }
+        Standing::Scheduled(_) | Standing::Leased(_) | Standing::Ended(_) => {
+            Err(Refused::NotClaimable)
+        }
+    };
+    open.closed = true;
+    if let Err(refused) = taken {
+        *seat = Err(refused);
     }
 }
 
@@ -250,10 +294,9 @@ impl<'a> Seat<'a> {
         let runs_it = view
             .leases_of(self.claim.number)
             .any(|lease| lease.slot == slot);
-        let still_waits = view
-            .picks()
-            .iter()
-            .any(|picked| picked.slots.contains(&slot))
+        // Who names a task looks for no suspects, so whether this one waits is not known: it is taken to.
+        let is_known = |picked: &Picked| picked.slots.contains(&slot);
+        let still_waits = (self.claim.task.is_some() || view.picks().iter().any(is_known))
             && !self.is_empty_handed(view);
         if !runs_it && !still_waits {
             view.workers
@@ -269,6 +312,16 @@ impl<'a> Seat<'a> {
     /// Whether all that the worker holds is loaded, and its row locked.
     fn is_hand_known(&self, view: &View) -> bool {
         view.knows_leases_of(self.claim.number) && view.holds_worker(&self.claim.worker)
+    }
+
+    /// Whether this row, which it names, may go to its worker: as it might if it was next in turn.
+    fn may_take(&self, row: &Ready, view: &View, env: &Env<'_>) -> bool {
+        let key = view.lane_key(row.lane, env.lanes);
+        let is_served =
+            key.is_some_and(|key| !view.is_paused(&key.queue) && self.claim.profile.serves(key));
+        let may_be_suspect =
+            !row.is_suspect() || (self.is_hand_known(view) && self.is_empty_handed(view));
+        is_served && may_be_suspect && !self.closed
     }
 
     fn has_room(&self, bytes: usize, env: &Env<'_>) -> bool {

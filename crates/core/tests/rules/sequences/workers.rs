@@ -105,7 +105,7 @@ impl World {
 }
 
 /// The first serves everything, the second one kind, the third is an internal one of a server.
-pub(super) fn register(name: &str) -> Command {
+pub(super) fn register(name: &str, if_new: bool) -> Command {
     let kinds = (name == NAMES[1]).then(|| vec![Name::path(KINDS[0]).unwrap()]);
     let server = (name == NAMES[2]).then_some(ServerNumber(1));
     Register {
@@ -113,6 +113,7 @@ pub(super) fn register(name: &str) -> Command {
         server,
         profile: Arc::new(Profile::new(kinds, None, Labels::default())),
         capacity: 1,
+        if_new,
     }
     .into()
 }

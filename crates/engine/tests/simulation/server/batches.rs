@@ -213,7 +213,7 @@ impl Server {
                         around.tally.count("held_task_is_cancelled");
                     }
                 }
-                Topic::GivenBack(_) => around.tally.count("run_is_given_back"),
+                Topic::GivenBack { .. } => around.tally.count("run_is_given_back"),
                 Topic::Told(_) => around.tally.count("worker_is_told"),
             }
         }
@@ -357,11 +357,17 @@ fn unknown(command: &Command) -> &'static str {
         Command::Drain(_) => "drain_has_an_unknown_outcome",
         Command::Kill(_) => "kill_has_an_unknown_outcome",
         Command::Join(_) => "join_has_an_unknown_outcome",
+        Command::Discard(_) => "discard_has_an_unknown_outcome",
+        Command::Tally(_) => "tally_has_an_unknown_outcome",
         Command::Promote(_) => "promote_has_an_unknown_outcome",
         Command::Expire(_) => "expire_has_an_unknown_outcome",
         Command::Prune(_) => "prune_has_an_unknown_outcome",
         Command::Forget(_) => "forget_has_an_unknown_outcome",
         Command::Free(_) => "free_has_an_unknown_outcome",
+        Command::Operate(_) => "operate_has_an_unknown_outcome",
+        Command::Proceed(_) => "proceed_has_an_unknown_outcome",
+        Command::CancelOperation(_) => "cancel_operation_has_an_unknown_outcome",
+        Command::Clear(_) => "clear_has_an_unknown_outcome",
     }
 }
 

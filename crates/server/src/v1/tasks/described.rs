@@ -3,20 +3,25 @@
 use serde_json::{Value, json};
 use taskyard_api::attempt::Attempts;
 use taskyard_api::change::Patch;
+use taskyard_api::explain::Explanation;
+use taskyard_api::operation::{Matching, Operate, Operation};
 use taskyard_api::payload::Payload;
 use taskyard_api::run::{Complete, Fail, Release, Renewed, ReportProgress, Snooze, Start, Started};
 use taskyard_api::stats::Stats;
-use taskyard_api::submit::{Submit, Submitted, SubmittedBatch};
+use taskyard_api::submit::{Submit, SubmitProblem, Submitted, SubmittedBatch};
 use taskyard_api::task::{Standing, Task};
 use taskyard_core::labels::LABELS_MAX;
 use taskyard_core::status::Status;
 
 use super::{WAIT_MS_MAX, logs};
 use crate::openapi::operation::Routes;
-use crate::openapi::shapes::{BATCH, LINES, TASK_ID, label_pattern, path_name, text};
+use crate::openapi::shapes::{
+    BATCH, LINES, TASK_ID, label_pattern, path_name, plain_name, search, text,
+};
 use crate::openapi::{RUNS, TASKS};
 use crate::problem::Code;
 use crate::request::{JSON, NDJSON};
+use crate::v1::operations::example;
 
 pub(crate) fn describe(routes: &mut Routes<'_>) {
     routes.under("/api/v1", TASKS);
@@ -35,6 +40,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
         .takes_as(&[(JSON[0], nothing(), &[])], false)
         .answers::<Standing>(200, "It is cancelled.", &standing("cancelled"))
         .refuses(&[Code::AlreadyEnded]);
+    bulk(routes);
     routes.under("/api/v1", RUNS);
     beginning(routes);
     ending(routes);
@@ -47,16 +53,17 @@ fn submitting(routes: &mut Routes<'_>) {
         .says(
             "Submit a task",
             "With an `id` of its own, or an `Idempotency-Key`, it can be sent again where the answer was lost: it is \
-             answered the same and made once.",
+             answered the same and made once. The older form, which names a problem, is run once.",
         )
         .takes_parameter("Idempotency-Key")
-        .takes::<Submit<Payload>>(&[
+        .takes_either::<Submit<Payload>, SubmitProblem<Payload>>(&[
             ("least", json!({"kind": "echo", "input": "hello"})),
             ("more", json!({
                 "kind": "resize", "input": {"width": 80}, "queue": "images", "priority": 10, "delay_ms": 5000,
                 "max_attempts": 3, "timeout_ms": 60_000, "labels": {"customer": "42"},
                 "requires": {"gpu": "a100", "memory_gb": ">=16"}, "retry": {"backoff_ms": 500},
             })),
+            ("problem", json!({"problem_id": "test-problem", "parameters": {"max_steps": 30}})),
         ])
         .answers::<Submitted>(201, "It is stored.", &json!({"id": TASK_ID, "status": "pending"}))
         .with_header(201, "Location")
@@ -136,6 +143,60 @@ fn changing(routes: &mut Routes<'_>) {
         .refuses(&[Code::NotEnded, Code::IdempotencyKeyReused, Code::TooManyLanes]);
 }
 
+fn bulk(routes: &mut Routes<'_>) {
+    let how = "Of those that there are by now: none that is submitted later. Answered at once; the work is done piece by \
+               piece, and goes on after a restart. With `dry_run` nothing is changed, and 200 tells how many tasks there \
+               are, up to `--matching-max` (10,000).";
+    let matching = json!({"matched": 1500, "at_least": false});
+    let refused = &[Code::IdempotencyKeyReused, Code::TooManyOperations];
+    routes
+        .post("/tasks/cancel", "cancel_tasks")
+        .says(
+            "Cancel all tasks that fit",
+            &format!("Those that have not ended. {how}"),
+        )
+        .takes_parameter("Idempotency-Key")
+        .takes::<Operate>(&[
+            (
+                "kind",
+                json!({"filter": {"status": ["pending"], "kind": "resize"}}),
+            ),
+            (
+                "try",
+                json!({"filter": {"queue": "images"}, "dry_run": true}),
+            ),
+            ("all", json!({"all": true})),
+        ])
+        .answers::<Operation>(202, "It has begun.", &example("running"))
+        .with_header(202, "Location")
+        .leads_to(202, "show_operation", &[("id", "/id")])
+        .leads_to(202, "cancel_operation", &[("id", "/id")])
+        .answers::<Matching>(200, "What it would be done to.", &matching)
+        .refuses(refused);
+    routes
+        .post("/tasks/retry", "retry_tasks")
+        .says(
+            "Run all finished tasks again that fit",
+            &format!("Each as a new one, as `POST /tasks/{{id}}/retry` does. {how}"),
+        )
+        .takes_parameter("Idempotency-Key")
+        .takes::<Operate>(&[
+            (
+                "failed",
+                json!({"filter": {"status": ["failed", "timeout"], "created_after": AT}}),
+            ),
+            (
+                "try",
+                json!({"filter": {"worker_id": "worker-1"}, "dry_run": true}),
+            ),
+        ])
+        .answers::<Operation>(202, "It has begun.", &example("running"))
+        .with_header(202, "Location")
+        .leads_to(202, "show_operation", &[("id", "/id")])
+        .answers::<Matching>(200, "What it would be done to.", &matching)
+        .refuses(refused);
+}
+
 /// A body that need not be there, and says nothing.
 fn nothing() -> Value {
     json!({"type": "object", "additionalProperties": false})
@@ -157,6 +218,23 @@ fn looking(routes: &mut Routes<'_>) {
         )
         .query("kind", "Tasks of this kind.", &text(path_name()))
         .query("queue", "Tasks of this queue.", &text(path_name()))
+        .query("worker_id", "Tasks that this worker holds, or ended.", &plain_name())
+        .query(
+            "q",
+            "The first eight or more characters of an id; or up to eight words, each of which must stand in the kind or in a \
+             label, in capital or small letters.",
+            &text(search()),
+        )
+        .query(
+            "created_after",
+            "Not made earlier than this, by the time that the task's id says.",
+            &json!({"type": "string", "format": "date-time"}),
+        )
+        .query(
+            "created_before",
+            "Made earlier than this, by the time that the task's id says.",
+            &json!({"type": "string", "format": "date-time"}),
+        )
         .query(
             "label",
             "`name=value`, each in a parameter of its own: all of them must be on the task.",
@@ -173,14 +251,17 @@ fn looking(routes: &mut Routes<'_>) {
     routes
         .get("/tasks/stats", "task_stats")
         .says(
-            "Count tasks",
-            "By status, queue and kind, exactly as they are now.",
+            "Count tasks, and how fast they come and go",
+            "By status, queue and kind, exactly as they are now; and what happened in the last 1, 15 and 60 minutes: how \
+             often a second, and how long tasks waited and ran. That is written down once a second, so a server that \
+             is killed loses the last second of it, and the counts lose nothing. Of many queues and kinds those with \
+             most are told apart (`--stats-lanes-max`); the others are added up as `other`.",
         )
         .answers::<Stats>(
             200,
             "The counts.",
             &json!({
-                "total": 0, "by_status": counts(), "by_queue": {}, "by_kind": {},
+                "total": 0, "by_status": counts(), "by_queue": {}, "by_kind": {}, "success_rate": null, "windows": [],
             }),
         )
         .refuses(&[Code::AnswersFull]);
@@ -207,6 +288,15 @@ fn looking(routes: &mut Routes<'_>) {
         .of_task()
         .answers::<Attempts<Payload>>(200, "Its runs.", &json!({"items": [], "late_results": []}))
         .refuses(&[Code::AnswersFull]);
+    routes
+        .get("/tasks/{id}/explain", "explain_task")
+        .says(
+            "See why a task is not running",
+            "What has to change first stands first, each with what would help. Of a task that has ended, or that a \
+             worker has, it says that.",
+        )
+        .of_task()
+        .answers::<Explanation>(200, "Why it stands where it stands.", &explanation());
 }
 
 fn beginning(routes: &mut Routes<'_>) {
@@ -288,6 +378,16 @@ const LEASE: &str = "tD1_4XkvQ0sAAAABAAAAAV9-kS7f0b";
 const AT: &str = "2026-01-31T12:00:00.000Z";
 const LATER: &str = "2026-01-31T12:01:15.000Z";
 
+fn explanation() -> Value {
+    json!({
+        "task_id": TASK_ID, "status": "pending",
+        "reasons": [{
+            "code": "queue_paused", "detail": "the queue `images` is paused",
+            "action": "taskyard queues resume images",
+        }],
+    })
+}
+
 fn standing(status: &str) -> Value {
     json!({"task_id": TASK_ID, "status": status})
 }
@@ -300,7 +400,7 @@ fn task() -> Value {
         "started_at": AT, "ended_at": AT, "timeout_ms": 1_800_000, "attempts": 1, "failures": 0, "losses": 0,
         "max_attempts": 5, "max_losses": 5, "retry": retry, "worker_id": "worker-1", "progress": null, "job_id": null,
         "exclusive": false, "unique_key": null,
-        "retry_of": null, "required_submissions": 1,
+        "retry_of": null, "origin": null, "required_submissions": 1,
     })
 }
 

@@ -61,6 +61,48 @@ async fn filters_pick_and_all_of_them_must_fit() {
 }
 
 #[tokio::test]
+async fn tasks_are_found_by_their_worker_by_words_by_their_id_and_by_when_they_were_made() {
+    let yard = five().await;
+    let all = yard.get("/api/v1/tasks?sort=created").await.ok();
+    let (id, time) = (
+        |n: usize| all["items"][n]["id"].as_str().unwrap(),
+        |n: usize| all["items"][n]["created_at"].as_str().unwrap(),
+    );
+    yard.worker("w").await;
+    let claimed = yard.claim("w").await.unwrap();
+    assert_eq!(claimed["id"], json!(id(0)));
+    yard.post(&format!("/api/v1/tasks/{}/cancel", id(1)), &json!({}))
+        .await
+        .ok();
+
+    for (query, found) in [
+        ("worker_id=w".to_owned(), json!([0])),
+        ("worker_id=w&status=pending".to_owned(), json!([])),
+        ("worker_id=nobody".to_owned(), json!([])),
+        ("q=SLE".to_owned(), json!([3, 1])),
+        ("q=ann+ech".to_owned(), json!([4, 2, 0])),
+        ("q=ann+bob".to_owned(), json!([])),
+        (format!("q={}", id(2)), json!([2])),
+        (format!("q={}&kind=sleep", id(2)), json!([])),
+        (format!("created_after={}", time(3)), json!([4, 3])),
+        (format!("created_before={}", time(1)), json!([0])),
+        (
+            format!("created_after={}&created_before={}", time(1), time(3)),
+            json!([2, 1]),
+        ),
+        (
+            format!("created_after={}&created_before={}", time(3), time(1)),
+            json!([]),
+        ),
+    ] {
+        assert_eq!(json!(inputs(&list(&yard, &query).await)), found, "{query}");
+    }
+    let cursor = list(&yard, "q=echo&limit=1").await["next_cursor"].clone();
+    let other = format!("/api/v1/tasks?q=ech&cursor={}", cursor.as_str().unwrap());
+    yard.get(&other).await.wrong_at(&["cursor"]);
+}
+
+#[tokio::test]
 async fn a_label_is_found_by_whatever_its_value_holds() {
     let yard = Yard::new();
     for value in ["a,b", "a", "b=c", "a,b=c", "a b&c+d"] {
@@ -131,6 +173,11 @@ async fn a_wrong_parameter_is_named() {
         ("kind=a%20b", "kind"),
         ("queue=", "queue"),
         ("label=n", "label"),
+        ("worker_id=a%2Fb", "worker_id"),
+        ("q=", "q"),
+        ("q=a+b+c+d+e+f+g+h+i", "q"),
+        ("created_after=yesterday", "created_after"),
+        ("created_before=2026-01-31", "created_before"),
         ("label=a%2Fb=1", "label"),
         ("sort=priority", "sort"),
         ("include=all", "include"),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use taskyard_core::diff::Diff;
-use taskyard_core::id::{ServerNumber, SlotKey};
+use taskyard_core::id::{OperationId, ServerNumber, SlotKey, TaskId};
+use taskyard_core::minute::MinuteKey;
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::rows::{IdempotencyKey, UniqueKey};
@@ -16,12 +17,16 @@ use crate::model::tables::{Tables, ready_key, scheduled_key};
 pub(super) enum Row {
     Server(ServerNumber),
     Queue(Name),
+    Operation(OperationId),
     Worker(Name),
     Scheduled(ScheduledKey),
     Ready(ReadyKey),
     Lease(SlotKey),
     Unique(UniqueKey),
     Key(IdempotencyKey),
+    Minute(MinuteKey),
+    /// A task that has ended, by its outcome.
+    Relic(TaskId),
 }
 
 /// A transaction's number, from 1.
@@ -79,7 +84,14 @@ impl Locks {
             Row::Scheduled(key) => key.slot == slot,
             Row::Ready(key) => key.slot == slot,
             Row::Lease(other) => *other == slot,
-            Row::Server(_) | Row::Queue(_) | Row::Worker(_) | Row::Unique(_) | Row::Key(_) => false,
+            Row::Server(_)
+            | Row::Queue(_)
+            | Row::Operation(_)
+            | Row::Worker(_)
+            | Row::Unique(_)
+            | Row::Key(_)
+            | Row::Minute(_)
+            | Row::Relic(_) => false,
         };
         self.held
             .iter()
@@ -102,6 +114,7 @@ impl Locks {
         let born = born.chain(births(&diff.leases, |row| row.slot).map(Row::Lease));
         let born = born.chain(births(&diff.uniques, |row| row.key.clone()).map(Row::Unique));
         let born = born.chain(births(&diff.idempotency, |row| row.key.clone()).map(Row::Key));
+        let born = born.chain(births(&diff.minutes, |row| row.key).map(Row::Minute));
         self.born.extend(born.map(|row| (row, commit)));
     }
 }
@@ -132,6 +145,12 @@ pub(super) fn check_held(diff: &Diff, tables: &Tables, locks: &Locks, by: Number
         &tables.queues,
         |it| it.name.clone(),
         |it| row(Row::Queue(it.clone())),
+    );
+    check(
+        &diff.operations,
+        &tables.operations,
+        |it| it.id,
+        |it| row(Row::Operation(*it)),
     );
     check(
         &diff.workers,
@@ -169,6 +188,15 @@ pub(super) fn check_held(diff: &Diff, tables: &Tables, locks: &Locks, by: Number
         |it| it.key.clone(),
         |it| row(Row::Key(it.clone())),
     );
+    check(
+        &diff.minutes,
+        &tables.minutes,
+        |it| it.key,
+        |it| row(Row::Minute(*it)),
+    );
+    for task in &diff.discarded {
+        assert!(row(Row::Relic(*task)), "{task} was not held");
+    }
 }
 
 fn check<K: Ord + std::fmt::Debug, R: PartialEq + std::fmt::Debug>(

@@ -198,6 +198,26 @@ impl WeakTx {
                 }
             }
         }
+        if !needs.operations.is_empty() {
+            let since = self.begin_statement().await?;
+            for id in &needs.operations {
+                if self.lock(Row::Operation(*id), since).await? {
+                    let row = self.shared.borrow().tables.operations[id].clone();
+                    view.operations.loaded(*id, row);
+                }
+            }
+        }
+        if let Some(max) = needs.open_operations {
+            self.begin_statement().await?;
+            let open = self
+                .shared
+                .borrow()
+                .tables
+                .open_operations()
+                .take(max)
+                .count();
+            view.found_open_operations(open);
+        }
         if needs.paused {
             self.begin_statement().await?;
             view.found_paused(self.shared.borrow().tables.paused());
@@ -318,6 +338,15 @@ impl WeakTx {
                 }
             }
         }
+        if !needs.minutes.is_empty() {
+            let since = self.begin_statement().await?;
+            for key in &needs.minutes {
+                if self.lock(Row::Minute(*key), since).await? {
+                    let row = self.shared.borrow().tables.minutes[key].clone();
+                    view.minutes.loaded(*key, row);
+                }
+            }
+        }
         if needs.idempotency.is_empty() {
             return Ok(());
         }
@@ -332,6 +361,19 @@ impl WeakTx {
     }
 
     async fn read(&self, needs: &Needs, view: &mut View) -> Result<(), Error> {
+        if !needs.relics.is_empty() {
+            self.begin_statement().await?;
+            let shared = &mut *self.shared.borrow_mut();
+            for task in &needs.relics {
+                let row = Row::Relic(*task);
+                if shared.has(&row) && shared.locks.is_free(&row, self.number) {
+                    shared.locks.wish(&row, self.number);
+                    if let Some(relic) = shared.tables.relic(*task) {
+                        view.relics.loaded(*task, relic);
+                    }
+                }
+            }
+        }
         if !needs.tasks.is_empty() {
             self.begin_statement().await?;
             let shared = self.shared.borrow();

@@ -1,6 +1,7 @@
 //! Queues of which something was set.
 
 use taskyard_core::queue::{Defaults, Queue};
+use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
 
 use crate::columns::micros;
@@ -16,7 +17,19 @@ pub(in crate::postgres) fn queue(fields: &mut Fields<'_>) -> Read<Queue> {
             timeout: fields.duration_or_none()?,
             retry: retry(fields)?,
         },
+        retention: retention(fields)?,
     })
+}
+
+fn retention(fields: &mut Fields<'_>) -> Read<Option<Retention>> {
+    let retains: bool = fields.take()?;
+    let retention = Retention {
+        completed: fields.duration_or_none()?,
+        failed: fields.duration_or_none()?,
+        timeout: fields.duration_or_none()?,
+        cancelled: fields.duration_or_none()?,
+    };
+    Ok(retains.then_some(retention))
 }
 
 fn retry(fields: &mut Fields<'_>) -> Read<Option<Retry>> {
@@ -34,6 +47,7 @@ fn retry(fields: &mut Fields<'_>) -> Read<Option<Retry>> {
 /// Inserts or updates: both statements take the same parameters.
 pub(in crate::postgres) fn queues<'a>(rows: &'a [&Queue]) -> Params<'a> {
     let retry = |row: &Queue| row.defaults.retry;
+    let kept = |row: &Queue| row.retention.unwrap_or_default();
     Columns::of(rows)
         .column(|row| row.name.as_str())
         .column(|row| row.is_paused)
@@ -43,5 +57,10 @@ pub(in crate::postgres) fn queues<'a>(rows: &'a [&Queue]) -> Params<'a> {
         .column(move |row| retry(row).map(|retry| retry.factor))
         .column(move |row| retry(row).map(|retry| micros(retry.max)))
         .column(move |row| retry(row).map(|retry| retry.jitter))
+        .column(|row| row.retention.is_some())
+        .column(move |row| kept(row).completed.map(micros))
+        .column(move |row| kept(row).failed.map(micros))
+        .column(move |row| kept(row).timeout.map(micros))
+        .column(move |row| kept(row).cancelled.map(micros))
         .params()
 }

@@ -11,7 +11,7 @@ use taskyard_core::rows::{Failure, Outcome, Reported, Task};
 use taskyard_core::slot::Limits;
 use taskyard_core::status::Status;
 
-use crate::columns::{BadColumn, micros};
+use crate::columns::{self, BadColumn, micros};
 use crate::postgres::fields::{Fields, Read, storable};
 use crate::postgres::params::{Columns, Params};
 
@@ -42,6 +42,7 @@ pub(in crate::postgres) fn task(fields: &mut Fields<'_>) -> Read<Task> {
         is_exclusive: fields.take()?,
         unique_key: fields.text_or_none()?,
         retry_of: fields.task_or_none()?,
+        origin: fields.decode(columns::origin)?,
     })
 }
 
@@ -71,6 +72,7 @@ pub(in crate::postgres) fn tasks(rows: &[Arc<Task>]) -> Params<'_> {
         .column(|row| row.is_exclusive)
         .column(|row| row.unique_key.as_deref())
         .column(|row| row.retry_of.map(|id| id.as_uuid()))
+        .column(|row| row.origin.map(columns::origin_code))
         .params()
 }
 

@@ -2,6 +2,7 @@
 
 use rusqlite::{CachedStatement, params};
 use taskyard_core::queue::{Defaults, Queue};
+use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
 
 use crate::columns::micros;
@@ -16,7 +17,19 @@ pub(crate) fn queue(fields: &mut Fields<'_>) -> Read<Queue> {
             timeout: fields.duration_or_none()?,
             retry: retry(fields)?,
         },
+        retention: retention(fields)?,
     })
+}
+
+fn retention(fields: &mut Fields<'_>) -> Read<Option<Retention>> {
+    let retains: bool = fields.take()?;
+    let retention = Retention {
+        completed: fields.duration_or_none()?,
+        failed: fields.duration_or_none()?,
+        timeout: fields.duration_or_none()?,
+        cancelled: fields.duration_or_none()?,
+    };
+    Ok(retains.then_some(retention))
 }
 
 fn retry(fields: &mut Fields<'_>) -> Read<Option<Retry>> {
@@ -38,6 +51,7 @@ pub(crate) fn write_queue(statement: &mut CachedStatement<'_>, row: &Queue) -> R
         timeout,
         retry,
     } = row.defaults;
+    let kept = row.retention.unwrap_or_default();
     statement.execute(params![
         row.name.as_str(),
         row.is_paused,
@@ -47,5 +61,10 @@ pub(crate) fn write_queue(statement: &mut CachedStatement<'_>, row: &Queue) -> R
         retry.map(|retry| retry.factor),
         retry.map(|retry| micros(retry.max)),
         retry.map(|retry| retry.jitter),
+        row.retention.is_some(),
+        kept.completed.map(micros),
+        kept.failed.map(micros),
+        kept.timeout.map(micros),
+        kept.cancelled.map(micros),
     ])
 }

@@ -10,7 +10,7 @@ use taskyard_core::rows::{Outcome, Task};
 use taskyard_core::slot::Limits;
 use taskyard_core::status::Status;
 
-use crate::columns::{BadColumn, micros};
+use crate::columns::{self, BadColumn, micros};
 use crate::sqlite::fields::{Fields, Read, failure_columns, reported_columns};
 
 pub(crate) fn task(fields: &mut Fields<'_>) -> Read<Task> {
@@ -40,6 +40,7 @@ pub(crate) fn task(fields: &mut Fields<'_>) -> Read<Task> {
         is_exclusive: fields.take()?,
         unique_key: fields.take()?,
         retry_of: fields.task_or_none()?,
+        origin: fields.decode(columns::origin)?,
     })
 }
 
@@ -65,6 +66,7 @@ pub(crate) fn insert_task(statement: &mut CachedStatement<'_>, row: &Task) -> Re
         row.is_exclusive,
         row.unique_key,
         row.retry_of.as_ref().map(TaskId::as_bytes),
+        row.origin.map(columns::origin_code),
     ])
 }
 

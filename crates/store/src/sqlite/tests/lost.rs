@@ -136,6 +136,7 @@ fn task_of(lease: &Lease) -> Arc<Task> {
         is_exclusive: lease.is_exclusive,
         unique_key: None,
         retry_of: None,
+        origin: None,
     })
 }
 

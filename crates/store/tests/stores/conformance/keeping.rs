@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_core::filter::Filter;
 use taskyard_core::id::{ServerNumber, TaskId};
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Filter, List, Listed, Query};
+use taskyard_core::query::{Answer, List, Listed, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::forget::{Forget, Forgotten, expired_before};
@@ -449,6 +450,7 @@ fn registration(name: &str, server: Option<ServerNumber>) -> Register {
         server,
         profile: Arc::default(),
         capacity: 1,
+        if_new: false,
     }
 }
 

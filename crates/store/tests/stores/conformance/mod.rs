@@ -3,16 +3,21 @@
 mod cancelling;
 mod changing;
 mod claiming;
+mod discarding;
+mod explaining;
 mod failing;
 mod holding_on;
 mod keeping;
 mod leaving;
 mod logging;
 mod losing;
+mod naming;
+mod operating;
 mod queueing;
 mod reporting;
 mod submitting;
 mod surveying;
+mod tallying;
 mod timing;
 pub(crate) mod yard;
 
@@ -57,6 +62,13 @@ macro_rules! conformance {
                 queueing::a_task_takes_what_its_queue_says_unless_it_says_itself,
                 queueing::queues_of_which_something_is_set_are_listed_by_name,
                 queueing::too_many_queues_are_refused_and_known_ones_can_still_be_set,
+                explaining::what_workers_lack_is_told_one_after_the_other,
+                explaining::busy_workers_and_those_before_it_are_counted,
+                explaining::a_paused_queue_and_a_time_to_come_are_told,
+                explaining::what_became_of_a_run_is_told,
+                explaining::a_silent_worker_and_what_it_has_are_told,
+                explaining::a_suspect_waits_for_an_empty_hand,
+                explaining::what_is_not_there_is_not_explained,
                 changing::a_raised_priority_overtakes_and_a_lowered_one_falls_behind,
                 changing::a_task_is_put_off_and_called_back,
                 changing::what_is_put_off_beside_its_promotion_is_not_promoted,
@@ -68,6 +80,16 @@ macro_rules! conformance {
                 surveying::a_survey_tells_since_when_each_lane_waits,
                 surveying::what_came_back_waits_since_it_was_due_again,
                 surveying::a_survey_tells_workers_inside_from_those_outside,
+                discarding::what_was_kept_long_enough_goes_with_all_its_rows,
+                discarding::each_way_to_end_is_kept_as_long_as_is_said_of_it,
+                discarding::what_may_be_asked_for_by_a_key_stays,
+                discarding::a_queue_says_for_itself_how_long_its_tasks_are_kept,
+                discarding::the_row_of_a_unique_key_goes_with_its_task,
+                discarding::what_comes_behind_it_in_its_batch_finds_nothing,
+                discarding::what_has_ended_is_found_page_by_page,
+                tallying::what_happened_in_a_minute_adds_up,
+                tallying::minutes_that_nobody_asks_for_go,
+                tallying::what_came_of_a_workers_runs_is_added_to_its_row,
                 claiming::tasks_go_out_by_priority_then_by_age,
                 claiming::waiting_is_worth_priority,
                 claiming::a_claim_gets_no_more_than_it_asks_for,
@@ -85,6 +107,15 @@ macro_rules! conformance {
                 claiming::a_replaced_worker_claims_nothing,
                 claiming::an_unknown_worker_claims_nothing,
                 claiming::a_worker_that_was_kept_for_a_suspect_is_not_kept_whenever_that_waits,
+                naming::who_names_a_free_task_gets_it_and_no_other,
+                naming::a_task_that_is_not_free_is_refused_to_who_names_it,
+                naming::of_two_who_name_one_task_the_first_gets_it,
+                naming::a_named_task_goes_before_the_deal_of_its_batch,
+                naming::who_could_not_be_dealt_a_task_cannot_name_it,
+                naming::nothing_of_a_paused_queue_is_had_by_its_name,
+                naming::a_suspect_is_had_by_its_name_with_an_empty_hand_only,
+                naming::who_registers_if_new_stays_as_it_is,
+                naming::it_is_told_what_a_worker_holds,
                 reporting::a_completed_task_keeps_its_output,
                 reporting::a_failure_is_tried_again_after_its_wait_until_the_last,
                 reporting::a_failure_for_good_ends_the_task,
@@ -136,6 +167,17 @@ macro_rules! conformance {
                 cancelling::cancel_ends_a_task_wherever_it_stands,
                 cancelling::a_finished_task_cannot_be_cancelled,
                 cancelling::a_cancelled_runs_result_is_refused,
+                operating::an_operation_cancels_what_its_filter_lets_through_in_pieces,
+                operating::a_piece_is_done_once_however_often_it_is_sent,
+                operating::what_has_gone_on_since_it_was_found_is_skipped,
+                operating::a_workers_tasks_are_cancelled_while_it_holds_them,
+                operating::an_operation_retries_what_has_ended_as_new_tasks_and_none_of_those,
+                operating::a_retry_whose_unique_key_is_taken_is_skipped,
+                operating::a_retry_that_there_is_no_lane_for_is_skipped,
+                operating::an_operation_that_is_cancelled_goes_no_further,
+                operating::as_many_operations_are_under_way_as_may_be,
+                operating::the_same_request_again_finds_its_operation,
+                operating::operations_are_listed_and_cleared_long_after_their_end,
                 keeping::time_does_not_go_back_with_the_clock,
                 keeping::lists_filter_and_page,
                 keeping::a_page_looks_at_no_more_tasks_than_it_may,

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use taskyard_core::command::Command;
+use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Filter, List, TaskView};
+use taskyard_core::query::{List, TaskView};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::status::Status;

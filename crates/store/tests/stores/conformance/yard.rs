@@ -214,6 +214,7 @@ impl Yard {
             is_exclusive: false,
             unique_key: None,
             retry_of: None,
+            origin: None,
             digest: None,
         }
     }
@@ -269,6 +270,7 @@ impl Yard {
             server,
             profile: Arc::clone(&profile),
             capacity: 1,
+            if_new: false,
         };
         let Registered { number, epoch } = self.run(register).await?;
         Ok(Claim {
@@ -280,6 +282,7 @@ impl Yard {
             begin: false,
             seq: 0,
             maybe_again: false,
+            task: None,
         })
     }
 

@@ -36,9 +36,12 @@ const COMMON: [&str; 5] = [
     "worker_live",
 ];
 /// Of the readers' statements, those that look for one thing.
-const READS: [(&str, &str); 5] = [
+const READS: [(&str, &str); 8] = [
     ("common", "attempt_list"),
     ("common", "late_result_list"),
+    ("common", "ready_before"),
+    ("common", "minute_list"),
+    ("common", "relic_list"),
     ("common", "ready_since"),
     ("common", "worker_by_name"),
     ("postgres", "task_view"),
@@ -239,6 +242,9 @@ async fn fill(client: &Client) {
         format!("insert into idempotency select 'a', n::text, '', '', n from generate_series(1, {ROWS}) as n"),
         format!("insert into worker select 'w' || n, n, 1, null, null, null, '{{}}', 1, n, n, null, null from generate_series(1, {ROWS}) as n"),
         format!("insert into counter (server, lane, scheduled) select n, 1, n from generate_series(1, {ROWS}) as n"),
+        format!(
+            "insert into minute select 1, n % 60, n, 1, 1, 1, 0, 0, 0, 0, '', '' from generate_series(1, {ROWS}) as n"
+        ),
         format!("insert into lane select n, 'q', 'k' || n, '' from generate_series(1, {ROWS}) as n"),
     ] {
         client.batch_execute(&insert).await.unwrap();

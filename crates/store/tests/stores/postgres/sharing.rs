@@ -8,7 +8,7 @@ use taskyard_core::id::TaskId;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Digest;
 use taskyard_core::status::Status;
-use taskyard_core::verbs::claim::Claim;
+use taskyard_core::verbs::claim::{Claim, Named};
 use taskyard_core::verbs::submit::{NewTask, Submit, Submitted};
 
 use super::breaking::cut_off;
@@ -126,6 +126,33 @@ async fn servers_that_make_lanes_at_once_give_each_its_own_number() {
     for (lane, key) in common {
         assert_eq!(two.key(lane), Some(key));
     }
+}
+
+#[tokio::test]
+async fn a_task_is_had_by_its_name_in_a_lane_that_only_another_server_has_heard_of() {
+    let Some((one, two, _database)) = two_yards().await else {
+        return;
+    };
+    let key = lane("default", "new", None);
+    let task = one.submit(NewTask {
+        lane: key.clone(),
+        ..one.task()
+    });
+    let task = task.await.unwrap();
+    let worker = two.worker("there").await;
+    assert!(two.store.lanes().number(&key).is_none());
+
+    let lane = Arc::new(key.clone());
+    let named = Claim {
+        task: Some(Named { task, lane }),
+        ..worker
+    };
+    let run = two.claim_one(&named).await;
+
+    assert_eq!((run.slot.task, &*run.lane), (task, &key));
+    assert_eq!(two.complete(&run).await, Ok(Status::Completed));
+    let number = two.store.lanes().number(&key);
+    assert!(number.is_some() && number == one.store.lanes().number(&key));
 }
 
 #[tokio::test]

@@ -31,13 +31,17 @@ impl Sequence {
     /// Its older leases come back; claims go on with the older epoch, and get nothing.
     fn register(&mut self) -> Command {
         let chosen = self.below(self.workers.len());
+        let if_new = self.one_in(4);
         let worker = &mut self.workers[chosen];
-        worker.epoch = worker.epoch.next();
+        if !if_new {
+            worker.epoch = worker.epoch.next();
+        }
         Command::Register(Register {
             name: worker.worker.clone(),
             server: (chosen == 1).then_some(ServerNumber(1)),
             profile: Arc::clone(&worker.profile),
             capacity: 3,
+            if_new,
         })
     }
 

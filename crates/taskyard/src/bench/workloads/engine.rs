@@ -118,6 +118,7 @@ async fn caller(engine: Engine, part: Part) -> anyhow::Result<u32> {
         server: None,
         profile,
         capacity: 1,
+        if_new: false,
     };
     engine.register(register).await?;
     let mut counted = 0;
@@ -153,6 +154,7 @@ async fn submit(engine: &Engine, lane: usize) -> anyhow::Result<()> {
         is_exclusive: false,
         unique_key: None,
         retry_of: None,
+        origin: None,
         digest: None,
     };
     let submit = Submit {
@@ -168,6 +170,7 @@ async fn claim_and_complete(engine: &Engine, worker: &Name) -> anyhow::Result<()
     let claim = ClaimCall {
         worker: worker.clone(),
         epoch: None,
+        task: None,
         limit: 1,
         wait: Duration::from_secs(10),
         begin: true,

@@ -22,6 +22,9 @@ const LOG_LINE_MOST: usize = 1 << 20;
 /// A key that is forgotten sooner is not known when a request is sent again.
 const KEY_LIFE_LEAST: Duration = Duration::from_mins(1);
 
+/// An operation that is forgotten sooner may be gone before whoever follows it has seen its end.
+const OPERATION_LIFE_LEAST: Duration = Duration::from_mins(1);
+
 /// Less does not hold one run's news and what is around it, and workers run tasks whose ends they cannot tell.
 const BODY_LEAST: usize = 8 << 10;
 
@@ -64,6 +67,8 @@ pub(super) fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<L
         input_max: args.input_max,
         output_max: args.output_max,
         list_look_at_max: args.list_look_at_max as usize,
+        offset_max: args.offset_max as usize,
+        matching_max: args.matching_max as usize,
         attempt_detail_max: args.attempt_detail_max,
         depth_max: usize::from(args.depth_max),
         bulk_max: args.body_max,
@@ -159,6 +164,8 @@ pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Fai
         times.heartbeat_ttl,
     )?;
     at_least("--key-life", times.key_life, "a minute", KEY_LIFE_LEAST)?;
+    let (life, least) = (times.operation_life, OPERATION_LIFE_LEAST);
+    at_least("--operation-life", life, "a minute", least)?;
     if limits.log_line_max > LOG_LINE_MOST {
         return Err(Failure::usage(format!(
             "--log-line-max is {} bytes; it must be at most {LOG_LINE_MOST}, which whoever follows a log can still read",
@@ -179,13 +186,17 @@ pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Fai
         commands_bytes_max: limits.queue_bytes_max,
         lanes_max: limits.lanes_max as usize,
         queues_max: limits.queues_max as usize,
+        operations_max: limits.operations_max as usize,
         workers_max: limits.workers_max as usize,
+        stats_lanes_max: limits.stats_lanes_max as usize,
         claim_bytes_max: limits.claim_bytes_max,
         history_max: limits.history_max,
         log_bytes_max: limits.log_max,
         log_line_bytes_max: limits.log_line_max,
         key_life: times.key_life,
+        operation_life: times.operation_life,
         clock_skew: times.clock_skew,
+        retention: times.retain.unwrap_or_default(),
         ..Policy::default()
     })
 }

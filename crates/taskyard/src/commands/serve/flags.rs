@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser as _};
+use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
 
 use super::*;
@@ -29,13 +30,14 @@ fn without_flags_everything_is_as_the_settings_say() {
 #[test]
 fn each_flag_sets_what_it_names() {
     let times = "--heartbeat 11s --heartbeat-ttl 31s --lease 76s --worker-life 25h --timeout 32m --timeout-margin 12s \
-                 --priority-level 13m --key-life 26h --clock-skew 6m";
+                 --priority-level 13m --key-life 26h --operation-life 29h --clock-skew 6m \
+                 --retain completed=27h,failed=28h";
     let limits = "--max-attempts 7 --max-losses 8 --input-max 1001 --output-max 1002 --checkpoint-max 1003 \
-                  --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --lists-max 3 --depth-max 65 \
+                  --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --offset-max 1020 --lists-max 3 --depth-max 65 \
                   --body-max 9006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
                   --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 --log-max 1017 --log-line-max 1018 --follows-max 1019 \
-                  --queue-bytes-max 300002 --lanes-max 1011 --queues-max 1016 --workers-max 1012 \
-                  --metrics-values-max 1015 --metrics-within 22s";
+                  --queue-bytes-max 300002 --lanes-max 1011 --queues-max 1016 --operations-max 1022 --matching-max 1021 --workers-max 1012 \
+                  --metrics-values-max 1015 --stats-lanes-max 99 --metrics-within 22s";
     let connections = "--connections-max 1013 --connections-spare 1014 --place-within 15s --head-max 9000 \
                        --head-within 16s --idle-within 17s --body-pause 18s --body-within 19s --write-pause 20s \
                        --answer-within 21s";
@@ -61,13 +63,21 @@ fn each_flag_sets_what_it_names() {
             commands_bytes_max: 300_002,
             lanes_max: 1011,
             queues_max: 1016,
+            operations_max: 1022,
+            operation_life: Duration::from_hours(29),
             workers_max: 1012,
+            stats_lanes_max: 99,
             claim_bytes_max: 1008,
             history_max: 9,
             log_bytes_max: 1017,
             log_line_bytes_max: 1018,
             key_life: Duration::from_hours(26),
             clock_skew: Duration::from_mins(6),
+            retention: Retention {
+                completed: Some(Duration::from_hours(27)),
+                failed: Some(Duration::from_hours(28)),
+                ..Retention::default()
+            },
             worker_life: Duration::from_hours(25),
             // Tasks say these for themselves, or nobody sets them.
             retry: Retry::default(),
@@ -83,6 +93,8 @@ fn each_flag_sets_what_it_names() {
             output_max: 1002,
             attempt_detail_max: 1004,
             list_look_at_max: 1005,
+            offset_max: 1020,
+            matching_max: 1021,
             lists_max: 3,
             follows_max: 1019,
             checkpoint_max: 1003,
@@ -108,6 +120,84 @@ fn each_flag_sets_what_it_names() {
             stop_within: Limits::default().stop_within,
         }
     );
+}
+
+#[test]
+fn the_flags_say_what_becomes_of_commands_and_what_workers_inside_run() {
+    let check = |flags: &str, commands: Commands, has: &[&str], has_not: &[&str]| {
+        let flags: Vec<&str> = flags.split_whitespace().collect();
+        let plan = plan(&flags);
+        assert_eq!(plan.commands, commands, "{flags:?}");
+        for (kinds, expected) in [(has, true), (has_not, false)] {
+            for kind in kinds {
+                assert_eq!(
+                    plan.executors.get(kind).is_some(),
+                    expected,
+                    "{flags:?}: {kind}"
+                );
+            }
+        }
+    };
+    let simulated = |seconds| Commands::Simulated {
+        picked_after: Duration::from_secs(seconds),
+    };
+    let refused = taskyard_server::REFUSED_KIND;
+
+    check("", Commands::Refused, &[refused, "simple"], &["command"]);
+    check(
+        "--no-dialects",
+        Commands::Refused,
+        &["simple"],
+        &["command", refused],
+    );
+    check(
+        "--internal-workers 0",
+        Commands::Run,
+        &["simple"],
+        &["command", refused],
+    );
+    check(
+        "--allow-command echo",
+        Commands::Run,
+        &["command"],
+        &[refused],
+    );
+    check(
+        "--simulate",
+        simulated(1),
+        &["command", "simple"],
+        &[refused],
+    );
+    check(
+        "--simulate --simulate-pick 3s",
+        simulated(3),
+        &["command"],
+        &[],
+    );
+    let only = "--simulate --internal-kinds";
+    check(
+        &format!("{only} command"),
+        simulated(1),
+        &["command"],
+        &["simple"],
+    );
+    check(
+        &format!("{only} echo"),
+        simulated(1),
+        &["echo"],
+        &["command"],
+    );
+    check(
+        "--internal-kinds echo",
+        Commands::Refused,
+        &["echo", refused],
+        &["simple"],
+    );
+    for flags in ["--simulate --allow-command echo", "--worker-id-pattern ["] {
+        let words = ["taskyard", "serve"].into_iter();
+        let words = words.chain(flags.split_whitespace());
+        assert!(Cli::try_parse_from(words).is_err(), "{flags}");
+    }
 }
 
 /// As the flag would be given: `1MiB` for `1 MiB`, `10000` for `10,000`, `5m` for `5 min`.

@@ -75,6 +75,41 @@ fn a_list_can_be_of_some_statuses() {
 }
 
 #[test]
+fn a_list_can_be_of_what_is_searched_for() {
+    let blue = ["resize", "--label", "team=blue"];
+    lists_the_first_only(&["--search", "BLUE siz"], &blue, &["resize"]);
+}
+
+#[test]
+fn a_list_can_be_of_one_worker() {
+    let yard = Yard::new();
+    let server = without_workers(&yard);
+    let _worker = worker(&yard, &server, &["--kinds", "noop"]);
+    let done = submit(&yard, &server, &["noop"]);
+    submit(&yard, &server, &["for-nobody"]);
+    ask(&yard, &server, &["wait", &done, "--for", "60s"]);
+
+    let list = ["list", "--output", "quiet", "--worker", "w"];
+    assert_eq!(ask(&yard, &server, &list), done);
+}
+
+#[test]
+fn a_list_can_be_of_some_time() {
+    let yard = Yard::new();
+    let server = without_workers(&yard);
+    let id = submit(&yard, &server, &["noop"]);
+    let list = |flag: &str, time: &str| {
+        let list = ["list", "--output", "quiet", flag, time];
+        ask(&yard, &server, &list)
+    };
+
+    assert_eq!(list("--created-before", "2020-01-01T00:00:00Z"), "");
+    assert_eq!(list("--created-before", "2999-01-01T00:00:00Z"), id);
+    assert_eq!(list("--created-after", "2020-01-01T00:00:00Z"), id);
+    assert_eq!(list("--created-after", "2999-01-01T00:00:00Z"), "");
+}
+
+#[test]
 fn a_list_can_begin_with_the_oldest_and_go_on_where_another_ended() {
     let yard = Yard::new();
     let server = without_workers(&yard);

@@ -112,6 +112,37 @@ fn a_list_that_is_interrupted_shows_what_it_found_and_where_to_go_on() {
     assert_eq!(printed.stderr.trim(), "There are more: --cursor further");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_watched_tells_each_change_until_it_is_interrupted() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let id = server.submit("resize", json!(1)).await;
+    let mut list = crate::yard::taskyard();
+    list.args(["list", "--watch", "--server", &server.url])
+        .stdout(std::process::Stdio::piped());
+    let mut list = list.spawn().unwrap();
+    let mut lines = BufReader::new(list.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+
+    let first = next();
+    server.client.cancel(id).await.unwrap();
+    let second = next();
+    let newer = server.submit("resize", json!(1)).await;
+    let third = next();
+
+    for (line, task, status) in [
+        (first, id, "pending"),
+        (second, id, "cancelled"),
+        (third, newer, "pending"),
+    ] {
+        assert!(line.starts_with(&task.to_string()), "{line}");
+        assert!(line.contains(status), "{line}");
+    }
+    let pid = nix::unistd::Pid::from_raw(list.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGINT).unwrap();
+    assert_eq!(list.wait().unwrap().code(), Some(0));
+}
+
 #[test]
 fn a_list_that_fails_on_its_way_shows_what_it_found_and_where_to_go_on() {
     let yard = Yard::new();

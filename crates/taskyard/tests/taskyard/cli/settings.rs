@@ -42,6 +42,55 @@ fn each_setting_says_where_it_came_from() {
 }
 
 #[test]
+fn older_names_in_the_environment_mean_settings_of_today() {
+    let yard = Yard::new();
+    let config = |environment: &[(&str, &str)]| {
+        let printed = run(
+            yard.directory.path(),
+            &["config", "--output", "json"],
+            environment,
+        );
+        let settings: Value = serde_json::from_str(&printed.stdout).expect(&printed.stderr);
+        move |name: &str| {
+            let text = |field: &str| settings[name][field].as_str().unwrap().to_owned();
+            (text("value"), text("from"))
+        }
+    };
+    let said = |value: &str, from: &str| (value.to_owned(), from.to_owned());
+
+    let url = "postgres://me:secret@localhost/tasks";
+    let all = config(&[
+        ("DATABASE_URL", url),
+        ("LEASE_SECONDS", "80"),
+        ("REQUEUE_SWEEP_SECONDS", "15"),
+        ("MAX_ATTEMPTS_DEFAULT", "4"),
+        ("TASKYARD_MAX_LOSSES", "6"),
+    ]);
+    let shown = "postgres://me:***@localhost/tasks";
+    assert_eq!(all("database"), said(shown, "environment (DATABASE_URL)"));
+    assert_eq!(all("lease"), said("80s", "environment (LEASE_SECONDS)"));
+    let sweep = said("15s", "environment (REQUEUE_SWEEP_SECONDS)");
+    assert_eq!(all("sweep"), sweep);
+    let attempts = said("4", "environment (MAX_ATTEMPTS_DEFAULT)");
+    assert_eq!(all("max_attempts"), attempts);
+    let losses = said("6", "environment (TASKYARD_MAX_LOSSES)");
+    assert_eq!(all("max_losses"), losses);
+
+    // Another program's, and none at all.
+    let foreign = config(&[
+        ("DATABASE_URL", "mysql://localhost/shop"),
+        ("LEASE_SECONDS", ""),
+    ]);
+    assert_eq!(foreign("database"), said("sqlite:taskyard.db", "default"));
+    assert_eq!(foreign("lease"), said("75s", "default"));
+    for (name, value) in [("LEASE_SECONDS", "1m"), ("MAX_ATTEMPTS_DEFAULT", "many")] {
+        let printed = run(yard.directory.path(), &["config"], &[(name, value)]);
+        assert_eq!(printed.code, 2);
+        assert!(printed.stderr.contains(name), "{}", printed.stderr);
+    }
+}
+
+#[test]
 fn the_file_reaches_the_commands_below_db() {
     let yard = Yard::new();
     let file = yard.path("there.db");
@@ -230,6 +279,11 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &["serve", "--key-life", "59s"],
         &[],
         &["--key-life", "a minute"],
+    );
+    check(
+        &["serve", "--operation-life", "59s"],
+        &[],
+        &["--operation-life", "a minute"],
     );
     check(
         &["serve", "--head-max", "8191"],

@@ -226,12 +226,12 @@ fn trouble_names_the_next_step() {
             &["submit", "echo", "1", "--require", "gpu=a100"],
         ),
         0,
-        "No worker that is here",
+        "no worker is online; start a worker",
     );
     check(
         ask(&yard, &server, &["submit", "unheard-of", "1"]),
         0,
-        "taskyard workers",
+        "taskyard worker --kinds unheard-of",
     );
     check(ask(&yard, &server, &["workers"]), 0, "taskyard worker");
     check(

@@ -6,5 +6,6 @@ mod databases;
 mod demo;
 mod leaving;
 mod logs;
+mod operations;
 mod servers;
 mod workers;

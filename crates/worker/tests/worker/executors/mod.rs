@@ -9,6 +9,7 @@ mod http_resists;
 mod problem;
 mod site;
 mod small;
+mod standing_in;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use taskyard_api::task::Progress;
 use taskyard_api::worker::{Heard, Heartbeat};
+use taskyard_core::time::Timestamp;
 use taskyard_worker::executor::{Failure, Finish, Stop};
+use taskyard_worker::executors::Simulated;
 use tokio::time::Instant;
 
-use super::post::{Call, Post, begun, error, heard, id, lost, problem, raw, task, tokens, told};
+use super::post::{
+    Call, NOW, Post, begun, error, heard, id, lost, problem, raw, task, tokens, told,
+};
 
 fn named(heartbeat: &Heartbeat) -> Vec<&str> {
     let mut tokens: Vec<&str> = heartbeat
@@ -299,4 +303,30 @@ async fn few_starts_are_on_their_way_at_a_time_and_a_heartbeat_tells_of_the_othe
     }
 
     assert!(post.is_quiet().await, "the server knows of all by now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_begins_later_only_holds_its_task_until_then() {
+    let mut post = Post::with_executor(Simulated {
+        kind: "slow",
+        begins_after: Duration::from_secs(15),
+        takes: Duration::from_mins(1),
+    });
+    post.register(1).await;
+    post.answers_heartbeats = false;
+    post.give(vec![task(1, "slow")]).await;
+    let given = Instant::now();
+    // That of the idle worker may have gone before.
+    let (first, answer) = post.heartbeat_of(1).await;
+    answer.send(Ok(heard())).unwrap();
+
+    let (told, start, answer) = post.start_call().await;
+
+    assert_eq!(given.elapsed(), Duration::from_secs(15));
+    let begins = Timestamp::from(start.started_at.unwrap());
+    assert_eq!((told, begins), (id(1), NOW + Duration::from_secs(15)));
+    answer.send(Ok(begun(id(1), &start))).unwrap();
+    let (second, _answer) = post.heartbeat().await;
+    let running = [first, second].map(|heartbeat| heartbeat.held[0].running);
+    assert_eq!(running, [false, true]);
 }

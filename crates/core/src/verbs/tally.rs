@@ -1,0 +1,65 @@
+//! Tally: what a server did in the last moments is added to what it has written of these minutes, and what came of
+//! workers' runs to their rows. The service brings what the engine gathered, so none of it costs those who do the work a
+//! write.
+
+use crate::command::Env;
+use crate::minute::{Minute, MinuteKey};
+use crate::name::Name;
+use crate::needs::{Hold, Needs};
+use crate::refused::Refused;
+use crate::view::View;
+
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    /// Each lane of a minute once.
+    pub minutes: Vec<Minute>,
+    /// Each worker once.
+    pub workers: Vec<(Name, Worked)>,
+}
+
+/// What came of a worker's runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Worked {
+    pub completed: i64,
+    /// Those that timed out too. Runs that were lost are not its own doing.
+    pub failed: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tallied;
+
+impl Tally {
+    pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
+        needs
+            .minutes
+            .extend(self.minutes.iter().map(|minute| minute.key));
+        for (name, _) in &self.workers {
+            needs.worker(name, Hold::Lock);
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "every verb has one")]
+    pub(crate) fn more(&self, _view: &View, _needs: &mut Needs, _env: &Env<'_>) {}
+
+    #[expect(clippy::unnecessary_wraps, reason = "every verb answers alike")]
+    pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Tallied, Refused> {
+        for minute in &self.minutes {
+            if view.minutes.get(&minute.key).is_some() {
+                view.minutes
+                    .update(&minute.key, |row| row.events.add(&minute.events));
+            } else {
+                view.minutes.insert(minute.key, minute.clone());
+            }
+        }
+        for (name, worked) in &self.workers {
+            if view.workers.get(name).is_some() {
+                view.workers.update(name, |row| {
+                    row.completed += worked.completed;
+                    row.failed += worked.failed;
+                });
+            }
+        }
+        view.forget_minutes(MinuteKey::first_asked(env.now));
+        Ok(Tallied)
+    }
+}

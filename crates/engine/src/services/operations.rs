@@ -1,0 +1,79 @@
+//! Works off operations: looks for the tasks of the next piece of each, and sends them as one command, which judges every
+//! one again. A piece waits for its answer before the next is looked for, so whatever else is asked stands in between.
+
+use taskyard_core::filter::Filter;
+use taskyard_core::operation::{Act, Operation};
+use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::verbs::clear::{Clear, Cleared, ended_before};
+use taskyard_core::verbs::proceed::{Proceed, Proceeded};
+
+use super::STEP_ROWS_MAX;
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// Does the next piece of each operation that is under way, the oldest first. Answers whether there may be more to do at
+/// once; where another server is at it as well, that is left to it for now.
+pub async fn run_once(engine: &Engine) -> Result<bool, Error> {
+    let open = Query::OpenOperations {
+        limit: engine.policy().operations_max,
+    };
+    let Answer::Operations(open) = engine.read(open).await? else {
+        return Ok(false);
+    };
+    let (mut goes_on, mut failed) = (false, None);
+    for operation in open {
+        match piece(engine, &operation).await {
+            Ok(Some(after)) => goes_on |= after.is_running(),
+            Ok(None) => {}
+            Err(Error::Stopping) => return Err(Error::Stopping),
+            // The others may go on.
+            Err(error) => failed = Some(error),
+        }
+    }
+    failed.map_or(Ok(goes_on), Err)
+}
+
+/// The operation as it is then; none if somebody else has moved it on.
+async fn piece(engine: &Engine, operation: &Operation) -> Result<Option<Operation>, Error> {
+    let Answer::Tasks(found) = engine.read(look_for_piece(operation)).await? else {
+        return Ok(None);
+    };
+    let piece = Proceed::of(operation, found, || engine.new_task());
+    let Proceeded(after) = engine.call_of_ours(piece).await?;
+    Ok(after)
+}
+
+/// What the service asks for.
+pub fn look_for_piece(operation: &Operation) -> Query {
+    Query::Tasks(List {
+        filter: Filter::clone(&operation.filter),
+        after: operation.cursor,
+        limit: STEP_ROWS_MAX,
+        // A task that is made again takes the input along.
+        payload: operation.act == Act::Retry,
+        ..List::default()
+    })
+}
+
+/// Takes away operations that ended long ago. Answers how many.
+pub async fn clear(engine: &Engine) -> Result<usize, Error> {
+    let mut count = 0;
+    loop {
+        let old = Query::OldOperations {
+            ended: ended_before(engine.policy(), engine.store().now()),
+            limit: STEP_ROWS_MAX,
+        };
+        let Answer::OldOperations(operations) = engine.read(old).await? else {
+            return Ok(count);
+        };
+        let candidates = operations.len();
+        if candidates == 0 {
+            return Ok(count);
+        }
+        let step: Cleared = engine.call_of_ours(Clear { operations }).await?;
+        count += step.count;
+        if step.count < candidates || candidates < STEP_ROWS_MAX {
+            return Ok(count);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Older families of routes over the same verbs: an old request becomes the verb that we have for it, and what that
+//! answers becomes an old answer. A folder each; paths that several of them have stand in [`shared`].
+//!
+//! There is no rule here, and nothing is remembered: what a dialect needs to know again is a field of the engine's rows.
+//! Fields and parameters that nobody knows are passed over, as these families always did.
+
+pub(crate) mod described;
+pub(crate) mod shared;
+pub(crate) mod simple;
+mod status;
+pub(crate) mod taskmaster;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use taskyard_api::problem::Problem;
+use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer as Found, List, Query, TaskView};
+use taskyard_core::refused::Refused;
+use taskyard_core::verbs::register::Register;
+use taskyard_core::verbs::submit::{NewTask, Submit};
+
+use crate::app::App;
+use crate::problem::{self, Code};
+use crate::response::Refusal;
+
+/// The parameters of a query that these routes know; others are passed over.
+struct Params<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+impl<'a> Params<'a> {
+    fn read(query: Option<&'a str>) -> Self {
+        Self(serde_urlencoded::from_str(query.unwrap_or_default()).unwrap_or_default())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.0.iter();
+        pairs
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.as_ref())
+    }
+
+    /// A whole number in a range.
+    fn number(&self, name: &str, range: [usize; 2], default: usize) -> Result<usize, Box<Problem>> {
+        let [min, max] = range;
+        let Some(text) = self.get(name) else {
+            return Ok(default);
+        };
+        match text.parse() {
+            Ok(number) if (min..=max).contains(&number) => Ok(number),
+            _ => {
+                let detail = format!("must be a whole number from {min} to {max}");
+                Err(problem::at(Code::Invalid, name, detail))
+            }
+        }
+    }
+}
+
+/// What stands there, be it null: none is for what is left out.
+fn there<'de: 'a, 'a, D: serde::Deserializer<'de>>(
+    reader: D,
+) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(reader).map(Some)
+}
+
+/// Stores the task, and answers it as it is read then.
+async fn submitted(app: &App, task: NewTask) -> Result<TaskView, Refusal> {
+    let id = task.id;
+    let submit = Submit {
+        tasks: vec![task],
+        once: None,
+        again: false,
+    };
+    app.engine().submit(submit).await?;
+    look(app, id).await
+}
+
+async fn look(app: &App, id: TaskId) -> Result<TaskView, Refusal> {
+    Ok(app.engine().task(id, Duration::ZERO).await?)
+}
+
+/// How many tasks, or workers, a list shows at most.
+const LIMIT_MAX: usize = 1_000;
+
+/// The list with payloads that goes on behind so many of the newest tasks; none where there are no more.
+async fn behind(app: &App, offset: usize) -> Result<Option<List>, Refusal> {
+    let mut list = List {
+        look_at_max: app.limits().list_look_at_max,
+        ..List::default()
+    };
+    let mut left = offset;
+    while left > 0 {
+        list.limit = left.min(LIMIT_MAX);
+        let (passed, next) = page(app, list.clone()).await?;
+        left -= passed.len();
+        list.after = next;
+        if next.is_none() {
+            return Ok(None);
+        }
+    }
+    list.payload = true;
+    Ok(Some(list))
+}
+
+/// One page, and where the next one begins.
+async fn page(app: &App, list: List) -> Result<(Vec<TaskView>, Option<TaskId>), Refusal> {
+    let Found::Tasks(listed) = app.engine().read(Query::Tasks(list)).await? else {
+        return Err(problem::broken(&"a list was answered with something else").into());
+    };
+    Ok((listed.items, listed.next))
+}
+
+/// Who calls by a name, which is all that there is to show for it.
+struct Caller {
+    name: Name,
+    number: WorkerNumber,
+    epoch: Epoch,
+}
+
+impl Caller {
+    /// A worker that is there. Not one inside of a server: these call without HTTP, so it would be somebody else.
+    async fn known(app: &App, name: Name) -> Result<Option<Self>, Refusal> {
+        let query = Query::Worker(name.clone());
+        let Found::Worker(row) = app.engine().read(query).await? else {
+            return Err(problem::broken(&"a worker was answered with something else").into());
+        };
+        let Some(row) = row.filter(|row| !row.is_forgotten) else {
+            return Ok(None);
+        };
+        if row.server.is_some() {
+            return Err(problem::refused(&Refused::WorkerIsInternal).into());
+        }
+        Ok(Some(Self {
+            name,
+            number: row.number,
+            epoch: row.epoch,
+        }))
+    }
+
+    /// The same; one that nobody knows is known from here on, as one that may run everything.
+    async fn met(app: &App, name: Name) -> Result<Self, Refusal> {
+        if let Some(known) = Self::known(app, name.clone()).await? {
+            return Ok(known);
+        }
+        let fits = app.settings().worker_ids.check(&name);
+        fits.map_err(|why| problem::at(Code::Invalid, "/worker_id", why))?;
+        let register = Register {
+            name: name.clone(),
+            server: None,
+            profile: std::sync::Arc::default(),
+            capacity: 1,
+            if_new: true,
+        };
+        let registered = app.engine().register(register).await?;
+        Ok(Self {
+            name,
+            number: registered.number,
+            epoch: registered.epoch,
+        })
+    }
+}
+
+/// The name that stands in this place.
+fn worker_name(worker_id: &str) -> Result<Name, Box<Problem>> {
+    Name::plain(worker_id).map_err(|why| problem::at(Code::Invalid, "/worker_id", why.to_string()))
+}

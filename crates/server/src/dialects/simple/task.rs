@@ -1,0 +1,107 @@
+//! A task in this dialect's shape, and one to be stored.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use taskyard_api::payload::Payload;
+use taskyard_api::problem::Problem;
+use taskyard_api::submit::Submit;
+use taskyard_api::time::Time;
+use taskyard_core::id::TaskId;
+use taskyard_core::json::Json;
+use taskyard_core::query::TaskView;
+use taskyard_core::rows::Origin;
+use taskyard_core::verbs::submit::NewTask;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::dialects::status::SIMPLE;
+use crate::wire::faults::{Faults, Place};
+use crate::wire::new_task::new_task;
+use crate::wire::task::{When, output};
+
+/// What a task is whose submitter names no kind: workers inside of a server run it, and give back what it holds.
+pub(crate) const KIND: &str = "simple";
+
+/// A body of `POST /tasks`, for its description.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct SimpleSubmit<P> {
+    /// What the task is about; any JSON up to 1 MiB and 64 levels, null included.
+    #[expect(
+        dead_code,
+        reason = "it is described, and read together with what other dialects send"
+    )]
+    data: P,
+    /// Which workers run it. Default `simple`, which those inside of the server do.
+    #[expect(dead_code, reason = "the same")]
+    kind: Option<String>,
+}
+
+/// A task.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SimpleTask {
+    id: TaskId,
+    /// What it was submitted with.
+    data: Payload,
+    status: &'static str,
+    /// What it was completed with; null until then.
+    result: Payload,
+    /// The worker that has it, or that ended it.
+    worker_id: Option<String>,
+    created_at: Time,
+    started_at: Option<Time>,
+    /// When it ended, well or not.
+    completed_at: Option<Time>,
+}
+
+impl SimpleTask {
+    pub(crate) fn new(view: &TaskView) -> Self {
+        let when = When::of(view);
+        Self {
+            status: SIMPLE.of(view.status()),
+            result: output(view).into(),
+            worker_id: view.worker.as_ref().map(ToString::to_string),
+            started_at: when.started,
+            completed_at: when.ended,
+            ..Self::as_submitted(view)
+        }
+    }
+
+    /// As it was before anybody took it, which may have happened meanwhile.
+    pub(crate) fn as_submitted(view: &TaskView) -> Self {
+        Self {
+            id: view.task.id,
+            data: view.task.input.clone().into(),
+            status: SIMPLE.waits,
+            result: Json::null().into(),
+            worker_id: None,
+            created_at: view.task.created_at.into(),
+            started_at: None,
+            completed_at: None,
+        }
+    }
+}
+
+/// A task to be stored, which is run once.
+pub(crate) fn new(app: &App, data: &RawValue, kind: Option<&str>) -> Result<NewTask, Box<Problem>> {
+    let mut faults = Faults::default();
+    faults.size(
+        Place::ROOT,
+        "data",
+        data.get().len(),
+        app.limits().input_max,
+    );
+    if faults.is_empty() {
+        let submit = Submit {
+            max_attempts: Some(1),
+            ..Submit::new(kind.unwrap_or(KIND), data)
+        };
+        if let Some(task) = new_task(app, &submit, Place::ROOT, &mut faults) {
+            return Ok(NewTask {
+                origin: Some(Origin::Simple),
+                ..task
+            });
+        }
+    }
+    faults.check()?;
+    unreachable!("what is not made has its fault named")
+}

@@ -1,0 +1,8 @@
+//! `taskmaster`: commands that are run at a time, once, and the workers inside of the server that run them.
+
+pub(crate) mod task;
+pub(crate) mod tasks;
+pub(crate) mod workers;
+
+/// The kind of commands where the server was started to run none: its workers fail each, and say what to do about it.
+pub const REFUSED_KIND: &str = "command-refused";

@@ -1,0 +1,94 @@
+//! Scheduling commands, and seeing what became of them.
+
+use axum::extract::{RawQuery, Request, State};
+use serde::Serialize;
+use taskyard_api::time::Time;
+use taskyard_core::id::{NotAnId, TaskId};
+use taskyard_core::query::{LIST_BYTES_MAX, List};
+use taskyard_core::refused::Refused;
+use utoipa::ToSchema;
+
+use super::task::{TaskmasterSchedule, TaskmasterStatus, TaskmasterTask};
+use crate::app::App;
+use crate::dialects::status::TASKMASTER;
+use crate::dialects::{LIMIT_MAX, Params, behind, look, page, submitted};
+use crate::problem::{self, Code};
+use crate::request::{self, no_such};
+use crate::response::{self, Answer};
+
+/// The answer to `POST /api/schedule`.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TaskmasterScheduled {
+    task_id: TaskId,
+    /// `scheduled`.
+    status: &'static str,
+    /// As it was asked for.
+    scheduled_at: Time,
+}
+
+/// Every task, newest first.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TaskmasterTasks {
+    tasks: Vec<TaskmasterTask>,
+}
+
+/// `POST /api/schedule`
+pub(crate) async fn schedule(State(app): State<App>, request: Request) -> Answer {
+    let body = request::json(&app, request, app.limits().submit_body()).await?;
+    let asked: TaskmasterSchedule = request::parse(&app, &body)?;
+    let view = submitted(&app, asked.task(&app)?).await?;
+    response::created(&TaskmasterScheduled {
+        task_id: view.task.id,
+        status: TASKMASTER.waits,
+        scheduled_at: asked.scheduled_at,
+    })
+}
+
+/// `GET /api/status`
+pub(crate) async fn status(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+    let params = Params::read(query.as_deref());
+    let id = params.get("task_id").ok_or_else(|| {
+        problem::at(
+            Code::Invalid,
+            "task_id",
+            "must be there: the task that is asked about",
+        )
+    })?;
+    let id = id.parse().map_err(|why: NotAnId| {
+        let mut problem = no_such(&Refused::NoSuchTask, why.to_string());
+        "task_id".clone_into(&mut problem.errors[0].pointer);
+        problem
+    })?;
+    let view = look(&app, id).await?;
+    response::read(app.answers().nothing(), &TaskmasterStatus::new(&view))
+}
+
+/// `GET /api/tasks`
+pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
+    let params = Params::read(query.as_deref());
+    let limit = params.number("limit", [1, LIMIT_MAX], LIMIT_MAX)?;
+    let offset = params.number("offset", [0, app.limits().offset_max], 0)?;
+    let _turn = app.turn_to_list().await;
+    let mut held = app.answers().nothing();
+    // A page is read with what its tasks gave back, of which nothing is shown; what is shown may be as much.
+    held.hold(2 * LIST_BYTES_MAX)?;
+    let (mut tasks, mut bytes) = (Vec::new(), 0);
+    let mut list = behind(&app, offset).await?;
+    while let Some(asked) = list.take() {
+        let wanted = List {
+            limit: limit - tasks.len(),
+            ..asked
+        };
+        let (views, next) = page(&app, wanted.clone()).await?;
+        for task in views.iter().map(TaskmasterTask::new) {
+            bytes += task.bytes();
+            tasks.push(task);
+        }
+        let goes_on = tasks.len() < limit && bytes < LIST_BYTES_MAX;
+        list = next.filter(|_| goes_on).map(|next| List {
+            after: Some(next),
+            ..wanted
+        });
+    }
+    response::read(held, &TaskmasterTasks { tasks })
+}

@@ -1,0 +1,186 @@
+//! Workers, how many of them there are inside of the server, and how much there is to do.
+
+use axum::extract::{Request, State};
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+use taskyard_api::problem::Problem;
+use taskyard_api::time::Time;
+use taskyard_core::counter::Counter;
+use taskyard_core::id::TaskId;
+use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
+use taskyard_core::status::Status;
+use taskyard_engine::pool::COUNT_MAX;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::dialects::LIMIT_MAX;
+use crate::problem::{self, Code};
+use crate::request;
+use crate::response::{self, Answer, Refusal};
+use crate::wire::faults::{Faults, Place};
+use crate::wire::task::count;
+
+/// How many runs are looked through for those of the workers that are shown.
+const RUNS_MAX: usize = 10_000;
+
+/// A worker.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TaskmasterWorker {
+    /// A small number, and always the same.
+    id: u32,
+    name: String,
+    status: &'static str,
+    current_task_id: Option<TaskId>,
+    tasks_completed: u64,
+    last_active_at: Time,
+}
+
+/// Those that there are, by number.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TaskmasterWorkers {
+    workers: Vec<TaskmasterWorker>,
+}
+
+/// Tasks by where they stand, and workers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TaskmasterStats {
+    total_tasks: u64,
+    pending_tasks: u64,
+    running_tasks: u64,
+    completed_tasks: u64,
+    failed_tasks: u64,
+    workers: Vec<TaskmasterWorker>,
+}
+
+/// A body of `POST /api/workers/scale`.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct TaskmasterScale {
+    /// How many workers the server is to have inside.
+    count: i64,
+}
+
+impl taskyard_api::request::Request for TaskmasterScale {
+    const LEVELS: usize = 1;
+}
+
+/// The answer to it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TaskmasterScaled {
+    count: u16,
+    /// Those that are there now; some may be about to leave.
+    workers: Vec<String>,
+}
+
+/// The words for a worker.
+pub(crate) const IDLE: &str = "idle";
+pub(crate) const BUSY: &str = "busy";
+pub(crate) const OFFLINE: &str = "offline";
+
+/// `GET /api/workers`
+pub(crate) async fn list(State(app): State<App>) -> Answer {
+    let _turn = app.turn_to_list().await;
+    let mut held = app.answers().nothing();
+    held.hold(LIST_BYTES_MAX)?;
+    let workers = workers(&app).await?;
+    response::read(held, &TaskmasterWorkers { workers })
+}
+
+/// The first by name, by number.
+async fn workers(app: &App) -> Result<Vec<TaskmasterWorker>, Refusal> {
+    let wanted = Query::Workers {
+        after: None,
+        limit: LIMIT_MAX,
+    };
+    let Found::Workers(views) = app.engine().read(wanted).await? else {
+        return Err(problem::broken(&"workers were answered with something else").into());
+    };
+    let held = Query::Holdings {
+        worker: None,
+        limit: RUNS_MAX,
+    };
+    let Found::Holdings(holdings) = app.engine().read(held).await? else {
+        return Err(problem::broken(&"holdings were answered with something else").into());
+    };
+    let mut current = HashMap::new();
+    for holding in holdings {
+        let (number, _) = holding.by;
+        current.entry(number).or_insert(holding.token.slot.task);
+    }
+    let (now, ttl) = (
+        app.engine().store().now(),
+        app.engine().policy().heartbeat_ttl,
+    );
+    let mut workers: Vec<TaskmasterWorker> = views
+        .iter()
+        .map(|view| {
+            let row = &view.worker;
+            TaskmasterWorker {
+                id: count(row.number.0),
+                name: row.name.to_string(),
+                status: match (row.is_offline(now), view.held) {
+                    (true, _) => OFFLINE,
+                    (false, 0) => IDLE,
+                    (false, _) => BUSY,
+                },
+                current_task_id: current.get(&row.number).copied(),
+                tasks_completed: u64::try_from(row.completed).unwrap_or_default(),
+                last_active_at: (row.expires_at - ttl).max(row.registered_at).into(),
+            }
+        })
+        .collect();
+    workers.sort_unstable_by_key(|worker| worker.id);
+    Ok(workers)
+}
+
+/// `GET /api/stats`
+pub(crate) async fn stats(State(app): State<App>) -> Answer {
+    let _turn = app.turn_to_list().await;
+    let mut held = app.answers().nothing();
+    // How many lanes there are is known when they are read; as many as may be open by default have room in this.
+    held.hold(LIST_BYTES_MAX)?;
+    let Found::Counts(counted) = app.engine().read(Query::Counts).await? else {
+        return Err(problem::broken(&"counts were answered with something else").into());
+    };
+    let mut all = Counter::default();
+    for counted in &counted {
+        all.add(&counted.tasks);
+    }
+    // Counts are summed over servers, whose parts may be below zero; the sum never is for long.
+    let of = |statuses: &[Status]| {
+        let sum: i64 = statuses.iter().map(|status| all[*status]).sum();
+        u64::try_from(sum).unwrap_or_default()
+    };
+    let stats = TaskmasterStats {
+        total_tasks: of(&Status::ALL),
+        pending_tasks: of(&[Status::Scheduled, Status::Pending]),
+        running_tasks: of(&[Status::Assigned, Status::Running]),
+        completed_tasks: of(&[Status::Completed]),
+        failed_tasks: of(&[Status::Failed, Status::Timeout, Status::Cancelled]),
+        workers: workers(&app).await?,
+    };
+    response::read(held, &stats)
+}
+
+/// `POST /api/workers/scale`
+pub(crate) async fn scale(State(app): State<App>, request: Request) -> Answer {
+    let body = request::json(&app, request, app.limits().plain_body()).await?;
+    let asked: TaskmasterScale = request::parse(&app, &body)?;
+    let mut faults = Faults::default();
+    let count = faults.ranged(Place::ROOT, "count", asked.count, 1..=i64::from(COUNT_MAX));
+    faults.check()?;
+    let pool = app.pool().ok_or_else(without_a_pool)?;
+    let status = pool.scale(u16::try_from(count).unwrap_or(COUNT_MAX)).await;
+    response::ok(&TaskmasterScaled {
+        count: status.desired,
+        workers: status
+            .workers
+            .iter()
+            .map(|worker| worker.name.to_string())
+            .collect(),
+    })
+}
+
+fn without_a_pool() -> Box<Problem> {
+    problem::new(Code::NotFound, "this server has no workers inside")
+}

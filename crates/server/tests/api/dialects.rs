@@ -1,0 +1,2 @@
+mod simple;
+mod taskmaster;

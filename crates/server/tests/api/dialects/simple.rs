@@ -1,0 +1,233 @@
+//! Tasks that are claimed by their ids, and workers that are known by their names alone. What is asked and answered is
+//! recorded beside the tests of the program.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use http::Method;
+use serde_json::{Value, json};
+use taskyard_api::worker::Register;
+use taskyard_core::id::ServerNumber;
+use taskyard_server::Secret;
+use taskyard_server::settings::Access;
+use taskyard_server::v1::workers;
+
+use crate::yard::{Yard, request};
+
+async fn submitted(yard: &Yard, data: &Value) -> String {
+    let task = yard.post("/tasks", &json!({"data": data})).await.ok();
+    task["id"].as_str().unwrap().to_owned()
+}
+
+async fn claimed(yard: &Yard, worker: &str) -> String {
+    let id = submitted(yard, &json!(1)).await;
+    let body = json!({"worker_id": worker});
+    let task = yard.post(&format!("/tasks/{id}/claim"), &body).await.ok();
+    assert_eq!(task["status"], "processing");
+    id
+}
+
+async fn beat(yard: &Yard, worker: &str) {
+    let path = format!("/workers/{worker}/heartbeat");
+    yard.send(request(Method::POST, &path, Body::empty()))
+        .await
+        .ok();
+}
+
+async fn active(yard: &Yard) -> Value {
+    yard.get("/workers/count").await.ok()["count"].take()
+}
+
+async fn status(yard: &Yard, id: &str) -> Value {
+    yard.get(&format!("/tasks/{id}")).await.ok()["status"].take()
+}
+
+#[tokio::test]
+async fn a_heartbeat_keeps_all_that_its_worker_has() {
+    let yard = Yard::new();
+    let tasks = [claimed(&yard, "w1").await, claimed(&yard, "w1").await];
+
+    // Twice as long as a lease lasts.
+    for _ in 0..15 {
+        yard.pass(Duration::from_secs(10));
+        beat(&yard, "w1").await;
+        yard.sweep().await;
+    }
+
+    for id in tasks {
+        assert_eq!(status(&yard, &id).await, "processing");
+        let body = json!({"worker_id": "w1", "result": id});
+        let done = yard.post(&format!("/tasks/{id}/complete"), &body).await;
+        assert_eq!(done.ok()["result"], id);
+    }
+}
+
+#[tokio::test]
+async fn who_is_silent_for_30_s_is_not_counted_and_its_tasks_go_back() {
+    let yard = Yard::new();
+    let id = claimed(&yard, "silent").await;
+    beat(&yard, "other").await;
+    yard.pass(Duration::from_secs(29));
+    beat(&yard, "other").await;
+    yard.sweep().await;
+    assert_eq!(active(&yard).await, 2);
+    assert_eq!(status(&yard, &id).await, "processing");
+
+    yard.pass(Duration::from_secs(1));
+    yard.sweep().await;
+
+    assert_eq!(active(&yard).await, 1);
+    assert_eq!(status(&yard, &id).await, "pending");
+    let late = json!({"worker_id": "silent", "result": "late"});
+    let path = format!("/tasks/{id}/complete");
+    yard.post(&path, &late).await.refused(409, "stale_lease");
+    let claim = json!({"worker_id": "other"});
+    let again = yard.post(&format!("/tasks/{id}/claim"), &claim).await.ok();
+    assert_eq!(again["worker_id"], "other");
+    yard.post(&path, &late).await.refused(409, "stale_lease");
+}
+
+#[tokio::test]
+async fn a_later_registration_ends_what_the_name_had() {
+    let yard = Yard::new();
+    let id = claimed(&yard, "w1").await;
+    yard.worker("w1").await;
+
+    let body = json!({"worker_id": "w1", "result": 1});
+    let reply = yard.post(&format!("/tasks/{id}/complete"), &body).await;
+
+    reply.refused(409, "stale_lease");
+    beat(&yard, "w1").await;
+    yard.sweep().await;
+    assert_eq!(status(&yard, &id).await, "pending");
+}
+
+#[tokio::test]
+async fn nobody_calls_under_the_name_of_a_worker_inside_of_a_server() {
+    let yard = Yard::new();
+    let inside = Register {
+        worker_id: "worker-1".to_owned(),
+        kinds: vec!["*".to_owned()],
+        queues: None,
+        labels: std::collections::BTreeMap::default(),
+        capacity: None,
+    };
+    workers::register(&yard.app, &inside, Some(ServerNumber(1)))
+        .await
+        .unwrap();
+    let id = submitted(&yard, &json!(1)).await;
+    let body = json!({"worker_id": "worker-1"});
+
+    for path in [
+        "/workers/worker-1/heartbeat".to_owned(),
+        format!("/tasks/{id}/claim"),
+        format!("/tasks/{id}/complete"),
+    ] {
+        let reply = yard.post(&path, &body).await;
+        reply.refused(409, "worker_is_internal");
+    }
+}
+
+#[tokio::test]
+async fn a_task_of_a_paused_queue_is_not_free() {
+    let yard = Yard::new();
+    let id = submitted(&yard, &json!(1)).await;
+    yard.post("/api/v1/queues/default/pause", &json!({}))
+        .await
+        .ok();
+
+    let body = json!({"worker_id": "w1"});
+    let reply = yard.post(&format!("/tasks/{id}/claim"), &body).await;
+
+    reply.refused(409, "not_claimable");
+}
+
+#[tokio::test]
+async fn a_list_begins_behind_more_than_a_page() {
+    let yard = Yard::new();
+    let tasks: Vec<Value> = (0..1_200)
+        .map(|number| json!({"kind": "other", "input": number}))
+        .collect();
+    yard.post("/api/v1/tasks/batch", &json!(tasks)).await.ok();
+
+    let behind = async |offset: usize| {
+        let path = format!("/tasks?limit=1&offset={offset}");
+        let tasks = yard.get(&path).await.ok();
+        tasks.get(0).map(|task| task["data"].clone())
+    };
+
+    assert_eq!(behind(0).await, Some(json!(1_199)));
+    assert_eq!(behind(1_000).await, Some(json!(199)));
+    assert_eq!(behind(1_199).await, Some(json!(0)));
+    assert_eq!(behind(1_200).await, None);
+    let default = yard.get("/tasks").await.ok();
+    assert_eq!(default.as_array().unwrap().len(), 100);
+    let most = yard.get("/tasks?limit=1000").await.ok();
+    assert_eq!(most.as_array().unwrap().len(), 1_000);
+}
+
+#[tokio::test]
+async fn a_list_ends_before_it_grows_too_large_and_goes_on_behind_what_came() {
+    let yard = Yard::new();
+    let data = "x".repeat(1 << 20);
+    let data = &data[2..];
+    for _ in 0..10 {
+        submitted(&yard, &json!(data)).await;
+    }
+
+    let first = yard.get("/tasks").await.ok();
+    let came = first.as_array().unwrap().len();
+    let rest = yard.get(&format!("/tasks?offset={came}")).await.ok();
+
+    assert!((1..10).contains(&came), "{came}");
+    assert_eq!(came + rest.as_array().unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn what_a_task_is_about_and_what_comes_of_it_have_limits() {
+    let yard = Yard::with(|settings| {
+        settings.limits.input_max = 10;
+        settings.limits.output_max = 10;
+    });
+    yard.post("/tasks", &json!({"data": "12345678"})).await.ok();
+    let long = json!({"data": "123456789"});
+    let problem = yard.post("/tasks", &long).await.refused(413, "too_large");
+    assert_eq!(problem["errors"][0]["pointer"], "/data");
+
+    let id = claimed(&yard, "w1").await;
+    let path = format!("/tasks/{id}/complete");
+    let long = json!({"worker_id": "w1", "result": "123456789"});
+    let problem = yard.post(&path, &long).await.refused(413, "too_large");
+    assert_eq!(problem["errors"][0]["pointer"], "/result");
+    let fits = json!({"worker_id": "w1", "result": "12345678"});
+    yard.post(&path, &fits).await.ok();
+}
+
+#[tokio::test]
+async fn turned_off_there_are_no_such_routes() {
+    let yard = Yard::with(|settings| settings.dialects = false);
+
+    for path in ["/tasks", "/workers/count"] {
+        yard.get(path).await.refused(404, "not_found");
+    }
+    yard.post("/tasks", &json!({"data": 1}))
+        .await
+        .refused(404, "not_found");
+    let described = yard.get("/openapi.json").await.ok();
+    assert!(described["paths"]["/tasks"].is_null());
+}
+
+#[tokio::test]
+async fn whoever_may_not_come_in_may_not_here_either() {
+    let closed = Yard::with(|settings| settings.access = Access::Token(Secret::new("s3cret")));
+    closed.get("/tasks").await.refused(401, "unauthorized");
+    let yard = Yard::new();
+    let mut foreign = request(Method::POST, "/workers/w1/heartbeat", Body::empty());
+    let headers = foreign.headers_mut();
+    headers.insert("origin", "https://evil.example".parse().unwrap());
+    yard.send(foreign).await.refused(403, "wrong_origin");
+    let mut called = request(Method::GET, "/tasks", Body::empty());
+    let headers = called.headers_mut();
+    headers.insert("host", "evil.example".parse().unwrap());
+    yard.send(called).await.refused(421, "wrong_host");
+}

@@ -1,0 +1,196 @@
+//! Commands at their times, and the workers inside. What is asked and answered is recorded beside the tests of the
+//! program.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use taskyard_core::name::Name;
+use taskyard_core::random::Seeded;
+use taskyard_engine::engine::Engine;
+use taskyard_engine::pool::{InternalPool, PoolStatus, PoolWorker};
+use taskyard_server::app::App;
+use taskyard_server::front::Front;
+use taskyard_server::settings::{Commands, Settings};
+use tokio_util::sync::CancellationToken;
+
+use crate::yard::{Clock, Reply, Yard, in_memory, json_request};
+
+const DUE: &str = "2024-01-23T10:00:00.000Z";
+
+async fn scheduled(yard: &Yard, command: &str, at: &str) -> String {
+    let body = json!({"command": command, "scheduled_at": at});
+    let task = yard.post("/api/schedule", &body).await.ok();
+    assert_eq!(
+        (&task["status"], &task["scheduled_at"]),
+        (&json!("scheduled"), &json!(at))
+    );
+    task["task_id"].as_str().unwrap().to_owned()
+}
+
+async fn seen(yard: &Yard, id: &str) -> Value {
+    yard.get(&format!("/api/status?task_id={id}")).await.ok()
+}
+
+#[tokio::test]
+async fn a_command_waits_for_its_time() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    let now = yard.app.engine().store().now();
+    let later = (now + Duration::from_secs(10)).to_string();
+    let id = scheduled(&yard, "echo later", &later).await;
+    assert!(yard.claim("w").await.is_none());
+
+    yard.pass(Duration::from_secs(10));
+    yard.promote().await;
+
+    let run = yard.claim("w").await.unwrap();
+    assert_eq!((&run["id"], &run["kind"]), (&json!(id), &json!("command")));
+    assert_eq!(run["input"], json!({"command": "echo later"}));
+    let shown = seen(&yard, &id).await;
+    assert_eq!(shown["status"], "assigned");
+    assert_eq!(shown["scheduled_at"], later);
+}
+
+#[tokio::test]
+async fn what_ended_otherwise_has_failed() {
+    let yard = Yard::new();
+    let id = scheduled(&yard, "echo", DUE).await;
+    yard.post(&format!("/api/v1/tasks/{id}/cancel"), &json!({}))
+        .await
+        .ok();
+
+    let shown = seen(&yard, &id).await;
+
+    assert_eq!(shown["status"], "failed");
+    assert!(shown["failed_at"].is_string() && shown["completed_at"].is_null());
+    let stats = yard.get("/api/stats").await.ok();
+    assert_eq!(stats["failed_tasks"], 1);
+}
+
+#[tokio::test]
+async fn a_command_is_shown_as_its_line_whichever_way_it_came() {
+    let yard = Yard::new();
+    for input in [
+        json!({"argv": ["wc", "-l"]}),
+        json!({"command": "wc -l"}),
+        json!(7),
+    ] {
+        let body = json!({"kind": "command", "input": input});
+        yard.post("/api/v1/tasks", &body).await.ok();
+    }
+
+    let tasks = yard.get("/api/tasks").await.ok()["tasks"].take();
+
+    let commands = tasks.as_array().unwrap().iter();
+    let commands: Vec<&Value> = commands.map(|task| &task["command"]).collect();
+    assert_eq!(commands, ["command", "wc -l", "wc -l"]);
+}
+
+#[tokio::test]
+async fn a_list_goes_on_over_tasks_that_gave_back_much() {
+    let yard = Yard::new();
+    let output = "x".repeat(3 << 20);
+    yard.worker("w").await;
+    for _ in 0..6 {
+        scheduled(&yard, "echo", DUE).await;
+        let run = yard.claim("w").await.unwrap();
+        let body = json!({"lease_token": run["lease_token"], "output": output});
+        let path = format!("/api/v1/tasks/{}/complete", run["id"].as_str().unwrap());
+        yard.post(&path, &body).await.ok();
+    }
+
+    let tasks = yard.get("/api/tasks").await.ok()["tasks"].take();
+
+    assert_eq!(tasks.as_array().unwrap().len(), 6);
+}
+
+#[tokio::test]
+async fn a_simulated_command_is_taken_later_than_it_is_due() {
+    let picked_after = Duration::from_secs(1);
+    let yard = Yard::with(|settings| settings.commands = Commands::Simulated { picked_after });
+    yard.worker("w").await;
+
+    let id = scheduled(&yard, "echo", DUE).await;
+
+    assert!(yard.claim("w").await.is_none());
+    yard.pass(picked_after);
+    yard.promote().await;
+    assert_eq!(yard.claim("w").await.unwrap()["id"], id);
+}
+
+/// Remembers what it was told.
+#[derive(Default)]
+struct Pool(Mutex<PoolStatus>);
+
+#[async_trait]
+impl InternalPool for Pool {
+    async fn status(&self) -> PoolStatus {
+        self.0.lock().clone()
+    }
+
+    async fn scale(&self, count: u16) -> PoolStatus {
+        let worker = |number| PoolWorker {
+            name: Name::plain(&format!("worker-{number}")).unwrap(),
+            is_draining: false,
+        };
+        let mut status = self.0.lock();
+        status.desired = count;
+        status.workers = (1..=count).map(worker).collect();
+        status.clone()
+    }
+
+    async fn start(&self) -> PoolStatus {
+        self.status().await
+    }
+
+    async fn stop(&self) -> PoolStatus {
+        self.status().await
+    }
+
+    async fn kill(&self, _: &Name) -> PoolStatus {
+        self.status().await
+    }
+}
+
+#[tokio::test]
+async fn the_workers_inside_are_scaled_from_1_to_50() {
+    let (pool, stop) = (Arc::new(Pool::default()), CancellationToken::new());
+    let store = in_memory(&Clock::new());
+    let random = Box::new(Seeded::new(2));
+    let engine = Engine::start(
+        store,
+        taskyard_core::policy::Policy::default(),
+        random,
+        stop.clone(),
+    );
+    let inside = Some(Arc::clone(&pool) as Arc<dyn InternalPool>);
+    let front = Front::new(App::with_pool(engine, inside, Settings::default(), stop));
+    let scale = async |count: i64| {
+        let body = json!({"count": count}).to_string();
+        let request = json_request("/api/workers/scale", body.into());
+        Reply::of(front.answer(request).await).await
+    };
+
+    for count in [1, 50] {
+        let scaled = scale(count).await.ok();
+        assert_eq!(scaled["count"], count);
+        assert_eq!(scaled["workers"][0], "worker-1");
+        assert_eq!(i64::from(pool.0.lock().desired), count);
+    }
+    for count in [0, 51, -1, i64::MAX] {
+        scale(count).await.wrong_at(&["/count"]);
+    }
+    assert_eq!(pool.0.lock().desired, 50);
+}
+
+#[tokio::test]
+async fn where_there_are_no_workers_inside_none_is_scaled() {
+    let yard = Yard::new();
+
+    let reply = yard.post("/api/workers/scale", &json!({"count": 2})).await;
+
+    reply.refused(404, "not_found");
+}

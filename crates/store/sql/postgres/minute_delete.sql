@@ -1,0 +1,3 @@
+-- minute_delete (PostgreSQL): those before a minute.
+delete from minute
+where minute < any ($1::bigint[])

@@ -1,0 +1,5 @@
+-- task_discard (PostgreSQL): those of these tasks. Fails, and so undoes the batch, unless every row is there: they are
+-- counted.
+delete from task
+where id = any ($1::uuid[])
+returning 1

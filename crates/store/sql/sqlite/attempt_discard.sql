@@ -1,0 +1,2 @@
+delete from attempt
+where task = ?1

@@ -1,0 +1,2 @@
+delete from carry
+where task = ?1

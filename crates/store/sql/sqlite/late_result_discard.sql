@@ -1,0 +1,2 @@
+delete from late_result
+where task = ?1

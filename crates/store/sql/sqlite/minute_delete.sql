@@ -1,0 +1,3 @@
+-- Those before a minute.
+delete from minute
+where minute < ?1

@@ -1,0 +1,2 @@
+delete from operation
+where id = ?1

@@ -1,0 +1,2 @@
+delete from outcome
+where task = ?1

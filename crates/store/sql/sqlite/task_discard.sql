@@ -1,0 +1,2 @@
+delete from task
+where id = ?1

@@ -1,0 +1,3 @@
+select number, name
+from worker
+where number = ?1

@@ -1,0 +1,225 @@
+//! `taskyard list --watch`: the table is drawn again each second. Where there is no terminal, a line is printed for each
+//! change.
+
+use std::collections::HashMap;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anstream::adapter::strip_str;
+use nix::sys::signal::Signal;
+use taskyard_api::client::{Client, Error};
+use taskyard_api::page::{Page, TasksQuery};
+use taskyard_api::task::Task;
+use taskyard_core::id::TaskId;
+
+use super::{COLUMNS, Tasks, find, row};
+use crate::commands::Done;
+use crate::commands::away::Patience;
+use crate::output::{self, Format, Shown as _};
+use crate::signals::{self, Signals};
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Until it is told to stop, which is no failure.
+pub(super) async fn watch(
+    client: &Client,
+    query: TasksQuery,
+    format: Format,
+    mut patience: Patience,
+) -> Done {
+    // Before anything is shown, so that it ends in order at any moment.
+    let mut signals = Signals::listen()?;
+    let mut shown = Where::open(format)?;
+    loop {
+        let query = TasksQuery {
+            limit: query.limit.map(|limit| limit.min(shown.rows())),
+            ..query.clone()
+        };
+        let step = async {
+            let page = look(client, &query, &mut patience).await?;
+            shown.show(page)?;
+            tokio::time::sleep(EVERY).await;
+            anyhow::Ok(())
+        };
+        let signal = tokio::select! {
+            step = step => {
+                step?;
+                continue;
+            }
+            signal = signals.next() => signal,
+        };
+        shown.close()?;
+        return Ok(match signal {
+            Signal::SIGINT => ExitCode::SUCCESS,
+            other => signals::exit_code(other),
+        });
+    }
+}
+
+async fn look(
+    client: &Client,
+    query: &TasksQuery,
+    patience: &mut Patience,
+) -> Result<Page<Task>, Error> {
+    let ask = async || {
+        let mut page = Page {
+            items: Vec::new(),
+            next_cursor: None,
+        };
+        find(client, query.clone(), &mut page).await?;
+        Ok(page)
+    };
+    patience.until_answered(ask).await
+}
+
+/// Where tasks are shown again and again.
+enum Where {
+    Screen(Screen),
+    Lines(Lines),
+}
+
+impl Where {
+    fn open(format: Format) -> anyhow::Result<Self> {
+        if std::io::stdout().is_terminal() && format == Format::Table {
+            return Screen::open().map(Self::Screen);
+        }
+        let known = HashMap::new();
+        Ok(Self::Lines(Lines { format, known }))
+    }
+
+    /// How many there is room for.
+    fn rows(&self) -> u32 {
+        match self {
+            Self::Screen(_) => Screen::rows(),
+            Self::Lines(_) => u32::MAX,
+        }
+    }
+
+    fn show(&mut self, page: Page<Task>) -> anyhow::Result<()> {
+        match self {
+            Self::Screen(screen) => screen.show(page),
+            Self::Lines(lines) => lines.show(page),
+        }
+    }
+
+    fn close(self) -> anyhow::Result<()> {
+        match self {
+            Self::Screen(screen) => screen.close(),
+            Self::Lines(_) => Ok(()),
+        }
+    }
+}
+
+/// The terminal's other page, which leaves what stood there before as it was.
+struct Screen {
+    last: Option<Tasks>,
+}
+
+const OPEN: &str = "\x1b[?1049h\x1b[?25l";
+const CLOSE: &str = "\x1b[?25h\x1b[?1049l";
+
+impl Screen {
+    fn open() -> anyhow::Result<Self> {
+        write(OPEN)?;
+        Ok(Self { last: None })
+    }
+
+    fn rows() -> u32 {
+        let size = terminal_size::terminal_size_of(std::io::stdout());
+        let height = size.map_or(u32::MAX, |(_, height)| u32::from(height.0));
+        // One line is the header's.
+        height.saturating_sub(1).max(1)
+    }
+
+    fn show(&mut self, page: Page<Task>) -> anyhow::Result<()> {
+        let tasks = Tasks(page);
+        let mut table = tasks.table();
+        // What steers the terminal is wanted also where no colours are.
+        if anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never {
+            table = strip_str(&table).to_string();
+        }
+        write(&frame(&table))?;
+        self.last = Some(tasks);
+        Ok(())
+    }
+
+    /// What was seen last stays, on the page that was there before.
+    fn close(mut self) -> anyhow::Result<()> {
+        let last = self.last.take();
+        drop(self);
+        last.map_or(Ok(()), |tasks| output::line(&tasks.table()))
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // Nobody looks any more: there is nobody to tell.
+        let _ = write(CLOSE);
+    }
+}
+
+/// From the upper left corner over what stands there, line by line, and nothing below: as one write it does not flicker,
+/// and without a line's end behind the last it does not scroll.
+fn frame(table: &str) -> String {
+    let lines: Vec<String> = table.lines().map(|line| format!("{line}\x1b[K")).collect();
+    format!("\x1b[H{}\x1b[J", lines.join("\r\n"))
+}
+
+fn write(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    Ok(stdout.flush()?)
+}
+
+/// One line for each task that is new or has changed.
+struct Lines {
+    format: Format,
+    known: HashMap<TaskId, Seen>,
+}
+
+/// What is seen of a task that changes: status, attempts, worker, progress.
+type Seen = (&'static str, u32, Option<String>, Option<String>);
+
+impl Lines {
+    fn show(&mut self, mut page: Page<Task>) -> anyhow::Result<()> {
+        // Of a list the newest stand first, of what happens they come last.
+        page.items.reverse();
+        let mut known = HashMap::new();
+        for task in page.items {
+            let progress = task.progress.as_ref().and_then(output::share);
+            let worker = task.worker_id.clone();
+            let seen = (task.status.as_str(), task.attempts, worker, progress);
+            if self.known.get(&task.id) != Some(&seen) {
+                self.print(&task)?;
+            }
+            known.insert(task.id, seen);
+        }
+        self.known = known;
+        Ok(())
+    }
+
+    fn print(&self, task: &Task) -> anyhow::Result<()> {
+        match self.format {
+            Format::Table => {
+                let table = output::table(&COLUMNS, vec![row(task)]);
+                output::line(table.lines().nth(1).unwrap_or_default())
+            }
+            Format::Json => output::line(&output::escaped(&serde_json::to_string(task)?)),
+            Format::Quiet => output::line(&task.id.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_stands_over_the_one_before_and_leaves_nothing_of_it() {
+        assert_eq!(
+            frame("TASK  KIND\n1     echo"),
+            "\x1b[HTASK  KIND\x1b[K\r\n1     echo\x1b[K\x1b[J"
+        );
+    }
+}

@@ -1,0 +1,66 @@
+//! What the workers inside of a server run, and what becomes of commands that are scheduled there.
+
+use taskyard_server::REFUSED_KIND;
+use taskyard_server::settings::Commands;
+use taskyard_worker::executor::Executors;
+use taskyard_worker::executors::command::Allow;
+use taskyard_worker::executors::{Refused, Simulated};
+
+use crate::cli::ServeArgs;
+use crate::commands::worker;
+use crate::failure::Failure;
+
+const COMMAND: &str = "command";
+
+/// Why a command of the taskmaster dialect fails where none may be run.
+const REFUSED: &str = "this server runs no commands: start it with --allow-command and the programs that it may run (or \
+                       any), or with --simulate, which runs nothing; if workers outside of it run commands, start it \
+                       with --internal-workers 0";
+
+pub(super) fn commands(args: &ServeArgs) -> Commands {
+    if args.simulate.simulate {
+        return Commands::Simulated {
+            picked_after: args.simulate.simulate_pick,
+        };
+    }
+    // Without workers inside others are there to run them.
+    let is_for_others = args.internal_workers == 0;
+    if is_for_others || args.command.allow_command != Allow::Nothing {
+        Commands::Run
+    } else {
+        Commands::Refused
+    }
+}
+
+pub(super) fn executors(args: &ServeArgs) -> Result<Executors, Failure> {
+    let kinds = &args.internal_kinds;
+    let is_simulated = args.simulate.simulate && (kinds.is_empty() || is_among(kinds));
+    let others: Vec<String> = kinds
+        .iter()
+        .filter(|kind| !is_simulated || *kind != COMMAND)
+        .cloned()
+        .collect();
+    let executors = if others.is_empty() && !kinds.is_empty() {
+        Executors::default()
+    } else {
+        worker::executors(&args.command, &args.http, &others, "--internal-kinds")?
+    };
+    Ok(if is_simulated {
+        executors.with(Simulated {
+            kind: COMMAND,
+            begins_after: args.simulate.simulate_start,
+            takes: args.simulate.simulate_run,
+        })
+    } else if !args.no_dialects && commands(args) == Commands::Refused {
+        executors.with(Refused {
+            kind: REFUSED_KIND,
+            message: REFUSED,
+        })
+    } else {
+        executors
+    })
+}
+
+fn is_among(kinds: &[String]) -> bool {
+    kinds.iter().any(|kind| kind == COMMAND)
+}
