@@ -9,6 +9,7 @@
 //! anything that serializes where a program writes its own values. No payload is ever taken apart on the way.
 
 pub mod payload;
+pub mod pool;
 pub mod time;
 
 pub mod attempt;

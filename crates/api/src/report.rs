@@ -8,7 +8,7 @@ use crate::payload::Raw;
 use crate::request::{Request, nearest_if_any};
 use crate::task::TaskError;
 use crate::time::Time;
-use crate::worker::{Claim, Run};
+use crate::worker::{Claim, Run, is_false};
 
 /// `POST /workers/{id}/report`: results, and perhaps a claim for new tasks in the same call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -97,4 +97,7 @@ pub struct Reported<P = Raw> {
     /// why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tasks: Option<Vec<Run<P>>>,
+    /// As in the answer to a heartbeat.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub drain: bool,
 }

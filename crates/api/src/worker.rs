@@ -7,7 +7,7 @@ use taskyard_core::id::TaskId;
 
 use crate::payload::Raw;
 use crate::request::{Request, nearest, nearest_if_any, null_is_absent};
-use crate::task::Progress;
+use crate::task::{Progress, Status};
 use crate::time::Time;
 
 /// `POST /workers/register`: a process says who it is and what it can run.
@@ -98,7 +98,7 @@ fn timeout_margin_ms() -> u64 {
 }
 
 /// A worker as lists show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Worker {
     pub worker_id: String,
@@ -116,11 +116,36 @@ pub struct Worker {
     pub capacity: u32,
     /// How many leases it holds.
     pub held: u32,
+    /// How many of its runs completed, and how many failed or timed out, over all processes of its name.
+    #[serde(default)]
+    pub completed: u64,
+    #[serde(default)]
+    pub failed: u64,
     pub registered_at: Time,
     /// Its last sign of life, as far as it was noted: of those that come thick and fast not every one is.
     pub heard_at: Time,
     /// It is offline from then on, unless it gives a sign of life before.
     pub expires_at: Time,
+    /// What it holds, the longest held first, up to 1,000; only where this one worker is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Vec<Running>>,
+}
+
+/// A run that a worker holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Running {
+    pub task_id: TaskId,
+    pub kind: String,
+    pub queue: String,
+    /// Which run of the task this is, counted from 1.
+    pub attempt: u32,
+    /// `assigned`, or `running` once it began.
+    pub status: Status,
+    pub assigned_at: Time,
+    pub started_at: Option<Time>,
+    pub lease_expires_at: Time,
+    pub progress: Option<Progress>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -131,7 +156,9 @@ pub enum WorkerStatus {
     Idle,
     /// Heard of lately; holds leases.
     Busy,
-    /// Silent for too long; its leases are lost.
+    /// Heard of lately; gets nothing more, finishes what it holds and leaves.
+    Draining,
+    /// Silent for too long, or killed; its leases are lost.
     Offline,
 }
 
@@ -175,6 +202,9 @@ impl Request for Claim {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Claimed<P = Raw> {
     pub tasks: Vec<Run<P>>,
+    /// As in the answer to a heartbeat.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub drain: bool,
 }
 
 /// One run, as its worker gets it.
@@ -260,6 +290,6 @@ pub struct Heard {
     clippy::trivially_copy_pass_by_ref,
     reason = "serde calls it with a reference"
 )]
-fn is_false(flag: &bool) -> bool {
+pub(crate) fn is_false(flag: &bool) -> bool {
     !flag
 }

@@ -15,11 +15,13 @@ use crate::verbs::cancel_operation::{CancelOperation, OperationCancelled};
 use crate::verbs::claim::{Claims, Dealt};
 use crate::verbs::clear::{Clear, Cleared};
 use crate::verbs::discard::{Discard, Discarded};
+use crate::verbs::drain::{Drain, Drained};
 use crate::verbs::expire::{Expire, Expired};
 use crate::verbs::forget::{Forget, Forgotten};
 use crate::verbs::free::{Free, Freed};
 use crate::verbs::heartbeat::{Beaten, Heartbeat};
 use crate::verbs::join::{Join, Joined};
+use crate::verbs::kill::{Kill, Killed};
 use crate::verbs::operate::{Operate, Operated};
 use crate::verbs::patch::{Patch, Patched};
 use crate::verbs::proceed::{Piece, Proceed, Proceeded};
@@ -103,6 +105,8 @@ commands! {
     CancelOperation => OperationCancelled,
     Clear => Cleared,
     Register => Registered,
+    Drain => Drained,
+    Kill => Killed,
     Join => Joined,
     Tally => Tallied,
     Promote => Promoted,
@@ -168,6 +172,8 @@ impl Command {
             | Self::CancelOperation(_)
             | Self::Clear(_)
             | Self::Register(_)
+            | Self::Drain(_)
+            | Self::Kill(_)
             | Self::Join(_)
             | Self::Tally(_)
             | Self::Promote(_)
@@ -205,6 +211,8 @@ impl Command {
             | Self::Proceed(_)
             | Self::CancelOperation(_)
             | Self::Register(_)
+            | Self::Drain(_)
+            | Self::Kill(_)
             | Self::Join(_)
             | Self::Tally(_)
             | Self::Promote(_)

@@ -16,10 +16,10 @@ use crate::order::Priority;
 use crate::policy::Policy;
 use crate::queue::Queue;
 use crate::rows::{
-    Attempt, Carry, Ended, Failure, LateResult, Lease, Outcome, Ready, Scheduled, Task, Unique,
-    UniqueKey, Worker,
+    Attempt, Carry, Ended, Failure, LateResult, Lease, Outcome, Progress, Ready, Scheduled, Task,
+    Unique, UniqueKey, Worker,
 };
-use crate::slot::Counts;
+use crate::slot::{Counts, Place};
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::verbs::expire::{Lost, Sight};
@@ -61,6 +61,11 @@ pub enum Query {
         limit: usize,
     },
     Worker(Name),
+    /// A worker that is not forgotten, with the first runs that it holds, at most so many.
+    AtWork {
+        worker: Name,
+        limit: usize,
+    },
     /// The names of the workers with these numbers.
     Named(Vec<WorkerNumber>),
     /// The queues of which something was set, by name.
@@ -157,6 +162,7 @@ pub enum Answer {
     Survey(Survey),
     Gone(Vec<Name>),
     Worker(Option<Box<Worker>>),
+    AtWork(Option<Box<AtWork>>),
     Named(Vec<(WorkerNumber, Name)>),
     Queues(Vec<Queue>),
     Operation(Option<Box<Operation>>),
@@ -387,6 +393,38 @@ pub struct WorkerView {
     pub worker: Worker,
     /// How many leases it holds.
     pub held: usize,
+}
+
+/// A worker and what it does.
+#[derive(Clone, Debug)]
+pub struct AtWork {
+    pub view: WorkerView,
+    /// The longest held first.
+    pub runs: Vec<RunView>,
+}
+
+/// A run that a worker holds, without what is large of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunView {
+    pub task: TaskId,
+    pub queue: Name,
+    pub kind: Name,
+    /// Counted from 1.
+    pub attempt: i32,
+    pub claimed_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub expires_at: Timestamp,
+    pub progress: Option<Progress>,
+}
+
+impl RunView {
+    pub fn status(&self) -> Status {
+        let place = match self.started_at {
+            Some(_) => Place::Running,
+            None => Place::Leased,
+        };
+        place.status()
+    }
 }
 
 /// How much there is to do and by whom, from one snapshot.

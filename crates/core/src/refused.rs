@@ -36,10 +36,14 @@ pub enum Refused {
     #[error("the task does not wait any more: a worker has it")]
     NotWaiting,
     #[error(
-        "the epoch is not that of the worker's registration: another process has registered under this name since, or no \
-         registration ever had that epoch"
+        "the epoch is not that of the worker's registration: another process has registered under this name since, or it \
+         was killed, or no registration ever had that epoch"
     )]
     WorkerReplaced,
+    #[error(
+        "the worker is online; drain it and wait until it has left, or kill it, before it is deleted"
+    )]
+    WorkerIsOnline,
     #[error("a worker inside the server has this name; choose another")]
     WorkerIsInternal,
     /// To a worker inside of a server.

@@ -435,6 +435,8 @@ pub struct Worker {
     pub kept_for: Option<SlotKey>,
     /// It gets nothing more: it finishes what it holds and leaves. Until a process registers under its name.
     pub is_draining: bool,
+    /// It was ended from outside, and nobody is this worker any more. Until a process registers under its name.
+    pub is_killed: bool,
     /// Runs of all its processes that completed, and that failed or timed out; for people.
     pub completed: i64,
     pub failed: i64,

@@ -21,6 +21,8 @@ pub enum Topic {
         lane: Lane,
         end: Option<End>,
     },
+    /// There is something that this worker should hear at once: its claims wait no longer.
+    Told(WorkerNumber),
 }
 
 impl Topic {
@@ -29,7 +31,7 @@ impl Topic {
         match self {
             Self::Ended(outcome) => outcome.worker,
             Self::GivenBack { worker, .. } => Some(*worker),
-            Self::Ready(_) | Self::Scheduled(_) => None,
+            Self::Ready(_) | Self::Scheduled(_) | Self::Told(_) => None,
         }
     }
 }

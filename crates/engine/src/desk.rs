@@ -337,6 +337,12 @@ impl<C: Caller> Desk<C> {
                 let its = self.parked.take_waiting_for_hand_of(worker);
                 self.wake(its);
             }
+            if let Topic::Told(worker) = topic {
+                let its = self.parked.take_of(*worker);
+                self.wake(its);
+                // Those under way may have been looked at before.
+                self.look_again_up_to = self.taken;
+            }
         }
         let hands = match replies.next() {
             Some(Ok(Ok(Done::Claims(Dealt { hands })))) => hands,
@@ -369,8 +375,8 @@ impl<C: Caller> Desk<C> {
     /// Whether a claim that came back with this is not answered yet.
     fn waits_on(&self, taken: &Taken<C>, hand: &Given, now: Moment) -> bool {
         let Waiting { claim, until, .. } = &taken.waiting;
-        let is_empty = matches!(hand, Ok(Ok(hand)) if hand.runs.is_empty());
-        is_empty && *until > now && !self.has_repetition(claim)
+        let gets_none = matches!(hand, Ok(Ok(hand)) if hand.runs.is_empty() && !hand.drain);
+        gets_none && *until > now && !self.has_repetition(claim)
     }
 
     /// Parks a claim that got nothing from dry lanes; one whose lanes were not dry, or may not be any more, looks
@@ -495,6 +501,8 @@ fn size(command: &Command) -> (usize, usize) {
         | Command::Operate(_)
         | Command::CancelOperation(_)
         | Command::Register(_)
+        | Command::Drain(_)
+        | Command::Kill(_)
         | Command::Join(_) => (1, 0),
     }
 }

@@ -3,6 +3,7 @@
 mod calls;
 mod logs;
 mod operations;
+mod workers;
 
 pub use self::calls::{ClaimCall, Claimed};
 pub use self::logs::{Follow, News, Print};
@@ -499,7 +500,7 @@ impl Loop {
             match topic {
                 Topic::Ended(outcome) => self.shared.waits.lock().ended(outcome.task),
                 Topic::Scheduled(at) => self.shared.next_due.scheduled(*at),
-                Topic::Ready(_) | Topic::GivenBack { .. } => {}
+                Topic::Ready(_) | Topic::GivenBack { .. } | Topic::Told(_) => {}
             }
         }
     }

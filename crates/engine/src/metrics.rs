@@ -305,7 +305,10 @@ impl Tally {
                     minute.of(Some(*lane)).happened(What::Retried);
                     minute.gathered.worked(*worker).failed += 1;
                 }
-                Topic::GivenBack { .. } | Topic::Ready(_) | Topic::Scheduled(_) => {}
+                Topic::GivenBack { .. }
+                | Topic::Ready(_)
+                | Topic::Scheduled(_)
+                | Topic::Told(_) => {}
             }
         }
         for reply in ran.replies.iter().flatten().flatten() {

@@ -203,6 +203,8 @@ fn bytes_of(command: &Command) -> usize {
         | Command::Cancel(_)
         | Command::Patch(_)
         | Command::SetQueue(_)
+        | Command::Drain(_)
+        | Command::Kill(_)
         | Command::CancelOperation(_) => 0,
         // A claim takes its place before it is one of these, and the services take none.
         Command::Claims(_)

@@ -58,6 +58,7 @@ codes! {
     WorkerReplaced = "worker_replaced", 409, "Worker replaced";
     WorkerIsInternal = "worker_is_internal", 409, "Name of an internal worker";
     WorkerIsExternal = "worker_is_external", 409, "Name of an external worker";
+    WorkerOnline = "worker_online", 409, "Worker online";
     IdTaken = "id_taken", 409, "Id taken";
     TooLarge = "too_large", 413, "Too large";
     AddressTooLong = "address_too_long", 414, "Address too long";
@@ -145,6 +146,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
             return at(Code::WorkerIsInternal, "/worker_id", refused.to_string());
         }
         Refused::WorkerIsExternal => Code::WorkerIsExternal,
+        Refused::WorkerIsOnline => Code::WorkerOnline,
         Refused::IdTaken(_) => Code::IdTaken,
         Refused::IdNotRecent { .. } => Code::Invalid,
         Refused::KeyReused => Code::IdempotencyKeyReused,

@@ -50,6 +50,17 @@ pub(crate) fn router(app: App) -> Router {
         .route("/workers/{id}/heartbeat", post(workers::routes::heartbeat))
         .route("/workers/{id}/claim", post(workers::routes::claim))
         .route("/workers/{id}/report", post(workers::routes::report))
+        // Those who look after the workers.
+        .route(
+            "/workers/{id}",
+            get(workers::routes::show).delete(workers::routes::delete),
+        )
+        .route("/workers/{id}/drain", post(workers::routes::drain))
+        .route("/workers/{id}/kill", post(workers::routes::kill))
+        .route("/workers/internal/status", get(workers::pool::status))
+        .route("/workers/internal/scale", post(workers::pool::scale))
+        .route("/workers/internal/start", post(workers::pool::start))
+        .route("/workers/internal/stop", post(workers::pool::stop))
         // Those who look after the queues.
         .route("/queues", get(queues::list))
         .route("/queues/{name}", patch(queues::patch))

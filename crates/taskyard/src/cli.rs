@@ -6,6 +6,7 @@ mod documents;
 mod filter;
 mod serve;
 mod worker;
+mod workers;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
 pub(crate) use self::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
+pub(crate) use self::workers::{WorkerNameArgs, WorkerVerb};
 use crate::output::Format;
 
 /// A durable task system: one program that serves, works and is the command line.
@@ -127,7 +129,7 @@ pub(crate) enum Command {
     Queues(QueuesArgs),
     /// Shows how many tasks there are, how fast they come and go, and how long they take.
     Stats(StatsArgs),
-    /// Lists workers.
+    /// Lists workers; has them finish and leave, ends them, and says how many there are inside of a server.
     Workers(WorkersArgs),
     /// Prints the settings in force and where each came from.
     Config(Box<ConfigArgs>),

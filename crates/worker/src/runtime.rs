@@ -14,7 +14,8 @@
 //! | an exclusive run's lease is not confirmed in time | ends the run before another one can begin |
 //! | the server has forgotten it | registers again |
 //! | its name is another's | ends its runs and stops |
-//! | it is told to stop | takes nothing new, lets its runs end, hands back those that take too long |
+//! | its server says that it drains | takes nothing new, lets its runs end, and goes |
+//! | it is told to stop | the same, but hands back those that take too long |
 
 mod beat;
 mod call;
@@ -61,6 +62,7 @@ use self::heartbeat::Pulse;
 use self::limits::Limits;
 use self::logging::Logger;
 use self::outbox::Outbox;
+use self::shutdown::Told;
 use self::supervise::Began;
 use self::trouble::Retries;
 use crate::executor::Executors;
@@ -156,7 +158,7 @@ enum Event {
     Ended(Ended),
     Began(Began),
     News,
-    Told(u32),
+    Told(Told),
     Due,
 }
 
@@ -230,7 +232,10 @@ impl Runtime {
                 Event::Ended(ended) => self.close(ended),
                 Event::Began(began) => self.announce(began),
                 Event::News => self.pulse.note_news(),
-                Event::Told(times) => self.told_to_stop(times),
+                Event::Told(told) if told.kill => {
+                    return Err(Error::Replaced(self.settings.name.clone()));
+                }
+                Event::Told(told) => self.told_to_stop(told),
                 Event::Due => {}
             }
             self.end_unconfirmed();
@@ -246,7 +251,7 @@ impl Runtime {
             ended = self.hands.next_ended() => Event::Ended(ended),
             Some(began) = self.began.recv(), if can_announce => Event::Began(began),
             () = self.news.notified() => Event::News,
-            times = shutdown.requested() => Event::Told(times),
+            told = shutdown.requested() => Event::Told(told),
             () = sleep_until(due) => Event::Due,
         }
     }

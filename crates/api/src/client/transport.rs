@@ -70,6 +70,13 @@ impl Call {
         }
     }
 
+    pub(super) fn delete(path: impl Into<String>) -> Self {
+        Self {
+            method: Method::DELETE,
+            ..Self::get(path)
+        }
+    }
+
     /// Besides what earlier ones have put there.
     pub(super) fn query<Q: Serialize>(mut self, query: &Q) -> Result<Self, Error> {
         let text = serde_urlencoded::to_string(query).map_err(unwritable)?;
@@ -246,7 +253,13 @@ async fn answer<T: DeserializeOwned>(url: Url, response: Response) -> Result<T, 
             Err(error) => Err(unexpected(url, status, &body, &error)),
         };
     }
-    serde_json::from_slice(&body).map_err(|error| unexpected(url, status, &body, &error))
+    // Nothing is said where there is nothing to say.
+    let said = if status == StatusCode::NO_CONTENT {
+        b"null"
+    } else {
+        &body[..]
+    };
+    serde_json::from_slice(said).map_err(|error| unexpected(url, status, &body, &error))
 }
 
 fn authorization(token: Option<&str>) -> Result<HeaderMap, Error> {

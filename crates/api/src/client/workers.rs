@@ -8,6 +8,7 @@ use taskyard_core::id::TaskId;
 use super::error::Error;
 use super::transport::{Call, Client};
 use crate::page::{Page, WorkersQuery};
+use crate::pool::{Pool, Scale};
 use crate::report::{Report, Reported};
 use crate::run::{Complete, Fail, Release, Renewed, ReportProgress, Snooze, Start, Started};
 use crate::task::Standing;
@@ -37,6 +38,45 @@ impl Client {
             }
             query.cursor = page.next_cursor;
         }
+    }
+
+    /// One worker, with what it holds.
+    pub async fn worker(&self, worker_id: &str) -> Result<Worker, Error> {
+        self.call(Call::get(worker(worker_id))).await
+    }
+
+    /// It gets nothing more, finishes what it holds and leaves.
+    pub async fn drain_worker(&self, worker_id: &str) -> Result<Worker, Error> {
+        self.call(Call::post(of_worker(worker_id, "drain"))).await
+    }
+
+    /// It ends at once, and what it held runs elsewhere.
+    pub async fn kill_worker(&self, worker_id: &str) -> Result<Worker, Error> {
+        self.call(Call::post(of_worker(worker_id, "kill"))).await
+    }
+
+    /// Lists no longer show it; only an offline one can be deleted.
+    pub async fn delete_worker(&self, worker_id: &str) -> Result<(), Error> {
+        self.call(Call::delete(worker(worker_id))).await
+    }
+
+    /// The workers inside of the server that answers.
+    pub async fn pool(&self) -> Result<Pool, Error> {
+        self.call(Call::get(of_pool("status"))).await
+    }
+
+    pub async fn scale_pool(&self, count: i64) -> Result<Pool, Error> {
+        let call = Call::post(of_pool("scale")).json(&Scale { count })?;
+        self.call(call).await
+    }
+
+    pub async fn start_pool(&self) -> Result<Pool, Error> {
+        self.call(Call::post(of_pool("start"))).await
+    }
+
+    /// They finish what they hold and leave; how many there should be is kept.
+    pub async fn stop_pool(&self) -> Result<Pool, Error> {
+        self.call(Call::post(of_pool("stop"))).await
     }
 
     /// Makes this process the one that bears the worker's name.
@@ -124,9 +164,17 @@ fn of_task(task: TaskId, verb: &str) -> String {
 }
 
 /// The server refuses a name that needs escapes; escaped, it still reaches the right route to be refused there.
-fn of_worker(worker_id: &str, verb: &str) -> String {
+fn worker(worker_id: &str) -> String {
     let name: String = url::form_urlencoded::byte_serialize(worker_id.as_bytes()).collect();
-    format!("/api/v1/workers/{}/{verb}", name.replace('+', "%20"))
+    format!("/api/v1/workers/{}", name.replace('+', "%20"))
+}
+
+fn of_worker(worker_id: &str, verb: &str) -> String {
+    format!("{}/{verb}", worker(worker_id))
+}
+
+fn of_pool(verb: &str) -> String {
+    format!("/api/v1/workers/internal/{verb}")
 }
 
 fn wait_of(claim: &Claim) -> Duration {

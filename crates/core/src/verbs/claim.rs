@@ -74,6 +74,8 @@ pub struct Hand {
     /// A suspect waits for an empty hand of its worker: with no runs, the claim looks again also when a run of that
     /// worker ends.
     pub waits_for_hand: bool,
+    /// The worker gets nothing more, and leaves when it has finished: its claim waits for nothing.
+    pub drain: bool,
     /// The highest `seq` of a claim of this process whose leases stand, 0 where none do; none where they were not looked
     /// at.
     pub seq_before: Option<i64>,

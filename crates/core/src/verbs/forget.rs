@@ -1,5 +1,5 @@
 //! Forget: workers that have been gone for long are listed no more. The service brings candidates; each is judged here
-//! again, under its lock.
+//! again, under its lock. Or somebody asks for it, and it is enough that the worker is offline.
 
 use crate::command::{Env, halves};
 use crate::name::Name;
@@ -8,11 +8,14 @@ use crate::policy::Policy;
 use crate::refused::Refused;
 use crate::rows::Worker;
 use crate::time::Timestamp;
+use crate::verbs::caller;
 use crate::view::View;
 
 #[derive(Clone, Debug)]
 pub struct Forget {
     pub workers: Vec<Name>,
+    /// Somebody asks for it, and is refused where it is not to be had.
+    pub is_asked_for: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -22,7 +25,11 @@ pub struct Forgotten {
 
 impl Forget {
     pub(crate) fn halves(&self) -> Option<[Self; 2]> {
-        Some(halves(&self.workers)?.map(|workers| Self { workers }))
+        let of = |workers| Self {
+            workers,
+            is_asked_for: self.is_asked_for,
+        };
+        Some(halves(&self.workers)?.map(of))
     }
 
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
@@ -34,8 +41,10 @@ impl Forget {
     #[expect(clippy::unused_self, reason = "every verb has one")]
     pub(crate) fn more(&self, _view: &View, _needs: &mut Needs, _env: &Env<'_>) {}
 
-    #[expect(clippy::unnecessary_wraps, reason = "every verb answers alike")]
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Forgotten, Refused> {
+        if self.is_asked_for {
+            return self.decide_as_asked(view, env);
+        }
         let mut count = 0;
         for name in &self.workers {
             if view.workers.get(name).is_some_and(|row| is_gone(row, env)) {
@@ -44,6 +53,21 @@ impl Forget {
             }
         }
         Ok(Forgotten { count })
+    }
+
+    /// All of them or none.
+    fn decide_as_asked(&self, view: &mut View, env: &Env<'_>) -> Result<Forgotten, Refused> {
+        for name in &self.workers {
+            if !caller::listed(name, view)?.is_offline(env.now) {
+                return Err(Refused::WorkerIsOnline);
+            }
+        }
+        for name in &self.workers {
+            view.workers.update(name, |row| row.is_forgotten = true);
+        }
+        Ok(Forgotten {
+            count: self.workers.len(),
+        })
     }
 }
 

@@ -46,6 +46,8 @@ pub struct Beaten {
     pub cancel: Vec<TaskId>,
     /// Those that could not be looked at: nothing is known of them, and the next heartbeat may tell.
     pub unknown: Vec<TaskId>,
+    /// The worker gets nothing more, and leaves when it has finished.
+    pub drain: bool,
 }
 
 impl Beaten {
@@ -55,6 +57,7 @@ impl Beaten {
         self.lost.extend(more.lost);
         self.cancel.extend(more.cancel);
         self.unknown.extend(more.unknown);
+        self.drain |= more.drain;
     }
 }
 
@@ -75,6 +78,7 @@ impl Heartbeat {
             lost: Vec::new(),
             cancel: Vec::new(),
             unknown: unknown.collect(),
+            drain: false,
         }
     }
 
@@ -108,6 +112,7 @@ impl Heartbeat {
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Beaten, Refused> {
         let worker = caller::worker(&self.worker, self.epoch, view)?;
+        let drain = worker.is_draining;
         if is_due(worker, env) {
             let expires_at = env.now + env.policy.heartbeat_ttl;
             view.workers.update(&self.worker, |worker| {
@@ -121,6 +126,7 @@ impl Heartbeat {
             lost: Vec::new(),
             cancel: Vec::new(),
             unknown: Vec::new(),
+            drain,
         };
         for held in &self.held {
             let task = held.token.slot.task;
@@ -199,6 +205,7 @@ mod tests {
             lost: Vec::new(),
             cancel: Vec::new(),
             unknown: Vec::new(),
+            drain: false,
         };
         for (first, second, both) in [
             (Some(1), Some(2), Some(1)),

@@ -44,13 +44,11 @@ impl Promote {
         clippy::unnecessary_wraps,
         reason = "every verb answers alike"
     )]
-    pub(crate) fn decide(&self, view: &mut View, _env: &mut Env<'_>) -> Result<Promoted, Refused> {
-        let due: Vec<_> = view
-            .due()
-            .iter()
-            .filter_map(|slot| view.scheduled.get(slot))
-            .copied()
-            .collect();
+    pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Promoted, Refused> {
+        let found = view.due().iter();
+        let found = found.filter_map(|slot| view.scheduled.get(slot));
+        // Whatever stands before this in its batch may have put it off.
+        let due: Vec<_> = found.filter(|row| row.run_at <= env.now).copied().collect();
         let count = due.len();
         for row in due {
             moves::promote(view, &row);

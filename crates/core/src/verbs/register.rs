@@ -98,6 +98,7 @@ impl Register {
             expires_at: env.now + env.policy.heartbeat_ttl,
             kept_for: None,
             is_draining: false,
+            is_killed: false,
             completed,
             failed,
             is_forgotten: false,

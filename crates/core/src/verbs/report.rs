@@ -114,12 +114,15 @@ pub struct ReportedBack {
     pub results: Vec<Result<Status, Refused>>,
     /// Whose the latest run was of those that it ended.
     pub by: Option<(WorkerNumber, Epoch)>,
+    /// The worker, where the report names it, gets nothing more, and leaves when it has finished.
+    pub drain: bool,
 }
 
 impl ReportedBack {
     pub(crate) fn join(&mut self, more: Self) {
         self.results.extend(more.results);
         self.by = more.by.or(self.by);
+        self.drain |= more.drain;
     }
 }
 
@@ -137,6 +140,7 @@ impl Report {
         ReportedBack {
             results: results.collect(),
             by: None,
+            drain: false,
         }
     }
 
@@ -166,8 +170,9 @@ impl Report {
         view: &mut View,
         env: &mut Env<'_>,
     ) -> Result<ReportedBack, Refused> {
+        let mut drain = false;
         if let Some((worker, epoch)) = &self.worker {
-            caller::worker(worker, *epoch, view)?;
+            drain = caller::worker(worker, *epoch, view)?.is_draining;
         }
         let mut by = None;
         let results = self.results.iter();
@@ -175,6 +180,7 @@ impl Report {
         Ok(ReportedBack {
             results: results.collect(),
             by,
+            drain,
         })
     }
 }

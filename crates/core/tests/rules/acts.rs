@@ -54,6 +54,12 @@ pub(crate) enum Act {
         name: &'static str,
         if_new: bool,
     },
+    Drain(&'static str),
+    /// Beside what else happens.
+    Kill(&'static str),
+    /// Before it.
+    KillAlone(&'static str),
+    Delete(&'static str),
     Promote(usize),
     Expire {
         grace: bool,
@@ -134,6 +140,10 @@ fn act() -> impl Strategy<Value = Act> {
             .prop_map(|(task, priority, delay)| Act::Patch { task, priority, delay }),
         1 => (select(&NAMES[..]), prop::bool::weighted(0.3))
             .prop_map(|(name, if_new)| Act::Register { name, if_new }),
+        1 => select(&NAMES[..]).prop_map(Act::Drain),
+        1 => select(&NAMES[..]).prop_map(Act::Kill),
+        1 => select(&NAMES[..]).prop_map(Act::KillAlone),
+        1 => select(&NAMES[..]).prop_map(Act::Delete),
         3 => (1_usize..5).prop_map(Act::Promote),
         3 => (prop::bool::weighted(0.2), prop::bool::weighted(0.2))
             .prop_map(|(grace, alone)| Act::Expire { grace, alone }),

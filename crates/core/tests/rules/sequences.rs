@@ -1,6 +1,8 @@
 //! Random sequences of commands, decided over rows in maps: no store is needed to see that the rules keep their
 //! promises. What each batch changes is held against what must always be true; in the end everything ends.
 
+mod workers;
+
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,14 +41,13 @@ use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::proceed::{Piece, Proceed, Proceeded};
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
-use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
 use taskyard_core::verbs::set_queue::SetQueue;
 use taskyard_core::verbs::start::Start;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::view::View;
-use taskyard_core::worker::Profile;
 
+use self::workers::register;
 use crate::acts::{Act, KINDS, NAMES, batch};
 use crate::tables::{Locked, Tables};
 
@@ -183,6 +184,7 @@ impl World {
                 Act::Register { name, if_new } => {
                     commands.push(register(name, *if_new));
                 }
+                Act::KillAlone(name) => self.kill_alone(name),
                 other => commands.extend(self.command(other)),
             }
         }
@@ -373,7 +375,8 @@ impl World {
                 alone: false,
             }
             .into(),
-            Act::Claim { .. } | Act::Register { .. } => return None,
+            Act::Claim { .. } | Act::Register { .. } | Act::KillAlone(_) => return None,
+            Act::Drain(_) | Act::Kill(_) | Act::Delete(_) => return workers::command(act),
         })
     }
 
@@ -471,7 +474,11 @@ impl World {
     /// Every worker, as if all were gone: the rules judge.
     fn forget(&self) -> Command {
         let workers = self.tables.workers.keys().cloned().collect();
-        Forget { workers }.into()
+        Forget {
+            workers,
+            is_asked_for: false,
+        }
+        .into()
     }
 
     /// What a reply promises, and what later acts go by.
@@ -488,6 +495,7 @@ impl World {
                 self.tasks.extend(submitted.ids.iter());
             }
             (Command::Claims(claims), Ok(Done::Claims(dealt))) => {
+                self.check_hands(claims, &dealt);
                 for (claim, hand) in claims.claims.iter().zip(dealt.hands) {
                     let is_refused = hand.as_ref().is_ok_and(Result::is_err);
                     let hand = hand.unwrap().unwrap_or_default();
@@ -600,20 +608,6 @@ impl World {
         }
         panic!("some tasks never ended");
     }
-}
-
-/// The first serves everything, the second one kind, the third is an internal one of a server.
-fn register(name: &str, if_new: bool) -> Command {
-    let kinds = (name == NAMES[1]).then(|| vec![Name::path(KINDS[0]).unwrap()]);
-    let server = (name == NAMES[2]).then_some(taskyard_core::id::ServerNumber(1));
-    Register {
-        name: Name::plain(name).unwrap(),
-        server,
-        profile: Arc::new(Profile::new(kinds, None, Labels::default())),
-        capacity: 1,
-        if_new,
-    }
-    .into()
 }
 
 fn latest<T>(all: &[T]) -> &[T] {

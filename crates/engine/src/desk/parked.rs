@@ -104,6 +104,12 @@ impl<C: Caller> Parked<C> {
         self.take(its)
     }
 
+    /// All claims of this worker.
+    pub(super) fn take_of(&mut self, worker: WorkerNumber) -> Vec<Waiting<C>> {
+        let its = self.line.of(worker).to_vec();
+        self.take(its)
+    }
+
     /// The same claim, sent before.
     pub(super) fn take_same(&mut self, claim: &Claim) -> Option<Waiting<C>> {
         let number = self.line.same(claim)?;

@@ -14,6 +14,8 @@ use taskyard_core::random::Random;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::drain::Drain;
+use taskyard_core::verbs::kill::Kill;
 use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 
@@ -70,11 +72,12 @@ impl Client {
         if around.calm {
             self.read(around);
         } else {
-            match around.below(11) {
+            match around.below(12) {
                 0..=5 => self.submit(around),
                 6 => self.twist(around),
                 7 => self.cancel(around),
                 8 => self.patch(around),
+                9 => self.look_after_workers(around),
                 _ => self.read(around),
             }
         }
@@ -115,7 +118,7 @@ impl Client {
             };
             let can_repeat = match &open.call {
                 Call::Submit { submit, makes_ids } => !makes_ids || submit.once.is_some(),
-                Call::Cancel(_) | Call::Patch(_) => true,
+                Call::Cancel(_) | Call::Patch(_) | Call::Drain(_) | Call::Kill(_) => true,
                 _ => false,
             };
             if can_repeat && open.first_sent + SAYS_AGAIN_FOR > around.now {
@@ -231,6 +234,22 @@ impl Client {
             let ticket = around.ticket();
             self.ask(Call::Cancel(task), ticket, around);
         }
+    }
+
+    /// Sometimes it is somebody who wants a worker to go.
+    fn look_after_workers(&mut self, around: &mut Surroundings) {
+        let known = around.ledger.profiles.len();
+        let chosen = around.below(known.max(1));
+        let Some(worker) = around.ledger.profiles.keys().nth(chosen).cloned() else {
+            return;
+        };
+        let call = if around.happens(500) {
+            Call::Drain(Drain { worker })
+        } else {
+            Call::Kill(Kill { worker })
+        };
+        let ticket = around.ticket();
+        self.ask(call, ticket, around);
     }
 
     fn patch(&mut self, around: &mut Surroundings) {

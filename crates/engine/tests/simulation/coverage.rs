@@ -17,7 +17,7 @@ pub(crate) fn check(tally: &Tally, store: Store) {
     assert!(missing.is_empty(), "these never happened: {missing:?}");
 }
 
-const EVERYWHERE: [&str; 66] = [
+const EVERYWHERE: [&str; 70] = [
     // Every verb.
     "submit",
     "cancel",
@@ -27,6 +27,8 @@ const EVERYWHERE: [&str; 66] = [
     "start",
     "heartbeat",
     "report",
+    "drain",
+    "kill",
     "join",
     "promote",
     "expire",
@@ -40,6 +42,7 @@ const EVERYWHERE: [&str; 66] = [
     "run_times_out",
     "run_is_snoozed",
     "run_is_released",
+    "worker_is_told",
     "run_is_let_go",
     "run_is_lost_in_silence",
     "run_is_lost_unrenewed",
@@ -86,6 +89,7 @@ const EVERYWHERE: [&str; 66] = [
     // Workers and the disk.
     "worker_drains_with_an_empty_hand",
     "worker_drains_with_work_in_hand",
+    "worker_is_told_to_drain",
     "drained_worker_goes",
     "worker_was_replaced",
     "worker_is_looked_up_again",

@@ -237,6 +237,9 @@ fn touched(commands: &[Command], ran: &Ran) -> BTreeSet<Option<TaskId>> {
             (Command::Expire(expire), _) => {
                 tasks.extend(expire.runs.iter().map(|(run, _)| Some(run.slot.task)))
             }
+            (Command::Kill(_), Ok(Ok(Done::Kill(killed)))) => {
+                tasks.extend(killed.tasks.iter().copied().map(Some))
+            }
             (Command::Promote(_), _) => {
                 tasks.insert(None);
             }

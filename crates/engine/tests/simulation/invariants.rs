@@ -120,7 +120,7 @@ fn starts_in_time(view: &TaskView, now: Timestamp) {
         Standing::Ready | Standing::Leased(_) => {
             assert!(
                 run_at <= now,
-                "I18: nothing is given out before its time: {view:?}"
+                "I18: nothing is given out before its time, at {now}: {view:?}"
             );
         }
         Standing::Scheduled(row) if row.why == Why::BackOff => {

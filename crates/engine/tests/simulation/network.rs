@@ -6,7 +6,9 @@ use taskyard_core::command;
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::Lane;
 use taskyard_core::random::Seeded;
+use taskyard_core::verbs::drain::Drain;
 use taskyard_core::verbs::heartbeat::Heartbeat;
+use taskyard_core::verbs::kill::Kill;
 use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::Report;
@@ -60,6 +62,8 @@ pub(crate) enum Call {
         had_ended: bool,
     },
     Register(Register),
+    Drain(Drain),
+    Kill(Kill),
     Claim(ClaimCall),
     Start(Start),
     Heartbeat(Heartbeat),
@@ -74,6 +78,8 @@ impl Call {
             Self::Patch(_) => "patch",
             Self::Read { .. } => "read",
             Self::Register(_) => "register",
+            Self::Drain(_) => "drain",
+            Self::Kill(_) => "kill",
             Self::Claim(_) => "claim",
             Self::Start(_) => "start",
             Self::Heartbeat(_) => "heartbeat",

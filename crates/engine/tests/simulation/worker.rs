@@ -126,6 +126,14 @@ impl Worker {
         self.drains = true;
     }
 
+    /// Its server's answer says so, perhaps once more.
+    fn is_told_to_drain(&mut self, told: bool, around: &mut Surroundings) {
+        if told && !self.drains {
+            around.tally.count("worker_is_told_to_drain");
+            self.drain(around);
+        }
+    }
+
     fn has_drained(&self) -> bool {
         let waits = |call: &Call| matches!(call, Call::Claim(_) | Call::Report(_));
         self.drains && self.hand.is_empty() && !self.has_open(waits)
@@ -344,7 +352,10 @@ impl Worker {
                     self.take(hand, around);
                 }
             }
-            (_, Ok(Ok(Done::Heartbeat(beaten)))) => self.let_go(&beaten, around),
+            (_, Ok(Ok(Done::Heartbeat(beaten)))) => {
+                self.is_told_to_drain(beaten.drain, around);
+                self.let_go(&beaten, around);
+            }
             (Call::Report(report), Ok(Ok(Done::Report(back)))) => {
                 self.reported(&report, &back, around)
             }
@@ -372,6 +383,7 @@ impl Worker {
             Ok(hand) => hand,
             Err(_) => return self.start_over(around),
         };
+        self.is_told_to_drain(hand.drain, around);
         for run in hand.runs {
             around.tally.count("run");
             let ends_at = around.now + around.millis(0, 3_000);

@@ -102,6 +102,10 @@ impl<'s> Routes<'s> {
         self.add("patch", path, name, CHANGED)
     }
 
+    pub(crate) fn delete<'a>(&'a mut self, path: &str, name: &str) -> Described<'a, 's> {
+        self.add("delete", path, name, CHANGED)
+    }
+
     fn add<'a>(
         &'a mut self,
         method: &'static str,
@@ -285,6 +289,15 @@ impl Described<'_, '_> {
     ) -> Self {
         let schema = self.routes.shapes.reference::<T>();
         self.answers_as(status, description, &schema, example)
+    }
+
+    pub(crate) fn answers_nothing(mut self, description: &str) -> Self {
+        let answer = json!({
+            "description": description,
+            "headers": {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}},
+        });
+        self.operation().answers.insert("204".to_owned(), answer);
+        self
     }
 
     /// One page of a list of these.

@@ -23,6 +23,7 @@ use crate::wire::faults::{COUNT_MAX, EPOCH_MAX, WAIT_MS_MAX};
 use crate::wire::new_task::FACTOR_MAX;
 use crate::wire::result::{CODE_LEN_MAX, MESSAGE_LEN_MAX};
 use crate::wire::worker::{ANY, MESSAGE_LEN_MAX as NEWS_LEN_MAX, NAMES_MAX};
+use taskyard_engine::pool::COUNT_MAX as COUNT_MAX_INSIDE;
 
 /// An id for examples.
 pub(crate) const TASK_ID: &str = "01a21162-b23c-7f2c-bbfc-ea8e6e590d9f";
@@ -131,6 +132,9 @@ const OPTIONAL: &[&str] = &[
     "Problem/task_status",
     "Problem/retry_after_ms",
     "Reported/tasks",
+    "Reported/drain",
+    "Claimed/drain",
+    "Worker/running",
     "Run/checkpoint",
     "Run/cancel",
     "Run/exclusive",
@@ -244,6 +248,7 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
         ("Claim/wait_ms", range(0..=HOLD_MS_MAX.cast_signed())),
         ("Claim/seq", range(1..=i64::MAX)),
         ("Claim/epoch", epoch()),
+        ("Scale/count", range(0..=i64::from(COUNT_MAX_INSIDE))),
         ("Register/worker_id", plain_name()),
         ("Register/kinds", kinds()),
         ("Register/queues", names()),

@@ -1,6 +1,7 @@
 //! `/workers`: what a worker asks, each a function from wire type to wire type, and the routes around them.
 
 pub(crate) mod described;
+pub(crate) mod pool;
 pub(crate) mod routes;
 
 use std::time::Duration;
@@ -93,9 +94,8 @@ pub async fn claim(
     faults.check()?;
     let claimed = deal(app, call).await;
     let claimed = claimed.map_err(|error| problem::of(&error))?;
-    Ok(Claimed {
-        tasks: runs(app, claimed),
-    })
+    let (tasks, drain) = runs(app, claimed);
+    Ok(Claimed { tasks, drain })
 }
 
 /// What the claim gets: nothing where it is held back when the server begins to leave.
@@ -144,7 +144,7 @@ pub async fn report<P: Source>(
         let is_taken = |result: &Answered| matches!(result, Answered::Taken(_));
         if !results
             .as_ref()
-            .is_ok_and(|results| results.iter().all(is_taken))
+            .is_ok_and(|(results, _)| results.iter().all(is_taken))
         {
             is_refused.cancel();
         }
@@ -159,28 +159,32 @@ pub async fn report<P: Source>(
         }
     };
     let (results, claimed) = tokio::join!(reporting, claiming);
+    // Without them the worker is not told what it claimed, which goes back.
+    let (results, drain) = results?;
+    let claimed = claimed.and_then(|claimed| match claimed {
+        Ok(claimed) => Some(runs(app, claimed)),
+        // The results were taken, which must be told; what keeps the claim from being served will meet it again.
+        Err(error) => {
+            tracing::debug!(%error, "a report's claim was not served");
+            None
+        }
+    });
+    let (tasks, drains) = claimed.unzip();
     Ok(Reported {
-        // Without them the worker is not told what it claimed, which goes back.
-        results: results?,
-        tasks: claimed.and_then(|claimed| match claimed {
-            Ok(claimed) => Some(runs(app, claimed)),
-            // The results were taken, which must be told; what keeps the claim from being served will meet it again.
-            Err(error) => {
-                tracing::debug!(%error, "a report's claim was not served");
-                None
-            }
-        }),
+        results,
+        tasks,
+        drain: drain || drains == Some(true),
     })
 }
 
 const CLAIM_PLACE: Place = Place::within("/claim");
 
-/// What becomes of each result, in their order.
+/// What becomes of each result, in their order, and whether the worker drains.
 async fn results<P: Source>(
     app: &App,
     worker: (Name, Option<Epoch>),
     report: &Report<P>,
-) -> Result<Vec<Answered>, Box<Problem>> {
+) -> Result<(Vec<Answered>, bool), Box<Problem>> {
     let mut taken = Vec::with_capacity(report.results.len());
     let mut answers: Vec<Option<Box<Problem>>> = Vec::with_capacity(report.results.len());
     for (index, said) in report.results.iter().enumerate() {
@@ -199,6 +203,7 @@ async fn results<P: Source>(
         results: taken,
     });
     let reported = reported.await.map_err(|error| problem::of(&error))?;
+    let drain = reported.drain;
     let mut reported = reported.results.into_iter();
     let answered = report.results.iter().zip(answers).map(|(said, fault)| {
         let standing = match fault {
@@ -216,7 +221,7 @@ async fn results<P: Source>(
             }
         }
     });
-    Ok(answered.collect())
+    Ok((answered.collect(), drain))
 }
 
 /// Renews the listed leases, and tells which of them are lost or cancelled.
@@ -253,7 +258,7 @@ pub async fn heartbeat<P: Source>(
         expires_at: beaten.expires_at.unwrap_or(now).into(),
         lost: beaten.lost,
         cancel: beaten.cancel,
-        drain: false,
+        drain: beaten.drain,
     })
 }
 
@@ -289,11 +294,14 @@ fn claim_call(
 }
 
 /// The worker is told of these now.
-fn runs(app: &App, claimed: Option<engine::Claimed>) -> Vec<taskyard_api::worker::Run<Payload>> {
+/// And whether the worker drains.
+fn runs(
+    app: &App,
+    claimed: Option<engine::Claimed>,
+) -> (Vec<taskyard_api::worker::Run<Payload>>, bool) {
     let incarnation = app.engine().store().incarnation();
     let hand = claimed.map(engine::Claimed::tell).unwrap_or_default();
-    hand.runs
-        .into_iter()
-        .map(|run| wire::worker::run(run, &incarnation))
-        .collect()
+    let runs = hand.runs.into_iter();
+    let runs = runs.map(|run| wire::worker::run(run, &incarnation));
+    (runs.collect(), hand.drain)
 }

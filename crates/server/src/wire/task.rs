@@ -10,7 +10,7 @@ use taskyard_api::task::{Progress, Task, TaskError};
 use taskyard_api::time::Time;
 use taskyard_core::json::Json;
 use taskyard_core::query::{Standing, TaskView};
-use taskyard_core::rows::{Failure, Lease, Origin};
+use taskyard_core::rows::{self, Failure, Lease, Origin};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 
@@ -122,11 +122,14 @@ fn lease(view: &TaskView) -> Option<&Lease> {
 }
 
 fn progress(lease: &Lease) -> Option<Progress> {
-    let progress = lease.progress.as_ref()?;
-    Some(Progress {
+    lease.progress.as_ref().map(said)
+}
+
+pub(crate) fn said(progress: &rows::Progress) -> Progress {
+    Progress {
         fraction: progress.fraction,
         message: progress.message.as_deref().map(str::to_owned),
-    })
+    }
 }
 
 pub(crate) fn task_error(failure: &Failure) -> TaskError<Payload> {

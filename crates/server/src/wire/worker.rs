@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use taskyard_api::payload::Payload;
 use taskyard_api::task::Progress;
-use taskyard_api::worker::{Held, Register, Run, Worker, WorkerStatus};
+use taskyard_api::time::Time;
+use taskyard_api::worker::{Held, Register, Run, Running, Worker, WorkerStatus};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
-use taskyard_core::query::WorkerView;
+use taskyard_core::query::{AtWork, RunView, WorkerView};
 use taskyard_core::rows;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::claim;
@@ -76,6 +77,8 @@ pub(crate) fn worker(view: &WorkerView, now: Timestamp, ttl: Duration) -> Worker
     let names = |names: &[Name]| names.iter().map(ToString::to_string).collect();
     let status = if row.is_offline(now) {
         WorkerStatus::Offline
+    } else if row.is_draining {
+        WorkerStatus::Draining
     } else if view.held > 0 {
         WorkerStatus::Busy
     } else {
@@ -95,10 +98,36 @@ pub(crate) fn worker(view: &WorkerView, now: Timestamp, ttl: Duration) -> Worker
         labels: texts(row.profile.labels.iter()),
         capacity: count(row.capacity),
         held: u32::try_from(view.held).unwrap_or(u32::MAX),
+        completed: u64::try_from(row.completed).unwrap_or_default(),
+        failed: u64::try_from(row.failed).unwrap_or_default(),
         registered_at: row.registered_at.into(),
         // Where it was longer or shorter when the worker was heard last, this is off by as much, until the next sign.
         heard_at: (row.expires_at - ttl).max(row.registered_at).into(),
         expires_at: row.expires_at.into(),
+        running: None,
+    }
+}
+
+fn running(run: &RunView) -> Running {
+    Running {
+        task_id: run.task,
+        kind: run.kind.to_string(),
+        queue: run.queue.to_string(),
+        attempt: count(run.attempt),
+        status: run.status().into(),
+        assigned_at: run.claimed_at.into(),
+        started_at: run.started_at.map(Time::from),
+        lease_expires_at: run.expires_at.into(),
+        progress: run.progress.as_ref().map(super::task::said),
+    }
+}
+
+/// The same, with what it holds.
+pub(crate) fn at_work(at_work: &AtWork, now: Timestamp, ttl: Duration) -> Worker {
+    let runs = at_work.runs.iter().map(running);
+    Worker {
+        running: Some(runs.collect()),
+        ..worker(&at_work.view, now, ttl)
     }
 }
 

@@ -1,5 +1,7 @@
 mod claim;
 mod heartbeat;
 mod list;
+mod looked_after;
+mod pool;
 mod register;
 mod report;

@@ -16,6 +16,7 @@ use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Sight;
 use taskyard_engine::engine::Engine;
+use taskyard_engine::pool::InternalPool;
 use taskyard_engine::services::{Steps, promote, sweep};
 use taskyard_server::app::App;
 use taskyard_server::front::Front;
@@ -100,7 +101,29 @@ impl Yard {
         Self::made(store, Clock::new(), policy, |_| {})
     }
 
+    /// With these workers inside.
+    pub(crate) fn with_pool(pool: Arc<dyn InternalPool>) -> Self {
+        let clock = Clock::new();
+        Self::made_with(
+            Some(pool),
+            in_memory(&clock),
+            clock,
+            Policy::default(),
+            |_| {},
+        )
+    }
+
     fn made(
+        store: Arc<dyn Store>,
+        clock: Clock,
+        policy: Policy,
+        set: impl FnOnce(&mut Settings),
+    ) -> Self {
+        Self::made_with(None, store, clock, policy, set)
+    }
+
+    fn made_with(
+        pool: Option<Arc<dyn InternalPool>>,
         store: Arc<dyn Store>,
         clock: Clock,
         policy: Policy,
@@ -115,7 +138,7 @@ impl Yard {
             ..Settings::default()
         };
         set(&mut settings);
-        let app = App::new(engine, settings, leaving.clone());
+        let app = App::with_pool(engine, pool, settings, leaving.clone());
         let front = Front::new(app.clone());
         Self {
             app,
@@ -160,6 +183,11 @@ impl Yard {
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Reply {
         self.post_text(path, body.to_string()).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Reply {
+        self.send(request(Method::DELETE, path, Body::empty()))
+            .await
     }
 
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Reply {

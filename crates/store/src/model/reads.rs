@@ -10,8 +10,8 @@ use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::operation::Operation;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Holding, List, Listed, Minutes, Query, Staff,
-    Standing, Survey, TaskView, WorkerCounts, WorkerView,
+    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, List, Listed, Minutes, Query,
+    RunView, Staff, Standing, Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
 use taskyard_core::time::Timestamp;
@@ -66,6 +66,7 @@ impl Tables {
                 Answer::Gone(gone.take(limit).map(|row| row.name.clone()).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),
+            Query::AtWork { worker, limit } => Answer::AtWork(self.at_work(&worker, limit)),
             Query::Named(numbers) => {
                 let named = |number: WorkerNumber| Some((number, self.name(number)?));
                 Answer::Named(numbers.into_iter().filter_map(named).collect())
@@ -245,6 +246,30 @@ impl Tables {
             .filter(|lease| lease.worker == worker.number)
             .count();
         WorkerView { worker, held }
+    }
+
+    fn at_work(&self, name: &Name, limit: usize) -> Option<Box<AtWork>> {
+        let row = self.workers.get(name).filter(|row| !row.is_forgotten)?;
+        let its = self.leases.values();
+        let mut leases: Vec<&Lease> = its.filter(|lease| lease.worker == row.number).collect();
+        leases.sort_by_key(|lease| (lease.claimed_at, lease.slot));
+        let runs = leases.into_iter().take(limit).map(|lease| {
+            let lane = &self.lanes[place(lease.lane)];
+            RunView {
+                task: lease.slot.task,
+                queue: lane.queue.clone(),
+                kind: lane.kind.clone(),
+                attempt: lease.attempt(self.carries.get(&lease.slot)),
+                claimed_at: lease.claimed_at,
+                started_at: lease.started_at,
+                expires_at: lease.expires_at,
+                progress: lease.progress.clone(),
+            }
+        });
+        Some(Box::new(AtWork {
+            runs: runs.collect(),
+            view: self.worker(name),
+        }))
     }
 
     fn list(&self, list: &List) -> Listed {

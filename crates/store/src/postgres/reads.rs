@@ -8,8 +8,8 @@ use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, OperationId, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Holding, Minutes, Query, Staff, Survey, TaskView,
-    WorkerCounts, WorkerView,
+    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff,
+    Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::held::Token;
@@ -78,6 +78,13 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             let name = name.as_str();
             let worker = one(client, sql::WORKER_BY_NAME, &[&name], presence::worker).await?;
             Answer::Worker(worker.map(Box::new))
+        }
+        Query::AtWork { worker, limit } => {
+            let (name, limit) = (worker.as_str(), load::limit(*limit));
+            let view = one(client, sql::WORKER_VIEW, &[&name], worker_view).await?;
+            let params: [&(dyn ToSql + Sync); 2] = [&name, &limit];
+            let runs = all(client, sql::LEASE_HELD, &params, run_view).await?;
+            Answer::AtWork(view.map(|view| Box::new(AtWork { view, runs })))
         }
         Query::Named(numbers) => {
             let numbers: Vec<i32> = numbers.iter().map(|number| number.0).collect();
@@ -290,6 +297,19 @@ fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
 fn count(fields: &mut Fields<'_>) -> Read<usize> {
     fields.decode(|rows: i64| {
         usize::try_from(rows).map_err(|_| BadColumn::new("a number of rows", rows))
+    })
+}
+
+fn run_view(fields: &mut Fields<'_>) -> Read<RunView> {
+    Ok(RunView {
+        task: fields.task()?,
+        queue: fields.name()?,
+        kind: fields.name()?,
+        attempt: fields.take()?,
+        claimed_at: fields.time()?,
+        started_at: fields.time_or_none()?,
+        expires_at: fields.time()?,
+        progress: place::progress(fields)?,
     })
 }
 

@@ -7,8 +7,8 @@ use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, Counted, Freeable, Held, Holder, Holding, Minutes, Query, Staff, Survey, TaskView,
-    WorkerCounts, WorkerView,
+    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff,
+    Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
@@ -91,6 +91,12 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 presence::worker,
             )?;
             Answer::Worker(worker.map(Box::new))
+        }
+        Query::AtWork { worker, limit } => {
+            let view = one(connection, sql::WORKER_VIEW, [worker.as_str()], worker_view)?;
+            let held = params![worker.as_str(), tx::limit(*limit)];
+            let runs = all(connection, sql::LEASE_HELD, held, run_view)?;
+            Answer::AtWork(view.map(|view| Box::new(AtWork { view, runs })))
         }
         Query::Named(numbers) => {
             let mut named = Vec::new();
@@ -286,6 +292,19 @@ fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
 fn count(fields: &mut Fields<'_>) -> Read<usize> {
     fields.decode(|rows: i64| {
         usize::try_from(rows).map_err(|_| BadColumn::new("a number of rows", rows))
+    })
+}
+
+fn run_view(fields: &mut Fields<'_>) -> Read<RunView> {
+    Ok(RunView {
+        task: fields.task()?,
+        queue: fields.name()?,
+        kind: fields.name()?,
+        attempt: fields.take()?,
+        claimed_at: fields.time()?,
+        started_at: fields.time_or_none()?,
+        expires_at: fields.time()?,
+        progress: place::progress(fields.take()?, fields.take()?),
     })
 }
 

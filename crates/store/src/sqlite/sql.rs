@@ -19,6 +19,7 @@ statements! { ALL:
         LANE_LAST = "lane_last",
         LANE_OPEN = "lane_open",
         LATE_RESULT_LIST = "late_result_list",
+        LEASE_HELD = "lease_held",
         LEASE_LIST = "lease_list",
         LEASE_LOST = "lease_lost",
         READY_BEFORE = "ready_before",
@@ -49,6 +50,7 @@ statements! { ALL:
         WORKER_LAST = "worker_last",
         WORKER_LIVE = "worker_live",
         WORKER_LIST = "worker_list",
+        WORKER_VIEW = "worker_view",
     }
     "sqlite" {
         ATTEMPT_DELETE = "attempt_delete",

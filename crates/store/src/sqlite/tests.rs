@@ -253,7 +253,14 @@ fn nothing_is_kept_of_a_worker_that_was_forgotten() {
     assert!(kept.upgrade().is_some(), "claims find its row");
 
     let workers = vec![name];
-    run(Forget { workers }.into(), noon + policy.worker_life);
+    run(
+        Forget {
+            workers,
+            is_asked_for: false,
+        }
+        .into(),
+        noon + policy.worker_life,
+    );
 
     assert!(kept.upgrade().is_none());
 }

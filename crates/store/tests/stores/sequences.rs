@@ -1,13 +1,15 @@
 //! Random batches, sensible or not: all stores must answer alike and hold the same rows after each. Nothing is asked
 //! of the answers themselves; the histories do that.
 
+mod workers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::command::{Command, Done};
 use taskyard_core::explain::Explain;
 use taskyard_core::filter::{Filter, Search};
-use taskyard_core::id::{Fence, OperationId, ServerNumber, TaskId};
+use taskyard_core::id::{Fence, OperationId, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::LaneKey;
@@ -27,7 +29,6 @@ use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
 use taskyard_core::verbs::clear::Clear;
 use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
-use taskyard_core::verbs::forget::{self, Forget};
 use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::join::Join;
@@ -36,7 +37,6 @@ use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::proceed::{Proceed, Proceeded};
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
-use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::set_queue::SetQueue;
 use taskyard_core::verbs::start::Start;
@@ -202,6 +202,7 @@ impl Sequence {
                 }
                 Done::Join(joined) => self.server = Some(joined.server),
                 Done::Forget(forgotten) => self.forgotten += forgotten.count,
+                Done::Register(registered) => self.registered(registered),
                 _ => {}
             }
         }
@@ -237,6 +238,10 @@ impl Sequence {
             Query::Workers {
                 after: None,
                 limit: 100,
+            },
+            Query::AtWork {
+                worker: self.workers[0].worker.clone(),
+                limit: 3,
             },
             Query::Counts,
             Query::NextDue { skip: 0 },
@@ -332,7 +337,7 @@ impl Sequence {
                 started_at: None,
             }),
             11 | 12 => self.heartbeat(),
-            13 => self.register(),
+            13 => self.look_after(),
             14 => self.expire().await,
             15 => self.forget().await,
             16 => self.free().await,
@@ -462,23 +467,6 @@ impl Sequence {
         })
     }
 
-    /// Its older leases come back; claims go on with the older epoch, and get nothing.
-    fn register(&mut self) -> Command {
-        let chosen = self.below(self.workers.len());
-        let if_new = self.one_in(4);
-        let worker = &mut self.workers[chosen];
-        if !if_new {
-            worker.epoch = worker.epoch.next();
-        }
-        Command::Register(Register {
-            name: worker.worker.clone(),
-            server: (chosen == 1).then_some(ServerNumber(1)),
-            profile: Arc::clone(&worker.profile),
-            capacity: 3,
-            if_new,
-        })
-    }
-
     async fn expire(&mut self) -> Command {
         let alone_since = self.one_in(2).then(|| self.yard.now());
         let looks = Lost {
@@ -501,17 +489,6 @@ impl Sequence {
                 ..Sight::clear(self.yard.now())
             },
         })
-    }
-
-    /// Those that may be, and one that perhaps may not.
-    async fn forget(&mut self) -> Command {
-        let expired = forget::expired_before(&self.yard.policy, self.yard.now());
-        let query = Query::Gone { expired, limit: 2 };
-        let Ok(Answer::Gone(mut workers)) = self.yard.store.read(query).await else {
-            panic!("a query is answered in kind")
-        };
-        workers.extend(self.any(|it| &it.workers).map(|claim| claim.worker));
-        Command::Forget(Forget { workers })
     }
 
     fn set_queue(&mut self) -> Command {

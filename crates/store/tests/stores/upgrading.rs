@@ -180,7 +180,7 @@ async fn a_postgres_database_of_the_first_schema_is_brought_up_to_date_and_keeps
 }
 
 /// What migrations change or add.
-const ADDED: [&str; 11] = [
+const ADDED: [&str; 12] = [
     "schema",
     "min_compatible",
     "forgotten",
@@ -189,6 +189,7 @@ const ADDED: [&str; 11] = [
     "unique_key",
     "retry_of",
     "draining",
+    "killed",
     "completed",
     "failed",
     "origin",
@@ -255,7 +256,13 @@ async fn goes_on(yard: &Yard) {
 
     // Who had long been gone can be forgotten, and comes back under its number.
     let workers = vec![name("gone"), name("here")];
-    let forgotten: Forgotten = yard.run(Forget { workers }).await.unwrap();
+    let forgotten: Forgotten = yard
+        .run(Forget {
+            workers,
+            is_asked_for: false,
+        })
+        .await
+        .unwrap();
     assert_eq!(forgotten.count, 1);
     assert_eq!(listed(yard).await, [("here".to_owned(), 1)]);
     let back = yard.worker("gone").await;

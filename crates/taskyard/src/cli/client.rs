@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::filter::{BulkArgs, FilterArgs};
+use super::workers::WorkerVerb;
 use crate::commands::{bulk, list, queues, stats, workers};
 use crate::output::{self, Column};
 use crate::settings::units::{duration, pair, retention, url};
@@ -460,9 +461,11 @@ fn window(text: &str) -> Result<u32, String> {
 
 #[derive(Debug, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
     after_help = format!("HELD is how many tasks a worker has, and how many it can have at once; HEARD how long ago it gave \
                           a sign of life. One that has ended in order shows as idle until the server's \
-                          --heartbeat-ttl is over.\n\n{}Example:\n  taskyard workers\n  taskyard workers --all", narrow(&workers::COLUMNS))
+                          --heartbeat-ttl is over.\n\n{}Example:\n  taskyard workers\n  taskyard workers --all\n  \
+                          taskyard workers drain worker-3", narrow(&workers::COLUMNS))
 )]
 pub(crate) struct WorkersArgs {
     #[command(flatten)]
@@ -470,4 +473,6 @@ pub(crate) struct WorkersArgs {
     /// Those too that have been silent for long.
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(subcommand)]
+    pub(crate) verb: Option<WorkerVerb>,
 }

@@ -44,7 +44,7 @@ pub(crate) struct WorkerArgs {
     #[arg(long = "label", id = "label", env = "TASKYARD_LABELS", value_delimiter = ',', value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<(String, String)>,
     /// How long it lets its tasks go on when it is told to stop, before it ends them and hands them back. A second signal
-    /// ends it at once.
+    /// ends it at once. One that `taskyard workers drain` has leave finishes them, however long they take.
     #[arg(long, env = "TASKYARD_DRAIN", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) drain: Duration,
     #[command(flatten)]

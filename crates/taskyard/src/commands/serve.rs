@@ -120,14 +120,20 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
         alone: address.is_for_one_server(),
     };
     let services = upkeep.start(&engine, server);
-    let app = App::new(engine.clone(), settings, leaving.clone());
-    let mut serving = JoinSet::new();
-    serving.spawn(serve(listener, app.clone(), stop.clone()));
     let like = runtime::Settings {
         logs: worker::logs(&args.logs),
         ..worker::ending(args.times.drain, &args.times.deliver, &args.command)
     };
-    let pool = Pool::start(&app, args.internal_workers, &executors, &like);
+    let pool = Pool::new(args.internal_workers, &executors, &like);
+    let app = App::with_pool(
+        engine.clone(),
+        Some(pool.handle()),
+        settings,
+        leaving.clone(),
+    );
+    let mut serving = JoinSet::new();
+    serving.spawn(serve(listener, app.clone(), stop.clone()));
+    pool.begin(&app);
     app.started();
     output::line(&format!("{SERVING}http://{}", reachable(local)))?;
     tracing::info!(address = %local, database = address.kind(), workers = args.internal_workers, "serving");

@@ -1,5 +1,7 @@
 //! `taskyard workers`.
 
+mod verbs;
+
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -41,6 +43,13 @@ impl Shown for Workers {
 }
 
 pub(super) async fn run(args: &WorkersArgs, format: Format) -> Done {
+    match &args.verb {
+        Some(verb) => verbs::run(verb, format).await,
+        None => list(args, format).await,
+    }
+}
+
+async fn list(args: &WorkersArgs, format: Format) -> Done {
     let items = client(&args.connection)?.all_workers().await?;
     let mut page = Page {
         items,
@@ -66,25 +75,31 @@ pub(super) async fn run(args: &WorkersArgs, format: Format) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(worker: &Worker) -> Vec<Cell> {
-    let (word, tint) = match worker.status {
+/// Its word, and how it is coloured.
+fn status(status: WorkerStatus) -> (&'static str, Tint) {
+    match status {
         WorkerStatus::Idle => ("idle", Tint::Plain),
         WorkerStatus::Busy => ("busy", Tint::Active),
+        WorkerStatus::Draining => ("draining", Tint::Odd),
         WorkerStatus::Offline => ("offline", Tint::Bad),
-    };
+    }
+}
+
+fn row(worker: &Worker) -> Vec<Cell> {
+    let (word, tint) = status(worker.status);
     vec![
         worker.worker_id.clone().into(),
         Cell::tinted(word, tint),
         format!("{}/{}", worker.held, worker.capacity).into(),
         age(worker.heard_at).into(),
-        worker
-            .queues
-            .as_ref()
-            .map_or("all".to_owned(), |queues| queues.join(","))
-            .into(),
+        all_or(worker.queues.as_deref()).into(),
         output::pairs(&worker.labels, " ").into(),
         all_for_star(&worker.kinds).into(),
     ]
+}
+
+fn all_or(queues: Option<&[String]>) -> String {
+    queues.map_or("all".to_owned(), |queues| queues.join(","))
 }
 
 fn all_for_star(kinds: &[String]) -> String {

@@ -247,6 +247,7 @@ fn exchanged<'a>(
                 Ok(Reported {
                     results: Vec::new(),
                     tasks: Some(claimed.tasks),
+                    drain: claimed.drain,
                 })
             }
             _ => transport.report(name, report).await,

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::Runtime;
 use super::settings::{Error, Summary};
+use super::shutdown::Told;
 use crate::executor::Stop;
 
 /// A time that nobody lives to see.
@@ -45,14 +46,28 @@ impl Phase {
 
 impl Runtime {
     /// The first time it drains, the second it hurries.
-    pub(super) fn told_to_stop(&mut self, times: u32) {
-        self.drain();
-        if times > 1 {
+    pub(super) fn told_to_stop(&mut self, told: Told) {
+        if told.drain {
+            self.drain();
+        }
+        if told.stop > 0 {
+            self.drain_within(self.settings.drain_within);
+        }
+        if told.stop > 1 {
             self.leave(Instant::now());
         }
     }
 
+    /// However long its runs take: nobody waits for its end.
     pub(super) fn drain(&mut self) {
+        self.drain_within(NEVER);
+    }
+
+    fn drain_within(&mut self, within: Duration) {
+        let until = after(Instant::now(), within);
+        if let Phase::Draining { until: before } = &mut self.phase {
+            *before = until.min(*before);
+        }
         if self.phase != Phase::Working {
             return;
         }
@@ -61,9 +76,7 @@ impl Runtime {
             runs = self.hands.count(),
             "the worker takes nothing new and ends its runs"
         );
-        self.phase = Phase::Draining {
-            until: after(Instant::now(), self.settings.drain_within),
-        };
+        self.phase = Phase::Draining { until };
         self.exchanges.drain();
         self.retries.hurry();
         self.beat_retries.hurry();

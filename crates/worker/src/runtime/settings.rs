@@ -100,8 +100,11 @@ pub struct Summary {
 /// Why a worker stopped that nobody had told to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Its name is another's now. Two processes were started under one name, or this one was given up.
-    #[error("another process has registered as worker {0} since, so this one has stopped")]
+    /// Its name is another's now, or nobody's. Two processes were started under one name, or this one was given up.
+    #[error(
+        "worker {0} was killed, or another process has registered under its name, so this one has ended its tasks and \
+         stopped"
+    )]
     Replaced(String),
     /// A token that is not valid, a name that cannot be one: nothing that waiting would mend.
     #[error("the server refuses this worker: {0}")]

@@ -46,6 +46,9 @@ impl Runtime {
             Some(Ok(reported)) => {
                 self.retries.succeeded();
                 self.settle(batch, reported.results);
+                if reported.drain {
+                    self.drain();
+                }
                 match reported.tasks {
                     Some(tasks) => self.begin(tasks, asked),
                     // Its claim was not served; what it may have brought at an earlier sending is to be had still.

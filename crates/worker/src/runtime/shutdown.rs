@@ -1,18 +1,27 @@
-//! How a worker is told to stop: once to finish what it has, twice to hurry.
+//! How a worker is told to stop: once to finish what it has, twice to hurry. Or to leave whenever it has finished.
 
 use tokio::sync::watch;
 
 /// The side that tells. Dropping it tells nothing.
 #[derive(Debug)]
-pub struct Shutdown(watch::Sender<u32>);
+pub struct Shutdown(watch::Sender<Told>);
 
 /// The side that is told.
 #[derive(Clone, Debug)]
-pub struct ShutdownSignal(watch::Receiver<u32>);
+pub struct ShutdownSignal(watch::Receiver<Told>);
+
+/// What it was told so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Told {
+    pub(super) drain: bool,
+    pub(super) kill: bool,
+    /// How often it was told to stop.
+    pub(super) stop: u32,
+}
 
 /// A worker's end that nobody has asked for yet.
 pub fn shutdown_signal() -> (Shutdown, ShutdownSignal) {
-    let (sender, receiver) = watch::channel(0);
+    let (sender, receiver) = watch::channel(Told::default());
     (Shutdown(sender), ShutdownSignal(receiver))
 }
 
@@ -21,13 +30,23 @@ impl Shutdown {
     /// runs and hands their tasks back. Further ones change nothing.
     pub fn request(&self) {
         self.0
-            .send_modify(|requests| *requests = requests.saturating_add(1));
+            .send_modify(|told| told.stop = told.stop.saturating_add(1));
+    }
+
+    /// The worker ends its runs at once and stops, as if its name were another's: nothing is said of them.
+    pub fn kill(&self) {
+        self.0.send_modify(|told| told.kill = true);
+    }
+
+    /// The worker takes nothing new and ends when its runs have, however long they take.
+    pub fn drain(&self) {
+        self.0.send_modify(|told| told.drain = true);
     }
 }
 
 impl ShutdownSignal {
-    /// Waits for the next request and answers how many there were.
-    pub(super) async fn requested(&mut self) -> u32 {
+    /// Waits for the next request and answers what they come to.
+    pub(super) async fn requested(&mut self) -> Told {
         if self.0.changed().await.is_err() {
             // Nobody is left to ask for it.
             std::future::pending::<()>().await;

@@ -27,7 +27,7 @@ struct Seat<'a> {
     claim: &'a Claim,
     hand: Hand,
     bytes: usize,
-    /// Gets nothing more: full, kept for a suspect, or answered already.
+    /// Gets nothing more: full, kept for a suspect, draining, or answered already.
     closed: bool,
 }
 
@@ -252,17 +252,18 @@ fn keep_for(slot: SlotKey, place: usize, open: &mut [&mut Seat<'_>], view: &mut 
 impl<'a> Seat<'a> {
     /// Refuses who may not claim; answers at once who has been answered before.
     fn take(claim: &'a Claim, dry: bool, view: &mut View, env: &Env<'_>) -> Result<Self, Refused> {
-        caller::worker(&claim.worker, Some(claim.epoch), view)?;
+        let drain = caller::worker(&claim.worker, Some(claim.epoch), view)?.is_draining;
         let mut seat = Self {
             claim,
             hand: Hand {
                 runs: Vec::new(),
                 dry,
                 waits_for_hand: false,
+                drain,
                 seq_before: claim.seq_before(view),
             },
             bytes: 0,
-            closed: false,
+            closed: drain,
         };
         for lease in claim.answered(view) {
             seat.closed = true;

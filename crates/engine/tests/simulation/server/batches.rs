@@ -214,6 +214,7 @@ impl Server {
                     }
                 }
                 Topic::GivenBack { .. } => around.tally.count("run_is_given_back"),
+                Topic::Told(_) => around.tally.count("worker_is_told"),
             }
         }
     }
@@ -353,6 +354,8 @@ fn unknown(command: &Command) -> &'static str {
         Command::SetQueue(_) => "set_queue_has_an_unknown_outcome",
         Command::Patch(_) => "patch_has_an_unknown_outcome",
         Command::Register(_) => "register_has_an_unknown_outcome",
+        Command::Drain(_) => "drain_has_an_unknown_outcome",
+        Command::Kill(_) => "kill_has_an_unknown_outcome",
         Command::Join(_) => "join_has_an_unknown_outcome",
         Command::Discard(_) => "discard_has_an_unknown_outcome",
         Command::Tally(_) => "tally_has_an_unknown_outcome",

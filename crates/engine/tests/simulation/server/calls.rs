@@ -70,6 +70,8 @@ impl Server {
                 };
                 register.into()
             }
+            Call::Drain(drain) => drain.clone().into(),
+            Call::Kill(kill) => kill.clone().into(),
             Call::Start(start) => start.clone().into(),
             Call::Heartbeat(heartbeat) => {
                 self.heartbeat(node, ticket, heartbeat.clone(), around);

@@ -11,6 +11,7 @@ use crate::openapi::WORKERS;
 use crate::openapi::operation::Routes;
 use crate::openapi::shapes::TASK_ID;
 use crate::problem::Code;
+use crate::request::JSON;
 
 pub(crate) fn describe(routes: &mut Routes<'_>) {
     routes.under("/api/v1", WORKERS);
@@ -46,6 +47,49 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
         .leads_to(201, "report_runs", &[("id", "/worker_id"), ("body/epoch", "/epoch")])
         .refuses(&[Code::WorkerIsInternal, Code::TooManyWorkers]);
     calling(routes);
+    looking_after(routes);
+    super::pool::describe(routes);
+}
+
+fn looking_after(routes: &mut Routes<'_>) {
+    routes
+        .get("/workers/{id}", "show_worker")
+        .says("Show a worker", "As in the list, with what it holds.")
+        .of_worker()
+        .answers::<Worker>(200, "The worker.", &at_work())
+        .refuses(&[Code::AnswersFull]);
+    let nothing = || json!({"type": "object", "additionalProperties": false});
+    routes
+        .post("/workers/{id}/drain", "drain_worker")
+        .says(
+            "Let a worker finish and leave",
+            "It gets nothing more, hears of it at its next call, finishes what it holds and leaves. A process that \
+             registers under its name works again.",
+        )
+        .of_worker()
+        .takes_as(&[(JSON[0], nothing(), &[])], false)
+        .answers::<Worker>(200, "It drains.", &with_status("draining"));
+    routes
+        .post("/workers/{id}/kill", "kill_worker")
+        .says(
+            "End a worker at once",
+            "What it holds runs elsewhere at no cost, but for exclusive tasks, which its leases keep until they end. \
+             Whatever still calls under its name is refused with `worker_replaced`, until a process registers. One \
+             inside of this server is really gone when this is answered, and one less is wanted there. Nothing happens \
+             to a worker that is offline.",
+        )
+        .of_worker()
+        .takes_as(&[(JSON[0], nothing(), &[])], false)
+        .answers::<Worker>(200, "It has ended.", &with_status("offline"));
+    routes
+        .delete("/workers/{id}", "delete_worker")
+        .says(
+            "Delete a worker that is offline",
+            "Lists show it no longer. A process that registers under its name brings it back.",
+        )
+        .of_worker()
+        .answers_nothing("It is deleted.")
+        .refuses(&[Code::WorkerOnline]);
 }
 
 fn calling(routes: &mut Routes<'_>) {
@@ -113,9 +157,26 @@ const LATER: &str = "2026-01-31T12:01:15.000Z";
 fn worker() -> Value {
     json!({
         "worker_id": "w1", "number": 1, "epoch": 1, "status": "idle", "internal": false, "kinds": ["resize"],
-        "queues": null, "labels": {}, "capacity": 1, "held": 0, "registered_at": AT, "heard_at": AT,
-        "expires_at": LATER,
+        "queues": null, "labels": {}, "capacity": 1, "held": 0, "completed": 7, "failed": 1, "registered_at": AT,
+        "heard_at": AT, "expires_at": LATER,
     })
+}
+
+fn with_status(status: &str) -> Value {
+    let mut worker = worker();
+    worker["status"] = json!(status);
+    worker
+}
+
+fn at_work() -> Value {
+    let mut worker = with_status("busy");
+    worker["held"] = json!(1);
+    worker["running"] = json!([{
+        "task_id": TASK_ID, "kind": "resize", "queue": "default", "attempt": 1, "status": "running",
+        "assigned_at": AT, "started_at": AT, "lease_expires_at": LATER,
+        "progress": {"fraction": 0.5, "message": "half of it"},
+    }]);
+    worker
 }
 
 fn run() -> Value {

@@ -1,6 +1,7 @@
 //! The routes of workers: a body in, the verb, a body out.
 
 use axum::extract::{RawQuery, Request, State};
+use axum::response::IntoResponse;
 use http::StatusCode;
 use serde_json::value::RawValue;
 use taskyard_api::page::Page;
@@ -11,17 +12,22 @@ use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, Query};
 use taskyard_core::refused::Refused;
 
+use super::named;
 use crate::app::App;
 use crate::body::Whole;
 use crate::problem::{self, Code};
 use crate::query::{self, Params};
-use crate::request::{self, OfWorker};
+use crate::request::{self, Nothing, OfWorker};
 use crate::response::{self, Answer, Refusal};
 use crate::wire;
 use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX, workers_after, workers_cursor};
 
 /// What a worker takes in a list, with as many and as long kinds, queues and labels as it may have.
 const WORKER_BYTES_MAX: usize = 48 << 10;
+
+/// How many runs of one worker are shown, and what one takes.
+const RUNNING_MAX: usize = LIMIT_MAX as usize;
+const RUNNING_BYTES_MAX: usize = 2 << 10;
 
 /// `GET /workers`: by name.
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
@@ -53,6 +59,79 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
         next_cursor: last.map(|view| workers_cursor(&view.worker.name)),
     };
     response::read(held, &page)
+}
+
+/// `GET /workers/{id}`
+pub(crate) async fn show(
+    State(app): State<App>,
+    OfWorker(worker): OfWorker,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    query::none(query.as_deref())?;
+    let worker = named(&worker)?;
+    let _turn = app.turn_to_list().await;
+    let mut held = app.answers().nothing();
+    held.hold(WORKER_BYTES_MAX + RUNNING_MAX * RUNNING_BYTES_MAX)?;
+    let engine = app.engine();
+    let at_work = engine.at_work(worker, RUNNING_MAX).await?;
+    let (now, ttl) = (engine.store().now(), engine.policy().heartbeat_ttl);
+    response::read(held, &wire::worker::at_work(&at_work, now, ttl))
+}
+
+/// `POST /workers/{id}/drain`
+pub(crate) async fn drain(
+    State(app): State<App>,
+    OfWorker(worker): OfWorker,
+    request: Request,
+) -> Answer {
+    nothing(&app, request).await?;
+    let worker = named(&worker)?;
+    app.engine().drain(worker.clone()).await?;
+    as_it_is(&app, worker).await
+}
+
+/// `POST /workers/{id}/kill`. Whose runs go elsewhere must not go on here.
+pub(crate) async fn kill(
+    State(app): State<App>,
+    OfWorker(worker): OfWorker,
+    request: Request,
+) -> Answer {
+    nothing(&app, request).await?;
+    let worker = named(&worker)?;
+    app.engine().kill(worker.clone()).await?;
+    if let Some(pool) = app.pool() {
+        pool.kill(&worker).await;
+    }
+    as_it_is(&app, worker).await
+}
+
+async fn as_it_is(app: &App, worker: Name) -> Answer {
+    let engine = app.engine();
+    let at_work = engine.at_work(worker, 0).await?;
+    let (now, ttl) = (engine.store().now(), engine.policy().heartbeat_ttl);
+    let worker = wire::worker::worker(&at_work.view, now, ttl);
+    response::done(app, StatusCode::OK, &worker)
+}
+
+/// `DELETE /workers/{id}`
+pub(crate) async fn delete(
+    State(app): State<App>,
+    OfWorker(worker): OfWorker,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    query::none(query.as_deref())?;
+    app.engine().forget(named(&worker)?).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Of a request that says all with its address; an empty object is taken as well.
+pub(super) async fn nothing(app: &App, request: Request) -> Result<(), Refusal> {
+    query::none(request.uri().query())?;
+    let body = request::optional_json(app, request).await?;
+    if !body.is_empty() {
+        request::parse::<Nothing>(app, &body)?;
+    }
+    Ok(())
 }
 
 /// `POST /workers/register`

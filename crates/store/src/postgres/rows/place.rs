@@ -114,7 +114,7 @@ pub(in crate::postgres) fn lease(fields: &mut Fields<'_>) -> Read<Lease> {
 }
 
 /// Progress that says nothing is no progress.
-fn progress(fields: &mut Fields<'_>) -> Read<Option<Progress>> {
+pub(in crate::postgres) fn progress(fields: &mut Fields<'_>) -> Read<Option<Progress>> {
     let (fraction, message) = (fields.take::<Option<f64>>()?, fields.text_or_none()?);
     Ok((fraction.is_some() || message.is_some()).then_some(Progress { fraction, message }))
 }

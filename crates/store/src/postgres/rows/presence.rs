@@ -43,6 +43,7 @@ pub(in crate::postgres) fn worker(fields: &mut Fields<'_>) -> Read<Worker> {
         kept_for: kept_for(fields)?,
         is_forgotten: fields.take()?,
         is_draining: fields.take()?,
+        is_killed: fields.take()?,
         completed: fields.take()?,
         failed: fields.take()?,
     })
@@ -81,6 +82,7 @@ pub(in crate::postgres) fn workers<'a>(rows: &'a [&Worker]) -> Params<'a> {
         .column(|row| row.kept_for.map(|slot| slot.slot.0))
         .column(|row| row.is_forgotten)
         .column(|row| row.is_draining)
+        .column(|row| row.is_killed)
         .column(|row| row.completed)
         .column(|row| row.failed)
         .params()

@@ -101,7 +101,7 @@ pub(crate) fn lease(fields: &mut Fields<'_>) -> Read<Lease> {
 }
 
 /// Progress that says nothing is no progress.
-fn progress(fraction: Option<f64>, message: Option<Arc<str>>) -> Option<Progress> {
+pub(crate) fn progress(fraction: Option<f64>, message: Option<Arc<str>>) -> Option<Progress> {
     (fraction.is_some() || message.is_some()).then_some(Progress { fraction, message })
 }
 

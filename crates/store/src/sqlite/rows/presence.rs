@@ -42,6 +42,7 @@ pub(crate) fn worker(fields: &mut Fields<'_>) -> Read<Worker> {
         kept_for: kept_for(fields)?,
         is_forgotten: fields.take()?,
         is_draining: fields.take()?,
+        is_killed: fields.take()?,
         completed: fields.take()?,
         failed: fields.take()?,
     })
@@ -82,6 +83,7 @@ pub(crate) fn write_worker(statement: &mut CachedStatement<'_>, row: &Worker) ->
         row.kept_for.map(|slot| slot.slot.0),
         row.is_forgotten,
         row.is_draining,
+        row.is_killed,
         row.completed,
         row.failed,
     ])

@@ -41,6 +41,7 @@ fn worker(number: i32) -> impl Strategy<Value = Worker> {
             expires_at,
             kept_for: None,
             is_draining: false,
+            is_killed: false,
             completed: 0,
             failed: 0,
             is_forgotten: false,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use taskyard_core::command::Done;
 use taskyard_core::id::TaskId;
 use taskyard_core::order::Priority;
 use taskyard_core::query::Standing;
@@ -9,6 +10,7 @@ use taskyard_core::refused::Refused;
 use taskyard_core::rows::Why;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::patch::{Patch, Patched};
+use taskyard_core::verbs::promote::{Promote, Promoted};
 use taskyard_core::verbs::submit::{Begin, NewTask};
 
 use super::losing::suspect_beside;
@@ -75,6 +77,23 @@ pub(super) async fn a_task_is_put_off_and_called_back(yard: Yard) {
     patch(&yard, to(task, LATER)).await.unwrap();
     patch(&yard, to(task, Begin::Now)).await.unwrap();
     assert_eq!(yard.claim_one(&worker).await.slot.task, task);
+}
+
+pub(super) async fn what_is_put_off_beside_its_promotion_is_not_promoted(yard: Yard) {
+    let due = NewTask {
+        begin: Begin::After(Duration::from_secs(1)),
+        ..yard.task()
+    };
+    let task = yard.submit(due).await.unwrap();
+    yard.pass(Duration::from_secs(1));
+    let promote = Promote { limit: 9, skip: 0 };
+
+    let answers = yard
+        .batch(vec![to(task, LATER).into(), promote.into()])
+        .await;
+
+    assert_eq!(answers[1], Ok(Done::Promote(Promoted { count: 0 })));
+    assert_eq!(yard.status(task).await, Status::Scheduled);
 }
 
 pub(super) async fn a_task_called_now_does_not_overtake_those_that_wait(yard: Yard) {

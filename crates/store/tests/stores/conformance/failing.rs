@@ -251,7 +251,11 @@ pub(super) async fn a_result_that_breaks_a_report_is_told_apart_from_the_others(
     let broken = Err(Refused::Broken);
     let results = vec![pending(), pending(), broken, pending(), pending()];
     let by = Some((worker.number, worker.epoch));
-    let reported = ReportedBack { results, by };
+    let reported = ReportedBack {
+        results,
+        by,
+        drain: false,
+    };
     assert_eq!(answers[0], Ok(Ok(Done::Report(reported))));
     assert!(answers[1].is_ok() && is_there(&yard, beside.id).await);
 }

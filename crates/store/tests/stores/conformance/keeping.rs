@@ -319,6 +319,7 @@ async fn forget(yard: &Yard) -> (Vec<Name>, usize) {
     };
     let forget = Forget {
         workers: workers.clone(),
+        is_asked_for: false,
     };
     (workers, yard.run::<Forgotten>(forget).await.unwrap().count)
 }
@@ -379,6 +380,7 @@ pub(super) async fn a_worker_that_came_back_is_not_forgotten(yard: Yard) {
     yard.pass(yard.policy.worker_life);
     let forget = Forget {
         workers: vec![worker.worker.clone(), Name::plain("nobody").unwrap()],
+        is_asked_for: false,
     };
     yard.heartbeat(&worker, Vec::new()).await.unwrap();
 

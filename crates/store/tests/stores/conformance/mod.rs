@@ -8,6 +8,7 @@ mod explaining;
 mod failing;
 mod holding_on;
 mod keeping;
+mod leaving;
 mod logging;
 mod losing;
 mod naming;
@@ -70,6 +71,7 @@ macro_rules! conformance {
                 explaining::what_is_not_there_is_not_explained,
                 changing::a_raised_priority_overtakes_and_a_lowered_one_falls_behind,
                 changing::a_task_is_put_off_and_called_back,
+                changing::what_is_put_off_beside_its_promotion_is_not_promoted,
                 changing::a_task_called_now_does_not_overtake_those_that_wait,
                 changing::what_was_changed_stays_so_over_a_retry,
                 changing::a_change_says_what_a_task_waits_for,
@@ -154,6 +156,14 @@ macro_rules! conformance {
                 losing::a_suspect_that_waited_has_a_worker_emptied_for_it,
                 losing::a_suspect_made_in_a_claims_own_batch_waits_for_the_next,
                 losing::a_task_that_kills_its_workers_ends,
+                leaving::a_draining_worker_finishes_what_it_holds_and_gets_nothing_more,
+                leaving::a_new_process_of_a_draining_worker_works_again,
+                leaving::a_killed_worker_s_runs_go_elsewhere_at_no_cost,
+                leaving::nobody_is_a_killed_worker_until_one_registers,
+                leaving::what_is_exclusive_stays_with_a_killed_worker_until_its_lease_ends,
+                leaving::killing_what_is_offline_changes_nothing,
+                leaving::only_an_offline_worker_is_deleted,
+                leaving::a_worker_is_shown_with_what_it_holds,
                 cancelling::cancel_ends_a_task_wherever_it_stands,
                 cancelling::a_finished_task_cannot_be_cancelled,
                 cancelling::a_cancelled_runs_result_is_refused,

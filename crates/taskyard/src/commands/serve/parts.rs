@@ -27,7 +27,6 @@ impl Parts {
             // The services end with the engine, and the workers need both.
             biased;
             part = first_but_workers(&self.engine, &mut self.services, &mut self.serving) => part,
-            // That all of them have stopped is another matter: each has said why, or there are none.
             Err(_) = self.pool.ended() => WORKER,
         }
     }
@@ -147,13 +146,11 @@ mod tests {
         let engine = Engine::start(store, Policy::default(), random, stop.clone());
         let server = engine.join(None, true).await.unwrap();
         let services = Upkeep::default().start(&engine, server);
-        let mut workers = JoinSet::new();
-        workers.spawn(worker);
         Parts {
             engine,
             services,
             serving: JoinSet::from_iter([serving]),
-            pool: Pool::of(workers),
+            pool: Pool::of(worker),
         }
     }
 

@@ -13,3 +13,4 @@ mod refused;
 mod settings;
 mod starting;
 mod tasks;
+mod workers;

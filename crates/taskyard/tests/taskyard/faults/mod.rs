@@ -4,6 +4,7 @@ mod backups;
 mod commands;
 mod databases;
 mod demo;
+mod leaving;
 mod logs;
 mod operations;
 mod servers;

@@ -8,7 +8,7 @@ use taskyard_api::report::{Report, Reported};
 use taskyard_api::run::{Start, Started};
 use taskyard_api::task::{Standing, Status};
 use taskyard_api::time::Time;
-use taskyard_api::worker::{Heard, Limits, Registered, Run, TIMEOUT_MARGIN_MS};
+use taskyard_api::worker::{Claimed, Heard, Limits, Registered, Run, TIMEOUT_MARGIN_MS};
 use taskyard_core::id::TaskId;
 use taskyard_core::time::Timestamp;
 
@@ -91,6 +91,14 @@ pub(super) fn taken(report: &Report, tasks: Vec<Run>) -> Reported {
             .map(|result| Answered::Taken(standing(result.task_id)))
             .collect(),
         tasks: report.claim.map(|_| tasks),
+        drain: false,
+    }
+}
+
+pub(super) fn claimed(tasks: Vec<Run>) -> Claimed {
+    Claimed {
+        tasks,
+        drain: false,
     }
 }
 

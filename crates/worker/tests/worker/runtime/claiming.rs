@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use taskyard_api::report::{Reported, Said};
 use taskyard_api::time::Time;
-use taskyard_api::worker::{Claimed, Heard};
+use taskyard_api::worker::Heard;
 use taskyard_worker::runtime::Settings;
 use tokio::time::Instant;
 
-use super::post::{NOW, Post, heard, id, lost, noops, raw, taken, task, tokens, told};
+use super::post::{NOW, Post, claimed, heard, id, lost, noops, raw, taken, task, tokens, told};
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_says_who_it_is_and_asks_for_as_much_as_it_can_start() {
@@ -67,7 +67,7 @@ async fn nothing_more_than_n_leases_are_held() {
     first.complete();
     let (report, reported) = post.report().await;
     assert!(report.claim.is_none(), "one claim is open already");
-    answer.send(Ok(Claimed { tasks: told(3..4) })).unwrap();
+    answer.send(Ok(claimed(told(3..4)))).unwrap();
     let third = post.running().await;
 
     // Until the report is answered, its slot is taken as far as anyone knows.
@@ -84,11 +84,7 @@ async fn many_slots_are_filled_by_two_claims_at_a_time() {
 
     let (first, first_answer) = post.claim().await;
     let (second, _second_answer) = post.claim().await;
-    first_answer
-        .send(Ok(Claimed {
-            tasks: noops(0..50),
-        }))
-        .unwrap();
+    first_answer.send(Ok(claimed(noops(0..50)))).unwrap();
     let (report, _answer) = post.report().await;
 
     assert_eq!((first.limit, second.limit), (50, 50));
@@ -218,7 +214,7 @@ async fn a_claim_that_was_held_is_made_anew_at_once() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     let begin = Instant::now();
 
-    answer.send(Ok(Claimed { tasks: Vec::new() })).unwrap();
+    answer.send(Ok(claimed(Vec::new()))).unwrap();
     post.claim().await;
     assert_eq!(begin.elapsed(), Duration::ZERO);
 }
@@ -231,7 +227,7 @@ async fn a_run_that_came_too_late_to_be_sure_begins_when_the_server_says_it_hold
 
     // A third of the 30 s without a sign of life after which a worker's leases are lost.
     tokio::time::advance(Duration::from_secs(10)).await;
-    answer.send(Ok(Claimed { tasks: told(1..4) })).unwrap();
+    answer.send(Ok(claimed(told(1..4)))).unwrap();
     let (asked, said) = post.heartbeat_of(3).await;
     assert!(post.no_more_runs());
     let gone = Heard {
@@ -255,7 +251,7 @@ async fn a_run_that_came_in_time_begins_at_once() {
     post.answers_heartbeats = false;
 
     tokio::time::advance(Duration::from_millis(9_500)).await;
-    answer.send(Ok(Claimed { tasks: told(1..2) })).unwrap();
+    answer.send(Ok(claimed(told(1..2)))).unwrap();
 
     assert_eq!(post.running().await.run.task, id(1));
 }
@@ -269,7 +265,7 @@ async fn a_claim_that_is_sent_again_brings_leases_as_old_as_its_first_sending() 
     let (_, answer) = post.claim().await;
     post.answers_heartbeats = false;
 
-    answer.send(Ok(Claimed { tasks: told(1..2) })).unwrap();
+    answer.send(Ok(claimed(told(1..2)))).unwrap();
     let (_, said) = post.heartbeat_of(1).await;
     assert!(post.no_more_runs());
     said.send(Ok(heard())).unwrap();
@@ -283,7 +279,7 @@ async fn runs_that_nobody_can_vouch_for_are_handed_back() {
     let (_, answer) = post.claim().await;
     post.answers_heartbeats = false;
     tokio::time::advance(Duration::from_secs(10)).await;
-    answer.send(Ok(Claimed { tasks: told(1..2) })).unwrap();
+    answer.send(Ok(claimed(told(1..2)))).unwrap();
 
     let (_, said) = post.heartbeat_of(1).await;
     said.send(Err(lost())).unwrap();

@@ -8,7 +8,7 @@ use taskyard_worker::executor::{Finish, Stop};
 use taskyard_worker::runtime::{Settings, Summary};
 use tokio::time::Instant;
 
-use super::post::{Post, heard, raw, taken, tokens, told};
+use super::post::{Post, claimed, heard, raw, taken, tokens, told};
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_worker_asks_about_its_open_claim_and_goes() {
@@ -22,7 +22,7 @@ async fn an_idle_worker_asks_about_its_open_claim_and_goes() {
     assert!(parked.is_closed(), "nobody waits for the poll any more");
     assert_eq!(ask.seq, open.seq);
     assert_eq!((ask.limit, ask.wait_ms), (1, Some(0)));
-    answer.send(Ok(Claimed { tasks: Vec::new() })).unwrap();
+    answer.send(Ok(claimed(Vec::new()))).unwrap();
     assert_eq!(post.ended().await.unwrap(), Summary::default());
     assert_eq!(begin.elapsed(), Duration::ZERO);
 }
@@ -108,6 +108,41 @@ async fn the_server_can_tell_a_worker_to_drain() {
 
     assert!(post.take().await.claim.is_none());
     assert_eq!(post.ended().await.unwrap().completed, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_drains_for_its_server_lets_its_runs_take_their_time() {
+    let mut post = Post::registered(2).await;
+    post.give(told(1..2)).await;
+    let running = post.running().await;
+    let (_, answer) = post.claim().await;
+
+    let drain = Claimed {
+        tasks: Vec::new(),
+        drain: true,
+    };
+    answer.send(Ok(drain)).unwrap();
+
+    assert!(post.is_quiet().await, "it claims no more");
+    tokio::time::sleep(Settings::named("w").drain_within + Duration::from_secs(9)).await;
+    running.complete();
+    assert!(post.take().await.claim.is_none());
+    assert_eq!(post.ended().await.unwrap().completed, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_drains_for_its_server_hands_back_what_takes_too_long_once_it_is_told_to_stop() {
+    let mut post = Post::registered(1).await;
+    post.give(told(1..2)).await;
+    let running = post.running().await;
+    post.stop.drain();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+
+    let begin = Instant::now();
+    post.stop.request();
+
+    assert_eq!(running.stopped().await, Stop::ShuttingDown);
+    assert_eq!(begin.elapsed(), Settings::named("w").drain_within);
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use taskyard_api::client::Error;
 use taskyard_api::report::Said;
-use taskyard_api::worker::{Claimed, Heard, Heartbeat, Limits, Registered};
+use taskyard_api::worker::{Heard, Heartbeat, Limits, Registered};
 use taskyard_worker::executor::{Failure, Finish, Stop};
 use tokio::time::Instant;
 
 use super::post::{
-    Post, Running, error, heard, id, lost, noops, problem, raw, registered, taken, tokens, told,
-    too_large,
+    Post, Running, claimed, error, heard, id, lost, noops, problem, raw, registered, taken, tokens,
+    told, too_large,
 };
 
 /// A worker that runs these, of more slots than that, whose heartbeats the test answers.
@@ -249,7 +249,7 @@ async fn a_report_holds_no_more_results_and_a_claim_asks_for_no_more_tasks_than_
     let (claim, answer) = post.claim().await;
     assert_eq!(claim.limit, 5);
 
-    answer.send(Ok(Claimed { tasks: noops(0..5) })).unwrap();
+    answer.send(Ok(claimed(noops(0..5)))).unwrap();
     let mut all = Vec::new();
     while all.len() < 5 {
         let (report, answer) = post.report().await;
@@ -439,7 +439,7 @@ async fn late(limits: Limits) -> Post {
     post.answers_heartbeats = false;
     // Of the heartbeats that came meanwhile none is answered any more.
     tokio::time::advance(Duration::from_secs(10)).await;
-    answer.send(Ok(Claimed { tasks: told(1..4) })).unwrap();
+    answer.send(Ok(claimed(told(1..4)))).unwrap();
     post
 }
 

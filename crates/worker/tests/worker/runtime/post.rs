@@ -22,8 +22,8 @@ use tokio::task::JoinHandle;
 const PATIENCE: Duration = Duration::from_hours(2);
 
 pub(super) use super::answers::{
-    NOW, begun, error, heard, id, lost, noops, problem, raw, registered, taken, task, tokens, told,
-    too_large,
+    NOW, begun, claimed, error, heard, id, lost, noops, problem, raw, registered, taken, task,
+    tokens, told, too_large,
 };
 
 pub(super) type Answer<T> = oneshot::Sender<Result<T, client::Error>>;
@@ -353,7 +353,10 @@ impl Post {
     pub(super) async fn give(&mut self, tasks: Vec<Run>) {
         let (claim, answer) = self.claim().await;
         assert!(tasks.len() <= claim.limit as usize);
-        let _ = answer.send(Ok(Claimed { tasks }));
+        let _ = answer.send(Ok(Claimed {
+            tasks,
+            drain: false,
+        }));
     }
 
     /// Answers the next report by taking all that it holds, with no tasks.

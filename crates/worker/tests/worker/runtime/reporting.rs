@@ -3,9 +3,8 @@
 use taskyard_api::answered::Answered;
 use taskyard_api::client;
 use taskyard_api::report::{Reported, Said};
-use taskyard_api::worker::Claimed;
 
-use super::post::{Post, error, id, lost, noops, problem, taken, task, tokens, told};
+use super::post::{Post, claimed, error, id, lost, noops, problem, taken, task, tokens, told};
 
 #[tokio::test(start_paused = true)]
 async fn results_go_out_while_a_claim_waits() {
@@ -21,7 +20,7 @@ async fn results_go_out_while_a_claim_waits() {
     let report = post.take().await;
     assert_eq!((tokens(&report), report.claim), (vec!["2"], None));
 
-    parked.send(Ok(Claimed { tasks: Vec::new() })).unwrap();
+    parked.send(Ok(claimed(Vec::new()))).unwrap();
     assert_eq!(post.claim().await.0.limit, 3);
 }
 

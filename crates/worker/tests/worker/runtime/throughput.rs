@@ -47,6 +47,7 @@ impl Transport for Plenty {
         tokio::task::yield_now().await;
         Ok(Claimed {
             tasks: self.deal(claim),
+            drain: false,
         })
     }
 

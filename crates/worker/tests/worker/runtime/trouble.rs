@@ -115,7 +115,7 @@ async fn a_replaced_worker_ends_its_runs_and_stops() {
     assert!(
         error
             .to_string()
-            .contains("another process has registered as worker w")
+            .contains("worker w was killed, or another process has registered")
     );
 }
 

@@ -1,0 +1,237 @@
+//! Workers that leave because somebody wants them to: drained, killed, deleted.
+
+use taskyard_core::id::TaskId;
+use taskyard_core::name::Name;
+use taskyard_core::query::{Answer, AtWork, Query};
+use taskyard_core::refused::Refused;
+use taskyard_core::rows::{End, Progress};
+use taskyard_core::status::Status;
+use taskyard_core::verbs::claim::Claim;
+use taskyard_core::verbs::drain::{Drain, Drained};
+use taskyard_core::verbs::forget::{Forget, Forgotten};
+use taskyard_core::verbs::heartbeat::Held;
+use taskyard_core::verbs::kill::{Kill, Killed};
+use taskyard_core::verbs::report::{Report, ReportedBack, RunResult};
+use taskyard_core::verbs::submit::NewTask;
+
+use super::yard::{Yard, completed, held, ids, stranger, token};
+
+async fn drain(yard: &Yard, worker: &Claim) -> Result<Drained, Refused> {
+    let worker = worker.worker.clone();
+    yard.run(Drain { worker }).await
+}
+
+/// The tasks whose runs went back.
+async fn kill(yard: &Yard, worker: &Claim) -> Result<Vec<TaskId>, Refused> {
+    let worker = worker.worker.clone();
+    let killed = yard.run::<Killed>(Kill { worker }).await;
+    killed.map(|killed| killed.tasks)
+}
+
+async fn delete(yard: &Yard, worker: &Claim) -> Result<Forgotten, Refused> {
+    let forget = Forget {
+        workers: vec![worker.worker.clone()],
+        is_asked_for: true,
+    };
+    yard.run(forget).await
+}
+
+async fn at_work(yard: &Yard, worker: &Name, limit: usize) -> Option<AtWork> {
+    let worker = worker.clone();
+    let Ok(Answer::AtWork(found)) = yard.store.read(Query::AtWork { worker, limit }).await else {
+        panic!("a query is answered in kind")
+    };
+    found.map(|found| *found)
+}
+
+pub(super) async fn a_draining_worker_finishes_what_it_holds_and_gets_nothing_more(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let (first, second) = (yard.new_task().await, yard.new_task().await);
+    let run = yard.claim_one(&worker).await;
+
+    assert_eq!(drain(&yard, &worker).await, Ok(Drained));
+    assert_eq!(drain(&yard, &worker).await, Ok(Drained), "again");
+
+    let hand = yard.hand(&worker, 1).await.unwrap();
+    assert!(hand.drain && hand.runs.is_empty(), "{hand:?}");
+    let beaten = yard.heartbeat(&worker, vec![held(&run)]).await.unwrap();
+    assert!(beaten.drain && beaten.lost.is_empty(), "{beaten:?}");
+    let report = Report {
+        worker: Some((worker.worker.clone(), Some(worker.epoch))),
+        results: vec![RunResult::new(token(&run), completed(), None)],
+    };
+    let reported: ReportedBack = yard.run(report).await.unwrap();
+    assert!(reported.drain, "{reported:?}");
+    assert_eq!(yard.status(first).await, Status::Completed);
+    assert_eq!(yard.status(second).await, Status::Pending);
+    let unknown = drain(&yard, &stranger(&worker)).await;
+    assert_eq!(unknown, Err(Refused::NoSuchWorker));
+}
+
+pub(super) async fn a_new_process_of_a_draining_worker_works_again(yard: Yard) {
+    let before = yard.worker("w").await;
+    drain(&yard, &before).await.unwrap();
+    let task = yard.new_task().await;
+
+    let worker = yard.worker("w").await;
+
+    let hand = yard.hand(&worker, 1).await.unwrap();
+    assert_eq!((hand.drain, ids(&hand.runs)), (false, vec![task]));
+}
+
+pub(super) async fn a_killed_worker_s_runs_go_elsewhere_at_no_cost(yard: Yard) {
+    let (worker, other) = (yard.worker("w").await, yard.worker("other").await);
+    let (begun, unbegun) = (yard.new_task().await, yard.new_task().await);
+    let runs = yard.claim(&worker, 2).await;
+    let running = Held {
+        running: true,
+        ..held(&runs[0])
+    };
+    yard.heartbeat(&worker, vec![running]).await.unwrap();
+
+    assert_eq!(kill(&yard, &worker).await, Ok(vec![begun, unbegun]));
+
+    let again = yard.claim(&other, 9).await;
+    assert_eq!(ids(&again), [begun, unbegun], "at once, and in their order");
+    let attempts: Vec<i32> = again.iter().map(|run| run.attempt).collect();
+    assert_eq!(attempts, [2, 1], "only what began counts");
+    for (task, attempts) in [(begun, 1), (unbegun, 0)] {
+        let counts = yard.view(task).await.counts();
+        let found = (counts.attempts, counts.failures, counts.losses);
+        assert_eq!((found, counts.lost_in_a_row), ((attempts, 0, 0), 0));
+        let ended = yard.attempts(task).await.0;
+        assert_eq!(
+            ended.iter().map(|it| it.end).collect::<Vec<_>>(),
+            [End::Released]
+        );
+    }
+    assert_eq!(yard.complete(&runs[0]).await, Err(Refused::StaleLease));
+}
+
+pub(super) async fn nobody_is_a_killed_worker_until_one_registers(yard: Yard) {
+    let worker = yard.worker("w").await;
+    yard.new_task().await;
+
+    kill(&yard, &worker).await.unwrap();
+
+    let replaced = Refused::WorkerReplaced;
+    let beaten = yard.heartbeat(&worker, Vec::new()).await;
+    assert_eq!(beaten.unwrap_err(), replaced);
+    let next = Claim {
+        epoch: worker.epoch.next(),
+        ..worker.clone()
+    };
+    for claim in [&worker, &next] {
+        assert_eq!(yard.hand(claim, 1).await.unwrap_err(), replaced);
+    }
+    // Whoever names no epoch is nobody either.
+    let report = Report {
+        worker: Some((worker.worker.clone(), None)),
+        results: Vec::new(),
+    };
+    assert_eq!(yard.run::<ReportedBack>(report).await, Err(replaced));
+    let again = yard.worker("w").await;
+    assert_eq!(again.epoch, next.epoch.next());
+    assert_eq!(yard.claim(&again, 1).await.len(), 1);
+}
+
+pub(super) async fn what_is_exclusive_stays_with_a_killed_worker_until_its_lease_ends(yard: Yard) {
+    let (worker, other) = (yard.worker("w").await, yard.worker("other").await);
+    let exclusive = NewTask {
+        is_exclusive: true,
+        ..yard.task()
+    };
+    let exclusive = yard.submit(exclusive).await.unwrap();
+    let plain = yard.new_task().await;
+    yard.claim(&worker, 2).await;
+
+    assert_eq!(kill(&yard, &worker).await, Ok(vec![plain]));
+
+    assert_eq!(ids(&yard.claim(&other, 9).await), [plain]);
+    assert_eq!(yard.sweep(false).await, []);
+    assert_eq!(yard.status(exclusive).await, Status::Assigned);
+    yard.pass(yard.policy.lease);
+    yard.heartbeat(&other, Vec::new()).await.unwrap();
+    assert!(yard.sweep(false).await.contains(&exclusive));
+}
+
+pub(super) async fn killing_what_is_offline_changes_nothing(yard: Yard) {
+    let worker = yard.worker("w").await;
+    yard.new_task().await;
+    let run = yard.claim_one(&worker).await;
+    yard.pass(yard.policy.heartbeat_ttl);
+
+    assert_eq!(kill(&yard, &worker).await, Ok(vec![]));
+
+    // It was only slow.
+    let beaten = yard.heartbeat(&worker, vec![held(&run)]).await.unwrap();
+    assert!(beaten.lost.is_empty(), "{beaten:?}");
+    assert_eq!(kill(&yard, &worker).await, Ok(vec![run.slot.task]));
+    assert_eq!(kill(&yard, &worker).await, Ok(vec![]));
+    let unknown = kill(&yard, &stranger(&worker)).await;
+    assert_eq!(unknown, Err(Refused::NoSuchWorker));
+}
+
+pub(super) async fn only_an_offline_worker_is_deleted(yard: Yard) {
+    let worker = yard.worker("w").await;
+    assert_eq!(delete(&yard, &worker).await, Err(Refused::WorkerIsOnline));
+    kill(&yard, &worker).await.unwrap();
+
+    assert_eq!(delete(&yard, &worker).await, Ok(Forgotten { count: 1 }));
+
+    assert!(at_work(&yard, &worker.worker, 9).await.is_none());
+    for again in [
+        delete(&yard, &worker).await.err(),
+        kill(&yard, &worker).await.err(),
+        drain(&yard, &worker).await.err(),
+    ] {
+        assert_eq!(again, Some(Refused::NoSuchWorker));
+    }
+    let back = yard.worker("w").await;
+    assert_eq!(back.number, worker.number);
+    assert!(at_work(&yard, &worker.worker, 9).await.is_some());
+}
+
+pub(super) async fn a_worker_is_shown_with_what_it_holds(yard: Yard) {
+    let (worker, other) = (yard.worker("w").await, yard.worker("other").await);
+    let (begun, unbegun) = (yard.new_task().await, yard.new_task().await);
+    let runs = yard.claim(&worker, 2).await;
+    yard.new_task().await;
+    yard.claim_one(&other).await;
+    let progress = Progress {
+        fraction: Some(0.5),
+        message: Some("half".into()),
+    };
+    let said = Held {
+        running: true,
+        progress: Some(progress.clone()),
+        ..held(&runs[0])
+    };
+    yard.heartbeat(&worker, vec![said]).await.unwrap();
+
+    let shown = at_work(&yard, &worker.worker, 9).await.unwrap();
+
+    assert_eq!(
+        (&shown.view.worker.name, shown.view.held),
+        (&worker.worker, 2)
+    );
+    let runs: Vec<_> = shown.runs.iter().map(|it| (it.task, it.status())).collect();
+    let (running, assigned) = (Status::Running, Status::Assigned);
+    assert_eq!(runs, [(begun, running), (unbegun, assigned)]);
+    let first = &shown.runs[0];
+    assert_eq!((first.attempt, first.claimed_at), (1, yard.now()));
+    assert_eq!(
+        (first.started_at, &first.progress),
+        (Some(yard.now()), &Some(progress))
+    );
+    assert_eq!(
+        (&*first.kind.to_string(), &*first.queue.to_string()),
+        ("work", "default")
+    );
+    assert_eq!(shown.runs[1].progress, None);
+    assert_eq!(
+        at_work(&yard, &worker.worker, 1).await.unwrap().runs.len(),
+        1
+    );
+    assert!(at_work(&yard, &stranger(&worker).worker, 9).await.is_none());
+}

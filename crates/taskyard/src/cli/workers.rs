@@ -1,0 +1,64 @@
+//! What can be done with workers.
+
+use clap::{Args, Subcommand};
+
+use super::client::Connection;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WorkerVerb {
+    /// Shows one with what it holds.
+    #[command(after_help = "Example:\n  taskyard workers show worker-1")]
+    Show(WorkerNameArgs),
+    /// Gives it nothing more: it finishes what it holds and leaves.
+    #[command(
+        after_help = "A process that registers under its name works again. One less is wanted inside of the server whose \
+                      worker it is.\n\nExample:\n  taskyard workers drain worker-3"
+    )]
+    Drain(WorkerNameArgs),
+    /// Ends it at once; what it holds runs elsewhere, at no cost to the tasks.
+    #[command(
+        after_help = "Exclusive tasks wait until its leases of them end. One less is wanted inside of the server whose \
+                      worker it is; `taskyard workers scale` brings it back.\n\n\
+                      Example:\n  taskyard workers kill worker-2"
+    )]
+    Kill(WorkerNameArgs),
+    /// Shows it in no list any more, if it is offline.
+    #[command(after_help = "Example:\n  taskyard workers delete worker-2")]
+    Delete(WorkerNameArgs),
+    /// Says how many workers there should be inside of the server that answers.
+    #[command(
+        after_help = "More begin at once; those that are too many finish what they hold and leave. While they are stopped it \
+                      is what `start` brings.\n\nExample:\n  taskyard workers scale 5"
+    )]
+    Scale(ScaleArgs),
+    /// Has the workers inside of the server that answers work again.
+    #[command(after_help = "Example:\n  taskyard workers start")]
+    Start(InsideArgs),
+    /// Lets the workers inside of the server that answers finish what they hold and leave, until they are started.
+    #[command(after_help = "Example:\n  taskyard workers stop")]
+    Stop(InsideArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerNameArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Its name, as `taskyard workers` shows it.
+    #[arg(value_name = "WORKER")]
+    pub(crate) worker: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScaleArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// How many, 0 to 50.
+    #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(0..=50), allow_negative_numbers = true)]
+    pub(crate) count: i64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InsideArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
