@@ -34,6 +34,7 @@ def before_call(ctx, case, kwargs):
     if case.meta.phase.name == TestPhase.STATEFUL:
         meet(case)
     case.body = plain_numbers(case.body)
+    suit(case)
     # A cursor is good for the list that it came with only.
     if case.query:
         case.query.pop("cursor", None)
@@ -63,6 +64,22 @@ def meet(case):
         case.body.pop("queues", None)
     if name == "claim_tasks" and isinstance(case.body.get("limit"), (int, float)):
         case.body["limit"] = 1
+
+
+def suit(case):
+    """Of the statuses that a bulk act is to look for, at least one is of its concern; and one for every task says so."""
+    concerns = {
+        "cancel_tasks": ["scheduled", "pending", "assigned", "running"],
+        "retry_tasks": ["completed", "failed", "timeout", "cancelled"],
+    }.get(case.operation.definition.raw.get("operationId"))
+    if not concerns or not isinstance(case.body, dict):
+        return
+    wanted = case.body.get("filter")
+    if not wanted or not any(wanted.values()):
+        case.body["all"] = True
+    statuses = wanted.get("status") if isinstance(wanted, dict) else None
+    if isinstance(statuses, list) and statuses and not set(concerns) & set(statuses):
+        statuses.append(concerns[1])
 
 
 def plain_numbers(value):

@@ -50,6 +50,7 @@ pub struct TasksFilter {
 #[serde(deny_unknown_fields)]
 pub struct Operate {
     #[serde(default, deserialize_with = "null_is_absent")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<TasksFilter>))]
     pub filter: TasksFilter,
     /// Every task is meant: needed where the filter is empty, so that one that was forgotten is no mistake. Default: false.
     #[serde(default, deserialize_with = "null_is_absent")]

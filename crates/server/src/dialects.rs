@@ -126,7 +126,7 @@ impl Caller {
         let Found::Worker(row) = app.engine().read(query).await? else {
             return Err(problem::broken(&"a worker was answered with something else").into());
         };
-        let Some(row) = row.filter(|row| !row.is_forgotten) else {
+        let Some(row) = row.filter(|row| !row.is_forgotten && !row.is_killed) else {
             return Ok(None);
         };
         if row.server.is_some() {

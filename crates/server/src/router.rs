@@ -113,6 +113,7 @@ fn dialects() -> Router<App> {
         .route("/api/tasks", get(taskmaster::tasks::list))
         .route("/api/workers", get(taskmaster::workers::list))
         .route("/api/workers/scale", post(taskmaster::workers::scale))
+        .route("/api/workers/kill", post(taskmaster::workers::kill))
         .route("/api/stats", get(taskmaster::workers::stats))
 }
 

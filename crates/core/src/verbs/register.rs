@@ -68,7 +68,7 @@ impl Register {
             Some(known) if known.server.is_some() && self.server.is_none() => {
                 return Err(Refused::WorkerIsInternal);
             }
-            Some(known) if self.if_new && !known.is_forgotten => {
+            Some(known) if self.if_new && !known.is_forgotten && !known.is_killed => {
                 return Ok(Registered {
                     number: known.number,
                     epoch: known.epoch,

@@ -12,7 +12,8 @@ use super::status;
 use super::taskmaster::task::{TaskmasterSchedule, TaskmasterStatus};
 use super::taskmaster::tasks::{TaskmasterScheduled, TaskmasterTasks};
 use super::taskmaster::workers::{
-    self, TaskmasterScale, TaskmasterScaled, TaskmasterStats, TaskmasterWorkers,
+    self, TaskmasterKill, TaskmasterKilled, TaskmasterScale, TaskmasterScaled, TaskmasterStats,
+    TaskmasterWorkers,
 };
 use crate::openapi::operation::Routes;
 use crate::openapi::shapes::{TASK_ID, path_name, plain_name};
@@ -250,6 +251,20 @@ fn pool(routes: &mut Routes<'_>) {
             200,
             "It is done.",
             &json!({"count": 1, "workers": ["worker-1"]}),
+        )
+        .refuses(&[Code::NotFound])
+        .passes_over_what_is_unknown();
+    routes
+        .post("/workers/kill", "taskmaster_kill")
+        .says(
+            "Kill a worker",
+            "At once; what it has goes back, and runs elsewhere.",
+        )
+        .takes::<TaskmasterKill>(&[("two", json!({"name": "worker-2"}))])
+        .answers::<TaskmasterKilled>(
+            200,
+            "It is gone.",
+            &json!({"name": "worker-2", "tasks": [TASK_ID]}),
         )
         .refuses(&[Code::NotFound])
         .passes_over_what_is_unknown();

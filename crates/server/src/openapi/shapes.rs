@@ -197,13 +197,20 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
         ("Patch/delay_ms", wait()),
         ("PatchQueue/max_attempts", count()),
         ("PatchQueue/timeout_ms", range(1..=WAIT_MS_MAX)),
+        ("Retention/completed_ms", wait()),
+        ("Retention/failed_ms", wait()),
+        ("Retention/timeout_ms", wait()),
+        ("Retention/cancelled_ms", wait()),
         (
             "PatchQueue/retry",
             json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
         ),
         ("TasksFilter/kind", path_name()),
         ("TasksFilter/queue", path_name()),
-        ("TasksFilter/worker_id", plain_name()),
+        (
+            "TasksFilter/worker_id",
+            with(plain_name(), "type", json!(["string", "null"])),
+        ),
         (
             "TasksFilter/label",
             json!({"maxItems": LABELS_MAX, "items": {"type": "string", "pattern": label_pattern()}}),

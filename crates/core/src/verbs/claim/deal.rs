@@ -98,7 +98,8 @@ fn deal_named(seat: &mut Result<Seat<'_>, Refused>, view: &mut View, env: &mut E
         return;
     };
     // It was answered before, or looks again because it is here twice.
-    if open.closed && !(open.hand.runs.is_empty() && open.hand.dry) {
+    let is_dealt_to = open.hand.dry || open.hand.drain;
+    if open.closed && !(open.hand.runs.is_empty() && is_dealt_to) {
         return;
     }
     let standing = standing::of(slot, view);

@@ -7,7 +7,9 @@ use taskyard_api::problem::Problem;
 use taskyard_api::time::Time;
 use taskyard_core::counter::Counter;
 use taskyard_core::id::TaskId;
+use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
+use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_engine::pool::COUNT_MAX;
 use utoipa::ToSchema;
@@ -70,6 +72,25 @@ pub(crate) struct TaskmasterScaled {
     count: u16,
     /// Those that are there now; some may be about to leave.
     workers: Vec<String>,
+}
+
+/// A body of `POST /api/workers/kill`.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct TaskmasterKill {
+    /// The worker's, or a container's that ends in it: `myproject-worker-2` means `worker-2`.
+    name: String,
+}
+
+impl taskyard_api::request::Request for TaskmasterKill {
+    const LEVELS: usize = 1;
+}
+
+/// The answer to it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct TaskmasterKilled {
+    name: String,
+    /// What it held, which runs elsewhere.
+    tasks: Vec<TaskId>,
 }
 
 /// The words for a worker.
@@ -179,6 +200,39 @@ pub(crate) async fn scale(State(app): State<App>, request: Request) -> Answer {
             .map(|worker| worker.name.to_string())
             .collect(),
     })
+}
+
+/// `POST /api/workers/kill`: it ends at once, and what it held runs elsewhere.
+pub(crate) async fn kill(State(app): State<App>, request: Request) -> Answer {
+    let body = request::json(&app, request, app.limits().plain_body()).await?;
+    let asked: TaskmasterKill = request::parse(&app, &body)?;
+    let name = meant(&app, &asked.name).await?;
+    let killed = app.engine().kill(name.clone()).await?;
+    if let Some(pool) = app.pool() {
+        pool.kill(&name).await;
+    }
+    response::ok(&TaskmasterKilled {
+        name: name.to_string(),
+        tasks: killed.tasks,
+    })
+}
+
+/// The worker of this name, or where there is none the one that a container's name ends in.
+async fn meant(app: &App, name: &str) -> Result<Name, Refusal> {
+    let container = name.rsplit_once("-worker-");
+    let inner = container.map(|(_, number)| format!("worker-{number}"));
+    for name in [Some(name.to_owned()), inner].into_iter().flatten() {
+        let Ok(name) = Name::plain(&name) else {
+            continue;
+        };
+        let Found::Worker(row) = app.engine().read(Query::Worker(name.clone())).await? else {
+            return Err(problem::broken(&"a worker was answered with something else").into());
+        };
+        if row.is_some_and(|row| !row.is_forgotten) {
+            return Ok(name);
+        }
+    }
+    Err(problem::refused(&Refused::NoSuchWorker).into())
 }
 
 fn without_a_pool() -> Box<Problem> {
