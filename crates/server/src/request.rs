@@ -15,6 +15,7 @@ use taskyard_core::refused::Refused;
 use crate::app::App;
 use crate::body::{self, Whole};
 use crate::problem::{self, Code};
+use crate::query;
 use crate::response::Refusal;
 
 pub(crate) const JSON: &[&str] = &["application/json"];
@@ -28,18 +29,28 @@ pub(crate) async fn json(app: &App, request: Request, max: usize) -> Result<Whol
     body::whole(app, request, max).await
 }
 
-/// The body of a request that need not have one.
-pub(crate) async fn optional_json(app: &App, request: Request) -> Result<Whole, Refusal> {
+/// Of a request that says all with its address; an empty object is taken as well.
+pub(crate) async fn nothing(app: &App, request: Request) -> Result<(), Refusal> {
+    query::none(request.uri().query())?;
+    empty(app, request).await
+}
+
+/// The body of a request that need not have one, and says nothing with it.
+pub(crate) async fn empty(app: &App, request: Request) -> Result<(), Refusal> {
     if request.body().is_end_stream() {
-        return Ok(Whole::empty());
+        return Ok(());
     }
-    json(app, request, app.limits().plain_body()).await
+    let body = json(app, request, app.limits().plain_body()).await?;
+    if !body.is_empty() {
+        parse::<Nothing>(app, &body)?;
+    }
+    Ok(())
 }
 
 /// A body that need not be there, and says nothing.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Nothing {}
+struct Nothing {}
 
 impl request::Request for Nothing {
     const LEVELS: usize = 1;

@@ -239,6 +239,12 @@ impl Described<'_, '_> {
         self
     }
 
+    /// A body that need not be there, and says nothing.
+    pub(crate) fn takes_nothing(self) -> Self {
+        let nothing = json!({"type": "object", "additionalProperties": false});
+        self.takes_as(&[("application/json", nothing, &[])], false)
+    }
+
     /// A JSON body, which must be there.
     pub(crate) fn takes<T: ToSchema>(self, examples: Examples<'_>) -> Self {
         let schema = self.routes.shapes.reference::<T>();

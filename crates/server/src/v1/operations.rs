@@ -12,7 +12,7 @@ use crate::openapi::operation::Routes;
 use crate::openapi::shapes::TASK_ID;
 use crate::problem::{self, Code};
 use crate::query::{self, Params};
-use crate::request::{self, JSON, Nothing, OfOperation};
+use crate::request::{self, OfOperation};
 use crate::response::{self, Answer};
 use crate::wire;
 use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX};
@@ -60,11 +60,7 @@ pub(crate) async fn cancel(
     OfOperation(id): OfOperation,
     request: Request,
 ) -> Answer {
-    query::none(request.uri().query())?;
-    let body = request::optional_json(&app, request).await?;
-    if !body.is_empty() {
-        request::parse::<Nothing>(&app, &body)?;
-    }
+    request::nothing(&app, request).await?;
     let operation = app.engine().cancel_operation(id).await?;
     response::ok(&wire::operation::operation(&operation))
 }
@@ -92,12 +88,11 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
         )
         .of_operation()
         .answers::<Operation>(200, "The operation as it stands.", &example("running"));
-    let nothing = json!({"type": "object", "additionalProperties": false});
     routes
         .post("/operations/{id}/cancel", "cancel_operation")
         .says("Stop an operation", "Where it is; what it did stays.")
         .of_operation()
-        .takes_as(&[(JSON[0], nothing, &[])], false)
+        .takes_nothing()
         .answers::<Operation>(200, "It goes no further.", &example("cancelled"))
         .refuses(&[Code::OperationEnded]);
 }

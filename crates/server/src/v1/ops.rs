@@ -7,17 +7,12 @@ use taskyard_api::health::Swept;
 use crate::app::App;
 use crate::openapi::SERVER;
 use crate::openapi::operation::Routes;
-use crate::query;
-use crate::request::{self, JSON, Nothing};
+use crate::request;
 use crate::response::{self, Answer};
 
 /// `POST /ops/sweep`
 pub(crate) async fn sweep(State(app): State<App>, request: Request) -> Answer {
-    query::none(request.uri().query())?;
-    let body = request::optional_json(&app, request).await?;
-    if !body.is_empty() {
-        request::parse::<Nothing>(&app, &body)?;
-    }
+    request::nothing(&app, request).await?;
     let sweep = app.engine().sweep().await?;
     response::ok(&Swept {
         expired: sweep.expired,
@@ -27,7 +22,6 @@ pub(crate) async fn sweep(State(app): State<App>, request: Request) -> Answer {
 
 pub(crate) fn describe(routes: &mut Routes<'_>) {
     routes.under("/api/v1", SERVER);
-    let nothing = json!({"type": "object", "additionalProperties": false});
     routes
         .post("/ops/sweep", "sweep")
         .says(
@@ -35,6 +29,6 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
             "Takes away the runs of workers that are gone and those that take too long, as the server does by itself \
              every `--sweep` (1 s). In its time of grace, after a start or an outage, nobody's silence counts.",
         )
-        .takes_as(&[(JSON[0], nothing, &[])], false)
+        .takes_nothing()
         .answers::<Swept>(200, "It has swept.", &json!({"expired": 2, "grace": false}));
 }

@@ -19,7 +19,7 @@ use crate::openapi::QUEUES;
 use crate::openapi::operation::Routes;
 use crate::problem::{self, Code};
 use crate::query;
-use crate::request::{self, JSON, Nothing, OfQueue};
+use crate::request::{self, OfQueue};
 use crate::response::{self, Answer};
 use crate::wire;
 use crate::wire::faults::Faults;
@@ -110,11 +110,7 @@ pub(crate) async fn resume(
 }
 
 async fn set_paused(app: App, queue: Name, request: Request, paused: bool) -> Answer {
-    query::none(request.uri().query())?;
-    let body = request::optional_json(&app, request).await?;
-    if !body.is_empty() {
-        request::parse::<Nothing>(&app, &body)?;
-    }
+    request::nothing(&app, request).await?;
     let change = SetQueue {
         paused: Some(paused),
         ..SetQueue::of(queue)
@@ -157,7 +153,6 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
              and how fast tasks come and go.",
         )
         .answers_page_of::<Queue>("All of them.", &json!({"items": [], "next_cursor": null}));
-    let nothing = || json!({"type": "object", "additionalProperties": false});
     routes
         .post("/queues/{name}/pause", "pause_queue")
         .says(
@@ -165,7 +160,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
             "Nothing of it is given to workers from now on; what they have goes on. Tasks are still taken.",
         )
         .of_queue()
-        .takes_as(&[(JSON[0], nothing(), &[])], false)
+        .takes_nothing()
         .answers::<QueueSettings>(200, "It is paused.", &settings(true))
         .refuses(&[Code::TooManyQueues]);
     routes
@@ -175,7 +170,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
             "Workers that wait get its tasks at once.",
         )
         .of_queue()
-        .takes_as(&[(JSON[0], nothing(), &[])], false)
+        .takes_nothing()
         .answers::<QueueSettings>(200, "It goes on.", &settings(false))
         .refuses(&[Code::TooManyQueues]);
     routes

@@ -19,7 +19,7 @@ use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
 use crate::app::App;
 use crate::problem;
 use crate::query::{self, Params};
-use crate::request::{self, Nothing, OfTask};
+use crate::request::{self, OfTask};
 use crate::response::{self, Answer};
 use crate::wire;
 use crate::wire::faults::Faults;
@@ -100,11 +100,7 @@ pub(crate) async fn show(
 
 /// `POST /tasks/{id}/cancel`
 pub(crate) async fn cancel(State(app): State<App>, OfTask(id): OfTask, request: Request) -> Answer {
-    query::none(request.uri().query())?;
-    let body = request::optional_json(&app, request).await?;
-    if !body.is_empty() {
-        request::parse::<Nothing>(&app, &body)?;
-    }
+    request::nothing(&app, request).await?;
     app.engine().cancel(id).await?;
     response::ok(&Standing {
         task_id: id,

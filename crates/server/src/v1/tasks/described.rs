@@ -37,7 +37,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
              late result is refused.",
         )
         .of_task()
-        .takes_as(&[(JSON[0], nothing(), &[])], false)
+        .takes_nothing()
         .answers::<Standing>(200, "It is cancelled.", &standing("cancelled"))
         .refuses(&[Code::AlreadyEnded]);
     bulk(routes);
@@ -131,7 +131,7 @@ fn changing(routes: &mut Routes<'_>) {
         )
         .of_task()
         .takes_parameter("Idempotency-Key")
-        .takes_as(&[(JSON[0], nothing(), &[])], false)
+        .takes_nothing()
         .answers::<Submitted>(201, "It is stored.", &json!({"id": TASK_ID, "status": "pending"}))
         .with_header(201, "Location")
         .answers::<Submitted>(
@@ -195,11 +195,6 @@ fn bulk(routes: &mut Routes<'_>) {
         .leads_to(202, "show_operation", &[("id", "/id")])
         .answers::<Matching>(200, "What it would be done to.", &matching)
         .refuses(refused);
-}
-
-/// A body that need not be there, and says nothing.
-fn nothing() -> Value {
-    json!({"type": "object", "additionalProperties": false})
 }
 
 fn looking(routes: &mut Routes<'_>) {

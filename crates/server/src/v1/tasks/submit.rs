@@ -20,7 +20,7 @@ use taskyard_engine::error::Error;
 use crate::app::App;
 use crate::problem::{self, Code};
 use crate::query;
-use crate::request::{self, JSON, NDJSON, Nothing, OfTask};
+use crate::request::{self, JSON, NDJSON, OfTask};
 use crate::response::{self, Answer};
 use crate::wire::faults::{Faults, Place};
 use crate::wire::new_task::new_task;
@@ -65,10 +65,7 @@ pub(crate) async fn again(State(app): State<App>, OfTask(of): OfTask, request: R
     query::none(request.uri().query())?;
     let route = format!("POST /api/v1/tasks/{of}/retry");
     let key = key(&app, request.headers(), &route)?;
-    let body = request::optional_json(&app, request).await?;
-    if !body.is_empty() {
-        request::parse::<Nothing>(&app, &body)?;
-    }
+    request::empty(&app, request).await?;
     let view = app.engine().task(of, Duration::ZERO).await?;
     let task = NewTask::again(&view, app.engine().new_task()).map_err(Error::Refused)?;
     let stored = app.engine().submit(submit::Submit {

@@ -11,7 +11,6 @@ use crate::openapi::WORKERS;
 use crate::openapi::operation::Routes;
 use crate::openapi::shapes::TASK_ID;
 use crate::problem::Code;
-use crate::request::JSON;
 
 pub(crate) fn describe(routes: &mut Routes<'_>) {
     routes.under("/api/v1", WORKERS);
@@ -58,7 +57,6 @@ fn looking_after(routes: &mut Routes<'_>) {
         .of_worker()
         .answers::<Worker>(200, "The worker.", &at_work())
         .refuses(&[Code::AnswersFull]);
-    let nothing = || json!({"type": "object", "additionalProperties": false});
     routes
         .post("/workers/{id}/drain", "drain_worker")
         .says(
@@ -67,7 +65,7 @@ fn looking_after(routes: &mut Routes<'_>) {
              registers under its name works again.",
         )
         .of_worker()
-        .takes_as(&[(JSON[0], nothing(), &[])], false)
+        .takes_nothing()
         .answers::<Worker>(200, "It drains.", &with_status("draining"));
     routes
         .post("/workers/{id}/kill", "kill_worker")
@@ -79,7 +77,7 @@ fn looking_after(routes: &mut Routes<'_>) {
              to a worker that is offline.",
         )
         .of_worker()
-        .takes_as(&[(JSON[0], nothing(), &[])], false)
+        .takes_nothing()
         .answers::<Worker>(200, "It has ended.", &with_status("offline"));
     routes
         .delete("/workers/{id}", "delete_worker")

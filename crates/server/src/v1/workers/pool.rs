@@ -7,12 +7,11 @@ use serde_json::{Value, json};
 use taskyard_api::pool::{Pool, PoolWorker, Scale};
 use taskyard_engine::pool::{COUNT_MAX, InternalPool, PoolStatus};
 
-use super::routes::nothing;
 use crate::app::App;
 use crate::openapi::operation::Routes;
 use crate::problem::{self, Code};
 use crate::query;
-use crate::request::{self, JSON};
+use crate::request;
 use crate::response::{self, Answer, Refusal};
 use crate::wire::faults::{Faults, Place};
 
@@ -36,13 +35,13 @@ pub(crate) async fn scale(State(app): State<App>, request: Request) -> Answer {
 
 /// `POST /workers/internal/start`
 pub(crate) async fn start(State(app): State<App>, request: Request) -> Answer {
-    nothing(&app, request).await?;
+    request::nothing(&app, request).await?;
     as_it_is(pool(&app)?.start().await)
 }
 
 /// `POST /workers/internal/stop`
 pub(crate) async fn stop(State(app): State<App>, request: Request) -> Answer {
-    nothing(&app, request).await?;
+    request::nothing(&app, request).await?;
     as_it_is(pool(&app)?.stop().await)
 }
 
@@ -83,14 +82,13 @@ pub(super) fn describe(routes: &mut Routes<'_>) {
         .takes::<Scale>(&[("two", json!({"count": 2}))])
         .answers::<Pool>(200, "As they are now.", &example(2))
         .refuses(&[Code::NotFound]);
-    let nothing = || json!({"type": "object", "additionalProperties": false});
     routes
         .post("/workers/internal/start", "start_pool")
         .says(
             "Start the workers inside of this server",
             "As many as there should be, where they were stopped.",
         )
-        .takes_as(&[(JSON[0], nothing(), &[])], false)
+        .takes_nothing()
         .answers::<Pool>(200, "As they are now.", &example(2))
         .refuses(&[Code::NotFound]);
     routes
@@ -99,7 +97,7 @@ pub(super) fn describe(routes: &mut Routes<'_>) {
             "Stop the workers inside of this server",
             "They finish what they hold and leave. How many there should be is kept for `start`.",
         )
-        .takes_as(&[(JSON[0], nothing(), &[])], false)
+        .takes_nothing()
         .answers::<Pool>(200, "As they are now.", &example(0))
         .refuses(&[Code::NotFound]);
 }

@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::body::Whole;
 use crate::problem::{self, Code};
 use crate::query::{self, Params};
-use crate::request::{self, Nothing, OfWorker};
+use crate::request::{self, OfWorker};
 use crate::response::{self, Answer, Refusal};
 use crate::wire;
 use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX, workers_after, workers_cursor};
@@ -84,7 +84,7 @@ pub(crate) async fn drain(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
-    nothing(&app, request).await?;
+    request::nothing(&app, request).await?;
     let worker = named(&worker)?;
     app.engine().drain(worker.clone()).await?;
     as_it_is(&app, worker).await
@@ -96,7 +96,7 @@ pub(crate) async fn kill(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
-    nothing(&app, request).await?;
+    request::nothing(&app, request).await?;
     let worker = named(&worker)?;
     app.engine().kill(worker.clone()).await?;
     if let Some(pool) = app.pool() {
@@ -122,16 +122,6 @@ pub(crate) async fn delete(
     query::none(query.as_deref())?;
     app.engine().forget(named(&worker)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// Of a request that says all with its address; an empty object is taken as well.
-pub(super) async fn nothing(app: &App, request: Request) -> Result<(), Refusal> {
-    query::none(request.uri().query())?;
-    let body = request::optional_json(app, request).await?;
-    if !body.is_empty() {
-        request::parse::<Nothing>(app, &body)?;
-    }
-    Ok(())
 }
 
 /// `POST /workers/register`
