@@ -320,7 +320,8 @@ impl TaskView {
             Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => 0,
         };
         let carried = self.carry.as_ref().map_or(0, |carry| detail(&carry.error));
-        self.task.input.len() + ended + carried
+        let input = self.task.input.here().map_or(0, Json::len);
+        input + ended + carried
     }
 
     /// The counts so far, the run under way among them.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
-use taskyard_core::json::Json;
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
@@ -381,7 +380,7 @@ impl Tables {
 
 /// As a database answers that reads neither inputs nor outputs.
 fn without_payloads(mut view: TaskView) -> TaskView {
-    Arc::make_mut(&mut view.task).input = Json::null();
+    view.task = Arc::new(view.task.without_input());
     if let Standing::Ended(outcome) = &mut view.standing {
         Arc::make_mut(outcome).output = None;
     }

@@ -13,8 +13,8 @@ use taskyard_core::needs::{Due, Needs, Pick, ReadyKey, ScheduledKey};
 use taskyard_core::operation::Operation;
 use taskyard_core::queue::Queue;
 use taskyard_core::rows::{
-    Attempt, Carry, Ended, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Relic,
-    Scheduled, Server, Task, Unique, UniqueKey, Worker,
+    Attempt, Carry, Closed, Ended, Idempotency, IdempotencyKey, Input, LateResult, Lease, Outcome,
+    Ready, Relic, Scheduled, Server, Task, Unique, UniqueKey, Worker,
 };
 use taskyard_core::store::Error;
 use taskyard_core::view::{Brief, Change, View};
@@ -112,13 +112,13 @@ impl Tx for &mut Tables {
             }
         }
         found(&self.tasks, &needs.tasks, |id, row| {
-            view.tasks.loaded(id, row)
+            view.tasks.loaded(id, Arc::new(row.without_input()))
         });
         found(&self.carries, &needs.carries, |slot, row| {
             view.carries.loaded(slot, row)
         });
         found(&self.outcomes, &needs.outcomes, |id, row| {
-            view.outcomes.loaded(id, row)
+            view.outcomes.loaded(id, Closed::from(&*row))
         });
         if let Some(max) = needs.live_workers {
             view.found_live_workers(self.remembered().take(max).count());
@@ -246,7 +246,7 @@ impl Tables {
     pub(super) fn write(&mut self, diff: Diff) -> Inputs {
         let inputs = diff.inputs.iter();
         let inputs = inputs
-            .map(|id| (*id, self.tasks[id].input.clone()))
+            .filter_map(|id| Some((*id, self.tasks[id].input.here()?.clone())))
             .collect();
         apply(&mut self.servers, diff.servers, |row| row.number);
         for (lane, key) in diff.lanes {
@@ -354,8 +354,7 @@ impl Tables {
         Brief {
             timeout: task.timeout,
             is_exclusive: task.is_exclusive,
-            input_len: task.input.len(),
-            input: None,
+            input: Input::Left(task.input.bytes()),
         }
     }
 

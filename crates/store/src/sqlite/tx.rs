@@ -249,8 +249,8 @@ fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
     each.row(
         (sql::OUTCOME_LOAD, &needs.outcomes),
         |id| [id.as_bytes()],
-        task::outcome,
-        |id, row| view.outcomes.loaded(*id, Arc::new(row)),
+        task::closed,
+        |id, row| view.outcomes.loaded(*id, row),
     )
 }
 

@@ -25,6 +25,7 @@ enum Act {
     Refuse,
     Lose,
     Garble,
+    Spoil,
 }
 
 impl Place {
@@ -41,6 +42,11 @@ impl Place {
     /// The row that schedules the task cannot be read any more. The model's are always whole: it refuses the change.
     pub(crate) async fn garble(&self, task: TaskId) {
         self.act(Act::Garble, task).await;
+    }
+
+    /// What the task works on and what it left behind cannot be read any more. The model's payloads are always whole.
+    pub(crate) async fn spoil(&self, task: TaskId) {
+        self.act(Act::Spoil, task).await;
     }
 
     async fn act(&self, act: Act, task: TaskId) {
@@ -64,6 +70,7 @@ impl Act {
         match self {
             Self::Refuse | Self::Garble => model.refuse(task),
             Self::Lose => model.lose(task),
+            Self::Spoil => {}
         }
     }
 
@@ -83,6 +90,11 @@ impl Act {
                 "pragma ignore_check_constraints = on;
                 update scheduled set why = 9 where task = x'{id}'"
             ),
+            // No text in UTF-8.
+            Self::Spoil => format!(
+                "update task set input = cast(x'ff' as text) where id = x'{id}';
+                update outcome set output = cast(x'ff' as text) where task = x'{id}'"
+            ),
         };
         let connection = rusqlite::Connection::open(path).unwrap();
         connection.execute_batch(&text).unwrap();
@@ -101,6 +113,11 @@ impl Act {
             Self::Garble => format!(
                 "alter table scheduled drop constraint scheduled_why_check;
                 update scheduled set why = 9 where task = '{task}'"
+            ),
+            // Every text can be read there, but for one that is missing.
+            Self::Spoil => format!(
+                "alter table task alter column input drop not null;
+                update task set input = null where id = '{task}'"
             ),
         };
         client.batch_execute(&text).await.unwrap();

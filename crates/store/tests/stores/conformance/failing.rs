@@ -332,3 +332,26 @@ pub(super) async fn a_bad_scheduled_row_is_passed_over(yard: Yard) {
         }
     }
 }
+
+pub(super) async fn what_a_task_works_on_and_leaves_behind_is_read_for_no_decision(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        tasks.push(yard.new_task().await);
+    }
+    let runs = yard.claim(&worker, 3).await;
+    yard.complete(&runs[0]).await.unwrap();
+    for task in &tasks {
+        yard.place.spoil(*task).await;
+    }
+
+    // The same report again, a cancel of what has ended, of a run and of what waits, and a sweep.
+    assert_eq!(yard.complete(&runs[0]).await, Ok(Status::Completed));
+    let ended = Refused::AlreadyEnded(Status::Completed);
+    assert_eq!(yard.cancel(tasks[0]).await.unwrap_err(), ended);
+    for cancelled in [1, 3] {
+        yard.cancel(tasks[cancelled]).await.unwrap();
+    }
+    yard.pass(yard.policy.lease);
+    assert_eq!(yard.sweep(false).await, [tasks[2]]);
+}
