@@ -111,6 +111,20 @@ impl Tables {
                 Answer::Relics(wanted.filter_map(|task| self.ended(task)).collect())
             }
             Query::Lost { looks, limit } => Answer::Lost(self.lost(looks, limit)),
+            Query::Takeable {
+                worker,
+                before,
+                limit,
+            } => {
+                let number = self.workers.get(&worker).map(|row| row.number);
+                let goes = |lease: &&Lease| {
+                    Some(lease.worker) == number
+                        && before.is_none_or(|epoch| lease.epoch < epoch)
+                        && !lease.is_exclusive
+                };
+                let takeable = self.leases.values().filter(goes).take(limit);
+                Answer::Takeable(takeable.map(Lease::run).collect())
+            }
             Query::Ended(tasks) => {
                 let ended = |task: &TaskId| self.outcomes.contains_key(task);
                 Answer::Ended(tasks.into_iter().filter(ended).collect())

@@ -162,6 +162,8 @@ macro_rules! conformance {
                 leaving::a_killed_worker_s_runs_go_elsewhere_at_no_cost,
                 leaving::nobody_is_a_killed_worker_until_one_registers,
                 leaving::what_is_exclusive_stays_with_a_killed_worker_until_its_lease_ends,
+                leaving::what_a_killed_worker_holds_goes_back_in_pieces,
+                leaving::what_nobody_takes_from_a_killed_worker_the_sweep_takes_in_the_same_way,
                 leaving::killing_what_is_offline_changes_nothing,
                 leaving::only_an_offline_worker_is_deleted,
                 leaving::a_worker_is_shown_with_what_it_holds,
