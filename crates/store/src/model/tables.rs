@@ -19,7 +19,7 @@ use taskyard_core::rows::{
 use taskyard_core::store::Error;
 use taskyard_core::view::{Brief, Change, View};
 
-use crate::tx::{Inputs, Tx, Writer};
+use crate::tx::{Inputs, Tx, Undone, Writer};
 
 #[derive(Default, Clone)]
 pub(super) struct Tables {
@@ -145,12 +145,13 @@ impl Tx for &mut Tables {
         Ok(())
     }
 
-    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
-        if self.has_task_of(&diff) {
-            return Err(Error::Conflict);
+    async fn commit(self, diff: Diff) -> Result<Inputs, Undone> {
+        if self.has_row_of(&diff) {
+            // Nobody else writes here, so it stood there before.
+            return Err(Error::Failed("a row stands there".to_owned()).into());
         }
         if self.refuses(&diff) {
-            return Err(Error::Failed("it is refused here".to_owned()));
+            return Err(Error::Failed("it is refused here".to_owned()).into());
         }
         Ok(self.write(diff))
     }
@@ -221,10 +222,12 @@ impl Tables {
         Lane(i32::try_from(self.lanes.len()).expect("lanes have small numbers"))
     }
 
-    fn has_task_of(&self, diff: &Diff) -> bool {
-        diff.tasks
-            .iter()
-            .any(|task| self.tasks.contains_key(&task.id))
+    /// Of those that no rule looks for before it puts one in.
+    fn has_row_of(&self, diff: &Diff) -> bool {
+        let mut tasks = diff.tasks.iter();
+        let mut ended = diff.outcomes.iter();
+        tasks.any(|row| self.tasks.contains_key(&row.id))
+            || ended.any(|row| self.outcomes.contains_key(&row.task))
     }
 
     fn refuses(&self, diff: &Diff) -> bool {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use taskyard_core::id::TaskId;
+use taskyard_core::status::Status;
 use taskyard_store::model::Model;
 use tempfile::TempDir;
 use tokio_postgres::Client;
@@ -26,6 +27,7 @@ enum Act {
     Lose,
     Garble,
     Spoil,
+    End,
 }
 
 impl Place {
@@ -47,6 +49,11 @@ impl Place {
     /// What the task works on and what it left behind cannot be read any more. The model's payloads are always whole.
     pub(crate) async fn spoil(&self, task: TaskId) {
         self.act(Act::Spoil, task).await;
+    }
+
+    /// There is an end of the task beside whatever it has.
+    pub(crate) async fn end(&self, task: TaskId) {
+        self.act(Act::End, task).await;
     }
 
     async fn act(&self, act: Act, task: TaskId) {
@@ -71,6 +78,7 @@ impl Act {
             Self::Refuse | Self::Garble => model.refuse(task),
             Self::Lose => model.lose(task),
             Self::Spoil => {}
+            Self::End => model.end(task),
         }
     }
 
@@ -95,6 +103,7 @@ impl Act {
                 "update task set input = cast(x'ff' as text) where id = x'{id}';
                 update outcome set output = cast(x'ff' as text) where task = x'{id}'"
             ),
+            Self::End => end(&format!("x'{id}'")),
         };
         let connection = rusqlite::Connection::open(path).unwrap();
         connection.execute_batch(&text).unwrap();
@@ -119,7 +128,18 @@ impl Act {
                 "alter table task alter column input drop not null;
                 update task set input = null where id = '{task}'"
             ),
+            Self::End => end(&format!("'{task}'")),
         };
         client.batch_execute(&text).await.unwrap();
     }
+}
+
+/// For the task of this id, as the database writes it.
+fn end(id: &str) -> String {
+    let cancelled = Status::Cancelled.code();
+    format!(
+        "insert into outcome
+          (task, lane, status, ended_at, attempts, failures, losses, lost_in_a_row, fence)
+        select id, lane, {cancelled}, 0, 0, 0, 0, 0, 0 from task where id = {id}"
+    )
 }

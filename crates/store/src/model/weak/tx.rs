@@ -17,7 +17,7 @@ use taskyard_core::view::View;
 use super::locks::{Number, Row, Wish};
 use super::{Shared, Trouble, Weakness};
 use crate::model::tables::{ready_key, scheduled_key};
-use crate::tx::{Inputs, Tx, Writer};
+use crate::tx::{Inputs, Tx, Undone, Writer};
 
 /// How often others may run before a statement that comes late: enough for several batches.
 const STALL: usize = 20;
@@ -88,7 +88,7 @@ impl Tx for WeakTx {
         Ok(())
     }
 
-    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
+    async fn commit(self, diff: Diff) -> Result<Inputs, Undone> {
         pause().await;
         let written = self.shared.borrow_mut().commit(self.number, diff);
         // What others do now happens before anybody hears of this commit.

@@ -194,6 +194,7 @@ macro_rules! conformance {
                 keeping::a_server_that_must_be_alone_takes_the_first_number_at_once,
                 failing::a_command_that_the_database_refuses_fails_alone,
                 failing::a_command_over_which_the_rules_break_down_fails_alone,
+                failing::a_row_that_stands_where_none_should_fails_only_what_meets_it,
                 failing::after_two_refused_commands_the_rest_is_not_tried,
                 failing::a_claim_that_the_database_refuses_fails_alone,
                 failing::a_run_that_breaks_a_sweep_costs_the_others_nothing,
