@@ -20,6 +20,64 @@ pub(crate) struct Source {
     pub(crate) table: &'static str,
     pub(crate) id: &'static str,
     pub(crate) rows: String,
+    /// Which of these rows are looked at. No index serves this: the others are passed over, a bounded number at a time,
+    /// each of which costs a hundredth of a look.
+    pub(crate) fits: Option<String>,
+}
+
+/// The next candidates, in order.
+pub(crate) struct Found {
+    pub(crate) ids: Vec<TaskId>,
+    /// All up to this one were seen; none where there are no more behind them.
+    pub(crate) through: Option<TaskId>,
+    /// How many rows were passed over or found.
+    pub(crate) rows: usize,
+}
+
+impl Found {
+    /// The next so many of all sources, each of which is looked at.
+    pub(crate) fn of(ids: Vec<TaskId>, asked: usize) -> Self {
+        let through = ids.last().copied().filter(|_| ids.len() == asked);
+        Self {
+            ids,
+            through,
+            rows: 0,
+        }
+    }
+
+    /// Of one source, what [`passing_over`] answers where at most so many rows were to be seen.
+    pub(crate) fn passing_over(seen: Vec<(TaskId, bool, bool)>, asked: usize) -> Self {
+        let last = seen.last().filter(|(_, _, is_last)| *is_last);
+        let fitting = seen.iter().filter(|(_, fits, _)| *fits);
+        Self {
+            ids: fitting.map(|(id, _, _)| *id).collect(),
+            through: last.map(|(id, _, _)| *id),
+            rows: asked,
+        }
+    }
+
+    /// What all sources have in common: as far as each was seen.
+    pub(crate) fn merge(found: Vec<Self>, oldest_first: bool) -> Self {
+        let throughs = found.iter().filter_map(|found| found.through);
+        let through = if oldest_first {
+            throughs.min()
+        } else {
+            throughs.max()
+        };
+        let rows = found.iter().map(|found| found.rows).sum();
+        let mut ids: Vec<TaskId> = found.into_iter().flat_map(|found| found.ids).collect();
+        ids.retain(|id| match through {
+            None => true,
+            Some(through) if oldest_first => *id <= through,
+            Some(through) => *id >= through,
+        });
+        ids.sort_unstable();
+        ids.dedup();
+        if !oldest_first {
+            ids.reverse();
+        }
+        Self { ids, through, rows }
+    }
 }
 
 /// Of these tables no index goes by task: to find the next rows is to read all of them.
@@ -61,7 +119,11 @@ pub(crate) fn sources(filter: &Filter, fitting: &[i32], is_crowded: bool) -> Vec
         return by_lane(filter, fitting);
     }
     let mut sources: Vec<Source> = Vec::new();
-    for status in &filter.statuses {
+    // All that has ended is behind it.
+    let with_completed = filter.statuses.contains(&Status::Completed);
+    let has_source =
+        |status: &&Status| !(with_completed && status.is_final()) || **status == Status::Completed;
+    for status in filter.statuses.iter().filter(has_source) {
         let source = by_status(*status);
         if !sources
             .iter()
@@ -73,9 +135,28 @@ pub(crate) fn sources(filter: &Filter, fitting: &[i32], is_crowded: bool) -> Vec
     sources
 }
 
+/// Those of a worker's tasks, what it has and what it has ended; what waits has none. An index on who ended what costs a
+/// third of all throughput where there are many workers (`bench --only W0`), since each batch touches a page for every one
+/// of them; so the rows are walked in the order of their ids, and nothing but the worker of each is looked at.
+pub(crate) fn of_worker(filter: &Filter, worker: i32) -> Vec<Source> {
+    let is_wanted = |is_of: fn(Status) -> bool| {
+        filter.statuses.is_empty() || filter.statuses.iter().any(|status| is_of(*status))
+    };
+    let of_table = |table| Source {
+        table,
+        id: "task",
+        rows: "true".to_owned(),
+        fits: Some(format!("worker = {worker}")),
+    };
+    let ended = is_wanted(Status::is_final).then(|| of_table("outcome"));
+    let held = |status| matches!(status, Status::Assigned | Status::Running);
+    let held = is_wanted(held).then(|| of_table("lease"));
+    ended.into_iter().chain(held).collect()
+}
+
 /// How many candidates are fetched at a time. What has to be read whole is read once.
 pub(crate) fn chunk(list: &List, is_crowded: bool) -> usize {
-    if !is_crowded && unordered(&list.filter).next().is_some() {
+    if !is_crowded && list.filter.worker.is_none() && unordered(&list.filter).next().is_some() {
         list.look_at_max
     } else {
         CHUNK.min(list.look_at_max)
@@ -87,6 +168,7 @@ fn by_lane(filter: &Filter, fitting: &[i32]) -> Vec<Source> {
         table: "task",
         id: "id",
         rows,
+        fits: None,
     };
     if !names_lanes(filter) || fitting.len() > LANES_MAX {
         return vec![tasks("true".to_owned())];
@@ -113,6 +195,7 @@ fn by_status(status: Status) -> Source {
         table,
         id: "task",
         rows,
+        fits: None,
     }
 }
 
@@ -123,6 +206,8 @@ pub(crate) struct Page<'a> {
     /// The last one that the page is done with.
     after: Option<TaskId>,
     looked_at: usize,
+    /// Rows that were passed over on the way, without a look at their tasks.
+    passed: usize,
     /// Of all that was looked at, whether it was let through or not.
     bytes: usize,
     bytes_of_largest: usize,
@@ -137,6 +222,7 @@ impl<'a> Page<'a> {
             listed: Listed::default(),
             after: list.after,
             looked_at: 0,
+            passed: 0,
             bytes: 0,
             bytes_of_largest: 0,
             is_full: false,
@@ -161,6 +247,26 @@ impl<'a> Page<'a> {
     pub(crate) fn ends(&mut self) -> bool {
         let is_over =
             self.is_full || self.looked_at == self.list.look_at_max || self.bytes > LIST_BYTES_MAX;
+        if is_over {
+            self.listed.next = self.after;
+        }
+        is_over
+    }
+
+    /// How many rows may be passed over in one go: few at first, for there may be enough among them.
+    pub(crate) fn pass_over(&self) -> usize {
+        let left = (self.list.look_at_max * PASSED_FOR_A_LOOK).saturating_sub(self.passed);
+        self.passed.max(FIRST_PASSED).min(left).max(1)
+    }
+
+    /// All up to this one were seen, and what fits among them was looked at. Whether the page ends here: it has cost what
+    /// it may.
+    pub(crate) fn seen(&mut self, through: TaskId, rows: usize) -> bool {
+        self.passed += rows;
+        if !self.is_full {
+            self.after = Some(through);
+        }
+        let is_over = self.is_full || self.passed >= self.list.look_at_max * PASSED_FOR_A_LOOK;
         if is_over {
             self.listed.next = self.after;
         }
@@ -201,12 +307,37 @@ impl<'a> Page<'a> {
         self.after = Some(id);
     }
 
-    pub(crate) fn listed(self) -> Listed {
+    pub(crate) fn listed(mut self) -> Listed {
+        if self.is_full {
+            self.listed.next = self.after;
+        }
         self.listed
     }
 }
 
 const FIRST_TOGETHER: usize = 10;
+/// For each task that a page may look at it may pass over so many rows.
+const PASSED_FOR_A_LOOK: usize = 10;
+const FIRST_PASSED: usize = 1_000;
+
+/// The rows of one source from the first to the last id: those that fit, each with whether it does, and the last one of as
+/// many as may be passed over; `$1` and `$2` are the ids, `$3` is how many rows.
+pub(crate) fn passing_over(source: &Source, fits: &str, oldest_first: bool) -> String {
+    let Source {
+        table, id, rows, ..
+    } = source;
+    let order = if oldest_first { "asc" } else { "desc" };
+    format!(
+        "select numbered.id, numbered.fits, numbered.place = $3 from (
+           select near.id, near.fits, row_number() over (order by near.id {order}) as place from (
+             select {id} as id, coalesce({fits}, false) as fits from {table}
+             where {rows} and {id} >= $1 and {id} <= $2 order by {id} {order} limit $3
+           ) as near
+         ) as numbered
+         where numbered.fits or numbered.place = $3
+         order by numbered.id {order}"
+    )
+}
 
 /// What the database handed over that may be large.
 fn bytes_read(view: &TaskView) -> usize {

@@ -50,8 +50,8 @@ pub(crate) struct BenchArgs {
     /// How long the workloads run that end by time.
     #[arg(long, default_value = "3s", value_parser = crate::settings::units::duration, value_name = "TIME")]
     seconds: Duration,
-    /// How many tasks W2 drains, and how many finished and how many scheduled ones W6 has lying about; the largest
-    /// is what figures are to be compared at.
+    /// How many tasks W2 drains, and how many finished and how many scheduled ones W6 has lying about, and how
+    /// many finished and waiting ones W9; the largest is what figures are to be compared at.
     #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
     scale: f64,
 }
@@ -83,6 +83,8 @@ enum Workload {
     W7,
     /// Lines of logs, handed in by one worker for four runs at a time.
     W8,
+    /// Reads beside ten million finished and a million waiting tasks, and the cancelling of these by filter; in process.
+    W9,
 }
 
 /// One figure.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::error::explain;
 use super::fields::{Fields, Read};
 use super::{load, reads, sql};
-use crate::sources::{self, Page, Source};
+use crate::sources::{self, Found, Page, Source};
 
 /// So many candidates are looked at in one statement at most.
 const TOGETHER: usize = 500;
@@ -37,8 +37,13 @@ pub(super) async fn list(client: &mut Client, list: &List) -> Read<Listed> {
 
 async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
     let is_crowded = is_crowded(tx, list).await?;
-    let fitting = fitting(tx, &list.filter, is_crowded).await?;
-    let sources = sources::sources(&list.filter, &fitting, is_crowded);
+    let sources = match &list.filter.worker {
+        Some(name) => of_worker(tx, &list.filter, name).await?,
+        None => {
+            let fitting = fitting(tx, &list.filter, is_crowded).await?;
+            sources::sources(&list.filter, &fitting, is_crowded)
+        }
+    };
     if sources.is_empty() {
         return Ok(Listed::default());
     }
@@ -46,11 +51,12 @@ async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
     let chunk = sources::chunk(list, is_crowded);
     let mut page = Page::of(list);
     while let Some(ids) = page.ids() {
-        let found = next(tx, &statement, ids, chunk).await?;
-        if found.is_empty() {
-            break;
-        }
-        let mut rest = found.as_slice();
+        let found = if sources.iter().any(|source| source.fits.is_some()) {
+            passing_over(tx, &sources, list, ids, page.pass_over()).await?
+        } else {
+            Found::of(next(tx, &statement, ids, chunk).await?, chunk)
+        };
+        let mut rest = found.ids.as_slice();
         while !rest.is_empty() {
             let (ids, others) = rest.split_at(page.together(TOGETHER).min(rest.len()));
             let mut views = reads::task_views(tx, ids, list.payload).await?;
@@ -61,6 +67,10 @@ async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
                 page.look_at(*id, views.remove(id));
             }
             rest = others;
+        }
+        match found.through {
+            Some(through) if !page.seen(through, found.rows) => {}
+            Some(_) | None => break,
         }
     }
     Ok(page.listed())
@@ -85,6 +95,35 @@ async fn next(
     rows.iter().map(|row| Fields::of(row).task()).collect()
 }
 
+/// The same where most rows are passed over, at most so many of each source.
+async fn passing_over(
+    tx: &Transaction<'_>,
+    sources: &[Source],
+    list: &List,
+    [first, last]: [Uuid; 2],
+    rows: usize,
+) -> Read<Found> {
+    let limit = load::limit(rows);
+    let params: [(&(dyn ToSql + Sync), Type); 3] = [
+        (&first, Type::UUID),
+        (&last, Type::UUID),
+        (&limit, Type::INT8),
+    ];
+    let mut found = Vec::new();
+    for source in sources {
+        let fits = source.fits.as_deref().unwrap_or("true");
+        let statement = sources::passing_over(source, fits, list.oldest_first);
+        let seen = tx.query_typed(&statement, &params).await;
+        let seen = seen.map_err(|error| explain(&error))?;
+        let seen = seen.iter().map(|row| {
+            let mut fields = Fields::of(row);
+            Ok((fields.task()?, fields.take()?, fields.take()?))
+        });
+        found.push(Found::passing_over(seen.collect::<Read<_>>()?, rows));
+    }
+    Ok(Found::merge(found, list.oldest_first))
+}
+
 async fn is_crowded(tx: &Transaction<'_>, list: &List) -> Read<bool> {
     for table in sources::unordered(&list.filter) {
         let most = load::limit(list.look_at_max);
@@ -95,6 +134,13 @@ async fn is_crowded(tx: &Transaction<'_>, list: &List) -> Read<bool> {
         }
     }
     Ok(false)
+}
+
+async fn of_worker(tx: &Transaction<'_>, filter: &Filter, name: &Name) -> Read<Vec<Source>> {
+    let name = name.as_str();
+    let numbers = reads::all(tx, sql::WORKER_NUMBER, &[&name], |fields| fields.take()).await?;
+    let number = numbers.into_iter().next();
+    Ok(number.map_or(Vec::new(), |number| sources::of_worker(filter, number)))
 }
 
 /// The lanes that the filter lets through, or enough of them to see that there are too many.
@@ -113,7 +159,10 @@ async fn fitting(tx: &Transaction<'_>, filter: &Filter, is_crowded: bool) -> Rea
 fn candidates(sources: &[Source], oldest_first: bool) -> String {
     let order = if oldest_first { "asc" } else { "desc" };
     let mut statement = "select found.id from (".to_owned();
-    for (index, Source { table, id, rows }) in sources.iter().enumerate() {
+    for (index, source) in sources.iter().enumerate() {
+        let Source {
+            table, id, rows, ..
+        } = source;
         let union = if index == 0 { "" } else { " union " };
         write!(
             statement,

@@ -168,6 +168,7 @@ pub(super) const WORKER_COUNT: &str = include_str!("../../sql/common/worker_coun
 pub(super) const WORKER_GONE: &str = include_str!("../../sql/common/worker_gone.sql");
 pub(super) const WORKER_LIST: &str = include_str!("../../sql/common/worker_list.sql");
 pub(super) const READY_SINCE: &str = include_str!("../../sql/common/ready_since.sql");
+pub(super) const WORKER_NUMBER: &str = include_str!("../../sql/common/worker_number.sql");
 pub(super) const WORKER_STAFF: &str = include_str!("../../sql/common/worker_staff.sql");
 pub(super) const CLOCK: &str = include_str!("../../sql/postgres/clock.sql");
 pub(super) const META_RENEW: &str = include_str!("../../sql/common/meta_renew.sql");

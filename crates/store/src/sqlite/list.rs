@@ -10,25 +10,40 @@ use uuid::Uuid;
 use super::connection::{all, one};
 use super::fields::Read;
 use super::{reads, sql, tx};
-use crate::sources::{self, Page, Source};
+use crate::sources::{self, Found, Page, Source};
 
 pub(super) fn list(connection: &Connection, list: &List) -> Read<Listed> {
     let is_crowded = is_crowded(connection, list)?;
-    let fitting = fitting(connection, &list.filter, is_crowded)?;
-    let sources = sources::sources(&list.filter, &fitting, is_crowded);
+    let sources = match &list.filter.worker {
+        Some(name) => one(connection, sql::WORKER_NUMBER, [name.as_str()], |fields| {
+            fields.take()
+        })?
+        .map_or(Vec::new(), |number| {
+            sources::of_worker(&list.filter, number)
+        }),
+        None => {
+            let fitting = fitting(connection, &list.filter, is_crowded)?;
+            sources::sources(&list.filter, &fitting, is_crowded)
+        }
+    };
     let chunk = sources::chunk(list, is_crowded);
     let mut page = Page::of(list);
     while let Some(ids) = page.ids() {
-        let candidates = candidates(connection, &sources, list.oldest_first, ids, chunk)?;
-        if candidates.is_empty() {
-            break;
-        }
-        for id in candidates {
+        let found = if sources.iter().any(|source| source.fits.is_some()) {
+            passing_over(connection, &sources, list, ids, page.pass_over())?
+        } else {
+            candidates(connection, &sources, list.oldest_first, ids, chunk)?
+        };
+        for id in found.ids {
             if page.ends() {
                 return Ok(page.listed());
             }
             let view = reads::task_view(connection, id, list.payload)?;
             page.look_at(id, view);
+        }
+        match found.through {
+            Some(through) if !page.seen(through, found.rows) => {}
+            Some(_) | None => break,
         }
     }
     Ok(page.listed())
@@ -67,10 +82,13 @@ fn candidates(
     oldest_first: bool,
     [first, last]: [Uuid; 2],
     chunk: usize,
-) -> Read<Vec<TaskId>> {
+) -> Read<Found> {
     let order = if oldest_first { "asc" } else { "desc" };
     let mut found: Vec<TaskId> = Vec::new();
-    for Source { table, id, rows } in sources {
+    for Source {
+        table, id, rows, ..
+    } in sources
+    {
         let statement = format!(
             "select {id} from {table} where {rows} and {id} >= ?1 and {id} <= ?2 order by {id} {order} limit ?3"
         );
@@ -88,5 +106,27 @@ fn candidates(
     }
     // Behind so many, a source may have rows that were not fetched.
     found.truncate(chunk);
-    Ok(found)
+    Ok(Found::of(found, chunk))
+}
+
+/// The same where most rows are passed over, at most so many of each source.
+fn passing_over(
+    connection: &Connection,
+    sources: &[Source],
+    list: &List,
+    [first, last]: [Uuid; 2],
+    rows: usize,
+) -> Read<Found> {
+    let mut found = Vec::new();
+    for source in sources {
+        let fits = source.fits.as_deref().unwrap_or("true");
+        // `$3` would be the first parameter, for it stands first.
+        let statement = sources::passing_over(source, fits, list.oldest_first).replace('$', "?");
+        let params = params![first.as_bytes(), last.as_bytes(), tx::limit(rows)];
+        let seen = all(connection, &statement, params, |fields| {
+            Ok((fields.task()?, fields.take()?, fields.take()?))
+        })?;
+        found.push(Found::passing_over(seen, rows));
+    }
+    Ok(Found::merge(found, list.oldest_first))
 }

@@ -40,6 +40,7 @@ statements! { ALL:
         WORKER_BY_NAME = "worker_by_name",
         WORKER_COUNT = "worker_count",
         WORKER_GONE = "worker_gone",
+        WORKER_NUMBER = "worker_number",
         WORKER_STAFF = "worker_staff",
         WORKER_LAST = "worker_last",
         WORKER_LIVE = "worker_live",

@@ -113,6 +113,52 @@ pub(super) async fn lists_filter_and_page(yard: Yard) {
     assert_eq!(still, [&all[..4], &all[5..]].concat());
 }
 
+pub(super) async fn a_page_of_a_worker_passes_over_a_bounded_number_of_others(yard: Yard) {
+    let (one, other) = (yard.worker("one").await, yard.worker("other").await);
+    let mut its = Vec::new();
+    for n in 0..60 {
+        let id = yard.new_task().await;
+        let worker = if n % 20 == 0 { &one } else { &other };
+        let run = yard.claim_one(worker).await;
+        if n < 50 {
+            yard.complete(&run).await.unwrap();
+        }
+        its.extend((n % 20 == 0).then_some(id));
+        yard.pass(Duration::from_millis(1));
+    }
+    let held = yard.new_task().await;
+    yard.claim_one(&one).await;
+    its.push(held);
+
+    for (oldest_first, look_at_max) in [(false, 2), (true, 2), (false, 100)] {
+        let mut list = List {
+            filter: Filter {
+                worker: Some(one.worker.clone()),
+                ..Filter::default()
+            },
+            oldest_first,
+            limit: 2,
+            look_at_max,
+            ..List::default()
+        };
+        let (mut found, mut pages) = (Vec::new(), 0);
+        loop {
+            let page = yard.list(list.clone()).await;
+            found.extend(page.items.iter().map(|view| view.task.id));
+            pages += 1;
+            list.after = page.next;
+            if list.after.is_none() {
+                break;
+            }
+        }
+        if !oldest_first {
+            found.reverse();
+        }
+        assert_eq!(found, its, "{oldest_first} {look_at_max}");
+        assert!(pages < 40, "{pages}");
+    }
+}
+
 pub(super) async fn a_page_looks_at_no_more_tasks_than_it_may(yard: Yard) {
     let mut all = Vec::new();
     for n in 0..10 {
