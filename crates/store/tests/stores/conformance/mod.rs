@@ -13,6 +13,7 @@ mod logging;
 mod losing;
 mod naming;
 mod operating;
+mod paging;
 mod queueing;
 mod reporting;
 mod submitting;
@@ -184,6 +185,8 @@ macro_rules! conformance {
                 keeping::time_does_not_go_back_with_the_clock,
                 keeping::lists_filter_and_page,
                 keeping::a_page_looks_at_no_more_tasks_than_it_may,
+                paging::pages_lose_and_repeat_nothing_whatever_they_pass_over,
+                paging::a_page_passes_over_a_bounded_number_of_tasks,
                 keeping::counts_follow_every_step,
                 keeping::it_is_told_which_of_many_tasks_have_ended,
                 keeping::workers_gone_for_long_are_forgotten_and_their_names_stay,
