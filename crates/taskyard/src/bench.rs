@@ -84,7 +84,7 @@ enum Workload {
     /// Lines of logs, handed in by one worker for four runs at a time; and W2 without lines and beside 50,000 a second.
     W8,
     /// Reads beside ten million finished and a million waiting tasks, and these cancelled by filter, with claims beside
-    /// it. Only where it is named: it takes half an hour and 10 GB.
+    /// it. Only where it is named: it takes a quarter of an hour and 10 GB.
     W9,
 }
 
