@@ -5,7 +5,6 @@ mod lists;
 mod operations;
 mod workers;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::command::{Command, Done};
