@@ -9,10 +9,13 @@ use taskyard_core::id::{Epoch, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::query;
 use taskyard_core::random::Random;
+use taskyard_core::refused::Refused;
 use taskyard_core::verbs::cancel::Cancel;
+use taskyard_core::verbs::cancel_operation::CancelOperation;
+use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::heartbeat::Heartbeat;
 use taskyard_core::verbs::register::Register;
-use taskyard_core::verbs::submit::Submit;
+use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_engine::desk::Waiting;
 use taskyard_engine::directory::Known;
@@ -57,6 +60,21 @@ impl Server {
             Call::Submit { submit, .. } => submit.clone().into(),
             Call::Cancel(task) => Cancel { task: *task }.into(),
             Call::Patch(patch) => (*patch).into(),
+            Call::Retry(of) => {
+                self.retry(node, ticket, *of, around);
+                return;
+            }
+            Call::SetQueue(set) => set.clone().into(),
+            Call::Operate(operate) => operate.clone().into(),
+            Call::CancelOperation(operation) => CancelOperation {
+                operation: *operation,
+            }
+            .into(),
+            Call::Delete(worker) => Forget {
+                workers: vec![worker.clone()],
+                is_asked_for: true,
+            }
+            .into(),
             Call::Register(register) => {
                 let server = match (register.server, self.joined) {
                     (None, _) => None,
@@ -85,6 +103,35 @@ impl Server {
             }
         };
         self.ask(node, ticket, call, command, around);
+    }
+
+    /// What has ended once more, as another task.
+    fn retry(&mut self, node: Node, ticket: Ticket, of: TaskId, around: &mut Surroundings) {
+        let view = match self.mine.read(query::Query::Task(of)) {
+            query::Answer::Task(view) => view,
+            other => panic!("a query is answered in kind: {other:?}"),
+        };
+        let view = view.ok_or(Refused::NoSuchTask);
+        let again = view.and_then(|view| NewTask::again(&view, of));
+        match again {
+            Ok(task) => {
+                let submit = Submit {
+                    tasks: vec![task],
+                    once: None,
+                    again: false,
+                };
+                let submit = self.with_ids(submit, around);
+                let call = Call::Submit {
+                    submit: submit.clone(),
+                    makes_ids: true,
+                };
+                self.ask(node, ticket, call, submit.into(), around);
+            }
+            Err(refused) => {
+                let answer = Told::Answer(Ok(Err(refused)));
+                around.send(self.node(), node, ticket, Body::Told(answer));
+            }
+        }
     }
 
     /// Takes the command if there is room for it.
@@ -152,6 +199,7 @@ impl Server {
         for task in &mut submit.tasks {
             let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
             task.id = TaskId::new(now, bits);
+            around.ledger.wants(task);
         }
         submit
     }
