@@ -142,8 +142,14 @@ impl World {
             ended.into_iter().all(|task| told(&task)),
             "who waits is told"
         );
+        let set = commands.iter().filter_map(|command| match command {
+            Command::SetQueue(set) => set.retention,
+            _ => None,
+        });
+        let set: Vec<Option<Retention>> = set.collect();
         for task in &diff.discarded {
-            self.tables.check_kept_enough(*task, self.now, &self.policy);
+            self.tables
+                .check_kept_enough(*task, self.now, &self.policy, &set);
             self.discarded.insert(*task);
         }
         self.tables.write(diff, &locked);
