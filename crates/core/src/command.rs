@@ -196,8 +196,10 @@ impl Command {
             Self::Expire(expire) => expire.halves().map(|halves| halves.map(Self::Expire)),
             Self::Discard(discard) => discard.halves().map(|halves| halves.map(Self::Discard)),
             Self::Forget(forget) => forget.halves().map(|halves| halves.map(Self::Forget)),
+            Self::Kill(kill) => kill.halves().map(|halves| halves.map(Self::Kill)),
             Self::Free(free) => free.halves().map(|halves| halves.map(Self::Free)),
             Self::Clear(clear) => clear.halves().map(|halves| halves.map(Self::Clear)),
+            Self::Tally(tally) => tally.halves().map(|halves| halves.map(Self::Tally)),
             Self::Report(report) => report.halves().map(|halves| halves.map(Self::Report)),
             Self::Heartbeat(heartbeat) => {
                 heartbeat.halves().map(|halves| halves.map(Self::Heartbeat))
@@ -212,9 +214,7 @@ impl Command {
             | Self::CancelOperation(_)
             | Self::Register(_)
             | Self::Drain(_)
-            | Self::Kill(_)
             | Self::Join(_)
-            | Self::Tally(_)
             | Self::Promote(_)
             | Self::Prune(_) => None,
         }
@@ -228,10 +228,12 @@ impl Command {
         match self {
             Self::Claims(claims) => Done::Claims(claims.failed_part(error)),
             Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
+            Self::Kill(_) => Done::Kill(Killed::nothing()),
             Self::Discard(_) => Done::Discard(Discarded { count: 0 }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Free(_) => Done::Free(Freed { count: 0 }),
             Self::Clear(_) => Done::Clear(Cleared { count: 0 }),
+            Self::Tally(_) => Done::Tally(Tallied),
             Self::Report(report) => Done::Report(report.failed_part()),
             Self::Heartbeat(heartbeat) => Done::Heartbeat(heartbeat.failed_part()),
             other => unreachable!("{} has no parts", other.name()),
@@ -248,10 +250,12 @@ impl Done {
         match (self, more) {
             (Self::Claims(one), Self::Claims(more)) => one.hands.extend(more.hands),
             (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
+            (Self::Kill(one), Self::Kill(more)) => one.join(more),
             (Self::Discard(one), Self::Discard(more)) => one.count += more.count,
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Free(one), Self::Free(more)) => one.count += more.count,
             (Self::Clear(one), Self::Clear(more)) => one.count += more.count,
+            (Self::Tally(Tallied), Self::Tally(Tallied)) => {}
             (Self::Report(one), Self::Report(more)) => one.join(more),
             (Self::Heartbeat(one), Self::Heartbeat(more)) => one.join(more),
             (one, more) => unreachable!("{more:?} is no part of {one:?}"),

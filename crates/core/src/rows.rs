@@ -2,14 +2,17 @@
 //!
 //! A task's wide row is written once; in between it is narrow rows; its end is one insert.
 
+mod keys;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
-
+pub use self::keys::{
+    BadUniqueKey, Digest, Digesting, Idempotency, IdempotencyKey, Unique, UniqueKey,
+};
 use crate::id::{Epoch, Fence, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
-use crate::labels::{Labels, is_word};
+use crate::labels::Labels;
 use crate::lane::Lane;
 use crate::name::Name;
 use crate::order::{OrderKey, Position, Priority};
@@ -18,40 +21,6 @@ use crate::slot::{Counts, Limits, Place, Slot};
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::worker::Profile;
-
-/// The first 128 bits of a SHA-256: tells whether two requests, or two reports, were the same.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Digest(pub [u8; 16]);
-
-impl Digest {
-    pub fn of(bytes: &[u8]) -> Self {
-        let mut digesting = Digesting::default();
-        digesting.update(bytes);
-        digesting.finish()
-    }
-}
-
-/// A digest whose bytes are still coming.
-#[derive(Clone, Default)]
-pub struct Digesting(Sha256);
-
-impl Digesting {
-    pub fn update(&mut self, bytes: &[u8]) {
-        self.0.update(bytes);
-    }
-
-    /// With its length, so that no two lists of parts look alike.
-    pub fn part(&mut self, bytes: &[u8]) {
-        self.update(&(bytes.len() as u64).to_be_bytes());
-        self.update(bytes);
-    }
-
-    pub fn finish(self) -> Digest {
-        let mut first = [0; 16];
-        first.copy_from_slice(&self.0.finalize()[..16]);
-        Digest(first)
-    }
-}
 
 /// What was submitted. Inserted once, never changed.
 #[derive(Clone, PartialEq, Debug)]
@@ -63,7 +32,7 @@ pub struct Task {
     pub priority: Priority,
     pub run_at: Timestamp,
     pub created_at: Timestamp,
-    pub input: Json,
+    pub input: Input,
     pub limits: Limits,
     /// How long one run may take, from its start.
     pub timeout: Duration,
@@ -79,6 +48,40 @@ pub struct Task {
     pub retry_of: Option<TaskId>,
     /// The older form in which it was submitted; none for our own.
     pub origin: Option<Origin>,
+}
+
+impl Task {
+    /// As stores load it for decisions.
+    pub fn without_input(&self) -> Self {
+        Self {
+            input: Input::Left(self.input.bytes()),
+            ..self.clone()
+        }
+    }
+}
+
+/// What a task works on. It may be large, and no rule looks into it: what is loaded for decisions has only its length.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    Here(Json),
+    /// So many bytes, left where they are.
+    Left(usize),
+}
+
+impl Input {
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Here(json) => json.len(),
+            Self::Left(bytes) => *bytes,
+        }
+    }
+
+    pub fn here(&self) -> Option<&Json> {
+        match self {
+            Self::Here(json) => Some(json),
+            Self::Left(_) => None,
+        }
+    }
 }
 
 /// An older family of requests. Who asks in one is answered in its words.
@@ -330,6 +333,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether it failed because its worker fell silent. A worker may report that code too.
+    pub fn was_lost(&self) -> bool {
+        let error = self.error.as_ref();
+        self.reported.is_none() && error.is_some_and(|error| &*error.code == Failure::LOST)
+    }
+
     /// The end of a task that no run led to.
     pub(crate) fn without_a_run(
         task: TaskId,
@@ -350,6 +359,24 @@ impl Outcome {
             counts,
             fence: Fence(0),
             reported: None,
+        }
+    }
+}
+
+/// As much of an outcome as decisions go by: what a run left behind may be large, and is never loaded for them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Closed {
+    pub status: Status,
+    pub fence: Fence,
+    pub reported: Option<Reported>,
+}
+
+impl From<&Outcome> for Closed {
+    fn from(outcome: &Outcome) -> Self {
+        Self {
+            status: outcome.status,
+            fence: outcome.fence,
+            reported: outcome.reported,
         }
     }
 }
@@ -457,49 +484,4 @@ pub struct Server {
     pub number: ServerNumber,
     pub started_at: Timestamp,
     pub expires_at: Timestamp,
-}
-
-/// Who repeats what: the caller's scope (token and route) and the key it sent.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct IdempotencyKey {
-    pub scope: Arc<str>,
-    pub key: Arc<str>,
-}
-
-/// What an idempotency key stood for the first time.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Idempotency {
-    pub key: IdempotencyKey,
-    pub digest: Digest,
-    pub tasks: Arc<[TaskId]>,
-    pub created_at: Timestamp,
-}
-
-/// What stands once in a queue among the tasks that have not ended.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct UniqueKey {
-    pub queue: Name,
-    pub key: Arc<str>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be 1 to {} bytes with no control characters", UniqueKey::LEN_MAX)]
-pub struct BadUniqueKey;
-
-impl UniqueKey {
-    /// In bytes.
-    pub const LEN_MAX: usize = 255;
-
-    /// A key, if it can be one.
-    pub fn read(text: &str) -> Result<Arc<str>, BadUniqueKey> {
-        let fits = is_word(text, Self::LEN_MAX);
-        fits.then(|| Arc::from(text)).ok_or(BadUniqueKey)
-    }
-}
-
-/// The latest task with a key. Once that has ended the key is free, though the row may still stand.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Unique {
-    pub key: UniqueKey,
-    pub task: TaskId,
 }

@@ -5,13 +5,13 @@
 //! its worker serves, or one after something became ready. So submit, claim and hand-over can be one commit, and an
 //! idle worker costs the store nothing.
 
+mod batch;
 mod errand;
 mod line;
 mod parked;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hashbrown::HashMap;
 use taskyard_core::command::{Answer, Command, Done};
@@ -19,11 +19,11 @@ use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Given, Hand};
-use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::held::Token;
-use taskyard_core::verbs::proceed::Piece;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
 
+pub use self::batch::{Batch, Caller, Moment, Waiting};
+use self::batch::{Queued, Taken, size};
 use self::errand::Errand;
 use self::line::{Line, Number};
 use self::parked::Parked;
@@ -32,69 +32,6 @@ use self::parked::Parked;
 const BATCH_ROWS_MAX: usize = 1000;
 /// About how many bytes of payloads one batch may hold.
 const BATCH_BYTES_MAX: usize = 1 << 20;
-
-/// Where an answer goes.
-pub trait Caller {
-    /// Nobody waits for the answer any more.
-    fn is_gone(&self) -> bool;
-
-    /// Its claim found nothing and is parked: what it waits for now is not the database.
-    fn waits_for_work(&mut self) {}
-
-    /// Of a sweep's command: when it looked whose silence counts.
-    fn looked_at(&self) -> Option<Moment> {
-        None
-    }
-}
-
-/// Time since some start, in the caller's clock.
-pub type Moment = Duration;
-
-/// A claim and until when it may wait.
-pub struct Waiting<C> {
-    pub claim: Claim,
-    pub until: Moment,
-    pub caller: C,
-}
-
-struct Queued<C> {
-    command: Command,
-    caller: C,
-}
-
-/// What runs as one transaction, and who hears of it.
-pub struct Batch<C> {
-    pub commands: Vec<Command>,
-    /// Counted from 1.
-    number: u64,
-    callers: Vec<C>,
-    claims: Vec<Taken<C>>,
-}
-
-impl<C: Caller> Batch<C> {
-    /// How many commands and claims it has.
-    pub fn size(&self) -> usize {
-        self.callers.len() + self.claims.len()
-    }
-
-    /// Something that workers said at this time was lost: in what a sweep of before then takes away, silence does not
-    /// count.
-    pub fn spare_the_silent(&mut self, lost_at: Moment) {
-        for (command, caller) in self.commands.iter_mut().zip(&self.callers) {
-            if let Command::Expire(expire) = command
-                && caller.looked_at().is_some_and(|looked| looked <= lost_at)
-            {
-                expire.sight.grace = true;
-            }
-        }
-    }
-}
-
-/// A claim of a batch, and what it was woken for.
-struct Taken<C> {
-    waiting: Waiting<C>,
-    errand: Option<Errand>,
-}
 
 pub struct Desk<C> {
     /// What goes back, all of it with the next batch.
@@ -461,48 +398,4 @@ fn empty() -> Answer {
     Ok(Ok(Done::Claims(Dealt {
         hands: vec![Ok(Ok(Hand::default()))],
     })))
-}
-
-/// About how many rows and bytes a command writes.
-fn size(command: &Command) -> (usize, usize) {
-    match command {
-        Command::Submit(submit) => (
-            submit.tasks.len(),
-            submit.tasks.iter().map(|task| task.input.len()).sum(),
-        ),
-        Command::Report(report) => (
-            report.results.len(),
-            report.results.iter().map(RunResult::payload_len).sum(),
-        ),
-        Command::Heartbeat(heartbeat) => (
-            heartbeat.held.len(),
-            heartbeat.held.iter().map(Held::payload_len).sum(),
-        ),
-        Command::Expire(expire) => (expire.runs.len(), 0),
-        Command::Promote(promote) => (promote.limit, 0),
-        Command::Prune(prune) => (prune.limit, 0),
-        Command::Discard(discard) => (discard.tasks.len(), 0),
-        Command::Forget(forget) => (forget.workers.len(), 0),
-        Command::Free(free) => (free.keys.len(), 0),
-        Command::Tally(tally) => (tally.minutes.len() + tally.workers.len(), 0),
-        Command::Clear(clear) => (clear.operations.len(), 0),
-        Command::Proceed(proceed) => match &proceed.piece {
-            Piece::Cancel(tasks) => (1 + tasks.len(), 0),
-            Piece::Retry(tasks) => (
-                1 + tasks.len(),
-                tasks.iter().map(|task| task.input.len()).sum(),
-            ),
-        },
-        Command::Claims(claims) => (claims.claims.len(), 0),
-        Command::Start(_)
-        | Command::Cancel(_)
-        | Command::Patch(_)
-        | Command::SetQueue(_)
-        | Command::Operate(_)
-        | Command::CancelOperation(_)
-        | Command::Register(_)
-        | Command::Drain(_)
-        | Command::Kill(_)
-        | Command::Join(_) => (1, 0),
-    }
 }

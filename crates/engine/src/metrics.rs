@@ -22,7 +22,7 @@ use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::minute::{Events, MinuteKey, What};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
-use taskyard_core::rows::{End, Failure, Outcome};
+use taskyard_core::rows::{End, Outcome};
 use taskyard_core::status::Status;
 use taskyard_core::store::Ran;
 use taskyard_core::time::Timestamp;
@@ -244,6 +244,8 @@ pub(crate) struct Tally {
     /// The place of [`OTHER`], once there is need of it.
     other: Option<usize>,
     lines: HashMap<LaneKey, Arc<Line>>,
+    /// The latest: tasks of one lane mostly come together.
+    last_line: Option<Arc<Line>>,
     kind_of: HashMap<Lane, usize>,
     /// The lane of the latest end, and the place of its kind.
     last_end: Option<(Lane, usize)>,
@@ -258,6 +260,7 @@ impl Tally {
             known: HashMap::new(),
             other: None,
             lines: HashMap::new(),
+            last_line: None,
             kind_of: HashMap::new(),
             last_end: None,
         }
@@ -276,13 +279,9 @@ impl Tally {
                 continue;
             }
             noted.submits.push((place, tasks.len()));
-            for task in tasks {
-                let line = match noted.lines.last() {
-                    Some(last) if last.key == task.lane => Arc::clone(last),
-                    _ => self.line(&task.lane),
-                };
-                noted.lines.push(line);
-            }
+            noted
+                .lines
+                .extend(tasks.iter().map(|task| self.line(&task.lane)));
         }
         noted
     }
@@ -366,15 +365,15 @@ impl Tally {
             kind.ended[at].inc();
         }
         if let Some(worker) = outcome.worker {
-            let was_lost = |error: &Failure| &*error.code == Failure::LOST;
             match outcome.status {
                 Status::Completed => minute.gathered.worked(worker).completed += 1,
-                Status::Failed | Status::Timeout
-                    if !outcome.error.as_ref().is_some_and(was_lost) =>
-                {
+                Status::Failed | Status::Timeout if !outcome.was_lost() => {
                     minute.gathered.worked(worker).failed += 1;
                 }
-                _ => {}
+                Status::Failed | Status::Timeout | Status::Cancelled => {}
+                Status::Scheduled | Status::Pending | Status::Assigned | Status::Running => {
+                    unreachable!("an outcome is final: {}", outcome.status)
+                }
             }
         }
         let events = minute.of(Some(outcome.lane));
@@ -382,7 +381,10 @@ impl Tally {
             Status::Completed => What::Completed,
             Status::Timeout => What::Timeout,
             Status::Cancelled => What::Cancelled,
-            _ => What::Failed,
+            Status::Failed => What::Failed,
+            Status::Scheduled | Status::Pending | Status::Assigned | Status::Running => {
+                unreachable!("an outcome is final: {}", outcome.status)
+            }
         });
         if let Some(began) = outcome.started_at.or(outcome.claimed_at) {
             let took = outcome.ended_at.since(began);
@@ -399,11 +401,9 @@ impl Tally {
         minute: &mut Now<'_>,
     ) {
         let hands = dealt.hands.iter().flatten().flatten();
-        // Runs of one lane name it by the same value, and mostly come together.
-        let mut last: Option<(&Arc<LaneKey>, Arc<Line>)> = None;
+        let hands = hands.filter(|hand| !hand.is_again);
         for run in hands.flat_map(|hand| &hand.runs) {
-            let known = last.take_if(|(key, _)| Arc::ptr_eq(key, &run.lane));
-            let line = known.map_or_else(|| self.line(&run.lane), |(_, line)| line);
+            let line = self.line(&run.lane);
             let events = minute.of(line.lane(lanes));
             events.happened(What::Started);
             if run.fence == Fence(1) {
@@ -411,11 +411,21 @@ impl Tally {
                 self.kinds[line.kind].waited.observe(waited.as_secs_f64());
                 events.waits.push(waited);
             }
-            last = Some((&run.lane, line));
         }
     }
 
     fn line(&mut self, key: &LaneKey) -> Arc<Line> {
+        if let Some(last) = &self.last_line
+            && last.key == *key
+        {
+            return Arc::clone(last);
+        }
+        let line = self.known_line(key);
+        self.last_line = Some(Arc::clone(&line));
+        line
+    }
+
+    fn known_line(&mut self, key: &LaneKey) -> Arc<Line> {
         if let Some(line) = self.lines.get(key) {
             return Arc::clone(line);
         }

@@ -7,6 +7,7 @@
 
 pub(crate) mod operation;
 pub(crate) mod shapes;
+mod shared;
 
 use serde_json::{Value, json};
 use taskyard_api::payload::Payload;
@@ -68,8 +69,8 @@ pub fn document(settings: &Settings) -> Value {
         "paths": paths,
         "components": {
             "schemas": shapes.finish(&settings.limits, bounds),
-            "parameters": operation::parameters(),
-            "headers": operation::headers(),
+            "parameters": shared::parameters(),
+            "headers": shared::headers(),
             "responses": responses,
             "securitySchemes": {
                 operation::BEARER: {

@@ -26,7 +26,8 @@ use taskyard_core::verbs::start::{Start, Started};
 use taskyard_core::verbs::submit::{Submit, Submitted};
 use tokio::sync::oneshot;
 
-use super::{About, Engine, Message, Reply};
+use super::Engine;
+use super::main_loop::{About, Message, Reply};
 use crate::desk::{Moment, Waiting, give_back, release};
 use crate::directory::{Known, Sending};
 use crate::error::Error;

@@ -8,6 +8,8 @@ mod answering;
 mod broken;
 mod by_hand;
 mod front;
+mod killing;
+mod operating;
 mod overload;
 mod retaining;
 mod several;

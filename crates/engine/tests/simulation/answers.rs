@@ -16,7 +16,7 @@ use taskyard_engine::engine::ClaimCall;
 
 use crate::ledger::{Ledger, Post};
 use crate::network::Call;
-use crate::unique;
+use crate::{staff, unique};
 
 impl Ledger {
     /// Holds the answers against the rows as last looked at.
@@ -53,6 +53,7 @@ impl Ledger {
                 (Call::CancelOperation(operation), Ok(Ok(Done::CancelOperation(_)))) => {
                     self.operations.cancelled(*operation);
                 }
+                (Call::Kill(_), Ok(Ok(Done::Kill(killed)))) => staff::check_killed(killed, self),
                 (Call::Cancel(task), Ok(Err(refused))) => self.check_found(*task, refused),
                 (Call::Patch(patch), Ok(Err(refused))) if *refused != Refused::NotWaiting => {
                     self.check_found(patch.task, refused);

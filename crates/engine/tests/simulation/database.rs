@@ -11,12 +11,13 @@ use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::minute::Minute;
+use taskyard_core::name::Name;
 use taskyard_core::operation::Operation;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Counted, List, Query, TaskView, WorkerView};
 use taskyard_core::queue::Queue;
 use taskyard_core::random::Seeded;
-use taskyard_core::rows::LateResult;
+use taskyard_core::rows::{LateResult, Worker};
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::time::Timestamp;
@@ -141,6 +142,14 @@ impl Database {
         };
         match self.read(everybody) {
             Answer::Workers(workers) => workers,
+            other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
+    /// Also one that is listed no more.
+    pub(crate) fn worker(&self, name: &Name) -> Option<Worker> {
+        match self.read(Query::Worker(name.clone())) {
+            Answer::Worker(row) => row.map(|row| *row),
             other => panic!("a query is answered in kind: {other:?}"),
         }
     }

@@ -47,6 +47,7 @@ pub(crate) fn check(
     let made = changed.iter().filter(is_new);
     let made: Vec<TaskId> = made.map(|view| view.task.id).collect();
     let cancelled = operations::cancelled(changed, &ledger.known);
+    let moved = operations::moved(changed, &ledger.known);
     for view in changed {
         counts_stay_within_limits(view);
         starts_in_time(view, moment.latest);
@@ -68,6 +69,7 @@ pub(crate) fn check(
         changed,
         cancelled: &cancelled,
         made: &made,
+        moved: &moved,
     };
     operations::check(operations, &done, ledger, moment);
     requests_are_whole(changed, ledger);

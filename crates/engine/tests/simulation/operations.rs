@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use taskyard_core::filter::Filter;
 use taskyard_core::id::{OperationId, TaskId};
 use taskyard_core::operation::{Act, Operation, State};
-use taskyard_core::query::TaskView;
+use taskyard_core::query::{Standing, TaskView};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::operate::Operated;
 
@@ -39,6 +39,8 @@ pub(crate) struct Done<'a> {
     pub(crate) cancelled: &'a [TaskId],
     /// Those of them that were made.
     pub(crate) made: &'a [TaskId],
+    /// Those that were elsewhere in between, when a piece looked at them, though they stand as they did.
+    pub(crate) moved: &'a [TaskId],
 }
 
 impl Operations {
@@ -144,7 +146,7 @@ pub(crate) fn check(
         );
     }
     for followed in ledger.operations.followed.values_mut() {
-        followed.forget_what_left(done.changed);
+        followed.forget_what_left(done);
     }
     let cancelled = rows.map_or(0, |rows| ledger.operations.see(rows, &ledger.known, moment));
     let count = |tasks: usize| i64::try_from(tasks).expect("few");
@@ -214,11 +216,20 @@ impl Followed {
         done
     }
 
-    fn forget_what_left(&mut self, changed: &[TaskView]) {
-        for view in changed {
-            if !self.row.filter.lets_through(view) {
-                self.steady.remove(&view.task.id);
-            }
+    fn forget_what_left(&mut self, done: &Done<'_>) {
+        let left = |view: &&TaskView| !self.row.filter.lets_through(view);
+        let left = done.changed.iter().filter(left);
+        let left: Vec<TaskId> = left.map(|view| view.task.id).collect();
+        // Wherever it was, what finds all that is open finds it.
+        let open = Status::ALL.into_iter().filter(|status| !status.is_final());
+        let finds_all = self.row.filter.statuses.len() == open.count();
+        let moved: &[TaskId] = if finds_all && self.row.filter.worker.is_none() {
+            &[]
+        } else {
+            done.moved
+        };
+        for task in left.iter().chain(moved) {
+            self.steady.remove(task);
         }
     }
 
@@ -283,6 +294,23 @@ impl Ledger {
             self.tally.count("operation_cancels_a_task");
         }
     }
+}
+
+/// Which of these were given back and given out again by one commit, or made to wait otherwise.
+pub(crate) fn moved(changed: &[TaskView], known: &Known) -> Vec<TaskId> {
+    let fence = |view: &TaskView| match &view.standing {
+        Standing::Leased(lease) => Some(lease.fence),
+        Standing::Scheduled(_) | Standing::Ready | Standing::Ended(_) => None,
+    };
+    let has_moved = |view: &&TaskView| {
+        let before = known.tasks.get(&view.task.id);
+        before
+            .is_some_and(|before| (fence(before), before.run_at()) != (fence(view), view.run_at()))
+    };
+    let moved = changed.iter().filter(has_moved);
+    // What has ended moves no more.
+    let moved = moved.filter(|view| !view.status().is_final());
+    moved.map(|view| view.task.id).collect()
 }
 
 /// Which of these were just cancelled.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use taskyard_core::id::{Epoch, WorkerNumber};
 use taskyard_core::name::Name;
-use taskyard_core::query::{Standing, WorkerView};
+use taskyard_core::query::WorkerView;
 use taskyard_core::rows::{Lease, Worker};
+use taskyard_core::verbs::kill::Killed;
 
 use crate::invariants::Moment;
 use crate::ledger::Ledger;
@@ -38,13 +39,17 @@ impl Member {
     }
 }
 
-/// Looks at all of them, once what the commit did to tasks is known.
-pub(crate) fn see(rows: &[WorkerView], ledger: &mut Ledger, moment: &Moment<'_>) {
+/// Looks at all of them, once what the commit did to tasks is known. `row_of` tells of those too that are not listed.
+pub(crate) fn see(
+    rows: &[WorkerView],
+    row_of: impl Fn(&Name) -> Option<Worker>,
+    ledger: &mut Ledger,
+    moment: &Moment<'_>,
+) {
     for row in rows.iter().map(|view| &view.worker) {
         let was_killed = ledger.staff.note(row, moment.commit);
         if was_killed {
             ledger.tally.count("worker_is_killed");
-            what_it_held_goes_back(row, ledger, moment);
         }
     }
     let is_listed = |number: WorkerNumber| rows.iter().any(|view| view.worker.number == number);
@@ -52,8 +57,13 @@ pub(crate) fn see(rows: &[WorkerView], ledger: &mut Ledger, moment: &Moment<'_>)
         let is_there = is_listed(member.row.number);
         let leaves = member.is_there && !is_there;
         member.is_there = is_there;
+        if !leaves {
+            continue;
+        }
+        // As it is now: the commit may have killed it as well.
+        let row = row_of(&member.row.name);
         assert!(
-            !leaves || member.row.is_offline(moment.now),
+            row.is_some_and(|row| row.is_offline(moment.now)),
             "nobody who is heard is forgotten, at {}: {:?}",
             moment.now,
             member.row
@@ -61,19 +71,18 @@ pub(crate) fn see(rows: &[WorkerView], ledger: &mut Ledger, moment: &Moment<'_>)
     }
 }
 
-/// Of a worker that this commit killed: but for exclusive runs, and what it was given after the batch had begun.
-fn what_it_held_goes_back(row: &Worker, ledger: &Ledger, moment: &Moment<'_>) {
-    let hands = ledger.known.hands.iter();
-    let its = hands.filter(|((number, epoch), _)| *number == row.number && *epoch < row.epoch);
-    for task in its.flat_map(|(_, hand)| hand.keys()) {
-        let Standing::Leased(lease) = &ledger.known.tasks[task].standing else {
-            continue;
+/// What went back when its worker was killed is that worker's no more.
+pub(crate) fn check_killed(killed: &Killed, ledger: &Ledger) {
+    for task in &killed.tasks {
+        let hands = ledger.known.hands.iter();
+        let mut holders = hands.filter(|(_, hand)| hand.contains_key(task));
+        let holder = holders.next().map(|(holder, _)| *holder);
+        let is_left = |(number, epoch): (WorkerNumber, Epoch)| {
+            ledger.staff.is_killed(number) && killed.epoch.is_some_and(|killed| epoch < killed)
         };
-        let began = ledger.began_with.get(&(*task, lease.fence));
-        let was_there = began.is_some_and(|commit| *commit <= moment.since);
         assert!(
-            lease.is_exclusive || !was_there,
-            "what a killed worker held goes back: {lease:?}"
+            !holder.is_some_and(is_left),
+            "what a killed worker held goes back: {task} is {holder:?}'s"
         );
     }
 }
@@ -103,6 +112,11 @@ impl Staff {
         member.row = row.clone();
         member.is_there = true;
         was_killed
+    }
+
+    fn is_killed(&self, number: WorkerNumber) -> bool {
+        let member = self.members.get(&number);
+        member.is_some_and(|member| member.killed.is_some())
     }
 
     /// A lease came, by a batch that began after commit number `since`.

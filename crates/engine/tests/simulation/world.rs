@@ -196,7 +196,8 @@ impl World {
         // SQLite takes long over this question.
         if changes.workers || whole || around.ledger.losses.has_suspects() {
             let workers = self.database.workers();
-            staff::see(&workers, &mut around.ledger, &moment);
+            let row_of = |name: &Name| self.database.worker(name);
+            staff::see(&workers, row_of, &mut around.ledger, &moment);
             around.ledger.losses.check_workers(&workers, &moment);
             around.ledger.minutes.check_workers(&workers);
         }

@@ -56,7 +56,11 @@ impl Client {
         };
         let call = match around.below(3) {
             0 => Call::Drain(Drain { worker }),
-            1 => Call::Kill(Kill { worker }),
+            1 => Call::Kill(Kill {
+                worker,
+                runs: Vec::new(),
+                since: None,
+            }),
             _ => Call::Delete(worker),
         };
         let ticket = around.ticket();

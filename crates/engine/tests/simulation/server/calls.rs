@@ -14,6 +14,8 @@ use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::cancel_operation::CancelOperation;
 use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::heartbeat::Heartbeat;
+use taskyard_core::verbs::kill::Kill;
+use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_core::worker::Profile;
@@ -24,6 +26,9 @@ use taskyard_engine::engine::ClaimCall;
 use super::{About, Caller, Connection, Server, Who};
 use crate::network::{Body, Call, Node, Ticket, Told};
 use crate::surroundings::Surroundings;
+
+/// Few, so that some is left to the sweep.
+const KILLED_RUNS_MAX: usize = 2;
 
 impl Server {
     pub(super) fn asked(
@@ -65,7 +70,7 @@ impl Server {
                 return;
             }
             Call::SetQueue(set) => set.clone().into(),
-            Call::Operate(operate) => operate.clone().into(),
+            Call::Operate(operate) => self.operation_of(operate, around).into(),
             Call::CancelOperation(operation) => CancelOperation {
                 operation: *operation,
             }
@@ -89,7 +94,7 @@ impl Server {
                 register.into()
             }
             Call::Drain(drain) => drain.clone().into(),
-            Call::Kill(kill) => kill.clone().into(),
+            Call::Kill(kill) => self.kill_with_runs(kill).into(),
             Call::Start(start) => start.clone().into(),
             Call::Heartbeat(heartbeat) => {
                 self.heartbeat(node, ticket, heartbeat.clone(), around);
@@ -103,6 +108,32 @@ impl Server {
             }
         };
         self.ask(node, ticket, call, command, around);
+    }
+
+    /// The first of what the worker holds goes back with it, and the sweep takes away the rest.
+    fn kill_with_runs(&self, kill: &Kill) -> Kill {
+        let query = query::Query::Takeable {
+            worker: kill.worker.clone(),
+            before: None,
+            limit: KILLED_RUNS_MAX,
+        };
+        let query::Answer::Takeable(runs) = self.mine.read(query) else {
+            panic!("a query is answered in kind")
+        };
+        Kill {
+            runs,
+            ..kill.clone()
+        }
+    }
+
+    /// Where its caller has a key for it, it has another id each time that it arrives.
+    fn operation_of(&mut self, operate: &Operate, around: &mut Surroundings) -> Operate {
+        let mut operate = operate.clone();
+        if operate.once.is_some() {
+            let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
+            operate.id = TaskId::new(self.clock.now(around.now), bits).into();
+        }
+        operate
     }
 
     /// What has ended once more, as another task.

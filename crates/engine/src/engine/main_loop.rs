@@ -1,0 +1,232 @@
+//! The one task that takes batches off the desk, runs them in the store, and answers those who sent their commands.
+
+use std::sync::Arc;
+
+use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt, StreamExt};
+use taskyard_core::command::{Answer, Command};
+use taskyard_core::lane::Lane;
+use taskyard_core::store::{self, Ran};
+use taskyard_core::topic::Topic;
+use taskyard_core::verbs::report::Report;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::Shared;
+use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
+use crate::directory::Sending;
+use crate::metrics::{Noted, Tally};
+use crate::room::Place;
+
+pub(super) enum Message {
+    Command(Command, Reply),
+    Claim(Waiting<Reply>),
+    /// Runs that this sending of a claim was dealt, and that nobody will be told of.
+    GiveBack(Sending, Report),
+    /// Something may be ready in this lane; with none, anywhere.
+    Look(Option<Lane>),
+}
+
+/// Where the answer to a message goes.
+pub(super) struct Reply {
+    to: oneshot::Sender<Answer>,
+    /// What the message takes as long as it waits for the database. What services send takes nothing, nor what goes back.
+    place: Option<Place>,
+    about: About,
+}
+
+/// What else there is to know of a message when it is run or answered.
+pub(super) enum About {
+    Command,
+    Claim(Sending),
+    /// When it looked whose silence counts.
+    Sweep(Moment),
+}
+
+impl Reply {
+    pub(super) fn new(place: Option<Place>, about: About) -> (Self, oneshot::Receiver<Answer>) {
+        let (to, answer) = oneshot::channel();
+        (Self { to, place, about }, answer)
+    }
+
+    /// Of a command of the engine's own, which nobody waits for.
+    fn to_nobody() -> Self {
+        Self::new(None, About::Command).0
+    }
+}
+
+impl Caller for Reply {
+    fn is_gone(&self) -> bool {
+        self.to.is_closed()
+    }
+
+    fn waits_for_work(&mut self) {
+        self.place = None;
+    }
+
+    fn looked_at(&self) -> Option<Moment> {
+        match self.about {
+            About::Sweep(looked_at) => Some(looked_at),
+            About::Command | About::Claim(_) => None,
+        }
+    }
+}
+
+/// A batch on its way through the store.
+struct Sent {
+    batch: Batch<Reply>,
+    noted: Noted,
+    at: Moment,
+}
+
+pub(super) struct Loop {
+    shared: Arc<Shared>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    desk: Desk<Reply>,
+    tally: Tally,
+    /// Nothing more arrives.
+    is_over: bool,
+}
+
+impl Loop {
+    pub(super) fn of(shared: Arc<Shared>, inbox: mpsc::UnboundedReceiver<Message>) -> Self {
+        Self {
+            inbox,
+            desk: Desk::default(),
+            tally: Tally::of(Arc::clone(&shared.metrics), Arc::clone(&shared.gathered)),
+            is_over: false,
+            shared,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        let shared = Arc::clone(&self.shared);
+        // Answered in the order in which they were sent, whichever the store finishes first.
+        let mut running = FuturesOrdered::new();
+        loop {
+            self.take_waiting();
+            while running.len() < shared.store.batches_max()
+                && let Some(mut batch) = self.desk.next_batch()
+            {
+                if let Some(lost_at) = *shared.unheard.lock() {
+                    batch.spare_the_silent(lost_at);
+                }
+                let commands = std::mem::take(&mut batch.commands);
+                let sent = Sent {
+                    noted: self.tally.note(&commands),
+                    at: shared.moment(),
+                    batch,
+                };
+                let ran = shared.store.run(commands, &shared.policy);
+                running.push_back(ran.map(|ran| (sent, ran)));
+            }
+            if running.is_empty() && self.desk.is_idle() && self.is_over {
+                let Some(tally) = shared.last_tally() else {
+                    return;
+                };
+                self.desk.command(tally.into(), Reply::to_nobody());
+                continue;
+            }
+            let expiry = self
+                .desk
+                .next_expiry()
+                .map(|moment| shared.started + moment);
+            tokio::select! {
+                // First, so that batches reach the store in their order.
+                biased;
+                Some((sent, ran)) = running.next() => self.finish(sent, ran),
+                message = self.inbox.recv(), if !self.is_over => match message {
+                    Some(message) => self.take(message),
+                    None => self.is_over = true,
+                },
+                () = sleep_until(expiry) => {
+                    let over = self.desk.expired(shared.moment());
+                    self.answer(over);
+                }
+                () = shared.stop.cancelled(), if !self.inbox.is_closed() => self.inbox.close(),
+            }
+            if self.inbox.is_closed() {
+                let over = self.desk.close();
+                self.answer(over);
+            }
+            self.tally.metrics().parked(self.desk.parked());
+        }
+    }
+
+    fn finish(&mut self, sent: Sent, ran: Result<Ran, store::Error>) {
+        self.shared.note(&ran);
+        let lanes = self.shared.store.lanes();
+        let now = self.shared.moment();
+        let Sent { batch, noted, at } = sent;
+        match &ran {
+            Ok(ran) => {
+                self.spread(ran);
+                self.tally.count(&noted, ran, &lanes);
+                let took = now.saturating_sub(at);
+                self.tally.metrics().ran(batch.size(), took, ran.wrote);
+            }
+            Err(_) => self.tally.metrics().failed(),
+        }
+        let answers = self.desk.finished(batch, ran, &lanes, now);
+        self.answer(answers);
+    }
+
+    fn take_waiting(&mut self) {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.take(message);
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Command(command, reply) => self.desk.command(command, reply),
+            Message::Claim(waiting) => {
+                let repeated = self.desk.claim(waiting);
+                self.answer(repeated);
+            }
+            Message::GiveBack(sending, report) => self.give_back(&sending, report),
+            Message::Look(None) => self.desk.look_again(),
+            Message::Look(Some(lane)) => self.desk.ready(lane, &self.shared.store.lanes()),
+        }
+    }
+
+    /// Tells those who wait outside of the desk what the batch changed.
+    fn spread(&self, ran: &Ran) {
+        for topic in &ran.topics {
+            match topic {
+                Topic::Ended(outcome) => self.shared.waits.lock().ended(outcome.task),
+                Topic::Scheduled(at) => self.shared.next_due.scheduled(*at),
+                Topic::Ready(_) | Topic::GivenBack { .. } | Topic::Told(_) => {}
+            }
+        }
+    }
+
+    fn answer(&mut self, answers: impl IntoIterator<Item = (Reply, Answer)>) {
+        for (reply, answer) in answers {
+            let Reply { to, place, about } = reply;
+            // Whoever hears of it finds room for the next one.
+            drop(place);
+            if let Err(unheard) = to.send(answer)
+                && let About::Claim(sending) = about
+                && let Some(report) = release(&unheard)
+            {
+                self.give_back(&sending, report);
+            }
+        }
+    }
+
+    /// Whoever claimed these has gone: they go back at once instead of when their lease expires.
+    fn give_back(&mut self, sending: &Sending, report: Report) {
+        // Asked here, where repetitions arrive: one that comes later finds these gone.
+        if self.shared.directory.lock().may_give_back(sending) {
+            self.desk.give_back(report, Reply::to_nobody());
+        }
+    }
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
