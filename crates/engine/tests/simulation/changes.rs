@@ -69,6 +69,7 @@ impl Changes {
                 match &proceed.piece {
                     Piece::Cancel(tasks) => self.tasks.extend(tasks),
                     Piece::Retry(tasks) => self.tasks.extend(tasks.iter().map(|task| task.id)),
+                    Piece::PassOver(_) => {}
                 }
             }
             Command::Promote(_) => self.scheduled = true,

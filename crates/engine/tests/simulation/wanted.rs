@@ -22,7 +22,7 @@ pub(crate) fn check(view: &TaskView, ledger: &Ledger, moment: &Moment<'_>) {
         Begin::After(wait) => task.created_at + wait,
     };
     let is_same = task.priority == wanted.priority
-        && task.input == wanted.input
+        && task.input.here() == Some(&wanted.input)
         && task.labels == wanted.labels
         && task.is_exclusive == wanted.is_exclusive
         && task.unique_key == wanted.unique_key

@@ -12,6 +12,7 @@ use taskyard_core::verbs::clear::{Clear, ended_before};
 use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::proceed::{Piece, Proceed};
+use taskyard_engine::services::STEP_ROWS_MAX;
 use taskyard_engine::services::operations::look_for_piece;
 
 use super::{Caller, Server, Service, Who};
@@ -55,13 +56,16 @@ impl Server {
     }
 
     fn piece(&mut self, operation: &Operation, around: &mut Surroundings) -> Proceed {
-        let mut query = look_for_piece(operation);
-        if let Query::Tasks(List {
-            limit, look_at_max, ..
-        }) = &mut query
-            && !around.happens(LARGE)
+        let is_large = around.happens(LARGE);
+        let limit = if is_large {
+            STEP_ROWS_MAX
+        } else {
+            1 + around.below(PIECE_MAX)
+        };
+        let mut query = look_for_piece(operation, limit);
+        if let Query::Tasks(List { look_at_max, .. }) = &mut query
+            && !is_large
         {
-            *limit = 1 + around.below(PIECE_MAX);
             *look_at_max = 1 + around.below(LOOK_AT_MAX);
         }
         let Answer::Tasks(found) = self.mine.read(query) else {
