@@ -53,7 +53,9 @@ impl Ledger {
                 (Call::CancelOperation(operation), Ok(Ok(Done::CancelOperation(_)))) => {
                     self.operations.cancelled(*operation);
                 }
-                (Call::Kill(_), Ok(Ok(Done::Kill(killed)))) => staff::check_killed(killed, self),
+                (Call::Kill(_), Ok(Ok(Done::Kill(killed)))) => {
+                    staff::check_killed(killed, given.since, self);
+                }
                 (Call::Cancel(task), Ok(Err(refused))) => self.check_found(*task, refused),
                 (Call::Patch(patch), Ok(Err(refused))) if *refused != Refused::NotWaiting => {
                     self.check_found(patch.task, refused);

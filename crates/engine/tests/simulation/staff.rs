@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use taskyard_core::id::{Epoch, WorkerNumber};
 use taskyard_core::name::Name;
-use taskyard_core::query::WorkerView;
+use taskyard_core::query::{Standing, WorkerView};
 use taskyard_core::rows::{Lease, Worker};
 use taskyard_core::verbs::kill::Killed;
 
@@ -71,19 +71,19 @@ pub(crate) fn see(
     }
 }
 
-/// What went back when its worker was killed is that worker's no more.
-pub(crate) fn check_killed(killed: &Killed, ledger: &Ledger) {
+/// What went back when its worker was killed is that worker's no more; unless it was given to it once more, by a batch that
+/// had begun before. The kill's own began after commit number `since`.
+pub(crate) fn check_killed(killed: &Killed, since: u64, ledger: &Ledger) {
+    let Some(epoch) = killed.epoch else { return };
     for task in &killed.tasks {
-        let hands = ledger.known.hands.iter();
-        let mut holders = hands.filter(|(_, hand)| hand.contains_key(task));
-        let holder = holders.next().map(|(holder, _)| *holder);
-        let is_left = |(number, epoch): (WorkerNumber, Epoch)| {
-            ledger.staff.is_killed(number) && killed.epoch.is_some_and(|killed| epoch < killed)
+        let standing = ledger.known.tasks.get(task).map(|view| &view.standing);
+        let Some(Standing::Leased(lease)) = standing else {
+            continue;
         };
-        assert!(
-            !holder.is_some_and(is_left),
-            "what a killed worker held goes back: {task} is {holder:?}'s"
-        );
+        let began = ledger.began_with.get(&(*task, lease.fence));
+        let was_there = began.is_some_and(|commit| *commit <= since);
+        let is_left = ledger.staff.is_killed(lease.worker) && lease.epoch < epoch && was_there;
+        assert!(!is_left, "what a killed worker held goes back: {lease:?}");
     }
 }
 
