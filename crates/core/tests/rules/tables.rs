@@ -14,6 +14,7 @@ use taskyard_core::needs::{Hold, Needs, Pick};
 use taskyard_core::operation::Operation;
 use taskyard_core::policy::Policy;
 use taskyard_core::queue::Queue;
+use taskyard_core::retention::Retention;
 use taskyard_core::rows::{
     Attempt, Carry, Closed, Ended, Idempotency, IdempotencyKey, Input, LateResult, Lease, Outcome,
     Ready, Relic, Scheduled, Server, Task, Unique, UniqueKey, Worker,
@@ -287,19 +288,24 @@ impl Tables {
         }
     }
 
-    /// What goes has ended, as long ago as its queue or the policy says, and nobody can ask for it by a key.
-    pub(crate) fn check_kept_enough(&self, task: TaskId, now: Timestamp, policy: &Policy) {
+    /// What goes has ended, as long ago as its queue or the policy says, and nobody can ask for it by a key. Its queue said
+    /// so before the batch, or was `set` in it.
+    pub(crate) fn check_kept_enough(
+        &self,
+        task: TaskId,
+        now: Timestamp,
+        policy: &Policy,
+        set: &[Option<Retention>],
+    ) {
         let relic = self.relic(task).expect("what goes is there and has ended");
         let queue = self.queues.get(&relic.ended.queue);
-        let retention = queue.and_then(|queue| queue.retention);
-        let retention = retention.unwrap_or(policy.retention);
-        let life = retention
-            .of(relic.ended.status)
-            .expect("it is not kept for good");
-        assert!(
-            relic.ended.ended_at + life <= now,
-            "{relic:?} is kept longer"
-        );
+        let said = set.iter().copied();
+        let mut said = said.chain([queue.and_then(|queue| queue.retention)]);
+        let is_enough = |retention: Option<Retention>| {
+            let life = retention.unwrap_or(policy.retention).of(relic.ended.status);
+            life.is_some_and(|life| relic.ended.ended_at + life <= now)
+        };
+        assert!(said.any(is_enough), "{relic:?} is kept longer");
         assert!(
             relic.ended.ended_at + policy.key_life < now,
             "{relic:?} may be asked for"

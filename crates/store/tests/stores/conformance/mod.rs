@@ -58,6 +58,7 @@ macro_rules! conformance {
                 holding_on::keys_of_tasks_that_have_ended_are_found_and_taken_away,
                 queueing::nothing_of_a_paused_queue_is_given_out,
                 queueing::a_pause_counts_for_the_claims_behind_it_in_its_batch,
+                queueing::a_claim_beside_the_end_of_a_pause_looks_again,
                 queueing::a_suspect_of_a_paused_queue_waits_too,
                 queueing::what_a_worker_has_goes_on_when_its_queue_is_paused,
                 queueing::a_task_takes_what_its_queue_says_unless_it_says_itself,
