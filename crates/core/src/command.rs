@@ -199,6 +199,7 @@ impl Command {
             Self::Kill(kill) => kill.halves().map(|halves| halves.map(Self::Kill)),
             Self::Free(free) => free.halves().map(|halves| halves.map(Self::Free)),
             Self::Clear(clear) => clear.halves().map(|halves| halves.map(Self::Clear)),
+            Self::Tally(tally) => tally.halves().map(|halves| halves.map(Self::Tally)),
             Self::Report(report) => report.halves().map(|halves| halves.map(Self::Report)),
             Self::Heartbeat(heartbeat) => {
                 heartbeat.halves().map(|halves| halves.map(Self::Heartbeat))
@@ -214,7 +215,6 @@ impl Command {
             | Self::Register(_)
             | Self::Drain(_)
             | Self::Join(_)
-            | Self::Tally(_)
             | Self::Promote(_)
             | Self::Prune(_) => None,
         }
@@ -233,6 +233,7 @@ impl Command {
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Free(_) => Done::Free(Freed { count: 0 }),
             Self::Clear(_) => Done::Clear(Cleared { count: 0 }),
+            Self::Tally(_) => Done::Tally(Tallied),
             Self::Report(report) => Done::Report(report.failed_part()),
             Self::Heartbeat(heartbeat) => Done::Heartbeat(heartbeat.failed_part()),
             other => unreachable!("{} has no parts", other.name()),
@@ -254,6 +255,7 @@ impl Done {
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Free(one), Self::Free(more)) => one.count += more.count,
             (Self::Clear(one), Self::Clear(more)) => one.count += more.count,
+            (Self::Tally(Tallied), Self::Tally(Tallied)) => {}
             (Self::Report(one), Self::Report(more)) => one.join(more),
             (Self::Heartbeat(one), Self::Heartbeat(more)) => one.join(more),
             (one, more) => unreachable!("{more:?} is no part of {one:?}"),

@@ -154,7 +154,9 @@ fn paused(around: &Surroundings) -> Option<Reason> {
 fn of_lease(lease: &Lease, holder: Option<&Worker>, now: Timestamp) -> Vec<Reason> {
     let mut reasons = vec![match lease.place() {
         Place::Running => Reason::Running,
-        _ => Reason::Assigned,
+        Place::Scheduled | Place::Ready | Place::Suspect | Place::Leased | Place::Ended(_) => {
+            Reason::Assigned
+        }
     }];
     if holder.is_none_or(|worker| worker.is_offline(now)) {
         reasons.push(if lease.is_exclusive {

@@ -286,6 +286,12 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Whether it failed because its worker fell silent. A worker may report that code too.
+    pub fn was_lost(&self) -> bool {
+        let error = self.error.as_ref();
+        self.reported.is_none() && error.is_some_and(|error| &*error.code == Failure::LOST)
+    }
+
     /// The end of a task that no run led to.
     pub(crate) fn without_a_run(
         task: TaskId,

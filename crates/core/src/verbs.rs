@@ -30,4 +30,5 @@ pub mod tally;
 pub mod held;
 
 mod caller;
+mod once;
 mod unique;

@@ -22,7 +22,7 @@ use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::minute::{Events, MinuteKey, What};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
-use taskyard_core::rows::{End, Failure, Outcome};
+use taskyard_core::rows::{End, Outcome};
 use taskyard_core::status::Status;
 use taskyard_core::store::Ran;
 use taskyard_core::time::Timestamp;
@@ -365,15 +365,15 @@ impl Tally {
             kind.ended[at].inc();
         }
         if let Some(worker) = outcome.worker {
-            let was_lost = |error: &Failure| &*error.code == Failure::LOST;
             match outcome.status {
                 Status::Completed => minute.gathered.worked(worker).completed += 1,
-                Status::Failed | Status::Timeout
-                    if !outcome.error.as_ref().is_some_and(was_lost) =>
-                {
+                Status::Failed | Status::Timeout if !outcome.was_lost() => {
                     minute.gathered.worked(worker).failed += 1;
                 }
-                _ => {}
+                Status::Failed | Status::Timeout | Status::Cancelled => {}
+                Status::Scheduled | Status::Pending | Status::Assigned | Status::Running => {
+                    unreachable!("an outcome is final: {}", outcome.status)
+                }
             }
         }
         let events = minute.of(Some(outcome.lane));
@@ -381,7 +381,10 @@ impl Tally {
             Status::Completed => What::Completed,
             Status::Timeout => What::Timeout,
             Status::Cancelled => What::Cancelled,
-            _ => What::Failed,
+            Status::Failed => What::Failed,
+            Status::Scheduled | Status::Pending | Status::Assigned | Status::Running => {
+                unreachable!("an outcome is final: {}", outcome.status)
+            }
         });
         if let Some(began) = outcome.started_at.or(outcome.claimed_at) {
             let took = outcome.ended_at.since(began);
@@ -398,6 +401,7 @@ impl Tally {
         minute: &mut Now<'_>,
     ) {
         let hands = dealt.hands.iter().flatten().flatten();
+        let hands = hands.filter(|hand| !hand.is_again);
         for run in hands.flat_map(|hand| &hand.runs) {
             let line = self.line(&run.lane);
             let events = minute.of(line.lane(lanes));

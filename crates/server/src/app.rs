@@ -5,7 +5,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use taskyard_core::name::Name;
+use taskyard_core::verbs::kill::Killed;
 use taskyard_engine::engine::Engine;
+use taskyard_engine::error::Error;
 use taskyard_engine::pool::InternalPool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
@@ -105,6 +108,16 @@ impl App {
     /// The workers inside of this server; none where whoever embeds it has none.
     pub fn pool(&self) -> Option<&Arc<dyn InternalPool>> {
         self.0.pool.as_ref()
+    }
+
+    /// Ends a worker: for everybody by its row, and by its process where that is this one, for what goes elsewhere must not
+    /// go on here.
+    pub(crate) async fn kill(&self, worker: Name) -> Result<Killed, Error> {
+        let killed = self.engine().kill(worker.clone()).await?;
+        if let Some(pool) = self.pool() {
+            pool.kill(&worker).await;
+        }
+        Ok(killed)
     }
 
     pub fn settings(&self) -> &Settings {

@@ -11,21 +11,36 @@ use taskyard_core::time::Timestamp;
 use crate::columns::BadColumn;
 
 pub(crate) fn text(filter: &Filter) -> String {
+    // Each by name, for a condition that is left out here would be forgotten, and more tasks be acted on.
+    let Filter {
+        statuses,
+        kind,
+        queue,
+        worker,
+        labels,
+        search,
+        created_after,
+        created_before,
+    } = filter;
     let name = |name: &Option<Name>| name.as_ref().map(|name| json!(name.as_str()));
     let time = |time: Option<Timestamp>| time.map(|time| json!(time.as_micros()));
-    let statuses: Vec<i16> = filter.statuses.iter().map(|status| status.code()).collect();
-    let labels = filter.labels.iter();
-    let labels: Vec<[&str; 2]> = labels.map(|(name, value)| [name.as_str(), value]).collect();
-    let search = filter.search.as_ref();
+    let statuses: Vec<i16> = statuses.iter().map(|status| status.code()).collect();
+    let labels: Vec<[&str; 2]> = labels
+        .iter()
+        .map(|(name, value)| [name.as_str(), value])
+        .collect();
     let entries = [
         ("statuses", (!statuses.is_empty()).then(|| json!(statuses))),
-        ("kind", name(&filter.kind)),
-        ("queue", name(&filter.queue)),
-        ("worker", name(&filter.worker)),
+        ("kind", name(kind)),
+        ("queue", name(queue)),
+        ("worker", name(worker)),
         ("labels", (!labels.is_empty()).then(|| json!(labels))),
-        ("search", search.map(|search| json!(search.as_str()))),
-        ("created_after", time(filter.created_after)),
-        ("created_before", time(filter.created_before)),
+        (
+            "search",
+            search.as_ref().map(|search| json!(search.as_str())),
+        ),
+        ("created_after", time(*created_after)),
+        ("created_before", time(*created_before)),
     ];
     let given = entries
         .into_iter()

@@ -63,7 +63,8 @@ impl Model {
         self.tables.lock().ready.values().copied().collect()
     }
 
-    /// From now on neither this task, a lease of it nor its being ready can be put in, as if it broke a constraint.
+    /// From now on neither this task, a lease of it nor its being ready can be put in, nor can it be taken away, as if that
+    /// broke a constraint.
     pub fn refuse(&self, task: TaskId) {
         self.tables.lock().refused.insert(task);
     }

@@ -79,6 +79,8 @@ pub struct Hand {
     /// The highest `seq` of a claim of this process whose leases stand, 0 where none do; none where they were not looked
     /// at.
     pub seq_before: Option<i64>,
+    /// It was dealt these runs before: the claim was sent again.
+    pub is_again: bool,
 }
 
 /// One run, as its worker gets it.

@@ -8,7 +8,8 @@ use crate::id::OperationId;
 use crate::needs::Needs;
 use crate::operation::{Act, Operation, State};
 use crate::refused::Refused;
-use crate::rows::{Digest, Idempotency, IdempotencyKey};
+use crate::rows::{Digest, IdempotencyKey};
+use crate::verbs::once;
 use crate::view::View;
 
 #[derive(Clone, Debug)]
@@ -41,8 +42,8 @@ impl Operate {
     }
 
     /// What the key stands for already.
-    pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
-        let known = self.known(view).ok().flatten();
+    pub(crate) fn more(&self, view: &View, needs: &mut Needs, env: &Env<'_>) {
+        let known = self.known(view, env).ok().flatten();
         needs
             .operations
             .extend(known.filter(|id| !view.operations.knows(id)));
@@ -50,7 +51,7 @@ impl Operate {
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Operated, Refused> {
         let sent_before = view.operations.get(&self.id).map(|row| row.id);
-        if let Some(id) = self.known(view)?.or(sent_before) {
+        if let Some(id) = self.known(view, env)?.or(sent_before) {
             return Ok(Operated {
                 id,
                 // Of one that this batch began it is known.
@@ -72,15 +73,7 @@ impl Operate {
             state: State::Running,
         };
         view.operations.insert(self.id, operation.clone());
-        if let Some((key, digest)) = &self.once {
-            let row = Idempotency {
-                key: key.clone(),
-                digest: *digest,
-                tasks: [self.id.into()].into(),
-                created_at: env.now,
-            };
-            view.idempotency.put(key.clone(), row);
-        }
+        once::keep(self.once.as_ref(), [self.id.into()].into(), view, env);
         Ok(Operated {
             id: self.id,
             operation: Some(operation),
@@ -88,15 +81,9 @@ impl Operate {
         })
     }
 
-    /// The operation that the idempotency key stands for already.
-    fn known(&self, view: &View) -> Result<Option<OperationId>, Refused> {
-        let Some((key, digest)) = &self.once else {
-            return Ok(None);
-        };
-        match view.idempotency.get(key) {
-            None => Ok(None),
-            Some(row) if row.digest == *digest => Ok(row.tasks.first().copied().map(Into::into)),
-            Some(_) => Err(Refused::KeyReused),
-        }
+    /// The operation that an earlier sending of this request began.
+    fn known(&self, view: &View, env: &Env<'_>) -> Result<Option<OperationId>, Refused> {
+        let known = once::known(self.once.as_ref(), view, env)?;
+        Ok(known.and_then(|made| made.first().copied().map(Into::into)))
     }
 }

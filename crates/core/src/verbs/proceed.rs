@@ -30,6 +30,8 @@ pub enum Piece {
     Cancel(Vec<TaskId>),
     /// What is made for each.
     Retry(Vec<NewTask>),
+    /// So many that the database refuses to touch are left as they are.
+    PassOver(usize),
 }
 
 /// The operation as it is now; none if the piece was not its next one.
@@ -51,6 +53,17 @@ impl Proceed {
         }
     }
 
+    /// The same piece, without trying it again.
+    pub fn passing_over(self) -> Self {
+        let tasks = match &self.piece {
+            Piece::Cancel(tasks) => tasks.len(),
+            Piece::Retry(tasks) => tasks.len(),
+            Piece::PassOver(tasks) => *tasks,
+        };
+        let piece = Piece::PassOver(tasks);
+        Self { piece, ..self }
+    }
+
     pub(crate) fn needs(&self, needs: &mut Needs, env: &Env<'_>) {
         needs.operations.push(self.operation);
         match &self.piece {
@@ -59,6 +72,7 @@ impl Proceed {
                 slots.for_each(|slot| standing::needs(slot, needs));
             }
             Piece::Retry(tasks) => submit::need_places(tasks, needs, env),
+            Piece::PassOver(_) => {}
         }
     }
 
@@ -79,6 +93,7 @@ impl Proceed {
             Piece::Retry(tasks) => {
                 unique::more(tasks.iter().filter_map(NewTask::unique_key), view, needs);
             }
+            Piece::PassOver(_) => {}
         }
     }
 
@@ -96,6 +111,7 @@ impl Proceed {
                 let make = |task: &&NewTask| make_one(task, view, env);
                 (tasks.iter().filter(make).count(), tasks.len())
             }
+            Piece::PassOver(tasks) => (0, *tasks),
         };
         operation.done += count(done);
         operation.skipped += count(of - done);

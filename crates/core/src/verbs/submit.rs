@@ -16,11 +16,11 @@ use crate::order::{OrderKey, Priority};
 use crate::query::TaskView;
 use crate::refused::Refused;
 use crate::retry::Retry;
-use crate::rows::{Digest, Idempotency, IdempotencyKey, Input, Origin, Task, Unique, UniqueKey};
+use crate::rows::{Digest, IdempotencyKey, Input, Origin, Task, Unique, UniqueKey};
 use crate::slot::Limits;
 use crate::status::Status;
 use crate::time::Timestamp;
-use crate::verbs::unique;
+use crate::verbs::{once, unique};
 use crate::view::View;
 
 #[derive(Clone, Debug)]
@@ -138,32 +138,17 @@ impl Submit {
             .map(|(task, there)| there.unwrap_or_else(|| (task.id, task.make(view, env))))
             .unzip();
         let ids: Arc<[TaskId]> = ids.into();
-        if let Some((key, digest)) = &self.once {
-            let row = Idempotency {
-                key: key.clone(),
-                digest: *digest,
-                tasks: Arc::clone(&ids),
-                created_at: env.now,
-            };
-            view.idempotency.put(key.clone(), row);
-        }
+        once::keep(self.once.as_ref(), Arc::clone(&ids), view, env);
         Ok(Submitted { ids, made })
     }
 
-    /// What the idempotency key stands for already. One that is too old may still have its row, but its tasks may be gone.
+    /// What an earlier sending of this request made.
     fn known(&self, view: &View, env: &Env<'_>) -> Result<Option<Submitted>, Refused> {
-        let Some((key, digest)) = &self.once else {
-            return Ok(None);
-        };
-        let row = view.idempotency.get(key);
-        match row.filter(|row| env.now < row.created_at + env.policy.key_life) {
-            None => Ok(None),
-            Some(row) if row.digest == *digest => Ok(Some(Submitted {
-                ids: Arc::clone(&row.tasks),
-                made: vec![Made::Before; row.tasks.len()],
-            })),
-            Some(_) => Err(Refused::KeyReused),
-        }
+        let known = once::known(self.once.as_ref(), view, env)?;
+        Ok(known.map(|ids| Submitted {
+            ids: Arc::clone(ids),
+            made: vec![Made::Before; ids.len()],
+        }))
     }
 
     /// For each task the one that stands in its place already.

@@ -29,6 +29,20 @@ pub struct Worked {
 pub struct Tallied;
 
 impl Tally {
+    pub(crate) fn halves(&self) -> Option<[Self; 2]> {
+        if self.minutes.len() + self.workers.len() < 2 {
+            return None;
+        }
+        // One of each makes two parts of one row.
+        let (minutes, more_minutes) = self.minutes.split_at(self.minutes.len().div_ceil(2));
+        let (workers, more_workers) = self.workers.split_at(self.workers.len() / 2);
+        let of = |minutes: &[Minute], workers: &[(Name, Worked)]| Self {
+            minutes: minutes.to_vec(),
+            workers: workers.to_vec(),
+        };
+        Some([of(minutes, workers), of(more_minutes, more_workers)])
+    }
+
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
         needs
             .minutes
@@ -61,5 +75,46 @@ impl Tally {
         }
         view.forget_minutes(MinuteKey::first_asked(env.now));
         Ok(Tallied)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lane::Lane;
+    use crate::minute::Events;
+
+    #[test]
+    fn halves_have_each_row_once_and_end_with_one() {
+        for (minutes, workers) in [(1, 1), (0, 2), (2, 0), (3, 1), (5, 8)] {
+            let minute = |minute: i64| Minute {
+                key: MinuteKey {
+                    minute,
+                    lane: Lane(1),
+                },
+                events: Events::default(),
+            };
+            let worker = |number: i64| (Name::stored(&*format!("w-{number}")), Worked::default());
+            let whole = Tally {
+                minutes: (0..minutes).map(minute).collect(),
+                workers: (0..workers).map(worker).collect(),
+            };
+
+            let (mut parts, mut ones) = (vec![whole.clone()], Vec::new());
+            while let Some(part) = parts.pop() {
+                match part.halves() {
+                    Some([first, second]) => parts.extend([second, first]),
+                    None => ones.push(part),
+                }
+            }
+
+            assert!(
+                ones.iter()
+                    .all(|one| one.minutes.len() + one.workers.len() == 1)
+            );
+            let found: Vec<Minute> = ones.iter().flat_map(|one| one.minutes.clone()).collect();
+            assert_eq!(found, whole.minutes);
+            assert_eq!(ones.len() - found.len(), whole.workers.len());
+        }
     }
 }

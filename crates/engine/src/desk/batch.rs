@@ -99,6 +99,7 @@ pub(super) fn size(command: &Command) -> (usize, usize) {
         Command::Clear(clear) => (clear.operations.len(), 0),
         Command::Proceed(proceed) => match &proceed.piece {
             Piece::Cancel(tasks) => (1 + tasks.len(), 0),
+            Piece::PassOver(_) => (1, 0),
             Piece::Retry(tasks) => (
                 1 + tasks.len(),
                 tasks.iter().map(|task| task.input.len()).sum(),

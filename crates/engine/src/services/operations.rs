@@ -4,6 +4,7 @@
 use taskyard_core::filter::Filter;
 use taskyard_core::operation::{Act, Operation};
 use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::store;
 use taskyard_core::verbs::clear::{Clear, Cleared, ended_before};
 use taskyard_core::verbs::proceed::{Proceed, Proceeded};
 
@@ -33,22 +34,37 @@ pub async fn run_once(engine: &Engine) -> Result<bool, Error> {
     failed.map_or(Ok(goes_on), Err)
 }
 
-/// The operation as it is then; none if somebody else has moved it on.
+/// The operation as it is then; none if somebody else has moved it on. Where the database refuses a piece the pieces get
+/// smaller, until the task that it refuses stands alone and is passed over.
 async fn piece(engine: &Engine, operation: &Operation) -> Result<Option<Operation>, Error> {
-    let Answer::Tasks(found) = engine.read(look_for_piece(operation)).await? else {
-        return Ok(None);
-    };
-    let piece = Proceed::of(operation, found, || engine.new_task());
-    let Proceeded(after) = engine.call_of_ours(piece).await?;
-    Ok(after)
+    let mut limit = STEP_ROWS_MAX;
+    loop {
+        let look = look_for_piece(operation, limit);
+        let Answer::Tasks(found) = engine.read(look).await? else {
+            return Ok(None);
+        };
+        let tasks = found.items.len();
+        let piece = Proceed::of(operation, found, || engine.new_task());
+        match engine.call_of_ours(piece.clone()).await {
+            Ok(Proceeded(after)) => return Ok(after),
+            Err(Error::Store(store::Error::Failed(_))) if tasks > 1 => limit = tasks / 2,
+            Err(Error::Store(error @ store::Error::Failed(_))) => {
+                let operation = operation.id;
+                tracing::error!(%operation, %error, "a task is bad and is passed over; the others go on");
+                let Proceeded(after) = engine.call_of_ours(piece.passing_over()).await?;
+                return Ok(after);
+            }
+            Err(error) => return Err(error),
+        }
+    }
 }
 
-/// What the service asks for.
-pub fn look_for_piece(operation: &Operation) -> Query {
+/// What the service asks for, for a piece of so many tasks.
+pub fn look_for_piece(operation: &Operation, limit: usize) -> Query {
     Query::Tasks(List {
         filter: Filter::clone(&operation.filter),
         after: operation.cursor,
-        limit: STEP_ROWS_MAX,
+        limit,
         // A task that is made again takes the input along.
         payload: operation.act == Act::Retry,
         ..List::default()

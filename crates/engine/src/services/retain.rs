@@ -17,6 +17,7 @@ use taskyard_core::query::{Answer, Query};
 use taskyard_core::queue::Queue;
 use taskyard_core::retention::Retention;
 use taskyard_core::rows::Ended;
+use taskyard_core::store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::discard::{Discard, Discarded, may_go};
 
@@ -123,7 +124,15 @@ async fn walk(
 
 async fn discard(engine: &Engine, tasks: Vec<TaskId>) -> Result<usize, Error> {
     let began = engine.moment();
-    let Discarded { count } = engine.call_of_ours(Discard { tasks }).await?;
+    let count = match engine.call_of_ours(Discard { tasks }).await {
+        Ok(Discarded { count }) => count,
+        // Of several, those that the database refuses were passed over by the store.
+        Err(Error::Store(error @ store::Error::Failed(_))) => {
+            tracing::error!(%error, "a task is bad and is kept; the others go on");
+            0
+        }
+        Err(error) => return Err(error),
+    };
     let took = engine.moment().saturating_sub(began);
     tokio::select! {
         () = tokio::time::sleep(took * PAUSE_PER_STEP) => {}

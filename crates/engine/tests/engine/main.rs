@@ -9,6 +9,7 @@ mod broken;
 mod by_hand;
 mod front;
 mod killing;
+mod operating;
 mod overload;
 mod retaining;
 mod several;

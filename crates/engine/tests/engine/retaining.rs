@@ -110,6 +110,25 @@ async fn the_service_takes_away_what_is_old_however_much_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_bad_task_is_kept_and_the_others_go() {
+    let (yard, store) = yard(Retention::all(HOUR));
+    let tasks = cancelled(&yard, 600).await;
+    // One among others, and one that is all that there is left of its step.
+    let (bad, last) = (tasks[7], tasks[599]);
+    store.model.refuse(bad);
+    store.model.refuse(last);
+    tokio::time::sleep(2 * HOUR).await;
+    let mut places = Places::default();
+
+    for _ in 0..2 {
+        run_once(&yard.engine, &mut places).await.unwrap();
+    }
+
+    assert_eq!(left(&yard, &tasks).await, 2);
+    assert_eq!(left(&yard, &[bad, last]).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_ended_late_and_what_a_queue_lets_go_is_found_behind_the_front() {
     let (yard, _) = yard(Retention::all(10 * HOUR));
     let late = yard.submit("work").await.unwrap();

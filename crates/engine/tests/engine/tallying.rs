@@ -12,6 +12,7 @@ use taskyard_core::query::{Answer, Query};
 use taskyard_core::rows::Failure;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::verbs::report::{Report, RunResult, Word};
+use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
 use taskyard_engine::services::tally;
 use taskyard_engine::upkeep::Upkeep;
@@ -19,7 +20,7 @@ use taskyard_store::model::Model;
 
 use super::front::{Front, Fronted};
 use super::upkeep::keep_up;
-use super::yard::{Yard, model, model_whose_time_passes, token};
+use super::yard::{Yard, claim_call, claimed, model, model_whose_time_passes, token};
 
 const SECONDS: Duration = Duration::from_secs(2);
 
@@ -71,6 +72,25 @@ async fn what_happened_is_written_down_each_second() {
     }
     let row = yard.worker_row("w").await;
     assert_eq!((row.completed, row.failed), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_sent_again_gives_out_its_runs_once() {
+    let yard = Yard::around(Arc::new(model_whose_time_passes()));
+    let epoch = Some(yard.worker("w", "work").await);
+    yard.submit("work").await.unwrap();
+    let call = || ClaimCall {
+        epoch,
+        seq: 1,
+        ..claim_call("w", Duration::ZERO)
+    };
+    let first = claimed(&yard.engine, call()).await;
+
+    let again = claimed(&yard.engine, call()).await;
+
+    assert_eq!(again.unwrap().runs, first.unwrap().runs);
+    tally::run_once(&yard.engine).await.unwrap();
+    assert_eq!(happened(&yard, What::Started).await, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use taskyard_api::time::Time;
 use taskyard_core::id::WorkerNumber;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Standing, TaskView};
-use taskyard_core::rows::{self, End, Failure, Said};
+use taskyard_core::rows::{self, End, Said};
 use taskyard_core::status::Status;
 
 use super::task::{count, task_error};
@@ -89,13 +89,8 @@ fn latest(view: &TaskView) -> Option<Attempt<Payload>> {
 }
 
 fn how(outcome: &rows::Outcome) -> Outcome {
-    // A worker may report that code too.
-    let is_lost = || {
-        let error = outcome.error.as_ref();
-        outcome.reported.is_none() && error.is_some_and(|error| &*error.code == Failure::LOST)
-    };
     match outcome.status {
-        Status::Failed if is_lost() => Outcome::Lost,
+        Status::Failed if outcome.was_lost() => Outcome::Lost,
         Status::Failed => Outcome::Failed,
         Status::Timeout => Outcome::TimedOut,
         Status::Cancelled => Outcome::Cancelled,

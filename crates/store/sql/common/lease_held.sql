@@ -1,4 +1,5 @@
--- What the worker of this name holds, the longest held first; at most $2. A scan, for few ask and the table is small.
+-- What the worker of this name holds, the longest held first; at most $2. A scan of all that is under way, where one
+-- worker is looked at: an index would cost every claim.
 select lease.task, lane.queue, lane.kind, coalesce(carry.attempts, 0) + 1, lease.claimed_at, lease.started_at,
   lease.expires_at, lease.progress, lease.progress_message
 from lease

@@ -239,6 +239,7 @@ impl Tables {
         let put_in = diff.tasks.iter().map(|task| task.id).chain(leased);
         put_in
             .chain(made_ready)
+            .chain(diff.discarded.iter().copied())
             .any(|task| self.refused.contains(&task))
     }
 

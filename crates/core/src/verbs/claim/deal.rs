@@ -262,12 +262,14 @@ impl<'a> Seat<'a> {
                 waits_for_hand: false,
                 drain,
                 seq_before: claim.seq_before(view),
+                is_again: false,
             },
             bytes: 0,
             closed: drain,
         };
         for lease in claim.answered(view) {
             seat.closed = true;
+            seat.hand.is_again = true;
             let brief = brief(lease.slot, view);
             let carry = view.carry_of(lease.slot, lease.has_carry);
             let run = run(&lease, lease.attempt(carry), brief, view, env);

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::dialects::LIMIT_MAX;
+use crate::dialects::status::TASKMASTER;
 use crate::problem::{self, Code};
 use crate::request;
 use crate::response::{self, Answer, Refusal};
@@ -168,16 +169,18 @@ pub(crate) async fn stats(State(app): State<App>) -> Answer {
         all.add(&counted.tasks);
     }
     // Counts are summed over servers, whose parts may be below zero; the sum never is for long.
-    let of = |statuses: &[Status]| {
-        let sum: i64 = statuses.iter().map(|status| all[*status]).sum();
-        u64::try_from(sum).unwrap_or_default()
+    let of = |is_meant: &dyn Fn(&'static str) -> bool| {
+        let statuses = Status::ALL.iter().copied();
+        let meant = statuses.filter(|status| is_meant(TASKMASTER.of(*status)));
+        u64::try_from(meant.map(|status| all[status]).sum::<i64>()).unwrap_or_default()
     };
+    let under_way = [TASKMASTER.assigned, TASKMASTER.running];
     let stats = TaskmasterStats {
-        total_tasks: of(&Status::ALL),
-        pending_tasks: of(&[Status::Scheduled, Status::Pending]),
-        running_tasks: of(&[Status::Assigned, Status::Running]),
-        completed_tasks: of(&[Status::Completed]),
-        failed_tasks: of(&[Status::Failed, Status::Timeout, Status::Cancelled]),
+        total_tasks: of(&|_| true),
+        pending_tasks: of(&|word| word == TASKMASTER.waits),
+        running_tasks: of(&|word| under_way.contains(&word)),
+        completed_tasks: of(&|word| word == TASKMASTER.completed),
+        failed_tasks: of(&|word| word == TASKMASTER.failed),
         workers: workers(&app).await?,
     };
     response::read(held, &stats)
@@ -207,10 +210,7 @@ pub(crate) async fn kill(State(app): State<App>, request: Request) -> Answer {
     let body = request::json(&app, request, app.limits().plain_body()).await?;
     let asked: TaskmasterKill = request::parse(&app, &body)?;
     let name = meant(&app, &asked.name).await?;
-    let killed = app.engine().kill(name.clone()).await?;
-    if let Some(pool) = app.pool() {
-        pool.kill(&name).await;
-    }
+    let killed = app.kill(name.clone()).await?;
     response::ok(&TaskmasterKilled {
         name: name.to_string(),
         tasks: killed.tasks,

@@ -90,7 +90,7 @@ pub(crate) async fn drain(
     as_it_is(&app, worker).await
 }
 
-/// `POST /workers/{id}/kill`. Whose runs go elsewhere must not go on here.
+/// `POST /workers/{id}/kill`
 pub(crate) async fn kill(
     State(app): State<App>,
     OfWorker(worker): OfWorker,
@@ -98,10 +98,7 @@ pub(crate) async fn kill(
 ) -> Answer {
     request::nothing(&app, request).await?;
     let worker = named(&worker)?;
-    app.engine().kill(worker.clone()).await?;
-    if let Some(pool) = app.pool() {
-        pool.kill(&worker).await;
-    }
+    app.kill(worker.clone()).await?;
     as_it_is(&app, worker).await
 }
 

@@ -4,7 +4,7 @@
 //! and its connection is closed as any is that stands still.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -21,6 +21,7 @@ use taskyard_core::log::{Position, Wanted};
 use taskyard_engine::engine::{Follow, News};
 use taskyard_engine::error::Error;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Sleep;
 
 use crate::app::{App, Hold};
 use crate::problem::{self, Code};
@@ -46,9 +47,11 @@ pub(super) async fn follow(app: &App, wanted: Wanted) -> Answer {
     // Looked at before the answer begins, so that it can still be refused.
     let page = app.engine().logs(wanted).await?;
     follow.goes_on_behind(page.reached);
+    let hold = app.hold(ALWAYS);
     let telling = Telling {
         app: app.clone(),
-        hold: app.hold(ALWAYS),
+        time_is_up: Box::pin(tokio::time::sleep(hold.wait)),
+        hold,
         follow,
         task: wanted.task,
         first: (!page.lines.is_empty()).then_some(News::Lines(page)),
@@ -71,6 +74,8 @@ pub(super) async fn follow(app: &App, wanted: Wanted) -> Answer {
 struct Telling {
     app: App,
     hold: Hold,
+    /// Counted from the beginning, however much there is to tell.
+    time_is_up: Pin<Box<Sleep>>,
     follow: Follow,
     task: TaskId,
     /// What was looked at before the answer began.
@@ -108,10 +113,11 @@ impl Telling {
 
     /// None where there is nothing new: a sign is due, or the stream is over.
     async fn next(&mut self) -> Option<Result<News, Error>> {
+        let (hold, time_is_up) = (&self.hold, &mut self.time_is_up);
         let over = pin!(async {
             tokio::select! {
-                () = self.hold.is_over() => {}
-                () = tokio::time::sleep(self.hold.wait) => {}
+                () = hold.is_over() => {}
+                () = time_is_up => {}
             }
         });
         tokio::select! {

@@ -1,0 +1,58 @@
+//! Operations are worked off, and a task that the database refuses to touch does not stop them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use taskyard_core::filter::Filter;
+use taskyard_core::operation::{Act, Operation, State};
+use taskyard_core::status::Status;
+use taskyard_core::verbs::operate::Operate;
+use taskyard_core::verbs::submit::Submit;
+use taskyard_engine::services::operations::run_once;
+
+use super::yard::{Yard, claim_call, claimed, model};
+
+async fn operate(yard: &Yard, act: Act, filter: Filter) -> Operation {
+    let operate = Operate {
+        id: yard.engine.new_operation(),
+        act,
+        filter: Arc::new(act.narrow(filter).unwrap()),
+        once: None,
+    };
+    let operated = yard.engine.operate(operate).await.unwrap();
+    operated.operation.unwrap()
+}
+
+async fn work_off(yard: &Yard) {
+    while run_once(&yard.engine).await.unwrap() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_passes_over_a_bad_task_and_does_the_others() {
+    let store = Arc::new(model());
+    let yard = Yard::around(store.clone());
+    let tasks = (0..20).map(|_| yard.task("work")).collect();
+    let submit = Submit {
+        tasks,
+        once: None,
+        again: false,
+    };
+    let tasks = yard.engine.submit(submit).await.unwrap().ids;
+    yard.worker("w", "work").await;
+    for _ in 0..2 {
+        let call = claim_call("w", Duration::ZERO);
+        claimed(&yard.engine, call).await.unwrap();
+    }
+    store.refuse(tasks[7]);
+    let operation = operate(&yard, Act::Cancel, Filter::default()).await;
+
+    work_off(&yard).await;
+
+    let operation = yard.engine.operation(operation.id).await.unwrap();
+    assert!(matches!(operation.state, State::Done(_)));
+    assert_eq!((operation.done, operation.skipped), (19, 1));
+    for (place, task) in tasks.iter().enumerate() {
+        let (status, is_bad) = (yard.status(*task).await, place == 7);
+        assert_eq!(status == Status::Cancelled, !is_bad, "{place}: {status}");
+    }
+}
