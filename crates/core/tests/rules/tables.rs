@@ -130,7 +130,7 @@ impl Tables {
             view.tasks.loaded(key, Arc::new(row.without_input()))
         });
         found(&self.carries, &needs.carries, |key, row| {
-            view.carries.loaded(key, row)
+            view.carries.loaded(key, row.without_error())
         });
         found(&self.outcomes, &needs.outcomes, |key, row| {
             view.outcomes.loaded(key, Closed::from(&*row))
@@ -231,7 +231,15 @@ impl Tables {
         apply(&mut self.scheduled, diff.scheduled, |row| row.slot);
         apply(&mut self.ready, diff.ready, |row| row.slot);
         apply(&mut self.leases, diff.leases, |row| row.slot);
-        apply(&mut self.carries, diff.carries, |row| row.slot);
+        let mut carries = diff.carries;
+        for change in &mut carries {
+            if let Change::Update { before, after } = change {
+                let stands = &self.carries[&before.slot];
+                before.complete(stands);
+                after.complete(stands);
+            }
+        }
+        apply(&mut self.carries, carries, |row| row.slot);
         apply(&mut self.uniques, diff.uniques, |row| row.key.clone());
         apply(&mut self.idempotency, diff.idempotency, |row| {
             row.key.clone()

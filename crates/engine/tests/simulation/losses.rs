@@ -35,7 +35,7 @@ impl Reason {
         let (error, reported) = match &view.standing {
             Standing::Ended(outcome) => (outcome.error.as_ref(), outcome.reported),
             Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => (
-                carry.and_then(|carry| carry.error.as_ref()),
+                carry.and_then(|carry| carry.error.here()),
                 carry.and_then(|carry| carry.reported),
             ),
         };

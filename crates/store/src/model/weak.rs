@@ -280,7 +280,7 @@ impl Shared {
             .collect()
     }
 
-    fn commit(&mut self, by: Number, diff: Diff) -> Result<Inputs, Undone> {
+    fn commit(&mut self, by: Number, mut diff: Diff) -> Result<Inputs, Undone> {
         if self.conflicts(&diff) {
             self.count("commit_meets_an_insert");
             return Err(Undone::Taken("a row stands there".to_owned()));
@@ -301,6 +301,7 @@ impl Shared {
             self.count("commit_is_unknown_and_was_not_written");
             return Err(Error::Unknown("it was not written".to_owned()).into());
         }
+        self.tables.complete(&mut diff);
         locks::check_held(&diff, &self.tables, &self.locks, by);
         if !diff.is_empty() {
             self.commits += 1;

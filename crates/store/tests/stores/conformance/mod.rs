@@ -121,6 +121,7 @@ macro_rules! conformance {
                 naming::it_is_told_what_a_worker_holds,
                 reporting::a_completed_task_keeps_its_output,
                 reporting::a_failure_is_tried_again_after_its_wait_until_the_last,
+                reporting::what_went_wrong_is_seen_until_something_else_does,
                 reporting::a_failure_for_good_ends_the_task,
                 reporting::a_timeout_ends_as_timeout,
                 reporting::a_snooze_costs_nothing,
