@@ -19,14 +19,15 @@ use taskyard_core::log::Logs;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
+use taskyard_core::refused::Refused;
 use taskyard_core::rows::Ready;
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 
 use self::logs::ModelLogs;
 use self::tables::Tables;
-use crate::Clock;
 use crate::run::{self, Memory};
+use crate::{Clock, incarnation};
 
 pub struct Model {
     tables: Mutex<Tables>,
@@ -34,6 +35,7 @@ pub struct Model {
     memory: Memory,
     clock: Clock,
     logs: ModelLogs,
+    incarnation: Mutex<[u8; 16]>,
 }
 
 impl Model {
@@ -45,6 +47,7 @@ impl Model {
             memory: Memory::default(),
             clock,
             logs: ModelLogs::default(),
+            incarnation: Mutex::new(*b"the only model's"),
         }
     }
 
@@ -94,6 +97,14 @@ impl Store for Model {
         Ok(self.tables.lock().read(query))
     }
 
+    async fn reset(&self) -> Result<Result<(), Refused>, Error> {
+        self.tables.lock().reset();
+        self.logs.forget_all();
+        self.memory.emptied();
+        *self.incarnation.lock() = incarnation(&mut *self.random.lock());
+        Ok(Ok(()))
+    }
+
     fn logs(&self) -> &dyn Logs {
         &self.logs
     }
@@ -103,7 +114,7 @@ impl Store for Model {
     }
 
     fn incarnation(&self) -> [u8; 16] {
-        *b"the only model's"
+        *self.incarnation.lock()
     }
 
     fn lanes(&self) -> Arc<Lanes> {

@@ -10,6 +10,7 @@ mod by_hand;
 mod front;
 mod operating;
 mod overload;
+mod resetting;
 mod retaining;
 mod several;
 mod suspects;

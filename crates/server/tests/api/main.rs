@@ -11,6 +11,7 @@ mod heads;
 mod health;
 mod logs;
 mod metrics;
+mod ops;
 mod page;
 mod queues;
 mod serve;
