@@ -137,7 +137,7 @@ impl Tables {
         });
         if needs.last_worker {
             let numbers = self.workers.values().map(|row| row.number);
-            view.found_last_worker(numbers.max().unwrap_or(WorkerNumber(0)));
+            view.found_last_worker(numbers.max().unwrap_or(WorkerNumber(0)), 0);
         }
         if let Some(max) = needs.live_workers {
             let live = self.workers.values().filter(|row| !row.is_forgotten);

@@ -121,8 +121,8 @@ pub(super) fn found(
         })?,
         Part::LastWorker => each(
             rows,
-            |fields| fields.take().map(WorkerNumber),
-            |last| view.found_last_worker(last),
+            |fields| Ok((WorkerNumber(fields.take()?), fields.take()?)),
+            |(last, given_before)| view.found_last_worker(last, given_before),
         )?,
         Part::LiveWorkers => each(
             rows,

@@ -16,6 +16,7 @@ mod operating;
 mod paging;
 mod queueing;
 mod reporting;
+mod resetting;
 mod submitting;
 mod surveying;
 mod tallying;
@@ -208,6 +209,13 @@ macro_rules! conformance {
                 failing::a_heartbeat_whose_every_run_breaks_promises_nothing,
                 failing::a_bad_scheduled_row_is_passed_over,
                 failing::what_a_task_works_on_and_leaves_behind_is_read_for_no_decision,
+                resetting::nothing_is_left_of_what_there_was,
+                resetting::an_empty_database_is_emptied_as_often_as_is_asked,
+                resetting::who_worked_before_is_unknown_and_its_results_are_refused,
+                resetting::no_number_and_no_epoch_of_a_worker_is_given_again,
+                resetting::work_goes_on_in_the_lanes_that_there_were,
+                resetting::ids_and_keys_of_before_stand_for_nothing,
+                resetting::servers_stay_what_they_are,
                 logging::lines_are_shown_as_they_were_in_the_order_of_the_runs,
                 logging::a_task_without_a_log_has_an_empty_page,
                 logging::lines_that_come_again_or_out_of_order_are_kept_once,
