@@ -233,7 +233,7 @@ impl Command {
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Free(_) => Done::Free(Freed { count: 0 }),
             Self::Clear(_) => Done::Clear(Cleared { count: 0 }),
-            Self::Tally(_) => Done::Tally(Tallied),
+            Self::Tally(_) => Done::Tally(Tallied { rows: 0 }),
             Self::Report(report) => Done::Report(report.failed_part()),
             Self::Heartbeat(heartbeat) => Done::Heartbeat(heartbeat.failed_part()),
             other => unreachable!("{} has no parts", other.name()),
@@ -255,7 +255,7 @@ impl Done {
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Free(one), Self::Free(more)) => one.count += more.count,
             (Self::Clear(one), Self::Clear(more)) => one.count += more.count,
-            (Self::Tally(Tallied), Self::Tally(Tallied)) => {}
+            (Self::Tally(one), Self::Tally(more)) => one.rows += more.rows,
             (Self::Report(one), Self::Report(more)) => one.join(more),
             (Self::Heartbeat(one), Self::Heartbeat(more)) => one.join(more),
             (one, more) => unreachable!("{more:?} is no part of {one:?}"),

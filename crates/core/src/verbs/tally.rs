@@ -26,11 +26,18 @@ pub struct Worked {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tallied;
+pub struct Tallied {
+    /// How many minutes and workers were added to; those that the database refused are left out.
+    pub rows: usize,
+}
 
 impl Tally {
+    pub fn rows(&self) -> usize {
+        self.minutes.len() + self.workers.len()
+    }
+
     pub(crate) fn halves(&self) -> Option<[Self; 2]> {
-        if self.minutes.len() + self.workers.len() < 2 {
+        if self.rows() < 2 {
             return None;
         }
         // One of each makes two parts of one row.
@@ -74,7 +81,7 @@ impl Tally {
             }
         }
         view.forget_minutes(MinuteKey::first_asked(env.now));
-        Ok(Tallied)
+        Ok(Tallied { rows: self.rows() })
     }
 }
 
@@ -108,10 +115,7 @@ mod tests {
                 }
             }
 
-            assert!(
-                ones.iter()
-                    .all(|one| one.minutes.len() + one.workers.len() == 1)
-            );
+            assert!(ones.iter().all(|one| one.rows() == 1));
             let found: Vec<Minute> = ones.iter().flat_map(|one| one.minutes.clone()).collect();
             assert_eq!(found, whole.minutes);
             assert_eq!(ones.len() - found.len(), whole.workers.len());

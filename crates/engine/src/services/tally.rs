@@ -25,17 +25,19 @@ async fn minutes(engine: &Engine) -> Result<usize, Error> {
     while !left.is_empty() {
         let rest = left.split_off(left.len().min(STEP_ROWS_MAX));
         let minutes = std::mem::replace(&mut left, rest);
-        count += minutes.len();
         let tally = Tally {
             minutes: minutes.clone(),
             ..Tally::default()
         };
-        if let Err(error) = engine.call_of_ours::<Tallied>(tally).await {
-            if was_not_tried(&error) {
-                left.extend(minutes);
+        match engine.call_of_ours::<Tallied>(tally).await {
+            Ok(tallied) => count += tallied.rows,
+            Err(error) => {
+                if was_not_tried(&error) {
+                    left.extend(minutes);
+                }
+                engine.gathered().lock().put_back(left);
+                return Err(error);
             }
-            engine.gathered().lock().put_back(left);
-            return Err(error);
         }
     }
     Ok(count)

@@ -179,7 +179,8 @@ async fn no_route_goes_by_what_a_proxy_would_say() {
 async fn no_route_takes_a_body_that_is_none() {
     let yard = Yard::new();
     let deep = ["[".repeat(10_000), "]".repeat(10_000)].concat();
-    let bodies: [(&str, &[(&str, &str)], &[u8]); 13] = [
+    type Sent<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8]);
+    let bodies: [Sent<'_>; 13] = [
         (
             "a form",
             &[("content-type", "application/x-www-form-urlencoded")],

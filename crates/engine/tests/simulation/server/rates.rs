@@ -97,10 +97,12 @@ impl Server {
         around: &mut Surroundings,
     ) {
         match answer {
-            Ok(_) => {
+            Ok(Ok(Done::Tally(tallied))) if tallied.rows == tally.rows() => {
                 around.tally.count("tally");
                 around.ledger.minutes.taken(&tally);
             }
+            // What was refused of it is gone, as if all of it was.
+            Ok(_) => {}
             Err(store::Error::Failed(_) | store::Error::Unknown(_)) => {}
             Err(_) => {
                 around.tally.count("tally_is_sent_again");
