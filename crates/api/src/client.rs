@@ -8,6 +8,7 @@ mod error;
 mod follow;
 mod logs;
 mod operations;
+mod ops;
 mod queues;
 mod tasks;
 mod transport;

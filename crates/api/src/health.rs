@@ -41,6 +41,14 @@ pub struct Readiness {
     pub message: Option<String>,
 }
 
+/// A database that was emptied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Emptied {
+    /// The new incarnation, as `taskyard db stats` shows it.
+    pub incarnation: String,
+}
+
 /// What a sweep did that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -78,6 +78,12 @@ pub enum Refused {
          /api/v1/operations/{{id}}/cancel"
     )]
     TooManyOperations(usize),
+    /// Each would go on with what it remembers.
+    #[error(
+        "{servers} other servers say that they are up on this database; stop them first. Those that are gone are forgotten \
+         in {seconds} s"
+    )]
+    OthersUp { servers: u64, seconds: u64 },
     #[error(
         "{0} workers are known already; register under a worker_id that is known, or try again when some have been gone \
          for long enough to be forgotten"

@@ -10,6 +10,7 @@ use crate::lane::Lanes;
 use crate::log::{Logs, NoLogs};
 use crate::policy::Policy;
 use crate::query::{Answer, Query};
+use crate::refused::Refused;
 use crate::time::Timestamp;
 use crate::topic::Topic;
 
@@ -63,6 +64,13 @@ pub trait Store: Send + Sync {
     /// Lists, counts and single rows, on connections of their own. An answer may be a moment old.
     async fn read(&self, query: Query) -> Result<Answer, Error>;
 
+    /// Takes away everything but the schema, the servers, and the lanes' rows, which servers know by heart: all of it or
+    /// nothing, between two batches, with a new incarnation. No number or epoch of a worker is given again. Refused where
+    /// another server says that it is up. A store that is only for trying something is not emptied.
+    async fn reset(&self) -> Result<Result<(), Refused>, Error> {
+        Err(Error::Failed("this store cannot be emptied".to_owned()))
+    }
+
     /// What runs printed, on connections and threads of its own. A store that is only for trying something has none.
     fn logs(&self) -> &dyn Logs {
         static NONE: NoLogs = NoLogs(Cow::Borrowed("this store keeps no logs"));
@@ -72,8 +80,8 @@ pub trait Store: Send + Sync {
     /// The time by which this store judges, at the earliest that of the latest batch.
     fn now(&self) -> Timestamp;
 
-    /// Random, made with the database: part of every lease's token, so that tokens of a database that this one took
-    /// the place of mean nothing here.
+    /// Random, made with the database, and anew when it is emptied or put back: part of every lease's token, so that
+    /// tokens of a database that this one took the place of mean nothing here.
     fn incarnation(&self) -> [u8; 16];
 
     /// From the next batch on, this server's counters are kept under its number, so that servers do not wait for each

@@ -16,7 +16,7 @@ use hashbrown::{HashMap, HashSet};
 pub use self::rows::{Change, Rows};
 use crate::counter::Counter;
 use crate::diff::Diff;
-use crate::id::{OperationId, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use crate::id::{Epoch, OperationId, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
 use crate::lane::{Lane, LaneKey, Lanes};
 use crate::minute::{Minute, MinuteKey};
 use crate::name::Name;
@@ -82,6 +82,7 @@ pub struct View {
     due: Vec<SlotKey>,
     old_keys: Vec<IdempotencyKey>,
     last_worker: Option<WorkerNumber>,
+    workers_from: i32,
     live_workers: Option<usize>,
     open_operations: Option<usize>,
     last_lane: Option<Lane>,
@@ -180,14 +181,14 @@ impl View {
         has_room
     }
 
-    /// A number for a new worker.
-    pub fn next_worker(&mut self) -> WorkerNumber {
+    /// A number for a new worker, and its first epoch: none that a process of before the database was emptied may have.
+    pub fn next_worker(&mut self) -> (WorkerNumber, Epoch) {
         let last = self
             .last_worker
             .expect("the last worker's number was asked for");
         let next = WorkerNumber(last.0 + 1);
         self.last_worker = Some(next);
-        next
+        (next, Epoch(self.workers_from + 1))
     }
 
     /// The leases that the worker held at the load and still holds, and those it was given since.

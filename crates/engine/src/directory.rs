@@ -184,6 +184,12 @@ impl Directory {
         known.is_none_or(|known| known.repeated <= sending.number)
     }
 
+    /// Knows nobody any more. Sendings are counted on.
+    pub fn clear(&mut self) {
+        self.known.clear();
+        self.names.clear();
+    }
+
     pub fn forget(&mut self, name: &Name) {
         if let Some(known) = self.known.remove(name) {
             self.names.remove(&known.number);

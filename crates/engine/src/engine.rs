@@ -4,6 +4,7 @@ mod calls;
 mod logs;
 mod main_loop;
 mod operations;
+mod reset;
 mod workers;
 
 pub use self::calls::{ClaimCall, Claimed};
@@ -51,6 +52,8 @@ struct Shared {
     next_due: NextDue,
     metrics: Arc<Metrics>,
     gathered: Arc<Mutex<Gathered>>,
+    /// Held while that is written down, and while everything is taken away.
+    tallying: tokio::sync::Mutex<()>,
     ids: Mutex<(TaskIds, Box<dyn Random>)>,
     /// What this server joined as last.
     joined: watch::Sender<Option<Server>>,
@@ -117,6 +120,7 @@ impl Engine {
             next_due: NextDue::default(),
             metrics: Arc::default(),
             gathered: Arc::default(),
+            tallying: tokio::sync::Mutex::default(),
             ids: Mutex::new((TaskIds::default(), random)),
             joined: watch::Sender::default(),
             trouble: Mutex::default(),

@@ -25,6 +25,11 @@ impl Waits {
         self.0.remove(&task);
     }
 
+    /// There is no task any more.
+    pub(crate) fn all_ended(&mut self) {
+        self.0.clear();
+    }
+
     /// How many tasks somebody waits for.
     pub(crate) fn count(&self) -> usize {
         let is_waited_for = |one: &&watch::Sender<()>| one.receiver_count() > 0;

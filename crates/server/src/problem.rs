@@ -44,6 +44,7 @@ codes! {
     BrokenBody = "broken_body", 400, "The body broke off";
     Unauthorized = "unauthorized", 401, "No valid token";
     WrongOrigin = "wrong_origin", 403, "Foreign origin";
+    OnlyInDev = "only_in_dev", 403, "Only for development";
     NotFound = "not_found", 404, "Not found";
     MethodNotAllowed = "method_not_allowed", 405, "Method not allowed";
     BodyTimeout = "body_timeout", 408, "The body took too long";
@@ -59,6 +60,7 @@ codes! {
     WorkerIsInternal = "worker_is_internal", 409, "Name of an internal worker";
     WorkerIsExternal = "worker_is_external", 409, "Name of an external worker";
     WorkerOnline = "worker_online", 409, "Worker online";
+    OthersUp = "others_up", 409, "Other servers are up";
     IdTaken = "id_taken", 409, "Id taken";
     TooLarge = "too_large", 413, "Too large";
     AddressTooLong = "address_too_long", 414, "Address too long";
@@ -147,6 +149,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         }
         Refused::WorkerIsExternal => Code::WorkerIsExternal,
         Refused::WorkerIsOnline => Code::WorkerOnline,
+        Refused::OthersUp { .. } => Code::OthersUp,
         Refused::IdTaken(_) => Code::IdTaken,
         Refused::IdNotRecent { .. } => Code::Invalid,
         Refused::KeyReused => Code::IdempotencyKeyReused,

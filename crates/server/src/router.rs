@@ -67,7 +67,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))
         // And after this server.
-        .route("/ops/sweep", post(ops::sweep));
+        .route("/ops/sweep", post(ops::sweep))
+        .route("/ops/reset", post(ops::reset));
 
     let dialects = if app.settings().dialects {
         dialects()

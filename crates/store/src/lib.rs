@@ -20,5 +20,11 @@ mod tx;
 #[doc(hidden)]
 pub use sources::Known;
 
+/// A new one, for a database that is made, emptied or put back.
+fn incarnation(random: &mut dyn taskyard_core::random::Random) -> [u8; 16] {
+    let bits = (u128::from(random.bits()) << 64) | u128::from(random.bits());
+    bits.to_be_bytes()
+}
+
 /// Where a store takes its time from. It may go back; the time of the batches does not.
 pub type Clock = std::sync::Arc<dyn Fn() -> taskyard_core::time::Timestamp + Send + Sync>;

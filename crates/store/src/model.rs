@@ -19,6 +19,7 @@ use taskyard_core::log::Logs;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
+use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Outcome, Ready};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
@@ -27,8 +28,8 @@ use taskyard_core::time::Timestamp;
 
 use self::logs::ModelLogs;
 use self::tables::Tables;
-use crate::Clock;
 use crate::run::{self, Memory};
+use crate::{Clock, incarnation};
 
 pub struct Model {
     tables: Mutex<Tables>,
@@ -36,6 +37,7 @@ pub struct Model {
     memory: Memory,
     clock: Clock,
     logs: ModelLogs,
+    incarnation: Mutex<[u8; 16]>,
 }
 
 impl Model {
@@ -47,6 +49,7 @@ impl Model {
             memory: Memory::default(),
             clock,
             logs: ModelLogs::default(),
+            incarnation: Mutex::new(*b"the only model's"),
         }
     }
 
@@ -117,6 +120,14 @@ impl Store for Model {
         Ok(self.tables.lock().read(query))
     }
 
+    async fn reset(&self) -> Result<Result<(), Refused>, Error> {
+        self.tables.lock().reset();
+        self.logs.forget_all();
+        self.memory.emptied();
+        *self.incarnation.lock() = incarnation(&mut *self.random.lock());
+        Ok(Ok(()))
+    }
+
     fn logs(&self) -> &dyn Logs {
         &self.logs
     }
@@ -126,7 +137,7 @@ impl Store for Model {
     }
 
     fn incarnation(&self) -> [u8; 16] {
-        *b"the only model's"
+        *self.incarnation.lock()
     }
 
     fn lanes(&self) -> Arc<Lanes> {

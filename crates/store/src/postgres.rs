@@ -25,6 +25,7 @@ mod open;
 mod params;
 mod reads;
 mod renew;
+mod reset;
 mod rows;
 pub mod scratch;
 mod session;
@@ -52,6 +53,7 @@ use taskyard_core::log::Logs;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Random;
+use taskyard_core::refused::Refused;
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -67,6 +69,7 @@ pub use self::list::statement as list_statement;
 use self::logs::PostgresLogs;
 pub use self::open::OpenError;
 pub use self::renew::renew;
+pub use self::reset::reset;
 use crate::Clock;
 use crate::run::Memory;
 
@@ -91,7 +94,7 @@ pub struct PostgresStore {
     clock: Option<Clock>,
     database_clock: Arc<Mutex<DatabaseClock>>,
     server: Arc<AtomicI32>,
-    incarnation: [u8; 16],
+    incarnation: Arc<Mutex<[u8; 16]>>,
 }
 
 impl PostgresStore {
@@ -100,6 +103,7 @@ impl PostgresStore {
     pub async fn connect(url: &str, mut options: Options) -> Result<Self, OpenError> {
         let address = Address::parse(url)?;
         let incarnation = open::prepare(&address, &mut *options.random).await?;
+        let incarnation = Arc::new(Mutex::new(incarnation));
         let unusable = |reason: String| OpenError::Unusable {
             server: address.to_string(),
             reason,
@@ -114,6 +118,7 @@ impl PostgresStore {
             random: options.random,
             clock: options.clock.clone(),
             database_clock: Arc::clone(&database_clock),
+            incarnation: Arc::clone(&incarnation),
             session: None,
         };
         let (ready, connected) = oneshot::channel();
@@ -188,9 +193,9 @@ fn readers(address: &Address) -> Result<Pool, String> {
 impl Store for PostgresStore {
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
         let (answer, ran) = oneshot::channel();
-        let job = Job {
+        let job = Job::Run {
             batch,
-            policy: policy.clone(),
+            policy: Box::new(policy.clone()),
             answer,
         };
         self.writer.send(job).await.map_err(|_| gone())?;
@@ -205,6 +210,13 @@ impl Store for PostgresStore {
         }
     }
 
+    async fn reset(&self) -> Result<Result<(), Refused>, Error> {
+        let (answer, done) = oneshot::channel();
+        let sent = self.writer.send(Job::Reset(answer)).await;
+        sent.map_err(|_| gone())?;
+        done.await.map_err(|_| gone())?
+    }
+
     fn logs(&self) -> &dyn Logs {
         &self.logs
     }
@@ -217,7 +229,7 @@ impl Store for PostgresStore {
     }
 
     fn incarnation(&self) -> [u8; 16] {
-        self.incarnation
+        *self.incarnation.lock()
     }
 
     fn count_as(&self, server: ServerNumber) {

@@ -123,6 +123,13 @@ impl Memory {
         *self.queues.write() = Arc::new(queues);
     }
 
+    /// Every row was taken away, but those of the lanes. What is left of the hints promises too much, never too little.
+    pub(crate) fn emptied(&self) {
+        self.set_queues([]);
+        *self.full_of_workers.lock() = None;
+        self.unsure(None);
+    }
+
     /// As a batch has set them.
     fn put_queues(&self, rows: Vec<Queue>) {
         if rows.is_empty() {

@@ -14,6 +14,7 @@ mod connection;
 mod damage;
 mod error;
 mod fields;
+mod file;
 mod home;
 mod inline;
 mod inspect;
@@ -24,6 +25,8 @@ mod logs;
 mod open;
 mod pick;
 mod reads;
+mod reset;
+mod restore;
 mod rows;
 mod sql;
 #[cfg(test)]
@@ -35,6 +38,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use taskyard_core::command::Command;
 use taskyard_core::lane::{Lane, Lanes};
@@ -42,11 +46,12 @@ use taskyard_core::log::{Logs, NoLogs};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Random;
+use taskyard_core::refused::Refused;
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use tokio::sync::oneshot;
 
-pub use self::backup::{BackupError, backup, renew, restore};
+pub use self::backup::{BackupError, LogsCopied, Taken, backup};
 use self::damage::Damage;
 use self::home::Home;
 pub use self::inline::Inline;
@@ -58,6 +63,8 @@ use self::log::Hooks;
 use self::logs::SqliteLogs;
 pub use self::open::OpenError;
 use self::open::Opened;
+pub use self::reset::reset;
+pub use self::restore::{is_cut_short, renew, restore};
 use self::threads::{Asked, Check, Disk, Job, Line};
 use crate::Clock;
 use crate::run::{self, Memory};
@@ -79,8 +86,8 @@ pub struct SqliteStore {
     home: Option<Home>,
     memory: Arc<Memory>,
     clock: Clock,
-    incarnation: [u8; 16],
-    logs: Box<dyn Logs>,
+    incarnation: Mutex<[u8; 16]>,
+    logs: Kept,
     lock: Option<Lock>,
 }
 
@@ -92,8 +99,7 @@ impl SqliteStore {
     }
 
     fn open_with(path: &Path, mut options: Options, hooks: Hooks) -> Result<Self, OpenError> {
-        // What stands beside the file stands beside the file itself, not beside a link to it.
-        let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = &file::behind_links(path);
         let opened = open::file(path, hooks.log_bytes_max, &mut *options.random)?;
         let reading = || connection::reading(path).map_err(|error| open::explain(path, &error));
         let readers = (0..READERS)
@@ -116,7 +122,7 @@ impl SqliteStore {
         store.check = check;
         store.home = Some(Home::of(path).map_err(broken)?);
         store.readers = Some(threads::readers(readers).map_err(broken)?);
-        store.logs = logs_beside(path, &store.incarnation);
+        store.logs = logs_beside(path, &store.incarnation());
         Ok(store)
     }
 
@@ -125,7 +131,7 @@ impl SqliteStore {
         let opened = open::in_memory(&mut *options.random)?;
         let mut store =
             Self::start(opened, options, None).map_err(|start| start.at(Path::new(":memory:")))?;
-        store.logs = Box::new(SqliteLogs::in_memory(&store.incarnation)?);
+        store.logs = Kept::Here(SqliteLogs::in_memory(&store.incarnation())?);
         Ok(store)
     }
 
@@ -151,8 +157,8 @@ impl SqliteStore {
             home: None,
             memory,
             clock: options.clock,
-            incarnation: opened.incarnation,
-            logs: Box::new(NoLogs("they are not open yet".into())),
+            incarnation: Mutex::new(opened.incarnation),
+            logs: Kept::Nowhere(NoLogs("they are not open yet".into())),
             lock: opened.lock,
         })
     }
@@ -169,17 +175,23 @@ impl SqliteStore {
 
 /// Whatever is wrong with the file of logs, tasks are served: then there are no logs, and everything that asks for them
 /// is told why.
-fn logs_beside(path: &Path, incarnation: &[u8; 16]) -> Box<dyn Logs> {
+fn logs_beside(path: &Path, incarnation: &[u8; 16]) -> Kept {
     match SqliteLogs::beside(path, incarnation) {
-        Ok(logs) => Box::new(logs),
+        Ok(logs) => Kept::Here(logs),
         Err(error) => {
             tracing::error!(
                 %error,
                 "no logs of tasks are kept or shown until this is mended and the server started again"
             );
-            Box::new(NoLogs(error.to_string().into()))
+            Kept::Nowhere(NoLogs(error.to_string().into()))
         }
     }
+}
+
+/// Where the logs are.
+enum Kept {
+    Here(SqliteLogs),
+    Nowhere(NoLogs),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -246,8 +258,27 @@ impl Store for SqliteStore {
         answer
     }
 
+    async fn reset(&self) -> Result<Result<(), Refused>, Error> {
+        self.healthy()?;
+        let (reply, done) = oneshot::channel();
+        self.writer.send(Job::Reset(reply))?;
+        let done = done.await.map_err(|_| gone())?;
+        self.damage.heed(done.as_ref().err());
+        *self.incarnation.lock() = done?;
+        // Behind the tasks: a crash in between leaves logs of tasks that are gone, which are swept.
+        if let Kept::Here(logs) = &self.logs
+            && let Err(error) = logs.forget_all().await
+        {
+            tracing::warn!(%error, "everything is gone but the logs, which are looked through for those of tasks that are gone");
+        }
+        Ok(Ok(()))
+    }
+
     fn logs(&self) -> &dyn Logs {
-        &*self.logs
+        match &self.logs {
+            Kept::Here(logs) => logs,
+            Kept::Nowhere(none) => none,
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -255,7 +286,7 @@ impl Store for SqliteStore {
     }
 
     fn incarnation(&self) -> [u8; 16] {
-        self.incarnation
+        *self.incarnation.lock()
     }
 
     fn lanes(&self) -> Arc<Lanes> {

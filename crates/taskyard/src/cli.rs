@@ -208,6 +208,8 @@ pub(crate) enum DbVerb {
     Restore(RestoreArgs),
     /// Has a database that was put back by other means give its leases anew: those of before are refused.
     Renew(RenewArgs),
+    /// Takes everything out of a database that no server works on.
+    Reset(ResetArgs),
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +251,22 @@ pub(crate) struct RestoreArgs {
                   Example:\n  taskyard db renew --database sqlite:restored.db"
 )]
 pub(crate) struct RenewArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Tasks, operations, workers, queues' settings, keys, rates and logs are gone for good, all of them or none. \
+                  What stays are the tables, and which combinations of queue, kind and requires there were. Leases, \
+                  cursors and workers' registrations of before are refused. A server that was started with --dev does \
+                  the same while it runs: POST /api/v1/ops/reset.\n\n\
+                  Example:\n  taskyard db reset --yes --database sqlite:restored.db"
+)]
+pub(crate) struct ResetArgs {
+    /// Does not ask whether it is meant. Wanted where there is no terminal to ask on.
+    #[arg(long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
 }

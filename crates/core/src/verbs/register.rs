@@ -85,7 +85,7 @@ impl Register {
                 return Err(Refused::WorkerIsExternal);
             }
             Some(known) => (known.number, known.epoch.next()),
-            None => (view.next_worker(), Epoch(1)),
+            None => view.next_worker(),
         };
         let row = Worker {
             name: self.name.clone(),

@@ -109,9 +109,11 @@ impl View {
         }
     }
 
-    /// The highest worker number that was ever given out; 0 if none was.
-    pub fn found_last_worker(&mut self, number: WorkerNumber) {
-        self.last_worker = Some(number);
+    /// The highest worker number of those that are there, 0 if there are none; and the number up to which all numbers and
+    /// epochs were given out before the database was emptied, 0 if it never was.
+    pub fn found_last_worker(&mut self, number: WorkerNumber, given_before: i32) {
+        self.last_worker = Some(number.max(WorkerNumber(given_before)));
+        self.workers_from = given_before;
     }
 
     /// The queues that are paused.

@@ -434,7 +434,7 @@ impl Engine {
         Ok(answer)
     }
 
-    fn send(&self, message: Message) -> Result<(), Error> {
+    pub(super) fn send(&self, message: Message) -> Result<(), Error> {
         if self.is_stopping() {
             return Err(Error::Stopping);
         }

@@ -12,7 +12,7 @@ use taskyard_core::verbs::report::Report;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::Shared;
+use super::{Shared, reset};
 use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
 use crate::directory::Sending;
 use crate::metrics::{Noted, Tally};
@@ -25,6 +25,8 @@ pub(super) enum Message {
     GiveBack(Sending, Report),
     /// Something may be ready in this lane; with none, anywhere.
     Look(Option<Lane>),
+    /// Everything is to go.
+    Reset(reset::Asked),
 }
 
 /// Where the answer to a message goes.
@@ -80,10 +82,12 @@ struct Sent {
 }
 
 pub(super) struct Loop {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     inbox: mpsc::UnboundedReceiver<Message>,
-    desk: Desk<Reply>,
+    pub(super) desk: Desk<Reply>,
     tally: Tally,
+    /// Those who want everything taken away: no batch begins before that is done.
+    resets: Vec<reset::Asked>,
     /// Nothing more arrives.
     is_over: bool,
 }
@@ -94,6 +98,7 @@ impl Loop {
             inbox,
             desk: Desk::default(),
             tally: Tally::of(Arc::clone(&shared.metrics), Arc::clone(&shared.gathered)),
+            resets: Vec::new(),
             is_over: false,
             shared,
         }
@@ -105,7 +110,13 @@ impl Loop {
         let mut running = FuturesOrdered::new();
         loop {
             self.take_waiting();
-            while running.len() < shared.store.batches_max()
+            while running.is_empty()
+                && let Some(asked) = self.resets.pop()
+            {
+                self.reset(asked).await;
+            }
+            while self.resets.is_empty()
+                && running.len() < shared.store.batches_max()
                 && let Some(mut batch) = self.desk.next_batch()
             {
                 if let Some(lost_at) = *shared.unheard.lock() {
@@ -185,6 +196,7 @@ impl Loop {
                 self.answer(repeated);
             }
             Message::GiveBack(sending, report) => self.give_back(&sending, report),
+            Message::Reset(asked) => self.resets.push(asked),
             Message::Look(None) => self.desk.look_again(),
             Message::Look(Some(lane)) => self.desk.ready(lane, &self.shared.store.lanes()),
         }

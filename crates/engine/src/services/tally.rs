@@ -14,6 +14,7 @@ use crate::error::Error;
 /// Answers how many rows it wrote: none where nothing happened. What could not be written is kept for the next time, unless
 /// the database takes all else.
 pub async fn run_once(engine: &Engine) -> Result<usize, Error> {
+    let _turn = engine.turn_to_tally().await;
     Ok(minutes(engine).await? + workers(engine).await?)
 }
 

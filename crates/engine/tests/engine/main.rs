@@ -11,6 +11,7 @@ mod front;
 mod killing;
 mod operating;
 mod overload;
+mod resetting;
 mod retaining;
 mod several;
 mod suspects;

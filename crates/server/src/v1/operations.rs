@@ -22,7 +22,9 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     let params = Params::read(query.as_deref(), &["limit", "cursor"], &[])?;
     let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
     let limit = usize::try_from(limit).unwrap_or(1);
-    let after = params.get("cursor").map(wire::list::operations_after);
+    let of = app.engine().store().incarnation();
+    let after = params.get("cursor");
+    let after = after.map(|cursor| wire::list::operations_after(cursor, &of));
     let after = after.transpose()?;
     let _turn = app.turn_to_list().await;
     // One more tells whether there is a next page.
@@ -38,7 +40,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     let last = found.last().filter(|_| has_more);
     let page = Page {
         items: found.iter().map(wire::operation::operation).collect(),
-        next_cursor: last.map(|row| wire::list::operations_cursor(row.id)),
+        next_cursor: last.map(|row| wire::list::operations_cursor(row.id, &of)),
     };
     response::read(app.answers().nothing(), &page)
 }

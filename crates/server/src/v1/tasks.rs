@@ -29,7 +29,8 @@ pub(crate) const WAIT_MS_MAX: u64 = 60_000;
 
 /// `GET /tasks`
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let list = wire::list::read(query.as_deref(), app.limits().list_look_at_max)?;
+    let of = app.engine().store().incarnation();
+    let list = wire::list::read(query.as_deref(), app.limits().list_look_at_max, &of)?;
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     if list.payload {
@@ -45,7 +46,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
             .iter()
             .map(|view| wire::task::task(view, list.payload))
             .collect(),
-        next_cursor: listed.next.map(|next| wire::list::cursor(next, &list)),
+        next_cursor: listed.next.map(|next| wire::list::cursor(next, &list, &of)),
     };
     response::read(held, &page)
 }

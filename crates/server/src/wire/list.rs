@@ -1,4 +1,5 @@
-//! The query of a list of tasks, and cursors, each of which is good for the list that it came with only.
+//! The query of a list of tasks, and cursors, each of which is good only for the list that it came with, of the database
+//! that it came from: emptied or put back, that is another one.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -25,6 +26,9 @@ const BOUND: usize = 8;
 const WORKERS: &str = "workers";
 /// The same of the list of operations.
 const OPERATIONS: &str = "operations";
+/// Tells databases apart; see [`taskyard_core::store::Store::incarnation`].
+type Incarnation = [u8; 16];
+
 const NO_CURSOR: &str = "not a cursor of this list; begin again without one";
 
 const KNOWN: &[&str] = &[
@@ -42,7 +46,11 @@ const KNOWN: &[&str] = &[
     "cursor",
 ];
 
-pub(crate) fn read(query: Option<&str>, look_at_max: usize) -> Result<List, Box<Problem>> {
+pub(crate) fn read(
+    query: Option<&str>,
+    look_at_max: usize,
+    of: &Incarnation,
+) -> Result<List, Box<Problem>> {
     let params = Params::read(query, KNOWN, &["label"])?;
     let invalid = |name: &str, detail: String| problem::at(Code::Invalid, name, detail);
     let filter = filter(&params)?;
@@ -67,7 +75,7 @@ pub(crate) fn read(query: Option<&str>, look_at_max: usize) -> Result<List, Box<
     };
     list.after = match params.get("cursor") {
         None => None,
-        Some(cursor) => Some(after(cursor, &list).ok_or_else(|| {
+        Some(cursor) => Some(after(cursor, &list, of).ok_or_else(|| {
             let detail = "not a cursor of this list; it goes with the filter and sort of its page";
             invalid("cursor", detail.to_owned())
         })?),
@@ -110,62 +118,65 @@ fn statuses(params: &Params<'_>) -> Result<Vec<task::Status>, Box<Problem>> {
 }
 
 /// Where the page behind this one begins.
-pub(crate) fn cursor(next: TaskId, list: &List) -> String {
+pub(crate) fn cursor(next: TaskId, list: &List, of: &Incarnation) -> String {
     let mut bytes = next.as_bytes().to_vec();
-    bytes.extend(bound(list));
+    bytes.extend(bound(list, of));
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn after(cursor: &str, list: &List) -> Option<TaskId> {
+fn after(cursor: &str, list: &List, of: &Incarnation) -> Option<TaskId> {
     let bytes: [u8; 16 + BOUND] = URL_SAFE_NO_PAD.decode(cursor).ok()?.try_into().ok()?;
     let (id, rest) = bytes.split_first_chunk::<16>()?;
-    if *rest != bound(list) {
+    if *rest != bound(list, of) {
         return None;
     }
     Uuid::from_bytes(*id).try_into().ok()
 }
 
 /// Where the page of workers behind the one that ends with this name begins.
-pub(crate) fn workers_cursor(last: &Name) -> String {
-    let mut bytes = bound_to(WORKERS).to_vec();
+pub(crate) fn workers_cursor(last: &Name, of: &Incarnation) -> String {
+    let mut bytes = bound_to(WORKERS, of).to_vec();
     bytes.extend(last.as_str().as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// The name behind which the page begins.
-pub(crate) fn workers_after(cursor: &str) -> Result<Name, Box<Problem>> {
+pub(crate) fn workers_after(cursor: &str, of: &Incarnation) -> Result<Name, Box<Problem>> {
     let read = || {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let name = bytes.strip_prefix(&bound_to(WORKERS))?;
+        let name = bytes.strip_prefix(&bound_to(WORKERS, of))?;
         Name::plain(str::from_utf8(name).ok()?).ok()
     };
     read().ok_or_else(|| problem::at(Code::Invalid, "cursor", NO_CURSOR))
 }
 
 /// Where the page of operations behind the one that ends with this begins.
-pub(crate) fn operations_cursor(last: OperationId) -> String {
-    let mut bytes = bound_to(OPERATIONS).to_vec();
+pub(crate) fn operations_cursor(last: OperationId, of: &Incarnation) -> String {
+    let mut bytes = bound_to(OPERATIONS, of).to_vec();
     bytes.extend(last.as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// The operation behind which the page begins.
-pub(crate) fn operations_after(cursor: &str) -> Result<OperationId, Box<Problem>> {
+pub(crate) fn operations_after(
+    cursor: &str,
+    of: &Incarnation,
+) -> Result<OperationId, Box<Problem>> {
     let read = || {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let id = bytes.strip_prefix(&bound_to(OPERATIONS))?;
+        let id = bytes.strip_prefix(&bound_to(OPERATIONS, of))?;
         Uuid::from_slice(id).ok()?.try_into().ok()
     };
     read().ok_or_else(|| problem::at(Code::Invalid, "cursor", NO_CURSOR))
 }
 
 /// What a cursor is bound to. How many there are on a page, and with what, may change from page to page.
-fn bound(list: &List) -> [u8; BOUND] {
-    bound_to(&format!("{:?} {}", list.filter, list.oldest_first))
+fn bound(list: &List, of: &Incarnation) -> [u8; BOUND] {
+    bound_to(&format!("{:?} {}", list.filter, list.oldest_first), of)
 }
 
-fn bound_to(text: &str) -> [u8; BOUND] {
+fn bound_to(text: &str, of: &Incarnation) -> [u8; BOUND] {
     let mut bound = [0; BOUND];
-    bound.copy_from_slice(&Digest::of(text.as_bytes()).0[..BOUND]);
+    bound.copy_from_slice(&Digest::of(&[text.as_bytes(), of].concat()).0[..BOUND]);
     bound
 }

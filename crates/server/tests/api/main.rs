@@ -12,6 +12,7 @@ mod health;
 mod hostile;
 mod logs;
 mod metrics;
+mod ops;
 mod page;
 mod queues;
 mod serve;

@@ -1,3 +1,4 @@
--- The highest worker number that was given out.
-select coalesce(max(number), 0)
-from worker
+-- The highest worker number that there is; and the number up to which numbers and epochs were given out before the
+-- database was emptied.
+select coalesce((select max(number) from worker), 0), given_before
+from meta

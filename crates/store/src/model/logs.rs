@@ -15,6 +15,12 @@ type Runs = BTreeMap<RunKey, (Log, BTreeMap<u32, Line>)>;
 #[derive(Default)]
 pub(super) struct ModelLogs(Mutex<Runs>);
 
+impl ModelLogs {
+    pub(super) fn forget_all(&self) {
+        self.0.lock().clear();
+    }
+}
+
 #[async_trait]
 impl Logs for ModelLogs {
     async fn append(&self, append: Append) -> Result<Appended, Error> {

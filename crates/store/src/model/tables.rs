@@ -40,8 +40,24 @@ pub(super) struct Tables {
     pub(super) idempotency: BTreeMap<IdempotencyKey, Idempotency>,
     pub(super) counters: BTreeMap<Lane, Counter>,
     pub(super) minutes: BTreeMap<MinuteKey, Minute>,
+    /// Numbers and epochs of workers up to this one were given out before the tables were emptied.
+    pub(super) given_before: i32,
     /// See [`super::Model::refuse`].
     pub(super) refused: BTreeSet<TaskId>,
+}
+
+impl Tables {
+    /// What the stores take away when they are emptied.
+    pub(super) fn reset(&mut self) {
+        let numbers = self.workers.values();
+        let numbers = numbers.map(|row| row.number.0.max(row.epoch.0));
+        *self = Self {
+            servers: std::mem::take(&mut self.servers),
+            lanes: std::mem::take(&mut self.lanes),
+            given_before: numbers.max().unwrap_or(0).max(self.given_before),
+            ..Self::default()
+        };
+    }
 }
 
 impl Writer for Tables {
@@ -79,7 +95,7 @@ impl Tx for &mut Tables {
         self.load_lanes(&needs.lanes, view);
         if needs.last_worker {
             let last = self.workers.values().map(|row| row.number).max();
-            view.found_last_worker(last.unwrap_or(WorkerNumber(0)));
+            view.found_last_worker(last.unwrap_or(WorkerNumber(0)), self.given_before);
         }
         found(
             &self.workers,
@@ -115,7 +131,7 @@ impl Tx for &mut Tables {
             view.tasks.loaded(id, Arc::new(row.without_input()))
         });
         found(&self.carries, &needs.carries, |slot, row| {
-            view.carries.loaded(slot, row)
+            view.carries.loaded(slot, row.without_error())
         });
         found(&self.outcomes, &needs.outcomes, |id, row| {
             view.outcomes.loaded(id, Closed::from(&*row))
@@ -243,11 +259,23 @@ impl Tables {
             .any(|task| self.refused.contains(&task))
     }
 
+    /// Puts in what the rows that are written leave as it stands.
+    pub(super) fn complete(&self, diff: &mut Diff) {
+        for change in &mut diff.carries {
+            if let Change::Update { before, after } = change {
+                let stands = &self.carries[&before.slot];
+                before.complete(stands);
+                after.complete(stands);
+            }
+        }
+    }
+
     /// Writes the difference and reads the inputs on its way.
     ///
     /// # Panics
     /// If a row is put over another, or taken that is not there.
-    pub(super) fn write(&mut self, diff: Diff) -> Inputs {
+    pub(super) fn write(&mut self, mut diff: Diff) -> Inputs {
+        self.complete(&mut diff);
         let inputs = diff.inputs.iter();
         let inputs = inputs
             .filter_map(|id| Some((*id, self.tasks[id].input.here()?.clone())))

@@ -77,10 +77,14 @@ async fn count(client: &Client) -> Read<(u64, Vec<(String, i64)>)> {
     let bytes = client.query_one(sql::STATS_BYTES, &[]).await;
     let bytes: i64 = Fields::of(&bytes.map_err(|error| explain(&error))?).take()?;
     let rows = client.query(sql::STATS_ROWS, &[]).await;
-    let rows = rows.map_err(|error| explain(&error))?;
+    let mut rows = rows.map_err(|error| explain(&error))?;
+    let logs = client.query(sql::LOG_ROWS, &[]).await;
+    rows.extend(logs.map_err(|error| explain(&error))?);
     let counted = rows.iter().map(|row| {
         let mut fields = Fields::of(row);
         Ok((fields.take()?, fields.take()?))
     });
-    Ok((bytes.unsigned_abs(), counted.collect::<Read<_>>()?))
+    let mut tables: Vec<(String, i64)> = counted.collect::<Read<_>>()?;
+    tables.sort_unstable();
+    Ok((bytes.unsigned_abs(), tables))
 }

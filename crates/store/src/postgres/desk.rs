@@ -15,6 +15,7 @@ use taskyard_core::id::ServerNumber;
 use taskyard_core::lane::Lane;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Random;
+use taskyard_core::refused::Refused;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use tokio::sync::mpsc::error::TryRecvError;
@@ -23,10 +24,11 @@ use tokio::time::{Instant, timeout};
 
 use super::address::Address;
 use super::clock::DatabaseClock;
-use super::session::Session;
-use crate::Clock;
+use super::reset;
+use super::session::{Refreshed, Session};
 use crate::run::{self, Memory};
 use crate::tx::LOOKS_BEFORE_SLEEP;
+use crate::{Clock, incarnation};
 
 /// How many batches may wait; the engine sends one at a time.
 const WAITING_MAX: usize = 64;
@@ -36,10 +38,16 @@ const BATCH_MAX: Duration = Duration::from_secs(60);
 const UNDO_MAX: Duration = Duration::from_secs(5);
 const REFRESH_MAX: Duration = Duration::from_secs(10);
 
-pub(super) struct Job {
-    pub(super) batch: Vec<Command>,
-    pub(super) policy: Policy,
-    pub(super) answer: oneshot::Sender<Result<Ran, Error>>,
+type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+pub(super) enum Job {
+    Run {
+        batch: Vec<Command>,
+        policy: Box<Policy>,
+        answer: Reply<Ran>,
+    },
+    /// Takes everything away.
+    Reset(Reply<Result<(), Refused>>),
 }
 
 pub(super) struct Desk {
@@ -50,6 +58,7 @@ pub(super) struct Desk {
     /// In place of the database's, for tests.
     pub(super) clock: Option<Clock>,
     pub(super) database_clock: Arc<Mutex<DatabaseClock>>,
+    pub(super) incarnation: Arc<Mutex<[u8; 16]>>,
     pub(super) session: Option<Session>,
 }
 
@@ -79,9 +88,15 @@ impl Desk {
             return;
         }
         while let Some(job) = soon_or_later(&mut jobs).await {
-            let ran = self.run(&job.batch, &job.policy).await;
-            // Nobody waits any more: the batch stands all the same.
-            let _ = job.answer.send(ran);
+            // Where nobody waits any more, what was done stands all the same.
+            match job {
+                Job::Run {
+                    batch,
+                    policy,
+                    answer,
+                } => drop(answer.send(self.run(&batch, &policy).await)),
+                Job::Reset(answer) => drop(answer.send(self.reset().await)),
+            }
         }
     }
 
@@ -142,6 +157,33 @@ impl Desk {
         (ran, connection)
     }
 
+    /// What broke off may have happened: the next batch finds out, on a new connection.
+    async fn reset(&mut self) -> Result<Result<(), Refused>, Error> {
+        self.freshen(true).await?;
+        let now = self.now();
+        let own = ServerNumber(self.server.load(Ordering::Relaxed));
+        let new = incarnation(&mut *self.random);
+        let Some(session) = &mut self.session else {
+            return Err(Error::Unavailable("there is no connection".to_owned()));
+        };
+        let emptying = async {
+            session.settle().await?;
+            reset::empty(&mut session.client, now, own, new).await
+        };
+        let emptied = timeout(BATCH_MAX, emptying).await.unwrap_or_else(|_| {
+            let why = format!("it was not done within {} s", BATCH_MAX.as_secs());
+            Err(Error::Unknown(why))
+        });
+        if matches!(emptied, Ok(Ok(()))) {
+            *self.incarnation.lock() = new;
+            self.memory.emptied();
+        }
+        if emptied.is_err() {
+            self.session = None;
+        }
+        emptied
+    }
+
     fn now(&self) -> Timestamp {
         match &self.clock {
             // As the database's, it does not go back.
@@ -192,7 +234,16 @@ impl Desk {
                 last
             }
         };
-        let (said, mut found, queues) = session.refresh(listed).await?;
+        let Refreshed {
+            now: said,
+            incarnation,
+            lanes: mut found,
+            queues,
+        } = session.refresh(listed).await?;
+        if std::mem::replace(&mut *self.incarnation.lock(), incarnation) != incarnation {
+            tracing::warn!("the database was emptied, or is another one than before");
+            self.memory.unsure(None);
+        }
         self.memory.set_queues(queues);
         self.memory.list(found.clone());
         let known = self.memory.lanes();

@@ -113,14 +113,16 @@ pub(super) fn found(
         Part::Tasks => each(rows, task::task, |row| {
             view.tasks.loaded(row.id, Arc::new(row))
         })?,
-        Part::Carries => each(rows, place::carry, |row| view.carries.loaded(row.slot, row))?,
+        Part::Carries => each(rows, place::carry, |row| {
+            view.carries.loaded(row.slot, row.without_error())
+        })?,
         Part::Outcomes => each(rows, task::closed, |(task, row)| {
             view.outcomes.loaded(task, row)
         })?,
         Part::LastWorker => each(
             rows,
-            |fields| fields.take().map(WorkerNumber),
-            |last| view.found_last_worker(last),
+            |fields| Ok((WorkerNumber(fields.take()?), fields.take()?)),
+            |(last, given_before)| view.found_last_worker(last, given_before),
         )?,
         Part::LiveWorkers => each(
             rows,

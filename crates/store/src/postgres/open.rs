@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 13] = [
+const MIGRATIONS: [Migration; 14] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -81,6 +81,11 @@ const MIGRATIONS: [Migration; 13] = [
         number: 13,
         min_compatible: 8,
         statements: include_str!("../../migrations/postgres/0013_lists.sql"),
+    },
+    Migration {
+        number: 14,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0014_given_before.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
@@ -311,7 +316,7 @@ impl Meta {
         Ok(())
     }
 
-    fn read(row: &Row) -> Result<Self, Error> {
+    pub(super) fn read(row: &Row) -> Result<Self, Error> {
         Ok(Self {
             schema: row.try_get(0)?,
             min_compatible: row.try_get(1)?,

@@ -17,7 +17,7 @@ pub async fn renew(url: &str, random: &mut dyn Random) -> Result<(), OpenError> 
     let broken = |error: Error| OpenError::unusable(&address, &error);
     let tx = client.transaction().await.map_err(broken)?;
     let now: i64 = tx.query_one(sql::CLOCK, &[]).await.map_err(broken)?.get(0);
-    let up = tx.query_one(sql::SERVER_UP, &[&now]).await;
+    let up = tx.query_one(sql::SERVER_UP, &[&now, &0]).await;
     let up = up.map_err(broken)?;
     let (servers, until): (i64, i64) = (up.get(0), up.get(1));
     if servers > 0 {

@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Row, Statement};
 use super::address::Address;
 use super::error::{explain, one_line};
 use super::fields::{Fields, Read};
+use super::open::Meta;
 use super::params::Params;
 use super::rows::{key, queue};
 use super::sql::{Statements, WRITER_SETTINGS};
@@ -76,20 +77,28 @@ impl Session {
         Ok(statement)
     }
 
-    /// The database's time, the lanes numbered above `listed`, some of which other servers made, and the queues of which
-    /// something was set.
-    pub(super) async fn refresh(&self, listed: Lane) -> Read<(Timestamp, Numbered, Vec<Queue>)> {
+    /// `listed`: the highest number of the lanes that are known.
+    pub(super) async fn refresh(&self, listed: Lane) -> Read<Refreshed> {
         let all = &self.statements;
         let mut trip = Trip::on(self);
         trip.ask(&all.clock, Params::default());
+        trip.ask(&all.meta_load, Params::default());
         trip.ask(&all.lane_list, Params::default().and(listed.0));
         trip.ask(&all.queue_list, Params::default());
-        let [time, lanes, queues] = answers(trip).await?;
-        let time = time.first();
-        let time = time.ok_or_else(|| Error::Failed("there is no time".to_owned()))?;
+        let [time, meta, lanes, queues] = answers(trip).await?;
+        let (Some(time), Some(meta)) = (time.first(), meta.first()) else {
+            return Err(Error::Failed(
+                "there is no time, or no row in meta".to_owned(),
+            ));
+        };
+        let meta = Meta::read(meta).map_err(|error| explain(&error))?;
         let queues = queues.iter().map(|row| queue::queue(&mut Fields::of(row)));
-        let queues = queues.collect::<Read<_>>()?;
-        Ok((Fields::of(time).time()?, numbered(&lanes)?, queues))
+        Ok(Refreshed {
+            now: Fields::of(time).time()?,
+            incarnation: meta.incarnation.into_bytes(),
+            lanes: numbered(&lanes)?,
+            queues: queues.collect::<Read<_>>()?,
+        })
     }
 
     /// The highest lane number given out, and then the lanes that have something open.
@@ -173,6 +182,17 @@ pub(super) fn all(answers: Vec<Result<Vec<Row>, tokio_postgres::Error>>) -> Read
         .into_iter()
         .map(|answer| answer.map_err(|error| explain(&error)))
         .collect()
+}
+
+/// What other servers may have changed.
+pub(super) struct Refreshed {
+    /// The database's time.
+    pub(super) now: Timestamp,
+    pub(super) incarnation: [u8; 16],
+    /// Those numbered above the ones that were known.
+    pub(super) lanes: Numbered,
+    /// Of which something was set.
+    pub(super) queues: Vec<Queue>,
 }
 
 /// Lanes by their numbers.

@@ -32,6 +32,7 @@ statements! {
         lane_last,
         lane_list,
         lane_open,
+        meta_load,
         operation_open_count,
         queue_list,
         queue_paused,
@@ -131,10 +132,12 @@ writes! {
 }
 
 /// Utility statements, which have no parameters and are not prepared.
+pub(super) const ALL_DELETE: &str = include_str!("../../sql/postgres/all_delete.sql");
 pub(super) const LANE_LOCK: &str = include_str!("../../sql/postgres/lane_lock.sql");
 pub(super) const LOG_SETTINGS: &str = include_str!("../../sql/postgres/log_settings.sql");
 pub(super) const MIGRATION_LOCK: &str = include_str!("../../sql/postgres/migration_lock.sql");
 pub(super) const READER_SETTINGS: &str = include_str!("../../sql/postgres/reader_settings.sql");
+pub(super) const SERVER_HOLD: &str = include_str!("../../sql/postgres/server_hold.sql");
 pub(super) const WRITER_SETTINGS: &str = include_str!("../../sql/postgres/writer_settings.sql");
 
 /// What the connection that writes logs runs, prepared when it is first used.
@@ -192,5 +195,7 @@ pub(super) const WORKER_NUMBER: &str = include_str!("../../sql/common/worker_num
 pub(super) const WORKER_STAFF: &str = include_str!("../../sql/common/worker_staff.sql");
 pub(super) const WORKER_VIEW: &str = include_str!("../../sql/common/worker_view.sql");
 pub(super) const CLOCK: &str = include_str!("../../sql/postgres/clock.sql");
+pub(super) const LOG_ROWS: &str = include_str!("../../sql/common/log_rows.sql");
+pub(super) const META_RESET: &str = include_str!("../../sql/common/meta_reset.sql");
 pub(super) const META_RENEW: &str = include_str!("../../sql/common/meta_renew.sql");
 pub(super) const SERVER_UP: &str = include_str!("../../sql/common/server_up.sql");

@@ -23,6 +23,7 @@ use super::open::{self, OpenError};
 use super::rows::{key, queue};
 use super::tx::{Workers, Writing};
 use super::{reads, sql};
+use crate::incarnation;
 use crate::run::{self, Memory};
 
 pub struct Inline {
@@ -97,6 +98,16 @@ impl Inline {
                 ))
             }
         }
+    }
+
+    /// Takes everything away but what [`Store::reset`] leaves; the new incarnation.
+    ///
+    /// [`Store::reset`]: taskyard_core::store::Store::reset
+    pub fn reset_blocking(&mut self, random: &mut dyn Random) -> Result<[u8; 16], Error> {
+        let incarnation = incarnation(random);
+        self.writing.reset(&incarnation).map_err(explain)?;
+        self.memory.emptied();
+        Ok(incarnation)
     }
 
     /// Answers from the writing connection itself.

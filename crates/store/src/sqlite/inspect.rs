@@ -1,60 +1,111 @@
 //! Looking into a database without touching it, also while a server works on it.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::connection::{self, all};
 use super::fields::{Fields, Read};
+use super::file::{self, Part};
 use super::open::{self, OpenError, SCHEMA};
-use super::sql;
+use super::{log, logs, restore, sql};
 use crate::findings::{self, FINDINGS_MAX};
 use crate::stats::Stats;
 
-/// Looks through the whole file, then at what the rows promise; names what is wrong, at most a hundred of each sort.
-/// Empty: all is well. It reads one snapshot, and the log of a server that works meanwhile grows until it is done.
+/// Looks through the whole file, then at what the rows promise, then through the file of logs beside it; names what is
+/// wrong, at most a hundred of each sort. Empty: all is well. It reads one snapshot of each, and the log of a server that
+/// works meanwhile grows until it is done.
 pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
+    let path = &file::behind_links(path);
     let connection = ours(path)?;
     open::meta(&connection, path, SCHEMA)?.is_of_today(path)?;
-    findings(&connection).map_err(|error| open::explain(path, &error))
+    let mut found = findings(&connection).map_err(|error| open::explain(path, &error))?;
+    found.extend(findings_of_logs(&Part::Logs.of(path)));
+    Ok(found)
+}
+
+/// None of this keeps a server from its tasks.
+fn findings_of_logs(path: &Path) -> Vec<String> {
+    if !path.is_file() {
+        return vec![format!(
+            "{} is missing, and with it what runs printed; the next server to start begins it anew",
+            path.display()
+        )];
+    }
+    let look = || {
+        let connection = our_logs(path)?;
+        whole(&connection).map_err(|error| open::explain(path, &error))
+    };
+    match look() {
+        Ok(found) => found
+            .into_iter()
+            .map(|line| format!("{}: {line}", path.display()))
+            .collect(),
+        Err(error) => vec![format!(
+            "the logs of runs: {error}. Moved away, it is begun anew by the next server to start"
+        )],
+    }
 }
 
 /// Its version, and how much it holds.
 pub fn stats(path: &Path) -> Result<Stats, OpenError> {
+    let path = &file::behind_links(path);
     let connection = ours(path)?;
     let meta = open::meta(&connection, path, SCHEMA)?;
     let counted = |fields: &mut Fields<'_>| Ok((fields.take()?, fields.take()?));
     let tables = all(&connection, sql::STATS_ROWS, [], counted);
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
+    let mut tables = tables.map_err(|error| open::explain(path, &error))?;
+    let logs = Part::Logs.of(path);
+    // What cannot be read of them is for the check to say.
+    if let Ok(connection) = our_logs(&logs)
+        && let Ok(counted) = all(&connection, sql::LOG_ROWS, [], counted)
+    {
+        tables.extend(counted);
+        tables.sort_unstable();
+    }
+    let mut bytes = 0;
+    for file in [path, &logs] {
+        bytes += length(file)? + length(&log::of(file))?;
+    }
     Ok(Stats {
         schema: meta.schema,
         min_compatible: meta.min_compatible,
         incarnation: meta.incarnation,
-        bytes: length(path)? + length(&PathBuf::from(log))?,
-        tables: tables.map_err(|error| open::explain(path, &error))?,
+        bytes,
+        tables,
     })
 }
 
 /// A connection to a database that is there, is ours, and is not too new.
 pub(super) fn ours(path: &Path) -> Result<Connection, OpenError> {
-    if let Err(source) = path.metadata() {
-        let path = path.to_owned();
-        return Err(OpenError::Io { path, source });
+    if restore::is_cut_short(path) {
+        return Err(OpenError::HalfRestored(path.to_owned()));
     }
-    let connection = connection::reading(path).map_err(|error| open::explain(path, &error))?;
+    let connection = looking(path)?;
     open::check_ours(&connection, path)?;
     open::meta(&connection, path, SCHEMA)?;
     Ok(connection)
 }
 
+/// The same for a file of logs.
+pub(super) fn our_logs(path: &Path) -> Result<Connection, OpenError> {
+    let connection = looking(path)?;
+    logs::open::check_ours(&connection, path)?;
+    Ok(connection)
+}
+
+fn looking(path: &Path) -> Result<Connection, OpenError> {
+    if let Err(source) = path.metadata() {
+        let path = path.to_owned();
+        return Err(OpenError::Io { path, source });
+    }
+    connection::reading(path).map_err(|error| open::explain(path, &error))
+}
+
 fn findings(connection: &Connection) -> Read<Vec<String>> {
     let snapshot = connection.unchecked_transaction()?;
-    let said: Vec<String> = all(&snapshot, "pragma integrity_check(100)", [], |fields| {
-        fields.take()
-    })?;
-    let mut found: Vec<String> = said.into_iter().filter(|line| line != "ok").collect();
+    let mut found = whole(&snapshot)?;
     found.extend(all(&snapshot, findings::PLACES, [FINDINGS_MAX], place)?);
     found.extend(all(&snapshot, findings::COUNTERS, [FINDINGS_MAX], counter)?);
     for (statement, what) in findings::OF_TASKS {
@@ -63,6 +114,14 @@ fn findings(connection: &Connection) -> Read<Vec<String>> {
     }
     snapshot.finish()?;
     Ok(found)
+}
+
+/// What is wrong with the file itself.
+fn whole(connection: &Connection) -> Read<Vec<String>> {
+    let said: Vec<String> = all(connection, "pragma integrity_check(100)", [], |fields| {
+        fields.take()
+    })?;
+    Ok(said.into_iter().filter(|line| line != "ok").collect())
 }
 
 fn place(fields: &mut Fields<'_>) -> Read<String> {

@@ -44,6 +44,7 @@ pub(super) struct SqliteLogs {
 enum Job {
     Append(Append, Reply<Appended>),
     Forget(TaskId, Reply<()>),
+    ForgetAll(Reply<()>),
     Read(Question),
 }
 
@@ -104,6 +105,12 @@ impl SqliteLogs {
             reader: None,
             state,
         })
+    }
+
+    /// Takes every log away.
+    pub(super) async fn forget_all(&self) -> Result<(), Error> {
+        self.answer(|reply| self.writer.send(Job::ForgetAll(reply)))
+            .await
     }
 
     fn ask(&self, question: Question) -> Result<(), Error> {
@@ -204,6 +211,10 @@ fn writer(connection: Connection, state: Arc<State>, lock: Option<File>) -> io::
                 }
                 Job::Forget(task, reply) => {
                     let forgot = state.is_there().and_then(|()| forget(&connection, task));
+                    drop(reply.send(forgot));
+                }
+                Job::ForgetAll(reply) => {
+                    let forgot = state.is_there().and_then(|()| forget_all(&connection));
                     drop(reply.send(forgot));
                 }
                 Job::Read(question) => question.answer(&connection),
@@ -357,6 +368,15 @@ fn forget(connection: &Connection, task: TaskId) -> Result<(), Error> {
         let id = [task.as_bytes()];
         tx.prepare_cached(sql::LOG_LINE_DELETE)?.execute(id)?;
         tx.prepare_cached(sql::LOG_RUN_DELETE)?.execute(id)?;
+        tx.commit()
+    };
+    forget().map_err(explain)
+}
+
+fn forget_all(connection: &Connection) -> Result<(), Error> {
+    let forget = || {
+        let tx = connection.unchecked_transaction()?;
+        tx.execute_batch(sql::LOG_DELETE)?;
         tx.commit()
     };
     forget().map_err(explain)

@@ -10,13 +10,14 @@ use taskyard_core::random::Random;
 use super::connection::{self, one};
 use super::fields::{Fields, Read};
 use super::lock::{self, Lock};
-use super::{log, sql};
+use super::{log, restore, sql};
+use crate::incarnation;
 use crate::migration::{self, Migration};
 
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 13] = [
+const MIGRATIONS: [Migration; 14] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -84,6 +85,11 @@ const MIGRATIONS: [Migration; 13] = [
         min_compatible: 8,
         statements: include_str!("../../migrations/sqlite/0013_lists.sql"),
     },
+    Migration {
+        number: 14,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0014_given_before.sql"),
+    },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
@@ -123,6 +129,16 @@ pub enum OpenError {
     )]
     LogAlone { path: PathBuf, log: PathBuf },
     #[error(
+        "a backup was being put in the place of {0} when that was cut short; a server that starts on it brings it to its \
+         end, and so does `taskyard db migrate`"
+    )]
+    HalfRestored(PathBuf),
+    #[error(
+        "a backup was being put in the place of {path} when that was cut short, and it cannot be brought to its end: \
+         {reason}"
+    )]
+    NotRestored { path: PathBuf, reason: String },
+    #[error(
         "{path} has {names} names (hard links), and SQLite would keep a log for each, which damages the file; leave \
          it one"
     )]
@@ -159,6 +175,7 @@ pub(super) fn file(
     };
     let in_use = || OpenError::InUse(path.to_owned());
     let mut lock = lock::take(path).map_err(broken)?.ok_or_else(in_use)?;
+    finish_restore(path)?;
     check_files(path)?;
     let connection =
         connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
@@ -177,6 +194,13 @@ pub(super) fn file(
         connection,
         lock: Some(lock),
         incarnation,
+    })
+}
+
+fn finish_restore(path: &Path) -> Result<(), OpenError> {
+    restore::finish(path).map_err(|error| OpenError::NotRestored {
+        path: path.to_owned(),
+        reason: error.to_string(),
     })
 }
 
@@ -291,10 +315,10 @@ impl Meta {
 fn create(tx: &Connection, random: &mut dyn Random) -> Read<()> {
     let first = MIGRATIONS[0];
     tx.execute_batch(first.statements)?;
-    let bits = (u128::from(random.bits()) << 64) | u128::from(random.bits());
+    let incarnation = incarnation(random);
     tx.execute(
         sql::META_INSERT,
-        params![first.number, first.min_compatible, bits.to_be_bytes()],
+        params![first.number, first.min_compatible, incarnation],
     )?;
     Ok(())
 }

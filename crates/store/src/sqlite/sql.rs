@@ -29,6 +29,7 @@ statements! { ALL:
         META_INSERT = "meta_insert",
         META_LOAD = "meta_load",
         META_RENEW = "meta_renew",
+        META_RESET = "meta_reset",
         META_TOUCH = "meta_touch",
         META_UPDATE = "meta_update",
         MINUTE_LIST = "minute_list",
@@ -138,3 +139,9 @@ statements! { LOGS:
         LOG_RUN_UPDATE = "log_run_update",
     }
 }
+
+/// Looks at whole tables.
+pub(super) const LOG_ROWS: &str = include_str!("../../sql/common/log_rows.sql");
+/// Several statements each, without parameters, so they are not prepared.
+pub(super) const ALL_DELETE: &str = include_str!("../../sql/sqlite/all_delete.sql");
+pub(super) const LOG_DELETE: &str = include_str!("../../sql/sqlite/log_delete.sql");

@@ -5,6 +5,8 @@ mod crash;
 mod durable;
 mod inspect;
 mod lost;
+mod reset;
+mod restore;
 mod statements;
 
 use std::path::Path;

@@ -38,6 +38,8 @@ pub(super) enum Job {
         policy: Box<Policy>,
         reply: Reply<Ran>,
     },
+    /// Takes everything away; the new incarnation.
+    Reset(Reply<[u8; 16]>),
     /// A question for the writing connection.
     Read(Asked),
 }
@@ -172,6 +174,10 @@ impl Job {
             } => {
                 let ran = inline.run_blocking(&commands, &policy, clock(), random);
                 Box::new(move || drop(reply.send(ran)))
+            }
+            Self::Reset(reply) => {
+                let incarnation = inline.reset_blocking(random);
+                Box::new(move || drop(reply.send(incarnation)))
             }
             Self::Read(asked) => asked.answer_by(|query| inline.read_blocking(query)),
         }

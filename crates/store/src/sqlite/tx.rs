@@ -19,7 +19,7 @@ use super::error::{explain, is_failed_sync};
 use super::fields::{Fields, Read};
 use super::log::GiveUp;
 use super::rows::{key, minute, operation, place, presence, queue, relic, task};
-use super::{commit, pick, sql};
+use super::{commit, pick, reset, sql};
 use crate::tx::{Inputs, Tx, Undone, Writer};
 
 /// Undone when dropped, unless it was ended.
@@ -45,6 +45,10 @@ const WORKERS_MAX: usize = 10_000;
 pub(super) struct Workers(RefCell<HashMap<Name, Worker>>);
 
 impl Workers {
+    fn forget(&self) {
+        self.0.borrow_mut().clear();
+    }
+
     fn get(&self, name: &Name) -> Option<Worker> {
         self.0.borrow().get(name).cloned()
     }
@@ -95,6 +99,17 @@ impl<'a> SqliteTx<'a> {
             self.give_up.after(error);
         }
         ended.map(|_| ())
+    }
+}
+
+impl Writing {
+    /// Takes everything away, as one transaction.
+    pub(super) fn reset(&self, incarnation: &[u8; 16]) -> Read<()> {
+        let tx = SqliteTx::begin(self)?;
+        reset::empty(tx.connection, incarnation)?;
+        tx.end()?;
+        self.workers.forget();
+        Ok(())
     }
 }
 
@@ -244,7 +259,7 @@ fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         (sql::CARRY_LOAD, &needs.carries),
         slot_key,
         place::carry,
-        |slot, row| view.carries.loaded(*slot, row),
+        |slot, row| view.carries.loaded(*slot, row.without_error()),
     )?;
     each.row(
         (sql::OUTCOME_LOAD, &needs.outcomes),
@@ -311,8 +326,11 @@ fn load_found(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         view.found_last_lane(Lane(last.unwrap_or(0)));
     }
     if needs.last_worker {
-        let last = one(connection, sql::WORKER_LAST, [], |fields| fields.take())?;
-        view.found_last_worker(WorkerNumber(last.unwrap_or(0)));
+        let last = one(connection, sql::WORKER_LAST, [], |fields| {
+            Ok((fields.take()?, fields.take()?))
+        })?;
+        let (last, given_before) = last.unwrap_or((0, 0));
+        view.found_last_worker(WorkerNumber(last), given_before);
     }
     if let Some(max) = needs.live_workers {
         let live = one(connection, sql::WORKER_LIVE, [limit(max)], |fields| {

@@ -180,7 +180,7 @@ async fn a_postgres_database_of_the_first_schema_is_brought_up_to_date_and_keeps
 }
 
 /// What migrations change or add.
-const ADDED: [&str; 12] = [
+const ADDED: [&str; 13] = [
     "schema",
     "min_compatible",
     "forgotten",
@@ -193,6 +193,7 @@ const ADDED: [&str; 12] = [
     "completed",
     "failed",
     "origin",
+    "given_before",
 ];
 
 /// Every row, without that.

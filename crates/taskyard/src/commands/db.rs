@@ -1,6 +1,7 @@
-//! `taskyard db`: migrate, check, stats; backup, restore and renew in a file of their own.
+//! `taskyard db`: migrate, check, stats; backup, restore and renew in a file of their own, and so is reset.
 
 mod backup;
+mod reset;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -95,6 +96,7 @@ pub(super) async fn run(args: &DbArgs, format: Format) -> Done {
         DbVerb::Backup(args) => backup::backup(args, format).await,
         DbVerb::Restore(args) => backup::restore(args, format).await,
         DbVerb::Renew(args) => backup::renew(args, format).await,
+        DbVerb::Reset(args) => reset::reset(args, format).await,
     }
 }
 
@@ -135,7 +137,8 @@ async fn stats(args: &DatabaseArgs, format: Format) -> Done {
 
 /// Looking must not make one.
 fn there(path: &Path) -> Result<(), Failure> {
-    if path.is_file() {
+    // What is told of one whose restore was cut short says more.
+    if path.is_file() || sqlite::is_cut_short(path) {
         return Ok(());
     }
     Err(Failure::usage(format!(

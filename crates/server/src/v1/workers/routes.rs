@@ -34,7 +34,9 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     let params = Params::read(query.as_deref(), &["limit", "cursor"], &[])?;
     let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
     let limit = usize::try_from(limit).unwrap_or(1);
-    let after = params.get("cursor").map(workers_after).transpose()?;
+    let of = app.engine().store().incarnation();
+    let after = params.get("cursor");
+    let after = after.map(|cursor| workers_after(cursor, &of)).transpose()?;
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     held.hold(limit * WORKER_BYTES_MAX)?;
@@ -56,7 +58,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
             .iter()
             .map(|view| wire::worker::worker(view, now, ttl))
             .collect(),
-        next_cursor: last.map(|view| workers_cursor(&view.worker.name)),
+        next_cursor: last.map(|view| workers_cursor(&view.worker.name, &of)),
     };
     response::read(held, &page)
 }

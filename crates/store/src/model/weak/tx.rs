@@ -250,9 +250,9 @@ impl WeakTx {
             tables.load_lanes(&needs.lanes, view);
         }
         if needs.last_worker {
-            let workers = &self.shared.borrow().tables.workers;
-            let last = workers.values().map(|row| row.number).max();
-            view.found_last_worker(last.unwrap_or(WorkerNumber(0)));
+            let tables = &self.shared.borrow().tables;
+            let last = tables.workers.values().map(|row| row.number).max();
+            view.found_last_worker(last.unwrap_or(WorkerNumber(0)), tables.given_before);
         }
         if let Some(max) = needs.live_workers {
             let tables = &self.shared.borrow().tables;
@@ -391,7 +391,7 @@ impl WeakTx {
                 .carries
                 .iter()
                 .filter_map(|slot| shared.tables.carries.get(slot));
-            found.for_each(|row| view.carries.loaded(row.slot, row.clone()));
+            found.for_each(|row| view.carries.loaded(row.slot, row.clone().without_error()));
         }
         if !needs.outcomes.is_empty() {
             self.begin_statement().await?;

@@ -10,7 +10,7 @@ use crate::migration::{self, Migration};
 use crate::sqlite::connection;
 use crate::sqlite::fields::Read;
 use crate::sqlite::home::Home;
-use crate::sqlite::open::{self, OpenError, explain};
+use crate::sqlite::open::{self, Meta, OpenError, explain};
 use crate::sqlite::{lock, sql};
 
 const MIGRATIONS: [Migration; 1] = [Migration {
@@ -29,7 +29,7 @@ pub(super) struct Opened {
 }
 
 /// The file of logs of the database in this file.
-pub(super) fn of(database: &Path) -> PathBuf {
+pub(in crate::sqlite) fn of(database: &Path) -> PathBuf {
     let mut path = OsString::from(database);
     path.push(".logs");
     path.into()
@@ -84,11 +84,7 @@ fn bring_up_to_date(
     if open::tables(&tx, "true").map_err(broken)? == 0 {
         create(&tx, incarnation).map_err(broken)?;
     }
-    let ours = open::tables(&tx, "name in ('meta', 'log_run', 'log_line')").map_err(broken)?;
-    if ours != 3 {
-        return Err(OpenError::Foreign(path.to_owned()));
-    }
-    let meta = open::meta(&tx, path, SCHEMA)?;
+    let meta = check_ours(&tx, path)?;
     for missing in migration::missing(&MIGRATIONS, meta.schema, meta.min_compatible) {
         let done = tx.execute_batch(missing.statements);
         done.map_err(broken)?;
@@ -96,6 +92,18 @@ fn bring_up_to_date(
         tx.execute(sql::META_UPDATE, values).map_err(broken)?;
     }
     tx.commit().map_err(broken)
+}
+
+/// What the file says of itself, if it holds logs and this program can work on it.
+pub(in crate::sqlite) fn check_ours(
+    connection: &Connection,
+    path: &Path,
+) -> Result<Meta, OpenError> {
+    let ours = open::tables(connection, "name in ('meta', 'log_run', 'log_line')");
+    if ours.map_err(|error| explain(path, &error))? != 3 {
+        return Err(OpenError::Foreign(path.to_owned()));
+    }
+    open::meta(connection, path, SCHEMA)
 }
 
 fn create(tx: &Connection, incarnation: &[u8; 16]) -> Read<()> {

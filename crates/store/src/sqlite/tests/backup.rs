@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use super::super::backup::{BackupError, backup, renew, restore};
+use super::super::backup::{BackupError, backup};
+use super::super::restore::{renew, restore};
 use super::*;
 
 struct Place {
@@ -47,19 +48,23 @@ async fn a_backup_beside_a_running_server_holds_what_was_stored_by_then() {
     let store = open(&place.path("tasks.db"));
     submit_one(&store, 1).await;
 
-    let bytes = backup(&place.path("tasks.db"), &place.path("kept.db"), false).unwrap();
+    let taken = backup(&place.path("tasks.db"), &place.path("kept.db"), false).unwrap();
     submit_one(&store, 2).await;
 
     let kept = place.path("kept.db");
     assert_eq!(count(&kept).await, 1);
     assert_eq!(check(&kept).unwrap(), Vec::<String>::new());
-    let metadata = kept.metadata().unwrap();
+    let (metadata, logs) = (
+        kept.metadata().unwrap(),
+        place.path("kept.db.logs").metadata().unwrap(),
+    );
     assert_eq!(
         (metadata.len(), metadata.permissions().mode() & 0o777),
-        (bytes, 0o600)
+        (taken.bytes - logs.len(), 0o600)
     );
     let names = [
         "kept.db",
+        "kept.db.logs",
         "tasks.db",
         "tasks.db-shm",
         "tasks.db-wal",

@@ -16,6 +16,7 @@ mod operating;
 mod paging;
 mod queueing;
 mod reporting;
+mod resetting;
 mod submitting;
 mod surveying;
 mod tallying;
@@ -58,6 +59,7 @@ macro_rules! conformance {
                 holding_on::keys_of_tasks_that_have_ended_are_found_and_taken_away,
                 queueing::nothing_of_a_paused_queue_is_given_out,
                 queueing::a_pause_counts_for_the_claims_behind_it_in_its_batch,
+                queueing::a_claim_beside_the_end_of_a_pause_looks_again,
                 queueing::a_suspect_of_a_paused_queue_waits_too,
                 queueing::what_a_worker_has_goes_on_when_its_queue_is_paused,
                 queueing::a_task_takes_what_its_queue_says_unless_it_says_itself,
@@ -120,6 +122,7 @@ macro_rules! conformance {
                 naming::it_is_told_what_a_worker_holds,
                 reporting::a_completed_task_keeps_its_output,
                 reporting::a_failure_is_tried_again_after_its_wait_until_the_last,
+                reporting::what_went_wrong_is_seen_until_something_else_does,
                 reporting::a_failure_for_good_ends_the_task,
                 reporting::a_timeout_ends_as_timeout,
                 reporting::a_snooze_costs_nothing,
@@ -206,6 +209,13 @@ macro_rules! conformance {
                 failing::a_heartbeat_whose_every_run_breaks_promises_nothing,
                 failing::a_bad_scheduled_row_is_passed_over,
                 failing::what_a_task_works_on_and_leaves_behind_is_read_for_no_decision,
+                resetting::nothing_is_left_of_what_there_was,
+                resetting::an_empty_database_is_emptied_as_often_as_is_asked,
+                resetting::who_worked_before_is_unknown_and_its_results_are_refused,
+                resetting::no_number_and_no_epoch_of_a_worker_is_given_again,
+                resetting::work_goes_on_in_the_lanes_that_there_were,
+                resetting::ids_and_keys_of_before_stand_for_nothing,
+                resetting::servers_stay_what_they_are,
                 logging::lines_are_shown_as_they_were_in_the_order_of_the_runs,
                 logging::a_task_without_a_log_has_an_empty_page,
                 logging::lines_that_come_again_or_out_of_order_are_kept_once,

@@ -6,6 +6,7 @@ mod holding;
 mod opening;
 mod plans;
 mod renewing;
+mod resetting;
 mod setting_clocks;
 mod settings;
 mod sharing;

@@ -157,6 +157,8 @@ fn written() -> Vec<Named> {
             "_settings",
             "migration_lock",
             "lane_lock",
+            "server_hold",
+            "all_delete",
             "target",
             "stats_bytes",
             "task_view",

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
+use taskyard_store::sqlite::{LogsCopied, Taken};
 use taskyard_store::{postgres, sqlite};
 
 use super::{Done, blocking, refused, there};
@@ -19,6 +20,8 @@ use crate::randomness::Unguessable;
 struct Written {
     file: PathBuf,
     bytes: u64,
+    /// Whether what runs have printed is in it, in a file beside it.
+    logs: bool,
 }
 
 impl Shown for Written {
@@ -62,8 +65,10 @@ pub(super) async fn backup(args: &BackupArgs, format: Format) -> Done {
     there(database)?;
     let (database, file, force) = (whole(database), whole(&args.file), args.force);
     let to = file.clone();
-    let bytes = blocking(move || sqlite::backup(&database, &to, force)).await?;
-    format.print(&Written { file, bytes })?;
+    let Taken { bytes, logs } = blocking(move || sqlite::backup(&database, &to, force)).await?;
+    tell_of_logs(&logs);
+    let logs = logs == LogsCopied::Whole;
+    format.print(&Written { file, bytes, logs })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -81,7 +86,9 @@ pub(super) async fn restore(args: &RestoreArgs, format: Format) -> Done {
     let (database, file) = (whole(database), whole(&args.file));
     let aside = aside(&database);
     let replaced = database.is_file().then(|| aside.clone());
-    blocking(move || sqlite::restore(&file, &database, &aside, &mut Unguessable::new())).await?;
+    let logs = blocking(move || sqlite::restore(&file, &database, &aside, &mut Unguessable::new()))
+        .await?;
+    tell_of_logs(&logs);
     output::note(
         "Leases from before the backup are refused from here on; what was under way runs again.",
     );
@@ -109,6 +116,19 @@ pub(super) async fn renew(args: &RenewArgs, format: Format) -> Done {
         replaced: None,
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn tell_of_logs(logs: &LogsCopied) {
+    match logs {
+        LogsCopied::Whole => {}
+        LogsCopied::Missing => {
+            output::note("There is no file of logs beside it: what runs printed is not there.")
+        }
+        LogsCopied::Left(why) => output::note(&format!(
+            "The tasks are there, but what runs printed is not: {}",
+            output::safe(why)
+        )),
+    }
 }
 
 /// Beside it, with the time in its name.

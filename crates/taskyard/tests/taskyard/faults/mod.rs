@@ -7,5 +7,6 @@ mod demo;
 mod leaving;
 mod logs;
 mod operations;
+mod resets;
 mod servers;
 mod workers;

@@ -1,0 +1,203 @@
+//! The files that a database consists of, and files on their way to become one of them.
+
+use std::cell::Cell;
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
+use super::backup::BackupError;
+use super::open::{self, OpenError};
+use super::{inspect, logs};
+
+/// For nobody but its owner: inputs and outputs may be anything.
+const PRIVATE: u32 = 0o600;
+
+/// A file of the database's, each a database of SQLite's own that is whole by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Part {
+    Tasks,
+    /// Of runs; they stand beside the tasks.
+    Logs,
+}
+
+impl Part {
+    pub(super) const ALL: [Self; 2] = [Self::Tasks, Self::Logs];
+
+    /// Of the database in this file.
+    pub(super) fn of(self, database: &Path) -> PathBuf {
+        match self {
+            Self::Tasks => database.to_owned(),
+            Self::Logs => logs::open::of(database),
+        }
+    }
+
+    /// A connection that changes nothing, if this is one of ours.
+    pub(super) fn look(self, path: &Path) -> Result<Connection, OpenError> {
+        match self {
+            Self::Tasks => inspect::ours(path),
+            Self::Logs => inspect::our_logs(path),
+        }
+    }
+
+    pub(super) fn check_ours(self, connection: &Connection, path: &Path) -> Result<(), OpenError> {
+        match self {
+            Self::Tasks => {
+                open::check_ours(connection, path)?;
+                open::meta(connection, path, open::SCHEMA).map(drop)
+            }
+            Self::Logs => logs::open::check_ours(connection, path).map(drop),
+        }
+    }
+}
+
+/// A file on its way to become another, in the same folder. Removed unless it does, or is kept.
+pub(super) struct Partial {
+    path: PathBuf,
+    stays: Cell<bool>,
+}
+
+impl Partial {
+    /// Under a name of this process's own.
+    pub(super) fn beside(to: &Path) -> Result<Self, BackupError> {
+        Self::under(named(to, &format!(".partial-{}", std::process::id())))
+    }
+
+    pub(super) fn under(path: PathBuf) -> Result<Self, BackupError> {
+        // Of a process that broke off.
+        let _ = fs::remove_file(&path);
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(PRIVATE)
+            .open(&path)
+            .map_err(write(&path))?;
+        Ok(Self {
+            path,
+            stays: Cell::new(false),
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whoever could read and write the file that it takes the place of can do so further on.
+    pub(super) fn belong_like(&self, replaced: &Path) -> Result<(), BackupError> {
+        let Ok(metadata) = replaced.metadata() else {
+            return Ok(());
+        };
+        let mode = fs::Permissions::from_mode(metadata.mode() & 0o777);
+        fs::set_permissions(&self.path, mode).map_err(write(&self.path))?;
+        let own = self.path.metadata().map_err(write(&self.path))?;
+        if (own.uid(), own.gid()) != (metadata.uid(), metadata.gid()) {
+            chown(&self.path, Some(metadata.uid()), Some(metadata.gid()))
+                .map_err(write(&self.path))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn sync(&self) -> Result<(), BackupError> {
+        let file = File::open(&self.path).map_err(write(&self.path))?;
+        file.sync_all().map_err(write(&self.path))
+    }
+
+    /// Somebody else sees to it from here on.
+    pub(super) fn keep(&self) {
+        self.stays.set(true);
+    }
+
+    /// On the disk under that name when it returns; how many bytes it has.
+    pub(super) fn become_file(self, to: &Path, replace: bool) -> Result<u64, BackupError> {
+        self.sync()?;
+        let bytes = self.path.metadata().map_err(write(&self.path))?.len();
+        if replace {
+            fs::rename(&self.path, to).map_err(write(to))?;
+        } else {
+            rename_to_new(&self.path, to)?;
+        }
+        self.keep();
+        sync_folder_of(to)?;
+        Ok(bytes)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !self.stays.get() {
+            let _ = fs::remove_file(&self.path);
+        }
+        // What SQLite keeps beside a file that it writes.
+        let _ = fs::remove_file(named(&self.path, "-journal"));
+    }
+}
+
+/// Fails where something has taken the name meanwhile.
+fn rename_to_new(from: &Path, to: &Path) -> Result<(), BackupError> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::EXIST) => Err(BackupError::Exists(to.to_owned())),
+        // Some file systems cannot tell; it was looked a moment ago.
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            fs::rename(from, to).map_err(write(to))
+        }
+        Err(error) => Err(write(to)(error.into())),
+    }
+}
+
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), BackupError> {
+    unless_missing(fs::rename(from, to), from)
+}
+
+pub(super) fn remove(path: &Path) -> Result<(), BackupError> {
+    unless_missing(fs::remove_file(path), path)
+}
+
+fn unless_missing(done: std::io::Result<()>, path: &Path) -> Result<(), BackupError> {
+    match done {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(write(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn sync_folder_of(path: &Path) -> Result<(), BackupError> {
+    File::open(folder_of(path))
+        .and_then(|folder| folder.sync_all())
+        .map_err(write(path))
+}
+
+pub(super) fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|path| !path.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+pub(super) fn write(path: &Path) -> impl Fn(std::io::Error) -> BackupError {
+    move |source| BackupError::Write {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+pub(super) fn named(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// What stands beside the file stands beside the file itself, not beside a link to it.
+pub(super) fn behind_links(path: &Path) -> PathBuf {
+    let whole = path.canonicalize();
+    // A link may lead to a file that is to be made, or whose restore was cut short.
+    let target = || fs::read_link(path).map(|target| folder_of(path).join(target));
+    whole
+        .or_else(|_| target())
+        .unwrap_or_else(|_| path.to_owned())
+}
+
+pub(super) fn is_same(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| path.canonicalize().ok();
+    whole(one).is_some_and(|one| whole(other) == Some(one))
+}

@@ -1,0 +1,307 @@
+//! What the power leaves that is cut between two steps of a restore, and what becomes of logs.
+
+use std::io;
+use std::path::PathBuf;
+
+use taskyard_core::id::{Fence, SlotKey};
+use taskyard_core::log::{Append, Limits, Line, Owner, Stream};
+
+use super::super::backup::{BackupError, LogsCopied, backup};
+use super::super::file::{Part, named};
+use super::super::restore::{Step, finish_by_steps, restore, restore_by_steps};
+use super::*;
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A database of so many tasks, each with a line that it printed. Its server was killed: what it wrote is in its log.
+    async fn killed(&self, name: &str, tasks: u32) -> PathBuf {
+        let (at_work, killed) = (self.path("at-work.db"), self.path(name));
+        let store = open(&at_work);
+        for serial in 0..tasks {
+            submit_and_print(&store, serial).await;
+        }
+        for part in Part::ALL {
+            for suffix in ["", "-wal", "-shm"] {
+                let [from, to] = [&at_work, &killed].map(|path| named(&part.of(path), suffix));
+                std::fs::copy(from, to).unwrap();
+            }
+        }
+        drop(store);
+        for suffix in ["", ".lock", ".logs"] {
+            std::fs::remove_file(named(&at_work, suffix)).unwrap();
+        }
+        killed
+    }
+
+    /// A backup of such a database.
+    async fn kept(&self, tasks: u32) -> PathBuf {
+        let (from, kept) = (self.killed("from.db", tasks).await, self.path("kept.db"));
+        let taken = backup(&from, &kept, false).unwrap();
+        assert_eq!(taken.logs, LogsCopied::Whole);
+        kept
+    }
+}
+
+async fn submit_and_print(store: &SqliteStore, serial: u32) {
+    let task = task("work", serial, 0);
+    let id = task.id;
+    run::<taskyard_core::verbs::submit::Submitted>(store, submit(vec![task])).await;
+    let append = Append {
+        owner: Owner {
+            run: SlotKey::only(id).run(Fence(1)),
+            attempt: 1,
+            claimed_at: taskyard_core::time::Timestamp::default(),
+        },
+        first: None,
+        lines: vec![Line {
+            at: taskyard_core::time::Timestamp::default(),
+            stream: Stream::Stdout,
+            text: format!("line of {serial}"),
+        }],
+        limits: Limits {
+            bytes_max: 1000,
+            line_bytes_max: 100,
+        },
+    };
+    store.logs().append(append).await.unwrap();
+}
+
+/// How many tasks, and how many lines of logs.
+fn holds(path: &Path) -> (i64, i64) {
+    let tables = stats(path).unwrap().tables;
+    let rows = |name: &str| {
+        let found = tables.iter().find(|(table, _)| table == name);
+        found.map_or(-1, |(_, rows)| *rows)
+    };
+    (rows("task"), rows("log_line"))
+}
+
+fn cut() -> BackupError {
+    BackupError::Write {
+        path: PathBuf::new(),
+        source: io::Error::other("the power was cut"),
+    }
+}
+
+/// Stops at the n-th step, if there are as many; the step.
+fn stop_at(n: usize, kept: &Path, tasks: &Path, aside: &Path) -> Option<Step> {
+    let (mut count, mut last) = (0, None);
+    let stopped = restore_by_steps(kept, tasks, aside, &mut Seeded::new(7), &mut |step| {
+        count += 1;
+        last = Some(step);
+        if count > n { Err(cut()) } else { Ok(()) }
+    });
+    if stopped.is_err() { last } else { None }
+}
+
+#[tokio::test]
+async fn a_restore_cut_short_at_any_step_leaves_what_was_or_is_brought_to_its_end() {
+    let mut stopped_at = Vec::new();
+    loop {
+        let place = Place::new();
+        let kept = place.kept(1).await;
+        let tasks = place.killed("tasks.db", 2).await;
+        let (aside, incarnation) = (place.path("aside.db"), stats(&kept).unwrap().incarnation);
+        let Some(step) = stop_at(stopped_at.len(), &kept, &tasks, &aside) else {
+            break;
+        };
+        stopped_at.push(step);
+        let looked = stats(&tasks);
+
+        if step == Step::Copied {
+            assert_eq!(holds(&tasks), (2, 2), "{step:?}");
+            assert!(!named(&tasks, ".restored").exists(), "{step:?}");
+            continue;
+        }
+        assert!(
+            matches!(looked, Err(OpenError::HalfRestored(_))),
+            "{step:?}: {looked:?}"
+        );
+        // A server starts, which is as good as a second restore or a migration.
+        drop(open(&tasks));
+        assert_eq!(holds(&tasks), (1, 1), "{step:?}");
+        assert_eq!(holds(&aside), (2, 2), "{step:?}");
+        assert_ne!(stats(&tasks).unwrap().incarnation, incarnation, "{step:?}");
+        for name in [".restored", ".restored.logs", ".restoring"] {
+            assert!(!named(&tasks, name).exists(), "{step:?}: {name}");
+        }
+    }
+    let (moved, put, new) = (Step::Moved, Step::PutAside, Step::InPlace);
+    let of = |part| [moved(part), put(part), new(part)];
+    let all = [
+        &[Step::Copied, Step::Noted][..],
+        &of(Part::Tasks),
+        &of(Part::Logs),
+    ];
+    assert_eq!(stopped_at, all.concat());
+}
+
+#[tokio::test]
+async fn what_brings_a_restore_to_its_end_can_be_cut_short_itself() {
+    for first in 1..8 {
+        let place = Place::new();
+        let kept = place.kept(1).await;
+        let tasks = place.killed("tasks.db", 2).await;
+        let aside = place.path("aside.db");
+        assert!(stop_at(first, &kept, &tasks, &aside).is_some());
+
+        for again in 0..4 {
+            let mut left = again;
+            let stopped = finish_by_steps(&tasks, &mut |_| {
+                left -= 1;
+                if left < 0 { Err(cut()) } else { Ok(()) }
+            });
+            assert!(stopped.is_err() || left >= 0);
+        }
+
+        // Another backup is put in place of one that is brought to its end before.
+        let later = place.path("later.db");
+        restore(&kept, &tasks, &later, &mut Seeded::new(8)).unwrap();
+        let all = [&tasks, &later, &aside].map(|path| holds(path));
+        assert_eq!(all, [(1, 1), (1, 1), (2, 2)], "{first}");
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_stood_a_restore_cut_short_is_brought_to_its_end_too() {
+    for n in 1..8 {
+        let place = Place::new();
+        let (kept, new) = (place.kept(1).await, place.path("new.db"));
+        let stopped = stop_at(n, &kept, &new, &place.path("aside.db"));
+        assert!(stopped.is_some(), "{n}");
+
+        drop(open(&new));
+
+        assert_eq!(holds(&new), (1, 1), "{n}");
+        assert!(!place.path("aside.db").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_note_that_nobody_wrote_keeps_the_server_away_and_is_named() {
+    let place = Place::new();
+    let tasks = place.killed("tasks.db", 1).await;
+    std::fs::write(named(&tasks, ".restoring"), "do something").unwrap();
+
+    let refused = SqliteStore::open(&tasks, options()).err().unwrap();
+
+    let said = refused.to_string();
+    assert!(
+        said.contains("tasks.db.restoring") && said.contains("delete it"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_backup_of_a_server_at_work_brings_the_logs_back() {
+    let place = Place::new();
+    let (tasks, kept) = (place.path("tasks.db"), place.path("kept.db"));
+    let store = open(&tasks);
+    submit_and_print(&store, 1).await;
+
+    let taken = backup(&tasks, &kept, false).unwrap();
+    submit_and_print(&store, 2).await;
+    drop(store);
+
+    let files = Part::ALL.map(|part| part.of(&kept).metadata().unwrap().len());
+    assert_eq!(
+        (taken.bytes, taken.logs),
+        (files.iter().sum(), LogsCopied::Whole)
+    );
+    assert_eq!(check(&kept).unwrap(), Vec::<String>::new());
+    let aside = place.path("aside.db");
+    let logs = restore(&kept, &tasks, &aside, &mut Seeded::new(2)).unwrap();
+    assert_eq!(logs, LogsCopied::Whole);
+    assert_eq!((holds(&tasks), holds(&aside)), ((1, 1), (2, 2)));
+}
+
+#[tokio::test]
+async fn logs_never_stand_beside_another_databases_tasks() {
+    let place = Place::new();
+    let kept = place.kept(1).await;
+    std::fs::remove_file(Part::Logs.of(&kept)).unwrap();
+    let tasks = place.killed("tasks.db", 2).await;
+    let aside = place.path("aside.db");
+
+    // A backup of an older version has none.
+    let logs = restore(&kept, &tasks, &aside, &mut Seeded::new(2)).unwrap();
+
+    assert_eq!(logs, LogsCopied::Missing);
+    assert_eq!((holds(&tasks), holds(&aside)), ((1, -1), (2, 2)));
+    // One that takes the place of another has its own or none.
+    let latest = place.path("latest.db");
+    backup(&aside, &latest, false).unwrap();
+    let taken = backup(&tasks, &latest, true).unwrap();
+    assert_eq!(taken.logs, LogsCopied::Missing);
+    assert_eq!(holds(&latest), (1, -1));
+    std::fs::write(Part::Logs.of(&place.path("new.db")), "a letter").unwrap();
+    let refused = backup(&tasks, &place.path("new.db"), false);
+    assert!(
+        matches!(refused, Err(BackupError::Exists(_))),
+        "{refused:?}"
+    );
+    let itself = backup(&aside, &Part::Logs.of(&aside), true);
+    assert!(matches!(itself, Err(BackupError::Itself(_))), "{itself:?}");
+}
+
+#[tokio::test]
+async fn missing_and_damaged_logs_are_told_and_cost_the_tasks_nothing() {
+    let place = Place::new();
+    let tasks = place.killed("tasks.db", 2).await;
+    drop(open(&tasks));
+    let logs = Part::Logs.of(&tasks);
+    let said = || check(&tasks).unwrap().join("\n");
+    assert_eq!(said(), "");
+
+    std::fs::write(&logs, "no logs, but some text".repeat(500)).unwrap();
+
+    let damaged = said();
+    assert!(
+        damaged.contains("tasks.db.logs") && damaged.contains("Moved away"),
+        "{damaged}"
+    );
+    assert_eq!(holds(&tasks), (2, -1), "the rest is counted");
+    let kept = place.path("kept.db");
+    let taken = backup(&tasks, &kept, false).unwrap();
+    let LogsCopied::Left(why) = taken.logs else {
+        panic!("{taken:?}")
+    };
+    assert!(why.contains("tasks.db.logs"), "{why}");
+    assert_eq!(holds(&kept), (2, -1));
+    // A server starts all the same, and says so to whoever asks for a log.
+    let store = open(&tasks);
+    run::<taskyard_core::verbs::submit::Submitted>(&store, submit(vec![task("work", 9, 0)])).await;
+    let asked = store.logs().page(taskyard_core::log::Wanted {
+        task: task("work", 9, 0).id,
+        after: taskyard_core::log::Position::default(),
+        attempt: None,
+        stream: None,
+        limit: 1,
+    });
+    let told = asked.await.unwrap_err().to_string();
+    assert!(told.contains("tasks.db.logs"), "{told}");
+    drop(store);
+
+    std::fs::remove_file(&logs).unwrap();
+    let missing = said();
+    assert!(
+        missing.contains("tasks.db.logs") && missing.contains("is missing"),
+        "{missing}"
+    );
+    drop(open(&tasks));
+    assert_eq!(said(), "");
+    assert_eq!(holds(&tasks), (3, 0));
+}
