@@ -173,7 +173,9 @@ pub(crate) struct ManArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  taskyard config --listen 127.0.0.1:9000\n  TASKYARD_LEASE=2m taskyard config --output json"
+    after_help = "COMMANDS says which take it. What a server would refuse is refused; settings of other commands are shown \
+                  as they stand.\n\n\
+                  Example:\n  taskyard config --listen 127.0.0.1:9000\n  TASKYARD_LEASE=2m taskyard config --output json"
 )]
 pub(crate) struct ConfigArgs {
     #[command(flatten)]

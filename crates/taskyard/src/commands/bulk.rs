@@ -11,9 +11,9 @@ use taskyard_core::id::OperationId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
-use super::Done;
 use super::away::Patience;
 use super::submit::new_key;
+use super::{Done, now, operations};
 use crate::cli::{AwayArgs, BulkArgs};
 use crate::failure::Failure;
 use crate::output::{self, Format, Shown};
@@ -77,7 +77,12 @@ pub(super) async fn run(
             }
         }
     };
-    format.print(&ended)?;
+    let row = operations::Row {
+        operation: ended,
+        now: now(client),
+    };
+    format.print(&row)?;
+    let ended = row.operation;
     if format == Format::Table {
         output::note(&match ended.status {
             Status::Running => goes_on(id),

@@ -70,6 +70,26 @@ impl Shown for Operation {
     }
 }
 
+/// One as its row among others.
+#[derive(Serialize)]
+pub(super) struct Row {
+    #[serde(flatten)]
+    pub(super) operation: Operation,
+    /// The server's time, for its age.
+    #[serde(skip)]
+    pub(super) now: Timestamp,
+}
+
+impl Shown for Row {
+    fn table(&self) -> String {
+        output::table(&COLUMNS, vec![row(&self.operation, self.now)])
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.operation.ids()
+    }
+}
+
 fn act(act: Act) -> &'static str {
     match act {
         Act::Cancel => "cancel",
