@@ -4,6 +4,7 @@ mod client;
 #[cfg(test)]
 mod documents;
 mod filter;
+mod queues;
 mod serve;
 mod worker;
 mod workers;
@@ -14,10 +15,10 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
     AwayArgs, CancelArgs, Connection, ExplainArgs, ListArgs, LogsArgs, OperationVerb,
-    OperationsArgs, QueueVerb, QueuesArgs, RetryArgs, SetQueueArgs, ShowArgs, StatsArgs, StatsBy,
-    SubmitArgs, WaitArgs, WorkersArgs,
+    OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, WaitArgs, WorkersArgs,
 };
 pub(crate) use self::filter::BulkArgs;
+pub(crate) use self::queues::{QueueVerb, QueuesArgs, SetQueueArgs};
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
@@ -172,7 +173,9 @@ pub(crate) struct ManArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  taskyard config --listen 127.0.0.1:9000\n  TASKYARD_LEASE=2m taskyard config --output json"
+    after_help = "COMMANDS says which take it. What a server would refuse is refused; settings of other commands are shown \
+                  as they stand.\n\n\
+                  Example:\n  taskyard config --listen 127.0.0.1:9000\n  TASKYARD_LEASE=2m taskyard config --output json"
 )]
 pub(crate) struct ConfigArgs {
     #[command(flatten)]

@@ -9,6 +9,7 @@ mod explain;
 pub(crate) mod list;
 mod logs;
 mod manual;
+pub(crate) mod operations;
 pub(crate) mod queues;
 mod retry;
 mod serve;
@@ -26,18 +27,32 @@ use std::num::NonZero;
 use std::process::ExitCode;
 
 use taskyard_api::client::{Client, Error};
+use taskyard_api::problem::Problem;
 use taskyard_core::id::TaskId;
+use taskyard_core::time::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Connection};
-use crate::failure::Failure;
+use crate::failure::{About, Failure, next_step};
+use crate::output::Format;
 use crate::settings::Layered;
-use crate::{bench, demo, output};
+use crate::{bench, clock, demo, output};
 
 /// How a command ended that did its work.
 pub(crate) type Done = Result<ExitCode, Failure>;
 
 pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
+    let format = cli.general.output;
+    let done = act(cli, layered);
+    if let Err(failure) = &done
+        && format == Format::Json
+    {
+        failure.tell_programs()?;
+    }
+    done
+}
+
+fn act(cli: Cli, layered: &Layered) -> Done {
     let Cli { command, general } = cli;
     let format = general.output;
     match command {
@@ -57,7 +72,7 @@ pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
         Command::Cancel(args) => block_on(cancel::run(&args, format)),
         Command::Retry(args) => block_on(retry::run(&args, format)),
         Command::Wait(args) => block_on(wait::run(&args, format)),
-        Command::Operations(args) => block_on(bulk::look(&args, format)),
+        Command::Operations(args) => block_on(operations::run(&args, format)),
         Command::Queues(args) => block_on(queues::run(&args, format)),
         Command::Stats(args) => block_on(stats::run(&args, format)),
         Command::Workers(args) => block_on(workers::run(&args, format)),
@@ -94,25 +109,88 @@ fn client(connection: &Connection) -> Result<Client, Failure> {
     )?)
 }
 
+/// The server's time, as its last answer has told it: what it says of times is measured by its clock, not by this
+/// machine's.
+fn now(client: &Client) -> Timestamp {
+    client.server_time().map_or_else(clock::now, |time| time.0)
+}
+
+/// What became of the same thing done to each of several tasks.
+struct Each<T> {
+    done: Vec<T>,
+    refused: Vec<NotDone>,
+    failure: Option<Failure>,
+}
+
+/// Why it was not done to one of them.
+#[derive(serde::Serialize)]
+struct NotDone {
+    task_id: TaskId,
+    /// What the server said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<Box<Problem>>,
+    /// Why it said nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl NotDone {
+    fn of(task_id: TaskId, error: &Error) -> Self {
+        let (problem, error) = match error {
+            Error::Problem(problem) => (Some(problem.clone()), None),
+            other => (None, Some(other.to_string())),
+        };
+        Self {
+            task_id,
+            problem,
+            error,
+        }
+    }
+}
+
+/// For programs: what was done, and then what was not, each in the form of its own.
+#[derive(serde::Serialize)]
+#[serde(untagged)]
+enum DoneOrNot<'a, T> {
+    Done(&'a T),
+    Not(&'a NotDone),
+}
+
+impl<T: serde::Serialize> serde::Serialize for Each<T> {
+    fn serialize<S: serde::Serializer>(&self, writer: S) -> Result<S::Ok, S::Error> {
+        let done = self.done.iter().map(DoneOrNot::Done);
+        let refused = self.refused.iter().map(DoneOrNot::Not);
+        writer.collect_seq(done.chain(refused))
+    }
+}
+
 /// Does the same to each of these tasks; what could not be done is said, and done to the others all the same.
-async fn to_each<T>(
-    tasks: &[TaskId],
-    act: impl AsyncFn(TaskId) -> Result<T, Error>,
-) -> (Vec<T>, Option<Failure>) {
-    let (mut done, mut failure) = (Vec::new(), None);
+async fn to_each<T>(tasks: &[TaskId], act: impl AsyncFn(TaskId) -> Result<T, Error>) -> Each<T> {
+    let mut each = Each {
+        done: Vec::new(),
+        refused: Vec::new(),
+        failure: None,
+    };
+    // One example of what helps is enough.
+    let mut helped = HashSet::new();
     for task in tasks {
         match act(*task).await {
-            Ok(answer) => done.push(answer),
+            Ok(answer) => each.done.push(answer),
             Err(error) => {
-                let refused: Failure = error.into();
+                each.refused.push(NotDone::of(*task, &error));
+                let about = About::Task(*task);
+                let is_new = helped.insert(error.code().map(str::to_owned));
+                let step = next_step(&error, about).filter(|_| is_new);
+                let failure = Failure::without_step(error).and(step.as_deref());
                 if tasks.len() > 1 {
-                    output::note(&format!("taskyard: {task}: {}", refused.message));
+                    let said = output::safe(&failure.message);
+                    output::note(&format!("taskyard: {task}: {said}"));
                 }
-                failure = Some(refused);
+                each.failure = Some(failure.told());
             }
         }
     }
-    (done, failure)
+    each
 }
 
 /// How a command ends that did its work on so many tasks, and may have failed on some.

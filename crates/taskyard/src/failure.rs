@@ -1,9 +1,15 @@
 //! How a command that could not do its work ends: one message that names the next step, and an exit code.
 
+pub(crate) mod flags;
+
 use std::process::ExitCode;
 
+use serde::Serialize;
 use taskyard_api::client;
-use taskyard_api::problem::NO_SUCH_ROUTE;
+use taskyard_api::problem::{NO_SUCH_ROUTE, Problem};
+use taskyard_core::id::TaskId;
+
+use crate::output;
 
 /// It went wrong in some way that has no code of its own.
 pub(crate) const FAILED: u8 = 1;
@@ -17,30 +23,95 @@ pub(crate) const UNREACHABLE: u8 = 3;
 pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) code: u8,
+    /// Why the server refused, as it said so, for programs; none where they have read it already.
+    problem: Option<Box<Problem>>,
+}
+
+/// What a command asked about, for the next step where it was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum About {
+    /// Several things, or none that has a name.
+    Any,
+    Task(TaskId),
+    Operation,
+    Queue,
+    Worker,
+}
+
+/// A refusal as a document, in the place of what was asked for.
+#[derive(Serialize)]
+struct Refusal<'a> {
+    problem: &'a Problem,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            code: FAILED,
-        }
+        Self::with_code(FAILED, message)
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::with_code(USAGE, message)
+    }
+
+    pub(crate) fn with_code(code: u8, message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
-            code: USAGE,
+            code,
+            problem: None,
         }
+    }
+
+    /// What a server did not do, with the next step of who asked about this.
+    pub(crate) fn about(error: client::Error, about: About) -> Self {
+        let step = next_step(&error, about);
+        Self::without_step(error).and(step.as_deref())
+    }
+
+    /// The same, said alone.
+    pub(crate) fn without_step(error: client::Error) -> Self {
+        let code = code(&error);
+        match error {
+            client::Error::Problem(problem) => Self {
+                message: flags::by_flags(problem.clone()).to_string(),
+                code,
+                problem: Some(problem),
+            },
+            error => Self::with_code(code, error.to_string()),
+        }
+    }
+
+    /// With one line more.
+    pub(crate) fn and(mut self, line: Option<&str>) -> Self {
+        if let Some(line) = line {
+            self.message = format!("{}\n  {line}", self.message);
+        }
+        self
+    }
+
+    /// Of what programs have read already.
+    pub(crate) fn told(self) -> Self {
+        Self {
+            problem: None,
+            ..self
+        }
+    }
+
+    /// For programs: one line, also where other documents stand before it.
+    pub(crate) fn tell_programs(&self) -> anyhow::Result<()> {
+        let Some(problem) = &self.problem else {
+            return Ok(());
+        };
+        let text = serde_json::to_string(&Refusal { problem })?;
+        output::line(&output::escaped(&text))
     }
 
     /// What a server or a file put into it does not steer the terminal.
     fn shown(&self) -> String {
-        crate::output::safe(&self.message)
+        output::safe(&self.message)
     }
 
     pub(crate) fn exit(&self) -> ExitCode {
-        crate::output::note(&format!("taskyard: {}", self.shown()));
+        output::note(&format!("taskyard: {}", self.shown()));
         ExitCode::from(self.code)
     }
 }
@@ -59,13 +130,17 @@ impl From<std::io::Error> for Failure {
 
 impl From<client::Error> for Failure {
     fn from(error: client::Error) -> Self {
-        let code = code(&error);
-        let message = match next_step(&error) {
-            Some(step) => format!("{error}\n  {step}"),
-            None => error.to_string(),
-        };
-        Self { message, code }
+        Self::about(error, About::Any)
     }
+}
+
+/// Of a command line that makes no command: help that was asked for, or what is wrong, as clap says it.
+pub(crate) fn unread(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    output::note(error.render().ansi().to_string().trim_end());
+    ExitCode::from(USAGE)
 }
 
 /// How a command that met this ends.
@@ -79,43 +154,88 @@ pub(crate) fn code(error: &client::Error) -> u8 {
     }
 }
 
-fn next_step(error: &client::Error) -> Option<&'static str> {
-    match error {
-        client::Error::Unreachable { .. } if error.is_not_tls() => Some(
-            "What listens there does not speak https; begin its address with http:// in --server or TASKYARD_URL.",
-        ),
-        client::Error::Unreachable { .. } => Some(
-            "Start a server with `taskyard serve`, or name another one with --server or TASKYARD_URL.",
-        ),
+pub(crate) fn next_step(error: &client::Error, about: About) -> Option<String> {
+    let step = match error {
+        client::Error::Unreachable { .. } if error.is_not_tls() => {
+            "What listens there does not speak https; begin its address with http:// in --server or TASKYARD_URL."
+        }
+        client::Error::Unreachable { .. } => {
+            "Start a server with `taskyard serve`, or name another one with --server or TASKYARD_URL."
+        }
         client::Error::Unexpected { .. } => {
-            Some("Something else may listen there; name the server with --server or TASKYARD_URL.")
+            "Something else may listen there; name the server with --server or TASKYARD_URL."
         }
         client::Error::Problem(problem) if problem.detail.as_deref() == Some(NO_SUCH_ROUTE) => {
-            Some(
-                "The address in --server or TASKYARD_URL may have a path that is not the server's, as in http://HOST/path; \
-                 most are http://HOST:PORT alone.",
-            )
+            "The address in --server or TASKYARD_URL may have a path that is not the server's, as in http://HOST/path; \
+             most are http://HOST:PORT alone."
         }
-        client::Error::Problem(problem) => match problem.code.as_str() {
-            "not_found" => Some(
-                "`taskyard list` shows the newest tasks with their ids, `taskyard workers` the workers.",
-            ),
-            "unauthorized" => Some("Name the server's token in TASKYARD_TOKEN or with --token."),
-            "already_ended" => Some("A final state stays; submit the task again to run it again."),
-            _ => None,
-        },
-        client::Error::Unusable(_) => None,
-    }
+        client::Error::Problem(problem) => return after_refusal(&problem.code, about),
+        client::Error::Unusable(_) => return None,
+    };
+    Some(step.to_owned())
+}
+
+fn after_refusal(code: &str, about: About) -> Option<String> {
+    let step = match (code, about) {
+        ("not_found", About::Task(_)) => "`taskyard list` shows the newest tasks with their ids.",
+        ("not_found", About::Operation) => "`taskyard operations` shows them with their ids.",
+        ("not_found", About::Queue) => "`taskyard queues` lists them.",
+        ("not_found", About::Worker) => "`taskyard workers --all` lists them.",
+        ("unauthorized", _) => "Name the server's token in TASKYARD_TOKEN or with --token.",
+        ("already_ended", About::Task(task)) => {
+            return Some(format!(
+                "`taskyard retry {task}` runs it again, as a new task."
+            ));
+        }
+        ("not_ended", About::Task(task)) => {
+            return Some(format!(
+                "`taskyard wait {task}` waits for its end, `taskyard cancel {task}` ends it now."
+            ));
+        }
+        _ => return None,
+    };
+    Some(step.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn refused(status: u16, code: &str) -> client::Error {
+        let text = format!(r#"{{"status": {status}, "code": "{code}"}}"#);
+        client::Error::Problem(serde_json::from_str(&text).unwrap())
+    }
+
     #[test]
     fn what_a_server_says_does_not_steer_the_terminal() {
         let failure = Failure::new("no: \u{1b}[2Jcleared\n  Do this.");
 
         assert_eq!(failure.shown(), "no: \u{fffd}[2Jcleared\n  Do this.");
+    }
+
+    #[test]
+    fn the_next_step_is_of_what_was_asked_about() {
+        let task: TaskId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+        let check = |status, code: &str, about, names: &str| {
+            let failure = Failure::about(refused(status, code), about);
+            assert!(
+                failure.message.contains(names),
+                "{code}: {}",
+                failure.message
+            );
+        };
+
+        check(404, "not_found", About::Task(task), "`taskyard list`");
+        check(404, "not_found", About::Operation, "`taskyard operations`");
+        check(404, "not_found", About::Queue, "`taskyard queues`");
+        check(404, "not_found", About::Worker, "`taskyard workers --all`");
+        let again = format!("`taskyard retry {task}`");
+        check(409, "already_ended", About::Task(task), &again);
+        let wait = format!("`taskyard wait {task}`");
+        check(409, "not_ended", About::Task(task), &wait);
+        assert_eq!(
+            Failure::from(refused(404, "not_found")).message,
+            "not_found (404)"
+        );
     }
 }

@@ -39,11 +39,11 @@ fn main() -> ExitCode {
     let layered = settings::layer(Cli::command(), arguments, |name| std::env::var_os(name));
     let layered = match layered {
         Ok(layered) => layered,
-        Err(error) => error.exit(),
+        Err(error) => return failure::unread(&error),
     };
     let cli = match Cli::from_arg_matches(&layered.matches) {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) => return failure::unread(&error),
     };
     let names = std::env::vars_os().map(|(name, _)| name);
     let strangers = settings::strangers(&layered.command, names);

@@ -1,15 +1,20 @@
 //! How results are printed: as a table for people, as JSON for programs, or as ids alone for pipes.
 
 mod table;
+mod wrap;
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
 use taskyard_api::payload::Raw;
 use taskyard_api::task::{Progress, Status};
 
-pub(crate) use self::table::{Cell, Column, Tint, leaving, table};
+pub(crate) use self::table::{Cell, Column, Tint, cut, leaving, table};
+
+/// What goes on below stands so much further in.
+const HANG: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Format {
@@ -54,16 +59,26 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
 
 /// To standard error: what is said about the work, not the work's result.
 pub(crate) fn note(text: &str) {
+    let size = terminal_size::terminal_size_of(std::io::stderr());
+    let width = size.map(|(width, _)| usize::from(width.0));
     // Nobody listens: there is nobody to tell.
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = writeln!(anstream::stderr(), "{}", wrap::wrap(text, width, HANG));
 }
 
-/// Names on the left, values on the right; a value of several lines stays under itself.
+/// Names on the left, values on the right; a value of several lines stays under itself. As standard output takes it: fit
+/// for its terminal, or whole.
 pub(crate) fn sheet(rows: &[(&str, String)]) -> String {
+    let size = terminal_size::terminal_size_of(std::io::stdout());
+    sheet_within(rows, size.map(|(width, _)| usize::from(width.0)))
+}
+
+fn sheet_within(rows: &[(&str, String)], within: Option<usize>) -> String {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let indent = " ".repeat(width + 2);
+    let room = within.map(|within| within.saturating_sub(indent.len()));
     rows.iter()
         .map(|(name, value)| {
+            let value = wrap::wrap(value, room, 0);
             format!(
                 "{name:<width$}  {}",
                 value.replace('\n', &format!("\n{indent}"))
@@ -71,6 +86,18 @@ pub(crate) fn sheet(rows: &[(&str, String)]) -> String {
         })
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// How long something took, with as many digits as tell something.
+pub(crate) fn time(took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    match seconds {
+        short if short < 0.01 => format!("{:.1}ms", short * 1e3),
+        short if short < 1.0 => format!("{:.0}ms", short * 1e3),
+        short if short < 100.0 => format!("{short:.1}s"),
+        long if long < 6000.0 => format!("{:.0}m", long / 60.0),
+        long => format!("{:.1}h", long / 3600.0),
+    }
 }
 
 fn tint(status: Status) -> Tint {
@@ -183,5 +210,29 @@ mod tests {
         let text = sheet(&[("id", "7".to_owned()), ("output", "a\nb".to_owned())]);
 
         assert_eq!(text, "id      7\noutput  a\n        b");
+    }
+
+    #[test]
+    fn a_sheet_breaks_long_values_between_words() {
+        let rows = [
+            ("id", "7".to_owned()),
+            (
+                "reason",
+                "no worker that is online runs this\nstart one".to_owned(),
+            ),
+        ];
+
+        assert_eq!(
+            sheet_within(&rows, Some(30)),
+            "id      7\nreason  no worker that is\n        online runs this\n        start one"
+        );
+    }
+
+    #[test]
+    fn times_have_as_many_digits_as_tell_something() {
+        let times = [400, 12_300, 999_000, 61_000_000, 600_000_000, 9_000_000_000];
+        let times = times.map(|micros| time(Duration::from_micros(micros)));
+
+        assert_eq!(times, ["0.4ms", "12ms", "999ms", "61.0s", "10m", "2.5h"]);
     }
 }

@@ -83,6 +83,7 @@ pub(crate) fn layer(
     let mut command = with_defaults(command, &defaults);
     let matches = command
         .try_get_matches_from_mut(&arguments)
+        .map_err(|error| blame::with_whole_usage(error, &command, &arguments))
         .map_err(|error| blame::wherever_it_stands(error, &command, &arguments, &beneath))?;
     Ok(Layered {
         matches,
@@ -121,6 +122,55 @@ impl Layered {
     }
 }
 
+impl Layered {
+    /// Which commands take each setting, but for this one, which only shows them; `all` for what every command takes.
+    pub(crate) fn takers(&self, but: &str) -> BTreeMap<String, Vec<String>> {
+        let mut takers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut note = |command: &Command, name: &str| {
+            for argument in own_settings(command) {
+                let id = argument.get_id().to_string();
+                takers.entry(id).or_default().push(name.to_owned());
+            }
+        };
+        note(&self.command, "all");
+        for command in self.command.get_subcommands() {
+            let name = command.get_name();
+            if name == but {
+                continue;
+            }
+            note(command, name);
+            for below in command.get_subcommands() {
+                note(below, name);
+            }
+        }
+        for (id, names) in &mut takers {
+            names.dedup();
+            if own_settings(&self.command).any(|argument| argument.get_id() == id.as_str()) {
+                *names = vec!["all".to_owned()];
+            }
+        }
+        takers
+    }
+
+    /// Every setting of every command as it is where no flag is typed: its name, its value as text, and where that came
+    /// from.
+    pub(crate) fn beneath_flags(&self) -> impl Iterator<Item = (String, String, Origin)> + '_ {
+        settings(&self.command).map(move |argument| {
+            let id = argument.get_id().to_string();
+            let variable = argument.get_env().unwrap_or_default();
+            if let Some(value) = std::env::var_os(variable) {
+                let name = variable.to_string_lossy().into_owned();
+                let value = value.to_string_lossy().into_owned();
+                return (id, value, Origin::Environment(name));
+            }
+            let values = argument.get_default_values().iter();
+            let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+            let origin = self.beneath.get(&id).cloned().unwrap_or(Origin::Default);
+            (id, values.join(","), origin)
+        })
+    }
+}
+
 /// The file that the command line or the environment names, before anything else is judged.
 fn file_named(command: &Command, arguments: &[OsString]) -> Option<PathBuf> {
     let matches = command
@@ -146,8 +196,13 @@ fn settings(command: &Command) -> impl Iterator<Item = &Arg> {
     std::iter::once(command)
         .chain(command.get_subcommands())
         .chain(command.get_subcommands().flat_map(Command::get_subcommands))
-        .flat_map(Command::get_arguments)
-        .filter(|argument| argument.get_env().is_some())
+        .flat_map(own_settings)
+}
+
+/// Those of this command alone.
+fn own_settings(command: &Command) -> impl Iterator<Item = &Arg> {
+    let arguments = command.get_arguments();
+    arguments.filter(|argument| argument.get_env().is_some())
 }
 
 /// In the command and all below it. An argument of the same name that is no setting is left alone: what the demo and the

@@ -2,18 +2,21 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use taskyard_core::time::Timestamp;
 use tokio::time::timeout;
 
 use super::error::Error;
 use crate::problem::{self, Problem};
+use crate::time::Time;
 
 /// How long to wait for a connection.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -32,6 +35,8 @@ pub struct Client {
     servers: Arc<[String]>,
     /// The one that answered last.
     current: Arc<AtomicUsize>,
+    /// The `Date` of the last answer, in seconds since 1970; 0 before the first that has one.
+    date: Arc<AtomicI64>,
 }
 
 /// One request, as the methods put it together.
@@ -142,7 +147,16 @@ impl Client {
                 .map(|url| url.as_str().trim_end_matches('/').to_owned())
                 .collect(),
             current: Arc::default(),
+            date: Arc::default(),
         })
+    }
+
+    /// What time it was where the last answer came from, to the second; none before the first answer. Ages are told by
+    /// the clock that the times come from, wherever they are read.
+    pub fn server_time(&self) -> Option<Time> {
+        let seconds = self.date.load(Ordering::Relaxed);
+        let micros = seconds.checked_mul(1_000_000)?;
+        (seconds != 0).then(|| Time(Timestamp::from_micros(micros)))
     }
 
     /// Sends the call and reads the answer.
@@ -194,6 +208,9 @@ impl Client {
             match request.send().await {
                 Ok(response) => {
                     self.current.store(index, Ordering::Relaxed);
+                    if let Some(date) = date(response.headers()) {
+                        self.date.store(date, Ordering::Relaxed);
+                    }
                     return Ok((url, response));
                 }
                 Err(source) => {
@@ -262,6 +279,13 @@ async fn answer<T: DeserializeOwned>(url: Url, response: Response) -> Result<T, 
     serde_json::from_slice(said).map_err(|error| unexpected(url, status, &body, &error))
 }
 
+/// The form of all dates that are sent today (RFC 9110 §5.6.7) is one of mail's.
+fn date(headers: &HeaderMap) -> Option<i64> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    let date = DateTimeParser::new().parse_timestamp(date).ok()?;
+    Some(date.as_second())
+}
+
 fn authorization(token: Option<&str>) -> Result<HeaderMap, Error> {
     let mut headers = HeaderMap::new();
     if let Some(token) = token {
@@ -305,4 +329,23 @@ pub(super) fn unexpected(
 
 fn unwritable(error: impl std::fmt::Display) -> Error {
     Error::Unusable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_date_of_an_answer_is_read() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(date(&headers), None);
+
+        headers.insert(
+            DATE,
+            HeaderValue::from_static("Fri, 27 Nov 2026 03:15:58 GMT"),
+        );
+        assert_eq!(date(&headers), Some(1_795_749_358));
+        headers.insert(DATE, HeaderValue::from_static("soon"));
+        assert_eq!(date(&headers), None);
+    }
 }

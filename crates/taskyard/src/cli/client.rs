@@ -4,17 +4,16 @@ use std::time::Duration;
 
 use super::filter::{BulkArgs, FilterArgs};
 use super::workers::WorkerVerb;
-use crate::commands::{bulk, list, queues, stats, workers};
+use crate::commands::{list, operations, stats, workers};
 use crate::output::{self, Column};
-use crate::settings::units::{duration, pair, retention, url};
+use crate::settings::units::{duration, pair, url};
 use clap::{Args, Subcommand, ValueEnum};
 use taskyard_api::logs::Stream;
 use taskyard_api::time::Time;
 use taskyard_core::id::{OperationId, TaskId};
-use taskyard_core::retention::Retention;
 
 /// What becomes of a table where there is no room, for the help of its command.
-fn narrow(columns: &[Column]) -> String {
+pub(super) fn narrow(columns: &[Column]) -> String {
     format!(
         "Where a terminal is narrow, the last columns are cut, and these are left out in this order: {}. Piped output \
          and --output json have all.\n\n",
@@ -70,7 +69,8 @@ const EXIT_CODES: &str = "Exit codes: 0 completed, 4 failed, 5 timeout, 6 cancel
     after_help = "Exit codes: 0 submitted, 1 refused, 2 wrong usage or input, 3 no server answers; with --wait 0 \
                   completed, 4 failed, 5 timeout, 6 cancelled.\n\n\
                   Example:\n  taskyard submit echo '{\"hello\": \"world\"}' --wait\n  taskyard submit sleep '{\"ms\": 2000}' \
-                  --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  seq 3 | taskyard submit square --each-line -"
+                  --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  seq 3 | taskyard submit square --each-line -\n  \
+                  ls $PWD/* | taskyard submit command --each-line - -- wc -w {}"
 )]
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
@@ -80,12 +80,17 @@ pub(crate) struct SubmitArgs {
     /// The input, as JSON; `-` reads it from standard input, `@FILE` from a file. Default: null.
     #[arg(allow_negative_numbers = true)]
     pub(crate) input: Option<String>,
-    /// Program and arguments, after `--`: the input of a task of kind `command`.
-    #[arg(last = true, value_name = "ARGV", conflicts_with_all = ["input", "each_line"])]
+    /// Program and arguments, after `--`: the input of a task of kind `command`. With --each-line the line stands where
+    /// `{}` does in them, or behind them where it does not.
+    #[arg(last = true, value_name = "ARGV", conflicts_with = "input")]
     pub(crate) argv: Vec<String>,
-    /// One task for each line of this file (`-`: standard input), the line being its input.
+    /// One task for each line of this file (`-`: standard input), the line being its input, or an argument of the program
+    /// after `--`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "id", "wait"])]
     pub(crate) each_line: Option<String>,
+    /// The input, or each line with --each-line, is text, and no JSON: a JSON string of it is submitted.
+    #[arg(long, conflicts_with = "argv")]
+    pub(crate) text: bool,
     /// The line it waits in.
     #[arg(long, value_name = "NAME")]
     pub(crate) queue: Option<String>,
@@ -243,6 +248,10 @@ impl From<LogStream> for Stream {
     }
 }
 
+/// What a command prints for programs that does the same to several tasks.
+const EACH_AS_JSON: &str = "With ids and --output json it prints an array: first what was done, with each task where it stands \
+                            now, then {\"task_id\", \"problem\"} of each that was refused.";
+
 /// What a command says by its exit code that does the same to many tasks.
 const BULK_EXIT_CODES: &str = "Exit codes: 0 done, though some tasks may have been skipped; 1 refused, 2 wrong usage, 3 no \
                                server answers, 6 somebody has stopped it.";
@@ -251,7 +260,7 @@ const BULK_EXIT_CODES: &str = "Exit codes: 0 done, though some tasks may have be
 #[command(
     after_help = format!("With flags that say which tasks, every one of those is cancelled that has not ended and was there \
                           before; the server does that piece by piece, and this command waits for the end.\n\n\
-                          {BULK_EXIT_CODES}\n\nExample:\n  taskyard cancel 01890a5d-ac96-774b-bcce-b302099a8057\n  \
+                          {EACH_AS_JSON}\n\n{BULK_EXIT_CODES}\n\nExample:\n  taskyard cancel 01890a5d-ac96-774b-bcce-b302099a8057\n  \
                           taskyard cancel --kind resize --status pending --dry-run")
 )]
 pub(crate) struct CancelArgs {
@@ -271,7 +280,7 @@ pub(crate) struct CancelArgs {
     after_help = format!("Each runs again as a new task with the same input and settings, whose id is printed; the finished \
                           one stays as it is. With flags that say which tasks, every one of those runs again that had \
                           ended before; the server does that piece by piece, and this command waits until all are \
-                          made.\n\n{BULK_EXIT_CODES}\n\nExample:\n  taskyard retry \
+                          made.\n\n{EACH_AS_JSON}\n\n{BULK_EXIT_CODES}\n\nExample:\n  taskyard retry \
                           01890a5d-ac96-774b-bcce-b302099a8057\n  taskyard retry --status failed,timeout --kind resize \
                           --dry-run")
 )]
@@ -290,7 +299,8 @@ pub(crate) struct RetryArgs {
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = format!("{}Example:\n  taskyard operations", narrow(&bulk::COLUMNS))
+    after_help = format!("FILTER is which tasks it is about, in the words of the flags.\n\n{}Example:\n  taskyard operations",
+                         narrow(&operations::COLUMNS))
 )]
 pub(crate) struct OperationsArgs {
     #[command(flatten)]
@@ -313,6 +323,11 @@ pub(crate) struct OperationsArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OperationVerb {
+    /// Shows one: which tasks it is about, and how far it is.
+    #[command(
+        after_help = "Example:\n  taskyard operations show 01890a5d-ac96-774b-bcce-b302099a8057"
+    )]
+    Show(OperationArgs),
     /// Stops one where it is; what it did stays.
     #[command(
         after_help = "Example:\n  taskyard operations cancel 01890a5d-ac96-774b-bcce-b302099a8057"
@@ -344,85 +359,6 @@ pub(crate) struct WaitArgs {
     pub(crate) within: Option<Duration>,
     #[command(flatten)]
     pub(crate) away: AwayArgs,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = format!("OLDEST is how long the task has been due that is next in turn.\n\n{}Example:\n  taskyard queues\n  \
-                          taskyard queues pause images", narrow(&queues::COLUMNS))
-)]
-pub(crate) struct QueuesArgs {
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-    #[command(subcommand)]
-    pub(crate) verb: Option<QueueVerb>,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum QueueVerb {
-    /// Gives nothing of it to workers; what they have goes on.
-    #[command(after_help = "Example:\n  taskyard queues pause images")]
-    Pause(QueueArgs),
-    /// Lets it go on.
-    #[command(after_help = "Example:\n  taskyard queues resume images")]
-    Resume(QueueArgs),
-    /// Says what its tasks take that do not say themselves, from now on.
-    Set(SetQueueArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct QueueArgs {
-    #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Its name, as tasks give it.
-    #[arg(value_name = "QUEUE")]
-    pub(crate) queue: String,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  taskyard queues set images --max-attempts 3 --timeout 5m\n  taskyard queues set images \
-                  --timeout default\n  taskyard queues set images --retain completed=7d"
-)]
-pub(crate) struct SetQueueArgs {
-    #[command(flatten)]
-    pub(crate) queue: QueueArgs,
-    /// How many failed or timed out runs end a task; `default`: what the server says.
-    #[arg(long, value_name = "N|default", value_parser = or_default::<i64>, required_unless_present_any = ["timeout", "retain"])]
-    pub(crate) max_attempts: Option<OrDefault<i64>>,
-    /// How long one run may take, such as 5m; `default`: what the server says.
-    #[arg(long, value_name = "TIME|default", value_parser = time_or_default)]
-    pub(crate) timeout: Option<OrDefault<Duration>>,
-    /// How long its tasks are kept once they have ended, such as 30d, forever, or completed=7d,failed=30d, with which those
-    /// that are not named are kept for good; `default`: as the server says.
-    #[arg(long, value_name = "TIMES|default", value_parser = retention_or_default)]
-    pub(crate) retain: Option<OrDefault<Retention>>,
-}
-
-/// A value, or what the server says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct OrDefault<T>(pub(crate) Option<T>);
-
-fn or_default<T: std::str::FromStr>(text: &str) -> Result<OrDefault<T>, T::Err> {
-    if text == "default" {
-        return Ok(OrDefault(None));
-    }
-    text.parse().map(|value| OrDefault(Some(value)))
-}
-
-fn retention_or_default(text: &str) -> Result<OrDefault<Retention>, String> {
-    if text == "default" {
-        return Ok(OrDefault(None));
-    }
-    retention(text).map(|value| OrDefault(Some(value)))
-}
-
-fn time_or_default(text: &str) -> Result<OrDefault<Duration>, String> {
-    if text == "default" {
-        return Ok(OrDefault(None));
-    }
-    duration(text).map(|value| OrDefault(Some(value)))
 }
 
 #[derive(Debug, Args)]

@@ -86,7 +86,8 @@ fn after_help(command: &Command) -> (String, Vec<String>) {
 fn command_line() -> String {
     let command = Cli::command();
     let mut page = "# The command line\n\nPrinted from the program by a test, which also runs the examples. Data goes to \
-                    standard output, everything else to standard error; `--output json` is for programs. Settings may \
+                    standard output, everything else to standard error; `--output json` is for programs, to which a \
+                    refusal is a document as well, `{\"problem\": …}` with what the server said. Settings may \
                     also come from the environment and from a file: [`configuration.md`](configuration.md).\n"
         .to_owned();
     for (name, command) in all(&command) {

@@ -1,6 +1,7 @@
 //! Flags that say which tasks, for lists and for what is done to all of them at once.
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use taskyard_api::operation::TasksFilter;
 use taskyard_api::page::TasksQuery;
 use taskyard_api::time::Time;
@@ -8,10 +9,26 @@ use taskyard_core::status::Status;
 
 use crate::settings::units::pair;
 
+/// The words that there are, which shells can so complete.
+fn statuses() -> impl TypedValueParser<Value = Status> {
+    PossibleValuesParser::new(Status::ALL.map(Status::as_str)).map(|word| {
+        let named = Status::ALL
+            .into_iter()
+            .find(|status| status.as_str() == word);
+        named.expect("no other word is let through")
+    })
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct FilterArgs {
     /// Only these: scheduled, pending, assigned, running, completed, failed, timeout, cancelled.
-    #[arg(long, value_delimiter = ',', value_name = "STATUSES")]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_name = "STATUSES",
+        value_parser = statuses(),
+        hide_possible_values = true
+    )]
     pub(crate) status: Vec<Status>,
     /// Only of this kind.
     #[arg(long, value_name = "KIND")]

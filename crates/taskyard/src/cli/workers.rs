@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::client::Connection;
+use crate::settings::units::worker;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkerVerb {
@@ -44,7 +45,7 @@ pub(crate) struct WorkerNameArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// Its name, as `taskyard workers` shows it.
-    #[arg(value_name = "WORKER")]
+    #[arg(value_name = "WORKER", value_parser = worker)]
     pub(crate) worker: String,
 }
 

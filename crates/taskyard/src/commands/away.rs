@@ -6,7 +6,7 @@ use taskyard_api::client::Error;
 use taskyard_core::id::TaskId;
 use tokio::time::Instant;
 
-use crate::failure::{Failure, UNREACHABLE};
+use crate::failure::{About, Failure, UNREACHABLE};
 use crate::output;
 use crate::settings::units::duration_text;
 
@@ -18,8 +18,10 @@ pub(crate) struct Patience {
     within: Duration,
     /// Since when it has been away; none while it answers.
     since: Option<Instant>,
-    /// It was there once, and may have done what it was asked.
+    /// It was there once.
     was_there: bool,
+    /// It may have done what it was asked last: an answer was lost on the way.
+    is_in_doubt: bool,
     is_silent: bool,
 }
 
@@ -29,17 +31,24 @@ impl Patience {
             within,
             since: None,
             was_there: false,
+            is_in_doubt: false,
             is_silent: false,
+        }
+    }
+
+    /// The same, where what is to be said is said otherwise.
+    pub(crate) fn silently(self) -> Self {
+        Self {
+            is_silent: true,
+            ..self
         }
     }
 
     /// Of somebody who asks beside another that says what is to be said, for as long as that one waits.
     pub(crate) fn silent() -> Self {
         Self {
-            within: Duration::MAX,
-            since: None,
             was_there: true,
-            is_silent: true,
+            ..Self::of(Duration::MAX).silently()
         }
     }
 
@@ -63,14 +72,15 @@ impl Patience {
         }
     }
 
-    /// Whether what failed may have been done all the same: not if it was refused, or reached nobody.
+    /// Whether what failed may have been done all the same: not if it was refused, however often, or reached nobody.
     pub(crate) fn may_be_done(&self, error: &Error) -> bool {
-        self.was_there && error.is_worth_repeating()
+        self.is_in_doubt && error.is_worth_repeating()
     }
 
     /// The server is here.
     pub(crate) fn answered(&mut self) {
         self.was_there = true;
+        self.is_in_doubt = false;
         if self.since.take().is_some() && !self.is_silent {
             output::note("The server is back.");
         }
@@ -79,6 +89,7 @@ impl Patience {
     /// Waits a moment, and answers whether to ask again. Where no server has ever been there, to wait would only hide it.
     pub(crate) async fn goes_on(&mut self, error: &Error) -> bool {
         self.was_there |= !nothing_was_sent(error);
+        self.is_in_doubt |= may_have_done_it(error);
         self.was_there && self.bear(error).await
     }
 
@@ -90,9 +101,7 @@ impl Patience {
         let since = *self.since.get_or_insert_with(|| {
             if !self.is_silent {
                 let within = duration_text(self.within);
-                output::note(&format!(
-                    "{error}; the server is waited for, up to {within}"
-                ));
+                output::note(&format!("{}; waiting up to {within}", trouble(error)));
             }
             Instant::now()
         });
@@ -104,17 +113,37 @@ impl Patience {
     /// Why a command that waited for a task has stopped waiting.
     pub(super) fn gave_up(&self, task: TaskId, error: Error) -> Failure {
         if !self.was_there || !error.is_worth_repeating() {
-            return error.into();
+            return Failure::about(error, About::Task(task));
         }
-        Failure {
-            message: format!(
-                "{error}\n  The task goes on without this command; `taskyard wait {task}` waits for it again."
-            ),
-            code: UNREACHABLE,
+        let message = format!(
+            "{error}\n  The task goes on without this command; `taskyard wait {task}` waits for it again."
+        );
+        Failure::with_code(UNREACHABLE, message)
+    }
+}
+
+fn trouble(error: &Error) -> String {
+    match error {
+        Error::Unreachable { url, .. } | Error::Unexpected { url, .. } => {
+            let server = url.origin().ascii_serialization();
+            format!("The server at {server} is away")
         }
+        Error::Problem(_) | Error::Unusable(_) => format!("The server cannot serve now: {error}"),
     }
 }
 
 fn nothing_was_sent(error: &Error) -> bool {
     matches!(error, Error::Unreachable { source, .. } if source.is_connect())
+}
+
+/// What a server refuses was not done; of what it does not know, or who is between does not, nobody knows.
+fn may_have_done_it(error: &Error) -> bool {
+    match error {
+        Error::Unreachable { .. } => !nothing_was_sent(error),
+        Error::Unexpected { .. } => true,
+        Error::Problem(problem) => {
+            problem.code == "outcome_unknown" || matches!(problem.status, 500 | 502 | 504)
+        }
+        Error::Unusable(_) => false,
+    }
 }

@@ -1,63 +1,30 @@
-//! What `taskyard cancel` and `taskyard retry` do to every task of a filter, and `taskyard operations`, which looks after
-//! that.
+//! What `taskyard cancel` and `taskyard retry` do to every task of a filter.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde::Serialize;
-use taskyard_api::client::Client;
+use nix::sys::signal::Signal;
+use taskyard_api::client::{Client, Error};
 use taskyard_api::operation::{Act, Matching, Operation, Status};
-use taskyard_api::page::{OperationsQuery, Page};
 use taskyard_core::id::OperationId;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
 use super::away::Patience;
-use super::list::age;
 use super::submit::new_key;
-use super::{Done, client};
-use crate::cli::{AwayArgs, BulkArgs, OperationVerb, OperationsArgs};
+use super::{Done, now, operations};
+use crate::cli::{AwayArgs, BulkArgs};
 use crate::failure::Failure;
-use crate::output::{self, Cell, Column, Format, Shown, Tint};
+use crate::output::{self, Format, Shown};
+use crate::signals;
 
 /// How often it is asked how far an operation is.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
+/// Whoever waits longer may want to leave.
+const LONG: Duration = Duration::from_secs(2);
 /// The exit code of an operation that somebody has stopped; the same as of a cancelled task.
 const CANCELLED: u8 = 6;
-
-/// What can be seen of each operation.
-pub(crate) const COLUMNS: [Column; 6] = [
-    Column::new("operation"),
-    Column::new("act").leaves(4),
-    Column::new("status").leaves(5),
-    Column::new("done").leaves(3),
-    Column::new("skipped").leaves(1),
-    Column::new("age").leaves(2),
-];
-
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Operations(Page<Operation>);
-
-impl Shown for Operations {
-    fn table(&self) -> String {
-        output::table(&COLUMNS, self.0.items.iter().map(row).collect())
-    }
-
-    fn ids(&self) -> Vec<String> {
-        let ids = self.0.items.iter().map(|operation| operation.id);
-        ids.map(|id| id.to_string()).collect()
-    }
-}
-
-impl Shown for Operation {
-    fn table(&self) -> String {
-        output::table(&COLUMNS, vec![row(self)])
-    }
-
-    fn ids(&self) -> Vec<String> {
-        vec![self.id.to_string()]
-    }
-}
 
 impl Shown for Matching {
     fn table(&self) -> String {
@@ -69,26 +36,6 @@ impl Shown for Matching {
     fn ids(&self) -> Vec<String> {
         vec![self.matched.to_string()]
     }
-}
-
-fn row(operation: &Operation) -> Vec<Cell> {
-    let act = match operation.act {
-        Act::Cancel => "cancel",
-        Act::Retry => "retry",
-    };
-    let status = match operation.status {
-        Status::Running => Cell::tinted("running", Tint::Active),
-        Status::Done => Cell::tinted("done", Tint::Good),
-        Status::Cancelled => Cell::tinted("cancelled", Tint::Odd),
-    };
-    vec![
-        operation.id.to_string().into(),
-        act.into(),
-        status,
-        operation.done.into(),
-        operation.skipped.into(),
-        age(operation.created_at).into(),
-    ]
 }
 
 /// Begins it, and follows it till the end unless it is not to be waited for.
@@ -117,16 +64,52 @@ pub(super) async fn run(
             .await
     };
     let begun = patience.until_answered(begin).await?;
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let id = begun.id;
     let ended = if args.detach {
         begun
     } else {
-        follow(client, begun, &mut patience).await?
+        tokio::select! {
+            ended = follow(client, begun, &mut patience) => ended?,
+            _ = interrupts.recv() => {
+                output::note(&goes_on(id));
+                return Ok(signals::exit_code(Signal::SIGINT));
+            }
+        }
     };
-    format.print(&ended)?;
+    let row = operations::Row {
+        operation: ended,
+        now: now(client),
+    };
+    format.print(&row)?;
+    let ended = row.operation;
+    if format == Format::Table {
+        output::note(&match ended.status {
+            Status::Running => goes_on(id),
+            Status::Done | Status::Cancelled => summary(&ended),
+        });
+    }
     Ok(match ended.status {
         Status::Running | Status::Done => ExitCode::SUCCESS,
         Status::Cancelled => ExitCode::from(CANCELLED),
     })
+}
+
+/// What it came to, in a few words.
+fn summary(ended: &Operation) -> String {
+    let done = match ended.act {
+        Act::Cancel => "cancelled",
+        Act::Retry => "made again",
+    };
+    let stopped = match ended.status {
+        Status::Cancelled => "Somebody has stopped it: ",
+        Status::Running | Status::Done => "",
+    };
+    match (ended.done, ended.skipped) {
+        (0, 0) => format!("{stopped}no task fitted"),
+        (count, 0) => format!("{stopped}{count} {done}"),
+        (count, skipped) => format!("{stopped}{count} {done}, {skipped} skipped"),
+    }
 }
 
 /// Until it has ended. On a terminal it is shown how far it is.
@@ -143,22 +126,21 @@ async fn follow(
         let look = async || client.operation(id).await;
         match patience.until_answered(look).await {
             Ok(now) => operation = now,
-            Err(error) => {
-                line.clear();
-                let mut failure = Failure::from(error);
-                failure.message = format!("{}\n  {}", failure.message, goes_on(id));
-                return Err(failure);
-            }
+            Err(error) => return Err(left(error, id)),
         }
     }
-    line.clear();
     Ok(operation)
+}
+
+/// Why it is followed no more, which does not end it.
+fn left(error: Error, id: OperationId) -> Failure {
+    Failure::from(error).and(Some(&goes_on(id)))
 }
 
 fn goes_on(id: OperationId) -> String {
     format!(
-        "The operation goes on without this command; `taskyard operations` shows how far it is, `taskyard operations \
-         cancel {id}` stops it."
+        "The operation goes on without this command; `taskyard operations show {id}` shows how far it is, `taskyard \
+         operations cancel {id}` stops it."
     )
 }
 
@@ -166,6 +148,9 @@ fn goes_on(id: OperationId) -> String {
 struct Line {
     is_shown: bool,
     is_begun: bool,
+    since: Instant,
+    /// How it goes on alone was said.
+    is_told: bool,
 }
 
 impl Line {
@@ -173,6 +158,8 @@ impl Line {
         Self {
             is_shown: std::io::stderr().is_terminal(),
             is_begun: false,
+            since: Instant::now(),
+            is_told: false,
         }
     }
 
@@ -180,9 +167,11 @@ impl Line {
         if !self.is_shown {
             return;
         }
-        if !std::mem::replace(&mut self.is_begun, true) {
+        if self.since.elapsed() >= LONG && !std::mem::replace(&mut self.is_told, true) {
+            self.clear();
             output::note(&goes_on(operation.id));
         }
+        self.is_begun = true;
         let (done, skipped) = (operation.done, operation.skipped);
         // Nobody looks: there is nobody to tell.
         let _ = write!(
@@ -191,37 +180,38 @@ impl Line {
         );
     }
 
-    fn clear(&self) {
-        if self.is_begun {
+    fn clear(&mut self) {
+        if std::mem::take(&mut self.is_begun) {
             let _ = write!(std::io::stderr(), "\r\x1b[K");
         }
     }
 }
 
-/// `taskyard operations`
-pub(super) async fn look(args: &OperationsArgs, format: Format) -> Done {
-    if let Some(OperationVerb::Cancel(cancel)) = &args.verb {
-        let client = client(&cancel.connection)?;
-        let stopped = client.cancel_operation(cancel.operation).await?;
-        format.print(&stopped)?;
-        return Ok(ExitCode::SUCCESS);
+impl Drop for Line {
+    fn drop(&mut self) {
+        self.clear();
     }
-    let query = OperationsQuery {
-        limit: Some(args.limit),
-        cursor: args.cursor.clone(),
-    };
-    let page = client(&args.connection)?.operations(&query).await?;
-    let (is_empty, next) = (page.items.is_empty(), page.next_cursor.clone());
-    format.print(&Operations(page))?;
-    if format == Format::Table {
-        if is_empty && args.cursor.is_none() {
-            output::note(
-                "Nothing was done to all tasks of a filter. `taskyard cancel --kind resize` would.",
-            );
-        }
-        if let Some(cursor) = next {
-            output::note(&format!("There are more: --cursor {cursor}"));
-        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operation_came_to_is_said_in_a_few_words() {
+        let check = |act: &str, status: &str, done: u64, skipped: u64, said: &str| {
+            let operation = serde_json::json!({
+                "id": "01890a5d-ac96-774b-bcce-b302099a8057", "act": act, "status": status, "filter": {},
+                "matched": done + skipped, "done": done, "skipped": skipped,
+                "created_at": "2026-01-01T00:00:00Z", "ended_at": "2026-01-01T00:00:01Z",
+            });
+            assert_eq!(summary(&serde_json::from_value(operation).unwrap()), said);
+        };
+
+        check("cancel", "done", 6, 0, "6 cancelled");
+        check("cancel", "done", 0, 0, "no task fitted");
+        check("retry", "done", 5, 1, "5 made again, 1 skipped");
+        let stopped = "Somebody has stopped it: 6 cancelled";
+        check("cancel", "cancelled", 6, 0, stopped);
     }
-    Ok(ExitCode::SUCCESS)
 }

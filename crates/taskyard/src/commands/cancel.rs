@@ -3,19 +3,14 @@
 use taskyard_api::operation::Act;
 use taskyard_api::task::Standing;
 
-use super::{Done, bulk, client, ending, to_each};
+use super::{Done, Each, bulk, client, ending, to_each};
 use crate::cli::CancelArgs;
 use crate::failure::Failure;
 use crate::output::{self, Column, Format, Shown};
 
-/// Tasks and where they stand now.
-#[derive(serde::Serialize)]
-#[serde(transparent)]
-struct Standings(Vec<Standing>);
-
-impl Shown for Standings {
+impl Shown for Each<Standing> {
     fn table(&self) -> String {
-        let rows = self.0.iter();
+        let rows = self.done.iter();
         let rows = rows.map(|standing| {
             vec![
                 standing.task_id.into(),
@@ -27,10 +22,8 @@ impl Shown for Standings {
     }
 
     fn ids(&self) -> Vec<String> {
-        self.0
-            .iter()
-            .map(|standing| standing.task_id.to_string())
-            .collect()
+        let done = self.done.iter();
+        done.map(|standing| standing.task_id.to_string()).collect()
     }
 }
 
@@ -44,10 +37,10 @@ pub(super) async fn run(args: &CancelArgs, format: Format) -> Done {
             "tasks are named by their ids, or by flags such as --kind that say which; not by both",
         ));
     }
-    let (cancelled, failure) = to_each(&args.tasks, async |task| client.cancel(task).await).await;
+    let each = to_each(&args.tasks, async |task| client.cancel(task).await).await;
     // A program reads a document whatever became of them.
-    if !cancelled.is_empty() || format == Format::Json {
-        format.print(&Standings(cancelled))?;
+    if !each.done.is_empty() || format == Format::Json {
+        format.print(&each)?;
     }
-    ending(args.tasks.len(), failure)
+    ending(args.tasks.len(), each.failure)
 }

@@ -19,6 +19,8 @@ const SECRET: [&str; 1] = ["token"];
 struct Setting {
     value: String,
     from: String,
+    /// What takes it; `all` for what every command does.
+    commands: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -28,12 +30,19 @@ struct Settings(BTreeMap<String, Setting>);
 impl Shown for Settings {
     fn table(&self) -> String {
         let rows = self.0.iter();
-        let rows = rows
-            .map(|(name, setting)| vec![name.clone(), setting.value.clone(), setting.from.clone()]);
+        let rows = rows.map(|(name, setting)| {
+            vec![
+                name.clone(),
+                setting.value.clone(),
+                setting.from.clone(),
+                setting.commands.join(","),
+            ]
+        });
         let columns = [
             Column::new("setting"),
             Column::new("value").text(),
-            Column::new("from").text().leaves(1),
+            Column::new("from").text().leaves(2),
+            Column::new("commands").text().leaves(1),
         ];
         output::table(&columns, rows.collect())
     }
@@ -51,15 +60,22 @@ pub(super) fn run(args: &ServeArgs, layered: &Layered, format: Format) -> Done {
     let lost = || Failure::new("the settings were not read");
     let (_, matches) = layered.matches.subcommand().ok_or_else(lost)?;
     let command = layered.command.find_subcommand("config").ok_or_else(lost)?;
-    let settings = layered
+    let takers = layered.takers("config");
+    let typed = layered
         .in_force(command, matches)
-        .filter(|(name, _, _)| name != "help" && name != "version")
-        .map(|(name, value, origin)| {
-            let value = shown(&name, value);
-            let from = origin.to_string();
-            (name, Setting { value, from })
-        });
-    format.print(&Settings(settings.collect()))?;
+        .filter(|(name, _, _)| name != "help" && name != "version");
+    // Those of other commands cannot be typed here.
+    let others = layered.beneath_flags();
+    let mut settings = BTreeMap::new();
+    for (name, value, origin) in others.chain(typed) {
+        let setting = Setting {
+            value: shown(&name, value),
+            from: origin.to_string(),
+            commands: takers.get(&name).cloned().unwrap_or_default(),
+        };
+        settings.insert(name, setting);
+    }
+    format.print(&Settings(settings))?;
     serve::Plan::make(args)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -8,6 +8,7 @@ use taskyard_core::id::TaskId;
 
 use super::{Done, client};
 use crate::cli::ExplainArgs;
+use crate::failure::{About, Failure};
 use crate::output::{self, Format, Shown};
 
 /// What somebody has to do something about; everything else passes by itself.
@@ -45,7 +46,8 @@ fn sentence(reason: &Reason, between: &str) -> String {
 
 pub(super) async fn run(args: &ExplainArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
-    let explanation = client.explain(args.task).await?;
+    let explanation = client.explain(args.task).await;
+    let explanation = explanation.map_err(|error| Failure::about(error, About::Task(args.task)))?;
     format.print(&Explained(explanation))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,12 +10,13 @@ use taskyard_api::client::{Client, Error};
 use taskyard_api::page::{Page, TasksQuery};
 use taskyard_api::task::Task;
 use taskyard_api::time::Time;
+use taskyard_core::time::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::away::Patience;
-use super::{Done, client};
+use super::{Done, client, now};
 use crate::cli::ListArgs;
-use crate::clock;
+use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Format, Shown};
 use crate::signals;
 
@@ -23,25 +24,31 @@ use crate::signals;
 pub(crate) const COLUMNS: [Column; 8] = [
     Column::new("task"),
     Column::new("kind").name().leaves(6),
-    Column::new("queue").leaves(1),
+    Column::new("queue").name().leaves(1),
     Column::new("status").leaves(7),
     Column::new("attempts").leaves(2),
-    Column::new("worker").leaves(3),
+    Column::new("worker").name().leaves(3),
     Column::new("age").leaves(5),
     Column::new("what").text().leaves(4),
 ];
 
 #[derive(Serialize)]
-#[serde(transparent)]
-struct Tasks(Page<Task>);
+struct Tasks {
+    #[serde(flatten)]
+    page: Page<Task>,
+    /// The server's time, for ages.
+    #[serde(skip)]
+    now: Timestamp,
+}
 
 impl Shown for Tasks {
     fn table(&self) -> String {
-        output::table(&COLUMNS, self.0.items.iter().map(row).collect())
+        let rows = self.page.items.iter().map(|task| row(task, self.now));
+        output::table(&COLUMNS, rows.collect())
     }
 
     fn ids(&self) -> Vec<String> {
-        self.0
+        self.page
             .items
             .iter()
             .map(|task| task.id.to_string())
@@ -61,20 +68,22 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
         let patience = Patience::of(args.away.server_wait);
         return watch::watch(&client, query, format, patience).await;
     }
-    let mut tasks = Tasks(Page {
+    let mut page = Page {
         items: Vec::new(),
         next_cursor: args.cursor.clone(),
-    });
+    };
     // Before the first page is asked for, so that it ends the search at any moment.
     let mut interrupts = signal(SignalKind::interrupt())?;
     let end = tokio::select! {
-        found = find(&client, query, &mut tasks.0) => match found {
+        found = find(&client, query, &mut page) => match found {
             Ok(()) => End::Whole,
             Err(error) => End::Failed(error),
         },
         _ = interrupts.recv() => End::Interrupted,
     };
-    let has_nothing = tasks.0.items.is_empty() && tasks.0.next_cursor == args.cursor;
+    let has_nothing = page.items.is_empty() && page.next_cursor == args.cursor;
+    let now = now(&client);
+    let tasks = Tasks { page, now };
     match end {
         End::Failed(error) if has_nothing => return Err(error.into()),
         // What was found until then is shown, with where to go on.
@@ -82,17 +91,28 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
     }
     if format == Format::Table {
         let is_whole = matches!(end, End::Whole);
-        if is_whole && tasks.0.items.is_empty() && tasks.0.next_cursor.is_none() {
-            output::note("No task fits. `taskyard submit echo '\"hello\"'` makes one.");
+        if is_whole && tasks.page.items.is_empty() && tasks.page.next_cursor.is_none() {
+            output::note(nothing(args));
         }
-        if let Some(cursor) = &tasks.0.next_cursor {
+        if let Some(cursor) = &tasks.page.next_cursor {
             output::note(&format!("There are more: --cursor {cursor}"));
         }
     }
     match end {
         End::Whole => Ok(ExitCode::SUCCESS),
         End::Interrupted => Ok(signals::exit_code(Signal::SIGINT)),
-        End::Failed(error) => Err(error.into()),
+        End::Failed(error) => Err(Failure::from(error).told()),
+    }
+}
+
+/// What an empty list means.
+fn nothing(args: &ListArgs) -> &'static str {
+    if !args.filter.is_empty() {
+        "No task fits."
+    } else if args.cursor.is_some() {
+        "There are no more."
+    } else {
+        "There is no task yet. `taskyard submit echo '\"hello\"'` makes one."
     }
 }
 
@@ -120,7 +140,7 @@ async fn find(client: &Client, mut query: TasksQuery, found: &mut Page<Task>) ->
     }
 }
 
-fn row(task: &Task) -> Vec<Cell> {
+fn row(task: &Task, now: Timestamp) -> Vec<Cell> {
     let said = task.error.as_ref().map(ToString::to_string);
     let progress = task.progress.as_ref();
     let progress =
@@ -132,14 +152,14 @@ fn row(task: &Task) -> Vec<Cell> {
         output::status_cell(task.status),
         task.attempts.into(),
         task.worker_id.clone().unwrap_or_default().into(),
-        age(task.created_at).into(),
+        age(task.created_at, now).into(),
         progress.or(said).unwrap_or_default().into(),
     ]
 }
 
-/// How long ago, in one unit.
-pub(super) fn age(time: Time) -> String {
-    span(clock::now().since(time.0).as_secs())
+/// How long before now, in one unit.
+pub(super) fn age(time: Time, now: Timestamp) -> String {
+    span(now.since(time.0).as_secs())
 }
 
 pub(super) fn span(seconds: u64) -> String {

@@ -57,6 +57,9 @@ fn pages(command: &Command) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
 
 fn page(command: &Command) -> anyhow::Result<Vec<u8>> {
     let mut page = Vec::new();
-    Man::new(command.clone()).render(&mut page)?;
+    Man::new(command.clone())
+        .source(concat!("taskyard ", env!("CARGO_PKG_VERSION")))
+        .manual("Taskyard")
+        .render(&mut page)?;
     Ok(page)
 }

@@ -10,12 +10,13 @@ use taskyard_core::retention;
 use super::list::span;
 use super::{Done, client};
 use crate::cli::{QueueVerb, QueuesArgs, SetQueueArgs};
+use crate::failure::{About, Failure};
 use crate::output::{self, Cell, Column, Format, Shown, Tint};
 use crate::settings::units::{duration_text, retention_text};
 
 /// What can be seen of each queue.
 pub(crate) const COLUMNS: [Column; 7] = [
-    Column::new("queue"),
+    Column::new("queue").name(),
     Column::new("state").leaves(6),
     Column::new("pending").leaves(5),
     Column::new("oldest").leaves(4),
@@ -94,19 +95,26 @@ impl Shown for QueueSettings {
 }
 
 pub(super) async fn run(args: &QueuesArgs, format: Format) -> Done {
+    let about = |error| Failure::about(error, About::Queue);
     let set = match &args.verb {
         None => return list(args, format).await,
         Some(QueueVerb::Pause(queue)) => {
             let client = client(&queue.connection)?;
-            client.pause_queue(&queue.queue).await?
+            client.pause_queue(&queue.queue).await.map_err(about)?
         }
         Some(QueueVerb::Resume(queue)) => {
             let client = client(&queue.connection)?;
-            client.resume_queue(&queue.queue).await?
+            client.resume_queue(&queue.queue).await.map_err(about)?
         }
         Some(QueueVerb::Set(set)) => {
+            if set.max_attempts.is_none() && set.timeout.is_none() && set.retain.is_none() {
+                return Err(Failure::usage(
+                    "nothing is set; give one of --max-attempts, --timeout and --retain, or several",
+                ));
+            }
             let client = client(&set.queue.connection)?;
-            client.patch_queue(&set.queue.queue, &patch(set)).await?
+            let patched = client.patch_queue(&set.queue.queue, &patch(set)).await;
+            patched.map_err(about)?
         }
     };
     format.print(&set)?;

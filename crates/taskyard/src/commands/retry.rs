@@ -5,11 +5,12 @@ use taskyard_api::submit::Submitted;
 use taskyard_core::id::TaskId;
 
 use super::submit::new_key;
-use super::{Done, bulk, client, ending, to_each};
+use super::{Done, Each, bulk, client, ending, to_each};
 use crate::cli::RetryArgs;
 use crate::failure::Failure;
 use crate::output::{self, Column, Format, Shown};
 
+/// A new task, with the one that it runs again.
 #[derive(serde::Serialize)]
 struct Again {
     retry_of: TaskId,
@@ -17,14 +18,9 @@ struct Again {
     submitted: Submitted,
 }
 
-/// The new tasks, with those that they run again.
-#[derive(serde::Serialize)]
-#[serde(transparent)]
-struct Retried(Vec<Again>);
-
-impl Shown for Retried {
+impl Shown for Each<Again> {
     fn table(&self) -> String {
-        let rows = self.0.iter().map(|again| {
+        let rows = self.done.iter().map(|again| {
             vec![
                 again.submitted.id.into(),
                 output::status_cell(again.submitted.status),
@@ -40,7 +36,7 @@ impl Shown for Retried {
     }
 
     fn ids(&self) -> Vec<String> {
-        let ids = self.0.iter().map(|again| again.submitted.id.to_string());
+        let ids = self.done.iter().map(|again| again.submitted.id.to_string());
         ids.collect()
     }
 }
@@ -63,9 +59,9 @@ pub(super) async fn run(args: &RetryArgs, format: Format) -> Done {
             submitted,
         })
     };
-    let (retried, failure) = to_each(&args.tasks, again).await;
-    if !retried.is_empty() || format == Format::Json {
-        format.print(&Retried(retried))?;
+    let each = to_each(&args.tasks, again).await;
+    if !each.done.is_empty() || format == Format::Json {
+        format.print(&each)?;
     }
-    ending(args.tasks.len(), failure)
+    ending(args.tasks.len(), each.failure)
 }

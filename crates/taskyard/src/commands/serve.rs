@@ -185,7 +185,7 @@ async fn listen(address: &str) -> Result<TcpListener, Failure> {
             ),
         };
         let message = format!("cannot listen on {address}: {error}\n  {hint}");
-        Failure { message, code }
+        Failure::with_code(code, message)
     })
 }
 

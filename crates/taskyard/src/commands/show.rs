@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use serde::Serialize;
 use taskyard_api::attempt::{Attempt, Attempts, LateResult, Outcome};
 use taskyard_api::task::{Status, Task, TaskError};
-use taskyard_api::time::Time;
 
 use super::explain::warn_if_it_stays;
 use super::{Done, client};
 use crate::cli::ShowArgs;
+use crate::failure::{About, Failure};
 use crate::output::{self, Column, Format, Shown};
 
 #[derive(Serialize)]
@@ -37,8 +37,9 @@ impl Shown for Whole {
 
 pub(super) async fn run(args: &ShowArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
-    let task = client.task(args.task, None).await?;
-    let attempts = client.attempts(args.task).await?;
+    let about = |error| Failure::about(error, About::Task(args.task));
+    let task = client.task(args.task, None).await.map_err(about)?;
+    let attempts = client.attempts(args.task).await.map_err(about)?;
     let whole = Whole { task, attempts };
     format.print(&whole)?;
     if format == Format::Table && whole.task.status == Status::Pending {
@@ -126,7 +127,7 @@ fn runs(attempts: &[Attempt]) -> String {
     let columns = [
         Column::new("run"),
         Column::new("attempt").leaves(6),
-        Column::new("worker").leaves(4),
+        Column::new("worker").name().leaves(4),
         Column::new("outcome").leaves(5),
         Column::new("claimed").leaves(1),
         Column::new("took").leaves(2),
@@ -147,7 +148,7 @@ fn row(attempt: &Attempt) -> Vec<String> {
     let took = attempt
         .started_at
         .zip(attempt.ended_at)
-        .map(|(start, end)| took(start, end));
+        .map(|(start, end)| output::time(end.0.since(start.0)));
     let why = attempt.error.as_ref().map(ToString::to_string);
     vec![
         numbered(attempt.fence),
@@ -175,15 +176,6 @@ fn late(late: &LateResult) -> Vec<String> {
         late.at.to_string(),
         word(late.outcome).to_owned(),
     ]
-}
-
-fn took(start: Time, end: Time) -> String {
-    let took = end.0.since(start.0);
-    if took.as_secs() >= 10 {
-        super::list::span(took.as_secs())
-    } else {
-        format!("{} ms", took.as_millis())
-    }
 }
 
 fn word(outcome: Outcome) -> &'static str {

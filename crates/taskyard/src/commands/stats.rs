@@ -127,14 +127,7 @@ fn part(of_one: Option<f64>) -> String {
 }
 
 fn time(ms: f64) -> String {
-    let seconds = Duration::from_secs_f64(ms.max(0.0) / 1e3).as_secs_f64();
-    match seconds {
-        short if short < 0.01 => format!("{:.1}ms", short * 1e3),
-        short if short < 1.0 => format!("{:.0}ms", short * 1e3),
-        short if short < 100.0 => format!("{short:.1}s"),
-        long if long < 6000.0 => format!("{:.0}m", long / 60.0),
-        long => format!("{:.1}h", long / 3600.0),
-    }
+    output::time(Duration::from_secs_f64(ms.max(0.0) / 1e3))
 }
 
 pub(super) async fn run(args: &StatsArgs, format: Format) -> Done {
@@ -159,8 +152,6 @@ mod tests {
     fn numbers_have_as_many_digits_as_tell_something() {
         let rates = [0.0, 0.0166, 9.99, 123.4].map(rate);
         assert_eq!(rates, ["0", "0.02", "9.99", "123"]);
-        let times = [0.4, 12.3, 999.0, 61_000.0, 600_000.0, 9_000_000.0].map(time);
-        assert_eq!(times, ["0.4ms", "12ms", "999ms", "61.0s", "10m", "2.5h"]);
         assert_eq!(
             (part(Some(0.987)), part(None)),
             ("98.7 %".to_owned(), String::new())

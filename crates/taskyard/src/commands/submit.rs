@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use taskyard_api::client::{Client, Error};
@@ -13,6 +14,7 @@ use taskyard_api::submit::{Submit, Submitted};
 use taskyard_api::task::{Status, Task};
 use taskyard_core::id::TaskId;
 use taskyard_core::random::Random as _;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::away::Patience;
 use super::explain::warn_if_it_stays;
@@ -23,6 +25,10 @@ use crate::clock;
 use crate::failure::{Failure, UNREACHABLE};
 use crate::output::{self, Format, Shown};
 use crate::randomness::Unguessable;
+use crate::signals;
+
+/// The kind whose input is a program with its arguments.
+const COMMAND: &str = "command";
 
 impl Shown for Submitted {
     fn table(&self) -> String {
@@ -58,6 +64,16 @@ pub(super) async fn run(args: SubmitArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
     once_each("--label", &args.labels)?;
     once_each("--require", &args.requires)?;
+    if !args.argv.is_empty() && args.kind != COMMAND {
+        return Err(Failure::usage(
+            "words after `--` are for kind `command`; give the input as JSON",
+        ));
+    }
+    if args.text && args.kind == COMMAND {
+        return Err(Failure::usage(
+            "a command takes no text; with a program after `--`, each line of --each-line stands in the place of its `{}`",
+        ));
+    }
     if let Some(file) = &args.each_line {
         return each_line::run(&client, &args, file, format).await;
     }
@@ -74,16 +90,28 @@ pub(super) async fn run(args: SubmitArgs, format: Format) -> Done {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    let mut interrupts = signal(SignalKind::interrupt())?;
     if format == Format::Table {
         output::note(&format!("task {}", submitted.id));
         warn_if_it_stays(&client, submitted.id).await;
     }
-    let waiting = ended(&client, submitted.id, None, &mut patience);
-    let ended = match format {
-        Format::Quiet => waiting.await,
-        Format::Table | Format::Json => logs::meanwhile(&client, submitted.id, waiting).await,
+    let id = submitted.id;
+    let waiting = ended(&client, id, None, &mut patience);
+    let waiting = async {
+        match format {
+            Format::Quiet => waiting.await,
+            Format::Table | Format::Json => logs::meanwhile(&client, id, waiting).await,
+        }
     };
-    tell(ended?, format)
+    tokio::select! {
+        ended = waiting => tell(ended?, format),
+        _ = interrupts.recv() => {
+            output::note(&format!(
+                "The task goes on without this command; `taskyard wait {id}` waits for it, `taskyard cancel {id}` ends it."
+            ));
+            Ok(signals::exit_code(Signal::SIGINT))
+        }
+    }
 }
 
 /// Under an id that is made here if the user made none, so that it can be said again when the answer is lost.
@@ -149,24 +177,31 @@ fn perhaps(error: Error, patience: &Patience, once: &str) -> Failure {
     if !patience.may_be_done(&error) {
         return error.into();
     }
-    Failure {
-        message: format!(
+    Failure::with_code(
+        UNREACHABLE,
+        format!(
             "{error}\n  Perhaps it is submitted; the same command with {once} makes sure, and submits nothing twice."
         ),
-        code: UNREACHABLE,
-    }
+    )
 }
 
 /// What became of a task: its output, or why there is none, and the exit code that says the same.
 fn tell(ended: Task, format: Format) -> Done {
     let code = exit_code(ended.status);
     if format == Format::Table && ended.status != Status::Completed {
-        let error = ended.error.as_ref();
-        let why = error.map_or_else(String::new, |error| format!(", {error}"));
-        output::note(&output::safe(&format!("{}{why}", ended.status)));
+        output::note(&output::safe(&outcome(&ended)));
     }
     format.print(&Ended(ended))?;
     Ok(ExitCode::from(code))
+}
+
+/// Its status, and why it is so; the code only where it is another word.
+fn outcome(ended: &Task) -> String {
+    match &ended.error {
+        None => ended.status.to_string(),
+        Some(error) if error.code == ended.status.as_str() => error.to_string(),
+        Some(error) => format!("{}, {error}", ended.status),
+    }
 }
 
 fn task(args: &SubmitArgs, input: Box<RawValue>) -> Submit {
@@ -191,17 +226,15 @@ fn task(args: &SubmitArgs, input: Box<RawValue>) -> Submit {
 
 fn input(args: &SubmitArgs) -> Result<Box<RawValue>, Failure> {
     if !args.argv.is_empty() {
-        if args.kind != "command" {
+        return command(&args.argv).map_err(|error| Failure::usage(error.to_string()));
+    }
+    let said = match args.input.as_deref() {
+        None if args.text => {
             return Err(Failure::usage(
-                "words after `--` are for kind `command`; give the input as JSON",
+                "--text is about the input, and there is none; give one, or --each-line",
             ));
         }
-        let input = serde_json::json!({ "argv": args.argv });
-        return RawValue::from_string(input.to_string())
-            .map_err(|error| Failure::usage(error.to_string()));
-    }
-    let text = match args.input.as_deref() {
-        None if args.kind == "command" => {
+        None if args.kind == COMMAND => {
             return Err(Failure::usage(
                 "a task of kind `command` needs a program: `taskyard submit command -- wc -l /etc/hosts`",
             ));
@@ -213,11 +246,25 @@ fn input(args: &SubmitArgs) -> Result<Box<RawValue>, Failure> {
             None => text.to_owned(),
         },
     };
-    RawValue::from_string(text).map_err(|error| {
+    if args.text {
+        return text(&said).map_err(|error| Failure::usage(error.to_string()));
+    }
+    RawValue::from_string(said).map_err(|error| {
         Failure::usage(format!(
-            "the input is not JSON: {error}\n  A text is written in quotes within quotes: '\"hello\"'; `@FILE` reads a file, `-` standard input."
+            "the input is not JSON: {error}\n  A text is written in quotes within quotes, '\"hello\"', or given with \
+             --text; `@FILE` reads a file, `-` standard input."
         ))
     })
+}
+
+/// What a task of kind `command` runs, as its input.
+fn command(argv: &[String]) -> serde_json::Result<Box<RawValue>> {
+    serde_json::value::to_raw_value(&serde_json::json!({ "argv": argv }))
+}
+
+/// A text as an input.
+fn text(text: &str) -> serde_json::Result<Box<RawValue>> {
+    serde_json::value::to_raw_value(text)
 }
 
 fn read(file: &str) -> Result<Vec<u8>, Failure> {

@@ -45,12 +45,12 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
         clock: Arc::new(clock::now),
         random: Box::new(Unguessable::new()),
     };
-    let summary = worker.run(asked).await.map_err(|error| Failure {
-        message: error.to_string(),
-        code: match &error {
+    let summary = worker.run(asked).await.map_err(|error| {
+        let code = match &error {
             Error::Refused(refused) => failure::code(refused),
             Error::Replaced(_) => FAILED,
-        },
+        };
+        Failure::with_code(code, error.to_string())
     })?;
     let Summary {
         completed,

@@ -7,15 +7,16 @@ use std::process::ExitCode;
 use serde::Serialize;
 use taskyard_api::page::Page;
 use taskyard_api::worker::{Worker, WorkerStatus};
+use taskyard_core::time::Timestamp;
 
 use super::list::age;
-use super::{Done, client};
+use super::{Done, client, now};
 use crate::cli::WorkersArgs;
 use crate::output::{self, Cell, Column, Format, Shown, Tint};
 
 /// What can be seen of each worker.
 pub(crate) const COLUMNS: [Column; 7] = [
-    Column::new("worker"),
+    Column::new("worker").name(),
     Column::new("status").leaves(6),
     Column::new("held").leaves(5),
     Column::new("heard").leaves(3),
@@ -25,16 +26,22 @@ pub(crate) const COLUMNS: [Column; 7] = [
 ];
 
 #[derive(Serialize)]
-#[serde(transparent)]
-struct Workers(Page<Worker>);
+struct Workers {
+    #[serde(flatten)]
+    page: Page<Worker>,
+    /// The server's time, for how long ago it heard of them.
+    #[serde(skip)]
+    now: Timestamp,
+}
 
 impl Shown for Workers {
     fn table(&self) -> String {
-        output::table(&COLUMNS, self.0.items.iter().map(row).collect())
+        let rows = self.page.items.iter();
+        output::table(&COLUMNS, rows.map(|worker| row(worker, self.now)).collect())
     }
 
     fn ids(&self) -> Vec<String> {
-        self.0
+        self.page
             .items
             .iter()
             .map(|worker| worker.worker_id.clone())
@@ -50,7 +57,9 @@ pub(super) async fn run(args: &WorkersArgs, format: Format) -> Done {
 }
 
 async fn list(args: &WorkersArgs, format: Format) -> Done {
-    let items = client(&args.connection)?.all_workers().await?;
+    let client = client(&args.connection)?;
+    let items = client.all_workers().await?;
+    let now = now(&client);
     let mut page = Page {
         items,
         next_cursor: None,
@@ -62,7 +71,7 @@ async fn list(args: &WorkersArgs, format: Format) -> Done {
     }
     let hidden = all - page.items.len();
     let shown = page.items.len();
-    format.print(&Workers(page))?;
+    format.print(&Workers { page, now })?;
     if shown == 0 && format == Format::Table {
         output::note(
             "No worker is here. `taskyard worker` starts one, `taskyard serve --internal-workers 3` a server with three.",
@@ -70,7 +79,11 @@ async fn list(args: &WorkersArgs, format: Format) -> Done {
     }
     // In every format: what was left out is no part of what was asked for, and to programs looks as if it were not there.
     if hidden > 0 {
-        output::note(&format!("{hidden} more are offline; --all shows them."));
+        output::note(&if hidden == 1 {
+            "1 more is offline; --all shows it.".to_owned()
+        } else {
+            format!("{hidden} more are offline; --all shows them.")
+        });
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -85,13 +98,13 @@ fn status(status: WorkerStatus) -> (&'static str, Tint) {
     }
 }
 
-fn row(worker: &Worker) -> Vec<Cell> {
+fn row(worker: &Worker, now: Timestamp) -> Vec<Cell> {
     let (word, tint) = status(worker.status);
     vec![
         worker.worker_id.clone().into(),
         Cell::tinted(word, tint),
         format!("{}/{}", worker.held, worker.capacity).into(),
-        age(worker.heard_at).into(),
+        age(worker.heard_at, now).into(),
         all_or(worker.queues.as_deref()).into(),
         output::pairs(&worker.labels, " ").into(),
         all_for_star(&worker.kinds).into(),

@@ -194,7 +194,7 @@ fn one(line: &[Cell], widths: &[Option<usize>]) -> String {
 }
 
 /// At most so wide, with a sign where something is missing.
-fn cut(text: &str, max: usize) -> String {
+pub(crate) fn cut(text: &str, max: usize) -> String {
     if text.width() <= max {
         return text.to_owned();
     }

@@ -8,6 +8,29 @@ use clap::{Command, Error};
 
 use super::{Origin, settings};
 
+/// The error with the usage of its command as its help has it: clap writes one of what was given, and takes what comes
+/// from the environment for that.
+pub(super) fn with_whole_usage(
+    mut error: Error,
+    command: &Command,
+    arguments: &[OsString],
+) -> Error {
+    if error.get(ContextKind::Usage).is_none() {
+        return error;
+    }
+    let mut command = command.clone();
+    command.build();
+    let mut meant = &mut command;
+    for word in arguments.iter().skip(1).filter_map(|word| word.to_str()) {
+        if meant.find_subcommand(word).is_some() {
+            meant = meant.find_subcommand_mut(word).expect("it was found");
+        }
+    }
+    let usage = meant.render_usage();
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
+    error
+}
+
 /// The error as it is, or with the variable or the file that the value came from.
 pub(super) fn wherever_it_stands(
     error: Error,

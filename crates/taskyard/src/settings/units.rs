@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use taskyard_core::name::Name;
 use taskyard_core::retention::Retention;
 
 /// The longest time that can be set: ten years, as for a task's own times. Every clock bears as much added to it, and a
@@ -141,9 +142,38 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A queue's name.
+pub(crate) fn queue(text: &str) -> Result<String, String> {
+    let named = Name::path(text).map(|_| text.to_owned());
+    named.map_err(|why| format!("it is no name: it {why}"))
+}
+
+/// A worker's name.
+pub(crate) fn worker(text: &str) -> Result<String, String> {
+    let named = Name::plain(text).map(|_| text.to_owned());
+    named.map_err(|why| format!("it is no name: it {why}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_no_queue_or_worker_can_be_called_is_no_name() {
+        assert_eq!(queue("a/b"), Ok("a/b".to_owned()));
+        for (said, why) in [
+            (queue("a b"), "may hold only"),
+            (queue(""), "must not be empty"),
+            (worker("a/b"), "may hold only"),
+            (worker(".."), "must not be"),
+        ] {
+            let said = said.unwrap_err();
+            assert!(
+                said.starts_with("it is no name: it ") && said.contains(why),
+                "{said}"
+            );
+        }
+    }
 
     #[test]
     fn an_address_says_how_the_server_is_spoken_to() {

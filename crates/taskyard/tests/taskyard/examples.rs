@@ -13,8 +13,8 @@ const SOME_TASK: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 /// These go on until they are told to stop, or measure for minutes; that they are understood is tried beside the command
 /// line, what they do in tests of their own.
 const GO_ON: [&str; 4] = ["serve", "worker", "bench", "demo"];
-/// There is none that goes on for so long that it could be stopped.
-const STOPS_AN_OPERATION: &str = "operations cancel";
+/// There is none that goes on for so long that it could be stopped, nor one whose id is known.
+const OF_ONE_OPERATION: [&str; 2] = ["operations cancel", "operations show"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_of_a_command_that_ends_does_its_work() {
@@ -35,7 +35,8 @@ async fn every_example_of_a_command_that_ends_does_its_work() {
         let goes_on = GO_ON
             .iter()
             .any(|command| words.split(' ').next() == Some(command));
-        if goes_on || words.starts_with(STOPS_AN_OPERATION) {
+        let of_one = OF_ONE_OPERATION.iter().any(|verb| words.starts_with(verb));
+        if goes_on || of_one {
             continue;
         }
         let waits = server.submit("for-nobody", json!(1)).await;
@@ -65,6 +66,8 @@ async fn every_example_of_a_command_that_ends_does_its_work() {
     assert!(ran >= 20, "{ran} examples");
     let page = std::fs::read_to_string(place.join("man1/taskyard-db-backup.1")).unwrap();
     assert!(page.contains("taskyard\\-db\\-backup"), "{page}");
+    let footer = format!("\"taskyard {}\"", env!("CARGO_PKG_VERSION"));
+    assert!(page.contains(&footer), "{page}");
 }
 
 #[test]
@@ -74,6 +77,10 @@ fn each_shell_gets_completions_that_know_the_commands() {
         let printed = run(yard.directory.path(), &["completions", shell], &[]);
         assert_eq!(printed.code, 0, "{}", printed.stderr);
         assert!(printed.stdout.contains("internal-workers"), "{shell}");
+        // PowerShell and Elvish complete no values.
+        if ["bash", "zsh", "fish"].contains(&shell) {
+            assert!(printed.stdout.contains("assigned"), "{shell}");
+        }
     }
     let printed = run(yard.directory.path(), &["man", "no", "such"], &[]);
     assert_eq!(printed.code, 2);

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{IsTerminal as _, Write as _};
+use std::pin::pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,11 +12,15 @@ use nix::sys::signal::Signal;
 use taskyard_api::client::{Client, Error};
 use taskyard_api::page::{Page, TasksQuery};
 use taskyard_api::task::Task;
+use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
+use taskyard_core::time::Timestamp;
+use tokio::time::{Instant, sleep};
 
-use super::{COLUMNS, Tasks, find, row};
-use crate::commands::Done;
+use super::{COLUMNS, Tasks, find, row, span};
 use crate::commands::away::Patience;
+use crate::commands::{Done, now};
+use crate::failure::Failure;
 use crate::output::{self, Format, Shown as _};
 use crate::signals::{self, Signals};
 
@@ -26,35 +31,52 @@ pub(super) async fn watch(
     client: &Client,
     query: TasksQuery,
     format: Format,
-    mut patience: Patience,
+    patience: Patience,
 ) -> Done {
     // Before anything is shown, so that it ends in order at any moment.
     let mut signals = Signals::listen()?;
     let mut shown = Where::open(format)?;
+    let mut patience = shown.has_said(patience);
     loop {
         let query = TasksQuery {
             limit: query.limit.map(|limit| limit.min(shown.rows())),
             ..query.clone()
         };
-        let step = async {
-            let page = look(client, &query, &mut patience).await?;
-            shown.show(page)?;
-            tokio::time::sleep(EVERY).await;
-            anyhow::Ok(())
-        };
-        let signal = tokio::select! {
-            step = step => {
-                step?;
-                continue;
-            }
-            signal = signals.next() => signal,
+        let end = tokio::select! {
+            step = step(client, &query, &mut patience, &mut shown) => match step {
+                Ok(()) => continue,
+                Err(failure) => Err(failure),
+            },
+            signal = signals.next() => Ok(signal),
         };
         shown.close()?;
-        return Ok(match signal {
+        return end.map(|signal| match signal {
             Signal::SIGINT => ExitCode::SUCCESS,
             other => signals::exit_code(other),
         });
     }
+}
+
+/// One look, and the pause behind it. While no answer comes, it is shown how old the last one is.
+async fn step(
+    client: &Client,
+    query: &TasksQuery,
+    patience: &mut Patience,
+    shown: &mut Where,
+) -> Result<(), Failure> {
+    let asked = Instant::now();
+    let page = {
+        let mut looking = pin!(look(client, query, patience));
+        loop {
+            tokio::select! {
+                page = &mut looking => break page?,
+                () = sleep(EVERY) => shown.goes_without(asked.elapsed())?,
+            }
+        }
+    };
+    shown.show(page, now(client))?;
+    sleep(EVERY).await;
+    Ok(())
 }
 
 async fn look(
@@ -88,6 +110,14 @@ impl Where {
         Ok(Self::Lines(Lines { format, known }))
     }
 
+    /// A screen shows by itself that the server is away: a line of text would tear it.
+    fn has_said(&self, patience: Patience) -> Patience {
+        match self {
+            Self::Screen(_) => patience.silently(),
+            Self::Lines(_) => patience,
+        }
+    }
+
     /// How many there is room for.
     fn rows(&self) -> u32 {
         match self {
@@ -96,10 +126,18 @@ impl Where {
         }
     }
 
-    fn show(&mut self, page: Page<Task>) -> anyhow::Result<()> {
+    fn show(&mut self, page: Page<Task>, now: Timestamp) -> anyhow::Result<()> {
         match self {
-            Self::Screen(screen) => screen.show(page),
-            Self::Lines(lines) => lines.show(page),
+            Self::Screen(screen) => screen.show(Tasks { page, now }),
+            Self::Lines(lines) => lines.show(page, now),
+        }
+    }
+
+    /// No answer has come for so long.
+    fn goes_without(&self, away: Duration) -> anyhow::Result<()> {
+        match self {
+            Self::Screen(screen) => screen.goes_without(away),
+            Self::Lines(_) => Ok(()),
         }
     }
 
@@ -128,20 +166,25 @@ impl Screen {
     fn rows() -> u32 {
         let size = terminal_size::terminal_size_of(std::io::stdout());
         let height = size.map_or(u32::MAX, |(_, height)| u32::from(height.0));
-        // One line is the header's.
-        height.saturating_sub(1).max(1)
+        // One line is the header's, and the last is for what is said of the server.
+        height.saturating_sub(2).max(1)
     }
 
-    fn show(&mut self, page: Page<Task>) -> anyhow::Result<()> {
-        let tasks = Tasks(page);
-        let mut table = tasks.table();
-        // What steers the terminal is wanted also where no colours are.
-        if anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never {
-            table = strip_str(&table).to_string();
-        }
-        write(&frame(&table))?;
+    fn show(&mut self, tasks: Tasks) -> anyhow::Result<()> {
+        write(&frame(&drawn(&tasks), None))?;
         self.last = Some(tasks);
         Ok(())
+    }
+
+    /// What was seen last, and how old it is.
+    fn goes_without(&self, away: Duration) -> anyhow::Result<()> {
+        let Some(last) = &self.last else {
+            return Ok(());
+        };
+        let size = terminal_size::terminal_size_of(std::io::stdout());
+        let width = size.map_or(usize::MAX, |(width, _)| usize::from(width.0));
+        let said = output::cut(&age_of(last.now, away), width);
+        write(&frame(&drawn(last), Some(&said)))
     }
 
     /// What was seen last stays, on the page that was there before.
@@ -159,10 +202,30 @@ impl Drop for Screen {
     }
 }
 
+fn drawn(tasks: &Tasks) -> String {
+    let table = tasks.table();
+    // What steers the terminal is wanted also where no colours are.
+    if anstream::AutoStream::choice(&std::io::stdout()) == anstream::ColorChoice::Never {
+        return strip_str(&table).to_string();
+    }
+    table
+}
+
+fn age_of(seen: Timestamp, away: Duration) -> String {
+    let seen = Time(seen).to_string();
+    // The time of the day alone, to the second.
+    let of_day = seen.get(11..19).unwrap_or(&seen);
+    format!(
+        "The server is away for {}, as of {of_day}Z",
+        span(away.as_secs())
+    )
+}
+
 /// From the upper left corner over what stands there, line by line, and nothing below: as one write it does not flicker,
 /// and without a line's end behind the last it does not scroll.
-fn frame(table: &str) -> String {
-    let lines: Vec<String> = table.lines().map(|line| format!("{line}\x1b[K")).collect();
+fn frame(table: &str, last: Option<&str>) -> String {
+    let lines = table.lines().chain(last);
+    let lines: Vec<String> = lines.map(|line| format!("{line}\x1b[K")).collect();
     format!("\x1b[H{}\x1b[J", lines.join("\r\n"))
 }
 
@@ -182,7 +245,7 @@ struct Lines {
 type Seen = (&'static str, u32, Option<String>, Option<String>);
 
 impl Lines {
-    fn show(&mut self, mut page: Page<Task>) -> anyhow::Result<()> {
+    fn show(&mut self, mut page: Page<Task>, now: Timestamp) -> anyhow::Result<()> {
         // Of a list the newest stand first, of what happens they come last.
         page.items.reverse();
         let mut known = HashMap::new();
@@ -191,7 +254,7 @@ impl Lines {
             let worker = task.worker_id.clone();
             let seen = (task.status.as_str(), task.attempts, worker, progress);
             if self.known.get(&task.id) != Some(&seen) {
-                self.print(&task)?;
+                self.print(&task, now)?;
             }
             known.insert(task.id, seen);
         }
@@ -199,10 +262,10 @@ impl Lines {
         Ok(())
     }
 
-    fn print(&self, task: &Task) -> anyhow::Result<()> {
+    fn print(&self, task: &Task, now: Timestamp) -> anyhow::Result<()> {
         match self.format {
             Format::Table => {
-                let table = output::table(&COLUMNS, vec![row(task)]);
+                let table = output::table(&COLUMNS, vec![row(task, now)]);
                 output::line(table.lines().nth(1).unwrap_or_default())
             }
             Format::Json => output::line(&output::escaped(&serde_json::to_string(task)?)),
@@ -218,8 +281,22 @@ mod tests {
     #[test]
     fn a_frame_stands_over_the_one_before_and_leaves_nothing_of_it() {
         assert_eq!(
-            frame("TASK  KIND\n1     echo"),
+            frame("TASK  KIND\n1     echo", None),
             "\x1b[HTASK  KIND\x1b[K\r\n1     echo\x1b[K\x1b[J"
+        );
+    }
+
+    #[test]
+    fn a_frame_without_a_server_says_how_old_it_is_in_its_last_line() {
+        let said = age_of(
+            Timestamp::from_micros(11_758_000_000),
+            Duration::from_secs(12),
+        );
+
+        assert_eq!(said, "The server is away for 12s, as of 03:15:58Z");
+        assert_eq!(
+            frame("TASK\n1", Some(&said)),
+            format!("\x1b[HTASK\x1b[K\r\n1\x1b[K\r\n{said}\x1b[K\x1b[J")
         );
     }
 }

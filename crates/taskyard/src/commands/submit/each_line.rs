@@ -8,9 +8,10 @@ use serde_json::value::RawValue;
 use taskyard_api::client::{Client, Error};
 use taskyard_api::submit::{Submit, SubmittedBatch};
 
-use super::{Done, named, new_key, read, task};
+use super::{COMMAND, Done, command, named, new_key, read, task, text};
 use crate::cli::SubmitArgs;
 use crate::commands::away::Patience;
+use crate::failure::flags::by_flag;
 use crate::failure::{Failure, UNREACHABLE, code};
 use crate::output::{self, Format, Shown};
 
@@ -18,6 +19,8 @@ use crate::output::{self, Format, Shown};
 /// must not change from one version to the next, or a repetition would not be the same.
 const PIECE_TASKS_MAX: usize = 10_000;
 const PIECE_BYTES_MAX: usize = 4 << 20;
+/// Where a line goes among the words of a command, as `xargs` and `find` have it.
+const PLACE: &str = "{}";
 
 #[derive(Serialize)]
 #[serde(transparent)]
@@ -114,26 +117,58 @@ fn lines(args: &SubmitArgs, file: &str) -> Result<Vec<(usize, Submit)>, Failure>
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let number = 1 + valid.iter().filter(|byte| **byte == b'\n').count();
-        Failure::usage(format!("line {number} of {file} is not UTF-8"))
+        Failure::usage(format!(
+            "line {number} of {file} is not UTF-8; nothing was submitted"
+        ))
     })?;
     let lines = (1..).zip(text.lines());
     let tasks: Vec<(usize, Submit)> = lines
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(number, line)| {
-            let input = RawValue::from_string(line.to_owned());
-            let task = input.map(|input| (number, task(args, input)));
-            task.map_err(|error| {
+            let input = input(args, line).map_err(|error| {
                 let reason = within_line(&error);
-                Failure::usage(format!("line {number} of {file} is not JSON: {reason}"))
-            })
+                Failure::usage(format!(
+                    "line {number} of {file} is not JSON: {reason}; nothing was submitted\n  {}",
+                    otherwise(args)
+                ))
+            })?;
+            Ok((number, task(args, input)))
         })
-        .collect::<Result<_, _>>()?;
+        .collect::<Result<_, Failure>>()?;
     if tasks.is_empty() {
         return Err(Failure::usage(format!(
             "{file} holds no line, so there is nothing to submit"
         )));
     }
     Ok(tasks)
+}
+
+/// What a line is the input of, or a part of it.
+fn input(args: &SubmitArgs, line: &str) -> serde_json::Result<Box<RawValue>> {
+    if !args.argv.is_empty() {
+        return command(&with_line(&args.argv, line));
+    }
+    if args.text {
+        return text(line);
+    }
+    RawValue::from_string(line.to_owned())
+}
+
+/// The words with the line in the place of each `{}`, or behind them where there is none.
+fn with_line(argv: &[String], line: &str) -> Vec<String> {
+    let has_place = argv.iter().any(|word| word.contains(PLACE));
+    let words = argv.iter().map(|word| word.replace(PLACE, line));
+    let behind = (!has_place).then(|| line.to_owned());
+    words.chain(behind).collect()
+}
+
+/// How lines are taken that are not JSON.
+fn otherwise(args: &SubmitArgs) -> &'static str {
+    if args.kind == COMMAND {
+        "With a program behind `--` each line is text, put where `{}` stands: `-- wc -w {}`."
+    } else {
+        "With --text each line is text, and the input is a JSON string of it."
+    }
 }
 
 /// The refusal with the lines named that it is about: the server counts the tasks of a piece.
@@ -151,8 +186,13 @@ fn by_line(error: Error, numbers: &[usize], file: &str) -> Error {
             .ok()
             .and_then(|index: usize| numbers.get(index));
         if let Some(number) = number {
-            let place = if rest.is_empty() { "" } else { ": /" };
-            error.detail = format!("line {number} of {file}{place}{rest}: {}", error.detail);
+            let whole = rest.is_empty();
+            error.pointer = if whole {
+                String::new()
+            } else {
+                format!("/{rest}")
+            };
+            error.detail = format!("line {number} of {file}: {}", by_flag(error));
             error.pointer.clear();
         }
     }
@@ -188,29 +228,30 @@ fn broken_off(error: Error, may_be_done: bool, done: usize, of: usize, key: &str
     if done == 0 && !may_be_done {
         return error.into();
     }
-    Failure {
-        message: format!(
+    let code = if may_be_done {
+        UNREACHABLE
+    } else {
+        code(&error)
+    };
+    Failure::with_code(
+        code,
+        format!(
             "{error}\n  {done} of {of} tasks are known to be submitted; {}",
             goes_on(key)
         ),
-        code: if may_be_done {
-            UNREACHABLE
-        } else {
-            code(&error)
-        },
-    }
+    )
 }
 
 /// The key stands for other lines from here on, so the same command would be refused again.
 fn sent_otherwise(error: &Error, number: usize, done: usize, file: &str) -> Failure {
     let from = format!("from line {number} on");
-    Failure {
-        message: format!(
+    Failure::with_code(
+        code(error),
+        format!(
             "{error}\n  {done} tasks are known to be submitted; {from}, {file} or the flags were others when this \
              --idempotency-key was used before. Submit what was submitted then, or what stands {from} with another key."
         ),
-        code: code(error),
-    }
+    )
 }
 
 fn goes_on(key: &str) -> String {
@@ -256,11 +297,11 @@ mod tests {
 
         check(
             &[("/1/input", "too long")],
-            "No (422): line 5 of file: /input: too long",
+            "No (422): line 5 of file: the input: too long",
         );
         check(
             &[("/0", "a"), ("/1/labels/x", "b")],
-            "No (422)\n  line 3 of file: a\n  line 5 of file: /labels/x: b",
+            "No (422)\n  line 3 of file: a\n  line 5 of file: --label x: b",
         );
         check(&[], "No (422): as the server said it");
         check(
@@ -271,6 +312,18 @@ mod tests {
             &[("Idempotency-Key", "bad")],
             "No (422): Idempotency-Key: bad",
         );
+    }
+
+    #[test]
+    fn a_line_stands_where_its_place_is_or_behind_the_words() {
+        for (argv, words) in [
+            (&["wc", "-w", "{}"][..], &["wc", "-w", "a b.md"][..]),
+            (&["wc", "-w"], &["wc", "-w", "a b.md"]),
+            (&["cp", "{}", "{}.bak"], &["cp", "a b.md", "a b.md.bak"]),
+        ] {
+            let argv: Vec<String> = argv.iter().map(ToString::to_string).collect();
+            assert_eq!(with_line(&argv, "a b.md"), words);
+        }
     }
 
     #[test]

@@ -2,30 +2,38 @@
 
 use std::process::ExitCode;
 
+use serde::Serialize;
 use taskyard_api::client;
 use taskyard_api::pool::Pool;
 use taskyard_api::worker::{Running, Worker};
+use taskyard_core::time::Timestamp;
 
 use super::super::list::age;
-use super::super::{Done, client};
+use super::super::{Done, client, now};
 use super::{all_for_star, all_or, status};
 use crate::cli::{WorkerNameArgs, WorkerVerb};
-use crate::failure::Failure;
+use crate::failure::{About, Failure};
 use crate::output::{self, Column, Format, Shown};
 
 pub(super) async fn run(verb: &WorkerVerb, format: Format) -> Done {
     match verb {
         WorkerVerb::Show(named) => {
-            let shown = client(&named.connection)?.worker(&named.worker).await;
-            format.print(&found(shown, named)?)?;
+            let client = client(&named.connection)?;
+            let worker = found(client.worker(&named.worker).await, named)?;
+            let now = now(&client);
+            format.print(&OneWorker { worker, now })?;
         }
         WorkerVerb::Drain(named) => {
-            let drained = client(&named.connection)?.drain_worker(&named.worker).await;
-            format.print(&found(drained, named)?)?;
+            let client = client(&named.connection)?;
+            let worker = found(client.drain_worker(&named.worker).await, named)?;
+            let now = now(&client);
+            format.print(&OneWorker { worker, now })?;
         }
         WorkerVerb::Kill(named) => {
-            let killed = client(&named.connection)?.kill_worker(&named.worker).await;
-            format.print(&found(killed, named)?)?;
+            let client = client(&named.connection)?;
+            let worker = found(client.kill_worker(&named.worker).await, named)?;
+            let now = now(&client);
+            format.print(&OneWorker { worker, now })?;
         }
         WorkerVerb::Delete(named) => {
             let deleted = client(&named.connection)?
@@ -49,48 +57,62 @@ pub(super) async fn run(verb: &WorkerVerb, format: Format) -> Done {
 
 /// Whoever mistypes a name learns where the right ones are.
 fn found<T>(answer: Result<T, client::Error>, named: &WorkerNameArgs) -> Result<T, Failure> {
-    answer.map_err(|error| match &error {
-        client::Error::Problem(problem) if problem.code == "not_found" => Failure::new(format!(
-            "no worker is called {:?}\n  `taskyard workers --all` lists them",
-            named.worker
-        )),
-        _ => error.into(),
+    answer.map_err(|error| {
+        let is_unknown = error.code() == Some("not_found");
+        let mut failure = Failure::about(error, About::Worker);
+        if is_unknown {
+            failure.message = format!(
+                "no worker is called {:?}\n  `taskyard workers --all` lists them.",
+                named.worker
+            );
+        }
+        failure
     })
 }
 
-impl Shown for Worker {
+#[derive(Serialize)]
+struct OneWorker {
+    #[serde(flatten)]
+    worker: Worker,
+    /// The server's time.
+    #[serde(skip)]
+    now: Timestamp,
+}
+
+impl Shown for OneWorker {
     fn table(&self) -> String {
-        let (word, tint) = status(self.status);
+        let worker = &self.worker;
+        let (word, tint) = status(worker.status);
         let mut rows = vec![
-            ("worker", self.worker_id.clone()),
+            ("worker", worker.worker_id.clone()),
             ("status", tint.paint(word)),
-            ("held", format!("{} of {}", self.held, self.capacity)),
+            ("held", format!("{} of {}", worker.held, worker.capacity)),
             (
                 "runs",
-                format!("{} completed, {} failed", self.completed, self.failed),
+                format!("{} completed, {} failed", worker.completed, worker.failed),
             ),
-            ("heard", format!("{} ago", age(self.heard_at))),
-            ("registered", self.registered_at.to_string()),
-            ("queues", all_or(self.queues.as_deref())),
-            ("kinds", all_for_star(&self.kinds)),
+            ("heard", format!("{} ago", age(worker.heard_at, self.now))),
+            ("registered", worker.registered_at.to_string()),
+            ("queues", all_or(worker.queues.as_deref())),
+            ("kinds", all_for_star(&worker.kinds)),
         ];
-        if !self.labels.is_empty() {
-            rows.push(("labels", output::pairs(&self.labels, " ")));
+        if !worker.labels.is_empty() {
+            rows.push(("labels", output::pairs(&worker.labels, " ")));
         }
-        let running = self.running.as_deref().unwrap_or_default();
+        let running = worker.running.as_deref().unwrap_or_default();
         let sheet = output::sheet(&rows);
         if running.is_empty() {
             return sheet;
         }
-        format!("{sheet}\n\n{}", runs(running))
+        format!("{sheet}\n\n{}", runs(running, self.now))
     }
 
     fn ids(&self) -> Vec<String> {
-        vec![self.worker_id.clone()]
+        vec![self.worker.worker_id.clone()]
     }
 }
 
-fn runs(running: &[Running]) -> String {
+fn runs(running: &[Running], now: Timestamp) -> String {
     let columns = [
         Column::new("task"),
         Column::new("status").leaves(5),
@@ -105,7 +127,7 @@ fn runs(running: &[Running]) -> String {
             run.task_id.into(),
             output::status_cell(run.status),
             run.attempt.to_string().into(),
-            age(run.started_at.unwrap_or(run.assigned_at)).into(),
+            age(run.started_at.unwrap_or(run.assigned_at), now).into(),
             done.unwrap_or_default().into(),
             run.kind.clone().into(),
         ]

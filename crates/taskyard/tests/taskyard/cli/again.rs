@@ -65,7 +65,10 @@ fn of_several_those_that_have_not_ended_are_told_of() {
     assert!(both.stderr.contains("has not ended"), "{}", both.stderr);
     let retried: Value = serde_json::from_str(&both.stdout).unwrap();
     assert_eq!(retried[0]["retry_of"], ended.as_str());
-    assert_eq!(retried.as_array().unwrap().len(), 1);
+    assert_eq!(retried[1]["task_id"], waits.as_str());
+    assert_eq!(retried[1]["problem"]["code"], "not_ended");
+    let next = format!("`taskyard wait {waits}`");
+    assert!(both.stderr.contains(&next), "{}", both.stderr);
 }
 
 #[test]

@@ -66,6 +66,34 @@ async fn all_tasks_of_a_kind_are_cancelled_and_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_to_all_of_them_is_said_and_can_be_looked_up() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    three_of(&server, "resize").await;
+    let cancel = ["cancel", "--kind", "resize", "--status", "pending"];
+
+    let done = ask(&yard, &server, &cancel);
+    let nothing = ask(&yard, &server, &cancel);
+    let detached = ask(&yard, &server, &[&cancel[..], &["--detach"]].concat());
+
+    assert_eq!((done.code, done.stderr.trim()), (0, "3 cancelled"));
+    assert_eq!((nothing.code, nothing.stderr.trim()), (0, "no task fitted"));
+    let said = detached.stderr.trim();
+    assert!(
+        said == "no task fitted" || said.contains("`taskyard operations show"),
+        "{said}"
+    );
+    let listed = ask(&yard, &server, &["operations"]).stdout;
+    let first = listed.lines().last().unwrap();
+    assert!(first.ends_with("kind=resize status=pending"), "{listed}");
+    let id = first.split_whitespace().next().unwrap();
+    let shown = ask(&yard, &server, &["operations", "show", id]).stdout;
+    for line in ["filter     kind=resize status=pending", "done       3"] {
+        assert!(shown.lines().any(|shown| shown == line), "{shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_task_is_meant_only_where_that_is_said() {
     let yard = Yard::new();
     let server = yard.serve(&["--internal-workers", "0"]);

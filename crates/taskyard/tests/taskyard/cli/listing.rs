@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use taskyard_api::submit::Submit;
 
 use crate::yard::{Process, Yard, run};
@@ -79,11 +79,15 @@ impl Asked {
     }
 
     fn answer_with_an_empty_page(&mut self) {
-        let page = json!({"items": [], "next_cursor": "further"}).to_string();
+        self.answer("", &json!({"items": [], "next_cursor": "further"}));
+    }
+
+    fn answer(&mut self, header: &str, page: &Value) {
+        let page = page.to_string();
         let length = page.len();
         write!(
             self.stream,
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{page}"
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{header}content-length: {length}\r\n\r\n{page}"
         )
         .unwrap();
     }
@@ -141,6 +145,52 @@ async fn a_list_that_is_watched_tells_each_change_until_it_is_interrupted() {
     let pid = nix::unistd::Pid::from_raw(list.id().try_into().unwrap());
     nix::sys::signal::kill(pid, Signal::SIGINT).unwrap();
     assert_eq!(list.wait().unwrap().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_watched_ends_as_others_do_when_the_server_stays_away() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    server.submit("resize", json!(1)).await;
+    let watch = ["list", "--watch", "--server-wait", "100ms"];
+    let mut list = yard.command(&server, "list", &watch);
+    let mut line = String::new();
+    let stdout = list.child.stdout.take().unwrap();
+    BufReader::new(stdout).read_line(&mut line).unwrap();
+
+    let url = server.url.clone();
+    server.process.kill();
+    let printed = list.finish();
+
+    assert_eq!(printed.code, 3, "{}", printed.stderr);
+    let away = format!("The server at {url} is away; waiting up to 100ms");
+    for said in [away.as_str(), "`taskyard serve`"] {
+        assert!(printed.stderr.contains(said), "{}", printed.stderr);
+    }
+}
+
+#[test]
+fn ages_are_told_by_the_servers_clock() {
+    let yard = Yard::new();
+    let (mut asked, list) = Asked::by_list(&yard);
+    let time = "2020-01-01T00:00:00Z";
+    let task = json!({
+        "id": "01890a5d-ac96-774b-bcce-b302099a8057", "kind": "rare", "queue": "default", "status": "pending",
+        "error": null, "priority": 0, "labels": {}, "requires": {}, "run_at": time, "created_at": time,
+        "assigned_at": null, "started_at": null, "ended_at": null, "timeout_ms": 1, "attempts": 0, "failures": 0,
+        "losses": 0, "max_attempts": 1, "max_losses": 1,
+        "retry": {"backoff_ms": 1, "factor": 2.0, "max_ms": 1, "jitter": 0.5}, "worker_id": null, "progress": null,
+        "job_id": null, "exclusive": false, "unique_key": null, "retry_of": null, "origin": null,
+        "required_submissions": 1,
+    });
+
+    asked.request();
+    let date = "date: Wed, 01 Jan 2020 00:07:30 GMT\r\n";
+    asked.answer(date, &json!({"items": [task], "next_cursor": null}));
+    let printed = list.finish();
+
+    let row = printed.stdout.lines().last().unwrap();
+    assert!(row.ends_with("  7m"), "{row}");
 }
 
 #[test]

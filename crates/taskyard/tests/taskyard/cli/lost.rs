@@ -173,6 +173,34 @@ fn a_submit_that_stays_unanswered_says_how_to_make_sure() {
 }
 
 #[test]
+fn what_the_server_refused_is_not_perhaps_submitted() {
+    let yard = Yard::new();
+    let server = yard.serve(&[]);
+    for (status, code) in [(507, "disk_full"), (503, "unavailable")] {
+        let refuses = move |_: &str, _| {
+            let title = "Not now";
+            Fate::IsAnswered(
+                status,
+                json!({ "title": title, "status": status, "code": code }),
+            )
+        };
+        let (url, _) = way_to(&server, refuses);
+        for input in [&["1"][..], &["--each-line", "inputs"]] {
+            std::fs::write(yard.path("inputs"), "1\n").unwrap();
+            let submit = ["submit", "echo", "--server-wait", "10ms"];
+
+            let refused = ask(&yard, &url, &[&submit[..], input].concat());
+
+            assert_eq!(refused.code, 1, "{}", refused.stderr);
+            for doubt in ["Perhaps", "known to be submitted"] {
+                assert!(!refused.stderr.contains(doubt), "{}", refused.stderr);
+            }
+        }
+    }
+    assert_eq!(total(&yard, &server), 0);
+}
+
+#[test]
 fn a_clock_that_is_wrong_keeps_nobody_from_submitting() {
     let yard = Yard::new();
     let server = yard.serve(&[]);

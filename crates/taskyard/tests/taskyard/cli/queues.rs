@@ -60,7 +60,7 @@ fn what_tasks_take_is_set_and_given_back() {
     assert!(!back.stdout.contains("timeout"), "{}", back.stdout);
 
     for (wrong, said) in [
-        (&["queues", "set", "slow"][..], "--max-attempts"),
+        (&["queues", "set", "slow"][..], "give one of --max-attempts"),
         (&["queues", "set", "slow", "--timeout", "5"][..], "unit"),
         (&["queues", "pause"][..], "QUEUE"),
     ] {
@@ -75,7 +75,7 @@ fn what_tasks_take_is_set_and_given_back() {
     );
     assert_eq!(refused.code, 2);
     assert!(
-        refused.stderr.contains("max_attempts"),
+        refused.stderr.contains("--max-attempts"),
         "{}",
         refused.stderr
     );

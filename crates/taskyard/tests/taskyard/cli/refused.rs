@@ -26,13 +26,13 @@ fn a_refused_line_is_named() {
     check(
         &ask(&yard, &server, &each_line),
         2,
-        &["line 4 of lines: /input: "],
+        &["line 4 of lines: the input: "],
     );
 
     // In the second piece, too.
     let many = "1\n".repeat(10_001);
     std::fs::write(yard.path("lines"), format!("{many}{long}\n")).unwrap();
-    let names = ["line 10002 of lines: /input: ", "10000 of 10002 tasks"];
+    let names = ["line 10002 of lines: the input: ", "10000 of 10002 tasks"];
     check(&ask(&yard, &server, &each_line), 2, &names);
 
     std::fs::write(yard.path("lines"), b"1\n\"\xff\"\n").unwrap();
@@ -110,11 +110,11 @@ fn a_value_that_begins_with_a_hyphen_is_refused_as_a_value() {
         (&["wait", id, "--for", "-5s"], &["--for", "'-5s'"]),
         (
             &["submit", "noop", "--max-attempts", "-1"],
-            &["max_attempts", "from 1"],
+            &["--max-attempts: ", "from 1"],
         ),
         (
             &["submit", "noop", "--max-losses", "-1"],
-            &["max_losses", "from 1"],
+            &["--max-losses: ", "from 1"],
         ),
         (
             &["list", "--limit", "-1"],
@@ -125,6 +125,67 @@ fn a_value_that_begins_with_a_hyphen_is_refused_as_a_value() {
 
         check(&printed, 2, names);
         assert!(!printed.stderr.contains("unexpected"), "{}", printed.stderr);
+    }
+}
+
+#[test]
+fn what_is_refused_is_called_by_its_flag() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    for (arguments, code, names) in [
+        (
+            &["submit", "noop", "--timeout", "0s"][..],
+            2,
+            &["--timeout: must be from 1 to", "milliseconds"][..],
+        ),
+        (
+            &["submit", "noop", "--priority", "101"],
+            2,
+            &["--priority: "],
+        ),
+        (&["submit", "noop", "--label", "a b=1"], 2, &["--label"]),
+        (&["list", "--cursor", "x"], 2, &["--cursor: "]),
+        (
+            &["queues", "pause", "a b"],
+            2,
+            &["it is no name", "<QUEUE>"],
+        ),
+        (
+            &["workers", "show", "a/b"],
+            2,
+            &["it is no name", "<WORKER>"],
+        ),
+        (
+            &[
+                "operations",
+                "cancel",
+                "01890a5d-ac96-774b-bcce-b302099a8057",
+            ],
+            1,
+            &["`taskyard operations`"],
+        ),
+    ] {
+        let printed = ask(&yard, &server, arguments);
+
+        check(&printed, code, names);
+        assert!(!printed.stderr.contains("): /"), "{}", printed.stderr);
+    }
+}
+
+#[test]
+fn the_usage_is_of_the_command_wherever_its_settings_come_from() {
+    let yard = Yard::new();
+    for (arguments, usage) in [
+        (&["wait"][..], "Usage: taskyard wait [OPTIONS] <TASK>..."),
+        (
+            &["queues", "pause"],
+            "Usage: taskyard queues pause [OPTIONS] <QUEUE>",
+        ),
+    ] {
+        let url = [("TASKYARD_URL", "http://127.0.0.1:1")];
+        let printed = run(yard.directory.path(), arguments, &url);
+
+        check(&printed, 2, &[usage]);
     }
 }
 

@@ -38,6 +38,11 @@ fn each_setting_says_where_it_came_from() {
     check("sweep", "2s", "file (taskyard.toml)");
     check("internal_kinds", "echo,noop", "file (taskyard.toml)");
     check("heartbeat", "10s", "default");
+    check("server_wait", "60s", "default");
+    let commands = |name: &str| settings[name]["commands"].clone();
+    assert_eq!(commands("concurrency"), serde_json::json!(["worker"]));
+    assert_eq!(commands("drain"), serde_json::json!(["serve", "worker"]));
+    assert_eq!(commands("output"), serde_json::json!(["all"]));
     assert!(!printed.stdout.contains("secret"), "{}", printed.stdout);
 }
 

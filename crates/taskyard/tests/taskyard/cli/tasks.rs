@@ -1,5 +1,6 @@
 //! The commands that speak to a server.
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use taskyard_api::page::TasksQuery;
 
@@ -59,6 +60,27 @@ fn a_submit_that_waits_prints_the_output_and_exits_with_the_outcome() {
         ],
     );
     assert_eq!(slow.code, 5, "{}", slow.stderr);
+    let said = slow.stderr.lines().last().unwrap();
+    assert!(said.starts_with("timeout: "), "{said}");
+}
+
+#[test]
+fn a_submit_that_is_interrupted_says_that_its_task_goes_on() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+
+    let submit = yard.command(&server, "submit", &["submit", "nobody", "--wait"]);
+    while !submit.log().contains("The task waits") {}
+    submit.signal(Signal::SIGINT);
+    let printed = submit.finish();
+
+    assert_eq!(printed.code, 130);
+    let listed = ask(&yard, &server, &["list", "--output", "quiet"]);
+    let id = listed.stdout.trim();
+    for verb in ["wait", "cancel"] {
+        let next = format!("`taskyard {verb} {id}`");
+        assert!(printed.stderr.contains(&next), "{}", printed.stderr);
+    }
 }
 
 #[test]
@@ -113,7 +135,45 @@ fn each_line_of_a_file_becomes_a_task() {
     std::fs::write(yard.path("inputs"), "1\ntwo\n").unwrap();
     let refused = ask(&yard, &server, &["submit", "echo", "--each-line", "inputs"]);
     assert_eq!(refused.code, 2);
-    assert!(refused.stderr.contains("line 2"), "{}", refused.stderr);
+    for said in ["line 2", "nothing was submitted", "--text"] {
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+}
+
+#[test]
+fn each_line_may_be_text_or_an_argument_of_a_program() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--allow-command", "echo"]);
+    std::fs::write(yard.path("names"), "a b.md\n\"c\".md\n").unwrap();
+    let each_line = ["--each-line", "names", "--output", "quiet"];
+    let outputs = |submit: &[&str]| -> Vec<Value> {
+        let submitted = ask(&yard, &server, submit);
+        assert_eq!(submitted.code, 0, "{}", submitted.stderr);
+        let ids = submitted.stdout.lines();
+        let wait: Vec<&str> = ["wait", "--output", "json"]
+            .into_iter()
+            .chain(ids)
+            .collect();
+        let waited: Value = serde_json::from_str(&ask(&yard, &server, &wait).stdout).unwrap();
+        let tasks = waited.as_array().unwrap().iter();
+        tasks.map(|task| task["output"].clone()).collect()
+    };
+
+    let texts = outputs(&[&["submit", "echo", "--text"][..], &each_line].concat());
+    assert_eq!(texts, ["a b.md", "\"c\".md"]);
+    for (words, printed) in [
+        (&["echo", "in {}, out {}"][..], "in a b.md, out a b.md\n"),
+        (&["echo", "of"], "of a b.md\n"),
+    ] {
+        let submit = [&["submit", "command"][..], &each_line, &["--"], words].concat();
+        assert_eq!(outputs(&submit)[0]["stdout"], printed);
+    }
+    let one = ask(
+        &yard,
+        &server,
+        &["submit", "echo", "hello", "--text", "--wait"],
+    );
+    assert_eq!(one.stdout, "\"hello\"\n", "{}", one.stderr);
 }
 
 #[test]
@@ -272,8 +332,16 @@ fn json_is_what_the_server_answered() {
 
     let cancel = ["cancel", id, "--output", "json"];
     let refused = ask(&yard, &server, &cancel);
-    assert_eq!((refused.code, json(&refused)), (1, json!([])));
+    assert_eq!(refused.code, 1);
+    let said = json(&refused);
+    assert_eq!(said[0]["task_id"], id);
+    assert_eq!(said[0]["problem"]["code"], "already_ended");
     assert!(refused.stderr.contains("completed"), "{}", refused.stderr);
+
+    let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
+    let unknown = ask(&yard, &server, &["show", unknown, "--output", "json"]);
+    assert_eq!(unknown.code, 1);
+    assert_eq!(json(&unknown)["problem"]["code"], "not_found");
 }
 
 #[test]
@@ -289,7 +357,7 @@ fn workers_that_are_left_out_are_told_of_in_every_format() {
 
     for format in ["table", "json", "quiet"] {
         let said = said(format);
-        assert!(said.contains("1 more are offline; --all shows"), "{said}");
+        assert!(said.contains("1 more is offline; --all shows it"), "{said}");
     }
 }
 

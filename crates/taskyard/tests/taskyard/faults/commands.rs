@@ -28,7 +28,7 @@ async fn a_submit_that_waits_goes_on_over_a_server_that_restarts() {
 
     let ended = waiting.finish();
     assert_eq!(ended.code, 0, "{}", ended.stderr);
-    let told = ended.stderr.matches("is waited for").count();
+    let told = ended.stderr.matches("is away; waiting up to").count();
     assert!(told <= 1, "{}", ended.stderr);
 }
 
@@ -49,7 +49,11 @@ fn a_wait_that_gives_up_says_that_the_task_goes_on() {
 
     server.join().unwrap();
     assert_eq!(gave_up.code, 3);
-    for said in ["is waited for", "goes on", &format!("taskyard wait {task}")] {
+    for said in [
+        "is away; waiting up to",
+        "goes on",
+        &format!("taskyard wait {task}"),
+    ] {
         assert!(gave_up.stderr.contains(said), "{}", gave_up.stderr);
     }
 }

@@ -1,0 +1,89 @@
+//! What `taskyard queues` takes.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use taskyard_core::retention::Retention;
+
+use super::client::{Connection, narrow};
+use crate::commands::queues;
+use crate::settings::units::{duration, queue, retention};
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = format!("OLDEST is how long the task has been due that is next in turn.\n\n{}Example:\n  taskyard queues\n  \
+                          taskyard queues pause images", narrow(&queues::COLUMNS))
+)]
+pub(crate) struct QueuesArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    #[command(subcommand)]
+    pub(crate) verb: Option<QueueVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueVerb {
+    /// Gives nothing of it to workers; what they have goes on.
+    #[command(after_help = "Example:\n  taskyard queues pause images")]
+    Pause(QueueArgs),
+    /// Lets it go on.
+    #[command(after_help = "Example:\n  taskyard queues resume images")]
+    Resume(QueueArgs),
+    /// Says what its tasks take that do not say themselves, from now on.
+    Set(SetQueueArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QueueArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Its name, as tasks give it.
+    #[arg(value_name = "QUEUE", value_parser = queue)]
+    pub(crate) queue: String,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  taskyard queues set images --max-attempts 3 --timeout 5m\n  taskyard queues set images \
+                  --timeout default\n  taskyard queues set images --retain completed=7d"
+)]
+pub(crate) struct SetQueueArgs {
+    #[command(flatten)]
+    pub(crate) queue: QueueArgs,
+    /// How many failed or timed out runs end a task; `default`: what the server says.
+    #[arg(long, value_name = "N|default", value_parser = or_default::<i64>)]
+    pub(crate) max_attempts: Option<OrDefault<i64>>,
+    /// How long one run may take, such as 5m; `default`: what the server says.
+    #[arg(long, value_name = "TIME|default", value_parser = time_or_default)]
+    pub(crate) timeout: Option<OrDefault<Duration>>,
+    /// How long its tasks are kept once they have ended, such as 30d, forever, or completed=7d,failed=30d, with which those
+    /// that are not named are kept for good; `default`: as the server says.
+    #[arg(long, value_name = "TIMES|default", value_parser = retention_or_default)]
+    pub(crate) retain: Option<OrDefault<Retention>>,
+}
+
+/// A value, or what the server says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OrDefault<T>(pub(crate) Option<T>);
+
+fn or_default<T: std::str::FromStr>(text: &str) -> Result<OrDefault<T>, T::Err> {
+    if text == "default" {
+        return Ok(OrDefault(None));
+    }
+    text.parse().map(|value| OrDefault(Some(value)))
+}
+
+fn retention_or_default(text: &str) -> Result<OrDefault<Retention>, String> {
+    if text == "default" {
+        return Ok(OrDefault(None));
+    }
+    retention(text).map(|value| OrDefault(Some(value)))
+}
+
+fn time_or_default(text: &str) -> Result<OrDefault<Duration>, String> {
+    if text == "default" {
+        return Ok(OrDefault(None));
+    }
+    duration(text).map(|value| OrDefault(Some(value)))
+}
