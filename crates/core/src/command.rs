@@ -31,7 +31,7 @@ use crate::verbs::register::{Register, Registered};
 use crate::verbs::report::{Report, ReportedBack};
 use crate::verbs::set_queue::{QueueSet, SetQueue};
 use crate::verbs::start::{Start, Started};
-use crate::verbs::submit::{NewTask, Submit, Submitted};
+use crate::verbs::submit::{Made, NewTask, Submit, Submitted};
 use crate::verbs::tally::{Tallied, Tally};
 use crate::view::View;
 
@@ -241,6 +241,36 @@ impl Command {
 }
 
 impl Done {
+    /// Of the command's [`Command::new_tasks`], in their order, which of them it made.
+    pub fn made(&self) -> Vec<bool> {
+        let is_new = |made: &Made| matches!(made, Made::Now(_));
+        match self {
+            Self::Submit(submitted) => submitted.made.iter().map(is_new).collect(),
+            Self::Proceed(proceeded) => proceeded.made.clone(),
+            Self::Claims(_)
+            | Self::Start(_)
+            | Self::Heartbeat(_)
+            | Self::Report(_)
+            | Self::Cancel(_)
+            | Self::Patch(_)
+            | Self::SetQueue(_)
+            | Self::Operate(_)
+            | Self::CancelOperation(_)
+            | Self::Clear(_)
+            | Self::Register(_)
+            | Self::Drain(_)
+            | Self::Kill(_)
+            | Self::Join(_)
+            | Self::Tally(_)
+            | Self::Promote(_)
+            | Self::Expire(_)
+            | Self::Discard(_)
+            | Self::Prune(_)
+            | Self::Forget(_)
+            | Self::Free(_) => Vec::new(),
+        }
+    }
+
     /// Adds the answer to the part behind this one.
     ///
     /// # Panics

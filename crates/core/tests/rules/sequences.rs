@@ -541,7 +541,13 @@ impl World {
                     task: None,
                 });
             }
-            (Command::Proceed(piece), Ok(Done::Proceed(Proceeded(Some(operation))))) => {
+            (
+                Command::Proceed(piece),
+                Ok(Done::Proceed(Proceeded {
+                    operation: Some(operation),
+                    ..
+                })),
+            ) => {
                 assert!(
                     self.done.insert((operation.id, piece.behind)),
                     "a piece is done once"
