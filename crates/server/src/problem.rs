@@ -139,7 +139,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::StaleLease => Code::StaleLease,
         Refused::ReportedOtherwise => Code::ReportedOtherwise,
         Refused::NotWaiting => Code::NotWaiting,
-        Refused::NotClaimable => Code::NotClaimable,
+        Refused::NotClaimable | Refused::WorkerUnfit(_) => Code::NotClaimable,
         Refused::Broken => Code::Internal,
         Refused::WorkerReplaced => Code::WorkerReplaced,
         Refused::WorkerIsInternal => {
