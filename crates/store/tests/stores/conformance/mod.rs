@@ -62,6 +62,7 @@ macro_rules! conformance {
                 queueing::a_task_takes_what_its_queue_says_unless_it_says_itself,
                 queueing::queues_of_which_something_is_set_are_listed_by_name,
                 queueing::too_many_queues_are_refused_and_known_ones_can_still_be_set,
+                queueing::a_queue_that_is_set_back_makes_room_for_another,
                 explaining::what_workers_lack_is_told_one_after_the_other,
                 explaining::busy_workers_and_those_before_it_are_counted,
                 explaining::a_paused_queue_and_a_time_to_come_are_told,
