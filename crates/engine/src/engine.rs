@@ -63,6 +63,8 @@ struct Shared {
     /// Those who asked for a sweep, and wait for what it did.
     sweeps: Mutex<Vec<oneshot::Sender<Sweep>>>,
     sweep_asked: Notify,
+    /// Counts runs that somebody cancelled while a worker had them.
+    cancelled: watch::Sender<u64>,
     /// An operation was begun.
     operated: Notify,
     started: Instant,
@@ -124,6 +126,7 @@ impl Engine {
             replaced: Notify::new(),
             sweeps: Mutex::default(),
             sweep_asked: Notify::new(),
+            cancelled: watch::Sender::default(),
             operated: Notify::new(),
             started: Instant::now(),
             stop,
@@ -164,6 +167,12 @@ impl Engine {
     /// under another number, because another server has taken its own.
     pub fn joined(&self) -> watch::Receiver<Option<Server>> {
         self.0.joined.subscribe()
+    }
+
+    /// Changes when a run is cancelled here that a worker has: those of the same process need not wait for their
+    /// heartbeats to hear of it.
+    pub fn cancelled(&self) -> watch::Receiver<u64> {
+        self.0.cancelled.subscribe()
     }
 
     /// Why nothing can be stored at present, as far as is known: a database can look well while it takes no more rows.
