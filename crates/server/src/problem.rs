@@ -3,6 +3,8 @@
 //! `docs/problems.md` lists every code; a test compares the two. What the caller learns is fit for the caller; what
 //! broke goes to the log, once, by way of [`crate::trouble`].
 
+pub(crate) mod page;
+
 use std::fmt::Display;
 
 use http::StatusCode;

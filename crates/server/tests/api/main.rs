@@ -12,6 +12,7 @@ mod health;
 mod logs;
 mod metrics;
 mod page;
+mod problems;
 mod queues;
 mod serve;
 mod tasks;
