@@ -227,7 +227,7 @@ impl Command {
     pub fn failed_part(&self, error: &store::Error) -> Done {
         match self {
             Self::Claims(claims) => Done::Claims(claims.failed_part(error)),
-            Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
+            Self::Expire(_) => Done::Expire(Expired::default()),
             Self::Discard(_) => Done::Discard(Discarded { count: 0 }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Free(_) => Done::Free(Freed { count: 0 }),
@@ -278,7 +278,10 @@ impl Done {
     pub fn join(&mut self, more: Self) {
         match (self, more) {
             (Self::Claims(one), Self::Claims(more)) => one.hands.extend(more.hands),
-            (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
+            (Self::Expire(one), Self::Expire(more)) => {
+                one.tasks.extend(more.tasks);
+                one.silent.extend(more.silent);
+            }
             (Self::Discard(one), Self::Discard(more)) => one.count += more.count,
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Free(one), Self::Free(more)) => one.count += more.count,

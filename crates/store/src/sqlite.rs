@@ -248,6 +248,10 @@ impl Store for SqliteStore {
         &*self.logs
     }
 
+    fn path(&self) -> Option<&Path> {
+        self.home.as_ref().map(Home::database)
+    }
+
     fn now(&self) -> Timestamp {
         (self.clock)().max(self.memory.latest())
     }

@@ -225,10 +225,16 @@ pub(super) async fn a_run_that_breaks_a_sweep_costs_the_others_nothing(yard: Yar
     let answers = yard.answers(vec![expire.into()]).await;
 
     let expected: Vec<TaskId> = [0, 2, 3, 4, 6].map(|index| runs[index].slot.task).into();
-    let expired = Done::Expire(Expired {
-        tasks: expected.clone(),
-    });
-    assert_eq!(answers, [Ok(Ok(expired))]);
+    let [Ok(Ok(Done::Expire(expired)))] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(expired.tasks, expected);
+    assert!(
+        expired
+            .silent
+            .iter()
+            .all(|(name, _)| *name == worker.worker)
+    );
     for task in expected {
         assert_eq!(yard.status(task).await, Status::Pending);
     }

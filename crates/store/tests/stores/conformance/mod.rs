@@ -6,6 +6,7 @@ mod claiming;
 mod discarding;
 mod explaining;
 mod failing;
+mod giving_up;
 mod holding_on;
 mod keeping;
 mod leaving;
@@ -141,6 +142,8 @@ macro_rules! conformance {
                 losing::a_worker_registered_again_loses_what_the_older_process_held,
                 losing::an_old_candidate_costs_a_later_run_nothing,
                 losing::internal_workers_of_an_earlier_server_are_gone_even_in_grace,
+                giving_up::a_run_inside_is_lost_with_its_server_though_its_heir_has_the_name,
+                giving_up::a_sweep_tells_whom_it_gave_up_for_their_silence,
                 timing::an_overdue_run_times_out,
                 timing::a_lease_ends_at_its_time_and_not_before,
                 timing::a_run_from_before_the_clock_was_set_forward_has_that_much_more_time,
