@@ -196,6 +196,7 @@ impl Command {
             Self::Expire(expire) => expire.halves().map(|halves| halves.map(Self::Expire)),
             Self::Discard(discard) => discard.halves().map(|halves| halves.map(Self::Discard)),
             Self::Forget(forget) => forget.halves().map(|halves| halves.map(Self::Forget)),
+            Self::Kill(kill) => kill.halves().map(|halves| halves.map(Self::Kill)),
             Self::Free(free) => free.halves().map(|halves| halves.map(Self::Free)),
             Self::Clear(clear) => clear.halves().map(|halves| halves.map(Self::Clear)),
             Self::Tally(tally) => tally.halves().map(|halves| halves.map(Self::Tally)),
@@ -213,7 +214,6 @@ impl Command {
             | Self::CancelOperation(_)
             | Self::Register(_)
             | Self::Drain(_)
-            | Self::Kill(_)
             | Self::Join(_)
             | Self::Promote(_)
             | Self::Prune(_) => None,
@@ -228,6 +228,7 @@ impl Command {
         match self {
             Self::Claims(claims) => Done::Claims(claims.failed_part(error)),
             Self::Expire(_) => Done::Expire(Expired::default()),
+            Self::Kill(_) => Done::Kill(Killed::nothing()),
             Self::Discard(_) => Done::Discard(Discarded { count: 0 }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
             Self::Free(_) => Done::Free(Freed { count: 0 }),
@@ -282,6 +283,7 @@ impl Done {
                 one.tasks.extend(more.tasks);
                 one.silent.extend(more.silent);
             }
+            (Self::Kill(one), Self::Kill(more)) => one.join(more),
             (Self::Discard(one), Self::Discard(more)) => one.count += more.count,
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
             (Self::Free(one), Self::Free(more)) => one.count += more.count,

@@ -391,7 +391,7 @@ fn cancelled(slot: SlotKey, before: Slot, now: Timestamp) -> Outcome {
 fn end(view: &mut View, outcome: Outcome) {
     let outcome = Arc::new(outcome);
     view.count(outcome.lane, outcome.status, 1);
-    view.outcomes.insert(outcome.task, Arc::clone(&outcome));
+    view.end(Arc::clone(&outcome));
     view.announce(Topic::Ended(outcome));
 }
 

@@ -101,6 +101,13 @@ pub enum Query {
         looks: Lost,
         limit: usize,
     },
+    /// What may be taken from a worker that is killed, by key: what it holds, if asked for only that of before an epoch,
+    /// without what is exclusive.
+    Takeable {
+        worker: Name,
+        before: Option<Epoch>,
+        limit: usize,
+    },
     /// Which of these tasks have ended.
     Ended(Vec<TaskId>),
     /// Which of these tasks there are.
@@ -172,6 +179,7 @@ pub enum Answer {
     Relics(Vec<Ended>),
     /// Each with its worker, if that is known.
     Lost(Vec<(RunKey, Option<Name>)>),
+    Takeable(Vec<RunKey>),
     Ended(Vec<TaskId>),
     Known(Vec<TaskId>),
     /// None where there is no such task.
@@ -320,7 +328,8 @@ impl TaskView {
             Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => 0,
         };
         let carried = self.carry.as_ref().map_or(0, |carry| detail(&carry.error));
-        self.task.input.len() + ended + carried
+        let input = self.task.input.here().map_or(0, Json::len);
+        input + ended + carried
     }
 
     /// The counts so far, the run under way among them.

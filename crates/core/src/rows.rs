@@ -32,7 +32,7 @@ pub struct Task {
     pub priority: Priority,
     pub run_at: Timestamp,
     pub created_at: Timestamp,
-    pub input: Json,
+    pub input: Input,
     pub limits: Limits,
     /// How long one run may take, from its start.
     pub timeout: Duration,
@@ -48,6 +48,40 @@ pub struct Task {
     pub retry_of: Option<TaskId>,
     /// The older form in which it was submitted; none for our own.
     pub origin: Option<Origin>,
+}
+
+impl Task {
+    /// As stores load it for decisions.
+    pub fn without_input(&self) -> Self {
+        Self {
+            input: Input::Left(self.input.bytes()),
+            ..self.clone()
+        }
+    }
+}
+
+/// What a task works on. It may be large, and no rule looks into it: what is loaded for decisions has only its length.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    Here(Json),
+    /// So many bytes, left where they are.
+    Left(usize),
+}
+
+impl Input {
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Here(json) => json.len(),
+            Self::Left(bytes) => *bytes,
+        }
+    }
+
+    pub fn here(&self) -> Option<&Json> {
+        match self {
+            Self::Here(json) => Some(json),
+            Self::Left(_) => None,
+        }
+    }
 }
 
 /// An older family of requests. Who asks in one is answered in its words.
@@ -325,6 +359,24 @@ impl Outcome {
             counts,
             fence: Fence(0),
             reported: None,
+        }
+    }
+}
+
+/// As much of an outcome as decisions go by: what a run left behind may be large, and is never loaded for them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Closed {
+    pub status: Status,
+    pub fence: Fence,
+    pub reported: Option<Reported>,
+}
+
+impl From<&Outcome> for Closed {
+    fn from(outcome: &Outcome) -> Self {
+        Self {
+            status: outcome.status,
+            fence: outcome.fence,
+            reported: outcome.reported,
         }
     }
 }

@@ -1,10 +1,8 @@
 //! Where a task stands, found from its id alone: its lease, its place row by computed key, or its outcome.
 
-use std::sync::Arc;
-
 use crate::id::SlotKey;
 use crate::needs::{Hold, Needs, ReadyKey, ScheduledKey};
-use crate::rows::{Carry, Lease, Outcome, Ready, Scheduled};
+use crate::rows::{Carry, Closed, Lease, Ready, Scheduled};
 use crate::slot::Place;
 use crate::status::Status;
 use crate::view::View;
@@ -14,7 +12,7 @@ pub(crate) enum Standing {
     Scheduled(Scheduled),
     Ready(Ready),
     Leased(Lease),
-    Ended(Arc<Outcome>),
+    Ended(Closed),
 }
 
 impl Standing {
@@ -25,7 +23,7 @@ impl Standing {
             Self::Scheduled(_) => Some(Place::Scheduled.status()),
             Self::Ready(row) => Some(row.place().status()),
             Self::Leased(lease) => Some(lease.place().status()),
-            Self::Ended(outcome) => Some(outcome.status),
+            Self::Ended(closed) => Some(closed.status),
         }
     }
 }
@@ -73,7 +71,7 @@ pub(crate) fn of(slot: SlotKey, view: &View) -> Standing {
         return Standing::Unknown;
     }
     if let Some(outcome) = view.outcomes.get(&slot.task) {
-        return Standing::Ended(Arc::clone(outcome));
+        return Standing::Ended(*outcome);
     }
     if let Some(lease) = view.leases.get(&slot) {
         return Standing::Leased(lease.clone());

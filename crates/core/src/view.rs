@@ -17,7 +17,6 @@ pub use self::rows::{Change, Rows};
 use crate::counter::Counter;
 use crate::diff::Diff;
 use crate::id::{OperationId, RunKey, ServerNumber, SlotKey, TaskId, WorkerNumber};
-use crate::json::Json;
 use crate::lane::{Lane, LaneKey, Lanes};
 use crate::minute::{Minute, MinuteKey};
 use crate::name::Name;
@@ -26,8 +25,8 @@ use crate::operation::Operation;
 use crate::order::Position;
 use crate::queue::Queue;
 use crate::rows::{
-    Attempt, Carry, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Relic,
-    Scheduled, Server, Task, Unique, UniqueKey, Worker,
+    Attempt, Carry, Closed, Idempotency, IdempotencyKey, Input, LateResult, Lease, Outcome, Ready,
+    Relic, Scheduled, Server, Task, Unique, UniqueKey, Worker,
 };
 use crate::status::Status;
 use crate::topic::Topic;
@@ -37,9 +36,8 @@ use crate::topic::Topic;
 pub struct Brief {
     pub timeout: std::time::Duration,
     pub is_exclusive: bool,
-    pub input_len: usize,
     /// With the pick where it is small; else read at the commit.
-    pub input: Option<Json>,
+    pub input: Input,
 }
 
 /// How one pick went.
@@ -68,11 +66,13 @@ pub struct View {
     pub ready: Rows<SlotKey, Ready>,
     pub leases: Rows<SlotKey, Lease>,
     pub carries: Rows<SlotKey, Carry>,
-    pub outcomes: Rows<TaskId, Arc<Outcome>>,
+    pub outcomes: Rows<TaskId, Closed>,
     pub uniques: Rows<UniqueKey, Unique>,
     pub idempotency: Rows<IdempotencyKey, Idempotency>,
     pub minutes: Rows<MinuteKey, Minute>,
     pub relics: Rows<TaskId, Relic>,
+    /// The tasks that this batch has ended.
+    ended: Vec<Arc<Outcome>>,
     minutes_from: Option<i64>,
     briefs: HashMap<TaskId, Brief>,
     picked: Vec<Picked>,
@@ -226,14 +226,19 @@ impl View {
         Some(Brief {
             timeout: task.timeout,
             is_exclusive: task.is_exclusive,
-            input_len: task.input.len(),
-            input: Some(task.input.clone()),
+            input: task.input.clone(),
         })
     }
 
     /// Reads the input with the commit.
     pub fn want_input(&mut self, task: TaskId) {
         self.inputs_wanted.push(task);
+    }
+
+    /// The task's end: once, and for good.
+    pub(crate) fn end(&mut self, outcome: Arc<Outcome>) {
+        self.outcomes.insert(outcome.task, Closed::from(&*outcome));
+        self.ended.push(outcome);
     }
 
     pub fn record(&mut self, attempt: Attempt) {
@@ -290,7 +295,7 @@ impl View {
             ready: self.ready.changes(),
             leases: self.leases.changes(),
             carries: self.carries.kept(),
-            outcomes: self.outcomes.inserted(),
+            outcomes: self.ended,
             uniques: self.uniques.changes(),
             idempotency: self.idempotency.changes(),
             minutes: self.minutes.kept(),

@@ -10,7 +10,6 @@ pub(crate) mod simple;
 mod status;
 pub(crate) mod taskmaster;
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -25,37 +24,19 @@ use taskyard_core::verbs::submit::{NewTask, Submit};
 
 use crate::app::App;
 use crate::problem::{self, Code};
+use crate::query::Params;
 use crate::response::Refusal;
 
-/// The parameters of a query that these routes know; others are passed over.
-struct Params<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
-
-impl<'a> Params<'a> {
-    fn read(query: Option<&'a str>) -> Self {
-        Self(serde_urlencoded::from_str(query.unwrap_or_default()).unwrap_or_default())
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        let mut pairs = self.0.iter();
-        pairs
-            .find(|(other, _)| other == name)
-            .map(|(_, value)| value.as_ref())
-    }
-
-    /// A whole number in a range.
-    fn number(&self, name: &str, range: [usize; 2], default: usize) -> Result<usize, Box<Problem>> {
-        let [min, max] = range;
-        let Some(text) = self.get(name) else {
-            return Ok(default);
-        };
-        match text.parse() {
-            Ok(number) if (min..=max).contains(&number) => Ok(number),
-            _ => {
-                let detail = format!("must be a whole number from {min} to {max}");
-                Err(problem::at(Code::Invalid, name, detail))
-            }
-        }
-    }
+/// How many tasks a list shows, and behind how many of the newest it begins.
+fn page_of(app: &App, query: Option<&str>, default: usize) -> Result<[usize; 2], Box<Problem>> {
+    let params = Params::of_known(query, &["limit", "offset"])?;
+    let number = |name: &str, min: u64, max: usize, default: usize| {
+        let [max, default] = [max, default].map(|number| u64::try_from(number).unwrap_or(u64::MAX));
+        let number = params.number(name, min, max, default);
+        number.map(|number| usize::try_from(number).unwrap_or(usize::MAX))
+    };
+    let limit = number("limit", 1, LIMIT_MAX, default)?;
+    Ok([limit, number("offset", 0, app.limits().offset_max, 0)?])
 }
 
 /// What stands there, be it null: none is for what is left out.

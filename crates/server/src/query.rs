@@ -19,9 +19,8 @@ impl<'a> Params<'a> {
         known: &[&str],
         repeated: &[&str],
     ) -> Result<Self, Box<Problem>> {
-        let pairs: Vec<(Cow<'a, str>, Cow<'a, str>)> =
-            serde_urlencoded::from_str(query.unwrap_or_default()).unwrap_or_default();
-        for (index, (name, _)) in pairs.iter().enumerate() {
+        let params = Self(pairs(query));
+        for (name, _) in &params.0 {
             if !known.contains(&name.as_ref()) {
                 let name: String = name.chars().take(QUOTED_MAX).collect();
                 let detail = if known.is_empty() {
@@ -31,12 +30,28 @@ impl<'a> Params<'a> {
                 };
                 return Err(problem::at(Code::UnknownField, &name, detail));
             }
-            let is_second = pairs[..index].iter().any(|(other, _)| other == name);
+        }
+        params.once(repeated)?;
+        Ok(params)
+    }
+
+    /// Passes over what is not among `known`; refuses what is said twice, for one of the two would be passed over as well.
+    pub(crate) fn of_known(query: Option<&'a str>, known: &[&str]) -> Result<Self, Box<Problem>> {
+        let mut pairs = pairs(query);
+        pairs.retain(|(name, _)| known.contains(&name.as_ref()));
+        let params = Self(pairs);
+        params.once(&[])?;
+        Ok(params)
+    }
+
+    fn once(&self, repeated: &[&str]) -> Result<(), Box<Problem>> {
+        for (index, (name, _)) in self.0.iter().enumerate() {
+            let is_second = self.0[..index].iter().any(|(other, _)| other == name);
             if is_second && !repeated.contains(&name.as_ref()) {
                 return Err(problem::at(Code::Invalid, name, "may stand only once"));
             }
         }
-        Ok(Self(pairs))
+        Ok(())
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
@@ -73,6 +88,10 @@ impl<'a> Params<'a> {
             )),
         }
     }
+}
+
+fn pairs(query: Option<&str>) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+    serde_urlencoded::from_str(query.unwrap_or_default()).unwrap_or_default()
 }
 
 /// Routes without parameters take none.

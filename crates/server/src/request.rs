@@ -66,16 +66,16 @@ where
 
 /// Whether the body says that it is of one of these types, in UTF-8 as JSON always is, and is not packed.
 pub(crate) fn is_of(headers: &HeaderMap, media_types: &[&str]) -> bool {
-    let said = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    let said = types.next().and_then(|value| value.to_str().ok());
     let mut parts = said.unwrap_or_default().split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     let in_utf_8 = parts.all(is_utf_8_or_no_charset);
-    let packed = headers
-        .get(CONTENT_ENCODING)
-        .is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
-    !packed
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    let packed = codings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+    // Of two types others on the way may have gone by the other one.
+    types.next().is_none()
+        && !packed
         && in_utf_8
         && media_types
             .iter()

@@ -6,6 +6,9 @@ use std::str::FromStr;
 use regex::Regex;
 use taskyard_core::name::Name;
 
+/// What stands in the place of a worker's name in the address of another route.
+const ROUTE: &str = "register";
+
 /// A regular expression that each of them must match; any name where there is none.
 #[derive(Clone, Debug, Default)]
 pub struct WorkerIds(Option<Regex>);
@@ -14,6 +17,12 @@ impl WorkerIds {
     /// # Errors
     /// Says what the name must be.
     pub(crate) fn check(&self, name: &Name) -> Result<(), String> {
+        if name.as_str() == ROUTE {
+            return Err(format!(
+                "is the address that workers register at, /workers/{ROUTE}, so a worker of this name could be neither \
+                 shown nor deleted; call it otherwise"
+            ));
+        }
         match &self.0 {
             Some(pattern) if !pattern.is_match(name.as_str()) => Err(format!(
                 "must match {pattern}, as this server was told (--worker-id-pattern)"

@@ -13,13 +13,15 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{Fence, TaskId};
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::log::Logs;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
-use taskyard_core::rows::Ready;
+use taskyard_core::rows::{Outcome, Ready};
+use taskyard_core::slot::Counts;
+use taskyard_core::status::Status;
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 
@@ -65,6 +67,27 @@ impl Model {
     /// broke a constraint.
     pub fn refuse(&self, task: TaskId) {
         self.tables.lock().refused.insert(task);
+    }
+
+    /// Puts in an end beside whatever the task has, as no rule does: damage.
+    pub fn end(&self, task: TaskId) {
+        let mut tables = self.tables.lock();
+        let lane = tables.tasks[&task].lane;
+        let outcome = Outcome {
+            task,
+            lane,
+            status: Status::Cancelled,
+            output: None,
+            error: None,
+            claimed_at: None,
+            started_at: None,
+            ended_at: Timestamp::default(),
+            worker: None,
+            counts: Counts::default(),
+            fence: Fence(0),
+            reported: None,
+        };
+        tables.outcomes.insert(task, Arc::new(outcome));
     }
 
     /// Takes the task's row away and leaves the others, as no rule does: damage.

@@ -270,7 +270,9 @@ impl<W: Writer> Attempts<'_, W> {
         let mut conflicts = 0;
         loop {
             match self.once(commands).await {
-                Err(Failure::Store(Error::Conflict)) if conflicts < CONFLICTS_MAX => {
+                Err(Failure::Store(Error::Conflict) | Failure::Taken(_))
+                    if conflicts < CONFLICTS_MAX =>
+                {
                     conflicts += 1;
                 }
                 ran => return ran,

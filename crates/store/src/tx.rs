@@ -24,9 +24,22 @@ pub(crate) trait Tx: Sized {
     /// Loads these rows into the view; [`View::asked`] has been called with the same needs.
     fn load(&mut self, needs: &Needs, view: &mut View) -> impl Future<Output = Result<(), Error>>;
 
-    /// Writes the diff and ends the transaction. [`Error::Conflict`] when another server changed or inserted a row
-    /// of it meanwhile: then nothing was written. Durable when it returns, unless the store holds answers back.
-    fn commit(self, diff: Diff) -> impl Future<Output = Result<Inputs, Error>>;
+    /// Writes the diff and ends the transaction. Durable when it returns, unless the store holds answers back.
+    fn commit(self, diff: Diff) -> impl Future<Output = Result<Inputs, Undone>>;
+}
+
+/// Why a diff was not written. [`Error::Conflict`] says that another server changed a row of it meanwhile.
+pub(crate) enum Undone {
+    /// Where a row was to be put in, another one stands. Another server may have put it there since the load; but what
+    /// stands there load after load is in the way for good.
+    Taken(String),
+    Error(Error),
+}
+
+impl From<Error> for Undone {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
 }
 
 /// A place to make transactions in: one connection that writes.

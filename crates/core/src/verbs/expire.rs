@@ -12,6 +12,7 @@ use crate::refused::Refused;
 use crate::rows::{End, Failure, Lease, Worker};
 use crate::slot::Event;
 use crate::time::Timestamp;
+use crate::verbs::kill;
 use crate::view::View;
 
 #[derive(Clone, Debug)]
@@ -175,6 +176,10 @@ impl Expire {
         // Its worker may run it as long as it has the lease, whatever is known of the worker.
         if lease.is_exclusive && lease.expires_at > env.now && !is_ahead {
             return None;
+        }
+        // However long it took and whatever it was: who killed its worker meant it to go on elsewhere.
+        if worker.is_some_and(|worker| kill::ended(worker, lease)) {
+            return Some(kill::gives_back());
         }
         if is_overdue(
             lease,

@@ -2,16 +2,20 @@
 //! its name: its epoch rises, so that whatever still calls as it is refused, and does nothing more. What it held goes
 //! back at no cost to the tasks, for they did not end it, and runs elsewhere at once.
 //!
+//! It may hold thousands of runs, so whoever kills it brings some of them, and the others once it is killed. What nobody
+//! brings, because a server died over it, is taken away by the sweep in the same way: the worker's row tells
+//! [`Expire`](super::expire::Expire) why.
+//!
 //! But for exclusive tasks: a process that cannot be reached may go on with those as long as it has their leases, so only
 //! the end of these gives them away.
 
-use crate::command::Env;
-use crate::id::TaskId;
+use crate::command::{Env, halves};
+use crate::id::{Epoch, RunKey, TaskId, WorkerNumber};
 use crate::moves::{self, Ending};
 use crate::name::Name;
 use crate::needs::{Hold, Needs};
 use crate::refused::Refused;
-use crate::rows::{End, Failure, Lease};
+use crate::rows::{End, Failure, Lease, Worker};
 use crate::slot::Event;
 use crate::topic::Topic;
 use crate::verbs::caller;
@@ -20,74 +24,113 @@ use crate::view::View;
 #[derive(Clone, Debug)]
 pub struct Kill {
     pub worker: Name,
+    /// Those of its runs that go back with this command; each is judged here again.
+    pub runs: Vec<RunKey>,
+    /// Goes on with the kill that brought the worker to this epoch, whoever has its name by now.
+    pub since: Option<Epoch>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Killed {
-    /// Those whose runs went back, by key; none of a worker that was offline already, which is left as it is.
+    /// The epoch that the worker was brought to: what it held before that goes back. None of one that was offline already,
+    /// which is left as it is.
+    pub epoch: Option<Epoch>,
+    /// Those whose runs went back, in the order in which these were brought.
     pub tasks: Vec<TaskId>,
 }
 
-impl Kill {
-    pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
-        needs.worker(&self.worker, Hold::Lock);
+impl Killed {
+    pub(crate) fn nothing() -> Self {
+        Self {
+            epoch: None,
+            tasks: Vec::new(),
+        }
     }
 
-    /// Also of one that is offline: what stands before this in its batch may bring it back.
-    pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
-        let Some(worker) = view.workers.get(&self.worker) else {
-            return;
+    pub(crate) fn join(&mut self, more: Self) {
+        self.epoch = self.epoch.or(more.epoch);
+        self.tasks.extend(more.tasks);
+    }
+}
+
+impl Kill {
+    /// The first kills, where that is still to be done, and the second finds it done.
+    pub(crate) fn halves(&self) -> Option<[Self; 2]> {
+        let of = |runs| Self {
+            runs,
+            ..self.clone()
         };
-        if !view.knows_leases_of(worker.number) {
-            needs.leases_of.push(worker.number);
-            return;
-        }
-        for lease in view.leases_of(worker.number).filter(|lease| goes(lease)) {
-            if !view.holds_lease(lease.slot) {
-                needs.leases.push((lease.slot, Hold::Lock));
-            }
-            moves::need_history(lease, view, needs);
+        Some(halves(&self.runs)?.map(of))
+    }
+
+    pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
+        needs.worker(&self.worker, Hold::Lock);
+        for run in &self.runs {
+            needs.leases.push((run.slot, Hold::Lock));
+            needs.tasks.push(run.slot.task);
+            needs.carries.push(run.slot);
         }
     }
+
+    #[expect(clippy::unused_self, reason = "every verb has one")]
+    pub(crate) fn more(&self, _view: &View, _needs: &mut Needs, _env: &Env<'_>) {}
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Killed, Refused> {
         let worker = caller::listed(&self.worker, view)?;
-        if worker.is_offline(env.now) {
-            return Ok(Killed { tasks: Vec::new() });
-        }
         let number = worker.number;
+        let epoch = match self.since {
+            Some(epoch) => epoch,
+            // What is left of it goes on.
+            None if worker.is_killed => worker.epoch,
+            None if worker.is_offline(env.now) => return Ok(Killed::nothing()),
+            None => self.end(number, worker.epoch.next(), view, env),
+        };
+        let mut tasks = Vec::new();
+        for run in &self.runs {
+            let goes = |lease: &&Lease| {
+                (lease.fence, lease.worker) == (run.fence, number) && goes_back(lease, epoch)
+            };
+            let lease = view.leases.get(&run.slot).filter(goes).cloned();
+            // Where a damaged database has lost the task, that must not keep the others from going back.
+            if let Some(lease) = lease
+                && view.tasks.get(&run.slot.task).is_some()
+            {
+                let (event, ending) = gives_back();
+                moves::end_run(view, &lease, event, ending, env);
+                tasks.push(run.slot.task);
+            }
+        }
+        let epoch = Some(epoch);
+        Ok(Killed { epoch, tasks })
+    }
+
+    fn end(&self, number: WorkerNumber, epoch: Epoch, view: &mut View, env: &Env<'_>) -> Epoch {
         view.workers.update(&self.worker, |row| {
-            row.epoch = row.epoch.next();
+            row.epoch = epoch;
             row.expires_at = env.now;
             row.kept_for = None;
             row.is_killed = true;
         });
-        let mut leases: Vec<Lease> = Vec::new();
-        // A worker whose name is new in this very batch holds nothing yet.
-        if view.knows_leases_of(number) {
-            let held = view.leases_of(number).filter(|lease| goes(lease));
-            // Where a damaged database has lost the task, that must not keep its worker from being killed.
-            let has_task = |lease: &&Lease| view.tasks.get(&lease.slot.task).is_some();
-            leases.extend(held.filter(has_task).cloned());
-        }
-        // In the order of their keys: the same on every store.
-        leases.sort_unstable_by_key(|lease| lease.slot);
-        for lease in &leases {
-            let ending = Ending {
-                end: Some(End::Released),
-                error: Some(Failure::new("worker_killed", "its worker was killed")),
-                ..Ending::default()
-            };
-            moves::end_run(view, lease, Event::Released, ending, env);
-        }
         view.announce(Topic::Told(number));
-        let tasks = leases.iter().map(|lease| lease.slot.task);
-        Ok(Killed {
-            tasks: tasks.collect(),
-        })
+        epoch
     }
 }
 
-fn goes(lease: &Lease) -> bool {
-    !lease.is_exclusive
+/// Whether it goes back because its worker was killed.
+pub(super) fn ended(worker: &Worker, lease: &Lease) -> bool {
+    worker.is_killed && goes_back(lease, worker.epoch)
+}
+
+fn goes_back(lease: &Lease, killed: Epoch) -> bool {
+    lease.epoch < killed && !lease.is_exclusive
+}
+
+/// What becomes of its runs, whoever takes them away.
+pub(super) fn gives_back() -> (Event, Ending) {
+    let ending = Ending {
+        end: Some(End::Released),
+        error: Some(Failure::new("worker_killed", "its worker was killed")),
+        ..Ending::default()
+    };
+    (Event::Released, ending)
 }

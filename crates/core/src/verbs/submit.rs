@@ -16,7 +16,7 @@ use crate::order::{OrderKey, Priority};
 use crate::query::TaskView;
 use crate::refused::Refused;
 use crate::retry::Retry;
-use crate::rows::{Digest, IdempotencyKey, Origin, Task, Unique, UniqueKey};
+use crate::rows::{Digest, IdempotencyKey, Input, Origin, Task, Unique, UniqueKey};
 use crate::slot::Limits;
 use crate::status::Status;
 use crate::time::Timestamp;
@@ -240,12 +240,14 @@ impl NewTask {
             return Err(Refused::NotEnded(view.status()));
         }
         let task = &view.task;
+        let input = task.input.here();
+        let input = input.expect("what is run again was read with its input");
         Ok(Self {
             id,
             lane: LaneKey::clone(&view.lane),
             priority: view.priority(),
             begin: Begin::Now,
-            input: task.input.clone(),
+            input: input.clone(),
             max_attempts: Some(task.limits.max_attempts),
             max_losses: Some(task.limits.max_losses),
             timeout: Some(task.timeout),
@@ -289,7 +291,7 @@ impl NewTask {
             priority: self.priority,
             run_at,
             created_at: env.now,
-            input: self.input.clone(),
+            input: Input::Here(self.input.clone()),
             limits: Limits {
                 max_attempts: self
                     .max_attempts

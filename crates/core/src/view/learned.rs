@@ -68,6 +68,7 @@ mod tests {
     use crate::lane::Heads;
     use crate::needs::Pick;
     use crate::order::{OrderKey, at};
+    use crate::rows::Input;
     use crate::view::Brief;
 
     /// A lane in which one slot stood at 5, was picked where `picked` says so, and stands at `key` now.
@@ -87,8 +88,7 @@ mod tests {
         let brief = Brief {
             timeout: Duration::ZERO,
             is_exclusive: false,
-            input_len: 0,
-            input: None,
+            input: Input::Left(0),
         };
         if picked {
             view.picked(pick, vec![(row(5), brief)]);

@@ -15,8 +15,8 @@ use taskyard_core::operation::Operation;
 use taskyard_core::policy::Policy;
 use taskyard_core::queue::Queue;
 use taskyard_core::rows::{
-    Attempt, Carry, Ended, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Relic,
-    Scheduled, Server, Task, Unique, UniqueKey, Worker,
+    Attempt, Carry, Closed, Ended, Idempotency, IdempotencyKey, Input, LateResult, Lease, Outcome,
+    Ready, Relic, Scheduled, Server, Task, Unique, UniqueKey, Worker,
 };
 use taskyard_core::slot::Place;
 use taskyard_core::status::Status;
@@ -126,13 +126,13 @@ impl Tables {
             }
         }
         found(&self.tasks, &needs.tasks, |key, row| {
-            view.tasks.loaded(key, row)
+            view.tasks.loaded(key, Arc::new(row.without_input()))
         });
         found(&self.carries, &needs.carries, |key, row| {
             view.carries.loaded(key, row)
         });
         found(&self.outcomes, &needs.outcomes, |key, row| {
-            view.outcomes.loaded(key, row)
+            view.outcomes.loaded(key, Closed::from(&*row))
         });
         if needs.last_worker {
             let numbers = self.workers.values().map(|row| row.number);
@@ -195,8 +195,7 @@ impl Tables {
             Brief {
                 timeout: task.timeout,
                 is_exclusive: task.is_exclusive,
-                input_len: task.input.len(),
-                input: None,
+                input: Input::Left(task.input.bytes()),
             }
         };
         rows.into_iter().map(|row| (row, brief(&row))).collect()

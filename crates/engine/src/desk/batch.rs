@@ -89,6 +89,7 @@ pub(super) fn size(command: &Command) -> (usize, usize) {
             heartbeat.held.iter().map(Held::payload_len).sum(),
         ),
         Command::Expire(expire) => (expire.runs.len(), 0),
+        Command::Kill(kill) => (1 + kill.runs.len(), 0),
         Command::Promote(promote) => (promote.limit, 0),
         Command::Prune(prune) => (prune.limit, 0),
         Command::Discard(discard) => (discard.tasks.len(), 0),
@@ -113,7 +114,6 @@ pub(super) fn size(command: &Command) -> (usize, usize) {
         | Command::CancelOperation(_)
         | Command::Register(_)
         | Command::Drain(_)
-        | Command::Kill(_)
         | Command::Join(_) => (1, 0),
     }
 }

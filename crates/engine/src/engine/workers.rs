@@ -1,5 +1,6 @@
 //! What those ask for who look after the workers.
 
+use taskyard_core::id::{Epoch, RunKey};
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, AtWork, Query};
 use taskyard_core::refused::Refused;
@@ -9,17 +10,50 @@ use taskyard_core::verbs::kill::{Kill, Killed};
 
 use super::Engine;
 use crate::error::Error;
+use crate::services::STEP_ROWS_MAX;
 
 impl Engine {
     pub async fn drain(&self, worker: Name) -> Result<Drained, Error> {
         self.call(Drain { worker }).await
     }
 
+    /// It ends at once. What it holds goes back in pieces, the first of them with the kill itself; what this does not come to,
+    /// and what another server gave it meanwhile, is found by the sweep.
     pub async fn kill(&self, worker: Name) -> Result<Killed, Error> {
-        let killed = self.call(Kill { worker }).await?;
-        // Another server may have given it something while it was killed here: the sweep finds what that is.
+        let kill = |runs, since| Kill {
+            worker: worker.clone(),
+            runs,
+            since,
+        };
+        let mut runs = self.takeable(worker.clone(), None).await?;
+        let mut killed: Killed = self.call(kill(runs.clone(), None)).await?;
+        let Some(epoch) = killed.epoch else {
+            return Ok(killed);
+        };
+        loop {
+            let left = self.takeable(worker.clone(), Some(epoch)).await?;
+            // What cannot be taken is damaged, and would come again and again.
+            if left.is_empty() || left == runs {
+                break;
+            }
+            runs = left;
+            let piece: Killed = self.call(kill(runs.clone(), Some(epoch))).await?;
+            killed.tasks.extend(piece.tasks);
+        }
         self.0.replaced.notify_one();
         Ok(killed)
+    }
+
+    async fn takeable(&self, worker: Name, before: Option<Epoch>) -> Result<Vec<RunKey>, Error> {
+        let query = Query::Takeable {
+            worker,
+            before,
+            limit: STEP_ROWS_MAX,
+        };
+        match self.read(query).await? {
+            Answer::Takeable(runs) => Ok(runs),
+            _ => Ok(Vec::new()),
+        }
     }
 
     /// An offline worker stands in no list any more.

@@ -8,6 +8,7 @@ mod answering;
 mod broken;
 mod by_hand;
 mod front;
+mod killing;
 mod operating;
 mod overload;
 mod retaining;

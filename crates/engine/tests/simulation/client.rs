@@ -246,7 +246,12 @@ impl Client {
         let call = if around.happens(500) {
             Call::Drain(Drain { worker })
         } else {
-            Call::Kill(Kill { worker })
+            // The sweep takes away what it holds.
+            Call::Kill(Kill {
+                worker,
+                runs: Vec::new(),
+                since: None,
+            })
         };
         let ticket = around.ticket();
         self.ask(call, ticket, around);

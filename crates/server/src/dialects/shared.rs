@@ -8,7 +8,7 @@ use taskyard_api::problem::Problem;
 use taskyard_core::query::{LIST_BYTES_MAX, List};
 
 use super::simple::task::SimpleTask;
-use super::{LIMIT_MAX, Params, behind, page, simple, submitted, there};
+use super::{behind, page, page_of, simple, submitted, there};
 use crate::app::App;
 use crate::problem::{self, Code};
 use crate::request;
@@ -58,9 +58,7 @@ fn is_of_simple<'a>(sent: &Sent<'a>) -> Result<&'a RawValue, Box<Problem>> {
 
 /// `GET /tasks`: an array, newest first.
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let params = Params::read(query.as_deref());
-    let limit = params.number("limit", [1, LIMIT_MAX], LIMIT_DEFAULT)?;
-    let offset = params.number("offset", [0, app.limits().offset_max], 0)?;
+    let [limit, offset] = page_of(&app, query.as_deref(), LIMIT_DEFAULT)?;
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     // As much as a page may read, so that nothing is read which there is no room for.

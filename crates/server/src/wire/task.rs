@@ -18,13 +18,14 @@ use taskyard_core::time::Timestamp;
 pub(crate) fn task(view: &TaskView, payload: bool) -> Task<Payload> {
     let row = &*view.task;
     let (counts, when) = (view.counts(), When::of(view));
+    let input = row.input.here().filter(|_| payload).cloned();
     let (problem_id, parameters) = problem(view).filter(|_| payload).unzip();
     Task {
         id: row.id,
         kind: view.lane.kind.to_string(),
         queue: view.lane.queue.to_string(),
         status: view.status().into(),
-        input: payload.then(|| row.input.clone().into()),
+        input: input.map(Into::into),
         output: payload.then(|| output(view).into()),
         error: error(view).map(task_error),
         priority: view.priority().get(),
@@ -64,8 +65,8 @@ fn problem(view: &TaskView) -> Option<(String, Payload)> {
         parameters: &'a RawValue,
     }
     let is_named = view.task.origin == Some(Origin::V1);
-    let input = is_named.then(|| serde_json::from_str(view.task.input.as_str()));
-    let input: Input<'_> = input?.ok()?;
+    let input = view.task.input.here().filter(|_| is_named)?;
+    let input: Input<'_> = serde_json::from_str(input.as_str()).ok()?;
     let parameters = Json::stored(input.parameters.get());
     Some((input.problem_id, parameters.into()))
 }

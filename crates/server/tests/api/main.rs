@@ -9,6 +9,7 @@ mod dialects;
 mod front;
 mod heads;
 mod health;
+mod hostile;
 mod logs;
 mod metrics;
 mod page;

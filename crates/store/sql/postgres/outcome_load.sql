@@ -1,5 +1,5 @@
--- outcome_load (PostgreSQL): by key, only read; as in `lease_lock`.
-select task, lane, status, claimed_at, started_at, ended_at, worker, attempts, failures, losses, lost_in_a_row, fence,
-  reported_fence, reported_digest, error_code, error_message, error_detail, output
+-- outcome_load (PostgreSQL): by key, only read, as in `lease_lock`; what decisions go by. What runs left behind may be
+-- large.
+select task, status, fence, reported_fence, reported_digest
 from outcome
 where task = any ($1::uuid[])

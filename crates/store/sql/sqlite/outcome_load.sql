@@ -1,4 +1,4 @@
-select task, lane, status, claimed_at, started_at, ended_at, worker, attempts, failures, losses, lost_in_a_row, fence,
-  reported_fence, reported_digest, error_code, error_message, error_detail, output
+-- outcome_load (SQLite): by key, what decisions go by; what runs left behind may be large.
+select status, fence, reported_fence, reported_digest
 from outcome
 where task = ?1

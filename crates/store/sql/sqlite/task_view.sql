@@ -4,7 +4,7 @@
 select
   task.id, task.lane, task.order_key, task.priority, task.run_at, task.created_at, task.max_attempts, task.max_losses,
   task.timeout, task.backoff, task.backoff_factor, task.backoff_max, task.backoff_jitter, task.labels, task.digest,
-  case when $1 then task.input else 'null' end, task.exclusive, task.unique_key, task.retry_of, task.origin,
+  task.input_len, case when $1 then task.input end, task.exclusive, task.unique_key, task.retry_of, task.origin,
   lane.queue, lane.kind, lane.demands,
   outcome.task, outcome.lane, outcome.status, outcome.claimed_at, outcome.started_at, outcome.ended_at, outcome.worker,
   outcome.attempts, outcome.failures, outcome.losses, outcome.lost_in_a_row, outcome.fence, outcome.reported_fence,

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{RunKey, SlotKey, TaskId, WorkerNumber};
-use taskyard_core::json::Json;
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
@@ -112,6 +111,20 @@ impl Tables {
                 Answer::Relics(wanted.filter_map(|task| self.ended(task)).collect())
             }
             Query::Lost { looks, limit } => Answer::Lost(self.lost(looks, limit)),
+            Query::Takeable {
+                worker,
+                before,
+                limit,
+            } => {
+                let number = self.workers.get(&worker).map(|row| row.number);
+                let goes = |lease: &&Lease| {
+                    Some(lease.worker) == number
+                        && before.is_none_or(|epoch| lease.epoch < epoch)
+                        && !lease.is_exclusive
+                };
+                let takeable = self.leases.values().filter(goes).take(limit);
+                Answer::Takeable(takeable.map(Lease::run).collect())
+            }
             Query::Ended(tasks) => {
                 let ended = |task: &TaskId| self.outcomes.contains_key(task);
                 Answer::Ended(tasks.into_iter().filter(ended).collect())
@@ -381,7 +394,7 @@ impl Tables {
 
 /// As a database answers that reads neither inputs nor outputs.
 fn without_payloads(mut view: TaskView) -> TaskView {
-    Arc::make_mut(&mut view.task).input = Json::null();
+    view.task = Arc::new(view.task.without_input());
     if let Standing::Ended(outcome) = &mut view.standing {
         Arc::make_mut(outcome).output = None;
     }

@@ -13,13 +13,13 @@ use taskyard_core::needs::{Due, Needs, Pick, ReadyKey, ScheduledKey};
 use taskyard_core::operation::Operation;
 use taskyard_core::queue::Queue;
 use taskyard_core::rows::{
-    Attempt, Carry, Ended, Idempotency, IdempotencyKey, LateResult, Lease, Outcome, Ready, Relic,
-    Scheduled, Server, Task, Unique, UniqueKey, Worker,
+    Attempt, Carry, Closed, Ended, Idempotency, IdempotencyKey, Input, LateResult, Lease, Outcome,
+    Ready, Relic, Scheduled, Server, Task, Unique, UniqueKey, Worker,
 };
 use taskyard_core::store::Error;
 use taskyard_core::view::{Brief, Change, View};
 
-use crate::tx::{Inputs, Tx, Writer};
+use crate::tx::{Inputs, Tx, Undone, Writer};
 
 #[derive(Default, Clone)]
 pub(super) struct Tables {
@@ -112,13 +112,13 @@ impl Tx for &mut Tables {
             }
         }
         found(&self.tasks, &needs.tasks, |id, row| {
-            view.tasks.loaded(id, row)
+            view.tasks.loaded(id, Arc::new(row.without_input()))
         });
         found(&self.carries, &needs.carries, |slot, row| {
             view.carries.loaded(slot, row)
         });
         found(&self.outcomes, &needs.outcomes, |id, row| {
-            view.outcomes.loaded(id, row)
+            view.outcomes.loaded(id, Closed::from(&*row))
         });
         if let Some(max) = needs.live_workers {
             view.found_live_workers(self.remembered().take(max).count());
@@ -145,12 +145,13 @@ impl Tx for &mut Tables {
         Ok(())
     }
 
-    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
-        if self.has_task_of(&diff) {
-            return Err(Error::Conflict);
+    async fn commit(self, diff: Diff) -> Result<Inputs, Undone> {
+        if self.has_row_of(&diff) {
+            // Nobody else writes here, so it stood there before.
+            return Err(Error::Failed("a row stands there".to_owned()).into());
         }
         if self.refuses(&diff) {
-            return Err(Error::Failed("it is refused here".to_owned()));
+            return Err(Error::Failed("it is refused here".to_owned()).into());
         }
         Ok(self.write(diff))
     }
@@ -221,10 +222,12 @@ impl Tables {
         Lane(i32::try_from(self.lanes.len()).expect("lanes have small numbers"))
     }
 
-    fn has_task_of(&self, diff: &Diff) -> bool {
-        diff.tasks
-            .iter()
-            .any(|task| self.tasks.contains_key(&task.id))
+    /// Of those that no rule looks for before it puts one in.
+    fn has_row_of(&self, diff: &Diff) -> bool {
+        let mut tasks = diff.tasks.iter();
+        let mut ended = diff.outcomes.iter();
+        tasks.any(|row| self.tasks.contains_key(&row.id))
+            || ended.any(|row| self.outcomes.contains_key(&row.task))
     }
 
     fn refuses(&self, diff: &Diff) -> bool {
@@ -247,7 +250,7 @@ impl Tables {
     pub(super) fn write(&mut self, diff: Diff) -> Inputs {
         let inputs = diff.inputs.iter();
         let inputs = inputs
-            .map(|id| (*id, self.tasks[id].input.clone()))
+            .filter_map(|id| Some((*id, self.tasks[id].input.here()?.clone())))
             .collect();
         apply(&mut self.servers, diff.servers, |row| row.number);
         for (lane, key) in diff.lanes {
@@ -355,8 +358,7 @@ impl Tables {
         Brief {
             timeout: task.timeout,
             is_exclusive: task.is_exclusive,
-            input_len: task.input.len(),
-            input: None,
+            input: Input::Left(task.input.bytes()),
         }
     }
 

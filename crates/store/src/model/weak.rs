@@ -39,7 +39,7 @@ use self::locks::{Locks, Number, Row};
 use self::tx::WeakWriter;
 use super::tables::{Tables, ready_key, scheduled_key};
 use crate::run::{self, Memory};
-use crate::tx::Inputs;
+use crate::tx::{Inputs, Undone};
 
 /// How many earlier states are kept for reads that are old.
 const PAST_MAX: usize = 3;
@@ -271,26 +271,26 @@ impl Shared {
             .collect()
     }
 
-    fn commit(&mut self, by: Number, diff: Diff) -> Result<Inputs, Error> {
+    fn commit(&mut self, by: Number, diff: Diff) -> Result<Inputs, Undone> {
         if self.conflicts(&diff) {
             self.count("commit_meets_an_insert");
-            return Err(Error::Conflict);
+            return Err(Undone::Taken("a row stands there".to_owned()));
         }
         if self.happens(|weakness| weakness.conflict) {
             self.count("commit_conflicts");
-            return Err(Error::Conflict);
+            return Err(Error::Conflict.into());
         }
         if self.trouble == Some(Trouble::Full) && !diff.is_empty() {
-            return Err(Error::Full);
+            return Err(Error::Full.into());
         }
         if self.happens(|weakness| weakness.refused) {
             self.count("commit_is_refused");
-            return Err(Error::Failed(REFUSED.to_owned()));
+            return Err(Error::Failed(REFUSED.to_owned()).into());
         }
         let is_away = self.trouble == Some(Trouble::Away);
         if is_away || self.happens(|weakness| weakness.unknown_not_written) {
             self.count("commit_is_unknown_and_was_not_written");
-            return Err(Error::Unknown("it was not written".to_owned()));
+            return Err(Error::Unknown("it was not written".to_owned()).into());
         }
         locks::check_held(&diff, &self.tables, &self.locks, by);
         if !diff.is_empty() {
@@ -306,7 +306,7 @@ impl Shared {
         }
         if self.happens(|weakness| weakness.unknown_written) {
             self.count("commit_is_unknown_and_was_written");
-            return Err(Error::Unknown("it was written".to_owned()));
+            return Err(Error::Unknown("it was written".to_owned()).into());
         }
         Ok(inputs)
     }

@@ -39,6 +39,11 @@ pub(super) fn explain_commit(error: &tokio_postgres::Error) -> Error {
     }
 }
 
+/// A row stands where one was to be put in.
+pub(super) fn is_taken(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::UNIQUE_VIOLATION)
+}
+
 /// The server could not be reached, or is still starting.
 pub(super) fn is_away(error: &tokio_postgres::Error) -> bool {
     match error.as_db_error() {

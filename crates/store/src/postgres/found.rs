@@ -114,8 +114,8 @@ pub(super) fn found(
             view.tasks.loaded(row.id, Arc::new(row))
         })?,
         Part::Carries => each(rows, place::carry, |row| view.carries.loaded(row.slot, row))?,
-        Part::Outcomes => each(rows, task::outcome, |row| {
-            view.outcomes.loaded(row.task, Arc::new(row))
+        Part::Outcomes => each(rows, task::closed, |(task, row)| {
+            view.outcomes.loaded(task, row)
         })?,
         Part::LastWorker => each(
             rows,

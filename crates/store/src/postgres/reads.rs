@@ -149,6 +149,15 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             ];
             Answer::Lost(all(client, sql::LEASE_LOST, &params, lost).await?)
         }
+        Query::Takeable {
+            worker,
+            before,
+            limit,
+        } => {
+            let (worker, before) = (worker.as_str(), before.map(|epoch| epoch.0));
+            let params: [&(dyn ToSql + Sync); 3] = [&worker, &before, &load::limit(*limit)];
+            Answer::Takeable(all(client, sql::LEASE_TAKEABLE, &params, history::run).await?)
+        }
         Query::Ended(tasks) => {
             let ids: Vec<Uuid> = tasks.iter().map(|task| task.as_uuid()).collect();
             Answer::Ended(all(client, sql::OUTCOME_ENDED, &[&ids], |fields| fields.task()).await?)

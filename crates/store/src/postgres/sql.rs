@@ -151,6 +151,7 @@ pub(super) const LANE_FITTING: &str = include_str!("../../sql/common/lane_fittin
 pub(super) const LATE_RESULT_LIST: &str = include_str!("../../sql/common/late_result_list.sql");
 pub(super) const LEASE_LIST: &str = include_str!("../../sql/common/lease_list.sql");
 pub(super) const LEASE_LOST: &str = include_str!("../../sql/common/lease_lost.sql");
+pub(super) const LEASE_TAKEABLE: &str = include_str!("../../sql/common/lease_takeable.sql");
 pub(super) const LOG_LINE_DELETE: &str = include_str!("../../sql/common/log_line_delete.sql");
 pub(super) const LOG_LINE_LIST: &str = include_str!("../../sql/common/log_line_list.sql");
 pub(super) const LOG_RUN_DELETE: &str = include_str!("../../sql/common/log_run_delete.sql");

@@ -8,7 +8,7 @@ use taskyard_core::store::Error;
 use taskyard_core::view::View;
 
 use super::commit::{Changes, Spots};
-use super::error::{explain, explain_commit};
+use super::error::{explain, explain_commit, is_taken, one_line};
 use super::fields::{Fields, Read};
 use super::found::found;
 use super::load::Loads;
@@ -17,7 +17,7 @@ use super::params::Params;
 use super::session::{Session, all};
 use super::tid::Tid;
 use super::trip::Trip;
-use crate::tx::{Inputs, Tx};
+use crate::tx::{Inputs, Tx, Undone};
 
 /// Left open when dropped; the session undoes it before it does anything else.
 pub(super) struct PostgresTx<'a> {
@@ -61,13 +61,13 @@ impl Tx for PostgresTx<'_> {
         Ok(())
     }
 
-    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
+    async fn commit(self, diff: Diff) -> Result<Inputs, Undone> {
         let session = self.session;
         if diff.is_empty() && diff.inputs.is_empty() && !session.open.get() {
             return Ok(Inputs::default());
         }
         if session.client.is_closed() {
-            return Err(Error::Unavailable("the connection was closed".to_owned()));
+            return Err(Error::Unavailable("the connection was closed".to_owned()).into());
         }
         let changes = Changes::of(&diff);
         let spots = Spots::of(&changes, &self.held)?;
@@ -95,7 +95,7 @@ impl Tx for PostgresTx<'_> {
             .await
             .into_iter()
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| explain_commit(&error))?;
+            .map_err(|error| undone(&error))?;
         session.open.set(false);
         if diff.inputs.is_empty() {
             return Ok(Inputs::default());
@@ -108,7 +108,15 @@ impl Tx for PostgresTx<'_> {
             .map(|mut fields| Ok((fields.task()?, fields.json()?)));
         // The batch stands all the same: nobody may take it for one that did not happen.
         read.collect::<Read<Inputs>>().map_err(|error| {
-            Error::Unknown(format!("it was written, but an input is damaged: {error}"))
+            Error::Unknown(format!("it was written, but an input is damaged: {error}")).into()
         })
+    }
+}
+
+fn undone(error: &tokio_postgres::Error) -> Undone {
+    if is_taken(error) {
+        Undone::Taken(one_line(error))
+    } else {
+        explain_commit(error).into()
     }
 }

@@ -16,6 +16,8 @@ use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 
+use crate::tx::Undone;
+
 /// How many commands that stand alone the database may refuse before it is thought to be broken for all of them.
 const REFUSED_MAX: usize = 2;
 
@@ -25,6 +27,8 @@ pub(super) enum Failure {
     Store(Error),
     /// The database refused what it was given, or a row of it cannot be read.
     Refused(Error),
+    /// A row stands where another was to be put in; however often it is loaded again, once this is tried in parts.
+    Taken(Error),
     /// The rules broke down.
     Panicked,
 }
@@ -38,6 +42,15 @@ impl From<Error> for Failure {
             | Error::Full
             | Error::Conflict
             | Error::Damaged(_) => Self::Store(error),
+        }
+    }
+}
+
+impl From<Undone> for Failure {
+    fn from(undone: Undone) -> Self {
+        match undone {
+            Undone::Taken(reason) => Self::Taken(Error::Failed(reason)),
+            Undone::Error(error) => error.into(),
         }
     }
 }
@@ -169,10 +182,13 @@ impl<'a> Parts<'a> {
                     error => error,
                 });
             }
-            (Failure::Refused(_) | Failure::Panicked, Some([first, second])) => {
+            (
+                Failure::Refused(_) | Failure::Taken(_) | Failure::Panicked,
+                Some([first, second]),
+            ) => {
                 self.waiting.extend([second, first]);
             }
-            (Failure::Refused(error), None) => {
+            (Failure::Refused(error) | Failure::Taken(error), None) => {
                 self.answer_alone(part, &error);
                 self.refused += 1;
                 if self.refused == REFUSED_MAX {

@@ -20,6 +20,7 @@ use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 
 use super::*;
+use crate::tx::Undone;
 
 /// Has no rows, and answers the commit of each attempt as it is told to.
 struct Told<F> {
@@ -62,8 +63,14 @@ impl<F: FnMut(usize, &Diff) -> Result<(), Error>> Tx for Attempt<'_, F> {
         Ok(())
     }
 
-    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
-        (self.0.commit)(self.0.attempts, &diff)?;
+    async fn commit(self, diff: Diff) -> Result<Inputs, Undone> {
+        (self.0.commit)(self.0.attempts, &diff).map_err(|error| {
+            if error == taken() {
+                Undone::Taken(TAKEN.to_owned())
+            } else {
+                error.into()
+            }
+        })?;
         self.0
             .committed
             .extend(diff.tasks.iter().map(|task| task.id));
@@ -95,6 +102,13 @@ fn run_on<F: FnMut(usize, &Diff) -> Result<(), Error>>(
     let running = run(&mut told, &memory, commands, &policy, NOON, &mut random);
     let ran = running.now_or_never().expect("nothing waits here");
     (ran, told)
+}
+
+const TAKEN: &str = "a row stands there";
+
+/// That is how a commit that meets one ends here.
+fn taken() -> Error {
+    Error::Failed(TAKEN.to_owned())
 }
 
 const NOON: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
@@ -234,6 +248,28 @@ fn a_conflict_is_tried_three_times_more_and_not_in_parts() {
     let (ran, told) = on_told(&submits(8), Ok(()), |_, _| Err(Error::Conflict));
 
     assert_eq!((ran.err(), told.attempts), (Some(Error::Conflict), 4));
+}
+
+#[test]
+fn a_row_that_another_server_was_quicker_to_put_in_costs_nobody_anything() {
+    let (ran, told) = on_told(&submits(4), Ok(()), |attempt, _| match attempt {
+        1..=3 => Err(taken()),
+        _ => Ok(()),
+    });
+
+    assert_eq!((errors(ran), told.attempts), (vec![None; 4], 4));
+}
+
+#[test]
+fn a_row_that_stands_in_the_way_for_good_fails_who_would_put_one_there() {
+    let (ran, told) = on_told(&submits(4), Ok(()), |_, diff| {
+        if holds(diff, 2) { Err(taken()) } else { Ok(()) }
+    });
+
+    assert_eq!(errors(ran), [None, None, Some(taken()), None]);
+    assert_eq!(told.committed, [id(0), id(1), id(3)]);
+    // The batch, its second half and the one in it, four times each; what is beside them, once.
+    assert_eq!(told.attempts, 14);
 }
 
 #[test]

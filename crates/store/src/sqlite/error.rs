@@ -1,19 +1,15 @@
 //! What SQLite's failures mean to who called.
 
 use rusqlite::ErrorCode::{
-    CannotOpen, ConstraintViolation, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull,
-    FileLockingProtocolFailed, NotADatabase, OutOfMemory, ReadOnly, SystemIoFailure,
+    CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, FileLockingProtocolFailed,
+    NotADatabase, OutOfMemory, ReadOnly, SystemIoFailure,
 };
-use rusqlite::ffi::{
-    SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_ROWID, SQLITE_CONSTRAINT_UNIQUE,
-    SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC,
-};
+use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
 use taskyard_core::store::Error;
 
 pub(super) fn explain(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(DiskFull) => Error::Full,
-        Some(ConstraintViolation) if is_one_of(&error, &TAKEN) => Error::Conflict,
         Some(DatabaseCorrupt | NotADatabase) => Error::Damaged(error.to_string()),
         // Trouble of the machine's, not of the statement's.
         Some(
@@ -25,16 +21,10 @@ pub(super) fn explain(error: rusqlite::Error) -> Error {
             | SystemIoFailure
             | OutOfMemory,
         ) => Error::Unavailable(error.to_string()),
+        // A key that is taken too: nobody else writes, so nobody was quicker, and that row stands in the way for good.
         _ => Error::Failed(error.to_string()),
     }
 }
-
-/// The key is another row's already.
-const TAKEN: [i32; 3] = [
-    SQLITE_CONSTRAINT_PRIMARYKEY,
-    SQLITE_CONSTRAINT_UNIQUE,
-    SQLITE_CONSTRAINT_ROWID,
-];
 
 /// See [`super::log::GiveUp`] for what follows.
 pub(super) fn is_failed_sync(error: &rusqlite::Error) -> bool {

@@ -11,7 +11,7 @@ use taskyard_core::rows::Ready;
 use taskyard_core::view::Brief;
 
 use super::fields::{Fields, Read};
-use super::rows::place;
+use super::rows::{place, task};
 use super::{sql, tx};
 
 /// Inputs up to this many bytes come along; larger ones are read once it is known that they go out.
@@ -116,13 +116,10 @@ impl Source {
 
 fn row(fields: &mut Fields<'_>) -> Read<Row> {
     let ready = place::ready(fields)?;
-    let (timeout, is_exclusive) = (fields.duration()?, fields.take()?);
-    let input_len: i64 = fields.take()?;
     let brief = Brief {
-        timeout,
-        is_exclusive,
-        input_len: usize::try_from(input_len).unwrap_or(usize::MAX),
-        input: fields.json_or_none()?,
+        timeout: fields.duration()?,
+        is_exclusive: fields.take()?,
+        input: task::input(fields)?,
     };
     Ok((ready, brief))
 }

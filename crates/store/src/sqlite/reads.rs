@@ -165,6 +165,16 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 |fields: &mut Fields<'_>| Ok((history::run(fields)?, fields.name_or_none()?));
             Answer::Lost(all(connection, sql::LEASE_LOST, params, lost)?)
         }
+        Query::Takeable {
+            worker,
+            before,
+            limit,
+        } => {
+            let before = before.map(|epoch| epoch.0);
+            let params = params![worker.as_str(), before, tx::limit(*limit)];
+            let takeable = all(connection, sql::LEASE_TAKEABLE, params, history::run)?;
+            Answer::Takeable(takeable)
+        }
         Query::Ended(tasks) => {
             let mut ended = Vec::new();
             for task in tasks {

@@ -22,6 +22,7 @@ statements! { ALL:
         LEASE_HELD = "lease_held",
         LEASE_LIST = "lease_list",
         LEASE_LOST = "lease_lost",
+        LEASE_TAKEABLE = "lease_takeable",
         READY_BEFORE = "ready_before",
         READY_SINCE = "ready_since",
         META_INSERT = "meta_insert",

@@ -20,7 +20,7 @@ use super::fields::{Fields, Read};
 use super::log::GiveUp;
 use super::rows::{key, minute, operation, place, presence, queue, relic, task};
 use super::{commit, pick, sql};
-use crate::tx::{Inputs, Tx, Writer};
+use crate::tx::{Inputs, Tx, Undone, Writer};
 
 /// Undone when dropped, unless it was ended.
 pub(crate) struct SqliteTx<'a> {
@@ -139,7 +139,7 @@ impl Tx for SqliteTx<'_> {
             .map_err(explain)
     }
 
-    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
+    async fn commit(self, diff: Diff) -> Result<Inputs, Undone> {
         let inputs = commit::inputs(self.connection, &diff.inputs).map_err(explain)?;
         commit::write(self.connection, &diff)?;
         let workers = self.workers;
@@ -249,8 +249,8 @@ fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
     each.row(
         (sql::OUTCOME_LOAD, &needs.outcomes),
         |id| [id.as_bytes()],
-        task::outcome,
-        |id, row| view.outcomes.loaded(*id, Arc::new(row)),
+        task::closed,
+        |id, row| view.outcomes.loaded(*id, row),
     )
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use taskyard_core::id::TaskId;
+use taskyard_core::status::Status;
 use taskyard_store::model::Model;
 use tempfile::TempDir;
 use tokio_postgres::Client;
@@ -25,6 +26,8 @@ enum Act {
     Refuse,
     Lose,
     Garble,
+    Spoil,
+    End,
 }
 
 impl Place {
@@ -41,6 +44,16 @@ impl Place {
     /// The row that schedules the task cannot be read any more. The model's are always whole: it refuses the change.
     pub(crate) async fn garble(&self, task: TaskId) {
         self.act(Act::Garble, task).await;
+    }
+
+    /// What the task works on and what it left behind cannot be read any more. The model's payloads are always whole.
+    pub(crate) async fn spoil(&self, task: TaskId) {
+        self.act(Act::Spoil, task).await;
+    }
+
+    /// There is an end of the task beside whatever it has.
+    pub(crate) async fn end(&self, task: TaskId) {
+        self.act(Act::End, task).await;
     }
 
     async fn act(&self, act: Act, task: TaskId) {
@@ -64,6 +77,8 @@ impl Act {
         match self {
             Self::Refuse | Self::Garble => model.refuse(task),
             Self::Lose => model.lose(task),
+            Self::Spoil => {}
+            Self::End => model.end(task),
         }
     }
 
@@ -83,6 +98,12 @@ impl Act {
                 "pragma ignore_check_constraints = on;
                 update scheduled set why = 9 where task = x'{id}'"
             ),
+            // No text in UTF-8.
+            Self::Spoil => format!(
+                "update task set input = cast(x'ff' as text) where id = x'{id}';
+                update outcome set output = cast(x'ff' as text) where task = x'{id}'"
+            ),
+            Self::End => end(&format!("x'{id}'")),
         };
         let connection = rusqlite::Connection::open(path).unwrap();
         connection.execute_batch(&text).unwrap();
@@ -102,7 +123,23 @@ impl Act {
                 "alter table scheduled drop constraint scheduled_why_check;
                 update scheduled set why = 9 where task = '{task}'"
             ),
+            // Every text can be read there, but for one that is missing.
+            Self::Spoil => format!(
+                "alter table task alter column input drop not null;
+                update task set input = null where id = '{task}'"
+            ),
+            Self::End => end(&format!("'{task}'")),
         };
         client.batch_execute(&text).await.unwrap();
     }
+}
+
+/// For the task of this id, as the database writes it.
+fn end(id: &str) -> String {
+    let cancelled = Status::Cancelled.code();
+    format!(
+        "insert into outcome
+          (task, lane, status, ended_at, attempts, failures, losses, lost_in_a_row, fence)
+        select id, lane, {cancelled}, 0, 0, 0, 0, 0, 0 from task where id = {id}"
+    )
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error};
 
 use super::{Origin, settings};
@@ -15,6 +15,9 @@ pub(super) fn wherever_it_stands(
     arguments: &[OsString],
     beneath: &BTreeMap<String, Origin>,
 ) -> Error {
+    if error.kind() == ErrorKind::InvalidUtf8 {
+        return no_text(error, command);
+    }
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
@@ -45,5 +48,21 @@ pub(super) fn wherever_it_stands(
     let said = said.split("\n\n").next().unwrap_or_default();
     let said = said.strip_prefix("error: ").unwrap_or(said);
     let message = format!("{said}\n  The value comes from {place}.");
+    command.clone().error(error.kind(), message)
+}
+
+/// Of a value that is no text clap says nothing but that there is one; most likely it is a variable's.
+fn no_text(error: Error, command: &Command) -> Error {
+    let mut variables: Vec<_> = settings(command)
+        .filter_map(|argument| argument.get_env())
+        .filter(|name| std::env::var_os(name).is_some_and(|value| value.to_str().is_none()))
+        .map(|name| name.to_string_lossy())
+        .collect();
+    variables.sort_unstable();
+    variables.dedup();
+    if variables.is_empty() {
+        return error;
+    }
+    let message = format!("the value of {} is not UTF-8", variables.join(", "));
     command.clone().error(error.kind(), message)
 }

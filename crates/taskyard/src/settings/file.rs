@@ -1,11 +1,15 @@
 //! The file: TOML, one key a setting, named like its flag with underscores.
 
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::Origin;
 
 /// What is read when nobody names a file, if it is there.
 const USUAL: &str = "taskyard.toml";
+
+/// Every setting there is takes a few kilobytes.
+const BYTES_MAX: u64 = 1 << 20;
 
 pub(super) struct File {
     path: PathBuf,
@@ -21,7 +25,7 @@ impl File {
             None => return Ok(None),
         };
         let shown = path.display();
-        let text = std::fs::read_to_string(&path)
+        let text = read(&path)
             .map_err(|error| format!("the settings file {shown} cannot be read: {error}"))?;
         let table = text
             .parse()
@@ -59,6 +63,19 @@ impl File {
             })
             .collect()
     }
+}
+
+/// The file's text, unless it is so long that it must be another one.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?
+        .take(BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > BYTES_MAX {
+        let why = format!("it holds more than {BYTES_MAX} bytes, so it is something else");
+        return Err(io::Error::other(why));
+    }
+    Ok(text)
 }
 
 /// Without the line as it stands, which may hold a password.

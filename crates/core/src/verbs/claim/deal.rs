@@ -186,7 +186,7 @@ fn next(
     }
     let places = (0..open.len()).map(|step| (turn + step) % open.len());
     places.into_iter().find(|place| {
-        open[*place].has_room(brief.input_len, env) && open[*place].claim.profile.serves(key)
+        open[*place].has_room(brief.input.bytes(), env) && open[*place].claim.profile.serves(key)
     })
 }
 
@@ -336,10 +336,7 @@ impl<'a> Seat<'a> {
     /// Turns the ready row into a lease of this claim's worker.
     fn give(&mut self, row: &Ready, view: &mut View, env: &mut Env<'_>) {
         let brief = brief(row.slot, view);
-        if brief.input.is_none() {
-            view.want_input(row.slot.task);
-        }
-        self.bytes += brief.input_len;
+        self.bytes += brief.input.bytes();
         let lease = moves::claim(view, row, self.claim, &brief, env);
         let attempt = lease.attempt(view.carry_of(lease.slot, lease.has_carry));
         self.hand
@@ -362,17 +359,23 @@ fn is_dry(claim: &Claim, view: &View, env: &Env<'_>) -> bool {
         .all(Picked::is_short)
 }
 
-fn run(lease: &Lease, attempt: i32, brief: Brief, view: &View, env: &Env<'_>) -> Option<Run> {
+/// What a claim is answered, with the input, or with that to come from the commit.
+fn run(lease: &Lease, attempt: i32, brief: Brief, view: &mut View, env: &Env<'_>) -> Option<Run> {
+    let lane = view.lane_key(lease.lane, env.lanes)?.clone();
+    let input = brief.input.here().cloned();
+    if input.is_none() {
+        view.want_input(lease.slot.task);
+    }
     Some(Run {
         slot: lease.slot,
         fence: lease.fence,
         secret: lease.secret,
         attempt,
-        lane: view.lane_key(lease.lane, env.lanes)?.clone(),
+        lane,
         expires_at: lease.expires_at,
         timeout: brief.timeout,
         is_exclusive: lease.is_exclusive,
         checkpoint: lease.checkpoint.clone(),
-        input: brief.input,
+        input,
     })
 }

@@ -26,8 +26,11 @@ pub(super) fn command(act: &Act) -> Option<Command> {
             worker: named(name),
         }
         .into(),
+        // The sweep takes away what it holds.
         Act::Kill(name) => Kill {
             worker: named(name),
+            runs: Vec::new(),
+            since: None,
         }
         .into(),
         Act::Delete(name) => Forget {
@@ -64,9 +67,13 @@ impl World {
         let was_online = !before.is_offline(self.now);
         let held = self.leases_of(before.number);
         let counts: Vec<Counts> = held.iter().map(|lease| self.counts(lease.slot)).collect();
-        let kill = command(&Act::Kill(known(name))).expect("it is one of these");
+        let kill = Kill {
+            worker: before.name.clone(),
+            runs: held.iter().map(Lease::run).collect(),
+            since: None,
+        };
 
-        let reply = self.run(&[kill]).remove(0);
+        let reply = self.run(&[kill.into()]).remove(0);
 
         let after = self.worker(name);
         if !was_online {
@@ -78,7 +85,8 @@ impl World {
         let stay: Vec<Lease> = held.iter().filter(|it| it.is_exclusive).cloned().collect();
         let goes = held.iter().filter(|it| !it.is_exclusive);
         let tasks = goes.map(|it| it.slot.task).collect();
-        assert_eq!(reply, Ok(Done::Kill(Killed { tasks })));
+        let epoch = Some(after.epoch);
+        assert_eq!(reply, Ok(Done::Kill(Killed { epoch, tasks })));
         assert_eq!(self.leases_of(before.number), stay);
         for (lease, counts) in held.iter().zip(counts) {
             assert_eq!(self.counts(lease.slot), counts, "it costs nothing");
@@ -116,11 +124,4 @@ pub(super) fn register(name: &str, if_new: bool) -> Command {
         if_new,
     }
     .into()
-}
-
-fn known(name: &str) -> &'static str {
-    let mut names = NAMES.into_iter();
-    names
-        .find(|known| *known == name)
-        .expect("it is one of them")
 }

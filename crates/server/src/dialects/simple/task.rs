@@ -68,9 +68,10 @@ impl SimpleTask {
 
     /// As it was before anybody took it, which may have happened meanwhile.
     pub(crate) fn as_submitted(view: &TaskView) -> Self {
+        let data = view.task.input.here();
         Self {
             id: view.task.id,
-            data: view.task.input.clone().into(),
+            data: data.cloned().unwrap_or_else(Json::null).into(),
             status: SIMPLE.waits,
             result: Json::null().into(),
             worker_id: None,

@@ -10,6 +10,7 @@ use taskyard_core::id::{SlotKey, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::query::{Answer as Found, Holder, Query};
 use taskyard_core::refused::Refused;
+use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Named;
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
@@ -70,12 +71,20 @@ pub(crate) async fn claim(State(app): State<App>, OfTask(id): OfTask, request: R
     let claim: SimpleClaim = request::parse(&app, &body)?;
     // Once it is taken it is too late to refuse.
     app.answers().has_room()?;
-    let worker = Caller::met(&app, worker_name(&claim.worker_id)?).await?;
-    let lane = look(&app, id).await?.lane;
+    let name = worker_name(&claim.worker_id)?;
+    let task = look(&app, id).await?;
+    // Before whoever asks is known from here on: what is refused leaves nobody behind.
+    if task.status() != Status::Pending {
+        return Err(problem::refused(&Refused::NotClaimable).into());
+    }
+    let worker = Caller::met(&app, name).await?;
     let claimed = app.engine().claim(ClaimCall {
         worker: worker.name,
         epoch: None,
-        task: Some(Named { task: id, lane }),
+        task: Some(Named {
+            task: id,
+            lane: task.lane,
+        }),
         limit: 1,
         wait: Duration::ZERO,
         begin: true,

@@ -162,8 +162,9 @@ fn command(view: &TaskView) -> String {
     }
     let kind = view.lane.kind.as_str();
     let is_command = kind == KIND || kind == REFUSED_KIND;
-    let input = is_command.then(|| serde_json::from_str(view.task.input.as_str()).ok());
-    let Input { command, argv } = input.flatten().unwrap_or_default();
+    let input = view.task.input.here().filter(|_| is_command);
+    let input = input.and_then(|input| serde_json::from_str(input.as_str()).ok());
+    let Input { command, argv } = input.unwrap_or_default();
     let argv = argv.map(|argv| argv.join(" "));
     command.or(argv).unwrap_or_else(|| kind.to_owned())
 }

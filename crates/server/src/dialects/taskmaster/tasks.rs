@@ -11,8 +11,9 @@ use utoipa::ToSchema;
 use super::task::{TaskmasterSchedule, TaskmasterStatus, TaskmasterTask};
 use crate::app::App;
 use crate::dialects::status::TASKMASTER;
-use crate::dialects::{LIMIT_MAX, Params, behind, look, page, submitted};
+use crate::dialects::{LIMIT_MAX, behind, look, page, page_of, submitted};
 use crate::problem::{self, Code};
+use crate::query::Params;
 use crate::request::{self, no_such};
 use crate::response::{self, Answer};
 
@@ -46,7 +47,7 @@ pub(crate) async fn schedule(State(app): State<App>, request: Request) -> Answer
 
 /// `GET /api/status`
 pub(crate) async fn status(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let params = Params::read(query.as_deref());
+    let params = Params::of_known(query.as_deref(), &["task_id"])?;
     let id = params.get("task_id").ok_or_else(|| {
         problem::at(
             Code::Invalid,
@@ -65,9 +66,7 @@ pub(crate) async fn status(State(app): State<App>, RawQuery(query): RawQuery) ->
 
 /// `GET /api/tasks`
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let params = Params::read(query.as_deref());
-    let limit = params.number("limit", [1, LIMIT_MAX], LIMIT_MAX)?;
-    let offset = params.number("offset", [0, app.limits().offset_max], 0)?;
+    let [limit, offset] = page_of(&app, query.as_deref(), LIMIT_MAX)?;
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     // A page is read with what its tasks gave back, of which nothing is shown; what is shown may be as much.

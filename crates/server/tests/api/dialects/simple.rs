@@ -143,6 +143,92 @@ async fn a_task_of_a_paused_queue_is_not_free() {
 }
 
 #[tokio::test]
+async fn a_claim_that_is_refused_makes_nobody_known() {
+    let yard = Yard::new();
+    let ended = submitted(&yard, &json!(1)).await;
+    yard.post(&format!("/api/v1/tasks/{ended}/cancel"), &json!({}))
+        .await
+        .ok();
+    let later = json!({"kind": "a", "input": 1, "delay_ms": 1000});
+    let later = yard.post("/api/v1/tasks", &later).await.ok();
+    let later = later["id"].as_str().unwrap();
+    let none = "01a21162-b23c-7f2c-bbfc-ea8e6e590d9f";
+    let nobody = json!({"worker_id": "nobody"});
+
+    for (id, status, code) in [
+        (none, 404, "not_found"),
+        (&ended, 409, "not_claimable"),
+        (later, 409, "not_claimable"),
+    ] {
+        let reply = yard.post(&format!("/tasks/{id}/claim"), &nobody).await;
+        reply.refused(status, code);
+    }
+
+    let workers = yard.get("/api/v1/workers").await.ok();
+    assert_eq!(workers["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_worker_says_its_name_in_the_letters_of_names() {
+    let yard = Yard::new();
+    let id = submitted(&yard, &json!(1)).await;
+    let mut wrong = vec![
+        json!({}),
+        json!({"worker_id": null}),
+        json!({"worker_id": 5}),
+    ];
+    let long = "w".repeat(65);
+    for name in ["", "a b", "a/b", "..", "\u{1b}[31m", "é", "register", &long] {
+        wrong.push(json!({"worker_id": name}));
+    }
+
+    for body in &wrong {
+        for verb in ["claim", "complete"] {
+            // What cannot have a task is refused for that.
+            let reply = yard.post(&format!("/tasks/{id}/{verb}"), body).await;
+            if verb == "complete" && body["worker_id"] == "register" {
+                reply.refused(409, "stale_lease");
+            } else {
+                reply.wrong_at(&["/worker_id"]);
+            }
+        }
+    }
+
+    assert_eq!(status(&yard, &id).await, "pending");
+    let workers = yard.get("/api/v1/workers").await.ok();
+    assert_eq!(workers["items"], json!([]));
+}
+
+#[tokio::test]
+async fn what_no_reader_could_hold_is_refused_where_it_stands() {
+    let yard = Yard::new();
+    let id = claimed(&yard, "w1").await;
+    let deep = ["[".repeat(65), "]".repeat(65)].concat();
+    for value in [
+        "NaN",
+        "1e400",
+        "18446744073709551616",
+        r#""\u0000""#,
+        r#""\ud800""#,
+        r#"{"a":1,"\u0061":2}"#,
+        &deep,
+    ] {
+        let data = format!(r#"{{"data":{value}}}"#);
+        let problem = yard.post_text("/tasks", data).await.refused(422, "invalid");
+        let place = problem["errors"][0]["pointer"].as_str().unwrap();
+        assert!(place.starts_with("/data"), "{problem}");
+        let result = format!(r#"{{"worker_id":"w1","result":{value}}}"#);
+        let path = format!("/tasks/{id}/complete");
+        let problem = yard.post_text(&path, result).await;
+        let problem = problem.refused(422, "invalid");
+        let place = problem["errors"][0]["pointer"].as_str().unwrap();
+        assert!(place.starts_with("/result"), "{problem}");
+    }
+    assert_eq!(status(&yard, &id).await, "processing");
+    assert_eq!(yard.total().await, 1);
+}
+
+#[tokio::test]
 async fn a_list_begins_behind_more_than_a_page() {
     let yard = Yard::new();
     let tasks: Vec<Value> = (0..1_200)

@@ -55,6 +55,49 @@ async fn a_command_waits_for_its_time() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_scheduled_is_named_and_not_kept() {
+    let yard = Yard::new();
+    let deep = ["[".repeat(10_000), "]".repeat(10_000)].concat();
+    for (command, at, place) in [
+        ("5", DUE, "/command"),
+        ("null", DUE, "/command"),
+        (r#""  ""#, DUE, "/command"),
+        (r#""a\u0000b""#, DUE, "/command"),
+        (r#""a\ud800b""#, DUE, "/command"),
+        (&deep, DUE, "/command"),
+        (r#""echo","command":"true""#, DUE, "/command"),
+        (r#""echo""#, "", "/scheduled_at"),
+        (r#""echo""#, "tomorrow", "/scheduled_at"),
+        (r#""echo""#, "2024-02-30T10:00:00Z", "/scheduled_at"),
+        (r#""echo""#, "2024-01-23T10:00:00", "/scheduled_at"),
+        (r#""echo""#, "99999-01-01T00:00:00Z", "/scheduled_at"),
+    ] {
+        let body = format!(r#"{{"command":{command},"scheduled_at":"{at}"}}"#);
+        let problem = yard.post_text("/api/schedule", body).await;
+        let problem = problem.refused(422, "invalid");
+        let named = problem["errors"][0]["pointer"].as_str().unwrap();
+        assert!(named.starts_with(place), "{problem}");
+    }
+    assert_eq!(yard.total().await, 0);
+}
+
+#[tokio::test]
+async fn a_task_is_asked_about_once_and_by_its_id() {
+    let yard = Yard::new();
+    let id = scheduled(&yard, "echo", DUE).await;
+    for query in ["", "?id=1", &format!("?task_id={id}&task_id={id}")] {
+        let reply = yard.get(&format!("/api/status{query}")).await;
+        reply.wrong_at(&["task_id"]);
+    }
+    for id in ["", "x", "%00", &id.replace('-', ""), &format!("{id}0")] {
+        let reply = yard.get(&format!("/api/status?task_id={id}")).await;
+        let problem = reply.refused(404, "not_found");
+        assert_eq!(crate::yard::places(&problem), ["task_id"], "{id}");
+    }
+    seen(&yard, &format!("{id}&cache=7")).await;
+}
+
+#[tokio::test]
 async fn what_ended_otherwise_has_failed() {
     let yard = Yard::new();
     let id = scheduled(&yard, "echo", DUE).await;
@@ -168,19 +211,31 @@ async fn the_workers_inside_are_scaled_from_1_to_50() {
     );
     let inside = Some(Arc::clone(&pool) as Arc<dyn InternalPool>);
     let front = Front::new(App::with_pool(engine, inside, Settings::default(), stop));
-    let scale = async |count: i64| {
-        let body = json!({"count": count}).to_string();
+    let scale = async |count: &str| {
+        let body = format!(r#"{{"count":{count}}}"#);
         let request = json_request("/api/workers/scale", body.into());
         Reply::of(front.answer(request).await).await
     };
 
     for count in [1, 50] {
-        let scaled = scale(count).await.ok();
+        let scaled = scale(&count.to_string()).await.ok();
         assert_eq!(scaled["count"], count);
         assert_eq!(scaled["workers"][0], "worker-1");
         assert_eq!(i64::from(pool.0.lock().desired), count);
     }
     for count in [0, 51, -1, i64::MAX] {
+        scale(&count.to_string()).await.wrong_at(&["/count"]);
+    }
+    for count in [
+        "\"many\"",
+        "null",
+        "2.5",
+        "2e0",
+        "[2]",
+        "65539",
+        "18446744073709551616",
+        "2,\"count\":3",
+    ] {
         scale(count).await.wrong_at(&["/count"]);
     }
     assert_eq!(pool.0.lock().desired, 50);

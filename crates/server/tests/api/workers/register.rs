@@ -98,6 +98,10 @@ async fn everything_wrong_in_a_registration_is_told_at_once() {
         ),
         // An address that ends in it means another.
         (json!({"worker_id": "..", "kinds": ["a"]}), &["/worker_id"]),
+        (
+            json!({"worker_id": "register", "kinds": ["a"]}),
+            &["/worker_id"],
+        ),
         (json!({"worker_id": "w", "kinds": []}), &["/kinds"]),
         (
             json!({"worker_id": "w", "kinds": ["a", "*"]}),

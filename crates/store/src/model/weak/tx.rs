@@ -10,13 +10,14 @@ use taskyard_core::diff::Diff;
 use taskyard_core::id::{SlotKey, WorkerNumber};
 use taskyard_core::lane::Lane;
 use taskyard_core::needs::{Hold, Needs};
+use taskyard_core::rows::Closed;
 use taskyard_core::store::Error;
 use taskyard_core::view::View;
 
 use super::locks::{Number, Row, Wish};
 use super::{Shared, Trouble, Weakness};
 use crate::model::tables::{ready_key, scheduled_key};
-use crate::tx::{Inputs, Tx, Writer};
+use crate::tx::{Inputs, Tx, Undone, Writer};
 
 /// How often others may run before a statement that comes late: enough for several batches.
 const STALL: usize = 20;
@@ -87,7 +88,7 @@ impl Tx for WeakTx {
         Ok(())
     }
 
-    async fn commit(self, diff: Diff) -> Result<Inputs, Error> {
+    async fn commit(self, diff: Diff) -> Result<Inputs, Undone> {
         pause().await;
         let written = self.shared.borrow_mut().commit(self.number, diff);
         // What others do now happens before anybody hears of this commit.
@@ -381,7 +382,7 @@ impl WeakTx {
                 .tasks
                 .iter()
                 .filter_map(|id| shared.tables.tasks.get(id));
-            found.for_each(|row| view.tasks.loaded(row.id, Arc::clone(row)));
+            found.for_each(|row| view.tasks.loaded(row.id, Arc::new(row.without_input())));
         }
         if !needs.carries.is_empty() {
             self.begin_statement().await?;
@@ -399,7 +400,7 @@ impl WeakTx {
                 .outcomes
                 .iter()
                 .filter_map(|id| shared.tables.outcomes.get(id));
-            found.for_each(|row| view.outcomes.loaded(row.task, Arc::clone(row)));
+            found.for_each(|row| view.outcomes.loaded(row.task, Closed::from(&**row)));
         }
         if !needs.leases_of.is_empty() {
             self.begin_statement().await?;

@@ -7,7 +7,7 @@ use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::rows::{Carry, Lease, Progress, Ready, Scheduled};
 use taskyard_core::view::Brief;
 
-use super::task::{failure_columns, reported_columns};
+use super::task::{self, failure_columns, reported_columns};
 use crate::columns;
 use crate::postgres::fields::{Fields, Read, storable};
 use crate::postgres::params::{Columns, Params};
@@ -26,8 +26,7 @@ pub(in crate::postgres) fn brief(fields: &mut Fields<'_>) -> Read<Brief> {
     Ok(Brief {
         timeout: fields.duration()?,
         is_exclusive: fields.take()?,
-        input_len: usize::try_from(fields.take::<i64>()?).unwrap_or(usize::MAX),
-        input: fields.json_or_none()?,
+        input: task::input(fields)?,
     })
 }
 

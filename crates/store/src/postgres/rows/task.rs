@@ -7,7 +7,7 @@ use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::Lane;
 use taskyard_core::retry::Retry;
-use taskyard_core::rows::{Failure, Outcome, Reported, Task};
+use taskyard_core::rows::{Closed, Failure, Input, Outcome, Reported, Task};
 use taskyard_core::slot::Limits;
 use taskyard_core::status::Status;
 
@@ -38,12 +38,19 @@ pub(in crate::postgres) fn task(fields: &mut Fields<'_>) -> Read<Task> {
             Labels::from_text(text).map_err(|_| BadColumn::new("task.labels", text))
         })?,
         digest: fields.digest_or_none()?,
-        input: fields.json()?,
+        input: input(fields)?,
         is_exclusive: fields.take()?,
         unique_key: fields.text_or_none()?,
         retry_of: fields.task_or_none()?,
         origin: fields.decode(columns::origin)?,
     })
+}
+
+/// Its length, and itself where the statement wants it.
+pub(in crate::postgres) fn input(fields: &mut Fields<'_>) -> Read<Input> {
+    let bytes: i64 = fields.take()?;
+    let left = Input::Left(usize::try_from(bytes).unwrap_or(usize::MAX));
+    Ok(fields.json_or_none()?.map_or(left, Input::Here))
 }
 
 pub(in crate::postgres) fn task_keys(rows: &[TaskId]) -> Params<'_> {
@@ -67,8 +74,8 @@ pub(in crate::postgres) fn tasks(rows: &[Arc<Task>]) -> Params<'_> {
         .column(|row| row.retry.jitter)
         .column(|row| row.labels.to_text())
         .column(|row| row.digest.as_ref().map(|digest| digest.0.as_slice()))
-        .column(|row| i64::try_from(row.input.len()).unwrap_or(i64::MAX))
-        .column(|row| row.input.as_str())
+        .column(|row| i64::try_from(row.input.bytes()).unwrap_or(i64::MAX))
+        .column(|row| row.input.here().map(Json::as_str))
         .column(|row| row.is_exclusive)
         .column(|row| row.unique_key.as_deref())
         .column(|row| row.retry_of.map(|id| id.as_uuid()))
@@ -81,9 +88,7 @@ pub(in crate::postgres) const OUTCOME_WIDTH: usize = 18;
 pub(in crate::postgres) fn outcome(fields: &mut Fields<'_>) -> Read<Outcome> {
     let task = fields.task()?;
     let lane = Lane(fields.take()?);
-    let status = fields.decode(|code| {
-        Status::from_code(code).ok_or_else(|| BadColumn::new("outcome.status", code))
-    })?;
+    let status = status(fields)?;
     let (claimed_at, started_at) = (fields.time_or_none()?, fields.time_or_none()?);
     let ended_at = fields.time()?;
     let worker = fields.take::<Option<i32>>()?.map(WorkerNumber);
@@ -105,6 +110,23 @@ pub(in crate::postgres) fn outcome(fields: &mut Fields<'_>) -> Read<Outcome> {
         counts,
         fence,
         reported,
+    })
+}
+
+/// As much of one as decisions go by, and whose it is.
+pub(in crate::postgres) fn closed(fields: &mut Fields<'_>) -> Read<(TaskId, Closed)> {
+    let task = fields.task()?;
+    let closed = Closed {
+        status: status(fields)?,
+        fence: Fence(fields.take()?),
+        reported: fields.reported()?,
+    };
+    Ok((task, closed))
+}
+
+fn status(fields: &mut Fields<'_>) -> Read<Status> {
+    fields.decode(|code| {
+        Status::from_code(code).ok_or_else(|| BadColumn::new("outcome.status", code))
     })
 }
 

@@ -6,7 +6,7 @@ use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::Lane;
 use taskyard_core::retry::Retry;
-use taskyard_core::rows::{Outcome, Task};
+use taskyard_core::rows::{Closed, Input, Outcome, Task};
 use taskyard_core::slot::Limits;
 use taskyard_core::status::Status;
 
@@ -36,12 +36,19 @@ pub(crate) fn task(fields: &mut Fields<'_>) -> Read<Task> {
             Labels::from_text(&text).map_err(|_| BadColumn::new("task.labels", text))
         })?,
         digest: fields.digest_or_none()?,
-        input: fields.json()?,
+        input: input(fields)?,
         is_exclusive: fields.take()?,
         unique_key: fields.take()?,
         retry_of: fields.task_or_none()?,
         origin: fields.decode(columns::origin)?,
     })
+}
+
+/// Its length, and itself where the statement wants it.
+pub(crate) fn input(fields: &mut Fields<'_>) -> Read<Input> {
+    let bytes: i64 = fields.take()?;
+    let left = Input::Left(usize::try_from(bytes).unwrap_or(usize::MAX));
+    Ok(fields.json_or_none()?.map_or(left, Input::Here))
 }
 
 pub(crate) fn insert_task(statement: &mut CachedStatement<'_>, row: &Task) -> Read<usize> {
@@ -61,8 +68,8 @@ pub(crate) fn insert_task(statement: &mut CachedStatement<'_>, row: &Task) -> Re
         row.retry.jitter,
         row.labels.to_text(),
         row.digest.as_ref().map(|digest| digest.0.as_slice()),
-        i64::try_from(row.input.len()).unwrap_or(i64::MAX),
-        row.input.as_str(),
+        i64::try_from(row.input.bytes()).unwrap_or(i64::MAX),
+        row.input.here().map(Json::as_str),
         row.is_exclusive,
         row.unique_key,
         row.retry_of.as_ref().map(TaskId::as_bytes),
@@ -75,9 +82,7 @@ pub(crate) const OUTCOME_WIDTH: usize = 18;
 pub(crate) fn outcome(fields: &mut Fields<'_>) -> Read<Outcome> {
     let task = fields.task()?;
     let lane = Lane(fields.take()?);
-    let status = fields.decode(|code| {
-        Status::from_code(code).ok_or_else(|| BadColumn::new("outcome.status", code))
-    })?;
+    let status = status(fields)?;
     let (claimed_at, started_at) = (fields.time_or_none()?, fields.time_or_none()?);
     let ended_at = fields.time()?;
     let worker = fields.take::<Option<i32>>()?.map(WorkerNumber);
@@ -99,6 +104,21 @@ pub(crate) fn outcome(fields: &mut Fields<'_>) -> Read<Outcome> {
         counts,
         fence,
         reported,
+    })
+}
+
+/// As much of one as decisions go by.
+pub(crate) fn closed(fields: &mut Fields<'_>) -> Read<Closed> {
+    Ok(Closed {
+        status: status(fields)?,
+        fence: Fence(fields.take()?),
+        reported: fields.reported()?,
+    })
+}
+
+fn status(fields: &mut Fields<'_>) -> Read<Status> {
+    fields.decode(|code| {
+        Status::from_code(code).ok_or_else(|| BadColumn::new("outcome.status", code))
     })
 }
 

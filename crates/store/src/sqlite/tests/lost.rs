@@ -11,7 +11,7 @@ use taskyard_core::id::{Epoch, Fence, RunKey, ServerNumber, SlotKey, WorkerNumbe
 use taskyard_core::lane::Lane;
 use taskyard_core::order::OrderKey;
 use taskyard_core::retry::Retry;
-use taskyard_core::rows::{Lease, Task, Worker};
+use taskyard_core::rows::{Input, Lease, Task, Worker};
 use taskyard_core::slot::Limits;
 use taskyard_core::store::Ran;
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Expired, Sight, Step};
@@ -124,7 +124,7 @@ fn task_of(lease: &Lease) -> Arc<Task> {
         priority: Priority::default(),
         run_at: lease.claimed_at,
         created_at: lease.claimed_at,
-        input: Json::null(),
+        input: Input::Here(Json::null()),
         limits: Limits {
             max_attempts: 1,
             max_losses: 1,

@@ -12,6 +12,7 @@ use taskyard_core::query::List;
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
+use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
@@ -197,6 +198,32 @@ pub(super) async fn a_submit_that_meets_a_claim_goes_straight_to_a_lease(yard: Y
         (vec![task.id], Some(&task.input))
     );
     assert_eq!(yard.status(task.id).await, Status::Assigned);
+}
+
+/// The sweep loads the task without it.
+pub(super) async fn what_is_lost_and_given_out_in_one_batch_comes_with_its_input(yard: Yard) {
+    let (gone, here) = (yard.worker("gone").await, yard.worker("here").await);
+    let task = yard.task();
+    yard.submit(task.clone()).await.unwrap();
+    let lost = yard.claim_one(&gone).await;
+    yard.pass(yard.policy.heartbeat_ttl);
+    yard.heartbeat(&here, Vec::new()).await.unwrap();
+    let expire = Expire {
+        runs: vec![(lost.slot.run(lost.fence), Some(gone.worker))],
+        sight: Sight::clear(yard.now()),
+    };
+    let claims = vec![here];
+
+    let mut replies = yard
+        .batch(vec![expire.into(), Claims { claims }.into()])
+        .await;
+
+    let dealt = Dealt::try_from(replies.remove(1).unwrap()).unwrap();
+    let runs = &dealt.hands[0].as_ref().unwrap().as_ref().unwrap().runs;
+    assert_eq!(
+        (ids(runs), runs[0].input.as_ref()),
+        (vec![task.id], Some(&task.input))
+    );
 }
 
 pub(super) async fn a_slot_promoted_in_a_claims_own_batch_lets_it_look_again(yard: Yard) {

@@ -135,6 +135,26 @@ pub(super) async fn a_command_over_which_the_rules_break_down_fails_alone(yard: 
     assert_eq!(went(&yard.answers(again.collect()).await), "++");
 }
 
+pub(super) async fn a_row_that_stands_where_none_should_fails_only_what_meets_it(yard: Yard) {
+    let worker = yard.worker("w").await;
+    for _ in 0..4 {
+        yard.new_task().await;
+    }
+    let runs = yard.claim(&worker, 4).await;
+    // No report looks for an end before it puts one in.
+    yard.place.end(runs[1].slot.task).await;
+    let reports = runs.iter().map(|run| report(run, completed()).into());
+    let reports: Vec<Command> = reports.collect();
+
+    let answers = yard.answers(reports.clone()).await;
+
+    assert_eq!(went(&answers), "+-++");
+    for run in [&runs[0], &runs[2], &runs[3]] {
+        assert_eq!(yard.status(run.slot.task).await, Status::Completed);
+    }
+    assert_eq!(went(&yard.answers(reports).await), "+-++", "and again");
+}
+
 pub(super) async fn after_two_refused_commands_the_rest_is_not_tried(yard: Yard) {
     let tasks: Vec<NewTask> = (0..8).map(|_| yard.task()).collect();
     for refused in [1, 4] {
@@ -337,4 +357,27 @@ pub(super) async fn a_bad_scheduled_row_is_passed_over(yard: Yard) {
             assert_eq!(yard.status(task).await, Status::Pending);
         }
     }
+}
+
+pub(super) async fn what_a_task_works_on_and_leaves_behind_is_read_for_no_decision(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        tasks.push(yard.new_task().await);
+    }
+    let runs = yard.claim(&worker, 3).await;
+    yard.complete(&runs[0]).await.unwrap();
+    for task in &tasks {
+        yard.place.spoil(*task).await;
+    }
+
+    // The same report again, a cancel of what has ended, of a run and of what waits, and a sweep.
+    assert_eq!(yard.complete(&runs[0]).await, Ok(Status::Completed));
+    let ended = Refused::AlreadyEnded(Status::Completed);
+    assert_eq!(yard.cancel(tasks[0]).await.unwrap_err(), ended);
+    for cancelled in [1, 3] {
+        yard.cancel(tasks[cancelled]).await.unwrap();
+    }
+    yard.pass(yard.policy.lease);
+    assert_eq!(yard.sweep(false).await, [tasks[2]]);
 }

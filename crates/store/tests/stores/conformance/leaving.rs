@@ -1,6 +1,6 @@
 //! Workers that leave because somebody wants them to: drained, killed, deleted.
 
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{Epoch, RunKey, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, AtWork, Query};
 use taskyard_core::refused::Refused;
@@ -21,11 +21,48 @@ async fn drain(yard: &Yard, worker: &Claim) -> Result<Drained, Refused> {
     yard.run(Drain { worker }).await
 }
 
-/// The tasks whose runs went back.
+/// With all that it holds; the tasks whose runs went back.
 async fn kill(yard: &Yard, worker: &Claim) -> Result<Vec<TaskId>, Refused> {
-    let worker = worker.worker.clone();
-    let killed = yard.run::<Killed>(Kill { worker }).await;
+    let runs = takeable(yard, worker, None, 99).await;
+    let killed = kill_with(yard, worker, runs, None).await;
     killed.map(|killed| killed.tasks)
+}
+
+async fn kill_with(
+    yard: &Yard,
+    worker: &Claim,
+    runs: Vec<RunKey>,
+    since: Option<Epoch>,
+) -> Result<Killed, Refused> {
+    let worker = worker.worker.clone();
+    yard.run(Kill {
+        worker,
+        runs,
+        since,
+    })
+    .await
+}
+
+async fn takeable(yard: &Yard, worker: &Claim, before: Option<Epoch>, limit: usize) -> Vec<RunKey> {
+    let query = Query::Takeable {
+        worker: worker.worker.clone(),
+        before,
+        limit,
+    };
+    let Ok(Answer::Takeable(runs)) = yard.store.read(query).await else {
+        panic!("a query is answered in kind")
+    };
+    runs
+}
+
+/// How the runs ended that these tasks had.
+async fn ends(yard: &Yard, tasks: &[TaskId]) -> Vec<Vec<End>> {
+    let mut ends = Vec::new();
+    for task in tasks {
+        let (ended, _) = yard.attempts(*task).await;
+        ends.push(ended.iter().map(|it| it.end).collect());
+    }
+    ends
 }
 
 async fn delete(yard: &Yard, worker: &Claim) -> Result<Forgotten, Refused> {
@@ -99,12 +136,9 @@ pub(super) async fn a_killed_worker_s_runs_go_elsewhere_at_no_cost(yard: Yard) {
         let counts = yard.view(task).await.counts();
         let found = (counts.attempts, counts.failures, counts.losses);
         assert_eq!((found, counts.lost_in_a_row), ((attempts, 0, 0), 0));
-        let ended = yard.attempts(task).await.0;
-        assert_eq!(
-            ended.iter().map(|it| it.end).collect::<Vec<_>>(),
-            [End::Released]
-        );
     }
+    let released = vec![vec![End::Released]; 2];
+    assert_eq!(ends(&yard, &[begun, unbegun]).await, released);
     assert_eq!(yard.complete(&runs[0]).await, Err(Refused::StaleLease));
 }
 
@@ -153,6 +187,65 @@ pub(super) async fn what_is_exclusive_stays_with_a_killed_worker_until_its_lease
     yard.pass(yard.policy.lease);
     yard.heartbeat(&other, Vec::new()).await.unwrap();
     assert!(yard.sweep(false).await.contains(&exclusive));
+}
+
+pub(super) async fn what_a_killed_worker_holds_goes_back_in_pieces(yard: Yard) {
+    let (worker, other) = (yard.worker("w").await, yard.worker("other").await);
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        tasks.push(yard.new_task().await);
+    }
+    let held = yard.claim(&worker, 4).await;
+    let run = |place: usize| held[place].slot.run(held[place].fence);
+    assert_eq!(takeable(&yard, &worker, None, 2).await, [run(0), run(1)]);
+
+    let killed = kill_with(&yard, &worker, vec![run(1)], None).await.unwrap();
+
+    let epoch = worker.epoch.next();
+    assert_eq!(
+        (killed.epoch, killed.tasks),
+        (Some(epoch), vec![tasks[1]]),
+        "no more than was brought"
+    );
+    assert_eq!(yard.hand(&worker, 1).await, Err(Refused::WorkerReplaced));
+    // Its name is taken again before the rest goes back. What the new process holds stays.
+    let next = yard.worker("w").await;
+    let its = yard.claim_one(&next).await;
+    assert_eq!(its.slot.task, tasks[1]);
+    let left = takeable(&yard, &worker, Some(epoch), 9).await;
+    assert_eq!(left, [run(0), run(2), run(3)]);
+    let all = [left, vec![run(1), its.slot.run(its.fence)]].concat();
+    let killed = kill_with(&yard, &worker, all, Some(epoch)).await.unwrap();
+    assert_eq!(killed.tasks, [tasks[0], tasks[2], tasks[3]]);
+    assert_eq!(takeable(&yard, &worker, Some(epoch), 9).await, []);
+    assert_eq!(yard.complete(&its).await, Ok(Status::Completed));
+    assert_eq!(ids(&yard.claim(&other, 9).await), killed.tasks);
+    assert_eq!(ends(&yard, &tasks).await, vec![vec![End::Released]; 4]);
+}
+
+pub(super) async fn what_nobody_takes_from_a_killed_worker_the_sweep_takes_in_the_same_way(
+    yard: Yard,
+) {
+    let worker = yard.worker("w").await;
+    let tasks = [yard.new_task().await, yard.new_task().await];
+    let runs = yard.claim(&worker, 2).await;
+    let running = runs.iter().map(|run| Held {
+        running: true,
+        ..held(run)
+    });
+    yard.heartbeat(&worker, running.collect()).await.unwrap();
+    kill_with(&yard, &worker, Vec::new(), None).await.unwrap();
+
+    assert_eq!(yard.sweep(true).await, tasks, "without any doubt");
+
+    assert_eq!(ends(&yard, &tasks).await, vec![vec![End::Released]; 2]);
+    for task in tasks {
+        let counts = yard.view(task).await.counts();
+        assert_eq!((counts.losses, counts.failures), (0, 0));
+    }
+    // Once more finds it done.
+    let again = kill_with(&yard, &worker, Vec::new(), None).await.unwrap();
+    assert_eq!(again.epoch, Some(worker.epoch.next()));
 }
 
 pub(super) async fn killing_what_is_offline_changes_nothing(yard: Yard) {

@@ -25,7 +25,10 @@ pub(super) async fn a_new_task_is_pending(yard: Yard) {
 
     let view = yard.view(id).await;
     assert_eq!(view.status(), Status::Pending);
-    assert_eq!((&view.task.input, &*view.lane), (&task.input, &task.lane));
+    assert_eq!(
+        (view.task.input.here(), &*view.lane),
+        (Some(&task.input), &task.lane)
+    );
     assert_eq!(
         (view.task.limits.max_attempts, view.task.created_at),
         (5, yard.now())

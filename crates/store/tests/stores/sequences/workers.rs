@@ -18,8 +18,15 @@ impl Sequence {
         let worker = self.any(|it| &it.workers).expect("there are some").worker;
         match self.below(8) {
             0 => Command::Drain(Drain { worker }),
-            // It looks for leases, which are torn from their tasks where those are lost.
-            1 if !self.harm => Command::Kill(Kill { worker }),
+            1 => Command::Kill(Kill {
+                worker,
+                runs: self
+                    .any(|it| &it.runs)
+                    .map(|run| run.slot.run(run.fence))
+                    .into_iter()
+                    .collect(),
+                since: None,
+            }),
             2 => Command::Forget(Forget {
                 workers: vec![worker],
                 is_asked_for: true,

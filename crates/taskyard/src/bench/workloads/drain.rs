@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
     let yard = Yard::start(run).await?;
-    let tasks = (TASKS * run.scale) as usize;
+    let tasks = tasks(run);
     yard.fill(tasks, |_| json!({})).await?;
     let took = drain(&yard, tasks).await?;
     let settings =
@@ -28,6 +28,11 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
         unit: "tasks/s",
         settings,
     }])
+}
+
+/// How many it is.
+pub(super) fn tasks(run: &Run<'_>) -> usize {
+    (TASKS * run.scale) as usize
 }
 
 /// Starts a worker and waits until so many more tasks are completed; timed from when the first one is.

@@ -109,6 +109,48 @@ async fn an_address_that_is_not_public_is_not_asked_unless_that_is_said() {
 }
 
 #[tokio::test]
+async fn however_an_address_is_written_it_is_the_same_one() {
+    let site = Site::answering(|_| answer("200 OK", "", b"in")).await;
+    let port = site.address.port();
+    for host in [
+        "127.1",
+        "0177.0.0.1",
+        "0x7f.0.0.1",
+        "0x7f000001",
+        "2130706433",
+        "017700000001",
+        "127.0.0.1.",
+        "①②⑦.⓪.⓪.①",
+        "127。0。0。1",
+        "%31%32%37.0.0.1",
+        "example.com@127.0.0.1",
+        "LOCALHOST",
+        "localhost.",
+        "0",
+        "0.0.0.0",
+        "[::]",
+        "[::1]",
+        "[0:0:0:0:0:0:0:1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+    ] {
+        let input = json!({"url": format!("http://{host}:{port}/")});
+
+        let failure = failed(&http(allowing("any")), &input).await;
+
+        assert_eq!(
+            (failure.code.as_ref(), failure.retry),
+            ("address_not_allowed", false),
+            "{host}"
+        );
+    }
+    assert!(site.seen().is_empty());
+}
+
+#[tokio::test]
 async fn a_name_is_judged_by_the_addresses_that_it_stands_for() {
     for addresses in [
         &["127.0.0.1"][..],

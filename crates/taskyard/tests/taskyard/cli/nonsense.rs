@@ -1,0 +1,112 @@
+//! Settings that make no sense, wherever they stand: refused at the start, by their names.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
+use serde_json::Value;
+
+use crate::yard::{Yard, run, taskyard};
+
+/// Settings that take any text, or nearly: what is wrong with it shows when it is used, and is tested there.
+const TEXTS: [&str; 2] = ["allow_command", "listen"];
+
+#[test]
+fn no_setting_takes_nonsense_from_its_variable() {
+    let yard = Yard::new();
+    let config = ["config", "--output", "json"];
+    let printed = run(yard.directory.path(), &config, &[]);
+    let settings: Value = serde_json::from_str(&printed.stdout).expect(&printed.stderr);
+    let names = settings.as_object().unwrap().keys();
+    let names: Vec<&String> = names
+        .filter(|name| !TEXTS.contains(&name.as_str()))
+        .collect();
+    assert!(names.len() > 60, "{names:?}");
+
+    for name in names {
+        let variable = match name.as_str() {
+            "config_file" => "TASKYARD_CONFIG".to_owned(),
+            name => format!("TASKYARD_{}", name.to_uppercase()),
+        };
+        let printed = run(
+            yard.directory.path(),
+            &["config"],
+            &[(&variable, "\u{e9} ?(\u{1b}[2J")],
+        );
+
+        assert_eq!(printed.code, 2, "{variable}: {}", printed.stdout);
+        let flag = format!("--{}", name.replace('_', "-"));
+        let said = &printed.stderr;
+        assert!(
+            said.contains(&variable) || said.contains(&flag) || name == "config_file",
+            "{variable}: {said}"
+        );
+        assert!(!said.contains('\u{1b}'), "{variable}: {said:?}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_no_text_is_named() {
+    let yard = Yard::new();
+
+    let output = taskyard()
+        .arg("config")
+        .env("TASKYARD_LEASE", OsStr::from_bytes(b"\xff"))
+        .current_dir(yard.directory.path())
+        .output()
+        .unwrap();
+
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("TASKYARD_LEASE is not UTF-8"), "{said}");
+}
+
+#[test]
+fn a_token_that_no_request_can_bear_is_refused_and_not_shown() {
+    let yard = Yard::new();
+    for token in ["s3cret\n", " s3cret", "s3 cret", "s3cret\u{7f}", "s3crét"] {
+        let printed = run(
+            yard.directory.path(),
+            &["serve", "--listen", "127.0.0.1:0"],
+            &[("TASKYARD_TOKEN", token)],
+        );
+
+        assert_eq!(printed.code, 2, "{token:?}: {}", printed.stderr);
+        let said = printed.stdout + &printed.stderr;
+        assert!(
+            said.contains("TASKYARD_TOKEN") && said.contains("ASCII"),
+            "{said}"
+        );
+        assert!(!said.contains("s3"), "{said}");
+    }
+}
+
+#[test]
+fn a_file_that_holds_no_settings_is_refused_by_its_name() {
+    let yard = Yard::new();
+    let spaces = " ".repeat(1 << 20);
+    let long = format!("{spaces} ");
+    for (content, said) in [
+        (&b"nonsense"[..], "in line 1"),
+        (b"[serve]\nlease = \"80s\"", "serve"),
+        (b"lease = \"80s\"\nlease = \"80s\"", "in line 2"),
+        (b"lease = {a = 1}", "lease"),
+        (b"lease = 2026-01-31", "lease"),
+        (b"internal_workers = 1.5", "internal_workers in the file"),
+        (b"lease = \"\xff\"", "UTF-8"),
+        (b"\0\0\0", "in line 1"),
+        (long.as_bytes(), "more than 1048576 bytes"),
+    ] {
+        std::fs::write(yard.path("taskyard.toml"), content).unwrap();
+
+        let printed = run(yard.directory.path(), &["config"], &[]);
+
+        assert_eq!(printed.code, 2, "{said}: {}", printed.stdout);
+        let told = &printed.stderr;
+        assert!(
+            told.contains("taskyard.toml") && told.contains(said),
+            "{said}: {told}"
+        );
+    }
+    std::fs::write(yard.path("taskyard.toml"), spaces).unwrap();
+    assert_eq!(run(yard.directory.path(), &["config"], &[]).code, 0);
+}
