@@ -8,7 +8,7 @@ use taskyard_api::worker::{Running, Worker};
 
 use super::super::list::age;
 use super::super::{Done, client};
-use super::{all_for_star, all_or, status};
+use super::{all_for_star, all_or, heard, status};
 use crate::cli::{WorkerNameArgs, WorkerVerb};
 use crate::failure::Failure;
 use crate::output::{self, Column, Format, Shown};
@@ -69,7 +69,7 @@ impl Shown for Worker {
                 "runs",
                 format!("{} completed, {} failed", self.completed, self.failed),
             ),
-            ("heard", format!("{} ago", age(self.heard_at))),
+            ("heard", heard(self, " ago")),
             ("registered", self.registered_at.to_string()),
             ("queues", all_or(self.queues.as_deref())),
             ("kinds", all_for_star(&self.kinds)),
