@@ -179,7 +179,7 @@ impl Expire {
         }
         // However long it took and whatever it was: who killed its worker meant it to go on elsewhere.
         if worker.is_some_and(|worker| kill::ended(worker, lease)) {
-            return Some(kill::gives_back());
+            return Some(Judgement::Killed);
         }
         if is_overdue(
             lease,
@@ -210,6 +210,7 @@ impl Expire {
 
 /// Why a run is taken away.
 enum Judgement {
+    Killed,
     TimedOut,
     Lost(Loss),
 }
@@ -226,6 +227,7 @@ enum Loss {
 impl Judgement {
     fn ending(&self) -> (Event, Ending) {
         let (event, end, error) = match self {
+            Self::Killed => return kill::gives_back(),
             Self::TimedOut => {
                 let error = Failure::new("timeout", "the run took longer than its timeout_ms");
                 (Event::TimedOut, End::TimedOut, error)
