@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Prints what `make bench` measured as a table: the median of each workload, and the lowest and highest beside it.
+"""Prints what `make bench` measured as a table: the median of each workload, and the lowest and highest beside it; of
+latencies of W9 the median of all, and their 99th percentile.
 
     bench/summary.py bench/results/sqlite.jsonl bench/results/postgres.jsonl
 """
@@ -25,6 +26,10 @@ def number(value):
 
 def cell(figures):
     values = [figure["value"] for figure in figures]
+    halves = [figure["settings"].get("p50_ms") for figure in figures]
+    if None not in halves:
+        # A latency: what half of the calls took at most, and what 99 of a hundred did.
+        return f"{number(median(halves))} / **{number(median(values))}**"
     return f"**{number(median(values))}** ({number(min(values))}–{number(max(values))})"
 
 

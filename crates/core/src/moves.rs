@@ -15,7 +15,7 @@ use crate::lane::Lane;
 use crate::needs::Needs;
 use crate::order::OrderKey;
 use crate::rows::{
-    Attempt, Carry, End, Failure, Lease, Outcome, Ready, Reported, Scheduled, Task, Why,
+    Attempt, Carry, End, Failure, LastError, Lease, Outcome, Ready, Reported, Scheduled, Task, Why,
 };
 use crate::slot::{self, Counts, Event, Limits, Place, Slot};
 use crate::status::Status;
@@ -244,9 +244,15 @@ fn give_back(
         order_key,
         fence: lease.fence,
         counts,
-        error: ending
-            .error
-            .or(carried.as_ref().and_then(|carry| carry.error.clone())),
+        error: ending.error.map_or_else(
+            || {
+                carried
+                    .as_ref()
+                    .map(|carry| carry.error.clone())
+                    .unwrap_or_default()
+            },
+            LastError::Here,
+        ),
         reported: ending
             .reported
             .or(carried.as_ref().and_then(|carry| carry.reported)),

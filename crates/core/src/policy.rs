@@ -46,7 +46,7 @@ pub struct Policy {
     pub lanes_max: usize,
     /// How many queues may be paused or have defaults of their own; others need no room. Default 1,000.
     pub queues_max: usize,
-    /// How many lanes of a minute each server tells apart for the rates; the others are added up. Default 100.
+    /// How many lanes of a minute each server tells apart for the rates; the others are added up. Default 50.
     pub stats_lanes_max: usize,
     /// How many workers may be known and not forgotten; those inside of servers do not count. Default 100,000.
     pub workers_max: usize,
@@ -95,7 +95,7 @@ impl Default for Policy {
             commands_bytes_max: 256 << 20,
             lanes_max: 10_000,
             queues_max: 1_000,
-            stats_lanes_max: 100,
+            stats_lanes_max: 50,
             workers_max: 100_000,
             operations_max: 100,
             operation_life: Duration::from_hours(24),

@@ -327,7 +327,8 @@ impl TaskView {
             Standing::Ended(outcome) => json(&outcome.output) + detail(&outcome.error),
             Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => 0,
         };
-        let carried = self.carry.as_ref().map_or(0, |carry| detail(&carry.error));
+        let carried = self.carry.as_ref().and_then(|carry| carry.error.here());
+        let carried = carried.map_or(0, Failure::detail_len);
         let input = self.task.input.here().map_or(0, Json::len);
         input + ended + carried
     }

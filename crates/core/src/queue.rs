@@ -74,10 +74,6 @@ impl Queues {
             .map_or_else(Defaults::default, |queue| queue.defaults)
     }
 
-    pub fn retention(&self, name: &Name) -> Option<Retention> {
-        self.0.get(name)?.retention
-    }
-
     pub fn iter(&self) -> impl Iterator<Item = &Queue> {
         self.0.values().map(|queue| &**queue)
     }

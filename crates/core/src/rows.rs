@@ -2,11 +2,13 @@
 //!
 //! A task's wide row is written once; in between it is narrow rows; its end is one insert.
 
+mod carry;
 mod keys;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::carry::{Carry, LastError};
 pub use self::keys::{
     BadUniqueKey, Digest, Digesting, Idempotency, IdempotencyKey, Unique, UniqueKey,
 };
@@ -225,55 +227,6 @@ pub struct Progress {
     /// From 0 to 1.
     pub fraction: Option<f64>,
     pub message: Option<Arc<str>>,
-}
-
-/// What a slot brings along from its earlier runs, and where it stands in the order since it was changed. Only after a
-/// first return or change; most tasks never have one. It changes only together with the slot's place row.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Carry {
-    pub slot: SlotKey,
-    pub run_at: Timestamp,
-    pub priority: Priority,
-    pub order_key: OrderKey,
-    /// Of the latest claim, 0 if there was none; the next one is higher.
-    pub fence: Fence,
-    pub counts: Counts,
-    pub error: Option<Failure>,
-    /// The latest accepted report, to answer it again the same way.
-    pub reported: Option<Reported>,
-    pub checkpoint: Option<Json>,
-    /// Since when a suspect has waited for an empty hand, and until when a worker is kept free for it.
-    pub suspect_since: Option<Timestamp>,
-    pub kept_until: Option<Timestamp>,
-}
-
-impl Carry {
-    /// What its runs so far came to; nothing where there were none.
-    pub fn counts(carry: Option<&Self>) -> Counts {
-        carry.map_or_else(Counts::default, |carry| carry.counts)
-    }
-
-    /// Of a slot that has nothing to bring along yet; where it stands in the order is for who puts it there.
-    pub(crate) fn of_nothing(slot: SlotKey) -> Self {
-        Self {
-            slot,
-            run_at: Timestamp::default(),
-            priority: Priority::default(),
-            order_key: OrderKey::default(),
-            fence: Fence(0),
-            counts: Counts::default(),
-            error: None,
-            reported: None,
-            checkpoint: None,
-            suspect_since: None,
-            kept_until: None,
-        }
-    }
-
-    /// The fence of the latest claim; 0 where there was none.
-    pub(crate) fn fence(carry: Option<&Self>) -> Fence {
-        carry.map_or(Fence(0), |carry| carry.fence)
-    }
 }
 
 /// An accepted report: which run's, and what it said.

@@ -11,7 +11,7 @@ use taskyard_core::verbs::tally::Worked;
 const LATE_MAX: i64 = 2;
 
 #[derive(Default, Debug)]
-pub(crate) struct Gathered {
+pub struct Gathered {
     minutes: Vec<Minute>,
     places: HashMap<MinuteKey, usize>,
     /// The place of the latest that something was added to: the next is mostly of the same.
@@ -25,7 +25,7 @@ pub(crate) struct Gathered {
 
 impl Gathered {
     /// What happened in this minute and lane, to be added to.
-    pub(crate) fn events(&mut self, key: MinuteKey) -> &mut Events {
+    pub fn events(&mut self, key: MinuteKey) -> &mut Events {
         if self.minutes.get(self.last).is_none_or(|row| row.key != key) {
             self.last = *self.places.entry(key).or_insert_with(|| {
                 self.minutes.push(Minute {
@@ -39,7 +39,7 @@ impl Gathered {
     }
 
     /// What came of a worker's runs, to be added to.
-    pub(crate) fn worked(&mut self, worker: WorkerNumber) -> &mut Worked {
+    pub fn worked(&mut self, worker: WorkerNumber) -> &mut Worked {
         let last = self.workers.get(self.last_worker);
         if last.is_none_or(|(number, _)| *number != worker) {
             self.last_worker = *self.worker_places.entry(worker).or_insert_with(|| {
@@ -50,12 +50,12 @@ impl Gathered {
         &mut self.workers[self.last_worker].1
     }
 
-    pub(crate) fn take_workers(&mut self) -> Vec<(WorkerNumber, Worked)> {
+    pub fn take_workers(&mut self) -> Vec<(WorkerNumber, Worked)> {
         self.worker_places.clear();
         std::mem::take(&mut self.workers)
     }
 
-    pub(crate) fn put_back_worker(&mut self, worker: WorkerNumber, worked: Worked) {
+    pub fn put_back_worker(&mut self, worker: WorkerNumber, worked: Worked) {
         let sum = self.worked(worker);
         sum.completed += worked.completed;
         sum.failed += worked.failed;
@@ -63,7 +63,7 @@ impl Gathered {
 
     /// Takes what happened in all lanes. Of each minute so many lanes are told apart: those that were before, then the largest; all others
     /// are added up.
-    pub(crate) fn take(&mut self, lanes_max: usize) -> Vec<Minute> {
+    pub fn take(&mut self, lanes_max: usize) -> Vec<Minute> {
         self.places.clear();
         let mut minutes = std::mem::take(&mut self.minutes);
         minutes.retain(|row| !row.events.is_empty());
@@ -104,7 +104,7 @@ impl Gathered {
     }
 
     /// What could not be written. What nobody would ask for any more is left out.
-    pub(crate) fn put_back(&mut self, minutes: Vec<Minute>) {
+    pub fn put_back(&mut self, minutes: Vec<Minute>) {
         let known = self.minutes.iter().map(|row| row.key.minute);
         let newest = known.chain(minutes.iter().map(|row| row.key.minute)).max();
         let first = newest.unwrap_or_default() - MINUTES_KEPT;
@@ -115,7 +115,7 @@ impl Gathered {
 }
 
 /// One minute's key; what is of no lane that is known counts among the others.
-pub(crate) fn key(minute: i64, lane: Option<Lane>) -> MinuteKey {
+pub fn key(minute: i64, lane: Option<Lane>) -> MinuteKey {
     let lane = lane.map_or(MinuteKey::OTHERS, Lane::plain);
     MinuteKey { minute, lane }
 }

@@ -7,6 +7,7 @@ pub mod desk;
 pub mod directory;
 pub mod engine;
 pub mod error;
+pub mod gathered;
 pub mod grace;
 pub mod metrics;
 pub mod pool;
@@ -16,6 +17,5 @@ pub mod upkeep;
 
 mod due;
 mod follows;
-mod gathered;
 mod outage;
 mod waits;

@@ -11,9 +11,14 @@ mod filter;
 mod findings;
 mod logs;
 mod migration;
+mod page;
 mod run;
 mod sources;
 mod tx;
+
+/// What the statements of a list are made of, for tests that look at the way they go.
+#[doc(hidden)]
+pub use sources::Known;
 
 /// Where a store takes its time from. It may go back; the time of the batches does not.
 pub type Clock = std::sync::Arc<dyn Fn() -> taskyard_core::time::Timestamp + Send + Sync>;

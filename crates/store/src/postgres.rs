@@ -62,6 +62,8 @@ pub use self::address::{check_address, without_password};
 pub use self::check::{check, stats};
 use self::clock::DatabaseClock;
 use self::desk::{Desk, Job};
+#[doc(hidden)]
+pub use self::list::statement as list_statement;
 use self::logs::PostgresLogs;
 pub use self::open::OpenError;
 pub use self::renew::renew;

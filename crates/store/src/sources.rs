@@ -1,30 +1,51 @@
-//! Where the candidates of a list come from, and what becomes of them. What a filter says decides: the narrow table of a
-//! status, a few lanes, or all tasks; each candidate is then looked at whole. The stores put the statements together.
+//! Where the candidates of a list come from. What a filter says decides: the narrow table of a status, what a worker has
+//! ended, a few lanes, or all tasks. Rows come in the order of their ids; those that cannot be let through are passed over
+//! by what stands in the row, or one key away, and each of the others is looked at whole. The stores put the statements
+//! together.
 //!
 //! Whichever way, a page costs in proportion to the tasks that it may look at, never to those that there are.
 
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
 use taskyard_core::filter::Filter;
-use taskyard_core::id::TaskId;
-use taskyard_core::json::Json;
-use taskyard_core::query::{LIST_BYTES_MAX, List, Listed, Standing, TaskView};
+use taskyard_core::query::List;
 use taskyard_core::status::Status;
-use uuid::Uuid;
 
 /// Up to so many lanes are walked one by one; beyond, all tasks are.
-pub(crate) const LANES_MAX: usize = 32;
-/// Candidates are fetched so many at a time.
+const LANES_WALKED: usize = 32;
+/// Up to so many lanes are told apart while rows are passed over; beyond, each task is looked at.
+pub(crate) const LANES_TOLD: usize = 1000;
+/// Candidates are fetched so many at a time, as long as they are what is looked for.
 const CHUNK: usize = 500;
 
-/// A table of tasks, its column of their ids, and which of its rows count.
+/// A table of tasks, and its column of their ids.
 pub(crate) struct Source {
     pub(crate) table: &'static str,
     pub(crate) id: &'static str,
+    /// Which of its rows there are: an index of the table answers this in the order of the ids.
     pub(crate) rows: String,
+    /// Which of these are looked at. No index answers this: the others are passed over, a bounded number of them, since a
+    /// database left alone would go on past any number of rows for the next one that fits.
+    pub(crate) fits: String,
+}
+
+/// What a filter's names stand for in the database.
+#[derive(Default)]
+pub struct Known {
+    /// The lanes that the filter lets through, one more than [`LANES_TOLD`] of them at most; none where it names no kind
+    /// and no queue.
+    pub lanes: Option<Vec<i32>>,
+    /// The number of the worker that it names.
+    pub worker: Option<i32>,
+    /// One of the [`unordered`] tables holds more rows than a page may look at.
+    pub is_crowded: bool,
 }
 
 /// Of these tables no index goes by task: to find the next rows is to read all of them.
 pub(crate) fn unordered(filter: &Filter) -> impl Iterator<Item = &'static str> {
-    filter.statuses.iter().filter_map(|status| match status {
+    let of_waiting = filter.statuses.iter().filter(|_| filter.worker.is_none());
+    of_waiting.filter_map(|status| match status {
         Status::Scheduled => Some("scheduled"),
         Status::Pending => Some("ready"),
         Status::Assigned
@@ -41,180 +62,150 @@ pub(crate) fn count(table: &str) -> String {
     format!("select count(*) from (select 1 from {table} limit cast($1 as bigint) + 1) as counted")
 }
 
-/// Whether [`sources`] has to know which lanes the filter lets through.
-pub(crate) fn ask_for_lanes(filter: &Filter, is_crowded: bool) -> bool {
-    go_by_lane(filter, is_crowded) && names_lanes(filter)
-}
-
-fn go_by_lane(filter: &Filter, is_crowded: bool) -> bool {
-    filter.statuses.is_empty() || is_crowded
-}
-
-fn names_lanes(filter: &Filter) -> bool {
-    filter.kind.is_some() || filter.queue.is_some()
-}
-
-/// Those of a page, none of which has to read more rows than it may look at. `fitting`: the lanes that the filter lets
-/// through, one more than [`LANES_MAX`] of them at most. `is_crowded`: one of the [`unordered`] tables holds more.
-pub(crate) fn sources(filter: &Filter, fitting: &[i32], is_crowded: bool) -> Vec<Source> {
-    if go_by_lane(filter, is_crowded) {
-        return by_lane(filter, fitting);
-    }
-    let mut sources: Vec<Source> = Vec::new();
-    for status in &filter.statuses {
-        let source = by_status(*status);
-        if !sources
-            .iter()
-            .any(|other| other.table == source.table && other.rows == source.rows)
-        {
-            sources.push(source);
-        }
-    }
-    sources
-}
-
-/// How many candidates are fetched at a time. What has to be read whole is read once.
-pub(crate) fn chunk(list: &List, is_crowded: bool) -> usize {
-    if !is_crowded && unordered(&list.filter).next().is_some() {
+/// How many candidates are fetched at first. What has to be read whole is read once.
+pub(crate) fn chunk(list: &List, known: &Known) -> usize {
+    if !known.is_crowded && unordered(&list.filter).next().is_some() {
         list.look_at_max
     } else {
         CHUNK.min(list.look_at_max)
     }
 }
 
-fn by_lane(filter: &Filter, fitting: &[i32]) -> Vec<Source> {
-    let tasks = |rows: String| Source {
-        table: "task",
-        id: "id",
-        rows,
-    };
-    if !names_lanes(filter) || fitting.len() > LANES_MAX {
-        return vec![tasks("true".to_owned())];
+/// Those of a page; none where nothing can be let through.
+pub(crate) fn sources(filter: &Filter, known: &Known) -> Vec<Source> {
+    let names_lanes = filter.kind.is_some() || filter.queue.is_some();
+    let lanes = known.lanes.as_deref().filter(|_| names_lanes);
+    if lanes.is_some_and(<[i32]>::is_empty) {
+        return Vec::new();
     }
-    let lanes = fitting.iter();
-    lanes.map(|lane| tasks(format!("lane = {lane}"))).collect()
+    let few = lanes.filter(|lanes| lanes.len() <= LANES_WALKED);
+    let told = lanes.filter(|lanes| lanes.len() <= LANES_TOLD);
+    if filter.worker.is_some() {
+        let of_worker = |worker| by_worker(filter, worker, told);
+        return known.worker.map_or(Vec::new(), of_worker);
+    }
+    let is_by_few = few.is_some() && filter.statuses.contains(&Status::Completed);
+    if filter.statuses.is_empty() || known.is_crowded || is_by_few {
+        by_lane(filter, few, told)
+    } else {
+        by_status(filter, told)
+    }
 }
 
-/// Conditions that no index serves are left to the look at each task: the database would go on past any number of rows
-/// for the next one that fits.
-fn by_status(status: Status) -> Source {
-    let (table, rows) = match status {
-        Status::Scheduled => ("scheduled", "true".to_owned()),
-        Status::Pending => ("ready", "true".to_owned()),
-        Status::Assigned | Status::Running => ("lease", "true".to_owned()),
-        Status::Completed => ("outcome", "true".to_owned()),
+/// What a worker has, and what it has ended; what waits has none. An index on who ended what costs a third of all
+/// throughput where there are many workers (`bench --only W0`), since each batch touches a page for every one of them; so
+/// rows are passed over.
+fn by_worker(filter: &Filter, worker: i32, lanes: Option<&[i32]>) -> Vec<Source> {
+    let is_held = |status: &Status| matches!(status, Status::Assigned | Status::Running);
+    let mut sources = by_end(filter, lanes);
+    if filter.statuses.is_empty() || filter.statuses.iter().any(is_held) {
+        sources.push(Source::of("lease").in_lanes(lanes));
+    }
+    let of_worker = |source: Source| source.fitting(format!("worker = {worker}"));
+    sources.into_iter().map(of_worker).collect()
+}
+
+/// Over all tasks, or those of a few lanes.
+fn by_lane(filter: &Filter, few: Option<&[i32]>, told: Option<&[i32]>) -> Vec<Source> {
+    let tasks = || Source::of("task").standing(&filter.statuses);
+    match few {
+        None => vec![tasks().in_lanes(told)],
+        Some(lanes) => {
+            let lanes = lanes.iter();
+            let of_lane = |lane| tasks().rows(format!("lane = {lane}"));
+            lanes.map(of_lane).collect()
+        }
+    }
+}
+
+/// Over the tables of the statuses.
+fn by_status(filter: &Filter, lanes: Option<&[i32]>) -> Vec<Source> {
+    let place = |status: &Status| match status {
+        Status::Scheduled => Some("scheduled"),
+        Status::Pending => Some("ready"),
+        Status::Assigned | Status::Running => Some("lease"),
+        Status::Completed | Status::Failed | Status::Timeout | Status::Cancelled => None,
+    };
+    // Two statuses of one place are one table.
+    let places: BTreeSet<&str> = filter.statuses.iter().filter_map(place).collect();
+    let open = places
+        .into_iter()
+        .map(|table| Source::of(table).in_lanes(lanes));
+    open.chain(by_end(filter, lanes)).collect()
+}
+
+/// What has ended, as the filter wants it.
+fn by_end(filter: &Filter, lanes: Option<&[i32]>) -> Vec<Source> {
+    let statuses = filter.statuses.iter().copied();
+    let ended: BTreeSet<Status> = statuses.filter(|status| status.is_final()).collect();
+    let outcomes = || Source::of("outcome").in_lanes(lanes);
+    if filter.statuses.is_empty() {
+        vec![outcomes()]
+    } else if ended.contains(&Status::Completed) {
+        let codes = listed(ended.iter().map(|status| status.code()));
+        vec![outcomes().fitting(format!("status in ({codes})"))]
+    } else {
         // The second condition is the index's own, word for word: else SQLite does not use it.
-        Status::Failed | Status::Timeout | Status::Cancelled => (
-            "outcome",
-            format!("status = {} and status <> 5", status.code()),
-        ),
-    };
-    Source {
-        table,
-        id: "task",
-        rows,
+        let of_status =
+            |status: Status| outcomes().rows(format!("status = {} and status <> 5", status.code()));
+        ended.into_iter().map(of_status).collect()
     }
 }
 
-/// A page on its way: the stores bring the candidates, in order, and it keeps the account.
-pub(crate) struct Page<'a> {
-    list: &'a List,
-    listed: Listed,
-    /// The last one that the page is done with.
-    after: Option<TaskId>,
-    looked_at: usize,
-    /// Of all that was looked at, whether it was let through or not.
-    bytes: usize,
-    bytes_of_largest: usize,
-    /// There is one more that the filter lets through, and no room for it.
-    is_full: bool,
+/// With commas between them.
+fn listed(numbers: impl IntoIterator<Item: Display>) -> String {
+    let texts = numbers.into_iter().map(|number| number.to_string());
+    texts.collect::<Vec<_>>().join(", ")
 }
 
-impl<'a> Page<'a> {
-    pub(crate) fn of(list: &'a List) -> Self {
+impl Source {
+    fn of(table: &'static str) -> Self {
         Self {
-            list,
-            listed: Listed::default(),
-            after: list.after,
-            looked_at: 0,
-            bytes: 0,
-            bytes_of_largest: 0,
-            is_full: false,
+            table,
+            id: if table == "task" { "id" } else { "task" },
+            rows: "true".to_owned(),
+            fits: "true".to_owned(),
         }
     }
 
-    /// The ids that the next candidates can have, from the first to the last; none where there can be no more.
-    pub(crate) fn ids(&self) -> Option<[Uuid; 2]> {
-        let ids = self.list.filter.ids();
-        let (mut first, mut last) = (*ids.start(), *ids.end());
-        if let Some(after) = self.after.map(|id| id.as_uuid().as_u128()) {
-            if self.list.oldest_first {
-                first = first.max(after + 1);
-            } else {
-                last = last.min(after - 1);
-            }
+    fn rows(self, rows: String) -> Self {
+        Self { rows, ..self }
+    }
+
+    fn fitting(self, condition: String) -> Self {
+        let fits = match self.fits.as_str() {
+            "true" => condition,
+            others => format!("{others} and {condition}"),
+        };
+        Self { fits, ..self }
+    }
+
+    /// Of these lanes and their twins.
+    fn in_lanes(self, lanes: Option<&[i32]>) -> Self {
+        match lanes {
+            None => self,
+            Some(lanes) => self.fitting(format!("abs(lane) in ({})", listed(lanes))),
         }
-        (first <= last).then(|| [first, last].map(Uuid::from_u128))
     }
 
-    /// Whether the page ends before a candidate that there is. It has cost what it may then, or is full.
-    pub(crate) fn ends(&mut self) -> bool {
-        let is_over =
-            self.is_full || self.looked_at == self.list.look_at_max || self.bytes > LIST_BYTES_MAX;
-        if is_over {
-            self.listed.next = self.after;
+    /// Of tasks, those that can stand at one of these, as far as their outcome tells.
+    fn standing(self, statuses: &[Status]) -> Self {
+        let outcome =
+            |column| format!("(select outcome.{column} from outcome where outcome.task = task.id)");
+        let ended = statuses.iter().filter(|status| status.is_final());
+        let codes = listed(ended.map(|status| status.code()));
+        let is_open = || format!("{} is null", outcome("task"));
+        if statuses.is_empty() {
+            self
+        } else if codes.is_empty() {
+            self.fitting(is_open())
+        } else if statuses.iter().all(|status| status.is_final()) {
+            self.fitting(format!("{} in ({codes})", outcome("status")))
+        } else {
+            self.fitting(format!(
+                "coalesce({}, 0) in (0, {codes})",
+                outcome("status")
+            ))
         }
-        is_over
     }
-
-    /// How many may be looked at in one go, up to `most`, before it is known what they hold: few at first, and later no
-    /// more than would fit if they were like the largest so far.
-    pub(crate) fn together(&self, most: usize) -> usize {
-        let room = LIST_BYTES_MAX.saturating_sub(self.bytes);
-        let fitting = room / self.bytes_of_largest.max(1);
-        let known = self.looked_at * 2;
-        known.max(FIRST_TOGETHER).min(fitting).clamp(1, most)
-    }
-
-    /// Only while the page does not end. The view is none where the task is gone.
-    pub(crate) fn look_at(&mut self, id: TaskId, view: Option<TaskView>) {
-        self.looked_at += 1;
-        if let Some(view) = view {
-            let bytes = bytes_read(&view);
-            self.bytes += bytes;
-            self.bytes_of_largest = self.bytes_of_largest.max(bytes);
-            if self.list.filter.lets_through(&view) {
-                let items = &mut self.listed.items;
-                if items.len() == self.list.limit {
-                    self.after = items.last().map(|last| last.task.id);
-                    self.is_full = true;
-                    return;
-                }
-                // One goes out whatever its size.
-                if self.bytes > LIST_BYTES_MAX && !items.is_empty() {
-                    self.is_full = true;
-                    return;
-                }
-                items.push(view);
-            }
-        }
-        self.after = Some(id);
-    }
-
-    pub(crate) fn listed(self) -> Listed {
-        self.listed
-    }
-}
-
-const FIRST_TOGETHER: usize = 10;
-
-/// What the database handed over that may be large.
-fn bytes_read(view: &TaskView) -> usize {
-    let json = |json: &Option<Json>| json.as_ref().map_or(0, Json::len);
-    let leased = match &view.standing {
-        Standing::Leased(lease) => json(&lease.checkpoint),
-        Standing::Scheduled(_) | Standing::Ready | Standing::Ended(_) => 0,
-    };
-    let carry = view.carry.as_ref();
-    view.bytes() + leased + carry.map_or(0, |carry| json(&carry.checkpoint))
 }

@@ -51,6 +51,8 @@ use self::damage::Damage;
 use self::home::Home;
 pub use self::inline::Inline;
 pub use self::inspect::{check, stats};
+#[doc(hidden)]
+pub use self::list::statements as list_statements;
 use self::lock::Lock;
 use self::log::Hooks;
 use self::logs::SqliteLogs;

@@ -77,7 +77,8 @@ impl Durations {
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BadDurations> {
-        let mut buckets: Vec<(Bucket, u64)> = Vec::new();
+        // Each takes two bytes or more.
+        let mut buckets: Vec<(Bucket, u64)> = Vec::with_capacity(bytes.len() / 2);
         let mut bytes = bytes.iter();
         while let Some(bucket) = bytes.next() {
             let follows = buckets.last().is_none_or(|(last, _)| last < bucket);

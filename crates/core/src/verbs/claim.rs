@@ -244,6 +244,17 @@ impl Claim {
         lanes.into_iter().partition(|(lane, _)| !lane.is_twin())
     }
 
+    /// Whether a lane was left out whose queue is not paused any more: another server has let it go on since this one heard
+    /// of the pause, or this very batch has. Whoever was told of that was told before the claim came back.
+    fn left_out_what_goes_on(&self, view: &View, env: &Env<'_>) -> bool {
+        let goes_on = |lane: Lane| {
+            let key = env.lanes.key(lane);
+            key.is_some_and(|key| env.queues.is_paused(&key.queue) && !view.is_paused(&key.queue))
+        };
+        let lanes = || self.profile.lanes_with_something(env.lanes, env.heads);
+        env.queues.has_paused() && lanes().into_iter().any(|(lane, _)| goes_on(lane))
+    }
+
     /// The leases that an earlier sending of this claim was answered with, by key: the same answer on every store. At
     /// most as many as this one asks for: two servers may have dealt to it.
     fn answered(&self, view: &View) -> Vec<Lease> {

@@ -39,7 +39,10 @@ impl Discard {
         Some(halves(&self.tasks)?.map(|tasks| Self { tasks }))
     }
 
+    /// How long queues keep their tasks is asked in the batch: what this server remembers of it may be old, and what goes is
+    /// gone for good.
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
+        needs.queues = true;
         needs.relics.extend(&self.tasks);
     }
 
@@ -58,7 +61,8 @@ impl Discard {
             let Some(relic) = view.relics.get(task).cloned() else {
                 continue;
             };
-            let retention = env.queues.retention(&relic.ended.queue);
+            let queue = view.queues.peek(&relic.ended.queue);
+            let retention = queue.and_then(|queue| queue.retention);
             let retention = retention.unwrap_or(env.policy.retention);
             if !may_go(&relic.ended, &retention, env.policy, env.now) {
                 continue;

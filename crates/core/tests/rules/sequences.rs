@@ -1,6 +1,8 @@
 //! Random sequences of commands, decided over rows in maps: no store is needed to see that the rules keep their
 //! promises. What each batch changes is held against what must always be true; in the end everything ends.
 
+mod operations;
+mod submits;
 mod workers;
 
 use std::collections::{BTreeSet, HashSet};
@@ -11,24 +13,19 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use taskyard_core::command::{self, Command, Done, Env, Reply};
-use taskyard_core::filter::Filter;
 use taskyard_core::id::{Fence, OperationId, TaskId};
 use taskyard_core::json::Json;
-use taskyard_core::labels::{Demands, Labels};
-use taskyard_core::lane::{Heads, LaneKey, Lanes};
+use taskyard_core::lane::{Heads, Lanes};
 use taskyard_core::name::Name;
-use taskyard_core::operation::{self as bulk, Operation};
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Seeded;
 use taskyard_core::retention::Retention;
-use taskyard_core::rows::{Digest, IdempotencyKey, Progress, Server};
+use taskyard_core::rows::{Progress, Server};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
-use taskyard_core::verbs::cancel_operation::CancelOperation;
 use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
-use taskyard_core::verbs::clear::Clear;
 use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::forget::Forget;
@@ -36,19 +33,18 @@ use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::join::Join;
-use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::patch::Patch;
-use taskyard_core::verbs::proceed::{Piece, Proceed, Proceeded};
+use taskyard_core::verbs::proceed::Proceed;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
 use taskyard_core::verbs::set_queue::SetQueue;
 use taskyard_core::verbs::start::Start;
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::verbs::submit::{Begin, Submit};
 use taskyard_core::view::View;
 
 use self::workers::register;
-use crate::acts::{Act, KINDS, NAMES, batch};
+use crate::acts::{Act, NAMES, batch};
 use crate::tables::{Locked, Tables};
 
 const NOON: i64 = 1_790_000_000_000_000;
@@ -146,8 +142,14 @@ impl World {
             ended.into_iter().all(|task| told(&task)),
             "who waits is told"
         );
+        let set = commands.iter().filter_map(|command| match command {
+            Command::SetQueue(set) => set.retention,
+            _ => None,
+        });
+        let set: Vec<Option<Retention>> = set.collect();
         for task in &diff.discarded {
-            self.tables.check_kept_enough(*task, self.now, &self.policy);
+            self.tables
+                .check_kept_enough(*task, self.now, &self.policy, &set);
             self.discarded.insert(*task);
         }
         self.tables.write(diff, &locked);
@@ -213,45 +215,7 @@ impl World {
             (!latest.is_empty()).then(|| index.get(latest).clone())
         };
         Some(match act {
-            Act::Submit {
-                kind,
-                priority,
-                delay,
-                limits,
-                of_client,
-                key,
-                exclusive,
-                unique,
-            } => {
-                let task = self.task(kind, *priority, *delay, *limits, *of_client);
-                let task = NewTask {
-                    is_exclusive: *exclusive,
-                    unique_key: unique.map(|key| key.to_string().into()),
-                    ..task
-                };
-                let key = key.map(|key| IdempotencyKey {
-                    scope: "scope".into(),
-                    key: key.to_string().into(),
-                });
-                let submit = Submit {
-                    tasks: vec![task],
-                    once: key.map(|key| (key, Digest::of(b"request"))),
-                    again: false,
-                };
-                self.submits.push(submit.clone());
-                submit.into()
-            }
-            Act::SubmitAgain(index) => {
-                if self.submits.is_empty() {
-                    return None;
-                }
-                let again = true;
-                Submit {
-                    again,
-                    ..index.get(&self.submits).clone()
-                }
-                .into()
-            }
+            Act::Submit { .. } | Act::SubmitAgain(_) => return self.submit(act),
             Act::Start(run) => Start {
                 token: token(&any(&self.runs, run)?),
                 started_at: None,
@@ -336,40 +300,11 @@ impl World {
                 ..SetQueue::of(Name::path("default").unwrap())
             }
             .into(),
-            Act::Operate { retry, key } => {
-                self.serial += 1;
-                let act = if *retry {
-                    bulk::Act::Retry
-                } else {
-                    bulk::Act::Cancel
-                };
-                let key = key.map(|key| IdempotencyKey {
-                    scope: "operate".into(),
-                    key: key.to_string().into(),
-                });
-                Operate {
-                    id: TaskId::new(self.now, u128::from(self.serial) << 40).into(),
-                    act,
-                    filter: Arc::new(act.narrow(Filter::default())?),
-                    once: key.map(|key| (key, Digest::of(b"request"))),
-                }
-                .into()
-            }
-            Act::Proceed { operation, limit } => self.proceed(operation, *limit)?,
-            Act::ProceedAgain(piece) => {
-                let pieces = latest(&self.pieces);
-                (!pieces.is_empty())
-                    .then(|| piece.get(pieces).clone())?
-                    .into()
-            }
-            Act::CancelOperation(operation) => {
-                let operation = self.operation(operation)?.id;
-                CancelOperation { operation }.into()
-            }
-            Act::Clear => {
-                let operations = self.tables.operations.keys().copied().collect();
-                Clear { operations }.into()
-            }
+            Act::Operate { .. }
+            | Act::Proceed { .. }
+            | Act::ProceedAgain(_)
+            | Act::CancelOperation(_)
+            | Act::Clear => return self.operate(act),
             Act::Join => Join {
                 held: self.server,
                 alone: false,
@@ -378,41 +313,6 @@ impl World {
             Act::Claim { .. } | Act::Register { .. } | Act::KillAlone(_) => return None,
             Act::Drain(_) | Act::Kill(_) | Act::Delete(_) => return workers::command(act),
         })
-    }
-
-    fn task(
-        &mut self,
-        kind: &str,
-        priority: i64,
-        delay: u64,
-        (max_attempts, max_losses): (i32, i32),
-        of_client: bool,
-    ) -> NewTask {
-        self.serial += 1;
-        NewTask {
-            id: TaskId::new(self.now, u128::from(self.serial) << 40),
-            lane: LaneKey {
-                queue: Name::path("default").unwrap(),
-                kind: Name::path(kind).unwrap(),
-                demands: Demands::default(),
-            },
-            priority: Priority::new(priority).unwrap(),
-            begin: match delay {
-                0 => Begin::Now,
-                delay => Begin::After(Duration::from_secs(delay)),
-            },
-            input: Json::null(),
-            max_attempts: Some(max_attempts),
-            max_losses: Some(max_losses),
-            timeout: Some(Duration::from_secs(20)),
-            retry: None,
-            labels: Labels::default(),
-            is_exclusive: false,
-            unique_key: None,
-            retry_of: None,
-            origin: None,
-            digest: of_client.then(|| Digest::of(b"body")),
-        }
     }
 
     /// Every lease, as if all looked lost: the rules judge.
@@ -432,43 +332,6 @@ impl World {
             },
         }
         .into()
-    }
-
-    fn operation(&self, index: &Index) -> Option<&Operation> {
-        let all: Vec<&Operation> = self.tables.operations.values().collect();
-        (!all.is_empty()).then(|| *index.get(&all))
-    }
-
-    /// The next piece of an operation, as it may have been found some time ago: the rules judge each task again.
-    fn proceed(&mut self, operation: &Index, limit: usize) -> Option<Command> {
-        let operation = self.operation(operation)?.clone();
-        let behind = |id: &TaskId| operation.cursor.is_none_or(|cursor| *id < cursor);
-        let tasks = self.tables.tasks.values().rev();
-        let tasks = tasks.filter(|task| behind(&task.id) && operation.found(task));
-        let found: Vec<_> = tasks.take(limit).cloned().collect();
-        let next = found.last().map(|task| task.id);
-        let piece = match operation.act {
-            bulk::Act::Cancel => Piece::Cancel(found.iter().map(|task| task.id).collect()),
-            bulk::Act::Retry => {
-                let ended = found
-                    .iter()
-                    .filter(|task| self.tables.outcomes.contains_key(&task.id));
-                let ended: Vec<TaskId> = ended.map(|task| task.id).collect();
-                let again = ended.into_iter().map(|of| NewTask {
-                    retry_of: Some(of),
-                    ..self.task(KINDS[0], 0, 0, (1, 1), false)
-                });
-                Piece::Retry(again.collect())
-            }
-        };
-        let piece = Proceed {
-            operation: operation.id,
-            behind: operation.cursor,
-            piece,
-            next,
-        };
-        self.pieces.push(piece.clone());
-        Some(piece.into())
     }
 
     /// Every worker, as if all were gone: the rules judge.
@@ -541,22 +404,8 @@ impl World {
                     task: None,
                 });
             }
-            (
-                Command::Proceed(piece),
-                Ok(Done::Proceed(Proceeded {
-                    operation: Some(operation),
-                    ..
-                })),
-            ) => {
-                assert!(
-                    self.done.insert((operation.id, piece.behind)),
-                    "a piece is done once"
-                );
-                if let Piece::Retry(tasks) = &piece.piece {
-                    let ids = tasks.iter().map(|task| task.id);
-                    let made = ids.filter(|id| self.tables.tasks.contains_key(id));
-                    self.tasks.extend(made);
-                }
+            (Command::Proceed(piece), Ok(Done::Proceed(proceeded))) => {
+                self.proceeded(piece, proceeded);
             }
             (Command::Join(_), Ok(Done::Join(joined))) => self.server = Some(joined.server),
             _ => {}

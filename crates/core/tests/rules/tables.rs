@@ -14,6 +14,7 @@ use taskyard_core::needs::{Hold, Needs, Pick};
 use taskyard_core::operation::Operation;
 use taskyard_core::policy::Policy;
 use taskyard_core::queue::Queue;
+use taskyard_core::retention::Retention;
 use taskyard_core::rows::{
     Attempt, Carry, Closed, Ended, Idempotency, IdempotencyKey, Input, LateResult, Lease, Outcome,
     Ready, Relic, Scheduled, Server, Task, Unique, UniqueKey, Worker,
@@ -129,7 +130,7 @@ impl Tables {
             view.tasks.loaded(key, Arc::new(row.without_input()))
         });
         found(&self.carries, &needs.carries, |key, row| {
-            view.carries.loaded(key, row)
+            view.carries.loaded(key, row.without_error())
         });
         found(&self.outcomes, &needs.outcomes, |key, row| {
             view.outcomes.loaded(key, Closed::from(&*row))
@@ -230,7 +231,15 @@ impl Tables {
         apply(&mut self.scheduled, diff.scheduled, |row| row.slot);
         apply(&mut self.ready, diff.ready, |row| row.slot);
         apply(&mut self.leases, diff.leases, |row| row.slot);
-        apply(&mut self.carries, diff.carries, |row| row.slot);
+        let mut carries = diff.carries;
+        for change in &mut carries {
+            if let Change::Update { before, after } = change {
+                let stands = &self.carries[&before.slot];
+                before.complete(stands);
+                after.complete(stands);
+            }
+        }
+        apply(&mut self.carries, carries, |row| row.slot);
         apply(&mut self.uniques, diff.uniques, |row| row.key.clone());
         apply(&mut self.idempotency, diff.idempotency, |row| {
             row.key.clone()
@@ -287,19 +296,24 @@ impl Tables {
         }
     }
 
-    /// What goes has ended, as long ago as its queue or the policy says, and nobody can ask for it by a key.
-    pub(crate) fn check_kept_enough(&self, task: TaskId, now: Timestamp, policy: &Policy) {
+    /// What goes has ended, as long ago as its queue or the policy says, and nobody can ask for it by a key. Its queue said
+    /// so before the batch, or was `set` in it.
+    pub(crate) fn check_kept_enough(
+        &self,
+        task: TaskId,
+        now: Timestamp,
+        policy: &Policy,
+        set: &[Option<Retention>],
+    ) {
         let relic = self.relic(task).expect("what goes is there and has ended");
         let queue = self.queues.get(&relic.ended.queue);
-        let retention = queue.and_then(|queue| queue.retention);
-        let retention = retention.unwrap_or(policy.retention);
-        let life = retention
-            .of(relic.ended.status)
-            .expect("it is not kept for good");
-        assert!(
-            relic.ended.ended_at + life <= now,
-            "{relic:?} is kept longer"
-        );
+        let said = set.iter().copied();
+        let mut said = said.chain([queue.and_then(|queue| queue.retention)]);
+        let is_enough = |retention: Option<Retention>| {
+            let life = retention.unwrap_or(policy.retention).of(relic.ended.status);
+            life.is_some_and(|life| relic.ended.ended_at + life <= now)
+        };
+        assert!(said.any(is_enough), "{relic:?} is kept longer");
         assert!(
             relic.ended.ended_at + policy.key_life < now,
             "{relic:?} may be asked for"

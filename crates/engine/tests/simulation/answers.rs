@@ -11,10 +11,12 @@ use taskyard_core::verbs::claim::{Dealt, Hand, Run};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, ReportedBack};
+use taskyard_core::verbs::submit::{Submit, Submitted};
 use taskyard_engine::engine::ClaimCall;
 
 use crate::ledger::{Ledger, Post};
 use crate::network::Call;
+use crate::{staff, unique};
 
 impl Ledger {
     /// Holds the answers against the rows as last looked at.
@@ -26,15 +28,34 @@ impl Ledger {
                     self.check_hand(claim, dealt, given.since);
                 }
                 (Call::Report(report), Ok(Ok(Done::Report(back)))) => {
+                    if let Some((worker, epoch)) = &report.worker {
+                        self.staff.check_heard(worker, *epoch, given.since);
+                    }
                     self.check_report(report, back)
                 }
                 (Call::Heartbeat(heartbeat), Ok(Ok(Done::Heartbeat(beaten)))) => {
+                    let Heartbeat { worker, epoch, .. } = heartbeat;
+                    self.staff.check_heard(worker, *epoch, given.since);
                     self.check_heartbeat(heartbeat, beaten, given.since);
                 }
                 (Call::Start(start), Ok(Ok(Done::Start(_)))) => assert!(
                     !self.was_over(&start.token, given.since),
                     "I4: a run that is over does not begin"
                 ),
+                (Call::Submit { submit, .. }, Ok(Ok(Done::Submit(submitted)))) => {
+                    unique::check_submitted(submit, submitted, given.since, self);
+                    self.check_key_names_what_is_there(submit, submitted, given.since);
+                }
+                (Call::Operate(operate), Ok(Ok(Done::Operate(operated)))) => {
+                    let key = operate.once.as_ref().map(|(key, _)| &*key.key);
+                    self.operations.operated(key, operated);
+                }
+                (Call::CancelOperation(operation), Ok(Ok(Done::CancelOperation(_)))) => {
+                    self.operations.cancelled(*operation);
+                }
+                (Call::Kill(_), Ok(Ok(Done::Kill(killed)))) => {
+                    staff::check_killed(killed, given.since, self);
+                }
                 (Call::Cancel(task), Ok(Err(refused))) => self.check_found(*task, refused),
                 (Call::Patch(patch), Ok(Err(refused))) if *refused != Refused::NotWaiting => {
                     self.check_found(patch.task, refused);
@@ -47,11 +68,27 @@ impl Ledger {
     /// I10: a cancel or a patch that came too late says how the task ended. I1: one of a stored task finds it, wherever it
     /// stands.
     fn check_found(&self, task: TaskId, refused: &Refused) {
+        if self.discarded.contains_key(&task) && *refused == Refused::NoSuchTask {
+            return;
+        }
         let status = self.outcomes.get(&task).map(|outcome| outcome.status);
         assert_eq!(
             Some(refused),
             status.map(Refused::AlreadyEnded).as_ref(),
             "I1, I10: a cancel or a patch finds its task, or its end"
+        );
+    }
+
+    /// I2: whoever sends a request again finds what it made, as long as its key is known.
+    fn check_key_names_what_is_there(&self, submit: &Submit, submitted: &Submitted, since: u64) {
+        let is_gone = |task: &TaskId| {
+            let gone_with = self.discarded.get(task);
+            gone_with.is_some_and(|commit| *commit <= since)
+        };
+        // By a clock that is set, a key may outlive what it names.
+        assert!(
+            !self.is_steady || submit.once.is_none() || !submitted.ids.iter().any(is_gone),
+            "a key that is known names what is there: {submitted:?}"
         );
     }
 
@@ -66,6 +103,7 @@ impl Ledger {
             let tasks: BTreeSet<_> = runs.iter().map(|run| run.slot).collect();
             assert_eq!(tasks.len(), runs.len(), "I3: a claim gets each task once");
             self.check_suspects(runs);
+            self.check_named(claim, runs);
             if claim.epoch.is_none() {
                 let call = (claim.worker.clone(), claim.seq);
                 self.of_no_process.insert(call);
@@ -78,6 +116,20 @@ impl Ledger {
                 );
                 assert!(run.input.is_some(), "a run comes with its input");
             }
+        }
+    }
+
+    /// Who names a task gets that or nothing. A claim that named no process may be taken for another's.
+    fn check_named(&mut self, claim: &ClaimCall, runs: &[Run]) {
+        let Some(named) = &claim.task else { return };
+        let is_it = |run: &Run| run.slot.task == named.task;
+        let call = (claim.worker.clone(), claim.seq);
+        assert!(
+            runs.iter().all(is_it) || self.of_no_process.contains(&call),
+            "who names a task gets that or nothing: {claim:?} {runs:?}"
+        );
+        if !runs.is_empty() {
+            self.tally.count("named_task_is_claimed");
         }
     }
 
@@ -147,7 +199,13 @@ impl Ledger {
                     );
                     continue;
                 }
-                Err(_) => continue,
+                Err(refused) => {
+                    assert!(
+                        *refused != Refused::NoSuchTask || self.discarded.contains_key(&task),
+                        "I1: a run's task is there: {result:?}"
+                    );
+                    continue;
+                }
             };
             let secret = self.secrets.get(&(task, fence));
             assert_eq!(

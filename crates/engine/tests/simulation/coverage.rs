@@ -17,7 +17,7 @@ pub(crate) fn check(tally: &Tally, store: Store) {
     assert!(missing.is_empty(), "these never happened: {missing:?}");
 }
 
-const EVERYWHERE: [&str; 70] = [
+const EVERYWHERE: [&str; 101] = [
     // Every verb.
     "submit",
     "cancel",
@@ -34,6 +34,16 @@ const EVERYWHERE: [&str; 70] = [
     "expire",
     "prune",
     "forget",
+    "patch",
+    "retry",
+    "set_queue",
+    "operate",
+    "cancel_operation",
+    "clear",
+    "delete",
+    "tally",
+    "discard",
+    "free",
     // What becomes of runs and tasks.
     "run",
     "run_completes",
@@ -53,6 +63,11 @@ const EVERYWHERE: [&str; 70] = [
     "suspect_is_dealt",
     "task_kills_its_worker",
     "held_task_is_cancelled",
+    "run_goes_back_from_a_killed_worker",
+    "exclusive_run_is_taken_away",
+    "exclusive_run_is_ended_unconfirmed",
+    "task_is_discarded",
+    "task_with_a_unique_key_is_discarded",
     "ended_completed",
     "ended_failed",
     "ended_timeout",
@@ -86,7 +101,24 @@ const EVERYWHERE: [&str; 70] = [
     "id_of_another_day",
     "id_of_another_day_is_refused",
     "too_many_lanes_are_refused",
+    "request_is_made_once_more",
+    "unique_key_is_taken",
+    "named_task_is_claimed",
+    "named_task_is_not_free",
+    "task_to_run_again_has_not_ended",
+    "task_is_there_no_more",
+    "worker_to_delete_is_online",
+    // Acts on many tasks.
+    "operation_goes_on",
+    "operation_is_done",
+    "operation_cancels_a_task",
+    "operation_makes_a_task",
+    "operation_has_ended_before",
+    "operation_is_known_no_more",
+    "server_dies_in_the_midst_of_an_operation",
+    "too_many_operations_are_refused",
     // Workers and the disk.
+    "worker_is_killed",
     "worker_drains_with_an_empty_hand",
     "worker_drains_with_work_in_hand",
     "worker_is_told_to_drain",
@@ -98,7 +130,7 @@ const EVERYWHERE: [&str; 70] = [
 
 const ON_SQLITE: [&str; 1] = ["run_is_lost_with_its_server"];
 
-const WITH_SEVERAL_SERVERS: [&str; 36] = [
+const WITH_SEVERAL_SERVERS: [&str; 50] = [
     "run_is_lost_beyond_belief",
     "lease_is_shortened",
     "lanes_are_forgotten",
@@ -137,4 +169,18 @@ const WITH_SEVERAL_SERVERS: [&str; 36] = [
     "promote_has_an_unknown_outcome",
     "expire_has_an_unknown_outcome",
     "prune_has_an_unknown_outcome",
+    "piece_comes_too_late",
+    "tally_is_sent_again",
+    "operate_has_an_unknown_outcome",
+    "proceed_has_an_unknown_outcome",
+    "cancel_operation_has_an_unknown_outcome",
+    "clear_has_an_unknown_outcome",
+    "set_queue_has_an_unknown_outcome",
+    "patch_has_an_unknown_outcome",
+    "kill_has_an_unknown_outcome",
+    "drain_has_an_unknown_outcome",
+    "forget_has_an_unknown_outcome",
+    "free_has_an_unknown_outcome",
+    "discard_has_an_unknown_outcome",
+    "tally_has_an_unknown_outcome",
 ];

@@ -1,26 +1,30 @@
 //! The database that the servers share, and a server's own view of it: the weak model, or SQLite in memory.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use taskyard_core::command::{Command, Done};
+use taskyard_core::command::Command;
 use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::minute::Minute;
+use taskyard_core::name::Name;
+use taskyard_core::operation::Operation;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Counted, List, Query, TaskView, WorkerView};
+use taskyard_core::queue::Queue;
 use taskyard_core::random::Seeded;
-use taskyard_core::rows::LateResult;
+use taskyard_core::rows::{LateResult, Worker};
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_store::model::weak::{self, Trouble};
 use taskyard_store::sqlite::Inline;
 
+use crate::changes::Changes;
 use crate::options::{Options, Store};
 
 pub(crate) type Running = Pin<Box<dyn Future<Output = Result<Ran, store::Error>>>>;
@@ -37,7 +41,7 @@ pub(crate) struct Sqlite {
     inline: Rc<RefCell<Option<Inline>>>,
     random: Rc<RefCell<Seeded>>,
     commits: Rc<Cell<u64>>,
-    changed: Rc<RefCell<BTreeSet<Option<TaskId>>>>,
+    changed: Rc<RefCell<Changes>>,
 }
 
 /// One server's view.
@@ -142,6 +146,14 @@ impl Database {
         }
     }
 
+    /// Also one that is listed no more.
+    pub(crate) fn worker(&self, name: &Name) -> Option<Worker> {
+        match self.read(Query::Worker(name.clone())) {
+            Answer::Worker(row) => row.map(|row| *row),
+            other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
     /// The refused results that are kept of a task.
     pub(crate) fn late(&self, task: TaskId) -> Vec<LateResult> {
         let query = Query::Attempts {
@@ -154,11 +166,36 @@ impl Database {
         }
     }
 
-    /// The tasks that may have changed since this was last asked; `None` stands for all that wait for a time.
-    pub(crate) fn changed(&self) -> BTreeSet<Option<TaskId>> {
+    /// What may have changed since this was last asked.
+    pub(crate) fn changed(&self) -> Changes {
         match self {
-            Self::Weak(database) => database.changed().into_iter().map(Some).collect(),
+            Self::Weak(database) => Changes::of_tasks(database.changed()),
             Self::Sqlite(sqlite) => sqlite.changed.take(),
+        }
+    }
+
+    pub(crate) fn queues(&self) -> Vec<Queue> {
+        match self.read(Query::Queues) {
+            Answer::Queues(queues) => queues,
+            other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
+    pub(crate) fn operations(&self) -> Vec<Operation> {
+        let all = Query::Operations {
+            after: None,
+            limit: 1000,
+        };
+        match self.read(all) {
+            Answer::Operations(operations) => operations,
+            other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
+    pub(crate) fn minutes(&self) -> Vec<Minute> {
+        match self.read(Query::Minutes { from: 0 }) {
+            Answer::Minutes(found) => found.minutes,
+            other => panic!("a query is answered in kind: {other:?}"),
         }
     }
 
@@ -184,7 +221,7 @@ impl Database {
     }
 
     fn list(&self, status: Status) -> Vec<TaskId> {
-        let list = List {
+        let mut list = List {
             filter: Filter {
                 statuses: vec![status],
                 ..Filter::default()
@@ -192,61 +229,18 @@ impl Database {
             limit: 1000,
             ..List::default()
         };
-        let Answer::Tasks(listed) = self.read(Query::Tasks(list)) else {
-            panic!("a query is answered in kind")
-        };
-        assert!(
-            listed.next.is_none(),
-            "a history has fewer tasks than a page"
-        );
-        listed.items.iter().map(|view| view.task.id).collect()
-    }
-}
-
-/// What of these commands may have changed.
-fn touched(commands: &[Command], ran: &Ran) -> BTreeSet<Option<TaskId>> {
-    let mut tasks = BTreeSet::new();
-    for (command, reply) in commands.iter().zip(&ran.replies) {
-        match (command, reply) {
-            (Command::Submit(_), Ok(Ok(Done::Submit(submitted)))) => {
-                tasks.extend(submitted.ids.iter().copied().map(Some))
+        let mut ids = Vec::new();
+        loop {
+            let Answer::Tasks(listed) = self.read(Query::Tasks(list.clone())) else {
+                panic!("a query is answered in kind")
+            };
+            ids.extend(listed.items.iter().map(|view| view.task.id));
+            list.after = listed.next;
+            if list.after.is_none() {
+                return ids;
             }
-            (Command::Claims(_), Ok(Ok(Done::Claims(dealt)))) => {
-                let hands = dealt.hands.iter().flatten().flatten();
-                let runs = hands.flat_map(|hand| &hand.runs);
-                tasks.extend(runs.map(|run| Some(run.slot.task)));
-            }
-            (Command::Start(start), _) => {
-                tasks.insert(Some(start.token.slot.task));
-            }
-            (Command::Heartbeat(beat), _) => {
-                tasks.extend(beat.held.iter().map(|held| Some(held.token.slot.task)))
-            }
-            (Command::Report(report), _) => tasks.extend(
-                report
-                    .results
-                    .iter()
-                    .map(|result| Some(result.token.slot.task)),
-            ),
-            (Command::Cancel(cancel), _) => {
-                tasks.insert(Some(cancel.task));
-            }
-            (Command::Patch(patch), _) => {
-                tasks.insert(Some(patch.task));
-            }
-            (Command::Expire(expire), _) => {
-                tasks.extend(expire.runs.iter().map(|(run, _)| Some(run.slot.task)))
-            }
-            (Command::Kill(_), Ok(Ok(Done::Kill(killed)))) => {
-                tasks.extend(killed.tasks.iter().copied().map(Some))
-            }
-            (Command::Promote(_), _) => {
-                tasks.insert(None);
-            }
-            _ => {}
         }
     }
-    tasks
 }
 
 impl Sqlite {
@@ -293,7 +287,7 @@ impl Mine {
                     sqlite.commits.set(sqlite.commits.get() + 1);
                     let ran = inline.run_blocking(&batch, &policy, now, random);
                     if let Ok(ran) = &ran {
-                        sqlite.changed.borrow_mut().extend(touched(&batch, ran));
+                        sqlite.changed.borrow_mut().ran(&batch, ran);
                     }
                     ran
                 })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use taskyard_store::model::weak::Trouble;
 
 use crate::losses;
-use crate::options::{DATABASE_CLOCK_ERROR_MS, Store};
+use crate::options::{DATABASE_CLOCK_ERROR_MS, Options, Store};
 use crate::server::{Server, State};
 use crate::surroundings::{Event, Surroundings};
 use crate::world::World;
@@ -68,6 +68,14 @@ impl Fault {
         Self::ALL.into_iter().filter(can_happen)
     }
 
+    /// Somebody takes another time for the true one from then on.
+    fn is_of_time(self) -> bool {
+        matches!(
+            self,
+            Self::ServerIsSuspended | Self::ClockIsSetAhead | Self::ClockIsSetBack
+        )
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::WorkerDiesAndComesBack => "worker_dies_and_comes_back",
@@ -93,10 +101,14 @@ impl Fault {
 }
 
 /// Any of them, sooner or later.
-pub(crate) fn plan_next(store: Store, every: Duration, around: &mut Surroundings) {
-    let most = u64::try_from(every.as_millis()).expect("seconds") * 2;
+pub(crate) fn plan_next(options: &Options, around: &mut Surroundings) {
+    let most = u64::try_from(options.fault_every.as_millis()).expect("seconds") * 2;
     let wait = around.millis(1, most);
-    let faults: Vec<Fault> = Fault::on(store).collect();
+    let can_happen = |fault: &Fault| !(options.is_steady && fault.is_of_time());
+    // As often as if they happened everywhere.
+    let more = Fault::on(options.store).filter(|fault| fault.is_of_time());
+    let all = Fault::on(options.store).chain(more);
+    let faults: Vec<Fault> = all.filter(can_happen).collect();
     let fault = faults[around.below(faults.len())];
     around.after(wait, Event::Happens(fault));
     around.after(wait, Event::NextFault);
@@ -236,6 +248,10 @@ impl World {
     fn server_dies(&mut self, server: usize, away: Duration) -> bool {
         let happens = self.servers[server].state == State::Up;
         if happens {
+            if self.around.ledger.operations.running().next().is_some() {
+                let what = "server_dies_in_the_midst_of_an_operation";
+                self.around.tally.count(what);
+            }
             self.servers[server].die();
             self.around.after(away, Event::ServerReturns(server));
             if self.workers[0].internal {

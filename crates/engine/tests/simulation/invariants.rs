@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use taskyard_core::id::{Fence, TaskId};
 use taskyard_core::name::Name;
+use taskyard_core::operation::Operation;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Counted, Standing, TaskView};
 use taskyard_core::rows::{LateResult, Lease, Why};
@@ -14,8 +15,9 @@ use taskyard_core::time::Timestamp;
 
 use crate::known::Ask;
 use crate::ledger::Ledger;
-use crate::losses;
+use crate::operations::{self, Done};
 use crate::worker::SNOOZE_MAX;
+use crate::{keeping, losses, unique, wanted};
 
 /// The label under which a task carries the number of its request.
 pub(crate) const ASK: &str = "ask";
@@ -24,6 +26,8 @@ pub(crate) const ASK: &str = "ask";
 pub(crate) struct Moment<'a> {
     /// The number of the last commit.
     pub(crate) commit: u64,
+    /// That of the last one before the batch began which made it.
+    pub(crate) since: u64,
     /// The latest time that any server has known.
     pub(crate) latest: Timestamp,
     /// By the clock of the server whose commit it was.
@@ -31,21 +35,46 @@ pub(crate) struct Moment<'a> {
     pub(crate) policy: &'a Policy,
 }
 
-/// Looks at these tasks, which may have changed.
-pub(crate) fn check(changed: &[TaskView], ledger: &mut Ledger, moment: &Moment<'_>) {
+/// Looks at these tasks, which may have changed, and at those that are gone.
+pub(crate) fn check(
+    changed: &[TaskView],
+    gone: &[TaskId],
+    operations: Option<Vec<Operation>>,
+    ledger: &mut Ledger,
+    moment: &Moment<'_>,
+) {
+    let is_new = |view: &&TaskView| !ledger.known.tasks.contains_key(&view.task.id);
+    let made = changed.iter().filter(is_new);
+    let made: Vec<TaskId> = made.map(|view| view.task.id).collect();
+    let cancelled = operations::cancelled(changed, &ledger.known);
+    let moved = operations::moved(changed, &ledger.known);
     for view in changed {
         counts_stay_within_limits(view);
         starts_in_time(view, moment.latest);
-        ends_once(view, ledger);
+        ends_once(view, ledger, moment);
         note_reports(view, ledger);
         fences_rise(view, ledger, moment);
         suspects_are_counted(view, ledger);
+        ledger.patches.check(view);
+        if made.contains(&view.task.id) {
+            wanted::check(view, ledger, moment);
+        }
         ledger.known.note(view, ask_of(view));
     }
+    keeping::check(gone, ledger, moment);
+    ledger.forget_gone(gone);
+    unique::check(changed, ledger);
+    ledger.note_cancelled(&cancelled);
+    let done = Done {
+        changed,
+        cancelled: &cancelled,
+        made: &made,
+        moved: &moved,
+    };
+    operations::check(operations, &done, ledger, moment);
     requests_are_whole(changed, ledger);
     what_is_stored_stays(ledger);
     cancelled_stays(ledger);
-    ledger.check_answers();
 }
 
 fn ask_of(view: &TaskView) -> Ask {
@@ -142,7 +171,7 @@ fn starts_in_time(view: &TaskView, now: Timestamp) {
 }
 
 /// I6: an end is final, to the last byte.
-fn ends_once(view: &TaskView, ledger: &mut Ledger) {
+fn ends_once(view: &TaskView, ledger: &mut Ledger, moment: &Moment<'_>) {
     let task = view.task.id;
     if let Standing::Ended(outcome) = &view.standing {
         let first = ledger
@@ -150,6 +179,7 @@ fn ends_once(view: &TaskView, ledger: &mut Ledger) {
             .entry(task)
             .or_insert_with(|| Arc::clone(outcome));
         assert_eq!(first, outcome, "I6: an end never changes");
+        ledger.ended_with.entry(task).or_insert(moment.commit);
     } else {
         assert!(
             !ledger.outcomes.contains_key(&task),
@@ -193,14 +223,23 @@ fn fences_rise(view: &TaskView, ledger: &mut Ledger, moment: &Moment<'_>) {
                 "I5: fences rise one by one"
             );
             run_is_over(view, &before, ledger, moment);
-            ledger.lease_begins(lease, moment.commit);
+            lease_begins(view, lease, ledger, moment);
         }
         None => {
             assert_eq!(lease.fence, Fence(1), "I5: fences begin with 1");
-            ledger.lease_begins(lease, moment.commit);
+            lease_begins(view, lease, ledger, moment);
         }
     }
     ledger.leases.insert(task, Lease::clone(lease));
+}
+
+/// A lease came: to somebody who may have it, of a queue that gives something out.
+fn lease_begins(view: &TaskView, lease: &Lease, ledger: &mut Ledger, moment: &Moment<'_>) {
+    ledger
+        .queues
+        .check_dealt(&view.lane.queue, lease, moment.since);
+    ledger.staff.check_dealt(lease, moment.since);
+    ledger.lease_begins(lease, moment.commit);
 }
 
 /// A lease is gone.
@@ -293,9 +332,11 @@ pub(crate) fn refused_result_is_kept(kept: &[LateResult], task: TaskId, fence: F
 fn requests_are_whole(changed: &[TaskView], ledger: &mut Ledger) {
     for ask in changed.iter().map(ask_of) {
         let asked = &ledger.asked[&ask];
-        assert_eq!(
-            ledger.known.present[&ask], asked.tasks,
-            "I1, I2: request {ask} is stored whole and once"
+        let present = ledger.known.present[&ask];
+        // In the place of those that have a unique key others may stand.
+        assert!(
+            (asked.tasks - asked.unique..=asked.tasks).contains(&present),
+            "I1, I2: request {ask} is stored whole and once, of {asked:?} {present}"
         );
         if let Some(key) = &asked.key {
             let first = *ledger.known.of_key.entry(key.clone()).or_insert(ask);
@@ -306,7 +347,8 @@ fn requests_are_whole(changed: &[TaskView], ledger: &mut Ledger) {
 
 /// I1, I20.
 fn what_is_stored_stays(ledger: &Ledger) {
-    let present = |id: &&TaskId| ledger.known.tasks.contains_key(*id);
+    let present =
+        |id: &&TaskId| ledger.known.tasks.contains_key(*id) || ledger.discarded.contains_key(*id);
     let lost: Vec<_> = ledger.stored.iter().filter(|id| !present(id)).collect();
     assert!(
         lost.is_empty(),

@@ -12,18 +12,26 @@ use taskyard_core::rows::{Digest, Lease, Outcome};
 use taskyard_core::status::Status;
 use taskyard_core::store;
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
-use taskyard_core::verbs::submit::Submit;
+use taskyard_core::verbs::submit::{Made, NewTask, Submit};
 use taskyard_core::worker::Profile;
 
 use crate::known::{Ask, Known};
 use crate::losses::Losses;
+use crate::minutes::Minutes;
 use crate::network::Call;
+use crate::operations::Operations;
+use crate::options::Options;
+use crate::patches::Patches;
+use crate::queues::Queues;
+use crate::staff::Staff;
 use crate::tally::Tally;
 
 /// What a client asked to have made.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) tasks: usize,
+    /// How many of them have a unique key.
+    pub(crate) unique: usize,
     /// Requests with the same key exclude each other.
     pub(crate) key: Option<String>,
 }
@@ -31,6 +39,8 @@ pub(crate) struct Asked {
 #[derive(Default)]
 pub(crate) struct Ledger {
     pub(crate) servers: usize,
+    /// No clock is set.
+    pub(crate) is_steady: bool,
     pub(crate) asked: BTreeMap<Ask, Asked>,
     /// Ids that a server said are stored.
     pub(crate) stored: BTreeSet<TaskId>,
@@ -40,17 +50,27 @@ pub(crate) struct Ledger {
     keys: BTreeMap<String, Arc<[TaskId]>>,
     /// Ids of another day: never to be stored.
     pub(crate) never: BTreeSet<TaskId>,
+    /// What each task was to be, by its id and, where its client chose that, its digest.
+    pub(crate) wanted: BTreeMap<(TaskId, Option<Digest>), NewTask>,
+    /// What was taken away, and with which commit.
+    pub(crate) discarded: BTreeMap<TaskId, u64>,
+    /// What somebody asked to have cancelled, by its id.
+    pub(crate) cancels: BTreeSet<TaskId>,
     pub(crate) cancelled: BTreeSet<TaskId>,
     /// Accepted results that ended their task: the fence, and what came out.
     pub(crate) completed: BTreeMap<TaskId, (Fence, Json)>,
     /// How each task ended, as first seen.
     pub(crate) outcomes: BTreeMap<TaskId, Arc<Outcome>>,
+    /// With which commit each task ended.
+    pub(crate) ended_with: BTreeMap<TaskId, u64>,
     /// The newest lease of each task, as last seen; also when it is gone.
     pub(crate) leases: BTreeMap<TaskId, Lease>,
     /// The secret of each run.
     pub(crate) secrets: BTreeMap<(TaskId, Fence), i64>,
     /// The reports that were accepted, as seen in the rows.
     pub(crate) reported: BTreeSet<(TaskId, Fence, Digest)>,
+    /// With which commit each run was given out.
+    pub(crate) began_with: BTreeMap<(TaskId, Fence), u64>,
     /// With which commit each run was over.
     pub(crate) over: BTreeMap<(TaskId, Fence), u64>,
     /// The tasks as last seen.
@@ -67,6 +87,11 @@ pub(crate) struct Ledger {
     /// Answers to be held against the rows once those have been looked at.
     pub(crate) to_check: Vec<Given>,
     pub(crate) losses: Losses,
+    pub(crate) queues: Queues,
+    pub(crate) operations: Operations,
+    pub(crate) staff: Staff,
+    pub(crate) minutes: Minutes,
+    pub(crate) patches: Patches,
     /// What of the rows is worth counting.
     pub(crate) tally: Tally,
 }
@@ -90,11 +115,18 @@ impl Post {
 }
 
 impl Ledger {
-    pub(crate) fn new(servers: usize) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
-            servers,
+            servers: options.servers,
+            is_steady: options.is_steady,
             ..Self::default()
         }
+    }
+
+    /// It is going to be asked for, under this id.
+    pub(crate) fn wants(&mut self, task: &NewTask) {
+        let wanted = self.wanted.entry((task.id, task.digest));
+        wanted.or_insert_with(|| task.clone());
     }
 
     /// A server has made up its mind, in a batch that began after commit number `since`.
@@ -103,13 +135,12 @@ impl Ledger {
             (Call::Submit { submit, makes_ids }, Ok(Ok(Done::Submit(submitted)))) => {
                 self.keep_to_the_key(submit, &submitted.ids);
                 self.stored.extend(submitted.ids.iter());
+                let is_own = |((id, made), task): ((&TaskId, &Made), &NewTask)| {
+                    *id == task.id || *made == Made::ByAnother
+                };
+                let ids = submitted.ids.iter().zip(&submitted.made);
                 assert!(
-                    *makes_ids
-                        || submit.once.is_some()
-                        || submitted
-                            .ids
-                            .iter()
-                            .eq(submit.tasks.iter().map(|task| &task.id)),
+                    *makes_ids || submit.once.is_some() || ids.zip(&submit.tasks).all(is_own),
                     "a client's own ids are kept"
                 );
             }
@@ -126,6 +157,9 @@ impl Ledger {
             (Call::Cancel(task), Ok(Ok(Done::Cancel(_)))) => {
                 self.cancelled.insert(*task);
             }
+            (Call::Patch(patch), Ok(Ok(Done::Patch(_)))) if patch.priority.is_some() => {
+                self.patches.taken(patch.task);
+            }
             (Call::Report(report), Ok(Ok(Done::Report(back)))) => self.accepted(report, back),
             _ => {}
         }
@@ -140,6 +174,7 @@ impl Ledger {
     pub(crate) fn lease_begins(&mut self, lease: &Lease, commit: u64) {
         let run = (lease.slot.task, lease.fence);
         self.secrets.insert(run, lease.secret);
+        self.began_with.insert(run, commit);
         if let Some(post) = Post::of(lease) {
             let dealt = self.posts.entry(post).or_default();
             dealt.insert(lease.slot.task, commit);
@@ -195,6 +230,9 @@ impl Ledger {
         let Call::Read { task, had_ended } = call else {
             return;
         };
+        if self.discarded.contains_key(task) {
+            return;
+        }
         assert!(
             !self.stored.contains(task) || view.is_some(),
             "I1: a stored task is read back"

@@ -25,6 +25,7 @@ pub(crate) enum Reason {
     Silence,
     NotRenewed,
     BeyondBelief,
+    Killed,
 }
 
 impl Reason {
@@ -34,7 +35,7 @@ impl Reason {
         let (error, reported) = match &view.standing {
             Standing::Ended(outcome) => (outcome.error.as_ref(), outcome.reported),
             Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => (
-                carry.and_then(|carry| carry.error.as_ref()),
+                carry.and_then(|carry| carry.error.here()),
                 carry.and_then(|carry| carry.reported),
             ),
         };
@@ -43,6 +44,7 @@ impl Reason {
         }
         error.and_then(|error| match (&*error.code, &*error.message) {
             ("timeout", _) => Some(Self::TooLong),
+            ("worker_killed", _) => Some(Self::Killed),
             (_, "another process took this worker's name") => Some(Self::NewerProcess),
             (_, "its server has ended") => Some(Self::ServerEnded),
             (_, "the worker gave no sign of life") => Some(Self::Silence),
@@ -62,6 +64,7 @@ impl Reason {
             Self::Silence => "run_is_lost_in_silence",
             Self::NotRenewed => "run_is_lost_unrenewed",
             Self::BeyondBelief => "run_is_lost_beyond_belief",
+            Self::Killed => "run_goes_back_from_a_killed_worker",
         }
     }
 }
@@ -86,6 +89,15 @@ pub(crate) fn note(view: &TaskView, lease: &Lease, ledger: &mut Ledger, moment: 
         return;
     };
     ledger.tally.count(reason.name());
+    if lease.is_exclusive {
+        ledger.tally.count("exclusive_run_is_taken_away");
+    }
+    // Where a clock gave it that was far ahead, nobody waits for its end.
+    let is_believed = lease.expires_at <= moment.policy.believed_until(now);
+    assert!(
+        !lease.is_exclusive || lease.expires_at <= now || !is_believed,
+        "an exclusive run ends with its lease, not before: {reason:?} {lease:?}"
+    );
     let run = (view.task.id, lease.fence);
     ledger.losses.reasons.insert(run, reason);
     match reason {
@@ -107,8 +119,19 @@ pub(crate) fn note(view: &TaskView, lease: &Lease, ledger: &mut Ledger, moment: 
             let whose = (lease.worker, lease.epoch);
             ledger.losses.suspects.push(whose);
         }
+        Reason::Killed => costs_nothing(view, ledger),
         Reason::ServerEnded => {}
     }
+}
+
+/// A run that somebody's decision ended is neither a failure nor a loss of its task.
+fn costs_nothing(view: &TaskView, ledger: &Ledger) {
+    let before = ledger.known.tasks[&view.task.id].counts();
+    let after = view.counts();
+    assert!(
+        (before.failures, before.losses) == (after.failures, after.losses),
+        "to kill a worker costs its tasks nothing: {before:?}, {view:?}"
+    );
 }
 
 /// Silence does not count for a while once the database's clock was set, nor by what was seen before: unless the sweep

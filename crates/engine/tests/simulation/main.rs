@@ -8,20 +8,29 @@
 
 mod answers;
 mod breakdowns;
+mod changes;
 mod client;
 mod coverage;
 mod database;
 mod faults;
 mod invariants;
+mod keeping;
 mod known;
 mod ledger;
 mod losses;
+mod minutes;
 mod network;
+mod operations;
 mod options;
+mod patches;
 mod plays;
+mod queues;
 mod server;
+mod staff;
 mod surroundings;
 mod tally;
+mod unique;
+mod wanted;
 mod worker;
 mod world;
 

@@ -3,15 +3,18 @@
 use std::time::Duration;
 
 use taskyard_core::command;
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{OperationId, TaskId};
 use taskyard_core::lane::Lane;
+use taskyard_core::name::Name;
 use taskyard_core::random::Seeded;
 use taskyard_core::verbs::drain::Drain;
 use taskyard_core::verbs::heartbeat::Heartbeat;
 use taskyard_core::verbs::kill::Kill;
+use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::Report;
+use taskyard_core::verbs::set_queue::SetQueue;
 use taskyard_core::verbs::start::Start;
 use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::engine::ClaimCall;
@@ -56,6 +59,11 @@ pub(crate) enum Call {
     },
     Cancel(TaskId),
     Patch(Patch),
+    /// To be run again as a new task, once it has ended.
+    Retry(TaskId),
+    SetQueue(SetQueue),
+    Operate(Operate),
+    CancelOperation(OperationId),
     Read {
         task: TaskId,
         /// It had ended before anybody asked.
@@ -64,6 +72,8 @@ pub(crate) enum Call {
     Register(Register),
     Drain(Drain),
     Kill(Kill),
+    /// The worker is to be listed no more.
+    Delete(Name),
     Claim(ClaimCall),
     Start(Start),
     Heartbeat(Heartbeat),
@@ -76,10 +86,15 @@ impl Call {
             Self::Submit { .. } => "submit",
             Self::Cancel(_) => "cancel",
             Self::Patch(_) => "patch",
+            Self::Retry(_) => "retry",
+            Self::SetQueue(_) => "set_queue",
+            Self::Operate(_) => "operate",
+            Self::CancelOperation(_) => "cancel_operation",
             Self::Read { .. } => "read",
             Self::Register(_) => "register",
             Self::Drain(_) => "drain",
             Self::Kill(_) => "kill",
+            Self::Delete(_) => "delete",
             Self::Claim(_) => "claim",
             Self::Start(_) => "start",
             Self::Heartbeat(_) => "heartbeat",
@@ -87,10 +102,12 @@ impl Call {
         }
     }
 
-    /// Whether it may arrive twice and mean the same. A submit that names neither key nor id is two submits.
+    /// Whether it may arrive twice and mean the same. A submit that names neither key nor id is two submits, and so is a
+    /// retry.
     pub(crate) fn can_be_doubled(&self) -> bool {
         match self {
             Self::Submit { submit, makes_ids } => !makes_ids || submit.once.is_some(),
+            Self::Retry(_) => false,
             _ => true,
         }
     }

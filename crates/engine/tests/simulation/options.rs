@@ -52,6 +52,10 @@ pub(crate) struct Options {
     pub(crate) internal: bool,
     /// How many commands may wait for the database at each server.
     pub(crate) commands_max: usize,
+    /// No clock is set, and no machine sleeps: some promises are of such times only.
+    pub(crate) is_steady: bool,
+    /// How long tasks are kept that have ended, of queues that do not say.
+    pub(crate) retention: Retention,
 }
 
 impl Options {
@@ -98,6 +102,12 @@ impl Options {
             clock_error: Duration::from_millis(from(0, 4_000)),
             internal: store == Store::Sqlite && from(0, 1) == 1,
             commands_max: usize::try_from(from(1, 16)).expect("a few"),
+            is_steady: from(0, 2) == 0,
+            retention: Retention {
+                completed: Some(Duration::from_secs(from(0, 80))),
+                cancelled: Some(Duration::from_secs(from(0, 80))),
+                ..Retention::default()
+            },
         }
     }
 }
@@ -124,11 +134,11 @@ pub(crate) fn policy(options: &Options) -> Policy {
         commands_bytes_max: 1 << 20,
         lanes_max: 9,
         queues_max: 10,
-        operations_max: 10,
-        operation_life: Duration::from_secs(60),
+        operations_max: 2,
+        operation_life: Duration::from_secs(20),
         workers_max: 100,
         stats_lanes_max: 2,
-        retention: Retention::default(),
+        retention: options.retention,
         claim_bytes_max: 100,
         history_max: 3,
         log_bytes_max: 4 << 20,

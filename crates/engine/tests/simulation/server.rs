@@ -3,9 +3,12 @@
 mod batches;
 mod calls;
 mod clock;
+mod rates;
 mod services;
+mod works;
 
 pub(crate) use self::services::Service;
+pub(crate) use self::works::RETRIED_MAX;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -18,13 +21,16 @@ use taskyard_core::id::Epoch;
 use taskyard_core::rows;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Expire;
+use taskyard_core::verbs::tally::Tally;
 use taskyard_engine::desk::{self, Desk, Moment};
 use taskyard_engine::directory::{Directory, Sending};
+use taskyard_engine::gathered::Gathered;
 use taskyard_engine::grace::Grace;
 use taskyard_engine::room::{Place, Room};
 
 use self::batches::UnderWay;
 use self::clock::Clock;
+use self::works::Places;
 use crate::database::{Database, Mine};
 use crate::network::{Body, Call, Message, Node, Ticket};
 use crate::options::GRACE;
@@ -61,6 +67,8 @@ enum Who {
     Service(Service),
     /// The sweep, with what it found.
     Sweep(Expire),
+    /// What writes the rates down, with what happened.
+    Tally(Tally),
     /// A sign of life, or what goes back of an answer that nobody heard.
     Nobody,
 }
@@ -126,6 +134,9 @@ pub(crate) struct Server {
     /// When its last sweep looked.
     looked_at: Moment,
     promotes_at: Option<Timestamp>,
+    /// What happened since it was last written down.
+    gathered: Gathered,
+    places: Places,
     clock: Clock,
     /// How long its machine was suspended, all together.
     slept: Duration,
@@ -175,6 +186,8 @@ impl Server {
             unheard: None,
             looked_at: Moment::ZERO,
             promotes_at: None,
+            gathered: Gathered::default(),
+            places: Places::default(),
             clock: Clock::default(),
             slept: Duration::ZERO,
             lag,
@@ -216,6 +229,8 @@ impl Server {
         self.turn_is_due = false;
         self.seen_at.clear();
         self.promotes_at = None;
+        self.gathered = Gathered::default();
+        self.places = Places::default();
         self.joined = None;
         self.missed.clear();
         self.open.clear();

@@ -86,6 +86,8 @@ pub(crate) struct Surroundings {
     pub(crate) latest_batch: Timestamp,
     /// The time of the batch that last went on, and so of the last commit.
     pub(crate) batch: Timestamp,
+    /// The number of the last commit before that batch began.
+    pub(crate) since: u64,
     /// That of all servers which share a database.
     pub(crate) database_clock: DatabaseClock,
     /// Nothing goes wrong any more, and nobody asks for anything new.
@@ -103,12 +105,13 @@ impl Surroundings {
             now: START,
             random,
             policy: policy(options),
-            ledger: Ledger::new(options.servers),
+            ledger: Ledger::new(options),
             tally: Tally::default(),
             network,
             servers: options.servers,
             latest_batch: START,
             batch: START,
+            since: 0,
             database_clock: DatabaseClock::default(),
             calm: false,
             agenda: BTreeMap::new(),

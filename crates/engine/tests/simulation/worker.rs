@@ -1,6 +1,8 @@
 //! A worker: registers, claims, begins, keeps its leases alive, reports; says everything again that is not answered.
 
+mod exclusive;
 mod hand;
+mod leaving;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +15,7 @@ use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Progress;
 use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::claim::Hand;
+use taskyard_core::verbs::claim::{Hand, Named};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat, Held};
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::{Report, ReportedBack};
@@ -58,6 +60,7 @@ pub(crate) struct Worker {
 /// A question without an answer yet.
 struct Open {
     call: Call,
+    first_sent: Timestamp,
     sent: Timestamp,
     times: u32,
 }
@@ -117,28 +120,6 @@ impl Worker {
         !self.hand.is_empty()
     }
 
-    pub(crate) fn drain(&mut self, around: &mut Surroundings) {
-        around.tally.count(if self.hand.is_empty() {
-            "worker_drains_with_an_empty_hand"
-        } else {
-            "worker_drains_with_work_in_hand"
-        });
-        self.drains = true;
-    }
-
-    /// Its server's answer says so, perhaps once more.
-    fn is_told_to_drain(&mut self, told: bool, around: &mut Surroundings) {
-        if told && !self.drains {
-            around.tally.count("worker_is_told_to_drain");
-            self.drain(around);
-        }
-    }
-
-    fn has_drained(&self) -> bool {
-        let waits = |call: &Call| matches!(call, Call::Claim(_) | Call::Report(_));
-        self.drains && self.hand.is_empty() && !self.has_open(waits)
-    }
-
     /// By its own clock.
     fn time(&self, around: &Surroundings) -> Timestamp {
         Timestamp::from_micros(around.now.as_micros() + self.clock_error)
@@ -172,6 +153,7 @@ impl Worker {
             return true;
         }
         self.say_again(around);
+        self.end_unconfirmed(around);
         if self.epoch.is_none() {
             self.register(around);
         } else {
@@ -185,6 +167,17 @@ impl Worker {
     }
 
     fn ask(&mut self, call: Call, times: u32, ticket: Ticket, around: &mut Surroundings) {
+        let first_sent = around.now;
+        self.say(call, (first_sent, times), ticket, around);
+    }
+
+    fn say(
+        &mut self,
+        call: Call,
+        (first_sent, times): (Timestamp, u32),
+        ticket: Ticket,
+        around: &mut Surroundings,
+    ) {
         // Mostly the same server, so that its memory of this worker is used.
         let to = if around.happens(700) {
             Node::Server(self.number % around.servers)
@@ -193,7 +186,13 @@ impl Worker {
         };
         let sent = around.now;
         around.send(self.node(), to, ticket, Body::Call(call.clone()));
-        self.open.insert(ticket, Open { call, sent, times });
+        let open = Open {
+            call,
+            first_sent,
+            sent,
+            times,
+        };
+        self.open.insert(ticket, open);
     }
 
     fn say_again(&mut self, around: &mut Surroundings) {
@@ -218,7 +217,8 @@ impl Worker {
                     Call::Register(_) => "register_is_sent_again",
                     _ => "report_is_sent_again",
                 });
-                self.ask(open.call, open.times + 1, ticket, around);
+                let times = open.times + 1;
+                self.say(open.call, (open.first_sent, times), ticket, around);
             }
         }
     }
@@ -255,7 +255,7 @@ impl Worker {
         let claim = ClaimCall {
             worker: self.name.clone(),
             epoch: self.epoch.filter(|_| around.happens(700)),
-            task: None,
+            task: self.named(around),
             limit: room,
             wait: Duration::from_secs(2),
             begin: around.happens(300),
@@ -263,6 +263,20 @@ impl Worker {
         };
         let ticket = around.ticket();
         self.ask(Call::Claim(claim), 0, ticket, around);
+    }
+
+    /// Sometimes it wants this very task, whatever has become of it.
+    fn named(&self, around: &mut Surroundings) -> Option<Named> {
+        let tasks = &around.ledger.known.tasks;
+        let newest = tasks.values().rev().take(15);
+        let served = newest.filter(|view| self.profile.serves(&view.lane));
+        let named = served.map(|view| Named {
+            task: view.task.id,
+            lane: Arc::clone(&view.lane),
+        });
+        let named: Vec<Named> = named.collect();
+        let chosen = named.get(around.below(named.len())).cloned();
+        chosen.filter(|_| around.happens(100))
     }
 
     fn begin(&mut self, around: &mut Surroundings) {
@@ -342,6 +356,7 @@ impl Worker {
             self.open.insert(ticket, open);
             return;
         };
+        let (asked, first_asked) = (open.sent, open.first_sent);
         match (open.call, answer) {
             (_, Ok(Ok(Done::Register(registered)))) => {
                 self.epoch = Some(registered.epoch);
@@ -349,12 +364,15 @@ impl Worker {
             }
             (_, Ok(Ok(Done::Claims(dealt)))) => {
                 for hand in dealt.hands.into_iter().flatten() {
-                    self.take(hand, around);
+                    self.take(hand, first_asked, around);
                 }
             }
-            (_, Ok(Ok(Done::Heartbeat(beaten)))) => {
+            (call, Ok(Ok(Done::Heartbeat(beaten)))) => {
                 self.is_told_to_drain(beaten.drain, around);
                 self.let_go(&beaten, around);
+                if let Call::Heartbeat(heartbeat) = call {
+                    self.confirm(&heartbeat, &beaten, asked);
+                }
             }
             (Call::Report(report), Ok(Ok(Done::Report(back)))) => {
                 self.reported(&report, &back, around)
@@ -369,6 +387,7 @@ impl Worker {
                     ticket,
                     Open {
                         call,
+                        first_sent: first_asked,
                         sent,
                         times: open.times,
                     },
@@ -378,9 +397,13 @@ impl Worker {
         }
     }
 
-    fn take(&mut self, hand: Result<Hand, Refused>, around: &mut Surroundings) {
+    fn take(&mut self, hand: Result<Hand, Refused>, asked: Timestamp, around: &mut Surroundings) {
         let hand = match hand {
             Ok(hand) => hand,
+            Err(Refused::NotClaimable | Refused::NoSuchTask) => {
+                around.tally.count("named_task_is_not_free");
+                return;
+            }
             Err(_) => return self.start_over(around),
         };
         self.is_told_to_drain(hand.drain, around);
@@ -388,39 +411,22 @@ impl Worker {
             around.tally.count("run");
             let ends_at = around.now + around.millis(0, 3_000);
             let tells_start = around.happens(500);
+            // One that is exclusive its worker ends in time, whatever it does.
+            let is_slow = around.happens(30) && !run.is_exclusive;
             let mine = Mine {
                 run,
                 begun: false,
                 tells_start,
-                ends_at: if around.happens(30) {
+                ends_at: if is_slow {
                     ends_at + Duration::from_secs(30)
                 } else {
                     ends_at
                 },
+                confirmed: asked,
                 result: None,
             };
             self.hand.insert(mine.run.slot.task, mine);
         }
-    }
-
-    /// Another process has its name: it is started again as the newest.
-    fn start_over(&mut self, around: &mut Surroundings) {
-        around.tally.count("worker_was_replaced");
-        let open = std::mem::take(&mut self.open);
-        // Its reports are still true, and still wait for an answer.
-        self.open.extend(
-            open.into_iter()
-                .filter(|(_, open)| matches!(open.call, Call::Report(_))),
-        );
-        self.hand.clear();
-        self.epoch = None;
-    }
-
-    /// A second process registers under its name, works on with it, and forgets what the first one held.
-    pub(crate) fn is_replaced(&mut self, around: &mut Surroundings) {
-        let (to, ticket) = (around.any_server(), around.ticket());
-        let call = Call::Register(self.registration());
-        around.send(self.node(), to, ticket, Body::Call(call));
     }
 
     fn let_go(&mut self, beaten: &Beaten, around: &mut Surroundings) {

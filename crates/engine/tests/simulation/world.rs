@@ -1,7 +1,6 @@
 //! Everything together: lets time pass, lets happen what is due, and looks after each commit whether the promises hold.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use taskyard_core::status::Status;
 use taskyard_core::worker::Profile;
 
 use crate::breakdowns;
+use crate::changes::Changes;
 use crate::client::Client;
 use crate::database::Database;
 use crate::faults;
@@ -23,6 +23,7 @@ use crate::invariants::{self, Moment};
 use crate::network::{Body, Message, Node};
 use crate::options::{Options, Rates, Store};
 use crate::server::{Server, State};
+use crate::staff;
 use crate::surroundings::{Event, Surroundings};
 use crate::tally::Tally;
 use crate::worker::Worker;
@@ -102,10 +103,7 @@ impl World {
     }
 
     fn plan_next_fault(&mut self) {
-        let Options {
-            store, fault_every, ..
-        } = self.options;
-        faults::plan_next(store, fault_every, &mut self.around);
+        faults::plan_next(&self.options, &mut self.around);
     }
 
     /// Lets a little time pass.
@@ -144,6 +142,9 @@ impl World {
             self.look_at_those_who_wait();
         }
         for (task, fence) in std::mem::take(&mut self.around.ledger.refused) {
+            if self.around.ledger.discarded.contains_key(&task) {
+                continue;
+            }
             invariants::refused_result_is_kept(&self.database.late(task), task, fence);
         }
     }
@@ -157,7 +158,10 @@ impl World {
         }
         for (worker, epoch) in self.servers[0].waiting_workers() {
             let worker = &self.workers[worker];
-            let serves = |lane: &&Arc<LaneKey>| worker.profile.serves(lane);
+            let queues = &self.around.ledger.queues;
+            let serves = |lane: &&Arc<LaneKey>| {
+                worker.profile.serves(lane) && !queues.is_paused(&lane.queue)
+            };
             let Some(lane) = known.free.values().find(serves) else {
                 continue;
             };
@@ -174,20 +178,30 @@ impl World {
 
     /// At the tasks that may have changed, and at the whole of the tables.
     fn look_at_rows(&mut self, commit: u64, whole: bool) {
-        let views = self.changed();
+        let changes = self.database.changed();
+        let (views, gone) = self.look_at_tasks(&changes);
         let around = &mut self.around;
+        if changes.queues {
+            around.ledger.queues.see(self.database.queues(), commit);
+        }
+        let operations = changes.operations.then(|| self.database.operations());
         let moment = Moment {
             commit,
+            since: around.since,
             latest: around.now.max(around.latest_batch),
             now: around.batch,
             policy: &around.policy,
         };
-        invariants::check(&views, &mut around.ledger, &moment);
+        invariants::check(&views, &gone, operations, &mut around.ledger, &moment);
         // SQLite takes long over this question.
-        if self.options.store == Store::Weak || around.ledger.losses.has_suspects() {
+        if changes.workers || whole || around.ledger.losses.has_suspects() {
             let workers = self.database.workers();
+            let row_of = |name: &Name| self.database.worker(name);
+            staff::see(&workers, row_of, &mut around.ledger, &moment);
             around.ledger.losses.check_workers(&workers, &moment);
+            around.ledger.minutes.check_workers(&workers);
         }
+        around.ledger.check_answers();
         if self.options.servers == 1 {
             invariants::suspects_are_alone(&around.ledger);
         }
@@ -195,16 +209,45 @@ impl World {
             invariants::counters_are_exact(&self.database.counts(), &around.ledger);
             invariants::one_place_each(&self.database.places(), &around.ledger);
         }
+        if whole && commit.is_multiple_of(WHOLE_EVERY) {
+            around.ledger.minutes.check(&self.database.minutes());
+        }
     }
 
-    fn changed(&self) -> Vec<TaskView> {
-        let changed = self.database.changed();
-        let mut ids: BTreeSet<TaskId> = changed.iter().flatten().copied().collect();
-        if changed.contains(&None) {
-            ids.extend(self.around.ledger.known.scheduled());
+    /// As they are now, and those of them that were there and are not.
+    fn look_at_tasks(&self, changes: &Changes) -> (Vec<TaskView>, Vec<TaskId>) {
+        let known = &self.around.ledger.known;
+        let mut ids = changes.tasks.clone();
+        if changes.scheduled {
+            ids.extend(known.scheduled());
         }
-        let views = ids.into_iter().filter_map(|id| self.database.task(id));
-        views.map(|view| *view).collect()
+        let (mut views, mut gone) = (Vec::new(), Vec::new());
+        for id in ids {
+            match self.database.task(id) {
+                Some(view) => views.push(*view),
+                None if known.tasks.contains_key(&id) => gone.push(id),
+                None => {}
+            }
+        }
+        (views, gone)
+    }
+
+    /// What is exclusive is done by one worker at a time; where no clock is set, or leases end when they should not.
+    fn exclusive_runs_are_alone(&self, worker: usize) {
+        if !self.options.is_steady {
+            return;
+        }
+        let now = self.around.now;
+        for task in self.workers[worker].exclusive(now) {
+            let others = self.workers.iter().enumerate();
+            let mut others = others.filter(|(other, _)| *other != worker);
+            let other = others.find(|(_, other)| other.exclusive(now).any(|it| it == task));
+            assert!(
+                other.is_none(),
+                "what is exclusive runs once at a time: {task} at {worker} and {:?}",
+                other.map(|(other, _)| other)
+            );
+        }
     }
 
     fn happen(&mut self, event: Event) {
@@ -237,6 +280,7 @@ impl World {
                     let away = self.around.millis(100, 2_000);
                     self.worker_dies(worker, away);
                 }
+                self.exclusive_runs_are_alone(worker);
             }
             Event::WorkerReturns(worker) => self.workers[worker].start(&mut self.around),
             Event::ClientTurn(client) => self.clients[client].turn(&mut self.around),
@@ -291,22 +335,31 @@ impl World {
         let open = self.around.ledger.known.open();
         let open: Vec<_> = open.filter_map(|id| self.database.task(id)).collect();
         let workers = self.database.workers();
-        panic!("I8: these never ended: {open:#?}, workers {workers:#?}");
+        let operations: Vec<_> = self.around.ledger.operations.running().collect();
+        panic!(
+            "I8: these never ended: {open:#?}, workers {workers:#?}, operations {operations:#?}"
+        );
     }
 
     fn has_ended(&self) -> bool {
-        self.around.ledger.known.open().next().is_none()
+        let ledger = &self.around.ledger;
+        ledger.known.open().next().is_none() && ledger.operations.running().next().is_none()
     }
 
     /// I1, I13: what was acknowledged is read back.
     fn look_back(&mut self) {
         self.look_at_rows(self.database.commits(), true);
+        let minutes = self.database.minutes();
+        self.around.ledger.minutes.check(&minutes);
         for task in self.around.ledger.known.tasks.keys() {
             let kept = self.database.late(*task).len();
             let most = usize::try_from(self.around.policy.history_max).expect("few");
             assert!(kept <= most + 1, "I4: few refused results are kept: {kept}");
         }
-        for (task, (fence, output)) in &self.around.ledger.completed {
+        let ledger = &self.around.ledger;
+        let completed = ledger.completed.iter();
+        let kept = completed.filter(|(task, _)| !ledger.discarded.contains_key(*task));
+        for (task, (fence, output)) in kept {
             let view = self
                 .database
                 .task(*task)

@@ -107,7 +107,7 @@ pub(crate) fn output(view: &TaskView) -> Json {
 
 /// Why it ended, or why its latest run did not end it. What went wrong before it was completed is for its attempts.
 pub(crate) fn error(view: &TaskView) -> Option<&Failure> {
-    let carried = || view.carry.as_ref().and_then(|carry| carry.error.as_ref());
+    let carried = || view.carry.as_ref().and_then(|carry| carry.error.here());
     match &view.standing {
         Standing::Ended(outcome) if outcome.status == Status::Completed => None,
         Standing::Ended(outcome) => outcome.error.as_ref().or_else(carried),

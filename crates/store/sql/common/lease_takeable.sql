@@ -1,5 +1,5 @@
 -- What may be taken from the worker of the name $1, by key: what it holds, of before the epoch $2 if there is one, without
--- what is exclusive; at most $3. A scan, for few ask and the table is small.
+-- what is exclusive; at most $3. A scan of all that is under way, for a kill.
 select lease.task, lease.slot, lease.fence
 from lease
 join worker on worker.number = lease.worker

@@ -1,10 +1,12 @@
 -- carry_update (PostgreSQL): all rows of a batch at once. The lateral pins the way: one look into the index for each
 -- key, also where the planner takes the table for empty. Fails, and so undoes the batch, unless every row is there:
--- they are counted.
+-- they are counted. Without an error it leaves the one that stands there.
 update carry
 set run_at = new.run_at, order_key = new.order_key, fence = new.fence, attempts = new.attempts,
-  failures = new.failures, losses = new.losses, lost_in_a_row = new.lost_in_a_row, error_code = new.error_code,
-  error_message = new.error_message, error_detail = new.error_detail, reported_fence = new.reported_fence,
+  failures = new.failures, losses = new.losses, lost_in_a_row = new.lost_in_a_row, error_code = coalesce(new.error_code, carry.error_code),
+  error_message = coalesce(new.error_message, carry.error_message),
+  error_detail = case when new.error_code is null then carry.error_detail else new.error_detail end,
+  reported_fence = new.reported_fence,
   reported_digest = new.reported_digest, checkpoint = new.checkpoint, suspect_since = new.suspect_since,
   kept_until = new.kept_until, priority = new.priority
 from (

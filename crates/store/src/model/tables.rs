@@ -115,7 +115,7 @@ impl Tx for &mut Tables {
             view.tasks.loaded(id, Arc::new(row.without_input()))
         });
         found(&self.carries, &needs.carries, |slot, row| {
-            view.carries.loaded(slot, row)
+            view.carries.loaded(slot, row.without_error())
         });
         found(&self.outcomes, &needs.outcomes, |id, row| {
             view.outcomes.loaded(id, Closed::from(&*row))
@@ -243,11 +243,23 @@ impl Tables {
             .any(|task| self.refused.contains(&task))
     }
 
+    /// Puts in what the rows that are written leave as it stands.
+    pub(super) fn complete(&self, diff: &mut Diff) {
+        for change in &mut diff.carries {
+            if let Change::Update { before, after } = change {
+                let stands = &self.carries[&before.slot];
+                before.complete(stands);
+                after.complete(stands);
+            }
+        }
+    }
+
     /// Writes the difference and reads the inputs on its way.
     ///
     /// # Panics
     /// If a row is put over another, or taken that is not there.
-    pub(super) fn write(&mut self, diff: Diff) -> Inputs {
+    pub(super) fn write(&mut self, mut diff: Diff) -> Inputs {
+        self.complete(&mut diff);
         let inputs = diff.inputs.iter();
         let inputs = inputs
             .filter_map(|id| Some((*id, self.tasks[id].input.here()?.clone())))

@@ -15,7 +15,7 @@ mod locks;
 mod tx;
 mod weakness;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -54,6 +54,8 @@ pub struct Database(Rc<RefCell<Shared>>);
 pub struct Server {
     shared: Rc<RefCell<Shared>>,
     memory: Memory,
+    /// The latest commit that a read has seen: no later read sees an earlier state.
+    seen: Cell<u64>,
 }
 
 struct Shared {
@@ -61,7 +63,8 @@ struct Shared {
     locks: Locks,
     latest: Number,
     commits: u64,
-    past: VecDeque<Tables>,
+    /// Each with the number of its last commit.
+    past: VecDeque<(u64, Tables)>,
     changed: BTreeSet<TaskId>,
     random: Seeded,
     weakness: Weakness,
@@ -95,6 +98,7 @@ impl Database {
         Server {
             shared: Rc::clone(&self.0),
             memory,
+            seen: Cell::new(shared.commits),
         }
     }
 
@@ -157,15 +161,20 @@ impl Server {
         ran
     }
 
-    /// Answers from a state that may be a moment old.
+    /// Answers from a state that may be a moment old, but never older than that of the answer before.
     pub fn read(&self, query: Query) -> Answer {
         let shared = &mut *self.shared.borrow_mut();
-        if !shared.past.is_empty() && shared.happens(|weakness| weakness.old_read) {
+        let seen = self.seen.get();
+        let newer = shared.past.iter().skip_while(|(commit, _)| *commit < seen);
+        let newer = newer.count();
+        if newer > 0 && shared.happens(|weakness| weakness.old_read) {
             shared.count("read_is_old");
-            let places = shared.past.len() as u64;
-            let place = usize::try_from(shared.random.below(places)).unwrap_or(0);
-            return shared.past[place].read(query);
+            let place = usize::try_from(shared.random.below(newer as u64)).unwrap_or(0);
+            let (commit, tables) = &shared.past[shared.past.len() - newer + place];
+            self.seen.set(*commit);
+            return tables.read(query);
         }
+        self.seen.set(shared.commits);
         shared.tables.read(query)
     }
 
@@ -271,7 +280,7 @@ impl Shared {
             .collect()
     }
 
-    fn commit(&mut self, by: Number, diff: Diff) -> Result<Inputs, Undone> {
+    fn commit(&mut self, by: Number, mut diff: Diff) -> Result<Inputs, Undone> {
         if self.conflicts(&diff) {
             self.count("commit_meets_an_insert");
             return Err(Undone::Taken("a row stands there".to_owned()));
@@ -292,6 +301,7 @@ impl Shared {
             self.count("commit_is_unknown_and_was_not_written");
             return Err(Error::Unknown("it was not written".to_owned()).into());
         }
+        self.tables.complete(&mut diff);
         locks::check_held(&diff, &self.tables, &self.locks, by);
         if !diff.is_empty() {
             self.commits += 1;
@@ -301,7 +311,7 @@ impl Shared {
         let inputs = self.tables.write(diff);
         self.locks.release(by);
         if self.commits.is_multiple_of(PAST_EVERY) {
-            self.past.push_back(self.tables.clone());
+            self.past.push_back((self.commits, self.tables.clone()));
             self.past.drain(..self.past.len().saturating_sub(PAST_MAX));
         }
         if self.happens(|weakness| weakness.unknown_written) {
@@ -346,7 +356,9 @@ fn tasks_of(diff: &Diff) -> impl Iterator<Item = TaskId> {
     let slots = slots.chain(diff.ready.iter().map(|change| change.row().slot));
     let slots = slots.chain(diff.leases.iter().map(|change| change.row().slot));
     let slots = slots.chain(diff.carries.iter().map(|change| change.row().slot));
-    tasks.chain(ended).chain(slots.map(|slot| slot.task))
+    let discarded = diff.discarded.iter().copied();
+    let tasks = tasks.chain(ended).chain(discarded);
+    tasks.chain(slots.map(|slot| slot.task))
 }
 
 fn inserts<R>(changes: &[Change<R>]) -> impl Iterator<Item = &R> {

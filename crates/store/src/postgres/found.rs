@@ -113,7 +113,9 @@ pub(super) fn found(
         Part::Tasks => each(rows, task::task, |row| {
             view.tasks.loaded(row.id, Arc::new(row))
         })?,
-        Part::Carries => each(rows, place::carry, |row| view.carries.loaded(row.slot, row))?,
+        Part::Carries => each(rows, place::carry, |row| {
+            view.carries.loaded(row.slot, row.without_error())
+        })?,
         Part::Outcomes => each(rows, task::closed, |(task, row)| {
             view.outcomes.loaded(task, row)
         })?,

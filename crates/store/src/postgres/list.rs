@@ -2,8 +2,6 @@
 //!
 //! There are as many statements as shapes of filters, so they are not kept: a connection would hold them for ever.
 
-use std::fmt::Write as _;
-
 use deadpool_postgres::{Client, Transaction};
 use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
@@ -16,7 +14,8 @@ use uuid::Uuid;
 use super::error::explain;
 use super::fields::{Fields, Read};
 use super::{load, reads, sql};
-use crate::sources::{self, Page, Source};
+use crate::page::Page;
+use crate::sources::{self, Known, Source};
 
 /// So many candidates are looked at in one statement at most.
 const TOGETHER: usize = 500;
@@ -36,21 +35,15 @@ pub(super) async fn list(client: &mut Client, list: &List) -> Read<Listed> {
 }
 
 async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
-    let is_crowded = is_crowded(tx, list).await?;
-    let fitting = fitting(tx, &list.filter, is_crowded).await?;
-    let sources = sources::sources(&list.filter, &fitting, is_crowded);
-    if sources.is_empty() {
-        return Ok(Listed::default());
-    }
-    let statement = candidates(&sources, list.oldest_first);
-    let chunk = sources::chunk(list, is_crowded);
+    let known = known(tx, list).await?;
     let mut page = Page::of(list);
+    let Some(statement) = statement(&list.filter, &known, list.oldest_first) else {
+        return Ok(page.listed());
+    };
+    let chunk = sources::chunk(list, &known);
     while let Some(ids) = page.ids() {
-        let found = next(tx, &statement, ids, chunk).await?;
-        if found.is_empty() {
-            break;
-        }
-        let mut rest = found.as_slice();
+        let found = Found::next(tx, &statement, ids, page.ahead(chunk)).await?;
+        let mut rest = found.fitting.as_slice();
         while !rest.is_empty() {
             let (ids, others) = rest.split_at(page.together(TOGETHER).min(rest.len()));
             let mut views = reads::task_views(tx, ids, list.payload).await?;
@@ -62,27 +55,76 @@ async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
             }
             rest = others;
         }
+        let Some(through) = found.through else {
+            break;
+        };
+        page.pass(found.passed, through);
+        if found.passed > 0 && page.ends() {
+            break;
+        }
     }
     Ok(page.listed())
 }
 
-async fn next(
-    tx: &Transaction<'_>,
-    statement: &str,
-    [first, last]: [Uuid; 2],
-    chunk: usize,
-) -> Read<Vec<TaskId>> {
-    let chunk = load::limit(chunk);
-    let params: [(&(dyn ToSql + Sync), Type); 3] = [
-        (&first, Type::UUID),
-        (&last, Type::UUID),
-        (&chunk, Type::INT8),
-    ];
-    let rows = tx
-        .query_typed(statement, &params)
-        .await
-        .map_err(|error| explain(&error))?;
-    rows.iter().map(|row| Fields::of(row).task()).collect()
+/// The next rows of all sources, in order.
+struct Found {
+    /// Those that are looked at.
+    fitting: Vec<TaskId>,
+    /// The last of as many rows as were asked for; none where there were fewer, and so no more behind them.
+    through: Option<TaskId>,
+    /// How many are not looked at, where there are as many as were asked for.
+    passed: usize,
+}
+
+impl Found {
+    async fn next(
+        tx: &Transaction<'_>,
+        statement: &str,
+        [first, last]: [Uuid; 2],
+        rows: usize,
+    ) -> Read<Self> {
+        let limit = load::limit(rows);
+        let params: [(&(dyn ToSql + Sync), Type); 3] = [
+            (&first, Type::UUID),
+            (&last, Type::UUID),
+            (&limit, Type::INT8),
+        ];
+        let seen = tx.query_typed(statement, &params).await;
+        let (mut fitting, mut through) = (Vec::new(), None);
+        for row in &seen.map_err(|error| explain(&error))? {
+            let mut fields = Fields::of(row);
+            let (id, fits, is_last) = (fields.task()?, fields.take()?, fields.take()?);
+            // Two sources may know the same task.
+            if fits && fitting.last() != Some(&id) {
+                fitting.push(id);
+            }
+            if is_last {
+                through = Some(id);
+            }
+        }
+        let passed = rows - fitting.len();
+        Ok(Self {
+            fitting,
+            through,
+            passed,
+        })
+    }
+}
+
+async fn known(tx: &Transaction<'_>, list: &List) -> Read<Known> {
+    let filter = &list.filter;
+    let worker = match &filter.worker {
+        None => None,
+        Some(name) => {
+            let name = name.as_str();
+            reads::one(tx, sql::WORKER_NUMBER, &[&name], |fields| fields.take()).await?
+        }
+    };
+    Ok(Known {
+        lanes: fitting(tx, filter).await?,
+        worker,
+        is_crowded: is_crowded(tx, list).await?,
+    })
 }
 
 async fn is_crowded(tx: &Transaction<'_>, list: &List) -> Read<bool> {
@@ -98,29 +140,56 @@ async fn is_crowded(tx: &Transaction<'_>, list: &List) -> Read<bool> {
 }
 
 /// The lanes that the filter lets through, or enough of them to see that there are too many.
-async fn fitting(tx: &Transaction<'_>, filter: &Filter, is_crowded: bool) -> Read<Vec<i32>> {
-    if !sources::ask_for_lanes(filter, is_crowded) {
-        return Ok(Vec::new());
-    }
-    let kind = filter.kind.as_ref().map(Name::as_str);
+async fn fitting(tx: &Transaction<'_>, filter: &Filter) -> Read<Option<Vec<i32>>> {
+    let limit = load::limit(sources::LANES_TOLD + 1);
     let queue = filter.queue.as_ref().map(Name::as_str);
-    let limit = load::limit(sources::LANES_MAX + 1);
-    let params: [&(dyn ToSql + Sync); 3] = [&kind, &queue, &limit];
-    reads::all(tx, sql::LANE_FITTING, &params, |fields| fields.take()).await
+    let number = |fields: &mut Fields<'_>| fields.take();
+    let lanes = match (&filter.kind, queue) {
+        (None, None) => return Ok(None),
+        (Some(kind), queue) => {
+            let kind = kind.as_str();
+            let params: [&(dyn ToSql + Sync); 3] = [&kind, &queue, &limit];
+            reads::all(tx, sql::LANE_OF_KIND, &params, number).await
+        }
+        (None, Some(queue)) => {
+            let params: [&(dyn ToSql + Sync); 2] = [&queue, &limit];
+            reads::all(tx, sql::LANE_OF_QUEUE, &params, number).await
+        }
+    };
+    Ok(Some(lanes?))
 }
 
-/// The ids from `$1` to `$2` of all that can let something through, in order, each once, at most `$3`.
+/// That of a page, over and over; none where nothing can be let through.
+pub fn statement(filter: &Filter, known: &Known, oldest_first: bool) -> Option<String> {
+    let sources = sources::sources(filter, known);
+    (!sources.is_empty()).then(|| candidates(&sources, oldest_first))
+}
+
+/// Of the first `$3` rows of all sources together, with ids from `$1` to `$2`, in order: those that are looked at, and the
+/// last one, if there are as many. The others stay in the database: to send them would take longer than to read them.
 fn candidates(sources: &[Source], oldest_first: bool) -> String {
     let order = if oldest_first { "asc" } else { "desc" };
-    let mut statement = "select found.id from (".to_owned();
-    for (index, Source { table, id, rows }) in sources.iter().enumerate() {
-        let union = if index == 0 { "" } else { " union " };
-        write!(
-            statement,
-            "{union}(select {id} as id from {table} where {rows} and {id} >= $1 and {id} <= $2 order by {id} {order} limit $3)"
+    let walk = |source: &Source| {
+        let Source {
+            table,
+            id,
+            rows,
+            fits,
+        } = source;
+        format!(
+            "(select {id} as id, ({fits}) is true as fits from {table}
+              where {rows} and {id} >= $1 and {id} <= $2 order by {id} {order} limit $3)"
         )
-        .expect("a string takes all");
-    }
-    write!(statement, ") as found order by found.id {order} limit $3").expect("a string takes all");
-    statement
+    };
+    let walks: Vec<String> = sources.iter().map(walk).collect();
+    let walks = walks.join(" union all ");
+    format!(
+        "select numbered.id, numbered.fits, numbered.place = $3
+         from (
+           select near.id, near.fits, row_number() over (order by near.id {order}) as place
+           from (select * from ({walks}) as every order by id {order} limit $3) as near
+         ) as numbered
+         where numbered.fits or numbered.place = $3
+         order by numbered.id {order}"
+    )
 }

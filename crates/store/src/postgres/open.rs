@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 12] = [
+const MIGRATIONS: [Migration; 13] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -76,6 +76,11 @@ const MIGRATIONS: [Migration; 12] = [
         number: 12,
         min_compatible: 8,
         statements: include_str!("../../migrations/postgres/0012_operations.sql"),
+    },
+    Migration {
+        number: 13,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0013_lists.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

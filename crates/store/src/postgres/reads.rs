@@ -1,5 +1,6 @@
 //! Answers to queries, on connections of their own: whole rows and counts, one statement each.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use deadpool_postgres::{Client, GenericClient, Transaction};
@@ -53,11 +54,14 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             Answer::Explain(around.map(Box::new))
         }
         Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
-        Query::Minutes { from } => Answer::Minutes(Minutes {
-            minutes: all(client, sql::MINUTE_LIST, &[from], minute::minute).await?,
+        Query::Minutes { from } => {
+            let minutes = all(client, sql::MINUTE_LIST, &[from], minute::minute).await?;
+            let told: BTreeSet<i32> = minutes.iter().map(|minute| minute.key.lane.0).collect();
+            let told: Vec<i32> = told.into_iter().collect();
             // Lanes stay, so those of a moment later are those of these rows too.
-            lanes: all(client, sql::MINUTE_LANES, &[from], key::lane).await?,
-        }),
+            let lanes = all(client, sql::LANE_NAMED, &[&told], key::lane).await?;
+            Answer::Minutes(Minutes { minutes, lanes })
+        }
         Query::Workers { after, limit } => {
             let (after, limit) = (after.as_ref().map(Name::as_str), load::limit(*limit));
             let params: [&(dyn ToSql + Sync); 3] = [&after, &None::<i64>, &limit];
@@ -217,7 +221,7 @@ pub(super) async fn all<C: GenericClient, T>(
     rows.iter().map(|row| read(&mut Fields::of(row))).collect()
 }
 
-async fn one<C: GenericClient, T>(
+pub(super) async fn one<C: GenericClient, T>(
     client: &C,
     statement: &str,
     params: &[&(dyn ToSql + Sync)],

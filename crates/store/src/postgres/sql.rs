@@ -50,7 +50,8 @@ statements! {
         lease_load,
         lease_lock,
         lease_of_worker,
-    minute_lock, operation_lock,
+        minute_lock,
+        operation_lock,
         outcome_load,
         queue_lock,
         ready_hold,
@@ -147,7 +148,9 @@ pub(super) const LOG_RUN_UPDATE: &str = include_str!("../../sql/postgres/log_run
 /// Statements of opening and reading, prepared where they are used.
 pub(super) const ATTEMPT_LIST: &str = include_str!("../../sql/common/attempt_list.sql");
 pub(super) const COUNTER_SUM: &str = include_str!("../../sql/common/counter_sum.sql");
-pub(super) const LANE_FITTING: &str = include_str!("../../sql/common/lane_fitting.sql");
+pub(super) const LANE_NAMED: &str = include_str!("../../sql/postgres/lane_named.sql");
+pub(super) const LANE_OF_KIND: &str = include_str!("../../sql/common/lane_of_kind.sql");
+pub(super) const LANE_OF_QUEUE: &str = include_str!("../../sql/common/lane_of_queue.sql");
 pub(super) const LATE_RESULT_LIST: &str = include_str!("../../sql/common/late_result_list.sql");
 pub(super) const LEASE_LIST: &str = include_str!("../../sql/common/lease_list.sql");
 pub(super) const LEASE_LOST: &str = include_str!("../../sql/common/lease_lost.sql");
@@ -161,7 +164,6 @@ pub(super) const META_INSERT: &str = include_str!("../../sql/common/meta_insert.
 pub(super) const META_LOAD: &str = include_str!("../../sql/common/meta_load.sql");
 pub(super) const META_TOUCH: &str = include_str!("../../sql/common/meta_touch.sql");
 pub(super) const META_UPDATE: &str = include_str!("../../sql/common/meta_update.sql");
-pub(super) const MINUTE_LANES: &str = include_str!("../../sql/common/minute_lanes.sql");
 pub(super) const MINUTE_LIST: &str = include_str!("../../sql/common/minute_list.sql");
 pub(super) const OPERATION_BY_ID: &str = include_str!("../../sql/common/operation_by_id.sql");
 pub(super) const OPERATION_LIST: &str = include_str!("../../sql/common/operation_list.sql");
@@ -187,6 +189,7 @@ pub(super) const QUEUE_PAUSED: &str = include_str!("../../sql/common/queue_pause
 pub(super) const READY_BEFORE: &str = include_str!("../../sql/common/ready_before.sql");
 pub(super) const WORKER_NAMED: &str = include_str!("../../sql/postgres/worker_named.sql");
 pub(super) const READY_SINCE: &str = include_str!("../../sql/common/ready_since.sql");
+pub(super) const WORKER_NUMBER: &str = include_str!("../../sql/common/worker_number.sql");
 pub(super) const WORKER_STAFF: &str = include_str!("../../sql/common/worker_staff.sql");
 pub(super) const WORKER_VIEW: &str = include_str!("../../sql/common/worker_view.sql");
 pub(super) const CLOCK: &str = include_str!("../../sql/postgres/clock.sql");

@@ -1,50 +1,77 @@
 //! Pages of tasks: candidates in the order of their ids, each looked at whole.
+//!
+//! There are as many statements as shapes of filters, so they are not kept: they would drive out those of every batch.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Rows, params};
 use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{List, Listed};
-use uuid::Uuid;
 
 use super::connection::{all, one};
-use super::fields::Read;
+use super::fields::{Fields, Read};
 use super::{reads, sql, tx};
-use crate::sources::{self, Page, Source};
+use crate::page::Page;
+use crate::sources::{self, Known, Source};
 
 pub(super) fn list(connection: &Connection, list: &List) -> Read<Listed> {
-    let is_crowded = is_crowded(connection, list)?;
-    let fitting = fitting(connection, &list.filter, is_crowded)?;
-    let sources = sources::sources(&list.filter, &fitting, is_crowded);
-    let chunk = sources::chunk(list, is_crowded);
+    let known = known(connection, list)?;
     let mut page = Page::of(list);
-    while let Some(ids) = page.ids() {
-        let candidates = candidates(connection, &sources, list.oldest_first, ids, chunk)?;
-        if candidates.is_empty() {
+    let Some([first, last]) = page.ids() else {
+        return Ok(page.listed());
+    };
+    let statements = statements(&list.filter, &known, list.oldest_first);
+    let prepared = statements.iter().map(|text| connection.prepare(text));
+    let mut statements = prepared.collect::<Result<Vec<_>, _>>()?;
+    let mut walks = Vec::with_capacity(statements.len());
+    for statement in &mut statements {
+        let rows = statement.query(params![first.as_bytes(), last.as_bytes()])?;
+        walks.push(Walk::begin(rows)?);
+    }
+    while let Some((id, fits)) = next(&mut walks, list.oldest_first)? {
+        if page.ends() {
             break;
         }
-        for id in candidates {
-            if page.ends() {
-                return Ok(page.listed());
-            }
+        if fits {
             let view = reads::task_view(connection, id, list.payload)?;
             page.look_at(id, view);
+        } else {
+            page.pass(1, id);
         }
     }
     Ok(page.listed())
 }
 
-/// The lanes that the filter lets through, or enough of them to see that there are too many.
-fn fitting(connection: &Connection, filter: &Filter, is_crowded: bool) -> Read<Vec<i32>> {
-    if !sources::ask_for_lanes(filter, is_crowded) {
-        return Ok(Vec::new());
-    }
-    let kind = filter.kind.as_ref().map(Name::as_str);
-    let queue = filter.queue.as_ref().map(Name::as_str);
-    let params = params![kind, queue, tx::limit(sources::LANES_MAX + 1)];
-    all(connection, sql::LANE_FITTING, params, |fields| {
-        fields.take()
+fn known(connection: &Connection, list: &List) -> Read<Known> {
+    let filter = &list.filter;
+    let worker = filter.worker.as_ref().map(|name| {
+        let name = [name.as_str()];
+        one(connection, sql::WORKER_NUMBER, name, |fields| fields.take())
+    });
+    Ok(Known {
+        lanes: fitting(connection, filter)?,
+        worker: worker.transpose()?.flatten(),
+        is_crowded: is_crowded(connection, list)?,
     })
+}
+
+/// The lanes that the filter lets through, or enough of them to see that there are too many.
+fn fitting(connection: &Connection, filter: &Filter) -> Read<Option<Vec<i32>>> {
+    let limit = tx::limit(sources::LANES_TOLD + 1);
+    let queue = filter.queue.as_ref().map(Name::as_str);
+    let number = |fields: &mut Fields<'_>| fields.take();
+    let lanes = match (&filter.kind, queue) {
+        (None, None) => return Ok(None),
+        (Some(kind), queue) => {
+            let params = params![kind.as_str(), queue, limit];
+            all(connection, sql::LANE_OF_KIND, params, number)
+        }
+        (None, Some(queue)) => {
+            let params = params![queue, limit];
+            all(connection, sql::LANE_OF_QUEUE, params, number)
+        }
+    };
+    Ok(Some(lanes?))
 }
 
 fn is_crowded(connection: &Connection, list: &List) -> Read<bool> {
@@ -60,33 +87,67 @@ fn is_crowded(connection: &Connection, list: &List) -> Read<bool> {
     Ok(false)
 }
 
-/// The next ids of all sources together, in order, each once.
-fn candidates(
-    connection: &Connection,
-    sources: &[Source],
-    oldest_first: bool,
-    [first, last]: [Uuid; 2],
-    chunk: usize,
-) -> Read<Vec<TaskId>> {
+/// Those of a page.
+pub fn statements(filter: &Filter, known: &Known, oldest_first: bool) -> Vec<String> {
+    let sources = sources::sources(filter, known);
+    let sources = sources.iter();
+    sources.map(|source| walk(source, oldest_first)).collect()
+}
+
+/// The ids from `?1` to `?2` of one source, in order, each with whether it is looked at. A row is read when its turn comes,
+/// so there is no limit to it but where the page ends.
+fn walk(source: &Source, oldest_first: bool) -> String {
+    let Source {
+        table,
+        id,
+        rows,
+        fits,
+    } = source;
     let order = if oldest_first { "asc" } else { "desc" };
-    let mut found: Vec<TaskId> = Vec::new();
-    for Source { table, id, rows } in sources {
-        let statement = format!(
-            "select {id} from {table} where {rows} and {id} >= ?1 and {id} <= ?2 order by {id} {order} limit ?3"
-        );
-        found.extend(all(
-            connection,
-            &statement,
-            params![first.as_bytes(), last.as_bytes(), tx::limit(chunk)],
-            |fields| fields.task(),
-        )?);
+    format!(
+        "select {id}, ({fits}) is true from {table} where {rows} and {id} >= ?1 and {id} <= ?2 order by {id} {order}"
+    )
+}
+
+/// One source, and the row that it stands at.
+struct Walk<'a> {
+    rows: Rows<'a>,
+    at: Option<(TaskId, bool)>,
+}
+
+impl<'a> Walk<'a> {
+    fn begin(rows: Rows<'a>) -> Read<Self> {
+        let mut walk = Self { rows, at: None };
+        walk.step()?;
+        Ok(walk)
     }
-    found.sort_unstable();
-    found.dedup();
-    if !oldest_first {
-        found.reverse();
+
+    fn step(&mut self) -> Read<()> {
+        self.at = match self.rows.next()? {
+            None => None,
+            Some(row) => {
+                let mut fields = Fields::of(row);
+                Some((fields.task()?, fields.take()?))
+            }
+        };
+        Ok(())
     }
-    // Behind so many, a source may have rows that were not fetched.
-    found.truncate(chunk);
-    Ok(found)
+}
+
+/// The next id of all sources together, once, and whether any of them would have it looked at.
+fn next(walks: &mut [Walk<'_>], oldest_first: bool) -> Read<Option<(TaskId, bool)>> {
+    let ids = walks.iter().filter_map(|walk| walk.at.map(|(id, _)| id));
+    let Some(next) = (if oldest_first { ids.min() } else { ids.max() }) else {
+        return Ok(None);
+    };
+    let mut is_fit = false;
+    for walk in walks {
+        while let Some((id, fits)) = walk.at
+            && id == next
+        {
+            is_fit |= fits;
+            walk.step()?;
+        }
+    }
+    Ok(Some((next, is_fit)))
 }

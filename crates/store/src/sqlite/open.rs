@@ -16,7 +16,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 12] = [
+const MIGRATIONS: [Migration; 13] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -78,6 +78,11 @@ const MIGRATIONS: [Migration; 12] = [
         number: 12,
         min_compatible: 8,
         statements: include_str!("../../migrations/sqlite/0012_operations.sql"),
+    },
+    Migration {
+        number: 13,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0013_lists.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

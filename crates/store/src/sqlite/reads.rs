@@ -1,10 +1,12 @@
 //! Answers to queries, each from one snapshot of the database.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
+use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
 use taskyard_core::query::{
     Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff,
@@ -55,10 +57,15 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             Answer::Explain(around.transpose()?.map(Box::new))
         }
         Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
-        Query::Minutes { from } => Answer::Minutes(Minutes {
-            minutes: all(connection, sql::MINUTE_LIST, [from], minute::minute)?,
-            lanes: all(connection, sql::MINUTE_LANES, [from], key::lane)?,
-        }),
+        Query::Minutes { from } => {
+            let minutes = all(connection, sql::MINUTE_LIST, [from], minute::minute)?;
+            let told: BTreeSet<Lane> = minutes.iter().map(|minute| minute.key.lane).collect();
+            let mut lanes = Vec::with_capacity(told.len());
+            for lane in told {
+                lanes.extend(one(connection, sql::LANE_NAMED, [lane.0], key::lane)?);
+            }
+            Answer::Minutes(Minutes { minutes, lanes })
+        }
         Query::Workers { after, limit } => {
             let after = after.as_ref().map(Name::as_str);
             let params = params![after, None::<i64>, tx::limit(*limit)];

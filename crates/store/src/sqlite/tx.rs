@@ -244,7 +244,7 @@ fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         (sql::CARRY_LOAD, &needs.carries),
         slot_key,
         place::carry,
-        |slot, row| view.carries.loaded(*slot, row),
+        |slot, row| view.carries.loaded(*slot, row.without_error()),
     )?;
     each.row(
         (sql::OUTCOME_LOAD, &needs.outcomes),

@@ -101,7 +101,8 @@ impl Act {
             // No text in UTF-8.
             Self::Spoil => format!(
                 "update task set input = cast(x'ff' as text) where id = x'{id}';
-                update outcome set output = cast(x'ff' as text) where task = x'{id}'"
+                update outcome set output = cast(x'ff' as text) where task = x'{id}';
+                update carry set error_detail = cast(x'ff' as text) where task = x'{id}' and error_code is not null"
             ),
             Self::End => end(&format!("x'{id}'")),
         };

@@ -27,6 +27,7 @@ const MIGRATIONS: &str = concat!(
     include_str!("../../migrations/postgres/0010_minutes.sql"),
     include_str!("../../migrations/postgres/0011_retention.sql"),
     include_str!("../../migrations/postgres/0012_operations.sql"),
+    include_str!("../../migrations/postgres/0013_lists.sql"),
 );
 
 /// Dropped with its value.

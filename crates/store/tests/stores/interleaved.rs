@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use taskyard_core::command::{Command, Done};
 use taskyard_core::id::{Epoch, Fence, SlotKey, TaskId, WorkerNumber};
@@ -14,13 +15,16 @@ use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query, Standing};
+use taskyard_core::retention::Retention;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Run};
+use taskyard_core::verbs::discard::{Discard, Discarded};
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::Word;
+use taskyard_core::verbs::set_queue::SetQueue;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_store::model::weak::{Database, Server, Weakness};
@@ -81,6 +85,31 @@ fn a_claim_never_uses_a_fence_again_whatever_else_its_batch_looked_at() {
             assert_eq!(lease.fence, newest.next(), "{first} and {second} polls");
         }
     }
+}
+
+#[test]
+fn nothing_is_taken_away_that_another_server_has_said_to_keep() {
+    let yard = Yard::new();
+    let task = yard.task;
+    let keep = |retention| SetQueue {
+        retention: Some(Some(retention)),
+        ..SetQueue::of(Name::path("default").unwrap())
+    };
+    let hour = Retention::all(Duration::from_hours(1));
+    let commands = vec![Cancel { task }.into(), keep(hour).into()];
+    Beside::new(&yard.theirs, commands).finish().unwrap();
+    // Started now, it has heard of the hour, and then not that it is to be for good.
+    let ours = yard.database.server();
+    let for_good = keep(Retention::default()).into();
+    Beside::new(&yard.theirs, vec![for_good]).finish().unwrap();
+
+    let discard = Discard { tasks: vec![task] };
+    let later = NOON + Duration::from_hours(100);
+    let ran = Beside::at(&ours, vec![discard.into()], later).finish();
+
+    let nothing = Discarded { count: 0 };
+    assert_eq!(ran.unwrap().replies, [Ok(Ok(Done::Discard(nothing)))]);
+    assert!(matches!(yard.standing(), Standing::Ended(_)));
 }
 
 /// Two servers, and a task that the worker of theirs can claim and give back.
@@ -163,7 +192,11 @@ impl<'a> Beside<'a> {
     }
 
     fn new(server: &'a Server, commands: Vec<Command>) -> Self {
-        let running = async move { server.run(&commands, &Policy::default(), NOON).await };
+        Self::at(server, commands, NOON)
+    }
+
+    fn at(server: &'a Server, commands: Vec<Command>, now: Timestamp) -> Self {
+        let running = async move { server.run(&commands, &Policy::default(), now).await };
         Self {
             running: Some(Box::pin(running)),
             ran: None,

@@ -9,6 +9,7 @@ mod conformance;
 mod database;
 mod histories;
 mod interleaved;
+mod lists;
 mod postgres;
 mod sequences;
 mod together;

@@ -1,40 +1,37 @@
 //! Random batches, sensible or not: all stores must answer alike and hold the same rows after each. Nothing is asked
 //! of the answers themselves; the histories do that.
 
+mod lists;
+mod operations;
 mod workers;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::command::{Command, Done};
 use taskyard_core::explain::Explain;
-use taskyard_core::filter::{Filter, Search};
 use taskyard_core::id::{Fence, OperationId, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
-use taskyard_core::operation::Act;
 use taskyard_core::order::Priority;
-use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
 use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey, Progress, Server, UniqueKey};
-use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::cancel_operation::CancelOperation;
-use taskyard_core::verbs::claim::{Claim, Claims, Named, Run};
+use taskyard_core::verbs::claim::{Claim, Run};
 use taskyard_core::verbs::clear::Clear;
 use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::join::Join;
-use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::patch::Patch;
-use taskyard_core::verbs::proceed::{Proceed, Proceeded};
+use taskyard_core::verbs::proceed::Proceeded;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_core::verbs::report::Word;
@@ -267,67 +264,6 @@ impl Sequence {
         }
     }
 
-    /// Some statuses, lanes and labels or all of them, in pages of any size, either way round.
-    fn list(&mut self) -> List {
-        let statuses = Status::ALL.into_iter();
-        let statuses = if self.one_in(2) {
-            statuses.filter(|_| self.one_in(3)).collect()
-        } else {
-            Vec::new()
-        };
-        let kind = ["a", "b", "c"][self.below(3)];
-        let queue = ["default", "other"][self.below(2)];
-        let team = ["blue", "red"][self.below(2)];
-        let filter = Filter {
-            statuses,
-            kind: self.one_in(3).then(|| Name::path(kind).unwrap()),
-            queue: self.one_in(3).then(|| Name::path(queue).unwrap()),
-            labels: self
-                .one_in(3)
-                .then(|| (Name::path("team").unwrap(), team.into()))
-                .into_iter()
-                .collect(),
-            worker: self
-                .one_in(4)
-                .then(|| self.any(|it| &it.workers).expect("there are some").worker),
-            search: self.one_in(4).then(|| self.search()),
-            created_after: self.one_in(4).then(|| self.moment()),
-            created_before: self.one_in(4).then(|| self.moment()),
-        };
-        List {
-            filter,
-            oldest_first: self.one_in(2),
-            limit: 1 + self.below(20),
-            ..List::default()
-        }
-    }
-
-    /// Words that stand on some, or the beginning of an id.
-    fn search(&mut self) -> Search {
-        let id = self.any(|it| &it.tasks).map(|task| task.to_string());
-        let len = Search::ID_LEN_MIN + self.below(20);
-        let words = ["a", "BLUE", "team red", "b blue"][self.below(4)];
-        let text = id.filter(|_| self.one_in(2)).map(|id| id[..len].to_owned());
-        Search::read(text.as_deref().unwrap_or(words)).unwrap()
-    }
-
-    /// When some task was made.
-    fn moment(&mut self) -> Timestamp {
-        self.any(|it| &it.tasks)
-            .map_or(self.yard.now(), TaskId::made_at)
-    }
-
-    /// Page by page.
-    async fn read_all(&self, mut list: List) {
-        loop {
-            let listed = self.yard.list(list.clone()).await;
-            list.after = listed.next;
-            if list.after.is_none() {
-                return;
-            }
-        }
-    }
-
     async fn command(&mut self) -> Option<Command> {
         Some(match self.below(24) {
             0..=4 => self.submit(),
@@ -530,44 +466,6 @@ impl Sequence {
         Command::Discard(Discard { tasks })
     }
 
-    fn operate(&mut self) -> Command {
-        let act = [Act::Cancel, Act::Retry][self.below(2)];
-        let id = self.yard.task().id.into();
-        self.operations.push(id);
-        let once = self.one_in(3).then(|| {
-            let (scope, key) = ("operate".into(), ["x", "y"][self.below(2)].into());
-            (IdempotencyKey { scope, key }, Digest::of(b"request"))
-        });
-        let mut filter = self.list().filter;
-        filter.statuses.clear();
-        let filter = act.narrow(filter).expect("no status is named");
-        Command::Operate(Operate {
-            id,
-            act,
-            filter: Arc::new(filter),
-            once,
-        })
-    }
-
-    /// A piece of one that is under way; it may be sent again.
-    async fn proceed(&mut self) -> Option<Command> {
-        let open = Query::OpenOperations { limit: 10 };
-        let Ok(Answer::Operations(open)) = self.yard.store.read(open).await else {
-            panic!("a query is answered in kind")
-        };
-        let operation = open.get(self.below(open.len().max(1)))?;
-        let list = List {
-            filter: Filter::clone(&operation.filter),
-            after: operation.cursor,
-            limit: 1 + self.below(3),
-            payload: true,
-            ..List::default()
-        };
-        let found = self.yard.list(list).await;
-        let piece = Proceed::of(operation, found, || self.yard.task().id);
-        Some(piece.into())
-    }
-
     async fn free(&mut self) -> Command {
         let query = Query::Freeable {
             after: None,
@@ -583,25 +481,5 @@ impl Sequence {
         });
         let keys = found.keys.into_iter().chain(known).collect();
         Command::Free(Free { keys })
-    }
-
-    fn named(&mut self) -> Option<Named> {
-        let submit = self.any(|it| &it.submits)?;
-        let (task, lane) = (submit.tasks[0].id, Arc::new(submit.tasks[0].lane.clone()));
-        Some(Named { task, lane })
-    }
-
-    fn claims(&mut self) -> Command {
-        let claims = (0..1 + self.below(3)).map(|_| Claim {
-            limit: 1 + self.below(4),
-            begin: self.one_in(2),
-            seq: i64::from(self.one_in(3)),
-            maybe_again: self.one_in(2),
-            task: self.one_in(4).then(|| self.named()).flatten(),
-            ..self.any(|it| &it.workers).expect("there are some")
-        });
-        Command::Claims(Claims {
-            claims: claims.collect(),
-        })
     }
 }

@@ -43,8 +43,12 @@ impl Connection {
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&mut self, path: &str) -> anyhow::Result<T> {
-        let body = self.call(Method::GET, path, Bytes::new()).await?;
-        Ok(serde_json::from_slice(&body)?)
+        Ok(serde_json::from_slice(&self.read(path).await?)?)
+    }
+
+    /// The body as it came.
+    pub(super) async fn read(&mut self, path: &str) -> anyhow::Result<Bytes> {
+        self.call(Method::GET, path, Bytes::new()).await
     }
 
     async fn call(&mut self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Bytes> {

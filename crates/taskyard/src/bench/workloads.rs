@@ -7,6 +7,7 @@ mod heartbeats;
 mod latency;
 mod lifecycle;
 mod logs;
+mod reads;
 mod submit;
 
 use super::{Figure, Run, Workload};
@@ -24,5 +25,6 @@ pub(super) async fn measure(workload: Workload, run: &Run<'_>) -> anyhow::Result
         Workload::W6 => claims::measure(run).await,
         Workload::W7 => heartbeats::measure(run).await,
         Workload::W8 => logs::measure(run).await,
+        Workload::W9 => reads::measure(run).await,
     }
 }

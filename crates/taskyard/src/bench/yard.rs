@@ -32,7 +32,11 @@ impl Yard {
                 own: None,
             });
         }
-        let database = run.databases.fresh().await?;
+        Self::over(run.databases.fresh().await?).await
+    }
+
+    /// The same over a database that may hold something already.
+    pub(super) async fn over(database: Database) -> anyhow::Result<Self> {
         let arguments = [
             "--internal-workers",
             "0",

@@ -287,7 +287,7 @@ pub(crate) struct LimitArgs {
     pub(crate) metrics_within: Duration,
     /// How many combinations of queue, kind and requires a server tells apart in each minute for rates and quantiles, and
     /// how many queues, and kinds, `tasks/stats` shows them of; the others are added up, as `other`.
-    #[arg(long, env = "TASKYARD_STATS_LANES_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, env = "TASKYARD_STATS_LANES_MAX", default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) stats_lanes_max: u32,
     /// How many queues may be paused or have defaults of their own; others need no room.
     #[arg(long, env = "TASKYARD_QUEUES_MAX", default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]

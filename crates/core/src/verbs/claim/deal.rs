@@ -350,8 +350,11 @@ fn brief(slot: SlotKey, view: &View) -> Brief {
     brief.expect("a task that is ready or leased exists")
 }
 
-/// Whether the claim's lanes had less than it asked for.
+/// Whether the claim's lanes had less than it asked for, all of them.
 fn is_dry(claim: &Claim, view: &View, env: &Env<'_>) -> bool {
+    if claim.left_out_what_goes_on(view, env) {
+        return false;
+    }
     let (lanes, _) = claim.lanes(env);
     view.picks()
         .iter()

@@ -93,13 +93,19 @@ impl UnderWay {
         }
     }
 
-    /// Lets the first that runs go on. True when it has ended.
-    fn go_on(&mut self, around: &mut Surroundings) -> bool {
-        for Under { stage, now, .. } in &mut self.0 {
+    /// Lets the first that runs go on; so many commits there were before. True when it has ended.
+    fn go_on(&mut self, commits: u64, around: &mut Surroundings) -> bool {
+        for Under {
+            stage, now, since, ..
+        } in &mut self.0
+        {
             let Stage::Running { running, polls } = stage else {
                 continue;
             };
-            around.batch = *now;
+            if *polls == 0 {
+                *since = commits;
+            }
+            (around.batch, around.since) = (*now, *since);
             *polls += 1;
             let mut context = Context::from_waker(Waker::noop());
             let Poll::Ready(ran) = running.as_mut().poll(&mut context) else {
@@ -120,7 +126,8 @@ impl Server {
         self.answer(over, 0, around);
         self.finish_held(around);
         while self.under_way.len() < self.mine.batches_max() && self.begin(around) {}
-        if self.under_way.go_on(around) && self.mine.batches_max() == 1 {
+        let commits = self.database.commits();
+        if self.under_way.go_on(commits, around) && self.mine.batches_max() == 1 {
             self.finish_held(around);
         }
         if !self.under_way.is_empty() || !self.desk.is_idle() {
@@ -183,6 +190,7 @@ impl Server {
                     around.tally.count("batch_fails_in_part");
                 }
                 self.spread(ran, around);
+                self.gather(&batch.commands, ran);
             }
             Err(error) => {
                 if !matches!(error, store::Error::Conflict) {
@@ -239,6 +247,7 @@ impl Server {
                 Who::Nobody => drop(place),
                 Who::Service(service) => self.served(service, &answer, around),
                 Who::Sweep(expire) => self.swept(&expire, &answer, around),
+                Who::Tally(tally) => self.tallied(tally, &answer, around),
                 Who::Node { node, ticket, call } => {
                     let asked = Asked {
                         node,

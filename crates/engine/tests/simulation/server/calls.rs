@@ -9,10 +9,15 @@ use taskyard_core::id::{Epoch, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::query;
 use taskyard_core::random::Random;
+use taskyard_core::refused::Refused;
 use taskyard_core::verbs::cancel::Cancel;
+use taskyard_core::verbs::cancel_operation::CancelOperation;
+use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::heartbeat::Heartbeat;
+use taskyard_core::verbs::kill::Kill;
+use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::register::Register;
-use taskyard_core::verbs::submit::Submit;
+use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_engine::desk::Waiting;
 use taskyard_engine::directory::Known;
@@ -21,6 +26,9 @@ use taskyard_engine::engine::ClaimCall;
 use super::{About, Caller, Connection, Server, Who};
 use crate::network::{Body, Call, Node, Ticket, Told};
 use crate::surroundings::Surroundings;
+
+/// Few, so that some is left to the sweep.
+const KILLED_RUNS_MAX: usize = 2;
 
 impl Server {
     pub(super) fn asked(
@@ -57,6 +65,21 @@ impl Server {
             Call::Submit { submit, .. } => submit.clone().into(),
             Call::Cancel(task) => Cancel { task: *task }.into(),
             Call::Patch(patch) => (*patch).into(),
+            Call::Retry(of) => {
+                self.retry(node, ticket, *of, around);
+                return;
+            }
+            Call::SetQueue(set) => set.clone().into(),
+            Call::Operate(operate) => self.operation_of(operate, around).into(),
+            Call::CancelOperation(operation) => CancelOperation {
+                operation: *operation,
+            }
+            .into(),
+            Call::Delete(worker) => Forget {
+                workers: vec![worker.clone()],
+                is_asked_for: true,
+            }
+            .into(),
             Call::Register(register) => {
                 let server = match (register.server, self.joined) {
                     (None, _) => None,
@@ -71,7 +94,7 @@ impl Server {
                 register.into()
             }
             Call::Drain(drain) => drain.clone().into(),
-            Call::Kill(kill) => kill.clone().into(),
+            Call::Kill(kill) => self.kill_with_runs(kill).into(),
             Call::Start(start) => start.clone().into(),
             Call::Heartbeat(heartbeat) => {
                 self.heartbeat(node, ticket, heartbeat.clone(), around);
@@ -85,6 +108,61 @@ impl Server {
             }
         };
         self.ask(node, ticket, call, command, around);
+    }
+
+    /// The first of what the worker holds goes back with it, and the sweep takes away the rest.
+    fn kill_with_runs(&self, kill: &Kill) -> Kill {
+        let query = query::Query::Takeable {
+            worker: kill.worker.clone(),
+            before: None,
+            limit: KILLED_RUNS_MAX,
+        };
+        let query::Answer::Takeable(runs) = self.mine.read(query) else {
+            panic!("a query is answered in kind")
+        };
+        Kill {
+            runs,
+            ..kill.clone()
+        }
+    }
+
+    /// Where its caller has a key for it, it has another id each time that it arrives.
+    fn operation_of(&mut self, operate: &Operate, around: &mut Surroundings) -> Operate {
+        let mut operate = operate.clone();
+        if operate.once.is_some() {
+            let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
+            operate.id = TaskId::new(self.clock.now(around.now), bits).into();
+        }
+        operate
+    }
+
+    /// What has ended once more, as another task.
+    fn retry(&mut self, node: Node, ticket: Ticket, of: TaskId, around: &mut Surroundings) {
+        let view = match self.mine.read(query::Query::Task(of)) {
+            query::Answer::Task(view) => view,
+            other => panic!("a query is answered in kind: {other:?}"),
+        };
+        let view = view.ok_or(Refused::NoSuchTask);
+        let again = view.and_then(|view| NewTask::again(&view, of));
+        match again {
+            Ok(task) => {
+                let submit = Submit {
+                    tasks: vec![task],
+                    once: None,
+                    again: false,
+                };
+                let submit = self.with_ids(submit, around);
+                let call = Call::Submit {
+                    submit: submit.clone(),
+                    makes_ids: true,
+                };
+                self.ask(node, ticket, call, submit.into(), around);
+            }
+            Err(refused) => {
+                let answer = Told::Answer(Ok(Err(refused)));
+                around.send(self.node(), node, ticket, Body::Told(answer));
+            }
+        }
     }
 
     /// Takes the command if there is room for it.
@@ -152,6 +230,7 @@ impl Server {
         for task in &mut submit.tasks {
             let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
             task.id = TaskId::new(now, bits);
+            around.ledger.wants(task);
         }
         submit
     }

@@ -7,6 +7,7 @@ use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::join::Join;
+use taskyard_core::verbs::proceed::Proceeded;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_engine::services::STEP_ROWS_MAX;
@@ -22,6 +23,14 @@ pub(crate) enum Service {
     Promote,
     Prune,
     Join,
+    /// Writes down what happened.
+    Tally,
+    /// Works off operations.
+    Operate,
+    /// The same, at once behind a piece.
+    OperateOn,
+    /// Takes away what was kept long enough.
+    Retain,
     /// Looks again for what a lost hint would have told.
     Poll,
 }
@@ -29,14 +38,26 @@ pub(crate) enum Service {
 impl Service {
     /// A server that has its database for itself hears of everything, and never polls.
     fn regular(is_alone: bool) -> impl Iterator<Item = Self> {
-        let regular = [Self::Sweep, Self::Prune, Self::Join, Self::Poll];
+        let regular = [
+            Self::Sweep,
+            Self::Prune,
+            Self::Join,
+            Self::Tally,
+            Self::Operate,
+            Self::Retain,
+            Self::Poll,
+        ];
         let is_run = move |service: &Self| *service != Self::Poll || !is_alone;
         regular.into_iter().filter(is_run)
     }
 
     fn every(self) -> Duration {
         match self {
-            Self::Sweep | Self::Promote | Self::Join | Self::Poll => Duration::from_secs(1),
+            Self::Sweep | Self::Promote | Self::Join | Self::Poll | Self::Tally => {
+                Duration::from_secs(1)
+            }
+            Self::Operate | Self::OperateOn => Self::WORKS_EVERY,
+            Self::Retain => Duration::from_secs(2),
             Self::Prune => Duration::from_secs(10),
         }
     }
@@ -51,7 +72,7 @@ impl Server {
         self.promote_at(around.now, around);
     }
 
-    fn plan(&self, service: Service, wait: Duration, around: &mut Surroundings) {
+    pub(super) fn plan(&self, service: Service, wait: Duration, around: &mut Surroundings) {
         let event = Event::Service {
             server: self.number,
             life: self.life,
@@ -132,7 +153,11 @@ impl Server {
                     let caller = Caller::of(Who::Service(service));
                     self.command(forget, caller, around);
                 }
+                self.tidy(around);
             }
+            Service::Tally => self.write_down(around),
+            Service::Operate | Service::OperateOn => self.operate(around),
+            Service::Retain => self.retain(around),
             Service::Join => self.command(
                 Join {
                     held: self.joined,
@@ -147,7 +172,7 @@ impl Server {
                 self.turn_soon(around);
             }
         }
-        if service != Service::Promote {
+        if !matches!(service, Service::Promote | Service::OperateOn) {
             self.plan(service, service.every(), around);
         }
     }
@@ -189,6 +214,12 @@ impl Server {
                 around.tally.count("forget");
             }
             Ok(Ok(Done::Prune(pruned))) if pruned.count > 0 => around.tally.count("prune"),
+            Ok(Ok(Done::Discard(discarded))) if discarded.count > 0 => {
+                around.tally.count("discard");
+            }
+            Ok(Ok(Done::Free(freed))) if freed.count > 0 => around.tally.count("free"),
+            Ok(Ok(Done::Clear(cleared))) if cleared.count > 0 => around.tally.count("clear"),
+            Ok(Ok(Done::Proceed(after))) => self.proceeded(after.operation.as_ref(), around),
             _ => {}
         }
         if service == Service::Promote {

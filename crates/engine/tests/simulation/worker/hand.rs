@@ -20,8 +20,17 @@ pub(super) struct Mine {
     pub(super) begun: bool,
     pub(super) tells_start: bool,
     pub(super) ends_at: Timestamp,
+    /// When its worker asked for what last told that it still has the lease.
+    pub(super) confirmed: Timestamp,
     /// Its result, once there is one.
     pub(super) result: Option<RunResult>,
+}
+
+impl Mine {
+    /// Something is done for it.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.begun && self.result.is_none()
+    }
 }
 
 pub(super) fn is_poison(run: &Run) -> bool {

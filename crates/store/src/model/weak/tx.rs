@@ -391,7 +391,7 @@ impl WeakTx {
                 .carries
                 .iter()
                 .filter_map(|slot| shared.tables.carries.get(slot));
-            found.for_each(|row| view.carries.loaded(row.slot, row.clone()));
+            found.for_each(|row| view.carries.loaded(row.slot, row.clone().without_error()));
         }
         if !needs.outcomes.is_empty() {
             self.begin_statement().await?;

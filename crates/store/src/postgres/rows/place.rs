@@ -4,7 +4,7 @@ use taskyard_core::id::{Epoch, Fence, SlotKey, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::lane::Lane;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
-use taskyard_core::rows::{Carry, Lease, Progress, Ready, Scheduled};
+use taskyard_core::rows::{Carry, LastError, Lease, Progress, Ready, Scheduled};
 use taskyard_core::view::Brief;
 
 use super::task::{self, failure_columns, reported_columns};
@@ -153,7 +153,7 @@ pub(in crate::postgres) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
         order_key: fields.order_key()?,
         fence: Fence(fields.take()?),
         counts: fields.counts()?,
-        error: fields.failure()?,
+        error: fields.failure()?.map_or(LastError::None, LastError::Here),
         reported: fields.reported()?,
         checkpoint: fields.json_or_none()?,
         suspect_since: fields.time_or_none()?,
@@ -174,7 +174,7 @@ pub(in crate::postgres) fn carries<'a>(rows: &'a [&Carry]) -> Params<'a> {
         .column(|row| row.counts.failures)
         .column(|row| row.counts.losses)
         .column(|row| row.counts.lost_in_a_row);
-    let columns = failure_columns(columns, |row| row.error.as_ref());
+    let columns = failure_columns(columns, |row| row.error.here());
     reported_columns(columns, |row| row.reported.as_ref())
         .column(|row| row.checkpoint.as_ref().map(Json::as_str))
         .column(|row| row.suspect_since.map(|at| at.as_micros()))

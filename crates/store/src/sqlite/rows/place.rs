@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, params};
 use taskyard_core::id::{Epoch, Fence, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::lane::Lane;
-use taskyard_core::rows::{Carry, Lease, Progress, Ready, Scheduled};
+use taskyard_core::rows::{Carry, LastError, Lease, Progress, Ready, Scheduled};
 
 use crate::columns;
 use crate::sqlite::fields::{Fields, Read, failure_columns, reported_columns};
@@ -138,7 +138,7 @@ pub(crate) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
         order_key: fields.order_key()?,
         fence: Fence(fields.take()?),
         counts: fields.counts()?,
-        error: fields.failure()?,
+        error: fields.failure()?.map_or(LastError::None, LastError::Here),
         reported: fields.reported()?,
         checkpoint: fields.json_or_none()?,
         suspect_since: fields.time_or_none()?,
@@ -149,7 +149,7 @@ pub(crate) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
 
 /// Inserts or updates: both statements take the same parameters.
 pub(crate) fn write_carry(statement: &mut CachedStatement<'_>, row: &Carry) -> Read<usize> {
-    let (code, message, detail) = failure_columns(row.error.as_ref());
+    let (code, message, detail) = failure_columns(row.error.here());
     let (reported_fence, reported_digest) = reported_columns(row.reported.as_ref());
     statement.execute(params![
         row.slot.task.as_bytes(),

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::id::TaskId;
+use taskyard_core::json::Json;
 use taskyard_core::name::Name;
 use taskyard_core::query;
 use taskyard_core::query::Query;
 use taskyard_core::refused::Refused;
+use taskyard_core::rows::Failure;
 use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::verbs::cancel::Cancel;
@@ -362,11 +364,22 @@ pub(super) async fn a_bad_scheduled_row_is_passed_over(yard: Yard) {
 pub(super) async fn what_a_task_works_on_and_leaves_behind_is_read_for_no_decision(yard: Yard) {
     let worker = yard.worker("w").await;
     let mut tasks = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..3 {
         tasks.push(yard.new_task().await);
     }
     let runs = yard.claim(&worker, 3).await;
     yard.complete(&runs[0]).await.unwrap();
+    // It brings along what went wrong.
+    let error = Failure {
+        detail: Some(Json::stored("[1]")),
+        ..Failure::new("boom", "it broke")
+    };
+    let failed = Word::Failed { error, retry: true };
+    yard.report(&runs[2], failed).await.unwrap();
+    yard.pass(SECOND);
+    yard.promote().await;
+    yard.claim_one(&worker).await;
+    tasks.push(yard.new_task().await);
     for task in &tasks {
         yard.place.spoil(*task).await;
     }

@@ -14,6 +14,7 @@ mod logging;
 mod losing;
 mod naming;
 mod operating;
+mod paging;
 mod queueing;
 mod reporting;
 mod submitting;
@@ -58,6 +59,7 @@ macro_rules! conformance {
                 holding_on::keys_of_tasks_that_have_ended_are_found_and_taken_away,
                 queueing::nothing_of_a_paused_queue_is_given_out,
                 queueing::a_pause_counts_for_the_claims_behind_it_in_its_batch,
+                queueing::a_claim_beside_the_end_of_a_pause_looks_again,
                 queueing::a_suspect_of_a_paused_queue_waits_too,
                 queueing::what_a_worker_has_goes_on_when_its_queue_is_paused,
                 queueing::a_task_takes_what_its_queue_says_unless_it_says_itself,
@@ -121,6 +123,7 @@ macro_rules! conformance {
                 naming::it_is_told_what_a_worker_holds,
                 reporting::a_completed_task_keeps_its_output,
                 reporting::a_failure_is_tried_again_after_its_wait_until_the_last,
+                reporting::what_went_wrong_is_seen_until_something_else_does,
                 reporting::a_failure_for_good_ends_the_task,
                 reporting::a_timeout_ends_as_timeout,
                 reporting::a_snooze_costs_nothing,
@@ -188,6 +191,8 @@ macro_rules! conformance {
                 keeping::time_does_not_go_back_with_the_clock,
                 keeping::lists_filter_and_page,
                 keeping::a_page_looks_at_no_more_tasks_than_it_may,
+                paging::pages_lose_and_repeat_nothing_whatever_they_pass_over,
+                paging::a_page_passes_over_a_bounded_number_of_tasks,
                 keeping::counts_follow_every_step,
                 keeping::it_is_told_which_of_many_tasks_have_ended,
                 keeping::workers_gone_for_long_are_forgotten_and_their_names_stay,

@@ -88,6 +88,25 @@ pub(super) async fn a_pause_counts_for_the_claims_behind_it_in_its_batch(yard: Y
     assert_eq!(given, [other]);
 }
 
+pub(super) async fn a_claim_beside_the_end_of_a_pause_looks_again(yard: Yard) {
+    let worker = yard.worker("w").await;
+    submit(&yard, "slow").await;
+    set(&yard, paused("slow", true)).await;
+    assert!(yard.claim(&worker, 5).await.is_empty());
+
+    // It passes the lane over that it knows to be paused, and nobody tells it of the end of the pause again.
+    let claims = Claims {
+        claims: vec![worker.clone()],
+    };
+    let batch = vec![paused("slow", false).into(), claims.into()];
+    let done = yard.batch(batch).await.pop().unwrap().unwrap();
+    let dealt: Dealt = done.try_into().unwrap();
+
+    let hand = dealt.hands[0].clone().unwrap().unwrap();
+    assert!(hand.runs.len() == 1 || !hand.dry, "it waits: {hand:?}");
+    assert_eq!(yard.claim(&worker, 5).await.len() + hand.runs.len(), 1);
+}
+
 pub(super) async fn a_suspect_of_a_paused_queue_waits_too(yard: Yard) {
     let worker = yard.worker("w").await;
     yard.new_task().await;

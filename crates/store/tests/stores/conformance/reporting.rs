@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use taskyard_core::id::{Fence, TaskId};
 use taskyard_core::json::Json;
+use taskyard_core::order::Priority;
 use taskyard_core::query::Standing;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Attempt, End, Failure, Said};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Run;
+use taskyard_core::verbs::patch::{Patch, Patched};
 use taskyard_core::verbs::report::{ReportedBack, Word};
-use taskyard_core::verbs::submit::NewTask;
+use taskyard_core::verbs::submit::{Begin, NewTask};
 
 use super::yard::{Yard, completed, failed, made_up, report};
 
@@ -89,6 +91,48 @@ pub(super) async fn a_failure_is_tried_again_after_its_wait_until_the_last(yard:
             .iter()
             .all(|attempt| attempt.end == End::Failed && attempt.error.is_some())
     );
+}
+
+pub(super) async fn what_went_wrong_is_seen_until_something_else_does(yard: Yard) {
+    let id = yard.new_task().await;
+    let worker = yard.worker("w").await;
+    let first = Failure {
+        detail: Some(Json::stored("{\"line\": 7}")),
+        ..Failure::new("boom", "it broke")
+    };
+    let second = Failure::new("bang", "it broke otherwise");
+    let seen = async || {
+        let carry = yard.view(id).await.carry.unwrap();
+        carry.error.here().cloned()
+    };
+    let fails = |error: &Failure| Word::Failed {
+        error: error.clone(),
+        retry: true,
+    };
+    let snooze = Word::Snoozed {
+        wait: Duration::ZERO,
+    };
+
+    for (word, expected) in [
+        (Word::Released, None),
+        (fails(&first), Some(&first)),
+        // Neither says what went wrong.
+        (Word::Released, Some(&first)),
+        (snooze, Some(&first)),
+        (fails(&second), Some(&second)),
+    ] {
+        let run = yard.claim_one(&worker).await;
+        yard.report(&run, word).await.unwrap();
+        let moved = Patch {
+            task: id,
+            priority: Some(Priority::new(1).unwrap()),
+            begin: Some(Begin::Now),
+        };
+        yard.run::<Patched>(moved).await.unwrap();
+        yard.promote().await;
+
+        assert_eq!(seen().await.as_ref(), expected);
+    }
 }
 
 pub(super) async fn a_failure_for_good_ends_the_task(yard: Yard) {

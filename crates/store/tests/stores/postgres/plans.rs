@@ -8,21 +8,26 @@ use serde_json::Value;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::status::Status;
 use taskyard_core::store::Store;
+use taskyard_store::postgres;
 use tokio_postgres::Client;
 
 use super::options;
 use crate::database::Database;
+use crate::lists;
 
 /// These look at a whole table, which is small, or rarely asked for: the servers, the lanes in use at a start and once some
-/// were forgotten, the leases of a worker, and the workers, which a name that is new has counted. The last worker and the last lane are the first row of an index read
-/// backwards.
-const MAY_SCAN: [&str; 9] = [
+/// were forgotten, the leases of a worker, and the workers, which a name that is new has counted. The last worker and the
+/// last lane are the first row of an index read backwards. Of the queues that are paused, and the operations that are
+/// open, there is an index that holds no others.
+const MAY_SCAN: [&str; 11] = [
     "lane_last",
     "lane_open",
     "lane_open_among",
     "lane_waiting",
     "lease_of_worker",
+    "operation_open",
     "queue_lock",
+    "queue_paused",
     "server_lock",
     "worker_last",
     "worker_live",
@@ -36,14 +41,22 @@ const COMMON: [&str; 5] = [
     "worker_live",
 ];
 /// Of the readers' statements, those that look for one thing.
-const READS: [(&str, &str); 8] = [
+const READS: [(&str, &str); 16] = [
     ("common", "attempt_list"),
+    ("common", "lane_of_kind"),
+    ("common", "lane_of_queue"),
     ("common", "late_result_list"),
     ("common", "ready_before"),
     ("common", "minute_list"),
+    ("common", "operation_by_id"),
+    ("common", "operation_list"),
+    ("common", "operation_open"),
+    ("common", "queue_paused"),
     ("common", "relic_list"),
     ("common", "ready_since"),
     ("common", "worker_by_name"),
+    ("common", "worker_number"),
+    ("postgres", "lane_named"),
     ("postgres", "task_view"),
 ];
 const ROWS: i32 = 3000;
@@ -57,6 +70,15 @@ async fn every_statement_goes_by_key_whatever_the_tables_hold() {
 async fn reads_of_one_thing_go_by_key_whatever_the_tables_hold() {
     let reads = READS.map(|(folder, name)| (name.to_owned(), text(folder, name)));
     look_at_all("reader_settings", &reads).await;
+}
+
+#[tokio::test]
+async fn pages_go_by_index_and_sort_nothing_whatever_the_tables_hold() {
+    let pages = lists::shapes().into_iter().filter_map(|shape| {
+        let text = postgres::list_statement(&shape.filter, &shape.known, shape.oldest_first)?;
+        Some((shape.name(), text))
+    });
+    look_at_all("reader_settings", &pages.collect::<Vec<_>>()).await;
 }
 
 #[tokio::test]
@@ -191,6 +213,9 @@ fn complaints(name: &str, plan: &Value) -> Vec<String> {
         let table = node["Relation Name"].as_str().unwrap_or_default();
         // A condition that the index does not answer, or none at all, is a scan as well.
         let is_scan = match kind {
+            // What cannot be read in order is small then, and is read and sorted whole.
+            _ if lists::is_small(name) && (table == "ready" || table == "scheduled") => false,
+            "Sort" | "Incremental Sort" if lists::is_page(name) => !lists::is_small(name),
             "Seq Scan" | "Hash Join" | "Merge Join" => true,
             "Index Scan" | "Index Only Scan" => {
                 let filter = node["Filter"].as_str().unwrap_or_default();
@@ -246,6 +271,11 @@ async fn fill(client: &Client) {
             "insert into minute select 1, n % 60, n, 1, 1, 1, 0, 0, 0, 0, '', '' from generate_series(1, {ROWS}) as n"
         ),
         format!("insert into lane select n, 'q', 'k' || n, '' from generate_series(1, {ROWS}) as n"),
+        format!("insert into queue select 'q' || n, n % 100 = 0 from generate_series(1, {ROWS}) as n"),
+        format!(
+            "insert into operation select {ids}, 1, '', null, 0, 0, n, case when n % 10 > 0 then n end, false
+             from generate_series(1, {ROWS}) as n"
+        ),
     ] {
         client.batch_execute(&insert).await.unwrap();
     }

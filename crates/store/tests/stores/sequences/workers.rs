@@ -5,6 +5,7 @@ use std::sync::Arc;
 use taskyard_core::command::Command;
 use taskyard_core::id::ServerNumber;
 use taskyard_core::query::{Answer, Query};
+use taskyard_core::verbs::claim::{Claim, Claims, Named};
 use taskyard_core::verbs::drain::Drain;
 use taskyard_core::verbs::forget::{self, Forget};
 use taskyard_core::verbs::kill::Kill;
@@ -70,6 +71,27 @@ impl Sequence {
         Command::Forget(Forget {
             workers,
             is_asked_for: false,
+        })
+    }
+
+    fn named(&mut self) -> Option<Named> {
+        let submit = self.any(|it| &it.submits)?;
+        let (task, lane) = (submit.tasks[0].id, Arc::new(submit.tasks[0].lane.clone()));
+        Some(Named { task, lane })
+    }
+
+    /// All that are made at once.
+    pub(super) fn claims(&mut self) -> Command {
+        let claims = (0..1 + self.below(3)).map(|_| Claim {
+            limit: 1 + self.below(4),
+            begin: self.one_in(2),
+            seq: i64::from(self.one_in(3)),
+            maybe_again: self.one_in(2),
+            task: self.one_in(4).then(|| self.named()).flatten(),
+            ..self.any(|it| &it.workers).expect("there are some")
+        });
+        Command::Claims(Claims {
+            claims: claims.collect(),
         })
     }
 }

@@ -104,7 +104,7 @@ async fn lives(url: &str, seconds: Duration, lanes: usize) -> anyhow::Result<u32
     Ok(done)
 }
 
-async fn open(url: &str) -> Result<Arc<dyn Store>, Failure> {
+pub(super) async fn open(url: &str) -> Result<Arc<dyn Store>, Failure> {
     database::open(&Address::parse(url)?, Duration::ZERO).await
 }
 

@@ -1,0 +1,124 @@
+//! What a server counts of what it does, and writes down every second.
+
+use taskyard_core::command::{self, Command, Done};
+use taskyard_core::minute::{MinuteKey, What};
+use taskyard_core::query::{Answer, Query};
+use taskyard_core::rows::End;
+use taskyard_core::status::Status;
+use taskyard_core::store::{self, Ran};
+use taskyard_core::topic::Topic;
+use taskyard_core::verbs::submit::Made;
+use taskyard_core::verbs::tally::Tally;
+use taskyard_engine::gathered;
+
+use super::{Caller, Server, Who};
+use crate::surroundings::Surroundings;
+
+impl Server {
+    /// What a batch did.
+    pub(super) fn gather(&mut self, commands: &[Command], ran: &Ran) {
+        let minute = MinuteKey::minute_of(ran.now);
+        let lanes = self.mine.lanes();
+        for (command, reply) in commands.iter().zip(&ran.replies) {
+            if let (Command::Submit(submit), Ok(Ok(Done::Submit(submitted)))) = (command, reply) {
+                let made = submit.tasks.iter().zip(&submitted.made);
+                for (task, _) in made.filter(|(_, made)| matches!(made, Made::Now(_))) {
+                    let key = gathered::key(minute, lanes.number(&task.lane));
+                    self.gathered.events(key).happened(What::Submitted);
+                }
+            }
+        }
+        for topic in &ran.topics {
+            match topic {
+                Topic::Ended(outcome) => {
+                    let key = gathered::key(minute, Some(outcome.lane));
+                    let what = match outcome.status {
+                        Status::Completed => What::Completed,
+                        Status::Failed => What::Failed,
+                        Status::Timeout => What::Timeout,
+                        _ => What::Cancelled,
+                    };
+                    self.gathered.events(key).happened(what);
+                    if let Some(worker) = outcome.worker {
+                        let worked = self.gathered.worked(worker);
+                        match outcome.status {
+                            Status::Completed => worked.completed += 1,
+                            Status::Failed | Status::Timeout => worked.failed += 1,
+                            _ => {}
+                        }
+                    }
+                }
+                Topic::GivenBack {
+                    worker,
+                    lane,
+                    end: Some(End::Failed | End::TimedOut),
+                } => {
+                    let key = gathered::key(minute, Some(*lane));
+                    self.gathered.events(key).happened(What::Retried);
+                    self.gathered.worked(*worker).failed += 1;
+                }
+                Topic::GivenBack { .. }
+                | Topic::Ready(_)
+                | Topic::Scheduled(_)
+                | Topic::Told(_) => {}
+            }
+        }
+    }
+
+    /// Sends what happened since the last time.
+    pub(super) fn write_down(&mut self, around: &mut Surroundings) {
+        let minutes = self.gathered.take(around.policy.stats_lanes_max);
+        let worked = self.gathered.take_workers();
+        let numbers = worked.iter().map(|(number, _)| *number).collect();
+        let Answer::Named(named) = self.mine.read(Query::Named(numbers)) else {
+            panic!("a query is answered in kind")
+        };
+        let name = |number| named.iter().find(|(known, _)| *known == number);
+        let workers = worked.into_iter();
+        let workers =
+            workers.filter_map(|(number, worked)| Some((name(number)?.1.clone(), worked)));
+        let tally = Tally {
+            minutes,
+            workers: workers.collect(),
+        };
+        if tally.minutes.is_empty() && tally.workers.is_empty() {
+            return;
+        }
+        around.ledger.minutes.sent(&tally);
+        let caller = Caller::of(Who::Tally(tally.clone()));
+        self.command(tally, caller, around);
+    }
+
+    /// What the database refused, or may have taken, is not sent again.
+    pub(super) fn tallied(
+        &mut self,
+        tally: Tally,
+        answer: &command::Answer,
+        around: &mut Surroundings,
+    ) {
+        match answer {
+            Ok(_) => {
+                around.tally.count("tally");
+                around.ledger.minutes.taken(&tally);
+            }
+            Err(store::Error::Failed(_) | store::Error::Unknown(_)) => {}
+            Err(_) => {
+                around.tally.count("tally_is_sent_again");
+                around.ledger.minutes.put_back(&tally);
+                self.gathered.put_back(tally.minutes);
+                let Answer::Workers(rows) = self.database.read(Query::Workers {
+                    after: None,
+                    limit: usize::MAX,
+                }) else {
+                    panic!("a query is answered in kind")
+                };
+                for (name, worked) in tally.workers {
+                    let row = rows.iter().find(|view| view.worker.name == name);
+                    if let Some(row) = row {
+                        self.gathered.put_back_worker(row.worker.number, worked);
+                    }
+                }
+            }
+        }
+    }
+}

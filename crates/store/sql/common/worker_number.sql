@@ -1,0 +1,3 @@
+select number
+from worker
+where name = $1
