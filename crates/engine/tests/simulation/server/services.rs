@@ -7,7 +7,6 @@ use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::join::Join;
-use taskyard_core::verbs::proceed::Proceeded;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_engine::services::STEP_ROWS_MAX;
