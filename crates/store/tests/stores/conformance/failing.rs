@@ -15,7 +15,7 @@ use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Run};
-use taskyard_core::verbs::expire::{Expire, Expired, Sight};
+use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::promote::{Promote, Promoted};
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
