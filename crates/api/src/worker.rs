@@ -123,7 +123,8 @@ pub struct Worker {
     pub failed: u64,
     pub registered_at: Time,
     /// Its last sign of life, as far as it was noted: of those that come thick and fast not every one is.
-    pub heard_at: Time,
+    /// Null of one that was killed, of which it is not kept.
+    pub heard_at: Option<Time>,
     /// It is offline from then on, unless it gives a sign of life before.
     pub expires_at: Time,
     /// What it holds, the longest held first, up to 1,000; only where this one worker is asked for.

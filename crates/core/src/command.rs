@@ -31,7 +31,7 @@ use crate::verbs::register::{Register, Registered};
 use crate::verbs::report::{Report, ReportedBack};
 use crate::verbs::set_queue::{QueueSet, SetQueue};
 use crate::verbs::start::{Start, Started};
-use crate::verbs::submit::{NewTask, Submit, Submitted};
+use crate::verbs::submit::{Made, NewTask, Submit, Submitted};
 use crate::verbs::tally::{Tallied, Tally};
 use crate::view::View;
 
@@ -227,7 +227,7 @@ impl Command {
     pub fn failed_part(&self, error: &store::Error) -> Done {
         match self {
             Self::Claims(claims) => Done::Claims(claims.failed_part(error)),
-            Self::Expire(_) => Done::Expire(Expired { tasks: Vec::new() }),
+            Self::Expire(_) => Done::Expire(Expired::default()),
             Self::Kill(_) => Done::Kill(Killed::nothing()),
             Self::Discard(_) => Done::Discard(Discarded { count: 0 }),
             Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
@@ -242,6 +242,36 @@ impl Command {
 }
 
 impl Done {
+    /// Of the command's [`Command::new_tasks`], in their order, which of them it made.
+    pub fn made(&self) -> Vec<bool> {
+        let is_new = |made: &Made| matches!(made, Made::Now(_));
+        match self {
+            Self::Submit(submitted) => submitted.made.iter().map(is_new).collect(),
+            Self::Proceed(proceeded) => proceeded.made.clone(),
+            Self::Claims(_)
+            | Self::Start(_)
+            | Self::Heartbeat(_)
+            | Self::Report(_)
+            | Self::Cancel(_)
+            | Self::Patch(_)
+            | Self::SetQueue(_)
+            | Self::Operate(_)
+            | Self::CancelOperation(_)
+            | Self::Clear(_)
+            | Self::Register(_)
+            | Self::Drain(_)
+            | Self::Kill(_)
+            | Self::Join(_)
+            | Self::Tally(_)
+            | Self::Promote(_)
+            | Self::Expire(_)
+            | Self::Discard(_)
+            | Self::Prune(_)
+            | Self::Forget(_)
+            | Self::Free(_) => Vec::new(),
+        }
+    }
+
     /// Adds the answer to the part behind this one.
     ///
     /// # Panics
@@ -249,7 +279,10 @@ impl Done {
     pub fn join(&mut self, more: Self) {
         match (self, more) {
             (Self::Claims(one), Self::Claims(more)) => one.hands.extend(more.hands),
-            (Self::Expire(one), Self::Expire(more)) => one.tasks.extend(more.tasks),
+            (Self::Expire(one), Self::Expire(more)) => {
+                one.tasks.extend(more.tasks);
+                one.silent.extend(more.silent);
+            }
             (Self::Kill(one), Self::Kill(more)) => one.join(more),
             (Self::Discard(one), Self::Discard(more)) => one.count += more.count,
             (Self::Forget(one), Self::Forget(more)) => one.count += more.count,

@@ -31,6 +31,11 @@ impl Queue {
             retention: None,
         }
     }
+
+    /// It needs no row.
+    pub fn says_nothing(&self) -> bool {
+        *self == Self::new(self.name.clone())
+    }
 }
 
 /// For tasks that do not say, from when they are submitted; `None`: what the policy says.
@@ -46,8 +51,13 @@ pub struct Defaults {
 pub struct Queues(HashMap<Name, Arc<Queue>>);
 
 impl Queues {
+    /// As it is now; one of which nothing is set is not remembered.
     pub fn put(&mut self, queue: Queue) {
-        self.0.insert(queue.name.clone(), Arc::new(queue));
+        if queue.says_nothing() {
+            self.0.remove(&queue.name);
+        } else {
+            self.0.insert(queue.name.clone(), Arc::new(queue));
+        }
     }
 
     pub fn is_paused(&self, name: &Name) -> bool {

@@ -1,6 +1,7 @@
 //! Why a command did not do what it asks. A refusal is a reply like any other, and changed nothing, but that a refused
 //! result is kept to be seen.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -33,6 +34,9 @@ pub enum Refused {
     Broken,
     #[error("the task is not free to be claimed")]
     NotClaimable,
+    /// To a claim that names its task.
+    #[error("this worker is not registered for {0}, so it cannot claim the task")]
+    WorkerUnfit(Unfit),
     #[error("the task does not wait any more: a worker has it")]
     NotWaiting,
     #[error(
@@ -89,6 +93,24 @@ pub enum Refused {
          for long enough to be forgotten"
     )]
     TooManyWorkers(usize),
+}
+
+/// What of a task its worker would have to be registered for, and is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    Kind,
+    Queue,
+    Requires,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kind => "the task's kind",
+            Self::Queue => "the task's queue",
+            Self::Requires => "the labels that the task requires",
+        })
+    }
 }
 
 /// `24 hours`.

@@ -1,6 +1,7 @@
 //! What the engine asks of a store: run a batch, answer a query. A store knows no rule.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use async_trait::async_trait;
 
@@ -75,6 +76,11 @@ pub trait Store: Send + Sync {
     fn logs(&self) -> &dyn Logs {
         static NONE: NoLogs = NoLogs(Cow::Borrowed("this store keeps no logs"));
         &NONE
+    }
+
+    /// The database's file, if it is one; for people.
+    fn path(&self) -> Option<&Path> {
+        None
     }
 
     /// The time by which this store judges, at the earliest that of the latest batch.

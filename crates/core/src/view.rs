@@ -288,7 +288,7 @@ impl View {
         let mut diff = Diff {
             servers: self.servers.kept(),
             lanes: self.lanes.inserted(),
-            queues: self.queues.kept(),
+            queues: self.queues.changes(),
             operations: self.operations.changes(),
             workers: self.workers.kept(),
             tasks: self.tasks.inserted(),

@@ -8,6 +8,7 @@ use crate::labels::Labels;
 use crate::lane::{Heads, Lane, LaneKey, Lanes};
 use crate::name::Name;
 use crate::order::Position;
+use crate::refused::Unfit;
 
 /// Who serves less than one in so many of the lanes that have something looks each of them up; the others walk over
 /// what has something in its order.
@@ -47,6 +48,19 @@ impl Profile {
             queues,
             labels,
             ..Self::default()
+        }
+    }
+
+    /// Why no task of this lane is for such a worker, if none is.
+    pub fn unfit(&self, lane: &LaneKey) -> Option<Unfit> {
+        if !self.runs(&lane.kind) {
+            Some(Unfit::Kind)
+        } else if !self.serves_queue(&lane.queue) {
+            Some(Unfit::Queue)
+        } else if !self.serves(lane) {
+            Some(Unfit::Requires)
+        } else {
+            None
         }
     }
 

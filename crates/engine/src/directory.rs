@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use taskyard_core::id::{Epoch, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
@@ -15,6 +15,9 @@ use taskyard_core::worker::Profile;
 use crate::desk::Moment;
 use crate::engine::ClaimCall;
 use crate::room::{OwnPlace, Place, Room};
+
+/// Of so many that fell silent it is told that they are back.
+const MISSED_MAX: usize = 1_000;
 
 /// A worker as this server knows it.
 #[derive(Clone)]
@@ -96,9 +99,18 @@ pub struct Directory {
     known: HashMap<Name, Known>,
     names: HashMap<WorkerNumber, Name>,
     sendings: u64,
+    /// Whose runs were taken away for their silence, and who was not heard since; at most so many as are worth a line.
+    missed: HashSet<Name>,
 }
 
 impl Directory {
+    /// That this worker is back is worth a line in the log.
+    pub fn miss(&mut self, name: Name) {
+        if self.missed.len() < MISSED_MAX {
+            self.missed.insert(name);
+        }
+    }
+
     /// Whether what is known of the worker is true of the process that calls; one that names no epoch is taken for
     /// the one that is known.
     pub fn knows(&self, name: &Name, epoch: Option<Epoch>) -> bool {
@@ -188,6 +200,7 @@ impl Directory {
     pub fn clear(&mut self) {
         self.known.clear();
         self.names.clear();
+        self.missed.clear();
     }
 
     pub fn forget(&mut self, name: &Name) {
@@ -238,14 +251,23 @@ impl Directory {
         let is_its_own = self.knows(name, epoch);
         let known = self.known.get_mut(name).filter(|_| is_its_own)?;
         known.heard = now;
+        if self.missed.remove(name) {
+            tracing::info!(worker = %name, "a worker is back that gave no sign of life");
+        }
         Some(known)
     }
 
     /// Drops those that were last heard of at `before` or earlier; answers how many are left.
     pub fn drop_silent(&mut self, before: Moment) -> usize {
-        let Self { known, names, .. } = self;
+        let Self {
+            known,
+            names,
+            missed,
+            ..
+        } = self;
         known.retain(|_, known| known.heard > before);
         names.retain(|_, name| known.contains_key(name));
+        missed.retain(|name| known.contains_key(name));
         // What thousands took that came all at once goes as well.
         if known.len() < known.capacity() / 4 {
             known.shrink_to_fit();

@@ -33,6 +33,7 @@ use crate::error::Error;
 use crate::follows::Follows;
 use crate::gathered::Gathered;
 use crate::metrics::Metrics;
+use crate::outage::Outage;
 use crate::room::Room;
 use crate::waits::Waits;
 
@@ -59,6 +60,7 @@ struct Shared {
     joined: watch::Sender<Option<Server>>,
     /// How the latest batch that had something to write failed, if it did.
     trouble: Mutex<Option<(Moment, store::Error)>>,
+    outage: Mutex<Outage>,
     /// When something was last lost that workers said.
     unheard: Mutex<Option<Moment>>,
     /// A process took the place of another, whose runs are to be looked for.
@@ -66,6 +68,8 @@ struct Shared {
     /// Those who asked for a sweep, and wait for what it did.
     sweeps: Mutex<Vec<oneshot::Sender<Sweep>>>,
     sweep_asked: Notify,
+    /// Counts runs that somebody cancelled while a worker had them.
+    cancelled: watch::Sender<u64>,
     /// An operation was begun.
     operated: Notify,
     started: Instant,
@@ -124,10 +128,12 @@ impl Engine {
             ids: Mutex::new((TaskIds::default(), random)),
             joined: watch::Sender::default(),
             trouble: Mutex::default(),
+            outage: Mutex::default(),
             unheard: Mutex::default(),
             replaced: Notify::new(),
             sweeps: Mutex::default(),
             sweep_asked: Notify::new(),
+            cancelled: watch::Sender::default(),
             operated: Notify::new(),
             started: Instant::now(),
             stop,
@@ -170,6 +176,12 @@ impl Engine {
         self.0.joined.subscribe()
     }
 
+    /// Changes when a run is cancelled here that a worker has: those of the same process need not wait for their
+    /// heartbeats to hear of it.
+    pub fn cancelled(&self) -> watch::Receiver<u64> {
+        self.0.cancelled.subscribe()
+    }
+
     /// Why nothing can be stored at present, as far as is known: a database can look well while it takes no more rows.
     /// What was written since shows that it does. A server says regularly that it is up, so one that is sent nothing
     /// finds that out by itself; in its lifetime, to be safe.
@@ -177,6 +189,11 @@ impl Engine {
         let trouble = self.0.trouble.lock();
         let (at, error) = trouble.as_ref()?;
         (self.moment() < *at + self.0.policy.server_ttl).then(|| error.clone())
+    }
+
+    /// The database takes no writes at present, which has its line in the log.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.0.outage.lock().is_on()
     }
 
     /// When something was last lost that workers said, for want of room or with a batch that the database did not take.
@@ -209,6 +226,11 @@ impl Engine {
     /// The name of the worker with this number, if it came by here.
     pub(crate) fn name_of(&self, number: WorkerNumber) -> Option<Name> {
         self.0.directory.lock().name(number)
+    }
+
+    /// Its runs were taken away for its silence: that it is back is worth a line.
+    pub(crate) fn miss(&self, worker: Name) {
+        self.0.directory.lock().miss(worker);
     }
 
     /// How long the engine has run.
@@ -306,13 +328,28 @@ impl Shared {
             // Nothing to write is no sign that it could have been.
             Ok(ran) if !ran.wrote => {}
             // Other servers being quicker is no trouble of the database's.
-            Ok(_) | Err(store::Error::Conflict) => *self.trouble.lock() = None,
+            Ok(_) | Err(store::Error::Conflict) => {
+                *self.trouble.lock() = None;
+                if let Some(lasted) = self.outage.lock().ends(self.moment()) {
+                    let seconds = lasted.as_secs();
+                    tracing::info!(seconds, "the database takes writes again");
+                }
+            }
             Err(error) => {
                 *self.trouble.lock() = Some((self.moment(), error.clone()));
                 if !is_of_the_command(error) {
                     self.note_unheard();
+                    self.say_outage(error);
                 }
             }
+        }
+    }
+
+    fn say_outage(&self, error: &store::Error) {
+        if self.outage.lock().goes_on(self.moment()) {
+            let path = self.store.path();
+            let path = path.map(|path| tracing::field::display(path.display()));
+            tracing::error!(%error, path, "the database takes no writes; everything is tried again until it does");
         }
     }
 

@@ -17,4 +17,5 @@ pub mod upkeep;
 
 mod due;
 mod follows;
+mod outage;
 mod waits;

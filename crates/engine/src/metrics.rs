@@ -28,7 +28,6 @@ use taskyard_core::store::Ran;
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::Dealt;
-use taskyard_core::verbs::submit::Made;
 
 use crate::gathered::{self, Gathered};
 
@@ -229,7 +228,7 @@ impl Line {
 /// The lanes of the tasks that a batch may make, for when it is known which it made.
 #[derive(Default)]
 pub(crate) struct Noted {
-    /// The place of each submit among the batch's commands, and how many tasks it has.
+    /// The place among the batch's commands of each that makes tasks, and how many.
     submits: Vec<(usize, usize)>,
     lines: Vec<Arc<Line>>,
 }
@@ -341,12 +340,12 @@ impl Tally {
         for (place, tasks) in &noted.submits {
             let lines = lines.by_ref().take(*tasks);
             let made = match replies.get(*place) {
-                Some(Ok(Ok(Done::Submit(submitted)))) => &submitted.made[..],
-                _ => &[],
+                Some(Ok(Ok(done))) => done.made(),
+                Some(Ok(Err(_)) | Err(_)) | None => Vec::new(),
             };
             // Those of a submit that was refused are passed over as well.
             for (at, line) in lines.enumerate() {
-                if matches!(made.get(at), Some(Made::Now(_))) {
+                if made.get(at) == Some(&true) {
                     self.kinds[line.kind].submitted.inc();
                     minute.of(line.lane(lanes)).happened(What::Submitted);
                 }

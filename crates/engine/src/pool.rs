@@ -35,6 +35,8 @@ pub struct PoolStatus {
     pub running: u16,
     /// All that are there, by number.
     pub workers: Vec<PoolWorker>,
+    /// What they run, be there any or not.
+    pub kinds: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

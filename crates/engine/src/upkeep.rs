@@ -78,6 +78,7 @@ impl Upkeep {
         let alone_since = self.alone.then_some(server.started_at);
         let mut looked_at = engine.moment();
         let (mut expired, mut asked) = (0, Vec::new());
+        let mut said = Said::default();
         while !engine.is_stopping() {
             asked.extend(engine.sweeps());
             let looked_before = std::mem::replace(&mut looked_at, engine.moment());
@@ -94,6 +95,7 @@ impl Upkeep {
             };
             match sweep::run_once(&engine, sight).await {
                 Ok(swept) => {
+                    said.succeeded();
                     expired += swept.expired;
                     if swept.is_full {
                         // There may be more where these came from.
@@ -107,7 +109,7 @@ impl Upkeep {
                 }
                 Err(Error::Stopping) => return,
                 Err(error) => {
-                    tracing::warn!(%error, "the sweep failed; it is tried again");
+                    said.failed(&engine, &error, "the sweep failed; it is tried again");
                     asked.clear();
                     if !matches!(&error, Error::Store(error) if is_of_the_command(error)) {
                         grace.doubt(engine.moment());
@@ -159,7 +161,7 @@ pub struct Ended {
 
 /// Promotes when the next scheduled row is due, as the store or a commit told.
 async fn keep_promoting(engine: Engine) {
-    let next_due = engine.next_due();
+    let (next_due, mut said) = (engine.next_due(), Said::default());
     let (mut steps, mut begun) = (Steps::default(), engine.moment());
     while !engine.is_stopping() {
         if engine.moment() >= begun + TRY_AGAIN_EVERY {
@@ -167,9 +169,12 @@ async fn keep_promoting(engine: Engine) {
         }
         next_due.forget();
         match promote::run_once(&engine, &mut steps).await {
-            Ok(promotion) => next_due.scheduled(when_to_look(promotion, engine.store().now())),
+            Ok(promotion) => {
+                said.succeeded();
+                next_due.scheduled(when_to_look(promotion, engine.store().now()));
+            }
             Err(Error::Stopping) => return,
-            Err(error) => tracing::warn!(%error, "promotion failed; it is tried again"),
+            Err(error) => said.failed(&engine, &error, "promotion failed; it is tried again"),
         }
         tokio::select! {
             () = next_due.comes(|| engine.store().now()) => {}
@@ -191,12 +196,16 @@ fn when_to_look(promotion: Promotion, now: Timestamp) -> Timestamp {
 
 /// Says again and again that this server is up, so that nobody takes its number.
 async fn keep_present(engine: Engine, mut server: Server, alone: bool) {
+    let mut said = Said::default();
     while !engine.is_stopping() {
         pause(&engine, engine.policy().server_ttl / 3).await;
         match engine.join(Some(server), alone).await {
-            Ok(joined) => server = joined,
+            Ok(joined) => {
+                said.succeeded();
+                server = joined;
+            }
             Err(Error::Stopping) => return,
-            Err(error) => tracing::warn!(%error, "this server could not say that it is up"),
+            Err(error) => said.failed(&engine, &error, "this server could not say that it is up"),
         }
     }
 }
@@ -215,13 +224,20 @@ async fn keep_looking(engine: Engine) {
 
 /// On its own, since there may be much to take away, for which it pauses again and again.
 async fn keep_retaining(engine: Engine) {
-    let mut places = retain::Places::default();
+    let (mut places, mut said) = (retain::Places::default(), Said::default());
     while !engine.is_stopping() {
         match retain::run_once(&engine, &mut places).await {
-            Ok(0) | Err(Error::Stopping) => {}
-            Ok(tasks) => tracing::info!(tasks, "took away tasks that were kept long enough"),
+            Ok(tasks) => {
+                said.succeeded();
+                if tasks > 0 {
+                    tracing::info!(tasks, "took away tasks that were kept long enough");
+                }
+            }
+            Err(Error::Stopping) => {}
             Err(error) => {
-                tracing::warn!(%error, "tasks that were kept long enough could not be taken away; it is tried again");
+                let what =
+                    "tasks that were kept long enough could not be taken away; it is tried again";
+                said.failed(&engine, &error, what);
             }
         }
         pause(&engine, RETAIN_EVERY).await;
@@ -230,13 +246,18 @@ async fn keep_retaining(engine: Engine) {
 
 /// Says what happened here since it last did.
 async fn keep_tallying(engine: Engine) {
+    let mut said = Said::default();
     while !engine.is_stopping() {
         pause(&engine, TALLY_EVERY).await;
         match tally::run_once(&engine).await {
-            Ok(_) => {}
+            Ok(_) => said.succeeded(),
             Err(Error::Stopping) => return,
             Err(error) => {
-                tracing::warn!(%error, "rates could not be written down; it is tried again")
+                said.failed(
+                    &engine,
+                    &error,
+                    "rates could not be written down; it is tried again",
+                );
             }
         }
     }
@@ -244,13 +265,22 @@ async fn keep_tallying(engine: Engine) {
 
 /// Piece after piece as long as there is something to do.
 async fn keep_operating(engine: Engine) {
+    let mut said = Said::default();
     while !engine.is_stopping() {
         match operations::run_once(&engine).await {
-            Ok(true) => continue,
-            Ok(false) => {}
+            Ok(goes_on) => {
+                said.succeeded();
+                if goes_on {
+                    continue;
+                }
+            }
             Err(Error::Stopping) => return,
             Err(error) => {
-                tracing::warn!(%error, "an operation could not go on; it is tried again");
+                said.failed(
+                    &engine,
+                    &error,
+                    "an operation could not go on; it is tried again",
+                );
             }
         }
         tokio::select! {
@@ -263,6 +293,7 @@ async fn keep_operating(engine: Engine) {
 async fn keep_pruning(engine: Engine) {
     let mut looked = orphans::Looked::default();
     let mut place = None;
+    let mut said: [Said; 5] = Default::default();
     while !engine.is_stopping() {
         let forgot = [
             ("idempotency keys", prune::run_once(&engine).await),
@@ -274,16 +305,44 @@ async fn keep_pruning(engine: Engine) {
                 orphans::run_once(&engine, &mut looked).await,
             ),
         ];
-        for (what, forgot) in forgot {
+        for ((what, forgot), said) in forgot.into_iter().zip(&mut said) {
             match forgot {
-                Ok(0) | Err(Error::Stopping) => {}
-                Ok(count) => tracing::info!(what, count, "forgot what is old"),
+                Ok(count) => {
+                    said.succeeded();
+                    if count > 0 {
+                        tracing::info!(what, count, "forgot what is old");
+                    }
+                }
+                Err(Error::Stopping) => {}
                 Err(error) => {
-                    tracing::warn!(what, %error, "what is old could not be forgotten; it is tried again");
+                    let what =
+                        format!("{what} that are old could not be forgotten; it is tried again");
+                    said.failed(&engine, &error, &what);
                 }
             }
         }
         pause(&engine, PRUNE_EVERY).await;
+    }
+}
+
+/// What a service says of its failures: that they begin or turn into others. While the database takes no writes that is
+/// said once, by the engine.
+#[derive(Default)]
+struct Said(Option<String>);
+
+impl Said {
+    fn failed(&mut self, engine: &Engine, error: &Error, what: &str) {
+        let error = error.to_string();
+        if engine.is_cut_off() || self.0.as_ref() == Some(&error) {
+            tracing::debug!(error, "{what}");
+        } else {
+            tracing::warn!(error, "{what}");
+        }
+        self.0 = Some(error);
+    }
+
+    fn succeeded(&mut self) {
+        self.0 = None;
     }
 }
 

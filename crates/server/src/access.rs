@@ -68,10 +68,10 @@ pub(crate) fn check<B>(
     }
 }
 
-/// What holds no secret: whether the server is up, and what its API is, which a browser that opens the pages about it
+/// What holds no secret: whether the server is up, what a problem means, and what the API is, which a browser that opens the pages about it
 /// could not send a token for.
 fn is_open(path: &str) -> bool {
-    PROBES.contains(&path) || docs::is_one(path)
+    PROBES.contains(&path) || docs::is_one(path) || problem::page::is_one(path)
 }
 
 /// A browser asks beforehand, without the token, whether a page of another origin may call.

@@ -3,6 +3,8 @@
 //! `docs/problems.md` lists every code; a test compares the two. What the caller learns is fit for the caller; what
 //! broke goes to the log, once, by way of [`crate::trouble`].
 
+pub(crate) mod page;
+
 use std::fmt::Display;
 
 use http::StatusCode;
@@ -141,7 +143,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::StaleLease => Code::StaleLease,
         Refused::ReportedOtherwise => Code::ReportedOtherwise,
         Refused::NotWaiting => Code::NotWaiting,
-        Refused::NotClaimable => Code::NotClaimable,
+        Refused::NotClaimable | Refused::WorkerUnfit(_) => Code::NotClaimable,
         Refused::Broken => Code::Internal,
         Refused::WorkerReplaced => Code::WorkerReplaced,
         Refused::WorkerIsInternal => {

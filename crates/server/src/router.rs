@@ -85,6 +85,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/docs", get(docs::swagger_ui))
         .route("/redoc", get(docs::redoc))
         .route("/docs/{file}", get(docs::file))
+        // What the type of a problem leads to.
+        .route("/problems/{code}", get(problem::page::show))
         // People.
         .route("/", get(page::show))
         .route("/ui/", get(page::show))

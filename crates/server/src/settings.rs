@@ -19,6 +19,8 @@ pub struct Settings {
     pub version: &'static str,
     /// What workers outside of servers may be called.
     pub worker_ids: WorkerIds,
+    /// Kinds that `taskyard worker` runs, without more being allowed: it is advised for these alone.
+    pub built_in: Vec<String>,
     /// It is for development: what nobody may do elsewhere is served.
     pub dev: bool,
     /// Whether the older families of routes are served.
@@ -60,6 +62,7 @@ impl Default for Settings {
             database: "sqlite",
             version: env!("CARGO_PKG_VERSION"),
             worker_ids: WorkerIds::default(),
+            built_in: Vec::new(),
             dev: false,
             dialects: true,
             commands: Commands::Run,

@@ -26,6 +26,20 @@ pub(crate) fn missing(
     })
 }
 
+/// What is worth a line of a database that was of schema `from`: whoever goes back to an older program should know.
+pub(crate) fn words(all: &[Migration], from: i32, min_compatible: i32) -> Option<String> {
+    let last = missing(all, from, min_compatible).last()?;
+    let (to, needs) = (last.number, last.min_compatible);
+    let closed = if needs > min_compatible {
+        format!("programs that know no schema from {needs} on cannot open it any more")
+    } else {
+        "the programs that could open it before still can".to_owned()
+    };
+    Some(format!(
+        "the database was brought from schema {from} to {to}; {closed}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,5 +60,21 @@ mod tests {
         assert_eq!(needs(0, 0), [(1, 1), (2, 2), (3, 2)]);
         assert_eq!(needs(2, 2), [(3, 2)]);
         assert_eq!(needs(9, 8), []);
+
+        let said = |schema, min_compatible| words(&all, schema, min_compatible);
+        assert_eq!(
+            said(1, 1).as_deref(),
+            Some(
+                "the database was brought from schema 1 to 3; programs that know no schema from 2 on cannot open it any \
+                 more"
+            )
+        );
+        assert_eq!(
+            said(2, 2).as_deref(),
+            Some(
+                "the database was brought from schema 2 to 3; the programs that could open it before still can"
+            )
+        );
+        assert_eq!(said(3, 2), None);
     }
 }

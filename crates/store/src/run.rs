@@ -18,7 +18,7 @@ use taskyard_core::queue::{Queue, Queues};
 use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
-use taskyard_core::view::{Change, View};
+use taskyard_core::view::View;
 
 pub(crate) use self::parts::cut_short;
 use self::parts::{Failure, Parts};
@@ -357,8 +357,10 @@ impl<W: Writer> Attempts<'_, W> {
         let set: Vec<Queue> = diff
             .queues
             .iter()
-            .filter_map(Change::after)
-            .cloned()
+            .map(|change| match change.after() {
+                Some(row) => row.clone(),
+                None => Queue::new(change.row().name.clone()),
+            })
             .collect();
         let inputs = tx.commit(diff).await?;
         fill(&mut replies, &inputs);

@@ -281,6 +281,10 @@ impl Store for SqliteStore {
         }
     }
 
+    fn path(&self) -> Option<&Path> {
+        self.home.as_ref().map(Home::database)
+    }
+
     fn now(&self) -> Timestamp {
         (self.clock)().max(self.memory.latest())
     }

@@ -143,6 +143,7 @@ struct Runtime {
     /// Of full heartbeats, which are not to wait because news are.
     beat_retries: Retries,
     news_retries: Retries,
+    told: Told,
     /// Calls in the air that say a run began.
     starts: usize,
     /// Runs that have come and do not begin before the server has said that they hold.
@@ -213,6 +214,7 @@ impl Runtime {
             began,
             news,
             pulse: Pulse::new(now),
+            told: Told::default(),
             starts: 0,
             doubted: 0,
             renewed: Some(now),
@@ -235,7 +237,15 @@ impl Runtime {
                 Event::Told(told) if told.kill => {
                     return Err(Error::Replaced(self.settings.name.clone()));
                 }
-                Event::Told(told) => self.told_to_stop(told),
+                Event::Told(told) => {
+                    let before = std::mem::replace(&mut self.told, told);
+                    if before.ask != told.ask {
+                        self.ask_what_goes_on(Instant::now());
+                    }
+                    if (before.drain, before.stop) != (told.drain, told.stop) {
+                        self.told_to_stop(told);
+                    }
+                }
                 Event::Due => {}
             }
             self.end_unconfirmed();

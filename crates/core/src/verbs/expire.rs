@@ -110,9 +110,11 @@ impl ClockSteps {
     }
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Expired {
     pub tasks: Vec<TaskId>,
+    /// The workers among theirs that were given up because they gave no sign of life, each with when its time was up.
+    pub silent: Vec<(Name, Timestamp)>,
 }
 
 impl Expire {
@@ -141,6 +143,7 @@ impl Expire {
     #[expect(clippy::unnecessary_wraps, reason = "every verb answers alike")]
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Expired, Refused> {
         let mut tasks = Vec::new();
+        let mut silent: Vec<(Name, Timestamp)> = Vec::new();
         for (run, worker) in &self.runs {
             let Some(lease) = view
                 .leases
@@ -152,21 +155,23 @@ impl Expire {
             };
             let worker = worker.as_ref().and_then(|name| view.workers.get(name));
             let worker = worker.filter(|row| row.number == lease.worker);
-            if let Some((event, ending)) = self.judge(&lease, worker, env) {
-                moves::end_run(view, &lease, event, ending, env);
-                tasks.push(run.slot.task);
+            let Some(judgement) = self.judge(&lease, worker, env) else {
+                continue;
+            };
+            if let (Judgement::Lost(Loss::Silence), Some(worker)) = (&judgement, worker)
+                && silent.iter().all(|(known, _)| *known != worker.name)
+            {
+                silent.push((worker.name.clone(), worker.expires_at));
             }
+            let (event, ending) = judgement.ending();
+            moves::end_run(view, &lease, event, ending, env);
+            tasks.push(run.slot.task);
         }
-        Ok(Expired { tasks })
+        Ok(Expired { tasks, silent })
     }
 
     /// Every reason here must be one of [`Lost`] as well, or no sweep ever brings the lease.
-    fn judge(
-        &self,
-        lease: &Lease,
-        worker: Option<&Worker>,
-        env: &Env<'_>,
-    ) -> Option<(Event, Ending)> {
+    fn judge(&self, lease: &Lease, worker: Option<&Worker>, env: &Env<'_>) -> Option<Judgement> {
         let is_ahead = lease.expires_at > env.policy.believed_until(env.now);
         // Its worker may run it as long as it has the lease, whatever is known of the worker.
         if lease.is_exclusive && lease.expires_at > env.now && !is_ahead {
@@ -174,48 +179,84 @@ impl Expire {
         }
         // However long it took and whatever it was: who killed its worker meant it to go on elsewhere.
         if worker.is_some_and(|worker| kill::ended(worker, lease)) {
-            return Some(kill::gives_back());
+            return Some(Judgement::Killed);
         }
         if is_overdue(
             lease,
             env.now - env.policy.timeout_margin,
             &self.sight.steps,
         ) {
-            let error = Failure::new("timeout", "the run took longer than its timeout_ms");
-            return Some((
-                Event::TimedOut,
-                Ending {
-                    end: Some(End::TimedOut),
-                    error: Some(error),
-                    ..Ending::default()
-                },
-            ));
+            return Some(Judgement::TimedOut);
         }
-        let why = if worker.is_some_and(|worker| worker.epoch > lease.epoch) {
-            "another process took this worker's name"
-        } else if worker.is_some_and(|worker| went_with_its_server(worker, self.sight.alone_since))
-        {
-            "its server has ended"
+        let since = self.sight.alone_since;
+        let loss = if worker.is_some_and(|worker| went_with_its_server(worker, lease, since)) {
+            Loss::ServerEnded
+        } else if worker.is_some_and(|worker| worker.epoch > lease.epoch) {
+            Loss::NewerProcess
         } else if !self.sight.counts_silence(env) {
             return None;
         } else if worker.is_none_or(|worker| worker.is_offline(env.now)) {
-            "the worker gave no sign of life"
+            Loss::Silence
         } else if lease.expires_at <= env.now {
-            "the worker did not renew the lease"
+            Loss::NotRenewed
         } else if is_ahead {
-            "the lease ends later than any that is given now, and was not renewed"
+            Loss::BeyondBelief
         } else {
             return None;
         };
-        let error = Some(Failure::new(Failure::LOST, why));
-        Some((
-            Event::Lost,
-            Ending {
-                end: Some(End::Lost),
-                error,
-                ..Ending::default()
-            },
-        ))
+        Some(Judgement::Lost(loss))
+    }
+}
+
+/// Why a run is taken away.
+enum Judgement {
+    Killed,
+    TimedOut,
+    Lost(Loss),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Loss {
+    ServerEnded,
+    NewerProcess,
+    Silence,
+    NotRenewed,
+    BeyondBelief,
+}
+
+impl Judgement {
+    fn ending(&self) -> (Event, Ending) {
+        let (event, end, error) = match self {
+            Self::Killed => return kill::gives_back(),
+            Self::TimedOut => {
+                let error = Failure::new("timeout", "the run took longer than its timeout_ms");
+                (Event::TimedOut, End::TimedOut, error)
+            }
+            Self::Lost(loss) => {
+                let error = Failure::new(Failure::LOST, loss.words());
+                (Event::Lost, End::Lost, error)
+            }
+        };
+        let ending = Ending {
+            end: Some(end),
+            error: Some(error),
+            ..Ending::default()
+        };
+        (event, ending)
+    }
+}
+
+impl Loss {
+    fn words(self) -> &'static str {
+        match self {
+            Self::ServerEnded => "its server has ended",
+            Self::NewerProcess => "another process took this worker's name",
+            Self::Silence => "the worker gave no sign of life",
+            Self::NotRenewed => "the worker did not renew the lease",
+            Self::BeyondBelief => {
+                "the lease ends later than any that is given now, and was not renewed"
+            }
+        }
     }
 }
 
@@ -242,7 +283,7 @@ impl Lost {
         let is_gone = |worker: &Worker| {
             worker.epoch > lease.epoch
                 || worker.is_offline(self.silent)
-                || went_with_its_server(worker, self.internal_before)
+                || is_of_an_earlier_server(worker, self.internal_before)
         };
         let has_run_out = lease.expires_at <= self.silent || lease.expires_at > self.ahead;
         has_run_out
@@ -257,7 +298,15 @@ fn is_overdue(lease: &Lease, now: Timestamp, steps: &ClockSteps) -> bool {
     lease.deadline.is_some_and(|deadline| deadline <= now)
 }
 
-fn went_with_its_server(worker: &Worker, alone_since: Option<Timestamp>) -> bool {
+/// One that has been registered anew since under the name of an earlier one did not take it from a living process.
+fn went_with_its_server(worker: &Worker, lease: &Lease, alone_since: Option<Timestamp>) -> bool {
+    let is_inside = worker.server.is_some();
+    let was_given_before = alone_since.is_some_and(|since| lease.claimed_at < since);
+    let is_heir = is_inside && worker.epoch > lease.epoch && was_given_before;
+    is_heir || is_of_an_earlier_server(worker, alone_since)
+}
+
+fn is_of_an_earlier_server(worker: &Worker, alone_since: Option<Timestamp>) -> bool {
     worker.server.is_some() && alone_since.is_some_and(|since| worker.registered_at < since)
 }
 

@@ -34,9 +34,13 @@ pub enum Piece {
     PassOver(usize),
 }
 
-/// The operation as it is now; none if the piece was not its next one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Proceeded(pub Option<Operation>);
+pub struct Proceeded {
+    /// As it is now; none if the piece was not its next one.
+    pub operation: Option<Operation>,
+    /// Of each task that the piece would make, in their order, whether it did.
+    pub made: Vec<bool>,
+}
 
 impl Proceed {
     /// The piece that is made of what was found behind the operation's cursor.
@@ -100,16 +104,20 @@ impl Proceed {
     #[expect(clippy::unnecessary_wraps, reason = "every verb answers alike")]
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Proceeded, Refused> {
         let Some(mut operation) = self.next_of(view).cloned() else {
-            return Ok(Proceeded(None));
+            return Ok(Proceeded {
+                operation: None,
+                made: Vec::new(),
+            });
         };
+        let mut made = Vec::new();
         let (done, of) = match &self.piece {
             Piece::Cancel(tasks) => {
                 let cancel = |task: &&TaskId| cancel_one(**task, &operation, view, env);
                 (tasks.iter().filter(cancel).count(), tasks.len())
             }
             Piece::Retry(tasks) => {
-                let make = |task: &&NewTask| make_one(task, view, env);
-                (tasks.iter().filter(make).count(), tasks.len())
+                made.extend(tasks.iter().map(|task| make_one(task, view, env)));
+                (made.iter().filter(|made| **made).count(), tasks.len())
             }
             Piece::PassOver(tasks) => (0, *tasks),
         };
@@ -121,7 +129,10 @@ impl Proceed {
         }
         view.operations
             .update(&self.operation, |row| row.clone_from(&operation));
-        Ok(Proceeded(Some(operation)))
+        Ok(Proceeded {
+            operation: Some(operation),
+            made,
+        })
     }
 
     /// The operation, if this piece is its next one.

@@ -67,6 +67,7 @@ impl SetQueue {
             return Ok(QueueSet(after));
         }
         match known {
+            Some(_) if after.says_nothing() => _ = view.queues.remove(&self.queue),
             Some(_) => view.queues.update(&self.queue, |row| *row = after.clone()),
             None if view.queues.iter().count() >= env.policy.queues_max => {
                 return Err(Refused::TooManyQueues(env.policy.queues_max));

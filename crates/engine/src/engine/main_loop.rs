@@ -6,6 +6,7 @@ use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, StreamExt};
 use taskyard_core::command::{Answer, Command};
 use taskyard_core::lane::Lane;
+use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::report::Report;
@@ -206,7 +207,12 @@ impl Loop {
     fn spread(&self, ran: &Ran) {
         for topic in &ran.topics {
             match topic {
-                Topic::Ended(outcome) => self.shared.waits.lock().ended(outcome.task),
+                Topic::Ended(outcome) => {
+                    self.shared.waits.lock().ended(outcome.task);
+                    if outcome.status == Status::Cancelled && outcome.worker.is_some() {
+                        self.shared.cancelled.send_modify(|runs| *runs += 1);
+                    }
+                }
                 Topic::Scheduled(at) => self.shared.next_due.scheduled(*at),
                 Topic::Ready(_) | Topic::GivenBack { .. } | Topic::Told(_) => {}
             }

@@ -46,13 +46,13 @@ async fn piece(engine: &Engine, operation: &Operation) -> Result<Option<Operatio
         let tasks = found.items.len();
         let piece = Proceed::of(operation, found, || engine.new_task());
         match engine.call_of_ours(piece.clone()).await {
-            Ok(Proceeded(after)) => return Ok(after),
+            Ok(Proceeded { operation, .. }) => return Ok(operation),
             Err(Error::Store(store::Error::Failed(_))) if tasks > 1 => limit = tasks / 2,
             Err(Error::Store(error @ store::Error::Failed(_))) => {
                 let operation = operation.id;
                 tracing::error!(%operation, %error, "a task is bad and is passed over; the others go on");
-                let Proceeded(after) = engine.call_of_ours(piece.passing_over()).await?;
-                return Ok(after);
+                let after: Proceeded = engine.call_of_ours(piece.passing_over()).await?;
+                return Ok(after.operation);
             }
             Err(error) => return Err(error),
         }

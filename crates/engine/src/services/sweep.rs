@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use taskyard_core::id::{RunKey, TaskId};
+use taskyard_core::id::RunKey;
 use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
-use taskyard_core::verbs::expire::{Expire, Sight};
+use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::expire::{Expire, Expired, Sight};
 
 use super::STEP_ROWS_MAX;
 use crate::engine::Engine;
@@ -31,7 +32,7 @@ pub async fn run_once(engine: &Engine, sight: Sight) -> Result<Swept, Error> {
     };
     let looked_lost = expire.runs.clone();
     let expired = engine.expire(expire, looked_at).await?;
-    tell(looked_lost, &expired.tasks);
+    tell(engine, looked_lost, &expired);
     let expired = expired.tasks.len();
     Ok(Swept {
         expired,
@@ -40,16 +41,33 @@ pub async fn run_once(engine: &Engine, sight: Sight) -> Result<Swept, Error> {
 }
 
 /// Whose runs were taken away, a line a worker; which ones, for those who look closer.
-fn tell(looked_lost: Vec<(RunKey, Option<Name>)>, taken: &[TaskId]) {
+fn tell(engine: &Engine, looked_lost: Vec<(RunKey, Option<Name>)>, expired: &Expired) {
     let mut by_worker: BTreeMap<Option<Name>, usize> = BTreeMap::new();
     for (run, worker) in looked_lost {
-        if !taken.contains(&run.slot.task) {
+        if !expired.tasks.contains(&run.slot.task) {
             continue;
         }
         tracing::debug!(task.id = %run.slot.task, fence = run.fence.0, worker = named(&worker), "took a run away");
         *by_worker.entry(worker).or_default() += 1;
     }
+    let (now, ttl) = (engine.store().now(), engine.policy().heartbeat_ttl);
+    let silent: BTreeMap<&Name, Timestamp> = (expired.silent.iter())
+        .map(|(name, until)| (name, *until))
+        .collect();
     for (worker, runs) in by_worker {
+        let until = worker.as_ref().and_then(|name| silent.get(name));
+        if let (Some(name), Some(until)) = (&worker, until) {
+            // Where it was heard within the time that its row does not say, it was silent for a little less.
+            let silent_s = now.since(*until - ttl).as_secs();
+            tracing::warn!(
+                worker = %name,
+                silent_s,
+                runs,
+                "a worker gave no sign of life: its runs go to others"
+            );
+            engine.miss(name.clone());
+            continue;
+        }
         tracing::info!(
             worker = named(&worker),
             runs,

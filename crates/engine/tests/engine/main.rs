@@ -17,6 +17,7 @@ mod several;
 mod suspects;
 mod sweeping;
 mod tallying;
+mod telling;
 mod trouble;
 mod under_way;
 mod upkeep;

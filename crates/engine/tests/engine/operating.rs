@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::filter::Filter;
+use taskyard_core::minute::What;
 use taskyard_core::operation::{Act, Operation, State};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::services::operations::run_once;
+use taskyard_engine::services::tally;
 
+use super::tallying::happened;
 use super::yard::{Yard, claim_call, claimed, model};
 
 async fn operate(yard: &Yard, act: Act, filter: Filter) -> Operation {
@@ -25,6 +28,31 @@ async fn operate(yard: &Yard, act: Act, filter: Filter) -> Operation {
 
 async fn work_off(yard: &Yard) {
     while run_once(&yard.engine).await.unwrap() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_operation_makes_counts_as_submitted() {
+    let yard = Yard::new();
+    for _ in 0..3 {
+        yard.submit("work").await.unwrap();
+    }
+    for (act, of) in [
+        (Act::Cancel, Status::Pending),
+        (Act::Retry, Status::Cancelled),
+        (Act::Cancel, Status::Pending),
+    ] {
+        let filter = Filter {
+            statuses: vec![of],
+            ..Filter::default()
+        };
+        operate(&yard, act, filter).await;
+        work_off(&yard).await;
+    }
+
+    tally::run_once(&yard.engine).await.unwrap();
+
+    assert_eq!(happened(&yard, What::Submitted).await, 6);
+    assert_eq!(happened(&yard, What::Cancelled).await, 6);
 }
 
 #[tokio::test(start_paused = true)]

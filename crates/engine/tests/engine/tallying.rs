@@ -25,7 +25,7 @@ use super::yard::{Yard, claim_call, claimed, model, model_whose_time_passes, tok
 const SECONDS: Duration = Duration::from_secs(2);
 
 /// How often this was written down as having happened, over all minutes.
-async fn happened(yard: &Yard, what: What) -> i64 {
+pub(super) async fn happened(yard: &Yard, what: What) -> i64 {
     let query = Query::Minutes { from: 0 };
     let Ok(Answer::Minutes(found)) = yard.engine.read(query).await else {
         panic!("a query is answered in kind")

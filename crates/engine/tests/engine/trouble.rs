@@ -13,7 +13,7 @@ use taskyard_core::query::{Answer, List, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
-use taskyard_core::verbs::heartbeat::Heartbeat;
+use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
 use taskyard_engine::services::{Steps, promote};
@@ -22,7 +22,7 @@ use taskyard_store::model::Model;
 
 use super::front::{Front, Fronted};
 use super::upkeep::keep_up;
-use super::yard::{Yard, claim_call, claimed, model, model_whose_time_passes, settle};
+use super::yard::{Yard, claim_call, claimed, model, model_whose_time_passes, settle, token};
 
 /// A store whose next answer to a batch is lost after the commit.
 struct LosesAnAnswer {
@@ -111,9 +111,9 @@ async fn a_submit_whose_commit_is_unknown_stays_so_where_it_cannot_be_looked_for
 }
 
 /// A store on a full disk: it reads, and takes what changes nothing.
-struct Full {
-    model: Model,
-    is_full: AtomicBool,
+pub(super) struct Full {
+    pub(super) model: Model,
+    pub(super) is_full: AtomicBool,
 }
 
 #[async_trait]
@@ -221,6 +221,54 @@ async fn who_could_not_be_heard_in_an_outage_is_not_silent() {
     // Only who says nothing afterwards either.
     tokio::time::sleep(minute).await;
     assert_eq!(yard.status(task).await, Status::Pending);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_could_not_be_written_down_on_a_full_disk_is_not_silent() {
+    let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
+    let store = Arc::new(Fronted(Full {
+        model: model_whose_time_passes(),
+        is_full: AtomicBool::new(false),
+    }));
+    let yard = Yard::around(store.clone());
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    // Silence counts by now.
+    tokio::time::sleep(minute).await;
+    let worker = Name::plain("w").unwrap();
+    yard.worker("w", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    let run = yard.begin_one("w").await;
+    let says = async || {
+        let heartbeat = Heartbeat {
+            worker: worker.clone(),
+            epoch: None,
+            held: vec![Held {
+                token: token(&run),
+                running: true,
+                progress: None,
+                checkpoint: None,
+            }],
+        };
+        yard.engine.heartbeat(heartbeat).await
+    };
+
+    // Much longer than a lease, and than all is given up after.
+    store.is_full.store(true, Ordering::SeqCst);
+    for _ in 0..6 * 15 {
+        assert!(says().await.is_err());
+        tokio::time::sleep(10 * second).await;
+    }
+    store.is_full.store(false, Ordering::SeqCst);
+
+    tokio::time::sleep(20 * second).await;
+    assert_eq!(yard.status(task).await, Status::Running);
+    let heard = says().await.unwrap();
+    assert_eq!(heard.lost, []);
+    tokio::time::sleep(25 * second).await;
+    assert_eq!(yard.status(task).await, Status::Running);
+    // Only who says nothing afterwards either.
+    tokio::time::sleep(minute).await;
+    assert_ne!(yard.status(task).await, Status::Running);
 }
 
 /// A store that takes no batch with a heartbeat in it.

@@ -14,12 +14,14 @@ pub(crate) struct Queues {
 
 impl Queues {
     pub(crate) fn see(&mut self, rows: Vec<Queue>, commit: u64) {
-        let is_there = |name: &Name| rows.iter().any(|row| row.name == *name);
         assert!(
-            self.set.keys().all(is_there),
-            "what was set of a queue stays: {rows:?}"
+            !rows.iter().any(Queue::says_nothing),
+            "a queue of which nothing is set has no row: {rows:?}"
         );
-        for row in rows {
+        let is_there = |name: &Name| rows.iter().any(|row| row.name == *name);
+        let gone = self.set.keys().filter(|&name| !is_there(name));
+        let set_back: Vec<Queue> = gone.cloned().map(Queue::new).collect();
+        for row in rows.into_iter().chain(set_back) {
             let set = self.set.entry(row.name.clone()).or_default();
             if set.last().is_none_or(|(_, last)| *last != row) {
                 set.push((commit, row));

@@ -9,6 +9,7 @@ pub(crate) mod submit;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, Request, State};
+use http::HeaderMap;
 use taskyard_api::change::Patch;
 use taskyard_api::page::Page;
 use taskyard_api::stats::Stats;
@@ -22,6 +23,7 @@ use crate::query::{self, Params};
 use crate::request::{self, OfTask};
 use crate::response::{self, Answer};
 use crate::wire;
+use crate::wire::explain::advice::Advice;
 use crate::wire::faults::Faults;
 
 /// How long an answer may be held back.
@@ -127,12 +129,15 @@ pub(crate) async fn patch(State(app): State<App>, OfTask(id): OfTask, request: R
 pub(crate) async fn explain(
     State(app): State<App>,
     OfTask(id): OfTask,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Answer {
     query::none(query.as_deref())?;
     let _turn = app.turn_to_list().await;
     let (around, now) = app.engine().explain(id).await?;
-    response::ok(&wire::explain::explanation(&around, now))
+    let advice = Advice::of(&app, &headers).await;
+    let policy = app.engine().policy();
+    response::ok(&wire::explain::explanation(&around, now, policy, &advice))
 }
 
 /// `GET /tasks/{id}/attempts`

@@ -102,7 +102,7 @@ pub(crate) fn worker(view: &WorkerView, now: Timestamp, ttl: Duration) -> Worker
         failed: u64::try_from(row.failed).unwrap_or_default(),
         registered_at: row.registered_at.into(),
         // Where it was longer or shorter when the worker was heard last, this is off by as much, until the next sign.
-        heard_at: (row.expires_at - ttl).max(row.registered_at).into(),
+        heard_at: (!row.is_killed).then(|| (row.expires_at - ttl).max(row.registered_at).into()),
         expires_at: row.expires_at.into(),
         running: None,
     }

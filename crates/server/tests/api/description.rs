@@ -15,7 +15,15 @@ use crate::yard::{Yard, request};
 
 const ROUTER: &str = include_str!("../../src/router.rs");
 /// Pages for browsers, and what they load: no part of the API.
-const PAGES: [&str; 6] = ["/", "/ui", "/ui/", "/docs", "/docs/{file}", "/redoc"];
+const PAGES: [&str; 7] = [
+    "/",
+    "/ui",
+    "/ui/",
+    "/docs",
+    "/docs/{file}",
+    "/redoc",
+    "/problems/{code}",
+];
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// The routes of the router's page, such as `get /api/v1/tasks`.

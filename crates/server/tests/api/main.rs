@@ -14,6 +14,7 @@ mod logs;
 mod metrics;
 mod ops;
 mod page;
+mod problems;
 mod queues;
 mod serve;
 mod tasks;

@@ -1,7 +1,7 @@
 //! A store that fails, and an engine that is full: what the caller learns, and what not.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -78,6 +78,51 @@ impl Store for Broken {
     }
 
     fn unsure(&self, _lane: Option<Lane>) {}
+}
+
+/// A real store that takes nothing more from when its disk is full.
+pub(crate) struct Full {
+    store: Arc<dyn Store>,
+    pub(crate) is_full: AtomicBool,
+}
+
+impl Full {
+    pub(crate) fn store(clock: &Clock) -> Arc<Self> {
+        Arc::new(Self {
+            store: in_memory(clock),
+            is_full: AtomicBool::new(false),
+        })
+    }
+}
+
+#[async_trait]
+impl Store for Full {
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(Error::Full);
+        }
+        self.store.run(batch, policy).await
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, Error> {
+        self.store.read(query).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.store.now()
+    }
+
+    fn incarnation(&self) -> [u8; 16] {
+        self.store.incarnation()
+    }
+
+    fn lanes(&self) -> Arc<Lanes> {
+        self.store.lanes()
+    }
+
+    fn unsure(&self, lane: Option<Lane>) {
+        self.store.unsure(lane);
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,6 @@ mod claim;
 mod heartbeat;
 mod list;
 mod looked_after;
-mod pool;
+pub(crate) mod pool;
 mod register;
 mod report;

@@ -93,7 +93,7 @@ impl<'d> Changes<'d> {
     pub(super) fn of(diff: &'d Diff) -> Self {
         Self {
             servers: Sorted::kept(&diff.servers),
-            queues: Sorted::kept(&diff.queues),
+            queues: Sorted::of(&diff.queues),
             operations: Sorted::of(&diff.operations),
             workers: Sorted::kept(&diff.workers),
             scheduled: Sorted::moved(&diff.scheduled, |row| (row.run_at, row.slot)),
@@ -168,6 +168,9 @@ impl<'d> Changes<'d> {
         writes.add(&servers.updates, Write::ServerUpdate, presence::servers);
         writes.add(&servers.inserts, Write::ServerInsert, presence::servers);
         let queues = &self.queues;
+        writes.add(&queues.deletes, Write::QueueDelete, |rows| {
+            Columns::of(rows).column(|row| row.name.as_str()).params()
+        });
         writes.add(&queues.updates, Write::QueueUpdate, queue::queues);
         writes.add(&queues.inserts, Write::QueueInsert, queue::queues);
         let operations = &self.operations;

@@ -189,7 +189,15 @@ pub(super) async fn prepare(
             return Err(OpenError::Foreign { server });
         }
     };
-    migrate(&mut client, found, random).await.map_err(unusable)
+    let words = found
+        .as_ref()
+        .and_then(|meta| migration::words(&MIGRATIONS, meta.schema, meta.min_compatible));
+    let migrated = migrate(&mut client, found, random).await;
+    let incarnation = migrated.map_err(unusable)?;
+    if let Some(words) = words {
+        tracing::info!(server = %address, "{words}");
+    }
+    Ok(incarnation)
 }
 
 /// A connection to look at a database of ours, which changes nothing in it.

@@ -114,6 +114,7 @@ writes! {
     OperationInsert = "operation_insert",
     OperationUpdate = "operation_update",
     OutcomeInsert = "outcome_insert",
+    QueueDelete = "queue_delete",
     QueueInsert = "queue_insert",
     QueueUpdate = "queue_update",
     ReadyDelete = "ready_delete",

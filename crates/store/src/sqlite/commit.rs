@@ -174,7 +174,9 @@ const SERVERS: Table<taskyard_core::rows::Server> = Table {
 const QUEUES: Table<taskyard_core::queue::Queue> = Table {
     insert: (sql::QUEUE_INSERT, queue::write_queue),
     update: Some(sql::QUEUE_UPDATE),
-    delete: None,
+    delete: Some((sql::QUEUE_DELETE, |delete, row| {
+        delete.execute([row.name.as_str()])
+    })),
 };
 
 const OPERATIONS: Table<taskyard_core::operation::Operation> = Table {

@@ -29,6 +29,11 @@ impl Home {
         })
     }
 
+    pub(super) fn database(&self) -> &Path {
+        let [(database, _), _] = &self.files;
+        database
+    }
+
     /// The files may come back: then all is as it was.
     pub(super) fn is_there(&self) -> Result<(), Error> {
         let is_gone = |(path, opened): &&(PathBuf, Identity)| {

@@ -247,13 +247,18 @@ fn bring_up_to_date(
 ) -> Result<[u8; 16], OpenError> {
     let broken = |error: rusqlite::Error| explain(path, &error);
     let tx = connection.unchecked_transaction().map_err(broken)?;
-    if tables(&tx, "true").map_err(broken)? == 0 {
+    let is_new = tables(&tx, "true").map_err(broken)? == 0;
+    if is_new {
         create(&tx, random).map_err(broken)?;
     }
     check_ours(&tx, path)?;
     let meta = meta(&tx, path, SCHEMA)?;
     migrate(&tx, &meta).map_err(broken)?;
     tx.commit().map_err(broken)?;
+    let words = migration::words(&MIGRATIONS, meta.schema, meta.min_compatible);
+    if let Some(words) = words.filter(|_| !is_new) {
+        tracing::info!(path = %path.display(), "{words}");
+    }
     Ok(meta.incarnation)
 }
 

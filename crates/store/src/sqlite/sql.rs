@@ -92,6 +92,7 @@ statements! { ALL:
         OUTCOME_ENDED = "outcome_ended",
         OUTCOME_INSERT = "outcome_insert",
         OUTCOME_LOAD = "outcome_load",
+        QUEUE_DELETE = "queue_delete",
         QUEUE_INSERT = "queue_insert",
         QUEUE_UPDATE = "queue_update",
         READY_DELETE = "ready_delete",

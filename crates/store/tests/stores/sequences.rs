@@ -194,7 +194,10 @@ impl Sequence {
                     let hands = dealt.hands.into_iter().flatten().flatten();
                     self.runs.extend(hands.flat_map(|hand| hand.runs));
                 }
-                Done::Proceed(Proceeded(Some(operation))) => {
+                Done::Proceed(Proceeded {
+                    operation: Some(operation),
+                    ..
+                }) => {
                     self.proceeded += usize::try_from(operation.done).unwrap_or_default();
                 }
                 Done::Join(joined) => self.server = Some(joined.server),

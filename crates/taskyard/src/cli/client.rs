@@ -69,7 +69,7 @@ const EXIT_CODES: &str = "Exit codes: 0 completed, 4 failed, 5 timeout, 6 cancel
     after_help = "Exit codes: 0 submitted, 1 refused, 2 wrong usage or input, 3 no server answers; with --wait 0 \
                   completed, 4 failed, 5 timeout, 6 cancelled.\n\n\
                   Example:\n  taskyard submit echo '{\"hello\": \"world\"}' --wait\n  taskyard submit sleep '{\"ms\": 2000}' \
-                  --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  seq 3 | taskyard submit square --each-line -\n  \
+                  --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  seq 3 | taskyard submit echo --each-line -\n  \
                   ls $PWD/* | taskyard submit command --each-line - -- wc -w {}"
 )]
 pub(crate) struct SubmitArgs {

@@ -90,6 +90,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
         database: address.kind(),
         version: env!("CARGO_PKG_VERSION"),
         worker_ids: args.access.worker_id_pattern.clone(),
+        built_in: inside::built_in(),
         dev: args.dev,
         dialects: !args.no_dialects,
         commands,
@@ -136,7 +137,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     pool.begin(&app);
     app.started();
     output::line(&format!("{SERVING}http://{}", reachable(local)))?;
-    tracing::info!(address = %local, database = address.kind(), workers = args.internal_workers, "serving");
+    tracing::info!(address = %local, database = %address, workers = args.internal_workers, "serving");
 
     let store = Arc::clone(engine.store());
     let mut parts = Parts {

@@ -37,7 +37,7 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
         shutdown.request();
         signals.end_at_next();
     });
-    tracing::info!(worker = %name, concurrency = settings.concurrency, "working");
+    tracing::info!(worker = %name, concurrency = settings.concurrency, "starting");
     let worker = Worker {
         settings,
         executors,

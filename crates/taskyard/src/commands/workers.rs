@@ -104,11 +104,17 @@ fn row(worker: &Worker, now: Timestamp) -> Vec<Cell> {
         worker.worker_id.clone().into(),
         Cell::tinted(word, tint),
         format!("{}/{}", worker.held, worker.capacity).into(),
-        age(worker.heard_at, now).into(),
+        heard(worker, now, "").into(),
         all_or(worker.queues.as_deref()).into(),
         output::pairs(&worker.labels, " ").into(),
         all_for_star(&worker.kinds).into(),
     ]
+}
+
+/// How long ago it was heard; of one that was killed that is not known.
+fn heard(worker: &Worker, now: Timestamp, ago: &str) -> String {
+    let heard = worker.heard_at.map(|at| format!("{}{ago}", age(at, now)));
+    heard.unwrap_or_else(|| "killed".to_owned())
 }
 
 fn all_or(queues: Option<&[String]>) -> String {

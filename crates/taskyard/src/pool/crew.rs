@@ -134,6 +134,7 @@ impl Crew {
             .iter()
             .filter(|entry| !entry.is_going && !is_leaving);
         PoolStatus {
+            kinds: self.executors.kinds().map(str::to_owned).collect(),
             desired: roll.desired,
             running: u16::try_from(running.count()).unwrap_or(u16::MAX),
             workers: entries

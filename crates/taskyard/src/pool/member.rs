@@ -134,10 +134,12 @@ impl Member {
         let (shutdown, asked) = shutdown_signal();
         let mut working = pin!(self.worker(place).run(asked));
         let Orders { leave, drain, kill } = &self.orders;
+        let mut cancelled = self.app.engine().cancelled();
         let (mut drains, mut leaves, mut is_killed) = (false, false, false);
         loop {
             tokio::select! {
                 ended = &mut working => return ended,
+                Ok(()) = cancelled.changed() => shutdown.ask(),
                 () = kill.cancelled(), if !is_killed => {
                     is_killed = true;
                     shutdown.kill();

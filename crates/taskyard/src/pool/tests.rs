@@ -4,18 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use taskyard_core::json::Json;
+use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::lane::LaneKey;
+use taskyard_core::name::Name;
+use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
+use taskyard_core::status::Status;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_engine::engine::Engine;
 use taskyard_server::settings;
 use taskyard_store::model::Model;
-use taskyard_worker::executors::Echo;
+use taskyard_worker::executors::{Echo, Sleep};
 
 use taskyard_api::worker::Register;
-use taskyard_core::id::ServerNumber;
+use taskyard_core::id::{ServerNumber, TaskId};
 use taskyard_server::v1;
 use tokio_util::sync::CancellationToken;
 
@@ -132,5 +139,59 @@ async fn a_worker_whose_name_a_server_took_that_had_its_number_before_takes_the_
 
     let all = [("worker-1", 2), ("worker-2", 1), ("worker-3", 1)];
     known(&app, &all).await;
+    pool.stop().await;
+}
+
+async fn submit(app: &App, kind: &str, input: &str) -> TaskId {
+    let task = NewTask {
+        id: app.engine().new_task(),
+        lane: LaneKey {
+            queue: Name::path("default").unwrap(),
+            kind: Name::path(kind).unwrap(),
+            demands: Demands::default(),
+        },
+        priority: Priority::default(),
+        begin: Begin::Now,
+        input: Json::stored(input),
+        max_attempts: None,
+        max_losses: None,
+        timeout: None,
+        retry: None,
+        labels: Labels::default(),
+        is_exclusive: false,
+        unique_key: None,
+        retry_of: None,
+        origin: None,
+        digest: None,
+    };
+    let submit = Submit {
+        tasks: vec![task],
+        once: None,
+        again: false,
+    };
+    app.engine().submit(submit).await.unwrap().ids[0]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_cancelled_ends_before_its_workers_next_heartbeat() {
+    let clock = || Timestamp::from_micros(NOON);
+    let store: Arc<dyn Store> = Arc::new(Model::new(1, Arc::new(clock)));
+    let app = server_on(&store);
+    app.engine().join(None, true).await.unwrap();
+    let executors = Executors::default().with(Echo("echo")).with(Sleep);
+    let pool = Pool::new(1, &executors, &Settings::named(""));
+    pool.begin(&app);
+    let long = submit(&app, "sleep", r#"{"ms": 3600000}"#).await;
+    let second = Duration::from_secs(1);
+    // Its first heartbeat has gone, and the next is far.
+    tokio::time::sleep(Policy::default().heartbeat + second).await;
+    let view = app.engine().task(long, Duration::ZERO).await.unwrap();
+    assert_eq!(view.status(), Status::Running);
+
+    app.engine().cancel(long).await.unwrap();
+    let next = submit(&app, "echo", "1").await;
+
+    let view = app.engine().task(next, second).await.unwrap();
+    assert_eq!(view.status(), Status::Completed);
     pool.stop().await;
 }

@@ -186,7 +186,7 @@ impl Runtime {
                     worker = registered.worker_id,
                     number = registered.number,
                     epoch = registered.epoch,
-                    "registered"
+                    "registered, and working"
                 );
                 // Half at least, and not all workers at once; at once if it has to learn which of its leases still hold.
                 let spread = 0.5 + self.random.fraction() / 2.0;

@@ -71,6 +71,9 @@ impl Runtime {
     fn note_through(&mut self, is_full: bool) {
         if self.pulse.got_through(is_full) {
             self.retries_of(is_full).succeeded();
+            let now = Instant::now();
+            self.retries.others_get_through(now);
+            self.retries_of(!is_full).others_get_through(now);
         }
     }
 
@@ -124,6 +127,13 @@ impl Runtime {
         }
         if heard.drain {
             self.drain();
+        }
+    }
+
+    /// The next heartbeat, which is answered with what is lost or cancelled, need not wait for its time.
+    pub(super) fn ask_what_goes_on(&mut self, now: Instant) {
+        if self.hands.count() > 0 {
+            self.pulse.hurry(now);
         }
     }
 

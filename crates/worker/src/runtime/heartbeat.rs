@@ -82,6 +82,11 @@ impl Pulse {
         self.every
     }
 
+    /// A full one is due now.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        self.next = self.next.min(now);
+    }
+
     pub(super) fn note_news(&mut self) {
         self.has_news = true;
     }

@@ -45,6 +45,9 @@ impl Runtime {
         let error = match answer {
             Some(Ok(reported)) => {
                 self.retries.succeeded();
+                let now = Instant::now();
+                self.beat_retries.others_get_through(now);
+                self.news_retries.others_get_through(now);
                 self.settle(batch, reported.results);
                 if reported.drain {
                     self.drain();

@@ -17,6 +17,8 @@ pub(super) struct Told {
     pub(super) kill: bool,
     /// How often it was told to stop.
     pub(super) stop: u32,
+    /// How often it was told to ask what became of its runs.
+    pub(super) ask: u64,
 }
 
 /// A worker's end that nobody has asked for yet.
@@ -36,6 +38,12 @@ impl Shutdown {
     /// The worker ends its runs at once and stops, as if its name were another's: nothing is said of them.
     pub fn kill(&self) {
         self.0.send_modify(|told| told.kill = true);
+    }
+
+    /// The worker asks at once whether its runs are to go on, which it would else do at its next heartbeat.
+    pub fn ask(&self) {
+        self.0
+            .send_modify(|told| told.ask = told.ask.wrapping_add(1));
     }
 
     /// The worker takes nothing new and ends when its runs have, however long they take.

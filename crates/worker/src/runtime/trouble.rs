@@ -15,6 +15,9 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 /// The longest wait that a server may ask for.
 const ASKED_MAX: Duration = Duration::from_mins(1);
 
+/// A call that waits is tried because others get through once in so long.
+const HURRIED_EVERY: Duration = Duration::from_secs(1);
+
 /// What to do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -61,6 +64,11 @@ pub(super) struct Retries {
     policy: ExponentialBuilder,
     waits: Option<<ExponentialBuilder as BackoffBuilder>::Backoff>,
     until: Option<Instant>,
+    /// Until when the server wants to be left alone.
+    asked: Option<Instant>,
+    /// It failed because the server was away, which it may not be any more.
+    was_away: bool,
+    hurried: Option<Instant>,
     failures: u32,
 }
 
@@ -76,6 +84,9 @@ impl Retries {
                 .without_max_times(),
             waits: None,
             until: None,
+            asked: None,
+            was_away: false,
+            hurried: None,
             failures: 0,
         }
     }
@@ -100,7 +111,13 @@ impl Retries {
             Error::Problem(problem) => problem.retry_after_ms.map(Duration::from_millis),
             Error::Unreachable { .. } | Error::Unexpected { .. } | Error::Unusable(_) => None,
         };
-        self.wait(now, asked.unwrap_or_default().min(ASKED_MAX), error);
+        if self.is_waiting(now) {
+            return;
+        }
+        let asked = asked.unwrap_or_default().min(ASKED_MAX);
+        self.wait(now, asked, error);
+        self.asked = Some(now + asked);
+        self.was_away = true;
     }
 
     pub(super) fn wait(&mut self, now: Instant, at_least: Duration, why: &dyn std::fmt::Display) {
@@ -115,6 +132,18 @@ impl Retries {
         let waits = self.waits.get_or_insert_with(|| policy.build());
         let wait = waits.next().unwrap_or(WAIT_MAX).max(at_least);
         self.until = Some(now + wait);
+        self.was_away = false;
+    }
+
+    /// Calls of another kind get through: the server is there again, and what has waited long need not wait on. The waits
+    /// go on growing if it fails all the same.
+    pub(super) fn others_get_through(&mut self, now: Instant) {
+        let was_hurried = self.hurried.is_some_and(|at| now < at + HURRIED_EVERY);
+        if !self.is_waiting(now) || !self.was_away || was_hurried {
+            return;
+        }
+        self.hurried = Some(now);
+        self.until = self.asked.filter(|asked| *asked > now);
     }
 
     pub(super) fn succeeded(&mut self) {
@@ -129,5 +158,75 @@ impl Retries {
     pub(super) fn hurry(&mut self) {
         self.waits = None;
         self.until = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use taskyard_core::random::Seeded;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn problem(retry_after_ms: Option<u64>) -> Error {
+        let problem = serde_json::json!({
+            "type": "/problems/unavailable", "title": "Database not available", "status": 503,
+            "code": "unavailable", "detail": null, "request_id": null, "retry_after_ms": retry_after_ms,
+        });
+        Error::Problem(serde_json::from_value(problem).expect("it is one"))
+    }
+
+    /// After so many failures that it waits for long.
+    fn worn_out(now: Instant, error: &Error) -> Retries {
+        let mut retries = Retries::of("calls", &mut Seeded::new(1));
+        for _ in 0..10 {
+            retries.until = None;
+            retries.failed(now, error);
+        }
+        assert!(retries.until() > Some(now + 2 * SECOND));
+        retries
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_is_tried_when_others_get_through_but_not_before_the_server_wants_it() {
+        let now = Instant::now();
+
+        let mut retries = worn_out(now, &problem(None));
+        retries.others_get_through(now);
+        assert!(!retries.is_waiting(now));
+
+        let mut retries = worn_out(now, &problem(Some(2_000)));
+        retries.others_get_through(now);
+        assert_eq!(retries.until(), Some(now + 2 * SECOND));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_that_get_through_all_the_time_do_not_make_it_try_all_the_time() {
+        let now = Instant::now();
+        let mut retries = worn_out(now, &problem(None));
+
+        let mut tries = 0;
+        for tenth in 0..30 {
+            let now = now + tenth * SECOND / 10;
+            retries.others_get_through(now);
+            if !retries.is_waiting(now) {
+                tries += 1;
+                retries.failed(now, &problem(None));
+            }
+        }
+
+        assert_eq!(tries, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_is_not_for_a_server_that_was_away_is_kept() {
+        let now = Instant::now();
+        let mut retries = Retries::of("calls", &mut Seeded::new(1));
+        retries.wait(now, 5 * SECOND, &"it knows nobody");
+
+        retries.others_get_through(now);
+
+        assert!(retries.is_waiting(now + 4 * SECOND));
     }
 }

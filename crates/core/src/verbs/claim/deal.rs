@@ -120,7 +120,8 @@ fn deal_named(seat: &mut Result<Seat<'_>, Refused>, view: &mut View, env: &mut E
         }
         Standing::Ready(row) => {
             announce_left_over(&[row], view, env);
-            Err(Refused::NotClaimable)
+            let unfit = open.claim.profile.unfit(&named.lane);
+            Err(unfit.map_or(Refused::NotClaimable, Refused::WorkerUnfit))
         }
         Standing::Scheduled(_) | Standing::Leased(_) | Standing::Ended(_) => {
             Err(Refused::NotClaimable)

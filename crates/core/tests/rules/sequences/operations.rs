@@ -97,8 +97,10 @@ impl World {
     }
 
     /// What a piece's answer promises, and what later acts go by.
-    pub(super) fn proceeded(&mut self, piece: &Proceed, Proceeded(after): Proceeded) {
-        let Some(operation) = after else { return };
+    pub(super) fn proceeded(&mut self, piece: &Proceed, after: Proceeded) {
+        let Some(operation) = after.operation else {
+            return;
+        };
         assert!(
             self.done.insert((operation.id, piece.behind)),
             "a piece is done once"

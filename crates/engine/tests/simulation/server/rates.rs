@@ -7,7 +7,6 @@ use taskyard_core::rows::End;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
-use taskyard_core::verbs::submit::Made;
 use taskyard_core::verbs::tally::Tally;
 use taskyard_engine::gathered;
 
@@ -20,12 +19,11 @@ impl Server {
         let minute = MinuteKey::minute_of(ran.now);
         let lanes = self.mine.lanes();
         for (command, reply) in commands.iter().zip(&ran.replies) {
-            if let (Command::Submit(submit), Ok(Ok(Done::Submit(submitted)))) = (command, reply) {
-                let made = submit.tasks.iter().zip(&submitted.made);
-                for (task, _) in made.filter(|(_, made)| matches!(made, Made::Now(_))) {
-                    let key = gathered::key(minute, lanes.number(&task.lane));
-                    self.gathered.events(key).happened(What::Submitted);
-                }
+            let made = reply.iter().flatten().flat_map(Done::made);
+            let made = command.new_tasks().iter().zip(made);
+            for (task, _) in made.filter(|(_, made)| *made) {
+                let key = gathered::key(minute, lanes.number(&task.lane));
+                self.gathered.events(key).happened(What::Submitted);
             }
         }
         for topic in &ran.topics {

@@ -7,7 +7,6 @@ use taskyard_core::query::{Answer, Query};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::join::Join;
-use taskyard_core::verbs::proceed::Proceeded;
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::prune::Prune;
 use taskyard_engine::services::STEP_ROWS_MAX;
@@ -219,7 +218,7 @@ impl Server {
             }
             Ok(Ok(Done::Free(freed))) if freed.count > 0 => around.tally.count("free"),
             Ok(Ok(Done::Clear(cleared))) if cleared.count > 0 => around.tally.count("clear"),
-            Ok(Ok(Done::Proceed(Proceeded(after)))) => self.proceeded(after.as_ref(), around),
+            Ok(Ok(Done::Proceed(after))) => self.proceeded(after.operation.as_ref(), around),
             _ => {}
         }
         if service == Service::Promote {

@@ -87,6 +87,10 @@ async fn what_has_ended_runs_again_as_new_tasks() {
         (&json!("retry"), &json!(2))
     );
     assert_eq!(total(&yard, "pending").await, 3);
+    let metrics = yard.get("/metrics").await;
+    let metrics = String::from_utf8_lossy(&metrics.bytes);
+    let submitted = "taskyard_tasks_submitted_total{kind=\"echo\"} 5";
+    assert!(metrics.contains(submitted), "{metrics}");
     let newest = yard.get("/api/v1/tasks?limit=1").await.ok();
     assert_eq!(newest["items"][0]["retry_of"], json!(ids[0]));
 }

@@ -1,10 +1,14 @@
 //! `GET /tasks/{id}/explain`.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::yard::Yard;
+use crate::trouble::Full;
+use crate::workers::pool::Told;
+use crate::yard::{Clock, Yard};
 
 const UNKNOWN: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
@@ -39,7 +43,7 @@ async fn what_keeps_a_task_is_told_with_what_would_help() {
     let (codes, actions) = told(&yard, &id).await;
     assert_eq!(codes, ["no_worker_for_kind"]);
     assert!(
-        actions[0].contains("taskyard worker --kinds resize"),
+        actions[0].starts_with("start your own worker for `resize`"),
         "{actions:?}"
     );
 
@@ -86,12 +90,142 @@ async fn times_to_come_and_demands_are_told_in_full() {
     let (codes, actions) = told(&yard, id).await;
 
     assert_eq!(codes, ["waits_for_run_at", "requires_unmet"]);
-    assert!(actions[0].contains("{\"delay_ms\": 0}"), "{actions:?}");
-    assert!(actions[1].ends_with("--label memory_gb=16"), "{actions:?}");
+    let path = format!("http://localhost:8000/api/v1/tasks/{id}");
+    assert_eq!(
+        actions[0],
+        format!("to run it now: curl -sS -X PATCH {path} --json '{{\"delay_ms\": 0}}'")
+    );
+    assert!(
+        actions[1].contains("`resize` with the labels memory_gb=16"),
+        "{actions:?}"
+    );
     yard.pass(Duration::from_mins(1));
     yard.promote().await;
     yard.worker("w").await;
     assert_eq!(told(&yard, id).await.0, ["requires_unmet"]);
+}
+
+/// The detail and action of each reason.
+async fn words(yard: &Yard, id: &str) -> Vec<(String, String)> {
+    let told = yard.get(&format!("/api/v1/tasks/{id}/explain")).await.ok();
+    let reasons = told["reasons"].as_array().unwrap().iter();
+    let word = |reason: &Value, field| reason[field].as_str().unwrap_or_default().to_owned();
+    reasons
+        .map(|reason| (word(reason, "detail"), word(reason, "action")))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_programs_own_worker_is_advised_for_what_it_runs_alone() {
+    let yard = Yard::with(|settings| settings.built_in = vec!["echo".to_owned()]);
+    let submit = async |kind: &str, queue: &str, requires: Value| {
+        let task = json!({"kind": kind, "queue": queue, "input": 1, "requires": requires});
+        let made = yard.post("/api/v1/tasks", &task).await.ok();
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let helps = async |id: String| words(&yard, &id).await.remove(0).1;
+    let echo = submit("echo", "default", json!({})).await;
+    assert_eq!(
+        helps(echo).await,
+        "start a worker: taskyard worker --kinds echo"
+    );
+    let http = submit("http", "default", json!({})).await;
+    assert!(helps(http).await.contains("--allow-http"));
+
+    let of_queue = json!({"worker_id": "w", "kinds": ["*"], "queues": ["default"]});
+    yard.post("/api/v1/workers/register", &of_queue).await.ok();
+    let queue = async |kind| helps(submit(kind, "slow", json!({})).await).await;
+    assert!(
+        queue("echo")
+            .await
+            .ends_with("taskyard worker --kinds echo --queues slow")
+    );
+    let command = "taskyard worker --kinds command --allow-command PROGRAM --queues slow";
+    assert!(queue("command").await.ends_with(command));
+    assert!(
+        queue("mail")
+            .await
+            .contains("your own worker for `mail` that serves the queue `slow`")
+    );
+    let label = async |kind| helps(submit(kind, "default", json!({"disk": "ssd"})).await).await;
+    assert!(
+        label("echo")
+            .await
+            .ends_with("--kinds echo --label disk=ssd")
+    );
+    assert!(label("mail").await.contains("docs/workers.md"));
+
+    yard.post_text("/api/v1/workers/w/drain", "").await.ok();
+    let drains = async |kind| helps(submit(kind, "default", json!({})).await).await;
+    assert!(
+        drains("echo")
+            .await
+            .ends_with("taskyard worker --kinds echo")
+    );
+    assert!(drains("mail").await.contains("docs/workers.md"));
+}
+
+#[tokio::test]
+async fn workers_inside_that_were_stopped_are_told_of() {
+    let yard = Yard::with_pool(Arc::new(Told::default()));
+    let (echo, mail) = (yard.submit("echo").await, yard.submit("mail").await);
+    yard.post("/api/v1/workers/internal/scale", &json!({"count": 2}))
+        .await
+        .ok();
+
+    let helps = async |id: &str| words(&yard, id).await.remove(0).1;
+    let stopped = "2 workers inside of this server are stopped: taskyard workers start";
+    assert_eq!(helps(&echo).await, stopped);
+    assert!(
+        helps(&mail).await.contains("your own worker"),
+        "they do not run it"
+    );
+    yard.post_text("/api/v1/workers/internal/start", "")
+        .await
+        .ok();
+    assert_ne!(helps(&echo).await, stopped);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_before_all_else() {
+    let clock = Clock::new();
+    let store = Full::store(&clock);
+    let yard = Yard::around(store.clone(), clock, |_| {});
+    let id = yard.submit("echo").await;
+    store.is_full.store(true, Ordering::SeqCst);
+    let another = json!({"kind": "echo", "input": 1});
+    yard.post("/api/v1/tasks", &another)
+        .await
+        .refused(507, "disk_full");
+
+    let (codes, actions) = told(&yard, &id).await;
+    assert_eq!(codes, ["database_trouble", "no_worker_for_kind"]);
+    assert!(actions[0].starts_with("make room there"), "{actions:?}");
+    let health = yard.get("/health").await;
+    assert_eq!(health.status.as_u16(), 503);
+
+    store.is_full.store(false, Ordering::SeqCst);
+    yard.submit("echo").await;
+    assert_eq!(told(&yard, &id).await.0, ["no_worker_for_kind"]);
+}
+
+#[tokio::test]
+async fn of_a_worker_that_should_have_been_heard_it_is_said_since_when() {
+    let yard = Yard::new();
+    let (id, _) = yard.leased().await;
+    let says = async || words(&yard, &id).await.pop().unwrap().0;
+
+    yard.pass(Duration::from_secs(15));
+    assert!(!says().await.contains("last heard"));
+    yard.pass(Duration::from_secs(6));
+    let said = says().await;
+    assert!(
+        said.contains("last heard 21 s ago, and is given up at 2026-"),
+        "{said}"
+    );
+    yard.pass(Duration::from_secs(9));
+    let said = says().await;
+    assert!(said.contains("is offline, last heard 30 s ago"), "{said}");
 }
 
 #[tokio::test]

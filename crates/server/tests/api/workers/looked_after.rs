@@ -131,6 +131,7 @@ async fn a_killed_worker_is_nobody_and_its_task_runs_elsewhere() {
         (&killed["status"], &killed["held"]),
         (&json!("offline"), &json!(0))
     );
+    assert_eq!(killed["heard_at"], json!(null), "it is not kept");
     let again = yard.post_text(KILL, "").await.ok();
     assert_eq!(again["epoch"], killed["epoch"], "nothing happens");
     for (path, body) in [

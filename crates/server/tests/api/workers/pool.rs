@@ -15,7 +15,7 @@ const SCALE: &str = "/api/v1/workers/internal/scale";
 
 /// Says what it was told last.
 #[derive(Default)]
-struct Told {
+pub(crate) struct Told {
     desired: AtomicU16,
     running: AtomicU16,
 }
@@ -32,6 +32,7 @@ impl InternalPool for Told {
             desired: self.desired.load(Ordering::SeqCst),
             running,
             workers: (1..=running).map(worker).collect(),
+            kinds: vec!["echo".to_owned()],
         }
     }
 

@@ -15,7 +15,7 @@ use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Run};
-use taskyard_core::verbs::expire::{Expire, Expired, Sight};
+use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::promote::{Promote, Promoted};
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
@@ -247,10 +247,16 @@ pub(super) async fn a_run_that_breaks_a_sweep_costs_the_others_nothing(yard: Yar
     let answers = yard.answers(vec![expire.into()]).await;
 
     let expected: Vec<TaskId> = [0, 2, 3, 4, 6].map(|index| runs[index].slot.task).into();
-    let expired = Done::Expire(Expired {
-        tasks: expected.clone(),
-    });
-    assert_eq!(answers, [Ok(Ok(expired))]);
+    let [Ok(Ok(Done::Expire(expired)))] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(expired.tasks, expected);
+    assert!(
+        expired
+            .silent
+            .iter()
+            .all(|(name, _)| *name == worker.worker)
+    );
     for task in expected {
         assert_eq!(yard.status(task).await, Status::Pending);
     }

@@ -6,6 +6,7 @@ mod claiming;
 mod discarding;
 mod explaining;
 mod failing;
+mod giving_up;
 mod holding_on;
 mod keeping;
 mod leaving;
@@ -65,6 +66,7 @@ macro_rules! conformance {
                 queueing::a_task_takes_what_its_queue_says_unless_it_says_itself,
                 queueing::queues_of_which_something_is_set_are_listed_by_name,
                 queueing::too_many_queues_are_refused_and_known_ones_can_still_be_set,
+                queueing::a_queue_that_is_set_back_makes_room_for_another,
                 explaining::what_workers_lack_is_told_one_after_the_other,
                 explaining::busy_workers_and_those_before_it_are_counted,
                 explaining::a_paused_queue_and_a_time_to_come_are_told,
@@ -145,6 +147,8 @@ macro_rules! conformance {
                 losing::a_worker_registered_again_loses_what_the_older_process_held,
                 losing::an_old_candidate_costs_a_later_run_nothing,
                 losing::internal_workers_of_an_earlier_server_are_gone_even_in_grace,
+                giving_up::a_run_inside_is_lost_with_its_server_though_its_heir_has_the_name,
+                giving_up::a_sweep_tells_whom_it_gave_up_for_their_silence,
                 timing::an_overdue_run_times_out,
                 timing::a_lease_ends_at_its_time_and_not_before,
                 timing::a_run_from_before_the_clock_was_set_forward_has_that_much_more_time,

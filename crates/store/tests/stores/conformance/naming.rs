@@ -7,7 +7,7 @@ use taskyard_core::id::{Epoch, ServerNumber, TaskId};
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Holding, Query};
-use taskyard_core::refused::Refused;
+use taskyard_core::refused::{Refused, Unfit};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Named, Run};
 use taskyard_core::verbs::register::{Register, Registered};
@@ -116,7 +116,7 @@ pub(super) async fn who_could_not_be_dealt_a_task_cannot_name_it(yard: Yard) {
     let to_narrow = named(&yard, &narrow, task).await;
     let to_replaced = named(&yard, &replaced, task).await;
 
-    assert_eq!(to_narrow, Err(Refused::NotClaimable));
+    assert_eq!(to_narrow, Err(Refused::WorkerUnfit(Unfit::Kind)));
     assert_eq!(to_replaced, Err(Refused::WorkerReplaced));
     // It was passed over by nobody meanwhile.
     assert_eq!(ids(&yard.claim(&worker, 1).await), [task]);

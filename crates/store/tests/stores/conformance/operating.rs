@@ -58,8 +58,8 @@ async fn piece(yard: &Yard, operation: &Operation, limit: usize) -> Proceed {
 
 async fn proceed(yard: &Yard, operation: &Operation, limit: usize) -> Operation {
     let piece = piece(yard, operation, limit).await;
-    let Proceeded(after) = yard.run(piece).await.unwrap();
-    after.expect("nobody else is at it")
+    let after: Proceeded = yard.run(piece).await.unwrap();
+    after.operation.expect("nobody else is at it")
 }
 
 /// In pieces of so many until it ends.
@@ -136,10 +136,13 @@ pub(super) async fn a_piece_is_done_once_however_often_it_is_sent(yard: Yard) {
 
     let done = |answer: &Result<_, _>| {
         let done = Result::clone(answer).unwrap();
-        Proceeded::try_from(done).unwrap().0.map(|row| row.done)
+        Proceeded::try_from(done)
+            .unwrap()
+            .operation
+            .map(|row| row.done)
     };
     assert_eq!(twice.iter().map(done).collect::<Vec<_>>(), [Some(2), None]);
-    assert_eq!(later, Proceeded(None));
+    assert_eq!(later.operation, None);
     let known = found(&yard, Query::Operation(begun.id)).await;
     assert_eq!((known[0].done, known[0].skipped), (2, 0));
 }
@@ -152,9 +155,9 @@ pub(super) async fn what_has_gone_on_since_it_was_found_is_skipped(yard: Yard) {
 
     let run = yard.claim_one(&worker).await;
     yard.cancel(tasks[2]).await.unwrap();
-    let Proceeded(ended) = yard.run(found).await.unwrap();
+    let ended: Proceeded = yard.run(found).await.unwrap();
 
-    let ended = ended.unwrap();
+    let ended = ended.operation.unwrap();
     assert_eq!((ended.done, ended.skipped), (1, 2));
     assert_eq!(run.slot.task, tasks[0]);
     assert_eq!(yard.status(tasks[0]).await, Status::Assigned);
@@ -176,9 +179,9 @@ pub(super) async fn a_workers_tasks_are_cancelled_while_it_holds_them(yard: Yard
     let word = taskyard_core::verbs::report::Word::Released;
     yard.report(&given_back, word).await.unwrap();
     assert_eq!(yard.claim(&other, 2).await.len(), 2);
-    let Proceeded(ended) = yard.run(found).await.unwrap();
+    let ended: Proceeded = yard.run(found).await.unwrap();
 
-    let ended = ended.unwrap();
+    let ended = ended.operation.unwrap();
     assert_eq!((ended.done, ended.skipped), (1, 1));
     assert_eq!(yard.status(tasks[0]).await, Status::Cancelled);
     assert_eq!(yard.status(tasks[1]).await, Status::Assigned);
@@ -275,7 +278,7 @@ pub(super) async fn an_operation_that_is_cancelled_goes_no_further(yard: Yard) {
     let OperationCancelled(cancelled) = yard.run(CancelOperation { operation }).await.unwrap();
     let after: Proceeded = yard.run(rest).await.unwrap();
 
-    assert_eq!(after, Proceeded(None));
+    assert_eq!(after.operation, None);
     assert_eq!(cancelled.state, State::Cancelled(yard.now()));
     assert_eq!((cancelled.done, cancelled.cursor), (2, Some(tasks[2])));
     assert_eq!(yard.status(tasks[1]).await, Status::Pending);

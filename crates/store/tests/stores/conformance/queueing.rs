@@ -8,12 +8,13 @@ use taskyard_core::query::{Answer, Query};
 use taskyard_core::queue::{Defaults, Queue};
 use taskyard_core::refused::Refused;
 use taskyard_core::retry::Retry;
+use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claims, Dealt};
 use taskyard_core::verbs::set_queue::{QueueSet, SetQueue};
 use taskyard_core::verbs::submit::NewTask;
 
 use super::losing::suspect_beside;
-use super::yard::{Yard, lane};
+use super::yard::{Yard, ids, lane};
 
 fn name(queue: &str) -> Name {
     Name::path(queue).unwrap()
@@ -190,7 +191,11 @@ pub(super) async fn queues_of_which_something_is_set_are_listed_by_name(yard: Ya
     set(&yard, paused("a", true)).await;
     // Nothing is set by this, so no row is made.
     set(&yard, paused("c", false)).await;
-    set(&yard, paused("b", false)).await;
+    let retried = SetQueue {
+        max_attempts: Some(Some(2)),
+        ..paused("b", false)
+    };
+    set(&yard, retried).await;
 
     let listed = queues(&yard).await;
     let listed: Vec<(&str, bool)> = listed
@@ -209,5 +214,49 @@ pub(super) async fn too_many_queues_are_refused_and_known_ones_can_still_be_set(
     let one_more: Result<QueueSet, Refused> = yard.run(paused("more", true)).await;
 
     assert_eq!(one_more, Err(Refused::TooManyQueues(max)));
-    assert!(!set(&yard, paused("q0", false)).await.is_paused);
+    let retried = SetQueue {
+        max_attempts: Some(Some(7)),
+        ..paused("q0", true)
+    };
+    assert!(set(&yard, retried).await.is_paused);
+}
+
+pub(super) async fn a_queue_that_is_set_back_makes_room_for_another(yard: Yard) {
+    let max = yard.policy.queues_max;
+    for number in 0..max {
+        set(&yard, paused(&format!("q{number}"), true)).await;
+    }
+    let task = submit(&yard, "q0").await;
+    let limited = |max_attempts| SetQueue {
+        max_attempts: Some(max_attempts),
+        ..paused("q0", false)
+    };
+    set(&yard, limited(Some(7))).await;
+    let full: Result<QueueSet, Refused> = yard.run(paused("more", true)).await;
+    assert_eq!(
+        full,
+        Err(Refused::TooManyQueues(max)),
+        "it still says something"
+    );
+
+    let gone = set(&yard, limited(None)).await;
+
+    assert_eq!(gone, Queue::new(gone.name.clone()));
+    assert!(queues(&yard).await.iter().all(|row| row.name != gone.name));
+    assert!(set(&yard, paused("more", true)).await.is_paused);
+    assert_eq!(yard.status(task).await, Status::Pending);
+    let worker = yard.worker("w").await;
+    assert_eq!(ids(&yard.claim(&worker, 1).await), [task]);
+
+    // Gone and back in one batch is as if it had stayed.
+    let back = || paused("q1", false).into();
+    let again = || paused("q1", true).into();
+    let answers = yard.batch(vec![back(), again(), back(), again()]).await;
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    let known = queues(&yard).await;
+    assert!(
+        known
+            .iter()
+            .any(|row| row.name.as_str() == "q1" && row.is_paused)
+    );
 }

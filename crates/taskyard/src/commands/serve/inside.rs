@@ -4,7 +4,7 @@ use taskyard_server::REFUSED_KIND;
 use taskyard_server::settings::Commands;
 use taskyard_worker::executor::Executors;
 use taskyard_worker::executors::command::Allow;
-use taskyard_worker::executors::{Refused, Simulated};
+use taskyard_worker::executors::{self, Refused, Simulated, standard};
 
 use crate::cli::ServeArgs;
 use crate::commands::worker;
@@ -59,6 +59,12 @@ pub(super) fn executors(args: &ServeArgs) -> Result<Executors, Failure> {
     } else {
         executors
     })
+}
+
+/// What `taskyard worker` runs with no flags.
+pub(super) fn built_in() -> Vec<String> {
+    let standard = standard(executors::Settings::default());
+    standard.kinds().map(str::to_owned).collect()
 }
 
 fn is_among(kinds: &[String]) -> bool {

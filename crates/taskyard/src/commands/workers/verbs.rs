@@ -10,7 +10,7 @@ use taskyard_core::time::Timestamp;
 
 use super::super::list::age;
 use super::super::{Done, client, now};
-use super::{all_for_star, all_or, status};
+use super::{all_for_star, all_or, heard, status};
 use crate::cli::{WorkerNameArgs, WorkerVerb};
 use crate::failure::{About, Failure};
 use crate::output::{self, Column, Format, Shown};
@@ -91,7 +91,7 @@ impl Shown for OneWorker {
                 "runs",
                 format!("{} completed, {} failed", worker.completed, worker.failed),
             ),
-            ("heard", format!("{} ago", age(worker.heard_at, self.now))),
+            ("heard", heard(worker, self.now, " ago")),
             ("registered", worker.registered_at.to_string()),
             ("queues", all_or(worker.queues.as_deref())),
             ("kinds", all_for_star(&worker.kinds)),

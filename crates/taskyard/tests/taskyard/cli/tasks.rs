@@ -286,12 +286,12 @@ fn trouble_names_the_next_step() {
             &["submit", "echo", "1", "--require", "gpu=a100"],
         ),
         0,
-        "no worker is online; start a worker",
+        "no worker is online; start a worker: taskyard worker --kinds echo",
     );
     check(
         ask(&yard, &server, &["submit", "unheard-of", "1"]),
         0,
-        "taskyard worker --kinds unheard-of",
+        "start your own worker for `unheard-of`",
     );
     check(ask(&yard, &server, &["workers"]), 0, "taskyard worker");
     check(

@@ -69,6 +69,23 @@ async fn a_cancelled_run_is_stopped_and_not_reported() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_worker_that_is_told_to_ask_hears_at_once_what_was_cancelled() {
+    let (mut post, mut runs) = running(1).await;
+    let (_, answer) = post.heartbeat().await;
+    answer.send(Ok(heard())).unwrap();
+    let begin = Instant::now();
+
+    post.stop.ask();
+    let (heartbeat, answer) = post.heartbeat().await;
+
+    assert_eq!(named(&heartbeat), ["1"]);
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+    let cancel = vec![id(1)];
+    answer.send(Ok(Heard { cancel, ..heard() })).unwrap();
+    assert_eq!(runs.pop().unwrap().stopped().await, Stop::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_whose_lease_is_lost_is_stopped_and_not_reported() {
     let (mut post, mut runs) = running(1).await;
     let (_, answer) = post.heartbeat().await;

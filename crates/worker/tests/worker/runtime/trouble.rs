@@ -27,6 +27,8 @@ async fn registration_is_tried_until_the_server_is_there() {
 #[tokio::test(start_paused = true)]
 async fn waits_grow_to_ten_seconds_and_begin_anew_after_a_success() {
     let mut post = Post::registered(1).await;
+    // One that got through would cut a wait short.
+    post.answers_heartbeats = false;
     let mut waits = Vec::new();
     for _ in 0..12 {
         let (_, answer) = post.claim().await;
@@ -45,6 +47,24 @@ async fn waits_grow_to_ten_seconds_and_begin_anew_after_a_success() {
     let failed = Instant::now();
     post.claim().await;
     assert!(failed.elapsed() <= Duration::from_millis(201));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_waits_long_goes_when_a_heartbeat_gets_through() {
+    let mut post = Post::registered(2).await;
+    post.give(told(1..2)).await;
+    let _running = post.running().await;
+    for _ in 0..12 {
+        let (_, answer) = post.claim().await;
+        answer.send(Err(lost())).unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begin = Instant::now();
+
+    post.stop.ask();
+    post.claim().await;
+
+    assert_eq!(begin.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,2 @@
+delete from queue
+where name = ?1
