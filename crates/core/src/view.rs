@@ -143,9 +143,10 @@ impl View {
     /// # Panics
     /// If nobody asked for it.
     pub fn is_paused(&self, queue: &Name) -> bool {
-        // What this batch has set counts.
-        if let Some(row) = self.queues.peek(queue) {
-            return row.is_paused;
+        // What this batch has set counts, and what it has taken away with all that was set.
+        if self.queues.knows(queue) {
+            let row = self.queues.peek(queue);
+            return row.is_some_and(|row| row.is_paused);
         }
         let paused = self
             .paused
