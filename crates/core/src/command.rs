@@ -242,12 +242,11 @@ impl Command {
 }
 
 impl Done {
-    /// Of the command's [`Command::new_tasks`], in their order, which of them it made.
-    pub fn made(&self) -> Vec<bool> {
-        let is_new = |made: &Made| matches!(made, Made::Now(_));
+    /// Whether it made the task that stands there among the command's [`Command::new_tasks`].
+    pub fn has_made(&self, at: usize) -> bool {
         match self {
-            Self::Submit(submitted) => submitted.made.iter().map(is_new).collect(),
-            Self::Proceed(proceeded) => proceeded.made.clone(),
+            Self::Submit(submitted) => matches!(submitted.made.get(at), Some(Made::Now(_))),
+            Self::Proceed(proceeded) => proceeded.made.get(at) == Some(&true),
             Self::Claims(_)
             | Self::Start(_)
             | Self::Heartbeat(_)
@@ -268,7 +267,7 @@ impl Done {
             | Self::Discard(_)
             | Self::Prune(_)
             | Self::Forget(_)
-            | Self::Free(_) => Vec::new(),
+            | Self::Free(_) => false,
         }
     }
 

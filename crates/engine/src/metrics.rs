@@ -339,13 +339,13 @@ impl Tally {
         let mut lines = noted.lines.iter();
         for (place, tasks) in &noted.submits {
             let lines = lines.by_ref().take(*tasks);
-            let made = match replies.get(*place) {
-                Some(Ok(Ok(done))) => done.made(),
-                Some(Ok(Err(_)) | Err(_)) | None => Vec::new(),
+            let done = match replies.get(*place) {
+                Some(Ok(Ok(done))) => Some(done),
+                Some(Ok(Err(_)) | Err(_)) | None => None,
             };
             // Those of a submit that was refused are passed over as well.
             for (at, line) in lines.enumerate() {
-                if made.get(at) == Some(&true) {
+                if done.is_some_and(|done| done.has_made(at)) {
                     self.kinds[line.kind].submitted.inc();
                     minute.of(line.lane(lanes)).happened(What::Submitted);
                 }

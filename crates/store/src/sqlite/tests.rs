@@ -9,7 +9,7 @@ mod reset;
 mod restore;
 mod statements;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
 use taskyard_core::command::Done;
@@ -32,6 +32,23 @@ use taskyard_core::worker::Profile;
 
 use super::log::GiveUp;
 use super::*;
+
+/// A directory of a test's own.
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+}
 
 const NOON: i64 = 1_790_000_000_000_000;
 

@@ -19,9 +19,11 @@ impl Server {
         let minute = MinuteKey::minute_of(ran.now);
         let lanes = self.mine.lanes();
         for (command, reply) in commands.iter().zip(&ran.replies) {
-            let made = reply.iter().flatten().flat_map(Done::made);
-            let made = command.new_tasks().iter().zip(made);
-            for (task, _) in made.filter(|(_, made)| *made) {
+            let Ok(Ok(done)) = reply else {
+                continue;
+            };
+            let tasks = command.new_tasks().iter().enumerate();
+            for (_, task) in tasks.filter(|(at, _)| done.has_made(*at)) {
                 let key = gathered::key(minute, lanes.number(&task.lane));
                 self.gathered.events(key).happened(What::Submitted);
             }

@@ -1,27 +1,12 @@
 //! Backups, and putting them back.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
 use super::super::backup::{BackupError, backup};
 use super::super::restore::{renew, restore};
 use super::*;
 
-struct Place {
-    dir: tempfile::TempDir,
-}
-
 impl Place {
-    fn new() -> Self {
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
     fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.dir.path()).unwrap();
         let mut names: Vec<String> = entries

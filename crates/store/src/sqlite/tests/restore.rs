@@ -1,7 +1,6 @@
 //! What the power leaves that is cut between two steps of a restore, and what becomes of logs.
 
 use std::io;
-use std::path::PathBuf;
 
 use taskyard_core::id::{Fence, SlotKey};
 use taskyard_core::log::{Append, Limits, Line, Owner, Stream};
@@ -11,21 +10,7 @@ use super::super::file::{Part, named};
 use super::super::restore::{Step, finish_by_steps, restore, restore_by_steps};
 use super::*;
 
-struct Place {
-    dir: tempfile::TempDir,
-}
-
 impl Place {
-    fn new() -> Self {
-        Self {
-            dir: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
     /// A database of so many tasks, each with a line that it printed. Its server was killed: what it wrote is in its log.
     async fn killed(&self, name: &str, tasks: u32) -> PathBuf {
         let (at_work, killed) = (self.path("at-work.db"), self.path(name));
