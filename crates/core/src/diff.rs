@@ -78,7 +78,7 @@ impl Diff {
     }
 
     /// By key, so that neighbouring pages are written together and two servers that put in the same rows do not wait for
-    /// each other crosswise.
+    /// each other crosswise. Where rows are wide and many, their keys are sorted in their place.
     pub(crate) fn sort(&mut self) {
         self.servers
             .sort_unstable_by_key(|change| change.row().number);
@@ -91,14 +91,13 @@ impl Diff {
             .sort_unstable_by(|one, other| one.row().name.cmp(&other.row().name));
         self.tasks.sort_unstable_by_key(|task| task.id);
         self.scheduled
-            .sort_unstable_by_key(|change| (change.row().run_at, change.row().slot));
-        self.ready.sort_unstable_by_key(|change| {
+            .sort_by_cached_key(|change| (change.row().run_at, change.row().slot));
+        self.ready.sort_by_cached_key(|change| {
             let row = change.row();
             (row.lane, row.order_key, row.slot)
         });
-        self.leases.sort_unstable_by_key(|change| change.row().slot);
-        self.carries
-            .sort_unstable_by_key(|change| change.row().slot);
+        self.leases.sort_by_cached_key(|change| change.row().slot);
+        self.carries.sort_by_cached_key(|change| change.row().slot);
         self.outcomes.sort_unstable_by_key(|outcome| outcome.task);
         self.uniques
             .sort_unstable_by(|one, other| one.row().key.cmp(&other.row().key));

@@ -18,6 +18,7 @@ mod file;
 mod home;
 mod inline;
 mod inspect;
+mod kept;
 mod list;
 mod lock;
 mod log;

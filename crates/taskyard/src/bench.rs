@@ -60,11 +60,14 @@ pub(crate) struct BenchArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "verbatim")]
 enum Workload {
-    /// The engine alone, in process: 256 callers, each submits, claims and completes; and over 1,000 lanes.
+    /// The engine alone, in process: 256 callers, each submits, claims and completes.
     W0,
+    /// The same over 1,000 lanes.
+    #[value(name = "W0-lanes")]
+    W0Lanes,
     /// One producer, one connection, one task a call.
     W1,
-    /// The same over 64 connections.
+    /// One task a call over 64 connections.
     W1x64,
     /// Batches of 1,000 over 4 connections.
     #[value(name = "W1-bulk")]

@@ -53,6 +53,8 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
     where
         K: 'a,
     {
+        let keys = keys.into_iter();
+        self.0.reserve(keys.size_hint().0);
         for key in keys {
             self.set(key.clone(), None);
         }

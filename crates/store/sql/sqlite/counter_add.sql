@@ -1,13 +1,10 @@
-insert into counter (
-  server, lane, scheduled, pending, assigned, running, completed, failed, timeout, cancelled
-)
-values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-on conflict (server, lane) do update set
-  scheduled = scheduled + excluded.scheduled,
-  pending = pending + excluded.pending,
-  assigned = assigned + excluded.assigned,
-  running = running + excluded.running,
-  completed = completed + excluded.completed,
-  failed = failed + excluded.failed,
-  timeout = timeout + excluded.timeout,
-  cancelled = cancelled + excluded.cancelled
+update counter set
+  scheduled = scheduled + ?3,
+  pending = pending + ?4,
+  assigned = assigned + ?5,
+  running = running + ?6,
+  completed = completed + ?7,
+  failed = failed + ?8,
+  timeout = timeout + ?9,
+  cancelled = cancelled + ?10
+where server = ?1 and lane = ?2

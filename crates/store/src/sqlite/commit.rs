@@ -1,8 +1,10 @@
 //! Writes a diff: table by table, row by row in the order of the keys.
 
 use rusqlite::{CachedStatement, Connection, params};
+use taskyard_core::counter::Counter;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::TaskId;
+use taskyard_core::lane::Lane;
 use taskyard_core::store::Error;
 use taskyard_core::view::Change;
 
@@ -91,9 +93,17 @@ fn forget_and_count(connection: &Connection, diff: &Diff) -> Read<()> {
             .prepare_cached(sql::MINUTE_DELETE)?
             .execute([first])?;
     }
+    count(connection, &diff.counters)
+}
+
+/// Almost every lane that is counted for was counted for before.
+fn count(connection: &Connection, counters: &[(Lane, Counter)]) -> Read<()> {
     let mut add = connection.prepare_cached(sql::COUNTER_ADD)?;
-    for (lane, change) in &diff.counters {
-        key::add_counter(&mut add, SERVER, *lane, change)?;
+    let mut insert = connection.prepare_cached(sql::COUNTER_INSERT)?;
+    for (lane, change) in counters {
+        if key::write_counter(&mut add, SERVER, *lane, change)? == 0 {
+            key::write_counter(&mut insert, SERVER, *lane, change)?;
+        }
     }
     Ok(())
 }

@@ -18,10 +18,11 @@ use taskyard_core::time::Timestamp;
 use super::connection::{all, one};
 use super::error::explain;
 use super::fields::Read;
+use super::kept::Kept;
 use super::log::GiveUp;
 use super::open::{self, OpenError};
 use super::rows::{key, queue};
-use super::tx::{Workers, Writing};
+use super::tx::Writing;
 use super::{reads, sql};
 use crate::incarnation;
 use crate::run::{self, Memory};
@@ -42,7 +43,7 @@ impl Inline {
         let writing = Writing {
             connection,
             give_up,
-            workers: Workers::default(),
+            kept: Kept::default(),
         };
         let start = || -> Read<()> {
             let last = one(&writing.connection, sql::LANE_LAST, [], |fields| {

@@ -17,6 +17,9 @@ use super::{sql, tx};
 /// Inputs up to this many bytes come along; larger ones are read once it is known that they go out.
 const INPUT_WITH_PICK_MAX: i64 = 4096;
 
+/// How many rows there is room for before the first is read; the larger ones grow.
+const ROWS_AT_ONCE: usize = 256;
+
 type Row = (Ready, Brief);
 
 /// What was picked, and where each lane that was looked into goes on behind that, as far as it is known.
@@ -95,9 +98,10 @@ impl Source {
             tx::limit(rows),
             INPUT_WITH_PICK_MAX
         ];
-        self.ahead = statement
-            .query_map(params, |columns| row(&mut Fields::of(columns)))?
-            .collect::<Read<_>>()?;
+        self.ahead.reserve(rows.min(ROWS_AT_ONCE));
+        for row in statement.query_map(params, |columns| row(&mut Fields::of(columns)))? {
+            self.ahead.push_back(row?);
+        }
         self.ended = self.ahead.len() < rows;
         self.last = self
             .ahead

@@ -64,6 +64,7 @@ statements! { ALL:
         CARRY_LOAD = "carry_load",
         CARRY_UPDATE = "carry_update",
         COUNTER_ADD = "counter_add",
+        COUNTER_INSERT = "counter_insert",
         IDEMPOTENCY_DELETE = "idempotency_delete",
         IDEMPOTENCY_INSERT = "idempotency_insert",
         IDEMPOTENCY_LOAD = "idempotency_load",

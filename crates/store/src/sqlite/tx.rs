@@ -1,22 +1,20 @@
 //! One transaction of the writer: what a batch needs is loaded by point statements, one a row.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
 use rusqlite::{Connection, OptionalExtension, Params, params};
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{SlotKey, WorkerNumber};
 use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
 use taskyard_core::needs::Needs;
-use taskyard_core::rows::Worker;
 use taskyard_core::store::Error;
-use taskyard_core::view::{Change, View};
+use taskyard_core::view::View;
 
 use super::connection::{all, one};
 use super::error::{explain, is_failed_sync};
 use super::fields::{Fields, Read};
+use super::kept::Kept;
 use super::log::GiveUp;
 use super::rows::{key, minute, operation, place, presence, queue, relic, task};
 use super::{commit, pick, reset, sql};
@@ -26,53 +24,14 @@ use crate::tx::{Inputs, Tx, Undone, Writer};
 pub(crate) struct SqliteTx<'a> {
     connection: &'a Connection,
     give_up: &'a GiveUp,
-    workers: &'a Workers,
+    kept: &'a Kept,
 }
 
 /// The connection that writes.
 pub(super) struct Writing {
     pub(super) connection: Connection,
     pub(super) give_up: GiveUp,
-    pub(super) workers: Workers,
-}
-
-/// How many workers' rows are kept; beyond, they are read again.
-const WORKERS_MAX: usize = 10_000;
-
-/// The rows of workers as the last commit left them: every claim reads one, and nobody else writes here. Not of those that
-/// are forgotten, who may never come again and whose kinds and queues may be many.
-#[derive(Default)]
-pub(super) struct Workers(RefCell<HashMap<Name, Worker>>);
-
-impl Workers {
-    fn forget(&self) {
-        self.0.borrow_mut().clear();
-    }
-
-    fn get(&self, name: &Name) -> Option<Worker> {
-        self.0.borrow().get(name).cloned()
-    }
-
-    fn keep(&self, row: &Worker) {
-        let mut rows = self.0.borrow_mut();
-        if row.is_forgotten {
-            rows.remove(&row.name);
-            return;
-        }
-        if rows.len() >= WORKERS_MAX {
-            rows.clear();
-        }
-        rows.insert(row.name.clone(), row.clone());
-    }
-
-    fn committed(&self, changes: &[Change<Worker>]) {
-        for change in changes {
-            match change {
-                Change::Insert(row) | Change::Update { after: row, .. } => self.keep(row),
-                Change::Delete(row) => _ = self.0.borrow_mut().remove(&row.name),
-            }
-        }
-    }
+    pub(super) kept: Kept,
 }
 
 impl<'a> SqliteTx<'a> {
@@ -80,13 +39,13 @@ impl<'a> SqliteTx<'a> {
         let Writing {
             connection,
             give_up,
-            workers,
+            kept,
         } = writing;
         connection.prepare_cached("begin immediate")?.execute([])?;
         Ok(Self {
             connection,
             give_up,
-            workers,
+            kept,
         })
     }
 
@@ -108,7 +67,7 @@ impl Writing {
         let tx = SqliteTx::begin(self)?;
         reset::empty(tx.connection, incarnation)?;
         tx.end()?;
-        self.workers.forget();
+        self.kept.forget();
         Ok(())
     }
 }
@@ -148,7 +107,7 @@ fn open_among(connection: &Connection, lanes: &[Lane]) -> Read<Vec<Lane>> {
 
 impl Tx for SqliteTx<'_> {
     async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
-        self.load_workers(needs, view)
+        self.load_kept(needs, view)
             .and_then(|()| load_named(self.connection, needs, view))
             .and_then(|()| load_found(self.connection, needs, view))
             .map_err(explain)
@@ -157,35 +116,45 @@ impl Tx for SqliteTx<'_> {
     async fn commit(self, diff: Diff) -> Result<Inputs, Undone> {
         let inputs = commit::inputs(self.connection, &diff.inputs).map_err(explain)?;
         commit::write(self.connection, &diff)?;
-        let workers = self.workers;
+        let kept = self.kept;
         self.end().map_err(explain)?;
-        workers.committed(&diff.workers);
+        kept.workers.committed(&diff.workers);
+        kept.leases.committed(&diff.leases);
         Ok(inputs)
     }
 }
 
 impl SqliteTx<'_> {
-    fn load_workers(&self, needs: &Needs, view: &mut View) -> Read<()> {
-        let mut missing = Vec::new();
-        for (name, _) in &needs.workers {
-            match self.workers.get(name) {
-                Some(row) => view.workers.loaded(name.clone(), row),
-                None => missing.push(name),
-            }
-        }
-        Each(self.connection).row(
+    /// The rows of which those that were met before are at hand.
+    fn load_kept(&self, needs: &Needs, view: &mut View) -> Read<()> {
+        let Kept { workers, leases } = self.kept;
+        let each = Each(self.connection);
+        let names = needs.workers.iter().map(|(name, _)| name);
+        let missing = workers.at_hand(names, |name, row| view.workers.loaded(name.clone(), row));
+        each.row(
             (sql::WORKER_BY_NAME, &missing),
             |name| [name.as_str()],
             presence::worker,
             |name, row| {
-                self.workers.keep(&row);
+                workers.keep(&row);
                 view.workers.loaded(Name::clone(name), row);
+            },
+        )?;
+        let slots = needs.leases.iter().map(|(slot, _)| slot);
+        let missing = leases.at_hand(slots, |slot, row| view.leases.loaded(*slot, row));
+        each.row(
+            (sql::LEASE_LOAD, &missing),
+            |slot| slot_key(slot),
+            place::lease,
+            |slot, row| {
+                leases.keep(&row);
+                view.leases.loaded(**slot, row);
             },
         )
     }
 }
 
-/// The rows that are named by their keys, but for workers.
+/// The rows that are named by their keys, but for those that are kept.
 fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<()> {
     let each = Each(connection);
     each.row(
@@ -218,12 +187,6 @@ fn load_named(connection: &Connection, needs: &Needs, view: &mut View) -> Read<(
         },
         place::ready,
         |at, row| view.ready.loaded(at.slot, row),
-    )?;
-    each.row(
-        (sql::LEASE_LOAD, &needs.leases),
-        |(slot, _)| slot_key(slot),
-        place::lease,
-        |(slot, _), row| view.leases.loaded(*slot, row),
     )?;
     each.row(
         (sql::UNIQUE_LOAD, &needs.uniques),

@@ -14,7 +14,8 @@ use super::{Figure, Run, Workload};
 
 pub(super) async fn measure(workload: Workload, run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
     match workload {
-        Workload::W0 => engine::measure(run).await,
+        Workload::W0 => engine::measure(run, "W0", 1).await,
+        Workload::W0Lanes => engine::measure(run, "W0-lanes", 1000).await,
         Workload::W1 => submit::one_by_one(run, "W1", 1).await,
         Workload::W1x64 => submit::one_by_one(run, "W1x64", 64).await,
         Workload::W1Bulk => submit::in_bulk(run).await,

@@ -92,15 +92,15 @@ pub(crate) fn lane_key(fields: &mut Fields<'_>) -> Read<LaneKey> {
     })
 }
 
-pub(crate) fn add_counter(
-    add: &mut CachedStatement<'_>,
+pub(crate) fn write_counter(
+    statement: &mut CachedStatement<'_>,
     server: i32,
     lane: Lane,
     change: &Counter,
 ) -> Read<usize> {
     let key = [server, lane.0].map(i64::from);
     let by_status = Status::ALL.map(|status| change[status]);
-    add.execute(params_from_iter(key.into_iter().chain(by_status)))
+    statement.execute(params_from_iter(key.into_iter().chain(by_status)))
 }
 
 pub(crate) fn counter(fields: &mut Fields<'_>) -> Read<Counter> {

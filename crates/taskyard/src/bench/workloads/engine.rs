@@ -29,7 +29,6 @@ use crate::failure::Failure;
 use crate::randomness::Unguessable;
 
 const CALLERS: usize = 256;
-const LANES: usize = 1000;
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// What a caller does, and for how long it counts.
@@ -42,14 +41,11 @@ struct Part {
     until: Instant,
 }
 
-pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
-    Ok(vec![
-        flow(run, "W0", 1).await?,
-        flow(run, "W0-lanes", LANES).await?,
-    ])
-}
-
-async fn flow(run: &Run<'_>, workload: &'static str, lanes: usize) -> anyhow::Result<Figure> {
+pub(super) async fn measure(
+    run: &Run<'_>,
+    workload: &'static str,
+    lanes: usize,
+) -> anyhow::Result<Vec<Figure>> {
     let fresh = run.databases.fresh().await?;
     let (url, seconds) = (fresh.url.clone(), run.seconds);
     // On a runtime as a server has it.
@@ -60,12 +56,12 @@ async fn flow(run: &Run<'_>, workload: &'static str, lanes: usize) -> anyhow::Re
     let done = done.await??;
     let settings = json!({ "store": fresh.kind, "callers": CALLERS, "lanes": lanes });
     fresh.remove().await?;
-    Ok(Figure {
+    Ok(vec![Figure {
         workload,
         value: f64::from(done) / run.seconds.as_secs_f64(),
         unit: "tasks/s",
         settings,
-    })
+    }])
 }
 
 /// How many tasks went from submit to result in the given time.
