@@ -45,7 +45,7 @@ pub(super) struct Rows<K, R> {
 }
 
 impl<K: Hash + Eq, R: Clone> Rows<K, R> {
-    fn new(max: usize, key: fn(&R) -> K, is_worth_it: fn(&R) -> bool) -> Self {
+    pub(super) fn new(max: usize, key: fn(&R) -> K, is_worth_it: fn(&R) -> bool) -> Self {
         Self {
             max,
             key,
@@ -74,7 +74,7 @@ impl<K: Hash + Eq, R: Clone> Rows<K, R> {
             rows.remove(&key);
             return;
         }
-        if rows.len() >= self.max {
+        if rows.len() >= self.max && !rows.contains_key(&key) {
             rows.clear();
         }
         rows.insert(key, row.clone());

@@ -4,6 +4,7 @@ mod backup;
 mod crash;
 mod durable;
 mod inspect;
+mod kept;
 mod lost;
 mod reset;
 mod restore;
