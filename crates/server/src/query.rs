@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::percent_decode_str;
 use taskyard_api::problem::Problem;
 
 use crate::problem::{self, Code};
@@ -19,6 +20,7 @@ impl<'a> Params<'a> {
         known: &[&str],
         repeated: &[&str],
     ) -> Result<Self, Box<Problem>> {
+        utf8(query)?;
         let params = Self(pairs(query));
         for (name, _) in &params.0 {
             if !known.contains(&name.as_ref()) {
@@ -37,6 +39,7 @@ impl<'a> Params<'a> {
 
     /// Passes over what is not among `known`; refuses what is said twice, for one of the two would be passed over as well.
     pub(crate) fn of_known(query: Option<&'a str>, known: &[&str]) -> Result<Self, Box<Problem>> {
+        utf8(query)?;
         let mut pairs = pairs(query);
         pairs.retain(|(name, _)| known.contains(&name.as_ref()));
         let params = Self(pairs);
@@ -88,6 +91,18 @@ impl<'a> Params<'a> {
             )),
         }
     }
+}
+
+/// Bytes that are no text would be looked for as other ones.
+fn utf8(query: Option<&str>) -> Result<(), Box<Problem>> {
+    let is_text = |text: &str| percent_decode_str(text).decode_utf8().is_ok();
+    let pairs = query.unwrap_or_default().split('&');
+    let Some(wrong) = pairs.into_iter().find(|pair| !is_text(pair)) else {
+        return Ok(());
+    };
+    let name = wrong.split('=').next().filter(|name| is_text(name));
+    let name: String = name.unwrap_or_default().chars().take(QUOTED_MAX).collect();
+    Err(problem::at(Code::Invalid, &name, "is not UTF-8"))
 }
 
 fn pairs(query: Option<&str>) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {

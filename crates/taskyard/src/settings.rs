@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use self::file::File;
 pub(crate) use self::strangers::strangers;
@@ -61,9 +61,10 @@ pub(crate) fn layer(
             .error(clap::error::ErrorKind::InvalidValue, message)
     };
     let file = File::find(named).map_err(|message| refuse(&command, message))?;
-    let known = setting_names(&command);
     if let Some(file) = &file {
-        file.check(&known)
+        let known = names(settings(&command));
+        let lists = names(settings(&command).filter(|argument| takes_several(argument)));
+        file.check(&known, &lists)
             .map_err(|message| refuse(&command, message))?;
     }
 
@@ -181,14 +182,18 @@ fn file_named(command: &Command, arguments: &[OsString]) -> Option<PathBuf> {
     matches.try_get_one::<PathBuf>("config_file").ok()?.cloned()
 }
 
-/// The names that a file may use: every flag's with an underscore for each hyphen, which is the id clap knows it by.
-fn setting_names(command: &Command) -> Vec<String> {
-    let mut names: Vec<String> = settings(command)
+/// As a file may use them: every flag's with an underscore for each hyphen, which is the id clap knows it by.
+fn names<'a>(settings: impl Iterator<Item = &'a Arg>) -> Vec<String> {
+    let mut names: Vec<String> = settings
         .map(|argument| argument.get_id().as_str().to_owned())
         .collect();
     names.sort_unstable();
     names.dedup();
     names
+}
+
+fn takes_several(argument: &Arg) -> bool {
+    matches!(argument.get_action(), ArgAction::Append) || argument.get_value_delimiter().is_some()
 }
 
 /// Every argument, of whatever command, that can be set without the command line; some stand in several commands.

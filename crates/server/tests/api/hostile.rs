@@ -283,6 +283,16 @@ async fn no_route_takes_a_number_that_is_none_or_stands_twice() {
 }
 
 #[tokio::test]
+async fn no_list_looks_for_bytes_that_are_no_text() {
+    let yard = Yard::new();
+    for query in ["q=%ff", "label=a%3d%ff", "kind=x&queue=%c3%28"] {
+        let reply = yard.get(&format!("/api/v1/tasks?{query}")).await;
+        let said = reply.refused(422, "invalid").to_string();
+        assert!(said.contains("is not UTF-8"), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn no_list_goes_on_from_a_cursor_of_another() {
     let yard = Yard::new();
     for number in 0..2 {

@@ -7,6 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 
 use super::fields::{Fields, Read};
+use super::file;
 
 /// How many parsed statements a connection keeps: more than there are.
 const STATEMENTS_KEPT: usize = 128;
@@ -17,7 +18,7 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// The log is synced by [`super::log`] and moved into the database by [`super::checkpoint`].
 pub(super) fn writing(path: &Path, log_bytes_max: u64) -> Read<Connection> {
-    let connection = Connection::open(path)?;
+    let connection = Connection::open(file::made_private(path))?;
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(&format!(
         "pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 0; \
@@ -28,7 +29,7 @@ pub(super) fn writing(path: &Path, log_bytes_max: u64) -> Read<Connection> {
 
 /// For a file of which the power may take the last moments: nothing waits for the disk but what moves its log.
 pub(super) fn logging(path: &Path) -> Read<Connection> {
-    let connection = Connection::open(path)?;
+    let connection = Connection::open(file::made_private(path))?;
     connection.busy_timeout(BUSY)?;
     connection.execute_batch(&format!(
         "pragma journal_mode = wal; pragma synchronous = normal; pragma wal_autocheckpoint = 4096; \

@@ -54,6 +54,18 @@ impl Part {
     }
 }
 
+/// A database that is not there yet is made for its owner alone, as are the files that SQLite puts beside it. Where that
+/// fails, whoever opens it says why.
+pub(super) fn made_private(path: &Path) -> &Path {
+    let mut options = OpenOptions::new();
+    let _ = options
+        .write(true)
+        .create_new(true)
+        .mode(PRIVATE)
+        .open(path);
+    path
+}
+
 /// A file on its way to become another, in the same folder. Removed unless it does, or is kept.
 pub(super) struct Partial {
     path: PathBuf,

@@ -7,7 +7,7 @@ use taskyard_core::retention::Retention;
 use taskyard_server::WorkerIds;
 
 use super::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs};
-use crate::settings::units::{bytes, duration, retention};
+use crate::settings::units::{bytes, duration, listen, retention};
 
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArgs {
@@ -35,6 +35,7 @@ pub(crate) struct ServeArgs {
         long,
         env = "TASKYARD_LISTEN",
         default_value = "127.0.0.1:8000",
+        value_parser = listen,
         value_name = "ADDRESS"
     )]
     pub(crate) listen: String,

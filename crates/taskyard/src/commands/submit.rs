@@ -2,7 +2,7 @@
 
 mod each_line;
 
-use std::io::Read as _;
+use std::io::Read;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ use crate::signals;
 
 /// The kind whose input is a program with its arguments.
 const COMMAND: &str = "command";
+/// The longest input that is read; what a server takes is far below, unless it was set otherwise.
+const INPUT_BYTES_MAX: u64 = 256 << 20;
 
 impl Shown for Submitted {
     fn table(&self) -> String {
@@ -267,18 +269,28 @@ fn text(text: &str) -> serde_json::Result<Box<RawValue>> {
     serde_json::value::to_raw_value(text)
 }
 
-fn read(file: &str) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = match file {
-        "-" => std::io::stdin().read_to_end(&mut bytes).map(drop),
-        file => std::fs::read(file).map(|read| bytes = read),
+/// What is longer is refused before it fills the memory: it may never end.
+fn read(file: &str, bytes_max: u64) -> Result<Vec<u8>, Failure> {
+    let source: std::io::Result<Box<dyn Read>> = match file {
+        "-" => Ok(Box::new(std::io::stdin())),
+        file => std::fs::File::open(file).map(|file| Box::new(file) as Box<dyn Read>),
     };
+    let mut bytes = Vec::new();
+    let read = source.and_then(|source| source.take(bytes_max + 1).read_to_end(&mut bytes));
     read.map_err(|error| Failure::usage(format!("{} cannot be read: {error}", named(file))))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(Failure::usage(format!(
+            "{} holds more than {} MiB, which is more than is read; a server's --input-max, for one task, is 1 MiB \
+             unless set",
+            named(file),
+            bytes_max >> 20,
+        )));
+    }
     Ok(bytes)
 }
 
 fn read_text(file: &str) -> Result<String, Failure> {
-    let text = String::from_utf8(read(file)?);
+    let text = String::from_utf8(read(file, INPUT_BYTES_MAX)?);
     text.map_err(|error| Failure::usage(format!("{} is not UTF-8: {error}", named(file))))
 }
 

@@ -34,7 +34,7 @@ impl File {
     }
 
     /// Refuses names that no setting has, and values that no setting can have.
-    pub(super) fn check(&self, known: &[String]) -> Result<(), String> {
+    pub(super) fn check(&self, known: &[String], lists: &[String]) -> Result<(), String> {
         for (name, value) in &self.table {
             let shown = self.path.display();
             if !known.contains(name) {
@@ -47,6 +47,11 @@ impl File {
                 return Err(format!(
                     "the settings file {shown} gives {name} a table or a date; expected a text, a number, \
                      true or false, or a list of these"
+                ));
+            }
+            if value.is_array() && !lists.contains(name) {
+                return Err(format!(
+                    "the settings file {shown} gives {name} a list; it takes one value"
                 ));
             }
         }

@@ -9,17 +9,23 @@ use taskyard_core::retention::Retention;
 /// few times as much.
 const TIME_MAX: Duration = Duration::from_hours(10 * 365 * 24);
 
-/// `30s`, `1500ms`, `5m`, `1h30m`, up to ten years. A number without a unit is refused, for nobody knows what it means.
+/// `30s`, `1500ms`, `5m`, `1h30m`, `30d`, up to ten years. A number without a unit is refused, for nobody knows what it
+/// means; a month has no one length.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "expected a duration with its unit, such as 30s, 1500ms or 1h30m".to_owned();
+    let wrong = || "expected a duration with its unit, such as 30s, 1500ms, 1h30m or 7d".to_owned();
     if text.trim().parse::<f64>().is_ok() {
         return Err(wrong());
     }
-    let span: jiff::SignedDuration = text.trim().parse().map_err(|_| wrong())?;
-    let time = Duration::try_from(span).map_err(|_| "must not be negative".to_owned())?;
+    let span: jiff::Span = text.trim().parse().map_err(|_| wrong())?;
+    if span.get_years() != 0 || span.get_months() != 0 {
+        return Err(wrong());
+    }
+    let long = || "must be at most 3650d, which is ten years".to_owned();
+    let time = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours());
+    let time = Duration::try_from(time.map_err(|_| long())?);
+    let time = time.map_err(|_| "must not be negative".to_owned())?;
     if time > TIME_MAX {
-        let hours = TIME_MAX.as_secs() / 3600;
-        return Err(format!("must be at most {hours}h, which is ten years"));
+        return Err(long());
     }
     Ok(time)
 }
@@ -69,19 +75,11 @@ pub(crate) fn retention(text: &str) -> Result<Retention, String> {
     Ok(retention)
 }
 
-/// Days are whole ones, `30d`; what is shorter is written as any other duration.
 fn life(text: &str) -> Result<Option<Duration>, String> {
     if text == "forever" {
         return Ok(None);
     }
-    let days = text.strip_suffix('d').map(str::trim_end);
-    let Some(days) = days.and_then(|days| days.parse::<u64>().ok()) else {
-        return duration(text).map(Some);
-    };
-    match days.checked_mul(24 * 3600).map(Duration::from_secs) {
-        Some(time) if time <= TIME_MAX => Ok(Some(time)),
-        _ => Err("must be at most 3650d, which is ten years".to_owned()),
-    }
+    duration(text).map(Some)
 }
 
 fn life_text(life: Duration) -> String {
@@ -132,6 +130,16 @@ pub(crate) fn url(text: &str) -> Result<reqwest::Url, String> {
     let url: Option<reqwest::Url> = text.trim().parse().ok();
     url.filter(|url| matches!(url.scheme(), "http" | "https"))
         .ok_or_else(|| "expected an address such as http://127.0.0.1:8000".to_owned())
+}
+
+/// Where a server listens: `127.0.0.1:8000`, `[::1]:0`, `localhost:8000`.
+pub(crate) fn listen(text: &str) -> Result<String, String> {
+    let parts = text.rsplit_once(':');
+    let is_right =
+        parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
+    is_right.then(|| text.to_owned()).ok_or_else(|| {
+        "expected an address of this machine and a port, such as 127.0.0.1:8000".to_owned()
+    })
 }
 
 /// `name=value`.
@@ -222,11 +230,13 @@ mod tests {
             ("1500ms", 1500),
             ("5m", 300_000),
             ("1h30m", 5_400_000),
+            ("2d", 172_800_000),
+            ("1d12h", 129_600_000),
             ("0s", 0),
         ] {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
-        for text in ["30", "1.5", "", "soon", "-3s", "9e9h"] {
+        for text in ["30", "1.5", "", "soon", "-3s", "9e9h", "1mo", "1y"] {
             assert!(duration(text).is_err(), "{text}");
         }
     }
@@ -234,9 +244,9 @@ mod tests {
     #[test]
     fn a_time_is_ten_years_at_most() {
         assert_eq!(duration("87600h"), Ok(TIME_MAX));
-        for text in ["87600h1ms", "2562047788015215h"] {
+        for text in ["87600h1ms", "3651d", "100000h"] {
             let said = duration(text).unwrap_err();
-            assert!(said.contains("at most 87600h"), "{said}");
+            assert!(said.contains("at most 3650d"), "{said}");
         }
     }
 

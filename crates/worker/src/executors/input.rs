@@ -17,10 +17,17 @@ pub(super) fn object<T: DeserializeOwned>(input: &RawValue, example: &str) -> Re
             format!("the input is not an object; expected one such as {example}"),
         ));
     }
-    serde_json::from_str(input.get()).map_err(|error| {
+    let mut reader = serde_json::Deserializer::from_str(input.get());
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let field = error.path().to_string();
+        let error = error.into_inner();
+        let what = match field.as_str() {
+            "." => error.to_string(),
+            field => format!("`{field}`: {error}"),
+        };
         Failure::lasting(
             INVALID,
-            format!("{error}; expected an object such as {example}"),
+            format!("{what}; expected an object such as {example}"),
         )
     })
 }

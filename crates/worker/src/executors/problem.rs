@@ -87,7 +87,7 @@ impl Problem {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Input {
     problem_id: Option<Box<RawValue>>,
     parameters: Option<Box<RawValue>>,

@@ -13,7 +13,7 @@ use crate::executor::{Context, Executor, Finish, Run};
 pub struct Sleep;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Input {
     #[serde(deserialize_with = "millis")]
     ms: u64,

@@ -1,6 +1,7 @@
 //! What looks lost is said in the rules and in SQL: both must find every lease that the rules would take away.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -199,5 +200,15 @@ proptest! {
         prop_assert_eq!(&taken, &expired(ran.unwrap()));
         let found: BTreeSet<TaskId> = found.iter().map(|(run, _)| run.slot.task).collect();
         prop_assert!(taken.iter().all(|task| found.contains(task)), "{taken:?} of {found:?}");
+    }
+}
+
+#[test]
+fn a_new_database_is_its_owners_alone() {
+    let place = Place::new();
+    let _store = open(&place.path("new.db"));
+    for file in ["new.db", "new.db-wal", "new.db.logs"] {
+        let mode = place.path(file).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{file}: {mode:o}");
     }
 }

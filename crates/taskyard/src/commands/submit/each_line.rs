@@ -19,6 +19,8 @@ use crate::output::{self, Format, Shown};
 /// must not change from one version to the next, or a repetition would not be the same.
 const PIECE_TASKS_MAX: usize = 10_000;
 const PIECE_BYTES_MAX: usize = 4 << 20;
+/// The longest file of lines, which is held in memory.
+const FILE_BYTES_MAX: u64 = 1 << 30;
 /// Where a line goes among the words of a command, as `xargs` and `find` have it.
 const PLACE: &str = "{}";
 
@@ -112,7 +114,7 @@ pub(super) async fn run(client: &Client, args: &SubmitArgs, file: &str, format: 
 
 /// A task for each line that is not blank, with the line's number.
 fn lines(args: &SubmitArgs, file: &str) -> Result<Vec<(usize, Submit)>, Failure> {
-    let bytes = read(file)?;
+    let bytes = read(file, FILE_BYTES_MAX)?;
     let file = named(file);
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];

@@ -44,6 +44,14 @@ fn a_refused_line_is_named() {
 }
 
 #[test]
+fn an_input_that_never_ends_is_refused() {
+    let yard = Yard::new();
+    let endless = ["submit", "echo", "@/dev/zero", "--text"];
+    let said = ["/dev/zero holds more than 256 MiB"];
+    check(&run(yard.directory.path(), &endless, &[]), 2, &said);
+}
+
+#[test]
 fn lines_under_a_key_that_stands_for_others_say_what_to_do() {
     let yard = Yard::new();
     let server = yard.serve(&["--internal-workers", "0"]);

@@ -315,6 +315,8 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
     for (flag, value) in [
         ("--allow-origin", "foo"),
         ("--allow-host", "http://x"),
+        ("--listen", "foo"),
+        ("--listen", "127.0.0.1:99999"),
         ("--allow-env", "A B"),
         ("--allow-command", "wc,,sort"),
         ("--allow-http", "https://example.com"),
@@ -331,6 +333,8 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
     check(&["config"], &[], &["taskyard.toml", "leese", "lease"]);
     std::fs::write(yard.path("taskyard.toml"), "lease = 75\n").unwrap();
     check(&["config"], &[], &["lease in the file taskyard.toml", "75"]);
+    std::fs::write(yard.path("taskyard.toml"), "lease = [\"1m\", \"2m\"]\n").unwrap();
+    check(&["config"], &[], &["taskyard.toml", "lease", "one value"]);
     std::fs::write(yard.path("taskyard.toml"), "lease = [").unwrap();
     check(&["config"], &[], &["taskyard.toml", "TOML"]);
 }

@@ -11,7 +11,7 @@ use crate::executors::input::{self, INVALID};
 const EXAMPLE: &str = r#"{"argv": ["wc", "-l"], "stdin": "one\ntwo\n"} or {"command": "wc -l"}"#;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Input {
     argv: Option<Vec<String>>,
     command: Option<String>,

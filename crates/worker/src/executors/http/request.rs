@@ -37,7 +37,7 @@ const NOT_SETTABLE: [&str; 11] = [
 const METHOD_CHARS_MAX: usize = 32;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Input {
     method: Option<Box<RawValue>>,
     url: Option<Box<RawValue>>,

@@ -33,7 +33,7 @@ impl Default for TestProblem {
 const STEPS: u64 = 10;
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object")]
 struct Input {
     max_steps: Option<Box<RawValue>>,
 }

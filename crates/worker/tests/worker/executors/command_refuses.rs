@@ -51,12 +51,15 @@ async fn inputs_of_another_shape() {
         (json!({"argv": [""]}), "the command is empty"),
         (json!({"command": "  "}), "the command is empty"),
         (json!({"command": "echo 'open"}), "missing closing quote"),
-        (json!({"argv": "echo"}), "invalid type: string"),
-        (json!({"argv": ["echo", 1]}), "invalid type: integer"),
+        (json!({"argv": "echo"}), "`argv`: invalid type: string"),
+        (
+            json!({"argv": ["echo", 1]}),
+            "`argv[1]`: invalid type: integer",
+        ),
         (json!({"argv": ["echo", "a\0b"]}), "NUL"),
         (
             json!({"argv": ["true"], "env": {"A": 1}}),
-            "invalid type: integer",
+            "`env.A`: invalid type: integer",
         ),
         (json!({"argv": ["true"], "env": {"A": "a\0b"}}), "NUL"),
         (json!({"argv": ["true"], "env": {"": "x"}}), "not a name"),
@@ -66,7 +69,7 @@ async fn inputs_of_another_shape() {
         ),
         (
             json!({"argv": ["true"], "stdin": 5}),
-            "invalid type: integer",
+            "`stdin`: invalid type: integer",
         ),
         (json!({"argv": ["true"], "cwd": "/"}), "unknown field `cwd`"),
     ] {
