@@ -50,6 +50,23 @@ async fn queues_are_listed_with_what_waits_in_them_and_for_how_long() {
 }
 
 #[tokio::test]
+async fn what_an_address_leaves_out_is_no_name() {
+    let yard = Yard::new();
+    for dots in [".", ".."] {
+        for field in ["queue", "kind"] {
+            let mut task = json!({"kind": "echo", "input": 1});
+            task[field] = json!(dots);
+            let place = format!("/{field}");
+            yard.post("/api/v1/tasks", &task).await.wrong_at(&[&place]);
+        }
+        let path = format!("/api/v1/tasks?queue={dots}");
+        yard.get(&path).await.wrong_at(&["queue"]);
+    }
+    submit(&yard, "...").await;
+    assert_eq!(queues(&yard).await.len(), 1);
+}
+
+#[tokio::test]
 async fn nothing_of_a_paused_queue_is_given_out_until_it_goes_on() {
     let yard = Yard::new();
     yard.worker("w").await;
