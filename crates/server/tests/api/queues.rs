@@ -50,6 +50,44 @@ async fn queues_are_listed_with_what_waits_in_them_and_for_how_long() {
 }
 
 #[tokio::test]
+async fn queues_are_listed_in_pages() {
+    let yard = Yard::with(|settings| settings.limits.list_look_at_max = 3);
+    let names: Vec<String> = (0..7).map(|number| format!("q:{number}/a")).collect();
+    for name in &names {
+        submit(&yard, name).await;
+    }
+
+    for (limit, pages) in [(2, 4), (7, 3), (1000, 3)] {
+        let mut found = Vec::new();
+        let mut path = format!("/api/v1/queues?limit={limit}");
+        for _ in 1..pages {
+            let page = yard.get(&path).await.ok();
+            found.extend(page["items"].as_array().unwrap().clone());
+            let cursor = page["next_cursor"].as_str().unwrap();
+            path = format!("/api/v1/queues?limit={limit}&cursor={cursor}");
+        }
+        let last = yard.get(&path).await.ok();
+        found.extend(last["items"].as_array().unwrap().clone());
+        let found: Vec<&str> = found
+            .iter()
+            .map(|queue| queue["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, names, "{limit}");
+        assert_eq!(last["next_cursor"], Value::Null, "{limit}");
+    }
+
+    for (query, place) in [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("cursor=x", "cursor"),
+        ("cursor=AAAAAAAAAAAA", "cursor"),
+    ] {
+        let path = format!("/api/v1/queues?{query}");
+        yard.get(&path).await.wrong_at(&[place]);
+    }
+}
+
+#[tokio::test]
 async fn what_an_address_leaves_out_is_no_name() {
     let yard = Yard::new();
     for dots in [".", ".."] {
