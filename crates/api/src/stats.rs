@@ -12,9 +12,9 @@ use crate::task::Status;
 pub struct Stats {
     pub total: u64,
     pub by_status: Counts,
-    /// Each queue that has tasks.
+    /// The queues that have most tasks; the others together are `other`.
     pub by_queue: BTreeMap<String, Counts>,
-    /// Each kind that has tasks.
+    /// The kinds that have most tasks; the others together are `other`.
     pub by_kind: BTreeMap<String, Counts>,
     /// Of the tasks that are there and that a run ended (completed, failed, timeout), the part that completed. Null where
     /// there are none.
@@ -73,20 +73,6 @@ pub struct Quantiles {
     pub p99: f64,
 }
 
-impl Stats {
-    /// Counts `tasks` more of one queue, kind and status.
-    pub fn add(&mut self, queue: &str, kind: &str, status: Status, tasks: u64) {
-        self.total += tasks;
-        self.by_status.add(status, tasks);
-        for (counts, name) in [(&mut self.by_queue, queue), (&mut self.by_kind, kind)] {
-            counts
-                .entry(name.to_owned())
-                .or_default()
-                .add(status, tasks);
-        }
-    }
-}
-
 /// Tasks by where they stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -128,25 +114,5 @@ impl Counts {
             Status::Cancelled => &mut self.cancelled,
         };
         *count += tasks;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_task_counts_in_the_total_and_once_in_each_breakdown() {
-        let mut stats = Stats::default();
-
-        stats.add("default", "echo", Status::Pending, 2);
-        stats.add("default", "sleep", Status::Pending, 3);
-        stats.add("slow", "sleep", Status::Failed, 1);
-
-        assert_eq!(stats.total, 6);
-        assert_eq!(stats.by_status.pending, 5);
-        assert_eq!(stats.by_queue["default"].of(Status::Pending), 5);
-        assert_eq!(stats.by_kind["sleep"].of(Status::Pending), 3);
-        assert_eq!(stats.by_kind["sleep"].of(Status::Failed), 1);
     }
 }

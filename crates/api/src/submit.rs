@@ -18,7 +18,7 @@ pub const DEFAULT_QUEUE: &str = "default";
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Submit<P = Raw> {
-    /// What sort of work it is: decides which workers can run it. 1–64 of `A–Z a–z 0–9 . _ - : /`.
+    /// What sort of work it is: decides which workers can run it. 1–64 of `A–Z a–z 0–9 . _ - : /`, but not `.` or `..`.
     pub kind: String,
     /// What the work is about; any JSON up to 1 MiB and 64 levels, null included.
     pub input: P,

@@ -25,11 +25,8 @@ pub enum BadName {
 }
 
 impl Name {
-    /// A label's or worker's name. It may stand in an address.
+    /// A label's or worker's name.
     pub fn plain(text: &str) -> Result<Self, BadName> {
-        if matches!(text, "." | "..") {
-            return Err(BadName::Dots);
-        }
         Self::checked(text, is_plain, BadName::Character)
     }
 
@@ -50,6 +47,9 @@ impl Name {
     fn checked(text: &str, fits: impl Fn(u8) -> bool, otherwise: BadName) -> Result<Self, BadName> {
         if text.is_empty() {
             Err(BadName::Empty)
+        } else if matches!(text, "." | "..") {
+            // Names of queues and workers stand in addresses, and one rule for all is easier to remember.
+            Err(BadName::Dots)
         } else if text.len() > NAME_LEN_MAX {
             Err(BadName::TooLong)
         } else if text.bytes().all(fits) {
@@ -92,6 +92,9 @@ mod tests {
         assert_eq!(Name::plain(".."), Err(BadName::Dots));
         assert!(Name::plain("...").is_ok());
         assert!(Name::path("ml/gpu:a100").is_ok());
+        assert_eq!(Name::path("."), Err(BadName::Dots));
+        assert_eq!(Name::path(".."), Err(BadName::Dots));
+        assert!(Name::path("../a").is_ok());
         assert_eq!(Name::path("a b"), Err(BadName::PathCharacter));
         assert_eq!(Name::path(""), Err(BadName::Empty));
         assert_eq!(Name::path("größe"), Err(BadName::PathCharacter));

@@ -46,7 +46,8 @@ pub struct Policy {
     pub lanes_max: usize,
     /// How many queues may be paused or have defaults of their own; others need no room. Default 1,000.
     pub queues_max: usize,
-    /// How many lanes of a minute each server tells apart for the rates; the others are added up. Default 50.
+    /// How many lanes of a minute each server tells apart for the rates, and how many queues and kinds in statistics; the
+    /// others are added up. Default 50.
     pub stats_lanes_max: usize,
     /// How many workers may be known and not forgotten; those inside of servers do not count. Default 100,000.
     pub workers_max: usize,

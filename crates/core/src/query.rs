@@ -1,5 +1,7 @@
 //! What can be asked of a store without changing anything.
 
+mod queues;
+
 use std::sync::Arc;
 
 use crate::counter::Counter;
@@ -24,6 +26,8 @@ use crate::status::Status;
 use crate::time::Timestamp;
 use crate::verbs::expire::{Lost, Sight};
 use crate::verbs::held::Token;
+
+pub use self::queues::{QueueList, QueueView, QueuesListed};
 
 #[derive(Clone, Debug)]
 pub enum Query {
@@ -70,6 +74,7 @@ pub enum Query {
     Named(Vec<WorkerNumber>),
     /// The queues of which something was set, by name.
     Queues,
+    QueuePage(QueueList),
     Operation(OperationId),
     /// Operations, the newest first, behind `after` if it is given.
     Operations {
@@ -172,6 +177,7 @@ pub enum Answer {
     AtWork(Option<Box<AtWork>>),
     Named(Vec<(WorkerNumber, Name)>),
     Queues(Vec<Queue>),
+    QueuePage(QueuesListed),
     Operation(Option<Box<Operation>>),
     Operations(Vec<Operation>),
     OldOperations(Vec<OperationId>),

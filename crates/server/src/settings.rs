@@ -80,7 +80,8 @@ pub struct Limits {
     /// Bytes of an error's detail in the list of a task's attempts, which leaves longer ones out. Default 64 KiB, as
     /// much as is kept of a late result.
     pub attempt_detail_max: usize,
-    /// Tasks that one page of a list looks at for what its filter lets through. Default 2,000.
+    /// Tasks that one page of a list looks at for what its filter lets through; lanes that one page of queues is put
+    /// together from. Default 2,000.
     pub list_look_at_max: usize,
     /// Of the newest tasks, behind how many a dialect's list may begin; each of them is looked at. Default 10,000.
     pub offset_max: usize,

@@ -12,6 +12,7 @@ mod findings;
 mod logs;
 mod migration;
 mod page;
+mod queues;
 mod run;
 mod sources;
 mod tx;

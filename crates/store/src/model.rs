@@ -4,6 +4,7 @@
 pub mod weak;
 
 mod logs;
+mod queues;
 mod reads;
 mod tables;
 

@@ -23,6 +23,7 @@ mod logs;
 mod merge;
 mod open;
 mod params;
+mod queues;
 mod reads;
 mod renew;
 mod reset;

@@ -25,6 +25,7 @@ mod log;
 mod logs;
 mod open;
 mod pick;
+mod queues;
 mod reads;
 mod reset;
 mod restore;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use taskyard_api::payload::Raw;
 use taskyard_api::task::{Progress, Status};
 
-pub(crate) use self::table::{Cell, Column, Tint, cut, leaving, table};
+pub(crate) use self::table::{Cell, Column, Pieces, Tint, cut, leaving, table};
 
 /// What goes on below stands so much further in.
 const HANG: usize = 2;

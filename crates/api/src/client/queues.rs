@@ -2,13 +2,13 @@
 
 use super::error::Error;
 use super::transport::{Call, Client};
-use crate::page::Page;
+use crate::page::{Page, QueuesQuery};
 use crate::queue::{PatchQueue, Queue, QueueSettings};
 
 impl Client {
-    /// All queues, by name.
-    pub async fn queues(&self) -> Result<Page<Queue>, Error> {
-        self.call(Call::get("/api/v1/queues")).await
+    /// One page of queues, by name.
+    pub async fn queues(&self, query: &QueuesQuery) -> Result<Page<Queue>, Error> {
+        self.call(Call::get("/api/v1/queues").query(query)?).await
     }
 
     /// Nothing of it is given to workers from now on.

@@ -372,7 +372,8 @@ pub(crate) fn plain_name() -> Value {
 /// The name of a kind or a queue.
 pub(crate) fn path_name() -> Value {
     let letters = class(|letter| Name::path(&format!("a{letter}")).is_ok());
-    json!({"minLength": 1, "maxLength": NAME_LEN_MAX, "pattern": format!("^[{letters}]+$")})
+    let pattern = format!("^(?!\\.\\.?$)[{letters}]+$");
+    json!({"minLength": 1, "maxLength": NAME_LEN_MAX, "pattern": pattern})
 }
 
 /// The inside of a character class, of the letters up to U+00FF that the check lets through.

@@ -1,94 +1,64 @@
 //! `/queues`: how much waits in them; pausing them, and what their tasks take that do not say themselves.
 
-use std::collections::BTreeMap;
-
 use axum::extract::{RawQuery, Request, State};
 use serde_json::{Value, json};
 use taskyard_api::page::Page;
-use taskyard_api::queue::{Defaults, PatchQueue, Queue, QueueSettings};
-use taskyard_api::stats::Counts;
+use taskyard_api::queue::{PatchQueue, Queue, QueueSettings};
 use taskyard_core::minute::MinuteKey;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query, Survey};
-use taskyard_core::queue;
-use taskyard_core::time::Timestamp;
+use taskyard_core::query::{Answer as Found, Query, QueueList};
 use taskyard_core::verbs::set_queue::{QueueSet, SetQueue};
 
 use crate::app::App;
 use crate::openapi::QUEUES;
 use crate::openapi::operation::Routes;
 use crate::problem::{self, Code};
-use crate::query;
+use crate::query::{self, Params};
 use crate::request::{self, OfQueue};
 use crate::response::{self, Answer};
 use crate::wire;
 use crate::wire::faults::Faults;
+use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX, queues_after, queues_cursor};
 use crate::wire::queue::{change, defaults, retention};
 
-/// `GET /queues`
+/// What a queue takes in a list, with the longest name and all that may be set of it.
+const QUEUE_BYTES_MAX: usize = 2 << 10;
+
+/// `GET /queues`: by name.
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    query::none(query.as_deref())?;
+    let params = Params::read(query.as_deref(), &["limit", "cursor"], &[])?;
+    let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
+    let limit = usize::try_from(limit).unwrap_or(1);
+    let of = app.engine().store().incarnation();
+    let after = params.get("cursor");
+    let after = after.map(|cursor| queues_after(cursor, &of)).transpose()?;
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
-    // How many there are is known when they are read; as many as may be open by default have room in this.
-    held.hold(LIST_BYTES_MAX)?;
-    let (now, lanes) = (
-        app.engine().store().now(),
-        app.engine().policy().lanes_max.saturating_mul(2),
-    );
-    let Found::Survey(survey) = app.engine().read(Query::Survey { now, lanes }).await? else {
-        return Err(problem::broken(&"a survey was answered with something else").into());
-    };
-    let Found::Queues(set) = app.engine().read(Query::Queues).await? else {
+    held.hold(limit * QUEUE_BYTES_MAX)?;
+    let wanted = Query::QueuePage(QueueList {
+        after,
+        limit,
+        look_at_max: app.limits().list_look_at_max,
+    });
+    let Found::QueuePage(listed) = app.engine().read(wanted).await? else {
         return Err(problem::broken(&"queues were answered with something else").into());
     };
+    let now = app.engine().store().now();
     let from = MinuteKey::minute_of(now) - 1;
     let Found::Minutes(minutes) = app.engine().read(Query::Minutes { from }).await? else {
         return Err(problem::broken(&"minutes were answered with something else").into());
     };
-    let mut items = queues(&survey, &set, now);
+    let views = listed
+        .items
+        .iter()
+        .map(|view| wire::queue::queue(view, now));
+    let mut items: Vec<Queue> = views.collect();
     wire::stats::set_rates(&mut items, &minutes, now);
     let page = Page {
         items,
-        next_cursor: None,
+        next_cursor: listed.next.map(|next| queues_cursor(&next, &of)),
     };
     response::read(held, &page)
-}
-
-/// By name: those that have or had tasks, and those of which something was set.
-fn queues(survey: &Survey, set: &[queue::Queue], now: Timestamp) -> Vec<Queue> {
-    let mut found: BTreeMap<Name, Queue> = BTreeMap::new();
-    let empty = |name: &Name| Queue {
-        name: name.to_string(),
-        paused: false,
-        counts: Counts::default(),
-        oldest_ms: None,
-        rates: None,
-        defaults: Defaults::default(),
-        retention: None,
-    };
-    for queue in set {
-        let known = found.entry(queue.name.clone());
-        let known = known.or_insert_with(|| empty(&queue.name));
-        known.paused = queue.is_paused;
-        known.defaults = defaults(&queue.defaults);
-        known.retention = queue.retention.as_ref().map(retention);
-    }
-    for counted in &survey.counts {
-        let name = &counted.lane.queue;
-        let queue = found.entry(name.clone()).or_insert_with(|| empty(name));
-        for (status, tasks) in counted.tasks.iter() {
-            // Counts are summed over servers, whose parts may be below zero; the sum never is for long.
-            let tasks = u64::try_from(tasks).unwrap_or_default();
-            queue.counts.add(status.into(), tasks);
-        }
-    }
-    for (name, since) in &survey.waiting {
-        let queue = found.entry(name.clone()).or_insert_with(|| empty(name));
-        let age = u64::try_from(now.since(*since).as_millis()).unwrap_or(u64::MAX);
-        queue.oldest_ms = queue.oldest_ms.max(Some(age));
-    }
-    found.into_values().collect()
 }
 
 /// `POST /queues/{name}/pause`
@@ -152,7 +122,10 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
             "By name: those that have or had tasks, and those of which something was set; with what waits, for how long, \
              and how fast tasks come and go.",
         )
-        .answers_page_of::<Queue>("All of them.", &json!({"items": [], "next_cursor": null}));
+        .takes_parameter("limit")
+        .takes_parameter("cursor")
+        .answers_page_of::<Queue>("A page of queues.", &json!({"items": [], "next_cursor": null}))
+        .refuses(&[Code::Invalid]);
     routes
         .post("/queues/{name}/pause", "pause_queue")
         .says(

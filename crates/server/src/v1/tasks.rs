@@ -12,7 +12,6 @@ use axum::extract::{RawQuery, Request, State};
 use http::HeaderMap;
 use taskyard_api::change::Patch;
 use taskyard_api::page::Page;
-use taskyard_api::stats::Stats;
 use taskyard_api::task::{Standing, Status};
 use taskyard_core::minute::MinuteKey;
 use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
@@ -63,22 +62,13 @@ pub(crate) async fn stats(State(app): State<App>, RawQuery(query): RawQuery) -> 
     let Found::Counts(counted) = app.engine().read(Query::Counts).await? else {
         return Err(problem::broken(&"counts were answered with something else").into());
     };
-    let mut stats = Stats::default();
-    for counted in &counted {
-        let (queue, kind) = (counted.lane.queue.as_str(), counted.lane.kind.as_str());
-        for (status, tasks) in counted.tasks.iter() {
-            // Counts are summed over servers, whose parts may be below zero; the sum never is for long.
-            let tasks = u64::try_from(tasks).unwrap_or_default();
-            stats.add(queue, kind, status.into(), tasks);
-        }
-    }
+    let names_max = app.engine().policy().stats_lanes_max;
+    let mut stats = wire::stats::counts(&counted, names_max);
     let now = app.engine().store().now();
     let from = MinuteKey::first_asked(now);
     let Found::Minutes(minutes) = app.engine().read(Query::Minutes { from }).await? else {
         return Err(problem::broken(&"minutes were answered with something else").into());
     };
-    let names_max = app.engine().policy().stats_lanes_max;
-    stats.success_rate = wire::stats::success_rate(&stats.by_status);
     stats.windows = wire::stats::windows(&minutes, now, names_max);
     response::read(held, &stats)
 }

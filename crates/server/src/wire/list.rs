@@ -9,7 +9,7 @@ use taskyard_api::task;
 use taskyard_api::time::Time;
 use taskyard_core::filter::Filter;
 use taskyard_core::id::{OperationId, TaskId};
-use taskyard_core::name::Name;
+use taskyard_core::name::{BadName, Name};
 use taskyard_core::query::List;
 use taskyard_core::rows::Digest;
 use taskyard_core::status::Status;
@@ -24,6 +24,8 @@ pub(crate) const LIMIT_MAX: u64 = 1000;
 const BOUND: usize = 8;
 /// What stands for the filter in a cursor of the list of workers, which has none.
 const WORKERS: &str = "workers";
+/// The same of the list of queues.
+const QUEUES: &str = "queues";
 /// The same of the list of operations.
 const OPERATIONS: &str = "operations";
 /// Tells databases apart; see [`taskyard_core::store::Store::incarnation`].
@@ -146,6 +148,26 @@ pub(crate) fn workers_after(cursor: &str, of: &Incarnation) -> Result<Name, Box<
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
         let name = bytes.strip_prefix(&bound_to(WORKERS, of))?;
         Name::plain(str::from_utf8(name).ok()?).ok()
+    };
+    read().ok_or_else(|| problem::at(Code::Invalid, "cursor", NO_CURSOR))
+}
+
+/// Where the page of queues behind this one begins.
+pub(crate) fn queues_cursor(last: &Name, of: &Incarnation) -> String {
+    let mut bytes = bound_to(QUEUES, of).to_vec();
+    bytes.extend(last.as_str().as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The queue behind which the page begins. What is no name any more may have been one when tasks came with it.
+pub(crate) fn queues_after(cursor: &str, of: &Incarnation) -> Result<Name, Box<Problem>> {
+    let read = || {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let name = str::from_utf8(bytes.strip_prefix(&bound_to(QUEUES, of))?).ok()?;
+        match Name::path(name) {
+            Err(BadName::Dots) => Some(Name::stored(name)),
+            checked => checked.ok(),
+        }
     };
     read().ok_or_else(|| problem::at(Code::Invalid, "cursor", NO_CURSOR))
 }

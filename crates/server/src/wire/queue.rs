@@ -2,15 +2,42 @@
 
 use std::time::Duration;
 
-use taskyard_api::queue::{Defaults, PatchQueue, Retention};
+use taskyard_api::queue::{Defaults, PatchQueue, Queue, Retention};
+use taskyard_api::stats::Counts;
+use taskyard_core::counter::Counter;
 use taskyard_core::name::Name;
+use taskyard_core::query::QueueView;
 use taskyard_core::queue;
 use taskyard_core::retention;
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::set_queue::SetQueue;
 
 use crate::wire::faults::{Faults, Place, WAIT_MS_MAX};
 use crate::wire::new_task::{millis, retry};
 use crate::wire::task::{count, ms};
+
+/// As it is listed, without its rates.
+pub(crate) fn queue(view: &QueueView, now: Timestamp) -> Queue {
+    let set = &view.queue;
+    Queue {
+        name: set.name.to_string(),
+        paused: set.is_paused,
+        counts: counts(&view.tasks),
+        oldest_ms: view.since.map(|since| ms(now.since(since))),
+        rates: None,
+        defaults: defaults(&set.defaults),
+        retention: set.retention.as_ref().map(retention),
+    }
+}
+
+/// Counts are summed over servers, whose parts may be below zero; the sum never is for long.
+pub(crate) fn counts(tasks: &Counter) -> Counts {
+    let mut counts = Counts::default();
+    for (status, tasks) in tasks.iter() {
+        counts.add(status.into(), u64::try_from(tasks).unwrap_or_default());
+    }
+    counts
+}
 
 /// Of no meaning where `faults` says why.
 pub(crate) fn change(name: Name, asked: &PatchQueue, faults: &mut Faults) -> SetQueue {

@@ -5,18 +5,53 @@ use std::time::Duration;
 
 use hashbrown::HashMap;
 use taskyard_api::queue::Queue;
-use taskyard_api::stats::{Counts, Quantiles, Rates, Recent, Window};
+use taskyard_api::stats::{Counts, Quantiles, Rates, Recent, Stats, Window};
+use taskyard_core::counter::Counter;
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::minute::{self, MinuteKey, What};
-use taskyard_core::query::Minutes;
+use taskyard_core::query::{Counted, Minutes};
+use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use taskyard_engine::metrics::OTHER;
+
+use crate::wire;
+
+/// The tasks that are there, of all statuses; at most so many queues and kinds are told apart.
+pub(crate) fn counts(counted: &[Counted], names_max: usize) -> Stats {
+    let mut all = Counter::default();
+    let mut by_queue: HashMap<&str, Counter> = HashMap::new();
+    let mut by_kind: HashMap<&str, Counter> = HashMap::new();
+    let tasks = |tasks: &Counter| tasks.iter().map(|(_, tasks)| tasks).sum::<i64>();
+    // Of most lanes that ever were nothing may be left.
+    for counted in counted.iter().filter(|counted| tasks(&counted.tasks) > 0) {
+        let Counted { lane, tasks } = counted;
+        all.add(tasks);
+        by_queue.entry(lane.queue.as_str()).or_default().add(tasks);
+        by_kind.entry(lane.kind.as_str()).or_default().add(tasks);
+    }
+    let told = |sums| {
+        let size = |sum: &Counter| tasks(sum) as f64;
+        let told = told_apart(sums, names_max, size, Counter::add).into_iter();
+        let told = told.map(|(name, sum)| (name, wire::queue::counts(&sum)));
+        told.collect()
+    };
+    let by_status = wire::queue::counts(&all);
+    let statuses = Status::ALL.into_iter();
+    Stats {
+        total: statuses.map(|status| by_status.of(status.into())).sum(),
+        success_rate: success_rate(&by_status),
+        by_status,
+        by_queue: told(by_queue),
+        by_kind: told(by_kind),
+        windows: Vec::new(),
+    }
+}
 
 /// What windows there are, in minutes.
 const WINDOWS: [u32; 3] = [1, 15, 60];
 
 /// Of the tasks that a run ended, the part that completed.
-pub(crate) fn success_rate(counts: &Counts) -> Option<f64> {
+fn success_rate(counts: &Counts) -> Option<f64> {
     let ended = counts.completed + counts.failed + counts.timeout;
     (ended > 0).then(|| counts.completed as f64 / ended as f64)
 }
@@ -100,22 +135,10 @@ impl Lanes {
         name: fn(&LaneKey) -> &str,
         names_max: usize,
     ) -> BTreeMap<String, Recent> {
-        let mut sums: Vec<_> = self.sums(keys, name).into_iter().collect();
-        sums.sort_by(|(one_name, one), (other_name, other)| {
-            let by_size = other.size().total_cmp(&one.size());
-            by_size.then(one_name.cmp(other_name))
-        });
-        let mut shown: BTreeMap<&str, minute::Recent> = BTreeMap::new();
-        let mut told_apart = 0;
-        for (name, recent) in sums {
-            let is_apart = name != OTHER && told_apart < names_max;
-            told_apart += usize::from(is_apart);
-            let name = if is_apart { name } else { OTHER };
-            shown.entry(name).or_default().add_all(&recent);
-        }
-        let shown = shown.into_iter();
-        shown
-            .map(|(name, recent)| (name.to_owned(), self.show(&recent)))
+        let sums = self.sums(keys, name);
+        let add = minute::Recent::add_all;
+        let told = told_apart(sums, names_max, minute::Recent::size, add).into_iter();
+        told.map(|(name, recent)| (name, self.show(&recent)))
             .collect()
     }
 
@@ -140,6 +163,29 @@ impl Lanes {
             retried: rate(What::Retried),
         }
     }
+}
+
+/// The largest ones, at most so many; the others are added up under [`OTHER`].
+fn told_apart<T: Default>(
+    sums: HashMap<&str, T>,
+    names_max: usize,
+    size: impl Fn(&T) -> f64,
+    add: impl Fn(&mut T, &T),
+) -> BTreeMap<String, T> {
+    let mut sums: Vec<_> = sums.into_iter().collect();
+    sums.sort_by(|(one_name, one), (other_name, other)| {
+        let by_size = size(other).total_cmp(&size(one));
+        by_size.then(one_name.cmp(other_name))
+    });
+    let mut told: BTreeMap<String, T> = BTreeMap::new();
+    let mut apart = 0;
+    for (name, sum) in sums {
+        let is_apart = name != OTHER && apart < names_max;
+        apart += usize::from(is_apart);
+        let name = if is_apart { name } else { OTHER };
+        add(told.entry(name.to_owned()).or_default(), &sum);
+    }
+    told
 }
 
 fn quantiles(of: &minute::Quantiles) -> Option<Quantiles> {

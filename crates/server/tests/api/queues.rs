@@ -50,6 +50,61 @@ async fn queues_are_listed_with_what_waits_in_them_and_for_how_long() {
 }
 
 #[tokio::test]
+async fn queues_are_listed_in_pages() {
+    let yard = Yard::with(|settings| settings.limits.list_look_at_max = 3);
+    let names: Vec<String> = (0..7).map(|number| format!("q:{number}/a")).collect();
+    for name in &names {
+        submit(&yard, name).await;
+    }
+
+    for (limit, pages) in [(2, 4), (7, 3), (1000, 3)] {
+        let mut found = Vec::new();
+        let mut path = format!("/api/v1/queues?limit={limit}");
+        for _ in 1..pages {
+            let page = yard.get(&path).await.ok();
+            found.extend(page["items"].as_array().unwrap().clone());
+            let cursor = page["next_cursor"].as_str().unwrap();
+            path = format!("/api/v1/queues?limit={limit}&cursor={cursor}");
+        }
+        let last = yard.get(&path).await.ok();
+        found.extend(last["items"].as_array().unwrap().clone());
+        let found: Vec<&str> = found
+            .iter()
+            .map(|queue| queue["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, names, "{limit}");
+        assert_eq!(last["next_cursor"], Value::Null, "{limit}");
+    }
+
+    for (query, place) in [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("cursor=x", "cursor"),
+        ("cursor=AAAAAAAAAAAA", "cursor"),
+    ] {
+        let path = format!("/api/v1/queues?{query}");
+        yard.get(&path).await.wrong_at(&[place]);
+    }
+}
+
+#[tokio::test]
+async fn what_an_address_leaves_out_is_no_name() {
+    let yard = Yard::new();
+    for dots in [".", ".."] {
+        for field in ["queue", "kind"] {
+            let mut task = json!({"kind": "echo", "input": 1});
+            task[field] = json!(dots);
+            let place = format!("/{field}");
+            yard.post("/api/v1/tasks", &task).await.wrong_at(&[&place]);
+        }
+        let path = format!("/api/v1/tasks?queue={dots}");
+        yard.get(&path).await.wrong_at(&["queue"]);
+    }
+    submit(&yard, "...").await;
+    assert_eq!(queues(&yard).await.len(), 1);
+}
+
+#[tokio::test]
 async fn nothing_of_a_paused_queue_is_given_out_until_it_goes_on() {
     let yard = Yard::new();
     yard.worker("w").await;

@@ -71,6 +71,7 @@ impl Tables {
                 Answer::Named(numbers.into_iter().filter_map(named).collect())
             }
             Query::Queues => Answer::Queues(self.queues.values().cloned().collect()),
+            Query::QueuePage(list) => Answer::QueuePage(self.queue_page(&list)),
             Query::Operation(id) => {
                 Answer::Operation(self.operations.get(&id).cloned().map(Box::new))
             }
@@ -349,6 +350,17 @@ impl Tables {
                 (true, true) => {}
             }
         }
+        let mut waiting = self.waiting();
+        waiting.truncate(lanes);
+        Survey {
+            counts: self.counts(),
+            waiting,
+            staff,
+        }
+    }
+
+    /// The queue of each lane in which something is ready, and when what is next in turn there became due.
+    pub(super) fn waiting(&self) -> Vec<(Name, Timestamp)> {
         let mut last = None;
         let mut waiting = Vec::new();
         for key in self.ready.keys() {
@@ -362,15 +374,10 @@ impl Tables {
                 waiting.push((queue.clone(), due));
             }
         }
-        waiting.truncate(lanes);
-        Survey {
-            counts: self.counts(),
-            waiting,
-            staff,
-        }
+        waiting
     }
 
-    fn counts(&self) -> Vec<Counted> {
+    pub(super) fn counts(&self) -> Vec<Counted> {
         let counted = self.counters.iter().map(|(lane, tasks)| {
             let place = usize::try_from(lane.0 - 1).expect("lanes are counted with their twins");
             Counted {

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::error::explain;
 use super::fields::{Fields, Read};
 use super::rows::{history, key, minute, operation, place, presence, queue, relic, task};
-use super::{list, load, sql};
+use super::{list, load, queues, sql};
 use crate::columns::{self, BadColumn};
 
 pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
@@ -97,6 +97,7 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             Answer::Named(all(client, sql::WORKER_NAMED, &[&numbers], named).await?)
         }
         Query::Queues => Answer::Queues(all(client, sql::QUEUE_LIST, &[], queue::queue).await?),
+        Query::QueuePage(list) => Answer::QueuePage(queues::list(client, list).await?),
         Query::Operation(id) => {
             let id = id.as_uuid();
             let found = one(client, sql::OPERATION_BY_ID, &[&id], operation::operation).await?;
@@ -333,7 +334,7 @@ fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
     })
 }
 
-async fn snapshot(client: &mut Client) -> Read<Transaction<'_>> {
+pub(super) async fn snapshot(client: &mut Client) -> Read<Transaction<'_>> {
     let snapshot = client
         .build_transaction()
         .isolation_level(IsolationLevel::RepeatableRead)

@@ -20,7 +20,7 @@ use super::connection::{all, one};
 use super::error::explain;
 use super::fields::{Fields, Read};
 use super::rows::{history, key, minute, operation, place, presence, queue, relic, task};
-use super::{list, sql, tx};
+use super::{list, queues, sql, tx};
 use crate::columns::{self, BadColumn};
 
 pub(super) fn read(connection: &Connection, query: &Query) -> Result<Answer, Error> {
@@ -115,6 +115,7 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             Answer::Named(named)
         }
         Query::Queues => Answer::Queues(all(connection, sql::QUEUE_LIST, [], queue::queue)?),
+        Query::QueuePage(list) => Answer::QueuePage(queues::page(connection, list)?),
         Query::Operation(id) => {
             let id = [id.as_bytes()];
             let found = one(connection, sql::OPERATION_BY_ID, id, operation::operation)?;

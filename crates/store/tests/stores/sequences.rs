@@ -15,7 +15,7 @@ use taskyard_core::labels::Labels;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::{Answer, Query, QueueList};
 use taskyard_core::random::Seeded;
 use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
@@ -244,6 +244,11 @@ impl Sequence {
                 limit: 3,
             },
             Query::Counts,
+            Query::QueuePage(QueueList {
+                limit: 2,
+                look_at_max: 3,
+                ..QueueList::default()
+            }),
             Query::NextDue { skip: 0 },
             Query::Holdings {
                 worker: None,

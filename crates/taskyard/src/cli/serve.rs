@@ -231,8 +231,8 @@ pub(crate) struct LimitArgs {
     /// 1MiB, and less where --history-max is more than 100.
     #[arg(long, env = "TASKYARD_ATTEMPT_DETAIL_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) attempt_detail_max: usize,
-    /// How many tasks one page of a list looks at for what its filter lets through; a page that found little has a
-    /// cursor to go on with.
+    /// How many tasks one page of a list looks at for what its filter lets through, and of how many combinations of
+    /// queue, kind and requires one page of queues is put together; a page that found little has a cursor to go on with.
     #[arg(long, env = "TASKYARD_LIST_LOOK_AT_MAX", default_value_t = 2_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) list_look_at_max: u32,
     /// Behind how many of the newest tasks a dialect's list may begin (`offset`); each of them is looked at.
@@ -287,7 +287,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "TASKYARD_METRICS_WITHIN", default_value = "2s", value_parser = duration, value_name = "TIME")]
     pub(crate) metrics_within: Duration,
     /// How many combinations of queue, kind and requires a server tells apart in each minute for rates and quantiles, and
-    /// how many queues, and kinds, `tasks/stats` shows them of; the others are added up, as `other`.
+    /// how many queues, and kinds, `tasks/stats` tells apart; the others are added up, as `other`.
     #[arg(long, env = "TASKYARD_STATS_LANES_MAX", default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub(crate) stats_lanes_max: u32,
     /// How many queues may be paused or have defaults of their own; others need no room.

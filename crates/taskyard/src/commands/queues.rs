@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-use serde::Serialize;
-use taskyard_api::page::Page;
+use taskyard_api::page::{Page, QueuesQuery};
 use taskyard_api::queue::{Defaults, PatchQueue, Queue, QueueSettings, Retention};
 use taskyard_core::retention;
 
@@ -11,8 +10,11 @@ use super::list::span;
 use super::{Done, client};
 use crate::cli::{QueueVerb, QueuesArgs, SetQueueArgs};
 use crate::failure::{About, Failure};
-use crate::output::{self, Cell, Column, Format, Shown, Tint};
+use crate::output::{self, Cell, Column, Format, Pieces, Shown, Tint};
 use crate::settings::units::{duration_text, retention_text};
+
+/// Queues are asked for so many at a time.
+const PAGE: u32 = 1_000;
 
 /// What can be seen of each queue.
 pub(crate) const COLUMNS: [Column; 7] = [
@@ -24,21 +26,6 @@ pub(crate) const COLUMNS: [Column; 7] = [
     Column::new("scheduled").leaves(2),
     Column::new("defaults").text().leaves(1),
 ];
-
-#[derive(Serialize)]
-#[serde(transparent)]
-struct Queues(Page<Queue>);
-
-impl Shown for Queues {
-    fn table(&self) -> String {
-        output::table(&COLUMNS, self.0.items.iter().map(row).collect())
-    }
-
-    fn ids(&self) -> Vec<String> {
-        let names = self.0.items.iter().map(|queue| queue.name.clone());
-        names.collect()
-    }
-}
 
 fn row(queue: &Queue) -> Vec<Cell> {
     let counts = &queue.counts;
@@ -121,14 +108,56 @@ pub(super) async fn run(args: &QueuesArgs, format: Format) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
+/// All of them, page after page, each printed as it comes; as JSON all in one document.
 async fn list(args: &QueuesArgs, format: Format) -> Done {
-    let page = client(&args.connection)?.queues().await?;
-    let is_empty = page.items.is_empty();
-    format.print(&Queues(page))?;
-    if is_empty && format == Format::Table {
-        output::note("No queue has or had a task. `taskyard submit echo 1` hands one in.");
+    let client = client(&args.connection)?;
+    let mut query = QueuesQuery {
+        limit: Some(PAGE),
+        cursor: None,
+    };
+    let mut table = Pieces::of(&COLUMNS);
+    let mut all = Vec::new();
+    let mut is_empty = true;
+    loop {
+        let page = client.queues(&query).await?;
+        let is_last = page.next_cursor.is_none();
+        query.cursor = page.next_cursor;
+        is_empty &= page.items.is_empty();
+        let text = match format {
+            // Without any there is a header all the same, at the end.
+            Format::Table if is_empty && !is_last => String::new(),
+            Format::Table => table.more(page.items.iter().map(row).collect()),
+            Format::Quiet => names(&page.items),
+            Format::Json => {
+                all.extend(page.items);
+                String::new()
+            }
+        };
+        output::line(&text)?;
+        if is_last {
+            break;
+        }
+    }
+    match format {
+        Format::Table if is_empty => {
+            output::note("No queue has or had a task. `taskyard submit echo 1` hands one in.");
+        }
+        Format::Json => {
+            let page = Page {
+                items: all,
+                next_cursor: None,
+            };
+            let text = serde_json::to_string_pretty(&page).map_err(anyhow::Error::from)?;
+            output::line(&output::escaped(&text))?;
+        }
+        Format::Table | Format::Quiet => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn names(queues: &[Queue]) -> String {
+    let names: Vec<&str> = queues.iter().map(|queue| queue.name.as_str()).collect();
+    output::safe(&names.join("\n"))
 }
 
 fn patch(args: &SetQueueArgs) -> PatchQueue {

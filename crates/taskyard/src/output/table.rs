@@ -121,25 +121,48 @@ impl<T: Display> From<T> for Cell {
 
 /// The table as standard output takes it: fit for its terminal, or whole.
 pub(crate) fn table<C: Into<Cell>>(columns: &[Column], rows: Vec<Vec<C>>) -> String {
-    let width = terminal_size::terminal_size_of(std::io::stdout());
-    render(columns, rows, width.map(|(width, _)| usize::from(width.0)))
+    Pieces::of(columns).more(rows)
 }
 
-fn render<C: Into<Cell>>(columns: &[Column], rows: Vec<Vec<C>>, within: Option<usize>) -> String {
-    let header: Vec<Cell> = columns
-        .iter()
-        .map(|column| column.header.to_uppercase().into())
-        .collect();
-    let rows = rows.into_iter();
-    let rows = rows.map(|row| row.into_iter().map(Into::into).collect());
-    let lines: Vec<Vec<Cell>> = std::iter::once(header).chain(rows).collect();
-    let natural: Vec<usize> = (0..columns.len())
-        .map(|number| lines.iter().map(|line| line[number].text.width()).max())
-        .map(Option::unwrap_or_default)
-        .collect();
-    let widths = fit(columns, &natural, within);
-    let lines: Vec<String> = lines.iter().map(|line| one(line, &widths)).collect();
-    lines.join("\n")
+/// A table that is printed as it comes: its columns are as wide as the widest cell so far.
+pub(crate) struct Pieces<'a> {
+    columns: &'a [Column],
+    within: Option<usize>,
+    /// None before its first piece, which has the header.
+    natural: Option<Vec<usize>>,
+}
+
+impl<'a> Pieces<'a> {
+    pub(crate) fn of(columns: &'a [Column]) -> Self {
+        let width = terminal_size::terminal_size_of(std::io::stdout());
+        Self {
+            columns,
+            within: width.map(|(width, _)| usize::from(width.0)),
+            natural: None,
+        }
+    }
+
+    /// The next rows of it.
+    pub(crate) fn more<C: Into<Cell>>(&mut self, rows: Vec<Vec<C>>) -> String {
+        let header = || {
+            let headers = self.columns.iter();
+            let header = headers.map(|column| column.header.to_uppercase().into());
+            header.collect()
+        };
+        let header: Option<Vec<Cell>> = self.natural.is_none().then(header);
+        let rows = rows.into_iter();
+        let rows = rows.map(|row| row.into_iter().map(Into::into).collect());
+        let lines: Vec<Vec<Cell>> = header.into_iter().chain(rows).collect();
+        let natural = self.natural.get_or_insert(vec![0; self.columns.len()]);
+        for line in &lines {
+            for (width, cell) in natural.iter_mut().zip(line) {
+                *width = cell.text.width().max(*width);
+            }
+        }
+        let widths = fit(self.columns, natural, self.within);
+        let lines: Vec<String> = lines.iter().map(|line| one(line, &widths)).collect();
+        lines.join("\n")
+    }
 }
 
 /// The width of each column, none for those that are left out.
@@ -213,6 +236,18 @@ pub(crate) fn cut(text: &str, max: usize) -> String {
 mod tests {
     use super::*;
 
+    fn render<C: Into<Cell>>(
+        columns: &[Column],
+        rows: Vec<Vec<C>>,
+        within: Option<usize>,
+    ) -> String {
+        let mut whole = Pieces {
+            within,
+            ..Pieces::of(columns)
+        };
+        whole.more(rows)
+    }
+
     const COLUMNS: [Column; 5] = [
         Column::new("task"),
         Column::new("queue").leaves(1),
@@ -221,7 +256,7 @@ mod tests {
         Column::new("what").text().leaves(3),
     ];
 
-    fn render(within: Option<usize>) -> Vec<String> {
+    fn render_tasks(within: Option<usize>) -> Vec<String> {
         let rows = vec![
             vec![
                 "01890a5d",
@@ -232,7 +267,7 @@ mod tests {
             ],
             vec!["01890a5e", "default", "pending", "3s", ""],
         ];
-        let text = super::render(&COLUMNS, rows, within);
+        let text = render(&COLUMNS, rows, within);
         text.lines().map(str::to_owned).collect()
     }
 
@@ -244,14 +279,14 @@ mod tests {
             "01890a5e  default  pending    3s",
         ];
 
-        assert_eq!(render(None), whole);
-        assert_eq!(render(Some(200)), whole);
-        assert_eq!(render(Some(77)), whole);
+        assert_eq!(render_tasks(None), whole);
+        assert_eq!(render_tasks(Some(200)), whole);
+        assert_eq!(render_tasks(Some(77)), whole);
     }
 
     #[test]
     fn text_is_cut_first_then_columns_leave_in_their_order() {
-        let second = |within| render(Some(within)).swap_remove(1);
+        let second = |within| render_tasks(Some(within)).swap_remove(1);
         for (within, line) in [
             (
                 60,
@@ -265,7 +300,7 @@ mod tests {
             (4, "01890a5d"),
         ] {
             assert_eq!(second(within), line, "{within}");
-            let fits = render(Some(within))
+            let fits = render_tasks(Some(within))
                 .iter()
                 .all(|line| line.width() <= within);
             assert!(fits || within < 8, "{within}");
@@ -288,7 +323,7 @@ mod tests {
             ]
         };
         let second = |within| {
-            let text = super::render(&columns, rows(), Some(within));
+            let text = render(&columns, rows(), Some(within));
             text.lines().nth(2).map(str::to_owned)
         };
         let cut = |letters: usize| format!("01890a5e  echo{}  pending", " ".repeat(letters - 4));
@@ -301,6 +336,21 @@ mod tests {
     }
 
     #[test]
+    fn a_table_in_pieces_has_one_header_and_grows_as_wide_as_it_must() {
+        let columns = [Column::new("queue"), Column::new("state")];
+        let mut pieces = Pieces {
+            within: None,
+            ..Pieces::of(&columns)
+        };
+        let mut next = |queue| pieces.more(vec![vec![queue, "open"]]);
+
+        assert_eq!(next("a"), "QUEUE  STATE\na      open");
+        assert_eq!(next("longer"), "longer  open");
+        assert_eq!(next("b"), "b       open");
+        assert_eq!(pieces.more(Vec::<Vec<Cell>>::new()), "");
+    }
+
+    #[test]
     fn wide_letters_are_counted_as_they_are_shown() {
         assert_eq!(cut("漢字漢字", 8), "漢字漢字");
         assert_eq!(cut("漢字漢字", 7), "漢字漢…");
@@ -310,7 +360,7 @@ mod tests {
     #[test]
     fn colours_take_no_room() {
         let row = vec![Cell::tinted("failed", Tint::Bad), Cell::from("x")];
-        let text = super::render(&[Column::new("a"), Column::new("b")], vec![row], Some(9));
+        let text = render(&[Column::new("a"), Column::new("b")], vec![row], Some(9));
 
         assert_eq!(
             anstream::adapter::strip_str(&text).to_string(),

@@ -105,6 +105,45 @@ async fn the_largest_lanes_are_told_apart_and_the_others_added_up() {
 }
 
 #[tokio::test]
+async fn of_many_queues_and_kinds_those_with_most_tasks_are_counted_apart() {
+    let yard = Yard::under(Policy {
+        stats_lanes_max: 2,
+        ..Policy::default()
+    });
+    for (queue, kind) in [
+        ("a", "echo"),
+        ("b", "echo"),
+        ("b", "sleep"),
+        ("c", "echo"),
+        ("c", "noop"),
+        ("c", "noop"),
+        ("d", "simple"),
+        ("other", "simple"),
+    ] {
+        let task = json!({"kind": kind, "queue": queue, "input": 1});
+        yard.post("/api/v1/tasks", &task).await.ok();
+    }
+
+    let stats = yard.get("/api/v1/tasks/stats").await.ok();
+
+    let pending = |by: &str| {
+        let by = stats[by].as_object().unwrap().iter();
+        let counts = by.map(|(name, counts)| (name.clone(), counts["pending"].as_u64().unwrap()));
+        counts.collect::<Vec<_>>()
+    };
+    let named = |counts: [(&str, u64); 3]| counts.map(|(name, tasks)| (name.to_owned(), tasks));
+    assert_eq!(
+        pending("by_queue"),
+        named([("b", 2), ("c", 3), ("other", 3)])
+    );
+    assert_eq!(
+        pending("by_kind"),
+        named([("echo", 3), ("noop", 2), ("other", 3)])
+    );
+    assert_eq!(stats["total"], json!(8));
+}
+
+#[tokio::test]
 async fn queues_tell_what_comes_and_goes_unless_it_cannot_be_known() {
     let yard = Yard::under(Policy {
         stats_lanes_max: 1,

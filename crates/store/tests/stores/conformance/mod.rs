@@ -10,6 +10,7 @@ mod giving_up;
 mod holding_on;
 mod keeping;
 mod leaving;
+mod listing;
 mod logging;
 mod losing;
 mod naming;
@@ -194,6 +195,10 @@ macro_rules! conformance {
                 keeping::a_page_looks_at_no_more_tasks_than_it_may,
                 paging::pages_lose_and_repeat_nothing_whatever_they_pass_over,
                 paging::a_page_passes_over_a_bounded_number_of_tasks,
+                listing::pages_of_queues_lose_and_repeat_none,
+                listing::a_page_of_queues_looks_at_a_bounded_number_of_lanes,
+                listing::a_queue_tells_of_all_that_it_had_and_since_when_it_waits,
+                listing::queues_of_before_a_reset_are_gone_and_hide_none,
                 keeping::counts_follow_every_step,
                 keeping::it_is_told_which_of_many_tasks_have_ended,
                 keeping::workers_gone_for_long_are_forgotten_and_their_names_stay,

@@ -19,7 +19,7 @@ use crate::lists;
 /// were forgotten, the leases of a worker, and the workers, which a name that is new has counted. The last worker and the
 /// last lane are the first row of an index read backwards. Of the queues that are paused, and the operations that are
 /// open, there is an index that holds no others.
-const MAY_SCAN: [&str; 11] = [
+const MAY_SCAN: [&str; 12] = [
     "lane_last",
     "lane_open",
     "lane_open_among",
@@ -28,6 +28,7 @@ const MAY_SCAN: [&str; 11] = [
     "operation_open",
     "queue_lock",
     "queue_paused",
+    "queue_tasks",
     "server_lock",
     "worker_last",
     "worker_live",
@@ -41,8 +42,10 @@ const COMMON: [&str; 5] = [
     "worker_live",
 ];
 /// Of the readers' statements, those that look for one thing.
-const READS: [(&str, &str); 16] = [
+const READS: [(&str, &str); 21] = [
     ("common", "attempt_list"),
+    ("common", "lane_before"),
+    ("common", "lane_beyond"),
     ("common", "lane_of_kind"),
     ("common", "lane_of_queue"),
     ("common", "late_result_list"),
@@ -51,12 +54,15 @@ const READS: [(&str, &str); 16] = [
     ("common", "operation_by_id"),
     ("common", "operation_list"),
     ("common", "operation_open"),
+    ("common", "queue_page"),
     ("common", "queue_paused"),
+    ("common", "queue_since"),
     ("common", "relic_list"),
     ("common", "ready_since"),
     ("common", "worker_by_name"),
     ("common", "worker_number"),
     ("postgres", "lane_named"),
+    ("postgres", "queue_tasks"),
     ("postgres", "task_view"),
 ];
 const ROWS: i32 = 3000;

@@ -33,6 +33,39 @@ fn a_queue_is_paused_and_goes_on() {
 }
 
 #[test]
+fn every_queue_is_listed_however_many_pages_that_takes() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--list-look-at-max", "2"]);
+    let none = ask(&yard, &server, &["queues"]);
+    assert!(none.stdout.starts_with("QUEUE"), "{}", none.stdout);
+    assert!(none.stderr.contains("No queue"), "{}", none.stderr);
+    let names = ["a", "b/1", "c", "d-long-name", "e"];
+    for name in names {
+        let submitted = ask(&yard, &server, &["submit", "nobody", "1", "--queue", name]);
+        assert_eq!(submitted.code, 0, "{}", submitted.stderr);
+    }
+
+    let table = ask(&yard, &server, &["queues"]);
+    let quiet = ask(&yard, &server, &["queues", "--output", "quiet"]);
+    let document = ask(&yard, &server, &["queues", "--output", "json"]);
+
+    let first = |line: &str| line.split_whitespace().next().unwrap().to_owned();
+    let rows: Vec<String> = table.stdout.lines().skip(1).map(first).collect();
+    assert_eq!(rows, names, "{}", table.stdout);
+    assert_eq!(table.stdout.matches("QUEUE").count(), 1);
+    let quiet: Vec<&str> = quiet.stdout.lines().collect();
+    assert_eq!(quiet, names);
+    let document: Value = serde_json::from_str(&document.stdout).unwrap();
+    let items = document["items"].as_array().unwrap();
+    let listed: Vec<&str> = items
+        .iter()
+        .map(|queue| queue["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(listed, names);
+    assert_eq!(document["next_cursor"], Value::Null);
+}
+
+#[test]
 fn what_tasks_take_is_set_and_given_back() {
     let yard = Yard::new();
     let server = yard.serve(&[]);
