@@ -5,12 +5,16 @@
 //! acted on twice, whoever repeats a piece, and after a stop of any kind it goes on where it was.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::filter::Filter;
 use crate::id::{OperationId, TaskId};
 use crate::rows::Task;
 use crate::status::Status;
 use crate::time::Timestamp;
+
+/// So much later a server may know what time it is than another one. What was just made there is not from the future.
+const CLOCKS_APART_MAX: Duration = Duration::from_secs(1);
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Operation {
@@ -57,9 +61,10 @@ impl Operation {
     }
 
     /// Whether the task was there when the operation began, whatever its id says: what a retry makes is never retried by
-    /// it again.
-    pub fn found(&self, task: &Task) -> bool {
-        task.created_at <= self.created_at
+    /// it again. `now` is when it was looked for. What was made later by the clock than that was made before somebody set
+    /// the clock back.
+    pub fn found(&self, task: &Task, now: Timestamp) -> bool {
+        task.created_at <= self.created_at || task.created_at > now + CLOCKS_APART_MAX
     }
 }
 

@@ -65,7 +65,8 @@ async fn look(app: &App, id: TaskId) -> Result<TaskView, Refusal> {
 /// How many tasks, or workers, a list shows at most.
 const LIMIT_MAX: usize = 1_000;
 
-/// The list with payloads that goes on behind so many of the newest tasks; none where there are no more.
+/// The list with payloads that goes on behind so many of the newest tasks; none where there are no more. It takes a turn for
+/// each page that it passes, so that others get theirs in between.
 async fn behind(app: &App, offset: usize) -> Result<Option<List>, Refusal> {
     let mut list = List {
         look_at_max: app.limits().list_look_at_max,
@@ -74,6 +75,7 @@ async fn behind(app: &App, offset: usize) -> Result<Option<List>, Refusal> {
     let mut left = offset;
     while left > 0 {
         list.limit = left.min(LIMIT_MAX);
+        let _turn = app.turn_to_list().await;
         let (passed, next) = page(app, list.clone()).await?;
         left -= passed.len();
         list.after = next;

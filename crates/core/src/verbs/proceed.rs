@@ -10,6 +10,7 @@ use crate::operation::{Act, Operation, State};
 use crate::query::{Listed, TaskView};
 use crate::refused::Refused;
 use crate::standing::{self, Standing};
+use crate::time::Timestamp;
 use crate::verbs::cancel;
 use crate::verbs::submit::{self, NewTask};
 use crate::verbs::unique;
@@ -43,12 +44,17 @@ pub struct Proceeded {
 }
 
 impl Proceed {
-    /// The piece that is made of what was found behind the operation's cursor.
-    pub fn of(operation: &Operation, found: Listed, new_id: impl FnMut() -> TaskId) -> Self {
+    /// The piece that is made of what was found behind the operation's cursor, with what the clock showed then.
+    pub fn of(
+        operation: &Operation,
+        found: Listed,
+        now: Timestamp,
+        new_id: impl FnMut() -> TaskId,
+    ) -> Self {
         let views = found
             .items
             .into_iter()
-            .filter(|view| operation.found(&view.task));
+            .filter(|view| operation.found(&view.task, now));
         Self {
             operation: operation.id,
             behind: operation.cursor,

@@ -54,12 +54,14 @@ impl Engine {
         }
     }
 
-    /// Counts up to `most`, and no further than a bounded number of pages reaches.
-    pub async fn count_matching(
+    /// Counts up to `most`, and no further than a bounded number of pages reaches. Each page is read while what `turn` came
+    /// to is held.
+    pub async fn count_matching<T, F: Future<Output = T>>(
         &self,
         filter: Filter,
         most: usize,
         look_at_max: usize,
+        turn: impl Fn() -> F,
     ) -> Result<Matching, Error> {
         let mut list = List {
             filter,
@@ -69,6 +71,7 @@ impl Engine {
         };
         let mut count = 0;
         for _ in 0..COUNT_PAGES_MAX {
+            let _turn = turn().await;
             let Answer::Tasks(listed) = self.read(Query::Tasks(list.clone())).await? else {
                 break;
             };

@@ -44,7 +44,7 @@ async fn piece(engine: &Engine, operation: &Operation) -> Result<Option<Operatio
             return Ok(None);
         };
         let tasks = found.items.len();
-        let piece = Proceed::of(operation, found, || engine.new_task());
+        let piece = Proceed::of(operation, found, engine.store().now(), || engine.new_task());
         match engine.call_of_ours(piece.clone()).await {
             Ok(Proceeded { operation, .. }) => return Ok(operation),
             Err(Error::Store(store::Error::Failed(_))) if tasks > 1 => limit = tasks / 2,

@@ -1,4 +1,6 @@
-//! Takes away logs of tasks that are gone: the two lie apart, so nothing takes them away together.
+//! Takes away logs of tasks that are gone: the two lie apart, so nothing takes them away together. Retention has those of
+//! the tasks that it takes away forgotten at once; a walk through all logs finds what a crash, or a line that came late,
+//! leaves behind.
 
 use taskyard_core::id::TaskId;
 use taskyard_core::query::{Answer, Query};
@@ -27,21 +29,54 @@ pub async fn run_once(engine: &Engine, looked: &mut Looked) -> Result<usize, Err
             looked.after = None;
             break;
         }
-        // A task is there before its first line is: what is not found now was there before.
-        let query = Query::Known(tasks.clone());
-        let Answer::Known(known) = engine.read(query).await? else {
-            return Ok(count);
-        };
-        for task in tasks.iter().filter(|task| !known.contains(task)) {
-            logs.forget(*task).await.map_err(Error::Logs)?;
-            count += 1;
-        }
+        count += forget_gone(engine, &tasks).await?;
         // At the end it begins anew.
         looked.after = tasks.last().copied();
         if tasks.len() < STEP_ROWS_MAX {
             looked.after = None;
             break;
         }
+    }
+    Ok(count)
+}
+
+/// Takes away the logs of those among these tasks that are gone by now. They stand in the order of their ids, behind
+/// `behind`.
+pub(super) async fn of_discarded(
+    engine: &Engine,
+    behind: TaskId,
+    discarded: &[TaskId],
+) -> Result<(), Error> {
+    let mut behind = behind;
+    while discarded.last().is_some_and(|last| behind < *last) && !engine.is_stopping() {
+        let logs = engine.store().logs();
+        let logged = logs.tasks(Some(behind), STEP_ROWS_MAX).await;
+        let logged = logged.map_err(Error::Logs)?;
+        let Some(last) = logged.last().copied() else {
+            break;
+        };
+        behind = last;
+        let is_discarded = |task: &TaskId| discarded.binary_search(task).is_ok();
+        let theirs: Vec<TaskId> = logged.into_iter().filter(is_discarded).collect();
+        if !theirs.is_empty() {
+            forget_gone(engine, &theirs).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Answers of how many of these it took the logs away. A task is there before its first line is: what is not found now was
+/// there before.
+async fn forget_gone(engine: &Engine, tasks: &[TaskId]) -> Result<usize, Error> {
+    let query = Query::Known(tasks.to_vec());
+    let Answer::Known(known) = engine.read(query).await? else {
+        return Ok(0);
+    };
+    let mut count = 0;
+    for task in tasks.iter().filter(|task| !known.contains(task)) {
+        let forgot = engine.store().logs().forget(*task).await;
+        forgot.map_err(Error::Logs)?;
+        count += 1;
     }
     Ok(count)
 }

@@ -21,7 +21,7 @@ use taskyard_core::store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::discard::{Discard, Discarded, may_go};
 
-use super::STEP_ROWS_MAX;
+use super::{STEP_ROWS_MAX, orphans};
 use crate::engine::Engine;
 use crate::error::Error;
 
@@ -97,8 +97,9 @@ async fn walk(
 ) -> Result<(usize, bool), Error> {
     let (mut count, mut idle) = (0, 0);
     while idle < IDLE_STEPS_MAX && !engine.is_stopping() {
+        let behind = place.unwrap_or(TaskId::NIL);
         let query = Query::Relics {
-            after: place.unwrap_or(TaskId::NIL),
+            after: behind,
             until,
             limit: STEP_ROWS_MAX,
         };
@@ -112,7 +113,7 @@ async fn walk(
             idle += 1;
         } else {
             idle = 0;
-            count += discard(engine, tasks).await?;
+            count += discard(engine, behind, tasks).await?;
         }
         *place = ended.last().map(|ended| ended.task).or(*place);
         if ended.len() < STEP_ROWS_MAX {
@@ -122,9 +123,13 @@ async fn walk(
     Ok((count, false))
 }
 
-async fn discard(engine: &Engine, tasks: Vec<TaskId>) -> Result<usize, Error> {
+/// These tasks, in the order of their ids behind `behind`, and their logs.
+async fn discard(engine: &Engine, behind: TaskId, tasks: Vec<TaskId>) -> Result<usize, Error> {
     let began = engine.moment();
-    let count = match engine.call_of_ours(Discard { tasks }).await {
+    let discard = Discard {
+        tasks: tasks.clone(),
+    };
+    let count = match engine.call_of_ours(discard).await {
         Ok(Discarded { count }) => count,
         // Of several, those that the database refuses were passed over by the store.
         Err(Error::Store(error @ store::Error::Failed(_))) => {
@@ -133,6 +138,11 @@ async fn discard(engine: &Engine, tasks: Vec<TaskId>) -> Result<usize, Error> {
         }
         Err(error) => return Err(error),
     };
+    if count > 0
+        && let Err(error) = orphans::of_discarded(engine, behind, &tasks).await
+    {
+        tracing::debug!(%error, "logs of tasks that were taken away could not be; they go later");
+    }
     let took = engine.moment().saturating_sub(began);
     tokio::select! {
         () = tokio::time::sleep(took * PAUSE_PER_STEP) => {}

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{Fence, SlotKey, TaskId};
+use taskyard_core::log::{Append, Limits, Line, Owner, Stream};
 use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
@@ -126,6 +127,46 @@ async fn a_bad_task_is_kept_and_the_others_go() {
 
     assert_eq!(left(&yard, &tasks).await, 2);
     assert_eq!(left(&yard, &[bad, last]).await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn logs_go_with_their_tasks_however_many_there_are() {
+    let policy = Policy {
+        key_life: Duration::from_mins(1),
+        retention: Retention::all(HOUR),
+        ..Policy::default()
+    };
+    let yard = Yard::under(policy, Arc::new(model_whose_time_passes()));
+    let going = cancelled(&yard, 1_100).await;
+    tokio::time::sleep(2 * HOUR).await;
+    let kept = cancelled(&yard, 3).await;
+    let store = yard.engine.store();
+    for task in going.iter().step_by(2).chain(&kept) {
+        let append = Append {
+            owner: Owner {
+                run: SlotKey::only(*task).run(Fence(1)),
+                attempt: 1,
+                claimed_at: store.now(),
+            },
+            first: None,
+            lines: vec![Line {
+                at: store.now(),
+                stream: Stream::Stdout,
+                text: "hello".to_owned(),
+            }],
+            limits: Limits {
+                bytes_max: 1_000,
+                line_bytes_max: 100,
+            },
+        };
+        store.logs().append(append).await.unwrap();
+    }
+
+    let gone = run_once(&yard.engine, &mut Places::default()).await;
+
+    assert_eq!(gone.unwrap(), 1_100);
+    let logged = store.logs().tasks(None, 10_000).await.unwrap();
+    assert_eq!(logged, kept);
 }
 
 #[tokio::test(start_paused = true)]

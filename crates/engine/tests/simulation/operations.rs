@@ -6,7 +6,9 @@ use taskyard_core::filter::Filter;
 use taskyard_core::id::{OperationId, TaskId};
 use taskyard_core::operation::{Act, Operation, State};
 use taskyard_core::query::{Standing, TaskView};
+use taskyard_core::rows::Task;
 use taskyard_core::status::Status;
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::operate::Operated;
 
 use crate::invariants::Moment;
@@ -20,6 +22,8 @@ pub(crate) struct Operations {
     keys: BTreeMap<String, OperationId>,
     /// For which operation and task each task was wanted that a piece would make.
     pieces: BTreeMap<TaskId, (OperationId, TaskId)>,
+    /// What a clock that was set back since had made, when a piece was looked for.
+    ahead: BTreeSet<TaskId>,
 }
 
 struct Followed {
@@ -46,6 +50,10 @@ pub(crate) struct Done<'a> {
 impl Operations {
     pub(crate) fn wants(&mut self, task: TaskId, operation: OperationId, of: TaskId) {
         self.pieces.insert(task, (operation, of));
+    }
+
+    pub(crate) fn found_ahead(&mut self, tasks: impl Iterator<Item = TaskId>) {
+        self.ahead.extend(tasks);
     }
 
     pub(crate) fn running(&self) -> impl Iterator<Item = &Operation> {
@@ -134,7 +142,8 @@ pub(crate) fn check(
     for task in &unasked {
         let view = &ledger.known.tasks[task];
         let is_its = |row: &Operation| {
-            row.act == Act::Cancel && row.found(&view.task) && whatever_its_state(row, view)
+            let was_there = was_there(row, &view.task) || ledger.operations.ahead.contains(task);
+            row.act == Act::Cancel && was_there && whatever_its_state(row, view)
         };
         let mut running = ledger.operations.running();
         // One that begins with this very commit is not followed yet.
@@ -173,8 +182,13 @@ pub(crate) fn check(
 /// What the operation finds of these.
 fn found(row: &Operation, known: &Known) -> BTreeSet<TaskId> {
     let views = known.tasks.values();
-    let found = views.filter(|view| row.found(&view.task) && row.filter.lets_through(view));
+    let found = views.filter(|view| was_there(row, &view.task) && row.filter.lets_through(view));
     found.map(|view| view.task.id).collect()
+}
+
+/// When the operation began, by a clock that was never set back.
+fn was_there(row: &Operation, task: &Task) -> bool {
+    row.found(task, Timestamp::MAX)
 }
 
 /// Whether the filter would let it through but for where it stands.
@@ -258,12 +272,14 @@ impl Ledger {
             let Some((operation, of)) = self.operations.pieces.get(task).copied() else {
                 continue;
             };
+            let is_ahead = self.operations.ahead.contains(&of);
             let followed = self.operations.followed.get_mut(&operation);
             let followed = followed.expect("its row came before");
             self.tally.count("operation_makes_a_task");
             let view = self.known.tasks.get(&of);
             let is_found = |view: &TaskView| {
-                followed.row.found(&view.task) && followed.row.filter.lets_through(view)
+                (is_ahead || was_there(&followed.row, &view.task))
+                    && followed.row.filter.lets_through(view)
             };
             assert!(
                 view.is_none_or(is_found),

@@ -59,11 +59,11 @@ fn is_of_simple<'a>(sent: &Sent<'a>) -> Result<&'a RawValue, Box<Problem>> {
 /// `GET /tasks`: an array, newest first.
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     let [limit, offset] = page_of(&app, query.as_deref(), LIMIT_DEFAULT)?;
+    let list = behind(&app, offset).await?;
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     // As much as a page may read, so that nothing is read which there is no room for.
     held.hold(LIST_BYTES_MAX)?;
-    let list = behind(&app, offset).await?;
     let views = match list {
         Some(list) => page(&app, List { limit, ..list }).await?.0,
         None => Vec::new(),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use taskyard_api::operation::TasksFilter;
 use taskyard_core::filter::{Filter, Search};
+use taskyard_core::labels::VALUE_LEN_MAX;
 use taskyard_core::name::{BadName, Name};
 
 /// How many labels one filter may name.
@@ -57,6 +58,12 @@ fn labels(asked: &[String], mut wrong: impl FnMut(&str, String)) -> Vec<(Name, A
             continue;
         };
         match Name::plain(name) {
+            Ok(_) if value.len() > VALUE_LEN_MAX => {
+                let detail = format!(
+                    "the value of {name} is longer than any label's, {VALUE_LEN_MAX} bytes"
+                );
+                wrong("label", detail);
+            }
             Ok(name) => labels.push((name, Arc::from(value))),
             Err(bad) => wrong("label", format!("the name {bad}")),
         }

@@ -8,6 +8,9 @@
 //! The work is bounded. Each command that is bad costs two attempts a halving, so one in a thousand is found after 20
 //! of them; n commands that all are bad cost 2n − 2. That takes a bug in the rules: after [`REFUSED_MAX`] commands that
 //! the database refused, the rest is not tried.
+//! Bad rows of one command are another matter, for a sweep brings them again and again until somebody mends them: what
+//! else it is about is tried for as long as any of it is committed now and then. Where [`REFUSED_IN_A_ROW_MAX`] of its
+//! parts are refused without one that is not between them, the rest of that command is not tried.
 
 use std::slice;
 
@@ -20,6 +23,9 @@ use crate::tx::Undone;
 
 /// How many commands that stand alone the database may refuse before it is thought to be broken for all of them.
 const REFUSED_MAX: usize = 2;
+/// How many parts of one command that stand alone the database may refuse one after the other before the rest of that
+/// command is left.
+const REFUSED_IN_A_ROW_MAX: usize = 64;
 
 /// Why an attempt was undone.
 pub(super) enum Failure {
@@ -78,6 +84,14 @@ impl<'a> Part<'a> {
         self.commands().first().map(Command::name)
     }
 
+    /// Whether it is one of several that are answered together. Each claim has an answer of its own.
+    fn shares_its_answer(&self) -> bool {
+        match self {
+            Self::Commands(_) => false,
+            Self::Piece { command, .. } => !matches!(command, Command::Claims(_)),
+        }
+    }
+
     /// `None` for what stands alone.
     fn halves(&self) -> Option<[Self; 2]> {
         match self {
@@ -104,8 +118,10 @@ pub(super) struct Parts<'a> {
     answers: Vec<Answer>,
     topics: Vec<Topic>,
     wrote: bool,
-    /// How many commands stood alone and were refused by the database.
+    /// How many commands stood alone and were refused by the database. Each claim counts as one.
     refused: usize,
+    /// How many parts of the command that is tried now were refused since the last one that was committed.
+    refused_in_a_row: usize,
 }
 
 impl<'a> Parts<'a> {
@@ -117,6 +133,7 @@ impl<'a> Parts<'a> {
             topics: Vec::new(),
             wrote: false,
             refused: 0,
+            refused_in_a_row: 0,
         };
         parts.failed(&Part::Commands(commands), failure);
         parts
@@ -146,6 +163,7 @@ impl<'a> Parts<'a> {
     fn committed(&mut self, part: &Part<'a>, ran: Ran) {
         self.topics.extend(ran.topics);
         self.wrote |= ran.wrote;
+        self.refused_in_a_row = 0;
         match part {
             Part::Commands(_) => self.answers.extend(ran.replies),
             Part::Piece { is_first, .. } => {
@@ -186,10 +204,20 @@ impl<'a> Parts<'a> {
                 Failure::Refused(_) | Failure::Taken(_) | Failure::Panicked,
                 Some([first, second]),
             ) => {
+                if matches!(part, Part::Commands(_)) {
+                    self.refused_in_a_row = 0;
+                }
                 self.waiting.extend([second, first]);
             }
             (Failure::Refused(error) | Failure::Taken(error), None) => {
                 self.answer_alone(part, &error);
+                if part.shares_its_answer() {
+                    self.refused_in_a_row += 1;
+                    if self.refused_in_a_row < REFUSED_IN_A_ROW_MAX {
+                        return;
+                    }
+                    self.stop_command(&error);
+                }
                 self.refused += 1;
                 if self.refused == REFUSED_MAX {
                     self.stop(&error);
@@ -207,18 +235,21 @@ impl<'a> Parts<'a> {
     /// Of what is to blame itself. The other pieces of its command are not, and what became of them can be told.
     fn answer_alone(&mut self, part: &Part<'a>, error: &Error) {
         match part {
-            // Each claim has an answer of its own.
-            Part::Commands(_)
-            | Part::Piece {
-                command: Command::Claims(_),
-                ..
-            } => {
-                self.answer(part, error);
-            }
-            Part::Piece { command, is_first } => {
+            Part::Piece { command, is_first } if part.shares_its_answer() => {
                 tracing::error!(command = command.name(), %error, "a part of a command failed alone");
                 self.join(Ok(Ok(command.failed_part(error))), *is_first);
             }
+            Part::Commands(_) | Part::Piece { .. } => self.answer(part, error),
+        }
+    }
+
+    /// Nothing more of the command that is tried now is tried.
+    fn stop_command(&mut self, error: &Error) {
+        while let Some(part) = self
+            .waiting
+            .pop_if(|part| matches!(part, Part::Piece { .. }))
+        {
+            self.answer(&part, error);
         }
     }
 

@@ -16,6 +16,7 @@ use taskyard_core::refused::Refused;
 use taskyard_core::rows::Lease;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
+use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 
@@ -343,6 +344,27 @@ fn claims_that_stand_alone_are_tried_in_parts_as_commands_are() {
     let unknown = Some(unknown());
     assert_eq!(errors, [Some(refused()), None, unknown.clone(), unknown]);
     assert_eq!(told.attempts, 7);
+}
+
+#[test]
+fn a_command_whose_parts_are_refused_one_after_the_other_is_left_and_the_next_is_tried() {
+    let run = |serial| SlotKey::only(id(serial)).run(Fence(1));
+    let expire = Expire {
+        runs: (0..500).map(|serial| (run(serial), None)).collect(),
+        sight: Sight::clear(NOON),
+    };
+    let mut batch = vec![expire.into()];
+    batch.extend(submits(1));
+    let (ran, told) = on_told(&batch, Ok(()), |attempt, diff| {
+        if attempt > 1 && holds(diff, 0) {
+            Ok(())
+        } else {
+            Err(refused())
+        }
+    });
+
+    assert_eq!(errors(ran), [Some(refused()), None]);
+    assert!(told.attempts < 150, "{} attempts", told.attempts);
 }
 
 /// Which lanes are looked at again, lowest first, twins before them.

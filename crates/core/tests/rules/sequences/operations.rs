@@ -69,7 +69,7 @@ impl World {
         let operation = self.operation(operation)?.clone();
         let behind = |id: &TaskId| operation.cursor.is_none_or(|cursor| *id < cursor);
         let tasks = self.tables.tasks.values().rev();
-        let tasks = tasks.filter(|task| behind(&task.id) && operation.found(task));
+        let tasks = tasks.filter(|task| behind(&task.id) && operation.found(task, self.now));
         let found: Vec<_> = tasks.take(limit).cloned().collect();
         let next = found.last().map(|task| task.id);
         let piece = match operation.act {

@@ -76,7 +76,11 @@ impl Server {
             let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
             TaskId::new(now, bits)
         };
-        let piece = Proceed::of(operation, found, new_id);
+        let views = found.items.iter();
+        let ahead = views.filter(|view| view.task.created_at > now);
+        let ahead = ahead.map(|view| view.task.id);
+        around.ledger.operations.found_ahead(ahead);
+        let piece = Proceed::of(operation, found, now, new_id);
         if let Piece::Retry(tasks) = &piece.piece {
             for task in tasks {
                 around.ledger.wants(task);

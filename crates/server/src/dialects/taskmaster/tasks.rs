@@ -67,12 +67,12 @@ pub(crate) async fn status(State(app): State<App>, RawQuery(query): RawQuery) ->
 /// `GET /api/tasks`
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     let [limit, offset] = page_of(&app, query.as_deref(), LIMIT_MAX)?;
+    let mut list = behind(&app, offset).await?;
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     // A page is read with what its tasks gave back, of which nothing is shown; what is shown may be as much.
     held.hold(2 * LIST_BYTES_MAX)?;
     let (mut tasks, mut bytes) = (Vec::new(), 0);
-    let mut list = behind(&app, offset).await?;
     while let Some(asked) = list.take() {
         let wanted = List {
             limit: limit - tasks.len(),

@@ -50,11 +50,12 @@ async fn operate(app: &App, act: Act, route: &str, request: Request) -> Answer {
     faults.check()?;
     let filter = filter.expect("a filter that is not there has its fault named");
     if asked.dry_run {
-        let _turn = app.turn_to_list().await;
         let limits = app.limits();
-        let counted =
-            app.engine()
-                .count_matching(filter, limits.matching_max, limits.list_look_at_max);
+        let (most, look_at_max) = (limits.matching_max, limits.list_look_at_max);
+        // There may be many pages, and others get their turns in between.
+        let turn = || app.turn_to_list();
+        let engine = app.engine();
+        let counted = engine.count_matching(filter, most, look_at_max, turn);
         let counted = counted.await?;
         return response::ok(&Matching {
             matched: u64::try_from(counted.count).unwrap_or(u64::MAX),

@@ -66,15 +66,26 @@ pub(crate) async fn again(State(app): State<App>, OfTask(of): OfTask, request: R
     let route = format!("POST /api/v1/tasks/{of}/retry");
     let key = key(&app, request.headers(), &route)?;
     request::empty(&app, request).await?;
-    let view = app.engine().task(of, Duration::ZERO).await?;
-    let task = NewTask::again(&view, app.engine().new_task()).map_err(Error::Refused)?;
+    // That there may be an empty object or nothing makes no difference.
+    let once = key.map(|key| (key, Digest::of(b"")));
+    let tasks = match app.engine().task(of, Duration::ZERO).await {
+        Ok(view) => {
+            vec![NewTask::again(&view, app.engine().new_task()).map_err(Error::Refused)?]
+        }
+        // An earlier sending may have come while it was there.
+        Err(Error::Refused(Refused::NoSuchTask)) if once.is_some() => Vec::new(),
+        Err(error) => return Err(error.into()),
+    };
     let stored = app.engine().submit(submit::Submit {
-        tasks: vec![task],
-        // That there may be an empty object or nothing makes no difference.
-        once: key.map(|key| (key, Digest::of(b""))),
+        tasks,
+        once,
         again: false,
     });
-    submitted(&app, &stored.await?).await
+    let stored = stored.await?;
+    if stored.ids.is_empty() {
+        return Err(Error::Refused(Refused::NoSuchTask).into());
+    }
+    submitted(&app, &stored).await
 }
 
 async fn submitted(app: &App, stored: &submit::Submitted) -> Answer {

@@ -147,6 +147,11 @@ async fn a_wrong_condition_is_named() {
             "/filter/worker_id",
         ),
         (CANCEL, json!({"filter": {"label": ["n"]}}), "/filter/label"),
+        (
+            CANCEL,
+            json!({"filter": {"label": [format!("n={}", "x".repeat(65))]}}),
+            "/filter/label",
+        ),
         (CANCEL, json!({"filter": {"q": " "}}), "/filter/q"),
         (
             CANCEL,

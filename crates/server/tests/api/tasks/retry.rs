@@ -1,6 +1,11 @@
 //! `POST /tasks/{id}/retry`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use taskyard_core::policy::Policy;
+use taskyard_core::retention::Retention;
+use taskyard_engine::services::retain::{self, Places};
 
 use crate::yard::{Reply, Yard};
 
@@ -76,6 +81,33 @@ async fn with_a_key_a_retry_is_one_task_however_often_it_is_sent() {
     assert_eq!(once, twice);
     assert_ne!(once["id"], other["id"]);
     assert_eq!(yard.total().await, 3);
+}
+
+#[tokio::test]
+async fn a_retry_is_known_by_its_key_though_what_it_ran_again_is_gone() {
+    let day = Duration::from_hours(24);
+    let yard = Yard::under(Policy {
+        retention: Retention::all(2 * day),
+        ..Policy::default()
+    });
+    let first = ended(&yard, &json!({"kind": "echo", "input": 1})).await;
+    let path = format!("/api/v1/tasks/{first}/retry");
+    yard.pass(2 * day - Duration::from_mins(1));
+    let once = yard.post_keyed(&path, "k", "").await.ok();
+    yard.pass(Duration::from_mins(2));
+    let mut places = Places::default();
+    let gone = retain::run_once(yard.app.engine(), &mut places).await;
+    assert_eq!(gone.unwrap(), 1);
+
+    let twice = yard.post_keyed(&path, "k", "").await.ok();
+
+    assert_eq!(once, twice);
+    retry(&yard, &first).await.refused(404, "not_found");
+    for _ in 0..2 {
+        let other = yard.post_keyed(&path, "l", "").await;
+        other.refused(404, "not_found");
+    }
+    assert_eq!(yard.total().await, 1);
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use futures_util::poll;
+use serde_json::json;
 use taskyard_core::command::Command;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
@@ -59,6 +61,50 @@ impl Store for Slow {
     fn unsure(&self, lane: Option<Lane>) {
         self.store.unsure(lane);
     }
+}
+
+#[tokio::test]
+async fn a_dry_run_lets_others_have_their_turn_between_its_pages() {
+    let clock = Clock::new();
+    let slow = Arc::new(Slow {
+        store: in_memory(&clock),
+        readers: Semaphore::new(4),
+        lists: AtomicUsize::new(0),
+        go_on: Semaphore::new(0),
+    });
+    let yard = Yard::around(Arc::clone(&slow) as _, clock, |settings| {
+        settings.limits.lists_max = 1;
+        settings.limits.list_look_at_max = 1;
+    });
+    for _ in 0..5 {
+        yard.submit("echo").await;
+    }
+    let body = json!({"all": true, "dry_run": true});
+    let mut dry_run = pin!(yard.post("/api/v1/tasks/cancel", &body));
+    let mut stats = pin!(yard.get("/api/v1/tasks/stats"));
+    while slow.lists.load(Ordering::SeqCst) < 1 {
+        assert!(poll!(&mut dry_run).is_pending());
+        tokio::task::yield_now().await;
+    }
+    // It comes as far as to wait for its turn.
+    for _ in 0..20 {
+        assert!(poll!(&mut stats).is_pending());
+        tokio::task::yield_now().await;
+    }
+
+    // For the first page, and for the next one whose turn it is.
+    slow.go_on.add_permits(2);
+    let counted = async {
+        tokio::select! {
+            _ = &mut dry_run => panic!("it has more pages to read"),
+            reply = &mut stats => reply.ok(),
+        }
+    };
+    timeout(PATIENCE, counted).await.expect("it has its turn");
+
+    slow.go_on.add_permits(16);
+    let counted = dry_run.await.ok();
+    assert_eq!(counted, json!({"matched": 5, "at_least": false}));
 }
 
 #[tokio::test]

@@ -322,6 +322,32 @@ pub(super) async fn a_heartbeat_whose_every_run_breaks_promises_nothing(yard: Ya
     assert!(beaten.lost.is_empty() && beaten.cancel.is_empty());
 }
 
+pub(super) async fn runs_that_the_database_refuses_keep_a_sweep_from_no_others(yard: Yard) {
+    let worker = yard.worker("w").await;
+    for _ in 0..9 {
+        yard.new_task().await;
+    }
+    let runs = yard.claim(&worker, 9).await;
+    for bad in &runs[..3] {
+        yard.place.refuse(bad.slot.task).await;
+    }
+    yard.pass(yard.policy.heartbeat_ttl);
+    let lost = runs.iter().map(|run| run.slot.run(run.fence));
+    let expire = Expire {
+        runs: lost.map(|run| (run, Some(worker.worker.clone()))).collect(),
+        sight: Sight::clear(yard.now()),
+    };
+    let last = yard.task();
+
+    let answers = yard.answers(vec![expire.into(), submit(&last)]).await;
+
+    let expected: Vec<TaskId> = runs[3..].iter().map(|run| run.slot.task).collect();
+    let [Ok(Ok(Done::Expire(expired))), Ok(Ok(_))] = &answers[..] else {
+        panic!("{answers:?}")
+    };
+    assert_eq!(expired.tasks, expected);
+}
+
 pub(super) async fn a_bad_scheduled_row_is_passed_over(yard: Yard) {
     for is_garbled in [false, true] {
         let at = yard.now() + SECOND;

@@ -211,6 +211,7 @@ macro_rules! conformance {
                 failing::a_command_over_which_the_rules_break_down_fails_alone,
                 failing::a_row_that_stands_where_none_should_fails_only_what_meets_it,
                 failing::after_two_refused_commands_the_rest_is_not_tried,
+                failing::runs_that_the_database_refuses_keep_a_sweep_from_no_others,
                 failing::a_claim_that_the_database_refuses_fails_alone,
                 failing::a_run_that_breaks_a_sweep_costs_the_others_nothing,
                 failing::a_result_that_breaks_a_report_is_told_apart_from_the_others,

@@ -53,7 +53,7 @@ async fn piece(yard: &Yard, operation: &Operation, limit: usize) -> Proceed {
         ..List::default()
     };
     let found: Listed = yard.list(list).await;
-    Proceed::of(operation, found, || yard.task().id)
+    Proceed::of(operation, found, yard.now(), || yard.task().id)
 }
 
 async fn proceed(yard: &Yard, operation: &Operation, limit: usize) -> Operation {
@@ -368,4 +368,48 @@ pub(super) async fn operations_are_listed_and_cleared_long_after_their_end(yard:
     assert_eq!(cleared.count, 1);
     let left = found(&yard, page(None)).await;
     assert_eq!(left, [made[2].clone(), ended[1].clone()]);
+}
+
+#[tokio::test]
+async fn operations_find_what_was_made_before_the_clock_was_set_back() {
+    let (moment, hour) = (Duration::from_millis(1), Duration::from_hours(1));
+    let yard = Yard::on_sqlite().await.unwrap();
+    let before = submit(&yard, 2).await;
+    yard.pass(hour);
+    let ahead = submit(&yard, 3).await;
+    yard.turn_back(hour);
+    let yard = yard.begun_anew();
+
+    let cancel = begin(&yard, Act::Cancel, Filter::default()).await;
+    yard.pass(moment);
+    let since = yard.new_task().await;
+    let cancel = finish(&yard, cancel, 2).await;
+
+    assert_eq!((cancel.done, cancel.skipped), (5, 0));
+    assert_eq!(yard.status(since).await, Status::Pending);
+    let mut retry = begin(&yard, Act::Retry, at(&[Status::Cancelled])).await;
+    yard.pass(moment);
+    // What it makes ends at once, and its ids are lower than those of what it found first.
+    let mut pieces = 0;
+    while retry.is_running() && pieces < 50 {
+        retry = proceed(&yard, &retry, 1).await;
+        pieces += 1;
+        yard.pass(moment);
+        let open = yard.list(List {
+            filter: at(&[Status::Pending]),
+            ..List::default()
+        });
+        for view in open.await.items {
+            yard.cancel(view.task.id).await.unwrap();
+        }
+    }
+    assert_eq!((retry.done, retry.is_running()), (5, false));
+    let all = yard.list(List {
+        limit: 50,
+        ..List::default()
+    });
+    let all = all.await.items;
+    let mut retried: Vec<TaskId> = all.iter().filter_map(|view| view.task.retry_of).collect();
+    retried.sort_unstable();
+    assert_eq!(retried, [before, ahead].concat());
 }

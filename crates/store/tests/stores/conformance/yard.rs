@@ -70,7 +70,31 @@ impl Yard {
 
     /// Over the `taskyard.db` of this folder.
     pub(crate) fn within(folder: tempfile::TempDir) -> Self {
-        let clock = Arc::new(AtomicI64::new(NOON));
+        Self::within_by(folder, Arc::new(AtomicI64::new(NOON)))
+    }
+
+    /// The server ends and another one begins, which goes by what the clock shows then.
+    pub(crate) fn begun_anew(self) -> Self {
+        let Self {
+            store,
+            policy,
+            clock,
+            made,
+            place,
+        } = self;
+        drop(store);
+        let Place::Folder(folder) = place else {
+            panic!("only a file is opened again")
+        };
+        let again = Self::within_by(folder, clock);
+        Self {
+            policy,
+            made,
+            ..again
+        }
+    }
+
+    fn within_by(folder: tempfile::TempDir, clock: Arc<AtomicI64>) -> Self {
         let options = sqlite::Options {
             clock: read(&clock),
             random: Box::new(Seeded::new(1)),

@@ -47,7 +47,7 @@ impl Sequence {
             ..List::default()
         };
         let found = self.yard.list(list).await;
-        let piece = Proceed::of(operation, found, || self.yard.task().id);
+        let piece = Proceed::of(operation, found, self.yard.now(), || self.yard.task().id);
         Some(piece.into())
     }
 }
