@@ -53,6 +53,8 @@ macro_rules! conformance {
                 submitting::whatever_is_open_keeps_its_lane,
                 holding_on::an_exclusive_task_is_given_away_only_when_its_own_lease_has_ended,
                 holding_on::the_lease_of_an_exclusive_task_is_renewed_as_any,
+                holding_on::an_exclusive_task_is_renewed_no_longer_once_its_time_is_up,
+                holding_on::an_exclusive_task_that_has_expired_after_its_time_is_not_brought_back,
                 holding_on::an_exclusive_task_that_fails_is_tried_again,
                 holding_on::a_unique_key_stands_once_in_its_queue,
                 holding_on::a_unique_key_is_free_once_its_task_has_ended,
