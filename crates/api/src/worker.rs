@@ -283,6 +283,10 @@ pub struct Heard {
     pub lost: Vec<TaskId>,
     /// Cancelled: to be ended, and not to be reported.
     pub cancel: Vec<TaskId>,
+    /// Not known to hold for two thirds of a lease from now: they could not be looked at, or are exclusive and their
+    /// time is up. To go on, but for exclusive ones only as long as an earlier answer lets them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unconfirmed: Vec<TaskId>,
     /// The worker is to take nothing new and to stop when it has finished.
     pub drain: bool,
 }

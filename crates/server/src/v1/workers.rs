@@ -253,11 +253,14 @@ pub async fn heartbeat<P: Source>(
         held,
     });
     let beaten = beaten.await.map_err(|error| problem::of(&error))?;
+    let mut unconfirmed = beaten.unknown;
+    unconfirmed.extend(beaten.ending);
     Ok(Heard {
         // Of leases that nobody can look at it is not known that they hold any longer.
         expires_at: beaten.expires_at.unwrap_or(now).into(),
         lost: beaten.lost,
         cancel: beaten.cancel,
+        unconfirmed,
         drain: beaten.drain,
     })
 }

@@ -1,5 +1,6 @@
 //! What the server says of the runs in hand, in answer to a heartbeat or a start.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use taskyard_api::client;
@@ -103,7 +104,9 @@ impl Runtime {
     }
 
     fn hear(&mut self, beat: &Beat, heard: &Heard) {
-        for (task, number, has_begun) in beat.told() {
+        let unconfirmed: HashSet<TaskId> = heard.unconfirmed.iter().copied().collect();
+        let told = beat.told();
+        for (task, number, has_begun) in told.filter(|(task, ..)| !unconfirmed.contains(task)) {
             if let Some(hand) = self.hands.get(task, number) {
                 hand.told |= has_begun;
                 hand.confirmed = beat.sent.unwrap_or(hand.confirmed);

@@ -32,6 +32,7 @@ pub(super) fn heard() -> Heard {
         expires_at: Time(NOW),
         lost: Vec::new(),
         cancel: Vec::new(),
+        unconfirmed: Vec::new(),
         drain: false,
     }
 }

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use taskyard_api::report::Said;
-use taskyard_api::worker::{Registered, Run};
+use taskyard_api::worker::{Heard, Registered, Run};
 use taskyard_worker::executor::Stop;
 use tokio::time::Instant;
 
-use super::post::{Post, heard, registered, task, told};
+use super::post::{Post, heard, id, registered, task, told};
 
 fn exclusive(number: u64) -> Run {
     Run {
@@ -74,6 +74,31 @@ async fn a_lease_is_confirmed_from_when_it_was_asked_about() {
 
     let within = WITHIN..=WITHIN + LOOK;
     assert!(within.contains(&asked.elapsed()), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_the_server_does_not_confirm_in_its_answer_is_not_confirmed() {
+    let mut post = Post::registered(2).await;
+    post.answers_heartbeats = false;
+    let begun = Instant::now();
+    post.give([exclusive(1), told(2..3).remove(0)].into()).await;
+    let (one, two) = (post.running().await, post.running().await);
+    let (_, answer) = post.heartbeat_of(2).await;
+    let unconfirmed = vec![id(1), id(2)];
+    let answered = answer.send(Ok(Heard {
+        unconfirmed,
+        ..heard()
+    }));
+    answered.unwrap();
+
+    assert_eq!(one.stopped().await, Stop::LeaseLost);
+
+    let within = WITHIN..=WITHIN + LOOK;
+    assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    // The other one may run twice, so it goes on.
+    assert_eq!(two.context.stop.reason(), None);
+    two.complete();
+    assert_eq!(post.take().await.results.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
