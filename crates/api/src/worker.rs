@@ -289,6 +289,14 @@ pub struct Heard {
     pub unconfirmed: Vec<TaskId>,
     /// The worker is to take nothing new and to stop when it has finished.
     pub drain: bool,
+    /// How long a lease lasts at the server that answers, from now on, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub lease_ms: Option<u64>,
+    /// How often a heartbeat is wanted from now on, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub heartbeat_ms: Option<u64>,
 }
 
 #[expect(

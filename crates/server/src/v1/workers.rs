@@ -253,6 +253,7 @@ pub async fn heartbeat<P: Source>(
         held,
     });
     let beaten = beaten.await.map_err(|error| problem::of(&error))?;
+    let policy = app.engine().policy();
     let mut unconfirmed = beaten.unknown;
     unconfirmed.extend(beaten.ending);
     Ok(Heard {
@@ -262,6 +263,8 @@ pub async fn heartbeat<P: Source>(
         cancel: beaten.cancel,
         unconfirmed,
         drain: beaten.drain,
+        lease_ms: Some(ms(policy.lease)),
+        heartbeat_ms: Some(ms(policy.heartbeat)),
     })
 }
 

@@ -116,6 +116,7 @@ impl Runtime {
     }
 
     fn begin_held(&mut self, runs: Vec<Run>, heard: Heard, asked: Moment) {
+        self.take_times(&heard);
         if heard.drain {
             self.drain();
         }

@@ -34,6 +34,8 @@ pub(super) fn heard() -> Heard {
         cancel: Vec::new(),
         unconfirmed: Vec::new(),
         drain: false,
+        lease_ms: None,
+        heartbeat_ms: None,
     }
 }
 

@@ -101,6 +101,33 @@ async fn a_lease_that_the_server_does_not_confirm_in_its_answer_is_not_confirmed
     assert_eq!(post.take().await.results.len(), 1);
 }
 
+/// Another server of the database may answer than the one it registered at, or the same one with other settings.
+#[tokio::test(start_paused = true)]
+async fn a_lease_lasts_as_long_as_the_server_says_that_confirmed_it_last() {
+    let mut post = Post::registered(2).await;
+    post.answers_heartbeats = false;
+    post.give(vec![exclusive(1)]).await;
+    let running = post.running().await;
+    let (_, answer) = post.heartbeat_of(1).await;
+    let asked = Instant::now();
+    let shorter = Heard {
+        lease_ms: Some(3000),
+        heartbeat_ms: Some(1000),
+        ..heard()
+    };
+    answer.send(Ok(shorter)).unwrap();
+
+    // The next one comes as often as that server wants, and is not answered.
+    let (_, _answer) = post.heartbeat_of(1).await;
+    let again = Duration::from_secs(1)..=Duration::from_secs(1) + LOOK;
+    assert!(again.contains(&asked.elapsed()), "{:?}", asked.elapsed());
+    assert_eq!(running.stopped().await, Stop::LeaseLost);
+
+    // Two thirds of 3 s, less a sixth.
+    let within = Duration::from_millis(1500)..=Duration::from_millis(1500) + LOOK;
+    assert!(within.contains(&asked.elapsed()), "{:?}", asked.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_that_does_not_heed_is_dropped_within_a_sixth_of_a_short_lease() {
     let mut post = Post::unregistered(1);
