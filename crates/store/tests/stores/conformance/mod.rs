@@ -173,6 +173,8 @@ macro_rules! conformance {
                 leaving::nobody_is_a_killed_worker_until_one_registers,
                 leaving::what_is_exclusive_stays_with_a_killed_worker_until_its_lease_ends,
                 leaving::what_a_killed_worker_holds_goes_back_in_pieces,
+                leaving::the_second_half_of_a_kill_leaves_a_process_alone_that_took_the_name,
+                leaving::the_second_half_of_a_kill_goes_on_with_it,
                 leaving::what_nobody_takes_from_a_killed_worker_the_sweep_takes_in_the_same_way,
                 leaving::killing_what_is_offline_changes_nothing,
                 leaving::only_an_offline_worker_is_deleted,
