@@ -283,8 +283,20 @@ pub struct Heard {
     pub lost: Vec<TaskId>,
     /// Cancelled: to be ended, and not to be reported.
     pub cancel: Vec<TaskId>,
+    /// Not known to hold for two thirds of a lease from now: they could not be looked at, or are exclusive and their
+    /// time is up. To go on, but for exclusive ones only as long as an earlier answer lets them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unconfirmed: Vec<TaskId>,
     /// The worker is to take nothing new and to stop when it has finished.
     pub drain: bool,
+    /// How long a lease lasts at the server that answers, from now on, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub lease_ms: Option<u64>,
+    /// How often a heartbeat is wanted from now on, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub heartbeat_ms: Option<u64>,
 }
 
 #[expect(

@@ -73,8 +73,8 @@ codes! {
     IdempotencyKeyReused = "idempotency_key_reused", 422, "Idempotency key reused";
     TooManyLanes = "too_many_lanes", 422, "Too many lanes";
     TooManyQueues = "too_many_queues", 422, "Too many queues";
-    TooManyOperations = "too_many_operations", 422, "Too many operations";
     TooManyWorkers = "too_many_workers", 422, "Too many workers";
+    TooManyOperations = "too_many_operations", 429, "Too many operations";
     QueueFull = "queue_full", 429, "Too many requests wait";
     HeadTooLarge = "head_too_large", 431, "Head too large";
     Internal = "internal", 500, "Internal error";
@@ -161,6 +161,9 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::TooManyWorkers(_) => Code::TooManyWorkers,
     };
     let mut problem = new(code, refused.to_string());
+    if code == Code::TooManyOperations {
+        problem.retry_after_ms = Some(SOON_MS);
+    }
     if let Refused::AlreadyEnded(status) | Refused::NotEnded(status) = refused {
         problem.task_status = Some((*status).into());
     }

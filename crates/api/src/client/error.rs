@@ -108,6 +108,7 @@ mod tests {
             (400, "broken_body"),
             (408, "body_timeout"),
             (429, "queue_full"),
+            (429, "too_many_operations"),
             (500, "internal"),
             (503, "stopping"),
             (507, "disk_full"),

@@ -173,7 +173,8 @@ impl Expire {
     /// Every reason here must be one of [`Lost`] as well, or no sweep ever brings the lease.
     fn judge(&self, lease: &Lease, worker: Option<&Worker>, env: &Env<'_>) -> Option<Judgement> {
         let is_ahead = lease.expires_at > env.policy.believed_until(env.now);
-        // Its worker may run it as long as it has the lease, whatever is known of the worker.
+        // Its worker may run it as long as it has the lease, whatever is known of the worker; once its time is up, that
+        // is not renewed.
         if lease.is_exclusive && lease.expires_at > env.now && !is_ahead {
             return None;
         }

@@ -1,7 +1,7 @@
 //! Heartbeat: a worker lives, and these runs go on. It learns which of them it has lost, and which were cancelled.
 //!
 //! Only leases that it names are renewed, and only when under two thirds of their time is left, so short tasks never
-//! cost a write. A heartbeat that names none is a sign of life and nothing else.
+//! cost a write; those of exclusive tasks not beyond the time that their runs may take. A heartbeat that names none is a sign of life and nothing else.
 
 use crate::command::{Env, halves};
 use crate::id::{Epoch, SlotKey, TaskId};
@@ -44,6 +44,8 @@ pub struct Beaten {
     /// No longer this worker's: their results will be refused.
     pub lost: Vec<TaskId>,
     pub cancel: Vec<TaskId>,
+    /// Exclusive ones whose time is nearly up: they hold for less than two thirds of a lease, and are renewed no longer.
+    pub ending: Vec<TaskId>,
     /// Those that could not be looked at: nothing is known of them, and the next heartbeat may tell.
     pub unknown: Vec<TaskId>,
     /// The worker gets nothing more, and leaves when it has finished.
@@ -56,6 +58,7 @@ impl Beaten {
         self.expires_at = known.into_iter().flatten().min();
         self.lost.extend(more.lost);
         self.cancel.extend(more.cancel);
+        self.ending.extend(more.ending);
         self.unknown.extend(more.unknown);
         self.drain |= more.drain;
     }
@@ -77,6 +80,7 @@ impl Heartbeat {
             expires_at: None,
             lost: Vec::new(),
             cancel: Vec::new(),
+            ending: Vec::new(),
             unknown: unknown.collect(),
             drain: false,
         }
@@ -125,14 +129,21 @@ impl Heartbeat {
             expires_at: None,
             lost: Vec::new(),
             cancel: Vec::new(),
+            ending: Vec::new(),
             unknown: Vec::new(),
             drain,
         };
         for held in &self.held {
             let task = held.token.slot.task;
             match held::lease(&held.token, view) {
+                // The sweep takes it away.
+                Ok(lease) if has_ended(&lease, env) => beaten.lost.push(task),
                 Ok(lease) => {
-                    until = until.min(held.renew(&lease, view, env));
+                    let expires_at = held.renew(&lease, view, env);
+                    if lease.is_exclusive && expires_at < env.now + env.policy.renew_below() {
+                        beaten.ending.push(task);
+                    }
+                    until = until.min(expires_at);
                 }
                 Err(Refused::AlreadyEnded(Status::Cancelled)) => beaten.cancel.push(task),
                 Err(_) => beaten.lost.push(task),
@@ -171,12 +182,11 @@ impl Held {
         if self.running {
             start::begin(lease, None, view, env);
         }
-        let expires_at = if is_due_for_renewal(lease, env) {
-            env.now + env.policy.lease
-        } else {
-            lease.expires_at
-        };
-        view.leases.update::<SlotKey>(&lease.slot, |lease| {
+        // With the deadline that it has by now.
+        let lease = view.leases.get(&lease.slot).unwrap_or(lease);
+        let expires_at = renewed(lease, env);
+        let slot = lease.slot;
+        view.leases.update::<SlotKey>(&slot, |lease| {
             lease.expires_at = expires_at;
             if self.progress.is_some() {
                 lease.progress.clone_from(&self.progress);
@@ -187,6 +197,32 @@ impl Held {
         });
         expires_at
     }
+}
+
+/// Until when the lease holds that is renewed now, where it is due.
+fn renewed(lease: &Lease, env: &Env<'_>) -> Timestamp {
+    if !is_due_for_renewal(lease, env) {
+        return lease.expires_at;
+    }
+    let expires_at = env.now + env.policy.lease;
+    match renewable_until(lease, env) {
+        // It is not made shorter.
+        Some(end) => expires_at.min(end.max(lease.expires_at)),
+        None => expires_at,
+    }
+}
+
+/// Only the end of its lease gives an exclusive run away, so that one must come when its time is up: its worker may have
+/// hung, and go on to say that it is there.
+fn renewable_until(lease: &Lease, env: &Env<'_>) -> Option<Timestamp> {
+    let deadline = lease.deadline.filter(|_| lease.is_exclusive);
+    deadline.map(|deadline| deadline + env.policy.timeout_margin)
+}
+
+/// It has expired and is not renewed.
+fn has_ended(lease: &Lease, env: &Env<'_>) -> bool {
+    let ends = renewable_until(lease, env).is_some_and(|end| end <= env.now);
+    ends && lease.expires_at <= env.now
 }
 
 fn is_due_for_renewal(lease: &Lease, env: &Env<'_>) -> bool {
@@ -204,6 +240,7 @@ mod tests {
             expires_at: until.map(Timestamp::from_micros),
             lost: Vec::new(),
             cancel: Vec::new(),
+            ending: Vec::new(),
             unknown: Vec::new(),
             drain: false,
         };

@@ -26,8 +26,18 @@ pub struct Kill {
     pub worker: Name,
     /// Those of its runs that go back with this command; each is judged here again.
     pub runs: Vec<RunKey>,
+    pub part: Part,
+}
+
+/// A worker may hold more than goes back at once, and a process may register under its name before the rest does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// It ends, where that is still to be done.
+    First,
     /// Goes on with the kill that brought the worker to this epoch, whoever has its name by now.
-    pub since: Option<Epoch>,
+    Since(Epoch),
+    /// Goes on where the worker was killed, and does nothing to one that was not.
+    Rest,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -54,13 +64,20 @@ impl Killed {
 }
 
 impl Kill {
-    /// The first kills, where that is still to be done, and the second finds it done.
+    /// The first kills, where that is still to be done. The second finds it done, or a process that took the name since:
+    /// then what it brings is left to whoever goes on with the kill, and to the sweep.
     pub(crate) fn halves(&self) -> Option<[Self; 2]> {
-        let of = |runs| Self {
+        let [first, second] = halves(&self.runs)?;
+        let of = |runs, part| Self {
+            worker: self.worker.clone(),
             runs,
-            ..self.clone()
+            part,
         };
-        Some(halves(&self.runs)?.map(of))
+        let rest = match self.part {
+            Part::First => Part::Rest,
+            part => part,
+        };
+        Some([of(first, self.part), of(second, rest)])
     }
 
     pub(crate) fn needs(&self, needs: &mut Needs, _env: &Env<'_>) {
@@ -78,12 +95,13 @@ impl Kill {
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Killed, Refused> {
         let worker = caller::listed(&self.worker, view)?;
         let number = worker.number;
-        let epoch = match self.since {
-            Some(epoch) => epoch,
+        let epoch = match self.part {
+            Part::Since(epoch) => epoch,
             // What is left of it goes on.
-            None if worker.is_killed => worker.epoch,
-            None if worker.is_offline(env.now) => return Ok(Killed::nothing()),
-            None => self.end(number, worker.epoch.next(), view, env),
+            Part::First | Part::Rest if worker.is_killed => worker.epoch,
+            Part::Rest => return Ok(Killed::nothing()),
+            Part::First if worker.is_offline(env.now) => return Ok(Killed::nothing()),
+            Part::First => self.end(number, worker.epoch.next(), view, env),
         };
         let mut tasks = Vec::new();
         for run in &self.runs {

@@ -6,7 +6,7 @@ use taskyard_core::query::{Answer, AtWork, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs::drain::{Drain, Drained};
 use taskyard_core::verbs::forget::{Forget, Forgotten};
-use taskyard_core::verbs::kill::{Kill, Killed};
+use taskyard_core::verbs::kill::{Kill, Killed, Part};
 
 use super::Engine;
 use crate::error::Error;
@@ -20,13 +20,13 @@ impl Engine {
     /// It ends at once. What it holds goes back in pieces, the first of them with the kill itself; what this does not come to,
     /// and what another server gave it meanwhile, is found by the sweep.
     pub async fn kill(&self, worker: Name) -> Result<Killed, Error> {
-        let kill = |runs, since| Kill {
+        let kill = |runs, part| Kill {
             worker: worker.clone(),
             runs,
-            since,
+            part,
         };
         let mut runs = self.takeable(worker.clone(), None).await?;
-        let mut killed: Killed = self.call(kill(runs.clone(), None)).await?;
+        let mut killed: Killed = self.call(kill(runs.clone(), Part::First)).await?;
         let Some(epoch) = killed.epoch else {
             return Ok(killed);
         };
@@ -37,7 +37,7 @@ impl Engine {
                 break;
             }
             runs = left;
-            let piece: Killed = self.call(kill(runs.clone(), Some(epoch))).await?;
+            let piece: Killed = self.call(kill(runs.clone(), Part::Since(epoch))).await?;
             killed.tasks.extend(piece.tasks);
         }
         self.0.replaced.notify_one();

@@ -138,6 +138,7 @@ const OPTIONAL: &[&str] = &[
     "Run/checkpoint",
     "Run/cancel",
     "Run/exclusive",
+    "Heard/unconfirmed",
     "Task/problem_id",
     "Task/parameters",
     "SubmitProblem/parameters",

@@ -253,12 +253,18 @@ pub async fn heartbeat<P: Source>(
         held,
     });
     let beaten = beaten.await.map_err(|error| problem::of(&error))?;
+    let policy = app.engine().policy();
+    let mut unconfirmed = beaten.unknown;
+    unconfirmed.extend(beaten.ending);
     Ok(Heard {
         // Of leases that nobody can look at it is not known that they hold any longer.
         expires_at: beaten.expires_at.unwrap_or(now).into(),
         lost: beaten.lost,
         cancel: beaten.cancel,
+        unconfirmed,
         drain: beaten.drain,
+        lease_ms: Some(ms(policy.lease)),
+        heartbeat_ms: Some(ms(policy.heartbeat)),
     })
 }
 

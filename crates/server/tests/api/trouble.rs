@@ -269,6 +269,22 @@ async fn progress_on_a_run_that_cannot_be_looked_at_is_not_taken() {
 }
 
 #[tokio::test]
+async fn a_heartbeat_names_the_leases_that_could_not_be_looked_at() {
+    let clock = Clock::new();
+    let yard = Yard::around(Arc::new(Unsure(in_memory(&clock))), clock, |_| {});
+    let (id, token) = yard.leased().await;
+    let held = json!({"task_id": id, "lease_token": token, "running": true});
+
+    let heard = yard
+        .post("/api/v1/workers/w/heartbeat", &json!({"held": [held]}))
+        .await
+        .ok();
+
+    assert_eq!(heard["unconfirmed"], json!([id]));
+    assert_eq!((&heard["lost"], &heard["cancel"]), (&json!([]), &json!([])));
+}
+
+#[tokio::test]
 async fn a_full_queue_tells_when_to_come_back() {
     const MAX: usize = 3;
     let policy = Policy {

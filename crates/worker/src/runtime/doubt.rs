@@ -116,12 +116,19 @@ impl Runtime {
     }
 
     fn begin_held(&mut self, runs: Vec<Run>, heard: Heard, asked: Moment) {
+        self.take_times(&heard);
         if heard.drain {
             self.drain();
         }
         let gone: HashSet<_> = heard.lost.into_iter().chain(heard.cancel).collect();
-        let (gone, held): (Vec<_>, Vec<_>) =
+        let (gone, runs): (Vec<_>, Vec<_>) =
             runs.into_iter().partition(|run| gone.contains(&run.id));
+        let unsure: HashSet<_> = heard.unconfirmed.into_iter().collect();
+        let (unsure, held): (Vec<_>, Vec<_>) =
+            runs.into_iter().partition(|run| unsure.contains(&run.id));
+        if !unsure.is_empty() {
+            self.hand_back(unsure);
+        }
         for run in gone {
             tracing::warn!(
                 task.id = %run.id, kind = run.kind, attempt = run.attempt,

@@ -54,7 +54,9 @@ pub(super) struct Hand {
     /// It counts as begun from then on.
     begins: Instant,
     /// The lease was the worker's then, as it found out later.
-    pub(super) confirmed: Moment,
+    confirmed: Moment,
+    /// For so long it may go on from there.
+    confirmed_for: Duration,
     pub(super) notes: Arc<Notes>,
     stopper: Arc<Stopper>,
 }
@@ -81,6 +83,18 @@ impl Hand {
             task, lease_token, ..
         } = &self.leased;
         Named::new(self.number, *task, lease_token, has_begun)
+    }
+
+    /// By an answer to what was sent then, of a lease that lasts so long.
+    pub(super) fn confirm(&mut self, sent: Option<Moment>, within: Duration) {
+        if let Some(sent) = sent {
+            self.confirmed = sent;
+            self.confirmed_for = within;
+        }
+    }
+
+    fn is_unconfirmed(&self) -> bool {
+        self.confirmed.elapsed() >= self.confirmed_for
     }
 }
 
@@ -211,6 +225,7 @@ impl Hands {
             told: false,
             begins,
             confirmed: asked,
+            confirmed_for: self.limits.borrow().unconfirmed_within,
             notes,
             stopper,
         };
@@ -226,13 +241,13 @@ impl Hands {
         !self.exclusive.is_empty()
     }
 
-    /// Ends those of them that have not been confirmed for so long, and answers how many.
-    pub(super) fn end_unconfirmed(&mut self, within: Duration) -> usize {
+    /// Ends those of them that were not confirmed in time, and answers how many.
+    pub(super) fn end_unconfirmed(&mut self) -> usize {
         let live = &self.live;
         self.exclusive.retain(|task| live.contains_key(task));
         let exclusive = self.exclusive.iter().copied();
         let late: Vec<TaskId> = exclusive
-            .filter(|task| self.live[task].confirmed.elapsed() >= within)
+            .filter(|task| self.live[task].is_unconfirmed())
             .collect();
         for task in &late {
             self.drop_run(*task, Stop::LeaseLost);

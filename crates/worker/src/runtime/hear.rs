@@ -1,5 +1,6 @@
 //! What the server says of the runs in hand, in answer to a heartbeat or a start.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use taskyard_api::client;
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Runtime;
 use super::beat::Beat;
+use super::limits::Limits;
 use super::settings::Error;
 use super::trouble::{Retries, Trouble};
 use crate::executor::Stop;
@@ -103,10 +105,14 @@ impl Runtime {
     }
 
     fn hear(&mut self, beat: &Beat, heard: &Heard) {
-        for (task, number, has_begun) in beat.told() {
+        self.take_times(heard);
+        let within = self.limits.borrow().unconfirmed_within;
+        let unconfirmed: HashSet<TaskId> = heard.unconfirmed.iter().copied().collect();
+        let told = beat.told();
+        for (task, number, has_begun) in told.filter(|(task, ..)| !unconfirmed.contains(task)) {
             if let Some(hand) = self.hands.get(task, number) {
                 hand.told |= has_begun;
-                hand.confirmed = beat.sent.unwrap_or(hand.confirmed);
+                hand.confirm(beat.sent, within);
             }
         }
         let gone = [
@@ -130,6 +136,26 @@ impl Runtime {
         }
     }
 
+    /// Servers may differ in them, and have others once they start again.
+    pub(super) fn take_times(&mut self, heard: &Heard) {
+        let Some(registered) = &mut self.registered else {
+            return;
+        };
+        let before = (registered.lease_ms, registered.heartbeat_ms);
+        let (lease_ms, heartbeat_ms) = (
+            heard.lease_ms.unwrap_or(before.0),
+            heard.heartbeat_ms.unwrap_or(before.1),
+        );
+        if (lease_ms, heartbeat_ms) == before {
+            return;
+        }
+        registered.lease_ms = lease_ms;
+        registered.heartbeat_ms = heartbeat_ms;
+        self.limits.send_replace(Limits::of(registered));
+        let every = Duration::from_millis(heartbeat_ms.max(1));
+        self.pulse.change_interval(every, Instant::now());
+    }
+
     /// The next heartbeat, which is answered with what is lost or cancelled, need not wait for its time.
     pub(super) fn ask_what_goes_on(&mut self, now: Instant) {
         if self.hands.count() > 0 {
@@ -142,8 +168,7 @@ impl Runtime {
         if !self.hands.has_exclusive() {
             return;
         }
-        let within = self.limits.borrow().unconfirmed_within;
-        let ended = self.hands.end_unconfirmed(within);
+        let ended = self.hands.end_unconfirmed();
         if ended > 0 {
             tracing::warn!(
                 runs = ended,

@@ -78,6 +78,12 @@ impl Pulse {
         self.is_cut_off = false;
     }
 
+    /// What the server wants from now on.
+    pub(super) fn change_interval(&mut self, every: Duration, now: Instant) {
+        self.every = every;
+        self.next = self.next.min(now + every);
+    }
+
     pub(super) fn every(&self) -> Duration {
         self.every
     }

@@ -1,5 +1,5 @@
 //! What the server takes, as it told when the worker registered; what servers take by default until then, and where it
-//! does not tell. They are told again with each registration, and but for the time to end hold for runs under way as well.
+//! does not tell. They are told again with each registration, those that go by the lease with each heartbeat as well, and but for the time to end hold for runs under way as well.
 
 use std::time::Duration;
 

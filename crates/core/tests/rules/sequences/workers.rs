@@ -11,7 +11,7 @@ use taskyard_core::slot::Counts;
 use taskyard_core::verbs::claim::{Claims, Dealt, Run};
 use taskyard_core::verbs::drain::Drain;
 use taskyard_core::verbs::forget::Forget;
-use taskyard_core::verbs::kill::{Kill, Killed};
+use taskyard_core::verbs::kill::{Kill, Killed, Part};
 use taskyard_core::verbs::register::Register;
 use taskyard_core::worker::Profile;
 
@@ -30,7 +30,7 @@ pub(super) fn command(act: &Act) -> Option<Command> {
         Act::Kill(name) => Kill {
             worker: named(name),
             runs: Vec::new(),
-            since: None,
+            part: Part::First,
         }
         .into(),
         Act::Delete(name) => Forget {
@@ -70,7 +70,7 @@ impl World {
         let kill = Kill {
             worker: before.name.clone(),
             runs: held.iter().map(Lease::run).collect(),
-            since: None,
+            part: Part::First,
         };
 
         let reply = self.run(&[kill.into()]).remove(0);

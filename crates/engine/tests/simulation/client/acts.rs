@@ -15,7 +15,7 @@ use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::drain::Drain;
-use taskyard_core::verbs::kill::Kill;
+use taskyard_core::verbs::kill::{Kill, Part};
 use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::set_queue::SetQueue;
@@ -59,7 +59,7 @@ impl Client {
             1 => Call::Kill(Kill {
                 worker,
                 runs: Vec::new(),
-                since: None,
+                part: Part::First,
             }),
             _ => Call::Delete(worker),
         };

@@ -37,7 +37,12 @@ impl Worker {
     pub(super) fn confirm(&mut self, heartbeat: &Heartbeat, beaten: &Beaten, asked: Timestamp) {
         for held in &heartbeat.held {
             let task = held.token.slot.task;
-            let told = [&beaten.lost, &beaten.cancel, &beaten.unknown];
+            let told = [
+                &beaten.lost,
+                &beaten.cancel,
+                &beaten.ending,
+                &beaten.unknown,
+            ];
             let is_told = told.iter().any(|tasks| tasks.contains(&task));
             let mine = self.hand.get_mut(&task);
             let mine = mine.filter(|mine| mine.run.fence == held.token.fence && !is_told);

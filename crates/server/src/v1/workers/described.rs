@@ -99,7 +99,9 @@ fn calling(routes: &mut Routes<'_>) {
         )
         .of_worker()
         .takes::<Heartbeat<Payload>>(&[("idle", json!({"held": []}))])
-        .answers::<Heard>(200, "It was heard.", &json!({"expires_at": LATER, "lost": [], "cancel": [], "drain": false}))
+        .answers::<Heard>(200, "It was heard.", &json!({
+            "expires_at": LATER, "lost": [], "cancel": [], "drain": false, "lease_ms": 75_000, "heartbeat_ms": 10_000,
+        }))
         .refuses(REPLACED);
     routes
         .post("/workers/{id}/claim", "claim_tasks")

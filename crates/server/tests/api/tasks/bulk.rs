@@ -244,7 +244,8 @@ async fn as_many_operations_as_may_be_are_under_way() {
     }
 
     let one_more = yard.post(CANCEL, &json!({"all": true})).await;
-    one_more.refused(422, "too_many_operations");
+    one_more.refused(429, "too_many_operations");
+    assert_eq!(one_more.header("retry-after"), "1");
     work_off(&yard).await;
 
     let begun = yard.post(CANCEL, &json!({"all": true})).await;

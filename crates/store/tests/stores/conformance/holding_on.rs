@@ -11,6 +11,7 @@ use taskyard_core::rows::UniqueKey;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::expire::Sight;
 use taskyard_core::verbs::free::{Free, Freed};
+use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::start::{Start, Started};
 use taskyard_core::verbs::submit::{Made, NewTask, Submit, Submitted};
 
@@ -69,6 +70,61 @@ pub(super) async fn the_lease_of_an_exclusive_task_is_renewed_as_any(yard: Yard)
     }
     yard.complete(&run).await.unwrap();
     assert_eq!(yard.status(task).await, Status::Completed);
+}
+
+/// Its worker may have hung, and only go on to say that it is there.
+pub(super) async fn an_exclusive_task_is_renewed_no_longer_once_its_time_is_up(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let task = NewTask {
+        timeout: Some(Duration::from_secs(100)),
+        max_attempts: Some(1),
+        ..exclusive(&yard)
+    };
+    let task = yard.submit(task).await.unwrap();
+    let run = yard.claim_one(&worker).await;
+    let begun = Held {
+        running: true,
+        ..held(&run)
+    };
+    let ends = yard.now() + Duration::from_secs(100) + yard.policy.timeout_margin;
+
+    while yard.now() < ends {
+        assert_eq!(yard.sweep(false).await, []);
+        let beaten = yard.heartbeat(&worker, vec![begun.clone()]).await.unwrap();
+        assert_eq!(beaten.lost, []);
+        // Its worker may go by it that what is confirmed has two thirds of a lease at least.
+        let expires_at = beaten.expires_at.unwrap();
+        assert!(expires_at <= ends, "no lease goes beyond the time");
+        let is_confirmed = beaten.ending.is_empty();
+        let is_long = expires_at >= yard.now() + yard.policy.renew_below();
+        assert_eq!(is_confirmed, is_long, "{beaten:?}");
+        yard.pass(yard.policy.heartbeat);
+    }
+
+    yard.heartbeat(&worker, vec![begun]).await.unwrap();
+    assert_eq!(yard.sweep(false).await, [task]);
+    assert_eq!(yard.status(task).await, Status::Timeout);
+}
+
+/// As they are told, where a clock was set forward as well: whoever holds it is to end it.
+pub(super) async fn an_exclusive_task_that_has_expired_after_its_time_is_not_brought_back(
+    yard: Yard,
+) {
+    let worker = yard.worker("w").await;
+    let task = yard.submit(exclusive(&yard)).await.unwrap();
+    let run = yard.claim_one(&worker).await;
+    let start = Start {
+        token: token(&run),
+        started_at: None,
+    };
+    yard.run::<Started>(start).await.unwrap();
+    yard.pass(yard.policy.lease);
+
+    let beaten = yard.heartbeat(&worker, vec![held(&run)]).await.unwrap();
+
+    assert_eq!((&beaten.lost[..], beaten.ending), (&[task][..], vec![]));
+    assert_eq!(yard.status(task).await, Status::Running);
+    assert_eq!(yard.sweep(false).await, [task]);
 }
 
 pub(super) async fn an_exclusive_task_that_fails_is_tried_again(yard: Yard) {

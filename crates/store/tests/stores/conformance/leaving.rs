@@ -1,5 +1,6 @@
 //! Workers that leave because somebody wants them to: drained, killed, deleted.
 
+use taskyard_core::command::Command;
 use taskyard_core::id::{Epoch, RunKey, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, AtWork, Query};
@@ -10,7 +11,7 @@ use taskyard_core::verbs::claim::Claim;
 use taskyard_core::verbs::drain::{Drain, Drained};
 use taskyard_core::verbs::forget::{Forget, Forgotten};
 use taskyard_core::verbs::heartbeat::Held;
-use taskyard_core::verbs::kill::{Kill, Killed};
+use taskyard_core::verbs::kill::{Kill, Killed, Part};
 use taskyard_core::verbs::report::{Report, ReportedBack, RunResult};
 use taskyard_core::verbs::submit::NewTask;
 
@@ -24,7 +25,7 @@ async fn drain(yard: &Yard, worker: &Claim) -> Result<Drained, Refused> {
 /// With all that it holds; the tasks whose runs went back.
 async fn kill(yard: &Yard, worker: &Claim) -> Result<Vec<TaskId>, Refused> {
     let runs = takeable(yard, worker, None, 99).await;
-    let killed = kill_with(yard, worker, runs, None).await;
+    let killed = kill_with(yard, worker, runs, Part::First).await;
     killed.map(|killed| killed.tasks)
 }
 
@@ -32,15 +33,10 @@ async fn kill_with(
     yard: &Yard,
     worker: &Claim,
     runs: Vec<RunKey>,
-    since: Option<Epoch>,
+    part: Part,
 ) -> Result<Killed, Refused> {
     let worker = worker.worker.clone();
-    yard.run(Kill {
-        worker,
-        runs,
-        since,
-    })
-    .await
+    yard.run(Kill { worker, runs, part }).await
 }
 
 async fn takeable(yard: &Yard, worker: &Claim, before: Option<Epoch>, limit: usize) -> Vec<RunKey> {
@@ -199,7 +195,9 @@ pub(super) async fn what_a_killed_worker_holds_goes_back_in_pieces(yard: Yard) {
     let run = |place: usize| held[place].slot.run(held[place].fence);
     assert_eq!(takeable(&yard, &worker, None, 2).await, [run(0), run(1)]);
 
-    let killed = kill_with(&yard, &worker, vec![run(1)], None).await.unwrap();
+    let killed = kill_with(&yard, &worker, vec![run(1)], Part::First)
+        .await
+        .unwrap();
 
     let epoch = worker.epoch.next();
     assert_eq!(
@@ -215,12 +213,62 @@ pub(super) async fn what_a_killed_worker_holds_goes_back_in_pieces(yard: Yard) {
     let left = takeable(&yard, &worker, Some(epoch), 9).await;
     assert_eq!(left, [run(0), run(2), run(3)]);
     let all = [left, vec![run(1), its.slot.run(its.fence)]].concat();
-    let killed = kill_with(&yard, &worker, all, Some(epoch)).await.unwrap();
+    let killed = kill_with(&yard, &worker, all, Part::Since(epoch))
+        .await
+        .unwrap();
     assert_eq!(killed.tasks, [tasks[0], tasks[2], tasks[3]]);
     assert_eq!(takeable(&yard, &worker, Some(epoch), 9).await, []);
     assert_eq!(yard.complete(&its).await, Ok(Status::Completed));
     assert_eq!(ids(&yard.claim(&other, 9).await), killed.tasks);
     assert_eq!(ends(&yard, &tasks).await, vec![vec![End::Released]; 4]);
+}
+
+/// A batch that fails is run in parts, between which anything may happen.
+pub(super) async fn the_second_half_of_a_kill_leaves_a_process_alone_that_took_the_name(
+    yard: Yard,
+) {
+    let worker = yard.worker("w").await;
+    let tasks = [yard.new_task().await, yard.new_task().await];
+    let runs = yard.claim(&worker, 2).await;
+    let whole = Command::from(Kill {
+        worker: worker.worker.clone(),
+        runs: runs.iter().map(|run| run.slot.run(run.fence)).collect(),
+        part: Part::First,
+    });
+    let [first, second] = whole.halves().unwrap();
+
+    let killed: Killed = yard.run(first).await.unwrap();
+    assert_eq!(killed.tasks, tasks[..1]);
+    let next = yard.worker("w").await;
+    let killed: Killed = yard.run(second).await.unwrap();
+
+    assert_eq!((killed.epoch, killed.tasks), (None, vec![]));
+    assert_eq!(ids(&yard.claim(&next, 1).await), tasks[..1]);
+    assert_eq!(yard.sweep(false).await, tasks[1..]);
+}
+
+pub(super) async fn the_second_half_of_a_kill_goes_on_with_it(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        tasks.push(yard.new_task().await);
+    }
+    let runs = yard.claim(&worker, 4).await;
+    let whole = Command::from(Kill {
+        worker: worker.worker.clone(),
+        runs: runs.iter().map(|run| run.slot.run(run.fence)).collect(),
+        part: Part::First,
+    });
+    let [first, second] = whole.halves().unwrap();
+
+    let mut killed = Vec::new();
+    for part in [vec![first], second.halves().unwrap().into()].concat() {
+        let part: Killed = yard.run(part).await.unwrap();
+        assert_eq!(part.epoch, Some(worker.epoch.next()));
+        killed.extend(part.tasks);
+    }
+
+    assert_eq!(killed, tasks);
 }
 
 pub(super) async fn what_nobody_takes_from_a_killed_worker_the_sweep_takes_in_the_same_way(
@@ -234,7 +282,9 @@ pub(super) async fn what_nobody_takes_from_a_killed_worker_the_sweep_takes_in_th
         ..held(run)
     });
     yard.heartbeat(&worker, running.collect()).await.unwrap();
-    kill_with(&yard, &worker, Vec::new(), None).await.unwrap();
+    kill_with(&yard, &worker, Vec::new(), Part::First)
+        .await
+        .unwrap();
 
     assert_eq!(yard.sweep(true).await, tasks, "without any doubt");
 
@@ -244,7 +294,9 @@ pub(super) async fn what_nobody_takes_from_a_killed_worker_the_sweep_takes_in_th
         assert_eq!((counts.losses, counts.failures), (0, 0));
     }
     // Once more finds it done.
-    let again = kill_with(&yard, &worker, Vec::new(), None).await.unwrap();
+    let again = kill_with(&yard, &worker, Vec::new(), Part::First)
+        .await
+        .unwrap();
     assert_eq!(again.epoch, Some(worker.epoch.next()));
 }
 

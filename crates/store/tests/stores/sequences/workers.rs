@@ -8,7 +8,7 @@ use taskyard_core::query::{Answer, Query};
 use taskyard_core::verbs::claim::{Claim, Claims, Named};
 use taskyard_core::verbs::drain::Drain;
 use taskyard_core::verbs::forget::{self, Forget};
-use taskyard_core::verbs::kill::Kill;
+use taskyard_core::verbs::kill::{Kill, Part};
 use taskyard_core::verbs::register::{Register, Registered};
 
 use super::Sequence;
@@ -26,7 +26,7 @@ impl Sequence {
                     .map(|run| run.slot.run(run.fence))
                     .into_iter()
                     .collect(),
-                since: None,
+                part: Part::First,
             }),
             2 => Command::Forget(Forget {
                 workers: vec![worker],

@@ -32,7 +32,10 @@ pub(super) fn heard() -> Heard {
         expires_at: Time(NOW),
         lost: Vec::new(),
         cancel: Vec::new(),
+        unconfirmed: Vec::new(),
         drain: false,
+        lease_ms: None,
+        heartbeat_ms: None,
     }
 }
 

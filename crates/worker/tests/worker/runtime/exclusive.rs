@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use taskyard_api::report::Said;
-use taskyard_api::worker::{Registered, Run};
+use taskyard_api::worker::{Heard, Registered, Run};
 use taskyard_worker::executor::Stop;
 use tokio::time::Instant;
 
-use super::post::{Post, heard, registered, task, told};
+use super::post::{Post, heard, id, registered, task, told};
 
 fn exclusive(number: u64) -> Run {
     Run {
@@ -73,6 +73,58 @@ async fn a_lease_is_confirmed_from_when_it_was_asked_about() {
     assert_eq!(running.stopped().await, Stop::LeaseLost);
 
     let within = WITHIN..=WITHIN + LOOK;
+    assert!(within.contains(&asked.elapsed()), "{:?}", asked.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_the_server_does_not_confirm_in_its_answer_is_not_confirmed() {
+    let mut post = Post::registered(2).await;
+    post.answers_heartbeats = false;
+    let begun = Instant::now();
+    post.give([exclusive(1), told(2..3).remove(0)].into()).await;
+    let (one, two) = (post.running().await, post.running().await);
+    let (_, answer) = post.heartbeat_of(2).await;
+    let unconfirmed = vec![id(1), id(2)];
+    let answered = answer.send(Ok(Heard {
+        unconfirmed,
+        ..heard()
+    }));
+    answered.unwrap();
+
+    assert_eq!(one.stopped().await, Stop::LeaseLost);
+
+    let within = WITHIN..=WITHIN + LOOK;
+    assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    // The other one may run twice, so it goes on.
+    assert_eq!(two.context.stop.reason(), None);
+    two.complete();
+    assert_eq!(post.take().await.results.len(), 1);
+}
+
+/// Another server of the database may answer than the one it registered at, or the same one with other settings.
+#[tokio::test(start_paused = true)]
+async fn a_lease_lasts_as_long_as_the_server_says_that_confirmed_it_last() {
+    let mut post = Post::registered(2).await;
+    post.answers_heartbeats = false;
+    post.give(vec![exclusive(1)]).await;
+    let running = post.running().await;
+    let (_, answer) = post.heartbeat_of(1).await;
+    let asked = Instant::now();
+    let shorter = Heard {
+        lease_ms: Some(3000),
+        heartbeat_ms: Some(1000),
+        ..heard()
+    };
+    answer.send(Ok(shorter)).unwrap();
+
+    // The next one comes as often as that server wants, and is not answered.
+    let (_, _answer) = post.heartbeat_of(1).await;
+    let again = Duration::from_secs(1)..=Duration::from_secs(1) + LOOK;
+    assert!(again.contains(&asked.elapsed()), "{:?}", asked.elapsed());
+    assert_eq!(running.stopped().await, Stop::LeaseLost);
+
+    // Two thirds of 3 s, less a sixth.
+    let within = Duration::from_millis(1500)..=Duration::from_millis(1500) + LOOK;
     assert!(within.contains(&asked.elapsed()), "{:?}", asked.elapsed());
 }
 
