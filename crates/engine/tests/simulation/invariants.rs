@@ -251,13 +251,20 @@ fn run_is_over(view: &TaskView, lease: &Lease, ledger: &mut Ledger, moment: &Mom
     }
 }
 
-/// A lease that is given or renewed lasts as long as leases do.
+/// A lease that is given or renewed lasts as long as leases do; an exclusive one is not renewed for longer than its run may
+/// take.
 fn lasts(before: Option<&Lease>, lease: &Lease, moment: &Moment<'_>) {
-    let is_new = before.is_none_or(|before| before.expires_at != lease.expires_at);
-    if is_new {
-        let lasts = lease.expires_at.since(moment.now);
-        assert_eq!(lasts, moment.policy.lease, "a lease lasts: {lease:?}");
+    if before.is_some_and(|before| before.expires_at == lease.expires_at) {
+        return;
     }
+    let full = moment.now + moment.policy.lease;
+    let renewed = before.filter(|before| before.fence == lease.fence && lease.is_exclusive);
+    let end = renewed.zip(lease.deadline).map(|(before, deadline)| {
+        let end = deadline + moment.policy.timeout_margin;
+        end.max(before.expires_at)
+    });
+    let until = end.map_or(full, |end| full.min(end));
+    assert_eq!(lease.expires_at, until, "a lease lasts: {lease:?}");
 }
 
 fn suspects_are_counted(view: &TaskView, ledger: &mut Ledger) {
