@@ -137,7 +137,11 @@ fn after(cursor: &str, list: &List, of: &Incarnation) -> Option<TaskId> {
 
 /// Where the page of workers behind the one that ends with this name begins.
 pub(crate) fn workers_cursor(last: &Name, of: &Incarnation) -> String {
-    let mut bytes = bound_to(WORKERS, of).to_vec();
+    name_cursor(WORKERS, last, of)
+}
+
+fn name_cursor(list: &str, last: &Name, of: &Incarnation) -> String {
+    let mut bytes = bound_to(list, of).to_vec();
     bytes.extend(last.as_str().as_bytes());
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -154,9 +158,7 @@ pub(crate) fn workers_after(cursor: &str, of: &Incarnation) -> Result<Name, Box<
 
 /// Where the page of queues behind this one begins.
 pub(crate) fn queues_cursor(last: &Name, of: &Incarnation) -> String {
-    let mut bytes = bound_to(QUEUES, of).to_vec();
-    bytes.extend(last.as_str().as_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
+    name_cursor(QUEUES, last, of)
 }
 
 /// The queue behind which the page begins. What is no name any more may have been one when tasks came with it.
