@@ -7,7 +7,7 @@ use taskyard_api::worker::{Heard, Registered, Run};
 use taskyard_worker::executor::Stop;
 use tokio::time::Instant;
 
-use super::post::{Post, heard, id, registered, task, told};
+use super::post::{Post, Running, heard, id, registered, task, told};
 
 fn exclusive(number: u64) -> Run {
     Run {
@@ -23,6 +23,17 @@ const WITHIN: Duration = Duration::from_secs(48);
 /// When it is looked at next.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// The first, which is exclusive, in time; the other one may run twice, so it goes on.
+async fn the_first_alone_is_ended(post: &mut Post, begun: Instant, [one, two]: [Running; 2]) {
+    assert_eq!(one.stopped().await, Stop::LeaseLost);
+
+    let within = WITHIN..=WITHIN + LOOK;
+    assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert_eq!(two.context.stop.reason(), None);
+    two.complete();
+    assert_eq!(post.take().await.results.len(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_lease_nobody_confirms_is_ended_before_another_can_begin() {
     let mut post = Post::registered(2).await;
@@ -31,14 +42,7 @@ async fn a_run_whose_lease_nobody_confirms_is_ended_before_another_can_begin() {
     post.give([exclusive(1), told(2..3).remove(0)].into()).await;
     let (one, two) = (post.running().await, post.running().await);
 
-    assert_eq!(one.stopped().await, Stop::LeaseLost);
-
-    let within = WITHIN..=WITHIN + LOOK;
-    assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
-    // The other one may run twice, so it goes on.
-    assert_eq!(two.context.stop.reason(), None);
-    two.complete();
-    assert_eq!(post.take().await.results.len(), 1);
+    the_first_alone_is_ended(&mut post, begun, [one, two]).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,14 +95,7 @@ async fn a_lease_that_the_server_does_not_confirm_in_its_answer_is_not_confirmed
     }));
     answered.unwrap();
 
-    assert_eq!(one.stopped().await, Stop::LeaseLost);
-
-    let within = WITHIN..=WITHIN + LOOK;
-    assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
-    // The other one may run twice, so it goes on.
-    assert_eq!(two.context.stop.reason(), None);
-    two.complete();
-    assert_eq!(post.take().await.results.len(), 1);
+    the_first_alone_is_ended(&mut post, begun, [one, two]).await;
 }
 
 /// Another server of the database may answer than the one it registered at, or the same one with other settings.
