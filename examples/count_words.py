@@ -3,7 +3,7 @@
 Nothing but the standard library. "seconds_a_word" in the input makes it slow, to see that it keeps its task.
 """
 
-import json, os, threading, time, urllib.error, urllib.request
+import json, os, signal, threading, time, urllib.error, urllib.request
 
 API = os.environ.get("TASKYARD_URL", "http://127.0.0.1:8000") + "/api/v1"
 HEADERS = {"content-type": "application/json", "authorization": "Bearer " + os.environ.get("TASKYARD_TOKEN", "")}
@@ -11,7 +11,7 @@ WORKER = f"counter-{os.getpid()}"
 
 
 def call(path, body):
-    """Says it until the server answers; a refusal is an error, and is not said again."""
+    """Says it until the server answers; a refusal ends the program."""
     while True:
         request = urllib.request.Request(f"{API}/{path}", json.dumps(body).encode(), HEADERS)
         try:
@@ -19,34 +19,50 @@ def call(path, body):
                 return json.load(answer)
         except urllib.error.HTTPError as refused:
             if refused.code not in (429, 500, 502, 503, 504, 507):
-                raise RuntimeError(refused.read().decode()) from None
+                raise SystemExit(refused.read().decode()) from None
         except OSError as away:
             print("the server is away:", away, flush=True)
         time.sleep(1)
 
 
-def keep(held, every):
-    """Renews the leases: the tasks of a worker that says nothing are given to others."""
+def keep(every):
+    """Renews the leases, for the tasks of a worker that says nothing are given to others; and hears what is over."""
     while True:
         time.sleep(every)
-        call(f"workers/{WORKER}/heartbeat", {"held": [{**lease, "running": True} for lease in list(held.values())]})
+        leases = [lease | {"running": True} for lease, _ in list(held.values())]
+        heard = call(f"workers/{WORKER}/heartbeat", {"held": leases})
+        for task in held.keys() & {*heard["lost"], *heard["cancel"]}:
+            held.pop(task)[1].set()
 
 
-def count(text, seconds_a_word=0):
+def count(is_over, text, seconds_a_word=0):
+    """The work itself. `is_over` is set when nobody wants the result any more."""
     words = text.split()
-    time.sleep(seconds_a_word * len(words))
+    is_over.wait(seconds_a_word * len(words))
     return {"words": len(words)}
 
 
-held = {}
+def run(is_over, input):
+    try:
+        return {"outcome": "completed", "output": count(is_over, **input)}
+    except Exception as error:
+        code, again = type(error).__name__, not isinstance(error, TypeError)  # which means that the input is wrong
+        return {"outcome": "failed", "retry": again, "error": {"code": code, "message": str(error)}}
+
+
+held, drain = {}, False
 registered = call("workers/register", {"worker_id": WORKER, "kinds": ["count-words"]})
-threading.Thread(target=keep, args=(held, registered["heartbeat_ms"] / 1000), daemon=True).start()
-while True:
-    for task in call(f"workers/{WORKER}/claim", {"limit": 1, "wait_ms": 30000, "begin": True})["tasks"]:
-        lease = held[task["id"]] = {"task_id": task["id"], "lease_token": task["lease_token"]}
-        try:
-            result = {**lease, "outcome": "completed", "output": count(**task["input"])}
-        except Exception as error:
-            result = {**lease, "outcome": "failed", "retry": False, "error": {"code": "bad_input", "message": str(error)}}
-        call(f"workers/{WORKER}/report", {"results": [result]})
-        del held[task["id"]]
+threading.Thread(target=keep, args=[registered["heartbeat_ms"] / 1000], daemon=True).start()
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+try:
+    while not drain:
+        claimed = call(f"workers/{WORKER}/claim", {"limit": 1, "wait_ms": 30000, "begin": True})
+        drain = claimed.get("drain", False)
+        for task in claimed["tasks"]:
+            lease, is_over = {"task_id": task["id"], "lease_token": task["lease_token"]}, threading.Event()
+            held[task["id"]] = lease, is_over
+            result = lease | run(is_over, task["input"])
+            if held.pop(task["id"], None):
+                call(f"workers/{WORKER}/report", {"results": [result]})
+except KeyboardInterrupt:
+    call(f"workers/{WORKER}/report", {"results": [lease | {"outcome": "released"} for lease, _ in held.values()]})

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::yard::{Process, QUICK, Server, Yard, taskyard};
+use crate::yard::{Process, QUICK, Server, Yard, run, taskyard};
 
 const API: &str = include_str!("../../../../docs/api.md");
 const WORKERS: &str = include_str!("../../../../docs/workers.md");
@@ -179,9 +179,17 @@ fn the_examples_do_what_their_page_says() {
             .env("no_proxy", "*");
     }
     let _shout = Process::start(shout, yard.path("shout.log"));
-    let _count_words = Process::start(count_words, yard.path("count_words.log"));
+    let mut count_words = Process::start(count_words, yard.path("count_words.log"));
 
     let compared = does_what_it_says(EXAMPLES, Likeness::Same, &yard, &server);
 
     assert_eq!(compared, 5, "each call shows its answer");
+    let name = format!("counter-{}", count_words.id());
+    let drained = run(
+        &yard.path(""),
+        &["workers", "drain", &name],
+        &[("TASKYARD_URL", &server.url)],
+    );
+    assert_eq!(drained.code, 0, "{}", drained.stderr);
+    assert!(count_words.wait().success(), "{}", count_words.log());
 }
