@@ -33,7 +33,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let token = std::env::var("TASKYARD_TOKEN").ok();
     let client = Client::new(&[server.parse()?], token.as_deref())?;
     let executors = Executors::default().with(Shout);
-    let worker = Worker::new(Settings::named("shouter"), executors, Arc::new(client));
+    let settings = Settings::named(format!("shouter-{}", std::process::id()));
+    let worker = Worker::new(settings, executors, Arc::new(client));
     let (stop, signal) = shutdown_signal();
     tokio::spawn(async move { tokio::signal::ctrl_c().await.map(|()| stop.request()) });
     worker.run(signal).await?;
