@@ -260,6 +260,8 @@ pub struct Listed {
     pub items: Vec<TaskView>,
     /// Where the next page begins, if there is one.
     pub next: Option<TaskId>,
+    /// Those on the way that cannot be read, as of a damaged database: nobody knows whether the filter lets them through.
+    pub unreadable: Vec<TaskId>,
 }
 
 /// Everything known of one task.

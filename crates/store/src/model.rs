@@ -73,6 +73,11 @@ impl Model {
         self.tables.lock().refused.insert(task);
     }
 
+    /// From now on no list can read this task, as if its row held what nobody wrote.
+    pub fn blot(&self, task: TaskId) {
+        self.tables.lock().unreadable.insert(task);
+    }
+
     /// Puts in an end beside whatever the task has, as no rule does: damage.
     pub fn end(&self, task: TaskId) {
         let mut tables = self.tables.lock();

@@ -41,6 +41,10 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     let Found::Tasks(listed) = app.engine().read(Query::Tasks(list.clone())).await? else {
         return Err(problem::broken(&"a list was answered with something else").into());
     };
+    if !listed.unreadable.is_empty() {
+        let tasks = listed.unreadable;
+        tracing::error!(?tasks, "tasks cannot be read and are left out of a list");
+    }
     let page = Page {
         items: listed
             .items

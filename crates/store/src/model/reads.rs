@@ -306,13 +306,19 @@ impl Tables {
                 listed.next = after;
                 break;
             }
-            let view = self.view(task);
-            if list.filter.lets_through(&view) {
+            let view = (!self.unreadable.contains(&task.id)).then(|| self.view(task));
+            if view
+                .as_ref()
+                .is_none_or(|view| list.filter.lets_through(view))
+            {
                 if listed.items.len() == list.limit {
                     listed.next = listed.items.last().map(|view| view.task.id);
                     break;
                 }
-                listed.items.push(view);
+                match view {
+                    Some(view) => listed.items.push(view),
+                    None => listed.unreadable.push(task.id),
+                }
             }
             after = Some(task.id);
         }

@@ -29,7 +29,7 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
     Ok(match query {
         Query::Task(id) => {
             let mut found = task_views(client, &[*id], true).await?;
-            Answer::Task(found.remove(id).map(Box::new))
+            Answer::Task(found.remove(id).transpose()?.map(Box::new))
         }
         Query::Tasks(list) => Answer::Tasks(list::list(client, list).await?),
         Query::Attempts { task, detail_max } => {
@@ -46,7 +46,7 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
         Query::Explain(asked) => {
             let snapshot = snapshot(client).await?;
             let mut found = task_views(&snapshot, &[asked.task], false).await?;
-            let around = match found.remove(&asked.task) {
+            let around = match found.remove(&asked.task).transpose()? {
                 Some(view) => Some(around(&snapshot, view, asked).await?),
                 None => None,
             };
@@ -374,16 +374,23 @@ fn counted(fields: &mut Fields<'_>) -> Read<Counted> {
     })
 }
 
+/// Of each task that there is what is known of it, or why that cannot be read.
+pub(super) type Views = HashMap<TaskId, Read<TaskView>>;
+
 /// Everything known of each of these tasks that there are; without `payload`, their inputs read as null and their
 /// outputs are left out.
 pub(super) async fn task_views<C: GenericClient>(
     client: &C,
     tasks: &[TaskId],
     payload: bool,
-) -> Read<HashMap<TaskId, TaskView>> {
+) -> Read<Views> {
     let ids: Vec<Uuid> = tasks.iter().map(|task| task.as_uuid()).collect();
-    let views = all(client, sql::TASK_VIEW, &[&payload, &ids], task_view).await?;
-    Ok(views.into_iter().map(|view| (view.task.id, view)).collect())
+    let rows = rows(client, sql::TASK_VIEW, &[&payload, &ids]).await?;
+    let view = |row: &Row| {
+        let id = Fields::of(row).task()?;
+        Ok((id, task_view(&mut Fields::of(row))))
+    };
+    rows.iter().map(view).collect()
 }
 
 fn task_view(fields: &mut Fields<'_>) -> Read<TaskView> {

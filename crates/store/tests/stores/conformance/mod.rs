@@ -190,6 +190,7 @@ macro_rules! conformance {
                 operating::an_operation_retries_what_has_ended_as_new_tasks_and_none_of_those,
                 operating::a_retry_whose_unique_key_is_taken_is_skipped,
                 operating::a_retry_that_there_is_no_lane_for_is_skipped,
+                operating::what_cannot_be_read_is_named_by_lists_and_skipped_by_operations,
                 operating::an_operation_that_is_cancelled_goes_no_further,
                 operating::as_many_operations_are_under_way_as_may_be,
                 operating::the_same_request_again_finds_its_operation,
