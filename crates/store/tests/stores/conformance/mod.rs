@@ -177,6 +177,7 @@ macro_rules! conformance {
                 leaving::the_second_half_of_a_kill_leaves_a_process_alone_that_took_the_name,
                 leaving::the_second_half_of_a_kill_goes_on_with_it,
                 leaving::what_nobody_takes_from_a_killed_worker_the_sweep_takes_in_the_same_way,
+                leaving::a_name_that_is_taken_before_all_went_back_costs_no_task_a_loss,
                 leaving::killing_what_is_offline_changes_nothing,
                 leaving::only_an_offline_worker_is_deleted,
                 leaving::a_worker_is_shown_with_what_it_holds,
