@@ -3,6 +3,7 @@
 
 pub mod weak;
 
+mod counts;
 mod logs;
 mod queues;
 mod reads;

@@ -9,8 +9,8 @@ use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::operation::Operation;
 use taskyard_core::query::{
-    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, List, Listed, Minutes, Query,
-    RunView, Staff, Standing, Survey, TaskView, WorkerCounts, WorkerView,
+    Answer, AtWork, Freeable, Held, Holder, Holding, List, Listed, Minutes, Query, RunView, Staff,
+    Standing, Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
 use taskyard_core::time::Timestamp;
@@ -33,6 +33,7 @@ impl Tables {
                 Answer::Explain(task.map(|task| Box::new(self.around(without(task), &asked))))
             }
             Query::Counts => Answer::Counts(self.counts()),
+            Query::Sums { names } => Answer::Sums(self.sums(names)),
             Query::Minutes { from } => {
                 let minutes = self.minutes.values();
                 Answer::Minutes(Minutes {
@@ -359,7 +360,8 @@ impl Tables {
         let mut waiting = self.waiting();
         waiting.truncate(lanes);
         Survey {
-            counts: self.counts(),
+            tasks: self.sums(0).all,
+            pending: self.pending(),
             waiting,
             staff,
         }
@@ -381,17 +383,6 @@ impl Tables {
             }
         }
         waiting
-    }
-
-    pub(super) fn counts(&self) -> Vec<Counted> {
-        let counted = self.counters.iter().map(|(lane, tasks)| {
-            let place = usize::try_from(lane.0 - 1).expect("lanes are counted with their twins");
-            Counted {
-                lane: Arc::clone(&self.lanes[place]),
-                tasks: *tasks,
-            }
-        });
-        counted.collect()
     }
 
     fn lost(&self, looks: Lost, limit: usize) -> Vec<(RunKey, Option<Name>)> {

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use deadpool_postgres::{Client, GenericClient, Transaction};
 use hashbrown::HashMap;
+use taskyard_core::counter::Counter;
 use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, OperationId, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff,
+    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff, Sums,
     Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::time::Timestamp;
@@ -54,6 +55,7 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             Answer::Explain(around.map(Box::new))
         }
         Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
+        Query::Sums { names } => Answer::Sums(sums(client, *names).await?),
         Query::Minutes { from } => {
             let minutes = all(client, sql::MINUTE_LIST, &[from], minute::minute).await?;
             let told: BTreeSet<i32> = minutes.iter().map(|minute| minute.key.lane.0).collect();
@@ -344,12 +346,39 @@ pub(super) async fn snapshot(client: &mut Client) -> Read<Transaction<'_>> {
 }
 
 /// Three questions of one snapshot.
+async fn sums(client: &mut Client, names: usize) -> Read<Sums> {
+    let snapshot = snapshot(client).await?;
+    let names = load::limit(names);
+    let sums = Sums {
+        all: all_tasks(&snapshot).await?,
+        by_queue: all(&snapshot, sql::COUNTER_OF_QUEUES, &[&names], named).await?,
+        by_kind: all(&snapshot, sql::COUNTER_OF_KINDS, &[&names], named).await?,
+    };
+    snapshot.commit().await.map_err(|error| explain(&error))?;
+    Ok(sums)
+}
+
+async fn all_tasks<C: GenericClient>(client: &C) -> Read<Counter> {
+    let all = one(client, sql::COUNTER_ALL, &[], key::counter).await?;
+    Ok(all.unwrap_or_default())
+}
+
+fn named(fields: &mut Fields<'_>) -> Read<(Name, Counter)> {
+    Ok((fields.name()?, key::counter(fields)?))
+}
+
+fn pending(fields: &mut Fields<'_>) -> Read<(Name, i64)> {
+    Ok((fields.name()?, fields.take()?))
+}
+
+/// Four questions of one snapshot.
 async fn survey(client: &mut Client, now: Timestamp, lanes: usize) -> Read<Survey> {
     let snapshot = snapshot(client).await?;
     let (now, lanes) = (now.as_micros(), load::limit(lanes));
     let since = |fields: &mut Fields<'_>| Ok((fields.name()?, fields.time()?));
     let survey = Survey {
-        counts: all(&snapshot, sql::COUNTER_SUM, &[], counted).await?,
+        tasks: all_tasks(&snapshot).await?,
+        pending: all(&snapshot, sql::COUNTER_PENDING, &[], pending).await?,
         waiting: all(&snapshot, sql::READY_SINCE, &[&lanes], since).await?,
         staff: one(&snapshot, sql::WORKER_STAFF, &[&now], staff)
             .await?

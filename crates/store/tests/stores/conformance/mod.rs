@@ -85,6 +85,7 @@ macro_rules! conformance {
                 changing::a_change_says_what_a_task_waits_for,
                 changing::what_a_worker_has_or_what_has_ended_is_not_changed,
                 changing::a_suspect_that_is_put_off_comes_back_as_one,
+                surveying::sums_are_of_all_and_name_the_queues_and_kinds_that_have_most,
                 surveying::a_survey_tells_since_when_each_lane_waits,
                 surveying::what_came_back_waits_since_it_was_due_again,
                 surveying::a_survey_tells_workers_inside_from_those_outside,
