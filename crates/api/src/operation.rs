@@ -107,7 +107,7 @@ pub struct Operation {
     /// How many it has acted on so far.
     pub done: u64,
     /// How many had gone on or ended when their turn came, or could not be made again: another task has their unique key,
-    /// or there is no room for their lane.
+    /// or there is no room for their lane. Also those that a damaged database cannot read, whatever the filter says.
     pub skipped: u64,
     pub created_at: Time,
     /// Null while it is running.

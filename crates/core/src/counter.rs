@@ -15,6 +15,11 @@ impl Counter {
         all.filter(|(_, tasks)| *tasks != 0)
     }
 
+    /// Of all statuses.
+    pub fn total(&self) -> i64 {
+        self.0.iter().sum()
+    }
+
     /// How many have not ended.
     pub fn open(&self) -> i64 {
         let open = self.iter().filter(|(status, _)| !status.is_final());
@@ -56,6 +61,7 @@ mod tests {
         let each: Vec<_> = Status::ALL.into_iter().zip(1..).collect();
         assert_eq!(counter.iter().collect::<Vec<_>>(), each);
         assert_eq!(counter.open(), 1 + 2 + 3 + 4);
+        assert_eq!(counter.total(), (1..=8).sum::<i64>());
 
         let mut change = Counter::default();
         change[Status::Pending] = -2;

@@ -25,7 +25,7 @@ pub struct Operation {
     pub cursor: Option<TaskId>,
     /// How many tasks it has acted on.
     pub done: i64,
-    /// How many it found that could not be acted on when their turn came.
+    /// How many it found that could not be acted on when their turn came, or could not be read.
     pub skipped: i64,
     /// Tasks that were made later are not touched.
     pub created_at: Timestamp,

@@ -41,8 +41,12 @@ pub enum Query {
     },
     /// What decides when a task runs; without its payloads.
     Explain(Explain),
-    /// Tasks by queue, kind and status.
+    /// Tasks by queue, kind and status, of every lane that there ever was: for whoever compares them with the tasks.
     Counts,
+    /// Tasks by status; besides of so many queues, and of so many kinds, those with most tasks.
+    Sums {
+        names: usize,
+    },
     /// What happened in this minute and those behind it.
     Minutes {
         from: i64,
@@ -168,6 +172,7 @@ pub enum Answer {
     /// None where there is no such task.
     Explain(Option<Box<Surroundings>>),
     Counts(Vec<Counted>),
+    Sums(Sums),
     Minutes(Minutes),
     Workers(Vec<WorkerView>),
     WorkerCounts(WorkerCounts),
@@ -260,6 +265,8 @@ pub struct Listed {
     pub items: Vec<TaskView>,
     /// Where the next page begins, if there is one.
     pub next: Option<TaskId>,
+    /// Those on the way that cannot be read, as of a damaged database: nobody knows whether the filter lets them through.
+    pub unreadable: Vec<TaskId>,
 }
 
 /// Everything known of one task.
@@ -404,6 +411,16 @@ pub struct Counted {
     pub tasks: Counter,
 }
 
+/// How many tasks there are, from one snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sums {
+    pub all: Counter,
+    /// The queues that have most tasks, these first; none that has no task.
+    pub by_queue: Vec<(Name, Counter)>,
+    /// The kinds, in the same way.
+    pub by_kind: Vec<(Name, Counter)>,
+}
+
 #[derive(Clone, Debug)]
 pub struct WorkerView {
     pub worker: Worker,
@@ -446,7 +463,9 @@ impl RunView {
 /// How much there is to do and by whom, from one snapshot.
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
-    pub counts: Vec<Counted>,
+    pub tasks: Counter,
+    /// Of each queue in which tasks are due and wait for a worker how many do, by name.
+    pub pending: Vec<(Name, i64)>,
     /// The queue of each lane in which something is ready, and when what is next in turn there became due.
     pub waiting: Vec<(Name, Timestamp)>,
     pub staff: Staff,

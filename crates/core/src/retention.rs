@@ -35,10 +35,9 @@ impl Retention {
         }
     }
 
-    /// How long those are kept that go first.
-    pub fn shortest(&self) -> Option<Duration> {
-        let lives = Status::ALL.into_iter();
-        lives.filter_map(|status| self.of(status)).min()
+    /// How long anything is kept that is not kept for good.
+    pub fn lives(&self) -> impl Iterator<Item = Duration> {
+        Status::ALL.into_iter().filter_map(|status| self.of(status))
     }
 }
 
@@ -49,7 +48,7 @@ mod tests {
     #[test]
     fn only_what_has_ended_and_has_a_time_goes() {
         let hour = Duration::from_hours(1);
-        assert_eq!(Retention::default().shortest(), None);
+        assert_eq!(Retention::default().lives().count(), 0);
         let all = Retention::all(hour);
         for status in Status::ALL {
             let kept = all.of(status);
@@ -60,7 +59,7 @@ mod tests {
             timeout: Some(hour / 2),
             ..Retention::default()
         };
-        assert_eq!(failed.shortest(), Some(hour / 2));
+        assert_eq!(failed.lives().collect::<Vec<_>>(), [hour, hour / 2]);
         assert_eq!(failed.of(Status::Completed), None);
     }
 }

@@ -417,6 +417,9 @@ pub struct Worker {
     pub is_draining: bool,
     /// It was ended from outside, and nobody is this worker any more. Until a process registers under its name.
     pub is_killed: bool,
+    /// What it held before this epoch goes back at no cost: the last kill brought it there. Stays when a process registers
+    /// under its name, which may be before everything went back.
+    pub killed_before: Option<Epoch>,
     /// Runs of all its processes that completed, and that failed or timed out; for people.
     pub completed: i64,
     pub failed: i64,

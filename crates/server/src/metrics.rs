@@ -113,6 +113,11 @@ impl Apart {
         known.insert(name.to_owned());
         name.to_owned()
     }
+
+    /// Those that are told apart by now.
+    fn known(&self) -> Vec<String> {
+        self.known.lock().iter().cloned().collect()
+    }
 }
 
 pub(crate) fn describe(routes: &mut Routes<'_>) {
@@ -179,17 +184,17 @@ fn surveyed(survey: &Survey, at: Timestamp, apart: &Apart, registry: &mut Regist
     let tasks = Family::<OfStatus, Gauge>::default();
     let mut waiting: BTreeMap<String, (i64, Duration)> = BTreeMap::new();
     for status in Status::ALL {
-        let counted = survey.counts.iter();
         // Counts are summed over servers, whose parts may be below zero; the sum never is for long.
-        let sum: i64 = counted.map(|counted| counted.tasks[status]).sum();
+        let sum = survey.tasks[status].max(0);
         let status = status.as_str();
-        tasks
-            .get_or_create_owned(&OfStatus { status })
-            .set(sum.max(0));
+        tasks.get_or_create_owned(&OfStatus { status }).set(sum);
     }
-    for counted in &survey.counts {
-        let queue = apart.label(counted.lane.queue.as_str());
-        waiting.entry(queue).or_default().0 += counted.tasks[Status::Pending];
+    // Where nothing waits any more that must be told, too.
+    for queue in apart.known() {
+        waiting.entry(queue).or_default();
+    }
+    for (queue, pending) in &survey.pending {
+        waiting.entry(apart.label(queue.as_str())).or_default().0 += pending;
     }
     for (queue, since) in &survey.waiting {
         let oldest = &mut waiting.entry(apart.label(queue.as_str())).or_default().1;

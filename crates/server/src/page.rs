@@ -5,7 +5,6 @@
 
 mod html;
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -20,7 +19,9 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer as Found, List, Query, Survey, TaskView, WorkerView};
+use taskyard_core::query::{
+    Answer as Found, List, Query, QueueList, QueuesListed, Survey, TaskView, WorkerView,
+};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use taskyard_core::worker::Profile;
@@ -74,11 +75,11 @@ pub(crate) async fn show(
     let mut html = Html::new(STYLE, refresh);
     head(&mut html, &app, called.unwrap_or_default(), refresh);
     match (&survey, rows) {
-        (Some((survey, now)), Ok(Some((tasks, workers)))) => {
+        (Some((survey, now)), Ok(Some(rows))) => {
             counts(&mut html, survey);
-            queues(&mut html, survey, *now);
-            staff(&mut html, &workers, survey, *now);
-            latest(&mut html, &tasks, *now);
+            queues(&mut html, &rows.queues, *now);
+            staff(&mut html, &rows.workers, survey, *now);
+            latest(&mut html, &rows.tasks, *now);
         }
         _ => html.line(
             "bad",
@@ -120,8 +121,16 @@ fn guarded(answer: Response) -> Response {
     })
 }
 
-/// The latest tasks, and the first workers; none where the database failed.
-async fn rows(app: &App) -> Option<(Vec<TaskView>, Vec<WorkerView>)> {
+struct Rows {
+    /// The latest.
+    tasks: Vec<TaskView>,
+    /// The first by name.
+    workers: Vec<WorkerView>,
+    queues: QueuesListed,
+}
+
+/// None where the database failed.
+async fn rows(app: &App) -> Option<Rows> {
     let _turn = app.turn_to_list().await;
     let list = List {
         limit: TASKS,
@@ -133,8 +142,24 @@ async fn rows(app: &App) -> Option<(Vec<TaskView>, Vec<WorkerView>)> {
         after: None,
         limit: WORKERS,
     };
-    match (tasks, app.engine().read(workers).await) {
-        (Ok(Found::Tasks(listed)), Ok(Found::Workers(workers))) => Some((listed.items, workers)),
+    let workers = app.engine().read(workers).await;
+    let queues = QueueList {
+        limit: QUEUES,
+        look_at_max: app.limits().list_look_at_max,
+        ..QueueList::default()
+    };
+    match (
+        tasks,
+        workers,
+        app.engine().read(Query::QueuePage(queues)).await,
+    ) {
+        (Ok(Found::Tasks(tasks)), Ok(Found::Workers(workers)), Ok(Found::QueuePage(queues))) => {
+            Some(Rows {
+                tasks: tasks.items,
+                workers,
+                queues,
+            })
+        }
         _ => None,
     }
 }
@@ -168,40 +193,24 @@ fn head(html: &mut Html, app: &App, called: &str, refresh: Option<u64>) {
 }
 
 fn counts(html: &mut Html, survey: &Survey) {
-    let sum = |status: Status| {
-        let counted = survey.counts.iter();
-        counted.map(|counted| counted.tasks[status]).sum::<i64>()
-    };
     html.heading("Tasks by status");
     let names = Status::ALL.map(|status| (status.as_str(), Kind::Number));
-    let row = Status::ALL.map(|status| sum(status).max(0).to_string());
+    let row = Status::ALL.map(|status| survey.tasks[status].max(0).to_string());
     html.table(&names, [row.to_vec()]);
 }
 
-fn queues(html: &mut Html, survey: &Survey, now: Timestamp) {
-    let mut queues: BTreeMap<&str, ([i64; Status::ALL.len()], Duration)> = BTreeMap::new();
-    for counted in &survey.counts {
-        let (sums, _) = queues.entry(counted.lane.queue.as_str()).or_default();
-        for (sum, status) in sums.iter_mut().zip(Status::ALL) {
-            *sum += counted.tasks[status];
-        }
-    }
-    for (queue, since) in &survey.waiting {
-        let (_, oldest) = queues.entry(queue.as_str()).or_default();
-        *oldest = now.since(*since).max(*oldest);
-    }
+fn queues(html: &mut Html, queues: &QueuesListed, now: Timestamp) {
     html.heading("Queues");
-    if queues.is_empty() {
+    if queues.items.is_empty() {
         return html.line("faint", "No task was submitted yet.");
     }
     let mut columns = vec![("queue", Kind::Name)];
     columns.extend(Status::ALL.map(|status| (status.as_str(), Kind::Number)));
     columns.push(("waits", Kind::Number));
-    let more = queues.len().saturating_sub(QUEUES);
-    let rows = queues.into_iter().take(QUEUES);
-    let rows = rows.map(|(queue, (sums, oldest))| {
-        let mut cells = vec![queue.to_owned()];
-        cells.extend(sums.map(|sum| sum.max(0).to_string()));
+    let rows = queues.items.iter().map(|view| {
+        let mut cells = vec![view.queue.name.to_string()];
+        cells.extend(Status::ALL.map(|status| view.tasks[status].max(0).to_string()));
+        let oldest = view.since.map(|since| now.since(since)).unwrap_or_default();
         cells.push(if oldest.is_zero() {
             String::new()
         } else {
@@ -210,7 +219,9 @@ fn queues(html: &mut Html, survey: &Survey, now: Timestamp) {
         cells
     });
     html.table(&columns, rows);
-    left_out(html, more, "queues");
+    if queues.next.is_some() {
+        html.line("faint", "There may be more: /api/v1/queues lists all.");
+    }
 }
 
 fn staff(html: &mut Html, workers: &[WorkerView], survey: &Survey, now: Timestamp) {
@@ -309,15 +320,6 @@ fn shortened(message: &str) -> String {
         short.push('…');
     }
     short
-}
-
-fn left_out(html: &mut Html, more: usize, of: &str) {
-    if more > 0 {
-        html.line(
-            "faint",
-            &format!("and {more} more {of}: /api/v1/tasks/stats"),
-        );
-    }
 }
 
 /// As a person says it: the largest unit and the next.

@@ -1,16 +1,20 @@
 //! What a check looks for in any store, and how it is said. Each statement takes how many findings are wanted.
 
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{OperationId, TaskId};
+use taskyard_core::operation::Operation;
 
 /// So many findings of a kind; where there are as many, there are more.
 pub(crate) const FINDINGS_MAX: i64 = 100;
+pub(crate) const OPERATIONS_MAX: usize = 100;
 
 /// Answers a task, and how often it is known, stands somewhere and has ended.
 pub(crate) const PLACES: &str = include_str!("../sql/common/check_places.sql");
 /// Answers a lane, a status, how many tasks are counted and how many there are.
 pub(crate) const COUNTERS: &str = include_str!("../sql/common/check_counters.sql");
+/// Answers lanes.
+pub(crate) const MINUTES: &str = include_str!("../sql/common/check_minutes.sql");
 /// Each answers tasks, of which it is true what stands beside it.
-pub(crate) const OF_TASKS: [(&str, &str); 3] = [
+pub(crate) const OF_TASKS: [(&str, &str); 5] = [
     (
         include_str!("../sql/common/check_carries.sql"),
         "does not say rightly whether it brings something along",
@@ -22,6 +26,14 @@ pub(crate) const OF_TASKS: [(&str, &str); 3] = [
     (
         include_str!("../sql/common/check_workers.sql"),
         "is held by a worker that does not exist",
+    ),
+    (
+        include_str!("../sql/common/check_keys.sql"),
+        "has a unique key that is not kept for it",
+    ),
+    (
+        include_str!("../sql/common/check_holders.sql"),
+        "does not have the unique key that is kept for it",
     ),
 ];
 
@@ -36,4 +48,19 @@ pub(crate) fn place(id: TaskId, known: i64, places: i64, ends: i64) -> String {
 
 pub(crate) fn counter(lane: i32, status: i32, counted: i64, found: i64) -> String {
     format!("lane {lane}, status {status}: {counted} tasks are counted and {found} are there")
+}
+
+pub(crate) fn minute(lane: i32) -> String {
+    format!("lane {lane} does not exist, but it is kept what happened there")
+}
+
+/// What is wrong with an operation, of which this was read, or why nothing was.
+pub(crate) fn operation(id: OperationId, read: Result<Operation, String>) -> Option<String> {
+    match read {
+        Err(reason) => Some(format!("operation {id} cannot be read: {reason}")),
+        Ok(Operation { done, skipped, .. }) if done < 0 || skipped < 0 => Some(format!(
+            "operation {id} has done {done} tasks and skipped {skipped}"
+        )),
+        Ok(_) => None,
+    }
 }

@@ -3,6 +3,7 @@
 
 pub mod weak;
 
+mod counts;
 mod logs;
 mod queues;
 mod reads;
@@ -71,6 +72,11 @@ impl Model {
     /// broke a constraint.
     pub fn refuse(&self, task: TaskId) {
         self.tables.lock().refused.insert(task);
+    }
+
+    /// From now on no list can read this task, as if its row held what nobody wrote.
+    pub fn blot(&self, task: TaskId) {
+        self.tables.lock().unreadable.insert(task);
     }
 
     /// Puts in an end beside whatever the task has, as no rule does: damage.

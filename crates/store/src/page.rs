@@ -118,6 +118,20 @@ impl<'a> Page<'a> {
         self.after = Some(id);
     }
 
+    /// Only while the page does not end. There is a row, and it holds what nobody wrote.
+    pub(crate) fn cannot_read(&mut self, id: TaskId) {
+        self.looked_at += 1;
+        let items = &self.listed.items;
+        if items.len() == self.list.limit {
+            // The next page begins behind the last item, and comes to this one.
+            self.after = items.last().map(|last| last.task.id);
+            self.is_full = true;
+            return;
+        }
+        self.listed.unreadable.push(id);
+        self.after = Some(id);
+    }
+
     pub(crate) fn listed(mut self) -> Listed {
         if self.is_full {
             self.listed.next = self.after;

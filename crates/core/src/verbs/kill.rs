@@ -4,7 +4,7 @@
 //!
 //! It may hold thousands of runs, so whoever kills it brings some of them, and the others once it is killed. What nobody
 //! brings, because a server died over it, is taken away by the sweep in the same way: the worker's row tells
-//! [`Expire`](super::expire::Expire) why.
+//! [`Expire`](super::expire::Expire) why, also once another process has the name.
 //!
 //! But for exclusive tasks: a process that cannot be reached may go on with those as long as it has their leases, so only
 //! the end of these gives them away.
@@ -36,7 +36,7 @@ pub enum Part {
     First,
     /// Goes on with the kill that brought the worker to this epoch, whoever has its name by now.
     Since(Epoch),
-    /// Goes on where the worker was killed, and does nothing to one that was not.
+    /// Goes on where the worker was killed, whoever has its name by now, and does nothing to one that was not.
     Rest,
 }
 
@@ -64,8 +64,8 @@ impl Killed {
 }
 
 impl Kill {
-    /// The first kills, where that is still to be done. The second finds it done, or a process that took the name since:
-    /// then what it brings is left to whoever goes on with the kill, and to the sweep.
+    /// The first kills, where that is still to be done. The second finds it done, or a process that took the name since,
+    /// and goes on with what was held before.
     pub(crate) fn halves(&self) -> Option<[Self; 2]> {
         let [first, second] = halves(&self.runs)?;
         let of = |runs, part| Self {
@@ -94,12 +94,15 @@ impl Kill {
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Killed, Refused> {
         let worker = caller::listed(&self.worker, view)?;
-        let number = worker.number;
+        let (number, is_killed) = (worker.number, worker.is_killed);
         let epoch = match self.part {
             Part::Since(epoch) => epoch,
             // What is left of it goes on.
-            Part::First | Part::Rest if worker.is_killed => worker.epoch,
-            Part::Rest => return Ok(Killed::nothing()),
+            Part::First | Part::Rest if is_killed => worker.epoch,
+            Part::Rest => match worker.killed_before {
+                Some(epoch) => epoch,
+                None => return Ok(Killed::nothing()),
+            },
             Part::First if worker.is_offline(env.now) => return Ok(Killed::nothing()),
             Part::First => self.end(number, worker.epoch.next(), view, env),
         };
@@ -118,7 +121,9 @@ impl Kill {
                 tasks.push(run.slot.task);
             }
         }
-        let epoch = Some(epoch);
+        // Whether this kill is the one that brought it there, nobody knows once a process has its name.
+        let is_known = self.part != Part::Rest || is_killed;
+        let epoch = is_known.then_some(epoch);
         Ok(Killed { epoch, tasks })
     }
 
@@ -128,6 +133,7 @@ impl Kill {
             row.expires_at = env.now;
             row.kept_for = None;
             row.is_killed = true;
+            row.killed_before = Some(epoch);
         });
         view.announce(Topic::Told(number));
         epoch
@@ -136,7 +142,8 @@ impl Kill {
 
 /// Whether it goes back because its worker was killed.
 pub(super) fn ended(worker: &Worker, lease: &Lease) -> bool {
-    worker.is_killed && goes_back(lease, worker.epoch)
+    let killed = worker.killed_before;
+    killed.is_some_and(|epoch| goes_back(lease, epoch))
 }
 
 fn goes_back(lease: &Lease, killed: Epoch) -> bool {

@@ -22,6 +22,8 @@ pub struct Proceed {
     /// The operation's cursor when the tasks were looked for.
     pub behind: Option<TaskId>,
     pub piece: Piece,
+    /// So many were come across besides that cannot be read: they are skipped.
+    pub unreadable: usize,
     /// Where the next piece begins; none behind the last.
     pub next: Option<TaskId>,
 }
@@ -51,6 +53,7 @@ impl Proceed {
         now: Timestamp,
         new_id: impl FnMut() -> TaskId,
     ) -> Self {
+        let unreadable = found.unreadable.len();
         let views = found
             .items
             .into_iter()
@@ -59,6 +62,7 @@ impl Proceed {
             operation: operation.id,
             behind: operation.cursor,
             piece: Piece::of(operation.act, views, new_id),
+            unreadable,
             next: found.next,
         }
     }
@@ -128,7 +132,7 @@ impl Proceed {
             Piece::PassOver(tasks) => (0, *tasks),
         };
         operation.done += count(done);
-        operation.skipped += count(of - done);
+        operation.skipped += count(of - done + self.unreadable);
         operation.cursor = self.next.or(operation.cursor);
         if self.next.is_none() {
             operation.state = State::Done(env.now);

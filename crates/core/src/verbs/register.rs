@@ -62,6 +62,7 @@ impl Register {
             !self.takes_room(view) || (!env.workers_full && view.take_room_for_worker(max));
         let known = view.workers.get(&self.name);
         let (completed, failed) = known.map_or((0, 0), |known| (known.completed, known.failed));
+        let killed_before = known.and_then(|known| known.killed_before);
         let (number, epoch) = match known {
             // Its process would end for good, though nothing is wrong with it. It may have been heard of long ago: its
             // server comes back, and gives it the same name.
@@ -99,6 +100,7 @@ impl Register {
             kept_for: None,
             is_draining: false,
             is_killed: false,
+            killed_before,
             completed,
             failed,
             is_forgotten: false,

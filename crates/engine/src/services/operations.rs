@@ -2,6 +2,7 @@
 //! one again. A piece waits for its answer before the next is looked for, so whatever else is asked stands in between.
 
 use taskyard_core::filter::Filter;
+use taskyard_core::id::TaskId;
 use taskyard_core::operation::{Act, Operation};
 use taskyard_core::query::{Answer, List, Query};
 use taskyard_core::store;
@@ -43,19 +44,33 @@ async fn piece(engine: &Engine, operation: &Operation) -> Result<Option<Operatio
         let Answer::Tasks(found) = engine.read(look).await? else {
             return Ok(None);
         };
-        let tasks = found.items.len();
+        let (tasks, unreadable) = (found.items.len(), found.unreadable.clone());
         let piece = Proceed::of(operation, found, engine.store().now(), || engine.new_task());
         match engine.call_of_ours(piece.clone()).await {
-            Ok(Proceeded { operation, .. }) => return Ok(operation),
+            Ok(Proceeded { operation, .. }) => {
+                tell_unreadable(operation.as_ref(), &unreadable);
+                return Ok(operation);
+            }
             Err(Error::Store(store::Error::Failed(_))) if tasks > 1 => limit = tasks / 2,
             Err(Error::Store(error @ store::Error::Failed(_))) => {
                 let operation = operation.id;
                 tracing::error!(%operation, %error, "a task is bad and is passed over; the others go on");
                 let after: Proceeded = engine.call_of_ours(piece.passing_over()).await?;
+                tell_unreadable(after.operation.as_ref(), &unreadable);
                 return Ok(after.operation);
             }
             Err(error) => return Err(error),
         }
+    }
+}
+
+/// Once, by who moved the operation past them.
+fn tell_unreadable(operation: Option<&Operation>, tasks: &[TaskId]) {
+    if let Some(operation) = operation
+        && !tasks.is_empty()
+    {
+        let operation = operation.id;
+        tracing::error!(%operation, ?tasks, "tasks cannot be read and are skipped; the others go on");
     }
 }
 

@@ -84,3 +84,27 @@ async fn an_operation_passes_over_a_bad_task_and_does_the_others() {
         assert_eq!(status == Status::Cancelled, !is_bad, "{place}: {status}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_skips_what_cannot_be_read_and_ends() {
+    let store = Arc::new(model());
+    let yard = Yard::around(store.clone());
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        tasks.push(yard.submit("work").await.unwrap());
+    }
+    // The last that an operation comes to, and one in between.
+    store.blot(tasks[0]);
+    store.blot(tasks[2]);
+    let operation = operate(&yard, Act::Cancel, Filter::default()).await;
+
+    work_off(&yard).await;
+
+    let operation = yard.engine.operation(operation.id).await.unwrap();
+    assert!(matches!(operation.state, State::Done(_)));
+    assert_eq!((operation.done, operation.skipped), (2, 2));
+    for (place, task) in tasks.iter().enumerate() {
+        let is_cancelled = yard.status(*task).await == Status::Cancelled;
+        assert_eq!(is_cancelled, place % 2 == 1, "{place}");
+    }
+}

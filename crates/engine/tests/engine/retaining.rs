@@ -11,9 +11,13 @@ use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::retention::Retention;
+use taskyard_core::rows::Ended;
+use taskyard_core::status::Status;
 use taskyard_core::store::{Error, Store};
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::set_queue::SetQueue;
 use taskyard_core::verbs::submit::Submit;
+use taskyard_engine::services::STEP_ROWS_MAX;
 use taskyard_engine::services::retain::{Places, run_once};
 use taskyard_engine::upkeep::Upkeep;
 use taskyard_store::model::Model;
@@ -24,10 +28,31 @@ use super::yard::{Yard, model_whose_time_passes};
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A store that counts how often it is looked for what has ended.
+/// A store that counts how often it is looked for what has ended, each of which takes a while.
 struct Looked {
     model: Model,
     looks: AtomicUsize,
+    takes: Duration,
+    /// So many older tasks have ended, of a queue that keeps what it has; only who looks for what has ended sees them.
+    kept: AtomicUsize,
+}
+
+const KEEPS: &str = "keeps";
+
+impl Looked {
+    /// Those among the older tasks that stand behind `after`.
+    fn kept(&self, after: TaskId, limit: usize) -> Vec<Ended> {
+        let kept = self.kept.load(Ordering::SeqCst);
+        let id = |place: usize| TaskId::new(Timestamp::default(), place as u128);
+        let all = (0..kept).map(id).skip_while(|id| *id <= after);
+        let row = |task| Ended {
+            task,
+            status: Status::Completed,
+            ended_at: Timestamp::default(),
+            queue: Name::path(KEEPS).unwrap(),
+        };
+        all.take(limit).map(row).collect()
+    }
 }
 
 #[async_trait]
@@ -37,17 +62,29 @@ impl Front for Looked {
     }
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {
-        if matches!(query, Query::Relics { .. }) {
-            self.looks.fetch_add(1, Ordering::SeqCst);
+        let Query::Relics { after, limit, .. } = query else {
+            return self.model.read(query).await;
+        };
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(self.takes).await;
+        let kept = self.kept(after, limit);
+        if kept.is_empty() {
+            return self.model.read(query).await;
         }
-        self.model.read(query).await
+        Ok(Answer::Relics(kept))
     }
 }
 
 fn yard(retention: Retention) -> (Yard, Arc<Fronted<Looked>>) {
+    yard_where_a_look_takes(Duration::ZERO, retention)
+}
+
+fn yard_where_a_look_takes(takes: Duration, retention: Retention) -> (Yard, Arc<Fronted<Looked>>) {
     let store = Arc::new(Fronted(Looked {
         model: model_whose_time_passes(),
         looks: AtomicUsize::new(0),
+        takes,
+        kept: AtomicUsize::new(0),
     }));
     let policy = Policy {
         key_life: Duration::from_mins(1),
@@ -221,4 +258,68 @@ async fn a_round_that_finds_nothing_looks_at_so_much_and_no_more() {
 
     // 1,200 rows are three steps; behind the front there is nothing yet, then all of it again.
     assert_eq!((first, second), (3 + 1, 1 + 3));
+}
+
+/// More than a walk that finds nothing passes by in a round.
+const MANY: usize = 130 * STEP_ROWS_MAX;
+
+#[tokio::test(start_paused = true)]
+async fn one_round_comes_to_what_may_go_however_much_that_is_kept_stands_before_it() {
+    let (yard, store) = yard(Retention::all(HOUR));
+    keep_for_good(&yard, KEEPS).await;
+    store.kept.store(MANY, Ordering::SeqCst);
+    let tasks = cancelled(&yard, 3 * STEP_ROWS_MAX + 1).await;
+    tokio::time::sleep(2 * HOUR).await;
+
+    let taken = run_once(&yard.engine, &mut Places::default()).await;
+
+    assert_eq!(taken.unwrap(), tasks.len());
+    assert_eq!(left(&yard, &tasks).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_longer_goes_when_its_time_has_come_though_others_go_sooner() {
+    let (yard, store) = yard(Retention::all(10 * HOUR));
+    keep_for_good(&yard, KEEPS).await;
+    let sooner = SetQueue {
+        retention: Some(Some(Retention::all(HOUR))),
+        ..SetQueue::of(Name::path("sooner").unwrap())
+    };
+    yard.engine.set_queue(sooner).await.unwrap();
+    store.kept.store(MANY, Ordering::SeqCst);
+    let tasks = cancelled(&yard, 3).await;
+    let mut places = Places::default();
+    tokio::time::sleep(2 * HOUR).await;
+    assert_eq!(run_once(&yard.engine, &mut places).await.unwrap(), 0);
+    tokio::time::sleep(9 * HOUR).await;
+
+    assert_eq!(run_once(&yard.engine, &mut places).await.unwrap(), 3);
+
+    assert_eq!(left(&yard, &tasks).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_takes_a_fifth_of_the_time_and_leaves_the_rest_to_others() {
+    let takes = Duration::from_millis(10);
+    let (yard, store) = yard_where_a_look_takes(takes, Retention::all(HOUR));
+    keep_for_good(&yard, KEEPS).await;
+    store.kept.store(10 * STEP_ROWS_MAX, Ordering::SeqCst);
+    tokio::time::sleep(2 * HOUR).await;
+    let began = tokio::time::Instant::now();
+
+    run_once(&yard.engine, &mut Places::default())
+        .await
+        .unwrap();
+
+    let looks = u32::try_from(store.looks.load(Ordering::SeqCst)).unwrap();
+    assert!(looks > 10, "{looks}");
+    assert_eq!(began.elapsed(), 5 * takes * looks);
+}
+
+async fn keep_for_good(yard: &Yard, queue: &str) {
+    let keeps = SetQueue {
+        retention: Some(Some(Retention::default())),
+        ..SetQueue::of(Name::path(queue).unwrap())
+    };
+    yard.engine.set_queue(keeps).await.unwrap();
 }

@@ -9,42 +9,43 @@ use taskyard_api::stats::{Counts, Quantiles, Rates, Recent, Stats, Window};
 use taskyard_core::counter::Counter;
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::minute::{self, MinuteKey, What};
-use taskyard_core::query::{Counted, Minutes};
+use taskyard_core::name::Name;
+use taskyard_core::query::{Minutes, Sums};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use taskyard_engine::metrics::OTHER;
 
 use crate::wire;
 
-/// The tasks that are there, of all statuses; at most so many queues and kinds are told apart.
-pub(crate) fn counts(counted: &[Counted], names_max: usize) -> Stats {
-    let mut all = Counter::default();
-    let mut by_queue: HashMap<&str, Counter> = HashMap::new();
-    let mut by_kind: HashMap<&str, Counter> = HashMap::new();
-    let tasks = |tasks: &Counter| tasks.iter().map(|(_, tasks)| tasks).sum::<i64>();
-    // Of most lanes that ever were nothing may be left.
-    for counted in counted.iter().filter(|counted| tasks(&counted.tasks) > 0) {
-        let Counted { lane, tasks } = counted;
-        all.add(tasks);
-        by_queue.entry(lane.queue.as_str()).or_default().add(tasks);
-        by_kind.entry(lane.kind.as_str()).or_default().add(tasks);
-    }
-    let told = |sums| {
-        let size = |sum: &Counter| tasks(sum) as f64;
-        let told = told_apart(sums, names_max, size, Counter::add).into_iter();
-        let told = told.map(|(name, sum)| (name, wire::queue::counts(&sum)));
-        told.collect()
-    };
-    let by_status = wire::queue::counts(&all);
+/// The tasks that are there, of all statuses. Those of queues and kinds that are not told apart are [`OTHER`]'s.
+pub(crate) fn counts(sums: &Sums) -> Stats {
+    let by_status = wire::queue::counts(&sums.all);
     let statuses = Status::ALL.into_iter();
     Stats {
         total: statuses.map(|status| by_status.of(status.into())).sum(),
         success_rate: success_rate(&by_status),
         by_status,
-        by_queue: told(by_queue),
-        by_kind: told(by_kind),
+        by_queue: by_name(&sums.all, &sums.by_queue),
+        by_kind: by_name(&sums.all, &sums.by_kind),
         windows: Vec::new(),
     }
+}
+
+fn by_name(all: &Counter, told: &[(Name, Counter)]) -> BTreeMap<String, Counts> {
+    let mut others = *all;
+    let mut named = BTreeMap::new();
+    for (name, tasks) in told {
+        for (status, tasks) in tasks.iter() {
+            others[status] -= tasks;
+        }
+        named.insert(name.to_string(), *tasks);
+    }
+    if others.total() > 0 {
+        named.entry(OTHER.to_owned()).or_default().add(&others);
+    }
+    let named = named.into_iter();
+    let named = named.map(|(name, tasks)| (name, wire::queue::counts(&tasks)));
+    named.collect()
 }
 
 /// What windows there are, in minutes.

@@ -291,6 +291,23 @@ async fn so_many_kinds_and_queues_are_told_apart_and_no_more() {
     assert_eq!(scrape.0.keys().find(is_told), None);
 }
 
+#[tokio::test]
+async fn a_queue_in_which_nothing_waits_any_more_shows_none() {
+    let yard = Yard::new();
+    let id = yard.submit("work").await;
+    scrape(&yard)
+        .await
+        .is("taskyard_queue_depth{queue=default}", 1.0);
+
+    yard.post(&format!("/api/v1/tasks/{id}/cancel"), &json!({}))
+        .await
+        .ok();
+
+    let scrape = scrape(&yard).await;
+    scrape.is("taskyard_queue_depth{queue=default}", 0.0);
+    scrape.is("taskyard_queue_oldest_seconds{queue=default}", 0.0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_database_that_takes_too_long_leaves_out_what_only_it_knows() {
     let yard = Yard::around(Stuck::store(), Clock::new(), |settings| {

@@ -9,8 +9,8 @@ use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::operation::Operation;
 use taskyard_core::query::{
-    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, List, Listed, Minutes, Query,
-    RunView, Staff, Standing, Survey, TaskView, WorkerCounts, WorkerView,
+    Answer, AtWork, Freeable, Held, Holder, Holding, List, Listed, Minutes, Query, RunView, Staff,
+    Standing, Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
 use taskyard_core::time::Timestamp;
@@ -33,6 +33,7 @@ impl Tables {
                 Answer::Explain(task.map(|task| Box::new(self.around(without(task), &asked))))
             }
             Query::Counts => Answer::Counts(self.counts()),
+            Query::Sums { names } => Answer::Sums(self.sums(names)),
             Query::Minutes { from } => {
                 let minutes = self.minutes.values();
                 Answer::Minutes(Minutes {
@@ -306,13 +307,19 @@ impl Tables {
                 listed.next = after;
                 break;
             }
-            let view = self.view(task);
-            if list.filter.lets_through(&view) {
+            let view = (!self.unreadable.contains(&task.id)).then(|| self.view(task));
+            if view
+                .as_ref()
+                .is_none_or(|view| list.filter.lets_through(view))
+            {
                 if listed.items.len() == list.limit {
                     listed.next = listed.items.last().map(|view| view.task.id);
                     break;
                 }
-                listed.items.push(view);
+                match view {
+                    Some(view) => listed.items.push(view),
+                    None => listed.unreadable.push(task.id),
+                }
             }
             after = Some(task.id);
         }
@@ -353,7 +360,8 @@ impl Tables {
         let mut waiting = self.waiting();
         waiting.truncate(lanes);
         Survey {
-            counts: self.counts(),
+            tasks: self.sums(0).all,
+            pending: self.pending(),
             waiting,
             staff,
         }
@@ -375,17 +383,6 @@ impl Tables {
             }
         }
         waiting
-    }
-
-    pub(super) fn counts(&self) -> Vec<Counted> {
-        let counted = self.counters.iter().map(|(lane, tasks)| {
-            let place = usize::try_from(lane.0 - 1).expect("lanes are counted with their twins");
-            Counted {
-                lane: Arc::clone(&self.lanes[place]),
-                tasks: *tasks,
-            }
-        });
-        counted.collect()
     }
 
     fn lost(&self, looks: Lost, limit: usize) -> Vec<(RunKey, Option<Name>)> {

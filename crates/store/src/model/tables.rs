@@ -44,6 +44,8 @@ pub(super) struct Tables {
     pub(super) given_before: i32,
     /// See [`super::Model::refuse`].
     pub(super) refused: BTreeSet<TaskId>,
+    /// See [`super::Model::blot`].
+    pub(super) unreadable: BTreeSet<TaskId>,
 }
 
 impl Tables {

@@ -3,11 +3,13 @@
 
 use taskyard_core::store::Error;
 use tokio_postgres::{Client, Row};
+use uuid::Uuid;
 
 use super::address::Address;
 use super::error::explain;
 use super::fields::{Fields, Read};
 use super::open::{self, OpenError};
+use super::rows::operation::operation;
 use super::sql;
 use crate::findings;
 use crate::stats::Stats;
@@ -50,6 +52,27 @@ async fn found(client: &Client) -> Read<Vec<String>> {
         let line = |fields: &mut Fields<'_>| Ok(format!("task {} {what}", fields.task()?));
         lines.extend(ask(client, statement, line).await?);
     }
+    let minute = |fields: &mut Fields<'_>| Ok(findings::minute(fields.take()?));
+    lines.extend(ask(client, findings::MINUTES, minute).await?);
+    lines.extend(operations(client).await?);
+    Ok(lines)
+}
+
+/// All of them are looked at: they go soon after their end.
+async fn operations(client: &Client) -> Read<Vec<String>> {
+    let all = client
+        .query(sql::OPERATION_LIST, &[&Uuid::max(), &i64::MAX])
+        .await;
+    let mut lines = Vec::new();
+    for row in &all.map_err(|error| explain(&error))? {
+        let id = Fields::of(row).operation()?;
+        let read = operation(&mut Fields::of(row)).map_err(|error| match error {
+            Error::Failed(reason) => reason,
+            error => error.to_string(),
+        });
+        lines.extend(findings::operation(id, read));
+    }
+    lines.truncate(findings::OPERATIONS_MAX);
     Ok(lines)
 }
 

@@ -7,12 +7,13 @@ use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{List, Listed};
-use tokio_postgres::IsolationLevel;
+use taskyard_core::store::Error;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
 use super::error::explain;
 use super::fields::{Fields, Read};
+use super::reads::Views;
 use super::{load, reads, sql};
 use crate::page::Page;
 use crate::sources::{self, Known, Source};
@@ -20,21 +21,23 @@ use crate::sources::{self, Known, Source};
 /// So many candidates are looked at in one statement at most.
 const TOGETHER: usize = 500;
 
-/// One page is one snapshot.
+/// One page is one snapshot. Where the database fails over what one of its tasks left in it, none of the page can be had,
+/// so it is read again, piece by piece.
 pub(super) async fn list(client: &mut Client, list: &List) -> Read<Listed> {
-    let begun = client
-        .build_transaction()
-        .isolation_level(IsolationLevel::RepeatableRead)
-        .read_only(true)
-        .start()
-        .await;
-    let tx = begun.map_err(|error| explain(&error))?;
-    let listed = page(&tx, list).await?;
+    match of_a_snapshot(client, list, false).await {
+        Err(Error::Failed(_)) => of_a_snapshot(client, list, true).await,
+        listed => listed,
+    }
+}
+
+async fn of_a_snapshot(client: &mut Client, list: &List, is_careful: bool) -> Read<Listed> {
+    let mut tx = reads::snapshot(client).await?;
+    let listed = page(&mut tx, list, is_careful).await?;
     tx.commit().await.map_err(|error| explain(&error))?;
     Ok(listed)
 }
 
-async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
+async fn page(tx: &mut Transaction<'_>, list: &List, is_careful: bool) -> Read<Listed> {
     let known = known(tx, list).await?;
     let mut page = Page::of(list);
     let Some(statement) = statement(&list.filter, &known, list.oldest_first) else {
@@ -46,12 +49,19 @@ async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
         let mut rest = found.fitting.as_slice();
         while !rest.is_empty() {
             let (ids, others) = rest.split_at(page.together(TOGETHER).min(rest.len()));
-            let mut views = reads::task_views(tx, ids, list.payload).await?;
+            let mut views = if is_careful {
+                carefully(tx, ids, list.payload).await?
+            } else {
+                reads::task_views(tx, ids, list.payload).await?
+            };
             for id in ids {
                 if page.ends() {
                     return Ok(page.listed());
                 }
-                page.look_at(*id, views.remove(id));
+                match views.remove(id) {
+                    Some(Err(_)) => page.cannot_read(*id),
+                    view => page.look_at(*id, view.transpose()?),
+                }
             }
             rest = others;
         }
@@ -64,6 +74,31 @@ async fn page(tx: &Transaction<'_>, list: &List) -> Read<Listed> {
         }
     }
     Ok(page.listed())
+}
+
+/// Halves what the database fails over until what is to blame stands alone.
+async fn carefully(tx: &mut Transaction<'_>, ids: &[TaskId], payload: bool) -> Read<Views> {
+    let mut views = Views::new();
+    let mut waiting = vec![ids];
+    while let Some(part) = waiting.pop() {
+        let point = tx.transaction().await.map_err(|error| explain(&error))?;
+        let ended = match reads::task_views(&point, part, payload).await {
+            Ok(found) => {
+                views.extend(found);
+                point.commit().await
+            }
+            Err(error @ Error::Failed(_)) => {
+                match part {
+                    [id] => _ = views.insert(*id, Err(error)),
+                    part => waiting.extend(<[_; 2]>::from(part.split_at(part.len() / 2))),
+                }
+                point.rollback().await
+            }
+            Err(error) => return Err(error),
+        };
+        ended.map_err(|error| explain(&error))?;
+    }
+    Ok(views)
 }
 
 /// The next rows of all sources, in order.

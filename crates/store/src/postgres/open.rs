@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 14] = [
+const MIGRATIONS: [Migration; 15] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -86,6 +86,11 @@ const MIGRATIONS: [Migration; 14] = [
         number: 14,
         min_compatible: 8,
         statements: include_str!("../../migrations/postgres/0014_given_before.sql"),
+    },
+    Migration {
+        number: 15,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0015_killed_before.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

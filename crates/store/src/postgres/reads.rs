@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use deadpool_postgres::{Client, GenericClient, Transaction};
 use hashbrown::HashMap;
+use taskyard_core::counter::Counter;
 use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, OperationId, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff,
+    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff, Sums,
     Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::time::Timestamp;
@@ -29,7 +30,7 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
     Ok(match query {
         Query::Task(id) => {
             let mut found = task_views(client, &[*id], true).await?;
-            Answer::Task(found.remove(id).map(Box::new))
+            Answer::Task(found.remove(id).transpose()?.map(Box::new))
         }
         Query::Tasks(list) => Answer::Tasks(list::list(client, list).await?),
         Query::Attempts { task, detail_max } => {
@@ -46,7 +47,7 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
         Query::Explain(asked) => {
             let snapshot = snapshot(client).await?;
             let mut found = task_views(&snapshot, &[asked.task], false).await?;
-            let around = match found.remove(&asked.task) {
+            let around = match found.remove(&asked.task).transpose()? {
                 Some(view) => Some(around(&snapshot, view, asked).await?),
                 None => None,
             };
@@ -54,6 +55,7 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             Answer::Explain(around.map(Box::new))
         }
         Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
+        Query::Sums { names } => Answer::Sums(sums(client, *names).await?),
         Query::Minutes { from } => {
             let minutes = all(client, sql::MINUTE_LIST, &[from], minute::minute).await?;
             let told: BTreeSet<i32> = minutes.iter().map(|minute| minute.key.lane.0).collect();
@@ -344,12 +346,39 @@ pub(super) async fn snapshot(client: &mut Client) -> Read<Transaction<'_>> {
 }
 
 /// Three questions of one snapshot.
+async fn sums(client: &mut Client, names: usize) -> Read<Sums> {
+    let snapshot = snapshot(client).await?;
+    let names = load::limit(names);
+    let sums = Sums {
+        all: all_tasks(&snapshot).await?,
+        by_queue: all(&snapshot, sql::COUNTER_OF_QUEUES, &[&names], named).await?,
+        by_kind: all(&snapshot, sql::COUNTER_OF_KINDS, &[&names], named).await?,
+    };
+    snapshot.commit().await.map_err(|error| explain(&error))?;
+    Ok(sums)
+}
+
+async fn all_tasks<C: GenericClient>(client: &C) -> Read<Counter> {
+    let all = one(client, sql::COUNTER_ALL, &[], key::counter).await?;
+    Ok(all.unwrap_or_default())
+}
+
+fn named(fields: &mut Fields<'_>) -> Read<(Name, Counter)> {
+    Ok((fields.name()?, key::counter(fields)?))
+}
+
+fn pending(fields: &mut Fields<'_>) -> Read<(Name, i64)> {
+    Ok((fields.name()?, fields.take()?))
+}
+
+/// Four questions of one snapshot.
 async fn survey(client: &mut Client, now: Timestamp, lanes: usize) -> Read<Survey> {
     let snapshot = snapshot(client).await?;
     let (now, lanes) = (now.as_micros(), load::limit(lanes));
     let since = |fields: &mut Fields<'_>| Ok((fields.name()?, fields.time()?));
     let survey = Survey {
-        counts: all(&snapshot, sql::COUNTER_SUM, &[], counted).await?,
+        tasks: all_tasks(&snapshot).await?,
+        pending: all(&snapshot, sql::COUNTER_PENDING, &[], pending).await?,
         waiting: all(&snapshot, sql::READY_SINCE, &[&lanes], since).await?,
         staff: one(&snapshot, sql::WORKER_STAFF, &[&now], staff)
             .await?
@@ -374,16 +403,23 @@ fn counted(fields: &mut Fields<'_>) -> Read<Counted> {
     })
 }
 
+/// Of each task that there is what is known of it, or why that cannot be read.
+pub(super) type Views = HashMap<TaskId, Read<TaskView>>;
+
 /// Everything known of each of these tasks that there are; without `payload`, their inputs read as null and their
 /// outputs are left out.
 pub(super) async fn task_views<C: GenericClient>(
     client: &C,
     tasks: &[TaskId],
     payload: bool,
-) -> Read<HashMap<TaskId, TaskView>> {
+) -> Read<Views> {
     let ids: Vec<Uuid> = tasks.iter().map(|task| task.as_uuid()).collect();
-    let views = all(client, sql::TASK_VIEW, &[&payload, &ids], task_view).await?;
-    Ok(views.into_iter().map(|view| (view.task.id, view)).collect())
+    let rows = rows(client, sql::TASK_VIEW, &[&payload, &ids]).await?;
+    let view = |row: &Row| {
+        let id = Fields::of(row).task()?;
+        Ok((id, task_view(&mut Fields::of(row))))
+    };
+    rows.iter().map(view).collect()
 }
 
 fn task_view(fields: &mut Fields<'_>) -> Read<TaskView> {

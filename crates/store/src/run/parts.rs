@@ -6,11 +6,12 @@
 //! alone, and its answers are joined again.
 //!
 //! The work is bounded. Each command that is bad costs two attempts a halving, so one in a thousand is found after 20
-//! of them; n commands that all are bad cost 2n − 2. That takes a bug in the rules: after [`REFUSED_MAX`] commands that
-//! the database refused, the rest is not tried.
-//! Bad rows of one command are another matter, for a sweep brings them again and again until somebody mends them: what
-//! else it is about is tried for as long as any of it is committed now and then. Where [`REFUSED_IN_A_ROW_MAX`] of its
-//! parts are refused without one that is not between them, the rest of that command is not tried.
+//! of them; n commands that all are bad cost 2n − 2. That takes a bug in the rules: where the database refuses
+//! [`REFUSED_MAX`] commands without taking one between them, it is thought to be broken for all, and the rest is not
+//! tried. As long as it takes some, whoever sends what is good is not made to pay for the others.
+//! Nor are the parts of one command, for a sweep brings bad rows again and again until somebody mends them. Where
+//! [`REFUSED_IN_A_ROW_MAX`] of them are refused without one that is not between them, the rest of that command is not
+//! tried.
 
 use std::slice;
 
@@ -21,8 +22,9 @@ use taskyard_core::topic::Topic;
 
 use crate::tx::Undone;
 
-/// How many commands that stand alone the database may refuse before it is thought to be broken for all of them.
-const REFUSED_MAX: usize = 2;
+/// How many commands that stand alone the database may refuse one after the other before it is thought to be broken for
+/// all of them.
+const REFUSED_MAX: usize = 16;
 /// How many parts of one command that stand alone the database may refuse one after the other before the rest of that
 /// command is left.
 const REFUSED_IN_A_ROW_MAX: usize = 64;
@@ -118,7 +120,8 @@ pub(super) struct Parts<'a> {
     answers: Vec<Answer>,
     topics: Vec<Topic>,
     wrote: bool,
-    /// How many commands stood alone and were refused by the database. Each claim counts as one.
+    /// How many commands stood alone and were refused by the database since it last took something. Each claim counts as
+    /// one.
     refused: usize,
     /// How many parts of the command that is tried now were refused since the last one that was committed.
     refused_in_a_row: usize,
@@ -163,7 +166,7 @@ impl<'a> Parts<'a> {
     fn committed(&mut self, part: &Part<'a>, ran: Ran) {
         self.topics.extend(ran.topics);
         self.wrote |= ran.wrote;
-        self.refused_in_a_row = 0;
+        (self.refused, self.refused_in_a_row) = (0, 0);
         match part {
             Part::Commands(_) => self.answers.extend(ran.replies),
             Part::Piece { is_first, .. } => {

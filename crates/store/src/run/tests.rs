@@ -229,8 +229,25 @@ fn a_database_that_refuses_everything_is_left_alone_soon() {
     let (ran, told) = on_told(&submits(1024), Ok(()), |_, _| Err(refused()));
 
     assert_eq!(errors(ran), vec![Some(refused()); 1024]);
-    // Ten halvings down to the first command, and the one beside it.
-    assert_eq!(told.attempts, 12);
+    // Six halvings down to the first sixteen commands, and all the parts of these.
+    assert_eq!(told.attempts, 6 + 31);
+}
+
+#[test]
+fn several_bad_commands_fail_alone_wherever_they_stand() {
+    // A good one between them each time, and fifteen one after the other.
+    let is_bad = |serial: usize| serial < 40 && serial % 2 == 1 || (100..115).contains(&serial);
+    let (ran, told) = on_told(&submits(1000), Ok(()), |_, diff| {
+        if (0..1000).any(|serial| is_bad(serial) && holds(diff, serial)) {
+            Err(refused())
+        } else {
+            Ok(())
+        }
+    });
+
+    let failed = errors(ran).into_iter().map(|error| error.is_some());
+    assert!(failed.eq((0..1000).map(is_bad)));
+    assert!(told.attempts < 200, "{} attempts", told.attempts);
 }
 
 #[test]

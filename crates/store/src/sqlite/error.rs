@@ -26,6 +26,17 @@ pub(super) fn explain(error: rusqlite::Error) -> Error {
     }
 }
 
+/// What stands in a row cannot be what was written: others can be read.
+pub(super) fn is_of_a_row(error: &rusqlite::Error) -> bool {
+    matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..)
+    )
+}
+
 /// See [`super::log::GiveUp`] for what follows.
 pub(super) fn is_failed_sync(error: &rusqlite::Error) -> bool {
     is_one_of(error, &[SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC])

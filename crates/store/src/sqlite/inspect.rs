@@ -3,12 +3,13 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Error, params};
 
 use super::connection::{self, all};
 use super::fields::{Fields, Read};
 use super::file::{self, Part};
 use super::open::{self, OpenError, SCHEMA};
+use super::rows::operation::operation;
 use super::{log, logs, restore, sql};
 use crate::findings::{self, FINDINGS_MAX};
 use crate::stats::Stats;
@@ -112,7 +113,29 @@ fn findings(connection: &Connection) -> Read<Vec<String>> {
         let line = |fields: &mut Fields<'_>| Ok(format!("task {} {what}", fields.task()?));
         found.extend(all(&snapshot, statement, [FINDINGS_MAX], line)?);
     }
+    let minute = |fields: &mut Fields<'_>| Ok(findings::minute(fields.take()?));
+    found.extend(all(&snapshot, findings::MINUTES, [FINDINGS_MAX], minute)?);
+    found.extend(operations(&snapshot)?);
     snapshot.finish()?;
+    Ok(found)
+}
+
+/// All of them are looked at: they go soon after their end.
+fn operations(connection: &Connection) -> Read<Vec<String>> {
+    let mut statement = connection.prepare(sql::OPERATION_LIST)?;
+    let mut rows = statement.query(params![[u8::MAX; 16], i64::MAX])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id = Fields::of(row).operation()?;
+        let read = operation(&mut Fields::of(row)).map_err(|error| match error {
+            Error::FromSqlConversionFailure(_, _, bad) => bad.to_string(),
+            error => error.to_string(),
+        });
+        found.extend(findings::operation(id, read));
+        if found.len() == findings::OPERATIONS_MAX {
+            break;
+        }
+    }
     Ok(found)
 }
 

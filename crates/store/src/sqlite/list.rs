@@ -9,6 +9,7 @@ use taskyard_core::name::Name;
 use taskyard_core::query::{List, Listed};
 
 use super::connection::{all, one};
+use super::error::is_of_a_row;
 use super::fields::{Fields, Read};
 use super::{reads, sql, tx};
 use crate::page::Page;
@@ -33,8 +34,10 @@ pub(super) fn list(connection: &Connection, list: &List) -> Read<Listed> {
             break;
         }
         if fits {
-            let view = reads::task_view(connection, id, list.payload)?;
-            page.look_at(id, view);
+            match reads::task_view(connection, id, list.payload) {
+                Err(error) if is_of_a_row(&error) => page.cannot_read(id),
+                view => page.look_at(id, view?),
+            }
         } else {
             page.pass(1, id);
         }

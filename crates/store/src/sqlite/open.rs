@@ -17,7 +17,7 @@ use crate::migration::{self, Migration};
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 14] = [
+const MIGRATIONS: [Migration; 15] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -89,6 +89,11 @@ const MIGRATIONS: [Migration; 14] = [
         number: 14,
         min_compatible: 8,
         statements: include_str!("../../migrations/sqlite/0014_given_before.sql"),
+    },
+    Migration {
+        number: 15,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0015_killed_before.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::{Connection, params};
+use taskyard_core::counter::Counter;
 use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
 use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
 use taskyard_core::query::{
-    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff,
+    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff, Sums,
     Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::store::Error;
@@ -57,6 +58,14 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             Answer::Explain(around.transpose()?.map(Box::new))
         }
         Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
+        Query::Sums { names } => {
+            let names = [tx::limit(*names)];
+            Answer::Sums(Sums {
+                all: all_tasks(connection)?,
+                by_queue: all(connection, sql::COUNTER_OF_QUEUES, names, named)?,
+                by_kind: all(connection, sql::COUNTER_OF_KINDS, names, named)?,
+            })
+        }
         Query::Minutes { from } => {
             let minutes = all(connection, sql::MINUTE_LIST, [from], minute::minute)?;
             let told: BTreeSet<Lane> = minutes.iter().map(|minute| minute.key.lane).collect();
@@ -80,7 +89,8 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             let since = |fields: &mut Fields<'_>| Ok((fields.name()?, fields.time()?));
             let now = [now.as_micros()];
             Answer::Survey(Survey {
-                counts: all(connection, sql::COUNTER_SUM, [], counted)?,
+                tasks: all_tasks(connection)?,
+                pending: all(connection, sql::COUNTER_PENDING, [], pending)?,
                 waiting: all(connection, sql::READY_SINCE, [tx::limit(*lanes)], since)?,
                 staff: one(connection, sql::WORKER_STAFF, now, staff)?.unwrap_or_default(),
             })
@@ -339,6 +349,19 @@ fn staff(fields: &mut Fields<'_>) -> Read<Staff> {
         offline: fields.take()?,
         internal: fields.take()?,
     })
+}
+
+fn all_tasks(connection: &Connection) -> Read<Counter> {
+    let all = one(connection, sql::COUNTER_ALL, [], key::counter)?;
+    Ok(all.unwrap_or_default())
+}
+
+fn named(fields: &mut Fields<'_>) -> Read<(Name, Counter)> {
+    Ok((fields.name()?, key::counter(fields)?))
+}
+
+fn pending(fields: &mut Fields<'_>) -> Read<(Name, i64)> {
+    Ok((fields.name()?, fields.take()?))
 }
 
 fn counted(fields: &mut Fields<'_>) -> Read<Counted> {

@@ -27,6 +27,7 @@ enum Act {
     Lose,
     Garble,
     Spoil,
+    Blot,
     End,
 }
 
@@ -49,6 +50,11 @@ impl Place {
     /// What the task works on and what it left behind cannot be read any more. The model's payloads are always whole.
     pub(crate) async fn spoil(&self, task: TaskId) {
         self.act(Act::Spoil, task).await;
+    }
+
+    /// The task's own row cannot be read any more, by whatever reads it whole.
+    pub(crate) async fn blot(&self, task: TaskId) {
+        self.act(Act::Blot, task).await;
     }
 
     /// There is an end of the task beside whatever it has.
@@ -78,6 +84,7 @@ impl Act {
             Self::Refuse | Self::Garble => model.refuse(task),
             Self::Lose => model.lose(task),
             Self::Spoil => {}
+            Self::Blot => model.blot(task),
             Self::End => model.end(task),
         }
     }
@@ -104,6 +111,7 @@ impl Act {
                 update outcome set output = cast(x'ff' as text) where task = x'{id}';
                 update carry set error_detail = cast(x'ff' as text) where task = x'{id}' and error_code is not null"
             ),
+            Self::Blot => blot(&format!("x'{id}'")),
             Self::End => end(&format!("x'{id}'")),
         };
         let connection = rusqlite::Connection::open(path).unwrap();
@@ -129,10 +137,16 @@ impl Act {
                 "alter table task alter column input drop not null;
                 update task set input = null where id = '{task}'"
             ),
+            Self::Blot => blot(&format!("'{task}'")),
             Self::End => end(&format!("'{task}'")),
         };
         client.batch_execute(&text).await.unwrap();
     }
+}
+
+/// No origin has this number. For the task of this id, as the database writes it.
+fn blot(id: &str) -> String {
+    format!("update task set origin = 99 where id = {id}")
 }
 
 /// For the task of this id, as the database writes it.

@@ -29,6 +29,7 @@ const MIGRATIONS: &str = concat!(
     include_str!("../../migrations/postgres/0012_operations.sql"),
     include_str!("../../migrations/postgres/0013_lists.sql"),
     include_str!("../../migrations/postgres/0014_given_before.sql"),
+    include_str!("../../migrations/postgres/0015_killed_before.sql"),
 );
 
 /// Dropped with its value.

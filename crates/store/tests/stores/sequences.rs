@@ -244,6 +244,7 @@ impl Sequence {
                 limit: 3,
             },
             Query::Counts,
+            Query::Sums { names: 2 },
             Query::QueuePage(QueueList {
                 limit: 2,
                 look_at_max: 3,

@@ -180,7 +180,7 @@ async fn a_postgres_database_of_the_first_schema_is_brought_up_to_date_and_keeps
 }
 
 /// What migrations change or add.
-const ADDED: [&str; 13] = [
+const ADDED: [&str; 14] = [
     "schema",
     "min_compatible",
     "forgotten",
@@ -194,6 +194,7 @@ const ADDED: [&str; 13] = [
     "failed",
     "origin",
     "given_before",
+    "killed_before",
 ];
 
 /// Every row, without that.

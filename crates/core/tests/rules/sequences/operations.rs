@@ -90,6 +90,7 @@ impl World {
             operation: operation.id,
             behind: operation.cursor,
             piece,
+            unreadable: 0,
             next,
         };
         self.pieces.push(piece.clone());

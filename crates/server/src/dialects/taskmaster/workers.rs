@@ -5,10 +5,9 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use taskyard_api::problem::Problem;
 use taskyard_api::time::Time;
-use taskyard_core::counter::Counter;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
+use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query, Sums};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_engine::pool::COUNT_MAX;
@@ -159,15 +158,10 @@ async fn workers(app: &App) -> Result<Vec<TaskmasterWorker>, Refusal> {
 pub(crate) async fn stats(State(app): State<App>) -> Answer {
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
-    // How many lanes there are is known when they are read; as many as may be open by default have room in this.
     held.hold(LIST_BYTES_MAX)?;
-    let Found::Counts(counted) = app.engine().read(Query::Counts).await? else {
+    let Found::Sums(Sums { all, .. }) = app.engine().read(Query::Sums { names: 0 }).await? else {
         return Err(problem::broken(&"counts were answered with something else").into());
     };
-    let mut all = Counter::default();
-    for counted in &counted {
-        all.add(&counted.tasks);
-    }
     // Counts are summed over servers, whose parts may be below zero; the sum never is for long.
     let of = |is_meant: &dyn Fn(&'static str) -> bool| {
         let statuses = Status::ALL.iter().copied();

@@ -38,7 +38,7 @@ impl Store for Slow {
         let _reader = self.readers.acquire().await.unwrap();
         if matches!(
             query,
-            Query::Tasks(_) | Query::Attempts { .. } | Query::Counts | Query::Workers { .. }
+            Query::Tasks(_) | Query::Attempts { .. } | Query::Sums { .. } | Query::Workers { .. }
         ) {
             self.lists.fetch_add(1, Ordering::SeqCst);
             self.go_on.acquire().await.unwrap().forget();

@@ -46,6 +46,7 @@ pub(in crate::postgres) fn worker(fields: &mut Fields<'_>) -> Read<Worker> {
         is_killed: fields.take()?,
         completed: fields.take()?,
         failed: fields.take()?,
+        killed_before: fields.take::<Option<i32>>()?.map(Epoch),
     })
 }
 
@@ -85,5 +86,6 @@ pub(in crate::postgres) fn workers<'a>(rows: &'a [&Worker]) -> Params<'a> {
         .column(|row| row.is_killed)
         .column(|row| row.completed)
         .column(|row| row.failed)
+        .column(|row| row.killed_before.map(|epoch| epoch.0))
         .params()
 }

@@ -45,6 +45,7 @@ pub(crate) fn worker(fields: &mut Fields<'_>) -> Read<Worker> {
         is_killed: fields.take()?,
         completed: fields.take()?,
         failed: fields.take()?,
+        killed_before: fields.take::<Option<i32>>()?.map(Epoch),
     })
 }
 
@@ -86,5 +87,6 @@ pub(crate) fn write_worker(statement: &mut CachedStatement<'_>, row: &Worker) ->
         row.is_killed,
         row.completed,
         row.failed,
+        row.killed_before.map(|epoch| epoch.0),
     ])
 }

@@ -77,6 +77,35 @@ async fn each_broken_promise_is_named() {
             vec![format!("task {leased} does not exist, but has rows")],
         ),
         (
+            format!("update task set unique_key = 'k' where id = {hex_ready}"),
+            vec![format!("task {ready} has a unique key that is not kept for it")],
+        ),
+        (
+            format!(
+                "update task set unique_key = 'k' where id in ({hex_ready}, {hex_ended});
+                insert into unique_key values ('default', 'k', {hex_ready}), ('other', 'k', {hex_ended})"
+            ),
+            vec![format!(
+                "task {ended} does not have the unique key that is kept for it"
+            )],
+        ),
+        (
+            "insert into minute values (0, 1, 0, 1, 1, 1, 0, 0, 0, 0, x'', x''), (0, 1, 1, 1, 1, 1, 0, 0, 0, 0, x'', x''),
+              (0, 1, 77, 1, 1, 1, 0, 0, 0, 0, x'', x'')"
+                .to_owned(),
+            vec!["lane 77 does not exist, but it is kept what happened there".to_owned()],
+        ),
+        (
+            format!(
+                "insert into operation values ({hex_ready}, 1, '{{}}', null, -1, 0, 0, null, 0),
+                  ({hex_leased}, 1, '{{\"colour\":1}}', null, 0, 0, 0, null, 0), ({hex_ended}, 1, '{{}}', null, 1, 0, 0, 1, 0)"
+            ),
+            vec![
+                format!("operation {ready} has done -1 tasks and skipped 0"),
+                format!("operation {leased} cannot be read: operation.filter cannot be {{\"colour\":1}}"),
+            ],
+        ),
+        (
             "update counter set completed = completed + 2".to_owned(),
             vec!["lane 1, status 5: 3 tasks are counted and 1 are there".to_owned()],
         ),

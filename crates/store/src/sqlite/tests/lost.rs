@@ -43,6 +43,7 @@ fn worker(number: i32) -> impl Strategy<Value = Worker> {
             kept_for: None,
             is_draining: false,
             is_killed: false,
+            killed_before: None,
             completed: 0,
             failed: 0,
             is_forgotten: false,

@@ -157,18 +157,30 @@ pub(super) async fn a_row_that_stands_where_none_should_fails_only_what_meets_it
     assert_eq!(went(&yard.answers(reports).await), "+-++", "and again");
 }
 
-pub(super) async fn after_two_refused_commands_the_rest_is_not_tried(yard: Yard) {
+pub(super) async fn refused_commands_cost_none_between_them_anything(yard: Yard) {
     let tasks: Vec<NewTask> = (0..8).map(|_| yard.task()).collect();
-    for refused in [1, 4] {
+    for refused in [1, 3, 4, 6] {
         yard.place.refuse(tasks[refused].id).await;
     }
 
     let answers = yard.answers(tasks.iter().map(submit).collect()).await;
 
-    assert_eq!(went(&answers), "+-++----");
-    assert_eq!(counts(&yard).await, BTreeMap::from([(Status::Pending, 3)]));
-    let next = yard.answers(tasks[5..].iter().map(submit).collect()).await;
+    assert_eq!(went(&answers), "+-+--+-+");
+    assert_eq!(counts(&yard).await, BTreeMap::from([(Status::Pending, 4)]));
+}
+
+pub(super) async fn after_sixteen_commands_refused_in_a_row_the_rest_is_not_tried(yard: Yard) {
+    let tasks: Vec<NewTask> = (0..20).map(|_| yard.task()).collect();
+    for task in &tasks[1..17] {
+        yard.place.refuse(task.id).await;
+    }
+
+    let answers = yard.answers(tasks.iter().map(submit).collect()).await;
+
+    assert_eq!(went(&answers), format!("+{}", "-".repeat(19)));
+    let next = yard.answers(tasks[17..].iter().map(submit).collect()).await;
     assert_eq!(went(&next), "+++");
+    assert_eq!(counts(&yard).await, BTreeMap::from([(Status::Pending, 4)]));
 }
 
 pub(super) async fn a_claim_that_the_database_refuses_fails_alone(yard: Yard) {

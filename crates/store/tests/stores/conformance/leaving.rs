@@ -3,11 +3,11 @@
 use taskyard_core::command::Command;
 use taskyard_core::id::{Epoch, RunKey, TaskId};
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, AtWork, Query};
+use taskyard_core::query::{Answer, AtWork, List, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{End, Progress};
 use taskyard_core::status::Status;
-use taskyard_core::verbs::claim::Claim;
+use taskyard_core::verbs::claim::{Claim, Run};
 use taskyard_core::verbs::drain::{Drain, Drained};
 use taskyard_core::verbs::forget::{Forget, Forgotten};
 use taskyard_core::verbs::heartbeat::Held;
@@ -230,21 +230,29 @@ pub(super) async fn the_second_half_of_a_kill_leaves_a_process_alone_that_took_t
     let worker = yard.worker("w").await;
     let tasks = [yard.new_task().await, yard.new_task().await];
     let runs = yard.claim(&worker, 2).await;
+    let [first, second] = halves_of_a_kill(&worker, &runs);
+
+    let killed: Killed = yard.run(first).await.unwrap();
+    assert_eq!(killed.tasks, tasks[..1]);
+    let next = yard.worker("w").await;
+    let its = yard.claim_one(&next).await;
+    assert_eq!(its.slot.task, tasks[0]);
+    let killed: Killed = yard.run(second).await.unwrap();
+
+    assert_eq!((killed.epoch, &*killed.tasks), (None, &tasks[1..]));
+    assert_eq!(yard.complete(&its).await, Ok(Status::Completed));
+    assert_eq!(ids(&yard.claim(&next, 1).await), tasks[1..]);
+    assert_eq!(yard.sweep(false).await, []);
+}
+
+/// Of one that brings all of these; each does its half alone.
+fn halves_of_a_kill(worker: &Claim, runs: &[Run]) -> [Command; 2] {
     let whole = Command::from(Kill {
         worker: worker.worker.clone(),
         runs: runs.iter().map(|run| run.slot.run(run.fence)).collect(),
         part: Part::First,
     });
-    let [first, second] = whole.halves().unwrap();
-
-    let killed: Killed = yard.run(first).await.unwrap();
-    assert_eq!(killed.tasks, tasks[..1]);
-    let next = yard.worker("w").await;
-    let killed: Killed = yard.run(second).await.unwrap();
-
-    assert_eq!((killed.epoch, killed.tasks), (None, vec![]));
-    assert_eq!(ids(&yard.claim(&next, 1).await), tasks[..1]);
-    assert_eq!(yard.sweep(false).await, tasks[1..]);
+    whole.halves().unwrap()
 }
 
 pub(super) async fn the_second_half_of_a_kill_goes_on_with_it(yard: Yard) {
@@ -254,12 +262,7 @@ pub(super) async fn the_second_half_of_a_kill_goes_on_with_it(yard: Yard) {
         tasks.push(yard.new_task().await);
     }
     let runs = yard.claim(&worker, 4).await;
-    let whole = Command::from(Kill {
-        worker: worker.worker.clone(),
-        runs: runs.iter().map(|run| run.slot.run(run.fence)).collect(),
-        part: Part::First,
-    });
-    let [first, second] = whole.halves().unwrap();
+    let [first, second] = halves_of_a_kill(&worker, &runs);
 
     let mut killed = Vec::new();
     for part in [vec![first], second.halves().unwrap().into()].concat() {
@@ -298,6 +301,61 @@ pub(super) async fn what_nobody_takes_from_a_killed_worker_the_sweep_takes_in_th
         .await
         .unwrap();
     assert_eq!(again.epoch, Some(worker.epoch.next()));
+}
+
+pub(super) async fn a_name_that_is_taken_before_all_went_back_costs_no_task_a_loss(yard: Yard) {
+    const HELD: usize = 1_200;
+    let worker = yard.worker("w").await;
+    let tasks = (0..HELD).map(|_| yard.task()).collect();
+    yard.submit_all(tasks).await.unwrap();
+    begin(&yard, &worker, HELD).await;
+    let first = takeable(&yard, &worker, None, 500).await;
+    let killed = kill_with(&yard, &worker, first, Part::First).await.unwrap();
+    assert_eq!(killed.tasks.len(), 500);
+
+    // Who killed it dies over the rest, and the sweep finds a process that has its name.
+    let next = yard.worker("w").await;
+    let its = begin(&yard, &next, 100).await;
+    let swept = yard.sweep(false).await;
+
+    assert_eq!(swept.len(), HELD - 500);
+    assert_eq!(yard.sweep(false).await, []);
+    let mut after = None;
+    loop {
+        let page = List {
+            after,
+            limit: 1_000,
+            ..List::default()
+        };
+        let listed = yard.list(page).await;
+        for view in &listed.items {
+            let counts = view.counts();
+            let cost = (counts.failures, counts.losses, counts.lost_in_a_row);
+            assert_eq!(cost, (0, 0, 0), "{view:?}");
+            let is_held = its.iter().any(|run| run.slot.task == view.task.id);
+            assert_eq!(view.status() == Status::Running, is_held, "{view:?}");
+        }
+        after = listed.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(yard.complete(&its[0]).await, Ok(Status::Completed));
+    assert_eq!(ends(&yard, &swept[..1]).await, [[End::Released]]);
+    // The same once more: what was held since goes back as well.
+    assert_eq!(kill(&yard, &next).await.map(|tasks| tasks.len()), Ok(99));
+}
+
+/// Takes so many and says that they run.
+async fn begin(yard: &Yard, worker: &Claim, count: usize) -> Vec<Run> {
+    let runs = yard.claim(worker, count).await;
+    assert_eq!(runs.len(), count);
+    let running = runs.iter().map(|run| Held {
+        running: true,
+        ..held(run)
+    });
+    yard.heartbeat(worker, running.collect()).await.unwrap();
+    runs
 }
 
 pub(super) async fn killing_what_is_offline_changes_nothing(yard: Yard) {

@@ -370,6 +370,37 @@ pub(super) async fn operations_are_listed_and_cleared_long_after_their_end(yard:
     assert_eq!(left, [made[2].clone(), ended[1].clone()]);
 }
 
+pub(super) async fn what_cannot_be_read_is_named_by_lists_and_skipped_by_operations(yard: Yard) {
+    let tasks = submit(&yard, 5).await;
+    let bad = [tasks[4], tasks[1]];
+    for task in bad {
+        yard.place.blot(task).await;
+    }
+    let page = |after: Option<TaskId>| List {
+        after,
+        limit: 2,
+        ..List::default()
+    };
+
+    let first = yard.list(page(None)).await;
+    let second = yard.list(page(first.next)).await;
+
+    let seen = |listed: &Listed| -> (Vec<TaskId>, Vec<TaskId>) {
+        let items = listed.items.iter().map(|view| view.task.id);
+        (items.collect(), listed.unreadable.clone())
+    };
+    assert_eq!(seen(&first), (vec![tasks[3], tasks[2]], vec![tasks[4]]));
+    assert_eq!(first.next, Some(tasks[2]), "what is behind it comes again");
+    assert_eq!(seen(&second), (vec![tasks[0]], vec![tasks[1]]));
+    assert_eq!(second.next, None);
+    for pieces_of in [1, 2, 10] {
+        let cancel = begin(&yard, Act::Cancel, Filter::default()).await;
+        let ended = finish(&yard, cancel, pieces_of).await;
+        let open = if pieces_of == 1 { 3 } else { 0 };
+        assert_eq!((ended.done, ended.skipped), (open, 2), "{pieces_of}");
+    }
+}
+
 #[tokio::test]
 async fn operations_find_what_was_made_before_the_clock_was_set_back() {
     let (moment, hour) = (Duration::from_millis(1), Duration::from_hours(1));

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use taskyard_core::command::Command;
-use taskyard_core::query::Query;
+use taskyard_core::id::TaskId;
+use taskyard_core::query::{List, Query};
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey};
 use taskyard_core::status::Status;
 use taskyard_core::store::Error;
@@ -11,7 +12,7 @@ use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::submit::{NewTask, Submit};
 
 use super::who_waits;
-use crate::conformance::yard::{Yard, ids};
+use crate::conformance::yard::{Yard, ids, lane};
 use crate::database::Database;
 
 async fn yard() -> Option<(Yard, Arc<Database>)> {
@@ -324,4 +325,44 @@ async fn a_command_that_cannot_be_kept_fails_alone() {
         "{answers:?}"
     );
     yard.new_task().await;
+}
+
+#[tokio::test]
+async fn a_list_names_what_the_database_fails_over_and_shows_the_others() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let mut tasks = Vec::new();
+    for index in 0..9 {
+        let kind = if index % 4 == 2 { "bad" } else { "good" };
+        let task = NewTask {
+            lane: lane("default", kind, None),
+            ..yard.task()
+        };
+        tasks.push(yard.submit(task).await.unwrap());
+    }
+    // As if a part of the row that lies elsewhere were lost.
+    let break_down = "create function broken() returns text language plpgsql as
+          $$ begin raise exception 'missing chunk' using errcode = 'data_corrupted'; end $$;
+        alter table lane rename to kept;
+        create view lane as
+          select number, queue, kind, case when kind = 'bad' then broken() else demands end as demands from kept";
+    let beside = database.client().await;
+    beside.batch_execute(break_down).await.unwrap();
+
+    let listed = yard.list(List {
+        limit: 50,
+        ..List::default()
+    });
+    let listed = listed.await;
+
+    let (bad, mut good): (Vec<usize>, Vec<usize>) = (0..9).partition(|index| index % 4 == 2);
+    good.reverse();
+    let items: Vec<TaskId> = listed.items.iter().map(|view| view.task.id).collect();
+    assert_eq!(
+        items,
+        good.iter().map(|index| tasks[*index]).collect::<Vec<_>>()
+    );
+    assert_eq!(listed.unreadable, [tasks[bad[1]], tasks[bad[0]]]);
+    assert_eq!(listed.next, None);
 }

@@ -58,6 +58,17 @@ async fn what_is_wrong_is_named() {
             "insert into ready select lane, order_key, id, 0, false from task where id = '{ended}'"
         ),
         format!("delete from carry where task = '{carried}'"),
+        format!("update task set unique_key = 'k' where id in ('{leased}', '{carried}', '{ended}')"),
+        format!(
+            "insert into unique_key values ('default', 'k', '{leased}'), ('other', 'k', '{ended}')"
+        ),
+        format!("update task set unique_key = 'l' where id = '{carried}'"),
+        "insert into minute values (0, 1, 0, 1, 1, 1, 0, 0, 0, 0, '', ''), (0, 1, 77, 1, 1, 1, 0, 0, 0, 0, '', '')"
+            .to_owned(),
+        format!(
+            "insert into operation values ('{ready}', 1, '{{}}', null, -1, 0, 0, null, false),
+              ('{ended}', 1, '{{\"colour\":1}}', null, 0, 0, 0, null, false)"
+        ),
     ] {
         client.batch_execute(&harm).await.unwrap();
     }
@@ -71,6 +82,11 @@ async fn what_is_wrong_is_named() {
         "lane 1, status 2: 1 tasks are counted and 2 are there".to_owned(),
         format!("task {carried} does not say rightly whether it brings something along"),
         format!("task {leased} is held by a worker that does not exist"),
+        format!("task {carried} has a unique key that is not kept for it"),
+        format!("task {ended} does not have the unique key that is kept for it"),
+        "lane 77 does not exist, but it is kept what happened there".to_owned(),
+        format!("operation {ready} has done -1 tasks and skipped 0"),
+        format!("operation {ended} cannot be read: operation.filter cannot be {{\"colour\":1}}"),
     ];
     assert_eq!(wrong, expected);
 }

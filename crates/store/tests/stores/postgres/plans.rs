@@ -108,6 +108,12 @@ async fn tasks_are_counted_over_many_lanes_within_the_time_of_a_read() {
             .iter()
             .all(|lane| lane.tasks[Status::Completed] == 2)
     );
+    let summed = store.read(Query::Sums { names: 50 }).await;
+    let Ok(Answer::Sums(sums)) = summed else {
+        panic!("the database ended a read that took too long: {summed:?}")
+    };
+    assert_eq!(sums.all[Status::Completed], 120_000);
+    assert_eq!((sums.by_queue.len(), sums.by_kind.len()), (1, 50));
 }
 
 type Named = (String, String);

@@ -29,7 +29,7 @@ pub(super) async fn look(engine: &Engine) -> Result<(), Error> {
             after: None,
             limit: ROWS,
         },
-        Query::Counts,
+        Query::Sums { names: ROWS },
     ];
     for status in Status::ALL {
         questions.push(Query::Tasks(newest(vec![status])));
