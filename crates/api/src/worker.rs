@@ -107,7 +107,7 @@ pub struct Worker {
     pub status: WorkerStatus,
     /// It runs within a server's process.
     pub internal: bool,
-    /// `["*"]` for every kind.
+    /// `["*"]` for every kind; nothing for who asks for none, and takes the tasks that it names.
     pub kinds: Vec<String>,
     /// Null for all queues.
     pub queues: Option<Vec<String>>,

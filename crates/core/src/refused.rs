@@ -21,7 +21,7 @@ pub enum Refused {
     OperationEnded,
     #[error("no worker of this name is registered")]
     NoSuchWorker,
-    #[error("the task is already {0}")]
+    #[error("the task has ended before: it {}", .0.as_end())]
     AlreadyEnded(Status),
     #[error("the task has not ended: it is {0}")]
     NotEnded(Status),

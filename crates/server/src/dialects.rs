@@ -21,6 +21,7 @@ use taskyard_core::query::{Answer as Found, List, Query, TaskView};
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::submit::{NewTask, Submit};
+use taskyard_core::worker::Profile;
 
 use crate::app::App;
 use crate::problem::{self, Code};
@@ -122,7 +123,8 @@ impl Caller {
         }))
     }
 
-    /// The same; one that nobody knows is known from here on, as one that may run everything.
+    /// The same; one that nobody knows is known from here on, as one that takes what it names: nothing says which kinds it
+    /// would run, and it asks for none.
     async fn met(app: &App, name: Name) -> Result<Self, Refusal> {
         if let Some(known) = Self::known(app, name.clone()).await? {
             return Ok(known);
@@ -132,7 +134,7 @@ impl Caller {
         let register = Register {
             name: name.clone(),
             server: None,
-            profile: std::sync::Arc::default(),
+            profile: std::sync::Arc::new(Profile::by_name()),
             capacity: 1,
             if_new: true,
         };

@@ -318,13 +318,15 @@ impl<'a> Seat<'a> {
         view.knows_leases_of(self.claim.number) && view.holds_worker(&self.claim.worker)
     }
 
-    /// Whether this row, which it names, may go to its worker: as it might if it was next in turn.
+    /// Whether this row, which it names, may go to its worker: as it might if it was next in turn, or if the worker takes
+    /// by name alone.
     fn may_take(&self, row: &Ready, view: &View, env: &Env<'_>) -> bool {
         let key = view.lane_key(row.lane, env.lanes);
         let is_served =
-            key.is_some_and(|key| !view.is_paused(&key.queue) && self.claim.profile.serves(key));
+            key.is_some_and(|key| !view.is_paused(&key.queue) && profile.unfit(key).is_none());
         let may_be_suspect =
             !row.is_suspect() || (self.is_hand_known(view) && self.is_empty_handed(view));
+        let profile = &self.claim.profile;
         is_served && may_be_suspect && !self.closed
     }
 

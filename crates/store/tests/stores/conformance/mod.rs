@@ -71,6 +71,7 @@ macro_rules! conformance {
                 queueing::too_many_queues_are_refused_and_known_ones_can_still_be_set,
                 queueing::a_queue_that_is_set_back_makes_room_for_another,
                 explaining::what_workers_lack_is_told_one_after_the_other,
+                explaining::who_takes_what_it_names_is_not_waited_for,
                 explaining::busy_workers_and_those_before_it_are_counted,
                 explaining::a_paused_queue_and_a_time_to_come_are_told,
                 explaining::what_became_of_a_run_is_told,
