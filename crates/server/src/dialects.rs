@@ -104,17 +104,21 @@ struct Caller {
 }
 
 impl Caller {
-    /// A worker that is there. Not one inside of a server: these call without HTTP, so it would be somebody else.
+    /// A worker that is there. Not one inside of a server: these call without HTTP, so it would be somebody else. Nor one
+    /// that was killed, which is told so, or its process would go on as if it were new.
     async fn known(app: &App, name: Name) -> Result<Option<Self>, Refusal> {
         let query = Query::Worker(name.clone());
         let Found::Worker(row) = app.engine().read(query).await? else {
             return Err(problem::broken(&"a worker was answered with something else").into());
         };
-        let Some(row) = row.filter(|row| !row.is_forgotten && !row.is_killed) else {
+        let Some(row) = row.filter(|row| !row.is_forgotten) else {
             return Ok(None);
         };
         if row.server.is_some() {
             return Err(problem::refused(&Refused::WorkerIsInternal).into());
+        }
+        if row.is_killed {
+            return Err(problem::refused(&Refused::WorkerKilled).into());
         }
         Ok(Some(Self {
             name,

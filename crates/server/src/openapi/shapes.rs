@@ -146,6 +146,7 @@ const OPTIONAL: &[&str] = &[
     "SimpleComplete/result",
 ];
 
+    "SimpleHeartbeat/drain",
 fn require_all_but_optional(name: &str, schema: &mut Value) {
     let Some(properties) = schema["properties"].as_object() else {
         return;

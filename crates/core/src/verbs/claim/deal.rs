@@ -121,7 +121,11 @@ fn deal_named(seat: &mut Result<Seat<'_>, Refused>, view: &mut View, env: &mut E
         Standing::Ready(row) => {
             announce_left_over(&[row], view, env);
             let unfit = open.claim.profile.unfit(&named.lane);
-            Err(unfit.map_or(Refused::NotClaimable, Refused::WorkerUnfit))
+            Err(match unfit {
+                _ if open.hand.drain => Refused::WorkerDraining,
+                Some(unfit) => Refused::WorkerUnfit(unfit),
+                None => Refused::NotClaimable,
+            })
         }
         Standing::Scheduled(_) | Standing::Leased(_) | Standing::Ended(_) => {
             Err(Refused::NotClaimable)
@@ -322,11 +326,11 @@ impl<'a> Seat<'a> {
     /// by name alone.
     fn may_take(&self, row: &Ready, view: &View, env: &Env<'_>) -> bool {
         let key = view.lane_key(row.lane, env.lanes);
+        let profile = &self.claim.profile;
         let is_served =
             key.is_some_and(|key| !view.is_paused(&key.queue) && profile.unfit(key).is_none());
         let may_be_suspect =
             !row.is_suspect() || (self.is_hand_known(view) && self.is_empty_handed(view));
-        let profile = &self.claim.profile;
         is_served && may_be_suspect && !self.closed
     }
 
