@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
+use taskyard_api::submit::Submit;
+use taskyard_api::worker::NAMES_MAX;
 use taskyard_core::filter::Search;
 use taskyard_core::labels::{LABELS_MAX, VALUE_LEN_MAX};
 use taskyard_core::log::SEQ_MAX;
@@ -225,8 +227,7 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
         ),
         ("Submit", not_both("run_at", "delay_ms")),
-        // It would be the other form, with a field too many.
-        ("SubmitProblem", json!({"not": there(&["kind"])})),
+        ("SubmitProblem", without_newer_fields()),
         (BATCH, length(limits.tasks_max)),
         (LINES, length(limits.stream_tasks_max)),
         ("RetryAsked/backoff_ms", with_default(wait(), "backoff_ms")),
@@ -309,6 +310,16 @@ fn there(names: &[&str]) -> Value {
         .map(|name| ((*name).to_owned(), json!({"not": {"type": "null"}})))
         .collect();
     json!({"required": names, "properties": properties})
+}
+
+/// With a kind it would be the newer form, with a field too many. The other fields of that are refused where they say
+/// something.
+fn without_newer_fields() -> Value {
+    let fields = Submit::<()>::FIELDS.iter().filter(|name| **name != "kind");
+    let nothing: serde_json::Map<String, Value> = fields
+        .map(|name| ((*name).to_owned(), json!({"type": "null"})))
+        .collect();
+    json!({"not": there(&["kind"]), "allOf": [{"properties": nothing}]})
 }
 
 fn kinds() -> Value {
