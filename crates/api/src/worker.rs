@@ -10,6 +10,9 @@ use crate::request::{Request, nearest, nearest_if_any, null_is_absent};
 use crate::task::{Progress, Status};
 use crate::time::Time;
 
+/// How many kinds, and how many queues, a worker may name.
+pub const NAMES_MAX: usize = 256;
+
 /// `POST /workers/register`: a process says who it is and what it can run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

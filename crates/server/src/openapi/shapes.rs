@@ -24,7 +24,7 @@ use crate::v1::workers::CLAIM_MAX;
 use crate::wire::faults::{COUNT_MAX, EPOCH_MAX, WAIT_MS_MAX};
 use crate::wire::new_task::FACTOR_MAX;
 use crate::wire::result::{CODE_LEN_MAX, MESSAGE_LEN_MAX};
-use crate::wire::worker::{ANY, MESSAGE_LEN_MAX as NEWS_LEN_MAX, NAMES_MAX};
+use crate::wire::worker::{ANY, MESSAGE_LEN_MAX as NEWS_LEN_MAX};
 use taskyard_engine::pool::COUNT_MAX as COUNT_MAX_INSIDE;
 
 /// An id for examples.
@@ -146,9 +146,9 @@ const OPTIONAL: &[&str] = &[
     "SubmitProblem/parameters",
     "SimpleSubmit/kind",
     "SimpleComplete/result",
+    "SimpleHeartbeat/drain",
 ];
 
-    "SimpleHeartbeat/drain",
 fn require_all_but_optional(name: &str, schema: &mut Value) {
     let Some(properties) = schema["properties"].as_object() else {
         return;
