@@ -65,6 +65,11 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{}", wrap::wrap(text, width, HANG));
 }
 
+/// A line that goes on below, further in, where it is longer than this.
+pub(crate) fn hung(line: &str, within: Option<usize>) -> String {
+    wrap::wrap(line, within, HANG)
+}
+
 /// Names on the left, values on the right; a value of several lines stays under itself. As standard output takes it: fit
 /// for its terminal, or whole.
 pub(crate) fn sheet(rows: &[(&str, String)]) -> String {
@@ -204,15 +209,15 @@ mod tests {
             "a\u{fffd}]52;c;evil\u{fffd}b\n\tc"
         );
         assert_eq!(
-            safe("pay \u{202e}001\u{202c} now"),
-            "pay \u{fffd}001\u{fffd} now"
-        );
-    }
-        assert_eq!(
             safe("\x1b[1;31mred\x1b[m, \x1b[38:5:9mtoo\x1b[0m"),
             "red, too"
         );
         assert_eq!(safe("\x1b\x1b[31m[2J \x1b[3"), "\u{fffd}[2J \u{fffd}[3");
+        assert_eq!(
+            safe("pay \u{202e}001\u{202c} now"),
+            "pay \u{fffd}001\u{fffd} now"
+        );
+    }
 
     #[test]
     fn json_says_the_same_without_steering_a_terminal() {
