@@ -3,7 +3,7 @@
 Nothing but the standard library. "seconds_a_word" in the input makes it slow, to see that it keeps its task.
 """
 
-import json, os, signal, threading, time, urllib.error, urllib.request
+import http.client, json, os, signal, sys, threading, time, urllib.error, urllib.request
 
 API = os.environ.get("TASKYARD_URL", "http://127.0.0.1:8000") + "/api/v1"
 HEADERS = {"content-type": "application/json", "authorization": "Bearer " + os.environ.get("TASKYARD_TOKEN", "")}
@@ -12,6 +12,7 @@ WORKER = f"counter-{os.getpid()}"
 
 def call(path, body):
     """Says it until the server answers; a refusal ends the program."""
+    is_away = False
     while True:
         request = urllib.request.Request(f"{API}/{path}", json.dumps(body).encode(), HEADERS)
         try:
@@ -19,9 +20,11 @@ def call(path, body):
                 return json.load(answer)
         except urllib.error.HTTPError as refused:
             if refused.code not in (429, 500, 502, 503, 504, 507):
-                raise SystemExit(refused.read().decode()) from None
-        except OSError as away:
-            print("the server is away:", away, flush=True)
+                sys.exit(f"the server refuses {path}: {refused.read().decode()}")
+        except (OSError, http.client.HTTPException) as away:
+            if not is_away:
+                print(f"the server at {API} is away, waiting for it: {away}", file=sys.stderr, flush=True)
+            is_away = True
         time.sleep(1)
 
 
@@ -51,10 +54,10 @@ def run(is_over, input):
 
 
 held, drain = {}, False
-registered = call("workers/register", {"worker_id": WORKER, "kinds": ["count-words"]})
-threading.Thread(target=keep, args=[registered["heartbeat_ms"] / 1000], daemon=True).start()
 signal.signal(signal.SIGTERM, signal.default_int_handler)
 try:
+    registered = call("workers/register", {"worker_id": WORKER, "kinds": ["count-words"]})
+    threading.Thread(target=keep, args=[registered["heartbeat_ms"] / 1000], daemon=True).start()
     while not drain:
         claimed = call(f"workers/{WORKER}/claim", {"limit": 1, "wait_ms": 30000, "begin": True})
         drain = claimed.get("drain", False)
@@ -65,4 +68,6 @@ try:
             if held.pop(task["id"], None):
                 call(f"workers/{WORKER}/report", {"results": [result]})
 except KeyboardInterrupt:
-    call(f"workers/{WORKER}/report", {"results": [lease | {"outcome": "released"} for lease, _ in held.values()]})
+    if held:
+        call(f"workers/{WORKER}/report", {"results": [lease | {"outcome": "released"} for lease, _ in held.values()]})
+    sys.exit(130)

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Health {
-    /// The database answers and takes writes.
+    /// The database answers and takes writes. What is wrong with logs alone concerns no task, and changes nothing here.
     pub ok: bool,
     pub version: String,
     pub database: DatabaseHealth,
+    pub logs: LogsHealth,
     pub workers: WorkersHealth,
 }
 
@@ -18,6 +19,16 @@ pub struct Health {
 pub struct DatabaseHealth {
     /// `sqlite` or `postgres`.
     pub kind: String,
+    pub ok: bool,
+    /// What is wrong; null while nothing is.
+    pub message: Option<String>,
+}
+
+/// Where what runs print is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LogsHealth {
+    /// Nothing is known that would keep logs from being written and shown.
     pub ok: bool,
     /// What is wrong; null while nothing is.
     pub message: Option<String>,

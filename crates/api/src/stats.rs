@@ -64,10 +64,12 @@ pub struct Rates {
 }
 
 /// How long half of them took at most, nine in ten, and all but one in a hundred. Read from buckets, so off by up to a
-/// quarter.
+/// quarter, and by more where there are few: of two, one in a hundred is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Quantiles {
+    /// How many it is read from, to the nearest one.
+    pub count: u64,
     pub p50: f64,
     pub p90: f64,
     pub p99: f64,

@@ -81,6 +81,25 @@ pub struct Submit<P = Raw> {
 }
 
 impl<P> Submit<P> {
+    /// The names of all that it may say.
+    pub const FIELDS: &[&str] = &[
+        "kind",
+        "input",
+        "queue",
+        "priority",
+        "run_at",
+        "delay_ms",
+        "max_attempts",
+        "timeout_ms",
+        "max_losses",
+        "labels",
+        "requires",
+        "retry",
+        "exclusive",
+        "unique_key",
+        "id",
+    ];
+
     /// A task with nothing said but what must be.
     pub fn new(kind: impl Into<String>, input: P) -> Self {
         Self {
@@ -112,7 +131,8 @@ impl<P> Request for Vec<Submit<P>> {
     const LEVELS: usize = 2;
 }
 
-/// The older form of a task, which names a problem and no kind. Fields that nobody knows are passed over.
+/// The older form of a task, which names a problem and no kind. It is one of kind `problem`, with both
+/// of these as its input. Fields that nobody knows are passed over; those of the newer form are refused.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SubmitProblem<P = Raw> {
@@ -141,4 +161,23 @@ pub struct Submitted {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SubmittedBatch {
     pub ids: Vec<TaskId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_all_that_its_reader_knows() {
+        let error = serde_json::from_str::<Submit>(r#"{"nobody knows this": 1}"#).unwrap_err();
+        let known = Submit::<()>::FIELDS.iter().map(|name| format!("`{name}`"));
+        let known = known.collect::<Vec<_>>().join(", ");
+
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("expected one of {known} at")),
+            "{error}"
+        );
+    }
 }

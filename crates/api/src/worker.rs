@@ -10,6 +10,9 @@ use crate::request::{Request, nearest, nearest_if_any, null_is_absent};
 use crate::task::{Progress, Status};
 use crate::time::Time;
 
+/// How many kinds, and how many queues, a worker may name.
+pub const NAMES_MAX: usize = 256;
+
 /// `POST /workers/register`: a process says who it is and what it can run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -107,7 +110,7 @@ pub struct Worker {
     pub status: WorkerStatus,
     /// It runs within a server's process.
     pub internal: bool,
-    /// `["*"]` for every kind.
+    /// `["*"]` for every kind; nothing for who asks for none, and takes the tasks that it names.
     pub kinds: Vec<String>,
     /// Null for all queues.
     pub queues: Option<Vec<String>>,

@@ -56,9 +56,10 @@ pub enum Reason {
     WaitsForRetry(Timestamp),
     WaitsForSnooze(Timestamp),
     QueuePaused,
-    /// Nobody of so many who are online runs its kind.
+    /// Nobody of so many who are online asks for its kind. So many of them ask for none, and take what they name.
     NoWorkerForKind {
         online: usize,
+        by_name: usize,
     },
     /// So many run its kind, none of them its queue.
     NoWorkerForQueue {
@@ -208,7 +209,9 @@ fn staffing(around: &Surroundings) -> Result<Vec<&WorkerView>, Reason> {
     let mut left: Vec<&WorkerView> = around.workers.iter().collect();
     left.retain(|view| view.worker.profile.runs(&lane.kind));
     if left.is_empty() {
-        return Err(Reason::NoWorkerForKind { online });
+        let takes_by_name = |view: &&WorkerView| view.worker.profile.is_by_name();
+        let by_name = around.workers.iter().filter(takes_by_name).count();
+        return Err(Reason::NoWorkerForKind { online, by_name });
     }
     let workers = left.len();
     left.retain(|view| view.worker.profile.serves_queue(&lane.queue));

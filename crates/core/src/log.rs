@@ -225,6 +225,11 @@ pub trait Logs: Send + Sync {
 
     /// Takes a task's logs away. Done again it does nothing.
     async fn forget(&self, task: TaskId) -> Result<(), Error>;
+
+    /// Why no log is kept or shown until somebody mends it, where that is known without a look at what is stored.
+    fn trouble(&self) -> Option<Error> {
+        None
+    }
 }
 
 /// A store without logs, for as long as it lives: none can be written, and none are there.
@@ -246,6 +251,10 @@ impl Logs for NoLogs {
 
     async fn forget(&self, _task: TaskId) -> Result<(), Error> {
         Ok(())
+    }
+
+    fn trouble(&self) -> Option<Error> {
+        Some(Error::Failed(self.0.clone().into_owned()))
     }
 }
 

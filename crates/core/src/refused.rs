@@ -21,7 +21,7 @@ pub enum Refused {
     OperationEnded,
     #[error("no worker of this name is registered")]
     NoSuchWorker,
-    #[error("the task is already {0}")]
+    #[error("the task has ended before: it {}", .0.as_end())]
     AlreadyEnded(Status),
     #[error("the task has not ended: it is {0}")]
     NotEnded(Status),
@@ -44,8 +44,21 @@ pub enum Refused {
          was killed, or no registration ever had that epoch"
     )]
     WorkerReplaced,
+    /// By somebody's decision. Nobody is this worker.
     #[error(
-        "the worker is online; drain it and wait until it has left, or kill it, before it is deleted"
+        "the worker was killed: what it held goes to others, and nothing is taken from whoever calls as it. End the process; \
+         its name is free to register again, and for one that does not register once the worker was deleted: DELETE \
+         /api/v1/workers/{{id}}"
+    )]
+    WorkerKilled,
+    /// To a claim that names its task.
+    #[error(
+        "the worker was drained: it gets nothing more, finishes what it holds and leaves. Its name works again once a process \
+         registers under it, or, for one that does not register, once the worker was deleted: DELETE /api/v1/workers/{{id}}"
+    )]
+    WorkerDraining,
+    #[error(
+        "the worker is online; drain it and wait until it holds nothing, or kill it, before it is deleted"
     )]
     WorkerIsOnline,
     #[error("a worker inside the server has this name; choose another")]

@@ -51,6 +51,17 @@ impl Status {
         }
     }
 
+    /// What became of a task that stands there, as a sentence goes on that begins with the task.
+    pub fn as_end(self) -> &'static str {
+        match self {
+            Self::Scheduled | Self::Pending | Self::Assigned | Self::Running => "has not ended",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Timeout => "timed out",
+            Self::Cancelled => "was cancelled",
+        }
+    }
+
     /// Final states are absorbing: no event leads out of them.
     pub fn is_final(self) -> bool {
         match self {

@@ -20,7 +20,7 @@ const NAMES_COMPARED_MAX: usize = 8;
 /// What a worker can run: its kinds, queues and labels, as it registered them.
 #[derive(Default)]
 pub struct Profile {
-    /// `None`: every kind.
+    /// `None`: every kind. Nothing among them: it asks for no kind, and gets the tasks that it names.
     pub kinds: Option<Vec<Name>>,
     /// `None`: every queue.
     pub queues: Option<Vec<Name>>,
@@ -51,9 +51,20 @@ impl Profile {
         }
     }
 
-    /// Why no task of this lane is for such a worker, if none is.
+    /// Of a worker that declares nothing: it asks for no work, and takes a task by naming it, whatever the task is.
+    pub fn by_name() -> Self {
+        Self::new(Some(Vec::new()), None, Labels::default())
+    }
+
+    pub fn is_by_name(&self) -> bool {
+        self.kinds.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// Why no task of this lane is for such a worker, if none is, though it names one.
     pub fn unfit(&self, lane: &LaneKey) -> Option<Unfit> {
-        if !self.runs(&lane.kind) {
+        if self.is_by_name() {
+            None
+        } else if !self.runs(&lane.kind) {
             Some(Unfit::Kind)
         } else if !self.serves_queue(&lane.queue) {
             Some(Unfit::Queue)
@@ -64,6 +75,7 @@ impl Profile {
         }
     }
 
+    /// Whether it may be dealt what waits there.
     pub fn serves(&self, lane: &LaneKey) -> bool {
         self.runs(&lane.kind)
             && self.serves_queue(&lane.queue)
@@ -173,6 +185,16 @@ mod tests {
         assert!(resizer.serves(&lane("other", "resize", Some(("gpu", "a100")))));
         assert!(!resizer.serves(&lane("default", "crop", None)));
         assert!(!resizer.serves(&lane("default", "resize", Some(("gpu", "h100")))));
+    }
+
+    #[test]
+    fn who_declares_nothing_is_dealt_nothing_and_may_name_everything() {
+        let by_name = Profile::by_name();
+        let demanding = lane("mail", "send", Some(("gpu", "a100")));
+
+        assert!(!by_name.serves(&demanding));
+        assert_eq!(by_name.unfit(&demanding), None);
+        assert!(!Profile::default().is_by_name());
     }
 
     #[test]

@@ -21,6 +21,7 @@ use taskyard_core::query::{Answer as Found, List, Query, TaskView};
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::submit::{NewTask, Submit};
+use taskyard_core::worker::Profile;
 
 use crate::app::App;
 use crate::problem::{self, Code};
@@ -103,17 +104,21 @@ struct Caller {
 }
 
 impl Caller {
-    /// A worker that is there. Not one inside of a server: these call without HTTP, so it would be somebody else.
+    /// A worker that is there. Not one inside of a server: these call without HTTP, so it would be somebody else. Nor one
+    /// that was killed, which is told so, or its process would go on as if it were new.
     async fn known(app: &App, name: Name) -> Result<Option<Self>, Refusal> {
         let query = Query::Worker(name.clone());
         let Found::Worker(row) = app.engine().read(query).await? else {
             return Err(problem::broken(&"a worker was answered with something else").into());
         };
-        let Some(row) = row.filter(|row| !row.is_forgotten && !row.is_killed) else {
+        let Some(row) = row.filter(|row| !row.is_forgotten) else {
             return Ok(None);
         };
         if row.server.is_some() {
             return Err(problem::refused(&Refused::WorkerIsInternal).into());
+        }
+        if row.is_killed {
+            return Err(problem::refused(&Refused::WorkerKilled).into());
         }
         Ok(Some(Self {
             name,
@@ -122,7 +127,8 @@ impl Caller {
         }))
     }
 
-    /// The same; one that nobody knows is known from here on, as one that may run everything.
+    /// The same; one that nobody knows is known from here on, as one that takes what it names: nothing says which kinds it
+    /// would run, and it asks for none.
     async fn met(app: &App, name: Name) -> Result<Self, Refusal> {
         if let Some(known) = Self::known(app, name.clone()).await? {
             return Ok(known);
@@ -132,7 +138,7 @@ impl Caller {
         let register = Register {
             name: name.clone(),
             server: None,
-            profile: std::sync::Arc::default(),
+            profile: std::sync::Arc::new(Profile::by_name()),
             capacity: 1,
             if_new: true,
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use http::StatusCode;
 use serde_json::json;
-use taskyard_api::health::{DatabaseHealth, Health, Readiness, WorkersHealth};
+use taskyard_api::health::{DatabaseHealth, Health, LogsHealth, Readiness, WorkersHealth};
 use taskyard_core::query::{Answer as Found, Query, WorkerCounts};
 use taskyard_core::store;
 use taskyard_engine::error::Error;
@@ -34,6 +34,8 @@ pub(crate) struct Pulse(Mutex<Option<(Instant, Beat)>>);
 struct Beat {
     /// What is wrong with the database; none while nothing is.
     wrong: Option<&'static str>,
+    /// The same of the logs.
+    wrong_with_logs: Option<&'static str>,
     workers: WorkersHealth,
 }
 
@@ -48,6 +50,10 @@ pub(crate) async fn health(State(app): State<App>) -> Answer {
             kind: app.settings().database.to_owned(),
             ok,
             message: beat.wrong.map(str::to_owned),
+        },
+        logs: LogsHealth {
+            ok: beat.wrong_with_logs.is_none(),
+            message: beat.wrong_with_logs.map(str::to_owned),
         },
         workers: beat.workers,
     };
@@ -75,22 +81,24 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
     let workers = json!({"online": 3, "offline": 0});
     let well = json!({"kind": "sqlite", "ok": true, "message": null});
     let full = json!({"kind": "sqlite", "ok": false, "message": said_of(&store::Error::Full)});
+    let logs = json!({"ok": true, "message": null});
     routes.under("", SERVER);
     routes
         .get("/health", "health")
         .says(
             "Is the server well?",
-            "Whether the database answers and takes writes, and how many workers there are.",
+            "Whether the database answers and takes writes, whether logs are kept, which keeps no task from its end, and how \
+             many workers there are.",
         )
         .answers::<Health>(
             200,
             "It is.",
-            &json!({"ok": true, "version": "0.1.0", "database": well, "workers": workers}),
+            &json!({"ok": true, "version": "0.1.0", "database": well, "logs": logs, "workers": workers}),
         )
         .answers::<Health>(
             503,
             "It is not; `database` says why.",
-            &json!({"ok": false, "version": "0.1.0", "database": full, "workers": workers}),
+            &json!({"ok": false, "version": "0.1.0", "database": full, "logs": logs, "workers": workers}),
         )
         .for_everybody();
     routes
@@ -156,7 +164,16 @@ async fn look(app: &App) -> Beat {
         online: count(counts.online),
         offline: count(counts.offline),
     };
-    Beat { wrong, workers }
+    Beat {
+        wrong,
+        wrong_with_logs: app
+            .engine()
+            .store()
+            .logs()
+            .trouble()
+            .map(|error| said_of_logs(&error)),
+        workers,
+    }
 }
 
 /// What is wrong with the database.
@@ -193,6 +210,17 @@ pub(crate) fn said_of(error: &store::Error) -> &'static str {
         store::Error::Unavailable(_) | store::Error::Unknown(_) | store::Error::Conflict => {
             NOT_AVAILABLE
         }
+    }
+}
+
+fn said_of_logs(error: &store::Error) -> &'static str {
+    match error {
+        store::Error::Damaged(_) => "the file of logs is damaged; see the server's log",
+        store::Error::Full
+        | store::Error::Failed(_)
+        | store::Error::Unavailable(_)
+        | store::Error::Unknown(_)
+        | store::Error::Conflict => "logs can be neither written nor shown; see the server's log",
     }
 }
 

@@ -158,6 +158,14 @@ pub(crate) async fn show(
         "Whether the database answered this scrape in time; 0 leaves out what only it knows",
         up,
     );
+    let logs_up: Gauge = Gauge::default();
+    let logs = app.engine().store().logs();
+    logs_up.set(i64::from(logs.trouble().is_none()));
+    found.register(
+        "taskyard_logs_up",
+        "Whether logs of tasks can be kept and shown, as far as is known; 0 concerns no task",
+        logs_up,
+    );
     if let Some((survey, at)) = survey {
         surveyed(&survey, at, &app.metrics().queues, &mut found);
     }

@@ -59,6 +59,7 @@ codes! {
     StaleLease = "stale_lease", 409, "Stale lease";
     ReportedOtherwise = "reported_otherwise", 409, "Reported otherwise";
     WorkerReplaced = "worker_replaced", 409, "Worker replaced";
+    WorkerDraining = "worker_draining", 409, "Worker draining";
     WorkerIsInternal = "worker_is_internal", 409, "Name of an internal worker";
     WorkerIsExternal = "worker_is_external", 409, "Name of an external worker";
     WorkerOnline = "worker_online", 409, "Worker online";
@@ -145,7 +146,8 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::NotWaiting => Code::NotWaiting,
         Refused::NotClaimable | Refused::WorkerUnfit(_) => Code::NotClaimable,
         Refused::Broken => Code::Internal,
-        Refused::WorkerReplaced => Code::WorkerReplaced,
+        Refused::WorkerReplaced | Refused::WorkerKilled => Code::WorkerReplaced,
+        Refused::WorkerDraining => Code::WorkerDraining,
         Refused::WorkerIsInternal => {
             return at(Code::WorkerIsInternal, "/worker_id", refused.to_string());
         }

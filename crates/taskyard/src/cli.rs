@@ -9,6 +9,7 @@ mod serve;
 mod worker;
 mod workers;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -35,7 +36,8 @@ use crate::output::Format;
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "Begin with:\n  taskyard serve                          a server with three workers in it\n  \
-                  taskyard submit echo '{\"hello\": 1}' --wait\n  taskyard list\n\n\
+                  taskyard submit echo '{\"hello\": 1}' --wait\n  taskyard list\n  \
+                  taskyard help submit                    all that a command takes\n\n\
                   Settings come from flags, then TASKYARD_… variables, then a TOML file; `taskyard config` shows \
                   each and where it came from.\n\n\
                   Exit codes: 0 done; 1 it did not work, or was refused; 2 the command line, a setting or the input is \
@@ -86,6 +88,16 @@ pub(crate) struct General {
         hide_short_help = true
     )]
     pub(crate) log_format: LogFormat,
+}
+
+/// `help COMMAND` as `COMMAND --help`, which says the same. clap's own command of that name would add a page for each of
+/// the others to the manual, and a list of them to completions.
+pub(crate) fn with_help_as_flag(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if arguments.get(1).is_some_and(|word| word == "help") {
+        arguments.remove(1);
+        arguments.push("--help".into());
+    }
+    arguments
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

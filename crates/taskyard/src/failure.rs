@@ -88,6 +88,12 @@ impl Failure {
         self
     }
 
+    /// With what stands before it.
+    pub(crate) fn behind(mut self, words: &str) -> Self {
+        self.message = format!("{words}: {}", self.message);
+        self
+    }
+
     /// Of what programs have read already.
     pub(crate) fn told(self) -> Self {
         Self {

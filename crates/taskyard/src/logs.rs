@@ -87,13 +87,23 @@ struct Lines<W> {
     to: W,
     /// For people, and with colours or without; a program's lines cannot be mistaken.
     human: Option<bool>,
+    /// The width of a terminal that is narrow.
+    within: Option<usize>,
 }
+
+/// On a narrower terminal the time and the level take so much of a line that the rest is broken between words. On a wider
+/// one a line stays whole, for who copies it, or makes the window larger.
+const NARROW: usize = 80;
 
 impl Lines<io::Stderr> {
     fn new(human: Option<bool>) -> Self {
+        let to = io::stderr();
+        let size = terminal_size::terminal_size_of(&to);
+        let width = size.map(|(width, _)| usize::from(width.0));
         Self {
-            to: io::stderr(),
+            to,
             human,
+            within: width.filter(|width| *width < NARROW),
         }
     }
 }
@@ -102,7 +112,11 @@ impl<W: Write> Write for Lines<W> {
     /// What cannot be written is lost: a full disk or a reader that has gone must not take the work along.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let _ = match self.human {
-            Some(colours) => self.to.write_all(&one_line(event, colours)),
+            Some(colours) => {
+                let line = one_line(event, colours);
+                self.to
+                    .write_all((output::hung(&line, self.within) + "\n").as_bytes())
+            }
             None => self.to.write_all(event),
         };
         Ok(event.len())
@@ -114,9 +128,9 @@ impl<W: Write> Write for Lines<W> {
     }
 }
 
-/// The event as one line: text that somebody sent in cannot make another one that looks like ours, nor steer the terminal.
+/// The event as one line, without its end: text that somebody sent in cannot make another one that looks like ours, nor steer the terminal.
 /// Escape characters of such text are spelled out already; those that are left are our colours.
-fn one_line(event: &[u8], colours: bool) -> Vec<u8> {
+fn one_line(event: &[u8], colours: bool) -> String {
     let event = String::from_utf8_lossy(event);
     let text = event.strip_suffix('\n').unwrap_or(&event);
     let mut line = String::with_capacity(event.len());
@@ -128,8 +142,7 @@ fn one_line(event: &[u8], colours: bool) -> Vec<u8> {
             line.push(letter);
         }
     }
-    line.push('\n');
-    line.into_bytes()
+    line
 }
 
 #[cfg(test)]
@@ -201,6 +214,7 @@ mod tests {
         let mut lines = Lines {
             to: Gone,
             human: Some(false),
+            within: None,
         };
         lines.write_all(b"an event\n").unwrap();
         lines.flush().unwrap();
@@ -210,14 +224,31 @@ mod tests {
     fn what_was_sent_in_makes_no_line_of_its_own() {
         let event = "INFO refused argv=x\n2026-01-01 ERROR \r\u{202e}it is \u{1b}[31mred\n";
         assert_eq!(
-            String::from_utf8(one_line(event.as_bytes(), false)).unwrap(),
-            "INFO refused argv=x\\n2026-01-01 ERROR \\r\\u{202e}it is \\u{1b}[31mred\n"
+            one_line(event.as_bytes(), false),
+            "INFO refused argv=x\\n2026-01-01 ERROR \\r\\u{202e}it is \\u{1b}[31mred"
         );
     }
 
     #[test]
     fn our_own_colours_stay() {
-        let event = b"\x1b[32m INFO\x1b[0m serving\n";
-        assert_eq!(one_line(event, true), event);
+        let event = "\u{1b}[32m INFO\u{1b}[0m serving";
+        assert_eq!(one_line(event.as_bytes(), true), event);
+    }
+
+    #[test]
+    fn on_a_narrow_terminal_lines_are_broken_between_words() {
+        let mut lines = Lines {
+            to: Vec::new(),
+            human: Some(true),
+            within: Some(40),
+        };
+
+        let event = "2026-11-27T09:17:10.123456Z \u{1b}[32m INFO\u{1b}[0m serving, for whoever asks url=http://[::1]:8000\n";
+        lines.write_all(event.as_bytes()).unwrap();
+
+        assert_eq!(
+            String::from_utf8(lines.to).unwrap(),
+            "2026-11-27T09:17:10.123456Z \u{1b}[32m INFO\u{1b}[0m\n  serving, for whoever asks\n  url=http://[::1]:8000\n"
+        );
     }
 }

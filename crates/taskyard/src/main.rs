@@ -36,6 +36,7 @@ fn main() -> ExitCode {
     let Some(arguments) = process::bound_to_parent(std::env::args_os().collect()) else {
         return ExitCode::FAILURE;
     };
+    let arguments = cli::with_help_as_flag(arguments);
     let layered = settings::layer(Cli::command(), arguments, |name| std::env::var_os(name));
     let layered = match layered {
         Ok(layered) => layered,

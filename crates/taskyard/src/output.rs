@@ -65,6 +65,11 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(anstream::stderr(), "{}", wrap::wrap(text, width, HANG));
 }
 
+/// A line that goes on below, further in, where it is longer than this.
+pub(crate) fn hung(line: &str, within: Option<usize>) -> String {
+    wrap::wrap(line, within, HANG)
+}
+
 /// Names on the left, values on the right; a value of several lines stays under itself. As standard output takes it: fit
 /// for its terminal, or whole.
 pub(crate) fn sheet(rows: &[(&str, String)]) -> String {
@@ -120,14 +125,32 @@ pub(crate) fn status_cell(status: Status) -> Cell {
     Cell::tinted(status.as_str(), tint(status))
 }
 
-/// Text from a task or a worker, fit for a terminal: what steers one is shown and not obeyed.
+/// Text from a task or a worker, fit for a terminal, now or when the file that it goes to is shown on one: colours are left
+/// out, and whatever else steers a terminal is shown and not obeyed. Nothing that a reader should see goes with it, as it
+/// might with sequences of other kinds, of which some have no end.
 pub(crate) fn safe(text: &str) -> String {
-    text.chars()
-        .map(|letter| match letter {
-            letter if steers(letter) => char::REPLACEMENT_CHARACTER,
-            letter => letter,
-        })
-        .collect()
+    let mut safe = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(letter) = rest.chars().next() {
+        if let Some(behind) = behind_colours(rest) {
+            rest = behind;
+            continue;
+        }
+        safe.push(if steers(letter) {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            letter
+        });
+        rest = &rest[letter.len_utf8()..];
+    }
+    safe
+}
+
+/// What stands behind the change of colours, bold and so on with which this begins (SGR, ECMA-48 8.3.117).
+fn behind_colours(text: &str) -> Option<&str> {
+    let of_parameters = |letter: char| letter.is_ascii_digit() || matches!(letter, ';' | ':');
+    let behind = text.strip_prefix("\u{1b}[")?;
+    behind.trim_start_matches(of_parameters).strip_prefix('m')
 }
 
 /// The same JSON, fit for a terminal: such letters stand in its strings only, where they can be spelled out.
@@ -185,6 +208,11 @@ mod tests {
             safe("a\x1b]52;c;evil\x07b\n\tc"),
             "a\u{fffd}]52;c;evil\u{fffd}b\n\tc"
         );
+        assert_eq!(
+            safe("\x1b[1;31mred\x1b[m, \x1b[38:5:9mtoo\x1b[0m"),
+            "red, too"
+        );
+        assert_eq!(safe("\x1b\x1b[31m[2J \x1b[3"), "\u{fffd}[2J \u{fffd}[3");
         assert_eq!(
             safe("pay \u{202e}001\u{202c} now"),
             "pay \u{fffd}001\u{fffd} now"

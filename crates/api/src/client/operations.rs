@@ -5,7 +5,7 @@ use taskyard_core::id::OperationId;
 use super::error::Error;
 use super::transport::{Call, Client};
 use crate::operation::{Act, Matching, Operate, Operation, TasksFilter};
-use crate::page::{OperationsQuery, Page};
+use crate::page::{Page, PageQuery};
 
 impl Client {
     /// Begins to do it to every task that the filter lets through. `all`: an empty filter is meant so. With a key it can
@@ -39,7 +39,7 @@ impl Client {
     }
 
     /// One page of operations, newest first.
-    pub async fn operations(&self, query: &OperationsQuery) -> Result<Page<Operation>, Error> {
+    pub async fn operations(&self, query: &PageQuery) -> Result<Page<Operation>, Error> {
         self.call(Call::get("/api/v1/operations").query(query)?)
             .await
     }

@@ -2,12 +2,12 @@
 
 use super::error::Error;
 use super::transport::{Call, Client};
-use crate::page::{Page, QueuesQuery};
+use crate::page::{Page, PageQuery};
 use crate::queue::{PatchQueue, Queue, QueueSettings};
 
 impl Client {
     /// One page of queues, by name.
-    pub async fn queues(&self, query: &QueuesQuery) -> Result<Page<Queue>, Error> {
+    pub async fn queues(&self, query: &PageQuery) -> Result<Page<Queue>, Error> {
         self.call(Call::get("/api/v1/queues").query(query)?).await
     }
 

@@ -7,7 +7,7 @@ use taskyard_core::id::TaskId;
 
 use super::error::Error;
 use super::transport::{Call, Client};
-use crate::page::{Page, WorkersQuery};
+use crate::page::{Page, PageQuery};
 use crate::pool::{Pool, Scale};
 use crate::report::{Report, Reported};
 use crate::run::{Complete, Fail, Release, Renewed, ReportProgress, Snooze, Start, Started};
@@ -19,14 +19,14 @@ const PAGE: u32 = 1_000;
 
 impl Client {
     /// One page of the workers that are remembered, by name.
-    pub async fn workers(&self, query: &WorkersQuery) -> Result<Page<Worker>, Error> {
+    pub async fn workers(&self, query: &PageQuery) -> Result<Page<Worker>, Error> {
         self.call(Call::get("/api/v1/workers").query(query)?).await
     }
 
     /// Every worker that is remembered, by name.
     pub async fn all_workers(&self) -> Result<Vec<Worker>, Error> {
         let mut all = Vec::new();
-        let mut query = WorkersQuery {
+        let mut query = PageQuery {
             limit: Some(PAGE),
             cursor: None,
         };

@@ -135,6 +135,11 @@ impl Quantiles {
         &mut self.buckets[number]
     }
 
+    /// How many there are, those of a minute that lies only partly within counted by that part.
+    pub fn count(&self) -> f64 {
+        self.total
+    }
+
     /// How long this part of them, from 0 to 1, took at most; none where there are none. Within a bucket they are taken
     /// to be spread evenly, so it is off by less than the bucket is wide.
     pub fn quantile(&self, part: f64) -> Option<Duration> {

@@ -55,7 +55,8 @@ pub struct IdempotencyKey {
 pub struct Idempotency {
     pub key: IdempotencyKey,
     pub digest: Digest,
-    pub tasks: Arc<[TaskId]>,
+    /// The ids of the tasks that it made; of a bulk act, that of its operation alone.
+    pub made: Arc<[TaskId]>,
     pub created_at: Timestamp,
 }
 

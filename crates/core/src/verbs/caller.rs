@@ -16,7 +16,7 @@ pub(super) fn worker<'a>(
     match view.workers.get(name) {
         None => Err(Refused::NoSuchWorker),
         // Nobody is, whatever the epoch.
-        Some(worker) if worker.is_killed => Err(Refused::WorkerReplaced),
+        Some(worker) if worker.is_killed => Err(Refused::WorkerKilled),
         Some(worker) if epoch.is_some_and(|epoch| epoch != worker.epoch) => {
             Err(Refused::WorkerReplaced)
         }

@@ -1,5 +1,6 @@
 //! Forget: workers that have been gone for long are listed no more. The service brings candidates; each is judged here
-//! again, under its lock. Or somebody asks for it, and it is enough that the worker is offline.
+//! again, under its lock. Or somebody asks for it, and it is enough that the worker is offline, or that it was drained and
+//! holds nothing: it has left, or is about to.
 
 use crate::command::{Env, halves};
 use crate::name::Name;
@@ -38,8 +39,18 @@ impl Forget {
         }
     }
 
-    #[expect(clippy::unused_self, reason = "every verb has one")]
-    pub(crate) fn more(&self, _view: &View, _needs: &mut Needs, _env: &Env<'_>) {}
+    /// What each holds, whatever its row says now: another command of the batch may have it drain.
+    pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
+        if !self.is_asked_for {
+            return;
+        }
+        let known = self
+            .workers
+            .iter()
+            .filter_map(|name| view.workers.get(name));
+        let unknown = known.filter(|row| !view.knows_leases_of(row.number));
+        needs.leases_of.extend(unknown.map(|row| row.number));
+    }
 
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Forgotten, Refused> {
         if self.is_asked_for {
@@ -58,17 +69,29 @@ impl Forget {
     /// All of them or none.
     fn decide_as_asked(&self, view: &mut View, env: &Env<'_>) -> Result<Forgotten, Refused> {
         for name in &self.workers {
-            if !caller::listed(name, view)?.is_offline(env.now) {
+            let row = caller::listed(name, view)?;
+            if !row.is_offline(env.now) && !has_left(row, view) {
                 return Err(Refused::WorkerIsOnline);
             }
         }
         for name in &self.workers {
-            view.workers.update(name, |row| row.is_forgotten = true);
+            view.workers.update(name, |row| {
+                row.is_forgotten = true;
+                // Who is forgotten is offline.
+                row.expires_at = row.expires_at.min(env.now);
+            });
         }
         Ok(Forgotten {
             count: self.workers.len(),
         })
     }
+}
+
+/// There is nothing that it could still do, whether or not its process is there yet. Of one that registered in this very
+/// batch nobody has looked, and it has hardly left.
+fn has_left(row: &Worker, view: &View) -> bool {
+    let holds_nothing = || view.leases_of(row.number).next().is_none();
+    row.is_draining && view.knows_leases_of(row.number) && holds_nothing()
 }
 
 /// The sweep has long taken away what it held; where it could not, it still finds the leases by the worker's row.

@@ -24,7 +24,7 @@ pub(super) fn known<'a>(
     let row = view.idempotency.get(key);
     match row.filter(|row| env.now < row.created_at + env.policy.key_life) {
         None => Ok(None),
-        Some(row) if row.digest == *digest => Ok(Some(&row.tasks)),
+        Some(row) if row.digest == *digest => Ok(Some(&row.made)),
         Some(_) => Err(Refused::KeyReused),
     }
 }
@@ -34,7 +34,7 @@ pub(super) fn keep(once: Option<&Once>, made: Arc<[TaskId]>, view: &mut View, en
         let row = Idempotency {
             key: key.clone(),
             digest: *digest,
-            tasks: made,
+            made,
             created_at: env.now,
         };
         view.idempotency.put(key.clone(), row);

@@ -21,8 +21,9 @@ pub struct Register {
     pub server: Option<ServerNumber>,
     pub profile: Arc<Profile>,
     pub capacity: i32,
-    /// Only if nobody has this name: who has it stays as it is. For callers that say who they are with each call, and
-    /// may say it twice at once.
+    /// Only if nobody has this name: who has it stays as it is, and one that was killed is refused until it was deleted or
+    /// forgotten. For callers that say who they are with each call, and may say it twice at once, so that each call of a
+    /// process that was ended would begin another one.
     pub if_new: bool,
 }
 
@@ -69,7 +70,10 @@ impl Register {
             Some(known) if known.server.is_some() && self.server.is_none() => {
                 return Err(Refused::WorkerIsInternal);
             }
-            Some(known) if self.if_new && !known.is_forgotten && !known.is_killed => {
+            Some(known) if self.if_new && !known.is_forgotten && known.is_killed => {
+                return Err(Refused::WorkerKilled);
+            }
+            Some(known) if self.if_new && !known.is_forgotten => {
                 return Ok(Registered {
                     number: known.number,
                     epoch: known.epoch,

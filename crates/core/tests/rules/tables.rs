@@ -325,7 +325,7 @@ impl Tables {
             .filter(|row| row.created_at <= relic.ended.ended_at)
             .filter(|row| row.created_at + policy.key_life > now);
         let by_key = known
-            .flat_map(|row| row.tasks.iter())
+            .flat_map(|row| row.made.iter())
             .any(|known| *known == task);
         assert!(!by_key, "{relic:?} is known by a key");
     }

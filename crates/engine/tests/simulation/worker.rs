@@ -377,9 +377,10 @@ impl Worker {
             (Call::Report(report), Ok(Ok(Done::Report(back)))) => {
                 self.reported(&report, &back, around)
             }
-            (_, Ok(Err(Refused::NoSuchWorker | Refused::WorkerReplaced))) => {
-                self.start_over(around)
-            }
+            (
+                _,
+                Ok(Err(Refused::NoSuchWorker | Refused::WorkerReplaced | Refused::WorkerKilled)),
+            ) => self.start_over(around),
             // Not answered in kind: a report is sent again as if nothing had come back.
             (call @ Call::Report(_), Err(_)) => {
                 let sent = around.now;

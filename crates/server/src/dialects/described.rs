@@ -104,6 +104,7 @@ fn simple(routes: &mut Routes<'_>, limits: &Limits) {
             Code::NotClaimable,
             Code::WorkerIsInternal,
             Code::WorkerReplaced,
+            Code::WorkerDraining,
             Code::TooManyWorkers,
             Code::AnswersFull,
         ])
@@ -136,7 +137,8 @@ fn workers(routes: &mut Routes<'_>) {
         .post("/workers/{id}/heartbeat", "simple_heartbeat")
         .says(
             "Give a sign of life",
-            "For the worker and all that it has. One that nobody knew is known from here on. Nothing is read of a body.",
+            "For the worker and all that it has. One that nobody knew is known from here on; one that was killed is refused \
+             until it was deleted. Nothing is read of a body.",
         )
         .of_worker()
         .answers::<SimpleHeartbeat>(

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
+use taskyard_api::submit::Submit;
+use taskyard_api::worker::NAMES_MAX;
 use taskyard_core::filter::Search;
 use taskyard_core::labels::{LABELS_MAX, VALUE_LEN_MAX};
 use taskyard_core::log::SEQ_MAX;
@@ -22,7 +24,7 @@ use crate::v1::workers::CLAIM_MAX;
 use crate::wire::faults::{COUNT_MAX, EPOCH_MAX, WAIT_MS_MAX};
 use crate::wire::new_task::FACTOR_MAX;
 use crate::wire::result::{CODE_LEN_MAX, MESSAGE_LEN_MAX};
-use crate::wire::worker::{ANY, MESSAGE_LEN_MAX as NEWS_LEN_MAX, NAMES_MAX};
+use crate::wire::worker::{ANY, MESSAGE_LEN_MAX as NEWS_LEN_MAX};
 use taskyard_engine::pool::COUNT_MAX as COUNT_MAX_INSIDE;
 
 /// An id for examples.
@@ -144,6 +146,7 @@ const OPTIONAL: &[&str] = &[
     "SubmitProblem/parameters",
     "SimpleSubmit/kind",
     "SimpleComplete/result",
+    "SimpleHeartbeat/drain",
 ];
 
 fn require_all_but_optional(name: &str, schema: &mut Value) {
@@ -224,8 +227,7 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
         ),
         ("Submit", not_both("run_at", "delay_ms")),
-        // It would be the other form, with a field too many.
-        ("SubmitProblem", json!({"not": there(&["kind"])})),
+        ("SubmitProblem", without_newer_fields()),
         (BATCH, length(limits.tasks_max)),
         (LINES, length(limits.stream_tasks_max)),
         ("RetryAsked/backoff_ms", with_default(wait(), "backoff_ms")),
@@ -308,6 +310,16 @@ fn there(names: &[&str]) -> Value {
         .map(|name| ((*name).to_owned(), json!({"not": {"type": "null"}})))
         .collect();
     json!({"required": names, "properties": properties})
+}
+
+/// With a kind it would be the newer form, with a field too many. The other fields of that are refused where they say
+/// something.
+fn without_newer_fields() -> Value {
+    let fields = Submit::<()>::FIELDS.iter().filter(|name| **name != "kind");
+    let nothing: serde_json::Map<String, Value> = fields
+        .map(|name| ((*name).to_owned(), json!({"type": "null"})))
+        .collect();
+    json!({"not": there(&["kind"]), "allOf": [{"properties": nothing}]})
 }
 
 fn kinds() -> Value {

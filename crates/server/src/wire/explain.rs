@@ -61,11 +61,7 @@ impl Seen<'_> {
         match why {
             Why::Ended(status) => {
                 let error = error(view).map(|error| format!(": {}, {}", error.code, error.message));
-                format!(
-                    "it has ended as {}{}",
-                    status.as_str(),
-                    error.unwrap_or_default()
-                )
+                format!("it {}{}", status.as_end(), error.unwrap_or_default())
             }
             Why::WaitsForRunAt(at) => format!("it is to run at {}, not before", time(*at)),
             Why::WaitsForRetry(at) => {
@@ -83,41 +79,74 @@ impl Seen<'_> {
             }
             Why::WaitsForSnooze(at) => format!("its worker asked to run it again at {}", time(*at)),
             Why::QueuePaused => format!("the queue `{queue}` is paused"),
-            Why::NoWorkerForKind { online: 0 } => "no worker is online".to_owned(),
-            Why::NoWorkerForKind { online } => {
-                let online = up_to(*online, WORKERS_MAX);
-                format!("none of {online} workers that are online runs the kind `{kind}`")
+            Why::NoWorkerForKind { online: 0, .. } => "no worker is online".to_owned(),
+            Why::NoWorkerForKind { online, by_name } => {
+                let asks = match online {
+                    1 => format!("the only worker that is online does not run the kind `{kind}`"),
+                    _ => format!(
+                        "none of the {} workers that are online runs the kind `{kind}`",
+                        up_to(*online, WORKERS_MAX)
+                    ),
+                };
+                let named = match by_name {
+                    0 => "",
+                    1 if *online == 1 => ", and takes only tasks that it names",
+                    1 => "; 1 of them takes only tasks that it names",
+                    _ => &format!(
+                        "; {} of them take only tasks that they name",
+                        up_to(*by_name, WORKERS_MAX)
+                    ),
+                };
+                format!("{asks}{named}")
             }
+            Why::NoWorkerForQueue { workers: 1 } => format!(
+                "the only worker that runs the kind `{kind}` does not serve the queue `{queue}`"
+            ),
             Why::NoWorkerForQueue { workers } => format!(
-                "none of {} workers that run the kind `{kind}` serves the queue `{queue}`",
+                "none of the {} workers that run the kind `{kind}` serves the queue `{queue}`",
                 up_to(*workers, WORKERS_MAX)
             ),
             Why::RequiresUnmet { workers, demands } => {
                 let demands = demands
                     .iter()
                     .map(|(name, value)| format!("{name}: {value}"));
-                format!(
-                    "none of {} workers that run `{kind}` from the queue `{queue}` has the labels it requires ({})",
-                    up_to(*workers, WORKERS_MAX),
-                    demands.collect::<Vec<_>>().join(", ")
-                )
+                let demands = demands.collect::<Vec<_>>().join(", ");
+                match workers {
+                    1 => format!(
+                        "the only worker that runs `{kind}` from the queue `{queue}` has not the labels that the task \
+                         requires ({demands})"
+                    ),
+                    _ => format!(
+                        "none of the {} workers that run `{kind}` from the queue `{queue}` has the labels that the task \
+                         requires ({demands})",
+                        up_to(*workers, WORKERS_MAX)
+                    ),
+                }
             }
-            Why::WorkersDraining { workers } => {
-                format!(
-                    "all {} workers that could run it drain",
-                    up_to(*workers, WORKERS_MAX)
-                )
+            Why::WorkersDraining { workers: 1 } => {
+                "the only worker that could run it drains".to_owned()
             }
-            Why::WorkersBusy { workers } => {
-                format!(
-                    "all {} workers that could run it are busy",
-                    up_to(*workers, WORKERS_MAX)
-                )
+            Why::WorkersDraining { workers } => format!(
+                "all {} workers that could run it drain",
+                up_to(*workers, WORKERS_MAX)
+            ),
+            Why::WorkersBusy { workers: 1 } => {
+                "the only worker that could run it is busy".to_owned()
+            }
+            Why::WorkersBusy { workers } => format!(
+                "all {} workers that could run it are busy",
+                up_to(*workers, WORKERS_MAX)
+            ),
+            Why::WaitsInTurn { before: 1 } => {
+                "1 task of the same kind, queue and demands is to be given out before it".to_owned()
             }
             Why::WaitsInTurn { before } => format!(
                 "{} tasks of the same kind, queue and demands are to be given out before it",
                 up_to(*before, BEFORE_MAX)
             ),
+            Why::WaitsForClaim { workers: 1 } => {
+                "1 worker could run it and has room: it gets it when it asks".to_owned()
+            }
             Why::WaitsForClaim { workers } => format!(
                 "{} workers could run it and have room: the next one that asks gets it",
                 up_to(*workers, WORKERS_MAX)

@@ -191,7 +191,14 @@ fn told_apart<T: Default>(
 
 fn quantiles(of: &minute::Quantiles) -> Option<Quantiles> {
     let ms = |part| Some(rounded(of.quantile(part)?.as_secs_f64() * 1e3));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "counts are never negative, and far below where it would matter"
+    )]
+    let count = of.count().round() as u64;
     Some(Quantiles {
+        count,
         p50: ms(0.5)?,
         p90: ms(0.9)?,
         p99: ms(0.99)?,

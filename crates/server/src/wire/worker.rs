@@ -6,7 +6,7 @@ use std::time::Duration;
 use taskyard_api::payload::Payload;
 use taskyard_api::task::Progress;
 use taskyard_api::time::Time;
-use taskyard_api::worker::{Held, Register, Run, Running, Worker, WorkerStatus};
+use taskyard_api::worker::{Held, NAMES_MAX, Register, Run, Running, Worker, WorkerStatus};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
@@ -24,8 +24,6 @@ use super::task::{count, ms, texts};
 use crate::app::App;
 use crate::token;
 
-/// How many kinds, and how many queues, a worker may name.
-pub(crate) const NAMES_MAX: usize = 256;
 /// Bytes of what a worker says of its progress.
 pub(crate) const MESSAGE_LEN_MAX: usize = 1 << 10;
 /// Every kind.

@@ -177,6 +177,11 @@ impl Logs for SqliteLogs {
         self.answer(|reply| self.writer.send(Job::Forget(task, reply)))
             .await
     }
+
+    fn trouble(&self) -> Option<Error> {
+        let state = &self.state;
+        state.healthy().and_then(|()| state.is_there()).err()
+    }
 }
 
 impl Drop for SqliteLogs {

@@ -204,9 +204,10 @@ pub(crate) struct ShowArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Lines go to standard output as they were printed; on a terminal, those of standard error and of the \
-                  worker are marked, and what steers one is shown and not obeyed. With --output json each line is a \
-                  document, as the server answers it.\n\n\
+    after_help = "Lines go to standard output. Their colours are left out, and what else would steer a terminal is shown and \
+                  not obeyed, also in a pipe or a file, which may come to be shown on one; --raw gives lines as they were \
+                  printed. On a terminal, those of standard error and of the worker are marked. With --output json each \
+                  line is a document, as the server answers it, with such letters spelled out.\n\n\
                   Exit codes: 0 printed, however the task ends; 1 refused, 2 wrong usage, 3 no server answers.\n\n\
                   Example:\n  taskyard logs 01890a5d-ac96-774b-bcce-b302099a8057 --follow\n  \
                   taskyard logs 01890a5d-ac96-774b-bcce-b302099a8057 --attempt 2 --stream stderr"
@@ -226,6 +227,10 @@ pub(crate) struct LogsArgs {
     /// Only of this stream.
     #[arg(long, value_enum, value_name = "STREAM")]
     pub(crate) stream: Option<LogStream>,
+    /// Prints the lines byte for byte, colours and all. Only where you trust what the task printed: on a terminal they
+    /// steer it.
+    #[arg(long)]
+    pub(crate) raw: bool,
     #[command(flatten)]
     pub(crate) away: AwayArgs,
 }

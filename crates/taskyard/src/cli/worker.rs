@@ -7,7 +7,7 @@ use taskyard_worker::executors::command::{Allow, AllowEnv};
 use taskyard_worker::executors::http;
 
 use super::client::Connection;
-use crate::settings::units::{bytes, duration, pair};
+use crate::settings::units::{bytes, duration, pair, queue, worker};
 
 #[derive(Debug, Args)]
 #[command(
@@ -18,7 +18,7 @@ pub(crate) struct WorkerArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// Its name; another process under the same name takes its place. Default: made from the host's name and random.
-    #[arg(long, env = "TASKYARD_WORKER_NAME", value_name = "NAME")]
+    #[arg(long, env = "TASKYARD_WORKER_NAME", value_parser = worker, value_name = "NAME")]
     pub(crate) name: Option<String>,
     /// How many tasks it runs at once.
     #[arg(long, env = "TASKYARD_CONCURRENCY", default_value_t = 4, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -37,6 +37,7 @@ pub(crate) struct WorkerArgs {
         long,
         env = "TASKYARD_QUEUES",
         value_delimiter = ',',
+        value_parser = queue,
         value_name = "QUEUES"
     )]
     pub(crate) queues: Vec<String>,

@@ -30,7 +30,7 @@ pub(super) async fn run(args: &LogsArgs, format: Format) -> Done {
         ..LogsQuery::default()
     };
     let mut patience = Patience::of(args.away.server_wait);
-    let to = Printer::to_stdout(format);
+    let to = Printer::to_stdout(format, args.raw);
     let printed = if args.follow {
         followed(&client, args.task, query, &mut patience, &to).await
     } else {
@@ -144,14 +144,17 @@ struct Printer {
     format: Format,
     is_stdout: bool,
     is_terminal: bool,
+    /// Lines are printed byte for byte, wherever they go.
+    is_raw: bool,
 }
 
 impl Printer {
-    fn to_stdout(format: Format) -> Self {
+    fn to_stdout(format: Format, is_raw: bool) -> Self {
         Self {
             format,
             is_stdout: true,
             is_terminal: io::stdout().is_terminal(),
+            is_raw,
         }
     }
 
@@ -160,19 +163,17 @@ impl Printer {
             format: Format::Table,
             is_stdout: false,
             is_terminal: io::stderr().is_terminal(),
+            is_raw: false,
         }
     }
 
     fn print(&self, line: &LogLine) -> io::Result<()> {
         let text = self.shown(line) + "\n";
-        if self.is_stdout && self.is_terminal {
-            anstream::stdout().write_all(text.as_bytes())
-        } else if self.is_stdout {
-            io::stdout().write_all(text.as_bytes())
-        } else if self.is_terminal {
-            anstream::stderr().write_all(text.as_bytes())
-        } else {
-            io::stderr().write_all(text.as_bytes())
+        let text = text.as_bytes();
+        match (self.is_stdout, self.is_raw) {
+            (true, true) => io::stdout().write_all(text),
+            (true, false) => anstream::stdout().write_all(text),
+            (false, _) => anstream::stderr().write_all(text),
         }
     }
 
@@ -181,12 +182,12 @@ impl Printer {
             let text = serde_json::to_string(line);
             return output::escaped(&text.expect("a line holds nothing but text and numbers"));
         }
-        if !self.is_terminal {
+        if self.is_raw {
             return line.line.clone();
         }
         let text = output::safe(&line.line);
         match line.stream {
-            _ if self.format == Format::Quiet => text,
+            _ if self.format == Format::Quiet || !self.is_terminal => text,
             Stream::Stdout => text,
             Stream::Stderr => format!("{} {text}", Tint::Bad.paint("stderr")),
             Stream::Worker => format!("{} {text}", Tint::Odd.paint("worker")),
@@ -202,10 +203,21 @@ mod tests {
     use super::*;
 
     fn shown(format: Format, is_terminal: bool, stream: Stream, text: &str) -> String {
+        printed(format, is_terminal, false, stream, text)
+    }
+
+    fn printed(
+        format: Format,
+        is_terminal: bool,
+        is_raw: bool,
+        stream: Stream,
+        text: &str,
+    ) -> String {
         let printer = Printer {
             format,
             is_stdout: true,
             is_terminal,
+            is_raw,
         };
         printer.shown(&LogLine {
             seq: 1,
@@ -218,12 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_as_they_were_and_steer_no_terminal() {
-        let text = "\u{1b}]0;title\u{7}red";
-
-        assert_eq!(shown(Format::Table, false, Stream::Stderr, text), text);
-        let on_terminal = shown(Format::Table, true, Stream::Stdout, text);
-        assert_eq!(on_terminal, "\u{fffd}]0;title\u{fffd}red");
+    fn lines_steer_no_terminal_wherever_they_go_unless_they_are_wanted_raw() {
+        let text = "\u{1b}]0;title\u{7}\u{1b}[31mred\u{1b}[0m";
+        for (is_terminal, stream) in [(true, Stream::Stdout), (false, Stream::Stderr)] {
+            let harmless = shown(Format::Table, is_terminal, stream, text);
+            assert_eq!(harmless, "\u{fffd}]0;title\u{fffd}red");
+            let raw = printed(Format::Table, is_terminal, true, stream, text);
+            assert_eq!(raw, text);
+        }
         let marked = shown(Format::Table, true, Stream::Stderr, "oh");
         assert!(
             marked.contains("stderr") && marked.ends_with(" oh"),

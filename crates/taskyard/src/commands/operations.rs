@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use taskyard_api::operation::{Act, Operation, Status, TasksFilter};
-use taskyard_api::page::{OperationsQuery, Page};
+use taskyard_api::page::{Page, PageQuery};
 use taskyard_core::time::Timestamp;
 
 use super::list::age;
@@ -164,7 +164,7 @@ pub(super) async fn run(args: &OperationsArgs, format: Format) -> Done {
 }
 
 async fn list(args: &OperationsArgs, format: Format) -> Done {
-    let query = OperationsQuery {
+    let query = PageQuery {
         limit: Some(args.limit),
         cursor: args.cursor.clone(),
     };

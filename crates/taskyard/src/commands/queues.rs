@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use taskyard_api::page::{Page, QueuesQuery};
+use taskyard_api::page::{Page, PageQuery};
 use taskyard_api::queue::{Defaults, PatchQueue, Queue, QueueSettings, Retention};
 use taskyard_core::retention;
 
@@ -111,7 +111,7 @@ pub(super) async fn run(args: &QueuesArgs, format: Format) -> Done {
 /// All of them, page after page, each printed as it comes; as JSON all in one document.
 async fn list(args: &QueuesArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
-    let mut query = QueuesQuery {
+    let mut query = PageQuery {
         limit: Some(PAGE),
         cursor: None,
     };

@@ -12,16 +12,18 @@ use crate::cli::{StatsArgs, StatsBy};
 use crate::output::{self, Cell, Column, Format, Shown};
 
 /// What can be seen of each window, or of each queue or kind in one.
-pub(crate) const COLUMNS: [Column; 12] = [
+pub(crate) const COLUMNS: [Column; 14] = [
     Column::new("last").name(),
     Column::new("submitted/s").leaves(7),
     Column::new("started/s").leaves(2),
     Column::new("completed/s"),
     Column::new("failed/s").leaves(6),
     Column::new("success").leaves(8),
+    Column::new("waits").leaves(5),
     Column::new("wait p50").leaves(5),
     Column::new("wait p90").leaves(1),
     Column::new("wait p99").leaves(4),
+    Column::new("runs").leaves(5),
     Column::new("run p50").leaves(5),
     Column::new("run p90").leaves(1),
     Column::new("run p99").leaves(3),
@@ -105,6 +107,8 @@ fn row(name: &str, recent: &Recent) -> Vec<Cell> {
         part(recent.success_rate).into(),
     ];
     for quantiles in [&recent.wait_ms, &recent.run_ms] {
+        let count = quantiles.as_ref().map(|all| all.count.to_string());
+        cells.push(count.unwrap_or_default().into());
         let of = |which: fn(&Quantiles) -> f64| quantiles.as_ref().map(which).map(time);
         for quantile in [of(|all| all.p50), of(|all| all.p90), of(|all| all.p99)] {
             cells.push(quantile.unwrap_or_default().into());

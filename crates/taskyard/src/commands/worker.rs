@@ -4,6 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_api::worker::NAMES_MAX;
+use taskyard_core::labels::{BadLabels, Labels};
 use taskyard_worker::executor::Executors;
 use taskyard_worker::executors::{self, command, http};
 use taskyard_worker::runtime::{Error, Logs, Settings, Summary, Worker, shutdown_signal};
@@ -11,7 +13,7 @@ use taskyard_worker::runtime::{Error, Logs, Settings, Summary, Worker, shutdown_
 use super::{Done, client, once_each};
 use crate::cli::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
 use crate::clock;
-use crate::failure::{self, FAILED, Failure};
+use crate::failure::Failure;
 use crate::open_files;
 use crate::randomness::Unguessable;
 use crate::signals::Signals;
@@ -19,6 +21,13 @@ use crate::signals::Signals;
 pub(super) async fn run(args: WorkerArgs) -> Done {
     let executors = executors(&args.command, &args.http, &args.kinds, "--kinds")?;
     once_each("--label", &args.labels)?;
+    check_labels(&args.labels)?;
+    if args.queues.len() > NAMES_MAX {
+        return Err(Failure::usage(format!(
+            "--queues names {} queues; a worker that does not serve all of them names at most {NAMES_MAX}",
+            args.queues.len()
+        )));
+    }
     open_files::raise();
     let client = client(&args.connection)?;
     let name = args.name.unwrap_or_else(made_up_name);
@@ -45,12 +54,9 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
         clock: Arc::new(clock::now),
         random: Box::new(Unguessable::new()),
     };
-    let summary = worker.run(asked).await.map_err(|error| {
-        let code = match &error {
-            Error::Refused(refused) => failure::code(refused),
-            Error::Replaced(_) => FAILED,
-        };
-        Failure::with_code(code, error.to_string())
+    let summary = worker.run(asked).await.map_err(|error| match error {
+        Error::Refused(refused) => Failure::from(refused).behind("the server refuses this worker"),
+        Error::Replaced(_) => Failure::new(error.to_string()),
     })?;
     let Summary {
         completed,
@@ -77,6 +83,21 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
         )));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the server would refuse, before it is asked.
+fn check_labels(labels: &[(String, String)]) -> Result<(), Failure> {
+    let pairs = labels.iter().map(|(name, value)| (name, value));
+    let Err(bad) = Labels::new(pairs) else {
+        return Ok(());
+    };
+    let why = match &bad {
+        BadLabels::Name(_, why) => why.to_string(),
+        BadLabels::TooMany | BadLabels::Value(_) | BadLabels::NotANumber(_) => bad.to_string(),
+    };
+    let entry = bad.entry().map(|entry| format!(" {entry}"));
+    let entry = entry.unwrap_or_default();
+    Err(Failure::usage(format!("--label{entry}: {why}")))
 }
 
 /// How a worker of this program comes to its end.

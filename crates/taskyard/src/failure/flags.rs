@@ -52,7 +52,10 @@ fn flag(pointer: &str) -> Option<String> {
         ("kind", _) if !is_of_filter => "the kind",
         ("input", None) => "the input",
         ("input", Some(_)) => return None,
-        ("worker_id", _) if !is_of_filter => return None,
+        ("worker_id", _) if !is_of_filter => "--name",
+        ("kinds", _) => "--kinds",
+        ("queues", _) => "--queues",
+        ("capacity", _) => "--concurrency",
         ("kind", _) => "--kind",
         ("worker_id", _) => "--worker",
         ("labels" | "label", _) => "--label",
@@ -93,6 +96,10 @@ mod tests {
             ("/labels", "--label"),
             ("/requires/gpu", "--require gpu"),
             ("/kind", "the kind"),
+            ("/kinds/0", "--kinds"),
+            ("/queues/7", "--queues"),
+            ("/capacity", "--concurrency"),
+            ("/worker_id", "--name"),
             ("/filter/kind", "--kind"),
             ("kind", "--kind"),
             ("/filter/worker_id", "--worker"),
@@ -103,7 +110,7 @@ mod tests {
         ] {
             assert_eq!(flag(pointer).as_deref(), Some(named), "{pointer}");
         }
-        for pointer in ["", "/", "/0", "/input/argv", "/worker_id", "/retry"] {
+        for pointer in ["", "/", "/0", "/input/argv", "/retry"] {
             assert_eq!(flag(pointer), None, "{pointer}");
         }
     }

@@ -1,11 +1,13 @@
-//! The examples of `docs/cli.md` do what they say.
+//! The examples of `docs/cli.md` do what they say, and those in `examples` what a test of their page does not see.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::symlink;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::yard::{Yard, run};
+use crate::yard::{Process, Yard, run};
 
 const COMMANDS: &str = include_str!("../../../../docs/cli.md");
 /// Stands in examples for a task that there is.
@@ -117,4 +119,29 @@ fn a_server_does_not_start_beside_a_variable_that_is_no_setting() {
         "{}",
         printed.stdout
     );
+}
+
+#[test]
+fn the_worker_in_python_waits_for_a_server_that_is_away_and_ends_in_order() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
+    let mut command = Command::new("python3");
+    command
+        .arg(format!("{examples}/count_words.py"))
+        .env("TASKYARD_URL", "http://127.0.0.1:9")
+        .env("no_proxy", "*")
+        .stderr(Stdio::piped());
+    let mut worker = Process::of(command.spawn().unwrap());
+    let mut said = BufReader::new(worker.child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    assert!(
+        line.starts_with("the server at http://127.0.0.1:9/api/v1 is away"),
+        "{line}"
+    );
+
+    worker.signal(Signal::SIGINT);
+
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!((worker.wait().code(), rest.as_str()), (Some(130), ""));
 }

@@ -7,4 +7,5 @@ mod examples;
 mod exchanges;
 mod faults;
 mod pages;
+mod terminal;
 mod yard;

@@ -121,7 +121,11 @@ fn deal_named(seat: &mut Result<Seat<'_>, Refused>, view: &mut View, env: &mut E
         Standing::Ready(row) => {
             announce_left_over(&[row], view, env);
             let unfit = open.claim.profile.unfit(&named.lane);
-            Err(unfit.map_or(Refused::NotClaimable, Refused::WorkerUnfit))
+            Err(match unfit {
+                _ if open.hand.drain => Refused::WorkerDraining,
+                Some(unfit) => Refused::WorkerUnfit(unfit),
+                None => Refused::NotClaimable,
+            })
         }
         Standing::Scheduled(_) | Standing::Leased(_) | Standing::Ended(_) => {
             Err(Refused::NotClaimable)
@@ -318,11 +322,13 @@ impl<'a> Seat<'a> {
         view.knows_leases_of(self.claim.number) && view.holds_worker(&self.claim.worker)
     }
 
-    /// Whether this row, which it names, may go to its worker: as it might if it was next in turn.
+    /// Whether this row, which it names, may go to its worker: as it might if it was next in turn, or if the worker takes
+    /// by name alone.
     fn may_take(&self, row: &Ready, view: &View, env: &Env<'_>) -> bool {
         let key = view.lane_key(row.lane, env.lanes);
+        let profile = &self.claim.profile;
         let is_served =
-            key.is_some_and(|key| !view.is_paused(&key.queue) && self.claim.profile.serves(key));
+            key.is_some_and(|key| !view.is_paused(&key.queue) && profile.unfit(key).is_none());
         let may_be_suspect =
             !row.is_suspect() || (self.is_hand_known(view) && self.is_empty_handed(view));
         is_served && may_be_suspect && !self.closed

@@ -20,6 +20,9 @@ pub(crate) struct SimpleHeartbeat {
     status: &'static str,
     worker_id: String,
     last_heartbeat: Time,
+    /// There while the worker drains: it gets nothing more, and may complete what it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drain: Option<bool>,
 }
 
 /// How many workers are active.
@@ -54,11 +57,12 @@ pub(crate) async fn heartbeat(State(app): State<App>, OfWorker(worker_id): OfWor
         epoch: Some(worker.epoch),
         held: held.collect(),
     };
-    app.engine().heartbeat(heartbeat).await?;
+    let beaten = app.engine().heartbeat(heartbeat).await?;
     response::ok(&SimpleHeartbeat {
         status: "ok",
         worker_id,
         last_heartbeat: now.into(),
+        drain: beaten.drain.then_some(true),
     })
 }
 

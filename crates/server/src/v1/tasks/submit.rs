@@ -53,8 +53,10 @@ fn read(app: &App, body: &[u8]) -> Result<NewTask, Box<Problem>> {
     let task = match request::parse::<Submit<&RawValue>>(app, body) {
         Ok(submitted) => new_task(app, &submitted, Place::ROOT, &mut faults),
         // Looked at only here, so that our own form pays nothing for it.
-        Err(refused) if !older::is_meant(app, body) => return Err(refused),
-        Err(_) => older::new_task(app, &request::parse(app, body)?, &mut faults),
+        Err(refused) => match older::read(app, body)? {
+            Some(older) => older::new_task(app, &older, &mut faults),
+            None => return Err(refused),
+        },
     };
     faults.check()?;
     Ok(task.expect("a task that is not made has its fault named"))

@@ -82,8 +82,9 @@ fn looking_after(routes: &mut Routes<'_>) {
     routes
         .delete("/workers/{id}", "delete_worker")
         .says(
-            "Delete a worker that is offline",
-            "Lists show it no longer. A process that registers under its name brings it back.",
+            "Delete a worker that is offline, or drained",
+            "Lists show it no longer. One that is online must have been drained, and hold nothing. A process that registers \
+             under its name brings it back.",
         )
         .of_worker()
         .answers_nothing("It is deleted.")

@@ -103,6 +103,64 @@ async fn a_later_registration_ends_what_the_name_had() {
 }
 
 #[tokio::test]
+async fn a_drained_worker_is_told_why_it_gets_nothing_and_completes_what_it_has() {
+    let yard = Yard::new();
+    let held = claimed(&yard, "w1").await;
+    let next = submitted(&yard, &json!(2)).await;
+    yard.post_text("/api/v1/workers/w1/drain", "").await.ok();
+
+    let path = "/workers/w1/heartbeat";
+    let heard = yard.send(request(Method::POST, path, Body::empty())).await;
+    let heard = heard.ok();
+    assert_eq!(
+        (&heard["status"], &heard["drain"]),
+        (&json!("ok"), &json!(true))
+    );
+    let body = json!({"worker_id": "w1", "result": 1});
+    let claim = format!("/tasks/{next}/claim");
+    let problem = yard.post(&claim, &body).await;
+    let problem = problem.refused(409, "worker_draining");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("DELETE /api/v1/workers/{id}"), "{detail}");
+    let done = yard.post(&format!("/tasks/{held}/complete"), &body).await;
+    assert_eq!(done.ok()["status"], "completed");
+
+    // It holds nothing now, so the name is free for whoever bears it next.
+    yard.delete("/api/v1/workers/w1").await;
+    beat(&yard, "w1").await;
+    assert_eq!(yard.post(&claim, &body).await.ok()["worker_id"], "w1");
+}
+
+#[tokio::test]
+async fn a_killed_worker_is_told_so_until_it_was_deleted() {
+    let yard = Yard::new();
+    let id = claimed(&yard, "w1").await;
+    yard.post_text("/api/v1/workers/w1/kill", "").await.ok();
+    let body = json!({"worker_id": "w1", "result": "late"});
+    let calls = [
+        "/workers/w1/heartbeat".to_owned(),
+        format!("/tasks/{id}/claim"),
+        format!("/tasks/{id}/complete"),
+    ];
+
+    for path in &calls {
+        let problem = yard.post(path, &body).await;
+        let problem = problem.refused(409, "worker_replaced");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.starts_with("the worker was killed"), "{detail}");
+    }
+
+    assert_eq!(active(&yard).await, 0);
+    assert_eq!(status(&yard, &id).await, "pending");
+    yard.delete("/api/v1/workers/w1").await;
+    beat(&yard, "w1").await;
+    assert_eq!(active(&yard).await, 1);
+    // What the process before it had is not its own.
+    let late = yard.post(&calls[2], &body).await;
+    late.refused(409, "stale_lease");
+}
+
+#[tokio::test]
 async fn nobody_calls_under_the_name_of_a_worker_inside_of_a_server() {
     let yard = Yard::new();
     let inside = Register {

@@ -80,6 +80,32 @@ async fn what_keeps_a_task_is_told_with_what_would_help() {
 }
 
 #[tokio::test]
+async fn who_only_gives_signs_of_life_could_not_run_it() {
+    let yard = Yard::new();
+    let id = yard.submit("resize").await;
+    let says = async || words(&yard, &id).await.remove(0).0;
+    yard.post_text("/workers/simple-1/heartbeat", "").await.ok();
+
+    let (codes, _) = told(&yard, &id).await;
+    assert_eq!(codes, ["no_worker_for_kind"]);
+    assert_eq!(
+        says().await,
+        "the only worker that is online does not run the kind `resize`, and takes only tasks that it names"
+    );
+    yard.post_text("/workers/simple-2/heartbeat", "").await.ok();
+    assert_eq!(
+        says().await,
+        "none of the 2 workers that are online runs the kind `resize`; 2 of them take only tasks that they name"
+    );
+
+    yard.worker("w").await;
+    assert_eq!(
+        says().await,
+        "1 worker could run it and has room: it gets it when it asks"
+    );
+}
+
+#[tokio::test]
 async fn times_to_come_and_demands_are_told_in_full() {
     let yard = Yard::new();
     yard.worker("w").await;

@@ -220,3 +220,20 @@ async fn too_many_lanes_are_refused() {
     reply.refused(422, "too_many_lanes");
     yard.submit("two").await;
 }
+
+#[tokio::test]
+async fn the_older_form_takes_no_field_of_the_newer_one() {
+    let yard = Yard::new();
+    let both = json!({"problem_id": "p", "priority": 10, "labels": {"a": "b"}, "nobody_knows": 1});
+
+    let reply = yard.post("/api/v1/tasks", &both).await;
+
+    let problem = reply.wrong_at(&["/priority", "/labels"]);
+    assert_eq!(yard.total().await, 0, "{problem}");
+    let input = json!({"problem_id": "p", "input": 1});
+    yard.post("/api/v1/tasks", &input)
+        .await
+        .wrong_at(&["/input"]);
+    let older = json!({"problem_id": "p", "priority": null, "nobody_knows": 1});
+    yard.post("/api/v1/tasks", &older).await.ok();
+}

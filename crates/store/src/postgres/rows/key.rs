@@ -21,12 +21,12 @@ pub(in crate::postgres) fn idempotency(fields: &mut Fields<'_>) -> Read<Idempote
             key: fields.text()?,
         },
         digest: fields.digest()?,
-        tasks: fields.decode(tasks)?,
+        made: fields.decode(made)?,
         created_at: fields.time()?,
     })
 }
 
-fn tasks(bytes: &[u8]) -> Result<Arc<[TaskId]>, BadColumn> {
+fn made(bytes: &[u8]) -> Result<Arc<[TaskId]>, BadColumn> {
     let (ids, []) = bytes.as_chunks::<16>() else {
         return Err(BadColumn::new("idempotency.tasks", "part of an id"));
     };
@@ -45,7 +45,7 @@ pub(in crate::postgres) fn idempotencies<'a>(rows: &'a [&Idempotency]) -> Params
         .column(|row| &*row.key.scope)
         .column(|row| &*row.key.key)
         .column(|row| row.digest.0.as_slice())
-        .column(|row| -> Vec<u8> { row.tasks.iter().flat_map(|id| *id.as_bytes()).collect() })
+        .column(|row| -> Vec<u8> { row.made.iter().flat_map(|id| *id.as_bytes()).collect() })
         .column(|row| row.created_at.as_micros())
         .params()
 }

@@ -20,12 +20,12 @@ pub(crate) fn idempotency(fields: &mut Fields<'_>) -> Read<Idempotency> {
             key: fields.take()?,
         },
         digest: Digest(fields.take()?),
-        tasks: fields.decode(|bytes: Vec<u8>| tasks(&bytes))?,
+        made: fields.decode(|bytes: Vec<u8>| made(&bytes))?,
         created_at: fields.time()?,
     })
 }
 
-fn tasks(bytes: &[u8]) -> Result<Arc<[TaskId]>, BadColumn> {
+fn made(bytes: &[u8]) -> Result<Arc<[TaskId]>, BadColumn> {
     let (ids, []) = bytes.as_chunks::<16>() else {
         return Err(BadColumn::new("idempotency.tasks", "part of an id"));
     };
@@ -37,12 +37,12 @@ pub(crate) fn write_idempotency(
     statement: &mut CachedStatement<'_>,
     row: &Idempotency,
 ) -> Read<usize> {
-    let tasks: Vec<u8> = row.tasks.iter().flat_map(|id| *id.as_bytes()).collect();
+    let made: Vec<u8> = row.made.iter().flat_map(|id| *id.as_bytes()).collect();
     statement.execute(params![
         row.key.scope,
         row.key.key,
         row.digest.0.as_slice(),
-        tasks,
+        made,
         row.created_at.as_micros(),
     ])
 }

@@ -16,6 +16,7 @@ use taskyard_core::verbs::submit::{Begin, NewTask};
 use taskyard_core::worker::Profile;
 
 use super::losing::suspect_beside;
+use super::naming::named;
 use super::yard::{Yard, completed, failed, held, lane};
 
 /// What is said, and what is said where at most two are looked at or counted.
@@ -35,6 +36,10 @@ async fn reasons(yard: &Yard, task: TaskId) -> Vec<Reason> {
     reasons_within(yard, task, 100).await
 }
 
+fn no_kind(online: usize, by_name: usize) -> Reason {
+    Reason::NoWorkerForKind { online, by_name }
+}
+
 async fn submit(yard: &Yard, demand: Option<(&str, &str)>) -> TaskId {
     let task = NewTask {
         lane: lane("images", "resize", demand),
@@ -52,7 +57,7 @@ async fn worker(yard: &Yard, name: &str, queue: &str, labels: &[(&str, &str)]) -
 
 pub(super) async fn what_workers_lack_is_told_one_after_the_other(yard: Yard) {
     let task = submit(&yard, Some(("gpu", "a100"))).await;
-    let nobody = Reason::NoWorkerForKind { online: 0 };
+    let nobody = no_kind(0, 0);
     assert_eq!(reasons(&yard, task).await, [nobody]);
 
     let others = Profile::new(
@@ -61,8 +66,7 @@ pub(super) async fn what_workers_lack_is_told_one_after_the_other(yard: Yard) {
         Labels::default(),
     );
     yard.worker_with("crops", others).await;
-    let no_kind = Reason::NoWorkerForKind { online: 1 };
-    assert_eq!(reasons(&yard, task).await, [no_kind]);
+    assert_eq!(reasons(&yard, task).await, [no_kind(1, 0)]);
 
     worker(&yard, "elsewhere", "mail", &[("gpu", "a100")]).await;
     let no_queue = Reason::NoWorkerForQueue { workers: 1 };
@@ -80,8 +84,21 @@ pub(super) async fn what_workers_lack_is_told_one_after_the_other(yard: Yard) {
     assert_eq!(reasons(&yard, task).await, [free]);
 
     yard.pass(yard.policy.heartbeat_ttl);
-    let silent = Reason::NoWorkerForKind { online: 0 };
-    assert_eq!(reasons(&yard, task).await, [silent]);
+    assert_eq!(reasons(&yard, task).await, [no_kind(0, 0)]);
+}
+
+pub(super) async fn who_takes_what_it_names_is_not_waited_for(yard: Yard) {
+    let task = submit(&yard, Some(("gpu", "a100"))).await;
+    let by_name = yard.worker_with("by-name", Profile::by_name()).await;
+
+    assert_eq!(reasons(&yard, task).await, [no_kind(1, 1)]);
+
+    worker(&yard, "fits", "images", &[("gpu", "a100")]).await;
+    let free = Reason::WaitsForClaim { workers: 1 };
+    assert_eq!(reasons(&yard, task).await, [free]);
+    // It gets nothing but what it names, and that whatever the task demands.
+    assert!(yard.claim(&by_name, 1).await.is_empty());
+    assert!(named(&yard, &by_name, task).await.is_ok());
 }
 
 pub(super) async fn busy_workers_and_those_before_it_are_counted(yard: Yard) {
@@ -121,7 +138,7 @@ pub(super) async fn a_paused_queue_and_a_time_to_come_are_told(yard: Yard) {
     let now = submit(&yard, None).await;
 
     let at = Reason::WaitsForRunAt(yard.now() + Duration::from_hours(1));
-    let no_kind = Reason::NoWorkerForKind { online: 1 };
+    let no_kind = no_kind(1, 0);
     assert_eq!(
         reasons(&yard, later).await,
         [at, Reason::QueuePaused, no_kind]

@@ -1,5 +1,7 @@
 //! Workers that leave because somebody wants them to: drained, killed, deleted.
 
+use std::sync::Arc;
+
 use taskyard_core::command::Command;
 use taskyard_core::id::{Epoch, RunKey, TaskId};
 use taskyard_core::name::Name;
@@ -12,9 +14,12 @@ use taskyard_core::verbs::drain::{Drain, Drained};
 use taskyard_core::verbs::forget::{Forget, Forgotten};
 use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::kill::{Kill, Killed, Part};
+use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::report::{Report, ReportedBack, RunResult};
 use taskyard_core::verbs::submit::NewTask;
+use taskyard_core::worker::Profile;
 
+use super::naming::named;
 use super::yard::{Yard, completed, held, ids, stranger, token};
 
 async fn drain(yard: &Yard, worker: &Claim) -> Result<Drained, Refused> {
@@ -144,7 +149,7 @@ pub(super) async fn nobody_is_a_killed_worker_until_one_registers(yard: Yard) {
 
     kill(&yard, &worker).await.unwrap();
 
-    let replaced = Refused::WorkerReplaced;
+    let replaced = Refused::WorkerKilled;
     let beaten = yard.heartbeat(&worker, Vec::new()).await;
     assert_eq!(beaten.unwrap_err(), replaced);
     let next = Claim {
@@ -205,7 +210,7 @@ pub(super) async fn what_a_killed_worker_holds_goes_back_in_pieces(yard: Yard) {
         (Some(epoch), vec![tasks[1]]),
         "no more than was brought"
     );
-    assert_eq!(yard.hand(&worker, 1).await, Err(Refused::WorkerReplaced));
+    assert_eq!(yard.hand(&worker, 1).await, Err(Refused::WorkerKilled));
     // Its name is taken again before the rest goes back. What the new process holds stays.
     let next = yard.worker("w").await;
     let its = yard.claim_one(&next).await;
@@ -393,6 +398,53 @@ pub(super) async fn only_an_offline_worker_is_deleted(yard: Yard) {
     let back = yard.worker("w").await;
     assert_eq!(back.number, worker.number);
     assert!(at_work(&yard, &worker.worker, 9).await.is_some());
+}
+
+pub(super) async fn a_drained_worker_is_deleted_once_it_holds_nothing(yard: Yard) {
+    let worker = yard.worker("w").await;
+    yard.new_task().await;
+    let run = yard.claim_one(&worker).await;
+    drain(&yard, &worker).await.unwrap();
+    assert_eq!(delete(&yard, &worker).await, Err(Refused::WorkerIsOnline));
+    yard.complete(&run).await.unwrap();
+
+    assert_eq!(delete(&yard, &worker).await, Ok(Forgotten { count: 1 }));
+
+    assert!(at_work(&yard, &worker.worker, 9).await.is_none());
+    // Should its process be there yet, it still drains.
+    let beaten = yard.heartbeat(&worker, Vec::new()).await.unwrap();
+    assert!(beaten.drain);
+}
+
+pub(super) async fn a_drained_worker_gets_no_task_by_its_name(yard: Yard) {
+    let worker = yard.worker_with("w", Profile::by_name()).await;
+    let (first, second) = (yard.new_task().await, yard.new_task().await);
+    let run = named(&yard, &worker, first).await.unwrap();
+    drain(&yard, &worker).await.unwrap();
+
+    let refused = named(&yard, &worker, second).await;
+
+    assert_eq!(refused, Err(Refused::WorkerDraining));
+    yard.complete(&run).await.unwrap();
+}
+
+pub(super) async fn who_registers_if_new_is_no_killed_worker(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let if_new = || Register {
+        name: worker.worker.clone(),
+        server: None,
+        profile: Arc::default(),
+        capacity: 1,
+        if_new: true,
+    };
+    kill(&yard, &worker).await.unwrap();
+
+    let refused = yard.run::<Registered>(if_new()).await;
+
+    assert_eq!(refused, Err(Refused::WorkerKilled));
+    delete(&yard, &worker).await.unwrap();
+    let again: Registered = yard.run(if_new()).await.unwrap();
+    assert_eq!(again.epoch, worker.epoch.next().next());
 }
 
 pub(super) async fn a_worker_is_shown_with_what_it_holds(yard: Yard) {

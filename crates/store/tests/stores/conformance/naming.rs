@@ -29,7 +29,7 @@ fn naming(worker: &Claim, task: TaskId) -> Claim {
     }
 }
 
-async fn named(yard: &Yard, worker: &Claim, task: TaskId) -> Result<Run, Refused> {
+pub(super) async fn named(yard: &Yard, worker: &Claim, task: TaskId) -> Result<Run, Refused> {
     let hand = yard.deal(vec![naming(worker, task)]).await.remove(0)?;
     let [run] = &hand.runs[..] else {
         panic!("who names a task gets it or is refused: {hand:?}")

@@ -1,14 +1,15 @@
 //! A store under test with a clock that is moved by hand, and the few words that the cases are written in.
 
+mod words;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use taskyard_core::command::{self, Command, Done};
-use taskyard_core::id::{Epoch, ServerNumber, SlotKey, TaskId, WorkerNumber};
+use taskyard_core::id::{ServerNumber, TaskId};
 use taskyard_core::json::Json;
-use taskyard_core::labels::{Demands, Labels};
-use taskyard_core::lane::LaneKey;
+use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
@@ -16,7 +17,7 @@ use taskyard_core::query::{Answer, List, Listed, Query, TaskView};
 use taskyard_core::random::Seeded;
 use taskyard_core::refused::Refused;
 use taskyard_core::retry::Retry;
-use taskyard_core::rows::{Attempt, Failure, LateResult};
+use taskyard_core::rows::{Attempt, LateResult};
 use taskyard_core::status::Status;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
@@ -24,10 +25,9 @@ use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Hand, Run};
 use taskyard_core::verbs::expire::{Expire, Expired, Sight};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat, Held};
-use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::promote::{Promote, Promoted};
 use taskyard_core::verbs::register::{Register, Registered};
-use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
+use taskyard_core::verbs::report::{ReportedBack, Word};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
 use taskyard_core::worker::Profile;
 use taskyard_store::Clock;
@@ -35,6 +35,9 @@ use taskyard_store::model::Model;
 use taskyard_store::postgres::{self, PostgresStore};
 use taskyard_store::sqlite::{self, SqliteStore};
 
+pub(crate) use self::words::{
+    completed, failed, held, ids, lane, made_up, report, stranger, token,
+};
 use crate::by_hand::Place;
 use crate::database::Database;
 use crate::together::Together;
@@ -436,73 +439,5 @@ impl Yard {
             Answer::Tasks(listed) => listed,
             other => panic!("a query is answered in kind: {other:?}"),
         }
-    }
-}
-
-pub(crate) fn lane(queue: &str, kind: &str, demand: Option<(&str, &str)>) -> LaneKey {
-    LaneKey {
-        queue: Name::path(queue).unwrap(),
-        kind: Name::path(kind).unwrap(),
-        demands: Demands::new(demand).unwrap(),
-    }
-}
-
-pub(crate) fn token(run: &Run) -> Token {
-    Token {
-        slot: run.slot,
-        fence: run.fence,
-        secret: run.secret,
-    }
-}
-
-pub(crate) fn held(run: &Run) -> Held {
-    Held {
-        token: token(run),
-        running: false,
-        progress: None,
-        checkpoint: None,
-    }
-}
-
-pub(crate) fn report(run: &Run, word: Word) -> Report {
-    Report {
-        worker: None,
-        results: vec![RunResult::new(token(run), word, None)],
-    }
-}
-
-pub(crate) fn completed() -> Word {
-    Word::Completed {
-        output: Json::stored("\"done\""),
-    }
-}
-
-pub(crate) fn failed(retry: bool) -> Word {
-    Word::Failed {
-        error: Failure::new("boom", "it broke"),
-        retry,
-    }
-}
-
-pub(crate) fn ids(runs: &[Run]) -> Vec<TaskId> {
-    runs.iter().map(|run| run.slot.task).collect()
-}
-
-/// A run that never was.
-pub(crate) fn made_up(task: TaskId, like: &Run) -> Run {
-    Run {
-        slot: SlotKey::only(task),
-        ..like.clone()
-    }
-}
-
-/// Nobody registered under this name.
-pub(crate) fn stranger(like: &Claim) -> Claim {
-    let worker = Name::plain("stranger").unwrap();
-    Claim {
-        worker,
-        number: WorkerNumber(99),
-        epoch: Epoch(1),
-        ..like.clone()
     }
 }

@@ -84,3 +84,39 @@ async fn damage_that_is_met_later_is_told_by_ready_and_by_how_the_stop_ends() {
     assert_eq!(process.wait().code(), Some(1));
     says_what_to_do(&process.log());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_of_logs_is_told_by_health_metrics_and_check_and_costs_no_task() {
+    let yard = Yard::new();
+    let (server, _) = served(&yard, json!(null)).await;
+    let get = async |server: &Server, path: &str| {
+        let answer = reqwest::get(format!("{}{path}", server.url)).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    };
+    let (_, metrics) = get(&server, "/metrics").await;
+    assert!(metrics.contains("\ntaskyard_logs_up 1\n"), "{metrics}");
+    assert_eq!(server.stop().code(), Some(0));
+    write_over(&yard.path("tasks.db.logs"), 0..1);
+
+    let server = yard.serve(&["--internal-workers", "1"]);
+
+    let (status, health) = get(&server, "/health").await;
+    let health: Value = serde_json::from_str(&health).unwrap();
+    assert_eq!((status, &health["ok"]), (200, &json!(true)));
+    assert_eq!(health["logs"]["ok"], false);
+    let said = health["logs"]["message"].as_str().unwrap();
+    assert!(said.contains("server's log"), "{said}");
+    let (_, metrics) = get(&server, "/metrics").await;
+    assert!(metrics.contains("\ntaskyard_logs_up 0\n"), "{metrics}");
+    let id = server.submit("noop", json!(null)).await;
+    server.ended(id).await;
+    assert_eq!(server.stop().code(), Some(0));
+    let check = ["db", "check", "--database", &yard.database()];
+    let checked = run(yard.directory.path(), &check, &[]);
+    assert_eq!(checked.code, 1);
+    assert!(
+        checked.stdout.contains("tasks.db.logs"),
+        "{}",
+        checked.stdout
+    );
+}

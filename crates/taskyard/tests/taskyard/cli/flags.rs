@@ -47,6 +47,25 @@ fn lists_the_first_only(filter: &[&str], first: &[&str], second: &[&str]) {
 }
 
 #[test]
+fn help_of_a_command_is_what_its_flag_prints() {
+    let yard = Yard::new();
+    let printed = |arguments: &[&str]| {
+        let printed = run(yard.directory.path(), arguments, &[]);
+        assert_eq!(printed.code, 0, "{}", printed.stderr);
+        printed.stdout
+    };
+
+    for command in [&["submit"][..], &["db", "backup"], &[]] {
+        let by_flag = printed(&[command, &["--help"]].concat());
+        assert_eq!(printed(&[&["help"], command].concat()), by_flag);
+        assert!(by_flag.contains("Usage: taskyard"), "{by_flag}");
+    }
+    let unknown = run(yard.directory.path(), &["help", "submt"], &[]);
+    assert_eq!(unknown.code, 2);
+    assert!(unknown.stderr.contains("submit"), "{}", unknown.stderr);
+}
+
+#[test]
 fn a_list_can_be_of_one_kind() {
     lists_the_first_only(&["--kind", "echo"], &["echo", "1"], &["noop"]);
 }

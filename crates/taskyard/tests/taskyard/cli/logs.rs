@@ -69,7 +69,7 @@ fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_is_printed_as_it_was_and_in_parts() {
+async fn a_log_is_printed_harmlessly_or_raw_and_in_parts() {
     let yard = Yard::new();
     let server = yard.serve(&["--internal-workers", "0"]);
     let run = claimed(&server).await;
@@ -79,7 +79,9 @@ async fn a_log_is_printed_as_it_was_and_in_parts() {
     let id = run.id.to_string();
 
     let all = ask(&yard, &server, &["logs", &id]);
-    assert_eq!((all.code, all.stdout), (0, format!("{odd}\n\noh\n")));
+    assert_eq!((all.code, &*all.stdout), (0, "red  ü\n\noh\n"));
+    let raw = ask(&yard, &server, &["logs", &id, "--raw"]);
+    assert_eq!((raw.code, raw.stdout), (0, format!("{odd}\n\noh\n")));
     let stderr = ask(&yard, &server, &["logs", &id, "--stream", "stderr"]);
     assert_eq!(stderr.stdout, "oh\n");
     let other = ask(&yard, &server, &["logs", &id, "--attempt", "2"]);

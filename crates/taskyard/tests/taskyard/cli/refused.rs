@@ -223,15 +223,44 @@ fn what_is_wrong_with_the_input_or_a_setting_has_one_exit_code() {
     );
     check(&ask(&yard, &server, &["submit", "no op"]), 2, &["422"]);
     check(
-        &ask(&yard, &server, &["worker", "--name", "a b"]),
-        2,
-        &["refuses this worker"],
-    );
-    check(
         &ask(&yard, &server, &["serve", "--listen", "foo"]),
         2,
         &["--listen", "foo"],
     );
+}
+
+#[test]
+fn what_a_worker_cannot_be_is_said_by_its_flags_before_a_server_is_asked() {
+    let yard = Yard::new();
+    let many = vec!["q"; 257].join(",");
+    let long = format!("gpu={}", "x".repeat(65));
+    // No server listens there; whoever asked one would end with 3.
+    let nowhere = [("TASKYARD_URL", "http://127.0.0.1:9")];
+    for (arguments, names) in [
+        (["--name", "a b"], ["--name", "may hold only"]),
+        (["--name", ".."], ["--name", "must not be"]),
+        (["--queues", "a b"], ["--queues", "may hold only"]),
+        (["--queues", &many], ["--queues", "at most 256"]),
+        (["--kinds", "nap"], ["--kinds", "\"nap\""]),
+        (["--label", "a/b=1"], ["--label a/b: ", "may hold only"]),
+        (["--label", &long], ["--label gpu: ", "1 to 64 bytes"]),
+        (["--concurrency", "0"], ["--concurrency", "1..=10000"]),
+    ] {
+        let arguments = [&["worker"][..], &arguments].concat();
+        check(&run(yard.directory.path(), &arguments, &nowhere), 2, &names);
+    }
+}
+
+#[test]
+fn what_a_server_refuses_of_a_worker_is_said_by_its_flags() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--worker-id-pattern", "^w-[0-9]+$"]);
+
+    let printed = ask(&yard, &server, &["worker", "--name", "mine"]);
+
+    let names = ["refuses this worker", "--name: ", "^w-[0-9]+$"];
+    check(&printed, 2, &names);
+    assert!(!printed.stderr.contains("/worker_id"), "{}", printed.stderr);
 }
 
 #[test]

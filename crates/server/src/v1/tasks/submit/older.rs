@@ -1,7 +1,10 @@
 //! The older form of a task: `{"problem_id", "parameters"}`. It becomes the input of kind `problem`, and is run once.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use taskyard_api::problem::Problem;
 use taskyard_api::request::Request;
 use taskyard_api::submit::{Submit, SubmitProblem};
 use taskyard_core::rows::Origin;
@@ -14,30 +17,57 @@ use crate::wire::new_task;
 
 pub(crate) const KIND: &str = "problem";
 
+/// All that a body says, by name.
 #[derive(Deserialize)]
-struct Told<'a> {
-    #[serde(borrow)]
-    problem_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    kind: Option<&'a RawValue>,
-}
+#[serde(transparent)]
+struct Told<'a>(#[serde(borrow)] BTreeMap<String, &'a RawValue>);
 
 impl Request for Told<'_> {
     const LEVELS: usize = 1;
 }
 
-/// Whether a body that is none of ours names a problem. One that names a kind as well is ours, with a field too many.
-pub(super) fn is_meant(app: &App, body: &[u8]) -> bool {
+impl Told<'_> {
+    /// Null is absent.
+    fn names(&self, field: &str) -> bool {
+        self.0.get(field).is_some_and(|value| value.get() != "null")
+    }
+}
+
+/// A task in this form.
+pub(super) struct Older<'a> {
+    submitted: SubmitProblem<&'a RawValue>,
+    /// What else it says that is of the newer form.
+    newer: Vec<&'static str>,
+}
+
+/// Reads a body that is none of ours where it names a problem; `None` where it does not. One that names a kind as well is
+/// ours, with a field too many.
+pub(super) fn read<'a>(app: &App, body: &'a [u8]) -> Result<Option<Older<'a>>, Box<Problem>> {
     let told = request::parse::<Told<'_>>(app, body);
-    told.is_ok_and(|told| told.problem_id.is_some() && told.kind.is_none())
+    let Some(told) = told
+        .ok()
+        .filter(|told| told.names("problem_id") && !told.names("kind"))
+    else {
+        return Ok(None);
+    };
+    let fields = Submit::<()>::FIELDS.iter().copied();
+    Ok(Some(Older {
+        submitted: request::parse(app, body)?,
+        newer: fields.filter(|field| told.names(field)).collect(),
+    }))
 }
 
 /// `None` where `faults` says why.
-pub(super) fn new_task(
-    app: &App,
-    submitted: &SubmitProblem<&RawValue>,
-    faults: &mut Faults,
-) -> Option<NewTask> {
+pub(super) fn new_task(app: &App, older: &Older<'_>, faults: &mut Faults) -> Option<NewTask> {
+    // Whoever sends one means something by it, so it is not passed over as what nobody knows.
+    for field in &older.newer {
+        let detail = format!(
+            "goes not together with problem_id; send {{\"kind\": \"{KIND}\", \"input\": {{\"problem_id\": …, \
+             \"parameters\": …}}}} and beside them whatever else a task may say"
+        );
+        faults.add(Place::ROOT, field, detail);
+    }
+    let submitted = &older.submitted;
     let parameters = submitted.parameters.unwrap_or(RawValue::NULL);
     let input = SubmitProblem {
         problem_id: submitted.problem_id.clone(),
