@@ -213,7 +213,7 @@ pub(crate) fn said_of(error: &store::Error) -> &'static str {
     }
 }
 
-fn said_of_logs(error: &store::Error) -> &'static str {
+pub(crate) fn said_of_logs(error: &store::Error) -> &'static str {
     match error {
         store::Error::Damaged(_) => "the file of logs is damaged; see the server's log",
         store::Error::Full

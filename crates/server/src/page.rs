@@ -180,6 +180,9 @@ fn head(html: &mut Html, app: &App, called: &str, refresh: Option<u64>) {
     if let Some(error) = &trouble {
         html.line("bad", health::said_of(error));
     }
+    if let Some(error) = app.engine().store().logs().trouble() {
+        html.line("bad", health::said_of_logs(&error));
+    }
     match refresh {
         Some(seconds) => html.links(
             "",

@@ -108,6 +108,11 @@ async fn a_damaged_file_of_logs_is_told_by_health_metrics_and_check_and_costs_no
     assert!(said.contains("server's log"), "{said}");
     let (_, metrics) = get(&server, "/metrics").await;
     assert!(metrics.contains("\ntaskyard_logs_up 0\n"), "{metrics}");
+    let (_, page) = get(&server, "/ui/").await;
+    assert!(
+        page.contains("logs can be neither written nor shown"),
+        "{page}"
+    );
     let id = server.submit("noop", json!(null)).await;
     server.ended(id).await;
     assert_eq!(server.stop().code(), Some(0));
