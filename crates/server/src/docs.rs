@@ -1,7 +1,7 @@
 //! `/openapi.json`, and two pages that show it: Swagger UI at `/docs`, ReDoc at `/redoc`.
 //!
 //! Everything they load stands in this binary (`assets/docs`), packed as it is sent, so they work with no internet; the
-//! policy that they are sent with lets a browser fetch nothing from elsewhere. None of it holds a secret.
+//! policy that they are sent with lets a browser fetch nothing from elsewhere.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -142,5 +142,5 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
             &json!({"type": "object", "required": ["openapi", "info", "paths"]}),
             &json!({"openapi": "3.1.0", "info": {"title": "Taskyard", "version": "0.1.0"}, "paths": {}}),
         )
-        .for_everybody();
+        .asks_nothing();
 }

@@ -2,6 +2,7 @@
 //!
 //! It is one function instead of a stack of layers, since it is on the way of every request.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 
 use axum::Router;
@@ -20,7 +21,6 @@ use tower::Service;
 
 use crate::access;
 use crate::app::App;
-use crate::page;
 use crate::problem::{self, Code};
 use crate::request_id;
 use crate::response::Refusal;
@@ -32,8 +32,16 @@ use crate::trouble::{self, Cause};
 pub struct Front {
     app: App,
     router: Router,
-    /// Requests come over the loopback address, so from this machine.
-    is_local: bool,
+    peer: Peer,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Peer {
+    /// It came over the loopback address, so from this machine.
+    pub(crate) is_local: bool,
+    /// Where it is; none without a connection.
+    pub(crate) address: Option<IpAddr>,
 }
 
 impl Front {
@@ -42,12 +50,12 @@ impl Front {
         Self {
             app,
             router,
-            is_local: false,
+            peer: Peer::default(),
         }
     }
 
-    pub(crate) fn over(mut self, loopback: bool) -> Self {
-        self.is_local = loopback;
+    pub(crate) fn of(mut self, peer: Peer) -> Self {
+        self.peer = peer;
         self
     }
 
@@ -63,18 +71,17 @@ impl Front {
         let origin = access::allowed_origin(self.app.settings(), request.headers());
         let preflight = access::is_preflight(&request);
 
-        let (mut response, mut cause) =
-            match access::check(self.app.settings(), &request, self.is_local)
-                .and_then(|()| check_coding(request.headers()))
-            {
-                Ok(()) => trouble::heard(self.routed(request)).await,
-                Err(problem) => (Refusal(problem).into_response(), None),
-            };
+        let checked = access::check(&self.app, &request, self.peer)
+            .and_then(|()| check_coding(request.headers()));
+        let (mut response, mut cause) = match checked {
+            Ok(()) => trouble::heard(self.routed(request)).await,
+            Err(problem) => (Refusal(problem).into_response(), None),
+        };
         if let Some(Refusal(problem)) = response.extensions_mut().remove() {
             cause = cause.or_else(|| Cause::of_refusal(&problem));
             render(&mut response, *problem, &id);
         }
-        page::challenge(uri.path(), &mut response);
+        access::challenge(uri.path(), &mut response);
         if let Some(origin) = origin {
             allow(response.headers_mut(), origin, preflight);
         }

@@ -28,7 +28,7 @@ use self::door::{Door, Entry, Spare};
 pub(crate) use self::places::Crowd;
 use self::places::Place;
 use crate::app::App;
-use crate::front::Front;
+use crate::front::{Front, Peer};
 use crate::problem::Code;
 use crate::response::Streamed;
 use crate::settings::Limits;
@@ -54,9 +54,12 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
             () = stop.cancelled() => break,
             accepted = accept(&listener, &door, front.app()) => accepted,
         };
-        let is_local = stream.local_addr().is_ok_and(|to| to.ip().is_loopback());
+        let peer = Peer {
+            is_local: stream.local_addr().is_ok_and(|to| to.ip().is_loopback()),
+            address: stream.peer_addr().ok().map(|peer| peer.ip()),
+        };
         let connection = Connection {
-            front: front.clone().over(is_local),
+            front: front.clone().of(peer),
             stop: stop.clone(),
             cut: cut.clone(),
         };

@@ -240,20 +240,36 @@ async fn the_pages_load_what_this_server_has_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_description_and_its_pages_need_no_token_but_the_name_of_this_server() {
+async fn the_description_and_its_pages_need_the_token_which_a_browser_asks_for() {
     let closed = Yard::with(|settings| settings.access = Access::Token(Secret::new("s3cret")));
     let local = Yard::new();
+    // `me:s3cret`
+    let (basic, bearer) = ("Basic bWU6czNjcmV0", "Bearer s3cret");
 
-    for path in ["/openapi.json", "/docs", "/redoc", "/docs/redoc.js"] {
-        assert_eq!(closed.get(path).await.status, 200, "{path}");
+    for path in [
+        "/openapi.json",
+        "/docs",
+        "/redoc",
+        "/docs/redoc.js",
+        "/docs/redoc.standalone.js",
+        "/problems/invalid",
+    ] {
+        let refused = closed.get(path).await;
+        refused.refused(401, "unauthorized");
+        let asked = refused.headers.get_all("www-authenticate").iter();
+        let asked: Vec<_> = asked.collect();
+        let basic_is_asked_for = "Basic realm=\"Taskyard\", charset=\"UTF-8\"";
+        assert_eq!(asked, ["Bearer", basic_is_asked_for], "{path}");
+        for authorization in [basic, bearer] {
+            let mut asks = request(Method::GET, path, Body::empty());
+            let headers = asks.headers_mut();
+            headers.insert("authorization", authorization.parse().unwrap());
+            assert_eq!(closed.send(asks).await.status, 200, "{path}");
+        }
         let mut foreign = request(Method::GET, path, Body::empty());
         foreign
             .headers_mut()
             .insert("host", "evil.example".parse().unwrap());
         local.send(foreign).await.refused(421, "wrong_host");
     }
-    closed
-        .get("/api/v1/tasks")
-        .await
-        .refused(401, "unauthorized");
 }

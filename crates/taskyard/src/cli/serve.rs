@@ -299,6 +299,10 @@ pub(crate) struct LimitArgs {
     /// Up to how many tasks the dry run of a bulk act counts.
     #[arg(long, env = "TASKYARD_MATCHING_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) matching_max: u32,
+    /// How many wrong tokens may come from one address within a minute before it is told to come back later; the right one
+    /// lets in all the same.
+    #[arg(long, env = "TASKYARD_WRONG_TOKENS_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) wrong_tokens_max: u32,
     /// How many workers may be known and not forgotten; those inside of servers do not count.
     #[arg(long, env = "TASKYARD_WORKERS_MAX", default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) workers_max: u32,

@@ -89,6 +89,7 @@ pub(super) fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<L
         body_within: connections.body_within,
         write_pause_max: connections.write_pause,
         answer_within: connections.answer_within,
+        wrong_tokens_max: args.wrong_tokens_max,
         metrics_values_max: args.metrics_values_max as usize,
         metrics_within: args.metrics_within,
         ..Limits::default()
