@@ -149,12 +149,16 @@ fn behind<'a>(said: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
 }
 
 fn check_host<B>(settings: &Settings, request: &Request<B>) -> Result<(), Box<Problem>> {
-    // Checks of load balancers speak HTTP/1.0 and say no name; browsers always say one.
-    let says_none = request.uri().authority().is_none() && !request.headers().contains_key(HOST);
-    if says_none && PROBES.contains(&request.uri().path()) {
-        return Ok(());
-    }
-    let named = host(request).map(without_port).unwrap_or_default();
+    let Some(named) = host(request) else {
+        // Checks of load balancers speak HTTP/1.0, which need say no name; browsers always say one.
+        if PROBES.contains(&request.uri().path()) {
+            return Ok(());
+        }
+        let detail =
+            "the request does not say what it calls this server; send it in the header Host";
+        return Err(problem::new(Code::WrongHost, detail));
+    };
+    let named = without_port(named);
     let is_ours = named.eq_ignore_ascii_case("localhost")
         || is_loopback(named)
         || settings
@@ -168,14 +172,14 @@ fn check_host<B>(settings: &Settings, request: &Request<B>) -> Result<(), Box<Pr
     Err(problem::new(Code::WrongHost, detail))
 }
 
-/// What the request calls this server; none where it does not say, or says it twice.
+/// What the request calls this server; none where it does not say.
 fn host<B>(request: &Request<B>) -> Option<&str> {
     if let Some(authority) = request.uri().authority() {
         return Some(authority.as_str());
     }
-    let mut values = request.headers().get_all(HOST).iter();
-    let value = values.next()?;
-    (values.next().is_none()).then(|| value.to_str().ok())?
+    let host = request.headers().get(HOST)?;
+    // What is no text is nobody's name.
+    Some(host.to_str().unwrap_or_default())
 }
 
 fn without_port(host: &str) -> &str {

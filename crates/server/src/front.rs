@@ -12,9 +12,9 @@ use futures_util::FutureExt;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONNECTION, CONTENT_LENGTH,
-    CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
+    CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use taskyard_api::problem::{CONTENT_TYPE as PROBLEM, Problem};
 use tokio::time::Instant;
 use tower::Service;
@@ -71,8 +71,9 @@ impl Front {
         let origin = access::allowed_origin(self.app.settings(), request.headers());
         let preflight = access::is_preflight(&request);
 
-        let checked = access::check(&self.app, &request, self.peer)
-            .and_then(|()| check_coding(request.headers()));
+        let checked = check_host(&request)
+            .and_then(|()| check_coding(request.headers()))
+            .and_then(|()| access::check(&self.app, &request, self.peer));
         let (mut response, mut cause) = match checked {
             Ok(()) => trouble::heard(self.routed(request)).await,
             Err(problem) => (Refusal(problem).into_response(), None),
@@ -171,6 +172,20 @@ impl Front {
             }
         }
     }
+}
+
+/// HTTP/1.1 has each request say once what it calls the server (RFC 9112 §3.2); others on the way may go by either of two.
+fn check_host(request: &Request<Body>) -> Result<(), Box<Problem>> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let detail = match (hosts.next(), hosts.next()) {
+        (Some(_), None) => return Ok(()),
+        (None, _) if request.version() < Version::HTTP_11 => return Ok(()),
+        (None, _) => {
+            "is missing; HTTP/1.1 wants the server's name in it, such as `Host: localhost`"
+        }
+        (Some(_), Some(_)) => "stands there twice; send it once",
+    };
+    Err(problem::at(Code::Malformed, "Host", detail))
 }
 
 /// Whoever says that a body is packed for the way, which the HTTP library passes over, would have it read as it is.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use http::{Method, Request};
+use http::{Method, Request, Version};
 use taskyard_server::Secret;
 use taskyard_server::settings::Access;
 
@@ -48,24 +48,49 @@ async fn on_loopback_a_request_names_this_machine() {
         let reply = get(&yard, TASKS, &[("host", host)]).await;
         reply.refused(421, "wrong_host");
     }
-    get(&yard, TASKS, &[]).await.refused(421, "wrong_host");
-    let twice = [("host", "localhost"), ("host", "evil.test")];
-    get(&yard, TASKS, &twice).await.refused(421, "wrong_host");
     get(&yard, "/health", &[("host", "evil.test")])
         .await
         .refused(421, "wrong_host");
 }
 
-#[tokio::test]
-async fn probes_may_leave_the_name_out() {
-    let yard = Yard::new();
-    yard.app.started();
+async fn get_1_0(yard: &Yard, path: &str) -> Reply {
+    let request = Request::builder().version(Version::HTTP_10).uri(path);
+    yard.send(request.body(Body::empty()).unwrap()).await
+}
 
-    for path in ["/health", "/ready"] {
-        get(&yard, path, &[]).await.ok();
-        let twice = [("host", "localhost"), ("host", "localhost")];
-        get(&yard, path, &twice).await.refused(421, "wrong_host");
+#[tokio::test]
+async fn a_request_names_the_server_once_wherever_it_comes_in() {
+    for access in [
+        Access::Loopback,
+        Access::None,
+        Access::Token(Secret::new("s3cret")),
+    ] {
+        let yard = Yard::with(|settings| settings.access = access);
+        for path in [TASKS, "/health"] {
+            let twice = [("host", "localhost"), ("host", "localhost")];
+            for headers in [&[][..], &twice] {
+                let reply = get(&yard, path, headers).await;
+                let problem = reply.refused(400, "malformed");
+                assert_eq!(problem["errors"][0]["pointer"], "Host");
+                assert_eq!(reply.header("connection"), "close");
+            }
+        }
     }
+}
+
+#[tokio::test]
+async fn before_http_1_1_a_name_may_be_left_out_where_none_is_looked_at() {
+    let local = Yard::new();
+    let open = Yard::with(|settings| settings.access = Access::None);
+    for yard in [&local, &open] {
+        yard.app.started();
+        for path in ["/health", "/ready"] {
+            get_1_0(yard, path).await.ok();
+        }
+    }
+
+    get_1_0(&open, TASKS).await.ok();
+    get_1_0(&local, TASKS).await.refused(421, "wrong_host");
 }
 
 #[tokio::test]
