@@ -273,3 +273,50 @@ async fn the_description_and_its_pages_need_the_token_which_a_browser_asks_for()
         local.send(foreign).await.refused(421, "wrong_host");
     }
 }
+
+#[tokio::test]
+async fn long_files_are_sent_packed_to_who_takes_them_so() {
+    let yard = Yard::new();
+    for file in [
+        "swagger-ui-bundle.js",
+        "swagger-ui.css",
+        "redoc.standalone.js",
+    ] {
+        let mut lengths = Vec::new();
+        for (accepted, is_packed) in [
+            (None, false),
+            (Some("gzip"), true),
+            (Some("deflate, GZip;q=0.5"), true),
+            (Some("br, x-gzip"), true),
+            (Some("*"), true),
+            (Some("gzip;q=0"), false),
+            (Some("gzip; q=0.000, *"), false),
+            (Some("*;q=0"), false),
+            (Some("identity"), false),
+            (Some(""), false),
+            (Some("gzip;q=much"), false),
+        ] {
+            let mut asks = request(Method::GET, &format!("/docs/{file}"), Body::empty());
+            if let Some(accepted) = accepted {
+                let headers = asks.headers_mut();
+                headers.insert("accept-encoding", accepted.parse().unwrap());
+            }
+            let reply = yard.send(asks).await;
+
+            let coding = reply.headers.get("content-encoding");
+            let coding = coding.map(|coding| coding.to_str().unwrap());
+            assert_eq!(coding, is_packed.then_some("gzip"), "{file}: {accepted:?}");
+            assert_eq!(reply.header("vary"), "accept-encoding");
+            assert_eq!(reply.bytes.starts_with(&[0x1f, 0x8b]), is_packed);
+            let is_text = std::str::from_utf8(&reply.bytes).is_ok();
+            assert_eq!(is_text, !is_packed, "{file}: {accepted:?}");
+            lengths.push((is_packed, reply.bytes.len()));
+        }
+        lengths.sort_unstable();
+        lengths.dedup();
+        assert!(
+            matches!(lengths[..], [(false, plain), (true, packed)] if packed < plain),
+            "{file}: {lengths:?}"
+        );
+    }
+}
