@@ -32,7 +32,7 @@ pub(crate) const TASK_ID: &str = "01a21162-b23c-7f2c-bbfc-ea8e6e590d9f";
 pub(crate) const BATCH: &str = "SubmitBatch";
 pub(crate) const LINES: &str = "SubmitLines";
 
-/// What the derived name of a type ends in that carries payloads: nobody outside needs to see it.
+/// What the derived name of a type has from here on, of one that carries payloads: nobody outside needs to see it.
 const OF_PAYLOADS: &str = "_Payload";
 const COMPONENTS: &str = "#/components/schemas/";
 
@@ -422,7 +422,8 @@ fn refer(name: &str) -> Value {
 }
 
 fn plain(name: &str) -> &str {
-    name.strip_suffix(OF_PAYLOADS).unwrap_or(name)
+    name.split_once(OF_PAYLOADS)
+        .map_or(name, |(plain, _)| plain)
 }
 
 /// Takes out of a derived schema what would say more, or other things, than is meant.
