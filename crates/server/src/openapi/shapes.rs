@@ -10,6 +10,7 @@ use taskyard_core::labels::{LABELS_MAX, VALUE_LEN_MAX};
 use taskyard_core::log::SEQ_MAX;
 use taskyard_core::name::{NAME_LEN_MAX, Name};
 use taskyard_core::order::Priority;
+use taskyard_core::policy::HISTORY_MOST;
 use taskyard_core::retry::Retry;
 use taskyard_core::rows::UniqueKey;
 use utoipa::openapi::{RefOr, Schema};
@@ -24,6 +25,11 @@ use crate::wire::new_task::FACTOR_MAX;
 use crate::wire::result::{CODE_LEN_MAX, MESSAGE_LEN_MAX};
 use crate::wire::worker::{ANY, MESSAGE_LEN_MAX as NEWS_LEN_MAX, NAMES_MAX};
 use taskyard_engine::pool::COUNT_MAX as COUNT_MAX_INSIDE;
+
+/// Beside the runs of a task that ended and are kept: the one that goes on, or ended the task; and as one all that never
+/// were.
+const UNDER_WAY: i32 = 1;
+const UNKNOWN: i32 = 1;
 
 /// An id for examples.
 pub(crate) const TASK_ID: &str = "01a21162-b23c-7f2c-bbfc-ea8e6e590d9f";
@@ -247,6 +253,14 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
         // Neither a line break nor NUL.
         ("NewLine/line", json!({"pattern": "^[^\\n\\u0000]*$"})),
         ("Snooze/delay_ms", wait()),
+        (
+            "Attempts/items",
+            json!({"maxItems": HISTORY_MOST + UNDER_WAY}),
+        ),
+        (
+            "Attempts/late_results",
+            json!({"maxItems": HISTORY_MOST + UNDER_WAY + UNKNOWN}),
+        ),
         ("RunResult/delay_ms", wait()),
         ("Report/results", json!({"maxItems": limits.tasks_max})),
         ("Report/epoch", epoch()),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use taskyard_core::policy::HISTORY_MOST;
 use taskyard_core::retention::Retention;
 use taskyard_server::WorkerIds;
 
@@ -214,9 +215,9 @@ pub(crate) struct LimitArgs {
     /// The longest checkpoint of a run.
     #[arg(long, env = "TASKYARD_CHECKPOINT_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) checkpoint_max: usize,
-    /// How many unfinished runs, and how many refused results, of one task are kept. Lowered, it takes nothing away from
-    /// tasks that have more.
-    #[arg(long, env = "TASKYARD_HISTORY_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
+    /// Of how many runs of one task that did not end it is kept how they ended, and of each the result that was refused
+    /// last. Lowered, it takes nothing away from tasks that have more.
+    #[arg(long, env = "TASKYARD_HISTORY_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=i64::from(HISTORY_MOST)))]
     pub(crate) history_max: i32,
     /// How much of the log of one attempt is kept, each line with 16 bytes more than it has; what comes after that is not.
     #[arg(long, env = "TASKYARD_LOG_MAX", default_value = "4MiB", value_parser = bytes, value_name = "BYTES")]
