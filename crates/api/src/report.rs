@@ -121,4 +121,10 @@ pub struct Reported<P = Raw> {
     /// As in the answer to a heartbeat.
     #[serde(default, skip_serializing_if = "is_false")]
     pub drain: bool,
+    /// As in the answer to a claim, where `tasks` is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
+    /// The same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_ms: Option<u64>,
 }

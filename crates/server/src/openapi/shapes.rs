@@ -139,6 +139,8 @@ const OPTIONAL: &[&str] = &[
     "Problem/retry_after_ms",
     "Reported/tasks",
     "Reported/drain",
+    "Reported/lease_ms",
+    "Reported/heartbeat_ms",
     "Claimed/drain",
     "Worker/running",
     "Run/checkpoint",

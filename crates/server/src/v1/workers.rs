@@ -95,7 +95,13 @@ pub async fn claim(
     let claimed = deal(app, call).await;
     let claimed = claimed.map_err(|error| problem::of(&error))?;
     let (tasks, drain) = runs(app, claimed);
-    Ok(Claimed { tasks, drain })
+    let policy = app.engine().policy();
+    Ok(Claimed {
+        tasks,
+        drain,
+        lease_ms: Some(ms(policy.lease)),
+        heartbeat_ms: Some(ms(policy.heartbeat)),
+    })
 }
 
 /// What the claim gets: nothing where it is held back when the server begins to leave.
@@ -170,10 +176,13 @@ pub async fn report<P: Source, I: Copy + Into<Called>>(
         }
     });
     let (tasks, drains) = claimed.unzip();
+    let policy = tasks.as_ref().map(|_| app.engine().policy());
     Ok(Reported {
         results,
         tasks,
         drain: drain || drains == Some(true),
+        lease_ms: policy.map(|policy| ms(policy.lease)),
+        heartbeat_ms: policy.map(|policy| ms(policy.heartbeat)),
     })
 }
 

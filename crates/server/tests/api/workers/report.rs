@@ -184,6 +184,8 @@ async fn a_report_may_ask_for_new_tasks_in_the_same_call() {
 
     assert_eq!(reported["results"][0]["status"], "completed");
     assert_eq!(reported["tasks"][0]["id"], next);
+    assert_eq!(reported["lease_ms"], 75_000);
+    assert_eq!(reported["heartbeat_ms"], 10_000);
 }
 
 #[tokio::test]
