@@ -223,7 +223,7 @@ fn what_is_wrong_with_the_input_or_a_setting_has_one_exit_code() {
     );
     check(&ask(&yard, &server, &["submit", "no op"]), 2, &["422"]);
     check(
-        &ask(&yard, &server, &["worker", "--name", "a b"]),
+        &ask(&yard, &server, &["worker", "--name", "register"]),
         2,
         &["refuses this worker"],
     );
