@@ -6,11 +6,13 @@ use crate::payload::Raw;
 use crate::task::TaskError;
 use crate::time::Time;
 
-/// The runs of one task, oldest first, and the results that came too late. The last 100 of each are kept.
+/// The runs of one task, oldest first, and the results that were refused. Of the last 100 runs that did not end the task
+/// (the server's `--history-max`) it is kept how they ended, and of each run the result that was refused last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attempts<P = Raw> {
     pub items: Vec<Attempt<P>>,
+    /// One for each run at most, and one for all results that name a run which never was, or is no longer kept.
     pub late_results: Vec<LateResult<P>>,
 }
 
@@ -53,11 +55,12 @@ pub enum Outcome {
     Cancelled,
 }
 
-/// A report that was refused because its lease was no longer the task's. It changed nothing and is kept to be seen.
+/// A result that was refused, since its lease was no longer the task's, or its run had reported another one. It changed
+/// nothing and is kept to be seen until another one of its run is refused.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LateResult<P = Raw> {
-    /// Of the run that it named; 0 where that run never was.
+    /// Of the run that it named; 0 where that run never was, or is no longer kept.
     pub fence: u32,
     /// When it came.
     pub at: Time,

@@ -1,7 +1,9 @@
 //! What a worker reports of its runs, many results in one call.
 
-use serde::{Deserialize, Serialize};
-use taskyard_core::id::TaskId;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use taskyard_core::id::{NotAnId, TaskId};
 
 use crate::answered::Answered;
 use crate::payload::Raw;
@@ -14,9 +16,9 @@ use crate::worker::{Claim, Run, is_false};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub struct Report<P = Raw> {
+pub struct Report<P = Raw, I = TaskId> {
     /// At most 10,000. One that cannot be taken is answered with its problem and keeps no other from being taken.
-    pub results: Vec<RunResult<P>>,
+    pub results: Vec<RunResult<P, I>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
     /// Of the worker's registration; an older one is refused. Default: the current one.
@@ -28,7 +30,7 @@ pub struct Report<P = Raw> {
     pub epoch: Option<u32>,
 }
 
-impl<P> Request for Report<P> {
+impl<P, I> Request for Report<P, I> {
     const LEVELS: usize = 3;
 }
 
@@ -36,8 +38,10 @@ impl<P> Request for Report<P> {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
-pub struct RunResult<P = Raw> {
-    pub task_id: TaskId,
+pub struct RunResult<P = Raw, I = TaskId> {
+    /// What is no id names no task: this result is answered so, and the others are taken.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub task_id: I,
     pub lease_token: String,
     pub outcome: Said,
     /// Of a completed run; any JSON up to 8 MiB. Default null.
@@ -73,6 +77,23 @@ impl<P> RunResult<P> {
     }
 }
 
+/// A task by what a request calls it, which need not be an id.
+#[derive(Clone, Copy, Debug)]
+pub struct Called(pub Result<TaskId, NotAnId>);
+
+impl From<TaskId> for Called {
+    fn from(id: TaskId) -> Self {
+        Self(Ok(id))
+    }
+}
+
+impl<'de> Deserialize<'de> for Called {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(reader)?;
+        Ok(Self(text.parse()))
+    }
+}
+
 /// What a worker can say of a run's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -100,4 +121,10 @@ pub struct Reported<P = Raw> {
     /// As in the answer to a heartbeat.
     #[serde(default, skip_serializing_if = "is_false")]
     pub drain: bool,
+    /// As in the answer to a claim, where `tasks` is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_ms: Option<u64>,
+    /// The same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_ms: Option<u64>,
 }

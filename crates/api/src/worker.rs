@@ -209,6 +209,14 @@ pub struct Claimed<P = Raw> {
     /// As in the answer to a heartbeat.
     #[serde(default, skip_serializing_if = "is_false")]
     pub drain: bool,
+    /// How long a lease lasts at the server that answers, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub lease_ms: Option<u64>,
+    /// How often a heartbeat is wanted from now on, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    pub heartbeat_ms: Option<u64>,
 }
 
 /// One run, as its worker gets it.

@@ -7,6 +7,9 @@ use crate::retention::Retention;
 use crate::retry::Retry;
 use crate::time::Timestamp;
 
+/// The most that [`Policy::history_max`] is set to: a list of a task's attempts shows all that is kept.
+pub const HISTORY_MOST: i32 = 1_000;
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// How often workers are asked to send a heartbeat. Default 10 s.
@@ -57,7 +60,8 @@ pub struct Policy {
     pub operation_life: Duration,
     /// How many bytes of inputs one claim's answer carries. Default 8 MiB; one task goes out whatever its size.
     pub claim_bytes_max: usize,
-    /// How many unfinished runs and refused results of one task are kept. Default 100.
+    /// Of how many runs of one task that did not end it is kept how they ended, and the result that was refused of each.
+    /// Default 100, at most [`HISTORY_MOST`].
     pub history_max: i32,
     /// How many bytes of one run's log are kept, each line with 16 more than it has. Default 4 MiB.
     pub log_bytes_max: usize,

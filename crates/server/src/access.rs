@@ -3,19 +3,25 @@
 //! On loopback nobody logs in, so the danger is a page in a browser on this machine: one of another origin, or one
 //! whose name was made to lead to 127.0.0.1. Both show in what the browser sends by itself.
 
+mod guesses;
+
 use std::fmt;
 use std::hint::black_box;
 use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::header::{AUTHORIZATION, HOST, ORIGIN};
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use sha2::{Digest, Sha256};
 use taskyard_api::problem::Problem;
 
+pub(crate) use self::guesses::Guesses;
+use crate::app::App;
 use crate::docs;
+use crate::front::Peer;
 use crate::health::PROBES;
+use crate::page;
 use crate::problem::{self, Code};
 use crate::settings::{Access, Settings};
 
@@ -44,11 +50,8 @@ impl fmt::Debug for Secret {
 }
 
 /// Refuses who may not come in.
-pub(crate) fn check<B>(
-    settings: &Settings,
-    request: &Request<B>,
-    is_local: bool,
-) -> Result<(), Box<Problem>> {
+pub(crate) fn check<B>(app: &App, request: &Request<B>, peer: Peer) -> Result<(), Box<Problem>> {
+    let settings = app.settings();
     let headers = request.headers();
     match &settings.access {
         Access::Loopback => {
@@ -56,22 +59,36 @@ pub(crate) fn check<B>(
             check_origin(settings, headers)
         }
         // A page whose name was made to lead to 127.0.0.1 would find it open here as well.
-        Access::None if is_local => {
+        Access::None if peer.is_local => {
             check_host(settings, request)?;
             check_origin(settings, headers)
         }
         Access::None => check_origin(settings, headers),
         // A page cannot send a token it does not know, so its origin does not matter.
-        Access::Token(_) if is_open(request.uri().path()) => Ok(()),
+        Access::Token(_) if PROBES.contains(&request.uri().path()) => Ok(()),
         Access::Token(_) if is_preflight(request) => Ok(()),
-        Access::Token(secret) => check_token(secret, request.method(), headers),
+        Access::Token(secret) => match check_token(secret, request.method(), headers) {
+            Told::Right => Ok(()),
+            Told::Wrong => Err(wrong_token(app, peer.address)),
+            Told::Nothing => Err(problem::new(
+                Code::Unauthorized,
+                "this server wants a token: Authorization: Bearer …; a browser that looks may give it as the password,                  with any name",
+            )),
+        },
     }
 }
 
-/// What holds no secret: whether the server is up, what a problem means, and what the API is, which a browser that opens the pages about it
-/// could not send a token for.
-fn is_open(path: &str) -> bool {
-    PROBES.contains(&path) || docs::is_one(path) || problem::page::is_one(path)
+/// What looks at a server in a browser, which sends no token by itself: it asks whoever sits before it.
+fn is_for_browsers(path: &str) -> bool {
+    page::PATHS.contains(&path) || docs::is_one(path) || problem::page::is_one(path)
+}
+
+/// Has a browser ask for a name and a password, which is the token, where one of these was refused.
+pub(crate) fn challenge<B>(path: &str, response: &mut Response<B>) {
+    if response.status() == StatusCode::UNAUTHORIZED && is_for_browsers(path) {
+        let basic = HeaderValue::from_static("Basic realm=\"Taskyard\", charset=\"UTF-8\"");
+        response.headers_mut().append(WWW_AUTHENTICATE, basic);
+    }
 }
 
 /// A browser asks beforehand, without the token, whether a page of another origin may call.
@@ -79,21 +96,37 @@ pub(crate) fn is_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS && request.headers().contains_key(ORIGIN)
 }
 
-fn check_token(secret: &Secret, method: &Method, headers: &HeaderMap) -> Result<(), Box<Problem>> {
+/// What a request says of the token.
+enum Told {
+    Right,
+    Wrong,
+    Nothing,
+}
+
+fn check_token(secret: &Secret, method: &Method, headers: &HeaderMap) -> Told {
     let said = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
     let bearer = said.and_then(|said| behind(said, b"bearer ").map(<[u8]>::to_vec));
     let token = bearer.or_else(|| said.and_then(|said| password(method, said)));
     match token {
-        Some(token) if secret.is(token.trim_ascii()) => Ok(()),
-        Some(_) => Err(problem::new(
-            Code::Unauthorized,
-            "this token is not known here",
-        )),
-        None => Err(problem::new(
-            Code::Unauthorized,
-            "this server wants a token: Authorization: Bearer …; a browser that looks may give it as the password, with \
-             any name",
-        )),
+        Some(token) if secret.is(token.trim_ascii()) => Told::Right,
+        Some(_) => Told::Wrong,
+        None => Told::Nothing,
+    }
+}
+
+/// Whoever sends many is told to come back later. The right token is looked at first and always lets in, so nobody is
+/// kept out by others who come from the same address.
+fn wrong_token(app: &App, from: Option<IpAddr>) -> Box<Problem> {
+    let max = app.limits().wrong_tokens_max;
+    match app.guesses().wrong(from, max) {
+        None => problem::new(Code::Unauthorized, "this token is not known here"),
+        Some(left) => {
+            let detail = format!(
+                "more than {max} wrong tokens came from this address within a minute; mend the token before the next try"
+            );
+            let left = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+            problem::later(Code::TooManyWrongTokens, detail, left)
+        }
     }
 }
 
@@ -116,12 +149,16 @@ fn behind<'a>(said: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
 }
 
 fn check_host<B>(settings: &Settings, request: &Request<B>) -> Result<(), Box<Problem>> {
-    // Checks of load balancers speak HTTP/1.0 and say no name; browsers always say one.
-    let says_none = request.uri().authority().is_none() && !request.headers().contains_key(HOST);
-    if says_none && PROBES.contains(&request.uri().path()) {
-        return Ok(());
-    }
-    let named = host(request).map(without_port).unwrap_or_default();
+    let Some(named) = host(request) else {
+        // Checks of load balancers speak HTTP/1.0, which need say no name; browsers always say one.
+        if PROBES.contains(&request.uri().path()) {
+            return Ok(());
+        }
+        let detail =
+            "the request does not say what it calls this server; send it in the header Host";
+        return Err(problem::new(Code::WrongHost, detail));
+    };
+    let named = without_port(named);
     let is_ours = named.eq_ignore_ascii_case("localhost")
         || is_loopback(named)
         || settings
@@ -135,14 +172,14 @@ fn check_host<B>(settings: &Settings, request: &Request<B>) -> Result<(), Box<Pr
     Err(problem::new(Code::WrongHost, detail))
 }
 
-/// What the request calls this server; none where it does not say, or says it twice.
+/// What the request calls this server; none where it does not say.
 fn host<B>(request: &Request<B>) -> Option<&str> {
     if let Some(authority) = request.uri().authority() {
         return Some(authority.as_str());
     }
-    let mut values = request.headers().get_all(HOST).iter();
-    let value = values.next()?;
-    (values.next().is_none()).then(|| value.to_str().ok())?
+    let host = request.headers().get(HOST)?;
+    // What is no text is nobody's name.
+    Some(host.to_str().unwrap_or_default())
 }
 
 fn without_port(host: &str) -> &str {

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::Guesses;
 use crate::budget::Budget;
 use crate::docs;
 use crate::health::Pulse;
@@ -57,6 +58,7 @@ struct Shared {
     bodies: Arc<Budget>,
     answers: Arc<Budget>,
     troubles: Troubles,
+    guesses: Guesses,
     /// Who may read many rows now.
     lists: Semaphore,
     follows: Arc<Semaphore>,
@@ -95,6 +97,7 @@ impl App {
             bodies,
             answers,
             troubles: Troubles::default(),
+            guesses: Guesses::new(),
             lists,
             follows,
             description: OnceLock::new(),
@@ -186,6 +189,10 @@ impl App {
 
     pub(crate) fn troubles(&self) -> &Troubles {
         &self.0.troubles
+    }
+
+    pub(crate) fn guesses(&self) -> &Guesses {
+        &self.0.guesses
     }
 
     /// To be held while many rows are read and rendered. First come, first served.

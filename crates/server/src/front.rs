@@ -2,6 +2,7 @@
 //!
 //! It is one function instead of a stack of layers, since it is on the way of every request.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 
 use axum::Router;
@@ -11,16 +12,15 @@ use futures_util::FutureExt;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONNECTION, CONTENT_LENGTH,
-    CONTENT_TYPE, RETRY_AFTER, TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
+    CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use taskyard_api::problem::{CONTENT_TYPE as PROBLEM, Problem};
 use tokio::time::Instant;
 use tower::Service;
 
 use crate::access;
 use crate::app::App;
-use crate::page;
 use crate::problem::{self, Code};
 use crate::request_id;
 use crate::response::Refusal;
@@ -32,8 +32,16 @@ use crate::trouble::{self, Cause};
 pub struct Front {
     app: App,
     router: Router,
-    /// Requests come over the loopback address, so from this machine.
-    is_local: bool,
+    peer: Peer,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Peer {
+    /// It came over the loopback address, so from this machine.
+    pub(crate) is_local: bool,
+    /// Where it is; none without a connection.
+    pub(crate) address: Option<IpAddr>,
 }
 
 impl Front {
@@ -42,12 +50,12 @@ impl Front {
         Self {
             app,
             router,
-            is_local: false,
+            peer: Peer::default(),
         }
     }
 
-    pub(crate) fn over(mut self, loopback: bool) -> Self {
-        self.is_local = loopback;
+    pub(crate) fn of(mut self, peer: Peer) -> Self {
+        self.peer = peer;
         self
     }
 
@@ -63,18 +71,18 @@ impl Front {
         let origin = access::allowed_origin(self.app.settings(), request.headers());
         let preflight = access::is_preflight(&request);
 
-        let (mut response, mut cause) =
-            match access::check(self.app.settings(), &request, self.is_local)
-                .and_then(|()| check_coding(request.headers()))
-            {
-                Ok(()) => trouble::heard(self.routed(request)).await,
-                Err(problem) => (Refusal(problem).into_response(), None),
-            };
+        let checked = check_host(&request)
+            .and_then(|()| check_coding(request.headers()))
+            .and_then(|()| access::check(&self.app, &request, self.peer));
+        let (mut response, mut cause) = match checked {
+            Ok(()) => trouble::heard(self.routed(request)).await,
+            Err(problem) => (Refusal(problem).into_response(), None),
+        };
         if let Some(Refusal(problem)) = response.extensions_mut().remove() {
             cause = cause.or_else(|| Cause::of_refusal(&problem));
             render(&mut response, *problem, &id);
         }
-        page::challenge(uri.path(), &mut response);
+        access::challenge(uri.path(), &mut response);
         if let Some(origin) = origin {
             allow(response.headers_mut(), origin, preflight);
         }
@@ -164,6 +172,20 @@ impl Front {
             }
         }
     }
+}
+
+/// HTTP/1.1 has each request say once what it calls the server (RFC 9112 §3.2); others on the way may go by either of two.
+fn check_host(request: &Request<Body>) -> Result<(), Box<Problem>> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let detail = match (hosts.next(), hosts.next()) {
+        (Some(_), None) => return Ok(()),
+        (None, _) if request.version() < Version::HTTP_11 => return Ok(()),
+        (None, _) => {
+            "is missing; HTTP/1.1 wants the server's name in it, such as `Host: localhost`"
+        }
+        (Some(_), Some(_)) => "stands there twice; send it once",
+    };
+    Err(problem::at(Code::Malformed, "Host", detail))
 }
 
 /// Whoever says that a body is packed for the way, which the HTTP library passes over, would have it read as it is.

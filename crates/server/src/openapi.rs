@@ -62,7 +62,7 @@ pub fn document(settings: &Settings) -> Value {
             {"name": WORKERS, "description": "What a worker asks: to be known, for tasks, and to keep them."},
             {"name": QUEUES, "description": "How much waits in each; pausing them, and what their tasks take."},
             {"name": OPERATIONS, "description": "Acts on all tasks that a filter lets through: how far they are, and stopping them."},
-            {"name": SERVER, "description": "About the server itself. Needs no token."},
+            {"name": SERVER, "description": "About the server itself. `/health` and `/ready` need no token."},
             {"name": SIMPLE, "description": "An older family of routes: tasks with some data. `--no-dialects` turns it off."},
             {"name": TASKMASTER, "description": "Another one: commands that run at their time, and the workers inside."},
         ],

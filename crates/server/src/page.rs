@@ -12,11 +12,11 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use http::HeaderMap;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 use taskyard_core::name::Name;
 use taskyard_core::query::{
@@ -333,13 +333,5 @@ fn age(time: Duration) -> String {
         60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
         3600..86_400 => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3600 % 24),
-    }
-}
-
-/// Has a browser ask for a name and a password, which is the token, where a page of ours was refused.
-pub(crate) fn challenge(path: &str, response: &mut Response) {
-    if PATHS.contains(&path) && response.status() == StatusCode::UNAUTHORIZED {
-        let basic = HeaderValue::from_static("Basic realm=\"Taskyard\", charset=\"UTF-8\"");
-        response.headers_mut().append(WWW_AUTHENTICATE, basic);
     }
 }

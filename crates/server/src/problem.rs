@@ -75,6 +75,7 @@ codes! {
     TooManyLanes = "too_many_lanes", 422, "Too many lanes";
     TooManyQueues = "too_many_queues", 422, "Too many queues";
     TooManyWorkers = "too_many_workers", 422, "Too many workers";
+    TooManyWrongTokens = "too_many_wrong_tokens", 429, "Too many wrong tokens";
     TooManyOperations = "too_many_operations", 429, "Too many operations";
     QueueFull = "queue_full", 429, "Too many requests wait";
     HeadTooLarge = "head_too_large", 431, "Head too large";

@@ -28,11 +28,11 @@ use self::door::{Door, Entry, Spare};
 pub(crate) use self::places::Crowd;
 use self::places::Place;
 use crate::app::App;
-use crate::front::Front;
+use crate::front::{Front, Peer};
 use crate::problem::Code;
 use crate::response::Streamed;
 use crate::settings::Limits;
-use crate::watch::{Guard, Streaming, Watched};
+use crate::watch::{Guard, Look, Streaming, Watched};
 
 /// How long to wait before accepting again when the process can hold no more connections.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
@@ -54,9 +54,12 @@ pub async fn serve(listener: TcpListener, app: App, stop: CancellationToken) {
             () = stop.cancelled() => break,
             accepted = accept(&listener, &door, front.app()) => accepted,
         };
-        let is_local = stream.local_addr().is_ok_and(|to| to.ip().is_loopback());
+        let peer = Peer {
+            is_local: stream.local_addr().is_ok_and(|to| to.ip().is_loopback()),
+            address: stream.peer_addr().ok().map(|peer| peer.ip()),
+        };
         let connection = Connection {
-            front: front.clone().over(is_local),
+            front: front.clone().of(peer),
             stop: stop.clone(),
             cut: cut.clone(),
         };
@@ -140,15 +143,19 @@ impl Connection {
         let mut guard = Guard::new(Arc::clone(watch), limits);
         let mut looks = interval(guard.every());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let io = Watched {
-            io: TokioIo::new(stream),
+        let io = TokioIo::new(Watched {
+            io: stream,
             watch: Arc::clone(watch),
-        };
+        });
         let answering = service_fn(|request: http::Request<Incoming>| {
-            watch.serving();
+            let has_one_length = watch.serving(&request);
             let front = &self.front;
             async move {
-                let mut response = front.answer(request.map(Body::new)).await;
+                let mut response = if has_one_length {
+                    front.answer(request.map(Body::new)).await
+                } else {
+                    front.refusal(refusal::two_lengths())
+                };
                 if response.extensions_mut().remove::<Streamed>().is_some() {
                     response = response.map(|body| Body::new(Streaming::new(body, watch)));
                 } else {
@@ -191,17 +198,21 @@ impl Connection {
                     watch.stays();
                 }
                 _ = looks.tick() => {
-                    if guard.is_overdue() {
-                        if watch.is_in_head() && !watch.is_behind() {
+                    match guard.look() {
+                        Look::Fine => {}
+                        Look::AgainAt(due) => looks.reset_at(due),
+                        Look::Overdue if watch.is_in_head() && !watch.is_behind() => {
                             break Some(Code::HeadTimeout);
                         }
-                        tracing::debug!("closing a connection that stood still");
-                        return;
+                        Look::Overdue => {
+                            tracing::debug!("closing a connection that stood still");
+                            return;
+                        }
                     }
                 }
             }
         };
-        let mut stream = served.into_parts().io.io.into_inner();
+        let mut stream = served.into_parts().io.into_inner().io;
         let room_is_needed = async {
             match at {
                 Some(door) => door.hurried().await,

@@ -135,6 +135,8 @@ pub struct Limits {
     pub write_pause_max: Duration,
     /// How long its reader may take for a whole answer. Default 5 min.
     pub answer_within: Duration,
+    /// Wrong tokens that may come from one address within a minute before it is told to come back later. Default 100.
+    pub wrong_tokens_max: u32,
     /// Kinds, and queues, that `/metrics` tells apart; the others are one, `other`. Default 100.
     pub metrics_values_max: usize,
     /// How long a look at `/metrics`, or at the page, waits for what only the database knows. Default 2 s, well within
@@ -173,6 +175,7 @@ impl Default for Limits {
             idle_within: Duration::from_secs(75),
             write_pause_max: Duration::from_secs(30),
             answer_within: Duration::from_mins(5),
+            wrong_tokens_max: 100,
             metrics_values_max: taskyard_engine::metrics::KINDS_MAX,
             metrics_within: Duration::from_secs(2),
             stop_within: Duration::from_secs(10),

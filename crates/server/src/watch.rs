@@ -5,6 +5,8 @@
 //! workers between two heartbeats; and it sets a timer a request. Here a connection notes what moves in two atomics,
 //! and its one timer compares them now and then.
 
+mod heads;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,14 +15,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use http::Request;
 use hyper::body::Frame;
-use hyper::rt::{Read, ReadBufCursor, Write};
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use self::heads::Heads;
 use crate::serve::Crowd;
 use crate::settings::Limits;
 
-/// Looks in that part of the shortest time, so a time-out comes at most so much later.
+/// Looks in that part of the shortest time, so a time-out comes at most so much later; that of a head comes when it is
+/// due.
 const LOOKS: u32 = 4;
 
 pub(crate) struct Watch {
@@ -38,6 +45,10 @@ pub(crate) struct Watch {
     refused: AtomicU16,
     /// The turn at which it began to wait for what it waits for.
     since: AtomicU64,
+    began: Instant,
+    /// When the head began that is coming in, in microseconds since then.
+    head_since: AtomicU64,
+    heads: Mutex<Heads>,
     has_asked: AtomicBool,
     is_leaving: AtomicBool,
     leave: Notify,
@@ -63,6 +74,9 @@ impl Watch {
             is_behind: AtomicBool::new(false),
             refused: AtomicU16::new(0),
             since: AtomicU64::new(since),
+            began: Instant::now(),
+            head_since: AtomicU64::new(0),
+            heads: Mutex::default(),
             has_asked: AtomicBool::new(false),
             is_leaving: AtomicBool::new(false),
             leave: Notify::new(),
@@ -70,9 +84,11 @@ impl Watch {
         }
     }
 
-    pub(crate) fn serving(&self) {
+    /// Whether the request is as it may be: one that says the length of its body in two ways is not.
+    pub(crate) fn serving<B>(&self, request: &Request<B>) -> bool {
         self.has_asked.store(true, Ordering::Relaxed);
         self.enter(SERVING);
+        !self.heads.lock().has_two_lengths(request)
     }
 
     pub(crate) fn answered(&self) {
@@ -147,10 +163,25 @@ impl Watch {
         self.moved.store(moved, Ordering::Relaxed);
     }
 
-    fn bytes_came(&self) {
+    /// None at the end of the stream, which closes the connection anyway.
+    fn came(&self, bytes: &[u8]) {
+        let mut heads = self.heads.lock();
         if matches!(self.phase.load(Ordering::Relaxed), NEW | IDLE) {
+            heads.begin();
+            self.head_begins();
             self.enter(HEAD);
         }
+        heads.came(bytes);
+    }
+
+    fn head_begins(&self) {
+        let micros = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.head_since.store(micros, Ordering::Relaxed);
+    }
+
+    /// When what comes, or does not, began to be waited for.
+    fn head_began(&self) -> Instant {
+        self.began + Duration::from_micros(self.head_since.load(Ordering::Relaxed))
     }
 
     fn wrote(&self, pending: bool) {
@@ -164,6 +195,10 @@ impl Watch {
     fn flushed(&self) {
         if self.is_behind.load(Ordering::Relaxed) {
             self.is_behind.store(false, Ordering::Relaxed);
+            // Whoever sends the next head already may have had enough to do with this answer.
+            if self.is_in_head() {
+                self.head_begins();
+            }
             self.crowd.changed();
         }
     }
@@ -225,6 +260,15 @@ impl Drop for Streaming {
     }
 }
 
+/// How a connection stands.
+pub(crate) enum Look {
+    Fine,
+    /// It is overdue then, before the next look.
+    AgainAt(Instant),
+    /// It has stood still for too long.
+    Overdue,
+}
+
 /// Compares a connection with what it was when last looked at.
 pub(crate) struct Guard {
     watch: Arc<Watch>,
@@ -234,7 +278,7 @@ pub(crate) struct Guard {
     /// The answer that was not taken whole when last looked at, and how often it was not.
     answer: (u32, u32),
     every: Duration,
-    head: u32,
+    head: Duration,
     idle: u32,
     write: u32,
     whole: u32,
@@ -257,7 +301,7 @@ impl Guard {
             looks: 0,
             answer: (0, 0),
             every,
-            head: looks(limits.head_within),
+            head: limits.head_within,
             idle: looks(limits.idle_within),
             write: looks(limits.write_pause_max),
             whole: looks(limits.answer_within),
@@ -268,26 +312,44 @@ impl Guard {
         self.every
     }
 
-    /// Called every so often: whether the connection has stood still for too long.
-    pub(crate) fn is_overdue(&mut self) -> bool {
+    /// Called every so often, and when the answer before asked for it.
+    pub(crate) fn look(&mut self) -> Look {
         if self.is_taken_too_slowly() {
-            return true;
+            return Look::Overdue;
         }
         let phase = self.watch.phase.load(Ordering::Relaxed);
+        let is_stuck = self.watch.is_stuck.load(Ordering::Relaxed);
+        if matches!(phase, NEW | HEAD) && !is_stuck {
+            return self.look_at_head();
+        }
         let now = (phase, self.watch.moved.load(Ordering::Relaxed));
         if now != self.seen {
             (self.seen, self.looks) = (now, 0);
-            return false;
+            return Look::Fine;
         }
         self.looks += 1;
-        let is_stuck = self.watch.is_stuck.load(Ordering::Relaxed);
         let allowed = match phase {
             _ if is_stuck => self.write,
-            NEW | HEAD => self.head,
             IDLE => self.idle,
-            _ => return false,
+            _ => return Look::Fine,
         };
-        self.looks > allowed
+        if self.looks > allowed {
+            Look::Overdue
+        } else {
+            Look::Fine
+        }
+    }
+
+    fn look_at_head(&self) -> Look {
+        if self.watch.is_behind() {
+            return Look::Fine;
+        }
+        let due = self.watch.head_began() + self.head;
+        match due.checked_duration_since(Instant::now()) {
+            None | Some(Duration::ZERO) => Look::Overdue,
+            Some(left) if left < self.every => Look::AgainAt(due),
+            Some(_) => Look::Fine,
+        }
     }
 
     /// However little is taken of an answer, and however often.
@@ -311,22 +373,22 @@ pub(crate) struct Watched<I> {
     pub(crate) watch: Arc<Watch>,
 }
 
-impl<I: Read + Unpin> Read for Watched<I> {
+impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // Ready also at the end of the stream, which closes the connection anyway.
+        let before = buffer.filled().len();
         let polled = Pin::new(&mut self.io).poll_read(cx, buffer);
         if polled.is_ready() {
-            self.watch.bytes_came();
+            self.watch.came(&buffer.filled()[before..]);
         }
         polled
     }
 }
 
-impl<I: Write + Unpin> Write for Watched<I> {
+impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -35,7 +35,7 @@ use tokio::runtime::Runtime;
 use crate::cli::{Cli, Command, Connection};
 use crate::failure::{About, Failure, next_step};
 use crate::output::Format;
-use crate::settings::Layered;
+use crate::settings::{Layered, web};
 use crate::{bench, clock, demo, output};
 
 /// How a command ended that did its work.
@@ -103,10 +103,8 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
 }
 
 fn client(connection: &Connection) -> Result<Client, Failure> {
-    Ok(Client::new(
-        &connection.server,
-        connection.token.as_deref(),
-    )?)
+    let token = web::token(connection.token.as_deref())?;
+    Ok(Client::new(&connection.server, token)?)
 }
 
 /// The server's time, as its last answer has told it: what it says of times is measured by its clock, not by this

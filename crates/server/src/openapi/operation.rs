@@ -25,6 +25,7 @@ const ANY: &[Code] = &[
     Code::AddressTooLong,
     Code::WrongHost,
     Code::UnknownField,
+    Code::TooManyWrongTokens,
     Code::HeadTooLarge,
     Code::Internal,
     Code::ConnectionsFull,
@@ -160,10 +161,15 @@ impl Described<'_, '_> {
     pub(crate) fn for_everybody(mut self) -> Self {
         let operation = self.operation();
         operation.value.insert("security".to_owned(), json!([]));
-        let is_met = |code: &Code| {
-            !matches!(code, Code::Unauthorized | Code::UnknownField) && !ASKED.contains(code)
-        };
+        let is_met = |code: &Code| !matches!(code, Code::Unauthorized | Code::TooManyWrongTokens);
         operation.codes.retain(is_met);
+        self.asks_nothing()
+    }
+
+    /// It is answered without the engine, whatever stands in its query.
+    pub(crate) fn asks_nothing(mut self) -> Self {
+        let codes = &mut self.operation().codes;
+        codes.retain(|code| *code != Code::UnknownField && !ASKED.contains(code));
         self
     }
 

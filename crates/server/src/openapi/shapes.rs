@@ -12,6 +12,7 @@ use taskyard_core::labels::{LABELS_MAX, VALUE_LEN_MAX};
 use taskyard_core::log::SEQ_MAX;
 use taskyard_core::name::{NAME_LEN_MAX, Name};
 use taskyard_core::order::Priority;
+use taskyard_core::policy::HISTORY_MOST;
 use taskyard_core::retry::Retry;
 use taskyard_core::rows::UniqueKey;
 use utoipa::openapi::{RefOr, Schema};
@@ -27,6 +28,11 @@ use crate::wire::result::{CODE_LEN_MAX, MESSAGE_LEN_MAX};
 use crate::wire::worker::{ANY, MESSAGE_LEN_MAX as NEWS_LEN_MAX};
 use taskyard_engine::pool::COUNT_MAX as COUNT_MAX_INSIDE;
 
+/// Beside the runs of a task that ended and are kept: the one that goes on, or ended the task; and as one all that never
+/// were.
+const UNDER_WAY: i32 = 1;
+const UNKNOWN: i32 = 1;
+
 /// An id for examples.
 pub(crate) const TASK_ID: &str = "01a21162-b23c-7f2c-bbfc-ea8e6e590d9f";
 
@@ -34,7 +40,7 @@ pub(crate) const TASK_ID: &str = "01a21162-b23c-7f2c-bbfc-ea8e6e590d9f";
 pub(crate) const BATCH: &str = "SubmitBatch";
 pub(crate) const LINES: &str = "SubmitLines";
 
-/// What the derived name of a type ends in that carries payloads: nobody outside needs to see it.
+/// What the derived name of a type has from here on, of one that carries payloads: nobody outside needs to see it.
 const OF_PAYLOADS: &str = "_Payload";
 const COMPONENTS: &str = "#/components/schemas/";
 
@@ -135,6 +141,8 @@ const OPTIONAL: &[&str] = &[
     "Problem/retry_after_ms",
     "Reported/tasks",
     "Reported/drain",
+    "Reported/lease_ms",
+    "Reported/heartbeat_ms",
     "Claimed/drain",
     "Worker/running",
     "Run/checkpoint",
@@ -249,6 +257,14 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
         // Neither a line break nor NUL.
         ("NewLine/line", json!({"pattern": "^[^\\n\\u0000]*$"})),
         ("Snooze/delay_ms", wait()),
+        (
+            "Attempts/items",
+            json!({"maxItems": HISTORY_MOST + UNDER_WAY}),
+        ),
+        (
+            "Attempts/late_results",
+            json!({"maxItems": HISTORY_MOST + UNDER_WAY + UNKNOWN}),
+        ),
         ("RunResult/delay_ms", wait()),
         ("Report/results", json!({"maxItems": limits.tasks_max})),
         ("Report/epoch", epoch()),
@@ -434,7 +450,8 @@ fn refer(name: &str) -> Value {
 }
 
 fn plain(name: &str) -> &str {
-    name.strip_suffix(OF_PAYLOADS).unwrap_or(name)
+    name.split_once(OF_PAYLOADS)
+        .map_or(name, |(plain, _)| plain)
 }
 
 /// Takes out of a derived schema what would say more, or other things, than is meant.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::header::CONNECTION;
 use http_body_util::BodyExt;
+use taskyard_api::problem::Problem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -25,6 +26,12 @@ pub(super) fn of(status: u16) -> Code {
         431 => Code::HeadTooLarge,
         _ => Code::Malformed,
     }
+}
+
+/// Who stood in between may have taken for another request what is a body here.
+pub(super) fn two_lengths() -> Box<Problem> {
+    let detail = "a request has Content-Length or Transfer-Encoding, not both";
+    problem::at(Code::Malformed, "Content-Length", detail)
 }
 
 /// The last answer of its connection, behind which one lingers.

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use taskyard_api::answered::Answered;
 use taskyard_api::payload::Payload;
-use taskyard_api::problem::Problem;
-use taskyard_api::report::{Report, Reported};
+use taskyard_api::problem::{FieldError, Problem};
+use taskyard_api::report::{Called, Report, Reported};
 use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered};
-use taskyard_core::id::{Epoch, ServerNumber};
+use taskyard_core::id::{Epoch, NotAnId, ServerNumber, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs;
@@ -95,7 +95,13 @@ pub async fn claim(
     let claimed = deal(app, call).await;
     let claimed = claimed.map_err(|error| problem::of(&error))?;
     let (tasks, drain) = runs(app, claimed);
-    Ok(Claimed { tasks, drain })
+    let policy = app.engine().policy();
+    Ok(Claimed {
+        tasks,
+        drain,
+        lease_ms: Some(ms(policy.lease)),
+        heartbeat_ms: Some(ms(policy.heartbeat)),
+    })
 }
 
 /// What the claim gets: nothing where it is held back when the server begins to leave.
@@ -116,10 +122,10 @@ async fn deal(app: &App, call: ClaimCall) -> Result<Option<engine::Claimed>, Err
 /// usually one commit; nothing hangs on it.
 ///
 /// A result that cannot be taken as it is keeps none of the others from being taken.
-pub async fn report<P: Source>(
+pub async fn report<P: Source, I: Copy + Into<Called>>(
     app: &App,
     worker_id: &str,
-    report: &Report<P>,
+    report: &Report<P, I>,
 ) -> Result<Reported<Payload>, Box<Problem>> {
     let worker = named(worker_id)?;
     let max = app.limits().tasks_max;
@@ -170,32 +176,37 @@ pub async fn report<P: Source>(
         }
     });
     let (tasks, drains) = claimed.unzip();
+    let policy = tasks.as_ref().map(|_| app.engine().policy());
     Ok(Reported {
         results,
         tasks,
         drain: drain || drains == Some(true),
+        lease_ms: policy.map(|policy| ms(policy.lease)),
+        heartbeat_ms: policy.map(|policy| ms(policy.heartbeat)),
     })
 }
 
 const CLAIM_PLACE: Place = Place::within("/claim");
 
 /// What becomes of each result, in their order, and whether the worker drains.
-async fn results<P: Source>(
+async fn results<P: Source, I: Copy + Into<Called>>(
     app: &App,
     worker: (Name, Option<Epoch>),
-    report: &Report<P>,
+    report: &Report<P, I>,
 ) -> Result<(Vec<Answered>, bool), Box<Problem>> {
     let mut taken = Vec::with_capacity(report.results.len());
-    let mut answers: Vec<Option<Box<Problem>>> = Vec::with_capacity(report.results.len());
+    let mut judged: Vec<Result<TaskId, Box<Problem>>> = Vec::with_capacity(report.results.len());
     for (index, said) in report.results.iter().enumerate() {
-        let mut faults = Faults::default();
         let place = Place::element("/results", index);
-        let result = wire::result::run_result(app, said, place, &mut faults);
-        let fault = faults.check().err();
-        if fault.is_none() {
+        let Called(task) = said.task_id.into();
+        let task = task.map_err(|why| no_task(place, why));
+        judged.push(task.and_then(|task| {
+            let mut faults = Faults::default();
+            let result = wire::result::run_result(app, task, said, place, &mut faults);
+            faults.check().map_err(|fault| of_task(fault, task))?;
             taken.extend(result);
-        }
-        answers.push(fault);
+            Ok(task)
+        }));
     }
     // Sent also when it is empty: it tells a worker that was replaced.
     let reported = app.engine().report(verbs::report::Report {
@@ -205,23 +216,34 @@ async fn results<P: Source>(
     let reported = reported.await.map_err(|error| problem::of(&error))?;
     let drain = reported.drain;
     let mut reported = reported.results.into_iter();
-    let answered = report.results.iter().zip(answers).map(|(said, fault)| {
-        let standing = match fault {
-            Some(fault) => Err(fault),
-            None => reported.next().map_or_else(
-                || Err(problem::broken(&"a result was not answered")),
-                |answered| standing(said.task_id, answered),
-            ),
-        };
+    let answered = judged.into_iter().map(|judged| {
+        let standing = judged.and_then(|task| {
+            let answered = reported.next();
+            let answered = answered.ok_or_else(|| problem::broken(&"a result was not answered"));
+            let standing = answered.and_then(|answered| standing(task, answered));
+            standing.map_err(|problem| of_task(problem, task))
+        });
         match standing {
             Ok(standing) => Answered::Taken(standing),
-            Err(mut problem) => {
-                problem.task_id = Some(said.task_id);
-                Answered::Refused(problem)
-            }
+            Err(problem) => Answered::Refused(problem),
         }
     });
     Ok((answered.collect(), drain))
+}
+
+fn of_task(mut problem: Box<Problem>, task: TaskId) -> Box<Problem> {
+    problem.task_id = Some(task);
+    problem
+}
+
+/// What is no id names no task.
+fn no_task(place: Place, why: NotAnId) -> Box<Problem> {
+    let mut problem = problem::refused(&Refused::NoSuchTask);
+    problem.errors.push(FieldError {
+        pointer: place.pointer("task_id"),
+        detail: why.to_string(),
+    });
+    problem
 }
 
 /// Renews the listed leases, and tells which of them are lost or cancelled.

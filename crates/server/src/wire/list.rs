@@ -88,8 +88,15 @@ pub(crate) fn read(
 fn filter(params: &Params<'_>) -> Result<Filter, Box<Problem>> {
     let text = |name: &str| params.get(name).map(str::to_owned);
     let time = |name: &str| {
-        let time = params.get(name).map(str::parse::<Time>).transpose();
-        time.map_err(|bad| problem::at(Code::Invalid, name, bad.to_string()))
+        let Some(text) = params.get(name) else {
+            return Ok(None);
+        };
+        text.parse::<Time>().map(Some).map_err(|bad| {
+            let had_plus = text.replace(' ', "+").parse::<Time>().is_ok();
+            let hint = "; in a query + stands for a space: write it %2B";
+            let hint = if had_plus { hint } else { "" };
+            problem::at(Code::Invalid, name, format!("{bad}{hint}"))
+        })
     };
     let asked = TasksFilter {
         status: statuses(params)?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use taskyard_api::report::{RunResult, Said};
 use taskyard_api::task::TaskError;
+use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
 use taskyard_core::rows::Failure;
 use taskyard_core::time::Timestamp;
@@ -21,9 +22,10 @@ pub(crate) const CODE_LEN_MAX: usize = 64;
 pub(crate) const MESSAGE_LEN_MAX: usize = 16 << 10;
 
 /// `None` where `faults` says why.
-pub(crate) fn run_result<P: Source>(
+pub(crate) fn run_result<P: Source, I>(
     app: &App,
-    said: &RunResult<P>,
+    task: TaskId,
+    said: &RunResult<P, I>,
     place: Place,
     faults: &mut Faults,
 ) -> Option<report::RunResult> {
@@ -66,13 +68,13 @@ pub(crate) fn run_result<P: Source>(
         Said::Released => Word::Released,
     };
     let incarnation = app.engine().store().incarnation();
-    let token = token::read(&said.lease_token, said.task_id, &incarnation);
+    let token = token::read(&said.lease_token, task, &incarnation);
     let started_at = said.started_at.map(Timestamp::from);
     Some(report::RunResult::new(token, word, started_at))
 }
 
 /// Fields that mean nothing beside this outcome are mistakes, and would be lost in silence.
-fn only_what_fits<P>(said: &RunResult<P>, place: Place, faults: &mut Faults) {
+fn only_what_fits<P, I>(said: &RunResult<P, I>, place: Place, faults: &mut Faults) {
     let mut unfit = |is_there, field, wanted| {
         if is_there {
             faults.add(place, field, format!("goes only with outcome {wanted}"));

@@ -1,7 +1,9 @@
 //! Who may come in.
 
+use std::time::Duration;
+
 use axum::body::Body;
-use http::{Method, Request};
+use http::{Method, Request, Version};
 use taskyard_server::Secret;
 use taskyard_server::settings::Access;
 
@@ -46,24 +48,49 @@ async fn on_loopback_a_request_names_this_machine() {
         let reply = get(&yard, TASKS, &[("host", host)]).await;
         reply.refused(421, "wrong_host");
     }
-    get(&yard, TASKS, &[]).await.refused(421, "wrong_host");
-    let twice = [("host", "localhost"), ("host", "evil.test")];
-    get(&yard, TASKS, &twice).await.refused(421, "wrong_host");
     get(&yard, "/health", &[("host", "evil.test")])
         .await
         .refused(421, "wrong_host");
 }
 
-#[tokio::test]
-async fn probes_may_leave_the_name_out() {
-    let yard = Yard::new();
-    yard.app.started();
+async fn get_1_0(yard: &Yard, path: &str) -> Reply {
+    let request = Request::builder().version(Version::HTTP_10).uri(path);
+    yard.send(request.body(Body::empty()).unwrap()).await
+}
 
-    for path in ["/health", "/ready"] {
-        get(&yard, path, &[]).await.ok();
-        let twice = [("host", "localhost"), ("host", "localhost")];
-        get(&yard, path, &twice).await.refused(421, "wrong_host");
+#[tokio::test]
+async fn a_request_names_the_server_once_wherever_it_comes_in() {
+    for access in [
+        Access::Loopback,
+        Access::None,
+        Access::Token(Secret::new("s3cret")),
+    ] {
+        let yard = Yard::with(|settings| settings.access = access);
+        for path in [TASKS, "/health"] {
+            let twice = [("host", "localhost"), ("host", "localhost")];
+            for headers in [&[][..], &twice] {
+                let reply = get(&yard, path, headers).await;
+                let problem = reply.refused(400, "malformed");
+                assert_eq!(problem["errors"][0]["pointer"], "Host");
+                assert_eq!(reply.header("connection"), "close");
+            }
+        }
     }
+}
+
+#[tokio::test]
+async fn before_http_1_1_a_name_may_be_left_out_where_none_is_looked_at() {
+    let local = Yard::new();
+    let open = Yard::with(|settings| settings.access = Access::None);
+    for yard in [&local, &open] {
+        yard.app.started();
+        for path in ["/health", "/ready"] {
+            get_1_0(yard, path).await.ok();
+        }
+    }
+
+    get_1_0(&open, TASKS).await.ok();
+    get_1_0(&local, TASKS).await.refused(421, "wrong_host");
 }
 
 #[tokio::test]
@@ -139,12 +166,69 @@ async fn where_a_token_is_wanted_only_probes_go_without() {
         reply.refused(401, "unauthorized");
         assert_eq!(reply.header("www-authenticate"), "Bearer");
     }
-    get(&yard, TASKS, &[]).await.refused(401, "unauthorized");
-    get(&yard, "/nowhere", &[])
+    for path in [TASKS, "/nowhere"] {
+        let reply = get(&yard, path, &[("host", "a")]).await;
+        reply.refused(401, "unauthorized");
+    }
+    for path in ["/health", "/ready"] {
+        get(&yard, path, &[("host", "a")]).await.ok();
+    }
+}
+
+/// A request with this token, and without one.
+async fn with_token(yard: &Yard, token: &str) -> Reply {
+    let bearer = format!("Bearer {token}");
+    get(yard, TASKS, &[("host", "a"), ("authorization", &bearer)]).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_sends_wrong_tokens_is_told_to_come_back_later_and_the_right_one_lets_in() {
+    let yard = Yard::on_model_with(|settings| {
+        settings.access = Access::Token(Secret::new("s3cret"));
+    });
+
+    for n in 0..1_000 {
+        let reply = with_token(&yard, &format!("s3cret{n}")).await;
+        if n < 100 {
+            reply.refused(401, "unauthorized");
+        } else {
+            reply.refused(429, "too_many_wrong_tokens");
+            assert_eq!(reply.header("retry-after"), "60");
+        }
+    }
+    with_token(&yard, "s3cret").await.ok();
+    get(&yard, TASKS, &[("host", "a")])
         .await
         .refused(401, "unauthorized");
-    get(&yard, "/health", &[]).await.ok();
-    get(&yard, "/ready", &[]).await.ok();
+
+    tokio::time::advance(Duration::from_secs(45)).await;
+    let late = with_token(&yard, "other").await;
+    late.refused(429, "too_many_wrong_tokens");
+    assert_eq!(late.header("retry-after"), "15");
+    tokio::time::advance(Duration::from_secs(15)).await;
+    with_token(&yard, "other")
+        .await
+        .refused(401, "unauthorized");
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_many_wrong_tokens_are_taken_is_set_and_passwords_count_too() {
+    let yard = Yard::on_model_with(|settings| {
+        settings.access = Access::Token(Secret::new("s3cret"));
+        settings.limits.wrong_tokens_max = 1;
+    });
+    // `me:wrong`
+    let basic = [("host", "a"), ("authorization", "Basic bWU6d3Jvbmc=")];
+
+    get(&yard, "/ui/", &basic)
+        .await
+        .refused(401, "unauthorized");
+    get(&yard, "/ui/", &basic)
+        .await
+        .refused(429, "too_many_wrong_tokens");
+    with_token(&yard, "wrong")
+        .await
+        .refused(429, "too_many_wrong_tokens");
 }
 
 #[tokio::test]

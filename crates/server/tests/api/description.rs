@@ -240,20 +240,83 @@ async fn the_pages_load_what_this_server_has_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_description_and_its_pages_need_no_token_but_the_name_of_this_server() {
+async fn the_description_and_its_pages_need_the_token_which_a_browser_asks_for() {
     let closed = Yard::with(|settings| settings.access = Access::Token(Secret::new("s3cret")));
     let local = Yard::new();
+    // `me:s3cret`
+    let (basic, bearer) = ("Basic bWU6czNjcmV0", "Bearer s3cret");
 
-    for path in ["/openapi.json", "/docs", "/redoc", "/docs/redoc.js"] {
-        assert_eq!(closed.get(path).await.status, 200, "{path}");
+    for path in [
+        "/openapi.json",
+        "/docs",
+        "/redoc",
+        "/docs/redoc.js",
+        "/docs/redoc.standalone.js",
+        "/problems/invalid",
+    ] {
+        let refused = closed.get(path).await;
+        refused.refused(401, "unauthorized");
+        let asked = refused.headers.get_all("www-authenticate").iter();
+        let asked: Vec<_> = asked.collect();
+        let basic_is_asked_for = "Basic realm=\"Taskyard\", charset=\"UTF-8\"";
+        assert_eq!(asked, ["Bearer", basic_is_asked_for], "{path}");
+        for authorization in [basic, bearer] {
+            let mut asks = request(Method::GET, path, Body::empty());
+            let headers = asks.headers_mut();
+            headers.insert("authorization", authorization.parse().unwrap());
+            assert_eq!(closed.send(asks).await.status, 200, "{path}");
+        }
         let mut foreign = request(Method::GET, path, Body::empty());
         foreign
             .headers_mut()
             .insert("host", "evil.example".parse().unwrap());
         local.send(foreign).await.refused(421, "wrong_host");
     }
-    closed
-        .get("/api/v1/tasks")
-        .await
-        .refused(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn long_files_are_sent_packed_to_who_takes_them_so() {
+    let yard = Yard::new();
+    for file in [
+        "swagger-ui-bundle.js",
+        "swagger-ui.css",
+        "redoc.standalone.js",
+    ] {
+        let mut lengths = Vec::new();
+        for (accepted, is_packed) in [
+            (None, false),
+            (Some("gzip"), true),
+            (Some("deflate, GZip;q=0.5"), true),
+            (Some("br, x-gzip"), true),
+            (Some("*"), true),
+            (Some("gzip;q=0"), false),
+            (Some("gzip; q=0.000, *"), false),
+            (Some("*;q=0"), false),
+            (Some("identity"), false),
+            (Some(""), false),
+            (Some("gzip;q=much"), false),
+        ] {
+            let mut asks = request(Method::GET, &format!("/docs/{file}"), Body::empty());
+            if let Some(accepted) = accepted {
+                let headers = asks.headers_mut();
+                headers.insert("accept-encoding", accepted.parse().unwrap());
+            }
+            let reply = yard.send(asks).await;
+
+            let coding = reply.headers.get("content-encoding");
+            let coding = coding.map(|coding| coding.to_str().unwrap());
+            assert_eq!(coding, is_packed.then_some("gzip"), "{file}: {accepted:?}");
+            assert_eq!(reply.header("vary"), "accept-encoding");
+            assert_eq!(reply.bytes.starts_with(&[0x1f, 0x8b]), is_packed);
+            let is_text = std::str::from_utf8(&reply.bytes).is_ok();
+            assert_eq!(is_text, !is_packed, "{file}: {accepted:?}");
+            lengths.push((is_packed, reply.bytes.len()));
+        }
+        lengths.sort_unstable();
+        lengths.dedup();
+        assert!(
+            matches!(lengths[..], [(false, plain), (true, packed)] if packed < plain),
+            "{file}: {lengths:?}"
+        );
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
+
 use crate::wire::Server;
+use crate::yard::Yard;
 
 #[tokio::test]
 async fn half_a_head_is_not_waited_for() {
@@ -13,6 +16,43 @@ async fn half_a_head_is_not_waited_for() {
 
     assert_eq!(silent.rest().await, "");
     half.is_told(408, "head_timeout").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_head_is_given_up_when_its_time_is_over_whenever_it_began() {
+    let server = Server::around(Yard::on_model()).await;
+    for after in [0, 1, 2_499, 2_500, 2_501, 9_999] {
+        let mut silent = server.connect().await;
+        let mut half = server.connect().await;
+        let mut second = server.connect().await;
+        let came = Instant::now();
+        second.get("/nowhere").await;
+        second.answer().await;
+
+        sleep(Duration::from_millis(after)).await;
+        for wire in [&mut half, &mut second] {
+            wire.say("GET /health HTTP/1.1\r\nhost: local").await;
+        }
+        let began = Instant::now();
+
+        assert_eq!(silent.rest().await, "");
+        near(came.elapsed(), 10_000);
+        half.is_told(408, "head_timeout").await;
+        near(began.elapsed(), 10_000);
+        second.is_told(408, "head_timeout").await;
+        near(began.elapsed(), 10_000);
+    }
+}
+
+/// Timers go by whole milliseconds.
+#[track_caller]
+fn near(took: Duration, millis: u64) {
+    let expected = Duration::from_millis(millis);
+    let late = took.checked_sub(expected);
+    assert!(
+        late.is_some_and(|late| late <= Duration::from_millis(5)),
+        "{took:?}"
+    );
 }
 
 #[tokio::test]
@@ -59,6 +99,21 @@ async fn malformed_heads_are_refused_and_the_connection_closed() {
             "two lengths",
             "POST / HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n"
                 .to_owned(),
+            400,
+        ),
+        (
+            "no name of the server",
+            "GET /health HTTP/1.1\r\nx: localhost\r\n\r\n".to_owned(),
+            400,
+        ),
+        (
+            "no name of the server but in the address",
+            "GET http://localhost/health HTTP/1.1\r\n\r\n".to_owned(),
+            400,
+        ),
+        (
+            "two names of the server",
+            "GET / HTTP/1.1\r\nhost: localhost\r\nhost: localhost\r\n\r\n".to_owned(),
             400,
         ),
         (
@@ -113,21 +168,65 @@ async fn a_head_is_taken_up_to_its_limit_to_the_byte() {
 }
 
 #[tokio::test]
-async fn a_request_cannot_be_smuggled_behind_another() {
+async fn a_body_whose_length_is_said_in_two_ways_is_refused_and_the_connection_closed() {
     let server = Server::with(|_| {}).await;
-    let mut wire = server.connect().await;
-    let hidden = "POST /api/v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 25\r\n\r\n{\"kind\":\"echo\",\"input\":1}";
-    wire.say(&format!(
-        "POST /api/v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 4\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}"
-    ))
-    .await;
+    let task = r#"{"kind":"echo","input":1}"#;
+    let submit = |headers: &str, body: &str| {
+        format!(
+            "POST /api/v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n{headers}\r\n{body}"
+        )
+    };
+    let hidden = submit("content-length: 25\r\n", task);
+    let chunks = format!("19\r\n{task}\r\n0\r\n\r\n");
+    for headers in [
+        "content-length: 4\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 4\r\n",
+        "Transfer-Encoding: Chunked\r\nx: y\r\nCONTENT-LENGTH: 4\r\n",
+        "transfer-encoding: chunked\r\nContent-Length:\r\n",
+    ] {
+        for body in [&chunks, "0\r\n\r\n"] {
+            let mut wire = server.connect().await;
+            wire.say(&(submit(headers, body) + &hidden)).await;
+            wire.is_told(400, "malformed").await;
 
-    // The chunks count: the first body is empty, and a connection with such a head is not used for another request.
-    let rest = wire.rest().await;
-
-    assert!(rest.starts_with("HTTP/1.1 400"), "{rest}");
-    assert_eq!(rest.matches("HTTP/1.1").count(), 1, "{rest}");
+            // Nor does it pass behind others, all at once or byte by byte.
+            let before = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
+            let all = format!("{before}{before}") + &submit(headers, body) + &hidden;
+            let mut wire = server.connect().await;
+            wire.say(&all).await;
+            wire.answer().await;
+            wire.answer().await;
+            wire.is_told(400, "malformed").await;
+            let mut wire = server.connect().await;
+            wire.0.set_nodelay(true).unwrap();
+            for byte in submit(headers, body).chars() {
+                wire.say(&byte.to_string()).await;
+            }
+            wire.is_told(400, "malformed").await;
+        }
+    }
     assert_eq!(server.yard.total().await, 0);
+
+    // Either alone is taken, one behind the other.
+    let mut wire = server.connect().await;
+    for headers in ["transfer-encoding: chunked\r\n", "content-length: 25\r\n"] {
+        let body = if headers.starts_with('t') {
+            &*chunks
+        } else {
+            task
+        };
+        wire.say(&submit(headers, body)).await;
+        let (head, _) = wire.answer().await;
+        assert!(head.starts_with("http/1.1 201"), "{head}");
+    }
+    let both =
+        submit("content-length: 25\r\n", task) + &submit("transfer-encoding: chunked\r\n", &chunks);
+    wire.say(&both).await;
+    for _ in 0..2 {
+        let (head, _) = wire.answer().await;
+        assert!(head.starts_with("http/1.1 201"), "{head}");
+    }
+    assert_eq!(server.yard.total().await, 4);
 }
 
 #[tokio::test]

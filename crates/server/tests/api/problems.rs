@@ -12,7 +12,14 @@ async fn the_type_of_a_problem_leads_to_what_it_means() {
     let yard = Yard::with(|settings| settings.access = Access::Token(Secret::new("t0ken")));
     let refused = yard.get("/api/v1/tasks").await.refused(401, "unauthorized");
 
-    let told = yard.get(refused["type"].as_str().unwrap()).await;
+    let mut asks = request(
+        Method::GET,
+        refused["type"].as_str().unwrap(),
+        Body::empty(),
+    );
+    let bearer = "Bearer t0ken".parse().unwrap();
+    asks.headers_mut().insert("authorization", bearer);
+    let told = yard.send(asks).await;
 
     assert_eq!(told.status.as_u16(), 200);
     assert_eq!(told.header("content-type"), "text/plain; charset=utf-8");

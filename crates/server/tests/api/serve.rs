@@ -58,7 +58,7 @@ async fn a_stop_answers_open_long_polls_and_ends() {
     server.stopped().await;
 
     // The claim had come in, or was refused because the server was stopping already.
-    let taken = head.starts_with("http/1.1 200") && body == r#"{"tasks":[]}"#;
+    let taken = head.starts_with("http/1.1 200") && body.starts_with(r#"{"tasks":[],"#);
     let refused = head.starts_with("http/1.1 503") && body.contains("stopping");
     assert!(taken || refused, "{head}\n{body}");
     assert_eq!(idle.rest().await, "");

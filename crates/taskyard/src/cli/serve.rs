@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use clap::Args;
+use taskyard_core::policy::HISTORY_MOST;
 use taskyard_core::retention::Retention;
 use taskyard_server::WorkerIds;
 
 use super::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs};
-use crate::settings::units::{bytes, duration, listen, retention};
+use crate::settings::units::{bytes, duration, listen, moment, retention, room};
 
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArgs {
@@ -146,20 +147,20 @@ pub(crate) struct AccessArgs {
 #[command(next_help_heading = "Times")]
 pub(crate) struct TimeArgs {
     /// How often workers are asked to send a heartbeat.
-    #[arg(long, env = "TASKYARD_HEARTBEAT", default_value = "10s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_HEARTBEAT", default_value = "10s", value_parser = moment, value_name = "TIME")]
     pub(crate) heartbeat: Duration,
     /// A worker that gives no sign of life for so long is offline and its leases are lost. At least twice the heartbeat.
-    #[arg(long, env = "TASKYARD_HEARTBEAT_TTL", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_HEARTBEAT_TTL", default_value = "30s", value_parser = moment, value_name = "TIME")]
     pub(crate) heartbeat_ttl: Duration,
     /// How long a lease lasts without being renewed. At least three heartbeats and at most 1h, so that servers of one
     /// database, whatever this is on each, know a lease that was given by a clock that was far ahead.
-    #[arg(long, env = "TASKYARD_LEASE", default_value = "75s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_LEASE", default_value = "75s", value_parser = moment, value_name = "TIME")]
     pub(crate) lease: Duration,
     /// A worker that gives no sign of life for so long is forgotten: it is listed no more. At least the heartbeat's TTL.
-    #[arg(long, env = "TASKYARD_WORKER_LIFE", default_value = "24h", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_WORKER_LIFE", default_value = "24h", value_parser = moment, value_name = "TIME")]
     pub(crate) worker_life: Duration,
     /// How long an Idempotency-Key is known, and how old the id of a task may be that its submitter made. At least 1m.
-    #[arg(long, env = "TASKYARD_KEY_LIFE", default_value = "24h", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_KEY_LIFE", default_value = "24h", value_parser = moment, value_name = "TIME")]
     pub(crate) key_life: Duration,
     /// How long tasks are kept once they have ended, such as 30d, or completed=7d,failed=30d: those that are not named
     /// (completed, failed, timeout, cancelled) are kept for good. Queues may say otherwise. Whatever it says, a task stays
@@ -167,26 +168,26 @@ pub(crate) struct TimeArgs {
     #[arg(long, env = "TASKYARD_RETAIN", value_parser = retention, value_name = "TIMES")]
     pub(crate) retain: Option<Retention>,
     /// How long a bulk act is known after it has ended. At least 1m.
-    #[arg(long, env = "TASKYARD_OPERATION_LIFE", default_value = "24h", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_OPERATION_LIFE", default_value = "24h", value_parser = moment, value_name = "TIME")]
     pub(crate) operation_life: Duration,
     /// How far the clock of a submitter who makes ids may be ahead of the server's.
     #[arg(long, env = "TASKYARD_CLOCK_SKEW", default_value = "5m", value_parser = duration, value_name = "TIME")]
     pub(crate) clock_skew: Duration,
     /// How often the server looks for workers that are gone and for runs that take too long.
-    #[arg(long, env = "TASKYARD_SWEEP", default_value = "1s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_SWEEP", default_value = "1s", value_parser = moment, value_name = "TIME")]
     pub(crate) sweep: Duration,
     /// For so long after a start, a clock set forward, or a time in which the server heard nothing, nobody's silence
     /// counts.
     #[arg(long, env = "TASKYARD_GRACE", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) grace: Duration,
     /// How long one run may take unless its task says otherwise.
-    #[arg(long, env = "TASKYARD_TIMEOUT", default_value = "30m", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_TIMEOUT", default_value = "30m", value_parser = moment, value_name = "TIME")]
     pub(crate) timeout: Duration,
     /// How long a worker has to end an overdue run by itself before it is taken away.
     #[arg(long, env = "TASKYARD_TIMEOUT_MARGIN", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) timeout_margin: Duration,
     /// How much waiting is worth one level of priority.
-    #[arg(long, env = "TASKYARD_PRIORITY_LEVEL", default_value = "10m", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_PRIORITY_LEVEL", default_value = "10m", value_parser = moment, value_name = "TIME")]
     pub(crate) priority_level: Duration,
     /// How long a stopping server lets its own workers go on before it ends their tasks and hands them back. A second
     /// signal ends it at once.
@@ -206,23 +207,23 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "TASKYARD_MAX_LOSSES", default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
     pub(crate) max_losses: i32,
     /// The longest input of a task.
-    #[arg(long, env = "TASKYARD_INPUT_MAX", default_value = "1MiB", value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, env = "TASKYARD_INPUT_MAX", default_value = "1MiB", value_parser = room, value_name = "BYTES")]
     pub(crate) input_max: usize,
     /// The longest output of a task.
-    #[arg(long, env = "TASKYARD_OUTPUT_MAX", default_value = "8MiB", value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, env = "TASKYARD_OUTPUT_MAX", default_value = "8MiB", value_parser = room, value_name = "BYTES")]
     pub(crate) output_max: usize,
     /// The longest checkpoint of a run.
     #[arg(long, env = "TASKYARD_CHECKPOINT_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) checkpoint_max: usize,
-    /// How many unfinished runs, and how many refused results, of one task are kept. Lowered, it takes nothing away from
-    /// tasks that have more.
-    #[arg(long, env = "TASKYARD_HISTORY_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=1000))]
+    /// Of how many runs of one task that did not end it is kept how they ended, and of each the result that was refused
+    /// last. Lowered, it takes nothing away from tasks that have more.
+    #[arg(long, env = "TASKYARD_HISTORY_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=i64::from(HISTORY_MOST)))]
     pub(crate) history_max: i32,
     /// How much of the log of one attempt is kept, each line with 16 bytes more than it has; what comes after that is not.
     #[arg(long, env = "TASKYARD_LOG_MAX", default_value = "4MiB", value_parser = bytes, value_name = "BYTES")]
     pub(crate) log_max: usize,
     /// The longest line of a log; what is longer is cut. Up to 1MiB.
-    #[arg(long, env = "TASKYARD_LOG_LINE_MAX", default_value = "16KiB", value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, env = "TASKYARD_LOG_LINE_MAX", default_value = "16KiB", value_parser = room, value_name = "BYTES")]
     pub(crate) log_line_max: usize,
     /// How many logs may be followed at once; each takes a connection for as long as it is.
     #[arg(long, env = "TASKYARD_FOLLOWS_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -247,15 +248,15 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "TASKYARD_DEPTH_MAX", default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) depth_max: u16,
     /// The longest body of a batch or a report. At least 8KiB.
-    #[arg(long, env = "TASKYARD_BODY_MAX", default_value = "16MiB", value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, env = "TASKYARD_BODY_MAX", default_value = "16MiB", value_parser = room, value_name = "BYTES")]
     pub(crate) body_max: usize,
     /// How many bytes of bodies the server holds at once; what is beyond is refused for the moment (503). An eighth is
     /// for bodies of up to 64 KiB alone. At least twice the longest body.
-    #[arg(long, env = "TASKYARD_BODIES_MAX", default_value = "256MiB", value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, env = "TASKYARD_BODIES_MAX", default_value = "256MiB", value_parser = room, value_name = "BYTES")]
     pub(crate) bodies_max: usize,
     /// How many bytes of answers the server holds at once that were not sent yet, those of up to 64 KiB aside; what is
     /// beyond is refused for the moment (503). One is given whatever its size.
-    #[arg(long, env = "TASKYARD_ANSWERS_MAX", default_value = "256MiB", value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, env = "TASKYARD_ANSWERS_MAX", default_value = "256MiB", value_parser = room, value_name = "BYTES")]
     pub(crate) answers_max: usize,
     /// How many tasks one batch may hold.
     #[arg(long, env = "TASKYARD_BATCH_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -264,7 +265,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "TASKYARD_CLAIM_MAX", default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) claim_max: u32,
     /// How many bytes of inputs one claim gets; one task is given whatever its size.
-    #[arg(long, env = "TASKYARD_CLAIM_BYTES_MAX", default_value = "8MiB", value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, env = "TASKYARD_CLAIM_BYTES_MAX", default_value = "8MiB", value_parser = room, value_name = "BYTES")]
     pub(crate) claim_bytes_max: usize,
     /// How many tasks one stream of lines may hold.
     #[arg(long, env = "TASKYARD_STREAM_MAX", default_value_t = 1_000_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
@@ -275,7 +276,7 @@ pub(crate) struct LimitArgs {
     pub(crate) queue_max: u32,
     /// About how many bytes of memory these may hold. An eighth of it is not for submits either. At least twice the longest
     /// body.
-    #[arg(long, env = "TASKYARD_QUEUE_BYTES_MAX", default_value = "256MiB", value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, env = "TASKYARD_QUEUE_BYTES_MAX", default_value = "256MiB", value_parser = room, value_name = "BYTES")]
     pub(crate) queue_bytes_max: usize,
     /// How many combinations of queue, kind and requires unfinished tasks may be in.
     #[arg(long, env = "TASKYARD_LANES_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -284,7 +285,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "TASKYARD_METRICS_VALUES_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) metrics_values_max: u32,
     /// How long /metrics, and the page at /ui/, wait for what only the database knows, before they answer without it.
-    #[arg(long, env = "TASKYARD_METRICS_WITHIN", default_value = "2s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_METRICS_WITHIN", default_value = "2s", value_parser = moment, value_name = "TIME")]
     pub(crate) metrics_within: Duration,
     /// How many combinations of queue, kind and requires a server tells apart in each minute for rates and quantiles, and
     /// how many queues, and kinds, `tasks/stats` tells apart; the others are added up, as `other`.
@@ -299,6 +300,10 @@ pub(crate) struct LimitArgs {
     /// Up to how many tasks the dry run of a bulk act counts.
     #[arg(long, env = "TASKYARD_MATCHING_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) matching_max: u32,
+    /// How many wrong tokens may come from one address within a minute before it is told to come back later; the right one
+    /// lets in all the same.
+    #[arg(long, env = "TASKYARD_WRONG_TOKENS_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) wrong_tokens_max: u32,
     /// How many workers may be known and not forgotten; those inside of servers do not count.
     #[arg(long, env = "TASKYARD_WORKERS_MAX", default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) workers_max: u32,
@@ -317,27 +322,27 @@ pub(crate) struct ConnectionArgs {
     pub(crate) connections_spare: u32,
     /// How long a new connection may wait for its place while all others are being served, before it is refused for the
     /// moment (503).
-    #[arg(long, env = "TASKYARD_PLACE_WITHIN", default_value = "1s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_PLACE_WITHIN", default_value = "1s", value_parser = moment, value_name = "TIME")]
     pub(crate) place_within: Duration,
     /// The longest head of a request. At least 8KiB.
-    #[arg(long, env = "TASKYARD_HEAD_MAX", default_value = "100000", value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, env = "TASKYARD_HEAD_MAX", default_value = "100000", value_parser = room, value_name = "BYTES")]
     pub(crate) head_max: usize,
     /// How long a request's head may take to come in, and how long a new connection may say nothing.
-    #[arg(long, env = "TASKYARD_HEAD_WITHIN", default_value = "10s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_HEAD_WITHIN", default_value = "10s", value_parser = moment, value_name = "TIME")]
     pub(crate) head_within: Duration,
     /// How long a connection may stand idle between requests. Well above the heartbeat, so that workers keep theirs.
-    #[arg(long, env = "TASKYARD_IDLE_WITHIN", default_value = "75s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_IDLE_WITHIN", default_value = "75s", value_parser = moment, value_name = "TIME")]
     pub(crate) idle_within: Duration,
     /// How long a request's body may stand still.
-    #[arg(long, env = "TASKYARD_BODY_PAUSE", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_BODY_PAUSE", default_value = "30s", value_parser = moment, value_name = "TIME")]
     pub(crate) body_pause: Duration,
     /// How long a whole body may take to come in, or as much of a stream of lines as is stored at once.
-    #[arg(long, env = "TASKYARD_BODY_WITHIN", default_value = "5m", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_BODY_WITHIN", default_value = "5m", value_parser = moment, value_name = "TIME")]
     pub(crate) body_within: Duration,
     /// How long an answer may wait for its reader to take more of it.
-    #[arg(long, env = "TASKYARD_WRITE_PAUSE", default_value = "30s", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_WRITE_PAUSE", default_value = "30s", value_parser = moment, value_name = "TIME")]
     pub(crate) write_pause: Duration,
     /// How long its reader may take for a whole answer.
-    #[arg(long, env = "TASKYARD_ANSWER_WITHIN", default_value = "5m", value_parser = duration, value_name = "TIME")]
+    #[arg(long, env = "TASKYARD_ANSWER_WITHIN", default_value = "5m", value_parser = moment, value_name = "TIME")]
     pub(crate) answer_within: Duration,
 }

@@ -7,7 +7,7 @@ use taskyard_worker::executors::command::{Allow, AllowEnv};
 use taskyard_worker::executors::http;
 
 use super::client::Connection;
-use crate::settings::units::{bytes, duration, pair, queue, worker};
+use crate::settings::units::{bytes, duration, label, queue, room, worker};
 
 #[derive(Debug, Args)]
 #[command(
@@ -42,7 +42,7 @@ pub(crate) struct WorkerArgs {
     )]
     pub(crate) queues: Vec<String>,
     /// What tasks can make demands on, such as gpu=a100. May be given several times.
-    #[arg(long = "label", id = "label", env = "TASKYARD_LABELS", value_delimiter = ',', value_parser = pair, value_name = "NAME=VALUE")]
+    #[arg(long = "label", id = "label", env = "TASKYARD_LABELS", value_delimiter = ',', value_parser = label, value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<(String, String)>,
     /// How long it lets its tasks go on when it is told to stop, before it ends them and hands them back. A second signal
     /// ends it at once. One that `taskyard workers drain` has leave finishes them, however long they take.
@@ -85,17 +85,11 @@ pub(crate) struct LogArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Commands")]
 pub(crate) struct CommandArgs {
-    /// Which programs tasks of kind `command` may run: paths or names with commas between, or `any`. Default: none, and
-    /// no such task is taken. One that asks for another program fails for good, so give the same list to all workers of a
+    /// Which programs tasks of kind `command` may run: whole paths, or names to be found in PATH, with commas between, or
+    /// `any`. Default: none, and no such task is taken. One that asks for another program fails for good, so give the same list to all workers of a
     /// queue.
-    #[arg(
-        long,
-        env = "TASKYARD_ALLOW_COMMAND",
-        value_name = "PROGRAMS",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub(crate) allow_command: Allow,
+    #[arg(long, env = "TASKYARD_ALLOW_COMMAND", value_name = "PROGRAMS")]
+    pub(crate) allow_command: Option<Allow>,
     /// Which variables such tasks may set, with commas between: names, beginnings of names with a `*` after them,
     /// `usual` (all but those that well-known programs take for code or options, such as PATH, LD_PRELOAD,
     /// PYTHONSTARTUP and TAR_OPTIONS), or `any`. Where you do not trust those who submit, name them: no list of the bad
@@ -120,14 +114,8 @@ pub(crate) struct HttpArgs {
     /// (*.example.com), addresses (203.0.113.7, ::1), each with a port or without (api.example.com:8443, [::1]:8080), or
     /// `any`. Default: none, and no such task is taken. Names are asked at public addresses only; an address that is
     /// listed, and `localhost`, may be private.
-    #[arg(
-        long,
-        env = "TASKYARD_ALLOW_HTTP",
-        value_name = "HOSTS",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub(crate) allow_http: http::Allow,
+    #[arg(long, env = "TASKYARD_ALLOW_HTTP", value_name = "HOSTS")]
+    pub(crate) allow_http: Option<http::Allow>,
     /// Lets names, and `any`, stand for addresses of this machine and of private networks too (loopback, link-local,
     /// unique-local, carriers' NAT). Not for metadata services of clouds: their very address has to be listed.
     #[arg(long, env = "TASKYARD_ALLOW_HTTP_PRIVATE")]
@@ -137,11 +125,11 @@ pub(crate) struct HttpArgs {
     pub(crate) http_request_max: usize,
     /// The longest body that it receives; a longer one fails the task. As output it has to fit into the server's
     /// --output-max.
-    #[arg(long, env = "TASKYARD_HTTP_RESPONSE_MAX", default_value = "4MiB", value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, env = "TASKYARD_HTTP_RESPONSE_MAX", default_value = "4MiB", value_parser = room, value_name = "BYTES")]
     pub(crate) http_response_max: usize,
     /// The most bytes of headers, of a request and of an answer. Of an answer's, one header for each 64 bytes is read, and
     /// never more than about 400 KiB of them.
-    #[arg(long, env = "TASKYARD_HTTP_HEADERS_MAX", default_value = "64KiB", value_parser = bytes, value_name = "BYTES")]
+    #[arg(long, env = "TASKYARD_HTTP_HEADERS_MAX", default_value = "64KiB", value_parser = room, value_name = "BYTES")]
     pub(crate) http_headers_max: usize,
     /// How much of the body of a failed request the task's error shows.
     #[arg(long, env = "TASKYARD_HTTP_DETAIL_MAX", default_value = "16KiB", value_parser = bytes, value_name = "BYTES")]

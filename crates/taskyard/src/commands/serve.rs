@@ -233,15 +233,7 @@ fn check_access(args: &AccessArgs, listen: &str) -> Result<(), Failure> {
 }
 
 fn access(args: &AccessArgs, local: SocketAddr) -> Result<Access, Failure> {
-    match &args.token {
-        Some(token) if token.is_empty() => Err(Failure::usage(
-            "TASKYARD_TOKEN is empty; unset it, or give it a value",
-        )),
-        // It is not said which: nothing prints a token.
-        Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => Err(Failure::usage(
-            "TASKYARD_TOKEN (--token) holds a blank, a line break or another character that no request can send as its \
-             token; use visible ASCII characters, such as those of `openssl rand -hex 32`",
-        )),
+    match web::token(args.token.as_deref())? {
         Some(token) => Ok(Access::Token(Secret::new(token))),
         // Also with --no-auth: what it takes away there is only a check that no caller of this machine fails.
         None if local.ip().is_loopback() => Ok(Access::Loopback),

@@ -169,7 +169,7 @@ pub(super) fn executors(
 
 fn command_settings(args: &CommandArgs) -> command::Settings {
     let settings = command::Settings {
-        allow: args.allow_command.clone(),
+        allow: args.allow_command.clone().unwrap_or_default(),
         allow_env: args.allow_env.clone(),
         grace: args.command_grace,
         ..command::Settings::default()
@@ -183,7 +183,7 @@ fn command_settings(args: &CommandArgs) -> command::Settings {
 
 fn http_settings(args: &HttpArgs) -> http::Settings {
     http::Settings {
-        allow: args.allow_http.clone(),
+        allow: args.allow_http.clone().unwrap_or_default(),
         allow_private: args.allow_http_private,
         request_bytes_max: args.http_request_max,
         response_bytes_max: args.http_response_max,

@@ -30,24 +30,26 @@ impl Transport for Inside {
 
     async fn claim(&self, worker_id: &str, claim: &Claim) -> Result<Claimed, Error> {
         let claimed = logged(&self.app, v1::workers::claim(&self.app, worker_id, claim)).await;
-        let Claimed { tasks, drain } = claimed.map_err(Error::Problem)?;
-        let tasks = tasks.into_iter().map(owned).collect();
-        Ok(Claimed { tasks, drain })
+        let claimed = claimed.map_err(Error::Problem)?;
+        Ok(Claimed {
+            tasks: claimed.tasks.into_iter().map(owned).collect(),
+            drain: claimed.drain,
+            lease_ms: claimed.lease_ms,
+            heartbeat_ms: claimed.heartbeat_ms,
+        })
     }
 
     async fn report(&self, worker_id: &str, report: &Report) -> Result<Reported, Error> {
         let reported = v1::workers::report(&self.app, worker_id, report);
         let reported = logged(&self.app, reported).await;
-        let Reported {
-            results,
-            tasks,
-            drain,
-        } = reported.map_err(Error::Problem)?;
-        let tasks = tasks.map(|tasks| tasks.into_iter().map(owned).collect());
+        let reported = reported.map_err(Error::Problem)?;
+        let tasks = reported.tasks;
         Ok(Reported {
-            results,
-            tasks,
-            drain,
+            results: reported.results,
+            tasks: tasks.map(|tasks| tasks.into_iter().map(owned).collect()),
+            drain: reported.drain,
+            lease_ms: reported.lease_ms,
+            heartbeat_ms: reported.heartbeat_ms,
         })
     }
 

@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
+use taskyard_core::labels::{BadLabels, Labels};
 use taskyard_core::name::Name;
 use taskyard_core::retention::Retention;
 
 /// The longest time that can be set: ten years, as for a task's own times. Every clock bears as much added to it, and a
 /// few times as much.
 const TIME_MAX: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// The shortest time that counts as one.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// The largest size that can be set, so that some of them can be added up.
+const BYTES_MAX: usize = 1 << 40;
 
 /// `30s`, `1500ms`, `5m`, `1h30m`, `30d`, up to ten years. A number without a unit is refused, for nobody knows what it
 /// means; a month has no one length.
@@ -26,6 +33,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let time = time.map_err(|_| "must not be negative".to_owned())?;
     if time > TIME_MAX {
         return Err(long());
+    }
+    Ok(time)
+}
+
+/// A time in which something can happen.
+pub(crate) fn moment(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time < MOMENT {
+        return Err("must be at least 1ms".to_owned());
     }
     Ok(time)
 }
@@ -122,7 +138,19 @@ pub(crate) fn bytes(text: &str) -> Result<usize, String> {
         _ => return Err(wrong()),
     };
     let count: usize = digits.trim_end().parse().map_err(|_| wrong())?;
-    count.checked_mul(1 << shift).ok_or_else(wrong)
+    let bytes = count.checked_mul(1 << shift).ok_or_else(wrong)?;
+    if bytes > BYTES_MAX {
+        return Err("must be at most 1024GiB".to_owned());
+    }
+    Ok(bytes)
+}
+
+/// Bytes that something fits into: with none, what they bound could not be at all.
+pub(crate) fn room(text: &str) -> Result<usize, String> {
+    match bytes(text)? {
+        0 => Err("must be at least 1 byte".to_owned()),
+        bytes => Ok(bytes),
+    }
 }
 
 /// Where a server is: `http://127.0.0.1:8000`.
@@ -147,6 +175,16 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected name=value".to_owned()),
+    }
+}
+
+/// A label of a worker.
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
+    let label = pair(text)?;
+    match Labels::new([label.clone()]) {
+        Ok(_) => Ok(label),
+        Err(BadLabels::Name(_, why)) => Err(format!("its name {why}")),
+        Err(bad) => Err(bad.to_string()),
     }
 }
 
@@ -255,6 +293,19 @@ mod tests {
         for millis in [0, 1, 999, 1000, 1500, 60_000, 90_000, 3_600_000] {
             let wait = Duration::from_millis(millis);
             assert_eq!(duration(&duration_text(wait)), Ok(wait));
+        }
+    }
+
+    #[test]
+    fn what_would_leave_no_room_or_no_time_is_refused() {
+        assert_eq!(room("1"), Ok(1));
+        assert_eq!(bytes("0"), Ok(0));
+        for text in ["0", "0GiB", "1025GiB", "18446744073709551615"] {
+            assert!(room(text).is_err(), "{text}");
+        }
+        assert_eq!(moment("1ms"), Ok(MOMENT));
+        for text in ["0s", "999us", "0h"] {
+            assert!(moment(text).is_err(), "{text}");
         }
     }
 

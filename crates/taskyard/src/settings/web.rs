@@ -15,6 +15,19 @@ pub(crate) fn origins(words: &[String]) -> Result<Vec<String>, Failure> {
     checked("--allow-origin", words, origin)
 }
 
+/// What `--token` says. It is not said of it what it is: nothing prints a token.
+pub(crate) fn token(said: Option<&str>) -> Result<Option<&str>, Failure> {
+    let wrong = match said {
+        Some("") => "is empty; unset it, or give it a value",
+        Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            "holds a blank, a line break or another character that no request can send as its token; use visible ASCII \
+             characters, such as those of `openssl rand -hex 32`"
+        }
+        Some(_) | None => return Ok(said),
+    };
+    Err(Failure::usage(format!("TASKYARD_TOKEN (--token) {wrong}")))
+}
+
 fn checked(
     flag: &str,
     words: &[String],

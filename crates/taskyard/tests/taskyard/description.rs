@@ -29,7 +29,8 @@ async fn a_server_does_what_its_description_says() {
     };
     let yard = Yard::new();
     // With a token, so that it is seen that nobody is let in without it.
-    let server = yard.serve(&["--token", TOKEN]);
+    // Wrong ones are tried as well, more than one address may.
+    let server = yard.serve(&["--token", TOKEN, "--wrong-tokens-max", "1000000"]);
     let client = Client::new(&[server.url.parse().unwrap()], Some(TOKEN)).unwrap();
     let task = Submit::new("resize", 1);
     client.submit_batch(&vec![task; TASKS], None).await.unwrap();

@@ -248,6 +248,8 @@ fn exchanged<'a>(
                     results: Vec::new(),
                     tasks: Some(claimed.tasks),
                     drain: claimed.drain,
+                    lease_ms: claimed.lease_ms,
+                    heartbeat_ms: claimed.heartbeat_ms,
                 })
             }
             _ => transport.report(name, report).await,

@@ -116,7 +116,7 @@ impl Runtime {
     }
 
     fn begin_held(&mut self, runs: Vec<Run>, heard: Heard, asked: Moment) {
-        self.take_times(&heard);
+        self.take_times(heard.lease_ms, heard.heartbeat_ms);
         if heard.drain {
             self.drain();
         }

@@ -105,7 +105,7 @@ impl Runtime {
     }
 
     fn hear(&mut self, beat: &Beat, heard: &Heard) {
-        self.take_times(heard);
+        self.take_times(heard.lease_ms, heard.heartbeat_ms);
         let within = self.limits.borrow().unconfirmed_within;
         let unconfirmed: HashSet<TaskId> = heard.unconfirmed.iter().copied().collect();
         let told = beat.told();
@@ -137,14 +137,14 @@ impl Runtime {
     }
 
     /// Servers may differ in them, and have others once they start again.
-    pub(super) fn take_times(&mut self, heard: &Heard) {
+    pub(super) fn take_times(&mut self, lease_ms: Option<u64>, heartbeat_ms: Option<u64>) {
         let Some(registered) = &mut self.registered else {
             return;
         };
         let before = (registered.lease_ms, registered.heartbeat_ms);
         let (lease_ms, heartbeat_ms) = (
-            heard.lease_ms.unwrap_or(before.0),
-            heard.heartbeat_ms.unwrap_or(before.1),
+            lease_ms.unwrap_or(before.0),
+            heartbeat_ms.unwrap_or(before.1),
         );
         if (lease_ms, heartbeat_ms) == before {
             return;

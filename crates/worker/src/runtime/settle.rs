@@ -49,6 +49,8 @@ impl Runtime {
                 self.beat_retries.others_get_through(now);
                 self.news_retries.others_get_through(now);
                 self.settle(batch, reported.results);
+                // Before they begin: these leases may be shorter than those of the server it registered at.
+                self.take_times(reported.lease_ms, reported.heartbeat_ms);
                 if reported.drain {
                     self.drain();
                 }

@@ -198,7 +198,7 @@ async fn ended<P: Source>(app: &App, said: &RunResult<P>) -> Answer {
 /// One result, from whoever can name its lease.
 async fn report_one<P: Source>(app: &App, said: &RunResult<P>) -> Result<Standing, Box<Problem>> {
     let mut faults = Faults::default();
-    let result = wire::result::run_result(app, said, Place::ROOT, &mut faults);
+    let result = wire::result::run_result(app, said.task_id, said, Place::ROOT, &mut faults);
     faults.check()?;
     let report = Report {
         worker: None,

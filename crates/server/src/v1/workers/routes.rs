@@ -7,7 +7,7 @@ use axum::response::IntoResponse;
 use http::StatusCode;
 use serde_json::value::RawValue;
 use taskyard_api::page::Page;
-use taskyard_api::report::Report;
+use taskyard_api::report::{Called, Report};
 use taskyard_api::worker::{Claim, Heartbeat, Register};
 use taskyard_core::id::Epoch;
 use taskyard_core::name::Name;
@@ -185,7 +185,7 @@ pub(crate) async fn report(
     request: Request,
 ) -> Answer {
     let body = body(&app, request, app.limits().bulk_max).await?;
-    let mut report: Report<&RawValue> = request::parse(&app, &body)?;
+    let mut report: Report<&RawValue, Called> = request::parse(&app, &body)?;
     comes_from_outside(&app, &worker, report.epoch).await?;
     // The results are taken whatever room there is; only the claim is not served.
     if app.answers().has_room().is_err() {

@@ -197,6 +197,25 @@ async fn a_wrong_parameter_is_named() {
 }
 
 #[tokio::test]
+async fn a_time_whose_plus_was_not_escaped_tells_how_to_write_it() {
+    let yard = Yard::new();
+    let list = |time: &str| {
+        let path = format!("/api/v1/tasks?created_after={time}");
+        let yard = &yard;
+        async move { yard.get(&path).await }
+    };
+
+    let wrong = list("2026-01-01T00:00:00+02:00").await;
+    let detail = wrong.wrong_at(&["created_after"])["detail"].to_string();
+    assert!(detail.contains("write it %2B"), "{detail}");
+    list("2026-01-01T00:00:00%2B02:00").await.ok();
+    for other in ["2026-01-01+00:00:00Z", "2026-01-01T00:00:00"] {
+        let detail = list(other).await.wrong_at(&["created_after"])["detail"].to_string();
+        assert!(!detail.contains("%2B"), "{detail}");
+    }
+}
+
+#[tokio::test]
 async fn a_filter_names_up_to_32_labels() {
     let yard = Yard::new();
     let list = |labels: usize| format!("/api/v1/tasks?{}", vec!["label=n=1"; labels].join("&"));

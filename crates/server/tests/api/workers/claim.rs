@@ -226,15 +226,15 @@ async fn a_server_that_leaves_holds_nobody_back_and_serves_until_it_stops() {
     });
 
     assert_eq!(began.elapsed(), Duration::ZERO);
-    assert_eq!(claimed.ok(), json!({"tasks": []}));
-    assert_eq!(reported.ok(), json!({"results": [], "tasks": []}));
+    assert_eq!(claimed.ok()["tasks"], json!([]));
+    assert_eq!(reported.ok()["tasks"], json!([]));
     assert_eq!(shown.ok()["status"], "assigned");
 
     // Who asks again at once is held back for a moment, so that nobody asks without a pause.
     let (claimed, reported, shown) = all().await;
     assert_eq!(began.elapsed(), Duration::from_secs(1));
-    assert_eq!(claimed.ok(), json!({"tasks": []}));
-    assert_eq!(reported.ok(), json!({"results": [], "tasks": []}));
+    assert_eq!(claimed.ok()["tasks"], json!([]));
+    assert_eq!(reported.ok()["tasks"], json!([]));
     assert_eq!(shown.ok()["status"], "assigned");
 
     let accepted = yard.submit("echo").await;

@@ -76,7 +76,10 @@ async fn a_draining_worker_is_told_by_each_answer_and_gets_nothing_more() {
     let heard = yard.post(HEARTBEAT, &json!({"held": []})).await.ok();
     assert_eq!(heard["drain"], true);
     let claimed = yard.post(CLAIM, &json!({"limit": 1})).await.ok();
-    assert_eq!(claimed, json!({"tasks": [], "drain": true}));
+    assert_eq!(
+        (&claimed["tasks"], &claimed["drain"]),
+        (&json!([]), &json!(true))
+    );
     let result = json!({"task_id": id, "lease_token": token, "outcome": "completed"});
     let reported = yard.post(REPORT, &json!({"results": [result]})).await.ok();
     assert_eq!(reported["drain"], true);

@@ -110,6 +110,68 @@ async fn a_result_that_cannot_be_taken_keeps_no_other_from_being_taken() {
 }
 
 #[tokio::test]
+async fn what_is_no_id_names_no_task_and_keeps_no_other_result_from_being_taken() {
+    let yard = Yard::new();
+    let runs = runs(&yard, 2).await;
+    let of = |task_id: &str| {
+        let mut result = result(&runs[0], "completed", json!({}));
+        result["task_id"] = json!(task_id);
+        result
+    };
+    let upper = runs[0]["id"].as_str().unwrap().to_uppercase();
+    let bad = [
+        "",
+        "7",
+        "not-an-id",
+        "\u{e9}\n",
+        "00000000-0000-4000-8000-000000000000",
+    ];
+    let mut results: Vec<Value> = bad.iter().map(|id| of(id)).collect();
+    results.insert(1, result(&runs[1], "completed", json!({})));
+    results.push(of(&upper));
+
+    let body = json!({"results": results, "claim": {"limit": 1}});
+    let reported = yard.post(REPORT, &body).await.ok();
+
+    let answers = reported["results"].as_array().unwrap();
+    assert_eq!(answers.len(), results.len());
+    for (index, answer) in answers.iter().enumerate() {
+        let Some(id) = results[index]["task_id"]
+            .as_str()
+            .filter(|id| bad.contains(id))
+        else {
+            assert_eq!(answer["status"], "completed", "{answer}");
+            continue;
+        };
+        assert_eq!(answer["status"], 404, "{id:?}: {answer}");
+        assert_eq!(answer["code"], "not_found");
+        assert_eq!(
+            answer["errors"][0]["pointer"],
+            format!("/results/{index}/task_id")
+        );
+        assert!(answer.get("task_id").is_none(), "{answer}");
+    }
+    for run in &runs {
+        assert_eq!(yard.status(run["id"].as_str().unwrap()).await, "completed");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_text_is_no_result_and_none_is_taken() {
+    let yard = Yard::new();
+    let runs = runs(&yard, 2).await;
+    let mut wrong = result(&runs[1], "completed", json!({}));
+    wrong["task_id"] = json!(7);
+    let results = json!([result(&runs[0], "completed", json!({})), wrong]);
+
+    let refused = yard.post(REPORT, &json!({"results": results})).await;
+
+    refused.wrong_at(&["/results/1/task_id"]);
+    let first = runs[0]["id"].as_str().unwrap();
+    assert_eq!(yard.status(first).await, "assigned");
+}
+
+#[tokio::test]
 async fn a_report_may_ask_for_new_tasks_in_the_same_call() {
     let yard = Yard::new();
     let runs = runs(&yard, 1).await;
@@ -122,6 +184,8 @@ async fn a_report_may_ask_for_new_tasks_in_the_same_call() {
 
     assert_eq!(reported["results"][0]["status"], "completed");
     assert_eq!(reported["tasks"][0]["id"], next);
+    assert_eq!(reported["lease_ms"], 75_000);
+    assert_eq!(reported["heartbeat_ms"], 10_000);
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! The policy and the limits that the settings ask for, as far as they fit together.
+//! The policy and the limits that the settings ask for, as far as they fit together; whether each makes sense alone is
+//! for its flag to say ([`crate::settings::units`]).
 
 use std::time::Duration;
 
@@ -28,22 +29,7 @@ const OPERATION_LIFE_LEAST: Duration = Duration::from_mins(1);
 /// Less does not hold one run's news and what is around it, and workers run tasks whose ends they cannot tell.
 const BODY_LEAST: usize = 8 << 10;
 
-/// The shortest time that counts as one.
-const MOMENT: Duration = Duration::from_millis(1);
-
 pub(super) fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<Limits, Failure> {
-    for (name, time) in [
-        ("--head-within", connections.head_within),
-        ("--idle-within", connections.idle_within),
-        ("--place-within", connections.place_within),
-        ("--body-pause", connections.body_pause),
-        ("--body-within", connections.body_within),
-        ("--write-pause", connections.write_pause),
-        ("--answer-within", connections.answer_within),
-        ("--metrics-within", args.metrics_within),
-    ] {
-        at_least(name, time, "a moment", MOMENT)?;
-    }
     let details = 2 * usize::try_from(args.history_max).unwrap_or(1);
     let most = ATTEMPT_DETAIL_MOST.min(ATTEMPTS_BYTES_MOST / details);
     if args.attempt_detail_max > most {
@@ -89,6 +75,7 @@ pub(super) fn limits(args: &LimitArgs, connections: &ConnectionArgs) -> Result<L
         body_within: connections.body_within,
         write_pause_max: connections.write_pause,
         answer_within: connections.answer_within,
+        wrong_tokens_max: args.wrong_tokens_max,
         metrics_values_max: args.metrics_values_max as usize,
         metrics_within: args.metrics_within,
         ..Limits::default()
@@ -133,9 +120,6 @@ fn at_least(name: &str, value: Duration, what: &str, least: Duration) -> Result<
 }
 
 pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
-    at_least("--heartbeat", times.heartbeat, "a moment", MOMENT)?;
-    at_least("--sweep", times.sweep, "a moment", MOMENT)?;
-    at_least("--timeout", times.timeout, "a moment", MOMENT)?;
     at_least(
         "--heartbeat-ttl",
         times.heartbeat_ttl,

@@ -36,7 +36,7 @@ fn each_flag_sets_what_it_names() {
                   --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --offset-max 1020 --lists-max 3 --depth-max 65 \
                   --body-max 9006 --bodies-max 300000 --answers-max 300001 --batch-max 1007 --claim-max 14 \
                   --claim-bytes-max 1008 --stream-max 1009 --queue-max 1010 --log-max 1017 --log-line-max 1018 --follows-max 1019 \
-                  --queue-bytes-max 300002 --lanes-max 1011 --queues-max 1016 --operations-max 1022 --matching-max 1021 --workers-max 1012 \
+                  --queue-bytes-max 300002 --lanes-max 1011 --queues-max 1016 --operations-max 1022 --matching-max 1021 --wrong-tokens-max 1023 --workers-max 1012 \
                   --metrics-values-max 1015 --stats-lanes-max 99 --metrics-within 22s";
     let connections = "--connections-max 1013 --connections-spare 1014 --place-within 15s --head-max 9000 \
                        --head-within 16s --idle-within 17s --body-pause 18s --body-within 19s --write-pause 20s \
@@ -115,6 +115,7 @@ fn each_flag_sets_what_it_names() {
             idle_within: seconds(17),
             write_pause_max: seconds(20),
             answer_within: seconds(21),
+            wrong_tokens_max: 1023,
             metrics_values_max: 1015,
             metrics_within: seconds(22),
             stop_within: Limits::default().stop_within,

@@ -3,7 +3,6 @@
 use taskyard_server::REFUSED_KIND;
 use taskyard_server::settings::Commands;
 use taskyard_worker::executor::Executors;
-use taskyard_worker::executors::command::Allow;
 use taskyard_worker::executors::{self, Refused, Simulated, standard};
 
 use crate::cli::ServeArgs;
@@ -25,7 +24,7 @@ pub(super) fn commands(args: &ServeArgs) -> Commands {
     }
     // Without workers inside others are there to run them.
     let is_for_others = args.internal_workers == 0;
-    if is_for_others || args.command.allow_command != Allow::Nothing {
+    if is_for_others || args.command.allow_command.is_some() {
         Commands::Run
     } else {
         Commands::Refused

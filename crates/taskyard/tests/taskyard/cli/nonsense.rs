@@ -50,6 +50,110 @@ fn no_setting_takes_nonsense_from_its_variable() {
     }
 }
 
+/// What leaves no room and no time, names nothing, or means another thing wherever it is started.
+#[test]
+fn what_nobody_can_want_is_refused_at_the_start_wherever_it_stands() {
+    const ROOM: &str = "must be at least 1 byte";
+    const TIME: &str = "must be at least 1ms";
+    let yard = Yard::new();
+    let rooms = [
+        "input-max",
+        "output-max",
+        "log-line-max",
+        "body-max",
+        "bodies-max",
+        "answers-max",
+        "claim-bytes-max",
+        "queue-bytes-max",
+        "head-max",
+        "http-response-max",
+        "http-headers-max",
+    ];
+    let times = [
+        "heartbeat",
+        "heartbeat-ttl",
+        "lease",
+        "worker-life",
+        "key-life",
+        "operation-life",
+        "sweep",
+        "timeout",
+        "priority-level",
+        "metrics-within",
+        "place-within",
+        "head-within",
+        "idle-within",
+        "body-pause",
+        "body-within",
+        "write-pause",
+        "answer-within",
+    ];
+    let rooms = rooms.map(|flag| ("serve", flag, "0", ROOM));
+    let times = times.map(|flag| ("serve", flag, "0s", TIME));
+    let others = [
+        ("serve", "input-max", "1025GiB", "must be at most 1024GiB"),
+        ("serve", "wrong-tokens-max", "0", "1.."),
+        ("serve", "allow-command", "", "leave it out to allow none"),
+        ("serve", "allow-command", "bin/tool", "begins with /"),
+        ("serve", "allow-command", "any,wc", "stands alone"),
+        ("serve", "allow-http", "", "leave it out to allow none"),
+        ("serve", "internal-kinds", "", "it runs"),
+        ("worker", "http-response-max", "0", ROOM),
+        ("worker", "allow-command", "", "leave it out to allow none"),
+        ("worker", "allow-command", "./tool", "begins with /"),
+        ("worker", "kinds", "", "it runs"),
+        ("worker", "queues", "", "must not be empty"),
+        ("worker", "queues", "a b", "may hold only"),
+        ("worker", "name", "", "must not be empty"),
+        ("worker", "name", "a/b", "may hold only"),
+        ("worker", "label", "", "name=value"),
+        ("worker", "label", "a/b=1", "may hold only"),
+        ("worker", "label", "a=", "1 to 64 bytes"),
+    ];
+    for (command, setting, value, why) in rooms.into_iter().chain(times).chain(others) {
+        let variable = match setting {
+            "name" => "TASKYARD_WORKER_NAME".to_owned(),
+            "label" => "TASKYARD_LABELS".to_owned(),
+            setting => format!("TASKYARD_{}", setting.replace('-', "_").to_uppercase()),
+        };
+        let file = format!("{} = {value:?}\n", setting.replace('-', "_"));
+        let typed = format!("--{setting}={value}");
+        for (words, variables, file) in [
+            (vec![command, &typed], vec![], ""),
+            (vec![command], vec![(&*variable, value)], ""),
+            (vec![command], vec![], &*file),
+        ] {
+            std::fs::write(yard.path("taskyard.toml"), file).unwrap();
+            let printed = run(yard.directory.path(), &words, &variables);
+
+            let said = &printed.stderr;
+            assert_eq!(printed.code, 2, "{words:?} {variables:?} {file}: {said}");
+            let flag = format!("--{setting}");
+            assert!(
+                said.contains(&flag) && said.contains(why),
+                "{words:?} {variables:?} {file}: {said}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_none_is_refused_by_who_would_send_it() {
+    let yard = Yard::new();
+    for token in ["", "s3 cret"] {
+        let printed = run(
+            yard.directory.path(),
+            &["list"],
+            &[("TASKYARD_TOKEN", token)],
+        );
+
+        assert_eq!(printed.code, 2, "{token:?}: {}", printed.stderr);
+        let said = printed.stdout + &printed.stderr;
+        assert!(said.contains("TASKYARD_TOKEN (--token)"), "{said}");
+        assert!(!said.contains("s3"), "{said}");
+    }
+}
+
 #[test]
 fn a_variable_that_is_no_text_is_named() {
     let yard = Yard::new();

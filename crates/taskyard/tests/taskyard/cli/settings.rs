@@ -252,7 +252,7 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
     check(
         &["config", "--listen", "localhost:8000"],
         &[("TASKYARD_TOKEN", "")],
-        &["TASKYARD_TOKEN is empty"],
+        &["TASKYARD_TOKEN (--token) is empty"],
     );
     check(
         &["serve", "--attempt-detail-max", "1048577"],

@@ -18,18 +18,31 @@ pub enum Allow {
     Programs(Vec<PathBuf>),
 }
 
-/// `any`, or programs with commas between them; an empty text allows nothing.
+/// `any`, or programs with commas between them. Where the worker happens to be started is nobody's business, so a path is
+/// a whole one.
 impl FromStr for Allow {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let words = words(text)?;
         Ok(match words[..] {
-            [] => Self::Nothing,
+            [] => return Err("it names no program; leave it out to allow none".to_owned()),
             ["any"] => Self::Any,
-            _ => Self::Programs(words.into_iter().map(PathBuf::from).collect()),
+            _ => Self::Programs(words.into_iter().map(allowed).collect::<Result<_, _>>()?),
         })
     }
+}
+
+fn allowed(word: &str) -> Result<PathBuf, String> {
+    if word == "any" {
+        return Err("`any` allows every program, so it stands alone".to_owned());
+    }
+    if word.contains('/') && !word.starts_with('/') {
+        return Err(format!(
+            "{word:?} is no whole path; expected one that begins with /, or a name to be found in PATH"
+        ));
+    }
+    Ok(PathBuf::from(word))
 }
 
 impl Allow {
@@ -92,7 +105,6 @@ mod tests {
 
     #[test]
     fn flag_is_any_or_a_list() {
-        check("", Allow::Nothing);
         check("any", Allow::Any);
         check("wc", Allow::Programs(vec!["wc".into()]));
         check(
@@ -102,8 +114,10 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_entry_is_refused() {
-        for text in [",", " ", "wc,", ",wc", "wc,,sort", "any, "] {
+    fn what_names_no_program_is_refused() {
+        for text in [
+            "", ",", " ", "wc,", ",wc", "wc,,sort", "any, ", "any,wc", "./wc", "bin/wc", "~/wc",
+        ] {
             assert!(text.parse::<Allow>().is_err(), "{text:?}");
         }
     }

@@ -40,8 +40,12 @@ impl FromStr for Allow {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let words = words(text)?;
+        if words.is_empty() {
+            return Err("it names no host; leave it out to allow none".to_owned());
+        }
         let mut allow = Self::default();
-        for word in words(text)? {
+        for word in words {
             if word == "any" {
                 allow.any = true;
             } else {
@@ -272,7 +276,10 @@ mod tests {
 
     fn refusal(flag: &str, allow_private: bool, url: &str) -> Option<&'static str> {
         let rules = Rules {
-            allow: flag.parse().unwrap(),
+            allow: match flag {
+                "" => Allow::default(),
+                flag => flag.parse().unwrap(),
+            },
             allow_private,
         };
         match rules.check(&url.parse().unwrap()) {
@@ -382,6 +389,8 @@ mod tests {
                 "{error}"
             );
         }
-        assert!("a.test,,b.test".parse::<Allow>().is_err());
+        for text in ["", "a.test,,b.test"] {
+            assert!(text.parse::<Allow>().is_err(), "{text:?}");
+        }
     }
 }

@@ -95,6 +95,8 @@ pub(super) fn taken(report: &Report, tasks: Vec<Run>) -> Reported {
             .collect(),
         tasks: report.claim.map(|_| tasks),
         drain: false,
+        lease_ms: None,
+        heartbeat_ms: None,
     }
 }
 
@@ -102,6 +104,8 @@ pub(super) fn claimed(tasks: Vec<Run>) -> Claimed {
     Claimed {
         tasks,
         drain: false,
+        lease_ms: None,
+        heartbeat_ms: None,
     }
 }
 

@@ -118,8 +118,8 @@ async fn who_drains_for_its_server_lets_its_runs_take_their_time() {
     let (_, answer) = post.claim().await;
 
     let drain = Claimed {
-        tasks: Vec::new(),
         drain: true,
+        ..claimed(Vec::new())
     };
     answer.send(Ok(drain)).unwrap();
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use taskyard_api::report::Said;
-use taskyard_api::worker::{Heard, Registered, Run};
+use taskyard_api::worker::{Claimed, Heard, Registered, Run};
 use taskyard_worker::executor::Stop;
 use tokio::time::Instant;
 
-use super::post::{Post, Running, heard, id, registered, task, told};
+use super::post::{Post, Running, claimed, heard, id, registered, task, told};
 
 fn exclusive(number: u64) -> Run {
     Run {
@@ -123,6 +123,30 @@ async fn a_lease_lasts_as_long_as_the_server_says_that_confirmed_it_last() {
     // Two thirds of 3 s, less a sixth.
     let within = Duration::from_millis(1500)..=Duration::from_millis(1500) + LOOK;
     assert!(within.contains(&asked.elapsed()), "{:?}", asked.elapsed());
+}
+
+/// The claim may be served by another server than the one it registered at.
+#[tokio::test(start_paused = true)]
+async fn a_lease_lasts_as_long_as_the_server_says_that_gave_it() {
+    let mut post = Post::registered(1).await;
+    post.answers_heartbeats = false;
+    let begun = Instant::now();
+    let (_, answer) = post.claim().await;
+    let shorter = Claimed {
+        lease_ms: Some(3000),
+        heartbeat_ms: Some(1000),
+        ..claimed(vec![exclusive(1)])
+    };
+    answer.send(Ok(shorter)).unwrap();
+    let running = post.running().await;
+
+    let (_, _answer) = post.heartbeat_of(1).await;
+    let first = Duration::from_secs(1)..=Duration::from_secs(1) + LOOK;
+    assert!(first.contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    assert_eq!(running.stopped().await, Stop::LeaseLost);
+
+    let within = Duration::from_millis(1500)..=Duration::from_millis(1500) + LOOK;
+    assert!(within.contains(&begun.elapsed()), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -353,10 +353,7 @@ impl Post {
     pub(super) async fn give(&mut self, tasks: Vec<Run>) {
         let (claim, answer) = self.claim().await;
         assert!(tasks.len() <= claim.limit as usize);
-        let _ = answer.send(Ok(Claimed {
-            tasks,
-            drain: false,
-        }));
+        let _ = answer.send(Ok(claimed(tasks)));
     }
 
     /// Answers the next report by taking all that it holds, with no tasks.

@@ -15,7 +15,7 @@ use taskyard_worker::executors::Noop;
 use taskyard_worker::runtime::{Settings, Shutdown, Worker, shutdown_signal};
 use taskyard_worker::transport::Transport;
 
-use super::post::{NOW, heard, noops, registered, taken};
+use super::post::{NOW, claimed, heard, noops, registered, taken};
 
 const TASKS: u64 = 100_000;
 
@@ -45,10 +45,7 @@ impl Transport for Plenty {
     async fn claim(&self, _: &str, claim: &Claim) -> Result<Claimed, client::Error> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         tokio::task::yield_now().await;
-        Ok(Claimed {
-            tasks: self.deal(claim),
-            drain: false,
-        })
+        Ok(claimed(self.deal(claim)))
     }
 
     async fn report(&self, _: &str, report: &Report) -> Result<Reported, client::Error> {
