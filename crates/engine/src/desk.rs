@@ -286,9 +286,10 @@ impl<C: Caller> Desk<C> {
             Some(Err(error)) => claims.iter().map(|_| Err(error.clone())).collect(),
             _ => Vec::new(),
         };
-        // Whose worker is kept for a suspect no more has seen so by its other claim alone.
+        // Whose worker is kept for a suspect no more has seen so by its other claim alone. One that was dealt to shows it,
+        // also where it came across another suspect.
         for (taken, hand) in claims.iter().zip(&hands) {
-            if matches!(hand, Ok(Ok(hand)) if !hand.waits_for_hand) {
+            if matches!(hand, Ok(Ok(hand)) if !hand.waits_for_hand || !hand.runs.is_empty()) {
                 let its = self
                     .parked
                     .take_waiting_for_hand_of(taken.waiting.claim.number);

@@ -103,7 +103,7 @@ impl Ledger {
             let tasks: BTreeSet<_> = runs.iter().map(|run| run.slot).collect();
             assert_eq!(tasks.len(), runs.len(), "I3: a claim gets each task once");
             self.check_suspects(runs);
-            self.check_named(claim, runs);
+            self.check_named(claim, runs, since);
             if claim.epoch.is_none() {
                 let call = (claim.worker.clone(), claim.seq);
                 self.of_no_process.insert(call);
@@ -119,13 +119,17 @@ impl Ledger {
         }
     }
 
-    /// Who names a task gets that or nothing. A claim that named no process may be taken for another's.
-    fn check_named(&mut self, claim: &ClaimCall, runs: &[Run]) {
+    /// Who names a task gets that or nothing. A claim that named no process may be taken for another's, which may have been
+    /// dealt to before, by a batch that began after commit number `since`.
+    fn check_named(&mut self, claim: &ClaimCall, runs: &[Run], since: u64) {
         let Some(named) = &claim.task else { return };
         let is_it = |run: &Run| run.slot.task == named.task;
         let call = (claim.worker.clone(), claim.seq);
+        let began_with = |run: &Run| self.began_with.get(&(run.slot.task, run.fence));
+        let was_dealt = |run: &Run| began_with(run).is_some_and(|commit| *commit <= since);
+        let is_taken_for_anothers = claim.epoch.is_none() && runs.iter().all(was_dealt);
         assert!(
-            runs.iter().all(is_it) || self.of_no_process.contains(&call),
+            runs.iter().all(is_it) || is_taken_for_anothers || self.of_no_process.contains(&call),
             "who names a task gets that or nothing: {claim:?} {runs:?}"
         );
         if !runs.is_empty() {

@@ -186,7 +186,7 @@ impl<'a> Parts<'a> {
         match (before.expect("the first piece was answered"), answer) {
             (Ok(Ok(done)), Ok(Ok(more))) => done.join(more),
             // What came before it stands; that the whole was not done must be told.
-            (before @ Ok(Ok(_)), worse) => *before = worse,
+            (before @ Ok(Ok(_)), worse) => *before = worse.map_err(after_a_part),
             (Ok(Err(_)) | Err(_), _) => {}
         }
     }
@@ -276,6 +276,17 @@ impl<'a> Parts<'a> {
             } => self.join(Ok(Ok(command.failed_part(error))), *is_first),
             Part::Piece { is_first, .. } => self.join(Err(error.clone()), *is_first),
         }
+    }
+}
+
+/// An error that says that nothing happened cannot be said of a command of which a part may have: whoever sends it again
+/// for that would do this part twice.
+fn after_a_part(error: Error) -> Error {
+    match error {
+        Error::Unavailable(_) | Error::Full | Error::Conflict => Error::Unknown(format!(
+            "a part of it may have been done before this happened: {error}"
+        )),
+        Error::Unknown(_) | Error::Failed(_) | Error::Damaged(_) => error,
     }
 }
 

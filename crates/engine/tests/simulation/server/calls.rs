@@ -126,10 +126,13 @@ impl Server {
         }
     }
 
-    /// Where its caller has a key for it, it has another id each time that it arrives.
+    /// Where its caller has a key for it, it has another id each time that it arrives. So it has where it was under way for
+    /// so long that the first one may be forgotten: a server sends its own again at once.
     fn operation_of(&mut self, operate: &Operate, around: &mut Surroundings) -> Operate {
         let mut operate = operate.clone();
-        if operate.once.is_some() {
+        let is_late =
+            around.now > TaskId::from(operate.id).made_at() + around.policy.operation_life / 2;
+        if operate.once.is_some() || is_late {
             let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
             operate.id = TaskId::new(self.clock.now(around.now), bits).into();
         }
