@@ -193,7 +193,7 @@ impl Engine {
 
     /// The database takes no writes at present, which has its line in the log.
     pub(crate) fn is_cut_off(&self) -> bool {
-        self.0.outage.lock().is_on()
+        self.0.is_cut_off()
     }
 
     /// When something was last lost that workers said, for want of room or with a batch that the database did not take.
@@ -314,6 +314,10 @@ impl Shared {
         let mut gathered = self.gathered.lock();
         let minutes = gathered.take(self.policy.stats_lanes_max);
         let directory = self.directory.lock();
+    fn is_cut_off(&self) -> bool {
+        self.outage.lock().is_on()
+    }
+
         let workers = gathered.take_workers().into_iter();
         // There is no time left to ask for the names of others.
         let workers =
