@@ -278,7 +278,7 @@ impl Engine {
         tokio::select! {
             sweep = answer => sweep.map_err(|_| {
                 let why = "the sweep failed, and is tried again".to_owned();
-                store::Error::Unavailable(why).into()
+                store::Error::Unavailable(why.into()).into()
             }),
             () = self.stopping() => Err(Error::Stopping),
         }

@@ -99,7 +99,7 @@ impl Front for Fails {
 #[tokio::test(start_paused = true)]
 async fn a_submit_whose_commit_is_unknown_stays_so_where_it_cannot_be_looked_for() {
     let unknown = store::Error::Unknown("the connection broke".to_owned());
-    let away = store::Error::Unavailable("nobody answers".to_owned());
+    let away = store::Error::Unavailable("nobody answers".into());
     let yard = Yard::around(Arc::new(Fronted(Fails {
         model: model(),
         errors: Mutex::new(vec![away, unknown.clone()]),
@@ -176,7 +176,7 @@ struct Away {
 impl Away {
     fn there(&self) -> Result<&Model, store::Error> {
         if self.is_away.load(Ordering::SeqCst) {
-            return Err(store::Error::Unavailable("it is away".to_owned()));
+            return Err(store::Error::Unavailable("it is away".into()));
         }
         Ok(&self.model)
     }
@@ -286,7 +286,7 @@ impl Front for Deaf {
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
         let is_heartbeat = |command: &Command| matches!(command, Command::Heartbeat(_));
         if self.is_deaf.load(Ordering::SeqCst) && batch.iter().any(is_heartbeat) {
-            return Err(store::Error::Unavailable("it is away".to_owned()));
+            return Err(store::Error::Unavailable("it is away".into()));
         }
         self.model.run(batch, policy).await
     }
