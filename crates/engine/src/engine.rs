@@ -70,6 +70,8 @@ struct Shared {
     sweep_asked: Notify,
     /// Counts runs that somebody cancelled while a worker had them.
     cancelled: watch::Sender<u64>,
+    /// Counts how often the database took writes again.
+    recovered: watch::Sender<u64>,
     /// An operation was begun.
     operated: Notify,
     started: Instant,
@@ -134,6 +136,7 @@ impl Engine {
             sweeps: Mutex::default(),
             sweep_asked: Notify::new(),
             cancelled: watch::Sender::default(),
+            recovered: watch::Sender::default(),
             operated: Notify::new(),
             started: Instant::now(),
             stop,
@@ -180,6 +183,12 @@ impl Engine {
     /// heartbeats to hear of it.
     pub fn cancelled(&self) -> watch::Receiver<u64> {
         self.0.cancelled.subscribe()
+    }
+
+    /// Changes when the database takes writes again: those of the same process that wait because it took none need not
+    /// wait on.
+    pub fn recovered(&self) -> watch::Receiver<u64> {
+        self.0.recovered.subscribe()
     }
 
     /// Why nothing can be stored at present, as far as is known: a database can look well while it takes no more rows.
@@ -305,6 +314,10 @@ impl Engine {
 }
 
 impl Shared {
+    fn is_cut_off(&self) -> bool {
+        self.outage.lock().is_on()
+    }
+
     fn moment(&self) -> Moment {
         self.started.elapsed()
     }
@@ -314,10 +327,6 @@ impl Shared {
         let mut gathered = self.gathered.lock();
         let minutes = gathered.take(self.policy.stats_lanes_max);
         let directory = self.directory.lock();
-    fn is_cut_off(&self) -> bool {
-        self.outage.lock().is_on()
-    }
-
         let workers = gathered.take_workers().into_iter();
         // There is no time left to ask for the names of others.
         let workers =
@@ -334,6 +343,9 @@ impl Shared {
             // Other servers being quicker is no trouble of the database's.
             Ok(_) | Err(store::Error::Conflict) => {
                 *self.trouble.lock() = None;
+                if self.is_cut_off() {
+                    self.recovered.send_modify(|times| *times += 1);
+                }
                 if let Some(lasted) = self.outage.lock().ends(self.moment()) {
                     let seconds = lasted.as_secs();
                     tracing::info!(seconds, "the database takes writes again");

@@ -248,6 +248,9 @@ impl Runtime {
                 }
                 Event::Due => {}
             }
+                    if before.again != told.again {
+                        self.try_again(Instant::now());
+                    }
             self.end_unconfirmed();
             self.move_on(Instant::now());
         }
@@ -263,6 +266,16 @@ impl Runtime {
             () = self.news.notified() => Event::News,
             told = shutdown.requested() => Event::Told(told),
             () = sleep_until(due) => Event::Due,
+    fn try_again(&mut self, now: Instant) {
+        for retries in [
+            &mut self.retries,
+            &mut self.beat_retries,
+            &mut self.news_retries,
+        ] {
+            retries.others_get_through(now);
+        }
+    }
+
         }
     }
 

@@ -224,6 +224,27 @@ async fn who_could_not_be_heard_in_an_outage_is_not_silent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn that_the_database_is_well_again_is_found_out_soon_though_nobody_has_anything_to_write() {
+    let store = Arc::new(Fronted(Away {
+        model: model_whose_time_passes(),
+        is_away: AtomicBool::new(false),
+    }));
+    let yard = Yard::around(store.clone());
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    let mut recovered = yard.engine.recovered();
+    store.is_away.store(true, Ordering::SeqCst);
+    yard.submit("work").await.unwrap_err();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(!recovered.has_changed().unwrap());
+
+    store.is_away.store(false, Ordering::SeqCst);
+    let within = Duration::from_secs(2);
+
+    let told = tokio::time::timeout(within, recovered.changed()).await;
+    assert!(told.is_ok(), "nobody tells");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_could_not_be_written_down_on_a_full_disk_is_not_silent() {
     let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
     let store = Arc::new(Fronted(Full {

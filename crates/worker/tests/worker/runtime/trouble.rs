@@ -68,6 +68,23 @@ async fn a_claim_that_waits_long_goes_when_a_heartbeat_gets_through() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_that_waits_long_goes_when_the_server_is_said_to_serve_again() {
+    let mut post = Post::registered(1).await;
+    post.answers_heartbeats = false;
+    for _ in 0..12 {
+        let (_, answer) = post.claim().await;
+        answer.send(Err(lost())).unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begin = Instant::now();
+
+    post.stop.try_again();
+    post.claim().await;
+
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_asks_for_time_gets_it() {
     let mut post = Post::registered(1).await;
     let (_, answer) = post.claim().await;
