@@ -103,10 +103,10 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
 }
 
 fn client(connection: &Connection) -> Result<Client, Failure> {
-    Ok(Client::new(
-        &connection.server,
-        connection.token.as_deref(),
-    )?)
+    // As a server's, which takes each of them: the newest stands first.
+    let tokens = connection.token.as_deref();
+    let token = tokens.map(|tokens| tokens.split_once(',').map_or(tokens, |(first, _)| first));
+    Ok(Client::new(&connection.server, token)?)
 }
 
 /// The server's time, as its last answer has told it: what it says of times is measured by its clock, not by this

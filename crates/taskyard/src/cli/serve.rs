@@ -100,7 +100,8 @@ pub(crate) struct SimulateArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access")]
 pub(crate) struct AccessArgs {
-    /// The token that every request must bear. On a loopback address none is needed.
+    /// The token that every request must bear; of several, with commas between them, any one. On a loopback address none
+    /// is needed.
     #[arg(
         long,
         env = "TASKYARD_TOKEN",

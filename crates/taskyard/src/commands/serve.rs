@@ -266,6 +266,10 @@ mod tests {
 
     use super::*;
 
+        Some(token) if token.split(',').any(str::is_empty) => Err(Failure::usage(
+            "TASKYARD_TOKEN (--token) has nothing before, between or behind its commas; several tokens, each of which is \
+             valid, are written NEW,OLD",
+        )),
     /// Longer than connecting takes; a connection that is not heard tries for minutes.
     const PATIENCE: Duration = Duration::from_secs(20);
 
