@@ -328,7 +328,7 @@ async fn keep_pruning(engine: Engine) {
                 Err(Error::Stopping) => {}
                 Err(error) => {
                     let what =
-                        format!("{what} that are old could not be forgotten; it is tried again");
+                        format!("what is old could not be forgotten ({what}); it is tried again");
                     said.failed(&engine, &error, &what);
                 }
             }

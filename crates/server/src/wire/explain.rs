@@ -84,10 +84,16 @@ impl Seen<'_> {
             Why::WaitsForSnooze(at) => format!("its worker asked to run it again at {}", time(*at)),
             Why::QueuePaused => format!("the queue `{queue}` is paused"),
             Why::NoWorkerForKind { online: 0 } => "no worker is online".to_owned(),
+            Why::NoWorkerForKind { online: 1 } => {
+                format!("the only worker that is online does not run the kind `{kind}`")
+            }
             Why::NoWorkerForKind { online } => {
                 let online = up_to(*online, WORKERS_MAX);
                 format!("none of {online} workers that are online runs the kind `{kind}`")
             }
+            Why::NoWorkerForQueue { workers: 1 } => format!(
+                "the only worker that runs the kind `{kind}` does not serve the queue `{queue}`"
+            ),
             Why::NoWorkerForQueue { workers } => format!(
                 "none of {} workers that run the kind `{kind}` serves the queue `{queue}`",
                 up_to(*workers, WORKERS_MAX)
@@ -102,11 +108,17 @@ impl Seen<'_> {
                     demands.collect::<Vec<_>>().join(", ")
                 )
             }
+            Why::WorkersDraining { workers: 1 } => {
+                "the only worker that could run it drains".to_owned()
+            }
             Why::WorkersDraining { workers } => {
                 format!(
                     "all {} workers that could run it drain",
                     up_to(*workers, WORKERS_MAX)
                 )
+            }
+            Why::WorkersBusy { workers: 1 } => {
+                "the only worker that could run it is busy".to_owned()
             }
             Why::WorkersBusy { workers } => {
                 format!(
@@ -114,10 +126,17 @@ impl Seen<'_> {
                     up_to(*workers, WORKERS_MAX)
                 )
             }
+            Why::WaitsInTurn { before: 1 } => {
+                "one task of the same kind, queue and demands is to be given out before it"
+                    .to_owned()
+            }
             Why::WaitsInTurn { before } => format!(
                 "{} tasks of the same kind, queue and demands are to be given out before it",
                 up_to(*before, BEFORE_MAX)
             ),
+            Why::WaitsForClaim { workers: 1 } => {
+                "one worker could run it and has room: it gets it when it asks next".to_owned()
+            }
             Why::WaitsForClaim { workers } => format!(
                 "{} workers could run it and have room: the next one that asks gets it",
                 up_to(*workers, WORKERS_MAX)
