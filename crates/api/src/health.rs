@@ -37,10 +37,10 @@ pub struct LogsHealth {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WorkersHealth {
-    /// Those heard of lately.
-    pub online: u32,
-    /// Those that went silent and are still remembered.
-    pub offline: u32,
+    /// Those heard of lately; null while the database does not tell.
+    pub online: Option<u32>,
+    /// Those that went silent and are still remembered; null while the database does not tell.
+    pub offline: Option<u32>,
 }
 
 /// The answer of `GET /ready`: 200 once the server takes requests, 503 before, and from when it begins to stop.

@@ -22,6 +22,7 @@ use crate::verbs::free::{Free, Freed};
 use crate::verbs::heartbeat::{Beaten, Heartbeat};
 use crate::verbs::join::{Join, Joined};
 use crate::verbs::kill::{Kill, Killed};
+use crate::verbs::leave::{Leave, Left};
 use crate::verbs::operate::{Operate, Operated};
 use crate::verbs::patch::{Patch, Patched};
 use crate::verbs::proceed::{Piece, Proceed, Proceeded};
@@ -108,6 +109,7 @@ commands! {
     Drain => Drained,
     Kill => Killed,
     Join => Joined,
+    Leave => Left,
     Tally => Tallied,
     Promote => Promoted,
     Expire => Expired,
@@ -175,6 +177,7 @@ impl Command {
             | Self::Drain(_)
             | Self::Kill(_)
             | Self::Join(_)
+            | Self::Leave(_)
             | Self::Tally(_)
             | Self::Promote(_)
             | Self::Expire(_)
@@ -215,6 +218,7 @@ impl Command {
             | Self::Register(_)
             | Self::Drain(_)
             | Self::Join(_)
+            | Self::Leave(_)
             | Self::Promote(_)
             | Self::Prune(_) => None,
         }
@@ -230,7 +234,7 @@ impl Command {
             Self::Expire(_) => Done::Expire(Expired::default()),
             Self::Kill(_) => Done::Kill(Killed::nothing()),
             Self::Discard(_) => Done::Discard(Discarded { count: 0 }),
-            Self::Forget(_) => Done::Forget(Forgotten { count: 0 }),
+            Self::Forget(_) => Done::Forget(Forgotten::default()),
             Self::Free(_) => Done::Free(Freed { count: 0 }),
             Self::Clear(_) => Done::Clear(Cleared { count: 0 }),
             Self::Tally(_) => Done::Tally(Tallied { rows: 0 }),
@@ -261,6 +265,7 @@ impl Done {
             | Self::Drain(_)
             | Self::Kill(_)
             | Self::Join(_)
+            | Self::Leave(_)
             | Self::Tally(_)
             | Self::Promote(_)
             | Self::Expire(_)
@@ -284,7 +289,7 @@ impl Done {
             }
             (Self::Kill(one), Self::Kill(more)) => one.join(more),
             (Self::Discard(one), Self::Discard(more)) => one.count += more.count,
-            (Self::Forget(one), Self::Forget(more)) => one.count += more.count,
+            (Self::Forget(one), Self::Forget(more)) => one.join(more),
             (Self::Free(one), Self::Free(more)) => one.count += more.count,
             (Self::Clear(one), Self::Clear(more)) => one.count += more.count,
             (Self::Tally(one), Self::Tally(more)) => one.rows += more.rows,

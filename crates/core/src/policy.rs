@@ -139,6 +139,11 @@ impl Policy {
         now + self.lease_max * 2
     }
 
+    /// The same of a worker's row, which may say that its worker is online as long as any server lets it be silent.
+    pub fn worker_believed_until(&self, now: Timestamp) -> Timestamp {
+        self.believed_until(now) + self.heartbeat_ttl
+    }
+
     /// A lease is renewed only when under two thirds of it are left, so short tasks never cost a write.
     pub fn renew_below(&self) -> Duration {
         self.lease * 2 / 3

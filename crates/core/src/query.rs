@@ -63,9 +63,11 @@ pub enum Query {
         now: Timestamp,
         lanes: usize,
     },
-    /// Workers that may be forgotten by [`Forget`](crate::verbs::forget::Forget): those that expired by then.
+    /// Workers that may be forgotten by [`Forget`](crate::verbs::forget::Forget): those that expired by then, and those
+    /// that expire later than can be believed.
     Gone {
         expired: Timestamp,
+        ahead: Timestamp,
         limit: usize,
     },
     Worker(Name),

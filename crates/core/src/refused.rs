@@ -97,8 +97,8 @@ pub enum Refused {
     TooManyOperations(usize),
     /// Each would go on with what it remembers.
     #[error(
-        "{servers} other servers say that they are up on this database; stop them first. Those that are gone are forgotten \
-         in {seconds} s"
+        "{}. Those that are gone are forgotten in {seconds} s",
+        others_up(*.servers)
     )]
     OthersUp { servers: u64, seconds: u64 },
     #[error(
@@ -106,6 +106,15 @@ pub enum Refused {
          for long enough to be forgotten"
     )]
     TooManyWorkers(usize),
+}
+
+fn others_up(servers: u64) -> String {
+    match servers {
+        1 => "another server says that it is up on this database; stop it first".to_owned(),
+        _ => format!(
+            "{servers} other servers say that they are up on this database; stop them first"
+        ),
+    }
 }
 
 /// What of a task its worker would have to be registered for, and is not.

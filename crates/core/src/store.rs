@@ -1,6 +1,7 @@
 //! What the engine asks of a store: run a batch, answer a query. A store knows no rule.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -32,7 +33,7 @@ pub struct Ran {
 pub enum Error {
     /// The database cannot be reached or does not take writes at present; trying again later may help.
     #[error("the database is not available: {0}")]
-    Unavailable(String),
+    Unavailable(Away),
     /// The connection broke while the commit was under way: it may have happened.
     #[error("the commit's outcome is unknown: {0}")]
     Unknown(String),
@@ -49,6 +50,55 @@ pub enum Error {
     /// The database's file is not what was written: nothing more is, and somebody has to put a backup in its place.
     #[error("the database is damaged: {0}")]
     Damaged(String),
+}
+
+/// Why a database is not available.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Away {
+    pub cause: Cause,
+    /// In a line, for the log: it may name machines and files.
+    pub detail: String,
+}
+
+/// What may be told to everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Its file is not where it was.
+    Moved,
+    /// Nobody answers where it should be, or nobody is let in at present.
+    Unreachable,
+    /// Somebody else holds a lock that was waited for in vain.
+    Held,
+    /// It is set to read only, or a standby.
+    ReadOnly,
+    Other,
+}
+
+impl Cause {
+    pub fn with(self, detail: impl Into<String>) -> Away {
+        Away {
+            cause: self,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl From<String> for Away {
+    fn from(detail: String) -> Self {
+        Cause::Other.with(detail)
+    }
+}
+
+impl From<&str> for Away {
+    fn from(detail: &str) -> Self {
+        Cause::Other.with(detail)
+    }
+}
+
+impl fmt::Display for Away {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
 }
 
 #[async_trait]

@@ -15,6 +15,7 @@ pub mod free;
 pub mod heartbeat;
 pub mod join;
 pub mod kill;
+pub mod leave;
 pub mod operate;
 pub mod patch;
 pub mod proceed;

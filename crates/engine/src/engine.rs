@@ -70,6 +70,8 @@ struct Shared {
     sweep_asked: Notify,
     /// Counts runs that somebody cancelled while a worker had them.
     cancelled: watch::Sender<u64>,
+    /// Counts how often the database took writes again.
+    recovered: watch::Sender<u64>,
     /// An operation was begun.
     operated: Notify,
     started: Instant,
@@ -134,6 +136,7 @@ impl Engine {
             sweeps: Mutex::default(),
             sweep_asked: Notify::new(),
             cancelled: watch::Sender::default(),
+            recovered: watch::Sender::default(),
             operated: Notify::new(),
             started: Instant::now(),
             stop,
@@ -182,6 +185,12 @@ impl Engine {
         self.0.cancelled.subscribe()
     }
 
+    /// Changes when the database takes writes again: those of the same process that wait because it took none need not
+    /// wait on.
+    pub fn recovered(&self) -> watch::Receiver<u64> {
+        self.0.recovered.subscribe()
+    }
+
     /// Why nothing can be stored at present, as far as is known: a database can look well while it takes no more rows.
     /// What was written since shows that it does. A server says regularly that it is up, so one that is sent nothing
     /// finds that out by itself; in its lifetime, to be safe.
@@ -193,7 +202,7 @@ impl Engine {
 
     /// The database takes no writes at present, which has its line in the log.
     pub(crate) fn is_cut_off(&self) -> bool {
-        self.0.outage.lock().is_on()
+        self.0.is_cut_off()
     }
 
     /// When something was last lost that workers said, for want of room or with a batch that the database did not take.
@@ -278,7 +287,7 @@ impl Engine {
         tokio::select! {
             sweep = answer => sweep.map_err(|_| {
                 let why = "the sweep failed, and is tried again".to_owned();
-                store::Error::Unavailable(why).into()
+                store::Error::Unavailable(why.into()).into()
             }),
             () = self.stopping() => Err(Error::Stopping),
         }
@@ -305,6 +314,10 @@ impl Engine {
 }
 
 impl Shared {
+    fn is_cut_off(&self) -> bool {
+        self.outage.lock().is_on()
+    }
+
     fn moment(&self) -> Moment {
         self.started.elapsed()
     }
@@ -330,6 +343,9 @@ impl Shared {
             // Other servers being quicker is no trouble of the database's.
             Ok(_) | Err(store::Error::Conflict) => {
                 *self.trouble.lock() = None;
+                if self.is_cut_off() {
+                    self.recovered.send_modify(|times| *times += 1);
+                }
                 if let Some(lasted) = self.outage.lock().ends(self.moment()) {
                     let seconds = lasted.as_secs();
                     tracing::info!(seconds, "the database takes writes again");

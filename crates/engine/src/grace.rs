@@ -40,10 +40,13 @@ impl Grace {
     /// Said before each sweep, with what the clock shows and the time until the sweep after this one: whether silence
     /// counts in it.
     pub fn counts(&mut self, now: Moment, clock: Timestamp, every: Duration) -> bool {
-        if self
-            .expected
-            .is_some_and(|expected| now > expected + self.apart_max)
-        {
+        let expected = self.expected.unwrap_or(now);
+        if now > expected + self.apart_max {
+            tracing::warn!(
+                late_s = now.saturating_sub(expected).as_secs(),
+                grace_s = self.length.as_secs(),
+                "this server stood still, or its database did not answer: nobody is taken for silent for the time of grace"
+            );
             self.doubt(now);
         }
         if let Some((then, showed)) = self.last.replace((now, clock)) {

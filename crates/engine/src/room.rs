@@ -215,6 +215,7 @@ fn bytes_of(command: &Command) -> usize {
         | Command::Proceed(_)
         | Command::Clear(_)
         | Command::Join(_)
+        | Command::Leave(_)
         | Command::Promote(_)
         | Command::Prune(_)
         | Command::Tally(_) => 0,

@@ -198,7 +198,7 @@ fn when_to_look(promotion: Promotion, now: Timestamp) -> Timestamp {
 async fn keep_present(engine: Engine, mut server: Server, alone: bool) {
     let mut said = Said::default();
     while !engine.is_stopping() {
-        pause(&engine, engine.policy().server_ttl / 3).await;
+        wait_to_say(&engine).await;
         match engine.join(Some(server), alone).await {
             Ok(joined) => {
                 said.succeeded();
@@ -206,6 +206,18 @@ async fn keep_present(engine: Engine, mut server: Server, alone: bool) {
             }
             Err(Error::Stopping) => return,
             Err(error) => said.failed(&engine, &error, "this server could not say that it is up"),
+        }
+    }
+}
+
+/// Until it is to be said again; not so long while the database takes no writes: that it does again is found out by this,
+/// where nobody else has something to write.
+async fn wait_to_say(engine: &Engine) {
+    let until = engine.moment() + engine.policy().server_ttl / 3;
+    while !engine.is_stopping() && engine.moment() < until {
+        pause(engine, LOOK_EVERY).await;
+        if engine.is_cut_off() {
+            return;
         }
     }
 }
@@ -316,7 +328,7 @@ async fn keep_pruning(engine: Engine) {
                 Err(Error::Stopping) => {}
                 Err(error) => {
                     let what =
-                        format!("{what} that are old could not be forgotten; it is tried again");
+                        format!("what is old could not be forgotten ({what}); it is tried again");
                     said.failed(&engine, &error, &what);
                 }
             }

@@ -7,8 +7,8 @@ use axum::extract::State;
 use http::StatusCode;
 use serde_json::json;
 use taskyard_api::health::{DatabaseHealth, Health, LogsHealth, Readiness, WorkersHealth};
-use taskyard_core::query::{Answer as Found, Query, WorkerCounts};
-use taskyard_core::store;
+use taskyard_core::query::{Answer as Found, Query};
+use taskyard_core::store::{self, Cause};
 use taskyard_engine::error::Error;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -79,6 +79,7 @@ pub(crate) async fn ready(State(app): State<App>) -> Answer {
 /// What `/openapi.json` says of the routes above.
 pub(crate) fn describe(routes: &mut Routes<'_>) {
     let workers = json!({"online": 3, "offline": 0});
+    let unknown = json!({"online": null, "offline": null});
     let well = json!({"kind": "sqlite", "ok": true, "message": null});
     let full = json!({"kind": "sqlite", "ok": false, "message": said_of(&store::Error::Full)});
     let logs = json!({"ok": true, "message": null});
@@ -98,7 +99,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
         .answers::<Health>(
             503,
             "It is not; `database` says why.",
-            &json!({"ok": false, "version": "0.1.0", "database": full, "logs": logs, "workers": workers}),
+            &json!({"ok": false, "version": "0.1.0", "database": full, "logs": logs, "workers": unknown}),
         )
         .for_everybody();
     routes
@@ -155,14 +156,15 @@ async fn look(app: &App) -> Beat {
             Some(what)
         }
     };
+    // That nobody could count them does not say that there are none.
     let counts = match counts {
-        Ok(Found::WorkerCounts(counts)) => counts,
-        Ok(_) | Err(_) => WorkerCounts::default(),
+        Ok(Found::WorkerCounts(counts)) => Some(counts),
+        Ok(_) | Err(_) => None,
     };
     let count = |workers: i64| u32::try_from(workers).unwrap_or(u32::MAX);
     let workers = WorkersHealth {
-        online: count(counts.online),
-        offline: count(counts.offline),
+        online: counts.map(|counts| count(counts.online)),
+        offline: counts.map(|counts| count(counts.offline)),
     };
     Beat {
         wrong,
@@ -207,9 +209,18 @@ pub(crate) fn said_of(error: &store::Error) -> &'static str {
         store::Error::Full => "the disk that holds the database is full",
         store::Error::Failed(_) => "the database failed",
         store::Error::Damaged(_) => "the database is damaged; see the server's log",
-        store::Error::Unavailable(_) | store::Error::Unknown(_) | store::Error::Conflict => {
-            NOT_AVAILABLE
-        }
+        store::Error::Unavailable(away) => said_of_cause(away.cause),
+        store::Error::Unknown(_) | store::Error::Conflict => NOT_AVAILABLE,
+    }
+}
+
+fn said_of_cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Moved => "the database's file was moved, deleted or replaced; see the server's log",
+        Cause::Unreachable => "the database cannot be reached",
+        Cause::Held => "another session of the database holds a lock for too long",
+        Cause::ReadOnly => "the database takes no writes: it is a standby, or set to read only",
+        Cause::Other => NOT_AVAILABLE,
     }
 }
 

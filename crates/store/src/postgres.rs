@@ -43,9 +43,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
-    Timeouts,
+    Connect, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
+    Runtime, Timeouts,
 };
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
 use taskyard_core::id::ServerNumber;
@@ -58,7 +59,9 @@ use taskyard_core::refused::Refused;
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
+use tokio_postgres::{Client, Config};
 
 use self::address::Address;
 pub use self::address::{check_address, without_password};
@@ -127,7 +130,13 @@ impl PostgresStore {
             .start(ready)
             .map_err(|error| unusable(error.to_string()))?;
         let connected = connected.await.unwrap_or_else(|_| Err(gone()));
-        connected.map_err(|error| unusable(error.to_string()))?;
+        connected.map_err(|error| match error {
+            Error::Unavailable(away) => OpenError::Unreachable {
+                server: address.to_string(),
+                reason: away.detail,
+            },
+            error => unusable(error.to_string()),
+        })?;
         let logs = PostgresLogs::start(address, readers.clone());
         Ok(Self {
             writer,
@@ -146,7 +155,7 @@ impl PostgresStore {
         let answering = reads::answer(&mut client, query);
         let answer = timeout(READ_MAX, answering).await.unwrap_or_else(|_| {
             let reason = format!("it did not answer within {} s", READ_MAX.as_secs());
-            Err(Error::Unavailable(reason))
+            Err(Error::Unavailable(reason.into()))
         });
         if let Err(Error::Unavailable(_)) = &answer {
             // It may be broken, have an answer on its way that nobody waits for, or be set as the database no longer
@@ -160,8 +169,8 @@ impl PostgresStore {
 async fn reader(readers: &Pool) -> Result<Object, Error> {
     let client = readers.get().await;
     client.map_err(|error| match error {
-        PoolError::Backend(error) => Error::Unavailable(error::one_line(&error)),
-        other => Error::Unavailable(other.to_string()),
+        PoolError::Backend(error) => Error::Unavailable(error::away(&error)),
+        other => Error::Unavailable(other.to_string().into()),
     })
 }
 
@@ -169,7 +178,8 @@ fn readers(address: &Address) -> Result<Pool, String> {
     let recycling = ManagerConfig {
         recycling_method: RecyclingMethod::Fast,
     };
-    let manager = Manager::from_config(address.config.clone(), address.tls.clone(), recycling);
+    let connect = ReaderConnect(address.clone());
+    let manager = Manager::from_connect(address.config.clone(), connect, recycling);
     let wait = Some(READER_WAIT_MAX);
     let settings = Hook::async_fn(|client, _| {
         Box::pin(async move {
@@ -188,6 +198,30 @@ fn readers(address: &Address) -> Result<Pool, String> {
         .post_create(settings)
         .build()
         .map_err(|error| error.to_string())
+}
+
+/// As the pool would by itself, but that it is told in the log why a connection broke.
+struct ReaderConnect(Address);
+
+impl Connect for ReaderConnect {
+    fn connect(
+        &self,
+        config: &Config,
+    ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
+        let config = config.clone();
+        Box::pin(async move {
+            let (client, connection) = config.connect(self.0.tls.clone()).await?;
+            let connection = tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::warn!(
+                        error = error::one_line(&error),
+                        "a connection that reads broke"
+                    );
+                }
+            });
+            Ok((client, connection))
+        })
+    }
 }
 
 #[async_trait]

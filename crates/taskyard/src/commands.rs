@@ -103,7 +103,9 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
 }
 
 fn client(connection: &Connection) -> Result<Client, Failure> {
-    let token = web::token(connection.token.as_deref())?;
+    // As a server's, which takes each of them: the newest stands first.
+    let tokens = web::token(connection.token.as_deref())?;
+    let token = tokens.map(|tokens| tokens.split_once(',').map_or(tokens, |(first, _)| first));
     Ok(Client::new(&connection.server, token)?)
 }
 

@@ -12,6 +12,7 @@
 //! | tasks come long after they were asked for | asks whether they are still its own before it begins them |
 //! | its leases run out unrenewed | goes on and reports all the same: the fence is the server's |
 //! | an exclusive run's lease is not confirmed in time | ends the run before another one can begin |
+//! | its token is refused in mid-run | goes on, and tries again until its leases are over; then it stops |
 //! | the server has forgotten it | registers again |
 //! | its name is another's | ends its runs and stops |
 //! | its server says that it drains | takes nothing new, lets its runs end, and goes |
@@ -37,6 +38,7 @@ mod settle;
 mod shutdown;
 mod supervise;
 mod trouble;
+mod unwelcome;
 mod verdict;
 
 use std::sync::Arc;
@@ -65,6 +67,7 @@ use self::outbox::Outbox;
 use self::shutdown::Told;
 use self::supervise::Began;
 use self::trouble::Retries;
+use self::unwelcome::Unwelcome;
 use crate::executor::Executors;
 use crate::transport::Transport;
 
@@ -129,6 +132,10 @@ struct Runtime {
     /// What the server answered to the registration; none until then, and when it has forgotten.
     registered: Option<Registered>,
     is_registering: bool,
+    /// It was taken once, whatever is said of its token since.
+    has_registered: bool,
+    /// Its token is refused.
+    unwelcome: Option<Unwelcome>,
     limits: watch::Sender<Limits>,
     phase: Phase,
     calls: FuturesUnordered<BoxFuture<'static, Answer>>,
@@ -206,6 +213,8 @@ impl Runtime {
             random,
             registered: None,
             is_registering: false,
+            has_registered: false,
+            unwelcome: None,
             limits,
             phase: Phase::Working,
             calls: FuturesUnordered::new(),
@@ -239,6 +248,9 @@ impl Runtime {
                 }
                 Event::Told(told) => {
                     let before = std::mem::replace(&mut self.told, told);
+                    if before.again != told.again {
+                        self.try_again(Instant::now());
+                    }
                     if before.ask != told.ask {
                         self.ask_what_goes_on(Instant::now());
                     }
@@ -249,7 +261,18 @@ impl Runtime {
                 Event::Due => {}
             }
             self.end_unconfirmed();
+            self.end_unwelcome(Instant::now())?;
             self.move_on(Instant::now());
+        }
+    }
+
+    fn try_again(&mut self, now: Instant) {
+        for retries in [
+            &mut self.retries,
+            &mut self.beat_retries,
+            &mut self.news_retries,
+        ] {
+            retries.others_get_through(now);
         }
     }
 
@@ -278,7 +301,8 @@ impl Runtime {
         let claims = self.exchanges.rest_until().filter(|until| *until > now);
         // Not at their time alone: the machine may sleep meanwhile, which timers do not count.
         let look = self.hands.has_exclusive().then_some(now + LOOK_EVERY);
-        let due = [calls, claims, beat, look, self.phase.until()]
+        let welcome = self.unwelcome.as_ref().map(Unwelcome::until);
+        let due = [calls, claims, beat, look, welcome, self.phase.until()]
             .into_iter()
             .flatten()
             .min();

@@ -1,6 +1,9 @@
 //! Forget: workers that have been gone for long are listed no more. The service brings candidates; each is judged here
 //! again, under its lock. Or somebody asks for it, and it is enough that the worker is offline, or that it was drained and
 //! holds nothing: it has left, or is about to.
+//!
+//! A worker whose row says that it was heard later than can be believed was heard by a clock that was ahead: it would seem
+//! online until the time comes, however long it is gone. From here on it counts as one that was heard just now.
 
 use crate::command::{Env, halves};
 use crate::name::Name;
@@ -19,9 +22,18 @@ pub struct Forget {
     pub is_asked_for: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Forgotten {
     pub count: usize,
+    /// How many were heard by a clock that was ahead, and count as heard now.
+    pub ahead: usize,
+}
+
+impl Forgotten {
+    pub(crate) fn join(&mut self, more: Self) {
+        self.count += more.count;
+        self.ahead += more.ahead;
+    }
 }
 
 impl Forget {
@@ -56,14 +68,23 @@ impl Forget {
         if self.is_asked_for {
             return self.decide_as_asked(view, env);
         }
-        let mut count = 0;
+        let mut forgotten = Forgotten::default();
         for name in &self.workers {
-            if view.workers.get(name).is_some_and(|row| is_gone(row, env)) {
+            let Some(row) = view.workers.get(name).filter(|row| !row.is_forgotten) else {
+                continue;
+            };
+            if is_gone(row, env) {
                 view.workers.update(name, |row| row.is_forgotten = true);
-                count += 1;
+                forgotten.count += 1;
+            } else if row.expires_at > env.policy.worker_believed_until(env.now) {
+                let heard_now = env.now + env.policy.heartbeat_ttl;
+                // Nobody is a worker that was killed, so nobody will be heard.
+                let expires_at = if row.is_killed { env.now } else { heard_now };
+                view.workers.update(name, |row| row.expires_at = expires_at);
+                forgotten.ahead += 1;
             }
         }
-        Ok(Forgotten { count })
+        Ok(forgotten)
     }
 
     /// All of them or none.
@@ -83,6 +104,7 @@ impl Forget {
         }
         Ok(Forgotten {
             count: self.workers.len(),
+            ahead: 0,
         })
     }
 }
@@ -96,7 +118,7 @@ fn has_left(row: &Worker, view: &View) -> bool {
 
 /// The sweep has long taken away what it held; where it could not, it still finds the leases by the worker's row.
 fn is_gone(worker: &Worker, env: &Env<'_>) -> bool {
-    !worker.is_forgotten && worker.expires_at <= expired_before(env.policy, env.now)
+    worker.expires_at <= expired_before(env.policy, env.now)
 }
 
 /// Who gave its last sign of life a worker's life ago has expired by then.

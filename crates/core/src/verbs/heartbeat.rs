@@ -158,7 +158,7 @@ impl Heartbeat {
 /// would seem to live long after its end.
 fn is_due(worker: &Worker, env: &Env<'_>) -> bool {
     let Policy { heartbeat_ttl, .. } = *env.policy;
-    let believed = env.policy.believed_until(env.now) + heartbeat_ttl;
+    let believed = env.policy.worker_believed_until(env.now);
     let left = worker.expires_at.since(env.now);
     left + env.policy.sign_of_life_every() <= heartbeat_ttl || worker.expires_at > believed
 }

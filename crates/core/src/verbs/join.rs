@@ -1,5 +1,7 @@
 //! Join: a server takes a small number, and keeps it by saying so again.
 
+use std::time::Duration;
+
 use crate::command::Env;
 use crate::id::ServerNumber;
 use crate::needs::Needs;
@@ -18,6 +20,8 @@ pub struct Join {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Joined {
     pub server: Server,
+    /// At least so far the clock was ahead that wrote what servers said before; zero where it was not.
+    pub ahead: Duration,
 }
 
 impl Join {
@@ -39,6 +43,8 @@ impl Join {
                     .get(&held.number)
                     .is_some_and(|row| row.started_at == held.started_at)
         });
+        let rows = view.servers.iter();
+        let ahead = rows.map(|row| row.expires_at.since(expires_at)).max();
         let server = match still_held {
             Some(held) => Server { expires_at, ..held },
             None => Server {
@@ -52,7 +58,10 @@ impl Join {
         } else {
             view.servers.insert(server.number, server);
         }
-        Ok(Joined { server })
+        Ok(Joined {
+            server,
+            ahead: ahead.unwrap_or_default(),
+        })
     }
 
     /// The lowest number that no live server has.

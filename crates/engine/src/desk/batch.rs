@@ -114,6 +114,7 @@ pub(super) fn size(command: &Command) -> (usize, usize) {
         | Command::CancelOperation(_)
         | Command::Register(_)
         | Command::Drain(_)
-        | Command::Join(_) => (1, 0),
+        | Command::Join(_)
+        | Command::Leave(_) => (1, 0),
     }
 }

@@ -15,7 +15,7 @@ use taskyard_core::store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Dealt, Hand, Named};
-use taskyard_core::verbs::expire::{Expire, Expired};
+use taskyard_core::verbs::expire::{Expire, Expired, Sight};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::patch::{Patch, Patched};
@@ -163,6 +163,13 @@ impl Engine {
     /// Takes a number for this server, or keeps the one it has. `alone`: no other server can be up.
     pub async fn join(&self, held: Option<Server>, alone: bool) -> Result<Server, Error> {
         let joined: Joined = self.call_of_ours(Join { held, alone }).await?;
+        if held.is_none() && joined.ahead > Sight::apart_max(self.0.policy.heartbeat_ttl) {
+            tracing::warn!(
+                seconds = joined.ahead.as_secs(),
+                "a server wrote to this database whose clock was ahead of the one that is gone by now, by so much at least: \
+                 look that this machine's clock is right, or the database's"
+            );
+        }
         self.0.store.count_as(joined.server.number);
         self.0.joined.send_replace(Some(joined.server));
         Ok(joined.server)

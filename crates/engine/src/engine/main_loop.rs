@@ -9,6 +9,7 @@ use taskyard_core::lane::Lane;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
+use taskyard_core::verbs::leave::Leave;
 use taskyard_core::verbs::report::Report;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -91,6 +92,8 @@ pub(super) struct Loop {
     resets: Vec<reset::Asked>,
     /// Nothing more arrives.
     is_over: bool,
+    /// That this server is up no more was sent, as the last of all.
+    has_left: bool,
 }
 
 impl Loop {
@@ -101,6 +104,7 @@ impl Loop {
             tally: Tally::of(Arc::clone(&shared.metrics), Arc::clone(&shared.gathered)),
             resets: Vec::new(),
             is_over: false,
+            has_left: false,
             shared,
         }
     }
@@ -133,10 +137,10 @@ impl Loop {
                 running.push_back(ran.map(|ran| (sent, ran)));
             }
             if running.is_empty() && self.desk.is_idle() && self.is_over {
-                let Some(tally) = shared.last_tally() else {
+                let Some(last) = self.last_word() else {
                     return;
                 };
-                self.desk.command(tally.into(), Reply::to_nobody());
+                self.desk.command(last, Reply::to_nobody());
                 continue;
             }
             let expiry = self
@@ -163,6 +167,19 @@ impl Loop {
             }
             self.tally.metrics().parked(self.desk.parked());
         }
+    }
+
+    /// What is still to be written once all that was accepted has been done; nothing of it is waited for by anybody.
+    fn last_word(&mut self) -> Option<Command> {
+        if let Some(tally) = self.shared.last_tally() {
+            return Some(tally.into());
+        }
+        let joined = *self.shared.joined.borrow();
+        // Where the database takes nothing, its word grows old by itself.
+        let may_leave = !std::mem::replace(&mut self.has_left, true) && !self.shared.is_cut_off();
+        joined
+            .filter(|_| may_leave)
+            .map(|server| Leave { server }.into())
     }
 
     fn finish(&mut self, sent: Sent, ran: Result<Ran, store::Error>) {

@@ -147,7 +147,7 @@ impl Front for Away {
         self.batches.fetch_add(1, Ordering::SeqCst);
         let tallies = |command: &Command| matches!(command, Command::Tally(_));
         if self.is_away.load(Ordering::SeqCst) && batch.iter().any(tallies) {
-            return Err(store::Error::Unavailable("it is away".to_owned()));
+            return Err(store::Error::Unavailable("it is away".into()));
         }
         self.model.run(batch, policy).await
     }

@@ -99,7 +99,7 @@ impl Front for Fails {
 #[tokio::test(start_paused = true)]
 async fn a_submit_whose_commit_is_unknown_stays_so_where_it_cannot_be_looked_for() {
     let unknown = store::Error::Unknown("the connection broke".to_owned());
-    let away = store::Error::Unavailable("nobody answers".to_owned());
+    let away = store::Error::Unavailable("nobody answers".into());
     let yard = Yard::around(Arc::new(Fronted(Fails {
         model: model(),
         errors: Mutex::new(vec![away, unknown.clone()]),
@@ -176,7 +176,7 @@ struct Away {
 impl Away {
     fn there(&self) -> Result<&Model, store::Error> {
         if self.is_away.load(Ordering::SeqCst) {
-            return Err(store::Error::Unavailable("it is away".to_owned()));
+            return Err(store::Error::Unavailable("it is away".into()));
         }
         Ok(&self.model)
     }
@@ -221,6 +221,27 @@ async fn who_could_not_be_heard_in_an_outage_is_not_silent() {
     // Only who says nothing afterwards either.
     tokio::time::sleep(minute).await;
     assert_eq!(yard.status(task).await, Status::Pending);
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_the_database_is_well_again_is_found_out_soon_though_nobody_has_anything_to_write() {
+    let store = Arc::new(Fronted(Away {
+        model: model_whose_time_passes(),
+        is_away: AtomicBool::new(false),
+    }));
+    let yard = Yard::around(store.clone());
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    let mut recovered = yard.engine.recovered();
+    store.is_away.store(true, Ordering::SeqCst);
+    yard.submit("work").await.unwrap_err();
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(!recovered.has_changed().unwrap());
+
+    store.is_away.store(false, Ordering::SeqCst);
+    let within = Duration::from_secs(2);
+
+    let told = tokio::time::timeout(within, recovered.changed()).await;
+    assert!(told.is_ok(), "nobody tells");
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,7 +307,7 @@ impl Front for Deaf {
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
         let is_heartbeat = |command: &Command| matches!(command, Command::Heartbeat(_));
         if self.is_deaf.load(Ordering::SeqCst) && batch.iter().any(is_heartbeat) {
-            return Err(store::Error::Unavailable("it is away".to_owned()));
+            return Err(store::Error::Unavailable("it is away".into()));
         }
         self.model.run(batch, policy).await
     }

@@ -308,6 +308,21 @@ async fn a_server_goes_on_saying_that_it_is_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_stops_in_order_is_up_no_more() {
+    let (here, there) = two();
+    let mut services = keep_up(&here, Upkeep::default()).await;
+    let joined = here.engine.joined();
+    let left = joined.borrow().unwrap();
+
+    here.stop.cancel();
+    while services.next_ended().await.is_some() {}
+    here.engine.ended().await;
+
+    let other = there.engine.join(None, false).await.unwrap();
+    assert_eq!(other.number, left.number);
+}
+
+#[tokio::test(start_paused = true)]
 async fn old_idempotency_keys_are_forgotten() {
     let policy = Policy {
         key_life: MINUTE,

@@ -83,6 +83,7 @@ impl Changes {
             Command::Submit(_)
             | Command::Claims(_)
             | Command::Join(_)
+            | Command::Leave(_)
             | Command::Tally(_)
             | Command::Prune(_)
             | Command::Free(_) => {}

@@ -232,6 +232,20 @@ async fn how_many_wrong_tokens_are_taken_is_set_and_passwords_count_too() {
 }
 
 #[tokio::test]
+async fn of_several_tokens_each_is_good() {
+    let yard = Yard::with(|settings| settings.access = Access::Token(Secret::new("new,old")));
+
+    let with = |value| [("host", "tasks.example"), ("authorization", value)];
+    for value in ["Bearer new", "Bearer old"] {
+        get(&yard, TASKS, &with(value)).await.ok();
+    }
+    for value in ["Bearer new,old", "Bearer ne", "Bearer ,", "Bearer "] {
+        let reply = get(&yard, TASKS, &with(value)).await;
+        reply.refused(401, "unauthorized");
+    }
+}
+
+#[tokio::test]
 async fn a_secret_is_not_printed() {
     let yard = Yard::with(|settings| settings.access = Access::Token(Secret::new("s3cret")));
 

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
+use taskyard_core::store::{Cause, Error};
 
 use crate::trouble::{Broken, Stuck};
 use crate::yard::{Clock, Yard};
@@ -53,6 +54,35 @@ async fn a_database_that_takes_no_writes_is_neither_well_nor_ready() {
         "the disk that holds the database is full"
     );
     assert_eq!(ready.json()["message"], database["message"]);
+}
+
+#[tokio::test]
+async fn what_keeps_the_database_away_is_told_without_naming_it() {
+    for (how, said) in [
+        (
+            (|| away(Cause::Moved)) as fn() -> Error,
+            "moved, deleted or replaced",
+        ),
+        (|| away(Cause::Unreachable), "cannot be reached"),
+        (|| away(Cause::Held), "holds a lock"),
+        (|| away(Cause::ReadOnly), "takes no writes"),
+        (|| away(Cause::Other), "is not available"),
+    ] {
+        let (yard, _) = Broken::yard(how);
+        yard.app.started();
+
+        let ready = yard.get("/ready").await;
+
+        assert_eq!(ready.status.as_u16(), 503);
+        let told = ready.json()["message"].to_string();
+        assert!(told.contains(said) && !told.contains("10.0.0.7"), "{told}");
+        let workers = &yard.get("/health").await.json()["workers"];
+        assert_eq!(*workers, json!({"online": null, "offline": null}));
+    }
+}
+
+fn away(cause: Cause) -> Error {
+    Error::Unavailable(cause.with("postgres://ann:s3cret@10.0.0.7/"))
 }
 
 #[tokio::test(start_paused = true)]

@@ -78,7 +78,7 @@ fn check(line: &Value, level: &str, reply: &Reply, error: &str, others: u64) {
 async fn an_outage_has_a_line_at_once_and_one_every_ten_seconds() {
     for (how, level) in [
         (
-            (|| Error::Unavailable("the cable".to_owned())) as fn() -> Error,
+            (|| Error::Unavailable("the cable".into())) as fn() -> Error,
             "WARN",
         ),
         (|| Error::Failed("the cable".to_owned()), "ERROR"),
@@ -145,7 +145,7 @@ async fn a_server_that_is_full_has_one_line_for_all_whom_it_refuses() {
 
 #[tokio::test]
 async fn a_call_from_inside_is_told_without_a_request() {
-    let (yard, _) = Broken::yard(|| Error::Unavailable("the cable".to_owned()));
+    let (yard, _) = Broken::yard(|| Error::Unavailable("the cable".into()));
     let (log, _guard) = Log::start();
     let claim = Claim {
         limit: 1,
@@ -165,7 +165,7 @@ async fn a_call_from_inside_is_told_without_a_request() {
 
 #[tokio::test(start_paused = true)]
 async fn probes_tell_of_a_database_that_is_not_well_once() {
-    let (yard, _) = Broken::yard(|| Error::Unavailable("the cable".to_owned()));
+    let (yard, _) = Broken::yard(|| Error::Unavailable("the cable".into()));
     let (log, _guard) = Log::start();
 
     for _ in 0..5 {

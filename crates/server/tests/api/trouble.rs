@@ -130,7 +130,7 @@ async fn each_failure_of_the_store_has_its_code_and_keeps_its_cause_to_the_log()
     let cause = || "postgres://ann:s3cret@10.0.0.7/".to_owned();
     for (how, status, code, wait) in [
         (
-            (|| Error::Unavailable("postgres://ann:s3cret@10.0.0.7/".to_owned())) as fn() -> Error,
+            (|| Error::Unavailable("postgres://ann:s3cret@10.0.0.7/".into())) as fn() -> Error,
             503,
             "unavailable",
             Some("1"),

@@ -61,8 +61,13 @@ impl Tables {
                 Answer::WorkerCounts(counts)
             }
             Query::Survey { now, lanes } => Answer::Survey(self.survey(now, lanes)),
-            Query::Gone { expired, limit } => {
-                let gone = self.remembered().filter(|row| row.is_offline(expired));
+            Query::Gone {
+                expired,
+                ahead,
+                limit,
+            } => {
+                let is_gone = |row: &&Worker| row.is_offline(expired) || row.expires_at > ahead;
+                let gone = self.remembered().filter(is_gone);
                 Answer::Gone(gone.take(limit).map(|row| row.name.clone()).collect())
             }
             Query::Worker(name) => Answer::Worker(self.workers.get(&name).cloned().map(Box::new)),

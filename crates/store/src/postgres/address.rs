@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use taskyard_core::store::{Away, Cause};
 use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::tls::MakeTlsConnect;
@@ -34,8 +35,19 @@ pub(super) type Connection =
 pub(super) struct NotConnected {
     /// In one line.
     pub(super) reason: String,
-    /// Nobody was there, or it is still starting: later there may be one. Else it was refused.
+    /// Nobody was there, it is still starting, or is full: later there may be room. Else it was refused.
     pub(super) is_away: bool,
+}
+
+impl From<NotConnected> for Away {
+    fn from(not: NotConnected) -> Self {
+        let cause = if not.is_away {
+            Cause::Unreachable
+        } else {
+            Cause::Other
+        };
+        cause.with(not.reason)
+    }
 }
 
 impl Address {

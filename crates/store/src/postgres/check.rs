@@ -27,6 +27,7 @@ pub async fn check(url: &str) -> Result<Vec<String>, OpenError> {
 pub async fn stats(url: &str) -> Result<Stats, OpenError> {
     let address = Address::parse(url)?;
     let (client, meta) = open::look(&address).await?;
+    meta.is_of_today(&address)?;
     let counted = count(&client).await;
     let (bytes, tables) = counted.map_err(|error| failed(&address, &error))?;
     Ok(Stats {

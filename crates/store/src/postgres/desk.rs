@@ -121,7 +121,7 @@ impl Desk {
         }
         let now = self.now();
         let Some(session) = &mut self.session else {
-            let error = Error::Unavailable("there is no connection".to_owned());
+            let error = Error::Unavailable("there is no connection".into());
             return (Err(error), Connection::Stands);
         };
         session
@@ -164,7 +164,7 @@ impl Desk {
         let own = ServerNumber(self.server.load(Ordering::Relaxed));
         let new = incarnation(&mut *self.random);
         let Some(session) = &mut self.session else {
-            return Err(Error::Unavailable("there is no connection".to_owned()));
+            return Err(Error::Unavailable("there is no connection".into()));
         };
         let emptying = async {
             session.settle().await?;
@@ -215,7 +215,7 @@ impl Desk {
         let refreshed = timeout(REFRESH_MAX, self.ask(session)).await;
         let (said, lanes) = refreshed.unwrap_or_else(|_| {
             let reason = "it did not tell its time".to_owned();
-            Err(Error::Unavailable(reason))
+            Err(Error::Unavailable(reason.into()))
         })?;
         self.database_clock.lock().received(said, Instant::now());
         for lane in lanes {

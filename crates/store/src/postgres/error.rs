@@ -2,14 +2,14 @@
 
 use std::error::Error as _;
 
-use taskyard_core::store::Error;
+use taskyard_core::store::{Away, Cause, Error};
 use tokio_postgres::error::{Severity, SqlState};
 
 /// Before a commit was sent: nothing of the batch happened.
 pub(super) fn explain(error: &tokio_postgres::Error) -> Error {
     let Some(refused) = error.as_db_error() else {
         if is_broken(error) {
-            return Error::Unavailable(one_line(error));
+            return Error::Unavailable(Cause::Unreachable.with(one_line(error)));
         }
         // What could not be encoded or understood will not be the next time either.
         return Error::Failed(one_line(error));
@@ -21,7 +21,7 @@ pub(super) fn explain(error: &tokio_postgres::Error) -> Error {
         // A statement found fewer rows than it was asked to change; see the statements.
         | &SqlState::DIVISION_BY_ZERO => Error::Conflict,
         &SqlState::DISK_FULL => Error::Full,
-        code if is_passing(code) => Error::Unavailable(one_line(error)),
+        code if is_passing(code) => Error::Unavailable(away(error)),
         _ => Error::Failed(one_line(error)),
     }
 }
@@ -44,10 +44,14 @@ pub(super) fn is_taken(error: &tokio_postgres::Error) -> bool {
     error.code() == Some(&SqlState::UNIQUE_VIOLATION)
 }
 
-/// The server could not be reached, or is still starting.
+/// The server could not be reached, is still starting or already stopping, or has no room for one more connection.
 pub(super) fn is_away(error: &tokio_postgres::Error) -> bool {
     match error.as_db_error() {
-        Some(refused) => *refused.code() == SqlState::CANNOT_CONNECT_NOW,
+        Some(refused) => {
+            let code = refused.code();
+            // What is full of connections, of memory or otherwise; 57P01 to 57P03 tell of a start or an end.
+            code.code().starts_with("53") || code.code().starts_with("57P0")
+        }
         None => is_broken(error),
     }
 }
@@ -55,6 +59,20 @@ pub(super) fn is_away(error: &tokio_postgres::Error) -> bool {
 fn is_broken(error: &tokio_postgres::Error) -> bool {
     let cause = error.source();
     error.is_closed() || cause.is_some_and(|cause| cause.is::<std::io::Error>())
+}
+
+/// Why there is no connection, or none any more.
+pub(super) fn away(error: &tokio_postgres::Error) -> Away {
+    cause(error).with(one_line(error))
+}
+
+fn cause(error: &tokio_postgres::Error) -> Cause {
+    match error.code() {
+        _ if is_away(error) => Cause::Unreachable,
+        Some(&SqlState::LOCK_NOT_AVAILABLE) => Cause::Held,
+        Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Cause::ReadOnly,
+        _ => Cause::Other,
+    }
 }
 
 /// Trouble of the server's, not of the statement's.

@@ -73,7 +73,7 @@ impl PostgresLogs {
 }
 
 fn too_late() -> Error {
-    Error::Unavailable("it did not answer in time".to_owned())
+    Error::Unavailable("it did not answer in time".into())
 }
 
 #[async_trait]

@@ -8,7 +8,7 @@ use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
 use super::address::Address;
-use super::error::one_line;
+use super::error::{is_away, one_line};
 use super::sql;
 use crate::migration::{self, Migration};
 
@@ -119,7 +119,7 @@ pub enum OpenError {
     Roots { path: PathBuf, reason: String },
     #[error("the database {server} cannot be opened: {reason}")]
     Unusable { server: String, reason: String },
-    /// Nobody is there, or it is still starting: later it may be opened.
+    /// Nobody is there, it is still starting, or has no room for one more connection: later it may be opened.
     #[error("the database {server} cannot be reached: {reason}")]
     Unreachable { server: String, reason: String },
     #[error(
@@ -151,8 +151,9 @@ pub enum OpenError {
     )]
     Older { server: String, found: i32 },
     #[error(
-        "{servers} servers say in the database {server} that they are up; stop them first. Those that were up when a \
-         backup was taken, and are no more, are forgotten in {seconds} s"
+        "the database {server} is in use: {}. Those that were up when a backup was taken, and are no more, are forgotten in \
+         {seconds} s",
+        who_is_up(*.servers)
     )]
     InUse {
         server: String,
@@ -161,11 +162,20 @@ pub enum OpenError {
     },
 }
 
+fn who_is_up(servers: i64) -> String {
+    match servers {
+        1 => "a server says that it is up; stop it first".to_owned(),
+        _ => format!("{servers} servers say that they are up; stop them first"),
+    }
+}
+
 impl OpenError {
     pub(super) fn unusable(address: &Address, error: &Error) -> Self {
-        Self::Unusable {
-            server: address.to_string(),
-            reason: one_line(error),
+        let (server, reason) = (address.to_string(), one_line(error));
+        if is_away(error) {
+            Self::Unreachable { server, reason }
+        } else {
+            Self::Unusable { server, reason }
         }
     }
 }
@@ -197,9 +207,12 @@ pub(super) async fn prepare(
     let words = found
         .as_ref()
         .and_then(|meta| migration::words(&MIGRATIONS, meta.schema, meta.min_compatible));
+    let is_new = found.is_none();
     let migrated = migrate(&mut client, found, random).await;
     let incarnation = migrated.map_err(unusable)?;
-    if let Some(words) = words {
+    if is_new {
+        tracing::info!(server = %address, "there were no tables; they were made, with nothing in them");
+    } else if let Some(words) = words {
         tracing::info!(server = %address, "{words}");
     }
     Ok(incarnation)

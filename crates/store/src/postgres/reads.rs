@@ -75,9 +75,14 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             Answer::WorkerCounts(counts.unwrap_or_default())
         }
         Query::Survey { now, lanes } => Answer::Survey(survey(client, *now, *lanes).await?),
-        Query::Gone { expired, limit } => {
-            let (expired, limit) = (expired.as_micros(), load::limit(*limit));
-            let params: [&(dyn ToSql + Sync); 2] = [&expired, &limit];
+        Query::Gone {
+            expired,
+            ahead,
+            limit,
+        } => {
+            let (expired, ahead) = (expired.as_micros(), ahead.as_micros());
+            let limit = load::limit(*limit);
+            let params: [&(dyn ToSql + Sync); 3] = [&expired, &ahead, &limit];
             Answer::Gone(all(client, sql::WORKER_GONE, &params, |fields| fields.name()).await?)
         }
         Query::Worker(name) => {

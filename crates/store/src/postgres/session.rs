@@ -43,7 +43,7 @@ impl Session {
     /// Ends with the session; its connection is a task of the runtime that this runs on.
     pub(super) async fn connect(address: &Address, server: ServerNumber) -> Result<Self, Error> {
         let connected = address.connect().await;
-        let (client, connection) = connected.map_err(|not| Error::Unavailable(not.reason))?;
+        let (client, connection) = connected.map_err(|not| Error::Unavailable(not.into()))?;
         let connection = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::warn!(error = one_line(&error), "the connection that writes broke");

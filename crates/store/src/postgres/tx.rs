@@ -67,7 +67,7 @@ impl Tx for PostgresTx<'_> {
             return Ok(Inputs::default());
         }
         if session.client.is_closed() {
-            return Err(Error::Unavailable("the connection was closed".to_owned()).into());
+            return Err(Error::Unavailable("the connection was closed".into()).into());
         }
         let changes = Changes::of(&diff);
         let spots = Spots::of(&changes, &self.held)?;

@@ -199,7 +199,7 @@ impl<'a> Parts<'a> {
                 self.answer(part, &error);
                 // What was not begun did not happen, whatever became of this part.
                 self.stop(&match error {
-                    Error::Unknown(reason) => Error::Unavailable(reason),
+                    Error::Unknown(reason) => Error::Unavailable(reason.into()),
                     error => error,
                 });
             }

@@ -194,7 +194,7 @@ fn refused() -> Error {
 }
 
 fn unavailable() -> Error {
-    Error::Unavailable("gone".to_owned())
+    Error::Unavailable("gone".into())
 }
 
 fn unknown() -> Error {

@@ -17,6 +17,7 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::connection::all;
+use super::error::is_of_writing;
 use super::file::{self, Part, Partial, is_same};
 use super::open::{OpenError, explain};
 
@@ -116,9 +117,14 @@ pub(super) fn copy_whole(
     let at = |error: rusqlite::Error| explain(copy.path(), &error);
     let mut target = Connection::open(copy.path()).map_err(at)?;
     let backup = Backup::new(&source, &mut target).map_err(at)?;
-    while let StepResult::Busy | StepResult::Locked =
-        backup.step(WHOLE).map_err(|error| explain(from, &error))?
-    {
+    let broke = |error: rusqlite::Error| {
+        if is_of_writing(&error) {
+            let source = std::io::Error::other(error.to_string());
+            return file::write(copy.path())(source);
+        }
+        explain(from, &error).into()
+    };
+    while let StepResult::Busy | StepResult::Locked = backup.step(WHOLE).map_err(broke)? {
         std::thread::yield_now();
     }
     drop(backup);

@@ -5,6 +5,7 @@
 //! when nothing is added, and its next write starts the log over. `passive` throughout: nobody waits for a lock.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -130,7 +131,8 @@ fn passive(connection: &Connection, give_up: &GiveUp) -> Result<Moved, rusqlite:
     if let Err(error) = &moved
         && is_failed_sync(error)
     {
-        give_up.after(error);
+        let file = connection.path().map(Path::new);
+        give_up.after("moving the log into the database", file, error);
     }
     moved
 }

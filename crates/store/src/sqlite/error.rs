@@ -4,23 +4,23 @@ use rusqlite::ErrorCode::{
     CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, FileLockingProtocolFailed,
     NotADatabase, OutOfMemory, ReadOnly, SystemIoFailure,
 };
-use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
-use taskyard_core::store::Error;
+use rusqlite::ffi::{
+    SQLITE_FULL, SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE,
+    SQLITE_IOERR_WRITE,
+};
+use taskyard_core::store::{Cause, Error};
 
 pub(super) fn explain(error: rusqlite::Error) -> Error {
     match error.sqlite_error_code() {
         Some(DiskFull) => Error::Full,
         Some(DatabaseCorrupt | NotADatabase) => Error::Damaged(error.to_string()),
+        Some(DatabaseBusy | DatabaseLocked) => {
+            Error::Unavailable(Cause::Held.with(error.to_string()))
+        }
         // Trouble of the machine's, not of the statement's.
-        Some(
-            DatabaseBusy
-            | DatabaseLocked
-            | FileLockingProtocolFailed
-            | CannotOpen
-            | ReadOnly
-            | SystemIoFailure
-            | OutOfMemory,
-        ) => Error::Unavailable(error.to_string()),
+        Some(FileLockingProtocolFailed | CannotOpen | ReadOnly | SystemIoFailure | OutOfMemory) => {
+            Error::Unavailable(error.to_string().into())
+        }
         // A key that is taken too: nobody else writes, so nobody was quicker, and that row stands in the way for good.
         _ => Error::Failed(error.to_string()),
     }
@@ -40,6 +40,12 @@ pub(super) fn is_of_a_row(error: &rusqlite::Error) -> bool {
 /// See [`super::log::GiveUp`] for what follows.
 pub(super) fn is_failed_sync(error: &rusqlite::Error) -> bool {
     is_one_of(error, &[SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC])
+}
+
+/// Of two files, it is the one that is written.
+pub(super) fn is_of_writing(error: &rusqlite::Error) -> bool {
+    let codes = [SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_IOERR_TRUNCATE];
+    is_one_of(error, &codes) || is_failed_sync(error)
 }
 
 fn is_one_of(error: &rusqlite::Error, codes: &[i32]) -> bool {

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
-use taskyard_core::store::Error;
+use taskyard_core::store::{Cause, Error};
 
 use super::log;
 
@@ -42,11 +42,12 @@ impl Home {
         let Some((path, _)) = self.files.iter().find(is_gone) else {
             return Ok(());
         };
-        Err(Error::Unavailable(format!(
+        let why = format!(
             "{} was moved, deleted or replaced while the server has it open, so nothing more is written; put the file \
              back, or stop the server and start it on the right one",
             path.display()
-        )))
+        );
+        Err(Error::Unavailable(Cause::Moved.with(why)))
     }
 }
 

@@ -54,6 +54,7 @@ pub fn stats(path: &Path) -> Result<Stats, OpenError> {
     let path = &file::behind_links(path);
     let connection = ours(path)?;
     let meta = open::meta(&connection, path, SCHEMA)?;
+    meta.is_of_today(path)?;
     let counted = |fields: &mut Fields<'_>| Ok((fields.take()?, fields.take()?));
     let tables = all(&connection, sql::STATS_ROWS, [], counted);
     let mut tables = tables.map_err(|error| open::explain(path, &error))?;
@@ -82,6 +83,11 @@ pub fn stats(path: &Path) -> Result<Stats, OpenError> {
 pub(super) fn ours(path: &Path) -> Result<Connection, OpenError> {
     if restore::is_cut_short(path) {
         return Err(OpenError::HalfRestored(path.to_owned()));
+    }
+    if path.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        open::check_files(path)?;
+        open::check_logs(path)?;
+        return Err(OpenError::Empty(path.to_owned()));
     }
     let connection = looking(path)?;
     open::check_ours(&connection, path)?;

@@ -79,6 +79,14 @@ impl Lock {
         Ok(true)
     }
 
+    /// Nothing was written since it was taken; gives it away, and says again what was said before.
+    pub(super) fn did_not_begin(self) -> io::Result<()> {
+        if self.after_unclean_stop {
+            return Ok(());
+        }
+        self.stopped_clean()
+    }
+
     /// Everything is written and closed; gives the lock away.
     pub(super) fn stopped_clean(self) -> io::Result<()> {
         self.beside.set_len(0)?;

@@ -63,13 +63,21 @@ impl Default for GiveUp {
 }
 
 impl GiveUp {
-    pub(super) fn after(&self, error: &dyn Display) {
-        tracing::error!(%error, "the database could not be synced to the disk; what it holds is no longer known");
+    pub(super) fn after(&self, step: &str, file: Option<&Path>, error: &dyn Display) {
+        let file = file.map(|file| tracing::field::display(file.display()));
+        tracing::error!(
+            step,
+            file,
+            %error,
+            "the database could not be put on the disk, so what the disk holds of it is no longer known: the server ends \
+             now. What was acknowledged is stored; mend the disk, and start the server again"
+        );
         (self.0)();
     }
 }
 
 pub(super) struct Log {
+    path: PathBuf,
     file: File,
     sync: SyncFile,
     give_up: GiveUp,
@@ -79,13 +87,15 @@ pub(super) struct Log {
 impl Log {
     /// The log of an open database, synced with what opening the database wrote, and with the names of both files.
     pub(super) fn beside(database: &Path, hooks: Hooks) -> io::Result<Self> {
-        let file = File::open(of(database))?;
+        let path = of(database);
+        let file = File::open(&path)?;
         file.sync_data()?;
         let folder = database
             .parent()
             .filter(|path| !path.as_os_str().is_empty());
         File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         Ok(Self {
+            path,
             file,
             sync: hooks.sync,
             give_up: hooks.give_up,
@@ -101,7 +111,8 @@ impl Log {
         let synced = (self.sync)(&self.file);
         if let Err(error) = &synced {
             self.failed.store(true, Ordering::SeqCst);
-            self.give_up.after(error);
+            let step = "syncing the log";
+            self.give_up.after(step, Some(&self.path), error);
         }
         synced.is_ok()
     }

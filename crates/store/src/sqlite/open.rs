@@ -1,6 +1,5 @@
 //! Opening a database: is it ours, is it whole, does it fit this program; and bringing it up to date.
 
-use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -10,10 +9,12 @@ use taskyard_core::random::Random;
 use super::connection::{self, one};
 use super::fields::{Fields, Read};
 use super::lock::{self, Lock};
-use super::{log, restore, sql};
+use super::{log, logs, restore, sql};
 use crate::incarnation;
 use crate::migration::{self, Migration};
 
+/// What stands in the place of a path where there is no file.
+const IN_MEMORY: &str = ":memory:";
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
@@ -134,6 +135,14 @@ pub enum OpenError {
     )]
     LogAlone { path: PathBuf, log: PathBuf },
     #[error(
+        "{path} is missing or empty, but {logs} holds what runs of its tasks have printed, which would be taken away from \
+         an empty database. Put the database's file back (`taskyard db restore` does that with a backup), or, to begin \
+         with an empty one, move {logs} away"
+    )]
+    LogsAlone { path: PathBuf, logs: PathBuf },
+    #[error("{0} is empty: a server that starts on it makes a new database of it")]
+    Empty(PathBuf),
+    #[error(
         "a backup was being put in the place of {0} when that was cut short; a server that starts on it brings it to its \
          end, and so does `taskyard db migrate`"
     )]
@@ -182,11 +191,42 @@ pub(super) fn file(
     let mut lock = lock::take(path).map_err(broken)?.ok_or_else(in_use)?;
     finish_restore(path)?;
     check_files(path)?;
+    check_logs(path)?;
+    // SQLite makes the log with the first connection, and takes it away with the last one that closes in order.
+    let has_log = log::of(path).exists();
     let connection =
         connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
     if !lock.hold(path).map_err(broken)? {
         return Err(in_use());
     }
+    if lock.after_unclean_stop && !has_log {
+        // No error: another program that had the file open meanwhile has moved the log into it, and taken it away.
+        tracing::warn!(
+            path = %path.display(),
+            "the last server did not stop in order, and the log that stands beside the database then (-wal) is gone: if \
+             somebody removed it, what was acknowledged last is lost"
+        );
+    }
+    match begin(&connection, path, random) {
+        Ok(incarnation) => Ok(Opened {
+            connection,
+            lock: Some(lock),
+            incarnation,
+        }),
+        Err(error) => {
+            drop(connection);
+            // Nothing was written that a next start would have to look through.
+            lock.did_not_begin().map_err(broken)?;
+            Err(error)
+        }
+    }
+}
+
+fn begin(
+    connection: &Connection,
+    path: &Path,
+    random: &mut dyn Random,
+) -> Result<[u8; 16], OpenError> {
     let mode: String = connection
         .pragma_query_value(None, "journal_mode", |row| row.get(0))
         .map_err(|error| explain(path, &error))?;
@@ -194,12 +234,7 @@ pub(super) fn file(
         let path = path.to_owned();
         return Err(OpenError::NoLog { path });
     }
-    let incarnation = bring_up_to_date(&connection, path, random)?;
-    Ok(Opened {
-        connection,
-        lock: Some(lock),
-        incarnation,
-    })
+    bring_up_to_date(connection, path, random)
 }
 
 fn finish_restore(path: &Path) -> Result<(), OpenError> {
@@ -211,7 +246,7 @@ fn finish_restore(path: &Path) -> Result<(), OpenError> {
 
 pub(super) fn in_memory(random: &mut dyn Random) -> Result<Opened, OpenError> {
     check_version()?;
-    let path = Path::new(":memory:");
+    let path = Path::new(IN_MEMORY);
     let connection = connection::in_memory().map_err(|error| explain(path, &error))?;
     let incarnation = bring_up_to_date(&connection, path, random)?;
     Ok(Opened {
@@ -223,18 +258,39 @@ pub(super) fn in_memory(random: &mut dyn Random) -> Result<Opened, OpenError> {
 
 /// What SQLite does not look at: it deletes a log whose database is empty, and it cannot know another name of the file.
 pub(super) fn check_files(path: &Path) -> Result<(), OpenError> {
-    let file = path.metadata().ok();
-    if let Some(names) = file.as_ref().map(MetadataExt::nlink).filter(|n| *n > 1) {
+    let names = path.metadata().as_ref().map_or(1, MetadataExt::nlink);
+    if names > 1 {
         let path = path.to_owned();
         return Err(OpenError::SeveralNames { path, names });
     }
     let log = log::of(path);
-    let holds_something = |metadata: Metadata| metadata.len() > 0;
-    if !file.is_some_and(holds_something) && log.metadata().is_ok_and(holds_something) {
+    if !holds_something(path) && holds_something(&log) {
         let path = path.to_owned();
         return Err(OpenError::LogAlone { path, log });
     }
     Ok(())
+}
+
+/// The logs of runs whose database is gone are the last that is left of it: in an empty one they would be those of tasks
+/// that nobody knows, which are swept.
+pub(super) fn check_logs(path: &Path) -> Result<(), OpenError> {
+    if holds_something(path) {
+        return Ok(());
+    }
+    no_logs(path)
+}
+
+fn no_logs(path: &Path) -> Result<(), OpenError> {
+    let logs = logs::open::of(path);
+    if logs::open::holds_lines(&logs) {
+        let path = path.to_owned();
+        return Err(OpenError::LogsAlone { path, logs });
+    }
+    Ok(())
+}
+
+fn holds_something(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.len() > 0)
 }
 
 fn check_version() -> Result<(), OpenError> {
@@ -254,6 +310,8 @@ fn bring_up_to_date(
     let tx = connection.unchecked_transaction().map_err(broken)?;
     let is_new = tables(&tx, "true").map_err(broken)? == 0;
     if is_new {
+        // What it held may have stood in its log alone, and that be gone.
+        no_logs(path)?;
         create(&tx, random).map_err(broken)?;
     }
     check_ours(&tx, path)?;
@@ -261,7 +319,9 @@ fn bring_up_to_date(
     migrate(&tx, &meta).map_err(broken)?;
     tx.commit().map_err(broken)?;
     let words = migration::words(&MIGRATIONS, meta.schema, meta.min_compatible);
-    if let Some(words) = words.filter(|_| !is_new) {
+    if is_new && path != Path::new(IN_MEMORY) {
+        tracing::info!(path = %path.display(), "there was no database; a new one was made, with nothing in it");
+    } else if let Some(words) = words.filter(|_| !is_new) {
         tracing::info!(path = %path.display(), "{words}");
     }
     Ok(meta.incarnation)

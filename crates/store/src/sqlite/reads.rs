@@ -95,8 +95,12 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                 staff: one(connection, sql::WORKER_STAFF, now, staff)?.unwrap_or_default(),
             })
         }
-        Query::Gone { expired, limit } => {
-            let params = params![expired.as_micros(), tx::limit(*limit)];
+        Query::Gone {
+            expired,
+            ahead,
+            limit,
+        } => {
+            let params = params![expired.as_micros(), ahead.as_micros(), tx::limit(*limit)];
             let gone = all(connection, sql::WORKER_GONE, params, |fields| fields.name())?;
             Answer::Gone(gone)
         }

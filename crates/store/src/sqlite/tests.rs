@@ -6,6 +6,7 @@ mod durable;
 mod inspect;
 mod kept;
 mod lost;
+mod missing;
 mod reset;
 mod restore;
 mod statements;

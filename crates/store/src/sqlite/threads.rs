@@ -101,10 +101,11 @@ impl<T> Line<T> {
     pub(super) fn send(&self, call: T) -> Result<(), Error> {
         let calls = self.calls.as_ref().expect("open until it is dropped");
         calls.try_send(call).map_err(|error| {
-            Error::Unavailable(match error {
-                TrySendError::Full(_) => "too many calls wait for the database already".to_owned(),
-                TrySendError::Disconnected(_) => "the database's thread has ended".to_owned(),
-            })
+            let why = match error {
+                TrySendError::Full(_) => "too many calls wait for the database already",
+                TrySendError::Disconnected(_) => "the database's thread has ended",
+            };
+            Error::Unavailable(why.into())
         })
     }
 

@@ -1,5 +1,6 @@
 //! One transaction of the writer: what a batch needs is loaded by point statements, one a row.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Params, params};
@@ -55,7 +56,9 @@ impl<'a> SqliteTx<'a> {
             && is_failed_sync(error)
         {
             // The header of a log that starts over is synced by the commit itself.
-            self.give_up.after(error);
+            let file = self.connection.path().map(Path::new);
+            let step = "syncing the head of a log that starts over";
+            self.give_up.after(step, file, error);
         }
         ended.map(|_| ())
     }

@@ -34,7 +34,7 @@ pub(crate) struct Connection {
         value_name = "URLS"
     )]
     pub(crate) server: Vec<reqwest::Url>,
-    /// The token that the server asks for.
+    /// The token that the server asks for; of several, with commas between them, the first is sent.
     #[arg(
         long,
         env = "TASKYARD_TOKEN",

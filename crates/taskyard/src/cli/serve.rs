@@ -25,8 +25,10 @@ pub(crate) struct DatabaseArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "SIGTERM, Ctrl-C and, unless it was started with nohup, SIGHUP (its terminal is closed) stop it in order, \
-                  within --drain and --deliver; a second one ends it at once.\n\n\
+    after_help = "SIGTERM, Ctrl-C and, unless it was started with nohup, SIGHUP (its terminal is closed) stop it in order: \
+                  its workers have --drain to finish what they run, then commands --command-grace to end, and --deliver to \
+                  say what came of it. A database that hangs is waited for no longer than --drain and --deliver, and a \
+                  second more. A second signal ends it at once.\n\n\
                   Example:\n  taskyard serve\n  taskyard serve --listen 127.0.0.1:9000 --database sqlite:/tmp/tasks.db \
                   --internal-workers 8\n  taskyard serve --allow-command wc,grep --internal-workers 2"
 )]
@@ -101,7 +103,8 @@ pub(crate) struct SimulateArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Access")]
 pub(crate) struct AccessArgs {
-    /// The token that every request must bear. On a loopback address none is needed.
+    /// The token that every request must bear; of several, with commas between them, any one. On a loopback address none
+    /// is needed.
     #[arg(
         long,
         env = "TASKYARD_TOKEN",

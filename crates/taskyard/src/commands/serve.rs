@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use taskyard_core::policy::Policy;
 use taskyard_engine::engine::Engine;
@@ -22,6 +23,7 @@ use taskyard_worker::executor::Executors;
 use taskyard_worker::runtime;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::parts::Parts;
@@ -66,6 +68,9 @@ impl Plan {
         })
     }
 }
+
+/// How long the database has to answer what was accepted, whatever is left of the time to stop.
+const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 
 /// How many connections may wait to be accepted, where the system does not say less (`net.core.somaxconn`).
 const WAITING_MAX: u32 = 4096;
@@ -152,7 +157,19 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     };
     signals.end_at_next();
     leaving.cancel();
-    let broken = parts.end(broken, &stop).await;
+    let within = args.times.drain.saturating_add(args.times.deliver.deliver);
+    let broken = tokio::select! {
+        biased;
+        broken = parts.end(broken, &stop) => broken,
+        () = too_late(&stop, within) => {
+            // Closing it would wait for the database as well. What is left behind is looked through at the next start.
+            std::mem::forget(store);
+            return Err(Failure::new(
+                "the server has ended before its database had answered everything; what was acknowledged is stored, and \
+                 what was not may be",
+            ));
+        }
+    };
     let damage = damage::found(&*store).await;
     // The last of what holds the database: it is closed in order before the process ends.
     drop((app, store));
@@ -167,6 +184,18 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Resolves when the database has had its time: as long as was said from the order to stop on, and a moment once the
+/// workers have ended, each of which has a time of its own.
+async fn too_late(stop: &CancellationToken, within: Duration) {
+    let until = Instant::now().checked_add(within);
+    stop.cancelled().await;
+    let least = Instant::now() + LAST_ANSWERS_WITHIN;
+    match until {
+        Some(until) => tokio::time::sleep_until(until.max(least)).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn listen(address: &str) -> Result<TcpListener, Failure> {
@@ -250,8 +279,6 @@ mod flags;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use taskyard_server::WorkerIds;
     use tokio::net::TcpStream;
     use tokio::time::timeout;

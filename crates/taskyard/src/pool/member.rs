@@ -134,12 +134,14 @@ impl Member {
         let (shutdown, asked) = shutdown_signal();
         let mut working = pin!(self.worker(place).run(asked));
         let Orders { leave, drain, kill } = &self.orders;
-        let mut cancelled = self.app.engine().cancelled();
+        let engine = self.app.engine();
+        let (mut cancelled, mut recovered) = (engine.cancelled(), engine.recovered());
         let (mut drains, mut leaves, mut is_killed) = (false, false, false);
         loop {
             tokio::select! {
                 ended = &mut working => return ended,
                 Ok(()) = cancelled.changed() => shutdown.ask(),
+                Ok(()) = recovered.changed() => shutdown.try_again(),
                 () = kill.cancelled(), if !is_killed => {
                     is_killed = true;
                     shutdown.kill();

@@ -15,10 +15,13 @@ pub(crate) fn origins(words: &[String]) -> Result<Vec<String>, Failure> {
     checked("--allow-origin", words, origin)
 }
 
-/// What `--token` says. It is not said of it what it is: nothing prints a token.
+/// What `--token` says, a token or several with commas between. It is not said which is wrong: nothing prints a token.
 pub(crate) fn token(said: Option<&str>) -> Result<Option<&str>, Failure> {
     let wrong = match said {
         Some("") => "is empty; unset it, or give it a value",
+        Some(tokens) if tokens.split(',').any(str::is_empty) => {
+            "has nothing before, between or behind its commas; several tokens, each of which is valid, are written NEW,OLD"
+        }
         Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
             "holds a blank, a line break or another character that no request can send as its token; use visible ASCII \
              characters, such as those of `openssl rand -hex 32`"

@@ -196,16 +196,26 @@ impl Runtime {
                 self.renewed = Some(now);
                 self.limits.send_replace(Limits::of(&registered));
                 self.registered = Some(registered);
+                self.has_registered = true;
+                self.unwelcome = None;
                 // The other waits are not forgotten yet: a server that knows nobody for long is asked ever less often.
                 self.beat_retries.hurry();
                 self.news_retries.hurry();
                 Ok(())
             }
-            Err(error) if Trouble::of(&error) == Trouble::Away => {
-                self.retries.failed(now, &error);
-                Ok(())
-            }
-            Err(error) => Err(Error::Refused(error)),
+            Err(error) => match Trouble::of(&error) {
+                Trouble::Away => {
+                    self.retries.failed(now, &error);
+                    Ok(())
+                }
+                // Whoever begins with a wrong token is told so at once.
+                Trouble::Unwelcome if self.has_registered => {
+                    self.retries.failed(now, &error);
+                    self.bear_refusal(error, now);
+                    Ok(())
+                }
+                _ => Err(Error::Refused(error)),
+            },
         }
     }
 
@@ -219,6 +229,11 @@ impl Runtime {
         let is_current = self.registered.as_ref().map(|registered| registered.epoch) == epoch;
         match trouble {
             Trouble::Away => self.retries.failed(Instant::now(), &error),
+            Trouble::Unwelcome => {
+                let now = Instant::now();
+                self.retries.failed(now, &error);
+                self.bear_refusal(error, now);
+            }
             // Made before the worker registered again.
             Trouble::Unknown | Trouble::Replaced if !is_current => {}
             Trouble::Unknown => {

@@ -26,6 +26,7 @@ impl Runtime {
         self.pulse.landed(is_full);
         match answer {
             Some(Ok(heard)) => {
+                self.unwelcome = None;
                 if is_full {
                     self.renewed = Some(now);
                 }
@@ -42,6 +43,11 @@ impl Runtime {
                     self.pulse.failed(beat, &mut self.hands, now);
                     self.warn_of_expiry(now);
                     self.retries_of(is_full).failed(now, &error);
+                }
+                Trouble::Unwelcome => {
+                    self.pulse.failed(beat, &mut self.hands, now);
+                    self.retries_of(is_full).failed(now, &error);
+                    self.bear_refusal(error, now);
                 }
                 trouble => {
                     let epoch = beat.heartbeat.epoch;

@@ -24,6 +24,8 @@ pub(super) struct Limits {
     /// How long a run whose time is up may take to end, four fifths of what the server gives it: then its result counts
     /// no more, and another run may begin.
     pub(super) timed_out_within: Duration,
+    /// How long leases last.
+    pub(super) lease: Duration,
     /// How long a run whose lease is lost may take to end: another one has perhaps begun.
     pub(super) lost_within: Duration,
     /// After so long without an answer to what named it, an exclusive run is ended, so that it has ended when two thirds
@@ -59,6 +61,7 @@ impl Limits {
             checkpoint_bytes: told.checkpoint_bytes_max.min(carried),
             message_bytes: told.message_bytes_max,
             timed_out_within: Duration::from_millis(timeout_margin_ms) / 5 * 4,
+            lease,
             lost_within,
             unconfirmed_within: (lease * 2 / 3).saturating_sub(lost_within),
         }

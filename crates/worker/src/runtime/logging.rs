@@ -239,7 +239,7 @@ impl Logging {
                 }
             }
             Ok(Err(error)) => match Trouble::of(&error) {
-                Trouble::Away => Sent::Failed(error),
+                Trouble::Away | Trouble::Unwelcome => Sent::Failed(error),
                 Trouble::Unfit => Sent::Unfit,
                 // The lease is not ours any more, or the server knows no logs. Whatever else it means is found out by
                 // what the worker says of itself.

@@ -45,6 +45,7 @@ impl Runtime {
         let error = match answer {
             Some(Ok(reported)) => {
                 self.retries.succeeded();
+                self.unwelcome = None;
                 let now = Instant::now();
                 self.beat_retries.others_get_through(now);
                 self.news_retries.others_get_through(now);
@@ -123,7 +124,7 @@ impl Runtime {
                     self.refused(&refused, problem);
                 }
             }
-            Trouble::Unknown | Trouble::Replaced | Trouble::Refused => {
+            Trouble::Unknown | Trouble::Replaced | Trouble::Unwelcome | Trouble::Refused => {
                 self.refused(&result, problem)
             }
         }

@@ -19,6 +19,8 @@ pub(super) struct Told {
     pub(super) stop: u32,
     /// How often it was told to ask what became of its runs.
     pub(super) ask: u64,
+    /// How often it was told that its server serves again.
+    pub(super) again: u64,
 }
 
 /// A worker's end that nobody has asked for yet.
@@ -44,6 +46,12 @@ impl Shutdown {
     pub fn ask(&self) {
         self.0
             .send_modify(|told| told.ask = told.ask.wrapping_add(1));
+    }
+
+    /// The server can serve again: what waits because it could not is tried at once.
+    pub fn try_again(&self) {
+        self.0
+            .send_modify(|told| told.again = told.again.wrapping_add(1));
     }
 
     /// The worker takes nothing new and ends when its runs have, however long they take.

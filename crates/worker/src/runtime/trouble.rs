@@ -29,6 +29,8 @@ pub(super) enum Trouble {
     Replaced,
     /// Something in the body does not fit the server's limits.
     Unfit,
+    /// Its token is none, or none any more: somebody may be about to change it.
+    Unwelcome,
     /// Nothing that the worker could mend.
     Refused,
 }
@@ -49,6 +51,7 @@ impl Trouble {
     pub(super) fn of_problem(problem: &Problem) -> Self {
         match (problem.status, problem.code.as_str()) {
             _ if problem.is_worth_repeating() => Self::Away,
+            (401, _) => Self::Unwelcome,
             (404, _) => Self::Unknown,
             (409, "worker_replaced") => Self::Replaced,
             (400 | 413 | 422, _) => Self::Unfit,

@@ -366,6 +366,7 @@ fn unknown(command: &Command) -> &'static str {
         Command::Drain(_) => "drain_has_an_unknown_outcome",
         Command::Kill(_) => "kill_has_an_unknown_outcome",
         Command::Join(_) => "join_has_an_unknown_outcome",
+        Command::Leave(_) => "leave_has_an_unknown_outcome",
         Command::Discard(_) => "discard_has_an_unknown_outcome",
         Command::Tally(_) => "tally_has_an_unknown_outcome",
         Command::Promote(_) => "promote_has_an_unknown_outcome",

@@ -60,7 +60,7 @@ impl Writer for WeakWriter {
         pause().await;
         let mut shared = self.0.borrow_mut();
         if shared.trouble == Some(Trouble::Away) {
-            return Err(Error::Unavailable("the model is away".to_owned()));
+            return Err(Error::Unavailable("the model is away".into()));
         }
         let open = shared.tables.open_lanes(lanes);
         if open.len() < lanes.len() {
@@ -154,7 +154,7 @@ impl WeakTx {
         let is_away = shared.trouble == Some(Trouble::Away);
         if is_away || shared.happens(|weakness| weakness.unavailable) {
             shared.count("database_is_unavailable");
-            return Err(Error::Unavailable("the model plays dead".to_owned()));
+            return Err(Error::Unavailable("the model plays dead".into()));
         }
         Ok(since)
     }

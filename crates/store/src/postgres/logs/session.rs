@@ -31,7 +31,7 @@ pub(super) struct Session {
 impl Session {
     pub(super) async fn connect(address: &Address) -> Result<Self, Error> {
         let connected = address.connect().await;
-        let (client, connection) = connected.map_err(|not| Error::Unavailable(not.reason))?;
+        let (client, connection) = connected.map_err(|not| Error::Unavailable(not.into()))?;
         let connection = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::warn!(

@@ -10,8 +10,9 @@ use crate::migration::{self, Migration};
 use crate::sqlite::connection;
 use crate::sqlite::fields::Read;
 use crate::sqlite::home::Home;
+use crate::sqlite::logs::reads;
 use crate::sqlite::open::{self, Meta, OpenError, explain};
-use crate::sqlite::{lock, sql};
+use crate::sqlite::{inspect, lock, sql};
 
 const MIGRATIONS: [Migration; 1] = [Migration {
     number: 1,
@@ -71,6 +72,15 @@ pub(crate) fn in_memory(incarnation: &[u8; 16]) -> Result<Connection, OpenError>
     let connection = connection::in_memory().map_err(|error| explain(path, &error))?;
     bring_up_to_date(&connection, path, incarnation)?;
     Ok(connection)
+}
+
+/// Whether there is something in this file of logs; not if it is none, or damaged.
+pub(in crate::sqlite) fn holds_lines(path: &Path) -> bool {
+    let look = || {
+        let connection = inspect::our_logs(path).ok()?;
+        reads::tasks(&connection, None, 1).ok()
+    };
+    look().is_some_and(|tasks| !tasks.is_empty())
 }
 
 /// All in one transaction, so that a crash on the way leaves the file as it was.

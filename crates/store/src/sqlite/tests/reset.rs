@@ -12,7 +12,7 @@ use super::super::reset::reset;
 use super::*;
 
 /// A database with so many tasks, each of which printed a line; beside a store at work on it.
-async fn filled(path: &Path, tasks: u32) -> SqliteStore {
+pub(super) async fn filled(path: &Path, tasks: u32) -> SqliteStore {
     let store = open(path);
     for serial in 0..tasks {
         let task = task("work", serial, 0);

@@ -12,7 +12,6 @@ use taskyard_core::query::{Answer, List, Listed, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::forget::{Forget, Forgotten, expired_before};
-use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::promote::Promote;
 use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::submit::{Begin, NewTask};
@@ -205,77 +204,6 @@ pub(super) async fn counts_follow_every_step(yard: Yard) {
     assert_eq!(counts(&yard).await, BTreeMap::from(expected));
 }
 
-pub(super) async fn servers_take_the_lowest_free_number(yard: Yard) {
-    let one: Joined = yard
-        .run(Join {
-            held: None,
-            alone: false,
-        })
-        .await
-        .unwrap();
-    yard.pass(Duration::from_secs(1));
-    let two: Joined = yard
-        .run(Join {
-            held: None,
-            alone: false,
-        })
-        .await
-        .unwrap();
-    assert_eq!(
-        (one.server.number, two.server.number),
-        (ServerNumber(1), ServerNumber(2))
-    );
-
-    yard.pass(yard.policy.server_ttl - Duration::from_secs(1));
-    let two: Joined = yard
-        .run(Join {
-            held: Some(two.server),
-            alone: false,
-        })
-        .await
-        .unwrap();
-    assert_eq!(two.server.number, ServerNumber(2));
-    let three: Joined = yard
-        .run(Join {
-            held: None,
-            alone: false,
-        })
-        .await
-        .unwrap();
-    assert_eq!(three.server.number, ServerNumber(1));
-
-    let back: Joined = yard
-        .run(Join {
-            held: Some(one.server),
-            alone: false,
-        })
-        .await
-        .unwrap();
-    assert_eq!(back.server.number, ServerNumber(3));
-}
-
-pub(super) async fn a_server_that_must_be_alone_takes_the_first_number_at_once(yard: Yard) {
-    let _killed: Joined = yard
-        .run(Join {
-            held: None,
-            alone: true,
-        })
-        .await
-        .unwrap();
-    yard.pass(Duration::from_secs(1));
-
-    let next: Joined = yard
-        .run(Join {
-            held: None,
-            alone: true,
-        })
-        .await
-        .unwrap();
-
-    assert_eq!(next.server.number, ServerNumber(1));
-    assert_eq!(next.server.started_at, yard.now());
-}
-
 pub(super) async fn it_is_told_which_of_many_tasks_have_ended(yard: Yard) {
     let (waits, cancelled) = (yard.new_task().await, yard.new_task().await);
     yard.cancel(cancelled).await.unwrap();
@@ -312,6 +240,7 @@ async fn counted(yard: &Yard) -> (i64, i64) {
 async fn forget(yard: &Yard) -> (Vec<Name>, usize) {
     let gone = Query::Gone {
         expired: expired_before(&yard.policy, yard.now()),
+        ahead: yard.policy.worker_believed_until(yard.now()),
         limit: 100,
     };
     let Ok(Answer::Gone(workers)) = yard.store.read(gone).await else {

@@ -385,7 +385,10 @@ pub(super) async fn only_an_offline_worker_is_deleted(yard: Yard) {
     assert_eq!(delete(&yard, &worker).await, Err(Refused::WorkerIsOnline));
     kill(&yard, &worker).await.unwrap();
 
-    assert_eq!(delete(&yard, &worker).await, Ok(Forgotten { count: 1 }));
+    assert_eq!(
+        delete(&yard, &worker).await,
+        Ok(Forgotten { count: 1, ahead: 0 })
+    );
 
     assert!(at_work(&yard, &worker.worker, 9).await.is_none());
     for again in [

@@ -16,6 +16,7 @@ mod losing;
 mod naming;
 mod operating;
 mod paging;
+mod presence;
 mod queueing;
 mod reporting;
 mod resetting;
@@ -216,8 +217,11 @@ macro_rules! conformance {
                 keeping::a_worker_that_came_back_is_not_forgotten,
                 keeping::workers_are_listed_in_pages,
                 keeping::a_worker_that_there_is_no_room_for_is_refused_until_one_is_forgotten,
-                keeping::servers_take_the_lowest_free_number,
-                keeping::a_server_that_must_be_alone_takes_the_first_number_at_once,
+                presence::servers_take_the_lowest_free_number,
+                presence::a_server_that_must_be_alone_takes_the_first_number_at_once,
+                presence::a_server_that_leaves_is_up_no_more_and_its_number_is_free,
+                presence::a_server_learns_that_a_clock_was_ahead,
+                presence::a_worker_that_was_heard_by_a_clock_ahead_counts_from_now,
                 failing::a_command_that_the_database_refuses_fails_alone,
                 failing::a_command_over_which_the_rules_break_down_fails_alone,
                 failing::a_row_that_stands_where_none_should_fails_only_what_meets_it,

@@ -221,7 +221,7 @@ pub(super) async fn servers_stay_what_they_are(yard: Yard) {
         held: None,
         alone: true,
     };
-    let Joined { server } = yard.run(join).await.unwrap();
+    let Joined { server, .. } = yard.run(join).await.unwrap();
     yard.store.count_as(server.number);
 
     reset(&yard).await;
@@ -230,6 +230,6 @@ pub(super) async fn servers_stay_what_they_are(yard: Yard) {
         held: Some(server),
         alone: true,
     };
-    let Joined { server: after } = yard.run(still).await.unwrap();
+    let Joined { server: after, .. } = yard.run(still).await.unwrap();
     assert_eq!(after.number, server.number);
 }

@@ -7,7 +7,7 @@ use taskyard_core::id::TaskId;
 use taskyard_core::query::{List, Query};
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey};
 use taskyard_core::status::Status;
-use taskyard_core::store::Error;
+use taskyard_core::store::{Cause, Error};
 use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::submit::{NewTask, Submit};
 
@@ -197,10 +197,11 @@ async fn a_wait_for_a_lock_ends_and_the_batch_did_not_happen() {
 
     let ran = yard.store.run(submit(&task, false), &yard.policy).await;
 
-    let Err(Error::Unavailable(reason)) = ran else {
+    let Err(Error::Unavailable(away)) = ran else {
         panic!("not what a wait ends with: {ran:?}")
     };
-    assert!(reason.contains("lock timeout"), "{reason}");
+    assert_eq!(away.cause, Cause::Held);
+    assert!(away.detail.contains("lock timeout"), "{away}");
     holding.rollback().await.unwrap();
     let ran = yard.store.run(submit(&task, false), &yard.policy).await;
     assert!(matches!(ran.unwrap().replies[..], [Ok(Ok(_))]));

@@ -125,6 +125,26 @@ async fn a_newer_schema_is_refused_unless_it_is_open_to_this_program() {
 }
 
 #[tokio::test]
+async fn one_without_room_for_a_connection_may_have_some_later() {
+    let Some(database) = Database::migrated().await else {
+        return;
+    };
+    let (beside, role) = (database.beside().await, format!("{}_r", database.name()));
+    let create = format!("create role {role} login password 'narrow' connection limit 0");
+    beside.batch_execute(&create).await.unwrap();
+    let mut url: url::Url = database.url().parse().unwrap();
+    url.set_username(&role).unwrap();
+    url.set_password(Some("narrow")).unwrap();
+
+    let error = refusal(url.as_str()).await;
+
+    let drop = format!("drop role {role}");
+    beside.batch_execute(&drop).await.unwrap();
+    assert!(matches!(error, OpenError::Unreachable { .. }), "{error}");
+    assert!(error.to_string().contains("53300"), "{error}");
+}
+
+#[tokio::test]
 async fn a_database_set_to_read_only_is_refused() {
     let Some(database) = Database::empty().await else {
         return;

@@ -17,7 +17,7 @@ async fn join(yard: &Yard) {
         held: None,
         alone: false,
     };
-    let Joined { server } = yard.run(join).await.unwrap();
+    let Joined { server, .. } = yard.run(join).await.unwrap();
     yard.store.count_as(server.number);
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use taskyard_core::command::Command;
 use taskyard_core::id::ServerNumber;
 use taskyard_core::query::{Answer, Query};
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::claim::{Claim, Claims, Named};
 use taskyard_core::verbs::drain::Drain;
 use taskyard_core::verbs::forget::{self, Forget};
@@ -63,7 +64,11 @@ impl Sequence {
     /// Those that may be, and one that perhaps may not.
     pub(super) async fn forget(&mut self) -> Command {
         let expired = forget::expired_before(&self.yard.policy, self.yard.now());
-        let query = Query::Gone { expired, limit: 2 };
+        let query = Query::Gone {
+            expired,
+            ahead: Timestamp::MAX,
+            limit: 2,
+        };
         let Ok(Answer::Gone(mut workers)) = self.yard.store.read(query).await else {
             panic!("a query is answered in kind")
         };

@@ -7,6 +7,7 @@ mod flags;
 mod listing;
 mod logs;
 mod lost;
+mod missing;
 mod nonsense;
 mod open_files;
 mod queues;

@@ -8,11 +8,34 @@ use taskyard_api::submit::Submit;
 use taskyard_api::task::Status;
 use taskyard_core::id::TaskId;
 
-use crate::yard::{QUICK, Yard, run};
+use crate::yard::{Process, QUICK, Yard, after, run};
 
 const CALLERS: usize = 8;
 /// So many are acknowledged before the backup begins, and at least so many while it is taken or after.
 const BEFORE: usize = 300;
+
+#[test]
+fn a_backup_without_room_names_the_copy_and_not_the_database() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    server.stop();
+    let copy = yard.path("copy.db");
+
+    // No file may have more than that, which is enough to look at the database, and ends no process.
+    let mut command = after("trap '' XFSZ; ulimit -f 128");
+    command.args(["db", "backup", "--database", &yard.database()]);
+    command.arg(&copy);
+    let printed = Process::start(command, yard.path("backup.log")).finish();
+
+    assert_eq!(printed.code, 1, "{}", printed.stderr);
+    let said = printed.stderr;
+    assert!(
+        said.contains("copy.db") && said.contains("cannot be written"),
+        "{said}"
+    );
+    assert!(!said.contains("tasks.db"), "{said}");
+    assert!(!copy.exists());
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_under_load_lacks_nothing_that_was_acknowledged_before_it() {

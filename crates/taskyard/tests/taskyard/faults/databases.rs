@@ -7,6 +7,8 @@ use taskyard_api::task::Status;
 use taskyard_core::id::TaskId;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::yard::Yard;
 
@@ -41,6 +43,55 @@ async fn a_server_waits_for_a_database_that_is_not_up_yet() {
     let log = server.process.log();
     assert!(log.contains("the database is waited for"), "{log}");
     assert_eq!(server.stop().code(), Some(0));
+    doorman.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_hangs_keeps_no_server_from_ending_in_its_time() {
+    let Some(yard) = Yard::on_postgres().await else {
+        return;
+    };
+    let mut database: url::Url = yard.database().parse().unwrap();
+    let (host, port) = (
+        database.host_str().unwrap().to_owned(),
+        database.port().unwrap_or(5432),
+    );
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stand_in = door.local_addr().unwrap();
+    database.set_host(Some("127.0.0.1")).unwrap();
+    database.set_port(Some(stand_in.port())).unwrap();
+    let hangs = CancellationToken::new();
+    let stalls = hangs.clone();
+    let doorman = tokio::spawn(async move {
+        loop {
+            let (mut caller, _) = door.accept().await.unwrap();
+            let mut behind = TcpStream::connect((host.as_str(), port)).await.unwrap();
+            let stalls = stalls.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = copy_bidirectional(&mut caller, &mut behind) => {}
+                    // Nothing goes through any more, and nobody is told.
+                    () = stalls.cancelled() => std::future::pending().await,
+                }
+            });
+        }
+    });
+    let database = database.to_string();
+    let short = ["--drain", "1s", "--deliver", "1s"];
+    let server = tokio::task::block_in_place(|| yard.serve_on(&database, "127.0.0.1:0", &short));
+    server.submit("nobody-runs-this", json!(1)).await;
+
+    hangs.cancel();
+    let begun = Instant::now();
+    let ended = tokio::task::block_in_place(|| server.stop());
+
+    // Longer than what was said by what a slow machine takes, and much shorter than a database is waited for.
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(ended.code(), Some(1));
     doorman.abort();
 }
 

@@ -7,7 +7,7 @@ use taskyard_worker::executor::Stop;
 use taskyard_worker::runtime::Error;
 use tokio::time::Instant;
 
-use super::post::{Call, Post, error, lost, noops, problem, registered, told};
+use super::post::{Call, Post, error, heard, lost, noops, problem, registered, tokens, told};
 
 #[tokio::test(start_paused = true)]
 async fn registration_is_tried_until_the_server_is_there() {
@@ -62,6 +62,23 @@ async fn a_claim_that_waits_long_goes_when_a_heartbeat_gets_through() {
     let begin = Instant::now();
 
     post.stop.ask();
+    post.claim().await;
+
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_waits_long_goes_when_the_server_is_said_to_serve_again() {
+    let mut post = Post::registered(1).await;
+    post.answers_heartbeats = false;
+    for _ in 0..12 {
+        let (_, answer) = post.claim().await;
+        answer.send(Err(lost())).unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let begin = Instant::now();
+
+    post.stop.try_again();
     post.claim().await;
 
     assert_eq!(begin.elapsed(), Duration::ZERO);
@@ -168,6 +185,74 @@ async fn a_refused_worker_stops_and_says_why() {
         error.to_string(),
         "the server refuses this worker: invalid (422)"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_refused_from_the_beginning_ends_the_worker() {
+    let mut post = Post::unregistered(1);
+    let Call::Register(_, answer) = post.next().await else {
+        panic!("nothing else is to be said yet")
+    };
+
+    answer.send(Err(error(401, "unauthorized"))).unwrap();
+
+    let error = post.ended().await.unwrap_err();
+    assert!(error.to_string().contains("unauthorized"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_refused_for_a_while_costs_no_run() {
+    let mut post = Post::registered(1).await;
+    post.answers_heartbeats = false;
+    post.give(told(1..2)).await;
+    let running = post.running().await;
+    for _ in 0..3 {
+        let (_, answer) = post.heartbeat().await;
+        answer.send(Err(error(401, "unauthorized"))).unwrap();
+    }
+    assert_eq!(running.context.stop.reason(), None);
+
+    let (_, answer) = post.heartbeat().await;
+    answer.send(Ok(heard())).unwrap();
+    // It is forgotten that it was refused, however much later it was to end for that.
+    for _ in 0..10 {
+        let (_, answer) = post.heartbeat().await;
+        answer.send(Ok(heard())).unwrap();
+    }
+    running.complete();
+
+    assert_eq!(tokens(&post.take().await), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_stays_refused_ends_the_worker_when_its_leases_are_over() {
+    let mut post = Post::registered(1).await;
+    post.answers_heartbeats = false;
+    let mut tasks = told(1..2);
+    tasks[0].timeout_ms = 600_000;
+    post.give(tasks).await;
+    let running = post.running().await;
+    let (_, answer) = post.heartbeat().await;
+    answer.send(Ok(heard())).unwrap();
+    let renewed = Instant::now();
+
+    let refuse = async {
+        loop {
+            let (_, answer) = post.heartbeat().await;
+            if answer.send(Err(error(401, "unauthorized"))).is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        why = running.stopped() => assert_eq!(why, Stop::ShuttingDown),
+        () = refuse => panic!("its runs end first"),
+    }
+
+    let lease = Duration::from_secs(75);
+    assert!((lease..lease + Duration::from_secs(1)).contains(&renewed.elapsed()));
+    let error = post.ended().await.unwrap_err();
+    assert!(error.to_string().contains("unauthorized"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,61 @@
+//! A server whose files are not where they were.
+
+use serde_json::json;
+
+use crate::yard::{Yard, run};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_gone_is_not_begun_anew_beside_its_logs() {
+    let yard = Yard::new();
+    let program = ["--internal-workers", "1", "--allow-command", "any"];
+    let server = yard.serve(&program);
+    let log = server.process.log();
+    assert!(log.contains("a new one was made"), "{log}");
+    let task = server
+        .submit("command", json!({"argv": ["echo", "printed"]}))
+        .await;
+    server.ended(task).await;
+    assert_eq!(server.stop().code(), Some(0));
+    let (database, elsewhere) = (yard.path("tasks.db"), yard.path("elsewhere.db"));
+    std::fs::rename(&database, &elsewhere).unwrap();
+
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--database"];
+    let address = yard.database();
+    let arguments = [&serve[..], &[&address]].concat();
+    let refused = run(yard.directory.path(), &arguments, &[]);
+
+    assert_eq!(refused.code, 1);
+    for said in ["tasks.db.logs", "missing or empty", "db restore"] {
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+    std::fs::rename(&elsewhere, &database).unwrap();
+    let server = yard.serve(&[]);
+    let log = server.process.log();
+    assert_eq!(log.matches("a new one was made").count(), 1, "{log}");
+    let printed = run(
+        yard.directory.path(),
+        &["logs", &task.to_string(), "--server", &server.url],
+        &[],
+    );
+    assert!(printed.stdout.contains("printed"), "{}", printed.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_was_removed_after_a_kill_is_told_of() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    server.submit("echo", json!(1)).await;
+    server.process.kill();
+    let is_told = |log: &str| log.contains("(-wal) is gone");
+
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let log = server.process.log();
+    assert!(!is_told(&log), "{log}");
+    server.process.kill();
+    std::fs::remove_file(yard.path("tasks.db-wal")).unwrap();
+
+    let server = yard.serve(&["--internal-workers", "0"]);
+
+    let log = server.process.log();
+    assert!(is_told(&log), "{log}");
+}
