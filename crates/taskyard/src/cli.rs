@@ -1,9 +1,11 @@
 //! The command line: what can be typed, and what each setting means and defaults to.
 
+mod backoff;
 mod client;
 #[cfg(test)]
 mod documents;
 mod filter;
+mod patch;
 mod queues;
 mod serve;
 mod worker;
@@ -15,10 +17,12 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::client::{
     AwayArgs, CancelArgs, Connection, ExplainArgs, ListArgs, LogsArgs, OperationVerb,
-    OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, WaitArgs, WorkersArgs,
+    OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, WaitArgs, WaitFor,
+    WorkersArgs,
 };
 pub(crate) use self::filter::BulkArgs;
-pub(crate) use self::queues::{QueueVerb, QueuesArgs, SetQueueArgs};
+pub(crate) use self::patch::PatchArgs;
+pub(crate) use self::queues::{OrDefault, QueueVerb, QueuesArgs, SetQueueArgs};
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
@@ -120,6 +124,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Cancels tasks, wherever they stand.
     Cancel(CancelArgs),
+    /// Changes when a task that waits is run, or its priority.
+    Patch(PatchArgs),
     /// Runs finished tasks again, each as a new one.
     Retry(RetryArgs),
     /// Waits for tasks to end; the exit code is the outcome.

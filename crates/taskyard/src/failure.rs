@@ -192,6 +192,9 @@ fn after_refusal(code: &str, about: About) -> Option<String> {
                 "`taskyard wait {task}` waits for its end, `taskyard cancel {task}` ends it now."
             ));
         }
+        ("not_waiting", About::Task(task)) => {
+            return Some(format!("`taskyard cancel {task}` ends it now."));
+        }
         _ => return None,
     };
     Some(step.to_owned())
@@ -233,6 +236,8 @@ mod tests {
         check(409, "already_ended", About::Task(task), &again);
         let wait = format!("`taskyard wait {task}`");
         check(409, "not_ended", About::Task(task), &wait);
+        let cancel = format!("`taskyard cancel {task}`");
+        check(409, "not_waiting", About::Task(task), &cancel);
         assert_eq!(
             Failure::from(refused(404, "not_found")).message,
             "not_found (404)"

@@ -1,12 +1,14 @@
 //! What the commands that speak to a server take.
 
+use std::str::FromStr;
 use std::time::Duration;
 
+use super::backoff::BackoffArgs;
 use super::filter::{BulkArgs, FilterArgs};
 use super::workers::WorkerVerb;
 use crate::commands::{list, operations, stats, workers};
 use crate::output::{self, Column};
-use crate::settings::units::{duration, pair, url};
+use crate::settings::units::{demand, duration, limit, pair, url, whole};
 use clap::{Args, Subcommand, ValueEnum};
 use taskyard_api::logs::Stream;
 use taskyard_api::time::Time;
@@ -67,9 +69,9 @@ const EXIT_CODES: &str = "Exit codes: 0 completed, 4 failed, 5 timeout, 6 cancel
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 submitted, 1 refused, 2 wrong usage or input, 3 no server answers; with --wait 0 \
-                  completed, 4 failed, 5 timeout, 6 cancelled.\n\n\
+                  completed, 4 failed, 5 timeout, 6 cancelled, of several tasks the highest.\n\n\
                   Example:\n  taskyard submit echo '{\"hello\": \"world\"}' --wait\n  taskyard submit sleep '{\"ms\": 2000}' \
-                  --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  seq 3 | taskyard submit echo --each-line -\n  \
+                  --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  seq 3 | taskyard submit echo --each-line - --wait\n  \
                   ls $PWD/* | taskyard submit command --each-line - -- wc -w {}"
 )]
 pub(crate) struct SubmitArgs {
@@ -86,7 +88,7 @@ pub(crate) struct SubmitArgs {
     pub(crate) argv: Vec<String>,
     /// One task for each line of this file (`-`: standard input), the line being its input, or an argument of the program
     /// after `--`.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "id", "wait"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "id"])]
     pub(crate) each_line: Option<String>,
     /// The input, or each line with --each-line, is text, and no JSON: a JSON string of it is submitted.
     #[arg(long, conflicts_with = "argv")]
@@ -95,7 +97,7 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) queue: Option<String>,
     /// High runs first; one level is worth ten minutes of waiting. -100 to 100.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
     pub(crate) priority: Option<i64>,
     /// Not before this time, such as 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", conflicts_with = "delay")]
@@ -105,10 +107,16 @@ pub(crate) struct SubmitArgs {
     pub(crate) delay: Option<Duration>,
     /// How many failed or timed out runs end it. Default: as many as the server's --max-attempts says, 5 unless set; of
     /// kind `command` 1, so that a command that fails is not run again unless this says so.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
     pub(crate) max_attempts: Option<i64>,
+    /// How long it waits after its first failure before it runs again, such as 5s, and at most --backoff-max. Without any of
+    /// these four it is as was set of its queue; with one, the others have their own defaults. Default: 1s.
+    #[arg(long, value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) backoff: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) backoff_more: BackoffArgs,
     /// How many runs lost with their workers end it. Default: as many as the server's --max-losses says, 5 unless set.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
     pub(crate) max_losses: Option<i64>,
     /// How long one run may take.
     #[arg(long, value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
@@ -117,7 +125,7 @@ pub(crate) struct SubmitArgs {
     #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<(String, String)>,
     /// A demand on the worker's labels, such as gpu=a100 or 'memory_gb=>=16'. May be given several times.
-    #[arg(long = "require", value_parser = pair, value_name = "NAME=VALUE")]
+    #[arg(long = "require", value_parser = demand, value_name = "NAME=VALUE")]
     pub(crate) requires: Vec<(String, String)>,
     /// Never two runs of it at once: a worker that is gone holds it until its lease has ended.
     #[arg(long)]
@@ -137,7 +145,8 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
     /// Waits for its end, prints its output, and exits with its outcome. What it prints meanwhile (`taskyard logs`) goes to
-    /// standard error, unless with --output quiet.
+    /// standard error, unless with --output quiet. With --each-line it waits for all, prints what `taskyard wait` does of
+    /// each, and exits with the worst outcome.
     #[arg(long)]
     pub(crate) wait: bool,
     #[command(flatten)]
@@ -162,7 +171,7 @@ pub(crate) struct ListArgs {
         long,
         default_value_t = 20,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1000),
+        value_parser = limit,
         allow_negative_numbers = true
     )]
     pub(crate) limit: u32,
@@ -312,7 +321,7 @@ pub(crate) struct OperationsArgs {
         long,
         default_value_t = 20,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1000),
+        value_parser = limit,
         allow_negative_numbers = true
     )]
     pub(crate) limit: u32,
@@ -346,19 +355,36 @@ pub(crate) struct OperationArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = format!("{EXIT_CODES}\n\nExample:\n  taskyard wait 01890a5d-ac96-774b-bcce-b302099a8057 --for 5m")
+    after_help = format!("{EXIT_CODES}\n\nExample:\n  taskyard wait 01890a5d-ac96-774b-bcce-b302099a8057 --for 5m\n  \
+                          echo 01890a5d-ac96-774b-bcce-b302099a8057 | taskyard wait -")
 )]
 pub(crate) struct WaitArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Their ids, as `taskyard submit` printed them.
-    #[arg(value_name = "TASK", required = true)]
-    pub(crate) tasks: Vec<TaskId>,
+    /// Their ids, as `taskyard submit` printed them; `-` reads them from standard input, one a line, as `--output quiet`
+    /// prints them.
+    #[arg(value_name = "TASK", required = true, value_parser = wait_for)]
+    pub(crate) tasks: Vec<WaitFor>,
     /// How long at most. Default: until they have ended.
     #[arg(long = "for", id = "within", value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) within: Option<Duration>,
     #[command(flatten)]
     pub(crate) away: AwayArgs,
+}
+
+/// A task that is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WaitFor {
+    Task(TaskId),
+    /// Those that standard input names.
+    Input,
+}
+
+fn wait_for(text: &str) -> Result<WaitFor, <TaskId as FromStr>::Err> {
+    match text {
+        "-" => Ok(WaitFor::Input),
+        id => id.parse().map(WaitFor::Task),
+    }
 }
 
 #[derive(Debug, Args)]

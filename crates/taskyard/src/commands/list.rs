@@ -142,6 +142,8 @@ async fn find(client: &Client, mut query: TasksQuery, found: &mut Page<Task>) ->
 
 fn row(task: &Task, now: Timestamp) -> Vec<Cell> {
     let said = task.error.as_ref().map(ToString::to_string);
+    let took = task.started_at.zip(task.ended_at);
+    let took = took.map(|(start, end)| format!("took {}", output::time(end.0.since(start.0))));
     let progress = task.progress.as_ref();
     let progress =
         progress.and_then(|progress| output::share(progress).or_else(|| progress.message.clone()));
@@ -153,7 +155,7 @@ fn row(task: &Task, now: Timestamp) -> Vec<Cell> {
         task.attempts.into(),
         task.worker_id.clone().unwrap_or_default().into(),
         age(task.created_at, now).into(),
-        progress.or(said).unwrap_or_default().into(),
+        progress.or(said).or(took).unwrap_or_default().into(),
     ]
 }
 

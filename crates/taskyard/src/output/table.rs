@@ -22,6 +22,8 @@ pub(crate) struct Column {
     leaves: Option<u8>,
     /// It may be cut, but no shorter than this.
     cut_to: Option<usize>,
+    /// It is no narrower than this, where there is room.
+    at_least: usize,
 }
 
 impl Column {
@@ -31,6 +33,15 @@ impl Column {
             header,
             leaves: None,
             cut_to: None,
+            at_least: 0,
+        }
+    }
+
+    /// So wide from the first row on, in a table that is printed as it comes.
+    pub(crate) const fn at_least(self, width: usize) -> Self {
+        Self {
+            at_least: width,
+            ..self
         }
     }
 
@@ -153,7 +164,8 @@ impl<'a> Pieces<'a> {
         let rows = rows.into_iter();
         let rows = rows.map(|row| row.into_iter().map(Into::into).collect());
         let lines: Vec<Vec<Cell>> = header.into_iter().chain(rows).collect();
-        let natural = self.natural.get_or_insert(vec![0; self.columns.len()]);
+        let least = || self.columns.iter().map(|column| column.at_least).collect();
+        let natural = self.natural.get_or_insert_with(least);
         for line in &lines {
             for (width, cell) in natural.iter_mut().zip(line) {
                 *width = cell.text.width().max(*width);
@@ -348,6 +360,15 @@ mod tests {
         assert_eq!(next("longer"), "longer  open");
         assert_eq!(next("b"), "b       open");
         assert_eq!(pieces.more(Vec::<Vec<Cell>>::new()), "");
+
+        let columns = [Column::new("status").at_least(9), Column::new("b")];
+        let mut pieces = Pieces {
+            within: None,
+            ..Pieces::of(&columns)
+        };
+        let mut next = |status| pieces.more(vec![vec![status, "x"]]);
+        assert_eq!(next("failed"), "STATUS     B\nfailed     x");
+        assert_eq!(next("completed"), "completed  x");
     }
 
     #[test]

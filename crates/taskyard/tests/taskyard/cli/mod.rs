@@ -14,4 +14,5 @@ mod refused;
 mod settings;
 mod starting;
 mod tasks;
+mod waiting;
 mod workers;
