@@ -8,6 +8,7 @@ mod filter;
 mod patch;
 mod queues;
 mod serve;
+mod task_name;
 mod worker;
 mod workers;
 
@@ -28,6 +29,7 @@ pub(crate) use self::serve::{
 };
 pub(crate) use self::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
 pub(crate) use self::workers::{WorkerNameArgs, WorkerVerb};
+pub(crate) use self::task_name::TaskName;
 use crate::output::Format;
 
 /// A durable task system: one program that serves, works and is the command line.

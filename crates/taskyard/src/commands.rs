@@ -9,6 +9,7 @@ mod explain;
 pub(crate) mod list;
 mod logs;
 mod manual;
+mod named;
 pub(crate) mod operations;
 mod patch;
 pub(crate) mod queues;

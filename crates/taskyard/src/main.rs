@@ -36,14 +36,15 @@ fn main() -> ExitCode {
     let Some(arguments) = process::bound_to_parent(std::env::args_os().collect()) else {
         return ExitCode::FAILURE;
     };
+    let format = failure::format_asked(&arguments);
     let layered = settings::layer(Cli::command(), arguments, |name| std::env::var_os(name));
     let layered = match layered {
         Ok(layered) => layered,
-        Err(error) => return failure::unread(&error),
+        Err(error) => return failure::unread(&error, format),
     };
     let cli = match Cli::from_arg_matches(&layered.matches) {
         Ok(cli) => cli,
-        Err(error) => return failure::unread(&error),
+        Err(error) => return failure::unread(&error, format),
     };
     let names = std::env::vars_os().map(|(name, _)| name);
     let strangers = settings::strangers(&layered.command, names);

@@ -1,10 +1,10 @@
 //! What the commands that speak to a server take.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use super::backoff::BackoffArgs;
 use super::filter::{BulkArgs, FilterArgs};
+use super::task_name::TaskName;
 use super::workers::WorkerVerb;
 use crate::commands::{list, operations, stats, workers};
 use crate::output::{self, Column};
@@ -192,9 +192,9 @@ pub(crate) struct ListArgs {
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Its id, as `taskyard list` shows it.
+    /// Its id, as `taskyard list` shows it, or the beginning of it.
     #[arg(value_name = "TASK")]
-    pub(crate) task: TaskId,
+    pub(crate) task: TaskName,
 }
 
 #[derive(Debug, Args)]
@@ -206,9 +206,9 @@ pub(crate) struct ExplainArgs {
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Its id, as `taskyard list` shows it.
+    /// Its id, as `taskyard list` shows it, or the beginning of it.
     #[arg(value_name = "TASK")]
-    pub(crate) task: TaskId,
+    pub(crate) task: TaskName,
 }
 
 #[derive(Debug, Args)]
@@ -223,9 +223,9 @@ pub(crate) struct ShowArgs {
 pub(crate) struct LogsArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Its id, as `taskyard list` shows it.
+    /// Its id, as `taskyard list` shows it, or the beginning of it.
     #[arg(value_name = "TASK")]
-    pub(crate) task: TaskId,
+    pub(crate) task: TaskName,
     /// Goes on as the log grows, until the task has ended.
     #[arg(short, long)]
     pub(crate) follow: bool,
@@ -275,9 +275,10 @@ const BULK_EXIT_CODES: &str = "Exit codes: 0 done, though some tasks may have be
 pub(crate) struct CancelArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Their ids, as `taskyard list` shows them; those that have ended are told of, and the others cancelled.
+    /// Their ids, as `taskyard list` shows them, or the beginnings of them; those that have ended are told of, and the
+    /// others cancelled.
     #[arg(value_name = "TASK")]
-    pub(crate) tasks: Vec<TaskId>,
+    pub(crate) tasks: Vec<TaskName>,
     #[command(flatten)]
     pub(crate) bulk: BulkArgs,
     #[command(flatten)]
@@ -296,9 +297,10 @@ pub(crate) struct CancelArgs {
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Their ids, as `taskyard list` shows them; those that have not ended are told of, and the others run again.
+    /// Their ids, as `taskyard list` shows them, or the beginnings of them; those that have not ended are told of, and
+    /// the others run again.
     #[arg(value_name = "TASK")]
-    pub(crate) tasks: Vec<TaskId>,
+    pub(crate) tasks: Vec<TaskName>,
     #[command(flatten)]
     pub(crate) bulk: BulkArgs,
     #[command(flatten)]
@@ -361,8 +363,8 @@ pub(crate) struct OperationArgs {
 pub(crate) struct WaitArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Their ids, as `taskyard submit` printed them; `-` reads them from standard input, one a line, as `--output quiet`
-    /// prints them.
+    /// Their ids, as `taskyard submit` printed them, or the beginnings of them; `-` reads ids from standard input, one
+    /// a line, as `--output quiet` prints them.
     #[arg(value_name = "TASK", required = true, value_parser = wait_for)]
     pub(crate) tasks: Vec<WaitFor>,
     /// How long at most. Default: until they have ended.
@@ -373,14 +375,14 @@ pub(crate) struct WaitArgs {
 }
 
 /// A task that is waited for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum WaitFor {
-    Task(TaskId),
+    Task(TaskName),
     /// Those that standard input names.
     Input,
 }
 
-fn wait_for(text: &str) -> Result<WaitFor, <TaskId as FromStr>::Err> {
+fn wait_for(text: &str) -> Result<WaitFor, String> {
     match text {
         "-" => Ok(WaitFor::Input),
         id => id.parse().map(WaitFor::Task),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 use taskyard_api::time::Time;
-use taskyard_core::id::TaskId;
 
 use super::client::Connection;
+use super::task_name::TaskName;
 use crate::settings::units::{duration, whole};
 
 #[derive(Debug, Args)]
@@ -18,9 +18,9 @@ use crate::settings::units::{duration, whole};
 pub(crate) struct PatchArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Its id, as `taskyard list` shows it.
+    /// Its id, as `taskyard list` shows it, or the beginning of it.
     #[arg(value_name = "TASK")]
-    pub(crate) task: TaskId,
+    pub(crate) task: TaskName,
     /// As soon as a worker is free, also what waits for its next try.
     #[arg(long, conflicts_with_all = ["at", "delay"])]
     pub(crate) now: bool,

@@ -7,7 +7,7 @@ use taskyard_api::change::Patch;
 use taskyard_api::task::{Status, Task};
 
 use super::explain::warn_if_it_stays;
-use super::{Done, client};
+use super::{Done, client, named};
 use crate::cli::PatchArgs;
 use crate::failure::{About, Failure};
 use crate::output::{self, Format, Shown};
@@ -48,12 +48,13 @@ pub(super) async fn run(args: &PatchArgs, format: Format) -> Done {
         ));
     }
     let client = client(&args.connection)?;
-    let patched = client.patch(args.task, &patch).await;
-    let patched = patched.map_err(|error| Failure::about(error, About::Task(args.task)))?;
+    let task = named::task(&client, &args.task).await?;
+    let patched = client.patch(task, &patch).await;
+    let patched = patched.map_err(|error| Failure::about(error, About::Task(task)))?;
     let status = patched.status;
     format.print(&Patched(patched))?;
     if format == Format::Table && status == Status::Pending {
-        warn_if_it_stays(&client, args.task).await;
+        warn_if_it_stays(&client, task).await;
     }
     Ok(ExitCode::SUCCESS)
 }

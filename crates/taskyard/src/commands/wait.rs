@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::away::Patience;
 use super::submit::COMMAND;
-use super::{Done, client};
+use super::{Done, client, named};
 use crate::cli::{WaitArgs, WaitFor};
 use crate::failure::Failure;
 use crate::output::{self, Cell, Column, Format, Pieces};
@@ -26,7 +26,7 @@ const IDS_BYTES_MAX: u64 = 256 << 20;
 /// What is seen of each task. Their statuses are this wide at most, so that rows that are printed as they come stand under
 /// each other.
 const COLUMNS: [Column; 3] = [
-    Column::new("task"),
+    Column::new("task").id(),
     Column::new("status").at_least(9).leaves(2),
     Column::new("result").text().leaves(1),
 ];
@@ -41,8 +41,8 @@ struct Printed<'a> {
 }
 
 pub(super) async fn run(args: &WaitArgs, format: Format) -> Done {
-    let tasks = named(&args.tasks)?;
     let client = client(&args.connection)?;
+    let tasks = meant(&client, &args.tasks).await?;
     let until = args.within.map(|within| Instant::now() + within);
     let mut patience = Patience::of(args.away.server_wait);
     all(&client, &tasks, until, &mut patience, format).await
@@ -83,20 +83,20 @@ pub(super) async fn all(
 }
 
 /// The tasks in their order, those of standard input where it is named.
-fn named(tasks: &[WaitFor]) -> Result<Vec<TaskId>, Failure> {
-    let mut named = Vec::with_capacity(tasks.len());
+async fn meant(client: &Client, tasks: &[WaitFor]) -> Result<Vec<TaskId>, Failure> {
+    let mut meant = Vec::with_capacity(tasks.len());
     for task in tasks {
         match task {
-            WaitFor::Task(task) => named.push(*task),
-            WaitFor::Input => named.extend(of_input()?),
+            WaitFor::Task(name) => meant.push(named::task(client, name).await?),
+            WaitFor::Input => meant.extend(of_input()?),
         }
     }
-    if named.is_empty() {
+    if meant.is_empty() {
         return Err(Failure::usage(
             "standard input names no task; give ids, one a line, as `--output quiet` prints them",
         ));
     }
-    Ok(named)
+    Ok(meant)
 }
 
 fn of_input() -> Result<Vec<TaskId>, Failure> {

@@ -3,10 +3,12 @@
 mod again;
 mod bulk;
 mod damage;
+mod documents;
 mod flags;
 mod listing;
 mod logs;
 mod lost;
+mod names;
 mod nonsense;
 mod open_files;
 mod queues;
