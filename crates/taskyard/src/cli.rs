@@ -16,6 +16,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(test)]
+pub(crate) use self::client::KINDS;
 pub(crate) use self::client::{
     AwayArgs, CancelArgs, Connection, ExplainArgs, ListArgs, LogsArgs, OperationVerb,
     OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, WaitArgs, WaitFor,
@@ -27,9 +29,9 @@ pub(crate) use self::queues::{OrDefault, QueueVerb, QueuesArgs, SetQueueArgs};
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
+pub(crate) use self::task_name::TaskName;
 pub(crate) use self::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
 pub(crate) use self::workers::{WorkerNameArgs, WorkerVerb};
-pub(crate) use self::task_name::TaskName;
 use crate::output::Format;
 
 /// A durable task system: one program that serves, works and is the command line.
@@ -42,6 +44,8 @@ use crate::output::Format;
     disable_help_subcommand = true,
     after_help = "Begin with:\n  taskyard serve                          a server with three workers in it\n  \
                   taskyard submit echo '{\"hello\": 1}' --wait\n  taskyard list\n\n\
+                  Every command takes --output table, json or quiet, and --config FILE; `taskyard --help` lists these and \
+                  the others of that sort.\n\n\
                   Settings come from flags, then TASKYARD_… variables, then a TOML file; `taskyard config` shows \
                   each and where it came from.\n\n\
                   Exit codes: 0 done; 1 it did not work, or was refused; 2 the command line, a setting or the input is \
@@ -60,7 +64,14 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "General")]
 pub(crate) struct General {
     /// How results are printed. Data goes to standard output, everything else to standard error.
-    #[arg(long, global = true, env = "TASKYARD_OUTPUT", value_enum, default_value_t = Format::Table)]
+    #[arg(
+        long,
+        global = true,
+        env = "TASKYARD_OUTPUT",
+        value_enum,
+        default_value_t = Format::Table,
+        hide_short_help = true
+    )]
     pub(crate) output: Format,
     /// A TOML file of settings, named like the flags with underscores. Default: ./taskyard.toml if it is there.
     #[arg(
@@ -68,7 +79,8 @@ pub(crate) struct General {
         long = "config",
         global = true,
         env = "TASKYARD_CONFIG",
-        value_name = "FILE"
+        value_name = "FILE",
+        hide_short_help = true
     )]
     pub(crate) config_file: Option<PathBuf>,
     /// What goes to the log: error, warn, info, debug or trace, also per module (`info,taskyard_engine=debug`).

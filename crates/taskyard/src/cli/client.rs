@@ -62,17 +62,21 @@ pub(crate) struct AwayArgs {
     pub(crate) server_wait: Duration,
 }
 
+/// What can be submitted without a worker of one's own.
+pub(crate) const KINDS: &str = "Kinds that this program runs: noop, echo, simple, sleep, problem, command and http; \
+                                docs/executors.md tells what each takes. Workers of your own may run any others.";
+
 /// What a command that waits says by its exit code.
 const EXIT_CODES: &str = "Exit codes: 0 completed, 4 failed, 5 timeout, 6 cancelled, 7 not ended in time; of several \
                           tasks the highest. 1 refused, 2 wrong usage or input, 3 no server answers.";
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 submitted, 1 refused, 2 wrong usage or input, 3 no server answers; with --wait 0 \
-                  completed, 4 failed, 5 timeout, 6 cancelled, of several tasks the highest.\n\n\
-                  Example:\n  taskyard submit echo '{\"hello\": \"world\"}' --wait\n  taskyard submit sleep '{\"ms\": 2000}' \
+    after_help = format!("{KINDS}\n\nExit codes: 0 submitted, 1 refused, 2 wrong usage or input, 3 no server answers; with \
+                  --wait 0 completed, 4 failed, 5 timeout, 6 cancelled, of several tasks the highest.\n\n\
+                  Example:\n  taskyard submit echo '{{\"hello\": \"world\"}}' --wait\n  taskyard submit sleep '{{\"ms\": 2000}}' \
                   --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  seq 3 | taskyard submit echo --each-line - --wait\n  \
-                  ls $PWD/* | taskyard submit command --each-line - -- wc -w {}"
+                  ls $PWD/* | taskyard submit command --each-line - -- wc -w {{}}")
 )]
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
@@ -82,12 +86,13 @@ pub(crate) struct SubmitArgs {
     /// The input, as JSON; `-` reads it from standard input, `@FILE` from a file. Default: null.
     #[arg(allow_negative_numbers = true)]
     pub(crate) input: Option<String>,
-    /// Program and arguments, after `--`: the input of a task of kind `command`. With --each-line the line stands where
-    /// `{}` does in them, or behind them where it does not.
+    /// Program and arguments, after `--`: the input of a task of kind `command`. It begins in an empty directory of its
+    /// worker, so name files by absolute paths. With --each-line the line stands where `{}` does in them, or behind
+    /// them where it does not.
     #[arg(last = true, value_name = "ARGV", conflicts_with = "input")]
     pub(crate) argv: Vec<String>,
-    /// One task for each line of this file (`-`: standard input), the line being its input, or an argument of the program
-    /// after `--`.
+    /// One task for each line of this file (`-`: standard input), the line being its input, or an argument of the
+    /// program after `--`. Blank lines are passed over.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "id"])]
     pub(crate) each_line: Option<String>,
     /// The input, or each line with --each-line, is text, and no JSON: a JSON string of it is submitted.
@@ -130,7 +135,8 @@ pub(crate) struct SubmitArgs {
     /// Never two runs of it at once: a worker that is gone holds it until its lease has ended.
     #[arg(long)]
     pub(crate) exclusive: bool,
-    /// While another task of the queue with this key has not ended, that one is answered and none is made.
+    /// While another task of the queue with this key has not ended, that one is answered and none is made, which is
+    /// told on standard error.
     #[arg(long, value_name = "KEY", conflicts_with = "each_line")]
     pub(crate) unique_key: Option<String>,
     /// Its id, made by you (a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock, unless it is

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use taskyard_api::page::{Page, QueuesQuery};
+use taskyard_api::client::Client;
+use taskyard_api::page::{Page, QueuesQuery, TasksQuery};
 use taskyard_api::queue::{Defaults, PatchQueue, Queue, QueueSettings, Retention};
 use taskyard_api::task::Retry;
 use taskyard_core::retention;
@@ -102,11 +103,15 @@ pub(super) async fn run(args: &QueuesArgs, format: Format) -> Done {
         None => return list(args, format).await,
         Some(QueueVerb::Pause(queue)) => {
             let client = client(&queue.connection)?;
-            client.pause_queue(&queue.queue).await.map_err(about)?
+            let paused = client.pause_queue(&queue.queue).await.map_err(about)?;
+            warn_if_it_is_new(&client, &queue.queue).await;
+            paused
         }
         Some(QueueVerb::Resume(queue)) => {
             let client = client(&queue.connection)?;
-            client.resume_queue(&queue.queue).await.map_err(about)?
+            let resumed = client.resume_queue(&queue.queue).await.map_err(about)?;
+            warn_if_it_is_new(&client, &queue.queue).await;
+            resumed
         }
         Some(QueueVerb::Set(set)) => {
             let patch = patch(set)?;
@@ -117,6 +122,25 @@ pub(super) async fn run(args: &QueuesArgs, format: Format) -> Done {
     };
     format.print(&set)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who mistyped a name should hear of it; nobody else has to know why.
+async fn warn_if_it_is_new(client: &Client, queue: &str) {
+    let query = TasksQuery {
+        queue: Some(queue.to_owned()),
+        limit: Some(1),
+        ..TasksQuery::default()
+    };
+    let mut found = Page {
+        items: Vec::new(),
+        next_cursor: None,
+    };
+    // What cannot be asked is not worth a failure: it was done.
+    if super::list::find(client, query, &mut found).await.is_ok() && found.items.is_empty() {
+        output::note(&format!(
+            "No task has used the queue {queue} yet, or all that did are gone; `taskyard queues` lists those there are."
+        ));
+    }
 }
 
 /// All of them, page after page, each printed as it comes; as JSON all in one document.

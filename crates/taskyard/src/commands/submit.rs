@@ -200,9 +200,22 @@ fn tell(ended: Task, format: Format) -> Done {
     let code = exit_code(ended.status);
     if format == Format::Table && ended.status != Status::Completed {
         output::note(&output::safe(&outcome(&ended)));
+        if has_missed_a_file(&ended) {
+            output::note(
+                "A command begins in an empty directory of its worker; name files by absolute paths.",
+            );
+        }
     }
     format.print(&Ended(ended))?;
     Ok(ExitCode::from(code))
+}
+
+/// Whether it is a command that said so.
+fn has_missed_a_file(ended: &Task) -> bool {
+    let error = ended.error.as_ref();
+    let said = error.filter(|error| error.code == "exit_code");
+    let said = said.is_some_and(|error| error.message.contains("No such file"));
+    said && ended.kind == COMMAND
 }
 
 /// Its status, and why it is so; the code only where it is another word.
