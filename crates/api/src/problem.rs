@@ -11,7 +11,8 @@ use crate::task::Status;
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
 /// The detail of a `not_found` that is about the address, and not about a task or worker.
-pub const NO_SUCH_ROUTE: &str = "there is no such route";
+pub const NO_SUCH_ROUTE: &str =
+    "there is no such route; /docs and /openapi.json list those that there are";
 
 /// Why a request was refused or could not be served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -19,7 +19,7 @@ pub enum Refused {
     NoSuchOperation,
     #[error("the operation has already ended")]
     OperationEnded,
-    #[error("no worker of this name is registered")]
+    #[error("no worker of this name is registered; one that is to work under it registers first")]
     NoSuchWorker,
     #[error("the task has ended before: it {}", .0.as_end())]
     AlreadyEnded(Status),

@@ -1,11 +1,14 @@
 //! The command line: what can be typed, and what each setting means and defaults to.
 
+mod backoff;
 mod client;
 #[cfg(test)]
 mod documents;
 mod filter;
+mod patch;
 mod queues;
 mod serve;
+mod task_name;
 mod worker;
 mod workers;
 
@@ -14,15 +17,20 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+#[cfg(test)]
+pub(crate) use self::client::KINDS;
 pub(crate) use self::client::{
     AwayArgs, CancelArgs, Connection, ExplainArgs, ListArgs, LogsArgs, OperationVerb,
-    OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, WaitArgs, WorkersArgs,
+    OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, WaitArgs, WaitFor,
+    WorkersArgs,
 };
 pub(crate) use self::filter::BulkArgs;
-pub(crate) use self::queues::{QueueVerb, QueuesArgs, SetQueueArgs};
+pub(crate) use self::patch::PatchArgs;
+pub(crate) use self::queues::{OrDefault, QueueVerb, QueuesArgs, SetQueueArgs};
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
+pub(crate) use self::task_name::TaskName;
 pub(crate) use self::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
 pub(crate) use self::workers::{WorkerNameArgs, WorkerVerb};
 use crate::output::Format;
@@ -38,6 +46,8 @@ use crate::output::Format;
     after_help = "Begin with:\n  taskyard serve                          a server with three workers in it\n  \
                   taskyard submit echo '{\"hello\": 1}' --wait\n  taskyard list\n  \
                   taskyard help submit                    all that a command takes\n\n\
+                  Every command takes --output table, json or quiet, and --config FILE; `taskyard --help` lists these and \
+                  the others of that sort.\n\n\
                   Settings come from flags, then TASKYARD_… variables, then a TOML file; `taskyard config` shows \
                   each and where it came from.\n\n\
                   Exit codes: 0 done; 1 it did not work, or was refused; 2 the command line, a setting or the input is \
@@ -56,7 +66,14 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "General")]
 pub(crate) struct General {
     /// How results are printed. Data goes to standard output, everything else to standard error.
-    #[arg(long, global = true, env = "TASKYARD_OUTPUT", value_enum, default_value_t = Format::Table)]
+    #[arg(
+        long,
+        global = true,
+        env = "TASKYARD_OUTPUT",
+        value_enum,
+        default_value_t = Format::Table,
+        hide_short_help = true
+    )]
     pub(crate) output: Format,
     /// A TOML file of settings, named like the flags with underscores. Default: ./taskyard.toml if it is there.
     #[arg(
@@ -64,7 +81,8 @@ pub(crate) struct General {
         long = "config",
         global = true,
         env = "TASKYARD_CONFIG",
-        value_name = "FILE"
+        value_name = "FILE",
+        hide_short_help = true
     )]
     pub(crate) config_file: Option<PathBuf>,
     /// What goes to the log: error, warn, info, debug or trace, also per module (`info,taskyard_engine=debug`).
@@ -132,6 +150,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Cancels tasks, wherever they stand.
     Cancel(CancelArgs),
+    /// Changes when a task that waits is run, or its priority.
+    Patch(PatchArgs),
     /// Runs finished tasks again, each as a new one.
     Retry(RetryArgs),
     /// Waits for tasks to end; the exit code is the outcome.

@@ -9,7 +9,9 @@ mod explain;
 pub(crate) mod list;
 mod logs;
 mod manual;
+mod named;
 pub(crate) mod operations;
+mod patch;
 pub(crate) mod queues;
 mod retry;
 mod serve;
@@ -70,6 +72,7 @@ fn act(cli: Cli, layered: &Layered) -> Done {
         Command::Explain(args) => block_on(explain::run(&args, format)),
         Command::Logs(args) => block_on(logs::run(&args, format)),
         Command::Cancel(args) => block_on(cancel::run(&args, format)),
+        Command::Patch(args) => block_on(patch::run(&args, format)),
         Command::Retry(args) => block_on(retry::run(&args, format)),
         Command::Wait(args) => block_on(wait::run(&args, format)),
         Command::Operations(args) => block_on(operations::run(&args, format)),

@@ -2,6 +2,7 @@
 
 pub(crate) mod flags;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -9,7 +10,7 @@ use taskyard_api::client;
 use taskyard_api::problem::{NO_SUCH_ROUTE, Problem};
 use taskyard_core::id::TaskId;
 
-use crate::output;
+use crate::output::{self, Format};
 
 /// It went wrong in some way that has no code of its own.
 pub(crate) const FAILED: u8 = 1;
@@ -23,8 +24,10 @@ pub(crate) const UNREACHABLE: u8 = 3;
 pub(crate) struct Failure {
     pub(crate) message: String,
     pub(crate) code: u8,
-    /// Why the server refused, as it said so, for programs; none where they have read it already.
+    /// Why the server refused, as it said so; none where it was refused here, or nobody answered.
     problem: Option<Box<Problem>>,
+    /// Programs have read of it already.
+    is_told: bool,
 }
 
 /// What a command asked about, for the next step where it was refused.
@@ -41,7 +44,37 @@ pub(crate) enum About {
 /// A refusal as a document, in the place of what was asked for.
 #[derive(Serialize)]
 struct Refusal<'a> {
-    problem: &'a Problem,
+    problem: Said<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Said<'a> {
+    ByServer(&'a Problem),
+    Here(OwnProblem<'a>),
+}
+
+/// What no server has refused: there is no HTTP in it.
+#[derive(Serialize)]
+struct OwnProblem<'a> {
+    title: &'static str,
+    code: &'static str,
+    detail: &'a str,
+}
+
+impl<'a> OwnProblem<'a> {
+    fn of(code: u8, detail: &'a str) -> Self {
+        let (title, code) = match code {
+            USAGE => ("Wrong usage", "usage"),
+            UNREACHABLE => ("No server answers", "unreachable"),
+            _ => ("It did not work", "failed"),
+        };
+        Self {
+            title,
+            code,
+            detail,
+        }
+    }
 }
 
 impl Failure {
@@ -58,6 +91,7 @@ impl Failure {
             message: message.into(),
             code,
             problem: None,
+            is_told: false,
         }
     }
 
@@ -75,6 +109,7 @@ impl Failure {
                 message: flags::by_flags(problem.clone()).to_string(),
                 code,
                 problem: Some(problem),
+                is_told: false,
             },
             error => Self::with_code(code, error.to_string()),
         }
@@ -97,15 +132,19 @@ impl Failure {
     /// Of what programs have read already.
     pub(crate) fn told(self) -> Self {
         Self {
-            problem: None,
+            is_told: true,
             ..self
         }
     }
 
     /// For programs: one line, also where other documents stand before it.
     pub(crate) fn tell_programs(&self) -> anyhow::Result<()> {
-        let Some(problem) = &self.problem else {
+        if self.is_told {
             return Ok(());
+        }
+        let problem = match &self.problem {
+            Some(problem) => Said::ByServer(problem),
+            None => Said::Here(OwnProblem::of(self.code, &self.message)),
         };
         let text = serde_json::to_string(&Refusal { problem })?;
         output::line(&output::escaped(&text))
@@ -140,13 +179,42 @@ impl From<client::Error> for Failure {
     }
 }
 
-/// Of a command line that makes no command: help that was asked for, or what is wrong, as clap says it.
-pub(crate) fn unread(error: &clap::Error) -> ExitCode {
+/// Of a command line that makes no command: help that was asked for, or what is wrong, as clap says it; for programs
+/// without its usage.
+pub(crate) fn unread(error: &clap::Error, format: Format) -> ExitCode {
     if !error.use_stderr() {
         error.exit();
     }
-    output::note(error.render().ansi().to_string().trim_end());
+    let said = error.render();
+    if format == Format::Json {
+        let text = said.to_string();
+        let what = text.split("\n\nUsage:").next().unwrap_or_default();
+        let failure = Failure::usage(what.trim_start_matches("error: ").trim_end());
+        // Nobody reads: there is nobody to tell.
+        let _ = failure.tell_programs();
+    }
+    output::note(said.ansi().to_string().trim_end());
     ExitCode::from(USAGE)
+}
+
+/// The format that a command line asks for which may make no command.
+pub(crate) fn format_asked(arguments: &[OsString]) -> Format {
+    let words: Vec<_> = arguments
+        .iter()
+        .map(|word| word.to_string_lossy())
+        .collect();
+    let words = words.split(|word| word == "--").next().unwrap_or_default();
+    let joined = words
+        .iter()
+        .rev()
+        .find_map(|word| word.strip_prefix("--output="));
+    let apart = words.windows(2).rev().find(|pair| pair[0] == "--output");
+    let typed = joined.or(apart.map(|pair| &*pair[1]));
+    let named = std::env::var("TASKYARD_OUTPUT").ok();
+    match typed.or(named.as_deref()) {
+        Some("json") => Format::Json,
+        _ => Format::Table,
+    }
 }
 
 /// How a command that met this ends.
@@ -183,7 +251,9 @@ pub(crate) fn next_step(error: &client::Error, about: About) -> Option<String> {
 
 fn after_refusal(code: &str, about: About) -> Option<String> {
     let step = match (code, about) {
-        ("not_found", About::Task(_)) => "`taskyard list` shows the newest tasks with their ids.",
+        ("not_found", About::Task(_)) => {
+            "`taskyard list` shows the newest tasks with their ids, and --search finds others."
+        }
         ("not_found", About::Operation) => "`taskyard operations` shows them with their ids.",
         ("not_found", About::Queue) => "`taskyard queues` lists them.",
         ("not_found", About::Worker) => "`taskyard workers --all` lists them.",
@@ -197,6 +267,9 @@ fn after_refusal(code: &str, about: About) -> Option<String> {
             return Some(format!(
                 "`taskyard wait {task}` waits for its end, `taskyard cancel {task}` ends it now."
             ));
+        }
+        ("not_waiting", About::Task(task)) => {
+            return Some(format!("`taskyard cancel {task}` ends it now."));
         }
         _ => return None,
     };
@@ -239,6 +312,8 @@ mod tests {
         check(409, "already_ended", About::Task(task), &again);
         let wait = format!("`taskyard wait {task}`");
         check(409, "not_ended", About::Task(task), &wait);
+        let cancel = format!("`taskyard cancel {task}`");
+        check(409, "not_waiting", About::Task(task), &cancel);
         assert_eq!(
             Failure::from(refused(404, "not_found")).message,
             "not_found (404)"

@@ -37,14 +37,15 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     let arguments = cli::with_help_as_flag(arguments);
+    let format = failure::format_asked(&arguments);
     let layered = settings::layer(Cli::command(), arguments, |name| std::env::var_os(name));
     let layered = match layered {
         Ok(layered) => layered,
-        Err(error) => return failure::unread(&error),
+        Err(error) => return failure::unread(&error, format),
     };
     let cli = match Cli::from_arg_matches(&layered.matches) {
         Ok(cli) => cli,
-        Err(error) => return failure::unread(&error),
+        Err(error) => return failure::unread(&error, format),
     };
     let names = std::env::vars_os().map(|(name, _)| name);
     let strangers = settings::strangers(&layered.command, names);

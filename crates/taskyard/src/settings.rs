@@ -62,7 +62,8 @@ pub(crate) fn layer(
     };
     let file = File::find(named).map_err(|message| refuse(&command, message))?;
     if let Some(file) = &file {
-        let known = names(settings(&command));
+        let in_files = settings(&command).filter(|argument| argument.get_id() != "config_file");
+        let known = names(in_files);
         let lists = names(settings(&command).filter(|argument| takes_several(argument)));
         file.check(&known, &lists)
             .map_err(|message| refuse(&command, message))?;

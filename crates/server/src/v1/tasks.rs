@@ -9,7 +9,6 @@ pub(crate) mod submit;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, Request, State};
-use http::HeaderMap;
 use taskyard_api::change::Patch;
 use taskyard_api::page::Page;
 use taskyard_api::task::{Standing, Status};
@@ -124,13 +123,12 @@ pub(crate) async fn patch(State(app): State<App>, OfTask(id): OfTask, request: R
 pub(crate) async fn explain(
     State(app): State<App>,
     OfTask(id): OfTask,
-    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Answer {
     query::none(query.as_deref())?;
     let _turn = app.turn_to_list().await;
     let (around, now) = app.engine().explain(id).await?;
-    let advice = Advice::of(&app, &headers).await;
+    let advice = Advice::of(&app).await;
     let policy = app.engine().policy();
     response::ok(&wire::explain::explanation(&around, now, policy, &advice))
 }

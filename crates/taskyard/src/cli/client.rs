@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use super::backoff::BackoffArgs;
 use super::filter::{BulkArgs, FilterArgs};
+use super::task_name::TaskName;
 use super::workers::WorkerVerb;
 use crate::commands::{list, operations, stats, workers};
 use crate::output::{self, Column};
-use crate::settings::units::{duration, pair, url};
+use crate::settings::units::{demand, duration, limit, pair, url, whole};
 use clap::{Args, Subcommand, ValueEnum};
 use taskyard_api::logs::Stream;
 use taskyard_api::time::Time;
@@ -60,17 +62,21 @@ pub(crate) struct AwayArgs {
     pub(crate) server_wait: Duration,
 }
 
+/// What can be submitted without a worker of one's own.
+pub(crate) const KINDS: &str = "Kinds that this program runs: noop, echo, simple, sleep, problem, command and http; \
+                                docs/executors.md tells what each takes. Workers of your own may run any others.";
+
 /// What a command that waits says by its exit code.
 const EXIT_CODES: &str = "Exit codes: 0 completed, 4 failed, 5 timeout, 6 cancelled, 7 not ended in time; of several \
                           tasks the highest. 1 refused, 2 wrong usage or input, 3 no server answers.";
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 submitted, 1 refused, 2 wrong usage or input, 3 no server answers; with --wait 0 \
-                  completed, 4 failed, 5 timeout, 6 cancelled.\n\n\
-                  Example:\n  taskyard submit echo '{\"hello\": \"world\"}' --wait\n  taskyard submit sleep '{\"ms\": 2000}' \
-                  --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  seq 3 | taskyard submit echo --each-line -\n  \
-                  ls $PWD/* | taskyard submit command --each-line - -- wc -w {}"
+    after_help = format!("{KINDS}\n\nExit codes: 0 submitted, 1 refused, 2 wrong usage or input, 3 no server answers; with \
+                  --wait 0 completed, 4 failed, 5 timeout, 6 cancelled, of several tasks the highest.\n\n\
+                  Example:\n  taskyard submit echo '{{\"hello\": \"world\"}}' --wait\n  taskyard submit sleep '{{\"ms\": 2000}}' \
+                  --in 10s --priority 5\n  taskyard submit command --wait -- wc -l /etc/hosts\n  seq 3 | taskyard submit echo --each-line - --wait\n  \
+                  ls $PWD/* | taskyard submit command --each-line - -- wc -w {{}}")
 )]
 pub(crate) struct SubmitArgs {
     #[command(flatten)]
@@ -80,13 +86,14 @@ pub(crate) struct SubmitArgs {
     /// The input, as JSON; `-` reads it from standard input, `@FILE` from a file. Default: null.
     #[arg(allow_negative_numbers = true)]
     pub(crate) input: Option<String>,
-    /// Program and arguments, after `--`: the input of a task of kind `command`. With --each-line the line stands where
-    /// `{}` does in them, or behind them where it does not.
+    /// Program and arguments, after `--`: the input of a task of kind `command`. It begins in an empty directory of its
+    /// worker, so name files by absolute paths. With --each-line the line stands where `{}` does in them, or behind
+    /// them where it does not.
     #[arg(last = true, value_name = "ARGV", conflicts_with = "input")]
     pub(crate) argv: Vec<String>,
-    /// One task for each line of this file (`-`: standard input), the line being its input, or an argument of the program
-    /// after `--`.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "id", "wait"])]
+    /// One task for each line of this file (`-`: standard input), the line being its input, or an argument of the
+    /// program after `--`. Blank lines are passed over.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["input", "id"])]
     pub(crate) each_line: Option<String>,
     /// The input, or each line with --each-line, is text, and no JSON: a JSON string of it is submitted.
     #[arg(long, conflicts_with = "argv")]
@@ -95,7 +102,7 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) queue: Option<String>,
     /// High runs first; one level is worth ten minutes of waiting. -100 to 100.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
     pub(crate) priority: Option<i64>,
     /// Not before this time, such as 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", conflicts_with = "delay")]
@@ -105,10 +112,16 @@ pub(crate) struct SubmitArgs {
     pub(crate) delay: Option<Duration>,
     /// How many failed or timed out runs end it. Default: as many as the server's --max-attempts says, 5 unless set; of
     /// kind `command` 1, so that a command that fails is not run again unless this says so.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
     pub(crate) max_attempts: Option<i64>,
+    /// How long it waits after its first failure before it runs again, such as 5s, and at most --backoff-max. Without any of
+    /// these four it is as was set of its queue; with one, the others have their own defaults. Default: 1s.
+    #[arg(long, value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) backoff: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) backoff_more: BackoffArgs,
     /// How many runs lost with their workers end it. Default: as many as the server's --max-losses says, 5 unless set.
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
     pub(crate) max_losses: Option<i64>,
     /// How long one run may take.
     #[arg(long, value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
@@ -117,12 +130,13 @@ pub(crate) struct SubmitArgs {
     #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<(String, String)>,
     /// A demand on the worker's labels, such as gpu=a100 or 'memory_gb=>=16'. May be given several times.
-    #[arg(long = "require", value_parser = pair, value_name = "NAME=VALUE")]
+    #[arg(long = "require", value_parser = demand, value_name = "NAME=VALUE")]
     pub(crate) requires: Vec<(String, String)>,
     /// Never two runs of it at once: a worker that is gone holds it until its lease has ended.
     #[arg(long)]
     pub(crate) exclusive: bool,
-    /// While another task of the queue with this key has not ended, that one is answered and none is made.
+    /// While another task of the queue with this key has not ended, that one is answered and none is made, which is
+    /// told on standard error.
     #[arg(long, value_name = "KEY", conflicts_with = "each_line")]
     pub(crate) unique_key: Option<String>,
     /// Its id, made by you (a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock, unless it is
@@ -137,7 +151,8 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
     /// Waits for its end, prints its output, and exits with its outcome. What it prints meanwhile (`taskyard logs`) goes to
-    /// standard error, unless with --output quiet.
+    /// standard error, unless with --output quiet. With --each-line it waits for all, prints what `taskyard wait` does of
+    /// each, and exits with the worst outcome.
     #[arg(long)]
     pub(crate) wait: bool,
     #[command(flatten)]
@@ -162,7 +177,7 @@ pub(crate) struct ListArgs {
         long,
         default_value_t = 20,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1000),
+        value_parser = limit,
         allow_negative_numbers = true
     )]
     pub(crate) limit: u32,
@@ -183,9 +198,9 @@ pub(crate) struct ListArgs {
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Its id, as `taskyard list` shows it.
+    /// Its id, as `taskyard list` shows it, or the beginning of it.
     #[arg(value_name = "TASK")]
-    pub(crate) task: TaskId,
+    pub(crate) task: TaskName,
 }
 
 #[derive(Debug, Args)]
@@ -197,9 +212,9 @@ pub(crate) struct ExplainArgs {
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Its id, as `taskyard list` shows it.
+    /// Its id, as `taskyard list` shows it, or the beginning of it.
     #[arg(value_name = "TASK")]
-    pub(crate) task: TaskId,
+    pub(crate) task: TaskName,
 }
 
 #[derive(Debug, Args)]
@@ -215,9 +230,9 @@ pub(crate) struct ShowArgs {
 pub(crate) struct LogsArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Its id, as `taskyard list` shows it.
+    /// Its id, as `taskyard list` shows it, or the beginning of it.
     #[arg(value_name = "TASK")]
-    pub(crate) task: TaskId,
+    pub(crate) task: TaskName,
     /// Goes on as the log grows, until the task has ended.
     #[arg(short, long)]
     pub(crate) follow: bool,
@@ -271,9 +286,10 @@ const BULK_EXIT_CODES: &str = "Exit codes: 0 done, though some tasks may have be
 pub(crate) struct CancelArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Their ids, as `taskyard list` shows them; those that have ended are told of, and the others cancelled.
+    /// Their ids, as `taskyard list` shows them, or the beginnings of them; those that have ended are told of, and the
+    /// others cancelled.
     #[arg(value_name = "TASK")]
-    pub(crate) tasks: Vec<TaskId>,
+    pub(crate) tasks: Vec<TaskName>,
     #[command(flatten)]
     pub(crate) bulk: BulkArgs,
     #[command(flatten)]
@@ -292,9 +308,10 @@ pub(crate) struct CancelArgs {
 pub(crate) struct RetryArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Their ids, as `taskyard list` shows them; those that have not ended are told of, and the others run again.
+    /// Their ids, as `taskyard list` shows them, or the beginnings of them; those that have not ended are told of, and
+    /// the others run again.
     #[arg(value_name = "TASK")]
-    pub(crate) tasks: Vec<TaskId>,
+    pub(crate) tasks: Vec<TaskName>,
     #[command(flatten)]
     pub(crate) bulk: BulkArgs,
     #[command(flatten)]
@@ -317,7 +334,7 @@ pub(crate) struct OperationsArgs {
         long,
         default_value_t = 20,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..=1000),
+        value_parser = limit,
         allow_negative_numbers = true
     )]
     pub(crate) limit: u32,
@@ -351,19 +368,36 @@ pub(crate) struct OperationArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = format!("{EXIT_CODES}\n\nExample:\n  taskyard wait 01890a5d-ac96-774b-bcce-b302099a8057 --for 5m")
+    after_help = format!("{EXIT_CODES}\n\nExample:\n  taskyard wait 01890a5d-ac96-774b-bcce-b302099a8057 --for 5m\n  \
+                          echo 01890a5d-ac96-774b-bcce-b302099a8057 | taskyard wait -")
 )]
 pub(crate) struct WaitArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
-    /// Their ids, as `taskyard submit` printed them.
-    #[arg(value_name = "TASK", required = true)]
-    pub(crate) tasks: Vec<TaskId>,
+    /// Their ids, as `taskyard submit` printed them, or the beginnings of them; `-` reads ids from standard input, one
+    /// a line, as `--output quiet` prints them.
+    #[arg(value_name = "TASK", required = true, value_parser = wait_for)]
+    pub(crate) tasks: Vec<WaitFor>,
     /// How long at most. Default: until they have ended.
     #[arg(long = "for", id = "within", value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) within: Option<Duration>,
     #[command(flatten)]
     pub(crate) away: AwayArgs,
+}
+
+/// A task that is waited for.
+#[derive(Clone, Debug)]
+pub(crate) enum WaitFor {
+    Task(TaskName),
+    /// Those that standard input names.
+    Input,
+}
+
+fn wait_for(text: &str) -> Result<WaitFor, String> {
+    match text {
+        "-" => Ok(WaitFor::Input),
+        id => id.parse().map(WaitFor::Task),
+    }
 }
 
 #[derive(Debug, Args)]

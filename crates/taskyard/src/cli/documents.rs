@@ -87,8 +87,10 @@ fn command_line() -> String {
     let command = Cli::command();
     let mut page = "# The command line\n\nPrinted from the program by a test, which also runs the examples. Data goes to \
                     standard output, everything else to standard error; `--output json` is for programs, to which a \
-                    refusal is a document as well, `{\"problem\": …}` with what the server said. Settings may \
-                    also come from the environment and from a file: [`configuration.md`](configuration.md).\n"
+                    refusal is a document as well, `{\"problem\": …}` with what the server said, or with `title`, `code` \
+                    and `detail` where no server did: `usage` for what is wrong with the command line or the input, \
+                    `unreachable` where no server answers, and `failed` for the rest. Settings may also come from \
+                    the environment and from a file: [`configuration.md`](configuration.md).\n"
         .to_owned();
     for (name, command) in all(&command) {
         let about = command.get_about().map(ToString::to_string);

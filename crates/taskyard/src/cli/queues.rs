@@ -5,9 +5,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use taskyard_core::retention::Retention;
 
+use super::backoff::BackoffArgs;
 use super::client::{Connection, narrow};
 use crate::commands::queues;
-use crate::settings::units::{duration, queue, retention};
+use crate::settings::units::{duration, queue, retention, whole};
 
 #[derive(Debug, Args)]
 #[command(
@@ -46,17 +47,23 @@ pub(crate) struct QueueArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  taskyard queues set images --max-attempts 3 --timeout 5m\n  taskyard queues set images \
-                  --timeout default\n  taskyard queues set images --retain completed=7d"
+                  --timeout default\n  taskyard queues set images --backoff 5s --backoff-factor 3\n  taskyard queues set images --retain completed=7d"
 )]
 pub(crate) struct SetQueueArgs {
     #[command(flatten)]
     pub(crate) queue: QueueArgs,
     /// How many failed or timed out runs end a task; `default`: what the server says.
-    #[arg(long, value_name = "N|default", value_parser = or_default::<i64>)]
+    #[arg(long, value_name = "N|default", value_parser = whole_or_default)]
     pub(crate) max_attempts: Option<OrDefault<i64>>,
     /// How long one run may take, such as 5m; `default`: what the server says.
     #[arg(long, value_name = "TIME|default", value_parser = time_or_default)]
     pub(crate) timeout: Option<OrDefault<Duration>>,
+    /// How long a task waits after its first failure before it runs again, such as 5s, and at most --backoff-max; `default`:
+    /// what the server says. These four are set as a whole: with one, the others have their own defaults. Default there: 1s.
+    #[arg(long, value_name = "TIME|default", value_parser = time_or_default)]
+    pub(crate) backoff: Option<OrDefault<Duration>>,
+    #[command(flatten)]
+    pub(crate) backoff_more: BackoffArgs,
     /// How long its tasks are kept once they have ended, such as 30d, forever, or completed=7d,failed=30d, with which those
     /// that are not named are kept for good; `default`: as the server says.
     #[arg(long, value_name = "TIMES|default", value_parser = retention_or_default)]
@@ -67,11 +74,11 @@ pub(crate) struct SetQueueArgs {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OrDefault<T>(pub(crate) Option<T>);
 
-fn or_default<T: std::str::FromStr>(text: &str) -> Result<OrDefault<T>, T::Err> {
+fn whole_or_default(text: &str) -> Result<OrDefault<i64>, String> {
     if text == "default" {
         return Ok(OrDefault(None));
     }
-    text.parse().map(|value| OrDefault(Some(value)))
+    whole(text).map(|value| OrDefault(Some(value)))
 }
 
 fn retention_or_default(text: &str) -> Result<OrDefault<Retention>, String> {

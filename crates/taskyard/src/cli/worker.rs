@@ -6,13 +6,13 @@ use clap::Args;
 use taskyard_worker::executors::command::{Allow, AllowEnv};
 use taskyard_worker::executors::http;
 
-use super::client::Connection;
+use super::client::{Connection, KINDS};
 use crate::settings::units::{bytes, duration, label, queue, room, worker};
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  taskyard worker --server http://127.0.0.1:8000 --concurrency 4\n  taskyard worker \
-                  --kinds command --allow-command /usr/bin/convert --label disk=ssd"
+    after_help = format!("{KINDS}\n\nExample:\n  taskyard worker --server http://127.0.0.1:8000 --concurrency 4\n  \
+                          taskyard worker --kinds command --allow-command /usr/bin/convert --label disk=ssd")
 )]
 pub(crate) struct WorkerArgs {
     #[command(flatten)]
@@ -83,7 +83,7 @@ pub(crate) struct LogArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Commands")]
+#[command(next_help_heading = "Tasks of kind command")]
 pub(crate) struct CommandArgs {
     /// Which programs tasks of kind `command` may run: whole paths, or names to be found in PATH, with commas between, or
     /// `any`. Default: none, and no such task is taken. One that asks for another program fails for good, so give the same list to all workers of a
@@ -108,7 +108,7 @@ pub(crate) struct CommandArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Requests")]
+#[command(next_help_heading = "Tasks of kind http")]
 pub(crate) struct HttpArgs {
     /// Which hosts tasks of kind `http` may ask, with commas between: names (api.example.com), all names below one
     /// (*.example.com), addresses (203.0.113.7, ::1), each with a port or without (api.example.com:8443, [::1]:8080), or

@@ -3,7 +3,7 @@
 use taskyard_api::operation::Act;
 use taskyard_api::task::Standing;
 
-use super::{Done, Each, bulk, client, ending, to_each};
+use super::{Done, Each, bulk, client, ending, named, to_each};
 use crate::cli::CancelArgs;
 use crate::failure::Failure;
 use crate::output::{self, Column, Format, Shown};
@@ -17,7 +17,7 @@ impl Shown for Each<Standing> {
                 output::status_cell(standing.status),
             ]
         });
-        let columns = [Column::new("task"), Column::new("status").leaves(1)];
+        let columns = [Column::new("task").id(), Column::new("status").leaves(1)];
         output::table(&columns, rows.collect())
     }
 
@@ -37,7 +37,8 @@ pub(super) async fn run(args: &CancelArgs, format: Format) -> Done {
             "tasks are named by their ids, or by flags such as --kind that say which; not by both",
         ));
     }
-    let each = to_each(&args.tasks, async |task| client.cancel(task).await).await;
+    let tasks = named::tasks(&client, &args.tasks).await?;
+    let each = to_each(&tasks, async |task| client.cancel(task).await).await;
     // A program reads a document whatever became of them.
     if !each.done.is_empty() || format == Format::Json {
         format.print(&each)?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use taskyard_store::stats::Stats;
 use taskyard_store::{postgres, sqlite};
 
@@ -24,7 +24,12 @@ struct Sizes {
     min_compatible: i32,
     incarnation: String,
     bytes: u64,
+    #[serde(serialize_with = "by_table")]
     rows: Vec<(String, i64)>,
+}
+
+fn by_table<S: Serializer>(rows: &[(String, i64)], writer: S) -> Result<S::Ok, S::Error> {
+    writer.collect_map(rows.iter().map(|(table, rows)| (table, rows)))
 }
 
 impl Shown for Sizes {

@@ -6,7 +6,7 @@ use taskyard_api::client::Client;
 use taskyard_api::explain::{Explanation, Reason};
 use taskyard_core::id::TaskId;
 
-use super::{Done, client};
+use super::{Done, client, named};
 use crate::cli::ExplainArgs;
 use crate::failure::{About, Failure};
 use crate::output::{self, Format, Shown};
@@ -46,8 +46,9 @@ fn sentence(reason: &Reason, between: &str) -> String {
 
 pub(super) async fn run(args: &ExplainArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
-    let explanation = client.explain(args.task).await;
-    let explanation = explanation.map_err(|error| Failure::about(error, About::Task(args.task)))?;
+    let task = named::task(&client, &args.task).await?;
+    let explanation = client.explain(task).await;
+    let explanation = explanation.map_err(|error| Failure::about(error, About::Task(task)))?;
     format.print(&Explained(explanation))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,6 +3,7 @@
 mod watch;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde::Serialize;
@@ -22,7 +23,7 @@ use crate::signals;
 
 /// What can be seen of each task.
 pub(crate) const COLUMNS: [Column; 8] = [
-    Column::new("task"),
+    Column::new("task").id(),
     Column::new("kind").name().leaves(6),
     Column::new("queue").name().leaves(1),
     Column::new("status").leaves(7),
@@ -125,7 +126,11 @@ enum End {
 
 /// Page after page: one of them ends where it has looked at so many tasks, whether its filter let any of these through
 /// or not.
-async fn find(client: &Client, mut query: TasksQuery, found: &mut Page<Task>) -> Result<(), Error> {
+pub(super) async fn find(
+    client: &Client,
+    mut query: TasksQuery,
+    found: &mut Page<Task>,
+) -> Result<(), Error> {
     let wanted = query.limit;
     loop {
         let page = client.list(&query).await?;
@@ -142,6 +147,12 @@ async fn find(client: &Client, mut query: TasksQuery, found: &mut Page<Task>) ->
 
 fn row(task: &Task, now: Timestamp) -> Vec<Cell> {
     let said = task.error.as_ref().map(ToString::to_string);
+    let took = task.started_at.zip(task.ended_at);
+    let took = took.map(|(start, end)| match end.0.since(start.0) {
+        // Times are told to the millisecond.
+        Duration::ZERO => "took under 1ms".to_owned(),
+        took => format!("took {}", output::time(took)),
+    });
     let progress = task.progress.as_ref();
     let progress =
         progress.and_then(|progress| output::share(progress).or_else(|| progress.message.clone()));
@@ -153,7 +164,7 @@ fn row(task: &Task, now: Timestamp) -> Vec<Cell> {
         task.attempts.into(),
         task.worker_id.clone().unwrap_or_default().into(),
         age(task.created_at, now).into(),
-        progress.or(said).unwrap_or_default().into(),
+        progress.or(said).or(took).unwrap_or_default().into(),
     ]
 }
 

@@ -11,7 +11,7 @@ use taskyard_core::id::TaskId;
 use tokio::time::{sleep, timeout};
 
 use super::away::Patience;
-use super::{Done, client};
+use super::{Done, client, named};
 use crate::cli::LogsArgs;
 use crate::output::{self, Format, Tint};
 
@@ -31,16 +31,17 @@ pub(super) async fn run(args: &LogsArgs, format: Format) -> Done {
     };
     let mut patience = Patience::of(args.away.server_wait);
     let to = Printer::to_stdout(format, args.raw);
+    let task = named::task(&client, &args.task).await?;
     let printed = if args.follow {
-        followed(&client, args.task, query, &mut patience, &to).await
+        followed(&client, task, query, &mut patience, &to).await
     } else {
-        pages(&client, args.task, query, &mut patience, &to).await
+        pages(&client, task, query, &mut patience, &to).await
     };
     match printed {
         // Whoever reads has seen enough, like `head`.
         Ok(()) | Err(Stopped::Closed) => Ok(ExitCode::SUCCESS),
         Err(Stopped::Write(error)) => Err(error.into()),
-        Err(Stopped::Server(error)) => Err(patience.gave_up(args.task, error)),
+        Err(Stopped::Server(error)) => Err(patience.gave_up(task, error)),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::output::{self, Cell, Column, Format, Shown, Tint};
 
 /// What can be seen of each operation.
 pub(crate) const COLUMNS: [Column; 7] = [
-    Column::new("operation"),
+    Column::new("operation").id(),
     Column::new("act").leaves(5),
     Column::new("status").leaves(6),
     Column::new("done").leaves(4),

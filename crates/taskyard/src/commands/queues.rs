@@ -2,16 +2,18 @@
 
 use std::process::ExitCode;
 
-use taskyard_api::page::{Page, PageQuery};
+use taskyard_api::client::Client;
+use taskyard_api::page::{Page, PageQuery, TasksQuery};
 use taskyard_api::queue::{Defaults, PatchQueue, Queue, QueueSettings, Retention};
+use taskyard_api::task::Retry;
 use taskyard_core::retention;
 
 use super::list::span;
 use super::{Done, client};
-use crate::cli::{QueueVerb, QueuesArgs, SetQueueArgs};
+use crate::cli::{OrDefault, QueueVerb, QueuesArgs, SetQueueArgs};
 use crate::failure::{About, Failure};
 use crate::output::{self, Cell, Column, Format, Pieces, Shown, Tint};
-use crate::settings::units::{duration_text, retention_text};
+use crate::settings::units::{duration_text, millis_sent, retention_text};
 
 /// Queues are asked for so many at a time.
 const PAGE: u32 = 1_000;
@@ -55,14 +57,28 @@ fn words(defaults: &Defaults, retention: Option<&Retention>) -> String {
         let time = std::time::Duration::from_millis(ms);
         format!("timeout={}", duration_text(time))
     });
-    let retry = defaults.retry.as_ref().map(|retry| {
-        let wait = std::time::Duration::from_millis(retry.backoff_ms);
-        format!("backoff={}", duration_text(wait))
-    });
+    let retry = defaults.retry.as_ref().map(backoff);
     let kept = retention.map(|kept| format!("retain={}", retention_text(&lives(kept))));
     let words = [attempts, timeout, retry, kept].into_iter().flatten();
     let words: Vec<String> = words.collect();
     words.join(" ")
+}
+
+/// The wait after the first failure, and what of the rest is not as usual.
+fn backoff(retry: &Retry) -> String {
+    let usual = Retry::default();
+    let time = |ms| duration_text(std::time::Duration::from_millis(ms));
+    let mut words = format!("backoff={}", time(retry.backoff_ms));
+    if retry.factor.total_cmp(&usual.factor).is_ne() {
+        words += &format!(" backoff-factor={}", retry.factor);
+    }
+    if retry.max_ms != usual.max_ms {
+        words += &format!(" backoff-max={}", time(retry.max_ms));
+    }
+    if retry.jitter.total_cmp(&usual.jitter).is_ne() {
+        words += &format!(" backoff-jitter={}", retry.jitter);
+    }
+    words
 }
 
 impl Shown for QueueSettings {
@@ -87,25 +103,44 @@ pub(super) async fn run(args: &QueuesArgs, format: Format) -> Done {
         None => return list(args, format).await,
         Some(QueueVerb::Pause(queue)) => {
             let client = client(&queue.connection)?;
-            client.pause_queue(&queue.queue).await.map_err(about)?
+            let paused = client.pause_queue(&queue.queue).await.map_err(about)?;
+            warn_if_it_is_new(&client, &queue.queue).await;
+            paused
         }
         Some(QueueVerb::Resume(queue)) => {
             let client = client(&queue.connection)?;
-            client.resume_queue(&queue.queue).await.map_err(about)?
+            let resumed = client.resume_queue(&queue.queue).await.map_err(about)?;
+            warn_if_it_is_new(&client, &queue.queue).await;
+            resumed
         }
         Some(QueueVerb::Set(set)) => {
-            if set.max_attempts.is_none() && set.timeout.is_none() && set.retain.is_none() {
-                return Err(Failure::usage(
-                    "nothing is set; give one of --max-attempts, --timeout and --retain, or several",
-                ));
-            }
+            let patch = patch(set)?;
             let client = client(&set.queue.connection)?;
-            let patched = client.patch_queue(&set.queue.queue, &patch(set)).await;
+            let patched = client.patch_queue(&set.queue.queue, &patch).await;
             patched.map_err(about)?
         }
     };
     format.print(&set)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who mistyped a name should hear of it; nobody else has to know why.
+async fn warn_if_it_is_new(client: &Client, queue: &str) {
+    let query = TasksQuery {
+        queue: Some(queue.to_owned()),
+        limit: Some(1),
+        ..TasksQuery::default()
+    };
+    let mut found = Page {
+        items: Vec::new(),
+        next_cursor: None,
+    };
+    // What cannot be asked is not worth a failure: it was done.
+    if super::list::find(client, query, &mut found).await.is_ok() && found.items.is_empty() {
+        output::note(&format!(
+            "No task has used the queue {queue} yet, or all that did are gone; `taskyard queues` lists those there are."
+        ));
+    }
 }
 
 /// All of them, page after page, each printed as it comes; as JSON all in one document.
@@ -160,21 +195,35 @@ fn names(queues: &[Queue]) -> String {
     output::safe(&names.join("\n"))
 }
 
-fn patch(args: &SetQueueArgs) -> PatchQueue {
-    let millis = |time: std::time::Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-    PatchQueue {
+fn patch(args: &SetQueueArgs) -> Result<PatchQueue, Failure> {
+    let more = &args.backoff_more;
+    let retry = match args.backoff {
+        Some(OrDefault(None)) if more.is_asked() => {
+            return Err(Failure::usage(
+                "--backoff default takes all four as the server says, so none of the others goes with it",
+            ));
+        }
+        Some(OrDefault(None)) => Some(None),
+        Some(OrDefault(Some(backoff))) => Some(more.retry(Some(backoff))),
+        None => more.retry(None).map(Some),
+    };
+    let patch = PatchQueue {
         max_attempts: args.max_attempts.map(|max| max.0),
-        timeout_ms: args.timeout.map(|time| time.0.map(millis)),
-        retry: None,
+        timeout_ms: args.timeout.map(|time| time.0.map(millis_sent)),
+        retry,
         retention: args.retain.map(|retain| retain.0.map(|kept| times(&kept))),
+    };
+    if patch == PatchQueue::default() {
+        return Err(Failure::usage(
+            "nothing is set; give one of --max-attempts, --timeout, --backoff and --retain, or several",
+        ));
     }
+    Ok(patch)
 }
 
 /// As it is sent.
 fn times(kept: &retention::Retention) -> Retention {
-    let ms = |life: Option<std::time::Duration>| {
-        life.map(|life| i64::try_from(life.as_millis()).unwrap_or(i64::MAX))
-    };
+    let ms = |life: Option<std::time::Duration>| life.map(millis_sent);
     Retention {
         completed_ms: ms(kept.completed),
         failed_ms: ms(kept.failed),

@@ -5,7 +5,7 @@ use taskyard_api::submit::Submitted;
 use taskyard_core::id::TaskId;
 
 use super::submit::new_key;
-use super::{Done, Each, bulk, client, ending, to_each};
+use super::{Done, Each, bulk, client, ending, named, to_each};
 use crate::cli::RetryArgs;
 use crate::failure::Failure;
 use crate::output::{self, Column, Format, Shown};
@@ -28,7 +28,7 @@ impl Shown for Each<Again> {
             ]
         });
         let columns = [
-            Column::new("task"),
+            Column::new("task").id(),
             Column::new("status").leaves(2),
             Column::new("retry of").leaves(1),
         ];
@@ -59,7 +59,8 @@ pub(super) async fn run(args: &RetryArgs, format: Format) -> Done {
             submitted,
         })
     };
-    let each = to_each(&args.tasks, again).await;
+    let tasks = named::tasks(&client, &args.tasks).await?;
+    let each = to_each(&tasks, again).await;
     if !each.done.is_empty() || format == Format::Json {
         format.print(&each)?;
     }

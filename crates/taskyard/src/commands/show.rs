@@ -7,7 +7,7 @@ use taskyard_api::attempt::{Attempt, Attempts, LateResult, Outcome};
 use taskyard_api::task::{Status, Task, TaskError};
 
 use super::explain::warn_if_it_stays;
-use super::{Done, client};
+use super::{Done, client, named};
 use crate::cli::ShowArgs;
 use crate::failure::{About, Failure};
 use crate::output::{self, Column, Format, Shown};
@@ -37,13 +37,14 @@ impl Shown for Whole {
 
 pub(super) async fn run(args: &ShowArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
-    let about = |error| Failure::about(error, About::Task(args.task));
-    let task = client.task(args.task, None).await.map_err(about)?;
-    let attempts = client.attempts(args.task).await.map_err(about)?;
+    let id = named::task(&client, &args.task).await?;
+    let about = |error| Failure::about(error, About::Task(id));
+    let task = client.task(id, None).await.map_err(about)?;
+    let attempts = client.attempts(id).await.map_err(about)?;
     let whole = Whole { task, attempts };
     format.print(&whole)?;
     if format == Format::Table && whole.task.status == Status::Pending {
-        warn_if_it_stays(&client, args.task).await;
+        warn_if_it_stays(&client, id).await;
     }
     Ok(ExitCode::SUCCESS)
 }

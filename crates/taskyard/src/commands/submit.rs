@@ -4,7 +4,6 @@ mod each_line;
 
 use std::io::Read;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use serde::Serialize;
@@ -13,6 +12,7 @@ use taskyard_api::client::{Client, Error};
 use taskyard_api::submit::{Submit, Submitted};
 use taskyard_api::task::{Status, Task};
 use taskyard_core::id::TaskId;
+use taskyard_core::json::{self, BadJson};
 use taskyard_core::random::Random as _;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,10 +25,11 @@ use crate::clock;
 use crate::failure::{Failure, UNREACHABLE};
 use crate::output::{self, Format, Shown};
 use crate::randomness::Unguessable;
+use crate::settings::units::millis_sent;
 use crate::signals;
 
 /// The kind whose input is a program with its arguments.
-const COMMAND: &str = "command";
+pub(super) const COMMAND: &str = "command";
 /// The longest input that is read; what a server takes is far below, unless it was set otherwise.
 const INPUT_BYTES_MAX: u64 = 256 << 20;
 
@@ -128,7 +129,14 @@ async fn by_id(
         .until_answered(async || client.submit(&*task).await)
         .await;
     match submitted {
-        Ok(submitted) => Ok(submitted),
+        Ok(submitted) => {
+            if submitted.id != id {
+                output::note(
+                    "Another task of its queue has this --unique-key and has not ended: it is answered, and none was made.",
+                );
+            }
+            Ok(submitted)
+        }
         // This machine's clock is far from the server's, which is no reason not to submit.
         Err(Error::Problem(problem))
             if is_ours && problem.code == "invalid" && problem.task_id == Some(id) =>
@@ -192,9 +200,22 @@ fn tell(ended: Task, format: Format) -> Done {
     let code = exit_code(ended.status);
     if format == Format::Table && ended.status != Status::Completed {
         output::note(&output::safe(&outcome(&ended)));
+        if has_missed_a_file(&ended) {
+            output::note(
+                "A command begins in an empty directory of its worker; name files by absolute paths.",
+            );
+        }
     }
     format.print(&Ended(ended))?;
     Ok(ExitCode::from(code))
+}
+
+/// Whether it is a command that said so.
+fn has_missed_a_file(ended: &Task) -> bool {
+    let error = ended.error.as_ref();
+    let said = error.filter(|error| error.code == "exit_code");
+    let said = said.is_some_and(|error| error.message.contains("No such file"));
+    said && ended.kind == COMMAND
 }
 
 /// Its status, and why it is so; the code only where it is another word.
@@ -207,15 +228,15 @@ fn outcome(ended: &Task) -> String {
 }
 
 fn task(args: &SubmitArgs, input: Box<RawValue>) -> Submit {
-    let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
     let map = |pairs: &[(String, String)]| pairs.iter().cloned().collect();
     Submit {
         queue: args.queue.clone(),
         priority: args.priority,
         run_at: args.at,
-        delay_ms: args.delay.map(millis),
+        delay_ms: args.delay.map(millis_sent),
         max_attempts: args.max_attempts,
-        timeout_ms: args.timeout.map(millis),
+        retry: args.backoff_more.retry(args.backoff),
+        timeout_ms: args.timeout.map(millis_sent),
         max_losses: args.max_losses,
         labels: map(&args.labels),
         requires: map(&args.requires),
@@ -251,12 +272,22 @@ fn input(args: &SubmitArgs) -> Result<Box<RawValue>, Failure> {
     if args.text {
         return text(&said).map_err(|error| Failure::usage(error.to_string()));
     }
+    if let Some(bad) = ambiguous(&said) {
+        return Err(Failure::usage(format!("the input: {bad}")));
+    }
     RawValue::from_string(said).map_err(|error| {
         Failure::usage(format!(
             "the input is not JSON: {error}\n  A text is written in quotes within quotes, '\"hello\"', or given with \
              --text; `@FILE` reads a file, `-` standard input."
         ))
     })
+}
+
+/// What is wrong with JSON that two readers could read in two ways: a server would say so too, but with the place in all
+/// that it was sent.
+fn ambiguous(said: &str) -> Option<BadJson> {
+    let bad = json::check(said.as_bytes(), json::DEPTH_CEILING).err();
+    bad.filter(|bad| !bad.reason.is_grammar())
 }
 
 /// What a task of kind `command` runs, as its input.

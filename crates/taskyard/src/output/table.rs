@@ -14,6 +14,8 @@ const GAP: usize = 2;
 const TEXT_MIN: usize = 12;
 /// The same of names, most of which are shorter.
 const NAME_MIN: usize = 24;
+/// An id is cut no shorter than this: so much of it tells its time, and finds it.
+const ID_MIN: usize = 14;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Column {
@@ -22,6 +24,10 @@ pub(crate) struct Column {
     leaves: Option<u8>,
     /// It may be cut, but no shorter than this.
     cut_to: Option<usize>,
+    /// Before the last other column leaves, it is cut, but no shorter than this.
+    shortens_to: Option<usize>,
+    /// It is no narrower than this, where there is room.
+    at_least: usize,
 }
 
 impl Column {
@@ -31,6 +37,16 @@ impl Column {
             header,
             leaves: None,
             cut_to: None,
+            shortens_to: None,
+            at_least: 0,
+        }
+    }
+
+    /// So wide from the first row on, in a table that is printed as it comes.
+    pub(crate) const fn at_least(self, width: usize) -> Self {
+        Self {
+            at_least: width,
+            ..self
         }
     }
 
@@ -46,6 +62,14 @@ impl Column {
     pub(crate) const fn text(self) -> Self {
         Self {
             cut_to: Some(TEXT_MIN),
+            ..self
+        }
+    }
+
+    /// An id, which is whole while there is something else to leave out, and stays when all else has left.
+    pub(crate) const fn id(self) -> Self {
+        Self {
+            shortens_to: Some(ID_MIN),
             ..self
         }
     }
@@ -67,7 +91,13 @@ pub(crate) fn leaving(columns: &[Column]) -> String {
         .collect();
     leaving.sort_by_key(|column| column.leaves);
     let names: Vec<&str> = leaving.iter().map(|column| column.header).collect();
-    names.join(", ")
+    let shortens = columns.iter().any(|column| column.shortens_to.is_some());
+    let ids = if shortens {
+        ", before which ids are shortened"
+    } else {
+        ""
+    };
+    format!("{}{ids}", names.join(", "))
 }
 
 /// What a word is told apart by where there are colours.
@@ -153,7 +183,8 @@ impl<'a> Pieces<'a> {
         let rows = rows.into_iter();
         let rows = rows.map(|row| row.into_iter().map(Into::into).collect());
         let lines: Vec<Vec<Cell>> = header.into_iter().chain(rows).collect();
-        let natural = self.natural.get_or_insert(vec![0; self.columns.len()]);
+        let least = || self.columns.iter().map(|column| column.at_least).collect();
+        let natural = self.natural.get_or_insert_with(least);
         for line in &lines {
             for (width, cell) in natural.iter_mut().zip(line) {
                 *width = cell.text.width().max(*width);
@@ -177,11 +208,14 @@ fn fit(columns: &[Column], natural: &[usize], within: Option<usize>) -> Vec<Opti
         }
     }
     while taken(&widths) > within {
-        let last = (0..columns.len())
+        let leaving = (0..columns.len())
             .filter(|number| widths[*number].is_some())
-            .filter_map(|number| Some((columns[number].leaves?, number)))
-            .min();
-        let Some((_, leaves)) = last else { break };
+            .filter_map(|number| Some((columns[number].leaves?, number)));
+        let (first, count) = (leaving.clone().min(), leaving.count());
+        if count <= 1 && shorten(columns, &mut widths, within) {
+            break;
+        }
+        let Some((_, leaves)) = first else { break };
         widths[leaves] = None;
     }
     for (number, column) in columns.iter().enumerate() {
@@ -192,6 +226,23 @@ fn fit(columns: &[Column], natural: &[usize], within: Option<usize>) -> Vec<Opti
         }
     }
     widths
+}
+
+/// Cuts ids by what is too much, if they are long enough for that.
+fn shorten(columns: &[Column], widths: &mut [Option<usize>], within: usize) -> bool {
+    let mut too_much = taken(widths).saturating_sub(within);
+    let mut cut = widths.to_vec();
+    for (column, width) in columns.iter().zip(&mut cut) {
+        if let (Some(least), Some(width)) = (column.shortens_to, width) {
+            let less = too_much.min(width.saturating_sub(least));
+            *width -= less;
+            too_much -= less;
+        }
+    }
+    if too_much == 0 {
+        widths.copy_from_slice(&cut);
+    }
+    too_much == 0
 }
 
 fn taken(widths: &[Option<usize>]) -> usize {
@@ -336,6 +387,30 @@ mod tests {
     }
 
     #[test]
+    fn the_status_stays_as_long_as_ids_can_be_shortened_for_it() {
+        let columns = [
+            Column::new("task").id(),
+            Column::new("status").leaves(2),
+            Column::new("what").text().leaves(1),
+        ];
+        let second = |within| {
+            let row = vec!["01890a5d-ac96-774b-bcce-b302099a8057", "completed", "12"];
+            let text = render(&columns, vec![row], Some(within));
+            text.lines().nth(1).unwrap().to_owned()
+        };
+        for (within, line) in [
+            (53, "01890a5d-ac96-774b-bcce-b302099a8057  completed  12"),
+            (50, "01890a5d-ac96-774b-bcce-b302099a8057  completed"),
+            (40, "01890a5d-ac96-774b-bcce-b302…  completed"),
+            (25, "01890a5d-ac96…  completed"),
+            (24, "01890a5d-ac96-774b-bcce…"),
+            (14, "01890a5d-ac96…"),
+        ] {
+            assert_eq!(second(within), line, "{within}");
+        }
+    }
+
+    #[test]
     fn a_table_in_pieces_has_one_header_and_grows_as_wide_as_it_must() {
         let columns = [Column::new("queue"), Column::new("state")];
         let mut pieces = Pieces {
@@ -348,6 +423,15 @@ mod tests {
         assert_eq!(next("longer"), "longer  open");
         assert_eq!(next("b"), "b       open");
         assert_eq!(pieces.more(Vec::<Vec<Cell>>::new()), "");
+
+        let columns = [Column::new("status").at_least(9), Column::new("b")];
+        let mut pieces = Pieces {
+            within: None,
+            ..Pieces::of(&columns)
+        };
+        let mut next = |status| pieces.more(vec![vec![status, "x"]]);
+        assert_eq!(next("failed"), "STATUS     B\nfailed     x");
+        assert_eq!(next("completed"), "completed  x");
     }
 
     #[test]

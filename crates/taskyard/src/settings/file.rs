@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::Origin;
+use super::strangers::nearest;
 
 /// What is read when nobody names a file, if it is there.
 const USUAL: &str = "taskyard.toml";
@@ -38,9 +39,12 @@ impl File {
         for (name, value) in &self.table {
             let shown = self.path.display();
             if !known.contains(name) {
+                let step = match nearest(name, known.iter().map(String::as_str)) {
+                    Some(near) => format!("is {near:?} meant?"),
+                    None => "`taskyard config` without this file lists them".to_owned(),
+                };
                 return Err(format!(
-                    "the settings file {shown} names {name:?}, which is no setting; the settings are: {}",
-                    known.join(", ")
+                    "the settings file {shown} names {name:?}, which is no setting; {step}"
                 ));
             }
             if texts(value).is_none() {

@@ -21,8 +21,10 @@ const OTHERS_PREFIXES: [&str; 4] = [
     "TASKYARD_PORT",
 ];
 
-/// How many letters may differ from a setting's name that was meant.
-const DIFFERENT_MAX: usize = 4;
+/// What all variables begin with.
+const PREFIX: &str = "TASKYARD_";
+/// One letter in so many may differ from a setting's name that was meant, and one in any case.
+const LETTERS: usize = 4;
 
 /// A line about each variable of the environment that is called like a setting and is none.
 pub(crate) fn strangers(
@@ -38,22 +40,27 @@ pub(crate) fn strangers(
         OTHERS.contains(&name) || prefixes.any(|prefix| name.starts_with(prefix))
     };
     let mut strange: Vec<String> = names
-        .filter(|name| name.starts_with("TASKYARD_"))
+        .filter(|name| name.starts_with(PREFIX))
         .filter(|name| !known.contains(name) && !is_other(name))
         .collect();
     strange.sort_unstable();
     let said = strange.iter().map(|name| {
-        let near = known
-            .iter()
-            .map(|known| (strsim::damerau_levenshtein(name, known), known))
-            .min()
-            .filter(|(different, _)| *different <= DIFFERENT_MAX);
-        match near {
-            Some((_, near)) => format!("the variable {name} is no setting; is {near} meant?"),
+        let bare = name.trim_start_matches(PREFIX);
+        let known = known.iter().filter_map(|known| known.strip_prefix(PREFIX));
+        match nearest(bare, known) {
+            Some(near) => format!("the variable {name} is no setting; is {PREFIX}{near} meant?"),
             None => format!("the variable {name} is no setting; `taskyard config` lists them"),
         }
     });
     said.collect()
+}
+
+/// The name that was most likely meant, if one is close.
+pub(super) fn nearest<'a>(said: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.map(|known| (strsim::damerau_levenshtein(said, known), known));
+    let (different, near) = near.min()?;
+    let different_max = (said.chars().count() / LETTERS).max(1);
+    (different <= different_max).then_some(near)
 }
 
 #[cfg(test)]
@@ -73,13 +80,17 @@ mod tests {
             "TASKYARD_SERVICE_HOST",
             "TASKYARD_PORT_8000_TCP_ADDR",
             "TASKYARD_COFFEE_MACHINE",
+            "TASKYARD_SEEP",
+            "TASKYARD_KEEP",
             "PATH",
         ];
 
         let said = strangers(&Cli::command(), names.into_iter().map(OsString::from));
 
-        assert_eq!(said.len(), 2, "{said:?}");
+        assert_eq!(said.len(), 4, "{said:?}");
         assert!(said[0].contains("TASKYARD_COFFEE_MACHINE") && said[0].contains("config"));
-        assert!(said[1].contains("TASKYARD_LEAS ") && said[1].contains("TASKYARD_LEASE "));
+        assert!(said[1].contains("TASKYARD_KEEP ") && said[1].contains("config"));
+        assert!(said[2].contains("TASKYARD_LEAS ") && said[2].contains("TASKYARD_LEASE "));
+        assert!(said[3].contains("TASKYARD_SEEP ") && said[3].contains("TASKYARD_SWEEP "));
     }
 }

@@ -188,6 +188,48 @@ pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A demand on a worker's labels: `gpu=a100`, `memory_gb=>=16`.
+pub(crate) fn demand(text: &str) -> Result<(String, String), String> {
+    let name = text.split(['=', '<', '>']).next().unwrap_or_default();
+    let said = &text[name.len()..];
+    if said.starts_with(['<', '>']) && !name.is_empty() {
+        return Err(format!(
+            "a comparison stands behind name=, so this is written {name}={said}"
+        ));
+    }
+    pair(text)
+}
+
+/// A whole number, of which the server says how large it may be.
+pub(crate) fn whole(text: &str) -> Result<i64, String> {
+    let number = text.trim().parse();
+    number.map_err(|_| "expected a whole number, such as 3".to_owned())
+}
+
+/// How many are listed at most.
+pub(crate) fn limit(text: &str) -> Result<u32, String> {
+    let number = text.trim().parse().ok();
+    let number = number.filter(|number| (1..=1000).contains(number));
+    number.ok_or_else(|| "expected a whole number from 1 to 1000".to_owned())
+}
+
+/// A number with or without a point, of which the server says how large it may be.
+pub(crate) fn fraction(text: &str) -> Result<f64, String> {
+    let number = text.trim().parse().ok();
+    let number = number.filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| "expected a number, such as 2 or 0.5".to_owned())
+}
+
+/// A time as it is answered.
+pub(crate) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A time as it is sent.
+pub(crate) fn millis_sent(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// A queue's name.
 pub(crate) fn queue(text: &str) -> Result<String, String> {
     let named = Name::path(text).map(|_| text.to_owned());
@@ -218,6 +260,36 @@ mod tests {
                 said.starts_with("it is no name: it ") && said.contains(why),
                 "{said}"
             );
+        }
+    }
+
+    #[test]
+    fn a_demand_that_is_a_comparison_is_told_how_it_is_written() {
+        let read = |name: &str, value: &str| Ok((name.to_owned(), value.to_owned()));
+        assert_eq!(demand("gpu=a100"), read("gpu", "a100"));
+        assert_eq!(demand("memory_gb=>=16"), read("memory_gb", ">=16"));
+        for (text, right) in [
+            ("gpu>=3", "gpu=>=3"),
+            ("gpu>3", "gpu=>3"),
+            ("gpu<=3", "gpu=<=3"),
+        ] {
+            let said = demand(text).unwrap_err();
+            assert!(said.ends_with(&format!(" {right}")), "{said}");
+        }
+        assert!(demand("gpu").is_err());
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_told_what_was_expected() {
+        assert_eq!((whole("-3"), limit("1000")), (Ok(-3), Ok(1000)));
+        assert_eq!(fraction("1.5"), Ok(1.5));
+        for said in [
+            whole("zz").unwrap_err(),
+            limit("zz").unwrap_err(),
+            limit("1001").unwrap_err(),
+            fraction("NaN").unwrap_err(),
+        ] {
+            assert!(said.starts_with("expected a "), "{said}");
         }
     }
 

@@ -1,7 +1,5 @@
 //! What would help a task that is not running: something to type wherever there is something.
 
-use http::HeaderMap;
-use http::header::HOST;
 use taskyard_api::explain::Reason;
 use taskyard_core::explain::Reason as Why;
 use taskyard_core::query::TaskView;
@@ -10,10 +8,6 @@ use taskyard_engine::pool::PoolStatus;
 
 use crate::app::App;
 use crate::health::said_of;
-use crate::settings::Access;
-
-/// Where a server is that nobody has moved.
-const USUAL_HOST: &str = "127.0.0.1:8000";
 
 /// What is to be known besides the task and its surroundings.
 pub(crate) struct Advice<'a> {
@@ -23,31 +17,18 @@ pub(crate) struct Advice<'a> {
     pool: Option<PoolStatus>,
     /// Why nothing can be stored at present.
     trouble: Option<store::Error>,
-    /// Where the caller found this server.
-    host: String,
-    has_token: bool,
 }
 
 impl<'a> Advice<'a> {
-    /// For whoever sent these headers.
-    pub(crate) async fn of(app: &'a App, headers: &HeaderMap) -> Self {
+    pub(crate) async fn of(app: &'a App) -> Self {
         let pool = match app.pool() {
             Some(pool) => Some(pool.status().await),
             None => None,
-        };
-        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-        // It comes to stand in a line for a shell.
-        let is_plain = |host: &&str| {
-            let of_names =
-                |letter: char| letter.is_ascii_alphanumeric() || "-.:[]".contains(letter);
-            !host.is_empty() && host.chars().all(of_names)
         };
         Self {
             built_in: &app.settings().built_in,
             pool,
             trouble: app.engine().trouble(),
-            host: host.filter(is_plain).unwrap_or(USUAL_HOST).to_owned(),
-            has_token: matches!(app.settings().access, Access::Token(_)),
         }
     }
 
@@ -76,7 +57,7 @@ impl<'a> Advice<'a> {
                 format!("run it again, as a new task: taskyard retry {id}")
             }
             Why::WaitsForRunAt(_) | Why::WaitsForRetry(_) | Why::WaitsForSnooze(_) => {
-                format!("to run it now: {}", self.patch(view, r#"{"delay_ms": 0}"#))
+                format!("to run it now: taskyard patch {id} --now")
             }
             Why::QueuePaused => format!("taskyard queues resume {queue}"),
             Why::NoWorkerForKind { .. } => self.start_inside(kind).unwrap_or_else(|| match kind {
@@ -108,10 +89,9 @@ impl<'a> Advice<'a> {
                 .start_inside(kind)
                 .unwrap_or_else(|| self.start(" besides", kind, "")),
             Why::WorkersBusy { .. } | Why::WaitsInTurn { .. } => format!(
-                "{}; or let it go first: {}",
+                "{}; or let it go first: taskyard patch {id} --priority 100",
                 self.start_inside(kind)
-                    .unwrap_or_else(|| self.start(" besides", kind, "")),
-                self.patch(view, r#"{"priority": 100}"#)
+                    .unwrap_or_else(|| self.start(" besides", kind, ""))
             ),
             Why::Suspect { .. } => {
                 format!("see what its runs came to: taskyard show {id}")
@@ -157,18 +137,5 @@ impl<'a> Advice<'a> {
             }
         };
         format!("start a worker{that}: taskyard worker --kinds {kind}{allow}{flags}")
-    }
-
-    /// A line for a shell that changes the task.
-    fn patch(&self, view: &TaskView, body: &str) -> String {
-        let token = if self.has_token {
-            " -H \"Authorization: Bearer $TASKYARD_TOKEN\""
-        } else {
-            ""
-        };
-        format!(
-            "curl -sS -X PATCH{token} http://{}/api/v1/tasks/{} --json '{body}'",
-            self.host, view.task.id
-        )
     }
 }

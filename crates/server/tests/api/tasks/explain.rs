@@ -116,11 +116,8 @@ async fn times_to_come_and_demands_are_told_in_full() {
     let (codes, actions) = told(&yard, id).await;
 
     assert_eq!(codes, ["waits_for_run_at", "requires_unmet"]);
-    let path = format!("http://localhost:8000/api/v1/tasks/{id}");
-    assert_eq!(
-        actions[0],
-        format!("to run it now: curl -sS -X PATCH {path} --json '{{\"delay_ms\": 0}}'")
-    );
+    let now = format!("to run it now: taskyard patch {id} --now");
+    assert_eq!(actions[0], now);
     assert!(
         actions[1].contains("`resize` with the labels memory_gb=16"),
         "{actions:?}"

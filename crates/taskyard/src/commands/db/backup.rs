@@ -64,6 +64,12 @@ pub(super) async fn backup(args: &BackupArgs, format: Format) -> Done {
     };
     there(database)?;
     let (database, file, force) = (whole(database), whole(&args.file), args.force);
+    if let Some(folder) = file.parent().filter(|folder| !folder.is_dir()) {
+        let folder = folder.display();
+        return Err(Failure::usage(format!(
+            "there is no folder {folder} for the backup; make it with `mkdir -p {folder}`, or name another file"
+        )));
+    }
     let to = file.clone();
     let Taken { bytes, logs } = blocking(move || sqlite::backup(&database, &to, force)).await?;
     tell_of_logs(&logs);

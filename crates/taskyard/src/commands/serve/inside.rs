@@ -69,3 +69,23 @@ pub(super) fn built_in() -> Vec<String> {
 fn is_among(kinds: &[String]) -> bool {
     kinds.iter().any(|kind| kind == COMMAND)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::built_in;
+    use crate::cli::KINDS;
+
+    #[test]
+    fn the_help_names_every_kind_that_the_program_runs() {
+        let named = KINDS.split(';').next().unwrap();
+        let named = named.replace(" and ", ", ").replace(": ", ", ");
+        let mut named: Vec<&str> = named.split(", ").skip(1).collect();
+        named.sort_unstable();
+
+        // These two are run by nobody without flags.
+        let known = [built_in(), vec!["command".to_owned(), "http".to_owned()]];
+        let mut known = known.concat();
+        known.sort_unstable();
+        assert_eq!(named, known);
+    }
+}

@@ -3,17 +3,23 @@
 
 use std::process::ExitCode;
 
+use nix::sys::signal::Signal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use taskyard_api::client::{Client, Error};
 use taskyard_api::submit::{Submit, SubmittedBatch};
+use taskyard_core::id::TaskId;
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::{COMMAND, Done, command, named, new_key, read, task, text};
+use super::{COMMAND, Done, ambiguous, command, named, new_key, read, task, text};
 use crate::cli::SubmitArgs;
 use crate::commands::away::Patience;
+use crate::commands::explain::warn_if_it_stays;
+use crate::commands::wait;
 use crate::failure::flags::by_flag;
 use crate::failure::{Failure, UNREACHABLE, code};
 use crate::output::{self, Format, Shown};
+use crate::signals;
 
 /// How many tasks go in one piece, and how many bytes of input: what a server takes by default, with room to spare. They
 /// must not change from one version to the next, or a repetition would not be the same.
@@ -38,17 +44,19 @@ impl Shown for Batch {
     }
 }
 
-/// Prints ids as soon as they are certain, or at the end where the format is one document.
+/// Prints ids as soon as they are certain, or at the end where the format is one document or their outcomes are awaited.
 struct Told {
     format: Format,
+    waits: bool,
     count: usize,
     kept: SubmittedBatch,
 }
 
 impl Told {
-    fn in_format(format: Format) -> Self {
+    fn of(format: Format, waits: bool) -> Self {
         Self {
             format,
+            waits,
             count: 0,
             kept: SubmittedBatch { ids: Vec::new() },
         }
@@ -57,8 +65,8 @@ impl Told {
     fn tell(&mut self, submitted: SubmittedBatch) -> anyhow::Result<()> {
         self.count += submitted.ids.len();
         match self.format {
-            Format::Table | Format::Quiet => self.format.print(&Batch(submitted)),
-            Format::Json => {
+            Format::Table | Format::Quiet if !self.waits => self.format.print(&Batch(submitted)),
+            Format::Table | Format::Quiet | Format::Json => {
                 self.kept.ids.extend(submitted.ids);
                 Ok(())
             }
@@ -85,7 +93,7 @@ pub(super) async fn run(client: &Client, args: &SubmitArgs, file: &str, format: 
         output::note(&format!("Should this break off: {}", goes_on(&key)));
     }
     let mut patience = Patience::of(args.away.server_wait);
-    let (mut told, mut rest, mut number) = (Told::in_format(format), tasks.as_slice(), 0);
+    let (mut told, mut rest, mut number) = (Told::of(format, args.wait), tasks.as_slice(), 0);
     while !rest.is_empty() {
         let (piece, others) = rest.split_at(piece_len(rest));
         let piece_key = format!("{key}.{number}");
@@ -108,8 +116,38 @@ pub(super) async fn run(client: &Client, args: &SubmitArgs, file: &str, format: 
         }
         (rest, number) = (others, number + 1);
     }
+    if args.wait {
+        drop(tasks);
+        return outcomes(client, &told.kept.ids, &mut patience, format, &key).await;
+    }
     told.end()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What became of all of them.
+async fn outcomes(
+    client: &Client,
+    tasks: &[TaskId],
+    patience: &mut Patience,
+    format: Format,
+    key: &str,
+) -> Done {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    if format == Format::Table
+        && let Some(first) = tasks.first()
+    {
+        warn_if_it_stays(client, *first).await;
+    }
+    tokio::select! {
+        done = wait::all(client, tasks, None, patience, format) => done,
+        _ = interrupts.recv() => {
+            output::note(&format!(
+                "The tasks go on without this command; the same command with --idempotency-key {key} waits for them \
+                 again, and submits nothing twice, within a day."
+            ));
+            Ok(signals::exit_code(Signal::SIGINT))
+        }
+    }
 }
 
 /// A task for each line that is not blank, with the line's number.
@@ -127,6 +165,12 @@ fn lines(args: &SubmitArgs, file: &str) -> Result<Vec<(usize, Submit)>, Failure>
     let tasks: Vec<(usize, Submit)> = lines
         .filter(|(_, line)| !line.trim().is_empty())
         .map(|(number, line)| {
+            let is_json = args.argv.is_empty() && !args.text;
+            if let Some(bad) = is_json.then(|| ambiguous(line)).flatten() {
+                return Err(Failure::usage(format!(
+                    "line {number} of {file}: {bad}; nothing was submitted"
+                )));
+            }
             let input = input(args, line).map_err(|error| {
                 let reason = within_line(&error);
                 Failure::usage(format!(

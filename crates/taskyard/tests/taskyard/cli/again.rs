@@ -86,9 +86,12 @@ fn a_unique_key_answers_the_task_that_has_it() {
     ];
 
     let first = id(&ask(&yard, &server, &submit));
-    let second = id(&ask(&yard, &server, &submit));
+    let again = ask(&yard, &server, &submit);
+    let second = id(&again);
 
     assert_eq!(first, second);
+    let told = "has this --unique-key and has not ended";
+    assert!(again.stderr.contains(told), "{}", again.stderr);
     let shown = ask(&yard, &server, &["show", &first, "--output", "json"]);
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
     let task = &shown["task"];

@@ -198,6 +198,16 @@ fn a_file_that_holds_no_settings_is_refused_by_its_name() {
     for (content, said) in [
         (&b"nonsense"[..], "in line 1"),
         (b"[serve]\nlease = \"80s\"", "serve"),
+        (
+            b"leese = \"80s\"",
+            "\"leese\", which is no setting; is \"lease\" meant?",
+        ),
+        (b"log-format = \"json\"", "is \"log_format\" meant?"),
+        (
+            b"coffee = true",
+            "`taskyard config` without this file lists them",
+        ),
+        (b"config_file = \"other.toml\"", "which is no setting"),
         (b"lease = \"80s\"\nlease = \"80s\"", "in line 2"),
         (b"lease = {a = 1}", "lease"),
         (b"lease = 2026-01-31", "lease"),

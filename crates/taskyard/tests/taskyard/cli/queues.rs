@@ -19,6 +19,8 @@ fn a_queue_is_paused_and_goes_on() {
     let paused = ask(&yard, &server, &["queues", "pause", "a/b"]);
     assert_eq!(paused.code, 0, "{}", paused.stderr);
     assert!(paused.stdout.contains("paused"), "{}", paused.stdout);
+    let new = "No task has used the queue a/b yet";
+    assert!(paused.stderr.contains(new), "{}", paused.stderr);
     let submit = ["submit", "echo", "7", "--queue", "a/b", "--output", "quiet"];
     let id = ask(&yard, &server, &submit).stdout.trim().to_owned();
 
@@ -28,7 +30,7 @@ fn a_queue_is_paused_and_goes_on() {
     assert_eq!(words, ["a/b", "paused", "1"], "{}", table.stdout);
 
     let resumed = ask(&yard, &server, &["queues", "resume", "a/b"]);
-    assert_eq!(resumed.code, 0, "{}", resumed.stderr);
+    assert_eq!((resumed.code, resumed.stderr.as_str()), (0, ""));
     assert_eq!(ask(&yard, &server, &["wait", &id]).code, 0);
 }
 

@@ -126,7 +126,7 @@ fn a_value_that_begins_with_a_hyphen_is_refused_as_a_value() {
         ),
         (
             &["list", "--limit", "-1"],
-            &["--limit", "-1 is not in 1..=1000"],
+            &["--limit", "expected a whole number from 1 to 1000"],
         ),
     ] {
         let printed = ask(&yard, &server, arguments);
@@ -152,6 +152,31 @@ fn what_is_refused_is_called_by_its_flag() {
             &["--priority: "],
         ),
         (&["submit", "noop", "--label", "a b=1"], 2, &["--label"]),
+        (
+            &["submit", "noop", "--backoff", "1s", "--backoff-factor", "0"],
+            2,
+            &["--backoff-factor: must be from 1"],
+        ),
+        (
+            &["submit", "noop", "--require", "gpu>=3"],
+            2,
+            &["'gpu>=3'", "gpu=>=3"],
+        ),
+        (
+            &["submit", "noop", "--priority", "high"],
+            2,
+            &["--priority", "expected a whole number"],
+        ),
+        (
+            &["list", "--limit", "zz"],
+            2,
+            &["--limit", "expected a whole number from 1 to 1000"],
+        ),
+        (
+            &["submit", "echo", r#"{"a":1,"a":2}"#],
+            2,
+            &["the input: ", "at byte 7"],
+        ),
         (&["list", "--cursor", "x"], 2, &["--cursor: "]),
         (
             &["queues", "pause", "a b"],

@@ -206,6 +206,26 @@ async fn an_address_of_a_server_with_a_path_is_told_of() {
 }
 
 #[test]
+fn a_backup_into_a_folder_that_is_not_there_names_it() {
+    let yard = Yard::new();
+    let database = yard.database();
+    let made = ["db", "migrate", "--database", &database];
+    assert_eq!(run(yard.directory.path(), &made, &[]).code, 0);
+
+    let backup = ["db", "backup", "no/such/x.db", "--database", &database];
+    let printed = run(yard.directory.path(), &backup, &[]);
+
+    assert_eq!(printed.code, 2, "{}", printed.stdout);
+    for said in [
+        "there is no folder ",
+        "no/such for the backup",
+        "`mkdir -p ",
+    ] {
+        assert!(printed.stderr.contains(said), "{}", printed.stderr);
+    }
+}
+
+#[test]
 fn looking_at_a_database_that_is_not_there_makes_none() {
     let yard = Yard::new();
 

@@ -44,6 +44,13 @@ fn a_submit_that_waits_prints_the_output_and_exits_with_the_outcome() {
     );
     assert_eq!(failed.code, 4);
     assert!(failed.stderr.contains("failed"), "{}", failed.stderr);
+    let missed = ["submit", "command", "--wait", "--", "sh", "no-such-script"];
+    let missed = ask(&yard, &server, &missed);
+    assert!(
+        missed.stderr.contains("absolute paths"),
+        "{}",
+        missed.stderr
+    );
 
     let slow = ask(
         &yard,

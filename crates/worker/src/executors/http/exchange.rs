@@ -138,11 +138,12 @@ async fn answered(
     let headers = response.headers();
     let from = place(&request.url);
     if failed {
+        let path = request.url.path();
         let failure = Failure {
             retry: is_passing(status),
             ..Failure::lasting(
                 "http_status",
-                format!("{} {from} answered {status}", request.method),
+                format!("{} {from}{path} answered {status}", request.method),
             )
         };
         return Err(shown(failure, &Answer::new(status, headers, body)));

@@ -155,14 +155,17 @@ async fn a_status_of_400_or_more_fails_and_shows_the_answer() {
     ] {
         let site = Site::answering(move |_| answer(status, "retry-after: 7\r\n", b"no luck")).await;
 
-        let failure = failed(&http(loopback()), &json!({"url": site.url("/secret")})).await;
+        let url = site.url("/a/page?key=secret#secret");
+        let url = url.replace("//", "//me:secret@");
+        let failure = failed(&http(loopback()), &json!({ "url": url })).await;
 
         assert_eq!(
             (failure.code.as_ref(), failure.retry),
             ("http_status", retry),
             "{status}"
         );
-        assert!(failure.message.contains(status), "{}", failure.message);
+        let said = format!("/a/page answered {status}");
+        assert!(failure.message.contains(&said), "{}", failure.message);
         assert!(!failure.message.contains("secret"), "{}", failure.message);
         let detail = detail(&failure);
         assert_eq!(detail["body"], "no luck");
