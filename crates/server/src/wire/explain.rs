@@ -140,10 +140,6 @@ impl Seen<'_> {
             Why::WaitsInTurn { before: 1 } => {
                 "1 task of the same kind, queue and demands is to be given out before it".to_owned()
             }
-            Why::WaitsInTurn { before: 1 } => {
-                "one task of the same kind, queue and demands is to be given out before it"
-                    .to_owned()
-            }
             Why::WaitsInTurn { before } => format!(
                 "{} tasks of the same kind, queue and demands are to be given out before it",
                 up_to(*before, BEFORE_MAX)

@@ -411,7 +411,10 @@ pub(super) async fn a_drained_worker_is_deleted_once_it_holds_nothing(yard: Yard
     assert_eq!(delete(&yard, &worker).await, Err(Refused::WorkerIsOnline));
     yard.complete(&run).await.unwrap();
 
-    assert_eq!(delete(&yard, &worker).await, Ok(Forgotten { count: 1 }));
+    assert_eq!(
+        delete(&yard, &worker).await,
+        Ok(Forgotten { count: 1, ahead: 0 })
+    );
 
     assert!(at_work(&yard, &worker.worker, 9).await.is_none());
     // Should its process be there yet, it still drains.
