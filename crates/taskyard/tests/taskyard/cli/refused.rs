@@ -267,8 +267,8 @@ fn what_a_worker_cannot_be_is_said_by_its_flags_before_a_server_is_asked() {
         (["--queues", "a b"], ["--queues", "may hold only"]),
         (["--queues", &many], ["--queues", "at most 256"]),
         (["--kinds", "nap"], ["--kinds", "\"nap\""]),
-        (["--label", "a/b=1"], ["--label a/b: ", "may hold only"]),
-        (["--label", &long], ["--label gpu: ", "1 to 64 bytes"]),
+        (["--label", "a/b=1"], ["--label", "may hold only"]),
+        (["--label", &long], ["--label", "1 to 64 bytes"]),
         (["--concurrency", "0"], ["--concurrency", "1..=10000"]),
     ] {
         let arguments = [&["worker"][..], &arguments].concat();
