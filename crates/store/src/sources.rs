@@ -42,12 +42,13 @@ pub struct Known {
     pub is_crowded: bool,
 }
 
-/// Of these tables no index goes by task: to find the next rows is to read all of them.
-pub(crate) fn unordered(filter: &Filter) -> impl Iterator<Item = &'static str> {
+/// Of these tables no index goes by task: to find the next rows is to read all of them. A table, and the column of
+/// `counter` that counts its rows.
+pub(crate) fn unordered(filter: &Filter) -> impl Iterator<Item = (&'static str, &'static str)> {
     let of_waiting = filter.statuses.iter().filter(|_| filter.worker.is_none());
     of_waiting.filter_map(|status| match status {
-        Status::Scheduled => Some("scheduled"),
-        Status::Pending => Some("ready"),
+        Status::Scheduled => Some(("scheduled", "scheduled")),
+        Status::Pending => Some(("ready", "pending")),
         Status::Assigned
         | Status::Running
         | Status::Completed
@@ -55,11 +56,6 @@ pub(crate) fn unordered(filter: &Filter) -> impl Iterator<Item = &'static str> {
         | Status::Timeout
         | Status::Cancelled => None,
     })
-}
-
-/// Counts the rows of a table, up to one more than its parameter, which tells whether it holds more than that.
-pub(crate) fn count(table: &str) -> String {
-    format!("select count(*) from (select 1 from {table} limit cast($1 as bigint) + 1) as counted")
 }
 
 /// How many candidates are fetched at first. What has to be read whole is read once.

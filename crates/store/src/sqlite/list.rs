@@ -78,9 +78,10 @@ fn fitting(connection: &Connection, filter: &Filter) -> Read<Option<Vec<i32>>> {
 }
 
 fn is_crowded(connection: &Connection, list: &List) -> Read<bool> {
-    for table in sources::unordered(&list.filter) {
+    for (table, _) in sources::unordered(&list.filter) {
         let most = tx::limit(list.look_at_max);
-        let rows = one(connection, &sources::count(table), [most], |fields| {
+        let statement = format!("select count(*) from (select 1 from {table} limit ?1 + 1)");
+        let rows = one(connection, &statement, [most], |fields| {
             fields.take::<i64>()
         })?;
         if rows.is_some_and(|rows| rows > most) {

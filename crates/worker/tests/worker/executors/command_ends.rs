@@ -1,5 +1,6 @@
 //! However a command ends, nothing of it is left.
 
+use std::cell::Cell;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -239,13 +240,17 @@ async fn guardian_is_deaf_to_signals_meant_for_the_worker() {
         workshop.settings(),
         &shell("echo $PPID; sleep 1000 & wait", "deaf"),
     );
-    wait_until("the command runs", || marked("deaf").len() == 2).await;
     let own = i32::try_from(std::process::id()).unwrap();
-    let guardian = marked("deaf")
-        .into_iter()
-        .map(parent)
-        .find(|pid| parent(*pid) == own)
-        .unwrap();
+    let guardian = Cell::new(None);
+    wait_until("the command runs", || {
+        let marked = marked("deaf");
+        let is_there = marked.len() == 2;
+        let mut parents = marked.into_iter().map(parent);
+        guardian.set(parents.find(|pid| parent(*pid) == own));
+        is_there && guardian.get().is_some()
+    })
+    .await;
+    let guardian = guardian.get().unwrap();
 
     for signal in [
         Signal::SIGTERM,
