@@ -12,11 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::yard::Yard;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_waits_for_a_database_that_is_not_up_yet() {
-    let Some(yard) = Yard::on_postgres().await else {
-        return;
-    };
+/// Its database's address through a door of ours, the door, and where it leads to.
+async fn door_before(yard: &Yard) -> (String, TcpListener, (String, u16)) {
     let mut database: url::Url = yard.database().parse().unwrap();
     let (host, port) = (
         database.host_str().unwrap().to_owned(),
@@ -26,6 +23,15 @@ async fn a_server_waits_for_a_database_that_is_not_up_yet() {
     let stand_in = door.local_addr().unwrap();
     database.set_host(Some("127.0.0.1")).unwrap();
     database.set_port(Some(stand_in.port())).unwrap();
+    (database.to_string(), door, (host, port))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_waits_for_a_database_that_is_not_up_yet() {
+    let Some(yard) = Yard::on_postgres().await else {
+        return;
+    };
+    let (database, door, (host, port)) = door_before(&yard).await;
     let doorman = tokio::spawn(async move {
         // Whoever comes first finds nobody who answers.
         drop(door.accept().await.unwrap());
@@ -36,7 +42,6 @@ async fn a_server_waits_for_a_database_that_is_not_up_yet() {
         }
     });
 
-    let database = database.to_string();
     let server = tokio::task::block_in_place(|| yard.serve_on(&database, "127.0.0.1:0", &[]));
 
     assert!(server.client.health().await.unwrap().ok);
@@ -51,15 +56,7 @@ async fn a_database_that_hangs_keeps_no_server_from_ending_in_its_time() {
     let Some(yard) = Yard::on_postgres().await else {
         return;
     };
-    let mut database: url::Url = yard.database().parse().unwrap();
-    let (host, port) = (
-        database.host_str().unwrap().to_owned(),
-        database.port().unwrap_or(5432),
-    );
-    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stand_in = door.local_addr().unwrap();
-    database.set_host(Some("127.0.0.1")).unwrap();
-    database.set_port(Some(stand_in.port())).unwrap();
+    let (database, door, (host, port)) = door_before(&yard).await;
     let hangs = CancellationToken::new();
     let stalls = hangs.clone();
     let doorman = tokio::spawn(async move {
@@ -76,7 +73,6 @@ async fn a_database_that_hangs_keeps_no_server_from_ending_in_its_time() {
             });
         }
     });
-    let database = database.to_string();
     let short = ["--drain", "1s", "--deliver", "1s"];
     let server = tokio::task::block_in_place(|| yard.serve_on(&database, "127.0.0.1:0", &short));
     server.submit("nobody-runs-this", json!(1)).await;
