@@ -5,12 +5,12 @@ use taskyard_core::json::Json;
 use taskyard_core::query::{LIST_BYTES_MAX, List, Listed, Standing, TaskView};
 use uuid::Uuid;
 
-/// Where so many tasks may be looked at, five times as many rows may be passed over: each costs about a tenth of a look.
-const PASSED_FOR_A_LOOK: usize = 5;
 const FIRST_TOGETHER: usize = 10;
 
 pub(crate) struct Page<'a> {
     list: &'a List,
+    /// How many rows may be passed over for each task that may be looked at.
+    passed_for_a_look: usize,
     listed: Listed,
     /// The last one that the page is done with.
     after: Option<TaskId>,
@@ -25,9 +25,10 @@ pub(crate) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    pub(crate) fn of(list: &'a List) -> Self {
+    pub(crate) fn of(list: &'a List, passed_for_a_look: usize) -> Self {
         Self {
             list,
+            passed_for_a_look,
             listed: Listed::default(),
             after: list.after,
             looked_at: 0,
@@ -66,7 +67,7 @@ impl<'a> Page<'a> {
 
     /// How many rows may still be passed over.
     fn may_pass(&self) -> usize {
-        let most = self.list.look_at_max.saturating_mul(PASSED_FOR_A_LOOK);
+        let most = self.list.look_at_max.saturating_mul(self.passed_for_a_look);
         most.saturating_sub(self.passed)
     }
 
