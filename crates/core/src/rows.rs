@@ -96,8 +96,6 @@ pub enum Origin {
 }
 
 impl Origin {
-    pub const ALL: [Self; 3] = [Self::V1, Self::Simple, Self::Taskmaster];
-
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V1 => "v1",
