@@ -356,8 +356,8 @@ async fn sums(client: &mut Client, names: usize) -> Read<Sums> {
     let names = load::limit(names);
     let sums = Sums {
         all: all_tasks(&snapshot).await?,
-        by_queue: all(&snapshot, sql::COUNTER_OF_QUEUES, &[&names], named).await?,
-        by_kind: all(&snapshot, sql::COUNTER_OF_KINDS, &[&names], named).await?,
+        by_queue: all(&snapshot, sql::COUNTER_MOST, &[&true, &names], named).await?,
+        by_kind: all(&snapshot, sql::COUNTER_MOST, &[&false, &names], named).await?,
     };
     snapshot.commit().await.map_err(|error| explain(&error))?;
     Ok(sums)

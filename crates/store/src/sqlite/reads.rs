@@ -59,11 +59,14 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
         }
         Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
         Query::Sums { names } => {
-            let names = [tx::limit(*names)];
+            let most = |of_queues: bool| {
+                let params = params![of_queues, tx::limit(*names)];
+                all(connection, sql::COUNTER_MOST, params, named)
+            };
             Answer::Sums(Sums {
                 all: all_tasks(connection)?,
-                by_queue: all(connection, sql::COUNTER_OF_QUEUES, names, named)?,
-                by_kind: all(connection, sql::COUNTER_OF_KINDS, names, named)?,
+                by_queue: most(true)?,
+                by_kind: most(false)?,
             })
         }
         Query::Minutes { from } => {
