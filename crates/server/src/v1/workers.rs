@@ -59,16 +59,24 @@ pub async fn register(
     });
     let registered = registered.await.map_err(|error| problem::of(&error))?;
     let policy = app.engine().policy();
+    let (lease_ms, heartbeat_ms) = lease_and_heartbeat(app);
     Ok(Registered {
         worker_id: register.worker_id.clone(),
         number: count(registered.number.0),
         epoch: count(registered.epoch.0),
-        heartbeat_ms: ms(policy.heartbeat),
+        heartbeat_ms,
         heartbeat_ttl_ms: ms(policy.heartbeat_ttl),
-        lease_ms: ms(policy.lease),
+        lease_ms,
         timeout_margin_ms: ms(policy.timeout_margin),
         limits: limits(app.limits()),
     })
+}
+
+/// How long a lease lasts here and how often a heartbeat is wanted, in milliseconds: what every answer says by which a
+/// worker gets leases or keeps them.
+fn lease_and_heartbeat(app: &App) -> (u64, u64) {
+    let policy = app.engine().policy();
+    (ms(policy.lease), ms(policy.heartbeat))
 }
 
 /// What workers have to keep to, as they are told when they register.
@@ -95,12 +103,12 @@ pub async fn claim(
     let claimed = deal(app, call).await;
     let claimed = claimed.map_err(|error| problem::of(&error))?;
     let (tasks, drain) = runs(app, claimed);
-    let policy = app.engine().policy();
+    let (lease_ms, heartbeat_ms) = lease_and_heartbeat(app);
     Ok(Claimed {
         tasks,
         drain,
-        lease_ms: Some(ms(policy.lease)),
-        heartbeat_ms: Some(ms(policy.heartbeat)),
+        lease_ms: Some(lease_ms),
+        heartbeat_ms: Some(heartbeat_ms),
     })
 }
 
@@ -176,13 +184,14 @@ pub async fn report<P: Source, I: Copy + Into<Called>>(
         }
     });
     let (tasks, drains) = claimed.unzip();
-    let policy = tasks.as_ref().map(|_| app.engine().policy());
+    let times = tasks.as_ref().map(|_| lease_and_heartbeat(app));
+    let (lease_ms, heartbeat_ms) = times.unzip();
     Ok(Reported {
         results,
         tasks,
         drain: drain || drains == Some(true),
-        lease_ms: policy.map(|policy| ms(policy.lease)),
-        heartbeat_ms: policy.map(|policy| ms(policy.heartbeat)),
+        lease_ms,
+        heartbeat_ms,
     })
 }
 
@@ -275,7 +284,7 @@ pub async fn heartbeat<P: Source>(
         held,
     });
     let beaten = beaten.await.map_err(|error| problem::of(&error))?;
-    let policy = app.engine().policy();
+    let (lease_ms, heartbeat_ms) = lease_and_heartbeat(app);
     let mut unconfirmed = beaten.unknown;
     unconfirmed.extend(beaten.ending);
     Ok(Heard {
@@ -285,8 +294,8 @@ pub async fn heartbeat<P: Source>(
         cancel: beaten.cancel,
         unconfirmed,
         drain: beaten.drain,
-        lease_ms: Some(ms(policy.lease)),
-        heartbeat_ms: Some(ms(policy.heartbeat)),
+        lease_ms: Some(lease_ms),
+        heartbeat_ms: Some(heartbeat_ms),
     })
 }
 
