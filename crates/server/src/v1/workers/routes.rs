@@ -1,7 +1,5 @@
 //! The routes of workers: a body in, the verb, a body out.
 
-use std::time::Duration;
-
 use axum::extract::{RawQuery, Request, State};
 use axum::response::IntoResponse;
 use http::StatusCode;
@@ -13,7 +11,6 @@ use taskyard_core::id::Epoch;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, Query};
 use taskyard_core::refused::Refused;
-use tokio::time::Instant;
 
 use super::named;
 use crate::app::App;
@@ -27,9 +24,6 @@ use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX, workers_after, workers_cursor}
 
 /// What a worker takes in a list, with as many and as long kinds, queues and labels as it may have.
 const WORKER_BYTES_MAX: usize = 48 << 10;
-
-/// How long a claim that may wait is held back at least whose worker drains.
-const HOLD_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
 /// How many runs of one worker are shown, and what one takes.
 const RUNNING_MAX: usize = LIMIT_MAX as usize;
@@ -160,22 +154,8 @@ pub(crate) async fn claim(
     comes_from_outside(&app, &worker, claim.epoch).await?;
     // Once tasks are taken it is too late to refuse.
     app.answers().has_room()?;
-    let came = Instant::now();
     let claimed = super::claim(&app, &worker, &claim).await?;
-    if claimed.drain && claimed.tasks.is_empty() {
-        let wait = Duration::from_millis(claim.wait_ms.unwrap_or_default());
-        hold_while_draining(&app, came, wait).await;
-    }
     response::done(&app, StatusCode::OK, &claimed)
-}
-
-/// A worker that drains and asks all the same would ask again without a pause, were it answered at once.
-async fn hold_while_draining(app: &App, came: Instant, wait: Duration) {
-    let hold = app.hold(wait.min(HOLD_WHILE_DRAINING));
-    tokio::select! {
-        () = tokio::time::sleep_until(came + hold.wait) => {}
-        () = hold.is_over() => {}
-    }
 }
 
 /// `POST /workers/{id}/report`
