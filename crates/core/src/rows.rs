@@ -245,7 +245,7 @@ pub struct Failure {
 
 impl Failure {
     /// Bytes of its detail, which may be as large as an output; the rest is short.
-    pub fn detail_len(&self) -> usize {
+    pub(crate) fn detail_len(&self) -> usize {
         self.detail.as_ref().map_or(0, Json::len)
     }
 
@@ -255,7 +255,7 @@ impl Failure {
     }
 
     /// The code of a task whose last run that could be lost was.
-    pub const LOST: &str = "worker_lost";
+    pub(crate) const LOST: &str = "worker_lost";
 
     pub fn new(code: &str, message: &str) -> Self {
         Self {
