@@ -10,7 +10,9 @@ use taskyard_api::answered::Answered;
 use taskyard_api::payload::Payload;
 use taskyard_api::problem::{FieldError, Problem};
 use taskyard_api::report::{Called, Report, Reported};
-use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered};
+use taskyard_api::worker::{
+    Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered, Run,
+};
 use taskyard_core::id::{Epoch, NotAnId, ServerNumber, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
@@ -330,12 +332,8 @@ fn claim_call(
     }
 }
 
-/// The worker is told of these now.
-/// And whether the worker drains.
-fn runs(
-    app: &App,
-    claimed: Option<engine::Claimed>,
-) -> (Vec<taskyard_api::worker::Run<Payload>>, bool) {
+/// What the worker is told now: of its runs, and whether it drains.
+fn runs(app: &App, claimed: Option<engine::Claimed>) -> (Vec<Run<Payload>>, bool) {
     let incarnation = app.engine().store().incarnation();
     let hand = claimed.map(engine::Claimed::tell).unwrap_or_default();
     let runs = hand.runs.into_iter();
