@@ -16,11 +16,11 @@ use super::named;
 use crate::app::App;
 use crate::body::Whole;
 use crate::problem::{self, Code};
-use crate::query::{self, Params};
+use crate::query;
 use crate::request::{self, OfWorker};
 use crate::response::{self, Answer, Refusal};
 use crate::wire;
-use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX, workers_after, workers_cursor};
+use crate::wire::list::{LIMIT_MAX, workers_cursor};
 
 /// What a worker takes in a list, with as many and as long kinds, queues and labels as it may have.
 const WORKER_BYTES_MAX: usize = 48 << 10;
@@ -31,12 +31,8 @@ const RUNNING_BYTES_MAX: usize = 2 << 10;
 
 /// `GET /workers`: by name.
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let params = Params::read(query.as_deref(), &["limit", "cursor"], &[])?;
-    let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
-    let limit = usize::try_from(limit).unwrap_or(1);
     let of = app.engine().store().incarnation();
-    let after = params.get("cursor");
-    let after = after.map(|cursor| workers_after(cursor, &of)).transpose()?;
+    let (limit, after) = wire::list::workers(query.as_deref(), &of)?;
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     held.hold(limit * WORKER_BYTES_MAX)?;
