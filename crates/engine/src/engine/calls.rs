@@ -29,7 +29,7 @@ use tokio::time::Instant;
 
 use super::Engine;
 use super::main_loop::{About, Message, Reply};
-use crate::desk::{Moment, Waiting, give_back, release};
+use crate::desk::{Moment, Waiting, release, release_unheard};
 use crate::directory::{Known, Sending};
 use crate::error::Error;
 use crate::room::Place;
@@ -71,7 +71,7 @@ impl Claimed {
 
 impl Drop for Claimed {
     fn drop(&mut self) {
-        let report = give_back(std::iter::once(&self.hand));
+        let report = release([&self.hand]);
         self.engine.give_back(&self.sending, report);
     }
 }
@@ -88,7 +88,7 @@ impl Drop for Open<'_> {
         // What comes from here on is the loop's to give back, and one that has come already is not heard of otherwise.
         self.answer.close();
         if let Ok(unheard) = self.answer.try_recv() {
-            self.engine.give_back(&self.sending, release(&unheard));
+            self.engine.give_back(&self.sending, release_unheard(&unheard));
         }
     }
 }
