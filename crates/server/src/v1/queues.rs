@@ -13,7 +13,6 @@ use crate::app::App;
 use crate::openapi::QUEUES;
 use crate::openapi::operation::Routes;
 use crate::problem::{self, Code};
-use crate::query;
 use crate::request::{self, OfQueue};
 use crate::response::{self, Answer};
 use crate::wire;
@@ -90,8 +89,7 @@ pub(crate) async fn patch(
     OfQueue(name): OfQueue,
     request: Request,
 ) -> Answer {
-    query::none(request.uri().query())?;
-    let body = request::json(&app, request, app.limits().plain_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
     let asked: PatchQueue = request::parse(&app, &body)?;
     let mut faults = Faults::default();
     let change = change(name, &asked, &mut faults);

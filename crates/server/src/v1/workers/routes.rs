@@ -14,7 +14,6 @@ use taskyard_core::refused::Refused;
 
 use super::named;
 use crate::app::App;
-use crate::body::Whole;
 use crate::problem::{self, Code};
 use crate::query;
 use crate::request::{self, OfWorker};
@@ -121,7 +120,7 @@ pub(crate) async fn delete(
 
 /// `POST /workers/register`
 pub(crate) async fn register(State(app): State<App>, request: Request) -> Answer {
-    let body = body(&app, request, app.limits().plain_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
     let register: Register = request::parse(&app, &body)?;
     response::created(&super::register(&app, &register, None).await?)
 }
@@ -132,7 +131,7 @@ pub(crate) async fn heartbeat(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
-    let body = body(&app, request, app.limits().bulk_max).await?;
+    let body = request::json_alone(&app, request, app.limits().bulk_max).await?;
     let heartbeat: Heartbeat<&RawValue> = request::parse(&app, &body)?;
     comes_from_outside(&app, &worker, heartbeat.epoch).await?;
     let heard = super::heartbeat(&app, &worker, &heartbeat).await?;
@@ -145,7 +144,7 @@ pub(crate) async fn claim(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
-    let body = body(&app, request, app.limits().plain_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
     let claim: Claim = request::parse(&app, &body)?;
     comes_from_outside(&app, &worker, claim.epoch).await?;
     // Once tasks are taken it is too late to refuse.
@@ -160,7 +159,7 @@ pub(crate) async fn report(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
-    let body = body(&app, request, app.limits().bulk_max).await?;
+    let body = request::json_alone(&app, request, app.limits().bulk_max).await?;
     let mut report: Report<&RawValue, Called> = request::parse(&app, &body)?;
     comes_from_outside(&app, &worker, report.epoch).await?;
     // The results are taken whatever room there is; only the claim is not served.
@@ -183,9 +182,4 @@ async fn comes_from_outside(app: &App, worker: &str, epoch: Option<u32>) -> Resu
         return Err(problem::at(Code::WorkerIsInternal, "id", why).into());
     }
     Ok(())
-}
-
-async fn body(app: &App, request: Request, max: usize) -> Result<Whole, Refusal> {
-    query::none(request.uri().query())?;
-    request::json(app, request, max).await
 }
