@@ -163,7 +163,7 @@ impl Demands {
         Labels::new(normal).map(Self)
     }
 
-    pub fn are_met_by(&self, labels: &Labels) -> bool {
+    pub(crate) fn are_met_by(&self, labels: &Labels) -> bool {
         self.0.iter().all(|(name, wanted)| {
             let demand = Demand::read(wanted);
             labels

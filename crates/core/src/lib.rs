@@ -21,6 +21,7 @@ pub mod retention;
 pub mod retry;
 pub mod status;
 pub mod time;
+mod variants;
 pub mod worker;
 
 pub mod slot;

@@ -52,30 +52,20 @@ pub struct Events {
     pub runs: Durations,
 }
 
-/// What is counted. The numbers are places among the counts.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum What {
-    Submitted,
-    /// A run was given to a worker, be it the task's first or not.
-    Started,
-    Completed,
-    Failed,
-    Timeout,
-    Cancelled,
-    /// A run failed or timed out, and its task goes on.
-    Retried,
-}
-
-impl What {
-    pub const ALL: [Self; 7] = [
-        Self::Submitted,
-        Self::Started,
-        Self::Completed,
-        Self::Failed,
-        Self::Timeout,
-        Self::Cancelled,
-        Self::Retried,
-    ];
+crate::with_all! {
+    /// What is counted. The numbers are places among the counts.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub enum What {
+        Submitted,
+        /// A run was given to a worker, be it the task's first or not.
+        Started,
+        Completed,
+        Failed,
+        Timeout,
+        Cancelled,
+        /// A run failed or timed out, and its task goes on.
+        Retried,
+    }
 }
 
 impl Events {

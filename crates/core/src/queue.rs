@@ -64,7 +64,7 @@ impl Queues {
         self.0.get(name).is_some_and(|queue| queue.is_paused)
     }
 
-    pub fn has_paused(&self) -> bool {
+    pub(crate) fn has_paused(&self) -> bool {
         self.iter().any(|queue| queue.is_paused)
     }
 

@@ -96,8 +96,6 @@ pub enum Origin {
 }
 
 impl Origin {
-    pub const ALL: [Self; 3] = [Self::V1, Self::Simple, Self::Taskmaster];
-
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V1 => "v1",
@@ -247,7 +245,7 @@ pub struct Failure {
 
 impl Failure {
     /// Bytes of its detail, which may be as large as an output; the rest is short.
-    pub fn detail_len(&self) -> usize {
+    pub(crate) fn detail_len(&self) -> usize {
         self.detail.as_ref().map_or(0, Json::len)
     }
 
@@ -257,7 +255,7 @@ impl Failure {
     }
 
     /// The code of a task whose last run that could be lost was.
-    pub const LOST: &str = "worker_lost";
+    pub(crate) const LOST: &str = "worker_lost";
 
     pub fn new(code: &str, message: &str) -> Self {
         Self {

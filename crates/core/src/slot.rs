@@ -68,7 +68,7 @@ pub struct Counts {
 
 /// From so many leases lost in a row, a slot is handed out alone: either it ends its workers, or it was beside the one
 /// that does, and alone it shows which. Not from the first, since most workers that die do so for another reason.
-pub const SUSPECT_AFTER: i32 = 2;
+pub(crate) const SUSPECT_AFTER: i32 = 2;
 
 impl Counts {
     pub fn is_suspect(self) -> bool {

@@ -3,41 +3,30 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// Where a task stands. Derived from its slot's place or its outcome, never stored beside them.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Status {
-    /// Waits for its time, or for its next try.
-    Scheduled,
-    /// Due; waits for a worker.
-    Pending,
-    /// Leased to a worker that has not said that it began.
-    Assigned,
-    Running,
-    Completed,
-    Failed,
-    Timeout,
-    Cancelled,
+crate::with_all! {
+    /// Where a task stands. Derived from its slot's place or its outcome, never stored beside them.
+    #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+    pub enum Status {
+        /// Waits for its time, or for its next try.
+        Scheduled,
+        /// Due; waits for a worker.
+        Pending,
+        /// Leased to a worker that has not said that it began.
+        Assigned,
+        Running,
+        Completed,
+        Failed,
+        Timeout,
+        Cancelled,
+    }
 }
 
 /// A word that is no status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "must be one of scheduled, pending, assigned, running, completed, failed, timeout, cancelled"
-)]
+#[error("must be one of {}", Status::ALL.map(Status::as_str).join(", "))]
 pub struct NotAStatus;
 
 impl Status {
-    pub const ALL: [Self; 8] = [
-        Self::Scheduled,
-        Self::Pending,
-        Self::Assigned,
-        Self::Running,
-        Self::Completed,
-        Self::Failed,
-        Self::Timeout,
-        Self::Cancelled,
-    ];
-
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",

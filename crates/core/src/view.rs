@@ -10,6 +10,7 @@ mod learned;
 mod rows;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hashbrown::{HashMap, HashSet};
 
@@ -34,7 +35,7 @@ use crate::topic::Topic;
 /// What a claim must know of a task besides its place: loaded with the pick.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Brief {
-    pub timeout: std::time::Duration,
+    pub timeout: Duration,
     pub is_exclusive: bool,
     /// With the pick where it is small; else read at the commit.
     pub input: Input,
@@ -49,7 +50,7 @@ pub struct Picked {
 
 impl Picked {
     /// Nothing more was to be had from its lanes.
-    pub fn is_short(&self) -> bool {
+    pub(crate) fn is_short(&self) -> bool {
         self.slots.len() < self.pick.rows
     }
 }
@@ -102,34 +103,34 @@ pub struct View {
 
 /// What verbs ask and say.
 impl View {
-    pub fn picks(&self) -> &[Picked] {
+    pub(crate) fn picks(&self) -> &[Picked] {
         &self.picked
     }
 
-    pub fn knows_leases_of(&self, worker: WorkerNumber) -> bool {
+    pub(crate) fn knows_leases_of(&self, worker: WorkerNumber) -> bool {
         self.leases_of.contains(&worker)
     }
 
     /// Whether nobody else can change this lease until the commit.
-    pub fn holds_lease(&self, slot: SlotKey) -> bool {
+    pub(crate) fn holds_lease(&self, slot: SlotKey) -> bool {
         self.locked_leases.contains(&slot)
     }
 
     /// Whether nobody else can change this worker's row until the commit.
-    pub fn holds_worker(&self, name: &Name) -> bool {
+    pub(crate) fn holds_worker(&self, name: &Name) -> bool {
         self.locked_workers.contains(name)
     }
 
-    pub fn due(&self) -> &[SlotKey] {
+    pub(crate) fn due(&self) -> &[SlotKey] {
         &self.due
     }
 
-    pub fn old_keys(&self) -> &[IdempotencyKey] {
+    pub(crate) fn old_keys(&self) -> &[IdempotencyKey] {
         &self.old_keys
     }
 
     /// The highest worker number that was ever given out, if it was asked for.
-    pub fn last_worker(&self) -> Option<WorkerNumber> {
+    pub(crate) fn last_worker(&self) -> Option<WorkerNumber> {
         self.last_worker
     }
 
@@ -142,7 +143,7 @@ impl View {
     ///
     /// # Panics
     /// If nobody asked for it.
-    pub fn is_paused(&self, queue: &Name) -> bool {
+    pub(crate) fn is_paused(&self, queue: &Name) -> bool {
         // What this batch has set counts, and what it has taken away with all that was set.
         if self.queues.knows(queue) {
             let row = self.queues.peek(queue);
@@ -161,7 +162,7 @@ impl View {
     }
 
     /// Takes room for one more worker, if there are fewer than so many. Where they were not counted there is some.
-    pub fn take_room_for_worker(&mut self, max: usize) -> bool {
+    pub(crate) fn take_room_for_worker(&mut self, max: usize) -> bool {
         let Some(live) = &mut self.live_workers else {
             return true;
         };
@@ -174,7 +175,7 @@ impl View {
     ///
     /// # Panics
     /// If nobody asked how many there are.
-    pub fn take_room_for_operation(&mut self, max: usize) -> bool {
+    pub(crate) fn take_room_for_operation(&mut self, max: usize) -> bool {
         let open = self.open_operations.as_mut();
         let open = open.expect("the open operations were counted");
         let has_room = *open < max;
@@ -183,7 +184,7 @@ impl View {
     }
 
     /// A number for a new worker, and its first epoch: none that a process of before the database was emptied may have.
-    pub fn next_worker(&mut self) -> (WorkerNumber, Epoch) {
+    pub(crate) fn next_worker(&mut self) -> (WorkerNumber, Epoch) {
         let last = self
             .last_worker
             .expect("the last worker's number was asked for");
@@ -193,7 +194,7 @@ impl View {
     }
 
     /// The leases that the worker held at the load and still holds, and those it was given since.
-    pub fn leases_of(&self, worker: WorkerNumber) -> impl Iterator<Item = &Lease> {
+    pub(crate) fn leases_of(&self, worker: WorkerNumber) -> impl Iterator<Item = &Lease> {
         assert!(
             self.knows_leases_of(worker),
             "the leases of {worker:?} were not loaded"
@@ -207,12 +208,12 @@ impl View {
     ///
     /// # Panics
     /// If it does and nobody asked for it.
-    pub fn carry_of(&self, slot: SlotKey, has_carry: bool) -> Option<&Carry> {
+    pub(crate) fn carry_of(&self, slot: SlotKey, has_carry: bool) -> Option<&Carry> {
         has_carry.then(|| self.carries.get(&slot)).flatten()
     }
 
     /// Whether [`View::brief`] can tell: the task was picked, or its row asked for.
-    pub fn knows_brief(&self, task: TaskId) -> bool {
+    pub(crate) fn knows_brief(&self, task: TaskId) -> bool {
         self.briefs.contains_key(&task) || self.tasks.knows(&task)
     }
 
@@ -220,7 +221,7 @@ impl View {
     ///
     /// # Panics
     /// If it was neither picked nor asked for.
-    pub fn brief(&self, task: TaskId) -> Option<Brief> {
+    pub(crate) fn brief(&self, task: TaskId) -> Option<Brief> {
         if let Some(brief) = self.briefs.get(&task) {
             return Some(brief.clone());
         }
@@ -233,7 +234,7 @@ impl View {
     }
 
     /// Reads the input with the commit.
-    pub fn want_input(&mut self, task: TaskId) {
+    pub(crate) fn want_input(&mut self, task: TaskId) {
         self.inputs_wanted.push(task);
     }
 
@@ -243,18 +244,18 @@ impl View {
         self.ended.push(outcome);
     }
 
-    pub fn record(&mut self, attempt: Attempt) {
+    pub(crate) fn record(&mut self, attempt: Attempt) {
         self.attempts.push(attempt);
     }
 
     /// Kept to be seen; a second one of the same run takes the place of the first.
-    pub fn record_late(&mut self, late: LateResult) {
+    pub(crate) fn record_late(&mut self, late: LateResult) {
         self.late_results.retain(|other| other.run != late.run);
         self.late_results.push(late);
     }
 
     /// What is kept of this run, if anything, may go.
-    pub fn forget(&mut self, run: RunKey) {
+    pub(crate) fn forget(&mut self, run: RunKey) {
         self.forgotten.push(run);
     }
 
@@ -276,11 +277,11 @@ impl View {
     }
 
     /// Lanes are counted with their twins.
-    pub fn count(&mut self, lane: Lane, status: Status, change: i64) {
+    pub(crate) fn count(&mut self, lane: Lane, status: Status, change: i64) {
         self.counters.entry(lane.plain()).or_default()[status] += change;
     }
 
-    pub fn announce(&mut self, topic: Topic) {
+    pub(crate) fn announce(&mut self, topic: Topic) {
         self.topics.push(topic);
     }
 

@@ -56,7 +56,7 @@ impl Profile {
         Self::new(Some(Vec::new()), None, Labels::default())
     }
 
-    pub fn is_by_name(&self) -> bool {
+    pub(crate) fn is_by_name(&self) -> bool {
         self.kinds.as_ref().is_some_and(Vec::is_empty)
     }
 
@@ -86,12 +86,12 @@ impl Profile {
         is_among(kind, self.kinds.as_deref(), &self.many_kinds)
     }
 
-    pub fn serves_queue(&self, queue: &Name) -> bool {
+    pub(crate) fn serves_queue(&self, queue: &Name) -> bool {
         is_among(queue, self.queues.as_deref(), &self.many_queues)
     }
 
     /// The lanes it serves that can have something, twins among them, lowest first.
-    pub fn lanes_with_something(&self, lanes: &Lanes, heads: &Heads) -> Vec<(Lane, Position)> {
+    pub(crate) fn lanes_with_something(&self, lanes: &Lanes, heads: &Heads) -> Vec<(Lane, Position)> {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         if served.forgot != lanes.forgot() {
             *served = Served {

@@ -369,16 +369,16 @@ impl<C: Caller> Desk<C> {
 }
 
 /// The report that gives back the runs of an answer that nobody received; none where there are none.
-pub fn release(unheard: &Answer) -> Option<Report> {
-    let Ok(Ok(Done::Claims(dealt))) = unheard else {
+pub fn release_unheard(answer: &Answer) -> Option<Report> {
+    let Ok(Ok(Done::Claims(dealt))) = answer else {
         return None;
     };
-    give_back(dealt.hands.iter().flatten().flatten())
+    release(dealt.hands.iter().flatten().flatten())
 }
 
 /// The same of these hands.
-pub fn give_back<'a>(hands: impl Iterator<Item = &'a Hand>) -> Option<Report> {
-    let runs = hands.flat_map(|hand| &hand.runs);
+pub(crate) fn release<'a>(hands: impl IntoIterator<Item = &'a Hand>) -> Option<Report> {
+    let runs = hands.into_iter().flat_map(|hand| &hand.runs);
     let results: Vec<RunResult> = runs
         .map(|run| {
             let token = Token {

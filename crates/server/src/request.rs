@@ -29,6 +29,12 @@ pub(crate) async fn json(app: &App, request: Request, max: usize) -> Result<Whol
     body::whole(app, request, max).await
 }
 
+/// The same of one that says all with its body: its address has no query.
+pub(crate) async fn json_alone(app: &App, request: Request, max: usize) -> Result<Whole, Refusal> {
+    query::none(request.uri().query())?;
+    json(app, request, max).await
+}
+
 /// Of a request that says all with its address; an empty object is taken as well.
 pub(crate) async fn nothing(app: &App, request: Request) -> Result<(), Refusal> {
     query::none(request.uri().query())?;

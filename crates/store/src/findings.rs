@@ -1,7 +1,9 @@
 //! What a check looks for in any store, and how it is said. Each statement takes how many findings are wanted.
 
-use taskyard_core::id::{OperationId, TaskId};
+use taskyard_core::id::OperationId;
 use taskyard_core::operation::Operation;
+
+use crate::fields::{Database, Fields, Read};
 
 /// So many findings of a kind; where there are as many, there are more.
 pub(crate) const FINDINGS_MAX: i64 = 100;
@@ -37,21 +39,30 @@ pub(crate) const OF_TASKS: [(&str, &str); 5] = [
     ),
 ];
 
-pub(crate) fn place(id: TaskId, known: i64, places: i64, ends: i64) -> String {
-    match (known, places, ends) {
+pub(crate) fn place<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String> {
+    let id = fields.task()?;
+    let (known, places, ends): (i64, i64, i64) = (fields.take()?, fields.take()?, fields.take()?);
+    Ok(match (known, places, ends) {
         (0, ..) => format!("task {id} does not exist, but has rows"),
         (_, 0, 0) => format!("task {id} stands nowhere"),
         (_, _, 0) => format!("task {id} stands in {places} places"),
         _ => format!("task {id} has ended and still stands somewhere"),
-    }
+    })
 }
 
-pub(crate) fn counter(lane: i32, status: i32, counted: i64, found: i64) -> String {
-    format!("lane {lane}, status {status}: {counted} tasks are counted and {found} are there")
+pub(crate) fn counter<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String> {
+    let (lane, status): (i32, i32) = (fields.take()?, fields.take()?);
+    let (counted, found): (i64, i64) = (fields.take()?, fields.take()?);
+    Ok(format!(
+        "lane {lane}, status {status}: {counted} tasks are counted and {found} are there"
+    ))
 }
 
-pub(crate) fn minute(lane: i32) -> String {
-    format!("lane {lane} does not exist, but it is kept what happened there")
+pub(crate) fn minute<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String> {
+    let lane: i32 = fields.take()?;
+    Ok(format!(
+        "lane {lane} does not exist, but it is kept what happened there"
+    ))
 }
 
 /// What is wrong with an operation, of which this was read, or why nothing was.

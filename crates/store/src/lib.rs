@@ -7,12 +7,14 @@ pub mod sqlite;
 pub mod stats;
 
 mod columns;
+mod fields;
 mod filter;
 mod findings;
 mod logs;
 mod migration;
 mod page;
 mod queues;
+mod rows;
 mod run;
 mod sources;
 mod tx;

@@ -46,9 +46,7 @@ pub(super) fn end(
             }
             moves::cancel_ready(view, &row, env.now);
         }
-        Standing::Leased(lease) => {
-            moves::cancel_run(view, &lease, env.now);
-        }
+        Standing::Leased(lease) => moves::cancel_run(view, &lease, env.now),
     }
     Ok(Cancelled)
 }

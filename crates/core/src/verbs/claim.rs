@@ -286,8 +286,12 @@ impl Claim {
 
     /// Whether both are one claim, sent twice.
     pub fn repeats(&self, other: &Self) -> bool {
-        let is_same =
-            (&self.worker, self.epoch, self.seq) == (&other.worker, other.epoch, other.seq);
-        is_same && self.seq != 0
+        self.known_by()
+            .is_some_and(|known_by| other.known_by() == Some(known_by))
+    }
+
+    /// What a repetition has in common with it; none of a claim that cannot be told from another.
+    fn known_by(&self) -> Option<(&Name, Epoch, i64)> {
+        (self.seq != 0).then_some((&self.worker, self.epoch, self.seq))
     }
 }

@@ -80,7 +80,7 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
         self.0.insert(key, entry);
     }
 
-    pub fn knows<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
+    pub(crate) fn knows<Q: Hash + Equivalent<K> + ?Sized>(&self, key: &Q) -> bool {
         self.0.contains_key(key)
     }
 
@@ -88,7 +88,7 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
     ///
     /// # Panics
     /// If nobody asked for it: then "no row" would be a guess.
-    pub fn get<Q: Hash + Equivalent<K> + Debug + ?Sized>(&self, key: &Q) -> Option<&R> {
+    pub(crate) fn get<Q: Hash + Equivalent<K> + Debug + ?Sized>(&self, key: &Q) -> Option<&R> {
         self.0
             .get(key)
             .unwrap_or_else(|| panic!("row {key:?} was not loaded"))
@@ -107,27 +107,24 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
     }
 
     /// Every row that stands now, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &R> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &R> {
         self.0.values().filter_map(|entry| entry.after.as_ref())
     }
 
     /// Every row that this batch has put in, in no order.
-    pub fn iter_new(&self) -> impl Iterator<Item = &R> {
+    pub(crate) fn iter_new(&self) -> impl Iterator<Item = &R> {
         let new = self.0.values().filter(|entry| entry.before.is_none());
         new.filter_map(|entry| entry.after.as_ref())
     }
 
     /// Every row that this batch has put in or changed, in no order.
-    pub fn iter_changed(&self) -> impl Iterator<Item = &R>
-    where
-        R: PartialEq,
-    {
+    pub(crate) fn iter_changed(&self) -> impl Iterator<Item = &R> {
         let changed = self.0.values().filter(|entry| entry.before != entry.after);
         changed.filter_map(|entry| entry.after.as_ref())
     }
 
     /// Puts in a row where there is none. Its key need not have been asked for: if it is taken, the commit conflicts.
-    pub fn insert(&mut self, key: K, row: R) {
+    pub(crate) fn insert(&mut self, key: K, row: R) {
         let entry = self.0.entry(key).or_insert(Entry {
             before: None,
             after: None,
@@ -139,7 +136,7 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
     }
 
     /// Puts the row there, whatever stood there. Its key must have been asked for.
-    pub fn put(&mut self, key: K, row: R) {
+    pub(crate) fn put(&mut self, key: K, row: R) {
         let entry = self
             .0
             .get_mut(&key)
@@ -149,7 +146,7 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
     }
 
     /// Changes the row where it stands.
-    pub fn update<Q: Hash + Equivalent<K> + Debug + ?Sized>(
+    pub(crate) fn update<Q: Hash + Equivalent<K> + Debug + ?Sized>(
         &mut self,
         key: &Q,
         change: impl FnOnce(&mut R),
@@ -168,7 +165,7 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
     }
 
     /// Takes the row out, if one stands there.
-    pub fn remove<Q: Hash + Equivalent<K> + Debug + ?Sized>(&mut self, key: &Q) -> Option<R> {
+    pub(crate) fn remove<Q: Hash + Equivalent<K> + Debug + ?Sized>(&mut self, key: &Q) -> Option<R> {
         let entry = self
             .0
             .get_mut(key)

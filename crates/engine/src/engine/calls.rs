@@ -25,14 +25,19 @@ use taskyard_core::verbs::set_queue::{QueueSet, SetQueue};
 use taskyard_core::verbs::start::{Start, Started};
 use taskyard_core::verbs::submit::{Submit, Submitted};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::Engine;
 use super::main_loop::{About, Message, Reply};
-use crate::desk::{Moment, Waiting, give_back, release};
+use crate::desk::{Moment, Waiting, release, release_unheard};
 use crate::directory::{Known, Sending};
 use crate::error::Error;
 use crate::room::Place;
 use crate::services::STEP_ROWS_MAX;
+
+/// How soon a claim that may wait is answered at the earliest whose worker drains: one that asks all the same would ask
+/// again without a pause.
+const HOLD_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
 /// A claim as a worker sends it.
 #[derive(Clone, Debug)]
@@ -66,7 +71,7 @@ impl Claimed {
 
 impl Drop for Claimed {
     fn drop(&mut self) {
-        let report = give_back(std::iter::once(&self.hand));
+        let report = release([&self.hand]);
         self.engine.give_back(&self.sending, report);
     }
 }
@@ -83,7 +88,7 @@ impl Drop for Open<'_> {
         // What comes from here on is the loop's to give back, and one that has come already is not heard of otherwise.
         self.answer.close();
         if let Ok(unheard) = self.answer.try_recv() {
-            self.engine.give_back(&self.sending, release(&unheard));
+            self.engine.give_back(&self.sending, release_unheard(&unheard));
         }
     }
 }
@@ -209,13 +214,25 @@ impl Engine {
 
     /// Leases on due tasks, at most as many as asked for; waits for the first one if there is none.
     pub async fn claim(&self, call: ClaimCall) -> Result<Claimed, Error> {
-        match self.claim_as_known(&call).await {
+        let came = Instant::now();
+        let claimed = match self.claim_as_known(&call).await {
             // What this server knew of the worker was old; a claim that names no epoch is the new process's.
             Err(Error::Refused(Refused::WorkerReplaced)) if call.epoch.is_none() => {
                 self.0.directory.lock().forget(&call.worker);
                 self.claim_as_known(&call).await
             }
             answer => answer,
+        }?;
+        if claimed.hand.drain && claimed.hand.runs.is_empty() {
+            self.hold(came, call.wait.min(HOLD_WHILE_DRAINING)).await;
+        }
+        Ok(claimed)
+    }
+
+    async fn hold(&self, came: Instant, wait: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep_until(came + wait) => {}
+            () = self.stopping() => {}
         }
     }
 

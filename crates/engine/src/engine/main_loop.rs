@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{Shared, reset};
-use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release};
+use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release_unheard};
 use crate::directory::Sending;
 use crate::metrics::{Noted, Tally};
 use crate::room::Place;
@@ -243,7 +243,7 @@ impl Loop {
             drop(place);
             if let Err(unheard) = to.send(answer)
                 && let About::Claim(sending) = about
-                && let Some(report) = release(&unheard)
+                && let Some(report) = release_unheard(&unheard)
             {
                 self.give_back(&sending, report);
             }

@@ -7,19 +7,18 @@ use std::time::Duration;
 
 use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
-use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::name::Name;
-use taskyard_core::order::Priority;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Claim, Dealt, Given, Hand};
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_engine::desk::{Caller, Desk, Waiting};
+
+use super::yard::{new_task, submit_of};
 
 #[derive(Debug)]
 pub(super) struct Who {
@@ -55,30 +54,8 @@ pub(super) fn cancelled() -> Answer {
 
 /// One task of this kind.
 pub(super) fn submit(kind: &str) -> Command {
-    let task = NewTask {
-        id: TaskId::new(Timestamp::default(), 0),
-        lane: LaneKey::clone(&lane(kind)),
-        priority: Priority::default(),
-        begin: Begin::Now,
-        input: Json::stored("1"),
-        max_attempts: None,
-        max_losses: None,
-        timeout: None,
-        retry: None,
-        labels: Labels::default(),
-        is_exclusive: false,
-        unique_key: None,
-        retry_of: None,
-        origin: None,
-        digest: None,
-    };
-    let tasks = vec![task];
-    Submit {
-        tasks,
-        once: None,
-        again: false,
-    }
-    .into()
+    let id = TaskId::new(Timestamp::default(), 0);
+    submit_of(vec![new_task(id, kind)]).into()
 }
 
 /// Of a worker that runs these kinds only, one at a time, for a minute.

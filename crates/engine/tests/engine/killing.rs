@@ -11,7 +11,6 @@ use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
-use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::services::STEP_ROWS_MAX;
 use taskyard_store::model::Model;
@@ -76,13 +75,7 @@ async fn all_held(yard: &Yard, count: usize) -> Vec<TaskId> {
     if count == 0 {
         return Vec::new();
     }
-    let tasks = (0..count).map(|_| yard.task("work"));
-    let submit = Submit {
-        tasks: tasks.collect(),
-        once: None,
-        again: false,
-    };
-    let mut tasks = yard.engine.submit(submit).await.unwrap().ids.to_vec();
+    let mut tasks = yard.submit_many("work", count).await;
     let call = ClaimCall {
         limit: count,
         ..claim_call("w", Duration::ZERO)

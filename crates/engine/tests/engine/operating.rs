@@ -8,7 +8,6 @@ use taskyard_core::minute::What;
 use taskyard_core::operation::{Act, Operation, State};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::operate::Operate;
-use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::services::operations::run_once;
 use taskyard_engine::services::tally;
 
@@ -59,13 +58,7 @@ async fn what_an_operation_makes_counts_as_submitted() {
 async fn an_operation_passes_over_a_bad_task_and_does_the_others() {
     let store = Arc::new(model());
     let yard = Yard::around(store.clone());
-    let tasks = (0..20).map(|_| yard.task("work")).collect();
-    let submit = Submit {
-        tasks,
-        once: None,
-        again: false,
-    };
-    let tasks = yard.engine.submit(submit).await.unwrap().ids;
+    let tasks = yard.submit_many("work", 20).await;
     yard.worker("w", "work").await;
     for _ in 0..2 {
         let call = claim_call("w", Duration::ZERO);

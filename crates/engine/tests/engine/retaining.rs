@@ -16,7 +16,6 @@ use taskyard_core::status::Status;
 use taskyard_core::store::{Error, Store};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::set_queue::SetQueue;
-use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::services::STEP_ROWS_MAX;
 use taskyard_engine::services::retain::{Places, run_once};
 use taskyard_engine::upkeep::Upkeep;
@@ -96,17 +95,11 @@ fn yard_where_a_look_takes(takes: Duration, retention: Retention) -> (Yard, Arc<
 
 /// So many tasks, all of which are cancelled.
 async fn cancelled(yard: &Yard, count: usize) -> Vec<TaskId> {
-    let tasks = (0..count).map(|_| yard.task("work")).collect();
-    let submit = Submit {
-        tasks,
-        once: None,
-        again: false,
-    };
-    let ids = yard.engine.submit(submit).await.unwrap().ids;
-    for task in &*ids {
+    let tasks = yard.submit_many("work", count).await;
+    for task in &tasks {
         yard.engine.cancel(*task).await.unwrap();
     }
-    ids.to_vec()
+    tasks
 }
 
 async fn left(yard: &Yard, tasks: &[TaskId]) -> usize {

@@ -7,7 +7,6 @@ use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::expire::Sight;
-use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::services::STEP_ROWS_MAX;
 use taskyard_engine::services::sweep::look_for_lost;
@@ -85,13 +84,7 @@ async fn an_overdue_run_goes_in_grace_however_many_silent_ones_stand_before_it()
 async fn what_a_worker_that_is_gone_held_is_given_back_at_once_however_much() {
     let yard = Yard::around(Arc::new(model_whose_time_passes()));
     yard.worker("w", "work").await;
-    let tasks = (0..=STEP_ROWS_MAX).map(|_| yard.task("work"));
-    let submit = Submit {
-        tasks: tasks.collect(),
-        once: None,
-        again: false,
-    };
-    yard.engine.submit(submit).await.unwrap();
+    yard.submit_many("work", STEP_ROWS_MAX + 1).await;
     let all = ClaimCall {
         limit: STEP_ROWS_MAX + 1,
         ..claim_call("w", Duration::ZERO)

@@ -9,14 +9,13 @@ use taskyard_core::command::Command;
 use taskyard_core::policy::Policy;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
-use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_store::model::Model;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::front::{Front, Fronted};
-use super::yard::{Yard, claim_call, claimed, model, settle};
+use super::yard::{Yard, claim_call, claimed, model, settle, submit_of};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -83,12 +82,7 @@ fn claiming(yard: &Yard, wait: Duration) -> tokio::task::JoinHandle<usize> {
 
 fn submitting(yard: &Yard) -> tokio::task::JoinHandle<bool> {
     let (engine, task) = (yard.engine.clone(), yard.task("work"));
-    let submit = Submit {
-        tasks: vec![task],
-        once: None,
-        again: false,
-    };
-    tokio::spawn(async move { engine.submit(submit).await.is_ok() })
+    tokio::spawn(async move { engine.submit(submit_of(vec![task])).await.is_ok() })
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,12 +136,8 @@ async fn a_claim_under_way_looks_again_after_word_from_outside() {
         settle().await;
         let task = yard.task("work");
         let lane = task.lane.clone();
-        let submit = Submit {
-            tasks: vec![task],
-            once: None,
-            again: false,
-        };
-        let elsewhere = store.model.run(vec![submit.into()], yard.engine.policy());
+        let submit = submit_of(vec![task]).into();
+        let elsewhere = store.model.run(vec![submit], yard.engine.policy());
         elsewhere.await.unwrap();
 
         let lane = store.lanes().number(&lane);

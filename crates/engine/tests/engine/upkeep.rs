@@ -24,7 +24,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::front::{Front, Fronted, HoldsBack};
-use super::yard::{NOW, Yard, claim_call, claimed, model_whose_time_passes, settle};
+use super::yard::{
+    NOW, Yard, claim_call, claimed, model_whose_time_passes, settle, submit_of,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -56,12 +58,8 @@ async fn submit_later(yard: &Yard, wait: Duration) -> TaskId {
         begin: Begin::After(wait),
         ..yard.task("work")
     };
-    let submit = Submit {
-        tasks: vec![task],
-        once: None,
-        again: false,
-    };
-    yard.engine.submit(submit).await.unwrap().ids[0]
+    let submitted = yard.engine.submit(submit_of(vec![task])).await.unwrap();
+    submitted.ids[0]
 }
 
 #[tokio::test(start_paused = true)]

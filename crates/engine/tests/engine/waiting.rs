@@ -167,3 +167,40 @@ async fn an_open_claim_is_a_sign_of_life() {
     let worker = yard.worker_row("w").await;
     assert!(worker.expires_at > yard.engine.store().now());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_worker_drains_turns_no_wheel() {
+    const AT_LEAST: Duration = Duration::from_secs(1);
+    let yard = Yard::new();
+    yard.worker("w", "work").await;
+    let claims = || {
+        let engine = yard.engine.clone();
+        tokio::spawn(async move { claimed(&engine, claim_call("w", MINUTE)).await })
+    };
+    let waits = claims();
+    settle().await;
+    tokio::time::advance(AT_LEAST).await;
+    let drained = Instant::now();
+    let worker = claim_call("w", MINUTE).worker;
+    yard.engine.drain(worker).await.unwrap();
+    assert!(waits.await.unwrap().unwrap().drain);
+    assert_eq!(drained.elapsed(), Duration::ZERO, "it hears of it at once");
+
+    for (wait, held) in [
+        (MINUTE, AT_LEAST),
+        (AT_LEAST / 2, AT_LEAST / 2),
+        (Duration::ZERO, Duration::ZERO),
+    ] {
+        let began = Instant::now();
+        assert!(yard.claim("w", wait).await.unwrap().drain);
+        assert_eq!(began.elapsed(), held, "it could wait for {wait:?}");
+    }
+
+    let began = Instant::now();
+    let held = claims();
+    settle().await;
+    assert!(!held.is_finished());
+    yard.stop.cancel();
+    assert!(held.await.unwrap().unwrap().drain);
+    assert_eq!(began.elapsed(), Duration::ZERO, "nothing waits for a stop");
+}

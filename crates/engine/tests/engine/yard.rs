@@ -55,39 +55,19 @@ impl Yard {
     }
 
     pub(crate) fn task(&self, kind: &str) -> NewTask {
-        NewTask {
-            id: self.engine.new_task(),
-            lane: LaneKey {
-                queue: Name::path("default").unwrap(),
-                kind: Name::path(kind).unwrap(),
-                demands: Demands::default(),
-            },
-            priority: Priority::default(),
-            begin: Begin::Now,
-            input: Json::null(),
-            max_attempts: None,
-            max_losses: None,
-            timeout: None,
-            retry: None,
-            labels: Labels::default(),
-            is_exclusive: false,
-            unique_key: None,
-            retry_of: None,
-            origin: None,
-            digest: None,
-        }
+        new_task(self.engine.new_task(), kind)
     }
 
     pub(crate) async fn submit(&self, kind: &str) -> Result<TaskId, Error> {
-        let submit = Submit {
-            tasks: vec![self.task(kind)],
-            once: None,
-            again: false,
-        };
-        self.engine
-            .submit(submit)
-            .await
-            .map(|submitted| submitted.ids[0])
+        let submitted = self.engine.submit(submit_of(vec![self.task(kind)])).await;
+        submitted.map(|submitted| submitted.ids[0])
+    }
+
+    /// So many tasks at once.
+    pub(crate) async fn submit_many(&self, kind: &str, count: usize) -> Vec<TaskId> {
+        let tasks = (0..count).map(|_| self.task(kind)).collect();
+        let submitted = self.engine.submit(submit_of(tasks)).await.unwrap();
+        submitted.ids.to_vec()
     }
 
     pub(crate) async fn worker(&self, name: &str, kind: &str) -> Epoch {
@@ -196,6 +176,39 @@ impl Yard {
                 results,
             })
             .await
+    }
+}
+
+/// Nothing is said of it but its kind.
+pub(crate) fn new_task(id: TaskId, kind: &str) -> NewTask {
+    NewTask {
+        id,
+        lane: LaneKey {
+            queue: Name::path("default").unwrap(),
+            kind: Name::path(kind).unwrap(),
+            demands: Demands::default(),
+        },
+        priority: Priority::default(),
+        begin: Begin::Now,
+        input: Json::null(),
+        max_attempts: None,
+        max_losses: None,
+        timeout: None,
+        retry: None,
+        labels: Labels::default(),
+        is_exclusive: false,
+        unique_key: None,
+        retry_of: None,
+        origin: None,
+        digest: None,
+    }
+}
+
+pub(crate) fn submit_of(tasks: Vec<NewTask>) -> Submit {
+    Submit {
+        tasks,
+        once: None,
+        again: false,
     }
 }
 

@@ -14,51 +14,34 @@ use crate::world::World;
 /// How long the database's clock is left alone once it was set: longer than servers take to read it and to sweep.
 const BETWEEN_SETTINGS: Duration = Duration::from_secs(3);
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Fault {
-    WorkerDiesAndComesBack,
-    WorkerDiesAndIsAwayForLong,
-    WorkerStopsPastItsLeaseThenReturns,
-    /// Its name is taken while it still runs: the second process is the newest.
-    AnotherProcessTakesTheWorkersName,
-    WorkerHangsUp,
-    ServerDiesAndComesBack,
-    ServerStopsPastTheLeasesThenReturns,
-    /// As one that waits for its disk: its transaction stays open.
-    ServerStopsForAMoment,
-    /// With its whole machine, whose count of the time stands still.
-    ServerIsSuspended,
-    ClientHangsUp,
-    /// Takes nothing more, hands back what it holds, and goes.
-    WorkerDrains,
-    DatabaseIsAwayForAWhile,
-    DiskIsFullForAWhile,
-    /// The database's, or the machine's: it is off by so much from now on.
-    ClockIsSetAhead,
-    ClockIsSetBack,
-    EverythingStopsForLong,
+taskyard_core::with_all! {
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(crate) enum Fault {
+        WorkerDiesAndComesBack,
+        WorkerDiesAndIsAwayForLong,
+        WorkerStopsPastItsLeaseThenReturns,
+        /// Its name is taken while it still runs: the second process is the newest.
+        AnotherProcessTakesTheWorkersName,
+        WorkerHangsUp,
+        ServerDiesAndComesBack,
+        ServerStopsPastTheLeasesThenReturns,
+        /// As one that waits for its disk: its transaction stays open.
+        ServerStopsForAMoment,
+        /// With its whole machine, whose count of the time stands still.
+        ServerIsSuspended,
+        ClientHangsUp,
+        /// Takes nothing more, hands back what it holds, and goes.
+        WorkerDrains,
+        DatabaseIsAwayForAWhile,
+        DiskIsFullForAWhile,
+        /// The database's, or the machine's: it is off by so much from now on.
+        ClockIsSetAhead,
+        ClockIsSetBack,
+        EverythingStopsForLong,
+    }
 }
 
 impl Fault {
-    const ALL: [Self; 16] = [
-        Self::WorkerDiesAndComesBack,
-        Self::WorkerDiesAndIsAwayForLong,
-        Self::WorkerStopsPastItsLeaseThenReturns,
-        Self::AnotherProcessTakesTheWorkersName,
-        Self::WorkerHangsUp,
-        Self::ServerDiesAndComesBack,
-        Self::ServerStopsPastTheLeasesThenReturns,
-        Self::ServerStopsForAMoment,
-        Self::ServerIsSuspended,
-        Self::ClientHangsUp,
-        Self::WorkerDrains,
-        Self::DatabaseIsAwayForAWhile,
-        Self::DiskIsFullForAWhile,
-        Self::ClockIsSetAhead,
-        Self::ClockIsSetBack,
-        Self::EverythingStopsForLong,
-    ];
-
     /// Those that can happen to servers on this store.
     pub(crate) fn on(store: Store) -> impl Iterator<Item = Self> {
         let can_happen = move |fault: &Self| match fault {

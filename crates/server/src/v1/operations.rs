@@ -11,21 +11,15 @@ use crate::openapi::OPERATIONS;
 use crate::openapi::operation::Routes;
 use crate::openapi::shapes::TASK_ID;
 use crate::problem::{self, Code};
-use crate::query::{self, Params};
+use crate::query;
 use crate::request::{self, OfOperation};
 use crate::response::{self, Answer};
 use crate::wire;
-use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX};
 
 /// `GET /operations`
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let params = Params::read(query.as_deref(), &["limit", "cursor"], &[])?;
-    let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
-    let limit = usize::try_from(limit).unwrap_or(1);
     let of = app.engine().store().incarnation();
-    let after = params.get("cursor");
-    let after = after.map(|cursor| wire::list::operations_after(cursor, &of));
-    let after = after.transpose()?;
+    let (limit, after) = wire::list::operations(query.as_deref(), &of)?;
     let _turn = app.turn_to_list().await;
     // One more tells whether there is a next page.
     let query = Query::Operations {

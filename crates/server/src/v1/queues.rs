@@ -13,12 +13,11 @@ use crate::app::App;
 use crate::openapi::QUEUES;
 use crate::openapi::operation::Routes;
 use crate::problem::{self, Code};
-use crate::query::{self, Params};
 use crate::request::{self, OfQueue};
 use crate::response::{self, Answer};
 use crate::wire;
 use crate::wire::faults::Faults;
-use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX, queues_after, queues_cursor};
+use crate::wire::list::queues_cursor;
 use crate::wire::queue::{change, defaults, retention};
 
 /// What a queue takes in a list, with the longest name and all that may be set of it.
@@ -26,12 +25,8 @@ const QUEUE_BYTES_MAX: usize = 2 << 10;
 
 /// `GET /queues`: by name.
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let params = Params::read(query.as_deref(), &["limit", "cursor"], &[])?;
-    let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
-    let limit = usize::try_from(limit).unwrap_or(1);
     let of = app.engine().store().incarnation();
-    let after = params.get("cursor");
-    let after = after.map(|cursor| queues_after(cursor, &of)).transpose()?;
+    let (limit, after) = wire::list::queues(query.as_deref(), &of)?;
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     held.hold(limit * QUEUE_BYTES_MAX)?;
@@ -94,8 +89,7 @@ pub(crate) async fn patch(
     OfQueue(name): OfQueue,
     request: Request,
 ) -> Answer {
-    query::none(request.uri().query())?;
-    let body = request::json(&app, request, app.limits().plain_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
     let asked: PatchQueue = request::parse(&app, &body)?;
     let mut faults = Faults::default();
     let change = change(name, &asked, &mut faults);

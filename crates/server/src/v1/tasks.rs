@@ -107,8 +107,7 @@ pub(crate) async fn cancel(State(app): State<App>, OfTask(id): OfTask, request: 
 
 /// `PATCH /tasks/{id}`
 pub(crate) async fn patch(State(app): State<App>, OfTask(id): OfTask, request: Request) -> Answer {
-    query::none(request.uri().query())?;
-    let body = request::json(&app, request, app.limits().plain_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
     let asked: Patch = request::parse(&app, &body)?;
     let mut faults = Faults::default();
     let patch = wire::new_task::patch(id, &asked, &mut faults);

@@ -10,7 +10,9 @@ use taskyard_api::answered::Answered;
 use taskyard_api::payload::Payload;
 use taskyard_api::problem::{FieldError, Problem};
 use taskyard_api::report::{Called, Report, Reported};
-use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered};
+use taskyard_api::worker::{
+    Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered, Run,
+};
 use taskyard_core::id::{Epoch, NotAnId, ServerNumber, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
@@ -59,16 +61,24 @@ pub async fn register(
     });
     let registered = registered.await.map_err(|error| problem::of(&error))?;
     let policy = app.engine().policy();
+    let (lease_ms, heartbeat_ms) = lease_and_heartbeat(app);
     Ok(Registered {
         worker_id: register.worker_id.clone(),
         number: count(registered.number.0),
         epoch: count(registered.epoch.0),
-        heartbeat_ms: ms(policy.heartbeat),
+        heartbeat_ms,
         heartbeat_ttl_ms: ms(policy.heartbeat_ttl),
-        lease_ms: ms(policy.lease),
+        lease_ms,
         timeout_margin_ms: ms(policy.timeout_margin),
         limits: limits(app.limits()),
     })
+}
+
+/// How long a lease lasts here and how often a heartbeat is wanted, in milliseconds: what every answer says by which a
+/// worker gets leases or keeps them.
+fn lease_and_heartbeat(app: &App) -> (u64, u64) {
+    let policy = app.engine().policy();
+    (ms(policy.lease), ms(policy.heartbeat))
 }
 
 /// What workers have to keep to, as they are told when they register.
@@ -95,12 +105,12 @@ pub async fn claim(
     let claimed = deal(app, call).await;
     let claimed = claimed.map_err(|error| problem::of(&error))?;
     let (tasks, drain) = runs(app, claimed);
-    let policy = app.engine().policy();
+    let (lease_ms, heartbeat_ms) = lease_and_heartbeat(app);
     Ok(Claimed {
         tasks,
         drain,
-        lease_ms: Some(ms(policy.lease)),
-        heartbeat_ms: Some(ms(policy.heartbeat)),
+        lease_ms: Some(lease_ms),
+        heartbeat_ms: Some(heartbeat_ms),
     })
 }
 
@@ -176,13 +186,14 @@ pub async fn report<P: Source, I: Copy + Into<Called>>(
         }
     });
     let (tasks, drains) = claimed.unzip();
-    let policy = tasks.as_ref().map(|_| app.engine().policy());
+    let times = tasks.as_ref().map(|_| lease_and_heartbeat(app));
+    let (lease_ms, heartbeat_ms) = times.unzip();
     Ok(Reported {
         results,
         tasks,
         drain: drain || drains == Some(true),
-        lease_ms: policy.map(|policy| ms(policy.lease)),
-        heartbeat_ms: policy.map(|policy| ms(policy.heartbeat)),
+        lease_ms,
+        heartbeat_ms,
     })
 }
 
@@ -275,7 +286,7 @@ pub async fn heartbeat<P: Source>(
         held,
     });
     let beaten = beaten.await.map_err(|error| problem::of(&error))?;
-    let policy = app.engine().policy();
+    let (lease_ms, heartbeat_ms) = lease_and_heartbeat(app);
     let mut unconfirmed = beaten.unknown;
     unconfirmed.extend(beaten.ending);
     Ok(Heard {
@@ -285,8 +296,8 @@ pub async fn heartbeat<P: Source>(
         cancel: beaten.cancel,
         unconfirmed,
         drain: beaten.drain,
-        lease_ms: Some(ms(policy.lease)),
-        heartbeat_ms: Some(ms(policy.heartbeat)),
+        lease_ms: Some(lease_ms),
+        heartbeat_ms: Some(heartbeat_ms),
     })
 }
 
@@ -321,12 +332,8 @@ fn claim_call(
     }
 }
 
-/// The worker is told of these now.
-/// And whether the worker drains.
-fn runs(
-    app: &App,
-    claimed: Option<engine::Claimed>,
-) -> (Vec<taskyard_api::worker::Run<Payload>>, bool) {
+/// What the worker is told now: of its runs, and whether it drains.
+fn runs(app: &App, claimed: Option<engine::Claimed>) -> (Vec<Run<Payload>>, bool) {
     let incarnation = app.engine().store().incarnation();
     let hand = claimed.map(engine::Claimed::tell).unwrap_or_default();
     let runs = hand.runs.into_iter();

@@ -31,8 +31,6 @@ const OPERATIONS: &str = "operations";
 /// Tells databases apart; see [`taskyard_core::store::Store::incarnation`].
 type Incarnation = [u8; 16];
 
-const NO_CURSOR: &str = "not a cursor of this list; begin again without one";
-
 const KNOWN: &[&str] = &[
     "status",
     "kind",
@@ -66,12 +64,12 @@ pub(crate) fn read(
         Some("payload") => true,
         Some(_) => return Err(invalid("include", "must be payload".to_owned())),
     };
-    let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
+    let limit = limit(&params)?;
     let mut list = List {
         filter,
         oldest_first,
         after: None,
-        limit: usize::try_from(limit).unwrap_or(1),
+        limit,
         look_at_max,
         payload,
     };
@@ -142,63 +140,83 @@ fn after(cursor: &str, list: &List, of: &Incarnation) -> Option<TaskId> {
     Uuid::from_bytes(*id).try_into().ok()
 }
 
+/// What is asked of the list of workers: how many, and behind which of them.
+pub(crate) fn workers(
+    query: Option<&str>,
+    of: &Incarnation,
+) -> Result<(usize, Option<Name>), Box<Problem>> {
+    page(query, WORKERS, of, |name| {
+        Name::plain(str::from_utf8(name).ok()?).ok()
+    })
+}
+
 /// Where the page of workers behind the one that ends with this name begins.
 pub(crate) fn workers_cursor(last: &Name, of: &Incarnation) -> String {
-    name_cursor(WORKERS, last, of)
+    page_cursor(WORKERS, last.as_str().as_bytes(), of)
 }
 
-fn name_cursor(list: &str, last: &Name, of: &Incarnation) -> String {
-    let mut bytes = bound_to(list, of).to_vec();
-    bytes.extend(last.as_str().as_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// The name behind which the page begins.
-pub(crate) fn workers_after(cursor: &str, of: &Incarnation) -> Result<Name, Box<Problem>> {
-    let read = || {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let name = bytes.strip_prefix(&bound_to(WORKERS, of))?;
-        Name::plain(str::from_utf8(name).ok()?).ok()
-    };
-    read().ok_or_else(|| problem::at(Code::Invalid, "cursor", NO_CURSOR))
-}
-
-/// Where the page of queues behind this one begins.
-pub(crate) fn queues_cursor(last: &Name, of: &Incarnation) -> String {
-    name_cursor(QUEUES, last, of)
-}
-
-/// The queue behind which the page begins. What is no name any more may have been one when tasks came with it.
-pub(crate) fn queues_after(cursor: &str, of: &Incarnation) -> Result<Name, Box<Problem>> {
-    let read = || {
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let name = str::from_utf8(bytes.strip_prefix(&bound_to(QUEUES, of))?).ok()?;
+/// The same of queues. What is no name any more may have been one when tasks came with it.
+pub(crate) fn queues(
+    query: Option<&str>,
+    of: &Incarnation,
+) -> Result<(usize, Option<Name>), Box<Problem>> {
+    page(query, QUEUES, of, |name| {
+        let name = str::from_utf8(name).ok()?;
         match Name::path(name) {
             Err(BadName::Dots) => Some(Name::stored(name)),
             checked => checked.ok(),
         }
-    };
-    read().ok_or_else(|| problem::at(Code::Invalid, "cursor", NO_CURSOR))
+    })
 }
 
-/// Where the page of operations behind the one that ends with this begins.
-pub(crate) fn operations_cursor(last: OperationId, of: &Incarnation) -> String {
-    let mut bytes = bound_to(OPERATIONS, of).to_vec();
-    bytes.extend(last.as_bytes());
-    URL_SAFE_NO_PAD.encode(bytes)
+pub(crate) fn queues_cursor(last: &Name, of: &Incarnation) -> String {
+    page_cursor(QUEUES, last.as_str().as_bytes(), of)
 }
 
-/// The operation behind which the page begins.
-pub(crate) fn operations_after(
-    cursor: &str,
+/// The same of operations.
+pub(crate) fn operations(
+    query: Option<&str>,
     of: &Incarnation,
-) -> Result<OperationId, Box<Problem>> {
+) -> Result<(usize, Option<OperationId>), Box<Problem>> {
+    page(query, OPERATIONS, of, |id| {
+        Uuid::from_slice(id).ok()?.try_into().ok()
+    })
+}
+
+pub(crate) fn operations_cursor(last: OperationId, of: &Incarnation) -> String {
+    page_cursor(OPERATIONS, last.as_bytes(), of)
+}
+
+fn page<T>(
+    query: Option<&str>,
+    list: &str,
+    of: &Incarnation,
+    row: impl FnOnce(&[u8]) -> Option<T>,
+) -> Result<(usize, Option<T>), Box<Problem>> {
+    let params = Params::read(query, &["limit", "cursor"], &[])?;
+    let limit = limit(&params)?;
+    let Some(cursor) = params.get("cursor") else {
+        return Ok((limit, None));
+    };
     let read = || {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let id = bytes.strip_prefix(&bound_to(OPERATIONS, of))?;
-        Uuid::from_slice(id).ok()?.try_into().ok()
+        row(bytes.strip_prefix(&bound_to(list, of))?)
     };
-    read().ok_or_else(|| problem::at(Code::Invalid, "cursor", NO_CURSOR))
+    let after = read().ok_or_else(|| {
+        let detail = "not a cursor of this list; begin again without one";
+        problem::at(Code::Invalid, "cursor", detail)
+    })?;
+    Ok((limit, Some(after)))
+}
+
+fn page_cursor(list: &str, row: &[u8], of: &Incarnation) -> String {
+    URL_SAFE_NO_PAD.encode([bound_to(list, of).as_slice(), row].concat())
+}
+
+/// How many rows a page may have.
+pub(crate) fn limit(params: &Params<'_>) -> Result<usize, Box<Problem>> {
+    let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
+    Ok(usize::try_from(limit).unwrap_or(1))
 }
 
 /// What a cursor is bound to. How many there are on a page, and with what, may change from page to page.

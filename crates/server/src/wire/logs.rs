@@ -10,7 +10,7 @@ use taskyard_core::rows::Digest;
 use taskyard_core::time::Timestamp;
 
 use super::faults::{Faults, Place};
-use super::list::{LIMIT_DEFAULT, LIMIT_MAX};
+use super::list::{LIMIT_MAX, limit};
 use crate::problem::{self, Code};
 use crate::query::Params;
 
@@ -95,14 +95,13 @@ pub(crate) fn read(task: TaskId, query: Option<&str>) -> Result<(Wanted, bool), 
             )
         })?,
     };
-    let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
-    let limit = if follow { LIMIT_MAX } else { limit };
+    let limit = limit(&params)?;
     let wanted = Wanted {
         task,
         after,
         attempt: attempt.map(|attempt| i32::try_from(attempt).unwrap_or(i32::MAX)),
         stream,
-        limit: usize::try_from(limit).unwrap_or(1),
+        limit: if follow { LIMIT_MAX as usize } else { limit },
     };
     Ok((wanted, follow))
 }

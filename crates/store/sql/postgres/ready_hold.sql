@@ -2,8 +2,7 @@
 -- away left out, with what a claim must know of their tasks. Inputs of at most $2 bytes come along. A spot may have
 -- another row by now: whoever asks looks at what came.
 select held.lane, held.order_key, held.task, held.slot, held.has_carry, held.spot, brief.timeout,
-  brief.exclusive, brief.input_len,
-  brief.input
+  brief.exclusive, brief.input_len, brief.input
 from (
   select ready.lane, ready.order_key, ready.task, ready.slot, ready.has_carry, ready.ctid as spot
   from ready

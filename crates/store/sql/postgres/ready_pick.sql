@@ -2,7 +2,7 @@
 -- another server holds left out, with what a claim must know of their tasks. Inputs of at most $4 bytes come along. The
 -- lateral pins the way: from the picked rows to their tasks, also where the planner takes a table for empty.
 select picked.lane, picked.order_key, picked.task, picked.slot, picked.has_carry, picked.spot, brief.timeout,
-  brief.exclusive,   brief.input_len, brief.input
+  brief.exclusive, brief.input_len, brief.input
 from (
   select ready.lane, ready.order_key, ready.task, ready.slot, ready.has_carry, ready.ctid as spot
   from ready

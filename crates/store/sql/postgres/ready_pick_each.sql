@@ -20,8 +20,7 @@ with head as materialized (
   limit $6
 )
 select head.lane, head.order_key, head.task, head.slot, head.has_carry, head.spot, brief.timeout,
-  brief.exclusive, brief.input_len,
-  brief.input
+  brief.exclusive, brief.input_len, brief.input
 from head
 cross join lateral (
   select task.timeout, task.exclusive, task.input_len, case when task.input_len <= $5 then task.input end as input

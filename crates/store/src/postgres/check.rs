@@ -9,9 +9,9 @@ use super::address::Address;
 use super::error::explain;
 use super::fields::{Fields, Read};
 use super::open::{self, OpenError};
-use super::rows::operation::operation;
 use super::sql;
 use crate::findings;
+use crate::rows::operation::operation;
 use crate::stats::Stats;
 
 /// What is not as it must be, a line each; nothing if all is well.
@@ -47,14 +47,13 @@ fn failed(address: &Address, error: &Error) -> OpenError {
 }
 
 async fn found(client: &Client) -> Read<Vec<String>> {
-    let mut lines = ask(client, findings::PLACES, place).await?;
-    lines.extend(ask(client, findings::COUNTERS, counter).await?);
+    let mut lines = ask(client, findings::PLACES, findings::place).await?;
+    lines.extend(ask(client, findings::COUNTERS, findings::counter).await?);
     for (statement, what) in findings::OF_TASKS {
         let line = |fields: &mut Fields<'_>| Ok(format!("task {} {what}", fields.task()?));
         lines.extend(ask(client, statement, line).await?);
     }
-    let minute = |fields: &mut Fields<'_>| Ok(findings::minute(fields.take()?));
-    lines.extend(ask(client, findings::MINUTES, minute).await?);
+    lines.extend(ask(client, findings::MINUTES, findings::minute).await?);
     lines.extend(operations(client).await?);
     Ok(lines)
 }
@@ -85,16 +84,6 @@ async fn ask(
     let rows = client.query(statement, &[&findings::FINDINGS_MAX]).await;
     let rows: Vec<Row> = rows.map_err(|error| explain(&error))?;
     rows.iter().map(|row| line(&mut Fields::of(row))).collect()
-}
-
-fn place(fields: &mut Fields<'_>) -> Read<String> {
-    let (id, known, places) = (fields.task()?, fields.take()?, fields.take()?);
-    Ok(findings::place(id, known, places, fields.take()?))
-}
-
-fn counter(fields: &mut Fields<'_>) -> Read<String> {
-    let (lane, status, counted) = (fields.take()?, fields.take()?, fields.take()?);
-    Ok(findings::counter(lane, status, counted, fields.take()?))
 }
 
 async fn count(client: &Client) -> Read<(u64, Vec<(String, i64)>)> {

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use taskyard_core::id::WorkerNumber;
+use taskyard_core::id::{TaskId, WorkerNumber};
 use taskyard_core::lane::Lane;
 use taskyard_core::needs::Needs;
-use taskyard_core::rows::Ready;
+use taskyard_core::rows::{Closed, Ready};
 use taskyard_core::view::{Brief, View};
 use tokio_postgres::Row;
 
-use super::fields::{Fields, Read};
-use super::rows::{key, minute, operation, place, presence, queue, relic, task};
+use super::fields::{Fields, Read, spot};
 use super::tid::Tid;
 use super::tx::Held;
+use crate::rows::{key, minute, operation, place, presence, queue, relic, task};
 
 /// Whose answer it is.
 #[derive(Clone, Copy)]
@@ -116,7 +116,7 @@ pub(super) fn found(
         Part::Carries => each(rows, place::carry, |row| {
             view.carries.loaded(row.slot, row.without_error())
         })?,
-        Part::Outcomes => each(rows, task::closed, |(task, row)| {
+        Part::Outcomes => each(rows, closed, |(task, row)| {
             view.outcomes.loaded(task, row)
         })?,
         Part::LastWorker => each(
@@ -146,6 +146,11 @@ pub(super) fn found(
     Ok(None)
 }
 
+/// As much of an outcome as decisions go by, behind its task.
+fn closed(fields: &mut Fields<'_>) -> Read<(TaskId, Closed)> {
+    Ok((fields.task()?, task::closed(fields)?))
+}
+
 fn each<T>(
     rows: &[Row],
     read: impl FnMut(&mut Fields<'_>) -> Read<T>,
@@ -166,11 +171,11 @@ pub(super) fn all<T>(
 pub(super) fn spotted<R>(
     read: impl Fn(&mut Fields<'_>) -> Read<R>,
 ) -> impl Fn(&mut Fields<'_>) -> Read<(R, Tid)> {
-    move |fields| Ok((read(fields)?, fields.take()?))
+    move |fields| Ok((read(fields)?, spot(fields)?))
 }
 
 pub(super) fn picked(fields: &mut Fields<'_>, held: &mut Held) -> Read<(Ready, Brief)> {
     let row = place::ready(fields)?;
-    held.ready.insert(row.slot, fields.take()?);
+    held.ready.insert(row.slot, spot(fields)?);
     Ok((row, place::brief(fields)?))
 }

@@ -13,11 +13,11 @@ use super::fields::Read;
 use super::found::{all, picked, spotted};
 use super::load::{INPUT_WITH_PICK_MAX, limit};
 use super::params::{Columns, Params};
-use super::rows::place;
 use super::session::Session;
 use super::tid::Tid;
 use super::trip::Trip;
 use super::tx::Held;
+use crate::rows::place;
 
 /// How much wider the next look is, where one did not reach far enough.
 const WIDER: usize = 8;

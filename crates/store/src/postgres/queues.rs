@@ -8,9 +8,9 @@ use tokio_postgres::types::ToSql;
 use super::error::explain;
 use super::fields::{Fields, Read};
 use super::reads::{all, one, snapshot};
-use super::rows::{key, queue};
 use super::{load, sql};
 use crate::queues::{self, Stretch};
+use crate::rows::{queue, view};
 
 /// One page is one snapshot.
 pub(super) async fn list(client: &mut Client, list: &QueueList) -> Read<QueuesListed> {
@@ -25,8 +25,7 @@ async fn page(tx: &Transaction<'_>, list: &QueueList) -> Read<QueuesListed> {
     let Stretch { after, through: to } = Stretch::of(list, through.as_ref());
     let rows = load::limit(list.limit + 1);
     let params: [&(dyn ToSql + Sync); 3] = [&after, &to, &rows];
-    let tasks = |fields: &mut Fields<'_>| Ok((fields.name()?, key::counter(fields)?));
-    let tasks = all(tx, sql::QUEUE_TASKS, &params, tasks).await?;
+    let tasks = all(tx, sql::QUEUE_TASKS, &params, view::named).await?;
     let set = all(tx, sql::QUEUE_PAGE, &params, queue::queue).await?;
     let mut page = queues::listed(list, through.as_ref(), tasks, set);
     if let Some(last) = page.items.last() {

@@ -1,20 +1,15 @@
 //! Answers to queries, on connections of their own: whole rows and counts, one statement each.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use deadpool_postgres::{Client, GenericClient, Transaction};
 use hashbrown::HashMap;
 use taskyard_core::counter::Counter;
 use taskyard_core::explain::{Explain, Surroundings};
-use taskyard_core::id::{Epoch, Fence, OperationId, TaskId, WorkerNumber};
+use taskyard_core::id::{OperationId, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
-use taskyard_core::query::{
-    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff, Sums,
-    Survey, TaskView, WorkerCounts, WorkerView,
-};
+use taskyard_core::query::{Answer, AtWork, Freeable, Minutes, Query, Sums, Survey, TaskView};
 use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::held::Token;
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -22,9 +17,8 @@ use uuid::Uuid;
 
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, minute, operation, place, presence, queue, relic, task};
 use super::{list, load, queues, sql};
-use crate::columns::{self, BadColumn};
+use crate::rows::{history, key, minute, operation, presence, queue, relic, view};
 
 pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
     Ok(match query {
@@ -54,7 +48,7 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
             snapshot.commit().await.map_err(|error| explain(&error))?;
             Answer::Explain(around.map(Box::new))
         }
-        Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], counted).await?),
+        Query::Counts => Answer::Counts(all(client, sql::COUNTER_SUM, &[], view::counted).await?),
         Query::Sums { names } => Answer::Sums(sums(client, *names).await?),
         Query::Minutes { from } => {
             let minutes = all(client, sql::MINUTE_LIST, &[from], minute::minute).await?;
@@ -67,11 +61,11 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
         Query::Workers { after, limit } => {
             let (after, limit) = (after.as_ref().map(Name::as_str), load::limit(*limit));
             let params: [&(dyn ToSql + Sync); 3] = [&after, &None::<i64>, &limit];
-            Answer::Workers(all(client, sql::WORKER_LIST, &params, worker_view).await?)
+            Answer::Workers(all(client, sql::WORKER_LIST, &params, view::worker).await?)
         }
         Query::WorkerCounts(now) => {
             let now = now.as_micros();
-            let counts = one(client, sql::WORKER_COUNT, &[&now], worker_counts).await?;
+            let counts = one(client, sql::WORKER_COUNT, &[&now], view::worker_counts).await?;
             Answer::WorkerCounts(counts.unwrap_or_default())
         }
         Query::Survey { now, lanes } => Answer::Survey(survey(client, *now, *lanes).await?),
@@ -92,9 +86,9 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
         }
         Query::AtWork { worker, limit } => {
             let (name, limit) = (worker.as_str(), load::limit(*limit));
-            let view = one(client, sql::WORKER_VIEW, &[&name], worker_view).await?;
+            let view = one(client, sql::WORKER_VIEW, &[&name], view::worker).await?;
             let params: [&(dyn ToSql + Sync); 2] = [&name, &limit];
-            let runs = all(client, sql::LEASE_HELD, &params, run_view).await?;
+            let runs = all(client, sql::LEASE_HELD, &params, view::run).await?;
             Answer::AtWork(view.map(|view| Box::new(AtWork { view, runs })))
         }
         Query::Named(numbers) => {
@@ -180,12 +174,12 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
         }
         Query::Holder(task) => {
             let id = task.as_uuid();
-            Answer::Holder(one(client, sql::TASK_HOLDER, &[&id], holder).await?)
+            Answer::Holder(one(client, sql::TASK_HOLDER, &[&id], view::holder).await?)
         }
         Query::Holdings { worker, limit } => {
             let (worker, limit) = (worker.map(|worker| worker.0), load::limit(*limit));
             let params: [&(dyn ToSql + Sync); 2] = [&worker, &limit];
-            Answer::Holdings(all(client, sql::LEASE_LIST, &params, holding).await?)
+            Answer::Holdings(all(client, sql::LEASE_LIST, &params, view::holding).await?)
         }
         Query::NextDue { skip } => {
             let skip = load::limit(*skip);
@@ -241,28 +235,6 @@ pub(super) async fn one<C: GenericClient, T>(
         .transpose()
 }
 
-/// Columns of a lease in `task_holder`.
-const HELD_WIDTH: usize = 6;
-
-fn holder(fields: &mut Fields<'_>) -> Read<Holder> {
-    let ended = fields.decode(columns::outcome_status)?;
-    if let Some(status) = ended {
-        return Ok(Holder::Ended(status));
-    }
-    let attempts: Option<i32> = fields.take()?;
-    let held = fields.maybe(HELD_WIDTH, |fields| {
-        Ok(Held {
-            fence: Fence(fields.take()?),
-            secret: fields.take()?,
-            by: (WorkerNumber(fields.take()?), Epoch(fields.take()?)),
-            claimed_at: fields.time()?,
-            has_begun: fields.time_or_none()?.is_some(),
-            attempt: attempts.unwrap_or_default() + 1,
-        })
-    })?;
-    Ok(held.map_or(Holder::Nobody, Holder::Worker))
-}
-
 /// What else decides when this task runs.
 async fn around<C: GenericClient>(
     client: &C,
@@ -282,7 +254,7 @@ async fn around<C: GenericClient>(
         let (task, slot) = (key.slot.task.as_uuid(), key.slot.slot.0);
         let limit = load::limit(asked.before);
         let params: [&(dyn ToSql + Sync); 5] = [&lane, &order_key, &task, &slot, &limit];
-        let before = one(client, sql::READY_BEFORE, &params, count).await?;
+        let before = one(client, sql::READY_BEFORE, &params, view::count).await?;
         around.before = before.unwrap_or_default();
     }
     if let Some(name) = around.view.holder() {
@@ -292,53 +264,9 @@ async fn around<C: GenericClient>(
     if around.view.waits() {
         let (now, limit) = (asked.now.as_micros(), load::limit(asked.workers));
         let params: [&(dyn ToSql + Sync); 3] = [&None::<&str>, &now, &limit];
-        around.workers = all(client, sql::WORKER_LIST, &params, worker_view).await?;
+        around.workers = all(client, sql::WORKER_LIST, &params, view::worker).await?;
     }
     Ok(around)
-}
-
-fn holding(fields: &mut Fields<'_>) -> Read<Holding> {
-    Ok(Holding {
-        by: (WorkerNumber(fields.take()?), Epoch(fields.take()?)),
-        token: Token {
-            slot: fields.slot()?,
-            fence: Fence(fields.take()?),
-            secret: fields.take()?,
-        },
-    })
-}
-
-fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
-    Ok(WorkerView {
-        worker: presence::worker(fields)?,
-        held: count(fields)?,
-    })
-}
-
-fn count(fields: &mut Fields<'_>) -> Read<usize> {
-    fields.decode(|rows: i64| {
-        usize::try_from(rows).map_err(|_| BadColumn::new("a number of rows", rows))
-    })
-}
-
-fn run_view(fields: &mut Fields<'_>) -> Read<RunView> {
-    Ok(RunView {
-        task: fields.task()?,
-        queue: fields.name()?,
-        kind: fields.name()?,
-        attempt: fields.take()?,
-        claimed_at: fields.time()?,
-        started_at: fields.time_or_none()?,
-        expires_at: fields.time()?,
-        progress: place::progress(fields)?,
-    })
-}
-
-fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
-    Ok(WorkerCounts {
-        online: fields.take()?,
-        offline: fields.take()?,
-    })
 }
 
 pub(super) async fn snapshot(client: &mut Client) -> Read<Transaction<'_>> {
@@ -356,8 +284,8 @@ async fn sums(client: &mut Client, names: usize) -> Read<Sums> {
     let names = load::limit(names);
     let sums = Sums {
         all: all_tasks(&snapshot).await?,
-        by_queue: all(&snapshot, sql::COUNTER_OF_QUEUES, &[&names], named).await?,
-        by_kind: all(&snapshot, sql::COUNTER_OF_KINDS, &[&names], named).await?,
+        by_queue: all(&snapshot, sql::COUNTER_MOST, &[&true, &names], view::named).await?,
+        by_kind: all(&snapshot, sql::COUNTER_MOST, &[&false, &names], view::named).await?,
     };
     snapshot.commit().await.map_err(|error| explain(&error))?;
     Ok(sums)
@@ -368,14 +296,6 @@ async fn all_tasks<C: GenericClient>(client: &C) -> Read<Counter> {
     Ok(all.unwrap_or_default())
 }
 
-fn named(fields: &mut Fields<'_>) -> Read<(Name, Counter)> {
-    Ok((fields.name()?, key::counter(fields)?))
-}
-
-fn pending(fields: &mut Fields<'_>) -> Read<(Name, i64)> {
-    Ok((fields.name()?, fields.take()?))
-}
-
 /// Four questions of one snapshot.
 async fn survey(client: &mut Client, now: Timestamp, lanes: usize) -> Read<Survey> {
     let snapshot = snapshot(client).await?;
@@ -383,29 +303,14 @@ async fn survey(client: &mut Client, now: Timestamp, lanes: usize) -> Read<Surve
     let since = |fields: &mut Fields<'_>| Ok((fields.name()?, fields.time()?));
     let survey = Survey {
         tasks: all_tasks(&snapshot).await?,
-        pending: all(&snapshot, sql::COUNTER_PENDING, &[], pending).await?,
+        pending: all(&snapshot, sql::COUNTER_PENDING, &[], view::pending).await?,
         waiting: all(&snapshot, sql::READY_SINCE, &[&lanes], since).await?,
-        staff: one(&snapshot, sql::WORKER_STAFF, &[&now], staff)
+        staff: one(&snapshot, sql::WORKER_STAFF, &[&now], view::staff)
             .await?
             .unwrap_or_default(),
     };
     snapshot.commit().await.map_err(|error| explain(&error))?;
     Ok(survey)
-}
-
-fn staff(fields: &mut Fields<'_>) -> Read<Staff> {
-    Ok(Staff {
-        online: fields.take()?,
-        offline: fields.take()?,
-        internal: fields.take()?,
-    })
-}
-
-fn counted(fields: &mut Fields<'_>) -> Read<Counted> {
-    Ok(Counted {
-        lane: Arc::new(key::lane_key(fields)?),
-        tasks: key::counter(fields)?,
-    })
 }
 
 /// Of each task that there is what is known of it, or why that cannot be read.
@@ -422,25 +327,7 @@ pub(super) async fn task_views<C: GenericClient>(
     let rows = rows(client, sql::TASK_VIEW, &[&payload, &ids]).await?;
     let view = |row: &Row| {
         let id = Fields::of(row).task()?;
-        Ok((id, task_view(&mut Fields::of(row))))
+        Ok((id, view::task(&mut Fields::of(row))))
     };
     rows.iter().map(view).collect()
-}
-
-fn task_view(fields: &mut Fields<'_>) -> Read<TaskView> {
-    let task = Arc::new(task::task(fields)?);
-    let lane = Arc::new(key::lane_key(fields)?);
-    let outcome = fields.maybe(task::OUTCOME_WIDTH, task::outcome)?;
-    let lease = fields.maybe(place::LEASE_WIDTH, place::lease)?;
-    let scheduled = fields.maybe(place::SCHEDULED_WIDTH, place::scheduled)?;
-    let carry = fields.maybe(place::CARRY_WIDTH, place::carry)?;
-    let worker = fields.name_or_none()?;
-    let standing = fields.decode(|place| columns::standing(place, scheduled, lease, outcome))?;
-    Ok(TaskView {
-        task,
-        lane,
-        standing,
-        carry,
-        worker,
-    })
 }

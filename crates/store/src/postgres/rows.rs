@@ -1,4 +1,5 @@
-//! Rows as values: read in the order of the columns, written as one array a column. One file for each group of tables.
+//! Rows on their way into PostgreSQL, and the keys they are loaded by, as one array a column. One file for each group of
+//! tables.
 
 pub(super) mod history;
 pub(super) mod key;
@@ -7,5 +8,4 @@ pub(super) mod operation;
 pub(super) mod place;
 pub(super) mod presence;
 pub(super) mod queue;
-pub(super) mod relic;
 pub(super) mod task;

@@ -17,11 +17,12 @@ use super::error::{explain, one_line};
 use super::fields::{Fields, Read};
 use super::open::Meta;
 use super::params::Params;
-use super::rows::{key, queue};
+use super::rows::key::lane_numbers;
 use super::sql::{Statements, WRITER_SETTINGS};
 use super::trip::Trip;
 use super::tx::PostgresTx;
 use super::writes::Form;
+use crate::rows::{key, queue};
 use crate::tx::Writer;
 
 /// How many joined statements are kept; batches come with a few dozen combinations of writes, of one row and of more.
@@ -128,7 +129,7 @@ impl Session {
             return Ok(Vec::new());
         }
         let mut trip = Trip::on(self);
-        trip.ask(&self.statements.lane_named, key::lane_numbers(lanes));
+        trip.ask(&self.statements.lane_named, lane_numbers(lanes));
         let [named] = answers(trip).await?;
         numbered(&named)
     }
@@ -164,7 +165,7 @@ impl Writer for Session {
         self.settle().await?;
         let mut trip = Trip::on(self);
         let among = &self.statements.lane_open_among;
-        trip.ask(among, key::lane_numbers(lanes));
+        trip.ask(among, lane_numbers(lanes));
         let [open] = answers(trip).await?;
         lane_numbers(&open)
     }

@@ -151,8 +151,7 @@ pub(super) const LOG_RUN_UPDATE: &str = include_str!("../../sql/postgres/log_run
 /// Statements of opening and reading, prepared where they are used.
 pub(super) const ATTEMPT_LIST: &str = include_str!("../../sql/common/attempt_list.sql");
 pub(super) const COUNTER_ALL: &str = include_str!("../../sql/common/counter_all.sql");
-pub(super) const COUNTER_OF_KINDS: &str = include_str!("../../sql/common/counter_of_kinds.sql");
-pub(super) const COUNTER_OF_QUEUES: &str = include_str!("../../sql/common/counter_of_queues.sql");
+pub(super) const COUNTER_MOST: &str = include_str!("../../sql/common/counter_most.sql");
 pub(super) const COUNTER_PENDING: &str = include_str!("../../sql/common/counter_pending.sql");
 pub(super) const COUNTER_SUM: &str = include_str!("../../sql/common/counter_sum.sql");
 pub(super) const LANE_BEFORE: &str = include_str!("../../sql/common/lane_before.sql");

@@ -16,17 +16,17 @@ use super::{inspect, logs};
 /// For nobody but its owner: inputs and outputs may be anything.
 const PRIVATE: u32 = 0o600;
 
-/// A file of the database's, each a database of SQLite's own that is whole by itself.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Part {
-    Tasks,
-    /// Of runs; they stand beside the tasks.
-    Logs,
+taskyard_core::with_all! {
+    /// A file of the database's, each a database of SQLite's own that is whole by itself.
+    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+    pub(super) enum Part {
+        Tasks,
+        /// Of runs; they stand beside the tasks.
+        Logs,
+    }
 }
 
 impl Part {
-    pub(super) const ALL: [Self; 2] = [Self::Tasks, Self::Logs];
-
     /// Of the database in this file.
     pub(super) fn of(self, database: &Path) -> PathBuf {
         match self {

@@ -21,10 +21,10 @@ use super::fields::Read;
 use super::kept::Kept;
 use super::log::GiveUp;
 use super::open::{self, OpenError};
-use super::rows::{key, queue};
 use super::tx::Writing;
 use super::{reads, sql};
 use crate::incarnation;
+use crate::rows::{key, queue};
 use crate::run::{self, Memory};
 
 pub struct Inline {

@@ -9,9 +9,9 @@ use super::connection::{self, all};
 use super::fields::{Fields, Read};
 use super::file::{self, Part};
 use super::open::{self, OpenError, SCHEMA};
-use super::rows::operation::operation;
 use super::{log, logs, restore, sql};
 use crate::findings::{self, FINDINGS_MAX};
+use crate::rows::operation::operation;
 use crate::stats::Stats;
 
 /// Looks through the whole file, then at what the rows promise, then through the file of logs beside it; names what is
@@ -113,14 +113,14 @@ fn looking(path: &Path) -> Result<Connection, OpenError> {
 fn findings(connection: &Connection) -> Read<Vec<String>> {
     let snapshot = connection.unchecked_transaction()?;
     let mut found = whole(&snapshot)?;
-    found.extend(all(&snapshot, findings::PLACES, [FINDINGS_MAX], place)?);
-    found.extend(all(&snapshot, findings::COUNTERS, [FINDINGS_MAX], counter)?);
+    let most = [FINDINGS_MAX];
+    found.extend(all(&snapshot, findings::PLACES, most, findings::place)?);
+    found.extend(all(&snapshot, findings::COUNTERS, most, findings::counter)?);
     for (statement, what) in findings::OF_TASKS {
         let line = |fields: &mut Fields<'_>| Ok(format!("task {} {what}", fields.task()?));
-        found.extend(all(&snapshot, statement, [FINDINGS_MAX], line)?);
+        found.extend(all(&snapshot, statement, most, line)?);
     }
-    let minute = |fields: &mut Fields<'_>| Ok(findings::minute(fields.take()?));
-    found.extend(all(&snapshot, findings::MINUTES, [FINDINGS_MAX], minute)?);
+    found.extend(all(&snapshot, findings::MINUTES, most, findings::minute)?);
     found.extend(operations(&snapshot)?);
     snapshot.finish()?;
     Ok(found)
@@ -151,16 +151,6 @@ fn whole(connection: &Connection) -> Read<Vec<String>> {
         fields.take()
     })?;
     Ok(said.into_iter().filter(|line| line != "ok").collect())
-}
-
-fn place(fields: &mut Fields<'_>) -> Read<String> {
-    let (id, known, places) = (fields.task()?, fields.take()?, fields.take()?);
-    Ok(findings::place(id, known, places, fields.take()?))
-}
-
-fn counter(fields: &mut Fields<'_>) -> Read<String> {
-    let (lane, status, counted) = (fields.take()?, fields.take()?, fields.take()?);
-    Ok(findings::counter(lane, status, counted, fields.take()?))
 }
 
 /// 0 for a file that is not there: a database that nobody has open has no log.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, params};
 use taskyard_core::random::Random;
+use uuid::Uuid;
 
 use super::connection::{self, one};
 use super::fields::{Fields, Read};
@@ -352,7 +353,7 @@ pub(super) fn meta(connection: &Connection, path: &Path, knows: i32) -> Result<M
         Ok(Meta {
             schema: fields.take()?,
             min_compatible: fields.take()?,
-            incarnation: fields.take()?,
+            incarnation: fields.take::<Uuid>()?.into_bytes(),
         })
     };
     let meta = one(connection, sql::META_LOAD, [], read)

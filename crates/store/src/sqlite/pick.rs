@@ -11,8 +11,8 @@ use taskyard_core::rows::Ready;
 use taskyard_core::view::Brief;
 
 use super::fields::{Fields, Read};
-use super::rows::{place, task};
 use super::{sql, tx};
+use crate::rows::place;
 
 /// Inputs up to this many bytes come along; larger ones are read once it is known that they go out.
 const INPUT_WITH_PICK_MAX: i64 = 4096;
@@ -119,11 +119,5 @@ impl Source {
 }
 
 fn row(fields: &mut Fields<'_>) -> Read<Row> {
-    let ready = place::ready(fields)?;
-    let brief = Brief {
-        timeout: fields.duration()?,
-        is_exclusive: fields.take()?,
-        input: task::input(fields)?,
-    };
-    Ok((ready, brief))
+    Ok((place::ready(fields)?, place::brief(fields)?))
 }

@@ -6,16 +6,15 @@ use taskyard_core::query::{QueueList, QueuesListed};
 
 use super::connection::{all, one};
 use super::fields::{Fields, Read};
-use super::rows::{key, queue};
 use super::{sql, tx};
 use crate::queues::{self, Stretch};
+use crate::rows::{queue, view};
 
 pub(super) fn page(connection: &Connection, list: &QueueList) -> Read<QueuesListed> {
     let through = through(connection, list)?;
     let Stretch { after, through: to } = Stretch::of(list, through.as_ref());
     let params = params![after, to, tx::limit(list.limit + 1)];
-    let tasks = |fields: &mut Fields<'_>| Ok((fields.name()?, key::counter(fields)?));
-    let tasks = all(connection, sql::QUEUE_TASKS, params, tasks)?;
+    let tasks = all(connection, sql::QUEUE_TASKS, params, view::named)?;
     let set = all(connection, sql::QUEUE_PAGE, params, queue::queue)?;
     let mut page = queues::listed(list, through.as_ref(), tasks, set);
     if let Some(last) = page.items.last() {

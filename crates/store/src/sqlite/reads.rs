@@ -1,28 +1,22 @@
 //! Answers to queries, each from one snapshot of the database.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 use taskyard_core::counter::Counter;
 use taskyard_core::explain::{Explain, Surroundings};
-use taskyard_core::id::{Epoch, Fence, TaskId, WorkerNumber};
+use taskyard_core::id::TaskId;
 use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
-use taskyard_core::query::{
-    Answer, AtWork, Counted, Freeable, Held, Holder, Holding, Minutes, Query, RunView, Staff, Sums,
-    Survey, TaskView, WorkerCounts, WorkerView,
-};
+use taskyard_core::query::{Answer, AtWork, Freeable, Minutes, Query, Sums, Survey, TaskView};
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::held::Token;
 
 use super::connection::{all, one};
 use super::error::explain;
 use super::fields::{Fields, Read};
-use super::rows::{history, key, minute, operation, place, presence, queue, relic, task};
 use super::{list, queues, sql, tx};
-use crate::columns::{self, BadColumn};
+use crate::rows::{history, key, minute, operation, presence, queue, relic, view};
 
 pub(super) fn read(connection: &Connection, query: &Query) -> Result<Answer, Error> {
     let answer = || {
@@ -57,13 +51,16 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             let around = view.map(|view| around(connection, view, asked));
             Answer::Explain(around.transpose()?.map(Box::new))
         }
-        Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], counted)?),
+        Query::Counts => Answer::Counts(all(connection, sql::COUNTER_SUM, [], view::counted)?),
         Query::Sums { names } => {
-            let names = [tx::limit(*names)];
+            let most = |of_queues: bool| {
+                let params = params![of_queues, tx::limit(*names)];
+                all(connection, sql::COUNTER_MOST, params, view::named)
+            };
             Answer::Sums(Sums {
                 all: all_tasks(connection)?,
-                by_queue: all(connection, sql::COUNTER_OF_QUEUES, names, named)?,
-                by_kind: all(connection, sql::COUNTER_OF_KINDS, names, named)?,
+                by_queue: most(true)?,
+                by_kind: most(false)?,
             })
         }
         Query::Minutes { from } => {
@@ -78,11 +75,11 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
         Query::Workers { after, limit } => {
             let after = after.as_ref().map(Name::as_str);
             let params = params![after, None::<i64>, tx::limit(*limit)];
-            Answer::Workers(all(connection, sql::WORKER_LIST, params, worker_view)?)
+            Answer::Workers(all(connection, sql::WORKER_LIST, params, view::worker)?)
         }
         Query::WorkerCounts(now) => {
             let now = [now.as_micros()];
-            let counts = one(connection, sql::WORKER_COUNT, now, worker_counts)?;
+            let counts = one(connection, sql::WORKER_COUNT, now, view::worker_counts)?;
             Answer::WorkerCounts(counts.unwrap_or_default())
         }
         Query::Survey { now, lanes } => {
@@ -90,9 +87,9 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             let now = [now.as_micros()];
             Answer::Survey(Survey {
                 tasks: all_tasks(connection)?,
-                pending: all(connection, sql::COUNTER_PENDING, [], pending)?,
+                pending: all(connection, sql::COUNTER_PENDING, [], view::pending)?,
                 waiting: all(connection, sql::READY_SINCE, [tx::limit(*lanes)], since)?,
-                staff: one(connection, sql::WORKER_STAFF, now, staff)?.unwrap_or_default(),
+                staff: one(connection, sql::WORKER_STAFF, now, view::staff)?.unwrap_or_default(),
             })
         }
         Query::Gone {
@@ -114,9 +111,9 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             Answer::Worker(worker.map(Box::new))
         }
         Query::AtWork { worker, limit } => {
-            let view = one(connection, sql::WORKER_VIEW, [worker.as_str()], worker_view)?;
+            let view = one(connection, sql::WORKER_VIEW, [worker.as_str()], view::worker)?;
             let held = params![worker.as_str(), tx::limit(*limit)];
-            let runs = all(connection, sql::LEASE_HELD, held, run_view)?;
+            let runs = all(connection, sql::LEASE_HELD, held, view::run)?;
             Answer::AtWork(view.map(|view| Box::new(AtWork { view, runs })))
         }
         Query::Named(numbers) => {
@@ -219,11 +216,11 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
         }
         Query::Holder(task) => {
             let id = [task.as_bytes()];
-            Answer::Holder(one(connection, sql::TASK_HOLDER, id, holder)?)
+            Answer::Holder(one(connection, sql::TASK_HOLDER, id, view::holder)?)
         }
         Query::Holdings { worker, limit } => {
             let params = params![worker.map(|worker| worker.0), tx::limit(*limit)];
-            Answer::Holdings(all(connection, sql::LEASE_LIST, params, holding)?)
+            Answer::Holdings(all(connection, sql::LEASE_LIST, params, view::holding)?)
         }
         Query::NextDue { skip } => {
             let skip = [tx::limit(*skip)];
@@ -240,28 +237,6 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
     })
 }
 
-/// Columns of a lease in `task_holder`.
-const HELD_WIDTH: usize = 6;
-
-fn holder(fields: &mut Fields<'_>) -> Read<Holder> {
-    let ended = fields.decode(columns::outcome_status)?;
-    if let Some(status) = ended {
-        return Ok(Holder::Ended(status));
-    }
-    let attempts: Option<i32> = fields.take()?;
-    let held = fields.maybe(HELD_WIDTH, |fields| {
-        Ok(Held {
-            fence: Fence(fields.take()?),
-            secret: fields.take()?,
-            by: (WorkerNumber(fields.take()?), Epoch(fields.take()?)),
-            claimed_at: fields.time()?,
-            has_begun: fields.time_or_none()?.is_some(),
-            attempt: attempts.unwrap_or_default() + 1,
-        })
-    })?;
-    Ok(held.map_or(Holder::Nobody, Holder::Worker))
-}
-
 /// What else decides when this task runs.
 fn around(connection: &Connection, view: TaskView, asked: &Explain) -> Read<Surroundings> {
     let paused = all(connection, sql::QUEUE_PAUSED, [], |fields| fields.name())?;
@@ -274,7 +249,7 @@ fn around(connection: &Connection, view: TaskView, asked: &Explain) -> Read<Surr
             key.slot.slot.0,
             limit
         ];
-        one(connection, sql::READY_BEFORE, params, count)
+        one(connection, sql::READY_BEFORE, params, view::count)
     });
     let holder = view.holder().map(|name| {
         one(
@@ -290,7 +265,7 @@ fn around(connection: &Connection, view: TaskView, asked: &Explain) -> Read<Surr
             asked.now.as_micros(),
             tx::limit(asked.workers)
         ];
-        all(connection, sql::WORKER_LIST, params, worker_view)?
+        all(connection, sql::WORKER_LIST, params, view::worker)?
     } else {
         Vec::new()
     };
@@ -303,76 +278,9 @@ fn around(connection: &Connection, view: TaskView, asked: &Explain) -> Read<Surr
     })
 }
 
-fn holding(fields: &mut Fields<'_>) -> Read<Holding> {
-    Ok(Holding {
-        by: (WorkerNumber(fields.take()?), Epoch(fields.take()?)),
-        token: Token {
-            slot: fields.slot()?,
-            fence: Fence(fields.take()?),
-            secret: fields.take()?,
-        },
-    })
-}
-
-fn worker_view(fields: &mut Fields<'_>) -> Read<WorkerView> {
-    Ok(WorkerView {
-        worker: presence::worker(fields)?,
-        held: count(fields)?,
-    })
-}
-
-fn count(fields: &mut Fields<'_>) -> Read<usize> {
-    fields.decode(|rows: i64| {
-        usize::try_from(rows).map_err(|_| BadColumn::new("a number of rows", rows))
-    })
-}
-
-fn run_view(fields: &mut Fields<'_>) -> Read<RunView> {
-    Ok(RunView {
-        task: fields.task()?,
-        queue: fields.name()?,
-        kind: fields.name()?,
-        attempt: fields.take()?,
-        claimed_at: fields.time()?,
-        started_at: fields.time_or_none()?,
-        expires_at: fields.time()?,
-        progress: place::progress(fields.take()?, fields.take()?),
-    })
-}
-
-fn worker_counts(fields: &mut Fields<'_>) -> Read<WorkerCounts> {
-    Ok(WorkerCounts {
-        online: fields.take()?,
-        offline: fields.take()?,
-    })
-}
-
-fn staff(fields: &mut Fields<'_>) -> Read<Staff> {
-    Ok(Staff {
-        online: fields.take()?,
-        offline: fields.take()?,
-        internal: fields.take()?,
-    })
-}
-
 fn all_tasks(connection: &Connection) -> Read<Counter> {
     let all = one(connection, sql::COUNTER_ALL, [], key::counter)?;
     Ok(all.unwrap_or_default())
-}
-
-fn named(fields: &mut Fields<'_>) -> Read<(Name, Counter)> {
-    Ok((fields.name()?, key::counter(fields)?))
-}
-
-fn pending(fields: &mut Fields<'_>) -> Read<(Name, i64)> {
-    Ok((fields.name()?, fields.take()?))
-}
-
-fn counted(fields: &mut Fields<'_>) -> Read<Counted> {
-    Ok(Counted {
-        lane: Arc::new(key::lane_key(fields)?),
-        tasks: key::counter(fields)?,
-    })
 }
 
 /// Everything known of one task; without `payload`, its input reads as null and its output is left out.
@@ -381,27 +289,6 @@ pub(super) fn task_view(
     id: TaskId,
     payload: bool,
 ) -> Read<Option<TaskView>> {
-    one(
-        connection,
-        sql::TASK_VIEW,
-        params![payload, id.as_bytes()],
-        |fields| {
-            let task = Arc::new(task::task(fields)?);
-            let lane = Arc::new(key::lane_key(fields)?);
-            let outcome = fields.maybe(task::OUTCOME_WIDTH, task::outcome)?;
-            let lease = fields.maybe(place::LEASE_WIDTH, place::lease)?;
-            let scheduled = fields.maybe(place::SCHEDULED_WIDTH, place::scheduled)?;
-            let carry = fields.maybe(place::CARRY_WIDTH, place::carry)?;
-            let worker = fields.name_or_none()?;
-            let standing =
-                fields.decode(|place| columns::standing(place, scheduled, lease, outcome))?;
-            Ok(TaskView {
-                task,
-                lane,
-                standing,
-                carry,
-                worker,
-            })
-        },
-    )
+    let params = params![payload, id.as_bytes()];
+    one(connection, sql::TASK_VIEW, params, view::task)
 }

@@ -1,5 +1,4 @@
-//! Rows as values: read in the order of the columns, written with the bound parameters of their statements. One
-//! file for each group of tables.
+//! Rows on their way into SQLite, as the bound parameters of their statements. One file for each group of tables.
 
 pub(super) mod history;
 pub(super) mod key;
@@ -8,5 +7,4 @@ pub(super) mod operation;
 pub(super) mod place;
 pub(super) mod presence;
 pub(super) mod queue;
-pub(super) mod relic;
 pub(super) mod task;

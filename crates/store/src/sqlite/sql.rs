@@ -15,8 +15,7 @@ statements! { ALL:
     "common" {
         ATTEMPT_LIST = "attempt_list",
         COUNTER_ALL = "counter_all",
-        COUNTER_OF_KINDS = "counter_of_kinds",
-        COUNTER_OF_QUEUES = "counter_of_queues",
+        COUNTER_MOST = "counter_most",
         COUNTER_PENDING = "counter_pending",
         COUNTER_SUM = "counter_sum",
         LANE_BEFORE = "lane_before",

@@ -17,8 +17,8 @@ use super::error::{explain, is_failed_sync};
 use super::fields::{Fields, Read};
 use super::kept::Kept;
 use super::log::GiveUp;
-use super::rows::{key, minute, operation, place, presence, queue, relic, task};
 use super::{commit, pick, reset, sql};
+use crate::rows::{key, minute, operation, place, presence, queue, relic, task};
 use crate::tx::{Inputs, Tx, Undone, Writer};
 
 /// Undone when dropped, unless it was ended.

@@ -1,8 +1,8 @@
 //! How ready slots are dealt to the claims of a batch.
 //!
-//! First to those who name one, in their order. Then suspects: each goes alone to a worker whose hand is empty, and that worker gets nothing else until it has
-//! reported. One that has waited too long for an empty hand has a worker kept for it, which is left to empty its
-//! own. Then the others, in order and in turn.
+//! First to those who name one, in their order. Then suspects: each goes alone to a worker whose hand is empty, and that
+//! worker gets nothing else until it has reported. One that has waited too long for an empty hand has a worker kept for
+//! it, which is left to empty its own. Then the others, in order and in turn.
 //!
 //! A slot that was promoted in this very batch goes out in the next one: nobody has loaded what a claim must know of its
 //! task, and to load it for every promotion would cost more than one batch more for those that a claim has met.
@@ -81,10 +81,8 @@ pub(super) fn deal(claims: &[Claim], view: &mut View, env: &mut Env<'_>) -> Vec<
 fn close_repetitions(seats: &mut [Result<Seat<'_>, Refused>]) {
     let mut seen = HashSet::new();
     for seat in seats.iter_mut().flatten() {
-        let Claim {
-            worker, epoch, seq, ..
-        } = seat.claim;
-        if *seq != 0 && !seen.insert((worker, *epoch, *seq)) {
+        let known_by = seat.claim.known_by();
+        if known_by.is_some_and(|known_by| !seen.insert(known_by)) {
             seat.closed = true;
             seat.hand.dry = false;
         }
@@ -152,7 +150,8 @@ fn all_ready(view: &View) -> Vec<Ready> {
 
 /// Rows that were locked for a claim and not dealt: others may have passed them over meanwhile. Not suspects, which
 /// nobody here could take: telling everybody of them would keep everybody looking. Nor, for the same reason, what a batch
-/// leaves that dealt nothing, since its workers are kept for suspects: two of them would wake each other without end. Nor what waits in paused queues.
+/// leaves that dealt nothing, since its workers are kept for suspects: two of them would wake each other without end. Nor
+/// what waits in paused queues.
 fn announce_left_over(offered: &[Ready], view: &mut View, env: &Env<'_>) {
     let mut lanes: Vec<_> = offered
         .iter()

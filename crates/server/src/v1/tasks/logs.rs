@@ -13,7 +13,6 @@ use taskyard_engine::engine::Print;
 
 use crate::app::App;
 use crate::problem::{self, Code};
-use crate::query;
 use crate::request::{self, OfTask};
 use crate::response::{self, Answer};
 use crate::token;
@@ -25,8 +24,7 @@ pub(crate) async fn append(
     OfTask(task): OfTask,
     request: Request,
 ) -> Answer {
-    query::none(request.uri().query())?;
-    let body = request::json(&app, request, app.limits().bulk_max).await?;
+    let body = request::json_alone(&app, request, app.limits().bulk_max).await?;
     let lines: AppendLogs = request::parse(&app, &body)?;
     response::ok(&print(&app, task, &lines).await?)
 }

@@ -18,11 +18,9 @@ use taskyard_core::verbs;
 use taskyard_core::verbs::report::Report;
 
 use crate::app::App;
-use crate::body::Whole;
 use crate::problem;
-use crate::query;
 use crate::request::{self, OfTask};
-use crate::response::{self, Answer, Refusal};
+use crate::response::{self, Answer};
 use crate::token;
 use crate::wire;
 use crate::wire::faults::{Faults, Place};
@@ -34,7 +32,7 @@ pub(crate) async fn start(
     OfTask(task): OfTask,
     request: Request,
 ) -> Answer {
-    let body = body(&app, request, app.limits().plain_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
     let start: Start = request::parse(&app, &body)?;
     response::ok(&begin(&app, task, &start).await?)
 }
@@ -65,7 +63,7 @@ pub(crate) async fn progress(
     OfTask(task): OfTask,
     request: Request,
 ) -> Answer {
-    let body = body(&app, request, app.limits().checkpoint_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().checkpoint_body()).await?;
     let news: ReportProgress<&RawValue> = request::parse(&app, &body)?;
     let held = Held {
         task_id: task,
@@ -126,7 +124,7 @@ pub(crate) async fn complete(
     OfTask(task): OfTask,
     request: Request,
 ) -> Answer {
-    let body = body(&app, request, app.limits().output_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().output_body()).await?;
     let complete: Complete<&RawValue> = request::parse(&app, &body)?;
     ended(
         &app,
@@ -141,7 +139,7 @@ pub(crate) async fn complete(
 
 /// `POST /tasks/{id}/fail`
 pub(crate) async fn fail(State(app): State<App>, OfTask(task): OfTask, request: Request) -> Answer {
-    let body = body(&app, request, app.limits().output_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().output_body()).await?;
     let fail: Fail<&RawValue> = request::parse(&app, &body)?;
     ended(
         &app,
@@ -161,7 +159,7 @@ pub(crate) async fn snooze(
     OfTask(task): OfTask,
     request: Request,
 ) -> Answer {
-    let body = body(&app, request, app.limits().plain_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
     let snooze: Snooze = request::parse(&app, &body)?;
     ended(
         &app,
@@ -179,15 +177,10 @@ pub(crate) async fn release(
     OfTask(task): OfTask,
     request: Request,
 ) -> Answer {
-    let body = body(&app, request, app.limits().plain_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
     let release: Release = request::parse(&app, &body)?;
     let result = RunResult::<&RawValue>::new(task, release.lease_token, Said::Released);
     ended(&app, &result).await
-}
-
-async fn body(app: &App, request: Request, max: usize) -> Result<Whole, Refusal> {
-    query::none(request.uri().query())?;
-    request::json(app, request, max).await
 }
 
 async fn ended<P: Source>(app: &App, said: &RunResult<P>) -> Answer {

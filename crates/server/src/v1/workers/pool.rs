@@ -23,8 +23,7 @@ pub(crate) async fn status(State(app): State<App>, RawQuery(query): RawQuery) ->
 
 /// `POST /workers/internal/scale`
 pub(crate) async fn scale(State(app): State<App>, request: Request) -> Answer {
-    query::none(request.uri().query())?;
-    let body = request::json(&app, request, app.limits().plain_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
     let asked: Scale = request::parse(&app, &body)?;
     let mut faults = Faults::default();
     let count = faults.ranged(Place::ROOT, "count", asked.count, 0..=i64::from(COUNT_MAX));

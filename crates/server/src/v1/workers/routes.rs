@@ -1,7 +1,5 @@
 //! The routes of workers: a body in, the verb, a body out.
 
-use std::time::Duration;
-
 use axum::extract::{RawQuery, Request, State};
 use axum::response::IntoResponse;
 use http::StatusCode;
@@ -13,23 +11,18 @@ use taskyard_core::id::Epoch;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, Query};
 use taskyard_core::refused::Refused;
-use tokio::time::Instant;
 
 use super::named;
 use crate::app::App;
-use crate::body::Whole;
 use crate::problem::{self, Code};
-use crate::query::{self, Params};
+use crate::query;
 use crate::request::{self, OfWorker};
 use crate::response::{self, Answer, Refusal};
 use crate::wire;
-use crate::wire::list::{LIMIT_DEFAULT, LIMIT_MAX, workers_after, workers_cursor};
+use crate::wire::list::{LIMIT_MAX, workers_cursor};
 
 /// What a worker takes in a list, with as many and as long kinds, queues and labels as it may have.
 const WORKER_BYTES_MAX: usize = 48 << 10;
-
-/// How long a claim that may wait is held back at least whose worker drains.
-const HOLD_WHILE_DRAINING: Duration = Duration::from_secs(1);
 
 /// How many runs of one worker are shown, and what one takes.
 const RUNNING_MAX: usize = LIMIT_MAX as usize;
@@ -37,12 +30,8 @@ const RUNNING_BYTES_MAX: usize = 2 << 10;
 
 /// `GET /workers`: by name.
 pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
-    let params = Params::read(query.as_deref(), &["limit", "cursor"], &[])?;
-    let limit = params.number("limit", 1, LIMIT_MAX, LIMIT_DEFAULT)?;
-    let limit = usize::try_from(limit).unwrap_or(1);
     let of = app.engine().store().incarnation();
-    let after = params.get("cursor");
-    let after = after.map(|cursor| workers_after(cursor, &of)).transpose()?;
+    let (limit, after) = wire::list::workers(query.as_deref(), &of)?;
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     held.hold(limit * WORKER_BYTES_MAX)?;
@@ -131,7 +120,7 @@ pub(crate) async fn delete(
 
 /// `POST /workers/register`
 pub(crate) async fn register(State(app): State<App>, request: Request) -> Answer {
-    let body = body(&app, request, app.limits().plain_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
     let register: Register = request::parse(&app, &body)?;
     response::created(&super::register(&app, &register, None).await?)
 }
@@ -142,7 +131,7 @@ pub(crate) async fn heartbeat(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
-    let body = body(&app, request, app.limits().bulk_max).await?;
+    let body = request::json_alone(&app, request, app.limits().bulk_max).await?;
     let heartbeat: Heartbeat<&RawValue> = request::parse(&app, &body)?;
     comes_from_outside(&app, &worker, heartbeat.epoch).await?;
     let heard = super::heartbeat(&app, &worker, &heartbeat).await?;
@@ -155,27 +144,13 @@ pub(crate) async fn claim(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
-    let body = body(&app, request, app.limits().plain_body()).await?;
+    let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
     let claim: Claim = request::parse(&app, &body)?;
     comes_from_outside(&app, &worker, claim.epoch).await?;
     // Once tasks are taken it is too late to refuse.
     app.answers().has_room()?;
-    let came = Instant::now();
     let claimed = super::claim(&app, &worker, &claim).await?;
-    if claimed.drain && claimed.tasks.is_empty() {
-        let wait = Duration::from_millis(claim.wait_ms.unwrap_or_default());
-        hold_while_draining(&app, came, wait).await;
-    }
     response::done(&app, StatusCode::OK, &claimed)
-}
-
-/// A worker that drains and asks all the same would ask again without a pause, were it answered at once.
-async fn hold_while_draining(app: &App, came: Instant, wait: Duration) {
-    let hold = app.hold(wait.min(HOLD_WHILE_DRAINING));
-    tokio::select! {
-        () = tokio::time::sleep_until(came + hold.wait) => {}
-        () = hold.is_over() => {}
-    }
 }
 
 /// `POST /workers/{id}/report`
@@ -184,7 +159,7 @@ pub(crate) async fn report(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
-    let body = body(&app, request, app.limits().bulk_max).await?;
+    let body = request::json_alone(&app, request, app.limits().bulk_max).await?;
     let mut report: Report<&RawValue, Called> = request::parse(&app, &body)?;
     comes_from_outside(&app, &worker, report.epoch).await?;
     // The results are taken whatever room there is; only the claim is not served.
@@ -207,9 +182,4 @@ async fn comes_from_outside(app: &App, worker: &str, epoch: Option<u32>) -> Resu
         return Err(problem::at(Code::WorkerIsInternal, "id", why).into());
     }
     Ok(())
-}
-
-async fn body(app: &App, request: Request, max: usize) -> Result<Whole, Refusal> {
-    query::none(request.uri().query())?;
-    request::json(app, request, max).await
 }

@@ -4,19 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use taskyard_core::name::Name;
-use taskyard_core::random::Seeded;
-use taskyard_engine::engine::Engine;
-use taskyard_engine::pool::{InternalPool, PoolStatus, PoolWorker};
-use taskyard_server::app::App;
-use taskyard_server::front::Front;
-use taskyard_server::settings::{Commands, Settings};
-use tokio_util::sync::CancellationToken;
+use taskyard_server::settings::Commands;
 
-use crate::yard::{Clock, Reply, Yard, in_memory, json_request};
+use crate::workers::pool::Told;
+use crate::yard::Yard;
 
 const DUE: &str = "2024-01-23T10:00:00.000Z";
 
@@ -164,65 +156,23 @@ async fn a_simulated_command_is_taken_later_than_it_is_due() {
     assert_eq!(yard.claim("w").await.unwrap()["id"], id);
 }
 
-/// Remembers what it was told.
-#[derive(Default)]
-struct Pool(Mutex<PoolStatus>);
-
-#[async_trait]
-impl InternalPool for Pool {
-    async fn status(&self) -> PoolStatus {
-        self.0.lock().clone()
-    }
-
-    async fn scale(&self, count: u16) -> PoolStatus {
-        let worker = |number| PoolWorker {
-            name: Name::plain(&format!("worker-{number}")).unwrap(),
-            is_draining: false,
-        };
-        let mut status = self.0.lock();
-        status.desired = count;
-        status.workers = (1..=count).map(worker).collect();
-        status.clone()
-    }
-
-    async fn start(&self) -> PoolStatus {
-        self.status().await
-    }
-
-    async fn stop(&self) -> PoolStatus {
-        self.status().await
-    }
-
-    async fn kill(&self, _: &Name) -> PoolStatus {
-        self.status().await
-    }
-}
-
 #[tokio::test]
 async fn the_workers_inside_are_scaled_from_1_to_50() {
-    let (pool, stop) = (Arc::new(Pool::default()), CancellationToken::new());
-    let store = in_memory(&Clock::new());
-    let random = Box::new(Seeded::new(2));
-    let engine = Engine::start(
-        store,
-        taskyard_core::policy::Policy::default(),
-        random,
-        stop.clone(),
-    );
-    let inside = Some(Arc::clone(&pool) as Arc<dyn InternalPool>);
-    let front = Front::new(App::with_pool(engine, inside, Settings::default(), stop));
+    let yard = Yard::with_pool(Arc::new(Told::default()));
     let scale = async |count: &str| {
         let body = format!(r#"{{"count":{count}}}"#);
-        let request = json_request("/api/workers/scale", body.into());
-        Reply::of(front.answer(request).await).await
+        yard.post_text("/api/workers/scale", body).await
     };
+    let desired = async || yard.get("/api/v1/workers/internal/status").await.ok()["desired"].clone();
 
-    for count in [1, 50] {
-        let scaled = scale(&count.to_string()).await.ok();
-        assert_eq!(scaled["count"], count);
-        assert_eq!(scaled["workers"][0], "worker-1");
-        assert_eq!(i64::from(pool.0.lock().desired), count);
-    }
+    assert_eq!(scale("1").await.ok()["count"], 1);
+    assert_eq!(desired().await, 1);
+    yard.post_text("/api/v1/workers/internal/start", "")
+        .await
+        .ok();
+    let scaled = scale("50").await.ok();
+    assert_eq!(scaled["count"], 50);
+    assert_eq!(scaled["workers"], json!(["worker-1"]));
     for count in [0, 51, -1, i64::MAX] {
         scale(&count.to_string()).await.wrong_at(&["/count"]);
     }
@@ -238,7 +188,7 @@ async fn the_workers_inside_are_scaled_from_1_to_50() {
     ] {
         scale(count).await.wrong_at(&["/count"]);
     }
-    assert_eq!(pool.0.lock().desired, 50);
+    assert_eq!(desired().await, 50);
 }
 
 #[tokio::test]

@@ -4,17 +4,17 @@ use std::pin::pin;
 
 use deadpool_postgres::{Client, Transaction};
 use futures_util::TryStreamExt;
-use taskyard_core::id::{Fence, TaskId};
-use taskyard_core::log::{Line, Page, Row, Wanted};
+use taskyard_core::id::TaskId;
+use taskyard_core::log::{Page, Wanted};
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::types::ToSql;
 
-use crate::columns;
 use crate::logs::{Listed, PAGE_RUNS_MAX, Paging};
 use crate::postgres::error::explain;
 use crate::postgres::fields::{Fields, Read};
 use crate::postgres::reads::all;
 use crate::postgres::{load, sql};
+use crate::rows::log;
 
 pub(super) async fn page(client: &mut Client, wanted: Wanted) -> Read<Page> {
     let snapshot = client
@@ -28,7 +28,7 @@ pub(super) async fn page(client: &mut Client, wanted: Wanted) -> Read<Page> {
     let (task, fence) = (wanted.task.as_uuid(), wanted.after.fence.0);
     let (attempt, limit) = (wanted.attempt, load::limit(PAGE_RUNS_MAX));
     let of: [&(dyn ToSql + Sync); 4] = [&task, &fence, &attempt, &limit];
-    let runs = all(&snapshot, sql::LOG_RUN_LIST, &of, listed).await?;
+    let runs = all(&snapshot, sql::LOG_RUN_LIST, &of, log::listed).await?;
     for run in &runs {
         if paging.is_whole() {
             break;
@@ -52,28 +52,9 @@ async fn lines(snapshot: &Transaction<'_>, run: Listed, paging: &mut Paging) -> 
     while !paging.is_whole()
         && let Some(found) = found.try_next().await.map_err(broken)?
     {
-        paging.take(run, row(&mut Fields::of(&found))?);
+        paging.take(run, log::row(&mut Fields::of(&found))?);
     }
     Ok(())
-}
-
-fn listed(fields: &mut Fields<'_>) -> Read<Listed> {
-    Ok(Listed {
-        id: fields.take()?,
-        fence: Fence(fields.take()?),
-        attempt: fields.take()?,
-    })
-}
-
-fn row(fields: &mut Fields<'_>) -> Read<Row> {
-    Ok(Row {
-        seq: fields.decode(|seq: i32| columns::unsigned(i64::from(seq)))?,
-        line: Line {
-            at: fields.time()?,
-            stream: fields.decode(columns::stream)?,
-            text: fields.take()?,
-        },
-    })
 }
 
 pub(super) async fn tasks(

@@ -1,20 +1,12 @@
 //! Runs that did not end their task, and reports that came too late.
 
-use taskyard_core::id::{Fence, RunKey, WorkerNumber};
+use taskyard_core::id::RunKey;
 use taskyard_core::json::Json;
 use taskyard_core::rows::{Attempt, LateResult};
 
 use super::task::failure_columns;
 use crate::columns;
-use crate::postgres::fields::{Fields, Read};
 use crate::postgres::params::{Columns, Params};
-
-pub(in crate::postgres) fn run(fields: &mut Fields<'_>) -> Read<RunKey> {
-    Ok(RunKey {
-        slot: fields.slot()?,
-        fence: Fence(fields.take()?),
-    })
-}
 
 pub(in crate::postgres) fn run_keys(rows: &[RunKey]) -> Params<'_> {
     run_columns(Columns::of(rows), |run| *run).params()
@@ -27,19 +19,6 @@ fn run_columns<'a, R>(columns: Columns<'a, R>, run: impl Fn(&R) -> RunKey) -> Co
         .column(|row| run(row).fence.0)
 }
 
-pub(in crate::postgres) fn attempt(fields: &mut Fields<'_>) -> Read<Attempt> {
-    Ok(Attempt {
-        run: run(fields)?,
-        number: fields.take()?,
-        worker: WorkerNumber(fields.take()?),
-        claimed_at: fields.time()?,
-        started_at: fields.time_or_none()?,
-        ended_at: fields.time()?,
-        end: fields.decode(columns::end)?,
-        error: fields.failure()?,
-    })
-}
-
 pub(in crate::postgres) fn attempts(rows: &[Attempt]) -> Params<'_> {
     let columns = run_columns(Columns::of(rows), |row| row.run)
         .column(|row| row.number)
@@ -49,16 +28,6 @@ pub(in crate::postgres) fn attempts(rows: &[Attempt]) -> Params<'_> {
         .column(|row| row.ended_at.as_micros())
         .column(|row| columns::end_code(row.end));
     failure_columns(columns, |row| row.error.as_ref()).params()
-}
-
-pub(in crate::postgres) fn late_result(fields: &mut Fields<'_>) -> Read<LateResult> {
-    Ok(LateResult {
-        run: run(fields)?,
-        at: fields.time()?,
-        said: fields.decode(columns::said)?,
-        error: fields.failure()?,
-        output: fields.json_or_none()?,
-    })
 }
 
 pub(in crate::postgres) fn late_results(rows: &[LateResult]) -> Params<'_> {

@@ -3,35 +3,12 @@
 use std::sync::Arc;
 
 use taskyard_core::counter::Counter;
-use taskyard_core::id::{ServerNumber, TaskId};
-use taskyard_core::labels::Demands;
+use taskyard_core::id::ServerNumber;
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::rows::{Idempotency, IdempotencyKey, Unique, UniqueKey};
 use taskyard_core::status::Status;
-use uuid::Uuid;
 
-use crate::columns::BadColumn;
-use crate::postgres::fields::{Fields, Read, task};
 use crate::postgres::params::{Columns, Params};
-
-pub(in crate::postgres) fn idempotency(fields: &mut Fields<'_>) -> Read<Idempotency> {
-    Ok(Idempotency {
-        key: IdempotencyKey {
-            scope: fields.text()?,
-            key: fields.text()?,
-        },
-        digest: fields.digest()?,
-        made: fields.decode(made)?,
-        created_at: fields.time()?,
-    })
-}
-
-fn made(bytes: &[u8]) -> Result<Arc<[TaskId]>, BadColumn> {
-    let (ids, []) = bytes.as_chunks::<16>() else {
-        return Err(BadColumn::new("idempotency.tasks", "part of an id"));
-    };
-    ids.iter().map(|id| task(Uuid::from_bytes(*id))).collect()
-}
 
 pub(in crate::postgres) fn idempotency_keys(rows: &[IdempotencyKey]) -> Params<'_> {
     Columns::of(rows)
@@ -50,16 +27,6 @@ pub(in crate::postgres) fn idempotencies<'a>(rows: &'a [&Idempotency]) -> Params
         .params()
 }
 
-pub(in crate::postgres) fn unique(fields: &mut Fields<'_>) -> Read<Unique> {
-    Ok(Unique {
-        key: UniqueKey {
-            queue: fields.name()?,
-            key: fields.text()?,
-        },
-        task: fields.task()?,
-    })
-}
-
 pub(in crate::postgres) fn unique_keys(rows: &[UniqueKey]) -> Params<'_> {
     Columns::of(rows)
         .column(|key| key.queue.as_str())
@@ -74,10 +41,6 @@ pub(in crate::postgres) fn uniques<'a>(rows: &'a [&Unique]) -> Params<'a> {
         .column(|row| &*row.key.key)
         .column(|row| row.task.as_uuid())
         .params()
-}
-
-pub(in crate::postgres) fn lane(fields: &mut Fields<'_>) -> Read<(Lane, Arc<LaneKey>)> {
-    Ok((Lane(fields.take()?), Arc::new(lane_key(fields)?)))
 }
 
 pub(in crate::postgres) fn lane_keys(keys: &[Arc<LaneKey>]) -> Params<'_> {
@@ -101,16 +64,6 @@ pub(in crate::postgres) fn lanes(rows: &[(Lane, Arc<LaneKey>)]) -> Params<'_> {
         .params()
 }
 
-pub(in crate::postgres) fn lane_key(fields: &mut Fields<'_>) -> Read<LaneKey> {
-    Ok(LaneKey {
-        queue: fields.name()?,
-        kind: fields.name()?,
-        demands: fields.decode(|text: &str| {
-            Demands::from_text(text).map_err(|_| BadColumn::new("lane.demands", text))
-        })?,
-    })
-}
-
 pub(in crate::postgres) fn counters(server: ServerNumber, rows: &[(Lane, Counter)]) -> Params<'_> {
     let columns = Columns::of(rows)
         .column(|_| server.0)
@@ -119,12 +72,4 @@ pub(in crate::postgres) fn counters(server: ServerNumber, rows: &[(Lane, Counter
         columns.column(move |(_, change)| change[status])
     });
     by_status.params()
-}
-
-pub(in crate::postgres) fn counter(fields: &mut Fields<'_>) -> Read<Counter> {
-    let mut tasks = Counter::default();
-    for status in Status::ALL {
-        tasks[status] = fields.take()?;
-    }
-    Ok(tasks)
 }

@@ -6,21 +6,7 @@ use taskyard_core::time::Timestamp;
 
 use crate::columns;
 use crate::filter;
-use crate::postgres::fields::{Fields, Read};
 use crate::postgres::params::{Columns, Params};
-
-pub(in crate::postgres) fn operation(fields: &mut Fields<'_>) -> Read<Operation> {
-    Ok(Operation {
-        id: fields.operation()?,
-        act: fields.decode(columns::act)?,
-        filter: fields.decode(filter::filter)?.into(),
-        cursor: fields.task_or_none()?,
-        done: fields.take()?,
-        skipped: fields.take()?,
-        created_at: fields.time()?,
-        state: columns::operation_state(fields.time_or_none()?, fields.take()?),
-    })
-}
 
 pub(in crate::postgres) fn operation_keys(ids: &[OperationId]) -> Params<'_> {
     Columns::of(ids).column(|id| id.as_uuid()).params()

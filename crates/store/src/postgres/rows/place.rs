@@ -1,34 +1,14 @@
 //! Where a slot stands (ready, scheduled, leased), and what it carries from place to place.
 
-use taskyard_core::id::{Epoch, Fence, SlotKey, WorkerNumber};
+use taskyard_core::id::SlotKey;
 use taskyard_core::json::Json;
-use taskyard_core::lane::Lane;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
-use taskyard_core::rows::{Carry, LastError, Lease, Progress, Ready, Scheduled};
-use taskyard_core::view::Brief;
+use taskyard_core::rows::{Carry, Lease, Ready, Scheduled};
 
-use super::task::{self, failure_columns, reported_columns};
+use super::task::{failure_columns, reported_columns};
 use crate::columns;
-use crate::postgres::fields::{Fields, Read, storable};
+use crate::postgres::fields::storable;
 use crate::postgres::params::{Columns, Params};
-
-pub(in crate::postgres) fn ready(fields: &mut Fields<'_>) -> Read<Ready> {
-    Ok(Ready {
-        lane: Lane(fields.take()?),
-        order_key: fields.order_key()?,
-        slot: fields.slot()?,
-        has_carry: fields.take()?,
-    })
-}
-
-/// What a pick reads of a task, behind the ready row and its place.
-pub(in crate::postgres) fn brief(fields: &mut Fields<'_>) -> Read<Brief> {
-    Ok(Brief {
-        timeout: fields.duration()?,
-        is_exclusive: fields.take()?,
-        input: task::input(fields)?,
-    })
-}
 
 pub(in crate::postgres) fn ready_keys(rows: &[ReadyKey]) -> Params<'_> {
     Columns::of(rows)
@@ -47,19 +27,6 @@ pub(in crate::postgres) fn readies<'a>(rows: &'a [&Ready]) -> Params<'a> {
         .column(|row| row.slot.slot.0)
         .column(|row| row.has_carry)
         .params()
-}
-
-pub(in crate::postgres) const SCHEDULED_WIDTH: usize = 7;
-
-pub(in crate::postgres) fn scheduled(fields: &mut Fields<'_>) -> Read<Scheduled> {
-    Ok(Scheduled {
-        run_at: fields.time()?,
-        slot: fields.slot()?,
-        lane: Lane(fields.take()?),
-        order_key: fields.order_key()?,
-        why: fields.decode(columns::why)?,
-        has_carry: fields.take()?,
-    })
 }
 
 pub(in crate::postgres) fn scheduled_keys(rows: &[ScheduledKey]) -> Params<'_> {
@@ -90,34 +57,6 @@ pub(in crate::postgres) fn slot_keys(rows: &[SlotKey]) -> Params<'_> {
         .params()
 }
 
-pub(in crate::postgres) const LEASE_WIDTH: usize = 17;
-
-pub(in crate::postgres) fn lease(fields: &mut Fields<'_>) -> Read<Lease> {
-    Ok(Lease {
-        slot: fields.slot()?,
-        fence: Fence(fields.take()?),
-        secret: fields.take()?,
-        worker: WorkerNumber(fields.take()?),
-        epoch: Epoch(fields.take()?),
-        seq: fields.take()?,
-        lane: Lane(fields.take()?),
-        has_carry: fields.take()?,
-        claimed_at: fields.time()?,
-        started_at: fields.time_or_none()?,
-        expires_at: fields.time()?,
-        deadline: fields.time_or_none()?,
-        progress: progress(fields)?,
-        checkpoint: fields.json_or_none()?,
-        is_exclusive: fields.take()?,
-    })
-}
-
-/// Progress that says nothing is no progress.
-pub(in crate::postgres) fn progress(fields: &mut Fields<'_>) -> Read<Option<Progress>> {
-    let (fraction, message) = (fields.take::<Option<f64>>()?, fields.text_or_none()?);
-    Ok((fraction.is_some() || message.is_some()).then_some(Progress { fraction, message }))
-}
-
 /// Inserts or updates: both statements take the same parameters.
 pub(in crate::postgres) fn leases<'a>(rows: &'a [&Lease]) -> Params<'a> {
     Columns::of(rows)
@@ -142,24 +81,6 @@ pub(in crate::postgres) fn leases<'a>(rows: &'a [&Lease]) -> Params<'a> {
         .column(|row| row.checkpoint.as_ref().map(Json::as_str))
         .column(|row| row.is_exclusive)
         .params()
-}
-
-pub(in crate::postgres) const CARRY_WIDTH: usize = 18;
-
-pub(in crate::postgres) fn carry(fields: &mut Fields<'_>) -> Read<Carry> {
-    Ok(Carry {
-        slot: fields.slot()?,
-        run_at: fields.time()?,
-        order_key: fields.order_key()?,
-        fence: Fence(fields.take()?),
-        counts: fields.counts()?,
-        error: fields.failure()?.map_or(LastError::None, LastError::Here),
-        reported: fields.reported()?,
-        checkpoint: fields.json_or_none()?,
-        suspect_since: fields.time_or_none()?,
-        kept_until: fields.time_or_none()?,
-        priority: fields.priority()?,
-    })
 }
 
 /// Inserts or updates: both statements take the same parameters.

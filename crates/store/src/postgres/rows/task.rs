@@ -2,56 +2,13 @@
 
 use std::sync::Arc;
 
-use taskyard_core::id::{Fence, TaskId, WorkerNumber};
+use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
-use taskyard_core::labels::Labels;
-use taskyard_core::lane::Lane;
-use taskyard_core::retry::Retry;
-use taskyard_core::rows::{Closed, Failure, Input, Outcome, Reported, Task};
-use taskyard_core::slot::Limits;
-use taskyard_core::status::Status;
+use taskyard_core::rows::{Failure, Outcome, Reported, Task};
 
-use crate::columns::{self, BadColumn, micros};
-use crate::postgres::fields::{Fields, Read, storable};
+use crate::columns::{self, micros};
+use crate::postgres::fields::storable;
 use crate::postgres::params::{Columns, Params};
-
-pub(in crate::postgres) fn task(fields: &mut Fields<'_>) -> Read<Task> {
-    Ok(Task {
-        id: fields.task()?,
-        lane: Lane(fields.take()?),
-        order_key: fields.order_key()?,
-        priority: fields.priority()?,
-        run_at: fields.time()?,
-        created_at: fields.time()?,
-        limits: Limits {
-            max_attempts: fields.take()?,
-            max_losses: fields.take()?,
-        },
-        timeout: fields.duration()?,
-        retry: Retry {
-            backoff: fields.duration()?,
-            factor: fields.take()?,
-            max: fields.duration()?,
-            jitter: fields.take()?,
-        },
-        labels: fields.decode(|text: &str| {
-            Labels::from_text(text).map_err(|_| BadColumn::new("task.labels", text))
-        })?,
-        digest: fields.digest_or_none()?,
-        input: input(fields)?,
-        is_exclusive: fields.take()?,
-        unique_key: fields.text_or_none()?,
-        retry_of: fields.task_or_none()?,
-        origin: fields.decode(columns::origin)?,
-    })
-}
-
-/// Its length, and itself where the statement wants it.
-pub(in crate::postgres) fn input(fields: &mut Fields<'_>) -> Read<Input> {
-    let bytes: i64 = fields.take()?;
-    let left = Input::Left(usize::try_from(bytes).unwrap_or(usize::MAX));
-    Ok(fields.json_or_none()?.map_or(left, Input::Here))
-}
 
 pub(in crate::postgres) fn task_keys(rows: &[TaskId]) -> Params<'_> {
     Columns::of(rows).column(|id| id.as_uuid()).params()
@@ -83,53 +40,6 @@ pub(in crate::postgres) fn tasks(rows: &[Arc<Task>]) -> Params<'_> {
         .params()
 }
 
-pub(in crate::postgres) const OUTCOME_WIDTH: usize = 18;
-
-pub(in crate::postgres) fn outcome(fields: &mut Fields<'_>) -> Read<Outcome> {
-    let task = fields.task()?;
-    let lane = Lane(fields.take()?);
-    let status = status(fields)?;
-    let (claimed_at, started_at) = (fields.time_or_none()?, fields.time_or_none()?);
-    let ended_at = fields.time()?;
-    let worker = fields.take::<Option<i32>>()?.map(WorkerNumber);
-    let counts = fields.counts()?;
-    let fence = Fence(fields.take()?);
-    let reported = fields.reported()?;
-    let error = fields.failure()?;
-    let output = fields.json_or_none()?;
-    Ok(Outcome {
-        task,
-        lane,
-        status,
-        output,
-        error,
-        claimed_at,
-        started_at,
-        ended_at,
-        worker,
-        counts,
-        fence,
-        reported,
-    })
-}
-
-/// As much of one as decisions go by, and whose it is.
-pub(in crate::postgres) fn closed(fields: &mut Fields<'_>) -> Read<(TaskId, Closed)> {
-    let task = fields.task()?;
-    let closed = Closed {
-        status: status(fields)?,
-        fence: Fence(fields.take()?),
-        reported: fields.reported()?,
-    };
-    Ok((task, closed))
-}
-
-fn status(fields: &mut Fields<'_>) -> Read<Status> {
-    fields.decode(|code| {
-        Status::from_code(code).ok_or_else(|| BadColumn::new("outcome.status", code))
-    })
-}
-
 pub(in crate::postgres) fn outcomes(rows: &[Arc<Outcome>]) -> Params<'_> {
     let columns = Columns::of(rows)
         .column(|row| row.task.as_uuid())
@@ -150,7 +60,7 @@ pub(in crate::postgres) fn outcomes(rows: &[Arc<Outcome>]) -> Params<'_> {
         .params()
 }
 
-/// What [`Fields::failure`] reads.
+/// What [`Fields::failure`](crate::fields::Fields::failure) reads.
 pub(super) fn failure_columns<'a, R>(
     columns: Columns<'a, R>,
     error: impl Fn(&'a R) -> Option<&'a Failure>,
@@ -161,7 +71,7 @@ pub(super) fn failure_columns<'a, R>(
         .column(|row| error(row)?.detail.as_ref().map(Json::as_str))
 }
 
-/// What [`Fields::reported`] reads.
+/// What [`Fields::reported`](crate::fields::Fields::reported) reads.
 pub(super) fn reported_columns<'a, R>(
     columns: Columns<'a, R>,
     reported: impl Fn(&'a R) -> Option<&'a Reported>,

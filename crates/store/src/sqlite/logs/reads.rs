@@ -1,11 +1,11 @@
 //! What is asked of the logs.
 
 use rusqlite::{Connection, params};
-use taskyard_core::id::{Fence, TaskId};
-use taskyard_core::log::{Line, Page, Row, Wanted};
+use taskyard_core::id::TaskId;
+use taskyard_core::log::{Page, Wanted};
 
-use crate::columns;
-use crate::logs::{Listed, PAGE_RUNS_MAX, Paging};
+use crate::logs::{PAGE_RUNS_MAX, Paging};
+use crate::rows::log;
 use crate::sqlite::connection::all;
 use crate::sqlite::fields::{Fields, Read};
 use crate::sqlite::{sql, tx};
@@ -19,7 +19,7 @@ pub(super) fn page(connection: &Connection, wanted: Wanted) -> Read<Page> {
         wanted.attempt,
         tx::limit(PAGE_RUNS_MAX),
     ];
-    let runs = all(&snapshot, sql::LOG_RUN_LIST, of, listed)?;
+    let runs = all(&snapshot, sql::LOG_RUN_LIST, of, log::listed)?;
     for run in &runs {
         if paging.is_whole() {
             break;
@@ -31,29 +31,10 @@ pub(super) fn page(connection: &Connection, wanted: Wanted) -> Read<Page> {
         while !paging.is_whole()
             && let Some(found) = rows.next()?
         {
-            paging.take(*run, row(&mut Fields::of(found))?);
+            paging.take(*run, log::row(&mut Fields::of(found))?);
         }
     }
     Ok(paging.end(&runs))
-}
-
-fn listed(fields: &mut Fields<'_>) -> Read<Listed> {
-    Ok(Listed {
-        id: fields.take()?,
-        fence: Fence(fields.take()?),
-        attempt: fields.take()?,
-    })
-}
-
-fn row(fields: &mut Fields<'_>) -> Read<Row> {
-    Ok(Row {
-        seq: fields.decode(columns::unsigned)?,
-        line: Line {
-            at: fields.time()?,
-            stream: fields.decode(columns::stream)?,
-            text: fields.take()?,
-        },
-    })
 }
 
 pub(super) fn tasks(

@@ -1,32 +1,12 @@
 //! Runs that did not end their task, and reports that came too late.
 
 use rusqlite::{CachedStatement, params};
-use taskyard_core::id::{Fence, RunKey, WorkerNumber};
+use taskyard_core::id::RunKey;
 use taskyard_core::json::Json;
 use taskyard_core::rows::{Attempt, LateResult};
 
 use crate::columns;
-use crate::sqlite::fields::{Fields, Read, failure_columns};
-
-pub(crate) fn run(fields: &mut Fields<'_>) -> Read<RunKey> {
-    Ok(RunKey {
-        slot: fields.slot()?,
-        fence: Fence(fields.take()?),
-    })
-}
-
-pub(crate) fn attempt(fields: &mut Fields<'_>) -> Read<Attempt> {
-    Ok(Attempt {
-        run: run(fields)?,
-        number: fields.take()?,
-        worker: WorkerNumber(fields.take()?),
-        claimed_at: fields.time()?,
-        started_at: fields.time_or_none()?,
-        ended_at: fields.time()?,
-        end: fields.decode(columns::end)?,
-        error: fields.failure()?,
-    })
-}
+use crate::sqlite::fields::{Read, failure_columns};
 
 pub(crate) fn insert_attempt(statement: &mut CachedStatement<'_>, row: &Attempt) -> Read<usize> {
     let (code, message, detail) = failure_columns(row.error.as_ref());
@@ -44,16 +24,6 @@ pub(crate) fn insert_attempt(statement: &mut CachedStatement<'_>, row: &Attempt)
         message,
         detail,
     ])
-}
-
-pub(crate) fn late_result(fields: &mut Fields<'_>) -> Read<LateResult> {
-    Ok(LateResult {
-        run: run(fields)?,
-        at: fields.time()?,
-        said: fields.decode(columns::said)?,
-        error: fields.failure()?,
-        output: fields.json_or_none()?,
-    })
 }
 
 pub(crate) fn put_late_result(

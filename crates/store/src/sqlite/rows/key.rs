@@ -4,33 +4,11 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, params, params_from_iter};
 use taskyard_core::counter::Counter;
-use taskyard_core::id::TaskId;
-use taskyard_core::labels::Demands;
 use taskyard_core::lane::{Lane, LaneKey};
-use taskyard_core::rows::{Digest, Idempotency, IdempotencyKey, Unique, UniqueKey};
+use taskyard_core::rows::{Idempotency, Unique};
 use taskyard_core::status::Status;
 
-use crate::columns::BadColumn;
-use crate::sqlite::fields::{Fields, Read, task};
-
-pub(crate) fn idempotency(fields: &mut Fields<'_>) -> Read<Idempotency> {
-    Ok(Idempotency {
-        key: IdempotencyKey {
-            scope: fields.take()?,
-            key: fields.take()?,
-        },
-        digest: Digest(fields.take()?),
-        made: fields.decode(|bytes: Vec<u8>| made(&bytes))?,
-        created_at: fields.time()?,
-    })
-}
-
-fn made(bytes: &[u8]) -> Result<Arc<[TaskId]>, BadColumn> {
-    let (ids, []) = bytes.as_chunks::<16>() else {
-        return Err(BadColumn::new("idempotency.tasks", "part of an id"));
-    };
-    ids.iter().copied().map(task).collect()
-}
+use crate::sqlite::fields::Read;
 
 /// Inserts or updates: both statements take the same parameters.
 pub(crate) fn write_idempotency(
@@ -47,16 +25,6 @@ pub(crate) fn write_idempotency(
     ])
 }
 
-pub(crate) fn unique(fields: &mut Fields<'_>) -> Read<Unique> {
-    Ok(Unique {
-        key: UniqueKey {
-            queue: fields.name()?,
-            key: fields.take()?,
-        },
-        task: fields.task()?,
-    })
-}
-
 /// Inserts or updates: both statements take the same parameters.
 pub(crate) fn write_unique(statement: &mut CachedStatement<'_>, row: &Unique) -> Read<usize> {
     statement.execute(params![
@@ -64,10 +32,6 @@ pub(crate) fn write_unique(statement: &mut CachedStatement<'_>, row: &Unique) ->
         row.key.key,
         row.task.as_bytes(),
     ])
-}
-
-pub(crate) fn lane(fields: &mut Fields<'_>) -> Read<(Lane, Arc<LaneKey>)> {
-    Ok((Lane(fields.take()?), Arc::new(lane_key(fields)?)))
 }
 
 pub(crate) fn insert_lane(
@@ -82,16 +46,6 @@ pub(crate) fn insert_lane(
     ])
 }
 
-pub(crate) fn lane_key(fields: &mut Fields<'_>) -> Read<LaneKey> {
-    Ok(LaneKey {
-        queue: fields.name()?,
-        kind: fields.name()?,
-        demands: fields.decode(|text: String| {
-            Demands::from_text(&text).map_err(|_| BadColumn::new("lane.demands", text))
-        })?,
-    })
-}
-
 pub(crate) fn write_counter(
     statement: &mut CachedStatement<'_>,
     server: i32,
@@ -101,12 +55,4 @@ pub(crate) fn write_counter(
     let key = [server, lane.0].map(i64::from);
     let by_status = Status::ALL.map(|status| change[status]);
     statement.execute(params_from_iter(key.into_iter().chain(by_status)))
-}
-
-pub(crate) fn counter(fields: &mut Fields<'_>) -> Read<Counter> {
-    let mut tasks = Counter::default();
-    for status in Status::ALL {
-        tasks[status] = fields.take()?;
-    }
-    Ok(tasks)
 }

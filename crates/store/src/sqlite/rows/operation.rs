@@ -6,20 +6,7 @@ use taskyard_core::time::Timestamp;
 
 use crate::columns;
 use crate::filter;
-use crate::sqlite::fields::{Fields, Read};
-
-pub(crate) fn operation(fields: &mut Fields<'_>) -> Read<Operation> {
-    Ok(Operation {
-        id: fields.operation()?,
-        act: fields.decode(columns::act)?,
-        filter: fields.decode(|text: String| filter::filter(&text))?.into(),
-        cursor: fields.task_or_none()?,
-        done: fields.take()?,
-        skipped: fields.take()?,
-        created_at: fields.time()?,
-        state: columns::operation_state(fields.time_or_none()?, fields.take()?),
-    })
-}
+use crate::sqlite::fields::Read;
 
 /// Inserts or updates: both statements take the same parameters.
 pub(crate) fn write_operation(statement: &mut CachedStatement<'_>, row: &Operation) -> Read<usize> {

@@ -9,6 +9,7 @@ mod failing;
 mod giving_up;
 mod holding_on;
 mod keeping;
+mod killing;
 mod leaving;
 mod listing;
 mod logging;
@@ -173,15 +174,15 @@ macro_rules! conformance {
                 losing::a_task_that_kills_its_workers_ends,
                 leaving::a_draining_worker_finishes_what_it_holds_and_gets_nothing_more,
                 leaving::a_new_process_of_a_draining_worker_works_again,
-                leaving::a_killed_worker_s_runs_go_elsewhere_at_no_cost,
-                leaving::nobody_is_a_killed_worker_until_one_registers,
-                leaving::what_is_exclusive_stays_with_a_killed_worker_until_its_lease_ends,
-                leaving::what_a_killed_worker_holds_goes_back_in_pieces,
-                leaving::the_second_half_of_a_kill_leaves_a_process_alone_that_took_the_name,
-                leaving::the_second_half_of_a_kill_goes_on_with_it,
-                leaving::what_nobody_takes_from_a_killed_worker_the_sweep_takes_in_the_same_way,
-                leaving::a_name_that_is_taken_before_all_went_back_costs_no_task_a_loss,
-                leaving::killing_what_is_offline_changes_nothing,
+                killing::a_killed_worker_s_runs_go_elsewhere_at_no_cost,
+                killing::nobody_is_a_killed_worker_until_one_registers,
+                killing::what_is_exclusive_stays_with_a_killed_worker_until_its_lease_ends,
+                killing::what_a_killed_worker_holds_goes_back_in_pieces,
+                killing::the_second_half_of_a_kill_leaves_a_process_alone_that_took_the_name,
+                killing::the_second_half_of_a_kill_goes_on_with_it,
+                killing::what_nobody_takes_from_a_killed_worker_the_sweep_takes_in_the_same_way,
+                killing::a_name_that_is_taken_before_all_went_back_costs_no_task_a_loss,
+                killing::killing_what_is_offline_changes_nothing,
                 leaving::only_an_offline_worker_is_deleted,
                 leaving::a_drained_worker_is_deleted_once_it_holds_nothing,
                 leaving::a_drained_worker_gets_no_task_by_its_name,

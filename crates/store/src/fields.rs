@@ -1,0 +1,252 @@
+//! The columns of a row, read one after the other in the order in which a statement names them: of either database, so
+//! that what a row is made of is said once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::types::ValueRef;
+use taskyard_core::id::{Fence, OperationId, SlotKey, SlotNumber, TaskId};
+use taskyard_core::json::Json;
+use taskyard_core::name::Name;
+use taskyard_core::order::{OrderKey, Priority};
+use taskyard_core::rows::{Digest, Failure, Reported};
+use taskyard_core::slot::Counts;
+use taskyard_core::time::Timestamp;
+use tokio_postgres::types::FromSql;
+use uuid::Uuid;
+
+use crate::columns::{self, BadColumn};
+
+/// Where rows come from.
+pub(crate) trait Database {
+    type Row<'r>: 'r;
+    type Error;
+
+    fn value<'r, T: Value<'r>>(row: &'r Self::Row<'r>, place: usize) -> Result<T, Self::Error>;
+
+    /// Whether a column holds anything, whatever its type.
+    fn is_there<'r>(row: &'r Self::Row<'r>, place: usize) -> Result<bool, Self::Error>;
+
+    fn bad(place: usize, bad: BadColumn) -> Self::Error;
+}
+
+pub(crate) type Read<D, T> = Result<T, <D as Database>::Error>;
+
+/// What both databases have columns of. A text or bytes that are borrowed stay where the row has them.
+pub(crate) trait Value<'r>: FromSql<'r> {
+    fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self>;
+}
+
+macro_rules! values {
+    ($($owned:ty),*) => {
+        $(impl<'r> Value<'r> for $owned {
+            fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self> {
+                row.get(place)
+            }
+        })*
+    };
+}
+
+values!(bool, i16, i32, i64, f64, String);
+
+impl<'r> Value<'r> for Uuid {
+    fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self> {
+        row.get(place).map(Self::from_bytes)
+    }
+}
+
+impl<'r> Value<'r> for &'r str {
+    fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self> {
+        borrowed(row, place, |value| value.as_str())
+    }
+}
+
+impl<'r> Value<'r> for &'r [u8] {
+    fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self> {
+        borrowed(row, place, |value| value.as_blob())
+    }
+}
+
+fn borrowed<'r, T>(
+    row: &'r rusqlite::Row<'r>,
+    place: usize,
+    read: impl FnOnce(ValueRef<'r>) -> rusqlite::types::FromSqlResult<T>,
+) -> rusqlite::Result<T> {
+    let value = row.get_ref(place)?;
+    let kind = value.data_type();
+    read(value).map_err(|bad| {
+        rusqlite::Error::FromSqlConversionFailure(place, kind, Box::new(bad))
+    })
+}
+
+impl<'r, T: Value<'r>> Value<'r> for Option<T> {
+    fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self> {
+        if row.get_ref(place)? == ValueRef::Null {
+            return Ok(None);
+        }
+        T::from_sqlite(row, place).map(Some)
+    }
+}
+
+pub(crate) struct Fields<'r, D: Database> {
+    row: &'r D::Row<'r>,
+    next: usize,
+}
+
+impl<'r, D: Database> Fields<'r, D> {
+    pub(crate) fn of(row: &'r D::Row<'r>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    pub(crate) fn take<T: Value<'r>>(&mut self) -> Read<D, T> {
+        let (row, place) = self.pass();
+        D::value(row, place)
+    }
+
+    /// The row and the place of its next column, for whoever reads that in another way.
+    pub(crate) fn pass(&mut self) -> (&'r D::Row<'r>, usize) {
+        self.next += 1;
+        (self.row, self.next - 1)
+    }
+
+    /// Reads with `read` if its first column is there; else goes on behind its `width` columns.
+    pub(crate) fn maybe<T>(
+        &mut self,
+        width: usize,
+        read: impl FnOnce(&mut Self) -> Read<D, T>,
+    ) -> Read<D, Option<T>> {
+        let behind = self.next + width;
+        if !D::is_there(self.row, self.next)? {
+            self.next = behind;
+            return Ok(None);
+        }
+        let value = read(self)?;
+        assert_eq!(self.next, behind, "an optional row reads all its columns");
+        Ok(Some(value))
+    }
+
+    /// A value that is written in a form of its own.
+    pub(crate) fn decode<S: Value<'r>, T>(
+        &mut self,
+        decode: impl FnOnce(S) -> Result<T, BadColumn>,
+    ) -> Read<D, T> {
+        let place = self.next;
+        decode(self.take()?).map_err(|bad| D::bad(place, bad))
+    }
+
+    pub(crate) fn task(&mut self) -> Read<D, TaskId> {
+        self.decode(task)
+    }
+
+    pub(crate) fn task_or_none(&mut self) -> Read<D, Option<TaskId>> {
+        self.decode(|id: Option<Uuid>| id.map(task).transpose())
+    }
+
+    pub(crate) fn operation(&mut self) -> Read<D, OperationId> {
+        self.task().map(OperationId::from)
+    }
+
+    pub(crate) fn slot(&mut self) -> Read<D, SlotKey> {
+        Ok(SlotKey {
+            task: self.task()?,
+            slot: SlotNumber(self.take()?),
+        })
+    }
+
+    pub(crate) fn time(&mut self) -> Read<D, Timestamp> {
+        self.take().map(Timestamp::from_micros)
+    }
+
+    pub(crate) fn time_or_none(&mut self) -> Read<D, Option<Timestamp>> {
+        Ok(self.take::<Option<i64>>()?.map(Timestamp::from_micros))
+    }
+
+    pub(crate) fn duration(&mut self) -> Read<D, Duration> {
+        self.decode(columns::duration)
+    }
+
+    pub(crate) fn duration_or_none(&mut self) -> Read<D, Option<Duration>> {
+        self.decode(|micros: Option<i64>| micros.map(columns::duration).transpose())
+    }
+
+    pub(crate) fn priority(&mut self) -> Read<D, Priority> {
+        self.decode(|value: i16| {
+            Priority::new(i64::from(value)).map_err(|_| BadColumn::new("priority", value))
+        })
+    }
+
+    pub(crate) fn order_key(&mut self) -> Read<D, OrderKey> {
+        self.take().map(OrderKey)
+    }
+
+    pub(crate) fn text(&mut self) -> Read<D, Arc<str>> {
+        self.take::<&str>().map(Arc::from)
+    }
+
+    pub(crate) fn text_or_none(&mut self) -> Read<D, Option<Arc<str>>> {
+        Ok(self.take::<Option<&str>>()?.map(Arc::from))
+    }
+
+    pub(crate) fn name(&mut self) -> Read<D, Name> {
+        self.text().map(Name::stored)
+    }
+
+    pub(crate) fn name_or_none(&mut self) -> Read<D, Option<Name>> {
+        Ok(self.text_or_none()?.map(Name::stored))
+    }
+
+    pub(crate) fn json(&mut self) -> Read<D, Json> {
+        self.text().map(Json::stored)
+    }
+
+    pub(crate) fn json_or_none(&mut self) -> Read<D, Option<Json>> {
+        Ok(self.text_or_none()?.map(Json::stored))
+    }
+
+    pub(crate) fn digest(&mut self) -> Read<D, Digest> {
+        self.decode(digest)
+    }
+
+    pub(crate) fn digest_or_none(&mut self) -> Read<D, Option<Digest>> {
+        self.decode(|bytes: Option<&[u8]>| bytes.map(digest).transpose())
+    }
+
+    pub(crate) fn counts(&mut self) -> Read<D, Counts> {
+        Ok(Counts {
+            attempts: self.take()?,
+            failures: self.take()?,
+            losses: self.take()?,
+            lost_in_a_row: self.take()?,
+        })
+    }
+
+    pub(crate) fn failure(&mut self) -> Read<D, Option<Failure>> {
+        let (code, message) = (self.text_or_none()?, self.text_or_none()?);
+        let detail = self.json_or_none()?;
+        Ok(code.zip(message).map(|(code, message)| Failure {
+            code,
+            message,
+            detail,
+        }))
+    }
+
+    pub(crate) fn reported(&mut self) -> Read<D, Option<Reported>> {
+        let fence: Option<i32> = self.take()?;
+        let digest = self.digest_or_none()?;
+        Ok(fence.zip(digest).map(|(fence, digest)| Reported {
+            fence: Fence(fence),
+            digest,
+        }))
+    }
+}
+
+pub(crate) fn task(id: Uuid) -> Result<TaskId, BadColumn> {
+    TaskId::try_from(id).map_err(|_| BadColumn::new("a task's id", id))
+}
+
+fn digest(bytes: &[u8]) -> Result<Digest, BadColumn> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| BadColumn::new("a digest", "this"))?;
+    Ok(Digest(bytes))
+}
