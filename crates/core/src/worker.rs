@@ -91,7 +91,11 @@ impl Profile {
     }
 
     /// The lanes it serves that can have something, twins among them, lowest first.
-    pub(crate) fn lanes_with_something(&self, lanes: &Lanes, heads: &Heads) -> Vec<(Lane, Position)> {
+    pub(crate) fn lanes_with_something(
+        &self,
+        lanes: &Lanes,
+        heads: &Heads,
+    ) -> Vec<(Lane, Position)> {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         if served.forgot != lanes.forgot() {
             *served = Served {

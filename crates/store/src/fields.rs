@@ -74,9 +74,7 @@ fn borrowed<'r, T>(
 ) -> rusqlite::Result<T> {
     let value = row.get_ref(place)?;
     let kind = value.data_type();
-    read(value).map_err(|bad| {
-        rusqlite::Error::FromSqlConversionFailure(place, kind, Box::new(bad))
-    })
+    read(value).map_err(|bad| rusqlite::Error::FromSqlConversionFailure(place, kind, Box::new(bad)))
 }
 
 impl<'r, T: Value<'r>> Value<'r> for Option<T> {

@@ -165,7 +165,10 @@ impl<K: Hash + Eq + Clone + Debug, R: Clone + PartialEq> Rows<K, R> {
     }
 
     /// Takes the row out, if one stands there.
-    pub(crate) fn remove<Q: Hash + Equivalent<K> + Debug + ?Sized>(&mut self, key: &Q) -> Option<R> {
+    pub(crate) fn remove<Q: Hash + Equivalent<K> + Debug + ?Sized>(
+        &mut self,
+        key: &Q,
+    ) -> Option<R> {
         let entry = self
             .0
             .get_mut(key)

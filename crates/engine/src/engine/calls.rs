@@ -88,7 +88,8 @@ impl Drop for Open<'_> {
         // What comes from here on is the loop's to give back, and one that has come already is not heard of otherwise.
         self.answer.close();
         if let Ok(unheard) = self.answer.try_recv() {
-            self.engine.give_back(&self.sending, release_unheard(&unheard));
+            self.engine
+                .give_back(&self.sending, release_unheard(&unheard));
         }
     }
 }

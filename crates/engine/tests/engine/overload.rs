@@ -24,9 +24,7 @@ use tokio::task::JoinHandle;
 
 use super::front::{Front, Fronted};
 use super::upkeep::keep_up;
-use super::yard::{
-    Yard, claim_call, claimed, model_whose_time_passes, settle, submit_of, token,
-};
+use super::yard::{Yard, claim_call, claimed, model_whose_time_passes, settle, submit_of, token};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);

@@ -24,9 +24,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::front::{Front, Fronted, HoldsBack};
-use super::yard::{
-    NOW, Yard, claim_call, claimed, model_whose_time_passes, settle, submit_of,
-};
+use super::yard::{NOW, Yard, claim_call, claimed, model_whose_time_passes, settle, submit_of};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);

@@ -10,9 +10,7 @@ use taskyard_api::answered::Answered;
 use taskyard_api::payload::Payload;
 use taskyard_api::problem::{FieldError, Problem};
 use taskyard_api::report::{Called, Report, Reported};
-use taskyard_api::worker::{
-    Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered, Run,
-};
+use taskyard_api::worker::{Claim, Claimed, Heard, Heartbeat, Limits, Register, Registered, Run};
 use taskyard_core::id::{Epoch, NotAnId, ServerNumber, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;

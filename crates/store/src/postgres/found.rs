@@ -116,9 +116,7 @@ pub(super) fn found(
         Part::Carries => each(rows, place::carry, |row| {
             view.carries.loaded(row.slot, row.without_error())
         })?,
-        Part::Outcomes => each(rows, closed, |(task, row)| {
-            view.outcomes.loaded(task, row)
-        })?,
+        Part::Outcomes => each(rows, closed, |(task, row)| view.outcomes.loaded(task, row))?,
         Part::LastWorker => each(
             rows,
             |fields| Ok((WorkerNumber(fields.take()?), fields.take()?)),

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::error::explain;
 use super::fields::{Fields, Read};
 use super::{list, load, queues, sql};
+use crate::columns;
 use crate::rows::{history, key, minute, operation, presence, queue, relic, view};
 
 pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {

@@ -17,7 +17,7 @@ use super::error::{explain, one_line};
 use super::fields::{Fields, Read};
 use super::open::Meta;
 use super::params::Params;
-use super::rows::key::lane_numbers;
+use super::rows::key as keys;
 use super::sql::{Statements, WRITER_SETTINGS};
 use super::trip::Trip;
 use super::tx::PostgresTx;
@@ -129,7 +129,7 @@ impl Session {
             return Ok(Vec::new());
         }
         let mut trip = Trip::on(self);
-        trip.ask(&self.statements.lane_named, lane_numbers(lanes));
+        trip.ask(&self.statements.lane_named, keys::lane_numbers(lanes));
         let [named] = answers(trip).await?;
         numbered(&named)
     }
@@ -165,7 +165,7 @@ impl Writer for Session {
         self.settle().await?;
         let mut trip = Trip::on(self);
         let among = &self.statements.lane_open_among;
-        trip.ask(among, lane_numbers(lanes));
+        trip.ask(among, keys::lane_numbers(lanes));
         let [open] = answers(trip).await?;
         lane_numbers(&open)
     }

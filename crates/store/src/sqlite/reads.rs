@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, params};
 use taskyard_core::counter::Counter;
 use taskyard_core::explain::{Explain, Surroundings};
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{TaskId, WorkerNumber};
 use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, AtWork, Freeable, Minutes, Query, Sums, Survey, TaskView};
@@ -16,6 +16,7 @@ use super::connection::{all, one};
 use super::error::explain;
 use super::fields::{Fields, Read};
 use super::{list, queues, sql, tx};
+use crate::columns;
 use crate::rows::{history, key, minute, operation, presence, queue, relic, view};
 
 pub(super) fn read(connection: &Connection, query: &Query) -> Result<Answer, Error> {
@@ -111,7 +112,12 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
             Answer::Worker(worker.map(Box::new))
         }
         Query::AtWork { worker, limit } => {
-            let view = one(connection, sql::WORKER_VIEW, [worker.as_str()], view::worker)?;
+            let view = one(
+                connection,
+                sql::WORKER_VIEW,
+                [worker.as_str()],
+                view::worker,
+            )?;
             let held = params![worker.as_str(), tx::limit(*limit)];
             let runs = all(connection, sql::LEASE_HELD, held, view::run)?;
             Answer::AtWork(view.map(|view| Box::new(AtWork { view, runs })))

@@ -290,7 +290,9 @@ impl Server {
         self.learn(&call, &about, &answer, around);
         around.ledger.answered(&call, &answer, since);
         if gone.get() || around.network.hangs_up(&mut around.tally) {
-            if let (Some(release), About::Claim { sending, .. }) = (desk::release_unheard(&answer), about) {
+            if let (Some(release), About::Claim { sending, .. }) =
+                (desk::release_unheard(&answer), about)
+            {
                 self.give_back(&sending, release, around);
             }
             return;

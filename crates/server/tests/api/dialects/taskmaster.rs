@@ -163,7 +163,8 @@ async fn the_workers_inside_are_scaled_from_1_to_50() {
         let body = format!(r#"{{"count":{count}}}"#);
         yard.post_text("/api/workers/scale", body).await
     };
-    let desired = async || yard.get("/api/v1/workers/internal/status").await.ok()["desired"].clone();
+    let desired =
+        async || yard.get("/api/v1/workers/internal/status").await.ok()["desired"].clone();
 
     assert_eq!(scale("1").await.ok()["count"], 1);
     assert_eq!(desired().await, 1);
