@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rusqlite::types::ValueRef;
+use rusqlite::types::{FromSqlResult, ValueRef};
 use taskyard_core::id::{Fence, OperationId, SlotKey, SlotNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::name::Name;
@@ -34,14 +34,14 @@ pub(crate) type Read<D, T> = Result<T, <D as Database>::Error>;
 
 /// What both databases have columns of. A text or bytes that are borrowed stay where the row has them.
 pub(crate) trait Value<'r>: FromSql<'r> {
-    fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self>;
+    fn of_sqlite(value: ValueRef<'r>) -> FromSqlResult<Self>;
 }
 
 macro_rules! values {
     ($($owned:ty),*) => {
-        $(impl<'r> Value<'r> for $owned {
-            fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self> {
-                row.get(place)
+        $(impl Value<'_> for $owned {
+            fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
+                rusqlite::types::FromSql::column_result(value)
             }
         })*
     };
@@ -49,40 +49,30 @@ macro_rules! values {
 
 values!(bool, i16, i32, i64, f64, String);
 
-impl<'r> Value<'r> for Uuid {
-    fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self> {
-        row.get(place).map(Self::from_bytes)
+impl Value<'_> for Uuid {
+    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        rusqlite::types::FromSql::column_result(value).map(Self::from_bytes)
     }
 }
 
 impl<'r> Value<'r> for &'r str {
-    fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self> {
-        borrowed(row, place, |value| value.as_str())
+    fn of_sqlite(value: ValueRef<'r>) -> FromSqlResult<Self> {
+        value.as_str()
     }
 }
 
 impl<'r> Value<'r> for &'r [u8] {
-    fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self> {
-        borrowed(row, place, |value| value.as_blob())
+    fn of_sqlite(value: ValueRef<'r>) -> FromSqlResult<Self> {
+        value.as_blob()
     }
 }
 
-fn borrowed<'r, T>(
-    row: &'r rusqlite::Row<'r>,
-    place: usize,
-    read: impl FnOnce(ValueRef<'r>) -> rusqlite::types::FromSqlResult<T>,
-) -> rusqlite::Result<T> {
-    let value = row.get_ref(place)?;
-    let kind = value.data_type();
-    read(value).map_err(|bad| rusqlite::Error::FromSqlConversionFailure(place, kind, Box::new(bad)))
-}
-
 impl<'r, T: Value<'r>> Value<'r> for Option<T> {
-    fn from_sqlite(row: &'r rusqlite::Row<'r>, place: usize) -> rusqlite::Result<Self> {
-        if row.get_ref(place)? == ValueRef::Null {
-            return Ok(None);
+    fn of_sqlite(value: ValueRef<'r>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Null => Ok(None),
+            value => T::of_sqlite(value).map(Some),
         }
-        T::from_sqlite(row, place).map(Some)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rows of SQLite, as what reads them asks for their columns.
 
-use rusqlite::Row;
-use rusqlite::types::{Type, ValueRef};
+use rusqlite::types::{FromSqlError, Type, ValueRef};
+use rusqlite::{Error, Row};
 use taskyard_core::json::Json;
 use taskyard_core::rows::{Failure, Reported};
 
@@ -15,18 +15,29 @@ pub(super) enum Sqlite {}
 
 impl Database for Sqlite {
     type Row<'r> = Row<'r>;
-    type Error = rusqlite::Error;
+    type Error = Error;
 
     fn value<'r, T: Value<'r>>(row: &'r Row<'r>, place: usize) -> Read<T> {
-        T::from_sqlite(row, place)
+        let value = row.get_ref(place)?;
+        T::of_sqlite(value).map_err(|error| {
+            let kind = value.data_type();
+            match error {
+                FromSqlError::InvalidType => {
+                    let name = row.as_ref().column_name(place).unwrap_or_default();
+                    Error::InvalidColumnType(place, name.to_owned(), kind)
+                }
+                FromSqlError::OutOfRange(number) => Error::IntegralValueOutOfRange(place, number),
+                error => Error::FromSqlConversionFailure(place, kind, Box::new(error)),
+            }
+        })
     }
 
     fn is_there<'r>(row: &'r Row<'r>, place: usize) -> Read<bool> {
         Ok(row.get_ref(place)? != ValueRef::Null)
     }
 
-    fn bad(place: usize, bad: BadColumn) -> rusqlite::Error {
-        rusqlite::Error::FromSqlConversionFailure(place, Type::Null, Box::new(bad))
+    fn bad(place: usize, bad: BadColumn) -> Error {
+        Error::FromSqlConversionFailure(place, Type::Null, Box::new(bad))
     }
 }
 
