@@ -21,16 +21,27 @@ pub(super) struct Lock {
     pub(super) after_unclean_stop: bool,
 }
 
-/// `None`: somebody else holds it.
-pub(super) fn take(database: &Path) -> io::Result<Option<Lock>> {
+fn beside(database: &Path) -> PathBuf {
     let mut path = OsString::from(database);
     path.push(".lock");
+    path.into()
+}
+
+/// A server runs on this database, or the last one ended without saying so. Takes hold of nothing.
+pub(super) fn tells_of_a_server(database: &Path) -> bool {
+    beside(database)
+        .metadata()
+        .is_ok_and(|metadata| metadata.len() > 0)
+}
+
+/// `None`: somebody else holds it.
+pub(super) fn take(database: &Path) -> io::Result<Option<Lock>> {
     let beside = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
-        .open(PathBuf::from(path))?;
+        .open(beside(database))?;
     Ok(is_free(&beside)?.then(|| Lock {
         beside,
         database: None,

@@ -15,6 +15,9 @@ use crate::migration::{self, Migration};
 
 /// What stands in the place of a path where there is no file.
 const IN_MEMORY: &str = ":memory:";
+/// What is said where the last server ended without stopping and there is no log.
+pub(super) const LOG_IS_GONE: &str = "the last server did not stop in order, and the log that stands beside the database \
+     then (-wal) is gone: if somebody removed it, what was acknowledged last is lost";
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
@@ -192,8 +195,7 @@ pub(super) fn file(
     finish_restore(path)?;
     check_files(path)?;
     check_logs(path)?;
-    // SQLite makes the log with the first connection, and takes it away with the last one that closes in order.
-    let has_log = log::of(path).exists();
+    let has_log = has_log(path);
     let connection =
         connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
     if !lock.hold(path).map_err(broken)? {
@@ -203,8 +205,7 @@ pub(super) fn file(
         // No error: another program that had the file open meanwhile has moved the log into it, and taken it away.
         tracing::warn!(
             path = %path.display(),
-            "the last server did not stop in order, and the log that stands beside the database then (-wal) is gone: if \
-             somebody removed it, what was acknowledged last is lost"
+            "{LOG_IS_GONE}"
         );
     }
     match begin(&connection, path, random) {
@@ -287,6 +288,12 @@ fn no_logs(path: &Path) -> Result<(), OpenError> {
         return Err(OpenError::LogsAlone { path, logs });
     }
     Ok(())
+}
+
+/// SQLite makes the log with the first connection, and takes it away with the last one that closes in order. Who only
+/// looks leaves an empty one behind.
+pub(super) fn has_log(path: &Path) -> bool {
+    holds_something(&log::of(path))
 }
 
 fn holds_something(path: &Path) -> bool {
