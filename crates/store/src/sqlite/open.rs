@@ -1,5 +1,6 @@
 //! Opening a database: is it ours, is it whole, does it fit this program; and bringing it up to date.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use taskyard_core::random::Random;
 
 use super::connection::{self, one};
 use super::fields::{Fields, Read};
-use super::lock::{self, Lock};
+use super::lock::{self, Holder, Lock};
 use super::{log, logs, restore, sql};
 use crate::incarnation;
 use crate::migration::{self, Migration};
@@ -104,8 +105,8 @@ pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("{0} is in use by another server; stop that one first, or name another file")]
-    InUse(PathBuf),
+    #[error("{path} is in use by another server{by}; stop that one first, or name another file")]
+    InUse { path: PathBuf, by: Holder },
     #[error("{0} is a database of some other program; nothing in it was changed")]
     Foreign(PathBuf),
     #[error(
@@ -183,6 +184,7 @@ pub(super) struct Opened {
 pub(super) fn file(
     path: &Path,
     log_bytes_max: u64,
+    listens_on: Option<SocketAddr>,
     random: &mut dyn Random,
 ) -> Result<Opened, OpenError> {
     check_version()?;
@@ -190,7 +192,7 @@ pub(super) fn file(
         path: path.to_owned(),
         source,
     };
-    let in_use = || OpenError::InUse(path.to_owned());
+    let in_use = || in_use(path);
     let mut lock = lock::take(path).map_err(broken)?.ok_or_else(in_use)?;
     finish_restore(path)?;
     check_files(path)?;
@@ -198,7 +200,7 @@ pub(super) fn file(
     let has_log = has_log(path);
     let connection =
         connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
-    if !lock.hold(path).map_err(broken)? {
+    if !lock.hold(path, listens_on).map_err(broken)? {
         return Err(in_use());
     }
     if lock.after_unclean_stop && !has_log {
@@ -220,6 +222,13 @@ pub(super) fn file(
             lock.did_not_begin().map_err(broken)?;
             Err(error)
         }
+    }
+}
+
+pub(super) fn in_use(path: &Path) -> OpenError {
+    OpenError::InUse {
+        path: path.to_owned(),
+        by: lock::holder(path),
     }
 }
 
