@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::task::Status;
+use taskyard_core::id::TaskId;
+
+use crate::payload::Raw;
+use crate::task::{Status, Task};
 use crate::time::Time;
 
 /// One page of a list. It may hold fewer items than asked for and still have a next one.
@@ -12,6 +15,30 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Hand it in with the same filter to go on behind this page; null at the end.
     pub next_cursor: Option<String>,
+}
+
+/// One page of the list of tasks. It may hold fewer items than asked for and still have a next one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(bound(deserialize = "Task<P>: Deserialize<'de>"))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TaskPage<P = Raw> {
+    pub items: Vec<Task<P>>,
+    /// Hand it in with the same filter to go on behind this page; null at the end.
+    pub next_cursor: Option<String>,
+    /// Tasks on the way that the database cannot read, as where it is damaged: they are not among the items, and nobody knows
+    /// whether the filter lets them through. Left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<TaskId>,
+}
+
+impl<P> Default for TaskPage<P> {
+    fn default() -> Self {
+        Self {
+            items: Vec::new(),
+            next_cursor: None,
+            unreadable: Vec::new(),
+        }
+    }
 }
 
 /// The query of `GET /tasks`; every filter that is given must fit.

@@ -224,6 +224,11 @@ impl Command {
         }
     }
 
+    /// Whether the answer tells of each part what became of it, so that one can be sent again without the others.
+    pub fn tells_parts_apart(&self) -> bool {
+        matches!(self, Self::Claims(_) | Self::Report(_) | Self::Heartbeat(_))
+    }
+
     /// What is answered for a part that failed alone, beside the others.
     ///
     /// # Panics

@@ -30,7 +30,7 @@ pub enum Refused {
     #[error("the run has already reported something else")]
     ReportedOtherwise,
     /// The others of its report were taken.
-    #[error("the database failed over this result; it may be sent again")]
+    #[error("the database did not take this result; it may be sent again")]
     Broken,
     #[error("the task is not free to be claimed")]
     NotClaimable,

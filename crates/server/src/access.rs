@@ -76,7 +76,7 @@ pub(crate) fn check<B>(app: &App, request: &Request<B>, peer: Peer) -> Result<()
             Told::Wrong => Err(wrong_token(app, peer.address)),
             Told::Nothing => Err(problem::new(
                 Code::Unauthorized,
-                "this server wants a token: Authorization: Bearer …; a browser that looks may give it as the password,                  with any name",
+                "this server wants a token: Authorization: Bearer …; a browser that looks may give it as the password, with any name",
             )),
         },
     }
@@ -121,6 +121,14 @@ fn check_token(secret: &Secret, method: &Method, headers: &HeaderMap) -> Told {
 /// Whoever sends many is told to come back later. The right token is looked at first and always lets in, so nobody is
 /// kept out by others who come from the same address.
 fn wrong_token(app: &App, from: Option<IpAddr>) -> Box<Problem> {
+    app.metrics().wrong_tokens.inc();
+    if let Some(others) = app.guesses().tell(from) {
+        tracing::warn!(
+            address = from.map(tracing::field::display),
+            others,
+            "a token was refused that is not known here"
+        );
+    }
     let max = app.limits().wrong_tokens_max;
     match app.guesses().wrong(from, max) {
         None => problem::new(Code::Unauthorized, "this token is not known here"),

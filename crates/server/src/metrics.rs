@@ -62,6 +62,7 @@ struct OfState {
 pub(crate) struct Metrics {
     counted: Registry,
     pub(crate) requests: Requests,
+    pub(crate) wrong_tokens: Counter,
     pub(crate) surveys: Surveys,
     queues: Apart,
 }
@@ -79,9 +80,16 @@ impl Metrics {
         engine.register(&mut counted);
         let requests = Requests::default();
         requests.register(&mut counted);
+        let wrong_tokens = Counter::default();
+        counted.register(
+            "taskyard_wrong_tokens",
+            "Requests that were refused for a token that is not known here",
+            wrong_tokens.clone(),
+        );
         Self {
             counted,
             requests,
+            wrong_tokens,
             surveys: Surveys::default(),
             queues: Apart::new(values_max),
         }

@@ -36,6 +36,7 @@ mod tests;
 mod threads;
 mod tx;
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,6 +61,7 @@ pub use self::inline::Inline;
 pub use self::inspect::{check, stats};
 #[doc(hidden)]
 pub use self::list::statements as list_statements;
+pub use self::lock::Holder;
 use self::lock::Lock;
 use self::log::Hooks;
 use self::logs::SqliteLogs;
@@ -78,6 +80,8 @@ pub struct Options {
     pub clock: Clock,
     /// Of the leases' secrets and the database's incarnation, so for a service one that cannot be guessed.
     pub random: Box<dyn Random>,
+    /// Where this process listens, for whoever finds the file in use.
+    pub listens_on: Option<SocketAddr>,
 }
 
 pub struct SqliteStore {
@@ -102,7 +106,10 @@ impl SqliteStore {
 
     fn open_with(path: &Path, mut options: Options, hooks: Hooks) -> Result<Self, OpenError> {
         let path = &file::behind_links(path);
-        let opened = open::file(path, hooks.log_bytes_max, &mut *options.random)?;
+        let Options {
+            random, listens_on, ..
+        } = &mut options;
+        let opened = open::file(path, hooks.log_bytes_max, *listens_on, &mut **random)?;
         let reading = || connection::reading(path).map_err(|error| open::explain(path, &error));
         let readers = (0..READERS)
             .map(|_| reading())

@@ -1,6 +1,7 @@
 //! Which database an address names, and opening it.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -121,20 +122,26 @@ pub(crate) fn without_password(address: &str) -> String {
     }
 }
 
-/// Opens the database; one on a server that cannot be reached yet is waited for so long.
-pub(crate) async fn open(address: &Address, within: Duration) -> Result<Arc<dyn Store>, Failure> {
+/// Opens the database; one on a server that cannot be reached yet is waited for so long. Whoever finds a file in use is
+/// told where this process listens.
+pub(crate) async fn open(
+    address: &Address,
+    within: Duration,
+    listens_on: Option<SocketAddr>,
+) -> Result<Arc<dyn Store>, Failure> {
     match address {
-        Address::Sqlite(path) => Ok(Arc::new(open_file(path).await?)),
+        Address::Sqlite(path) => Ok(Arc::new(open_file(path, listens_on).await?)),
         Address::Postgres(url) => Ok(Arc::new(open_server(url, within).await?)),
     }
 }
 
-async fn open_file(path: &Path) -> Result<SqliteStore, Failure> {
+async fn open_file(path: &Path, listens_on: Option<SocketAddr>) -> Result<SqliteStore, Failure> {
     let path = whole(path);
     check_writable(&path)?;
     let options = sqlite::Options {
         clock: clock::steady(),
         random: Box::new(Unguessable::new()),
+        listens_on,
     };
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options)).await;
     opened

@@ -15,7 +15,7 @@ use crate::attempt::Attempts;
 use crate::change::Patch;
 use crate::explain::Explanation;
 use crate::health::{Health, Readiness};
-use crate::page::{Page, TaskQuery, TasksQuery};
+use crate::page::{TaskPage, TaskQuery, TasksQuery};
 use crate::stats::Stats;
 use crate::submit::{Submit, Submitted, SubmittedBatch};
 use crate::task::{Standing, Task};
@@ -59,7 +59,7 @@ impl Client {
     }
 
     /// One page of tasks, newest first.
-    pub async fn list(&self, query: &TasksQuery) -> Result<Page<Task>, Error> {
+    pub async fn list(&self, query: &TasksQuery) -> Result<TaskPage, Error> {
         let labels: Vec<_> = query.labels.iter().map(|pair| ("label", pair)).collect();
         let call = Call::get("/api/v1/tasks").query(query)?.query(&labels)?;
         self.call(call).await

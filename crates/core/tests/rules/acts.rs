@@ -86,7 +86,12 @@ pub(crate) enum Act {
     ProceedAgain(Index),
     CancelOperation(Index),
     Clear,
-    Join,
+    /// A server starts, or one of the latest says that it is still up.
+    Join(Option<Index>),
+    /// Beside what else happens.
+    Leave(Index),
+    /// Before it.
+    LeaveAlone(Index),
 }
 
 fn word() -> impl Strategy<Value = Word> {
@@ -159,7 +164,9 @@ fn act() -> impl Strategy<Value = Act> {
         1 => index().prop_map(Act::ProceedAgain),
         1 => index().prop_map(Act::CancelOperation),
         1 => Just(Act::Clear),
-        1 => Just(Act::Join),
+        2 => prop::option::of(index()).prop_map(Act::Join),
+        1 => index().prop_map(Act::Leave),
+        1 => index().prop_map(Act::LeaveAlone),
     ]
 }
 

@@ -2,6 +2,7 @@
 //! promises. What each batch changes is held against what must always be true; in the end everything ends.
 
 mod operations;
+mod servers;
 mod submits;
 mod workers;
 
@@ -32,7 +33,6 @@ use taskyard_core::verbs::forget::Forget;
 use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
-use taskyard_core::verbs::join::Join;
 use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::proceed::Proceed;
 use taskyard_core::verbs::promote::Promote;
@@ -67,7 +67,8 @@ struct World {
     workers: Vec<Claim>,
     /// Every run that was ever given out.
     runs: Vec<Run>,
-    server: Option<Server>,
+    /// As each of them said last that it is up.
+    servers: Vec<Server>,
     discarded: BTreeSet<TaskId>,
     /// Every piece of an operation that was ever sent, and where those began that were done.
     pieces: Vec<Proceed>,
@@ -96,7 +97,7 @@ impl World {
             tasks: Vec::new(),
             workers: Vec::new(),
             runs: Vec::new(),
-            server: None,
+            servers: Vec::new(),
             discarded: BTreeSet::new(),
             pieces: Vec::new(),
             done: HashSet::new(),
@@ -187,6 +188,7 @@ impl World {
                     commands.push(register(name, *if_new));
                 }
                 Act::KillAlone(name) => self.kill_alone(name),
+                Act::LeaveAlone(server) => self.leave_alone(server),
                 other => commands.extend(self.command(other)),
             }
         }
@@ -305,12 +307,9 @@ impl World {
             | Act::ProceedAgain(_)
             | Act::CancelOperation(_)
             | Act::Clear => return self.operate(act),
-            Act::Join => Join {
-                held: self.server,
-                alone: false,
-            }
-            .into(),
-            Act::Claim { .. } | Act::Register { .. } | Act::KillAlone(_) => return None,
+            Act::Join(_) | Act::Leave(_) => return self.server_says(act),
+            Act::Claim { .. } | Act::Register { .. } => return None,
+            Act::KillAlone(_) | Act::LeaveAlone(_) => return None,
             Act::Drain(_) | Act::Kill(_) | Act::Delete(_) => return workers::command(act),
         })
     }
@@ -407,7 +406,7 @@ impl World {
             (Command::Proceed(piece), Ok(Done::Proceed(proceeded))) => {
                 self.proceeded(piece, proceeded);
             }
-            (Command::Join(_), Ok(Done::Join(joined))) => self.server = Some(joined.server),
+            (Command::Join(_), Ok(Done::Join(joined))) => self.servers.push(joined.server),
             _ => {}
         }
     }

@@ -1,11 +1,15 @@
 //! Claims that wait because of a suspect: their workers run one, or empty their hands for one. Nothing that becomes
 //! ready is for them meanwhile; what ends that must be told to them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::id::TaskId;
+use taskyard_core::order::Priority;
 use taskyard_core::verbs::claim::{Hand, Run};
+use taskyard_core::verbs::submit::{NewTask, Submit};
+use taskyard_engine::engine::ClaimCall;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance};
 
@@ -19,16 +23,34 @@ fn yard() -> Yard {
 
 /// A task whose lease was lost twice before anything was heard of its run.
 async fn suspect(yard: &Yard) -> TaskId {
-    let task = yard.submit("work").await.unwrap();
+    suspect_of(yard, "work", 0).await
+}
+
+async fn suspect_of(yard: &Yard, kind: &str, priority: i64) -> TaskId {
+    let task = NewTask {
+        priority: Priority::new(priority).unwrap(),
+        ..yard.task(kind)
+    };
+    let id = task.id;
+    let submit = Submit {
+        tasks: vec![task],
+        once: None,
+        again: false,
+    };
+    yard.engine.submit(submit).await.unwrap();
     for _ in 0..2 {
-        dies_with_one(yard).await;
+        dies_with_one_of(yard, kind).await;
         is_found_dead(yard).await;
     }
-    task
+    id
 }
 
 async fn dies_with_one(yard: &Yard) {
-    yard.worker("dies", "work").await;
+    dies_with_one_of(yard, "work").await;
+}
+
+async fn dies_with_one_of(yard: &Yard, kind: &str) {
+    yard.worker("dies", kind).await;
     yard.claim_one("dies").await;
 }
 
@@ -138,6 +160,38 @@ async fn a_worker_that_was_kept_for_a_suspect_is_free_once_another_takes_that() 
     assert_eq!(yard.claim_one("other").await.slot.task, suspect);
 
     assert_eq!(gets(claim).await, [task]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_is_dealt_to_wakes_its_workers_others_though_it_came_across_a_suspect() {
+    let yard = yard();
+    yard.worker_of("w", &["work", "first", "other"]).await;
+    yard.submit("work").await.unwrap();
+    yard.claim_one("w").await;
+    suspect(&yard).await;
+    advance(yard.engine.policy().suspect_patience).await;
+    let mut tasks = BTreeSet::new();
+    for _ in 0..3 {
+        tasks.insert(yard.submit("other").await.unwrap());
+    }
+    let kept = [waits(&yard, "w").await, waits(&yard, "w").await];
+    // It stands before the one that the worker is kept for, which a claim that looks alone does not see behind it.
+    suspect_of(&yard, "first", 1).await;
+    settle().await;
+    assert!(kept.iter().all(|claim| !claim.is_finished()));
+
+    let alone = ClaimCall {
+        limit: 1,
+        ..claim_call("w", Duration::ZERO)
+    };
+    let hand = claimed(&yard.engine, alone).await.unwrap();
+
+    let mut got: BTreeSet<TaskId> = hand.runs.iter().map(|run| run.slot.task).collect();
+    assert_eq!(got.len(), 1);
+    for claim in kept {
+        got.extend(gets(claim).await);
+    }
+    assert_eq!(got, tasks);
 }
 
 #[tokio::test(start_paused = true)]

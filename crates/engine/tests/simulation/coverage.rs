@@ -17,7 +17,7 @@ pub(crate) fn check(tally: &Tally, store: Store) {
     assert!(missing.is_empty(), "these never happened: {missing:?}");
 }
 
-const EVERYWHERE: [&str; 101] = [
+const EVERYWHERE: [&str; 103] = [
     // Every verb.
     "submit",
     "cancel",
@@ -30,6 +30,7 @@ const EVERYWHERE: [&str; 101] = [
     "drain",
     "kill",
     "join",
+    "leave",
     "promote",
     "expire",
     "prune",
@@ -115,6 +116,7 @@ const EVERYWHERE: [&str; 101] = [
     "operation_makes_a_task",
     "operation_has_ended_before",
     "operation_is_known_no_more",
+    "server_has_stopped_in_order",
     "server_dies_in_the_midst_of_an_operation",
     "too_many_operations_are_refused",
     // Workers and the disk.
@@ -128,7 +130,11 @@ const EVERYWHERE: [&str; 101] = [
     "batch_finds_the_disk_full",
 ];
 
-const ON_SQLITE: [&str; 1] = ["run_is_lost_with_its_server"];
+const ON_SQLITE: [&str; 3] = [
+    "run_is_lost_with_its_server",
+    "worker_inside_goes_with_an_empty_hand",
+    "worker_inside_goes_with_work_in_hand",
+];
 
 const WITH_SEVERAL_SERVERS: [&str; 50] = [
     "run_is_lost_beyond_belief",

@@ -17,7 +17,7 @@ use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Counted, List, Query, TaskView, WorkerView};
 use taskyard_core::queue::Queue;
 use taskyard_core::random::Seeded;
-use taskyard_core::rows::{LateResult, Worker};
+use taskyard_core::rows::{LateResult, Server, Worker};
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
 use taskyard_core::time::Timestamp;
@@ -196,6 +196,18 @@ impl Database {
         match self.read(Query::Minutes { from: 0 }) {
             Answer::Minutes(found) => found.minutes,
             other => panic!("a query is answered in kind: {other:?}"),
+        }
+    }
+
+    /// Also those that are up no more.
+    pub(crate) fn servers(&self) -> Vec<Server> {
+        match self {
+            Self::Weak(database) => database.servers(),
+            Self::Sqlite(sqlite) => {
+                let inline = sqlite.inline.borrow();
+                let inline = inline.as_ref().expect("it is open");
+                inline.servers().expect("SQLite in memory answers")
+            }
         }
     }
 

@@ -24,6 +24,8 @@ taskyard_core::with_all! {
         AnotherProcessTakesTheWorkersName,
         WorkerHangsUp,
         ServerDiesAndComesBack,
+        /// As at SIGTERM, with the workers inside of it first.
+        ServerStopsInOrder,
         ServerStopsPastTheLeasesThenReturns,
         /// As one that waits for its disk: its transaction stays open.
         ServerStopsForAMoment,
@@ -67,6 +69,7 @@ impl Fault {
             Self::AnotherProcessTakesTheWorkersName => "another_process_takes_the_workers_name",
             Self::WorkerHangsUp => "worker_hangs_up",
             Self::ServerDiesAndComesBack => "server_dies_and_comes_back",
+            Self::ServerStopsInOrder => "server_stops_in_order",
             Self::ServerStopsPastTheLeasesThenReturns => {
                 "server_stops_past_the_leases_then_returns"
             }
@@ -115,6 +118,7 @@ impl World {
                 let away = self.around.millis(100, 5_000);
                 self.server_dies(server, away)
             }
+            Fault::ServerStopsInOrder => self.server_stops_in_order(server),
             Fault::ServerStopsPastTheLeasesThenReturns => {
                 self.server_stops(server, past_the_lease, false)
             }
@@ -237,13 +241,48 @@ impl World {
             }
             self.servers[server].die();
             self.around.after(away, Event::ServerReturns(server));
-            if self.workers[0].internal {
-                // Its pool may be smaller when it comes back, and grow later.
-                let later = self.around.millis(0, 8_000);
-                self.worker_dies(0, away + later);
-            }
+            self.workers_inside_die(away);
         }
         happens
+    }
+
+    fn workers_inside_die(&mut self, away: Duration) {
+        if self.workers[0].internal {
+            // Its pool may be smaller when it comes back, and grow later.
+            let later = self.around.millis(0, 8_000);
+            self.worker_dies(0, away + later);
+        }
+    }
+
+    /// The workers inside have a while to hand back what they hold.
+    fn server_stops_in_order(&mut self, server: usize) -> bool {
+        let happens = self.servers[server].state == State::Up;
+        if happens {
+            let has_inside = self.workers[0].internal && self.worker_drains(0);
+            let most = if has_inside { 2_000 } else { 0 };
+            let wait = self.around.millis(0, most);
+            let life = self.servers[server].life;
+            self.around
+                .after(wait, Event::ServerLeaves { server, life });
+        }
+        happens
+    }
+
+    /// It has some time for it, and is killed when that is over.
+    pub(crate) fn server_leaves(&mut self, server: usize) {
+        if self.workers[0].internal && self.workers[0].alive {
+            self.around
+                .tally
+                .count(if self.workers[0].holds_anything() {
+                    "worker_inside_goes_with_work_in_hand"
+                } else {
+                    "worker_inside_goes_with_an_empty_hand"
+                });
+        }
+        self.servers[server].leave(&mut self.around);
+        let away = self.around.millis(500, 5_000);
+        self.around.after(away, Event::ServerReturns(server));
+        self.workers_inside_die(away);
     }
 
     fn server_stops(&mut self, server: usize, pause: Duration, suspended: bool) -> bool {

@@ -22,6 +22,7 @@ use crate::network::Call;
 use crate::operations::Operations;
 use crate::options::Options;
 use crate::patches::Patches;
+use crate::presence::Presence;
 use crate::queues::Queues;
 use crate::staff::Staff;
 use crate::tally::Tally;
@@ -92,6 +93,7 @@ pub(crate) struct Ledger {
     pub(crate) staff: Staff,
     pub(crate) minutes: Minutes,
     pub(crate) patches: Patches,
+    pub(crate) presence: Presence,
     /// What of the rows is worth counting.
     pub(crate) tally: Tally,
 }

@@ -24,6 +24,7 @@ mod operations;
 mod options;
 mod patches;
 mod plays;
+mod presence;
 mod queues;
 mod server;
 mod staff;

@@ -5,6 +5,7 @@ mod calls;
 mod clock;
 mod rates;
 mod services;
+mod stopping;
 mod works;
 
 pub(crate) use self::services::Service;
@@ -110,6 +111,8 @@ pub(crate) enum State {
         /// The whole machine, so that its count of the time stands still too.
         suspended: bool,
     },
+    /// It stops in order: takes nothing more, and ends what it has.
+    Leaving,
     Down,
 }
 
@@ -287,6 +290,7 @@ impl Server {
                 self.missed.push(event);
                 None
             }
+            State::Leaving => self.takes_while_leaving(life, event),
             State::Up | State::Paused { .. } | State::Down => None,
         }
     }

@@ -31,6 +31,11 @@ pub(crate) enum Event {
         life: u32,
         service: Service,
     },
+    /// It begins to stop in order.
+    ServerLeaves {
+        server: usize,
+        life: u32,
+    },
     ServerReturns(usize),
     WorkerTurn {
         worker: usize,
@@ -60,6 +65,7 @@ impl Event {
             Self::Happens(fault) => (8, *fault as u64),
             Self::NextFault => (9, 0),
             Self::DatabaseRecovers => (10, 0),
+            Self::ServerLeaves { server, life } => (11, *server as u64 + (u64::from(*life) << 8)),
         };
         (kind << 56) + whose
     }

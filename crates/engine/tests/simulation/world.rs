@@ -212,6 +212,9 @@ impl World {
         if whole && commit.is_multiple_of(WHOLE_EVERY) {
             around.ledger.minutes.check(&self.database.minutes());
         }
+        if whole {
+            around.ledger.presence.check(&self.database.servers());
+        }
     }
 
     /// As they are now, and those of them that were there and are not.
@@ -273,6 +276,12 @@ impl World {
                     self.servers[server].serve(service, &mut self.around);
                 }
             }
+            Event::ServerLeaves { server, life } => {
+                let event = Event::ServerLeaves { server, life };
+                if self.servers[server].takes(Some(life), event).is_some() {
+                    self.server_leaves(server);
+                }
+            }
             Event::ServerReturns(server) => self.server_returns(server),
             Event::WorkerTurn { worker, life } => {
                 if self.workers[worker].life == life && self.workers[worker].turn(&mut self.around)
@@ -317,7 +326,11 @@ impl World {
         match self.servers[server].state {
             State::Up => {}
             State::Paused { .. } => self.servers[server].resume(&mut self.around),
-            State::Down => self.servers[server].start(&mut self.around),
+            State::Leaving => self.servers[server].is_killed_while_leaving(&mut self.around),
+            State::Down => {}
+        }
+        if self.servers[server].state == State::Down {
+            self.servers[server].start(&mut self.around);
         }
     }
 

@@ -7,13 +7,18 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::trouble::Troubles;
+
 /// Counts begin anew after so long.
 const WINDOW: Duration = Duration::from_mins(1);
 
 /// So many addresses are told apart; what comes from further ones in the same minute is counted together.
 const ADDRESSES_MAX: usize = 10_000;
 
-pub(crate) struct Guesses(Mutex<Counts>);
+pub(crate) struct Guesses {
+    counts: Mutex<Counts>,
+    told: Troubles,
+}
 
 struct Counts {
     began: Instant,
@@ -22,15 +27,25 @@ struct Counts {
 
 impl Guesses {
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Counts {
+        let counts = Counts {
             began: Instant::now(),
             by_address: HashMap::new(),
-        }))
+        };
+        Self {
+            counts: Mutex::new(counts),
+            told: Troubles::default(),
+        }
+    }
+
+    /// Whether one more from there is worth a line in the log; then, how many had none since the last line.
+    pub(super) fn tell(&self, from: Option<IpAddr>) -> Option<u64> {
+        let address = from.map(|address| network(address).to_string());
+        self.told.tell(&address.unwrap_or_default())
     }
 
     /// Another one came. Where there were more than so many, how long it is until they are forgotten.
     pub(super) fn wrong(&self, from: Option<IpAddr>, max: u32) -> Option<Duration> {
-        let mut counts = self.0.lock();
+        let mut counts = self.counts.lock();
         let now = Instant::now();
         if now.duration_since(counts.began) >= WINDOW {
             counts.began = now;
@@ -83,13 +98,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn each_address_has_a_line_and_a_network_has_one() {
+        let guesses = Guesses::new();
+        let theirs = ["2001:db8::1", "2001:db8::2"].map(|text| Some(text.parse().unwrap()));
+
+        for (from, told) in [
+            (v4(1), Some(0)),
+            (v4(1), None),
+            (v4(2), Some(0)),
+            (theirs[0], Some(0)),
+            (theirs[1], None),
+        ] {
+            assert_eq!(guesses.tell(from), told, "{from:?}");
+        }
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert_eq!(guesses.tell(theirs[0]), Some(1));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn beyond_so_many_addresses_the_others_are_counted_together() {
         let guesses = Guesses::new();
         for n in 0..10 * u32::try_from(ADDRESSES_MAX).unwrap() {
             guesses.wrong(v4(n), 1);
         }
 
-        let known = guesses.0.lock().by_address.len();
+        let known = guesses.counts.lock().by_address.len();
         assert!(known <= ADDRESSES_MAX + 1, "{known}");
         assert_eq!(guesses.wrong(v4(0), 2), None);
         assert!(guesses.wrong(v4(u32::MAX), 2).is_some());

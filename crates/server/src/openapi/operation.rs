@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
+use taskyard_api::page::Page;
 use taskyard_core::id::OperationId;
 use utoipa::ToSchema;
 
@@ -312,7 +313,16 @@ impl Described<'_, '_> {
 
     /// One page of a list of these.
     pub(crate) fn answers_page_of<T: ToSchema>(self, description: &str, example: &Value) -> Self {
-        let schema = self.routes.shapes.page_of::<T>();
+        self.answers_page_as::<T, Page<T>>(description, example)
+    }
+
+    /// The same, where a page tells more than others do.
+    pub(crate) fn answers_page_as<T: ToSchema, P: ToSchema>(
+        self,
+        description: &str,
+        example: &Value,
+    ) -> Self {
+        let schema = self.routes.shapes.page_of::<T, P>();
         self.answers_as(200, description, &schema, example)
             .refuses(&[Code::AnswersFull])
     }

@@ -15,8 +15,8 @@ use taskyard_core::order::Priority;
 use taskyard_core::policy::HISTORY_MOST;
 use taskyard_core::retry::Retry;
 use taskyard_core::rows::UniqueKey;
+use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema as _, ToSchema};
 
 use crate::problem::Code;
 use crate::settings::Limits;
@@ -59,10 +59,11 @@ impl Shapes {
         refer(&T::name())
     }
 
-    pub(crate) fn page_of<T: ToSchema>(&mut self) -> Value {
+    /// A page of these, which says of itself what `P` does.
+    pub(crate) fn page_of<T: ToSchema, P: ToSchema>(&mut self) -> Value {
         let items = self.reference::<T>();
         let name = format!("{}Page", T::name());
-        self.add(&name, &taskyard_api::page::Page::<T>::schema());
+        self.add(&name, &P::schema());
         let page = self.0.get_mut(&name).expect("it was just added");
         page["properties"]["items"]["items"] = items;
         refer(&name)
@@ -133,6 +134,7 @@ const ASKED_RETRY: &str = "RetryAsked";
 const OPTIONAL: &[&str] = &[
     "Task/input",
     "Task/output",
+    "TaskPage/unreadable",
     "Problem/detail",
     "Problem/errors",
     "Problem/request_id",

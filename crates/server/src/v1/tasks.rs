@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::extract::{RawQuery, Request, State};
 use taskyard_api::change::Patch;
-use taskyard_api::page::Page;
+use taskyard_api::page::TaskPage;
 use taskyard_api::task::{Standing, Status};
 use taskyard_core::minute::MinuteKey;
 use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
@@ -41,16 +41,17 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
         return Err(problem::broken(&"a list was answered with something else").into());
     };
     if !listed.unreadable.is_empty() {
-        let tasks = listed.unreadable;
+        let tasks = &listed.unreadable;
         tracing::error!(?tasks, "tasks cannot be read and are left out of a list");
     }
-    let page = Page {
+    let page = TaskPage {
         items: listed
             .items
             .iter()
             .map(|view| wire::task::task(view, list.payload))
             .collect(),
         next_cursor: listed.next.map(|next| wire::list::cursor(next, &list, &of)),
+        unreadable: listed.unreadable,
     };
     response::read(held, &page)
 }

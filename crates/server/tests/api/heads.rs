@@ -230,6 +230,42 @@ async fn a_body_whose_length_is_said_in_two_ways_is_refused_and_the_connection_c
 }
 
 #[tokio::test]
+async fn two_lengths_do_not_pass_behind_chunks_nor_behind_empty_lines_nor_with_bare_line_feeds() {
+    let server = Server::with(|_| {}).await;
+    let task = r#"{"kind":"echo","input":1}"#;
+    let (first, rest) = task.split_at(5);
+    let to_tasks =
+        "POST /api/v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+    let chunked = format!("{to_tasks}transfer-encoding: chunked\r\n\r\n");
+    let two = format!(
+        "{to_tasks}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n19\r\n{task}\r\n0\r\n\r\n"
+    );
+    let whole = format!("19\r\n{task}\r\n0\r\n\r\n");
+    let in_pieces = format!("5\r\n{first}\r\n014 ;a=\"b\"\r\n{rest}\r\n0\r\nx: y\r\n\r\n");
+
+    for body in [whole, in_pieces] {
+        for behind in [&two, &format!("\r\n\r\n{two}")] {
+            let mut wire = server.connect().await;
+            wire.say(&format!("{chunked}{body}{chunked}{body}{behind}"))
+                .await;
+            for _ in 0..2 {
+                let (head, _) = wire.answer().await;
+                assert!(head.starts_with("http/1.1 201"), "{head}");
+            }
+            wire.is_told(400, "malformed").await;
+        }
+    }
+    let (head, body) = two.split_once("\r\n\r\n").unwrap();
+    let feeds = format!("{}\n\n{body}", head.replace("\r\n", "\n"));
+    for two in [format!("\r\n\r\n{two}"), feeds] {
+        let mut wire = server.connect().await;
+        wire.say(&two).await;
+        wire.is_told(400, "malformed").await;
+    }
+    assert_eq!(server.yard.total().await, 8);
+}
+
+#[tokio::test]
 async fn a_body_in_another_coding_than_chunks_is_refused_and_the_connection_closed() {
     let server = Server::with(|_| {}).await;
     for codings in [

@@ -4,17 +4,20 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::body::Body;
+use http::Method;
 use serde_json::{Value, json};
 use taskyard_api::worker::Claim;
 use taskyard_core::store::Error;
-use taskyard_server::logged;
+use taskyard_server::settings::Access;
 use taskyard_server::v1::workers;
+use taskyard_server::{Secret, logged};
 use tracing::Level;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::trouble::Broken;
-use crate::yard::{Reply, Yard};
+use crate::yard::{Reply, Yard, request};
 
 const TASKS: &str = "/api/v1/tasks";
 
@@ -141,6 +144,41 @@ async fn a_server_that_is_full_has_one_line_for_all_whom_it_refuses() {
     let lines = log.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     check(&lines[0], "WARN", &first, "Too many bodies", 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_tokens_have_a_line_at_once_and_one_every_ten_seconds_without_the_tokens() {
+    let yard = Yard::on_model_with(|settings| {
+        settings.access = Access::Token(Secret::new("s3cret"));
+    });
+    let (log, _guard) = Log::start();
+    let ask = async |path: &str, token: &str| {
+        let mut asks = request(Method::GET, path, Body::empty());
+        let bearer = format!("Bearer {token}").parse().unwrap();
+        asks.headers_mut().insert("authorization", bearer);
+        yard.send(asks).await
+    };
+
+    for others in [0, 199] {
+        for _ in 0..200 {
+            ask(TASKS, "gu3ss").await;
+        }
+        let lines = log.lines();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!(lines[0]["level"], "WARN", "{}", lines[0]);
+        assert_eq!(lines[0]["others"], others, "{}", lines[0]);
+        assert!(!lines[0].to_string().contains("gu3ss"), "{}", lines[0]);
+        tokio::time::advance(Duration::from_secs(10)).await;
+    }
+    let metrics = ask("/metrics", "s3cret").await;
+    let metrics = String::from_utf8_lossy(&metrics.bytes);
+    assert!(
+        metrics.contains("\ntaskyard_wrong_tokens_total 400\n"),
+        "{metrics}"
+    );
+    // Who has none is asked for one, as a browser is.
+    yard.get(TASKS).await.refused(401, "unauthorized");
+    assert_eq!(log.lines(), Vec::<Value>::new());
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ pub(crate) fn in_memory(clock: &Clock) -> Arc<dyn Store> {
     let options = sqlite::Options {
         clock: clock.read(),
         random: Box::new(Seeded::new(1)),
+        listens_on: None,
     };
     Arc::new(SqliteStore::in_memory(options).unwrap())
 }

@@ -28,7 +28,7 @@ use taskyard_core::needs::{Due, Pick, ReadyKey};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::{Random, Seeded};
-use taskyard_core::rows::{Idempotency, Ready, Scheduled};
+use taskyard_core::rows::{self, Idempotency, Ready, Scheduled};
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::view::{Brief, Change};
@@ -128,6 +128,11 @@ impl Database {
     /// The tasks of which any row was written since this was last asked.
     pub fn changed(&self) -> BTreeSet<TaskId> {
         std::mem::take(&mut self.0.borrow_mut().changed)
+    }
+
+    /// Every server that ever was up, as it said last.
+    pub fn servers(&self) -> Vec<rows::Server> {
+        self.0.borrow().tables.servers.values().copied().collect()
     }
 
     /// Every row of a place, by task: of each there must be one, or an outcome.

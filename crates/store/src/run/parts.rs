@@ -246,13 +246,18 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Nothing more of the command that is tried now is tried.
+    /// Nothing more of the command that is tried now is tried. What was done of it is told where its answer can tell that.
     fn stop_command(&mut self, error: &Error) {
         while let Some(part) = self
             .waiting
             .pop_if(|part| matches!(part, Part::Piece { .. }))
         {
-            self.answer(&part, error);
+            match &part {
+                Part::Piece { command, is_first } if command.tells_parts_apart() => {
+                    self.join(Ok(Ok(command.failed_part(error))), *is_first);
+                }
+                Part::Piece { .. } | Part::Commands(_) => self.answer(&part, error),
+            }
         }
     }
 
@@ -283,11 +288,15 @@ impl<'a> Parts<'a> {
 /// for that would do this part twice.
 fn after_a_part(error: Error) -> Error {
     match error {
-        Error::Unavailable(_) | Error::Full | Error::Conflict => Error::Unknown(format!(
-            "a part of it may have been done before this happened: {error}"
-        )),
-        Error::Unknown(_) | Error::Failed(_) | Error::Damaged(_) => error,
+        Error::Unavailable(_) | Error::Full | Error::Conflict => Error::Unknown(in_part(&error)),
+        // These say nothing of what happened, and are for the log alone.
+        Error::Failed(_) => Error::Failed(in_part(&error)),
+        Error::Unknown(_) | Error::Damaged(_) => error,
     }
+}
+
+fn in_part(error: &Error) -> String {
+    format!("a part of it may have been done before this happened: {error}")
 }
 
 /// The batch's error, or that of its last command: what ends a batch before its end is said of all that is left.

@@ -1,5 +1,7 @@
 //! What is tried in parts and what is not, how often, and what is answered; on a database that does as it is told.
 
+mod in_part;
+
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -361,57 +363,6 @@ fn claims_that_stand_alone_are_tried_in_parts_as_commands_are() {
     let unknown = Some(unknown());
     assert_eq!(errors, [Some(refused()), None, unknown.clone(), unknown]);
     assert_eq!(told.attempts, 7);
-}
-
-#[test]
-fn a_command_whose_parts_are_refused_one_after_the_other_is_left_and_the_next_is_tried() {
-    let run = |serial| SlotKey::only(id(serial)).run(Fence(1));
-    let expire = Expire {
-        runs: (0..500).map(|serial| (run(serial), None)).collect(),
-        sight: Sight::clear(NOON),
-    };
-    let mut batch = vec![expire.into()];
-    batch.extend(submits(1));
-    let (ran, told) = on_told(&batch, Ok(()), |attempt, diff| {
-        if attempt > 1 && holds(diff, 0) {
-            Ok(())
-        } else {
-            Err(refused())
-        }
-    });
-
-    assert_eq!(errors(ran), [Some(refused()), None]);
-    assert!(told.attempts < 150, "{} attempts", told.attempts);
-}
-
-#[test]
-fn a_command_that_was_done_in_part_is_not_said_to_have_done_nothing() {
-    let run = |serial| SlotKey::only(id(serial)).run(Fence(1));
-    let expire = Expire {
-        runs: (0..2).map(|serial| (run(serial), None)).collect(),
-        sight: Sight::clear(NOON),
-    };
-    for error in [unavailable(), Error::Full, Error::Conflict, unknown()] {
-        let mut batch = vec![expire.clone().into()];
-        batch.extend(submits(1));
-        // The batch, the sweep, its first half, its second half.
-        let (ran, told) = on_told(&batch, Ok(()), |attempt, _| match attempt {
-            1 | 2 => Err(refused()),
-            4.. if error != Error::Conflict || attempt < 8 => Err(error.clone()),
-            _ => Ok(()),
-        });
-
-        let errors = errors(ran);
-        assert!(matches!(errors[0], Some(Error::Unknown(_))), "{errors:?}");
-        let left = match &error {
-            // Others change the rows of that one alone.
-            Error::Conflict => None,
-            Error::Unknown(_) => Some(unavailable()),
-            error => Some(error.clone()),
-        };
-        assert_eq!(errors[1], left);
-        assert!(told.attempts >= 4);
-    }
 }
 
 /// Which lanes are looked at again, lowest first, twins before them.

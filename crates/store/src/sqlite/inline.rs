@@ -12,6 +12,7 @@ use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Random;
+use taskyard_core::rows::Server;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 
@@ -24,7 +25,7 @@ use super::open::{self, OpenError};
 use super::tx::Writing;
 use super::{reads, sql};
 use crate::incarnation;
-use crate::rows::{key, queue};
+use crate::rows::{key, presence, queue};
 use crate::run::{self, Memory};
 
 pub struct Inline {
@@ -120,6 +121,11 @@ impl Inline {
                 .map_err(explain)?;
         }
         reads::read(self.connection(), query)
+    }
+
+    /// Every server that ever was up, as it said last.
+    pub fn servers(&self) -> Result<Vec<Server>, Error> {
+        all(self.connection(), sql::SERVER_LOAD, [], presence::server).map_err(explain)
     }
 
     /// The same database as a process finds it that has just started: what the one before it remembered is gone.

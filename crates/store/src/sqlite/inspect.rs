@@ -9,16 +9,37 @@ use super::connection::{self, all};
 use super::fields::{Fields, Read};
 use super::file::{self, Part};
 use super::open::{self, OpenError, SCHEMA};
-use super::{log, logs, restore, sql};
+use super::{lock, log, logs, restore, sql};
 use crate::findings::{self, FINDINGS_MAX};
 use crate::rows::operation::operation;
 use crate::stats::Stats;
 
 /// Looks through the whole file, then at what the rows promise, then through the file of logs beside it; names what is
-/// wrong, at most a hundred of each sort. Empty: all is well. It reads one snapshot of each, and the log of a server that
+/// wrong, at most a hundred of each sort, and whether the log is gone that a killed server left. Empty: all is well. It reads one snapshot of each, and the log of a server that
 /// works meanwhile grows until it is done.
 pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
     let path = &file::behind_links(path);
+    // Looked for first: the connection makes an empty one.
+    let has_log = open::has_log(path);
+    let log_is_gone = || !has_log && lock::tells_of_a_server(path);
+    let seemed_gone = log_is_gone();
+    let found = look_through(path);
+    // A server that stops in order takes its log away a moment before it says so.
+    if !(seemed_gone && log_is_gone()) {
+        return found;
+    }
+    let mut all = vec![open::LOG_IS_GONE.to_owned()];
+    match found {
+        // Its log is put aside on the way.
+        Err(cut_short @ OpenError::HalfRestored(_)) => return Err(cut_short),
+        Ok(found) => all.extend(found),
+        // What is left without the log may be nothing at all.
+        Err(error) => all.push(error.to_string()),
+    }
+    Ok(all)
+}
+
+fn look_through(path: &Path) -> Result<Vec<String>, OpenError> {
     let connection = ours(path)?;
     open::meta(&connection, path, SCHEMA)?.is_of_today(path)?;
     let mut found = findings(&connection).map_err(|error| open::explain(path, &error))?;

@@ -1,4 +1,5 @@
-//! The file beside the database: its lock keeps a second server away, its content tells an unclean stop.
+//! The file beside the database: its lock keeps a second server away, its content tells an unclean stop, and who holds
+//! it.
 //!
 //! SQLite's own locks are held only while it reads or writes. This one lasts as long as the store, and the system
 //! drops it with the process, however that ends. The file itself stays, for a lock on a file that others may delete
@@ -6,11 +7,61 @@
 //! file.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process;
 
-const RUNNING: &[u8] = b"running\n";
+const RUNNING: &str = "running";
+const PROCESS: &str = "process ";
+const LISTENS_ON: &str = "listens on ";
+
+/// Who keeps others away, as far as it has said so: for messages alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    process: Option<u32>,
+    listens_on: Option<SocketAddr>,
+}
+
+impl Holder {
+    fn this_process(listens_on: Option<SocketAddr>) -> Self {
+        Self {
+            process: Some(process::id()),
+            listens_on,
+        }
+    }
+
+    fn read(text: &str) -> Self {
+        let said = |what: &str| text.lines().find_map(|line| line.strip_prefix(what));
+        Self {
+            process: said(PROCESS).and_then(|number| number.parse().ok()),
+            listens_on: said(LISTENS_ON).and_then(|address| address.parse().ok()),
+        }
+    }
+
+    fn text(&self) -> String {
+        let process = self.process.map(|number| format!("{PROCESS}{number}\n"));
+        let listens_on = self.listens_on;
+        let listens_on = listens_on.map(|address| format!("{LISTENS_ON}{address}\n"));
+        [process, listens_on].into_iter().flatten().collect()
+    }
+}
+
+/// What stands behind a word for it; nothing where nothing is known.
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(process) = self.process else {
+            return Ok(());
+        };
+        write!(f, " (process {process}")?;
+        if let Some(address) = self.listens_on {
+            write!(f, ", which listens on {address}")?;
+        }
+        f.write_str(")")
+    }
+}
 
 pub(super) struct Lock {
     beside: File,
@@ -21,16 +72,33 @@ pub(super) struct Lock {
     pub(super) after_unclean_stop: bool,
 }
 
-/// `None`: somebody else holds it.
-pub(super) fn take(database: &Path) -> io::Result<Option<Lock>> {
+fn beside(database: &Path) -> PathBuf {
     let mut path = OsString::from(database);
     path.push(".lock");
+    path.into()
+}
+
+/// A server runs on this database, or the last one ended without saying so. Takes hold of nothing.
+pub(super) fn tells_of_a_server(database: &Path) -> bool {
+    beside(database)
+        .metadata()
+        .is_ok_and(|metadata| metadata.len() > 0)
+}
+
+/// Who has it, where it could not be taken. One that lost the file beside the database is not known.
+pub(super) fn holder(database: &Path) -> Holder {
+    let said = fs::read_to_string(beside(database));
+    said.map(|text| Holder::read(&text)).unwrap_or_default()
+}
+
+/// `None`: somebody else holds it.
+pub(super) fn take(database: &Path) -> io::Result<Option<Lock>> {
     let beside = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
-        .open(PathBuf::from(path))?;
+        .open(beside(database))?;
     Ok(is_free(&beside)?.then(|| Lock {
         beside,
         database: None,
@@ -58,12 +126,16 @@ fn is_free(file: &File) -> io::Result<bool> {
 }
 
 impl Lock {
-    /// Takes the database's file as well, and says that a server runs on it. False: somebody else holds it, who has
-    /// lost the file beside it.
+    /// Takes the database's file as well, and says that a server runs on it, and where that listens, if anywhere. False:
+    /// somebody else holds it, who has lost the file beside it.
     ///
     /// SQLite locks ranges of bytes in that file (`fcntl`), and this the file as a whole (`flock`): on Linux the two kinds
     /// never meet. Elsewhere they may, and there is only the file beside.
-    pub(super) fn hold(&mut self, database: &Path) -> io::Result<bool> {
+    pub(super) fn hold(
+        &mut self,
+        database: &Path,
+        listens_on: Option<SocketAddr>,
+    ) -> io::Result<bool> {
         if cfg!(target_os = "linux") {
             let file = self.database.insert(File::open(database)?);
             if !is_free(file)? {
@@ -72,8 +144,12 @@ impl Lock {
         }
         let mut said = Vec::new();
         self.beside.read_to_end(&mut said)?;
+        let by = Holder::this_process(listens_on).text();
+        let says = format!("{RUNNING}\n{by}");
         self.beside.rewind()?;
-        self.beside.write_all(RUNNING)?;
+        self.beside.write_all(says.as_bytes())?;
+        // Never empty in between.
+        self.beside.set_len(says.len() as u64)?;
         self.beside.sync_all()?;
         self.after_unclean_stop = !said.is_empty();
         Ok(true)

@@ -1,5 +1,6 @@
 //! Opening a database: is it ours, is it whole, does it fit this program; and bringing it up to date.
 
+use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -9,13 +10,16 @@ use uuid::Uuid;
 
 use super::connection::{self, one};
 use super::fields::{Fields, Read};
-use super::lock::{self, Lock};
+use super::lock::{self, Holder, Lock};
 use super::{log, logs, restore, sql};
 use crate::incarnation;
 use crate::migration::{self, Migration};
 
 /// What stands in the place of a path where there is no file.
 const IN_MEMORY: &str = ":memory:";
+/// What is said where the last server ended without stopping and there is no log.
+pub(super) const LOG_IS_GONE: &str = "the last server did not stop in order, and the log that stands beside the database \
+     then (-wal) is gone: if somebody removed it, what was acknowledged last is lost";
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
@@ -102,8 +106,8 @@ pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("{0} is in use by another server; stop that one first, or name another file")]
-    InUse(PathBuf),
+    #[error("{path} is in use by another server{by}; stop that one first, or name another file")]
+    InUse { path: PathBuf, by: Holder },
     #[error("{0} is a database of some other program; nothing in it was changed")]
     Foreign(PathBuf),
     #[error(
@@ -181,6 +185,7 @@ pub(super) struct Opened {
 pub(super) fn file(
     path: &Path,
     log_bytes_max: u64,
+    listens_on: Option<SocketAddr>,
     random: &mut dyn Random,
 ) -> Result<Opened, OpenError> {
     check_version()?;
@@ -188,24 +193,22 @@ pub(super) fn file(
         path: path.to_owned(),
         source,
     };
-    let in_use = || OpenError::InUse(path.to_owned());
+    let in_use = || in_use(path);
     let mut lock = lock::take(path).map_err(broken)?.ok_or_else(in_use)?;
     finish_restore(path)?;
     check_files(path)?;
     check_logs(path)?;
-    // SQLite makes the log with the first connection, and takes it away with the last one that closes in order.
-    let has_log = log::of(path).exists();
+    let has_log = has_log(path);
     let connection =
         connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
-    if !lock.hold(path).map_err(broken)? {
+    if !lock.hold(path, listens_on).map_err(broken)? {
         return Err(in_use());
     }
     if lock.after_unclean_stop && !has_log {
         // No error: another program that had the file open meanwhile has moved the log into it, and taken it away.
         tracing::warn!(
             path = %path.display(),
-            "the last server did not stop in order, and the log that stands beside the database then (-wal) is gone: if \
-             somebody removed it, what was acknowledged last is lost"
+            "{LOG_IS_GONE}"
         );
     }
     match begin(&connection, path, random) {
@@ -220,6 +223,13 @@ pub(super) fn file(
             lock.did_not_begin().map_err(broken)?;
             Err(error)
         }
+    }
+}
+
+pub(super) fn in_use(path: &Path) -> OpenError {
+    OpenError::InUse {
+        path: path.to_owned(),
+        by: lock::holder(path),
     }
 }
 
@@ -288,6 +298,12 @@ fn no_logs(path: &Path) -> Result<(), OpenError> {
         return Err(OpenError::LogsAlone { path, logs });
     }
     Ok(())
+}
+
+/// SQLite makes the log with the first connection, and takes it away with the last one that closes in order. Who only
+/// looks leaves an empty one behind.
+pub(super) fn has_log(path: &Path) -> bool {
+    holds_something(&log::of(path))
 }
 
 fn holds_something(path: &Path) -> bool {

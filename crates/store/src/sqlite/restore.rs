@@ -19,7 +19,7 @@ use taskyard_core::random::Random;
 
 use super::backup::{BackupError, LogsCopied, copy_logs, copy_whole};
 use super::file::{self, Part, Partial, is_same, named, sync_folder_of, write};
-use super::open::{OpenError, explain};
+use super::open::{explain, in_use};
 use super::{inspect, lock, sql};
 use crate::incarnation;
 
@@ -233,12 +233,12 @@ pub(super) struct Held(lock::Lock);
 
 impl Held {
     pub(super) fn take(database: &Path) -> Result<Self, BackupError> {
-        let in_use = || OpenError::InUse(database.to_owned());
+        let in_use = || in_use(database);
         let mut held = lock::take(database)
             .map_err(write(database))?
             .ok_or_else(in_use)?;
         finish(database)?;
-        if database.is_file() && !held.hold(database).map_err(write(database))? {
+        if database.is_file() && !held.hold(database, None).map_err(write(database))? {
             return Err(in_use().into());
         }
         Ok(Self(held))

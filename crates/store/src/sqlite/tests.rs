@@ -3,6 +3,7 @@
 mod backup;
 mod crash;
 mod durable;
+mod held;
 mod inspect;
 mod kept;
 mod lost;
@@ -58,6 +59,7 @@ fn options() -> Options {
     Options {
         clock: Arc::new(|| Timestamp::from_micros(NOON)),
         random: Box::new(Seeded::new(1)),
+        listens_on: None,
     }
 }
 
@@ -308,43 +310,6 @@ fn a_task_that_stands_nowhere_is_an_error_and_not_pending() {
 }
 
 #[test]
-fn a_second_server_is_kept_away_until_the_first_has_stopped() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("tasks.db");
-    let first = open(&path);
-
-    let second = SqliteStore::open(&path, options());
-
-    assert!(matches!(second.err(), Some(OpenError::InUse(_))));
-    drop(first);
-    open(&path);
-}
-
-#[tokio::test]
-async fn a_second_server_is_kept_away_also_when_the_file_of_the_lock_was_deleted() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("tasks.db");
-    let first = open(&path);
-    let beside = dir.path().join("tasks.db.lock");
-    std::fs::remove_file(&beside).unwrap();
-
-    for _ in 0..2 {
-        let second = SqliteStore::open(&path, options());
-        assert!(matches!(second.err(), Some(OpenError::InUse(_))));
-    }
-
-    // The first one works on beside it, and who only looks is let in.
-    let made = task("work", 1, 0);
-    run::<taskyard_core::verbs::submit::Submitted>(&first, submit(vec![made.clone()])).await;
-    assert_eq!(view(&first, made.id).await.status(), Status::Pending);
-    assert_eq!(check(&path).unwrap(), [] as [&str; 0]);
-    drop(first);
-    let next = open(&path);
-    assert!(next.check.is_none(), "the stop was a clean one");
-    assert_eq!(view(&next, made.id).await.status(), Status::Pending);
-}
-
-#[test]
 fn a_link_to_the_file_is_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let (path, link) = (dir.path().join("tasks.db"), dir.path().join("link.db"));
@@ -354,7 +319,7 @@ fn a_link_to_the_file_is_the_file() {
     let first = open(&link);
     let second = SqliteStore::open(&path, options());
 
-    assert!(matches!(second.err(), Some(OpenError::InUse(_))));
+    assert!(matches!(second.err(), Some(OpenError::InUse { .. })));
     drop(first);
 }
 

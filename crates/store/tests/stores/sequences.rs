@@ -3,6 +3,7 @@
 
 mod lists;
 mod operations;
+mod servers;
 mod workers;
 
 use std::time::Duration;
@@ -29,7 +30,6 @@ use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{ClockSteps, Expire, Lost, Sight};
 use taskyard_core::verbs::free::Free;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
-use taskyard_core::verbs::join::Join;
 use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::proceed::Proceeded;
 use taskyard_core::verbs::promote::Promote;
@@ -56,6 +56,7 @@ async fn random_batches_leave_the_same_on_the_model_and_sqlite() {
         let played = play(Sequence::new(yard, seed).await).await;
         assert!(played.forgotten > 0, "nobody was forgotten");
         assert!(played.proceeded > 0, "no operation did anything");
+        assert!(played.left > 0, "no server left");
     }
 }
 
@@ -100,7 +101,8 @@ struct Sequence {
     submits: Vec<Submit>,
     runs: Vec<Run>,
     operations: Vec<OperationId>,
-    server: Option<Server>,
+    /// As each of them said last that it is up.
+    servers: Vec<Server>,
     /// Tasks are refused and lost behind the stores' backs, and nothing is claimed.
     harm: bool,
     /// How many commands failed.
@@ -109,6 +111,8 @@ struct Sequence {
     forgotten: usize,
     /// How many tasks operations acted on.
     proceeded: usize,
+    /// How many servers left that were up.
+    left: usize,
 }
 
 impl Sequence {
@@ -136,11 +140,12 @@ impl Sequence {
             submits: Vec::new(),
             runs: Vec::new(),
             operations: Vec::new(),
-            server: None,
+            servers: Vec::new(),
             harm: false,
             failed: 0,
             forgotten: 0,
             proceeded: 0,
+            left: 0,
         }
     }
 
@@ -200,7 +205,8 @@ impl Sequence {
                 }) => {
                     self.proceeded += usize::try_from(operation.done).unwrap_or_default();
                 }
-                Done::Join(joined) => self.server = Some(joined.server),
+                Done::Join(joined) => self.servers.push(joined.server),
+                Done::Leave(left) => self.left += usize::from(left.was_up),
                 Done::Forget(forgotten) => self.forgotten += forgotten.count,
                 Done::Register(registered) => self.registered(registered),
                 _ => {}
@@ -271,7 +277,7 @@ impl Sequence {
     }
 
     async fn command(&mut self) -> Option<Command> {
-        Some(match self.below(24) {
+        Some(match self.below(25) {
             0..=4 => self.submit(),
             5 => Command::Cancel(Cancel {
                 task: self.any(|it| &it.tasks)?,
@@ -294,7 +300,8 @@ impl Sequence {
                 priority: self.one_in(2).then(|| self.priority()),
                 begin: self.one_in(2).then(|| self.begin()),
             }),
-            _ => match self.below(6) {
+            23 => self.server_says()?,
+            _ => match self.below(5) {
                 0 => Command::Promote(Promote {
                     limit: 1 + self.below(5),
                     skip: self.below(2),
@@ -304,12 +311,8 @@ impl Sequence {
                 3 => Command::CancelOperation(CancelOperation {
                     operation: self.any(|it| &it.operations)?,
                 }),
-                4 => Command::Clear(Clear {
+                _ => Command::Clear(Clear {
                     operations: self.operations.clone(),
-                }),
-                _ => Command::Join(Join {
-                    held: self.server,
-                    alone: false,
                 }),
             },
         })

@@ -47,6 +47,7 @@ impl Together {
         let options = sqlite::Options {
             clock: Arc::clone(clock),
             random: Box::new(shared.clone()),
+            listens_on: None,
         };
         let sqlite = SqliteStore::open(&file(&folder), options).unwrap();
         shared.begin();

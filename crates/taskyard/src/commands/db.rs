@@ -107,7 +107,7 @@ pub(super) async fn run(args: &DbArgs, format: Format) -> Done {
 
 async fn migrate(args: &DatabaseArgs, format: Format) -> Done {
     let address = Address::parse(&args.database)?;
-    drop(database::open(&address, Duration::ZERO).await?);
+    drop(database::open(&address, Duration::ZERO, None).await?);
     stats(args, format).await
 }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde::Serialize;
 use taskyard_api::client::{Client, Error};
-use taskyard_api::page::{Page, TasksQuery};
+use taskyard_api::page::{TaskPage, TasksQuery};
 use taskyard_api::task::Task;
 use taskyard_api::time::Time;
+use taskyard_core::id::TaskId;
 use taskyard_core::time::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -33,10 +34,13 @@ pub(crate) const COLUMNS: [Column; 8] = [
     Column::new("what").text().leaves(4),
 ];
 
+/// So many of those that cannot be read are named.
+const LEFT_OUT_SHOWN_MAX: usize = 3;
+
 #[derive(Serialize)]
 struct Tasks {
     #[serde(flatten)]
-    page: Page<Task>,
+    page: TaskPage,
     /// The server's time, for ages.
     #[serde(skip)]
     now: Timestamp,
@@ -69,9 +73,9 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
         let patience = Patience::of(args.away.server_wait);
         return watch::watch(&client, query, format, patience).await;
     }
-    let mut page = Page {
-        items: Vec::new(),
+    let mut page = TaskPage {
         next_cursor: args.cursor.clone(),
+        ..TaskPage::default()
     };
     // Before the first page is asked for, so that it ends the search at any moment.
     let mut interrupts = signal(SignalKind::interrupt())?;
@@ -82,7 +86,8 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
         },
         _ = interrupts.recv() => End::Interrupted,
     };
-    let has_nothing = page.items.is_empty() && page.next_cursor == args.cursor;
+    let has_nothing =
+        page.items.is_empty() && page.unreadable.is_empty() && page.next_cursor == args.cursor;
     let now = now(&client);
     let tasks = Tasks { page, now };
     match end {
@@ -92,18 +97,40 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
     }
     if format == Format::Table {
         let is_whole = matches!(end, End::Whole);
-        if is_whole && tasks.page.items.is_empty() && tasks.page.next_cursor.is_none() {
+        let is_known = tasks.page.unreadable.is_empty();
+        let is_empty = tasks.page.items.is_empty() && tasks.page.next_cursor.is_none();
+        if is_whole && is_known && is_empty {
             output::note(nothing(args));
         }
         if let Some(cursor) = &tasks.page.next_cursor {
             output::note(&format!("There are more: --cursor {cursor}"));
         }
     }
+    // Whoever counts on the ids alone misses some.
+    if let Some(said) = left_out(&tasks.page.unreadable) {
+        output::note(&said);
+    }
     match end {
         End::Whole => Ok(ExitCode::SUCCESS),
         End::Interrupted => Ok(signals::exit_code(Signal::SIGINT)),
         End::Failed(error) => Err(Failure::from(error).told()),
     }
+}
+
+/// What is said of those that the database cannot read, if there are any.
+fn left_out(unreadable: &[TaskId]) -> Option<String> {
+    let (shown, others) = unreadable.split_at(unreadable.len().min(LEFT_OUT_SHOWN_MAX));
+    let shown: Vec<String> = shown.iter().map(TaskId::to_string).collect();
+    let more = match others.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!unreadable.is_empty()).then(|| {
+        format!(
+            "Left out, since the database cannot read them: {}{more}; `taskyard db check` looks for damage.",
+            shown.join(", ")
+        )
+    })
 }
 
 /// What an empty list means.
@@ -129,12 +156,13 @@ enum End {
 pub(super) async fn find(
     client: &Client,
     mut query: TasksQuery,
-    found: &mut Page<Task>,
+    found: &mut TaskPage,
 ) -> Result<(), Error> {
     let wanted = query.limit;
     loop {
         let page = client.list(&query).await?;
         found.items.extend(page.items);
+        found.unreadable.extend(page.unreadable);
         found.next_cursor = page.next_cursor;
         let count = u32::try_from(found.items.len()).unwrap_or(u32::MAX);
         query.limit = wanted.map(|wanted| wanted.saturating_sub(count));

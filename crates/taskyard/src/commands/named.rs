@@ -1,7 +1,7 @@
 //! Which task is meant by the beginning of its id.
 
 use taskyard_api::client::Client;
-use taskyard_api::page::{Page, TasksQuery};
+use taskyard_api::page::{TaskPage, TasksQuery};
 use taskyard_api::task::Task;
 use taskyard_core::id::TaskId;
 
@@ -23,10 +23,7 @@ pub(super) async fn task(client: &Client, name: &TaskName) -> Result<TaskId, Fai
         limit: u32::try_from(SHOWN_MAX + 1).ok(),
         ..TasksQuery::default()
     };
-    let mut found = Page {
-        items: Vec::new(),
-        next_cursor: None,
-    };
+    let mut found = TaskPage::default();
     list::find(client, query, &mut found).await?;
     let is_meant = |task: &Task| task.id.to_string().starts_with(beginning);
     found.items.retain(is_meant);

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use taskyard_api::client::Client;
-use taskyard_api::page::{Page, PageQuery, TasksQuery};
+use taskyard_api::page::{Page, PageQuery, TaskPage, TasksQuery};
 use taskyard_api::queue::{Defaults, PatchQueue, Queue, QueueSettings, Retention};
 use taskyard_api::task::Retry;
 use taskyard_core::retention;
@@ -131,10 +131,7 @@ async fn warn_if_it_is_new(client: &Client, queue: &str) {
         limit: Some(1),
         ..TasksQuery::default()
     };
-    let mut found = Page {
-        items: Vec::new(),
-        next_cursor: None,
-    };
+    let mut found = TaskPage::default();
     // What cannot be asked is not worth a failure: it was done.
     if super::list::find(client, query, &mut found).await.is_ok() && found.items.is_empty() {
         output::note(&format!(

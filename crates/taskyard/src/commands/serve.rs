@@ -103,7 +103,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
     };
     let mut signals = Signals::listen()?;
     let store = tokio::select! {
-        store = database::open(&address, args.database_wait) => store?,
+        store = database::open(&address, args.database_wait, Some(local)) => store?,
         // There is nothing to end in order yet.
         signal = signals.next() => return Ok(signals::exit_code(signal)),
     };

@@ -21,6 +21,7 @@ use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::room::Place;
 use taskyard_store::model::weak;
 
+use super::stopping::note_left;
 use super::{About, Caller, Server, Who};
 use crate::database::Running;
 use crate::losses;
@@ -130,6 +131,7 @@ impl Server {
         if self.under_way.go_on(commits, around) && self.mine.batches_max() == 1 {
             self.finish_held(around);
         }
+        self.go_on_leaving(around);
         if !self.under_way.is_empty() || !self.desk.is_idle() {
             self.turn_soon(around);
         }
@@ -191,6 +193,7 @@ impl Server {
                 }
                 self.spread(ran, around);
                 self.gather(&batch.commands, ran);
+                note_left(&batch.commands, ran, around);
             }
             Err(error) => {
                 if !matches!(error, store::Error::Conflict) {

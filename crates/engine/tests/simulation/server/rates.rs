@@ -10,7 +10,7 @@ use taskyard_core::topic::Topic;
 use taskyard_core::verbs::tally::Tally;
 use taskyard_engine::gathered;
 
-use super::{Caller, Server, Who};
+use super::{Caller, Server, State, Who};
 use crate::surroundings::Surroundings;
 
 impl Server {
@@ -65,8 +65,8 @@ impl Server {
         }
     }
 
-    /// Sends what happened since the last time.
-    pub(super) fn write_down(&mut self, around: &mut Surroundings) {
+    /// Sends what happened since the last time; false where there is nothing.
+    pub(super) fn write_down(&mut self, around: &mut Surroundings) -> bool {
         let minutes = self.gathered.take(around.policy.stats_lanes_max);
         let worked = self.gathered.take_workers();
         let numbers = worked.iter().map(|(number, _)| *number).collect();
@@ -82,11 +82,12 @@ impl Server {
             workers: workers.collect(),
         };
         if tally.minutes.is_empty() && tally.workers.is_empty() {
-            return;
+            return false;
         }
         around.ledger.minutes.sent(&tally);
         let caller = Caller::of(Who::Tally(tally.clone()));
         self.command(tally, caller, around);
+        true
     }
 
     /// What the database refused, or may have taken, is not sent again.
@@ -104,6 +105,8 @@ impl Server {
             // What was refused of it is gone, as if all of it was.
             Ok(_) => {}
             Err(store::Error::Failed(_) | store::Error::Unknown(_)) => {}
+            // There will be no next time.
+            Err(_) if self.state == State::Leaving => {}
             Err(_) => {
                 around.tally.count("tally_is_sent_again");
                 around.ledger.minutes.put_back(&tally);

@@ -154,7 +154,9 @@ impl Server {
                 }
                 self.tidy(around);
             }
-            Service::Tally => self.write_down(around),
+            Service::Tally => {
+                self.write_down(around);
+            }
             Service::Operate | Service::OperateOn => self.operate(around),
             Service::Retain => self.retain(around),
             Service::Join => self.command(

@@ -5,6 +5,7 @@ use taskyard_api::attempt::Attempts;
 use taskyard_api::change::Patch;
 use taskyard_api::explain::Explanation;
 use taskyard_api::operation::{Matching, Operate, Operation};
+use taskyard_api::page::TaskPage;
 use taskyard_api::payload::Payload;
 use taskyard_api::run::{Complete, Fail, Release, Renewed, ReportProgress, Snooze, Start, Started};
 use taskyard_api::stats::Stats;
@@ -242,7 +243,10 @@ fn looking(routes: &mut Routes<'_>) {
         .query("include", "With inputs and outputs, which are left out else.", &json!({"enum": ["payload"]}))
         .takes_parameter("limit")
         .takes_parameter("cursor")
-        .answers_page_of::<Task<Payload>>("A page of tasks.", &json!({"items": [], "next_cursor": null}));
+        .answers_page_as::<Task<Payload>, TaskPage<Payload>>(
+            "A page of tasks.",
+            &json!({"items": [], "next_cursor": null}),
+        );
     routes
         .get("/tasks/stats", "task_stats")
         .says(

@@ -1,8 +1,13 @@
 //! `GET /tasks`.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::yard::Yard;
+use serde_json::{Value, json};
+use taskyard_core::store::Store;
+use taskyard_store::model::Model;
+
+use crate::yard::{Clock, Yard};
 
 fn inputs(page: &Value) -> Vec<&Value> {
     let items = page["items"].as_array().unwrap();
@@ -305,4 +310,37 @@ async fn a_page_ends_before_what_its_filter_throws_away_grows_too_large() {
     // Without their payloads they are small.
     let page = yard.get("/api/v1/tasks?label=user=ann").await.ok();
     assert_eq!(page["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn tasks_that_cannot_be_read_are_named_on_their_page_and_the_others_are_shown() {
+    let clock = Clock::new();
+    let model = Arc::new(Model::new(1, clock.read()));
+    let store: Arc<dyn Store> = Arc::clone(&model) as _;
+    let yard = Yard::around(store, clock, |_| {});
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(yard.submit("echo").await);
+        yard.pass(Duration::from_millis(1));
+    }
+    let whole = yard.get("/api/v1/tasks").await.ok();
+    assert!(whole.get("unreadable").is_none(), "{whole}");
+
+    for id in &ids[1..3] {
+        model.blot(id.parse().unwrap());
+    }
+
+    let first = "/api/v1/tasks?sort=created&kind=other&limit=1";
+    let page = yard.get(first).await.ok();
+    assert_eq!(page["items"], json!([]));
+    assert_eq!(page["unreadable"], json!(ids[1..3]));
+    let page = yard.get("/api/v1/tasks?sort=created&limit=1").await.ok();
+    assert_eq!(page["items"][0]["id"], ids[0].as_str());
+    assert!(page.get("unreadable").is_none(), "{page}");
+    let cursor = page["next_cursor"].as_str().unwrap();
+    let rest = format!("/api/v1/tasks?sort=created&cursor={cursor}");
+    let page = yard.get(&rest).await.ok();
+    assert_eq!(page["items"][0]["id"], ids[3].as_str());
+    assert_eq!(page["unreadable"], json!(ids[1..3]));
+    assert_eq!(page["next_cursor"], Value::Null);
 }

@@ -10,6 +10,7 @@ use crate::migration::{self, Migration};
 use crate::sqlite::connection;
 use crate::sqlite::fields::Read;
 use crate::sqlite::home::Home;
+use crate::sqlite::lock::Holder;
 use crate::sqlite::logs::reads;
 use crate::sqlite::open::{self, Meta, OpenError, explain};
 use crate::sqlite::{inspect, lock, sql};
@@ -48,7 +49,8 @@ pub(super) fn file(path: &Path, incarnation: &[u8; 16]) -> Result<Opened, OpenEr
     // The database's own lock keeps other servers away; this one those that were led here by another database.
     let lock = lock::alone(path).map_err(broken)?;
     let Some(lock) = lock else {
-        return Err(OpenError::InUse(path.to_owned()));
+        let (path, by) = (path.to_owned(), Holder::default());
+        return Err(OpenError::InUse { path, by });
     };
     let mode: String = writing
         .pragma_query_value(None, "journal_mode", |row| row.get(0))

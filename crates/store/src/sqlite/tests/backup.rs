@@ -136,7 +136,7 @@ async fn a_restored_database_is_another_one_and_what_stood_there_is_kept() {
 
     let in_use = put();
     assert!(
-        matches!(in_use, Err(BackupError::Open(OpenError::InUse(_)))),
+        matches!(in_use, Err(BackupError::Open(OpenError::InUse { .. }))),
         "{in_use:?}"
     );
     assert!(!aside.exists());
@@ -205,7 +205,7 @@ async fn a_database_is_renewed_while_no_server_has_it_open() {
     renew(&tasks, &mut Seeded::new(2)).unwrap();
 
     assert!(
-        matches!(in_use, Err(BackupError::Open(OpenError::InUse(_)))),
+        matches!(in_use, Err(BackupError::Open(OpenError::InUse { .. }))),
         "{in_use:?}"
     );
     assert_ne!(open(&tasks).incarnation(), before);

@@ -51,6 +51,22 @@ fn of_an_empty_file_it_is_said_that_nothing_is_there_yet() {
 }
 
 #[tokio::test]
+async fn a_log_that_is_gone_behind_a_kill_is_named_by_each_check_and_by_none_behind_a_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    drop(filled(&path, 1).await);
+    let lock = dir.path().join("tasks.db.lock");
+    // What a killed server leaves, without its log.
+    std::fs::write(&lock, "running\n").unwrap();
+
+    for _ in 0..2 {
+        assert_eq!(check(&path).unwrap(), [open::LOG_IS_GONE]);
+    }
+    std::fs::write(&lock, "").unwrap();
+    assert_eq!(check(&path).unwrap(), [] as [&str; 0]);
+}
+
+#[tokio::test]
 async fn stats_of_older_tables_say_what_brings_them_up_to_date() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tasks.db");

@@ -140,7 +140,7 @@ async fn a_database_is_emptied_while_no_server_has_it_open_and_gives_back_its_ro
 
     let in_use = reset(&path, &mut Seeded::new(2));
     assert!(
-        matches!(in_use, Err(BackupError::Open(OpenError::InUse(_)))),
+        matches!(in_use, Err(BackupError::Open(OpenError::InUse { .. }))),
         "{in_use:?}"
     );
     let before = store.incarnation();

@@ -101,6 +101,7 @@ impl Yard {
         let options = sqlite::Options {
             clock: read(&clock),
             random: Box::new(Seeded::new(1)),
+            listens_on: None,
         };
         let store = SqliteStore::open(&folder.path().join("taskyard.db"), options).unwrap();
         Self::new(Arc::new(store), clock, Place::Folder(folder))

@@ -101,7 +101,7 @@ async fn lives(url: &str, seconds: Duration, lanes: usize) -> anyhow::Result<u32
 }
 
 pub(super) async fn open(url: &str) -> Result<Arc<dyn Store>, Failure> {
-    database::open(&Address::parse(url)?, Duration::ZERO).await
+    database::open(&Address::parse(url)?, Duration::ZERO, None).await
 }
 
 /// Lives of tasks, one after the other; answers how many ended while they count.

@@ -10,14 +10,14 @@ use std::time::Duration;
 use anstream::adapter::strip_str;
 use nix::sys::signal::Signal;
 use taskyard_api::client::{Client, Error};
-use taskyard_api::page::{Page, TasksQuery};
+use taskyard_api::page::{TaskPage, TasksQuery};
 use taskyard_api::task::Task;
 use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
 use taskyard_core::time::Timestamp;
 use tokio::time::{Instant, sleep};
 
-use super::{COLUMNS, Tasks, find, row, span};
+use super::{COLUMNS, Tasks, find, left_out, row, span};
 use crate::commands::away::Patience;
 use crate::commands::{Done, now};
 use crate::failure::Failure;
@@ -83,12 +83,9 @@ async fn look(
     client: &Client,
     query: &TasksQuery,
     patience: &mut Patience,
-) -> Result<Page<Task>, Error> {
+) -> Result<TaskPage, Error> {
     let ask = async || {
-        let mut page = Page {
-            items: Vec::new(),
-            next_cursor: None,
-        };
+        let mut page = TaskPage::default();
         find(client, query.clone(), &mut page).await?;
         Ok(page)
     };
@@ -106,8 +103,11 @@ impl Where {
         if std::io::stdout().is_terminal() && format == Format::Table {
             return Screen::open().map(Self::Screen);
         }
-        let known = HashMap::new();
-        Ok(Self::Lines(Lines { format, known }))
+        Ok(Self::Lines(Lines {
+            format,
+            known: HashMap::new(),
+            left_out: None,
+        }))
     }
 
     /// A screen shows by itself that the server is away: a line of text would tear it.
@@ -126,7 +126,7 @@ impl Where {
         }
     }
 
-    fn show(&mut self, page: Page<Task>, now: Timestamp) -> anyhow::Result<()> {
+    fn show(&mut self, page: TaskPage, now: Timestamp) -> anyhow::Result<()> {
         match self {
             Self::Screen(screen) => screen.show(Tasks { page, now }),
             Self::Lines(lines) => lines.show(page, now),
@@ -171,7 +171,8 @@ impl Screen {
     }
 
     fn show(&mut self, tasks: Tasks) -> anyhow::Result<()> {
-        write(&frame(&drawn(&tasks), None))?;
+        let said = left_out(&tasks.page.unreadable).map(|said| fitting(&said));
+        write(&frame(&drawn(&tasks), said.as_deref()))?;
         self.last = Some(tasks);
         Ok(())
     }
@@ -181,9 +182,7 @@ impl Screen {
         let Some(last) = &self.last else {
             return Ok(());
         };
-        let size = terminal_size::terminal_size_of(std::io::stdout());
-        let width = size.map_or(usize::MAX, |(width, _)| usize::from(width.0));
-        let said = output::cut(&age_of(last.now, away), width);
+        let said = fitting(&age_of(last.now, away));
         write(&frame(&drawn(last), Some(&said)))
     }
 
@@ -209,6 +208,13 @@ fn drawn(tasks: &Tasks) -> String {
         return strip_str(&table).to_string();
     }
     table
+}
+
+/// As much of it as one line of the terminal holds.
+fn fitting(said: &str) -> String {
+    let size = terminal_size::terminal_size_of(std::io::stdout());
+    let width = size.map_or(usize::MAX, |(width, _)| usize::from(width.0));
+    output::cut(said, width)
 }
 
 fn age_of(seen: Timestamp, away: Duration) -> String {
@@ -239,13 +245,20 @@ fn write(text: &str) -> anyhow::Result<()> {
 struct Lines {
     format: Format,
     known: HashMap<TaskId, Seen>,
+    /// What was said last of those that cannot be read.
+    left_out: Option<String>,
 }
 
 /// What is seen of a task that changes: status, attempts, worker, progress.
 type Seen = (&'static str, u32, Option<String>, Option<String>);
 
 impl Lines {
-    fn show(&mut self, mut page: Page<Task>, now: Timestamp) -> anyhow::Result<()> {
+    fn show(&mut self, mut page: TaskPage, now: Timestamp) -> anyhow::Result<()> {
+        let left_out = left_out(&page.unreadable);
+        if let Some(said) = left_out.as_ref().filter(|_| left_out != self.left_out) {
+            output::note(said);
+        }
+        self.left_out = left_out;
         // Of a list the newest stand first, of what happens they come last.
         page.items.reverse();
         let mut known = HashMap::new();

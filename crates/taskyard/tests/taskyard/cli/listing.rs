@@ -194,6 +194,32 @@ fn ages_are_told_by_the_servers_clock() {
 }
 
 #[test]
+fn what_a_list_leaves_out_is_told() {
+    let yard = Yard::new();
+    let (mut asked, list) = Asked::by_list(&yard);
+    let ids: Vec<String> = (10..15)
+        .map(|n| format!("01890a5d-ac96-774b-bcce-b302099a80{n}"))
+        .collect();
+
+    asked.request();
+    asked.answer(
+        "",
+        &json!({"items": [], "next_cursor": "further", "unreadable": ids[..1]}),
+    );
+    asked.request();
+    asked.answer(
+        "",
+        &json!({"items": [], "next_cursor": null, "unreadable": ids[1..]}),
+    );
+    let printed = list.finish();
+
+    assert_eq!(printed.code, 0);
+    let said = format!("{} and 2 more", ids[..3].join(", "));
+    assert_eq!(printed.stderr.lines().count(), 1, "{}", printed.stderr);
+    assert!(printed.stderr.contains(&said), "{}", printed.stderr);
+}
+
+#[test]
 fn a_list_that_fails_on_its_way_shows_what_it_found_and_where_to_go_on() {
     let yard = Yard::new();
     let (mut asked, list) = Asked::by_list(&yard);

@@ -52,8 +52,14 @@ async fn a_log_that_was_removed_after_a_kill_is_told_of() {
     let log = server.process.log();
     assert!(!is_told(&log), "{log}");
     server.process.kill();
+    yard.is_well();
     std::fs::remove_file(yard.path("tasks.db-wal")).unwrap();
 
+    let database = yard.database();
+    let check = ["db", "check", "--database", &database];
+    let checked = run(yard.directory.path(), &check, &[]);
+    assert_eq!(checked.code, 1);
+    assert!(is_told(&checked.stdout), "{}", checked.stdout);
     let server = yard.serve(&["--internal-workers", "0"]);
 
     let log = server.process.log();

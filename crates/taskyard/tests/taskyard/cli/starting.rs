@@ -65,11 +65,12 @@ fn a_second_server_on_the_same_file_is_refused() {
     );
 
     assert_eq!(second.code, 1);
-    assert!(
-        second.stderr.contains("in use by another server"),
-        "{}",
-        second.stderr
+    let address = server.url.trim_start_matches("http://");
+    let holder = format!(
+        "in use by another server (process {}, which listens on {address})",
+        server.process.id()
     );
+    assert!(second.stderr.contains(&holder), "{}", second.stderr);
     assert_eq!(server.stop().code(), Some(0));
 }
 
