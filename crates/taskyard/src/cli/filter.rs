@@ -39,10 +39,10 @@ pub(crate) struct FilterArgs {
     /// Only what this worker has, or has ended.
     #[arg(long, value_name = "WORKER")]
     pub(crate) worker: Option<String>,
-    /// Only with this tag, whose value may hold commas. May be given several times.
+    /// Only with this label, whose value may hold commas. May be given several times.
     #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<(String, String)>,
-    /// Only what has all of these words in its kind or its tags; or whose id begins so, with eight characters or more.
+    /// Only what has all of these words in its kind or its labels; or whose id begins so, with eight characters or more.
     #[arg(long, value_name = "WORDS")]
     pub(crate) search: Option<String>,
     /// Only what was made at this time or later, such as 2026-12-24T18:00:00Z.

@@ -28,10 +28,10 @@ pub(crate) enum QueueVerb {
     /// Gives nothing of it to workers; what they have goes on.
     #[command(after_help = "Example:\n  taskyard queues pause images")]
     Pause(QueueArgs),
-    /// Lets it go on.
+    /// Gives its tasks to workers again.
     #[command(after_help = "Example:\n  taskyard queues resume images")]
     Resume(QueueArgs),
-    /// Says what its tasks take that do not say themselves, from now on.
+    /// Sets what its tasks take that do not say themselves, from now on.
     Set(SetQueueArgs),
 }
 

@@ -185,7 +185,7 @@ fn word(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed",
         Outcome::TimedOut => "timed out",
         Outcome::Snoozed => "snoozed",
-        Outcome::Released => "handed back",
+        Outcome::Released => "released",
         Outcome::Lost => "lost",
         Outcome::Cancelled => "cancelled",
     }

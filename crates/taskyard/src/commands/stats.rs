@@ -80,7 +80,7 @@ impl Shown for Seen<'_> {
             (
                 "ended",
                 format!(
-                    "{} completed, {} failed, {} timed out, {} cancelled",
+                    "{} completed, {} failed, {} timeout, {} cancelled",
                     counts.completed, counts.failed, counts.timeout, counts.cancelled
                 ),
             ),
