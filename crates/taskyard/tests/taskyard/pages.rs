@@ -15,6 +15,7 @@ const API: &str = include_str!("../../../../docs/api.md");
 const WORKERS: &str = include_str!("../../../../docs/workers.md");
 const DIALECTS: &str = include_str!("../../../../docs/dialects.md");
 const EXECUTORS: &str = include_str!("../../../../docs/executors.md");
+const GLOSSARY: &str = include_str!("../../../../docs/glossary.md");
 const EXAMPLES: &str = include_str!("../../../../examples/README.md");
 
 /// A block of a page, between its fences, and the language that it is in.
@@ -163,6 +164,16 @@ fn the_page_about_the_kinds_does_what_it_says() {
     let compared = does_what_it_says(EXECUTORS, Likeness::Same, &yard, &server);
 
     assert_eq!(compared, 4, "each call shows its answer");
+}
+
+#[test]
+fn what_the_glossary_shows_is_understood() {
+    let yard = Yard::new();
+    let server = yard.serve(&[]);
+
+    let compared = does_what_it_says(GLOSSARY, Likeness::Same, &yard, &server);
+
+    assert_eq!(compared, 0, "it shows no answers");
 }
 
 #[test]
