@@ -161,7 +161,9 @@ pub(crate) struct SubmitArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = format!("{}Example:\n  taskyard list --status failed,timeout --kind resize\n  taskyard list --limit 5 \
+    after_help = format!("RESULT is the beginning of what a task came to: its output, of a command the first line that it \
+                  printed, or its error. Before that it is when the task is due, how far it is, or why its latest run failed. \
+                  TOOK is how long its last run took.\n\n{}Example:\n  taskyard list --status failed,timeout --kind resize\n  taskyard list --limit 5 \
                   --output json\n  taskyard list --search 'resize blue' --created-after 2026-01-31T00:00:00Z", narrow(&list::COLUMNS))
 )]
 pub(crate) struct ListArgs {

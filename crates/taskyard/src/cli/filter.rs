@@ -54,6 +54,11 @@ pub(crate) struct FilterArgs {
 }
 
 impl FilterArgs {
+    /// Some of the tasks may have completed.
+    pub(crate) fn lets_completed(&self) -> bool {
+        self.status.is_empty() || self.status.contains(&Status::Completed)
+    }
+
     /// No flag is given, so every task is meant.
     pub(crate) fn is_empty(&self) -> bool {
         self.filter() == TasksFilter::default()
