@@ -26,7 +26,7 @@ pub(crate) use self::client::{
 };
 pub(crate) use self::filter::BulkArgs;
 pub(crate) use self::patch::PatchArgs;
-pub(crate) use self::queues::{OrDefault, QueueVerb, QueuesArgs, SetQueueArgs};
+pub(crate) use self::queues::{OrDefault, QueueArgs, QueueVerb, QueuesArgs, SetQueueArgs};
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
@@ -158,7 +158,7 @@ pub(crate) enum Command {
     Wait(WaitArgs),
     /// Lists operations (cancels and retries by filter), and stops them.
     Operations(OperationsArgs),
-    /// Lists queues; pauses and resumes them, and sets what their tasks take.
+    /// Lists queues; shows, pauses and resumes them, and sets what their tasks take.
     Queues(QueuesArgs),
     /// Shows how many tasks there are, how fast they come and go, and how long they take.
     Stats(StatsArgs),

@@ -164,7 +164,7 @@ pub(crate) struct SubmitArgs {
     after_help = format!("RESULT is the beginning of what a task came to: its output, of a command the first line that it \
                   printed, or its error. Before that it is when the task is due, how far it is, or why its latest run failed. \
                   TOOK is how long its last run took.\n\n{}Example:\n  taskyard list --status failed,timeout --kind resize\n  taskyard list --limit 5 \
-                  --output json\n  taskyard list --search 'resize blue' --created-after 2026-01-31T00:00:00Z", narrow(&list::COLUMNS))
+                  --output json\n  taskyard list --search 'resize blue' --created-after 2h", narrow(&list::COLUMNS))
 )]
 pub(crate) struct ListArgs {
     #[command(flatten)]
@@ -305,7 +305,7 @@ pub(crate) struct CancelArgs {
                           ended before; the server does that piece by piece, and this command waits until all are \
                           made.\n\n{EACH_AS_JSON}\n\n{BULK_EXIT_CODES}\n\nExample:\n  taskyard retry \
                           01890a5d-ac96-774b-bcce-b302099a8057\n  taskyard retry --status failed,timeout --kind resize \
-                          --dry-run")
+                          --created-after 1d --dry-run")
 )]
 pub(crate) struct RetryArgs {
     #[command(flatten)]

@@ -103,7 +103,8 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
             output::note(nothing(args));
         }
         if let Some(cursor) = &tasks.page.next_cursor {
-            output::note(&format!("There are more: --cursor {cursor}"));
+            let instants = args.filter.instants();
+            output::note(&format!("There are more: {instants}--cursor {cursor}"));
         }
     }
     match end {

@@ -1,5 +1,7 @@
 //! `taskyard queues`.
 
+mod show;
+
 use std::process::ExitCode;
 
 use taskyard_api::client::Client;
@@ -101,6 +103,7 @@ pub(super) async fn run(args: &QueuesArgs, format: Format) -> Done {
     let about = |error| Failure::about(error, About::Queue);
     let set = match &args.verb {
         None => return list(args, format).await,
+        Some(QueueVerb::Show(queue)) => return show::run(queue, format).await,
         Some(QueueVerb::Pause(queue)) => {
             let client = client(&queue.connection)?;
             let paused = client.pause_queue(&queue.queue).await.map_err(about)?;
