@@ -45,7 +45,7 @@ pub enum Outcome {
     Completed,
     Failed,
     TimedOut,
-    /// Its worker asked to have it tried again later.
+    /// Its worker asked to have it run again later.
     Snoozed,
     /// Its worker handed it back.
     Released,

@@ -29,7 +29,7 @@ impl Request for AppendLogs {
     const LEVELS: usize = 2;
 }
 
-/// One line as a worker hands it in.
+/// One line as a worker sends it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -63,7 +63,7 @@ impl Stream {
     }
 }
 
-/// The answer to lines handed in.
+/// The answer to lines that were sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AppendedLogs {

@@ -36,10 +36,10 @@ pub struct TasksFilter {
     /// The first eight or more characters of an id; or words, each of which must stand in the kind or in a label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
-    /// Not made earlier than this, by the time that the task's id says.
+    /// Created at this time or later, by the time that the task's id says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_after: Option<Time>,
-    /// Made earlier than this.
+    /// Created before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_before: Option<Time>,
 }

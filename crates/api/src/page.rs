@@ -13,7 +13,7 @@ use crate::time::Time;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     pub items: Vec<T>,
-    /// Hand it in with the same filter to go on behind this page; null at the end.
+    /// Send it as `cursor` with the same filter to go on behind this page; null at the end.
     pub next_cursor: Option<String>,
 }
 
@@ -61,10 +61,10 @@ pub struct TasksQuery {
     /// The first eight or more characters of an id; or words, each of which must stand in the kind or in a label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
-    /// Not made earlier than this, by the time that the task's id says.
+    /// Created at this time or later, by the time that the task's id says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_after: Option<Time>,
-    /// Made earlier than this.
+    /// Created before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_before: Option<Time>,
     /// `-created` for the newest first, the default, or `created`.

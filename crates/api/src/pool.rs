@@ -9,7 +9,7 @@ use crate::request::Request;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
-    /// How many workers there should be. 0 to 50.
+    /// How many internal workers there should be. 0 to 50.
     pub count: i64,
 }
 
@@ -17,7 +17,7 @@ impl Request for Scale {
     const LEVELS: usize = 0;
 }
 
-/// The workers inside of the server that answers, as they are now.
+/// The internal workers of the server that answers, as they are now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pool {

@@ -50,7 +50,7 @@ pub struct RunResult<P = Raw, I = TaskId> {
     /// Of a failed or timed out run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<TaskError<P>>,
-    /// False: another try of the failed task would be useless. Default true.
+    /// False: another run of the task would be useless. Default true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<bool>,
     /// Of a snoozed run: how long the task waits, in milliseconds. 0 to 315,360,000,000 (ten years).
@@ -102,7 +102,7 @@ pub enum Said {
     Completed,
     Failed,
     TimedOut,
-    /// To be tried again later, at no cost.
+    /// To run again later, at no cost.
     Snoozed,
     /// Handed back, at no cost.
     Released,

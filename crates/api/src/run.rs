@@ -86,7 +86,7 @@ impl<P> Request for Complete<P> {
 pub struct Fail<P = Raw> {
     pub lease_token: String,
     pub error: TaskError<P>,
-    /// False: another try would be useless. Default true.
+    /// False: another run would be useless. Default true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry: Option<bool>,
     /// When the run began, by the worker's clock, where nothing said so before.
@@ -98,7 +98,7 @@ impl<P> Request for Fail<P> {
     const LEVELS: usize = 2;
 }
 
-/// `POST /tasks/{id}/snooze`: to be tried again later, at no cost.
+/// `POST /tasks/{id}/snooze`: to run again later, at no cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

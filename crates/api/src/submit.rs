@@ -44,7 +44,7 @@ pub struct Submit<P = Raw> {
     /// How many runs lost with their workers end it. 1 to 1,000,000; default 5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_losses: Option<i64>,
-    /// Tags for people and filters. Up to 32; names 1–64 of `A–Z a–z 0–9 . _ -`, values 1–64 bytes.
+    /// For people and filters. Up to 32; names 1–64 of `A–Z a–z 0–9 . _ -`, values 1–64 bytes.
     #[serde(
         default,
         deserialize_with = "null_is_absent",

@@ -14,7 +14,7 @@ use crate::time::Time;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Waits for its `run_at`, or for its next try.
+    /// Waits for its `run_at`, or to run again after a failure.
     Scheduled,
     /// Due; waits for a worker.
     Pending,
@@ -100,7 +100,7 @@ pub struct Task<P = Raw> {
     pub error: Option<TaskError<P>>,
     /// -100 to 100; high runs first.
     pub priority: i16,
-    /// The submitter's tags, for people and filters.
+    /// The submitter's labels, for people and filters.
     pub labels: BTreeMap<String, String>,
     /// What its worker's labels must meet.
     pub requires: BTreeMap<String, String>,
@@ -135,7 +135,7 @@ pub struct Task<P = Raw> {
     pub exclusive: bool,
     /// What stands once in its queue among the tasks that have not ended.
     pub unique_key: Option<String>,
-    /// The finished task that this one runs again.
+    /// The task that had ended, and that this one runs again.
     pub retry_of: Option<TaskId>,
     /// The dialect that it was submitted in: `simple`, say. Null for these routes; `v1` for their older form.
     pub origin: Option<String>,
@@ -191,7 +191,7 @@ pub struct Progress {
     pub message: Option<String>,
 }
 
-/// How long a failed task waits for its next try: `backoff_ms × factorⁿ`, at most `max_ms`, give or take `jitter`.
+/// How long a task waits after a failure until it runs again: `backoff_ms × factorⁿ`, at most `max_ms`, give or take `jitter`.
 /// In a request, what is left out takes its default.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

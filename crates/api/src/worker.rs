@@ -26,7 +26,7 @@ pub struct Register {
     /// The queues that it serves, 1 to 256. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queues: Option<Vec<String>>,
-    /// What tasks can make demands on. Up to 32; values 1–64 bytes.
+    /// What tasks can require. Up to 32; values 1–64 bytes.
     #[serde(
         default,
         deserialize_with = "null_is_absent",
@@ -164,6 +164,17 @@ pub enum WorkerStatus {
     Draining,
     /// Silent for too long, or killed; its leases are lost.
     Offline,
+}
+
+impl WorkerStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Draining => "draining",
+            Self::Offline => "offline",
+        }
+    }
 }
 
 /// `POST /workers/{id}/claim`, or part of a report: asks for tasks.

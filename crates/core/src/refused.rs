@@ -61,7 +61,7 @@ pub enum Refused {
         "the worker is online; drain it and wait until it holds nothing, or kill it, before it is deleted"
     )]
     WorkerIsOnline,
-    #[error("a worker inside the server has this name; choose another")]
+    #[error("an internal worker of a server has this name; choose another")]
     WorkerIsInternal,
     /// To a worker inside of a server.
     #[error("a worker outside of the server has this name")]

@@ -57,14 +57,14 @@ pub fn document(settings: &Settings) -> Value {
         },
         "servers": [{"url": "/", "description": "This server."}],
         "tags": [
-            {"name": TASKS, "description": "For those who hand in work, and look what became of it."},
+            {"name": TASKS, "description": "For those who submit tasks, and look what became of them."},
             {"name": RUNS, "description": "What workers say of one run; its `lease_token` proves that it is theirs."},
             {"name": WORKERS, "description": "What a worker asks: to be known, for tasks, and to keep them."},
             {"name": QUEUES, "description": "How much waits in each; pausing them, and what their tasks take."},
-            {"name": OPERATIONS, "description": "Acts on all tasks that a filter lets through: how far they are, and stopping them."},
+            {"name": OPERATIONS, "description": "Cancels and retries of all tasks that a filter lets through: how far they are, and stopping them."},
             {"name": SERVER, "description": "About the server itself. `/health` and `/ready` need no token."},
-            {"name": SIMPLE, "description": "An older family of routes: tasks with some data. `--no-dialects` turns it off."},
-            {"name": TASKMASTER, "description": "Another one: commands that run at their time, and the workers inside."},
+            {"name": SIMPLE, "description": "A dialect, an older family of routes: tasks with some data. `--no-dialects` turns it off."},
+            {"name": TASKMASTER, "description": "Another one: commands that run at their time, and the internal workers."},
         ],
         "paths": paths,
         "components": {

@@ -207,11 +207,16 @@ fn queues(html: &mut Html, queues: &QueuesListed, now: Timestamp) {
     if queues.items.is_empty() {
         return html.line("faint", "No task was submitted yet.");
     }
-    let mut columns = vec![("queue", Kind::Name)];
+    let mut columns = vec![("queue", Kind::Name), ("status", Kind::Plain)];
     columns.extend(Status::ALL.map(|status| (status.as_str(), Kind::Number)));
-    columns.push(("waits", Kind::Number));
+    columns.push(("oldest", Kind::Number));
     let rows = queues.items.iter().map(|view| {
-        let mut cells = vec![view.queue.name.to_string()];
+        let status = if view.queue.is_paused {
+            "paused"
+        } else {
+            "open"
+        };
+        let mut cells = vec![view.queue.name.to_string(), status.to_owned()];
         cells.extend(Status::ALL.map(|status| view.tasks[status].max(0).to_string()));
         let oldest = view.since.map(|since| now.since(since)).unwrap_or_default();
         cells.push(if oldest.is_zero() {
@@ -233,7 +238,7 @@ fn staff(html: &mut Html, workers: &[WorkerView], survey: &Survey, now: Timestam
     html.line(
         "faint",
         &format!(
-            "{} online, {} offline, {} inside of servers.",
+            "{} online, {} offline, {} internal.",
             staff.online, staff.offline, staff.internal
         ),
     );
@@ -242,27 +247,20 @@ fn staff(html: &mut Html, workers: &[WorkerView], survey: &Survey, now: Timestam
     }
     let columns = [
         ("worker", Kind::Name),
-        ("state", Kind::Plain),
-        ("runs", Kind::Number),
-        ("room for", Kind::Number),
-        ("kinds", Kind::Text),
+        ("status", Kind::Plain),
+        ("held", Kind::Number),
         ("queues", Kind::Text),
+        ("kinds", Kind::Text),
     ];
     let rows = workers.iter().map(|view| {
         let worker = &view.worker;
         let Profile { kinds, queues, .. } = &*worker.profile;
-        let state = match (worker.server.is_some(), worker.is_offline(now)) {
-            (_, true) => "offline",
-            (true, false) => "internal",
-            (false, false) => "online",
-        };
         vec![
             worker.name.to_string(),
-            state.to_owned(),
-            view.held.to_string(),
-            worker.capacity.to_string(),
-            names(kinds.as_deref()),
+            wire::worker::status(view, now).as_str().to_owned(),
+            format!("{}/{}", view.held, worker.capacity),
             names(queues.as_deref()),
+            names(kinds.as_deref()),
         ]
     });
     html.table(&columns, rows);
@@ -292,7 +290,7 @@ fn latest(html: &mut Html, tasks: &[TaskView], now: Timestamp) {
         ("status", Kind::Plain),
         ("kind", Kind::Name),
         ("queue", Kind::Name),
-        ("submitted", Kind::Plain),
+        ("age", Kind::Plain),
         ("worker", Kind::Name),
         ("error", Kind::Text),
     ];
@@ -306,7 +304,7 @@ fn latest(html: &mut Html, tasks: &[TaskView], now: Timestamp) {
             view.status().as_str().to_owned(),
             task.kind,
             task.queue,
-            format!("{} ago", age(now.since(view.task.created_at))),
+            age(now.since(view.task.created_at)),
             task.worker_id.unwrap_or_default(),
             error.unwrap_or_default(),
         ]

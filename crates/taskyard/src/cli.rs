@@ -26,7 +26,7 @@ pub(crate) use self::client::{
 };
 pub(crate) use self::filter::BulkArgs;
 pub(crate) use self::patch::PatchArgs;
-pub(crate) use self::queues::{OrDefault, QueueVerb, QueuesArgs, SetQueueArgs};
+pub(crate) use self::queues::{OrDefault, QueueArgs, QueueVerb, QueuesArgs, SetQueueArgs};
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
@@ -138,7 +138,7 @@ pub(crate) enum Command {
     Serve(Box<ServeArgs>),
     /// Runs a worker that takes its tasks from a server.
     Worker(Box<WorkerArgs>),
-    /// Hands a task in.
+    /// Submits a task.
     Submit(Box<SubmitArgs>),
     /// Lists tasks, newest first.
     List(ListArgs),
@@ -152,17 +152,17 @@ pub(crate) enum Command {
     Cancel(CancelArgs),
     /// Changes when a task that waits is run, or its priority.
     Patch(PatchArgs),
-    /// Runs finished tasks again, each as a new one.
+    /// Runs ended tasks again, each as a new one.
     Retry(RetryArgs),
     /// Waits for tasks to end; the exit code is the outcome.
     Wait(WaitArgs),
-    /// Lists what was done to all tasks of a filter at once, and stops it.
+    /// Lists operations (cancels and retries by filter), and stops them.
     Operations(OperationsArgs),
-    /// Lists queues; pauses them, lets them go on, and says what their tasks take.
+    /// Lists queues; shows, pauses and resumes them, and sets what their tasks take.
     Queues(QueuesArgs),
     /// Shows how many tasks there are, how fast they come and go, and how long they take.
     Stats(StatsArgs),
-    /// Lists workers; has them finish and leave, ends them, and says how many there are inside of a server.
+    /// Lists workers; drains, kills and deletes them, and scales the internal ones of a server.
     Workers(WorkersArgs),
     /// Prints the settings in force and where each came from.
     Config(Box<ConfigArgs>),

@@ -75,7 +75,7 @@ async fn tell(args: &DemoArgs, directory: &Path) -> Result<Server, Failure> {
     let database = database(args, directory)?;
     let server = start_server(&database, directory).await?;
     say(&format!(
-        "Server     {} on {}, three workers inside of it",
+        "Server     {} on {}, three internal workers",
         server.url, args.database
     ))?;
     let worker = start_worker(&server.url, directory)?;

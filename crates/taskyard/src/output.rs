@@ -192,6 +192,12 @@ pub(crate) fn pairs<N: Display, V: Display>(
     pairs.join(separator)
 }
 
+/// How far a run is, in its worker's words.
+pub(crate) fn progress(progress: &Progress) -> String {
+    let words = [share(progress), progress.message.clone()];
+    words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+}
+
 /// The share that is done.
 pub(crate) fn share(progress: &Progress) -> Option<String> {
     let percent = progress.fraction? * 100.0;

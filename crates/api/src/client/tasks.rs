@@ -82,7 +82,7 @@ impl Client {
         self.call(Call::post(path)).await
     }
 
-    /// Runs a finished task again, as a new one. With a key it can be repeated safely for a day.
+    /// Runs an ended task again, as a new one. With a key it can be repeated safely for a day.
     pub async fn retry(
         &self,
         id: TaskId,

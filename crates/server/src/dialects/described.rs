@@ -155,7 +155,7 @@ fn workers(routes: &mut Routes<'_>) {
         .passes_over_what_is_unknown();
     routes
         .get("/workers/count", "simple_worker_count")
-        .says("Count active workers", "Those inside of servers too.")
+        .says("Count active workers", "Internal ones too.")
         .answers::<WorkerCount>(200, "So many.", &json!({"count": 3}))
         .passes_over_what_is_unknown();
 }
@@ -245,7 +245,7 @@ fn pool(routes: &mut Routes<'_>) {
     routes
         .post("/workers/scale", "taskmaster_scale")
         .says(
-            "Have so many workers inside",
+            "Have so many internal workers",
             "Of this server. Those that are too many finish what they have first.",
         )
         .takes::<TaskmasterScale>(&[("five", json!({"count": 5}))])

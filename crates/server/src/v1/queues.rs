@@ -132,10 +132,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
         .refuses(&[Code::TooManyQueues]);
     routes
         .post("/queues/{name}/resume", "resume_queue")
-        .says(
-            "Let a paused queue go on",
-            "Workers that wait get its tasks at once.",
-        )
+        .says("Resume a queue", "Workers that wait get its tasks at once.")
         .of_queue()
         .takes_nothing()
         .answers::<QueueSettings>(200, "It goes on.", &settings(false))

@@ -138,10 +138,11 @@ impl Seen<'_> {
                 up_to(*workers, WORKERS_MAX)
             ),
             Why::WaitsInTurn { before: 1 } => {
-                "1 task of the same kind, queue and demands is to be given out before it".to_owned()
+                "1 task of the same queue, kind and `requires` is to be given out before it"
+                    .to_owned()
             }
             Why::WaitsInTurn { before } => format!(
-                "{} tasks of the same kind, queue and demands are to be given out before it",
+                "{} tasks of the same queue, kind and `requires` are to be given out before it",
                 up_to(*before, BEFORE_MAX)
             ),
             Why::WaitsForClaim { workers: 1 } => {

@@ -69,24 +69,27 @@ fn names(given: &[String], field: &'static str, faults: &mut Faults) -> Vec<Name
         .collect()
 }
 
-/// `ttl` is how long a worker may be silent.
-pub(crate) fn worker(view: &WorkerView, now: Timestamp, ttl: Duration) -> Worker {
-    let row = &view.worker;
-    let names = |names: &[Name]| names.iter().map(ToString::to_string).collect();
-    let status = if row.is_offline(now) {
+pub(crate) fn status(view: &WorkerView, now: Timestamp) -> WorkerStatus {
+    if view.worker.is_offline(now) {
         WorkerStatus::Offline
-    } else if row.is_draining {
+    } else if view.worker.is_draining {
         WorkerStatus::Draining
     } else if view.held > 0 {
         WorkerStatus::Busy
     } else {
         WorkerStatus::Idle
-    };
+    }
+}
+
+/// `ttl` is how long a worker may be silent.
+pub(crate) fn worker(view: &WorkerView, now: Timestamp, ttl: Duration) -> Worker {
+    let row = &view.worker;
+    let names = |names: &[Name]| names.iter().map(ToString::to_string).collect();
     Worker {
         worker_id: row.name.to_string(),
         number: count(row.number.0),
         epoch: count(row.epoch.0),
-        status,
+        status: status(view, now),
         internal: row.server.is_some(),
         kinds: match &row.profile.kinds {
             Some(kinds) => names(kinds),

@@ -98,7 +98,7 @@ pub(crate) struct SubmitArgs {
     /// The input, or each line with --each-line, is text, and no JSON: a JSON string of it is submitted.
     #[arg(long, conflicts_with = "argv")]
     pub(crate) text: bool,
-    /// The line it waits in.
+    /// The queue that it waits in. Default: default.
     #[arg(long, value_name = "NAME")]
     pub(crate) queue: Option<String>,
     /// High runs first; one level is worth ten minutes of waiting. -100 to 100.
@@ -126,10 +126,10 @@ pub(crate) struct SubmitArgs {
     /// How long one run may take.
     #[arg(long, value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) timeout: Option<Duration>,
-    /// A tag, for people and filters. May be given several times.
+    /// A label, for people and filters. May be given several times.
     #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<(String, String)>,
-    /// A demand on the worker's labels, such as gpu=a100 or 'memory_gb=>=16'. May be given several times.
+    /// A label that its worker must have, such as gpu=a100 or 'memory_gb=>=16'. May be given several times.
     #[arg(long = "require", value_parser = demand, value_name = "NAME=VALUE")]
     pub(crate) requires: Vec<(String, String)>,
     /// Never two runs of it at once: a worker that is gone holds it until its lease has ended.
@@ -161,8 +161,10 @@ pub(crate) struct SubmitArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = format!("{}Example:\n  taskyard list --status failed,timeout --kind resize\n  taskyard list --limit 5 \
-                  --output json\n  taskyard list --search 'resize blue' --created-after 2026-01-31T00:00:00Z", narrow(&list::COLUMNS))
+    after_help = format!("RESULT is the beginning of what a task came to: its output, of a command the first line that it \
+                  printed, or its error. Before that it is when the task is due, how far it is, or why its latest run failed. \
+                  TOOK is how long its last run took.\n\n{}Example:\n  taskyard list --status failed,timeout --kind resize\n  taskyard list --limit 5 \
+                  --output json\n  taskyard list --search 'resize blue' --created-after 2h", narrow(&list::COLUMNS))
 )]
 pub(crate) struct ListArgs {
     #[command(flatten)]
@@ -298,12 +300,12 @@ pub(crate) struct CancelArgs {
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = format!("Each runs again as a new task with the same input and settings, whose id is printed; the finished \
+    after_help = format!("Each runs again as a new task with the same input and settings, whose id is printed; the first \
                           one stays as it is. With flags that say which tasks, every one of those runs again that had \
                           ended before; the server does that piece by piece, and this command waits until all are \
                           made.\n\n{EACH_AS_JSON}\n\n{BULK_EXIT_CODES}\n\nExample:\n  taskyard retry \
                           01890a5d-ac96-774b-bcce-b302099a8057\n  taskyard retry --status failed,timeout --kind resize \
-                          --dry-run")
+                          --created-after 1d --dry-run")
 )]
 pub(crate) struct RetryArgs {
     #[command(flatten)]

@@ -98,6 +98,7 @@ fn command_line() -> String {
         let (said, examples) = after_help(command);
         if name == "taskyard" {
             let _ = write!(page, "\n```text\n{said}\n```\n");
+            page += &contents(command);
             continue;
         }
         if !said.is_empty() {
@@ -126,11 +127,37 @@ fn command_line() -> String {
         let settings: Vec<String> = settings
             .filter_map(|one| Some(format!("`--{}`", one.get_long()?)))
             .collect();
-        if !settings.is_empty() {
+        if name == "taskyard config" {
+            page += "\nSettings: those of [`taskyard serve`](#taskyard-serve).\n";
+        } else if !settings.is_empty() {
             let _ = write!(page, "\nSettings: {}.\n", settings.join(", "));
         }
     }
     page
+}
+
+/// The commands, each leading to its part of the page.
+fn contents(command: &Command) -> String {
+    let mut table = "\n| command | does |\n|---|---|\n".to_owned();
+    for command in command.get_subcommands() {
+        let (name, about) = (command.get_name(), command.get_about());
+        let about = about.map(ToString::to_string).unwrap_or_default();
+        let _ = writeln!(table, "| [`{name}`](#taskyard-{name}) | {about} |");
+    }
+    table
+}
+
+#[test]
+fn config_takes_the_settings_of_serve() {
+    let command = Cli::command();
+    let settings = |name| {
+        let found = command.find_subcommand(name);
+        let found = found.expect("there is such a command").get_arguments();
+        let settings = found.filter(|one| !is_own(one));
+        settings.map(Arg::get_id).collect::<Vec<_>>()
+    };
+
+    assert_eq!(settings("config"), settings("serve"));
 }
 
 fn configuration() -> String {

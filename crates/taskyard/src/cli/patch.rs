@@ -21,7 +21,7 @@ pub(crate) struct PatchArgs {
     /// Its id, as `taskyard list` shows it, or the beginning of it.
     #[arg(value_name = "TASK")]
     pub(crate) task: TaskName,
-    /// As soon as a worker is free, also what waits for its next try.
+    /// As soon as a worker is free, also what waits to run again.
     #[arg(long, conflicts_with_all = ["at", "delay"])]
     pub(crate) now: bool,
     /// Not before this time, such as 2026-12-24T18:00:00Z.

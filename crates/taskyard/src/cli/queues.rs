@@ -25,13 +25,20 @@ pub(crate) struct QueuesArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueueVerb {
+    /// Shows one: what waits in it and for how long, what is set of it, and what happened in it lately.
+    #[command(
+        after_help = "OLDEST is how long the task has been due that is next in turn. Rates are per second, and up to a second \
+                      late; they are missing where nothing happened in the last hour, or more elsewhere than the server tells \
+                      apart (--stats-lanes-max).\n\nExample:\n  taskyard queues show images"
+    )]
+    Show(QueueArgs),
     /// Gives nothing of it to workers; what they have goes on.
     #[command(after_help = "Example:\n  taskyard queues pause images")]
     Pause(QueueArgs),
-    /// Lets it go on.
+    /// Gives its tasks to workers again.
     #[command(after_help = "Example:\n  taskyard queues resume images")]
     Resume(QueueArgs),
-    /// Says what its tasks take that do not say themselves, from now on.
+    /// Sets what its tasks take that do not say themselves, from now on.
     Set(SetQueueArgs),
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct ServeArgs {
     /// How long a PostgreSQL server that cannot be reached yet is waited for at the start.
     #[arg(long, env = "TASKYARD_DATABASE_WAIT", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) database_wait: Duration,
-    /// How many workers run inside of the server, each one task at a time. 0 to 50.
+    /// How many internal workers there are, inside of the server; each runs one task at a time. 0 to 50.
     #[arg(long, env = "TASKYARD_INTERNAL_WORKERS", default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=50))]
     pub(crate) internal_workers: u16,
     /// The kinds that they run. Default: all that this program knows; `command` only with --allow-command, `http`
@@ -62,7 +62,7 @@ pub(crate) struct ServeArgs {
     /// For development: serves what nobody may do elsewhere, such as to wipe everything.
     #[arg(long, env = "TASKYARD_DEV")]
     pub(crate) dev: bool,
-    /// Serves no older families of routes, such as /tasks and /api/schedule.
+    /// Serves no dialects: no older families of routes, such as /tasks and /api/schedule.
     #[arg(long, env = "TASKYARD_NO_DIALECTS")]
     pub(crate) no_dialects: bool,
     #[command(flatten)]
@@ -86,7 +86,7 @@ pub(crate) struct ServeArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Simulation")]
 pub(crate) struct SimulateArgs {
-    /// Runs no commands: workers inside of the server take them, and go through their lives in the times below.
+    /// Runs no commands: internal workers take them, and go through their lives in the times below.
     #[arg(long, env = "TASKYARD_SIMULATE", conflicts_with = "allow_command")]
     pub(crate) simulate: bool,
     /// How long after its time a command that was scheduled at /api/schedule is taken.
@@ -170,7 +170,7 @@ pub(crate) struct TimeArgs {
     /// for --key-life once it has ended. Default: all are kept for good.
     #[arg(long, env = "TASKYARD_RETAIN", value_parser = retention, value_name = "TIMES")]
     pub(crate) retain: Option<Retention>,
-    /// How long a bulk act is known after it has ended. At least 1m.
+    /// How long an operation is known after it has ended. At least 1m.
     #[arg(long, env = "TASKYARD_OPERATION_LIFE", default_value = "24h", value_parser = moment, value_name = "TIME")]
     pub(crate) operation_life: Duration,
     /// How far the clock of a submitter who makes ids may be ahead of the server's.
@@ -297,17 +297,17 @@ pub(crate) struct LimitArgs {
     /// How many queues may be paused or have defaults of their own; others need no room.
     #[arg(long, env = "TASKYARD_QUEUES_MAX", default_value_t = 1_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) queues_max: u32,
-    /// How many bulk acts (`taskyard cancel` and `retry` by filter) may be under way at once.
+    /// How many operations (`taskyard cancel` and `retry` by filter) may be under way at once.
     #[arg(long, env = "TASKYARD_OPERATIONS_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) operations_max: u32,
-    /// Up to how many tasks the dry run of a bulk act counts.
+    /// Up to how many tasks the dry run of an operation counts.
     #[arg(long, env = "TASKYARD_MATCHING_MAX", default_value_t = 10_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) matching_max: u32,
     /// How many wrong tokens may come from one address within a minute before it is told to come back later; the right one
     /// lets in all the same.
     #[arg(long, env = "TASKYARD_WRONG_TOKENS_MAX", default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) wrong_tokens_max: u32,
-    /// How many workers may be known and not forgotten; those inside of servers do not count.
+    /// How many workers may be known and not forgotten; internal ones do not count.
     #[arg(long, env = "TASKYARD_WORKERS_MAX", default_value_t = 100_000, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) workers_max: u32,
 }

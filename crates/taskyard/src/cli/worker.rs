@@ -41,7 +41,7 @@ pub(crate) struct WorkerArgs {
         value_name = "QUEUES"
     )]
     pub(crate) queues: Vec<String>,
-    /// What tasks can make demands on, such as gpu=a100. May be given several times.
+    /// What tasks can require, such as gpu=a100. May be given several times.
     #[arg(long = "label", id = "label", env = "TASKYARD_LABELS", value_delimiter = ',', value_parser = label, value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<(String, String)>,
     /// How long it lets its tasks go on when it is told to stop, before it ends them and hands them back. A second signal

@@ -12,30 +12,30 @@ pub(crate) enum WorkerVerb {
     Show(WorkerNameArgs),
     /// Gives it nothing more: it finishes what it holds and leaves.
     #[command(
-        after_help = "A process that registers under its name works again. One less is wanted inside of the server whose \
-                      worker it is.\n\nExample:\n  taskyard workers drain worker-3"
+        after_help = "A process that registers under its name works again. Of an internal \
+                      worker the server wants one less from then on; `taskyard workers scale` brings it back.\n\nExample:\n  taskyard workers drain worker-3"
     )]
     Drain(WorkerNameArgs),
     /// Ends it at once; what it holds runs elsewhere, at no cost to the tasks.
     #[command(
-        after_help = "Exclusive tasks wait until its leases of them end. One less is wanted inside of the server whose \
-                      worker it is; `taskyard workers scale` brings it back.\n\n\
+        after_help = "Exclusive tasks wait until its leases of them end. Of an internal worker the server wants one less \
+                      from then on; `taskyard workers scale` brings it back.\n\n\
                       Example:\n  taskyard workers kill worker-2"
     )]
     Kill(WorkerNameArgs),
-    /// Shows it in no list any more, if it is offline.
+    /// Takes it out of all lists, if it is offline, or drained and holds nothing.
     #[command(after_help = "Example:\n  taskyard workers delete worker-2")]
     Delete(WorkerNameArgs),
-    /// Says how many workers there should be inside of the server that answers.
+    /// Sets how many internal workers the server that answers has.
     #[command(
         after_help = "More begin at once; those that are too many finish what they hold and leave. While they are stopped it \
                       is what `start` brings.\n\nExample:\n  taskyard workers scale 5"
     )]
     Scale(ScaleArgs),
-    /// Has the workers inside of the server that answers work again.
+    /// Has the internal workers of the server that answers work again.
     #[command(after_help = "Example:\n  taskyard workers start")]
     Start(InsideArgs),
-    /// Lets the workers inside of the server that answers finish what they hold and leave, until they are started.
+    /// Lets the internal workers of the server that answers finish what they hold and leave, until they are started.
     #[command(after_help = "Example:\n  taskyard workers stop")]
     Stop(InsideArgs),
 }

@@ -9,13 +9,14 @@ use nix::sys::signal::Signal;
 use serde::Serialize;
 use taskyard_api::client::{Client, Error};
 use taskyard_api::page::{TaskPage, TasksQuery};
-use taskyard_api::task::Task;
+use taskyard_api::task::{Status, Task};
 use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
 use taskyard_core::time::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::away::Patience;
+use super::wait::printed;
 use super::{Done, client, now};
 use crate::cli::ListArgs;
 use crate::failure::Failure;
@@ -23,19 +24,22 @@ use crate::output::{self, Cell, Column, Format, Shown};
 use crate::signals;
 
 /// What can be seen of each task.
-pub(crate) const COLUMNS: [Column; 8] = [
+pub(crate) const COLUMNS: [Column; 9] = [
     Column::new("task").id(),
-    Column::new("kind").name().leaves(6),
+    Column::new("kind").name().leaves(7),
     Column::new("queue").name().leaves(1),
-    Column::new("status").leaves(7),
+    Column::new("status").leaves(8),
     Column::new("attempts").leaves(2),
-    Column::new("worker").name().leaves(3),
-    Column::new("age").leaves(5),
-    Column::new("what").text().leaves(4),
+    Column::new("worker").name().leaves(4),
+    Column::new("age").leaves(6),
+    Column::new("took").leaves(3),
+    Column::new("result").text().leaves(5),
 ];
 
 /// So many of those that cannot be read are named.
 const LEFT_OUT_SHOWN_MAX: usize = 3;
+/// So much is seen of an output; `taskyard show` has all of it.
+const OUTPUT_LETTERS: usize = 200;
 
 #[derive(Serialize)]
 struct Tasks {
@@ -62,7 +66,9 @@ impl Shown for Tasks {
 }
 
 pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
+    let shows_outputs = format == Format::Table && !args.watch && args.filter.lets_completed();
     let query = TasksQuery {
+        include: shows_outputs.then(|| "payload".to_owned()),
         sort: args.oldest_first.then(|| "created".to_owned()),
         limit: Some(args.limit),
         cursor: args.cursor.clone(),
@@ -103,7 +109,8 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
             output::note(nothing(args));
         }
         if let Some(cursor) = &tasks.page.next_cursor {
-            output::note(&format!("There are more: --cursor {cursor}"));
+            let instants = args.filter.instants();
+            output::note(&format!("There are more: {instants}--cursor {cursor}"));
         }
     }
     // Whoever counts on the ids alone misses some.
@@ -152,7 +159,8 @@ enum End {
 }
 
 /// Page after page: one of them ends where it has looked at so many tasks, whether its filter let any of these through
-/// or not.
+/// or not. Payloads, where they are asked for, come with the first one alone, which bounds them, and only where the server
+/// has room for them: tasks are seen without them as well.
 pub(super) async fn find(
     client: &Client,
     mut query: TasksQuery,
@@ -160,7 +168,12 @@ pub(super) async fn find(
 ) -> Result<(), Error> {
     let wanted = query.limit;
     loop {
-        let page = client.list(&query).await?;
+        let answer = client.list(&query).await;
+        let had_payloads = query.include.take().is_some();
+        let page = match answer {
+            Err(error) if had_payloads && error.code() == Some("answers_full") => continue,
+            answer => answer?,
+        };
         found.items.extend(page.items);
         found.unreadable.extend(page.unreadable);
         found.next_cursor = page.next_cursor;
@@ -174,16 +187,12 @@ pub(super) async fn find(
 }
 
 fn row(task: &Task, now: Timestamp) -> Vec<Cell> {
-    let said = task.error.as_ref().map(ToString::to_string);
     let took = task.started_at.zip(task.ended_at);
     let took = took.map(|(start, end)| match end.0.since(start.0) {
         // Times are told to the millisecond.
-        Duration::ZERO => "took under 1ms".to_owned(),
-        took => format!("took {}", output::time(took)),
+        Duration::ZERO => "<1ms".to_owned(),
+        took => output::time(took),
     });
-    let progress = task.progress.as_ref();
-    let progress =
-        progress.and_then(|progress| output::share(progress).or_else(|| progress.message.clone()));
     vec![
         task.id.to_string().into(),
         task.kind.clone().into(),
@@ -192,8 +201,39 @@ fn row(task: &Task, now: Timestamp) -> Vec<Cell> {
         task.attempts.into(),
         task.worker_id.clone().unwrap_or_default().into(),
         age(task.created_at, now).into(),
-        progress.or(said).or(took).unwrap_or_default().into(),
+        took.unwrap_or_default().into(),
+        result(task, now).into(),
     ]
+}
+
+/// How it ended; before that when it is due, how far it is, or why its latest run did not end it.
+fn result(task: &Task, now: Timestamp) -> String {
+    let error = task.error.as_ref().map(ToString::to_string);
+    match task.status {
+        Status::Scheduled => {
+            let due = span(task.run_at.0.since(now).as_secs());
+            let due = format!("due in {due}");
+            error.map_or(due.clone(), |error| format!("{due}; {error}"))
+        }
+        Status::Pending => error.unwrap_or_default(),
+        Status::Assigned | Status::Running => {
+            let progress = task.progress.as_ref().map(output::progress);
+            progress.or(error).unwrap_or_default()
+        }
+        Status::Completed | Status::Failed | Status::Timeout | Status::Cancelled => error
+            .or_else(|| printed(task))
+            .or_else(|| output::payload(task.output.as_ref()).map(beginning))
+            .unwrap_or_default(),
+    }
+}
+
+fn beginning(output: &str) -> String {
+    let mut letters = output.chars();
+    let mut beginning: String = letters.by_ref().take(OUTPUT_LETTERS).collect();
+    if letters.next().is_some() {
+        beginning.push('…');
+    }
+    beginning
 }
 
 /// How long before now, in one unit.
@@ -213,6 +253,69 @@ pub(super) fn span(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn task(changed: serde_json::Value) -> Task {
+        let time = "2026-01-01T00:00:00Z";
+        let mut task = serde_json::json!({
+            "id": "01890a5d-ac96-774b-bcce-b302099a8057", "kind": "echo", "queue": "default", "error": null,
+            "priority": 0, "labels": {}, "requires": {}, "run_at": time, "created_at": time, "assigned_at": null,
+            "started_at": null, "ended_at": null, "timeout_ms": 1, "attempts": 0, "failures": 0, "losses": 0,
+            "max_attempts": 1, "max_losses": 1, "worker_id": null, "progress": null, "job_id": null,
+            "retry": {"backoff_ms": 1, "factor": 2.0, "max_ms": 1, "jitter": 0.5}, "exclusive": false,
+            "unique_key": null, "retry_of": null, "origin": null, "required_submissions": 1,
+        });
+        let serde_json::Value::Object(changed) = changed else {
+            panic!("it is an object");
+        };
+        task.as_object_mut().unwrap().extend(changed);
+        serde_json::from_str(&task.to_string()).unwrap()
+    }
+
+    #[test]
+    fn the_last_column_says_what_matters_of_a_task_where_it_stands() {
+        let error = serde_json::json!({"code": "exit_code", "message": "it ended with 1"});
+        let long = "x".repeat(300);
+        let shown = format!("\"{}…", &long[..199]);
+        for (changed, said) in [
+            (serde_json::json!({"status": "pending"}), ""),
+            (
+                serde_json::json!({"status": "scheduled", "run_at": "2026-01-01T01:30:00Z"}),
+                "due in 1h",
+            ),
+            (
+                serde_json::json!({"status": "scheduled", "run_at": "2026-01-01T00:00:04Z", "error": error}),
+                "due in 4s; exit_code: it ended with 1",
+            ),
+            (
+                serde_json::json!({"status": "running", "progress": {"fraction": 0.5, "message": "half"}}),
+                "50 % half",
+            ),
+            (
+                serde_json::json!({"status": "failed", "error": error}),
+                "exit_code: it ended with 1",
+            ),
+            (
+                serde_json::json!({"status": "completed", "output": {"a": [1]}}),
+                "{\"a\":[1]}",
+            ),
+            (
+                serde_json::json!({"status": "completed", "output": null}),
+                "",
+            ),
+            (
+                serde_json::json!({"status": "completed", "output": long}),
+                &shown,
+            ),
+            (
+                serde_json::json!({"status": "completed", "kind": "command",
+                    "output": {"exit_code": 0, "stdout": "5\n6\n", "stderr": ""}}),
+                "5",
+            ),
+        ] {
+            let time: Time = "2026-01-01T00:00:00Z".parse().unwrap();
+            assert_eq!(result(&task(changed), time.0), said);
+        }
+    }
 
     #[test]
     fn ages_have_one_unit() {

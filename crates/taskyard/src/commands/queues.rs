@@ -1,5 +1,7 @@
 //! `taskyard queues`.
 
+mod show;
+
 use std::process::ExitCode;
 
 use taskyard_api::client::Client;
@@ -21,7 +23,7 @@ const PAGE: u32 = 1_000;
 /// What can be seen of each queue.
 pub(crate) const COLUMNS: [Column; 7] = [
     Column::new("queue").name(),
-    Column::new("state").leaves(6),
+    Column::new("status").leaves(6),
     Column::new("pending").leaves(5),
     Column::new("oldest").leaves(4),
     Column::new("running").leaves(3),
@@ -34,7 +36,7 @@ fn row(queue: &Queue) -> Vec<Cell> {
     let age = queue.oldest_ms.map(|ms| span(ms / 1000));
     vec![
         queue.name.clone().into(),
-        state(queue.paused),
+        Cell::tinted(status(queue.paused), tint(queue.paused)),
         counts.pending.to_string().into(),
         age.unwrap_or_default().into(),
         (counts.running + counts.assigned).to_string().into(),
@@ -43,12 +45,12 @@ fn row(queue: &Queue) -> Vec<Cell> {
     ]
 }
 
-fn state(paused: bool) -> Cell {
-    if paused {
-        Cell::tinted("paused", Tint::Active)
-    } else {
-        Cell::tinted("open", Tint::Plain)
-    }
+fn status(paused: bool) -> &'static str {
+    if paused { "paused" } else { "open" }
+}
+
+fn tint(paused: bool) -> Tint {
+    if paused { Tint::Odd } else { Tint::Plain }
 }
 
 fn words(defaults: &Defaults, retention: Option<&Retention>) -> String {
@@ -83,8 +85,8 @@ fn backoff(retry: &Retry) -> String {
 
 impl Shown for QueueSettings {
     fn table(&self) -> String {
-        let state = if self.paused { "paused" } else { "open" };
-        let mut rows = vec![("queue", self.name.clone()), ("state", state.to_owned())];
+        let status = tint(self.paused).paint(status(self.paused));
+        let mut rows = vec![("queue", self.name.clone()), ("status", status)];
         let defaults = words(&self.defaults, self.retention.as_ref());
         if !defaults.is_empty() {
             rows.push(("defaults", defaults));
@@ -101,6 +103,7 @@ pub(super) async fn run(args: &QueuesArgs, format: Format) -> Done {
     let about = |error| Failure::about(error, About::Queue);
     let set = match &args.verb {
         None => return list(args, format).await,
+        Some(QueueVerb::Show(queue)) => return show::run(queue, format).await,
         Some(QueueVerb::Pause(queue)) => {
             let client = client(&queue.connection)?;
             let paused = client.pause_queue(&queue.queue).await.map_err(about)?;
@@ -172,7 +175,7 @@ async fn list(args: &QueuesArgs, format: Format) -> Done {
     }
     match format {
         Format::Table if is_empty => {
-            output::note("No queue has or had a task. `taskyard submit echo 1` hands one in.");
+            output::note("No queue has or had a task. `taskyard submit echo 1` submits one.");
         }
         Format::Json => {
             let page = Page {

@@ -88,11 +88,7 @@ fn sheet(task: &Task) -> Vec<(&'static str, String)> {
         }
     }
     if let Some(progress) = &task.progress {
-        let words = [output::share(progress), progress.message.clone()];
-        rows.push((
-            "progress",
-            output::safe(&words.into_iter().flatten().collect::<Vec<_>>().join(" ")),
-        ));
+        rows.push(("progress", output::safe(&output::progress(progress))));
     }
     rows.extend(task.error.as_ref().map(|error| ("error", said(error))));
     for (name, payload) in [("input", &task.input), ("output", &task.output)] {
@@ -185,7 +181,7 @@ fn word(outcome: Outcome) -> &'static str {
         Outcome::Failed => "failed",
         Outcome::TimedOut => "timed out",
         Outcome::Snoozed => "snoozed",
-        Outcome::Released => "handed back",
+        Outcome::Released => "released",
         Outcome::Lost => "lost",
         Outcome::Cancelled => "cancelled",
     }

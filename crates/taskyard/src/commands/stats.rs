@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde::Serialize;
-use taskyard_api::stats::{Quantiles, Recent, Stats, Window};
+use taskyard_api::stats::{Counts, Quantiles, Recent, Stats};
 
 use super::{Done, client};
 use crate::cli::{StatsArgs, StatsBy};
@@ -44,7 +44,7 @@ impl Seen<'_> {
         let Some(by) = self.args.by else {
             let windows = windows.iter();
             return windows
-                .map(|window| (window_name(window), &window.all))
+                .map(|window| (minutes(window.minutes), &window.all))
                 .collect();
         };
         let chosen = windows
@@ -64,28 +64,33 @@ impl Seen<'_> {
     }
 }
 
-fn window_name(window: &Window) -> String {
-    format!("{} min", window.minutes)
+pub(super) fn minutes(minutes: u32) -> String {
+    format!("{minutes} min")
+}
+
+/// Where tasks stand, for a sheet.
+pub(super) fn counts(counts: &Counts) -> [(&'static str, String); 3] {
+    [
+        (
+            "waiting",
+            format!("{} pending, {} scheduled", counts.pending, counts.scheduled),
+        ),
+        ("running", (counts.running + counts.assigned).to_string()),
+        (
+            "ended",
+            format!(
+                "{} completed, {} failed, {} timeout, {} cancelled",
+                counts.completed, counts.failed, counts.timeout, counts.cancelled
+            ),
+        ),
+    ]
 }
 
 impl Shown for Seen<'_> {
     fn table(&self) -> String {
-        let counts = &self.stats.by_status;
-        let sheet = output::sheet(&[
-            (
-                "waiting",
-                format!("{} pending, {} scheduled", counts.pending, counts.scheduled),
-            ),
-            ("running", (counts.running + counts.assigned).to_string()),
-            (
-                "ended",
-                format!(
-                    "{} completed, {} failed, {} timed out, {} cancelled",
-                    counts.completed, counts.failed, counts.timeout, counts.cancelled
-                ),
-            ),
-            ("success", part(self.stats.success_rate)),
-        ]);
+        let mut sheet = counts(&self.stats.by_status).to_vec();
+        sheet.push(("success", part(self.stats.success_rate)));
+        let sheet = output::sheet(&sheet);
         let rows = self.rows();
         let rows = rows.iter().map(|(name, recent)| row(name, recent));
         format!("{sheet}\n\n{}", output::table(&COLUMNS, rows.collect()))
@@ -96,7 +101,7 @@ impl Shown for Seen<'_> {
     }
 }
 
-fn row(name: &str, recent: &Recent) -> Vec<Cell> {
+pub(super) fn row(name: &str, recent: &Recent) -> Vec<Cell> {
     let rates = &recent.rates;
     let mut cells: Vec<Cell> = vec![
         name.to_owned().into(),

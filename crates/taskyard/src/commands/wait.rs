@@ -136,9 +136,15 @@ fn result(task: &Task, is_terminal: bool) -> String {
     if let Some(error) = &task.error {
         return error.message.clone();
     }
-    let output = output::payload(task.output.as_ref()).unwrap_or_default();
-    let printed = (is_terminal && task.kind == COMMAND).then(|| first_line(output));
-    printed.flatten().unwrap_or_else(|| output.to_owned())
+    let printed = is_terminal.then(|| printed(task)).flatten();
+    let output = || output::payload(task.output.as_ref()).unwrap_or_default();
+    printed.unwrap_or_else(|| output().to_owned())
+}
+
+/// Of a command, the first line that it printed.
+pub(super) fn printed(task: &Task) -> Option<String> {
+    let output = output::payload(task.output.as_ref()).filter(|_| task.kind == COMMAND);
+    output.and_then(first_line)
 }
 
 fn first_line(output: &str) -> Option<String> {

@@ -88,21 +88,19 @@ async fn list(args: &WorkersArgs, format: Format) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Its word, and how it is coloured.
-fn status(status: WorkerStatus) -> (&'static str, Tint) {
+fn tint(status: WorkerStatus) -> Tint {
     match status {
-        WorkerStatus::Idle => ("idle", Tint::Plain),
-        WorkerStatus::Busy => ("busy", Tint::Active),
-        WorkerStatus::Draining => ("draining", Tint::Odd),
-        WorkerStatus::Offline => ("offline", Tint::Bad),
+        WorkerStatus::Idle => Tint::Plain,
+        WorkerStatus::Busy => Tint::Active,
+        WorkerStatus::Draining => Tint::Odd,
+        WorkerStatus::Offline => Tint::Bad,
     }
 }
 
 fn row(worker: &Worker, now: Timestamp) -> Vec<Cell> {
-    let (word, tint) = status(worker.status);
     vec![
         worker.worker_id.clone().into(),
-        Cell::tinted(word, tint),
+        Cell::tinted(worker.status.as_str(), tint(worker.status)),
         format!("{}/{}", worker.held, worker.capacity).into(),
         heard(worker, now, "").into(),
         all_or(worker.queues.as_deref()).into(),

@@ -54,7 +54,7 @@ impl Story<'_> {
             .submit(&texts.iter().map(count).collect::<Vec<_>>())
             .await?;
         say(&format!(
-            "Handed in  {FILES} word counts over generated files"
+            "Submitted  {FILES} word counts over generated files"
         ))?;
         self.worker.kill().await?;
         say(&format!(

@@ -95,7 +95,7 @@ impl Member {
                 Err(runtime::Error::Refused(error)) if is_borne_outside(&error) => {
                     tracing::warn!(
                         worker = name(taken.number),
-                        "a worker outside has the name of one inside, which takes another"
+                        "a worker outside has the name of an internal one, which takes another"
                     );
                 }
                 Err(runtime::Error::Replaced(_)) if self.was_killed(taken).await => {
@@ -116,7 +116,7 @@ impl Member {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "a worker inside of the server has stopped");
+                    tracing::error!(%error, "an internal worker has stopped");
                     return self.ends(taken, End::Refused);
                 }
             }
@@ -213,7 +213,7 @@ impl Member {
 
 pub(super) fn say_no_names() {
     tracing::error!(
-        "a worker inside of the server has not started: others have all of the names worker-1 to worker-{COUNT_MAX}, and \
+        "an internal worker has not started: others have all of the names worker-1 to worker-{COUNT_MAX}, and \
          so on for further servers; give workers outside other names"
     );
 }

@@ -1,16 +1,21 @@
 //! What a page tells to type does what the page says.
 
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use taskyard_api::page::TasksQuery;
+use taskyard_api::task::Status;
 
 use crate::yard::{Process, QUICK, Server, Yard, run, taskyard};
 
+const README: &str = include_str!("../../../../README.md");
 const API: &str = include_str!("../../../../docs/api.md");
 const WORKERS: &str = include_str!("../../../../docs/workers.md");
 const DIALECTS: &str = include_str!("../../../../docs/dialects.md");
 const EXECUTORS: &str = include_str!("../../../../docs/executors.md");
+const GLOSSARY: &str = include_str!("../../../../docs/glossary.md");
 const EXAMPLES: &str = include_str!("../../../../examples/README.md");
 
 /// A block of a page, between its fences, and the language that it is in.
@@ -68,11 +73,12 @@ fn is_like(answer: &Value, shown: &Value, likeness: Likeness) -> bool {
 /// many that were.
 fn does_what_it_says(page: &str, likeness: Likeness, yard: &Yard, server: &Server) -> usize {
     const END: &str = "%%";
-    const SHOWN: &str = "http://127.0.0.1:8000";
+    const SHOWN: &str = "127.0.0.1:8000";
+    let address = server.url.strip_prefix("http://").unwrap();
     let blocks = blocks(page);
     let mut script = "set -eu\n".to_owned();
     for block in blocks.iter().filter(|block| block.language == "sh") {
-        script += &block.text.replace(SHOWN, &server.url);
+        script += &block.text.replace(SHOWN, address);
         script += &format!("echo '{END}'\n");
     }
     let program = taskyard();
@@ -107,7 +113,7 @@ fn does_what_it_says(page: &str, likeness: Likeness, yard: &Yard, server: &Serve
                 let answer: Value = serde_json::from_str(answer)
                     .unwrap_or_else(|error| panic!("{error}: {answer}\n{complaints}"));
                 let shown: Value =
-                    serde_json::from_str(&block.text.replace(SHOWN, &server.url)).unwrap();
+                    serde_json::from_str(&block.text.replace(SHOWN, address)).unwrap();
                 assert!(
                     is_like(&answer, &shown, likeness),
                     "{answer}\nis not like\n{shown}"
@@ -161,6 +167,16 @@ fn the_page_about_the_kinds_does_what_it_says() {
 }
 
 #[test]
+fn what_the_glossary_shows_is_understood() {
+    let yard = Yard::new();
+    let server = yard.serve(&[]);
+
+    let compared = does_what_it_says(GLOSSARY, Likeness::Same, &yard, &server);
+
+    assert_eq!(compared, 0, "it shows no answers");
+}
+
+#[test]
 fn the_examples_do_what_their_page_says() {
     let yard = Yard::new();
     let server = yard.serve(&[&QUICK[..], &["--internal-workers", "0"]].concat());
@@ -192,4 +208,79 @@ fn the_examples_do_what_their_page_says() {
     );
     assert_eq!(drained.code, 0, "{}", drained.stderr);
     assert!(count_words.wait().success(), "{}", count_words.log());
+}
+
+/// What README tells to type, line by line, without what is said behind it.
+fn lines_of_readme() -> impl Iterator<Item = &'static str> {
+    let blocks = blocks(README).into_iter();
+    let typed = blocks.filter(|block| block.language == "sh");
+    typed
+        .flat_map(|block| block.text.lines())
+        .map(|line| line.split(" # ").next().unwrap().trim())
+        .filter(|line| !line.is_empty())
+}
+
+/// The one that begins so, without its beginning.
+fn line_of_readme(beginning: &str) -> &'static str {
+    let mut lines = lines_of_readme();
+    let line = lines.find_map(|line| line.strip_prefix(beginning));
+    line.unwrap_or_else(|| panic!("README shows no line that begins with {beginning:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readme_does_what_it_says() {
+    // Left out: the demonstration and the tests are tests themselves, and the program that would be installed is here.
+    const LEFT_OUT: [&str; 3] = ["make demo", "make test", "cargo install "];
+    let yard = Yard::new();
+    let top = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    for name in ["README.md", "docs", "examples"] {
+        symlink(Path::new(top).join(name), yard.path(name)).unwrap();
+    }
+    let flags = line_of_readme("taskyard serve ").split_whitespace();
+    let server = yard.serve(&flags.collect::<Vec<_>>());
+    let mut script = String::new();
+    for line in lines_of_readme() {
+        let goes_on = ["taskyard serve ", "taskyard worker "];
+        let mut others = LEFT_OUT.iter().chain(&goes_on);
+        if others.any(|other| line.starts_with(other)) {
+            continue;
+        }
+        script += &format!("{line}\n");
+        if line.ends_with('&') {
+            script += "trap \"kill -KILL $!\" EXIT\n";
+        }
+    }
+
+    does_what_it_says(
+        &format!("```sh\n{script}```"),
+        Likeness::Same,
+        &yard,
+        &server,
+    );
+
+    let all = TasksQuery {
+        limit: Some(1_000),
+        ..TasksQuery::default()
+    };
+    let tasks = server.client.list(&all).await.unwrap().items;
+    let count = |kind| tasks.iter().filter(|task| task.kind == kind).count();
+    let pages = std::fs::read_dir(yard.path("docs")).unwrap();
+    let pages =
+        pages.filter(|page| page.as_ref().unwrap().path().extension() == Some("md".as_ref()));
+    assert_eq!(count("command"), 1 + pages.count(), "{tasks:?}");
+    assert_eq!(
+        (count("echo"), count("sleep"), count("count-words")),
+        (2, 1, 1)
+    );
+    assert!(tasks.iter().all(|task| task.status != Status::Failed));
+
+    // With those inside gone, the one outside is left.
+    let flags = line_of_readme("taskyard worker ").split_whitespace();
+    let worker = yard.worker(&server, "outside", &flags.collect::<Vec<_>>());
+    server.client.stop_pool().await.unwrap();
+    let input = json!({"argv": ["wc", "-c"], "stdin": "hello"});
+    let ended = server.submit("command", input).await;
+    let ended = server.ended(ended).await;
+    assert_eq!(ended.worker_id.as_deref(), Some("outside"), "{ended:?}");
+    assert!(worker.stop().success());
 }

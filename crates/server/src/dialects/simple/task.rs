@@ -31,7 +31,7 @@ pub(crate) struct SimpleSubmit<P> {
         reason = "it is described, and read together with what other dialects send"
     )]
     data: P,
-    /// Which workers run it. Default `simple`, which those inside of the server do.
+    /// Which workers run it. Default `simple`, which internal workers do.
     #[expect(dead_code, reason = "the same")]
     kind: Option<String>,
 }

@@ -58,7 +58,7 @@ pub(crate) struct TaskmasterStats {
 /// A body of `POST /api/workers/scale`.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct TaskmasterScale {
-    /// How many workers the server is to have inside.
+    /// How many internal workers the server is to have.
     count: i64,
 }
 
@@ -230,5 +230,5 @@ async fn meant(app: &App, name: &str) -> Result<Name, Refusal> {
 }
 
 fn without_a_pool() -> Box<Problem> {
-    problem::new(Code::NotFound, "this server has no workers inside")
+    problem::new(Code::NotFound, "this server has no internal workers")
 }

@@ -114,7 +114,7 @@ fn changing(routes: &mut Routes<'_>) {
         .patch("/tasks/{id}", "change_task")
         .says(
             "Change a task that waits",
-            "Another priority, or another time: also to run at once what waits for its next try. What is not named stays \
+            "Another priority, or another time: also to run at once what waits to run again. What is not named stays \
              as it is.",
         )
         .of_task()
@@ -127,7 +127,7 @@ fn changing(routes: &mut Routes<'_>) {
     routes
         .post("/tasks/{id}/retry", "retry_task")
         .says(
-            "Run a finished task again",
+            "Run a task again that has ended",
             "As a new one with the same input and settings, whose `retry_of` names the first, which stays as it is.",
         )
         .of_task()
@@ -177,7 +177,7 @@ fn bulk(routes: &mut Routes<'_>) {
     routes
         .post("/tasks/retry", "retry_tasks")
         .says(
-            "Run all finished tasks again that fit",
+            "Run all tasks again that fit and have ended",
             &format!("Each as a new one, as `POST /tasks/{{id}}/retry` does. {how}"),
         )
         .takes_parameter("Idempotency-Key")
@@ -223,12 +223,12 @@ fn looking(routes: &mut Routes<'_>) {
         )
         .query(
             "created_after",
-            "Not made earlier than this, by the time that the task's id says.",
+            "Created at this time or later, by the time that the task's id says.",
             &json!({"type": "string", "format": "date-time"}),
         )
         .query(
             "created_before",
-            "Made earlier than this, by the time that the task's id says.",
+            "Created before this time, by the time that the task's id says.",
             &json!({"type": "string", "format": "date-time"}),
         )
         .query(
@@ -239,7 +239,7 @@ fn looking(routes: &mut Routes<'_>) {
                 "items": {"type": "string", "pattern": label_pattern()},
             }),
         )
-        .query("sort", "By when they were made.", &json!({"enum": ["created", "-created"], "default": "-created"}))
+        .query("sort", "By when they were created.", &json!({"enum": ["created", "-created"], "default": "-created"}))
         .query("include", "With inputs and outputs, which are left out else.", &json!({"enum": ["payload"]}))
         .takes_parameter("limit")
         .takes_parameter("cursor")
@@ -340,7 +340,7 @@ fn ending(routes: &mut Routes<'_>) {
         .refuses(REPORTED);
     routes
         .post("/tasks/{id}/fail", "fail_run")
-        .says("Fail a run", "The task is tried again later, up to its `max_attempts`, unless `retry` is false.")
+        .says("Fail a run", "The task runs again later, up to its `max_attempts`, unless `retry` is false.")
         .of_task()
         .takes::<Fail<Payload>>(&[(
             "gone",
@@ -351,8 +351,8 @@ fn ending(routes: &mut Routes<'_>) {
     routes
         .post("/tasks/{id}/snooze", "snooze_run")
         .says(
-            "Have a run tried again later",
-            "At no cost: it counts as no failure.",
+            "Snooze a run",
+            "The task runs again later, at no cost: it counts as no failure.",
         )
         .of_task()
         .takes::<Snooze>(&[("minute", json!({"lease_token": LEASE, "delay_ms": 60_000}))])
@@ -360,10 +360,7 @@ fn ending(routes: &mut Routes<'_>) {
         .refuses(REPORTED);
     routes
         .post("/tasks/{id}/release", "release_run")
-        .says(
-            "Hand a run back",
-            "At no cost; another worker gets the task.",
-        )
+        .says("Release a run", "At no cost; another worker gets the task.")
         .of_task()
         .takes::<Release>(&[("back", json!({"lease_token": LEASE}))])
         .answers::<Standing>(200, "It is taken.", &standing("pending"))

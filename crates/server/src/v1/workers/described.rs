@@ -16,7 +16,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
     routes.under("/api/v1", WORKERS);
     routes
         .get("/workers", "list_workers")
-        .says("List workers", "By name; those inside of servers too.")
+        .says("List workers", "By name; internal ones too.")
         .takes_parameter("limit")
         .takes_parameter("cursor")
         .answers_page_of::<Worker>(
@@ -60,7 +60,7 @@ fn looking_after(routes: &mut Routes<'_>) {
     routes
         .post("/workers/{id}/drain", "drain_worker")
         .says(
-            "Let a worker finish and leave",
+            "Drain a worker",
             "It gets nothing more, hears of it at its next call, finishes what it holds and leaves. A process that \
              registers under its name works again.",
         )
@@ -70,10 +70,10 @@ fn looking_after(routes: &mut Routes<'_>) {
     routes
         .post("/workers/{id}/kill", "kill_worker")
         .says(
-            "End a worker at once",
+            "Kill a worker",
             "What it holds runs elsewhere at no cost, but for exclusive tasks, which its leases keep until they end. \
-             Whatever still calls under its name is refused with `worker_replaced`, until a process registers. One \
-             inside of this server is really gone when this is answered, and one less is wanted there. Nothing happens \
+             Whatever still calls under its name is refused with `worker_replaced`, until a process registers. An \
+             internal one of this server is really gone when this is answered, and one less is `desired` there. Nothing happens \
              to a worker that is offline.",
         )
         .of_worker()

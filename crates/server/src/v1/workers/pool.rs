@@ -45,7 +45,7 @@ pub(crate) async fn stop(State(app): State<App>, request: Request) -> Answer {
 }
 
 fn pool(app: &App) -> Result<&Arc<dyn InternalPool>, Refusal> {
-    let none = "there are no workers inside of this server, nor can there be";
+    let none = "this server has no internal workers, nor can it have any";
     let pool = app.pool();
     pool.ok_or_else(|| problem::new(Code::NotFound, none).into())
 }
@@ -66,7 +66,7 @@ pub(super) fn describe(routes: &mut Routes<'_>) {
     routes
         .get("/workers/internal/status", "show_pool")
         .says(
-            "Show the workers inside of this server",
+            "Show the internal workers of this server",
             "How many there should be, how many take tasks, and who is there. Each server has its own.",
         )
         .answers::<Pool>(200, "As they are.", &example(2))
@@ -74,7 +74,7 @@ pub(super) fn describe(routes: &mut Routes<'_>) {
     routes
         .post("/workers/internal/scale", "scale_pool")
         .says(
-            "Say how many workers there should be inside of this server",
+            "Set how many internal workers this server has",
             "More begin at once; those that are too many finish what they hold and leave. While they are stopped it is \
              what `start` brings.",
         )
@@ -84,7 +84,7 @@ pub(super) fn describe(routes: &mut Routes<'_>) {
     routes
         .post("/workers/internal/start", "start_pool")
         .says(
-            "Start the workers inside of this server",
+            "Start the internal workers of this server",
             "As many as there should be, where they were stopped.",
         )
         .takes_nothing()
@@ -93,7 +93,7 @@ pub(super) fn describe(routes: &mut Routes<'_>) {
     routes
         .post("/workers/internal/stop", "stop_pool")
         .says(
-            "Stop the workers inside of this server",
+            "Stop the internal workers of this server",
             "They finish what they hold and leave. How many there should be is kept for `start`.",
         )
         .takes_nothing()

@@ -117,8 +117,8 @@ impl<'a> Advice<'a> {
             return None;
         }
         let stopped = match pool.desired {
-            1 => "1 worker inside of this server is stopped".to_owned(),
-            count => format!("{count} workers inside of this server are stopped"),
+            1 => "1 internal worker of this server is stopped".to_owned(),
+            count => format!("{count} internal workers of this server are stopped"),
         };
         Some(format!("{stopped}: taskyard workers start"))
     }

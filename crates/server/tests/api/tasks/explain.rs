@@ -197,7 +197,7 @@ async fn workers_inside_that_were_stopped_are_told_of() {
         .ok();
 
     let helps = async |id: &str| words(&yard, id).await.remove(0).1;
-    let stopped = "2 workers inside of this server are stopped: taskyard workers start";
+    let stopped = "2 internal workers of this server are stopped: taskyard workers start";
     assert_eq!(helps(&echo).await, stopped);
     assert!(
         helps(&mail).await.contains("your own worker"),

@@ -118,7 +118,7 @@ async fn a_server_without_a_pool_says_so() {
     let problem = yard.get(STATUS).await.refused(404, "not_found");
 
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("inside"), "{detail}");
+    assert!(detail.contains("internal"), "{detail}");
     let scaled = yard.post(SCALE, &json!({"count": 1})).await;
     scaled.refused(404, "not_found");
 }

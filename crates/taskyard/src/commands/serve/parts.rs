@@ -9,7 +9,7 @@ use crate::pool::Pool;
 
 const ENGINE: &str = "the engine";
 const HTTP_SERVER: &str = "the HTTP server";
-const WORKER: &str = "a worker inside of the server";
+const WORKER: &str = "an internal worker";
 
 /// What goes on until the server stops.
 pub(super) struct Parts {

@@ -1,4 +1,4 @@
-//! What `taskyard workers` does with one of them, and with those inside of a server.
+//! What `taskyard workers` does with one of them, and with the internal ones of a server.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use taskyard_core::time::Timestamp;
 
 use super::super::list::age;
 use super::super::{Done, client, now};
-use super::{all_for_star, all_or, heard, status};
+use super::{all_for_star, all_or, heard, tint};
 use crate::cli::{WorkerNameArgs, WorkerVerb};
 use crate::failure::{About, Failure};
 use crate::output::{self, Column, Format, Shown};
@@ -82,11 +82,11 @@ struct OneWorker {
 impl Shown for OneWorker {
     fn table(&self) -> String {
         let worker = &self.worker;
-        let (word, tint) = status(worker.status);
+        let status = tint(worker.status).paint(worker.status.as_str());
         let mut rows = vec![
             ("worker", worker.worker_id.clone()),
-            ("status", tint.paint(word)),
-            ("held", format!("{} of {}", worker.held, worker.capacity)),
+            ("status", status),
+            ("held", format!("{}/{}", worker.held, worker.capacity)),
             (
                 "runs",
                 format!("{} completed, {} failed", worker.completed, worker.failed),
@@ -138,13 +138,13 @@ fn runs(running: &[Running], now: Timestamp) -> String {
 impl Shown for Pool {
     fn table(&self) -> String {
         let worker = |worker: &taskyard_api::pool::PoolWorker| {
-            let leaves = if worker.draining { " (leaves)" } else { "" };
-            format!("{}{leaves}", worker.worker_id)
+            let draining = if worker.draining { " (draining)" } else { "" };
+            format!("{}{draining}", worker.worker_id)
         };
         let workers: Vec<String> = self.workers.iter().map(worker).collect();
         output::sheet(&[
-            ("wanted", self.desired.to_string()),
-            ("at work", self.running.to_string()),
+            ("desired", self.desired.to_string()),
+            ("running", self.running.to_string()),
             ("workers", workers.join(", ")),
         ])
     }

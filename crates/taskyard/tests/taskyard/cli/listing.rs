@@ -41,6 +41,22 @@ async fn a_list_goes_on_until_it_has_found_as_many_as_were_asked_for() {
     let (found, said) = list("2");
     assert_eq!(found.lines().collect::<Vec<_>>(), blue[..2]);
     assert!(said.contains("There are more: --cursor"), "{said}");
+
+    // What is said so is of one moment, which the cursor goes with.
+    let list = |further: &[&str]| {
+        let arguments = [&["list", "--label", "team=blue", "--limit", "2"], further].concat();
+        run(
+            yard.directory.path(),
+            &arguments,
+            &[("TASKYARD_URL", server.url.as_str())],
+        )
+    };
+    let first = list(&["--created-after", "1h"]);
+    let (_, on) = first.stderr.split_once("There are more: ").unwrap();
+    let on: Vec<&str> = on.split_whitespace().collect();
+    assert_eq!(on[0], "--created-after", "{}", first.stderr);
+    let second = list(&on);
+    assert!(second.stdout.contains(&blue[2]), "{}", second.stderr);
 }
 
 /// A server that answers as the test says, and the list that asks it.

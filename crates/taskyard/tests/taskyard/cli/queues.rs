@@ -115,3 +115,45 @@ fn what_tasks_take_is_set_and_given_back() {
         refused.stderr
     );
 }
+
+#[test]
+fn one_queue_is_shown_with_what_waits_and_what_is_set() {
+    let yard = Yard::new();
+    let server = yard.serve(&[]);
+    let set = ["queues", "set", "images", "--timeout", "5m"];
+    assert_eq!(ask(&yard, &server, &set).code, 0);
+    ask(&yard, &server, &["queues", "pause", "images"]);
+    for kind in ["nobody", "echo"] {
+        let submitted = ask(&yard, &server, &["submit", kind, "1", "--queue", "images"]);
+        assert_eq!(submitted.code, 0, "{}", submitted.stderr);
+    }
+
+    let table = ask(&yard, &server, &["queues", "show", "images"]).stdout;
+    let document = ask(
+        &yard,
+        &server,
+        &["queues", "show", "images", "--output", "json"],
+    );
+    let unknown = ask(&yard, &server, &["queues", "show", "imagse"]);
+
+    for line in [
+        "queue     images",
+        "status    paused",
+        "waiting   2 pending, 0 scheduled",
+        "running   0",
+        "defaults  timeout=5m",
+    ] {
+        assert!(table.lines().any(|shown| shown == line), "{table}");
+    }
+    assert!(
+        table.lines().any(|line| line.starts_with("oldest    ")),
+        "{table}"
+    );
+    let document: Value = serde_json::from_str(&document.stdout).unwrap();
+    assert_eq!(document["queue"]["counts"]["pending"], 2, "{document}");
+    assert!(document["windows"].is_array(), "{document}");
+    assert_eq!(unknown.code, 1);
+    for said in ["\"imagse\"", "`taskyard queues`"] {
+        assert!(unknown.stderr.contains(said), "{}", unknown.stderr);
+    }
+}

@@ -258,7 +258,7 @@ fn nothing_is_cut_or_left_out_in_a_pipe() {
     let waited = ask(&yard, &server, &["wait", echoed.stdout.trim()]).stdout;
 
     for header in [
-        "TASK", "KIND", "QUEUE", "STATUS", "ATTEMPTS", "WORKER", "AGE", "WHAT",
+        "TASK", "KIND", "QUEUE", "STATUS", "ATTEMPTS", "WORKER", "AGE", "TOOK", "RESULT",
     ] {
         assert!(listed.contains(header), "{listed}");
     }

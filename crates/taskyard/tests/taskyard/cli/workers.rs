@@ -17,7 +17,7 @@ fn workers_are_looked_after_from_the_command_line() {
     while ask(&yard, &server, &["workers", "show", "worker-2"]).code != 0 {}
 
     let shown = ask(&yard, &server, &["workers", "show", "worker-2"]);
-    for said in ["worker-2", "0 of 1", "0 completed, 0 failed"] {
+    for said in ["worker-2", "0/1", "0 completed, 0 failed"] {
         assert!(shown.stdout.contains(said), "{}", shown.stdout);
     }
     let killed = ask(&yard, &server, &["workers", "kill", "worker-2"]);
@@ -35,7 +35,7 @@ fn workers_are_looked_after_from_the_command_line() {
         scaled.stdout
     );
     let stopped = ask(&yard, &server, &["workers", "stop"]);
-    assert!(stopped.stdout.contains("at work  0"), "{}", stopped.stdout);
+    assert!(stopped.stdout.contains("running  0"), "{}", stopped.stdout);
     let started = ask(&yard, &server, &["workers", "start", "--output", "quiet"]);
     assert_eq!(started.code, 0, "{}", started.stderr);
     assert!(started.stdout.lines().count() >= 3, "{}", started.stdout);

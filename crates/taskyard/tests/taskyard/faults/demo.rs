@@ -15,7 +15,7 @@ fn begin(yard: &Yard, temporary: &Path) -> (Process, BufReader<ChildStdout>) {
     let mut demo = yard.alone("demo", &["demo"], &[("TMPDIR", temporary)]);
     let mut lines = BufReader::new(demo.child.stdout.take().unwrap());
     let mut line = String::new();
-    while !line.starts_with("Handed in") {
+    while !line.starts_with("Submitted") {
         line.clear();
         assert_ne!(lines.read_line(&mut line).unwrap(), 0, "{}", demo.log());
     }

@@ -51,7 +51,7 @@ pub(crate) fn appended(routes: &mut Routes<'_>) {
     routes
         .post("/tasks/{id}/logs", "append_logs")
         .says(
-            "Hand in what a run printed",
+            "Append to the log of a run",
             "The run began with its first line. Lines count from 1 within each run; with `first_seq` they can be sent \
              again, and each is kept once. What is refused besides a lost lease concerns no task.",
         )
