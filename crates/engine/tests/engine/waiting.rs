@@ -167,3 +167,19 @@ async fn an_open_claim_is_a_sign_of_life() {
     let worker = yard.worker_row("w").await;
     assert!(worker.expires_at > yard.engine.store().now());
 }
+
+#[tokio::test(start_paused = true)]
+async fn those_inside_are_told_of_a_cancel_only_of_what_a_worker_has() {
+    let yard = Yard::new();
+    yard.worker("w", "work").await;
+    let held = yard.submit("work").await.unwrap();
+    yard.claim_one("w").await;
+    let waits = yard.submit("work").await.unwrap();
+    let cancelled = yard.engine.cancelled();
+
+    yard.engine.cancel(waits).await.unwrap();
+    assert!(!cancelled.has_changed().unwrap());
+    yard.engine.cancel(held).await.unwrap();
+
+    assert!(cancelled.has_changed().unwrap());
+}
