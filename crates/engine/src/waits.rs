@@ -42,3 +42,24 @@ impl Waits {
         waited_for.map(|(task, _)| *task).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use taskyard_core::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn those_that_everybody_has_left_do_not_gather() {
+        let mut waits = Waits::default();
+        let task = |n: u128| TaskId::new(Timestamp::default(), n << 40);
+        let stays = waits.on(task(0));
+        for n in 1..10_000 {
+            drop(waits.on(task(n)));
+        }
+
+        assert!(waits.0.len() <= 1024, "{}", waits.0.len());
+        assert_eq!(waits.tasks(), [task(0)]);
+        drop(stays);
+    }
+}

@@ -6,6 +6,7 @@ use taskyard_core::command::Command;
 use taskyard_core::id::{Fence, SlotKey, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
@@ -120,6 +121,28 @@ fn large_outputs_do_not_share_a_batch() {
     let commands = |desk: &mut Desk<Who>| desk.next_batch().unwrap().commands.len();
 
     assert_eq!([commands(&mut desk), commands(&mut desk)], [1, 2]);
+}
+
+#[test]
+fn a_batch_writes_a_bounded_number_of_rows_though_one_command_may_write_more() {
+    let mut desk = Desk::default();
+    for (name, rows) in [
+        ("one", 600),
+        ("two", 400),
+        ("three", 1),
+        ("four", 1_500),
+        ("five", 1),
+    ] {
+        let tasks = vec![TaskId::new(Timestamp::default(), 0); rows];
+        desk.command(Discard { tasks }.into(), who(name));
+    }
+
+    let mut commands = || desk.next_batch().unwrap().commands.len();
+
+    assert_eq!(
+        [commands(), commands(), commands(), commands()],
+        [2, 1, 1, 1]
+    );
 }
 
 /// A run that completed with so many bytes.

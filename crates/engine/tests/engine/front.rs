@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use taskyard_core::command::Command;
 use taskyard_core::lane::{Lane, Lanes};
+use taskyard_core::log::Logs;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::store::{Error, Ran, Store};
@@ -70,6 +71,10 @@ impl<F: Front> Store for Fronted<F> {
 
     fn unsure(&self, lane: Option<Lane>) {
         self.model().unsure(lane);
+    }
+
+    fn logs(&self) -> &dyn Logs {
+        self.model().logs()
     }
 }
 

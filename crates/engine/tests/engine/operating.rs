@@ -10,9 +10,11 @@ use taskyard_core::status::Status;
 use taskyard_core::verbs::operate::Operate;
 use taskyard_engine::services::operations::run_once;
 use taskyard_engine::services::tally;
+use taskyard_engine::upkeep::Upkeep;
 
 use super::tallying::happened;
-use super::yard::{Yard, claim_call, claimed, model};
+use super::upkeep::keep_up;
+use super::yard::{Yard, claim_call, claimed, model, settle};
 
 async fn operate(yard: &Yard, act: Act, filter: Filter) -> Operation {
     let operate = Operate {
@@ -100,4 +102,18 @@ async fn an_operation_skips_what_cannot_be_read_and_ends() {
         let is_cancelled = yard.status(*task).await == Status::Cancelled;
         assert_eq!(is_cancelled, place % 2 == 1, "{place}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_is_begun_at_once() {
+    let yard = Yard::new();
+    let _services = keep_up(&yard, Upkeep::default()).await;
+    let task = yard.submit("work").await.unwrap();
+    // Those that look for operations have found none, and wait.
+    settle().await;
+
+    operate(&yard, Act::Cancel, Filter::default()).await;
+    settle().await;
+
+    assert_eq!(yard.status(task).await, Status::Cancelled);
 }

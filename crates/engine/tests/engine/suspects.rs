@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::id::TaskId;
+use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
-use taskyard_core::verbs::claim::{Hand, Run};
-use taskyard_core::verbs::submit::{NewTask, Submit};
+use taskyard_core::verbs::claim::{Hand, Named, Run};
+use taskyard_core::verbs::patch::Patch;
+use taskyard_core::verbs::set_queue::SetQueue;
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_engine::engine::ClaimCall;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, advance};
@@ -192,6 +195,65 @@ async fn a_claim_that_is_dealt_to_wakes_its_workers_others_though_it_came_across
         got.extend(gets(claim).await);
     }
     assert_eq!(got, tasks);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_was_kept_for_a_suspect_is_free_once_that_is_put_off() {
+    let yard = yard();
+    let (_, suspect, claim, task) = is_kept_for_a_suspect(&yard).await;
+
+    let later = Patch {
+        task: suspect,
+        priority: None,
+        begin: Some(Begin::After(DAY)),
+    };
+    yard.engine.patch(later).await.unwrap();
+
+    assert_eq!(gets(claim).await, [task]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_was_kept_for_a_suspect_is_free_once_another_names_that() {
+    let yard = yard();
+    let (_, suspect, claim, task) = is_kept_for_a_suspect(&yard).await;
+    yard.worker("other", "work").await;
+    let lane = yard.engine.task(suspect, Duration::ZERO).await;
+    let named = ClaimCall {
+        task: Some(Named {
+            task: suspect,
+            lane: lane.unwrap().lane,
+        }),
+        ..claim_call("other", Duration::ZERO)
+    };
+
+    let hand = claimed(&yard.engine, named).await.unwrap();
+
+    assert_eq!(hand.runs[0].slot.task, suspect);
+    assert_eq!(gets(claim).await, [task]);
+}
+
+/// Whose hand is empty is not known where it is told that the queue goes on.
+#[tokio::test(start_paused = true)]
+async fn an_idle_worker_gets_a_suspect_once_its_queue_goes_on() {
+    let yard = yard();
+    let pause = |paused| SetQueue {
+        paused: Some(paused),
+        ..SetQueue::of(Name::path("default").unwrap())
+    };
+    yard.worker("busy", "work").await;
+    yard.submit("work").await.unwrap();
+    yard.claim_one("busy").await;
+    let suspect = suspect(&yard).await;
+    yard.engine.set_queue(pause(true)).await.unwrap();
+    let task = yard.submit("work").await.unwrap();
+    let busy = waits(&yard, "busy").await;
+    yard.worker("idle", "work").await;
+    let idle = waits(&yard, "idle").await;
+
+    yard.engine.set_queue(pause(false)).await.unwrap();
+
+    assert_eq!(gets(idle).await, [suspect]);
+    assert_eq!(gets(busy).await, [task]);
 }
 
 #[tokio::test(start_paused = true)]

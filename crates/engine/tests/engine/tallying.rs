@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskyard_core::command::Command;
-use taskyard_core::minute::What;
+use taskyard_core::minute::{Quantiles, What};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::rows::Failure;
+use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::verbs::report::{Report, RunResult, Word};
+use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
 use taskyard_engine::services::tally;
@@ -128,6 +130,58 @@ async fn a_run_that_is_taken_away_counts_for_its_worker_only_if_it_took_too_long
 
     assert_eq!(here.worker_row("slow").await.failed, 1);
     assert_eq!(here.worker_row("gone").await.failed, 0);
+}
+
+/// Only until it was given out for the first time has it waited.
+#[tokio::test(start_paused = true)]
+async fn a_task_that_comes_back_has_waited_once() {
+    let yard = Yard::new();
+    yard.worker("w", "work").await;
+    yard.submit("work").await.unwrap();
+    let run = yard.claim_one("w").await;
+    let results = vec![RunResult::new(token(&run), Word::Released, None)];
+    let report = Report {
+        worker: None,
+        results,
+    };
+    yard.engine.report(report).await.unwrap();
+    yard.claim_one("w").await;
+
+    tally::run_once(&yard.engine).await.unwrap();
+
+    assert_eq!(happened(&yard, What::Started).await, 2);
+    let query = Query::Minutes { from: 0 };
+    let Ok(Answer::Minutes(found)) = yard.engine.read(query).await else {
+        panic!("a query is answered in kind")
+    };
+    let mut waits = Quantiles::default();
+    for row in &found.minutes {
+        waits.add(&row.events.waits, 1.0);
+    }
+    assert!((waits.count() - 1.0).abs() < f64::EPSILON, "{waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_ends_because_it_was_lost_too_often_is_no_failure_of_its_worker() {
+    let yard = Yard::around(Arc::new(model_whose_time_passes()));
+    yard.worker("w", "work").await;
+    let submit = Submit {
+        tasks: vec![NewTask {
+            max_losses: Some(1),
+            ..yard.task("work")
+        }],
+        once: None,
+        again: false,
+    };
+    let task = yard.engine.submit(submit).await.unwrap().ids[0];
+    yard.begin_one("w").await;
+    tokio::time::advance(Policy::default().heartbeat_ttl).await;
+    assert_eq!(yard.sweep(false).await.expired, 1);
+
+    tally::run_once(&yard.engine).await.unwrap();
+
+    assert_eq!(yard.status(task).await, Status::Failed);
+    assert_eq!(yard.worker_row("w").await.failed, 0);
 }
 
 /// A store that takes no tally for a while, and counts batches.

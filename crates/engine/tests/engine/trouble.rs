@@ -7,13 +7,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
+use taskyard_core::filter::Filter;
 use taskyard_core::name::Name;
+use taskyard_core::operation::Act;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, List, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
+use taskyard_core::verbs::operate::Operate;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
 use taskyard_engine::services::{Steps, promote};
@@ -73,6 +76,30 @@ async fn a_submit_whose_commit_is_unknown_is_found_and_stored_once() {
             .collect::<Vec<_>>(),
         [task]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_whose_commit_is_unknown_is_found_and_begun_once() {
+    let yard = Yard::around(Arc::new(Fronted(LosesAnAnswer {
+        model: model(),
+        armed: AtomicBool::new(true),
+    })));
+    let act = Act::Cancel;
+    let operate = Operate {
+        id: yard.engine.new_operation(),
+        act,
+        filter: Arc::new(act.narrow(Filter::default()).unwrap()),
+        once: None,
+    };
+
+    let operated = yard.engine.operate(operate).await.unwrap();
+
+    let open = yard.engine.read(Query::OpenOperations { limit: 10 }).await;
+    let Ok(Answer::Operations(open)) = open else {
+        panic!("a query is answered in kind")
+    };
+    let open = open.iter().map(|operation| operation.id);
+    assert_eq!(open.collect::<Vec<_>>(), [operated.id]);
 }
 
 /// A store that says these of its next batches, the last one first, and runs none of them.
@@ -152,6 +179,26 @@ async fn trouble_is_told_until_something_was_written() {
     store.is_full.store(false, Ordering::SeqCst);
     yard.submit("work").await.unwrap();
     assert_eq!(yard.engine.trouble(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_inside_are_told_once_the_database_takes_writes_again() {
+    let store = Arc::new(Fronted(Full {
+        model: model(),
+        is_full: AtomicBool::new(true),
+    }));
+    let yard = Yard::around(Arc::clone(&store) as Arc<dyn Store>);
+    let mut recovered = yard.engine.recovered();
+    yard.submit("work").await.unwrap_err();
+    assert!(!recovered.has_changed().unwrap());
+
+    store.is_full.store(false, Ordering::SeqCst);
+    yard.submit("work").await.unwrap();
+
+    assert!(recovered.has_changed().unwrap());
+    recovered.mark_unchanged();
+    yard.submit("work").await.unwrap();
+    assert!(!recovered.has_changed().unwrap(), "once");
 }
 
 #[tokio::test(start_paused = true)]

@@ -204,3 +204,19 @@ async fn a_claim_whose_worker_drains_turns_no_wheel() {
     assert!(held.await.unwrap().unwrap().drain);
     assert_eq!(began.elapsed(), Duration::ZERO, "nothing waits for a stop");
 }
+
+#[tokio::test(start_paused = true)]
+async fn those_inside_are_told_of_a_cancel_only_of_what_a_worker_has() {
+    let yard = Yard::new();
+    yard.worker("w", "work").await;
+    let held = yard.submit("work").await.unwrap();
+    yard.claim_one("w").await;
+    let waits = yard.submit("work").await.unwrap();
+    let cancelled = yard.engine.cancelled();
+
+    yard.engine.cancel(waits).await.unwrap();
+    assert!(!cancelled.has_changed().unwrap());
+    yard.engine.cancel(held).await.unwrap();
+
+    assert!(cancelled.has_changed().unwrap());
+}

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use taskyard_core::command::Command;
-use taskyard_core::id::{Fence, SlotKey, TaskId};
+use taskyard_core::id::{Fence, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::lane::Lane;
-use taskyard_core::store::Error;
+use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
+use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Given, Hand, Run};
 use taskyard_engine::desk::Desk;
 
@@ -166,4 +167,35 @@ fn who_goes_away_before_it_looked_leaves_it_to_another() {
     gone.set(true);
 
     assert_eq!(claims_of_next(&mut desk), ["second"]);
+}
+
+/// It may have looked before its worker was to go.
+#[test]
+fn who_is_under_way_when_its_worker_is_told_something_looks_again() {
+    let mut desk = Desk::default();
+    desk.command(cancel(), who("somebody"));
+    let tells = desk.next_batch().unwrap();
+    assert!(desk.claim(claim("told", &["a"])).is_none());
+    let looks = desk.next_batch().unwrap();
+    let ran = |replies, topics| {
+        Ok(Ran {
+            replies,
+            topics,
+            wrote: true,
+            now: Timestamp::default(),
+        })
+    };
+    let told = vec![Topic::Told(WorkerNumber(1))];
+    desk.finished(
+        tells,
+        ran(vec![cancelled()], told),
+        &lanes(),
+        Duration::ZERO,
+    );
+
+    let found = ran(vec![dealt(vec![nothing()])], Vec::new());
+    let answers = desk.finished(looks, found, &lanes(), Duration::ZERO);
+
+    assert!(answers.is_empty());
+    assert_eq!(claims_of_next(&mut desk), ["told"]);
 }

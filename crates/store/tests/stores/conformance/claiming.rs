@@ -382,6 +382,25 @@ pub(super) async fn a_claim_sent_twice_is_answered_without_what_was_reported_bes
     assert_eq!(ids(runs), ids(&first.runs[1..]));
 }
 
+/// Each counts its claims from 1.
+pub(super) async fn the_first_claim_of_a_new_process_is_not_answered_with_what_the_older_one_held(
+    yard: Yard,
+) {
+    yard.new_task().await;
+    let second = yard.new_task().await;
+    let first_claim = |worker: Claim| Claim {
+        seq: 1,
+        maybe_again: true,
+        ..worker
+    };
+    let older = first_claim(yard.worker("w").await);
+    yard.claim_one(&older).await;
+
+    let newer = first_claim(yard.worker("w").await);
+
+    assert_eq!(ids(&yard.claim(&newer, 1).await), [second]);
+}
+
 pub(super) async fn a_replaced_worker_claims_nothing(yard: Yard) {
     yard.new_task().await;
     let older = yard.worker("w").await;

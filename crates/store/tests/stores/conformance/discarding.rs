@@ -8,7 +8,7 @@ use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::retention::Retention;
-use taskyard_core::rows::Ended;
+use taskyard_core::rows::{Digest, Ended};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::discard::{Discard, Discarded};
@@ -239,4 +239,46 @@ pub(super) async fn what_has_ended_is_found_page_by_page(yard: Yard) {
     assert_eq!(seen, expected);
     assert_eq!(first[0].status, Status::Cancelled);
     assert_eq!(first[0].ended_at, yard.now());
+}
+
+pub(super) async fn a_queue_keeps_what_is_said_of_each_way_to_end(yard: Yard) {
+    for first in [1, 5] {
+        let days = [0, 1, 2, 3].map(|n| Some(DAY * (first + n)));
+        let [completed, failed, timeout, cancelled] = days;
+        let retention = Retention {
+            completed,
+            failed,
+            timeout,
+            cancelled,
+        };
+        let change = SetQueue {
+            retention: Some(Some(retention)),
+            ..SetQueue::of(Name::path("default").unwrap())
+        };
+        yard.run::<QueueSet>(change).await.unwrap();
+
+        let Ok(Answer::Queues(queues)) = yard.store.read(Query::Queues).await else {
+            panic!("a query is answered in kind")
+        };
+        assert_eq!(queues[0].retention, Some(retention));
+    }
+}
+
+pub(super) async fn what_a_clock_made_that_was_ahead_stays_as_long_as_its_id_may_be_sent(
+    mut yard: Yard,
+) {
+    yard.policy.retention = Retention::all(Duration::ZERO);
+    let ahead = yard.policy.clock_skew / 2;
+    let task = NewTask {
+        id: TaskId::new(yard.now() + ahead, 7),
+        digest: Some(Digest::of(b"body")),
+        ..yard.task()
+    };
+    let id = yard.submit(task).await.unwrap();
+    yard.cancel(id).await.unwrap();
+
+    yard.pass(yard.policy.key_life + Duration::from_secs(1));
+    assert_eq!(discard(&yard, &[id]).await, 0);
+    yard.pass(ahead);
+    assert_eq!(discard(&yard, &[id]).await, 1);
 }

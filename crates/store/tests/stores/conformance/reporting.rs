@@ -392,3 +392,73 @@ pub(super) async fn long_details_can_be_left_out_of_a_history(yard: Yard) {
     );
     assert_eq!(errors(whole), details.map(|detail| Some(failure(detail))));
 }
+
+pub(super) async fn a_report_is_known_again_though_a_later_run_was_lost(yard: Yard) {
+    yard.new_task().await;
+    let worker = yard.worker("w").await;
+    let first = yard.claim_one(&worker).await;
+    yard.report(&first, failed(true)).await.unwrap();
+    yard.pass(Duration::from_secs(1));
+    yard.promote().await;
+    yard.claim_one(&worker).await;
+    yard.pass(yard.policy.heartbeat_ttl);
+    assert_eq!(yard.sweep(false).await, [first.slot.task]);
+
+    let again = yard.report(&first, failed(true)).await;
+
+    assert_eq!(again, Ok(Status::Scheduled));
+    assert_eq!(yard.attempts(first.slot.task).await.1, []);
+}
+
+pub(super) async fn refused_results_are_kept_to_the_limit_of_the_history(mut yard: Yard) {
+    yard.policy.history_max = 3;
+    let id = yard.new_task().await;
+    let worker = yard.worker("w").await;
+    let kept = async || -> Vec<i32> {
+        let (_, late) = yard.attempts(id).await;
+        late.iter().map(|late| late.run.fence.0).collect()
+    };
+    let mut runs = Vec::new();
+    for _ in 0..6 {
+        let run = yard.claim_one(&worker).await;
+        yard.report(&run, Word::Released).await.unwrap();
+        let refused = yard.complete(&run).await;
+        assert_eq!(refused, Err(Refused::ReportedOtherwise));
+        runs.push(run);
+    }
+    assert_eq!(kept().await, [4, 5, 6]);
+
+    // Of a run that is forgotten it is kept as of none.
+    assert_eq!(yard.complete(&runs[2]).await, Err(Refused::StaleLease));
+
+    assert_eq!(kept().await, [0, 4, 5, 6]);
+}
+
+pub(super) async fn what_is_too_long_is_left_out_of_a_refused_result(yard: Yard) {
+    const KEPT_MAX: usize = 64 << 10;
+    let id = yard.new_task().await;
+    let run = yard.claim_one(&yard.worker("w").await).await;
+    yard.cancel(id).await.unwrap();
+
+    for (bytes, is_kept) in [(KEPT_MAX, true), (KEPT_MAX + 1, false)] {
+        let long = || Json::stored(format!("\"{}\"", "x".repeat(bytes - 2)));
+        let error = Failure {
+            detail: Some(long()),
+            ..Failure::new("boom", "it broke")
+        };
+        let fails = Word::Failed { error, retry: true };
+        for word in [Word::Completed { output: long() }, fails] {
+            assert_eq!(yard.report(&run, word).await, Err(Refused::StaleLease));
+
+            let (_, late) = yard.attempts(id).await;
+            let detail = late[0].error.as_ref().map(|error| &error.detail);
+            let left = detail.unwrap_or(&late[0].output);
+            assert_eq!(
+                left.is_some(),
+                is_kept,
+                "{bytes} bytes of {:?}",
+                late[0].said
+            );
+        }
+    }
+}

@@ -283,6 +283,23 @@ pub(super) async fn a_key_that_is_forgotten_and_taken_in_one_batch_stands_for_wh
     assert_eq!(again.ids, taken.ids);
 }
 
+pub(super) async fn a_key_that_is_taken_anew_before_it_is_forgotten_stays(yard: Yard) {
+    yard.run::<Submitted>(once(&yard, "k", "body"))
+        .await
+        .unwrap();
+    yard.pass(yard.policy.key_life + Duration::from_secs(1));
+    let prune = Prune { limit: 10, skip: 0 };
+
+    let batch = vec![once(&yard, "k", "other").into(), prune.into()];
+    let mut answers = yard.batch(batch).await;
+
+    let pruned = Pruned::try_from(answers.remove(1).unwrap()).unwrap();
+    assert_eq!(pruned.count, 0);
+    let taken = Submitted::try_from(answers.remove(0).unwrap()).unwrap();
+    let again: Submitted = yard.run(once(&yard, "k", "other")).await.unwrap();
+    assert_eq!(again.ids, taken.ids);
+}
+
 pub(super) async fn a_batch_takes_the_lanes_that_are_left_and_no_more(mut yard: Yard) {
     yard.policy.lanes_max = 3;
     let of = |kind: &str| NewTask {

@@ -114,3 +114,23 @@ pub(super) async fn what_came_of_a_workers_runs_is_added_to_its_row(yard: Yard) 
     };
     assert_eq!(named, [(worker.number, worker.worker.clone())]);
 }
+
+pub(super) async fn what_came_of_its_runs_stays_when_a_worker_registers_again(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let worked = Worked {
+        completed: 3,
+        failed: 1,
+    };
+    let tally = Tally {
+        workers: vec![(worker.worker.clone(), worked)],
+        ..Tally::default()
+    };
+    yard.run::<Tallied>(tally).await.unwrap();
+
+    yard.worker("w").await;
+
+    let Ok(Answer::Worker(Some(row))) = yard.store.read(Query::Worker(worker.worker)).await else {
+        panic!("it is there");
+    };
+    assert_eq!((row.completed, row.failed), (3, 1));
+}

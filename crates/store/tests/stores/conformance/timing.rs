@@ -8,9 +8,11 @@ use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Claim;
 use taskyard_core::verbs::expire::{ClockSteps, Sight, Step};
 use taskyard_core::verbs::heartbeat::Held;
+use taskyard_core::verbs::report::{Report, ReportedBack, RunResult};
+use taskyard_core::verbs::start::{Start, Started};
 use taskyard_core::verbs::submit::NewTask;
 
-use super::yard::{Yard, held};
+use super::yard::{Yard, completed, held, token};
 
 pub(super) async fn a_run_from_before_the_clock_was_set_forward_has_that_much_more_time(
     yard: Yard,
@@ -181,4 +183,43 @@ pub(super) async fn silence_counts_by_a_sight_that_is_fresh_and_of_the_clock_tha
         assert_eq!(yard.sweep_with(Sight::clear(at)).await, []);
     }
     assert_eq!(yard.sweep_with(Sight::clear(now - fresh)).await, [task]);
+}
+
+/// By a clock that is wrong it might be overdue at once, or never.
+pub(super) async fn a_run_begins_between_its_claim_and_now_whatever_its_worker_says(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let (moment, hour) = (Duration::from_micros(1), Duration::from_hours(1));
+    for is_reported in [false, true] {
+        for _ in 0..3 {
+            yard.new_task().await;
+        }
+        let claimed = yard.now();
+        let runs = yard.claim(&worker, 3).await;
+        yard.pass(Duration::from_secs(10));
+        let now = yard.now();
+        let cases = [
+            (claimed - hour, claimed),
+            (now - moment, now - moment),
+            (now + hour, now),
+        ];
+
+        for (run, (said, expected)) in runs.iter().zip(cases) {
+            let (token, started_at) = (token(run), Some(said));
+            let began = if is_reported {
+                let results = vec![RunResult::new(token, completed(), started_at)];
+                let worker = None;
+                yard.run::<ReportedBack>(Report { worker, results })
+                    .await
+                    .unwrap();
+                let Standing::Ended(outcome) = yard.view(run.slot.task).await.standing else {
+                    panic!("it has ended")
+                };
+                outcome.started_at
+            } else {
+                let started = yard.run::<Started>(Start { token, started_at }).await;
+                Some(started.unwrap().started_at)
+            };
+            assert_eq!(began, Some(expected), "{said:?}, reported: {is_reported}");
+        }
+    }
 }

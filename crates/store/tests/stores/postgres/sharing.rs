@@ -5,15 +5,18 @@ use std::sync::Arc;
 
 use taskyard_core::command::Command;
 use taskyard_core::id::TaskId;
+use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Digest;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Named};
+use taskyard_core::verbs::report::Word;
+use taskyard_core::verbs::set_queue::{QueueSet, SetQueue};
 use taskyard_core::verbs::submit::{NewTask, Submit, Submitted};
 
 use super::breaking::cut_off;
 use super::who_waits;
-use crate::conformance::yard::{Yard, held, lane};
+use crate::conformance::yard::{Yard, held, ids, lane};
 use crate::database::Database;
 
 async fn two_yards() -> Option<(Yard, Yard, Arc<Database>)> {
@@ -300,4 +303,68 @@ async fn a_worker_that_registers_at_two_servers_at_once_is_replaced_once() {
     }
     let (first, second) = tokio::join!(one.worker("x"), two.worker("y"));
     assert_ne!(first.number, second.number);
+}
+
+#[tokio::test]
+async fn a_queue_that_another_server_pauses_and_lets_go_on_is_served_so() {
+    let Some((one, two, _database)) = two_yards().await else {
+        return;
+    };
+    let pause = |paused| SetQueue {
+        paused: Some(paused),
+        ..SetQueue::of(Name::path("default").unwrap())
+    };
+    let worker = one.worker("here").await;
+    let first = one.new_task().await;
+    let second = one.new_task().await;
+
+    for (paused_by, let_go_by, task) in [(&two, &one, first), (&one, &two, second)] {
+        paused_by.run::<QueueSet>(pause(true)).await.unwrap();
+        assert_eq!(one.claim(&worker, 1).await, []);
+        let_go_by.run::<QueueSet>(pause(false)).await.unwrap();
+
+        // A claim that finds out is not to wait, and has it when it looks again.
+        let hand = one.hand(&worker, 1).await.unwrap();
+        assert!(!hand.dry || !hand.runs.is_empty(), "it waits: {hand:?}");
+        let mut runs = hand.runs;
+        if runs.is_empty() {
+            runs = one.claim(&worker, 1).await;
+        }
+        assert_eq!(ids(&runs), [task]);
+        one.complete(&runs[0]).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_suspect_that_another_server_made_is_found_once_that_is_looked_for() {
+    let Some((one, two, _database)) = two_yards().await else {
+        return;
+    };
+    // Both know the lane from now on.
+    one.new_task().await;
+    let worker = one.worker("here").await;
+    let run = one.claim_one(&worker).await;
+    one.complete(&run).await.unwrap();
+    let task = two.new_task().await;
+    for _ in 0..2 {
+        let dies = two.worker("dies").await;
+        assert_eq!(ids(&two.claim(&dies, 1).await), [task]);
+        // Another process of its name tells of its end.
+        two.worker("dies").await;
+        assert_eq!(two.sweep(true).await, [task]);
+    }
+    let holder = two.claim_one(&two.worker("there").await).await;
+    one.store.unsure(None);
+    assert_eq!(
+        one.claim(&worker, 1).await,
+        [],
+        "it sees that nothing is there"
+    );
+    // Suspected still.
+    two.report(&holder, Word::Released).await.unwrap();
+
+    one.store.unsure(None);
+
+    assert_eq!(ids(&one.claim(&worker, 1).await), [task]);
+    assert_eq!(one.status(task).await, Status::Running, "given alone");
 }

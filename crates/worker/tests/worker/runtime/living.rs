@@ -229,6 +229,24 @@ async fn a_checkpoint_on_its_way_holds_the_result_back_and_is_sent_again_if_lost
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_checkpoint_of_a_failed_run_goes_though_the_one_before_it_was_lost() {
+    let (mut post, mut runs) = running(1).await;
+    let run = runs.pop().unwrap();
+    run.context.reports.checkpoint(raw("1"));
+    let (_, first) = post.heartbeat().await;
+    run.context.reports.checkpoint(raw("2"));
+    run.end(Finish::Failed(Failure::passing("busy", "later")));
+    assert!(!post.has_report().await);
+
+    first.send(Err(lost())).unwrap();
+
+    let (heartbeat, second) = post.heartbeat().await;
+    assert_eq!(heartbeat.held[0].checkpoint.as_ref().unwrap().get(), "2");
+    second.send(Ok(heard())).unwrap();
+    assert_eq!(tokens(&post.take().await), ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_checkpoint_that_is_too_long_is_left_out() {
     let (mut post, runs) = running(1).await;
     runs[0].context.reports.checkpoint(raw("1"));

@@ -101,6 +101,23 @@ async fn a_server_that_asks_for_time_gets_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_an_hour_gets_a_minute() {
+    let mut post = Post::registered(1).await;
+    post.answers_heartbeats = false;
+    let (_, answer) = post.claim().await;
+    let mut full = problem(429, "queue_full");
+    full.retry_after_ms = Some(3_600_000);
+
+    answer
+        .send(Err(client::Error::Problem(Box::new(full))))
+        .unwrap();
+    let refused = Instant::now();
+    post.claim().await;
+
+    assert_eq!(refused.elapsed().as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_proxys_page_is_a_server_that_is_away() {
     let mut post = Post::registered(1).await;
     let (claim, answer) = post.claim().await;
