@@ -171,7 +171,7 @@ fn nothing() -> Box<Problem> {
 }
 
 /// The caller's key for this request, within its own scope.
-pub(super) fn key(
+pub(crate) fn key(
     app: &App,
     headers: &HeaderMap,
     route: &str,
