@@ -108,7 +108,7 @@ mod tests {
     fn both_forms_survive_a_round_trip() {
         check(r#"{"task_id":"01890a5d-ac96-774b-bcce-b302099a8057","status":"completed"}"#);
         check(
-            r#"{"type":"/problems/stale_lease","title":"Stale lease","status":409,"code":"stale_lease","task_id":"01890a5d-ac96-774b-bcce-b302099a8057","task_status":"running"}"#,
+            r#"{"type":"/problems/stale_lease","title":"Stale lease","status":409,"code":"stale_lease","errors":[],"task_id":"01890a5d-ac96-774b-bcce-b302099a8057","task_status":"running"}"#,
         );
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use taskyard_core::id::OperationId;
 
-use crate::request::{Request, null_is_absent};
+use crate::request::{Request, null_is_absent, one_or_several};
 use crate::task;
 use crate::time::Time;
 
@@ -12,10 +12,10 @@ use crate::time::Time;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TasksFilter {
-    /// Any of these fits; none given: all.
+    /// Any of these fits; none given: all. One may stand by itself, without an array around it.
     #[serde(
         default,
-        deserialize_with = "null_is_absent",
+        deserialize_with = "one_or_several",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub status: Vec<task::Status>,
@@ -33,7 +33,7 @@ pub struct TasksFilter {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub label: Vec<String>,
-    /// The first eight or more characters of an id; or words, each of which must stand in the kind or in a label.
+    /// The first six or more characters of an id; or words, each of which must stand in the kind or in a label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
     /// Created at this time or later, by the time that the task's id says.

@@ -58,7 +58,7 @@ pub struct TasksQuery {
     /// The worker that holds the task, or that ended it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker_id: Option<String>,
-    /// The first eight or more characters of an id; or words, each of which must stand in the kind or in a label.
+    /// The first six or more characters of an id; or words, each of which must stand in the kind or in a label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
     /// Created at this time or later, by the time that the task's id says.

@@ -32,10 +32,10 @@ pub struct Problem {
     /// A stable word for programs, such as `stale_lease`.
     #[serde(default)]
     pub code: String,
-    /// What is wrong with which part of the request.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// What is wrong with which part of the request; empty where it is no part of it.
+    #[serde(default)]
     pub errors: Vec<FieldError>,
-    /// Finds the request in the server's log.
+    /// Finds the request in the server's log; in a list, that of the request that is answered with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// The task that it is about, where the request was about several.

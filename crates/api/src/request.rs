@@ -3,11 +3,13 @@
 //! The body is checked once as a whole, then read into borrowed types. The pointer of a wrong field is worked out from
 //! where the reader stopped, after the fact: a good request pays nothing for it.
 
+mod fields;
 mod strict;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use taskyard_core::json::{self, BadJson, Reason};
 
+pub(crate) use self::fields::{nearest, nearest_if_any, null_is_absent, one_or_several};
 use self::strict::{Strict, TOO_MANY};
 use crate::problem::FieldError;
 
@@ -25,38 +27,6 @@ pub const ELEMENTS_MIN: usize = 1_000;
 
 /// How much is said of a wrong value, in characters: enough for the names of all fields that there could be.
 const DETAIL_CHARS_MAX: usize = 500;
-
-/// For fields that may be left out: null is the same.
-pub(crate) fn null_is_absent<'de, D, T>(reader: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::deserialize(reader)?.unwrap_or_default())
-}
-
-/// Any whole number; one that is too small or too large is the next that there is, which the rules refuse with the range
-/// that holds.
-pub(crate) fn nearest<'de, D: Deserializer<'de>>(reader: D) -> Result<u32, D::Error> {
-    let number = i64::deserialize(reader)?.clamp(0, i64::from(u32::MAX));
-    Ok(u32::try_from(number).expect("it was brought into range"))
-}
-
-/// The same, of what may be left out.
-pub(crate) fn nearest_if_any<'de, D: Deserializer<'de>>(
-    reader: D,
-) -> Result<Option<u32>, D::Error> {
-    struct Nearest(u32);
-
-    impl<'de> Deserialize<'de> for Nearest {
-        fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-            nearest(reader).map(Self)
-        }
-    }
-
-    let number: Option<Nearest> = Option::deserialize(reader)?;
-    Ok(number.map(|Nearest(number)| number))
-}
 
 /// Why a body could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -132,7 +132,8 @@ impl<P> Request for Vec<Submit<P>> {
 }
 
 /// The older form of a task, which names a problem and no kind. It is one of kind `problem`, with both
-/// of these as its input. Fields that nobody knows are passed over; those of the newer form are refused.
+/// of these as its input, and run once unless `max_attempts` says otherwise. The other fields of the newer form mean the same
+/// in this one; fields that nobody knows are passed over.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SubmitProblem<P = Raw> {

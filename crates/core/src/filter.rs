@@ -97,8 +97,10 @@ impl Search {
     /// In bytes.
     pub const LEN_MAX: usize = 255;
     pub const WORDS_MAX: usize = 8;
-    /// So many characters that could begin an id are taken for that. Fewer would name the tasks of hours.
-    pub const ID_LEN_MIN: usize = 8;
+    /// So many characters that could begin an id are taken for that. Fewer would name the tasks of days.
+    pub const ID_LEN_MIN: usize = 6;
+    /// With fewer than so many the first has to be that of all ids until the year 2527: `decade` and `facade` are words.
+    const ID_LEN_SURE: usize = 8;
 
     pub fn read(text: &str) -> Result<Self, BadSearch> {
         if !is_word(text, Self::LEN_MAX) {
@@ -119,6 +121,11 @@ impl Search {
             text: text.into(),
             looks: Arc::new(looks.unwrap_or(Looks::Words(words))),
         })
+    }
+
+    /// Whether ids are looked for that begin so.
+    pub fn begins_an_id(text: &str) -> bool {
+        beginning_of_id(text).is_some()
     }
 
     /// As it was read.
@@ -146,6 +153,9 @@ impl Search {
 fn beginning_of_id(text: &str) -> Option<RangeInclusive<u128>> {
     const HYPHENS: [usize; 4] = [8, 13, 18, 23];
     if !(Search::ID_LEN_MIN..=36).contains(&text.len()) {
+        return None;
+    }
+    if text.len() < Search::ID_LEN_SURE && !text.starts_with('0') {
         return None;
     }
     let (mut first, mut digits) = (0_u128, 0_u32);
@@ -186,7 +196,13 @@ mod tests {
 
     #[test]
     fn what_begins_no_id_is_words() {
-        for text in ["0199abc", "0199abcd0", "zz99abcd", "0199abcd 0199abcd"] {
+        for text in [
+            "0199a",
+            "decade",
+            "0199abcd0",
+            "zz99abcd",
+            "0199abcd 0199abcd",
+        ] {
             let looks = Search::read(text).unwrap().looks;
             assert!(matches!(*looks, Looks::Words(_)), "{text}");
         }

@@ -25,6 +25,11 @@ pub enum BadLabels {
     Value(String),
     #[error("must end in a number after >=, <=, > or <")]
     NotANumber(String),
+    #[error(
+        "begins with = or !=, for which there is no comparison; say >=, <=, > or < and a number, or the value alone that must \
+         be there"
+    )]
+    NoComparison(String),
 }
 
 /// One to so many bytes, none of them of a control character.
@@ -37,7 +42,10 @@ impl BadLabels {
     pub fn entry(&self) -> Option<&str> {
         match self {
             Self::TooMany => None,
-            Self::Name(entry, _) | Self::Value(entry) | Self::NotANumber(entry) => Some(entry),
+            Self::Name(entry, _)
+            | Self::Value(entry)
+            | Self::NotANumber(entry)
+            | Self::NoComparison(entry) => Some(entry),
         }
     }
 }
@@ -155,6 +163,10 @@ impl Demands {
             let name = name.as_ref().to_owned();
             let text = match Demand::read(value.as_ref()) {
                 None => return Err(BadLabels::NotANumber(name)),
+                // It would wait for ever for a worker whose label is just this text.
+                Some(Demand::Equal(text)) if text.starts_with('=') || text.starts_with("!=") => {
+                    return Err(BadLabels::NoComparison(name));
+                }
                 Some(Demand::Equal(text)) => text.to_owned(),
                 Some(Demand::Compare(sign, bound)) => format!("{sign}{bound}"),
             };
@@ -243,6 +255,14 @@ mod tests {
             Demands::new([("m", ">=lots")]),
             Err(BadLabels::NotANumber("m".to_owned()))
         );
+        for text in ["=>16", "!=16", "==16", " = 16"] {
+            assert_eq!(
+                Demands::new([("m", text)]),
+                Err(BadLabels::NoComparison("m".to_owned())),
+                "{text}"
+            );
+        }
+        assert!(Demands::new([("m", "!16")]).is_ok());
         assert_eq!(Labels::new([("m", "")]).unwrap_err().entry(), Some("m"));
         assert_eq!(
             Labels::new([("m", "a\u{7}")]).unwrap_err().entry(),

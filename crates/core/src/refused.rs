@@ -61,7 +61,10 @@ pub enum Refused {
         "the worker is online; drain it and wait until it holds nothing, or kill it, before it is deleted"
     )]
     WorkerIsOnline,
-    #[error("an internal worker of a server has this name; choose another")]
+    #[error(
+        "an internal worker of a server has this name, or had it and may come back; choose another, or, if no server has such \
+         a worker any more, delete it first: DELETE /api/v1/workers/{{id}}"
+    )]
     WorkerIsInternal,
     /// To a worker inside of a server.
     #[error("a worker outside of the server has this name")]

@@ -76,7 +76,8 @@ pub(crate) fn check<B>(app: &App, request: &Request<B>, peer: Peer) -> Result<()
             Told::Wrong => Err(wrong_token(app, peer.address)),
             Told::Nothing => Err(problem::new(
                 Code::Unauthorized,
-                "this server wants a token: Authorization: Bearer …; a browser that looks may give it as the password, with any name",
+                "this server wants a token: Authorization: Bearer …; a browser that looks may give it as the password, \
+                 with any name",
             )),
         },
     }

@@ -19,6 +19,7 @@ use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer as Found, List, Query, TaskView};
 use taskyard_core::refused::Refused;
+use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_core::worker::Profile;
@@ -47,16 +48,19 @@ fn there<'de: 'a, 'a, D: serde::Deserializer<'de>>(
     <&RawValue>::deserialize(reader).map(Some)
 }
 
-/// Stores the task, and answers it as it is read then.
-async fn submitted(app: &App, task: NewTask) -> Result<TaskView, Refusal> {
-    let id = task.id;
+/// Stores the task, and answers it as it is read then; sent again with the same key, the one that was stored before.
+async fn submitted(
+    app: &App,
+    task: NewTask,
+    once: Option<(IdempotencyKey, Digest)>,
+) -> Result<TaskView, Refusal> {
     let submit = Submit {
         tasks: vec![task],
-        once: None,
+        once,
         again: false,
     };
-    app.engine().submit(submit).await?;
-    look(app, id).await
+    let stored = app.engine().submit(submit).await?;
+    look(app, stored.ids[0]).await
 }
 
 async fn look(app: &App, id: TaskId) -> Result<TaskView, Refusal> {

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{
@@ -89,7 +89,7 @@ const FILE_BYTES_MAX: usize = 6 << 20;
 
 /// Whether the path is one of the routes below.
 pub(crate) fn is_one(path: &str) -> bool {
-    matches!(path, "/openapi.json" | "/docs" | "/redoc") || path.starts_with("/docs/")
+    matches!(path, "/openapi.json" | "/docs" | "/redoc" | "/redoc/") || path.starts_with("/docs/")
 }
 
 /// `GET /openapi.json`
@@ -105,6 +105,16 @@ pub(crate) async fn description(State(app): State<App>) -> Response {
 /// `GET /docs`
 pub(crate) async fn swagger_ui() -> Response {
     page(include_str!("../assets/docs/swagger-ui.html"))
+}
+
+/// `GET /docs/`
+pub(crate) async fn to_swagger_ui() -> Response {
+    Redirect::permanent("/docs").into_response()
+}
+
+/// `GET /redoc/`
+pub(crate) async fn to_redoc() -> Response {
+    Redirect::permanent("/redoc").into_response()
 }
 
 /// `GET /redoc`

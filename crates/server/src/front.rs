@@ -64,9 +64,11 @@ impl Front {
     }
 
     /// Answers one request. Dropped before it is done, it takes back what it had waiting.
-    pub async fn answer(&self, request: Request<Body>) -> Response {
+    pub async fn answer(&self, mut request: Request<Body>) -> Response {
         let began = Instant::now();
         let id = request_id::of(request.headers());
+        // For handlers whose answers hold problems of their own; whatever else the caller sent there is no id.
+        request.headers_mut().insert(request_id::HEADER, id.clone());
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let origin = access::allowed_origin(self.app.settings(), request.headers());
         let preflight = access::is_preflight(&request);

@@ -83,7 +83,9 @@ pub(crate) fn router(app: App) -> Router {
         // What the API is, for programs and, on two pages, for people.
         .route("/openapi.json", get(docs::description))
         .route("/docs", get(docs::swagger_ui))
+        .route("/docs/", get(docs::to_swagger_ui))
         .route("/redoc", get(docs::redoc))
+        .route("/redoc/", get(docs::to_redoc))
         .route("/docs/{file}", get(docs::file))
         // What the type of a problem leads to.
         .route("/problems/{code}", get(problem::page::show))

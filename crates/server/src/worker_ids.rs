@@ -6,8 +6,8 @@ use std::str::FromStr;
 use regex::Regex;
 use taskyard_core::name::Name;
 
-/// What stands in the place of a worker's name in the address of another route.
-const ROUTE: &str = "register";
+/// What stands in the place of a worker's name in the addresses of other routes, and what workers do there.
+const ROUTES: [(&str, &str); 2] = [("register", "register"), ("connect", "will connect")];
 
 /// A regular expression that each of them must match; any name where there is none.
 #[derive(Clone, Debug, Default)]
@@ -17,9 +17,10 @@ impl WorkerIds {
     /// # Errors
     /// Says what the name must be.
     pub(crate) fn check(&self, name: &Name) -> Result<(), String> {
-        if name.as_str() == ROUTE {
+        let route = ROUTES.iter().find(|(route, _)| name.as_str() == *route);
+        if let Some((route, verb)) = route {
             return Err(format!(
-                "is the address that workers register at, /workers/{ROUTE}, so a worker of this name could be neither \
+                "is the address that workers {verb} at, /workers/{route}, so a worker of this name could be neither \
                  shown nor deleted; call it otherwise"
             ));
         }

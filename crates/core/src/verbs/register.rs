@@ -67,7 +67,10 @@ impl Register {
         let (number, epoch) = match known {
             // Its process would end for good, though nothing is wrong with it. It may have been heard of long ago: its
             // server comes back, and gives it the same name.
-            Some(known) if known.server.is_some() && self.server.is_none() => {
+            // Of one that was deleted, or that nobody lists any more, somebody decided otherwise.
+            Some(known)
+                if known.server.is_some() && self.server.is_none() && !known.is_forgotten =>
+            {
                 return Err(Refused::WorkerIsInternal);
             }
             Some(known) if self.if_new && !known.is_forgotten && known.is_killed => {

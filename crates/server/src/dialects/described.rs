@@ -65,12 +65,13 @@ fn simple(routes: &mut Routes<'_>, limits: &Limits) {
     routes
         .post("/tasks", "simple_submit")
         .says("Submit a task", "It is run once.")
+        .takes_parameter("Idempotency-Key")
         .takes::<SimpleSubmit<Payload>>(&[("text", json!({"data": "hello"}))])
         .answers::<SimpleTask>(201, "It is stored.", &task("pending"))
         .leads_to(201, "simple_task", &[("id", "/id")])
         .leads_to(201, "simple_claim", &[("id", "/id")])
         .leads_to(201, "simple_complete", &[("id", "/id")])
-        .refuses(&[Code::TooManyLanes])
+        .refuses(&[Code::IdempotencyKeyReused, Code::TooManyLanes])
         .passes_over_what_is_unknown();
     let mut list = routes.get("/tasks", "simple_tasks");
     let tasks = list.list_of::<SimpleTask>("SimpleTasks");
@@ -171,13 +172,14 @@ fn taskmaster(routes: &mut Routes<'_>, limits: &Limits) {
             "It is run once, at its time; a time that has passed means now. Which commands are run is said with \
              `--allow-command`; with `--simulate` none is, and each goes through its life all the same.",
         )
+        .takes_parameter("Idempotency-Key")
         .takes::<TaskmasterSchedule>(&[("csv", json!({"command": line, "scheduled_at": scheduled}))])
         .answers::<TaskmasterScheduled>(
             201,
             "It is stored.",
             &json!({"task_id": TASK_ID, "status": "scheduled", "scheduled_at": scheduled}),
         )
-        .refuses(&[Code::TooManyLanes])
+        .refuses(&[Code::IdempotencyKeyReused, Code::TooManyLanes])
         .passes_over_what_is_unknown();
     let times = |ended| {
         json!({

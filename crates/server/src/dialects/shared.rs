@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use taskyard_api::problem::Problem;
 use taskyard_core::query::{LIST_BYTES_MAX, List};
+use taskyard_core::rows::Digest;
 
 use super::simple::task::SimpleTask;
 use super::{behind, page, page_of, simple, submitted, there};
@@ -13,6 +14,7 @@ use crate::app::App;
 use crate::problem::{self, Code};
 use crate::request;
 use crate::response::{self, Answer};
+use crate::v1::tasks::submit::key;
 
 /// How many tasks a list shows that is not asked for another number.
 pub(super) const LIMIT_DEFAULT: usize = 100;
@@ -33,12 +35,13 @@ impl taskyard_api::request::Request for Sent<'_> {
 
 /// `POST /tasks`
 pub(crate) async fn submit(State(app): State<App>, request: Request) -> Answer {
+    let key = key(&app, request.headers(), "POST /tasks")?;
     let body = request::json(&app, request, app.limits().submit_body()).await?;
     let task = {
         let sent: Sent<'_> = request::parse(&app, &body)?;
         simple::task::new(&app, is_of_simple(&sent)?, sent.kind.as_deref())?
     };
-    let view = submitted(&app, task).await?;
+    let view = submitted(&app, task, key.map(|key| (key, Digest::of(&body)))).await?;
     response::created(&SimpleTask::as_submitted(&view))
 }
 

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value, json};
-use taskyard_api::submit::Submit;
 use taskyard_api::worker::NAMES_MAX;
 use taskyard_core::filter::Search;
 use taskyard_core::labels::{LABELS_MAX, VALUE_LEN_MAX};
@@ -97,6 +96,7 @@ impl Shapes {
         for (place, bound) in bounds(limits).into_iter().chain(more) {
             self.bound(place, bound);
         }
+        self.newer_fields_in_the_older_form();
         json!(self.0)
     }
 
@@ -114,6 +114,23 @@ impl Shapes {
             panic!("{place} is no object")
         };
         schema.extend(bound);
+    }
+
+    /// They are bounded as in the newer one; what stands for kind and input is said otherwise.
+    fn newer_fields_in_the_older_form(&mut self) {
+        let mut newer = self.0.get("Submit").cloned().unwrap_or_default();
+        let (Some(older), Value::Object(newer)) =
+            (self.0.get_mut("SubmitProblem"), newer["properties"].take())
+        else {
+            return;
+        };
+        for (name, property) in newer {
+            match name.as_str() {
+                "kind" => {}
+                "input" => older["properties"][&name] = json!({"type": "null"}),
+                _ => older["properties"][&name] = property,
+            }
+        }
     }
 
     /// In a request every setting of a retry may be left out.
@@ -135,9 +152,6 @@ const OPTIONAL: &[&str] = &[
     "Task/input",
     "Task/output",
     "TaskPage/unreadable",
-    "Problem/detail",
-    "Problem/errors",
-    "Problem/request_id",
     "Problem/task_id",
     "Problem/task_status",
     "Problem/retry_after_ms",
@@ -237,7 +251,10 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
         ),
         ("Submit", not_both("run_at", "delay_ms")),
-        ("SubmitProblem", without_newer_fields()),
+        (
+            "SubmitProblem",
+            json!({"not": there(&["kind"]), "allOf": [not_both("run_at", "delay_ms")]}),
+        ),
         (BATCH, length(limits.tasks_max)),
         (LINES, length(limits.stream_tasks_max)),
         ("RetryAsked/backoff_ms", with_default(wait(), "backoff_ms")),
@@ -330,16 +347,6 @@ fn there(names: &[&str]) -> Value {
     json!({"required": names, "properties": properties})
 }
 
-/// With a kind it would be the newer form, with a field too many. The other fields of that are refused where they say
-/// something.
-fn without_newer_fields() -> Value {
-    let fields = Submit::<()>::FIELDS.iter().filter(|name| **name != "kind");
-    let nothing: serde_json::Map<String, Value> = fields
-        .map(|name| ((*name).to_owned(), json!({"type": "null"})))
-        .collect();
-    json!({"not": there(&["kind"]), "allOf": [{"properties": nothing}]})
-}
-
 fn kinds() -> Value {
     json!({"anyOf": [
         with(length(NAMES_MAX), "items", path_name()),
@@ -366,7 +373,7 @@ fn demand() -> Value {
     json!({
         "minLength": 1,
         "maxLength": VALUE_LEN_MAX,
-        "pattern": format!("^(?:[^<>{controls}\\s][^{controls}]*|(?:<|>)=?-?[0-9]+(?:\\.[0-9]+)?)$"),
+        "pattern": format!("^(?:[^<>=!{controls}\\s][^{controls}]*|!(?:[^={controls}][^{controls}]*)?|(?:<|>)=?-?[0-9]+(?:\\.[0-9]+)?)$"),
     })
 }
 

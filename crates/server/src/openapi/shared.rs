@@ -46,6 +46,7 @@ fn example(code: Code) -> Value {
         "status": code.status(),
         "detail": "what it was this time, in words",
         "code": code.word(),
+        "errors": [],
         "request_id": REQUEST_ID,
     })
 }

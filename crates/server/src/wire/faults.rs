@@ -143,9 +143,10 @@ impl Faults {
                 let entry: String = entry.chars().take(64).collect();
                 let why = match &bad {
                     BadLabels::Name(_, why) => why.to_string(),
-                    BadLabels::TooMany | BadLabels::Value(_) | BadLabels::NotANumber(_) => {
-                        bad.to_string()
-                    }
+                    BadLabels::TooMany
+                    | BadLabels::Value(_)
+                    | BadLabels::NotANumber(_)
+                    | BadLabels::NoComparison(_) => bad.to_string(),
                 };
                 self.add(place, format_args!("{field}/{entry}"), why);
             }

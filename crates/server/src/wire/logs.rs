@@ -67,8 +67,8 @@ pub(crate) fn read(task: TaskId, query: Option<&str>) -> Result<(Wanted, bool), 
     let params = Params::read(query, KNOWN, &[])?;
     let invalid = |name: &str, detail: &str| problem::at(Code::Invalid, name, detail);
     let follow = match params.get("follow") {
-        None | Some("false") => false,
-        Some("true") => true,
+        None | Some("false" | "0") => false,
+        Some("true" | "1") => true,
         Some(_) => return Err(invalid("follow", "must be true or false")),
     };
     if follow && params.get("limit").is_some() {

@@ -15,13 +15,15 @@ use crate::yard::{Yard, request};
 
 const ROUTER: &str = include_str!("../../src/router.rs");
 /// Pages for browsers, and what they load: no part of the API.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 9] = [
     "/",
     "/ui",
     "/ui/",
     "/docs",
     "/docs/{file}",
+    "/docs/",
     "/redoc",
+    "/redoc/",
     "/problems/{code}",
 ];
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
@@ -237,6 +239,13 @@ async fn the_pages_load_what_this_server_has_and_nothing_else() {
         }
     }
     yard.get("/docs/none.js").await.refused(404, "not_found");
+    for page in ["/docs", "/redoc"] {
+        let reply = yard.get(&format!("{page}/")).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.header("location")),
+            (308, page)
+        );
+    }
 }
 
 #[tokio::test]

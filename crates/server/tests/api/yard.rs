@@ -289,6 +289,10 @@ impl Reply {
         assert_eq!(problem["status"], status);
         assert_eq!(problem["type"], format!("/problems/{code}"));
         assert_eq!(problem["request_id"], self.header("x-request-id"));
+        for part in ["title", "detail"] {
+            assert!(problem[part].is_string(), "{body}");
+        }
+        assert!(problem["errors"].is_array(), "{body}");
         problem
     }
 

@@ -43,7 +43,7 @@ pub(crate) struct FilterArgs {
     /// Only with this label, whose value may hold commas. May be given several times.
     #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
     pub(crate) labels: Vec<(String, String)>,
-    /// Only what has all of these words in its kind or its labels; or whose id begins so, with eight characters or more.
+    /// Only what has all of these words in its kind or its labels; or whose id begins so, with six characters or more.
     #[arg(long, value_name = "WORDS")]
     pub(crate) search: Option<String>,
     /// Only what was created at this time or later, such as 2026-12-24T18:00:00Z; or within so long, such as 2h.

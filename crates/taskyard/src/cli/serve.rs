@@ -125,7 +125,7 @@ pub(crate) struct AccessArgs {
         value_name = "HOSTS"
     )]
     pub(crate) allow_host: Vec<String>,
-    /// Web pages that may speak to it (the Origin header), besides its own.
+    /// Web pages that may speak to it (the Origin header), besides its own and http://localhost:5173. Empty: its own alone.
     #[arg(
         long,
         env = "TASKYARD_ALLOW_ORIGIN",

@@ -93,7 +93,10 @@ fn check_labels(labels: &[(String, String)]) -> Result<(), Failure> {
     };
     let why = match &bad {
         BadLabels::Name(_, why) => why.to_string(),
-        BadLabels::TooMany | BadLabels::Value(_) | BadLabels::NotANumber(_) => bad.to_string(),
+        BadLabels::TooMany
+        | BadLabels::Value(_)
+        | BadLabels::NotANumber(_)
+        | BadLabels::NoComparison(_) => bad.to_string(),
     };
     let entry = bad.entry().map(|entry| format!(" {entry}"));
     let entry = entry.unwrap_or_default();

@@ -10,9 +10,17 @@ pub(crate) fn hosts(words: &[String]) -> Result<Vec<String>, Failure> {
     checked("--allow-host", words, host)
 }
 
-/// Origins, of what `--allow-origin` says.
+/// Where the pages of the older systems are served while somebody works on them; they may speak to a server unless it is
+/// told that none may.
+const DEVELOPMENT: &str = "http://localhost:5173";
+
+/// Origins, of what `--allow-origin` says, and with any of them the one that may come from the start.
 pub(crate) fn origins(words: &[String]) -> Result<Vec<String>, Failure> {
-    checked("--allow-origin", words, origin)
+    let mut origins = checked("--allow-origin", words, origin)?;
+    if !origins.is_empty() && !origins.iter().any(|origin| origin == DEVELOPMENT) {
+        origins.push(DEVELOPMENT.to_owned());
+    }
+    Ok(origins)
 }
 
 /// What `--token` says, a token or several with commas between. It is not said which is wrong: nothing prints a token.
@@ -172,6 +180,9 @@ mod tests {
 
         assert!(hosts(&words(&[""])).unwrap().is_empty());
         assert!(origins(&words(&[""])).unwrap().is_empty());
+        let more = origins(&words(&["https://tasks.example"])).unwrap();
+        assert_eq!(more, ["https://tasks.example", DEVELOPMENT]);
+        assert_eq!(origins(&words(&[DEVELOPMENT])).unwrap(), [DEVELOPMENT]);
         assert!(hosts(&words(&["a", ""])).is_err());
         assert!(origins(&words(&["http://a", ""])).is_err());
     }

@@ -1,5 +1,6 @@
 //! The kinds that come with Taskyard.
 
+mod alias;
 pub mod command;
 mod echo;
 pub mod http;
@@ -11,6 +12,7 @@ mod refused;
 mod simulated;
 mod sleep;
 
+pub use self::alias::Alias;
 pub use self::command::Command;
 pub use self::echo::Echo;
 pub use self::http::Http;

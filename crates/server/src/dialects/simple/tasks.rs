@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use taskyard_core::id::{SlotKey, TaskId};
 use taskyard_core::json::Json;
-use taskyard_core::query::{Answer as Found, Holder, Query};
+use taskyard_core::query::{Answer as Found, Holder, Query, Standing};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Named;
@@ -120,7 +120,13 @@ pub(crate) async fn complete(
         look(&app, id).await?;
         return Err(not_held(&worker_id));
     };
-    let token = held_by(&app, id, &worker).await?;
+    let token = match held_by(&app, id, &worker).await {
+        Ok(token) => token,
+        Err(refusal) => {
+            keep_late(&app, id, worker, output).await?;
+            return Err(refusal);
+        }
+    };
     let report = Report {
         worker: Some((worker.name, Some(worker.epoch))),
         results: vec![RunResult::new(token, Word::Completed { output }, None)],
@@ -131,6 +137,40 @@ pub(crate) async fn complete(
         .map_err(|refused| problem::refused(&refused))?;
     let view = look(&app, id).await?;
     response::done(&app, StatusCode::OK, &SimpleTask::new(&view))
+}
+
+/// Has what came too late kept beside the run that it is of: the last one that this worker had. Where it had none, or ended
+/// the task with just this result, there is nothing to keep.
+async fn keep_late(app: &App, id: TaskId, worker: Caller, output: Json) -> Result<(), Refusal> {
+    let attempts = Query::Attempts {
+        task: id,
+        detail_max: 0,
+    };
+    let Found::Attempts { ended, .. } = app.engine().read(attempts).await? else {
+        return Err(problem::broken(&"attempts were answered with something else").into());
+    };
+    let runs = ended.iter().map(|(attempt, _)| attempt);
+    let before = runs.filter(|run| run.worker == worker.number);
+    let before = before.map(|run| run.run.fence);
+    let last = match look(app, id).await?.standing {
+        Standing::Ended(outcome) if outcome.worker == Some(worker.number) => Some(outcome.fence),
+        Standing::Ended(_) | Standing::Scheduled(_) | Standing::Ready | Standing::Leased(_) => None,
+    };
+    let Some(fence) = before.chain(last).max() else {
+        return Ok(());
+    };
+    // The lease is gone, and its secret with it: what this names is refused, and kept for being so.
+    let token = Token {
+        slot: SlotKey::only(id),
+        fence,
+        secret: 0,
+    };
+    let report = Report {
+        worker: Some((worker.name, Some(worker.epoch))),
+        results: vec![RunResult::new(token, Word::Completed { output }, None)],
+    };
+    app.engine().report(report).await?;
+    Ok(())
 }
 
 /// The token of this worker's current lease on the task.

@@ -10,6 +10,7 @@ use taskyard_core::id::TaskId;
 use taskyard_core::query::TaskView;
 use taskyard_core::rows::Origin;
 use taskyard_core::status::Status;
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::submit::NewTask;
 use utoipa::ToSchema;
 
@@ -41,8 +42,15 @@ impl TaskmasterSchedule {
     /// A task to be stored, which is run once.
     pub(super) fn task(&self, app: &App) -> Result<NewTask, Box<Problem>> {
         let mut faults = Faults::default();
-        if self.command.trim().is_empty() {
-            faults.add(Place::ROOT, "command", "must name a program");
+        match shell_words::split(&self.command) {
+            Ok(words) if words.first().is_none_or(String::is_empty) => {
+                faults.add(Place::ROOT, "command", "must name a program");
+            }
+            Ok(_) => {}
+            Err(why) => {
+                let detail = format!("cannot be split into words: {why}");
+                faults.add(Place::ROOT, "command", detail);
+            }
         }
         let input = serde_json::json!({"command": self.command});
         let input = to_raw_value(&input).expect("a text is JSON");
@@ -110,8 +118,8 @@ pub(crate) struct TaskmasterTask {
 }
 
 impl TaskmasterStatus {
-    pub(super) fn new(view: &TaskView) -> Self {
-        let task = TaskmasterTask::new(view);
+    pub(super) fn new(app: &App, view: &TaskView) -> Self {
+        let task = TaskmasterTask::new(app, view);
         Self {
             task_id: task.id,
             command: task.command,
@@ -128,14 +136,14 @@ impl TaskmasterStatus {
 }
 
 impl TaskmasterTask {
-    pub(super) fn new(view: &TaskView) -> Self {
+    pub(super) fn new(app: &App, view: &TaskView) -> Self {
         let (status, when) = (view.status(), When::of(view));
         let is_completed = status == Status::Completed;
         Self {
             id: view.task.id,
             command: command(view),
             status: TASKMASTER.of(status),
-            scheduled_at: view.run_at().into(),
+            scheduled_at: scheduled_at(app, view).into(),
             picked_at: when.assigned,
             started_at: when.started,
             completed_at: when.ended.filter(|_| is_completed),
@@ -150,6 +158,21 @@ impl TaskmasterTask {
     pub(super) fn bytes(&self) -> usize {
         let message = self.error_message.as_ref().map_or(0, String::len);
         self.command.len() + message
+    }
+}
+
+/// What was said, or when it came if that had passed by then: without the time that a simulation adds to it.
+fn scheduled_at(app: &App, view: &TaskView) -> Timestamp {
+    let run_at = view.run_at();
+    match app.settings().commands {
+        // One that was due sooner was submitted otherwise, or before anything was simulated.
+        Commands::Simulated { picked_after }
+            if view.task.origin == Some(Origin::Taskmaster)
+                && run_at >= view.task.created_at + picked_after / 2 =>
+        {
+            run_at - picked_after
+        }
+        Commands::Simulated { .. } | Commands::Run | Commands::Refused => run_at,
     }
 }
 

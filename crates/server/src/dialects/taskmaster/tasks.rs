@@ -6,6 +6,7 @@ use taskyard_api::time::Time;
 use taskyard_core::id::{NotAnId, TaskId};
 use taskyard_core::query::{LIST_BYTES_MAX, List};
 use taskyard_core::refused::Refused;
+use taskyard_core::rows::Digest;
 use utoipa::ToSchema;
 
 use super::task::{TaskmasterSchedule, TaskmasterStatus, TaskmasterTask};
@@ -16,6 +17,7 @@ use crate::problem::{self, Code};
 use crate::query::Params;
 use crate::request::{self, no_such};
 use crate::response::{self, Answer};
+use crate::v1::tasks::submit::key;
 
 /// The answer to `POST /api/schedule`.
 #[derive(Serialize, ToSchema)]
@@ -35,9 +37,15 @@ pub(crate) struct TaskmasterTasks {
 
 /// `POST /api/schedule`
 pub(crate) async fn schedule(State(app): State<App>, request: Request) -> Answer {
+    let key = key(&app, request.headers(), "POST /api/schedule")?;
     let body = request::json(&app, request, app.limits().submit_body()).await?;
     let asked: TaskmasterSchedule = request::parse(&app, &body)?;
-    let view = submitted(&app, asked.task(&app)?).await?;
+    let view = submitted(
+        &app,
+        asked.task(&app)?,
+        key.map(|key| (key, Digest::of(&body))),
+    )
+    .await?;
     response::created(&TaskmasterScheduled {
         task_id: view.task.id,
         status: TASKMASTER.waits,
@@ -61,7 +69,7 @@ pub(crate) async fn status(State(app): State<App>, RawQuery(query): RawQuery) ->
         problem
     })?;
     let view = look(&app, id).await?;
-    response::read(app.answers().nothing(), &TaskmasterStatus::new(&view))
+    response::read(app.answers().nothing(), &TaskmasterStatus::new(&app, &view))
 }
 
 /// `GET /api/tasks`
@@ -79,7 +87,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
             ..asked
         };
         let (views, next) = page(&app, wanted.clone()).await?;
-        for task in views.iter().map(TaskmasterTask::new) {
+        for task in views.iter().map(|view| TaskmasterTask::new(&app, view)) {
             bytes += task.bytes();
             tasks.push(task);
         }

@@ -146,7 +146,12 @@ async fn workers(app: &App) -> Result<Vec<TaskmasterWorker>, Refusal> {
                 },
                 current_task_id: current.get(&row.number).copied(),
                 tasks_completed: u64::try_from(row.completed).unwrap_or_default(),
-                last_active_at: (row.expires_at - ttl).max(row.registered_at).into(),
+                // One that was killed ended then.
+                last_active_at: if row.is_killed {
+                    row.expires_at.into()
+                } else {
+                    (row.expires_at - ttl).max(row.registered_at).into()
+                },
             }
         })
         .collect();

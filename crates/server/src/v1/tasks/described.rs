@@ -217,7 +217,7 @@ fn looking(routes: &mut Routes<'_>) {
         .query("worker_id", "Tasks that this worker holds, or ended.", &plain_name())
         .query(
             "q",
-            "The first eight or more characters of an id; or up to eight words, each of which must stand in the kind or in a \
+            "The first six or more characters of an id; or up to eight words, each of which must stand in the kind or in a \
              label, in capital or small letters.",
             &text(search()),
         )

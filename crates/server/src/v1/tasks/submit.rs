@@ -54,7 +54,7 @@ fn read(app: &App, body: &[u8]) -> Result<NewTask, Box<Problem>> {
         Ok(submitted) => new_task(app, &submitted, Place::ROOT, &mut faults),
         // Looked at only here, so that our own form pays nothing for it.
         Err(refused) => match older::read(app, body)? {
-            Some(older) => older::new_task(app, &older, &mut faults),
+            Some(older) => older::new_task(app, &older, &mut faults)?,
             None => return Err(refused),
         },
     };
@@ -171,7 +171,7 @@ fn nothing() -> Box<Problem> {
 }
 
 /// The caller's key for this request, within its own scope.
-pub(super) fn key(
+pub(crate) fn key(
     app: &App,
     headers: &HeaderMap,
     route: &str,

@@ -4,6 +4,7 @@ use axum::extract::{RawQuery, Request, State};
 use axum::response::IntoResponse;
 use http::StatusCode;
 use serde_json::value::RawValue;
+use taskyard_api::answered::Answered;
 use taskyard_api::page::Page;
 use taskyard_api::report::{Called, Report};
 use taskyard_api::worker::{Claim, Heartbeat, Register};
@@ -17,6 +18,7 @@ use crate::app::App;
 use crate::problem::{self, Code};
 use crate::query;
 use crate::request::{self, OfWorker};
+use crate::request_id;
 use crate::response::{self, Answer, Refusal};
 use crate::wire;
 use crate::wire::list::{LIMIT_MAX, workers_cursor};
@@ -159,6 +161,7 @@ pub(crate) async fn report(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
+    let id = request.headers().get(request_id::HEADER).cloned();
     let body = request::json_alone(&app, request, app.limits().bulk_max).await?;
     let mut report: Report<&RawValue, Called> = request::parse(&app, &body)?;
     comes_from_outside(&app, &worker, report.epoch).await?;
@@ -166,7 +169,12 @@ pub(crate) async fn report(
     if app.answers().has_room().is_err() {
         report.claim = None;
     }
-    let reported = super::report(&app, &worker, &report).await?;
+    let mut reported = super::report(&app, &worker, &report).await?;
+    for answered in &mut reported.results {
+        if let Answered::Refused(problem) = answered {
+            problem.request_id = id.as_ref().map(request_id::text).map(str::to_owned);
+        }
+    }
     response::done(&app, StatusCode::OK, &reported)
 }
 

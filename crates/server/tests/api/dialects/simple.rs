@@ -132,6 +132,49 @@ async fn a_drained_worker_is_told_why_it_gets_nothing_and_completes_what_it_has(
 }
 
 #[tokio::test]
+async fn a_result_that_comes_too_late_is_kept_beside_its_run() {
+    let yard = Yard::new();
+    let id = claimed(&yard, "w1").await;
+    yard.pass(Duration::from_secs(30));
+    yard.sweep().await;
+    let path = format!("/tasks/{id}/complete");
+    let late = json!({"worker_id": "w1", "result": "late"});
+
+    yard.post(&path, &late).await.refused(409, "stale_lease");
+
+    let attempts = format!("/api/v1/tasks/{id}/attempts");
+    let kept = yard.get(&attempts).await.ok()["late_results"].take();
+    assert_eq!(kept[0]["output"], "late");
+    // Somebody else ends it; what ended it is not late, and whoever never had it has nothing to keep.
+    beat(&yard, "w2").await;
+    beat(&yard, "w3").await;
+    let other = json!({"worker_id": "w2", "result": 2});
+    yard.post(&format!("/tasks/{id}/claim"), &other).await.ok();
+    yard.post(&path, &other).await.ok();
+    yard.post(&path, &other).await.refused(409, "already_ended");
+    let never = json!({"worker_id": "w3", "result": 3});
+    yard.post(&path, &never).await.refused(409, "already_ended");
+    let kept = yard.get(&attempts).await.ok()["late_results"].take();
+    assert_eq!(kept.as_array().map(Vec::len), Some(1), "{kept}");
+    yard.post(&path, &late).await.refused(409, "already_ended");
+    assert_eq!(status(&yard, &id).await, "completed");
+}
+
+#[tokio::test]
+async fn a_task_sent_again_with_its_key_is_made_once() {
+    let yard = Yard::new();
+    let body = json!({"data": 1}).to_string();
+
+    let first = yard.post_keyed("/tasks", "k", body.clone()).await.ok();
+    let again = yard.post_keyed("/tasks", "k", body).await.ok();
+    let other = yard.post_keyed("/tasks", "k", r#"{"data":2}"#).await;
+
+    assert_eq!(again, first);
+    other.refused(422, "idempotency_key_reused");
+    assert_eq!(yard.total().await, 1);
+}
+
+#[tokio::test]
 async fn a_killed_worker_is_told_so_until_it_was_deleted() {
     let yard = Yard::new();
     let id = claimed(&yard, "w1").await;
@@ -236,7 +279,17 @@ async fn a_worker_says_its_name_in_the_letters_of_names() {
         json!({"worker_id": 5}),
     ];
     let long = "w".repeat(65);
-    for name in ["", "a b", "a/b", "..", "\u{1b}[31m", "é", "register", &long] {
+    for name in [
+        "",
+        "a b",
+        "a/b",
+        "..",
+        "\u{1b}[31m",
+        "é",
+        "register",
+        "connect",
+        &long,
+    ] {
         wrong.push(json!({"worker_id": name}));
     }
 
@@ -244,7 +297,9 @@ async fn a_worker_says_its_name_in_the_letters_of_names() {
         for verb in ["claim", "complete"] {
             // What cannot have a task is refused for that.
             let reply = yard.post(&format!("/tasks/{id}/{verb}"), body).await;
-            if verb == "complete" && body["worker_id"] == "register" {
+            if verb == "complete"
+                && ["register", "connect"].contains(&body["worker_id"].as_str().unwrap_or(""))
+            {
                 reply.refused(409, "stale_lease");
             } else {
                 reply.wrong_at(&["/worker_id"]);

@@ -157,6 +157,72 @@ async fn a_simulated_command_is_taken_later_than_it_is_due() {
 }
 
 #[tokio::test]
+async fn a_simulated_command_is_scheduled_for_when_it_was_said() {
+    let picked_after = Duration::from_secs(1);
+    let yard = Yard::with(|settings| settings.commands = Commands::Simulated { picked_after });
+    let now = yard.app.engine().store().now();
+    let later = (now + Duration::from_secs(10)).to_string();
+
+    let at_once = scheduled(&yard, "echo", DUE).await;
+    let in_time = scheduled(&yard, "echo", &later).await;
+
+    assert_eq!(seen(&yard, &at_once).await["scheduled_at"], now.to_string());
+    assert_eq!(seen(&yard, &in_time).await["scheduled_at"], later);
+    let tasks = yard.get("/api/tasks").await.ok()["tasks"].take();
+    assert_eq!(tasks[0]["scheduledAt"], later);
+}
+
+#[tokio::test]
+async fn a_killed_worker_was_active_until_then() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    yard.pass(Duration::from_secs(20));
+    let killed_at = yard.app.engine().store().now().to_string();
+    yard.post("/api/workers/kill", &json!({"name": "w"}))
+        .await
+        .ok();
+
+    let workers = yard.get("/api/workers").await.ok()["workers"].take();
+
+    assert_eq!(workers[0]["status"], "offline");
+    assert_eq!(workers[0]["lastActiveAt"], killed_at);
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_be_split_into_words_is_named() {
+    let yard = Yard::new();
+    for command in ["echo 'it", "echo \"it", "''", "\"\" x"] {
+        let body = json!({"command": command, "scheduled_at": DUE});
+        let reply = yard.post("/api/schedule", &body).await;
+        reply.wrong_at(&["/command"]);
+    }
+    scheduled(&yard, "echo 'it is'", DUE).await;
+}
+
+#[tokio::test]
+async fn a_schedule_sent_again_with_its_key_is_kept_once() {
+    let yard = Yard::new();
+    let body = json!({"command": "echo", "scheduled_at": DUE});
+
+    let first = yard
+        .post_keyed("/api/schedule", "k", body.to_string())
+        .await
+        .ok();
+    let again = yard
+        .post_keyed("/api/schedule", "k", body.to_string())
+        .await
+        .ok();
+    let other = json!({"command": "true", "scheduled_at": DUE});
+    let refused = yard
+        .post_keyed("/api/schedule", "k", other.to_string())
+        .await;
+
+    assert_eq!(again, first);
+    refused.refused(422, "idempotency_key_reused");
+    assert_eq!(yard.total().await, 1);
+}
+
+#[tokio::test]
 async fn the_workers_inside_are_scaled_from_1_to_50() {
     let yard = Yard::with_pool(Arc::new(Told::default()));
     let scale = async |count: &str| {

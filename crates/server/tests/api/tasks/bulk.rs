@@ -105,6 +105,14 @@ async fn a_dry_run_counts_and_changes_nothing() {
     assert_eq!(counted, json!({"matched": 3, "at_least": false}));
     let nothing = yard.post(RETRY, &body).await.ok();
     assert_eq!(nothing, json!({"matched": 0, "at_least": false}));
+    // A single status needs no array around it.
+    let one = json!({"filter": {"status": "pending"}, "dry_run": true});
+    let counted = yard.post(CANCEL, &one).await.ok();
+    assert_eq!(counted["matched"], 3);
+    let wrong = json!({"filter": {"status": "waiting"}, "dry_run": true});
+    yard.post(CANCEL, &wrong)
+        .await
+        .wrong_at(&["/filter/status"]);
     submit(&yard, "echo", 1).await;
     let counted = yard.post(CANCEL, &body).await.ok();
     assert_eq!(counted, json!({"matched": 3, "at_least": true}));

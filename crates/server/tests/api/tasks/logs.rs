@@ -161,7 +161,7 @@ async fn only_whoever_holds_the_lease_prints() {
     run.yard.post(&path, &body).await.refused(404, "not_found");
     run.yard.get(&path).await.refused(404, "not_found");
     run.yard
-        .get(&format!("{path}?follow=true"))
+        .get(&format!("{path}?follow=1"))
         .await
         .refused(404, "not_found");
 

@@ -222,18 +222,32 @@ async fn too_many_lanes_are_refused() {
 }
 
 #[tokio::test]
-async fn the_older_form_takes_no_field_of_the_newer_one() {
+async fn the_older_form_takes_what_the_newer_one_says_of_a_task() {
     let yard = Yard::new();
-    let both = json!({"problem_id": "p", "priority": 10, "labels": {"a": "b"}, "nobody_knows": 1});
+    let older = json!({
+        "problem_id": "p", "priority": 10, "labels": {"a": "b"}, "queue": "slow", "timeout_ms": 5000, "max_attempts": 3,
+        "unique_key": null, "nobody_knows": 1,
+    });
 
-    let reply = yard.post("/api/v1/tasks", &both).await;
+    let id = yard.post(TASKS, &older).await.ok()["id"].take();
 
-    let problem = reply.wrong_at(&["/priority", "/labels"]);
-    assert_eq!(yard.total().await, 0, "{problem}");
-    let input = json!({"problem_id": "p", "input": 1});
-    yard.post("/api/v1/tasks", &input)
-        .await
-        .wrong_at(&["/input"]);
-    let older = json!({"problem_id": "p", "priority": null, "nobody_knows": 1});
-    yard.post("/api/v1/tasks", &older).await.ok();
+    let path = format!("{TASKS}/{}", id.as_str().unwrap());
+    let task = yard.get(&path).await.ok();
+    assert_eq!(task["kind"], "problem");
+    assert_eq!(task["problem_id"], "p");
+    for field in ["priority", "labels", "queue", "timeout_ms", "max_attempts"] {
+        assert_eq!(task[field], older[field], "{field}");
+    }
+    for (body, place) in [
+        (json!({"problem_id": "p", "priority": 101}), "/priority"),
+        (json!({"problem_id": "p", "priority": "high"}), "/priority"),
+        (json!({"problem_id": "p", "input": 1}), "/input"),
+        (
+            json!({"problem_id": "p", "delay_ms": 1, "run_at": "2026-01-01T00:00:00Z"}),
+            "/delay_ms",
+        ),
+    ] {
+        yard.post(TASKS, &body).await.wrong_at(&[place]);
+    }
+    assert_eq!(yard.total().await, 1);
 }

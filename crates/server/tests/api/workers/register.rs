@@ -102,6 +102,10 @@ async fn everything_wrong_in_a_registration_is_told_at_once() {
             json!({"worker_id": "register", "kinds": ["a"]}),
             &["/worker_id"],
         ),
+        (
+            json!({"worker_id": "connect", "kinds": ["a"]}),
+            &["/worker_id"],
+        ),
         (json!({"worker_id": "w", "kinds": []}), &["/kinds"]),
         (
             json!({"worker_id": "w", "kinds": ["a", "*"]}),
@@ -155,6 +159,35 @@ async fn the_name_of_an_internal_worker_is_refused_with_the_field_and_the_fix() 
     assert_eq!(places(&problem), ["/worker_id"]);
     let fix = problem["detail"].as_str().unwrap();
     assert!(fix.contains("choose another"), "{fix}");
+    assert!(fix.contains("DELETE /api/v1/workers/{id}"), "{fix}");
+}
+
+#[tokio::test]
+async fn the_name_of_an_internal_worker_that_was_deleted_is_free() {
+    let yard = Yard::new();
+    let inside = Register {
+        worker_id: "worker-1".to_owned(),
+        kinds: vec!["*".to_owned()],
+        queues: None,
+        labels: std::collections::BTreeMap::default(),
+        capacity: None,
+    };
+    workers::register(&yard.app, &inside, Some(ServerNumber(1)))
+        .await
+        .unwrap();
+    yard.pass(Duration::from_hours(1));
+    let body = json!({"worker_id": "worker-1", "kinds": ["resize"]});
+    yard.post(REGISTER, &body)
+        .await
+        .refused(409, "worker_is_internal");
+
+    yard.delete("/api/v1/workers/worker-1").await;
+
+    yard.post(REGISTER, &body).await.ok();
+    let claim = json!({"limit": 1});
+    yard.post("/api/v1/workers/worker-1/claim", &claim)
+        .await
+        .ok();
 }
 
 #[tokio::test]

@@ -48,8 +48,9 @@ async fn results_are_answered_one_by_one_in_their_order() {
         stranger,
     ]);
 
-    let reported = yard.post(REPORT, &json!({"results": results})).await.ok();
+    let reply = yard.post(REPORT, &json!({"results": results})).await;
 
+    let reported = reply.ok();
     let statuses: Vec<&Value> = (0..6).map(|n| &reported["results"][n]["status"]).collect();
     assert_eq!(
         json!(statuses),
@@ -64,6 +65,12 @@ async fn results_are_answered_one_by_one_in_their_order() {
     );
     assert_eq!(reported["results"][5]["code"], "stale_lease");
     assert_eq!(reported["results"][5]["task_id"], runs[0]["id"]);
+    // It is a problem as whole as any other.
+    assert_eq!(reported["results"][5]["errors"], json!([]));
+    assert_eq!(
+        reported["results"][5]["request_id"],
+        reply.header("x-request-id")
+    );
     assert!(reported.get("tasks").is_none());
 }
 

@@ -154,20 +154,21 @@ fn the_flags_say_what_becomes_of_commands_and_what_workers_inside_run() {
     check(
         "--internal-workers 0",
         Commands::Run,
-        &["simple"],
-        &["command", refused],
+        &["simple", refused],
+        &["command"],
     );
+    // What was scheduled before commands were allowed is run as those are now.
     check(
         "--allow-command echo",
         Commands::Run,
-        &["command"],
-        &[refused],
+        &["command", refused],
+        &[],
     );
     check(
         "--simulate",
         simulated(1),
-        &["command", "simple"],
-        &[refused],
+        &["command", refused, "simple"],
+        &[],
     );
     check(
         "--simulate --simulate-pick 3s",
@@ -179,13 +180,13 @@ fn the_flags_say_what_becomes_of_commands_and_what_workers_inside_run() {
     check(
         &format!("{only} command"),
         simulated(1),
-        &["command"],
+        &["command", refused],
         &["simple"],
     );
     check(
         &format!("{only} echo"),
         simulated(1),
-        &["echo"],
+        &["echo", refused],
         &["command"],
     );
     check(

@@ -3,7 +3,7 @@
 use taskyard_server::REFUSED_KIND;
 use taskyard_server::settings::Commands;
 use taskyard_worker::executor::Executors;
-use taskyard_worker::executors::{self, Refused, Simulated, standard};
+use taskyard_worker::executors::{self, Alias, Refused, Simulated, standard};
 
 use crate::cli::ServeArgs;
 use crate::commands::worker;
@@ -44,19 +44,28 @@ pub(super) fn executors(args: &ServeArgs) -> Result<Executors, Failure> {
     } else {
         worker::executors(&args.command, &args.http, &others, "--internal-kinds")?
     };
-    Ok(if is_simulated {
+    let executors = if is_simulated {
         executors.with(Simulated {
             kind: COMMAND,
             begins_after: args.simulate.simulate_start,
             takes: args.simulate.simulate_run,
         })
-    } else if !args.no_dialects && commands(args) == Commands::Refused {
-        executors.with(Refused {
-            kind: REFUSED_KIND,
-            message: REFUSED,
-        })
     } else {
         executors
+    };
+    if args.no_dialects {
+        return Ok(executors);
+    }
+    // Some may be left of a time when this server, or another one, ran no commands: they are run as it would be now.
+    Ok(match executors.get(COMMAND) {
+        Some(runs_as) => executors.with(Alias {
+            kind: REFUSED_KIND,
+            runs_as,
+        }),
+        None => executors.with(Refused {
+            kind: REFUSED_KIND,
+            message: REFUSED,
+        }),
     })
 }
 

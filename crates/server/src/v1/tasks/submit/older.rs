@@ -1,4 +1,5 @@
-//! The older form of a task: `{"problem_id", "parameters"}`. It becomes the input of kind `problem`, and is run once.
+//! The older form of a task: `{"problem_id", "parameters"}`. It becomes the input of kind `problem`, and is run once unless
+//! it says otherwise.
 
 use std::collections::BTreeMap;
 
@@ -36,36 +37,37 @@ impl Told<'_> {
 /// A task in this form.
 pub(super) struct Older<'a> {
     submitted: SubmitProblem<&'a RawValue>,
-    /// What else it says that is of the newer form.
-    newer: Vec<&'static str>,
+    /// What else it says that is of the newer form, in which it means the same.
+    newer: BTreeMap<String, &'a RawValue>,
 }
 
 /// Reads a body that is none of ours where it names a problem; `None` where it does not. One that names a kind as well is
 /// ours, with a field too many.
 pub(super) fn read<'a>(app: &App, body: &'a [u8]) -> Result<Option<Older<'a>>, Box<Problem>> {
-    let told = request::parse::<Told<'_>>(app, body);
+    let told = request::parse::<Told<'a>>(app, body);
     let Some(told) = told
         .ok()
         .filter(|told| told.names("problem_id") && !told.names("kind"))
     else {
         return Ok(None);
     };
-    let fields = Submit::<()>::FIELDS.iter().copied();
-    Ok(Some(Older {
-        submitted: request::parse(app, body)?,
-        newer: fields.filter(|field| told.names(field)).collect(),
-    }))
+    let submitted = request::parse(app, body)?;
+    let mut newer = told.0;
+    newer.retain(|name, value| {
+        Submit::<()>::FIELDS.contains(&name.as_str()) && value.get() != RawValue::NULL.get()
+    });
+    Ok(Some(Older { submitted, newer }))
 }
 
 /// `None` where `faults` says why.
-pub(super) fn new_task(app: &App, older: &Older<'_>, faults: &mut Faults) -> Option<NewTask> {
-    // Whoever sends one means something by it, so it is not passed over as what nobody knows.
-    for field in &older.newer {
-        let detail = format!(
-            "goes not together with problem_id; send {{\"kind\": \"{KIND}\", \"input\": {{\"problem_id\": …, \
-             \"parameters\": …}}}} and beside them whatever else a task may say"
-        );
-        faults.add(Place::ROOT, field, detail);
+pub(super) fn new_task(
+    app: &App,
+    older: &Older<'_>,
+    faults: &mut Faults,
+) -> Result<Option<NewTask>, Box<Problem>> {
+    if older.newer.contains_key("input") {
+        let detail = "goes not together with problem_id, which with its parameters is the input";
+        faults.add(Place::ROOT, "input", detail);
     }
     let submitted = &older.submitted;
     let parameters = submitted.parameters.unwrap_or(RawValue::NULL);
@@ -77,15 +79,22 @@ pub(super) fn new_task(app: &App, older: &Older<'_>, faults: &mut Faults) -> Opt
     let max = app.limits().input_max;
     faults.size(Place::ROOT, "parameters", input.get().len(), max);
     if !faults.is_empty() {
-        return None;
+        return Ok(None);
     }
+    let kind = serde_json::value::to_raw_value(KIND).expect("a text is JSON");
+    let mut newer: BTreeMap<&str, &RawValue> = [("kind", &*kind), ("input", &*input)].into();
+    for (name, value) in &older.newer {
+        newer.insert(name, value);
+    }
+    let newer = serde_json::to_vec(&newer).expect("it was read from JSON");
+    let submit: Submit<&RawValue> = request::parse(app, &newer)?;
     let submit = Submit {
-        max_attempts: Some(1),
-        ..Submit::new(KIND, &*input)
+        max_attempts: submit.max_attempts.or(Some(1)),
+        ..submit
     };
-    let task = new_task::new_task(app, &submit, Place::ROOT, faults)?;
-    Some(NewTask {
+    let task = new_task::new_task(app, &submit, Place::ROOT, faults);
+    Ok(task.map(|task| NewTask {
         origin: Some(Origin::V1),
         ..task
-    })
+    }))
 }
