@@ -126,7 +126,8 @@ pub struct Worker {
     pub failed: u64,
     pub registered_at: Time,
     /// Its last sign of life, as far as it was noted: of those that come thick and fast not every one is.
-    /// Null of one that was killed, of which it is not kept.
+    /// Null of one that was killed, of which it is not kept; of one that left it is earlier by the time that workers may
+    /// be silent.
     pub heard_at: Option<Time>,
     /// It is offline from then on, unless it gives a sign of life before.
     pub expires_at: Time,
@@ -162,7 +163,7 @@ pub enum WorkerStatus {
     Busy,
     /// Heard of lately; gets nothing more, finishes what it holds and leaves.
     Draining,
-    /// Silent for too long, or killed; its leases are lost.
+    /// Silent for too long, or killed, so that its leases are lost; or it drained and left.
     Offline,
 }
 
@@ -272,6 +273,14 @@ pub struct Heartbeat<P = Raw> {
         skip_serializing_if = "Option::is_none"
     )]
     pub epoch: Option<u32>,
+    /// The worker's last word: its process ends and holds nothing, so it is offline at once, until it calls again. Not
+    /// with runs in `held`. Default false.
+    #[serde(
+        default,
+        deserialize_with = "null_is_absent",
+        skip_serializing_if = "is_false"
+    )]
+    pub leaves: bool,
 }
 
 impl<P> Request for Heartbeat<P> {

@@ -166,12 +166,14 @@ impl Log {
     }
 }
 
-/// Leaves as much of the text as may be, and says how long it was.
+/// Leaves as much of the text as may be with a word on how long it was. Where there is room for no more than that, the word
+/// alone is left.
 fn cut(text: &mut String, bytes_max: usize) {
     let bytes = text.len();
     if bytes > bytes_max {
-        text.truncate(text.floor_char_boundary(bytes_max));
-        text.push_str(&format!(" … [cut: the line has {bytes} bytes]"));
+        let said = format!(" … [cut: the line has {bytes} bytes]");
+        text.truncate(text.floor_char_boundary(bytes_max.saturating_sub(said.len())));
+        text.push_str(&said);
     }
 }
 
@@ -336,11 +338,12 @@ mod tests {
         let (kept, _) = take(&mut log(), None, &[&long]);
         assert_eq!(
             kept,
-            [(1, format!("{fits} … [cut: the line has 41 bytes]"))]
+            [(1, "xxxxxxx … [cut: the line has 41 bytes]".to_owned())]
         );
+        assert_eq!(kept[0].1.len(), 40, "with the word");
 
         let (kept, _) = take(&mut log(), None, &[&"é".repeat(21)]);
-        assert!(kept[0].1.starts_with(&format!("{} …", "é".repeat(20))));
+        assert!(kept[0].1.starts_with("ééé …"), "{kept:?}");
     }
 
     #[test]

@@ -118,13 +118,13 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// A command has effects outside that nobody can take back, so its failures are final unless the task says
-    /// otherwise.
-    pub fn max_attempts_of(&self, kind: &str) -> i32 {
+    /// A command has effects outside that nobody can take back, so its failures are final unless the task itself says
+    /// otherwise, whatever its queue says.
+    pub fn max_attempts_of(&self, kind: &str, of_queue: Option<i32>) -> i32 {
         if kind == "command" {
             1
         } else {
-            self.max_attempts
+            of_queue.unwrap_or(self.max_attempts)
         }
     }
 

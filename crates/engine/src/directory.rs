@@ -233,7 +233,11 @@ impl Directory {
         now: Moment,
         room: &Arc<Room>,
     ) -> Option<(Place, bool)> {
-        let known = self.heard(&heartbeat.worker, heartbeat.epoch, now);
+        let mut known = self.heard(&heartbeat.worker, heartbeat.epoch, now);
+        if let Some(known) = known.as_mut().filter(|_| heartbeat.leaves) {
+            // Whatever it calls after all brings it back.
+            known.renewed = None;
+        }
         let renewal = known.map(|known| &known.renewal);
         let is_whole = !brings_news(heartbeat);
         if !is_whole {

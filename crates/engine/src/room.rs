@@ -412,6 +412,7 @@ mod tests {
             worker: Name::plain("w").unwrap(),
             epoch: None,
             held: vec![held; runs],
+            leaves: false,
         }
     }
 

@@ -248,7 +248,7 @@ fn surveyed(survey: &Survey, at: Timestamp, apart: &Apart, registry: &mut Regist
     );
     registry.register(
         "taskyard_workers",
-        "Workers that are known: processes of their own that are heard or are not, and internal ones",
+        "Workers that are known: processes of their own that are heard or are not, and internal ones that are heard",
         workers,
     );
 }

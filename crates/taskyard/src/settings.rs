@@ -56,9 +56,7 @@ pub(crate) fn layer(
 ) -> Result<Layered, clap::Error> {
     let named = file_named(&command, &arguments);
     let refuse = |command: &Command, message: String| {
-        command
-            .clone()
-            .error(clap::error::ErrorKind::InvalidValue, message)
+        blame::meant(command, &arguments).error(clap::error::ErrorKind::InvalidValue, message)
     };
     let file = File::find(named).map_err(|message| refuse(&command, message))?;
     if let Some(file) = &file {

@@ -17,6 +17,7 @@
 //! | its name is another's | ends its runs and stops |
 //! | its server says that it drains | takes nothing new, lets its runs end, and goes |
 //! | it is told to stop | the same, but hands back those that take too long |
+//! | it has ended all and said all | tells its server that it leaves, once |
 
 mod beat;
 mod call;
@@ -113,7 +114,10 @@ impl Worker {
     pub async fn run(self, shutdown: ShutdownSignal) -> Result<Summary, Error> {
         let mut runtime = Runtime::new(self);
         match runtime.work(shutdown).await {
-            Ok(()) => Ok(runtime.farewell()),
+            Ok(()) => {
+                runtime.say_that_it_leaves().await;
+                Ok(runtime.farewell())
+            }
             Err(error) => {
                 runtime.end_for(&error).await;
                 Err(error)

@@ -2,6 +2,9 @@
 //!
 //! Only leases that it names are renewed, and only when under two thirds of their time is left, so short tasks never
 //! cost a write; those of exclusive tasks not beyond the time that their runs may take. A heartbeat that names none is a sign of life and nothing else.
+//!
+//! The last one of a worker that ends in order says that it leaves: it is offline from then on, as if it had been silent for
+//! long, and whatever it calls after all brings it back.
 
 use crate::command::{Env, halves};
 use crate::id::{Epoch, SlotKey, TaskId};
@@ -23,6 +26,8 @@ pub struct Heartbeat {
     /// `None`: of whichever process is the current one.
     pub epoch: Option<Epoch>,
     pub held: Vec<Held>,
+    /// Its process ends, and holds nothing.
+    pub leaves: bool,
 }
 
 /// One run that its worker still has.
@@ -70,6 +75,7 @@ impl Heartbeat {
             worker: self.worker.clone(),
             epoch: self.epoch,
             held,
+            leaves: self.leaves,
         };
         Some(halves(&self.held)?.map(of))
     }
@@ -97,7 +103,7 @@ impl Heartbeat {
         let Some(worker) = view.workers.get(&self.worker) else {
             return;
         };
-        if is_due(worker, env) && !view.holds_worker(&self.worker) {
+        if (self.leaves || is_due(worker, env)) && !view.holds_worker(&self.worker) {
             needs.worker(&self.worker, Hold::Lock);
         }
         for held in &self.held {
@@ -117,7 +123,12 @@ impl Heartbeat {
     pub(crate) fn decide(&self, view: &mut View, env: &mut Env<'_>) -> Result<Beaten, Refused> {
         let worker = caller::worker(&self.worker, self.epoch, view)?;
         let drain = worker.is_draining;
-        if is_due(worker, env) {
+        if self.leaves {
+            view.workers.update(&self.worker, |worker| {
+                worker.expires_at = worker.expires_at.min(env.now);
+                worker.kept_for = None;
+            });
+        } else if is_due(worker, env) {
             let expires_at = env.now + env.policy.heartbeat_ttl;
             view.workers.update(&self.worker, |worker| {
                 worker.expires_at = expires_at;

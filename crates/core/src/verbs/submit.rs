@@ -300,10 +300,10 @@ impl NewTask {
             created_at: env.now,
             input: Input::Here(self.input.clone()),
             limits: Limits {
-                max_attempts: self
-                    .max_attempts
-                    .or(defaults.max_attempts)
-                    .unwrap_or_else(|| env.policy.max_attempts_of(self.lane.kind.as_str())),
+                max_attempts: self.max_attempts.unwrap_or_else(|| {
+                    let kind = self.lane.kind.as_str();
+                    env.policy.max_attempts_of(kind, defaults.max_attempts)
+                }),
                 max_losses: self.max_losses.unwrap_or(env.policy.max_losses),
             },
             timeout: self

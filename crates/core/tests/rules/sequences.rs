@@ -231,6 +231,7 @@ impl World {
             } => {
                 let by = by.get(latest(&self.workers));
                 let held = runs.iter().filter_map(|run| any(&self.runs, run));
+                let leaves = runs.is_empty() && *says_more;
                 let held = held.map(|run| Held {
                     token: token(&run),
                     running: *running,
@@ -244,6 +245,7 @@ impl World {
                     worker: by.worker.clone(),
                     epoch: Some(by.epoch),
                     held: held.collect(),
+                    leaves,
                 }
                 .into()
             }

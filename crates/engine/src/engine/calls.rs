@@ -335,6 +335,7 @@ impl Engine {
             worker: worker.clone(),
             epoch,
             held: Vec::new(),
+            leaves: false,
         };
         // It is of no use to a server that stops.
         let _ = self.send_from(place, heartbeat);

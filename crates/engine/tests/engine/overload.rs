@@ -95,6 +95,7 @@ fn beating(
         worker: Name::plain("w").unwrap(),
         epoch: None,
         held: vec![held],
+        leaves: false,
     };
     let engine = yard.engine.clone();
     async move { engine.heartbeat(heartbeat).await }

@@ -310,6 +310,7 @@ async fn who_could_not_be_written_down_on_a_full_disk_is_not_silent() {
         let heartbeat = Heartbeat {
             worker: worker.clone(),
             epoch: None,
+            leaves: false,
             held: vec![Held {
                 token: token(&run),
                 running: true,
@@ -379,6 +380,7 @@ async fn a_worker_whose_words_the_database_did_not_take_loses_nothing_by_it() {
             worker: Name::plain("w").unwrap(),
             epoch: None,
             held: Vec::new(),
+            leaves: false,
         };
         yard.engine.heartbeat(heartbeat).await
     };

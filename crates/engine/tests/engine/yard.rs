@@ -152,6 +152,7 @@ impl Yard {
             worker: Name::plain(worker).unwrap(),
             epoch: None,
             held: vec![held],
+            leaves: false,
         };
         self.engine.heartbeat(heartbeat).await.unwrap();
     }

@@ -76,11 +76,11 @@ fn defaults(view: &TaskView, ledger: &Ledger, moment: &Moment<'_>) -> Vec<Defaul
 
 fn fits(view: &TaskView, wanted: &NewTask, of_queue: &Defaults, moment: &Moment<'_>) -> bool {
     let (task, policy) = (&view.task, moment.policy);
-    let max_attempts = wanted.max_attempts.or(of_queue.max_attempts);
     let timeout = wanted.timeout.or(of_queue.timeout);
     let retry = wanted.retry.or(of_queue.retry);
     let kind = view.lane.kind.as_str();
-    task.limits.max_attempts == max_attempts.unwrap_or(policy.max_attempts_of(kind))
+    let max_attempts = policy.max_attempts_of(kind, of_queue.max_attempts);
+    task.limits.max_attempts == wanted.max_attempts.unwrap_or(max_attempts)
         && task.limits.max_losses == wanted.max_losses.unwrap_or(policy.max_losses)
         && task.timeout == timeout.unwrap_or(policy.timeout)
         && task.retry == retry.unwrap_or(policy.retry)

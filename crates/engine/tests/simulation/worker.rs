@@ -316,6 +316,7 @@ impl Worker {
             worker: self.name.clone(),
             epoch: self.epoch,
             held,
+            leaves: false,
         };
         let ticket = around.ticket();
         self.ask(Call::Heartbeat(heartbeat), 0, ticket, around);

@@ -247,7 +247,8 @@ impl Described<'_, '_> {
     /// A body that need not be there, and says nothing.
     pub(crate) fn takes_nothing(self) -> Self {
         let nothing = json!({"type": "object", "additionalProperties": false});
-        self.takes_as(&[("application/json", nothing, &[])], false)
+        let example = ("nothing", json!({}));
+        self.takes_as(&[("application/json", nothing, &[example])], false)
     }
 
     /// A JSON body, which must be there.

@@ -276,12 +276,17 @@ pub async fn heartbeat<P: Source>(
             wire::worker::held(app, held, place, &mut faults)
         })
         .collect();
+    if heartbeat.leaves && !heartbeat.held.is_empty() {
+        let detail = "a worker that leaves holds nothing: report its runs, or release them, before";
+        faults.add(Place::ROOT, "leaves", detail);
+    }
     faults.check()?;
     let now = app.engine().store().now();
     let beaten = app.engine().heartbeat(verbs::heartbeat::Heartbeat {
         worker,
         epoch,
         held,
+        leaves: heartbeat.leaves,
     });
     let beaten = beaten.await.map_err(|error| problem::of(&error))?;
     let (lease_ms, heartbeat_ms) = lease_and_heartbeat(app);

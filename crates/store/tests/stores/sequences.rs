@@ -410,6 +410,7 @@ impl Sequence {
         });
         Command::Heartbeat(Heartbeat {
             held: held.collect(),
+            leaves: newest.is_empty(),
             worker: worker.worker,
             epoch: Some(worker.epoch),
         })

@@ -149,9 +149,10 @@ pub(crate) struct AccessArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Times")]
 pub(crate) struct TimeArgs {
-    /// How often workers are asked to send a heartbeat.
-    #[arg(long, env = "TASKYARD_HEARTBEAT", default_value = "10s", value_parser = moment, value_name = "TIME")]
-    pub(crate) heartbeat: Duration,
+    /// How often workers are asked to send a heartbeat. Default: 10s, or a third of --heartbeat-ttl or of --lease where that
+    /// is less.
+    #[arg(long, env = "TASKYARD_HEARTBEAT", value_parser = moment, value_name = "TIME")]
+    pub(crate) heartbeat: Option<Duration>,
     /// A worker that gives no sign of life for so long is offline and its leases are lost. At least twice the heartbeat.
     #[arg(long, env = "TASKYARD_HEARTBEAT_TTL", default_value = "30s", value_parser = moment, value_name = "TIME")]
     pub(crate) heartbeat_ttl: Duration,

@@ -54,8 +54,13 @@ pub(crate) struct ScaleArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// How many, 0 to 50.
-    #[arg(value_name = "N", value_parser = clap::value_parser!(i64).range(0..=50), allow_negative_numbers = true)]
+    #[arg(value_name = "N", value_parser = workers_inside, allow_negative_numbers = true)]
     pub(crate) count: i64,
+}
+
+fn workers_inside(text: &str) -> Result<i64, String> {
+    let count = text.parse().ok().filter(|count| (0..=50).contains(count));
+    count.ok_or_else(|| "expected a whole number from 0 to 50".to_owned())
 }
 
 #[derive(Debug, Args)]

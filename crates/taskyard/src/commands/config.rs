@@ -11,6 +11,7 @@ use crate::database::without_password;
 use crate::failure::Failure;
 use crate::output::{self, Column, Format, Shown};
 use crate::settings::Layered;
+use crate::settings::units::duration_text;
 
 /// What is secret is never printed.
 const SECRET: [&str; 1] = ["token"];
@@ -75,8 +76,15 @@ pub(super) fn run(args: &ServeArgs, layered: &Layered, format: Format) -> Done {
         };
         settings.insert(name, setting);
     }
+    let plan = serve::Plan::make(args);
+    // What it is by default hangs on others.
+    if let (Ok(plan), Some(heartbeat)) = (&plan, settings.get_mut("heartbeat"))
+        && heartbeat.value.is_empty()
+    {
+        heartbeat.value = duration_text(plan.policy.heartbeat);
+    }
     format.print(&Settings(settings))?;
-    serve::Plan::make(args)?;
+    plan?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -41,7 +41,7 @@ use crate::signals::{self, Signals};
 
 /// What can be told from the settings alone, and is refused before anything is touched.
 pub(super) struct Plan {
-    policy: Policy,
+    pub(super) policy: Policy,
     limits: Limits,
     hosts: Vec<String>,
     origins: Vec<String>,

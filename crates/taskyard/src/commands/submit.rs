@@ -53,9 +53,13 @@ struct Ended(Task);
 
 impl Shown for Ended {
     fn table(&self) -> String {
-        output::payload(self.0.output.as_ref())
-            .map(output::safe)
-            .unwrap_or_default()
+        // Of a task that completed an output is JSON whatever it is, so that another program can read it.
+        let nothing = if self.0.status == Status::Completed {
+            "null"
+        } else {
+            ""
+        };
+        output::safe(output::payload(self.0.output.as_ref()).unwrap_or(nothing))
     }
 
     fn ids(&self) -> Vec<String> {

@@ -18,17 +18,20 @@ pub(super) fn with_whole_usage(
     if error.get(ContextKind::Usage).is_none() {
         return error;
     }
-    let mut command = command.clone();
-    command.build();
-    let mut meant = &mut command;
-    for word in arguments.iter().skip(1).filter_map(|word| word.to_str()) {
-        if meant.find_subcommand(word).is_some() {
-            meant = meant.find_subcommand_mut(word).expect("it was found");
-        }
-    }
-    let usage = meant.render_usage();
+    let usage = meant(command, arguments).render_usage();
     error.insert(ContextKind::Usage, ContextValue::StyledStr(usage));
     error
+}
+
+/// The command that these arguments name, as far as they name one.
+pub(super) fn meant(command: &Command, arguments: &[OsString]) -> Command {
+    let mut command = command.clone();
+    command.build();
+    let mut meant = &command;
+    for word in arguments.iter().skip(1).filter_map(|word| word.to_str()) {
+        meant = meant.find_subcommand(word).unwrap_or(meant);
+    }
+    meant.clone()
 }
 
 /// The error as it is, or with the variable or the file that the value came from.
@@ -39,7 +42,7 @@ pub(super) fn wherever_it_stands(
     beneath: &BTreeMap<String, Origin>,
 ) -> Error {
     if error.kind() == ErrorKind::InvalidUtf8 {
-        return no_text(error, command);
+        return no_text(error, command, arguments);
     }
     let Some(ContextValue::String(shown)) = error.get(ContextKind::InvalidArg) else {
         return error;
@@ -71,11 +74,11 @@ pub(super) fn wherever_it_stands(
     let said = said.split("\n\n").next().unwrap_or_default();
     let said = said.strip_prefix("error: ").unwrap_or(said);
     let message = format!("{said}\n  The value comes from {place}.");
-    command.clone().error(error.kind(), message)
+    meant(command, arguments).error(error.kind(), message)
 }
 
 /// Of a value that is no text clap says nothing but that there is one; most likely it is a variable's.
-fn no_text(error: Error, command: &Command) -> Error {
+fn no_text(error: Error, command: &Command, arguments: &[OsString]) -> Error {
     let mut variables: Vec<_> = settings(command)
         .filter_map(|argument| argument.get_env())
         .filter(|name| std::env::var_os(name).is_some_and(|value| value.to_str().is_none()))
@@ -87,5 +90,5 @@ fn no_text(error: Error, command: &Command) -> Error {
         return error;
     }
     let message = format!("the value of {} is not UTF-8", variables.join(", "));
-    command.clone().error(error.kind(), message)
+    meant(command, arguments).error(error.kind(), message)
 }

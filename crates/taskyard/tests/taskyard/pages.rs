@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use taskyard_api::page::TasksQuery;
 use taskyard_api::task::Status;
 
-use crate::yard::{Process, QUICK, Server, Yard, run, taskyard};
+use crate::yard::{PATIENCE, Process, QUICK, Server, Yard, run, taskyard};
 
 const README: &str = include_str!("../../../../README.md");
 const API: &str = include_str!("../../../../docs/api.md");
@@ -16,6 +16,7 @@ const WORKERS: &str = include_str!("../../../../docs/workers.md");
 const DIALECTS: &str = include_str!("../../../../docs/dialects.md");
 const EXECUTORS: &str = include_str!("../../../../docs/executors.md");
 const GLOSSARY: &str = include_str!("../../../../docs/glossary.md");
+const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
 const EXAMPLES: &str = include_str!("../../../../examples/README.md");
 
 /// A block of a page, between its fences, and the language that it is in.
@@ -164,6 +165,24 @@ fn the_page_about_the_kinds_does_what_it_says() {
     let compared = does_what_it_says(EXECUTORS, Likeness::Same, &yard, &server);
 
     assert_eq!(compared, 4, "each call shows its answer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_for_operators_does_what_it_says() {
+    let yard = Yard::new();
+    // Where the commands beside it look for it.
+    let database = format!("sqlite:{}", yard.path("taskyard.db").display());
+    let server = yard.serve_on(&database, "127.0.0.1:0", &["--internal-workers", "3"]);
+
+    let known = async { while server.client.worker("worker-2").await.is_err() {} };
+    tokio::time::timeout(PATIENCE, known).await.unwrap();
+
+    let compared = does_what_it_says(OPERATIONS, Likeness::Alike, &yard, &server);
+
+    assert_eq!(compared, 1, "a sweep answers");
+    for name in ["tasks-monday.db", "tasks-latest.db"] {
+        assert!(yard.path(name).is_file(), "{name}");
+    }
 }
 
 #[test]

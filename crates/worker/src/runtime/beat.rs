@@ -80,6 +80,7 @@ impl Beat {
         let heartbeat = Heartbeat {
             held: Vec::new(),
             epoch: None,
+            leaves: false,
         };
         Self {
             heartbeat,
@@ -139,6 +140,7 @@ impl Beat {
             heartbeat: Heartbeat {
                 held: self.heartbeat.held.split_off(half),
                 epoch: None,
+                leaves: false,
             },
             numbers: self.numbers.split_off(half),
             is_full: self.is_full,

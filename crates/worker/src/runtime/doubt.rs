@@ -59,6 +59,7 @@ impl Runtime {
         let heartbeat = Heartbeat {
             held: doubt.runs.iter().map(not_begun).collect(),
             epoch: doubt.epoch,
+            leaves: false,
         };
         let within = self.pulse.every();
         let (transport, name) = (Arc::clone(&self.transport), Arc::clone(&self.name));

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use futures_util::StreamExt as _;
+use taskyard_api::worker::Heartbeat;
+use tokio::time::{Instant, timeout};
 
 use super::Runtime;
 use super::settings::{Error, Summary};
@@ -14,6 +16,9 @@ const NEVER: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// How long it may take until what became of a run is known.
 const LAST_WORD_WITHIN: Duration = Duration::from_millis(500);
+
+/// How long the server may take to hear that the worker leaves. One that does not hear it finds out in its own time.
+const LEAVES_WITHIN: Duration = Duration::from_secs(1);
 
 /// How far the worker is on its way out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,11 +128,45 @@ impl Runtime {
         let Phase::Delivering { until } = self.phase else {
             return false;
         };
-        let all_is_said = self.outbox.is_empty()
+        self.all_is_said() || until <= Instant::now()
+    }
+
+    fn all_is_said(&self) -> bool {
+        self.outbox.is_empty()
             && self.pulse.waiting() == 0
             && self.doubted == 0
-            && self.exchanges.is_idle();
-        all_is_said || until <= Instant::now()
+            && self.exchanges.is_idle()
+    }
+
+    /// Tells the server that the worker is gone from here on, if it holds nothing.
+    pub(super) async fn say_that_it_leaves(&mut self) {
+        let Some(registered) = &self.registered else {
+            return;
+        };
+        if !self.all_is_said() || self.hands.count() > 0 {
+            return;
+        }
+        let last = Heartbeat {
+            held: Vec::new(),
+            epoch: Some(registered.epoch),
+            leaves: true,
+        };
+        let Self {
+            calls,
+            transport,
+            name,
+            ..
+        } = self;
+        let says = async {
+            // What arrives after the last word would bring the worker back.
+            while calls.next().await.is_some() {}
+            transport.heartbeat(name, &last).await
+        };
+        match timeout(LEAVES_WITHIN, says).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::debug!(%error, "nobody heard that the worker leaves"),
+            Err(_) => tracing::debug!("nobody heard in time that the worker leaves"),
+        }
     }
 
     pub(super) fn farewell(&mut self) -> Summary {

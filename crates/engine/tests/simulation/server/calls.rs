@@ -332,6 +332,7 @@ impl Server {
                 worker: worker.clone(),
                 epoch,
                 held: Vec::new(),
+                leaves: false,
             };
             let caller = Caller {
                 place,

@@ -56,6 +56,7 @@ pub(crate) async fn heartbeat(State(app): State<App>, OfWorker(worker_id): OfWor
         worker: worker.name,
         epoch: Some(worker.epoch),
         held: held.collect(),
+        leaves: false,
     };
     let beaten = app.engine().heartbeat(heartbeat).await?;
     response::ok(&SimpleHeartbeat {

@@ -91,9 +91,9 @@ fn submitting(routes: &mut Routes<'_>) {
         .takes_parameter("Idempotency-Key")
         .takes_as(
             &[
-                (JSON[0], tasks, &[("two", example)]),
+                (JSON[0], tasks, &[("two", example.clone())]),
                 // The array is what a sequential media type stands for (OpenAPI 3.2, 4.14.4): each element is a line.
-                (NDJSON[0], lines, &[]),
+                (NDJSON[0], lines, &[("two_lines", example)]),
             ],
             true,
         )

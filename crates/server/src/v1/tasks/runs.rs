@@ -91,6 +91,7 @@ pub(crate) async fn progress(
         worker,
         epoch: Some(epoch),
         held: vec![held],
+        leaves: false,
     };
     let now = app.engine().store().now();
     let beaten = app.engine().heartbeat(heartbeat).await?;

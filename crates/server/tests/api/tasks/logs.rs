@@ -267,10 +267,9 @@ async fn a_long_line_is_cut_and_a_flood_is_taken_in_parts() {
     run.print(None, &[&exact, &format!("{exact}y")]).await;
     let lines = run.texts("").await;
     assert_eq!(lines[0], exact);
-    assert_eq!(
-        lines[1],
-        format!("{exact} … [cut: the line has 16385 bytes]")
-    );
+    let word = " … [cut: the line has 16385 bytes]";
+    let beginning = &exact[..exact.len() - word.len()];
+    assert_eq!(lines[1], format!("{beginning}{word}"));
 
     let thousand = Value::Array(vec![out("z"); 1_000]);
     run.print_as(&run.token, None, thousand).await.ok();

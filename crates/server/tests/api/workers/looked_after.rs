@@ -49,6 +49,31 @@ async fn a_worker_is_shown_with_what_it_holds() {
 }
 
 #[tokio::test]
+async fn a_worker_that_leaves_is_offline_until_it_calls_again() {
+    let yard = Yard::new();
+    let (id, token) = yard.leased().await;
+    let held = json!({"task_id": id, "lease_token": token, "running": true});
+    let status = async || yard.get(W).await.ok()["status"].clone();
+
+    let holds = json!({"held": [held], "leaves": true});
+    let refused = yard.post(HEARTBEAT, &holds).await;
+    let problem = refused.refused(422, "invalid");
+    assert_eq!(problem["errors"][0]["pointer"], "/leaves", "{problem}");
+    assert_eq!(status().await, "busy");
+
+    let result = json!({"task_id": id, "lease_token": token, "outcome": "completed"});
+    yard.post(REPORT, &json!({"results": [result]})).await.ok();
+    let leaves = json!({"held": [], "epoch": 1, "leaves": true});
+    yard.post(HEARTBEAT, &leaves).await.ok();
+    assert_eq!(status().await, "offline");
+
+    // At once, however lately it was heard.
+    yard.post(CLAIM, &json!({"limit": 1})).await.ok();
+    yard.post(HEARTBEAT, &json!({"held": []})).await.ok();
+    assert_eq!(status().await, "idle");
+}
+
+#[tokio::test]
 async fn whoever_is_no_worker_is_not_found() {
     let yard = Yard::new();
     for name in ["nobody", "a%2Fb"] {

@@ -40,6 +40,35 @@ async fn at_work(yard: &Yard, worker: &Name, limit: usize) -> Option<AtWork> {
     found.map(|found| *found)
 }
 
+pub(super) async fn a_worker_that_leaves_is_offline_until_it_calls_again(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let is_offline = async || {
+        let found = at_work(&yard, &worker.worker, 0).await.unwrap();
+        found.view.worker.is_offline(yard.now())
+    };
+    assert!(!is_offline().await);
+
+    yard.leave(&worker).await.unwrap();
+    assert!(is_offline().await);
+    yard.leave(&worker).await.unwrap();
+    assert!(is_offline().await, "again");
+
+    yard.heartbeat(&worker, Vec::new()).await.unwrap();
+    assert!(!is_offline().await, "it was there after all");
+
+    let after = yard.worker("w").await;
+    assert_eq!(yard.leave(&worker).await, Err(Refused::WorkerReplaced));
+    assert_eq!(
+        yard.leave(&stranger(&worker)).await,
+        Err(Refused::NoSuchWorker)
+    );
+    let found = at_work(&yard, &after.worker, 0).await.unwrap();
+    assert!(
+        !found.view.worker.is_offline(yard.now()),
+        "its successor stays"
+    );
+}
+
 pub(super) async fn a_draining_worker_finishes_what_it_holds_and_gets_nothing_more(yard: Yard) {
     let worker = yard.worker("w").await;
     let (first, second) = (yard.new_task().await, yard.new_task().await);

@@ -195,7 +195,7 @@ pub(super) async fn a_log_ends_where_it_is_full_and_says_so(yard: Yard) {
     let kept = yard.log_by(all(task())).await;
     let (first, second): (Vec<_>, Vec<_>) = kept.iter().partition(|(run, ..)| *run == 1);
     assert_eq!(second.len(), 10);
-    assert_eq!(first[0].2, "abcd … [cut: the line has 5 bytes]");
+    assert_eq!(first[0].2, " … [cut: the line has 5 bytes]");
     assert!(first.last().unwrap().2.contains("--log-max"), "{first:?}");
     let worker = Wanted {
         stream: Some(Stream::Worker),

@@ -181,6 +181,7 @@ macro_rules! conformance {
                 losing::a_suspect_that_waited_has_a_worker_emptied_for_it,
                 losing::a_suspect_made_in_a_claims_own_batch_waits_for_the_next,
                 losing::a_task_that_kills_its_workers_ends,
+                leaving::a_worker_that_leaves_is_offline_until_it_calls_again,
                 leaving::a_draining_worker_finishes_what_it_holds_and_gets_nothing_more,
                 leaving::a_new_process_of_a_draining_worker_works_again,
                 killing::a_killed_worker_s_runs_go_elsewhere_at_no_cost,

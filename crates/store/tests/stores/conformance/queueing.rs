@@ -165,13 +165,25 @@ pub(super) async fn a_task_takes_what_its_queue_says_unless_it_says_itself(yard:
         id: yard.task().id,
         ..own
     };
+    let command = NewTask {
+        id: yard.task().id,
+        lane: lane("slow", "command", None),
+        ..said.clone()
+    };
     let [silent, own] = [yard.submit(said).await, yard.submit(own).await].map(Result::unwrap);
+    let command = yard.submit(command).await.unwrap();
     let task = yard.view(silent).await.task;
     assert_eq!(
         (task.limits.max_attempts, task.timeout, task.retry),
         (7, minute, retry)
     );
     assert_eq!(yard.view(own).await.task.limits.max_attempts, 2);
+    let task = yard.view(command).await.task;
+    assert_eq!(
+        (task.limits.max_attempts, task.timeout),
+        (1, minute),
+        "a command runs once unless it says otherwise itself"
+    );
 
     // Back to the policy's, one by one; what is there stays as it was submitted.
     let change = SetQueue {

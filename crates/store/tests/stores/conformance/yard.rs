@@ -359,6 +359,17 @@ impl Yard {
             worker: worker.worker.clone(),
             epoch: Some(worker.epoch),
             held,
+            leaves: false,
+        })
+        .await
+    }
+
+    pub(crate) async fn leave(&self, worker: &Claim) -> Result<Beaten, Refused> {
+        self.run(Heartbeat {
+            worker: worker.worker.clone(),
+            epoch: Some(worker.epoch),
+            held: Vec::new(),
+            leaves: true,
         })
         .await
     }

@@ -119,19 +119,30 @@ fn at_least(name: &str, value: Duration, what: &str, least: Duration) -> Result<
     Ok(())
 }
 
+/// As it is set, if that fits; or else often enough for the times that are.
+fn heartbeat(times: &TimeArgs) -> Result<Duration, Failure> {
+    let (ttl, lease) = (times.heartbeat_ttl, times.lease);
+    let Some(heartbeat) = times.heartbeat else {
+        return Ok(Policy::default().heartbeat.min(ttl / 3).min(lease / 3));
+    };
+    for (name, value, times, what) in [
+        ("--heartbeat-ttl", ttl, 2, "twice"),
+        ("--lease", lease, 3, "three times"),
+    ] {
+        if value < heartbeat * times {
+            return Err(Failure::usage(format!(
+                "{name} is {}; with --heartbeat {} it must be at least {what} that, {}",
+                duration_text(value),
+                duration_text(heartbeat),
+                duration_text(heartbeat * times)
+            )));
+        }
+    }
+    Ok(heartbeat)
+}
+
 pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Failure> {
-    at_least(
-        "--heartbeat-ttl",
-        times.heartbeat_ttl,
-        "twice the heartbeat",
-        times.heartbeat * 2,
-    )?;
-    at_least(
-        "--lease",
-        times.lease,
-        "three heartbeats",
-        times.heartbeat * 3,
-    )?;
+    let heartbeat = heartbeat(times)?;
     let lease_max = Policy::default().lease_max;
     if times.lease > lease_max {
         return Err(Failure::usage(format!(
@@ -157,7 +168,7 @@ pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Fai
         )));
     }
     Ok(Policy {
-        heartbeat: times.heartbeat,
+        heartbeat,
         heartbeat_ttl: times.heartbeat_ttl,
         worker_life: times.worker_life,
         lease: times.lease,

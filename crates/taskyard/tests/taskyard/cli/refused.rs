@@ -44,6 +44,17 @@ fn a_refused_line_is_named() {
 }
 
 #[test]
+fn what_is_wrong_comes_with_the_usage_of_its_own_command() {
+    let yard = Yard::new();
+    let many = run(yard.directory.path(), &["workers", "scale", "many"], &[]);
+    check(&many, 2, &["'many'", "a whole number from 0 to 50"]);
+    for environment in [("TASKYARD_LEASE", "long"), ("LEASE_SECONDS", "long")] {
+        let printed = run(yard.directory.path(), &["serve"], &[environment]);
+        check(&printed, 2, &[environment.0, "Usage: taskyard serve "]);
+    }
+}
+
+#[test]
 fn an_input_that_never_ends_is_refused() {
     let yard = Yard::new();
     let endless = ["submit", "echo", "@/dev/zero", "--text"];

@@ -47,6 +47,26 @@ fn each_setting_says_where_it_came_from() {
 }
 
 #[test]
+fn heartbeats_come_often_enough_for_the_times_that_are_set() {
+    let yard = Yard::new();
+    let heartbeat = |flags: &[&str], environment: &[(&str, &str)]| {
+        let command = [&["config", "--output", "json"], flags].concat();
+        let printed = run(yard.directory.path(), &command, environment);
+        assert_eq!(printed.code, 0, "{}", printed.stderr);
+        let settings: Value = serde_json::from_str(&printed.stdout).expect(&printed.stderr);
+        settings["heartbeat"]["value"].as_str().unwrap().to_owned()
+    };
+
+    assert_eq!(heartbeat(&[], &[]), "10s");
+    assert_eq!(heartbeat(&["--heartbeat-ttl", "3s"], &[]), "1s");
+    assert_eq!(heartbeat(&["--lease", "18s"], &[]), "6s");
+    assert_eq!(heartbeat(&[], &[("HEARTBEAT_TTL_SECONDS", "6")]), "2s");
+    assert_eq!(heartbeat(&["--heartbeat-ttl", "10m"], &[]), "10s");
+    let set = ["--heartbeat", "4s", "--heartbeat-ttl", "9s"];
+    assert_eq!(heartbeat(&set, &[]), "4s");
+}
+
+#[test]
 fn older_names_in_the_environment_mean_settings_of_today() {
     let yard = Yard::new();
     let config = |environment: &[(&str, &str)]| {
@@ -195,7 +215,11 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
     check(
         &["serve", "--heartbeat", "20s"],
         &[],
-        &["--heartbeat-ttl", "twice"],
+        &[
+            "--heartbeat-ttl is 30s",
+            "--heartbeat 20s",
+            "twice that, 40s",
+        ],
     );
     check(
         &["config", "--lists-max", "2"],
@@ -207,7 +231,11 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &[],
         &["--place-within", "1ms"],
     );
-    check(&["serve", "--lease", "20s"], &[], &["--lease", "three"]);
+    check(
+        &["serve", "--lease", "20s", "--heartbeat", "10s"],
+        &[],
+        &["--lease is 20s", "--heartbeat 10s", "three times that, 30s"],
+    );
     check(
         &["serve", "--bodies-max", "33554431"],
         &[],

@@ -72,6 +72,16 @@ fn a_submit_that_waits_prints_the_output_and_exits_with_the_outcome() {
 }
 
 #[test]
+fn an_output_of_nothing_is_printed_as_json_too() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "1"]);
+
+    let nothing = ask(&yard, &server, &["submit", "echo", "null", "--wait"]);
+
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (0, "null\n"));
+}
+
+#[test]
 fn a_submit_that_is_interrupted_says_that_its_task_goes_on() {
     let yard = Yard::new();
     let server = yard.serve(&["--internal-workers", "0"]);

@@ -85,6 +85,30 @@ async fn a_worker_inside_is_killed_with_its_command_which_runs_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn workers_that_left_in_order_are_offline_at_once() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "5"]);
+    let outside = yard.worker(&server, "outside", &[]);
+    let ended = server.submit("echo", json!(1)).await;
+    server.ended(ended).await;
+    let online = async || {
+        let workers = server.client.all_workers().await.unwrap();
+        let online = workers
+            .iter()
+            .filter(|it| it.status != WorkerStatus::Offline);
+        online.count()
+    };
+    while online().await != 6 {}
+
+    server.client.scale_pool(1).await.unwrap();
+    until(&server, |pool| pool.workers.len() == 1).await;
+    assert_eq!(online().await, 2);
+
+    assert!(outside.stop().success());
+    assert_eq!(online().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn workers_inside_come_and_go_under_load_and_no_task_is_run_twice() {
     let yard = Yard::new();
     let server = yard.serve(&["--internal-workers", "3"]);

@@ -28,6 +28,37 @@ async fn an_idle_worker_asks_about_its_open_claim_and_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_worker_that_has_ended_in_order_says_that_it_leaves() {
+    let mut post = Post::registered(1).await;
+    post.answers_heartbeats = false;
+    let (_, _parked) = post.claim().await;
+    post.stop.request();
+    post.give(Vec::new()).await;
+
+    let (last, answer) = post.heartbeat().await;
+
+    assert!(last.leaves && last.held.is_empty(), "{last:?}");
+    assert_eq!(last.epoch, Some(1));
+    answer.send(Ok(heard())).unwrap();
+    assert_eq!(post.ended().await.unwrap(), Summary::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_last_word_nobody_hears_goes_all_the_same() {
+    let mut post = Post::registered(1).await;
+    post.answers_heartbeats = false;
+    let (_, _parked) = post.claim().await;
+    post.stop.request();
+    post.give(Vec::new()).await;
+    let begin = Instant::now();
+
+    let (_last, _unanswered) = post.heartbeat().await;
+
+    post.ended().await.unwrap();
+    assert_eq!(begin.elapsed(), Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn draining_hands_back_what_has_not_begun() {
     let mut post = Post::registered(4).await;
     let (_, _parked) = post.claim().await;

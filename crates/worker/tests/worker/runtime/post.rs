@@ -393,10 +393,22 @@ impl Post {
         self.worker.abort();
     }
 
-    pub(super) async fn ended(self) -> Result<Summary, Error> {
-        tokio::time::timeout(PATIENCE, self.worker)
-            .await
-            .expect("the worker does not end")
-            .unwrap()
+    /// Its last word is heard, as every other heartbeat, unless a test wants to hear it.
+    pub(super) async fn ended(mut self) -> Result<Summary, Error> {
+        let ends = async {
+            loop {
+                tokio::select! {
+                    ended = &mut self.worker => return ended.unwrap(),
+                    Some(call) = self.calls.recv() => match call {
+                        Call::Heartbeat(heartbeat, answer) if heartbeat.leaves => {
+                            let _ = answer.send(Ok(heard()));
+                        }
+                        other => self.backlog.push_back(other),
+                    },
+                }
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, ends).await;
+        ended.expect("the worker does not end")
     }
 }
