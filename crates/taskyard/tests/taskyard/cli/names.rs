@@ -55,6 +55,6 @@ async fn the_beginning_of_an_id_names_its_task_where_no_other_begins_so() {
     let none = ask(&yard, &server, &["show", "01890a5d"]);
     assert_eq!(none.code, 1);
     assert!(none.stderr.contains("--search"), "{}", none.stderr);
-    let short = ask(&yard, &server, &["show", "01890a5"]);
+    let short = ask(&yard, &server, &["show", "01890"]);
     assert_eq!(short.code, 2);
 }

@@ -185,7 +185,11 @@ fn nonsense_is_refused_and_named_wherever_it_stands() {
         &[("TASKYARD_LEASE", "abc")],
         &["--lease", "the variable TASKYARD_LEASE"],
     );
-    check(&["config", "--lease", "5s"], &[], &["--lease", "three"]);
+    check(
+        &["config", "--lease", "5s", "--heartbeat", "2s"],
+        &[],
+        &["--lease", "three"],
+    );
     check(
         &["config", "--lease", "3600001ms"],
         &[],

@@ -55,8 +55,8 @@ fn what_is_wrong_names_the_next_step() {
         ),
         (&["workers", "show", "nobody"][..], 1, "\"nobody\""),
         (&["workers", "delete", "worker-1"][..], 1, "drain it"),
-        (&["workers", "scale", "51"][..], 2, "0..=50"),
-        (&["workers", "scale", "-1"][..], 2, "0..=50"),
+        (&["workers", "scale", "51"][..], 2, "from 0 to 50"),
+        (&["workers", "scale", "-1"][..], 2, "from 0 to 50"),
         (&["workers", "scale"][..], 2, "<N>"),
         (&["workers", "kill"][..], 2, "<WORKER>"),
     ] {
