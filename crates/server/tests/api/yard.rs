@@ -1,6 +1,7 @@
 //! A server around an engine over SQLite in memory, with a clock that is moved by hand, and the few words that the
 //! tests are written in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -10,6 +11,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
+use taskyard_api::worker::{Register, Registered};
+use taskyard_core::id::ServerNumber;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Seeded;
 use taskyard_core::store::Store;
@@ -21,6 +24,7 @@ use taskyard_engine::services::{Steps, promote, sweep};
 use taskyard_server::app::App;
 use taskyard_server::front::Front;
 use taskyard_server::settings::Settings;
+use taskyard_server::v1::workers;
 use taskyard_store::model::Model;
 use taskyard_store::sqlite::{self, SqliteStore};
 use tokio_util::sync::CancellationToken;
@@ -214,6 +218,19 @@ impl Yard {
     pub(crate) async fn worker(&self, name: &str) -> Value {
         let body = json!({"worker_id": name, "kinds": ["*"]});
         self.post("/api/v1/workers/register", &body).await.ok()
+    }
+
+    /// One inside of a server, as that registers it.
+    pub(crate) async fn internal_worker(&self, name: &str) -> Registered {
+        let inside = Register {
+            worker_id: name.to_owned(),
+            kinds: vec!["*".to_owned()],
+            queues: None,
+            labels: BTreeMap::default(),
+            capacity: None,
+        };
+        let registered = workers::register(&self.app, &inside, Some(ServerNumber(1)));
+        registered.await.unwrap()
     }
 
     /// What a worker gets that asks for one task.

@@ -6,11 +6,8 @@ use std::time::Duration;
 use axum::body::Body;
 use http::Method;
 use serde_json::{Value, json};
-use taskyard_api::worker::Register;
-use taskyard_core::id::ServerNumber;
 use taskyard_server::Secret;
 use taskyard_server::settings::Access;
-use taskyard_server::v1::workers;
 
 use crate::yard::{Yard, request};
 
@@ -206,16 +203,7 @@ async fn a_killed_worker_is_told_so_until_it_was_deleted() {
 #[tokio::test]
 async fn nobody_calls_under_the_name_of_a_worker_inside_of_a_server() {
     let yard = Yard::new();
-    let inside = Register {
-        worker_id: "worker-1".to_owned(),
-        kinds: vec!["*".to_owned()],
-        queues: None,
-        labels: std::collections::BTreeMap::default(),
-        capacity: None,
-    };
-    workers::register(&yard.app, &inside, Some(ServerNumber(1)))
-        .await
-        .unwrap();
+    yard.internal_worker("worker-1").await;
     let id = submitted(&yard, &json!(1)).await;
     let body = json!({"worker_id": "worker-1"});
 

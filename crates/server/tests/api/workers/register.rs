@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use taskyard_api::worker::{Limits, Register, Registered, TIMEOUT_MARGIN_MS};
-use taskyard_core::id::ServerNumber;
+use taskyard_api::worker::{Limits, Registered, TIMEOUT_MARGIN_MS};
 use taskyard_core::policy::Policy;
 use taskyard_server::v1::workers;
 
@@ -141,16 +140,7 @@ async fn everything_wrong_in_a_registration_is_told_at_once() {
 #[tokio::test]
 async fn the_name_of_an_internal_worker_is_refused_with_the_field_and_the_fix() {
     let yard = Yard::new();
-    let inside = Register {
-        worker_id: "worker-1".to_owned(),
-        kinds: vec!["*".to_owned()],
-        queues: None,
-        labels: std::collections::BTreeMap::default(),
-        capacity: None,
-    };
-    workers::register(&yard.app, &inside, Some(ServerNumber(1)))
-        .await
-        .unwrap();
+    yard.internal_worker("worker-1").await;
 
     let body = json!({"worker_id": "worker-1", "kinds": ["resize"]});
     let reply = yard.post(REGISTER, &body).await;
@@ -165,16 +155,7 @@ async fn the_name_of_an_internal_worker_is_refused_with_the_field_and_the_fix() 
 #[tokio::test]
 async fn the_name_of_an_internal_worker_that_was_deleted_is_free() {
     let yard = Yard::new();
-    let inside = Register {
-        worker_id: "worker-1".to_owned(),
-        kinds: vec!["*".to_owned()],
-        queues: None,
-        labels: std::collections::BTreeMap::default(),
-        capacity: None,
-    };
-    workers::register(&yard.app, &inside, Some(ServerNumber(1)))
-        .await
-        .unwrap();
+    yard.internal_worker("worker-1").await;
     yard.pass(Duration::from_hours(1));
     let body = json!({"worker_id": "worker-1", "kinds": ["resize"]});
     yard.post(REGISTER, &body)
@@ -198,16 +179,7 @@ async fn nobody_outside_acts_as_an_internal_worker() {
     // It had the name before, and lives no longer.
     yard.worker("worker-1").await;
     yard.pass(Duration::from_hours(1));
-    let inside = Register {
-        worker_id: "worker-1".to_owned(),
-        kinds: vec!["*".to_owned()],
-        queues: None,
-        labels: std::collections::BTreeMap::default(),
-        capacity: None,
-    };
-    let registered = workers::register(&yard.app, &inside, Some(ServerNumber(1)))
-        .await
-        .unwrap();
+    let registered = yard.internal_worker("worker-1").await;
     let id = yard.submit("echo").await;
 
     for (verb, body) in [
@@ -247,16 +219,7 @@ async fn the_verbs_of_workers_work_without_http_as_well() {
     use taskyard_api::worker::Claim;
 
     let yard = Yard::new();
-    let me = Register {
-        worker_id: "worker-1".to_owned(),
-        kinds: vec!["*".to_owned()],
-        queues: None,
-        labels: std::collections::BTreeMap::default(),
-        capacity: None,
-    };
-    workers::register(&yard.app, &me, Some(ServerNumber(1)))
-        .await
-        .unwrap();
+    yard.internal_worker("worker-1").await;
     let id = yard.submit("echo").await;
     let claim = Claim {
         limit: 1,
