@@ -238,8 +238,10 @@ fn staff(html: &mut Html, workers: &[WorkerView], survey: &Survey, now: Timestam
     html.line(
         "faint",
         &format!(
-            "{} online, {} offline, {} internal.",
-            staff.online, staff.offline, staff.internal
+            "{} online ({} internal), {} offline.",
+            staff.online + staff.internal,
+            staff.internal,
+            staff.offline
         ),
     );
     if workers.is_empty() {

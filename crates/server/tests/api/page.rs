@@ -35,7 +35,7 @@ async fn the_page_tells_what_runs_here_and_what_there_is_to_do() {
         "Version 1.2.3 on sqlite, at localhost:8000, up for 0 s.",
         "<th class=\"number\">pending</th>",
         "<td class=\"name\">default</td>",
-        "1 online, 0 offline, 0 internal.",
+        "1 online (0 internal), 0 offline.",
         "<td class=\"plain\">busy</td><td class=\"number\">1/1</td>",
         "<td class=\"plain\">open</td>",
         "<td class=\"name\">w</td>",
