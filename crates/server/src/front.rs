@@ -4,6 +4,7 @@
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -24,7 +25,7 @@ use crate::app::App;
 use crate::problem::{self, Code};
 use crate::request_id;
 use crate::response::Refusal;
-use crate::router::router;
+use crate::router::{Patterns, router};
 use crate::trouble::{self, Cause};
 
 /// The whole HTTP side, ready to answer. Cheap to clone.
@@ -32,6 +33,7 @@ use crate::trouble::{self, Cause};
 pub struct Front {
     app: App,
     router: Router,
+    patterns: Arc<Patterns>,
     peer: Peer,
 }
 
@@ -46,10 +48,11 @@ pub(crate) struct Peer {
 
 impl Front {
     pub fn new(app: App) -> Self {
-        let router = router(app.clone());
+        let (router, patterns) = router(app.clone());
         Self {
             app,
             router,
+            patterns: Arc::new(patterns),
             peer: Peer::default(),
         }
     }
@@ -64,11 +67,9 @@ impl Front {
     }
 
     /// Answers one request. Dropped before it is done, it takes back what it had waiting.
-    pub async fn answer(&self, mut request: Request<Body>) -> Response {
+    pub async fn answer(&self, request: Request<Body>) -> Response {
         let began = Instant::now();
         let id = request_id::of(request.headers());
-        // For handlers whose answers hold problems of their own; whatever else the caller sent there is no id.
-        request.headers_mut().insert(request_id::HEADER, id.clone());
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let origin = access::allowed_origin(self.app.settings(), request.headers());
         let preflight = access::is_preflight(&request);
@@ -77,7 +78,7 @@ impl Front {
             .and_then(|()| check_coding(request.headers()))
             .and_then(|()| access::check(&self.app, &request, self.peer));
         let (mut response, mut cause) = match checked {
-            Ok(()) => trouble::heard(self.routed(request)).await,
+            Ok(()) => trouble::heard(Some(id.clone()), self.routed(request)).await,
             Err(problem) => (Refusal(problem).into_response(), None),
         };
         if let Some(Refusal(problem)) = response.extensions_mut().remove() {
@@ -89,7 +90,8 @@ impl Front {
             allow(response.headers_mut(), origin, preflight);
         }
         let requests = &self.app.metrics().requests;
-        requests.count(&method, &response, began.elapsed());
+        let route = self.patterns.of(uri.path());
+        requests.count(route, &method, response.status(), began.elapsed());
         self.log(&id, &method, &uri, response.status(), began, cause);
         response.headers_mut().insert(request_id::HEADER, id);
         response

@@ -31,7 +31,7 @@ use taskyard_core::time::Timestamp;
 use taskyard_engine::metrics::OTHER;
 
 use self::format::Format;
-pub(crate) use self::requests::{Requests, name_route};
+pub(crate) use self::requests::Requests;
 pub(crate) use self::survey::Surveys;
 use crate::app::App;
 use crate::openapi::SERVER;

@@ -1,9 +1,10 @@
 //! Every route of the product, on one page.
+//!
+//! Each stands here with its whole path: a router nested in another has each of its requests pass two services more.
 
 use axum::Router;
-use axum::middleware::from_fn;
 use axum::response::IntoResponse;
-use axum::routing::{get, patch, post};
+use axum::routing::{MethodRouter, get, patch, post};
 use http::{Method, StatusCode};
 use taskyard_api::problem::NO_SUCH_ROUTE;
 
@@ -11,72 +12,125 @@ use crate::app::App;
 use crate::dialects::{shared, simple, taskmaster};
 use crate::docs;
 use crate::health;
-use crate::metrics::{self, name_route};
+use crate::metrics;
 use crate::page;
 use crate::problem::{self, Code};
 use crate::response::{Answer, Refusal};
 use crate::v1::{operations, ops, queues, tasks, workers};
 
-pub(crate) fn router(app: App) -> Router {
-    let v1 = Router::new()
+/// The path of a route of ours.
+macro_rules! v1 {
+    ($path:literal) => {
+        concat!("/api/v1", $path)
+    };
+}
+
+/// The routes, and which of them a path is of, for what is counted by route.
+pub(crate) struct Routes {
+    router: Router<App>,
+    patterns: matchit::Router<&'static str>,
+}
+
+/// Which route a path is of.
+pub(crate) struct Patterns(matchit::Router<&'static str>);
+
+impl Patterns {
+    pub(crate) fn of(&self, path: &str) -> Option<&'static str> {
+        self.0.at(path).ok().map(|found| *found.value)
+    }
+}
+
+impl Routes {
+    fn none() -> Self {
+        Self {
+            router: Router::new(),
+            patterns: matchit::Router::new(),
+        }
+    }
+
+    fn route(mut self, path: &'static str, methods: MethodRouter<App>) -> Self {
+        self.patterns
+            .insert(path, path)
+            .expect("each route stands here once");
+        Self {
+            router: self.router.route(path, methods),
+            ..self
+        }
+    }
+}
+
+pub(crate) fn router(app: App) -> (Router, Patterns) {
+    let mut routes = beside_v1(of_v1(Routes::none()));
+    if app.settings().dialects {
+        routes = of_dialects(routes);
+    }
+    let Routes { router, patterns } = routes;
+    let router = router
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(app);
+    (router, Patterns(patterns))
+}
+
+fn of_v1(routes: Routes) -> Routes {
+    routes
         // Those who hand in work, and look what became of it.
-        .route("/tasks", get(tasks::list).post(tasks::submit::one))
-        .route("/tasks/batch", post(tasks::submit::batch))
-        .route("/tasks/stats", get(tasks::stats))
-        .route("/tasks/cancel", post(tasks::bulk::cancel))
-        .route("/tasks/retry", post(tasks::bulk::retry))
-        .route("/tasks/{id}", get(tasks::show).patch(tasks::patch))
-        .route("/tasks/{id}/cancel", post(tasks::cancel))
-        .route("/tasks/{id}/retry", post(tasks::submit::again))
-        .route("/tasks/{id}/attempts", get(tasks::attempts))
-        .route("/tasks/{id}/explain", get(tasks::explain))
-        .route("/operations", get(operations::list))
-        .route("/operations/{id}", get(operations::show))
-        .route("/operations/{id}/cancel", post(operations::cancel))
+        .route(v1!("/tasks"), get(tasks::list).post(tasks::submit::one))
+        .route(v1!("/tasks/batch"), post(tasks::submit::batch))
+        .route(v1!("/tasks/stats"), get(tasks::stats))
+        .route(v1!("/tasks/cancel"), post(tasks::bulk::cancel))
+        .route(v1!("/tasks/retry"), post(tasks::bulk::retry))
+        .route(v1!("/tasks/{id}"), get(tasks::show).patch(tasks::patch))
+        .route(v1!("/tasks/{id}/cancel"), post(tasks::cancel))
+        .route(v1!("/tasks/{id}/retry"), post(tasks::submit::again))
+        .route(v1!("/tasks/{id}/attempts"), get(tasks::attempts))
+        .route(v1!("/tasks/{id}/explain"), get(tasks::explain))
+        .route(v1!("/operations"), get(operations::list))
+        .route(v1!("/operations/{id}"), get(operations::show))
+        .route(v1!("/operations/{id}/cancel"), post(operations::cancel))
         // Workers, about one run.
-        .route("/tasks/{id}/start", post(tasks::runs::start))
-        .route("/tasks/{id}/progress", post(tasks::runs::progress))
-        .route("/tasks/{id}/complete", post(tasks::runs::complete))
-        .route("/tasks/{id}/fail", post(tasks::runs::fail))
-        .route("/tasks/{id}/snooze", post(tasks::runs::snooze))
-        .route("/tasks/{id}/release", post(tasks::runs::release))
+        .route(v1!("/tasks/{id}/start"), post(tasks::runs::start))
+        .route(v1!("/tasks/{id}/progress"), post(tasks::runs::progress))
+        .route(v1!("/tasks/{id}/complete"), post(tasks::runs::complete))
+        .route(v1!("/tasks/{id}/fail"), post(tasks::runs::fail))
+        .route(v1!("/tasks/{id}/snooze"), post(tasks::runs::snooze))
+        .route(v1!("/tasks/{id}/release"), post(tasks::runs::release))
         .route(
-            "/tasks/{id}/logs",
+            v1!("/tasks/{id}/logs"),
             get(tasks::logs::show).post(tasks::logs::append),
         )
         // Workers, about themselves.
-        .route("/workers", get(workers::routes::list))
-        .route("/workers/register", post(workers::routes::register))
-        .route("/workers/{id}/heartbeat", post(workers::routes::heartbeat))
-        .route("/workers/{id}/claim", post(workers::routes::claim))
-        .route("/workers/{id}/report", post(workers::routes::report))
+        .route(v1!("/workers"), get(workers::routes::list))
+        .route(v1!("/workers/register"), post(workers::routes::register))
+        .route(
+            v1!("/workers/{id}/heartbeat"),
+            post(workers::routes::heartbeat),
+        )
+        .route(v1!("/workers/{id}/claim"), post(workers::routes::claim))
+        .route(v1!("/workers/{id}/report"), post(workers::routes::report))
         // Those who look after the workers.
         .route(
-            "/workers/{id}",
+            v1!("/workers/{id}"),
             get(workers::routes::show).delete(workers::routes::delete),
         )
-        .route("/workers/{id}/drain", post(workers::routes::drain))
-        .route("/workers/{id}/kill", post(workers::routes::kill))
-        .route("/workers/internal/status", get(workers::pool::status))
-        .route("/workers/internal/scale", post(workers::pool::scale))
-        .route("/workers/internal/start", post(workers::pool::start))
-        .route("/workers/internal/stop", post(workers::pool::stop))
+        .route(v1!("/workers/{id}/drain"), post(workers::routes::drain))
+        .route(v1!("/workers/{id}/kill"), post(workers::routes::kill))
+        .route(v1!("/workers/internal/status"), get(workers::pool::status))
+        .route(v1!("/workers/internal/scale"), post(workers::pool::scale))
+        .route(v1!("/workers/internal/start"), post(workers::pool::start))
+        .route(v1!("/workers/internal/stop"), post(workers::pool::stop))
         // Those who look after the queues.
-        .route("/queues", get(queues::list))
-        .route("/queues/{name}", patch(queues::patch))
-        .route("/queues/{name}/pause", post(queues::pause))
-        .route("/queues/{name}/resume", post(queues::resume))
+        .route(v1!("/queues"), get(queues::list))
+        .route(v1!("/queues/{name}"), patch(queues::patch))
+        .route(v1!("/queues/{name}/pause"), post(queues::pause))
+        .route(v1!("/queues/{name}/resume"), post(queues::resume))
         // And after this server.
-        .route("/ops/sweep", post(ops::sweep))
-        .route("/ops/reset", post(ops::reset));
+        .route(v1!("/ops/sweep"), post(ops::sweep))
+        .route(v1!("/ops/reset"), post(ops::reset))
+}
 
-    let dialects = if app.settings().dialects {
-        dialects()
-    } else {
-        Router::new()
-    };
-    Router::new()
-        .nest("/api/v1", v1)
+fn beside_v1(routes: Routes) -> Routes {
+    routes
         // Probes.
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
@@ -95,16 +149,11 @@ pub(crate) fn router(app: App) -> Router {
         .route("/ui", get(page::lead))
         // Whoever watches.
         .route("/metrics", get(metrics::show))
-        .merge(dialects)
-        .route_layer(from_fn(name_route))
-        .fallback(no_such_route)
-        .method_not_allowed_fallback(no_such_method)
-        .with_state(app)
 }
 
 /// Those who speak as they did to the systems before this one.
-fn dialects() -> Router<App> {
-    Router::new()
+fn of_dialects(routes: Routes) -> Routes {
+    routes
         // simple; what several have is told apart by its fields.
         .route("/tasks", get(shared::list).post(shared::submit))
         .route("/tasks/{id}", get(simple::tasks::show))

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use http::HeaderValue;
 use parking_lot::Mutex;
 use taskyard_api::problem::Problem;
 use taskyard_engine::error::Error;
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 
 use crate::app::App;
 use crate::problem::Code;
+use crate::request_id;
 
 /// A trouble that lasts is told again so often.
 const EVERY: Duration = Duration::from_secs(10);
@@ -45,31 +47,51 @@ impl Cause {
     }
 }
 
+/// What this task serves.
+#[derive(Default)]
+struct Served {
+    /// Of the request, where it is one.
+    id: Option<HeaderValue>,
+    cause: RefCell<Option<Cause>>,
+}
+
 tokio::task_local! {
-    /// Of what this task serves.
-    static CAUSE: RefCell<Option<Cause>>;
+    static SERVED: Served;
 }
 
 /// Notes why what is being served is not. The first one counts.
 pub(crate) fn note(cause: Cause) {
-    let noted = CAUSE.try_with(|noted| {
-        noted.borrow_mut().get_or_insert(cause);
+    let noted = SERVED.try_with(|served| {
+        served.cause.borrow_mut().get_or_insert(cause);
     });
     debug_assert!(noted.is_ok(), "whatever is served is served within `heard`");
 }
 
-/// Serves something, and hears why not.
-pub(crate) async fn heard<F: Future>(served: F) -> (F::Output, Option<Cause>) {
+/// The name of the request that is being served, for an answer that holds problems of its own.
+pub(crate) fn request_id() -> Option<String> {
+    let text = |served: &Served| served.id.as_ref().map(request_id::text).map(str::to_owned);
+    SERVED.try_with(text).ok().flatten()
+}
+
+/// Serves something, a request where it has an id, and hears why not.
+pub(crate) async fn heard<F: Future>(
+    id: Option<HeaderValue>,
+    served: F,
+) -> (F::Output, Option<Cause>) {
     let served = async {
         let answer = served.await;
-        (answer, CAUSE.with(RefCell::take))
+        (answer, SERVED.with(|served| served.cause.take()))
     };
-    CAUSE.scope(RefCell::default(), served).await
+    let begun = Served {
+        id,
+        ..Served::default()
+    };
+    SERVED.scope(begun, served).await
 }
 
 /// Serves a worker of this process, whose call is no request.
 pub async fn logged<F: Future>(app: &App, served: F) -> F::Output {
-    let (answer, cause) = heard(served).await;
+    let (answer, cause) = heard(None, served).await;
     if let Some(Cause { error, is_bug }) = cause {
         match app.troubles().tell(&error) {
             Some(others) if is_bug => tracing::error!(error, others, "a call from inside failed"),

@@ -1,14 +1,9 @@
 //! Requests by route, method and status, and how long they took.
 //!
-//! A route is told by its pattern, never by its path, so there are as many as the router has. What fitted none, or was
-//! refused before it came to the router, is `none`.
+//! A route is told by its pattern, never by its path, so there are as many as the router has. What fits none is `none`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request};
-use axum::middleware::Next;
-use axum::response::Response;
 use hashbrown::HashMap;
 use http::{Method, StatusCode};
 use parking_lot::RwLock;
@@ -26,14 +21,14 @@ const NO_ROUTE: &str = "none";
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct OfAnswer {
-    route: String,
+    route: &'static str,
     method: &'static str,
     status: u16,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct OfRoute {
-    route: String,
+    route: &'static str,
     method: &'static str,
 }
 
@@ -43,7 +38,7 @@ pub(crate) struct Requests {
     answered: Family<OfAnswer, Counter>,
     took: Family<OfRoute, Histogram, fn() -> Histogram>,
     /// Handles by route, method and status.
-    kept: RwLock<HashMap<Arc<str>, Kept>>,
+    kept: RwLock<HashMap<&'static str, Kept>>,
 }
 
 impl Default for Requests {
@@ -70,10 +65,14 @@ impl Requests {
         );
     }
 
-    pub(crate) fn count(&self, method: &Method, response: &Response, took: Duration) {
-        let route = response.extensions().get::<MatchedPath>();
-        let route = route.map_or(NO_ROUTE, MatchedPath::as_str);
-        let (method, status) = (word(method), response.status());
+    pub(crate) fn count(
+        &self,
+        route: Option<&'static str>,
+        method: &Method,
+        status: StatusCode,
+        took: Duration,
+    ) {
+        let (route, method) = (route.unwrap_or(NO_ROUTE), word(method));
         let count = |(answered, seconds): &(Counter, Histogram)| {
             answered.inc();
             seconds.observe(took.as_secs_f64());
@@ -88,23 +87,25 @@ impl Requests {
         count(&self.keep(route, method, status));
     }
 
-    fn keep(&self, route: &str, method: &'static str, status: StatusCode) -> (Counter, Histogram) {
+    fn keep(
+        &self,
+        route: &'static str,
+        method: &'static str,
+        status: StatusCode,
+    ) -> (Counter, Histogram) {
         let status = status.as_u16();
         let of_answer = OfAnswer {
-            route: route.to_owned(),
+            route,
             method,
             status,
         };
-        let of_route = OfRoute {
-            route: route.to_owned(),
-            method,
-        };
+        let of_route = OfRoute { route, method };
         let handles = (
             self.answered.get_or_create_owned(&of_answer),
             self.took.get_or_create_owned(&of_route),
         );
         let mut kept = self.kept.write();
-        let methods = kept.entry(Arc::from(route)).or_default();
+        let methods = kept.entry(route).or_default();
         let codes = methods.entry(method).or_default();
         codes.insert(status, handles.clone());
         handles
@@ -124,11 +125,4 @@ fn word(method: &Method) -> &'static str {
     ];
     let known = KNOWN.iter().find(|(known, _)| *known == method);
     known.map_or("other", |(_, word)| word)
-}
-
-/// Says on the answer which route it came from.
-pub(crate) async fn name_route(route: MatchedPath, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    response.extensions_mut().insert(route);
-    response
 }

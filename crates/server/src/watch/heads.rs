@@ -9,6 +9,7 @@ mod chunks;
 
 use http::Request;
 use http::header::{CONTENT_LENGTH, HeaderValue, TRANSFER_ENCODING};
+use memchr::memchr;
 
 use self::chunks::{Chunks, Taken};
 
@@ -127,7 +128,7 @@ fn end_of_head(bytes: &[u8]) -> Option<usize> {
     let is_of_line = |byte: &u8| !matches!(byte, b'\r' | b'\n');
     let mut at = bytes.iter().position(is_of_line)?;
     loop {
-        at += bytes[at..].iter().position(|byte| *byte == b'\n')? + 1;
+        at += memchr(b'\n', &bytes[at..])? + 1;
         match bytes[at..] {
             [b'\n', ..] => return Some(at + 1),
             [b'\r', b'\n', ..] => return Some(at + 2),

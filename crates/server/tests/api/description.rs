@@ -30,18 +30,18 @@ const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
 /// The routes of the router's page, such as `get /api/v1/tasks`.
 fn routed() -> BTreeSet<String> {
-    let (v1, root) = ROUTER.split_once(".nest(\"/api/v1\", v1)").unwrap();
+    let (_, listed) = ROUTER.split_once("fn of_v1(").unwrap();
     let mut routed = BTreeSet::new();
-    for (prefix, page) in [("/api/v1", v1), ("", root)] {
-        for route in page.split(".route(").skip(1) {
-            let (path, handlers) = route.split_once(',').unwrap();
-            let path = path.trim().trim_matches('"');
-            let handlers = handlers.split("\n        .").next().unwrap();
-            for method in METHODS {
-                let called = [format!(" {method}("), format!(").{method}(")];
-                if called.iter().any(|called| handlers.contains(called)) && !PAGES.contains(&path) {
-                    routed.insert(format!("{method} {prefix}{path}"));
-                }
+    for route in listed.split(".route(").skip(1) {
+        let (path, handlers) = route.split_once(',').unwrap();
+        let ours = path.trim().strip_prefix("v1!(");
+        let prefix = if ours.is_some() { "/api/v1" } else { "" };
+        let path = ours.unwrap_or(path).trim_matches(|c| " \n\")".contains(c));
+        let handlers = handlers.split("\n        .").next().unwrap();
+        for method in METHODS {
+            let called = [format!(" {method}("), format!(").{method}(")];
+            if called.iter().any(|called| handlers.contains(called)) && !PAGES.contains(&path) {
+                routed.insert(format!("{method} {prefix}{path}"));
             }
         }
     }

@@ -175,6 +175,13 @@ async fn what_there_is_to_do_is_told_by_queue_and_status() {
 #[tokio::test]
 async fn requests_are_told_by_pattern_and_never_by_path() {
     let yard = busy().await;
+    let nothing = Body::empty;
+    yard.send(request(Method::PUT, "/api/v1/tasks", nothing()))
+        .await;
+    let mut refused = request(Method::GET, "/api/v1/tasks", nothing());
+    let elsewhere = "elsewhere.example".parse().unwrap();
+    refused.headers_mut().insert("host", elsewhere);
+    yard.send(refused).await;
 
     let scrape = scrape(&yard).await;
 
@@ -184,6 +191,8 @@ async fn requests_are_told_by_pattern_and_never_by_path() {
     scrape.is(&requests("/api/v1/tasks", "POST", 201), 5.0);
     scrape.is(&requests("/api/v1/tasks/{id}/complete", "POST", 200), 2.0);
     scrape.is(&requests("/api/v1/tasks/{id}/complete", "POST", 409), 1.0);
+    scrape.is(&requests("/api/v1/tasks", "PUT", 405), 1.0);
+    scrape.is(&requests("/api/v1/tasks", "GET", 421), 1.0);
     scrape.is(&requests("none", "GET", 404), 1.0);
     let took = "taskyard_http_request_seconds{method=POST,route=/api/v1/tasks/{id}/complete}";
     scrape.is(took, 3.0);

@@ -18,8 +18,8 @@ use crate::app::App;
 use crate::problem::{self, Code};
 use crate::query;
 use crate::request::{self, OfWorker};
-use crate::request_id;
 use crate::response::{self, Answer, Refusal};
+use crate::trouble;
 use crate::wire;
 use crate::wire::list::{LIMIT_MAX, workers_cursor};
 
@@ -161,7 +161,6 @@ pub(crate) async fn report(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
-    let id = request.headers().get(request_id::HEADER).cloned();
     let body = request::json_alone(&app, request, app.limits().bulk_max).await?;
     let mut report: Report<&RawValue, Called> = request::parse(&app, &body)?;
     comes_from_outside(&app, &worker, report.epoch).await?;
@@ -172,7 +171,7 @@ pub(crate) async fn report(
     let mut reported = super::report(&app, &worker, &report).await?;
     for answered in &mut reported.results {
         if let Answered::Refused(problem) = answered {
-            problem.request_id = id.as_ref().map(request_id::text).map(str::to_owned);
+            problem.request_id = trouble::request_id();
         }
     }
     response::done(&app, StatusCode::OK, &reported)
