@@ -126,9 +126,7 @@ impl PostgresStore {
             session: None,
         };
         let (ready, connected) = oneshot::channel();
-        let writer = desk
-            .start(ready)
-            .map_err(|error| unusable(error.to_string()))?;
+        let writer = desk.start(ready);
         let connected = connected.await.unwrap_or_else(|_| Err(gone()));
         connected.map_err(|error| match error {
             Error::Unavailable(away) => OpenError::Unreachable {

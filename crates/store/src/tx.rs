@@ -14,11 +14,6 @@ use taskyard_core::view::View;
 /// The inputs that a diff asked for, read in its own transaction.
 pub(crate) type Inputs = HashMap<TaskId, Json>;
 
-/// How often a thread that writes looks for another batch before it sleeps: some 100 µs where nobody else wants its core,
-/// and no more than so many turns where somebody does. Where one caller sends one thing after the other, waking the thread
-/// anew would be a good part of each answer's time.
-pub(crate) const LOOKS_BEFORE_SLEEP: usize = 250;
-
 /// One transaction, begun by its maker, undone when dropped.
 pub(crate) trait Tx: Sized {
     /// Loads these rows into the view; [`View::asked`] has been called with the same needs.

@@ -76,7 +76,7 @@ impl<'a> Loads<'a> {
         self.ask_for(Part::Uniques, keys, statement, key::unique_keys);
         let (keys, statement) = (&needs.idempotency, &all.idempotency_lock);
         self.ask_for(Part::Idempotency, keys, statement, key::idempotency_keys);
-        let server = self.trip.session.server.get();
+        let server = self.trip.session.server;
         let (keys, statement) = (&needs.minutes, &all.minute_lock);
         self.ask_for(Part::Minutes, keys, statement, |keys| {
             minute::minute_keys(server, keys)

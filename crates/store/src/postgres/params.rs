@@ -6,10 +6,10 @@ use bytes::BytesMut;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
 
 #[derive(Default)]
-pub(super) struct Params<'a>(Vec<Box<dyn ToSql + Sync + 'a>>);
+pub(super) struct Params<'a>(Vec<Box<dyn ToSql + Sync + Send + 'a>>);
 
 impl<'a> Params<'a> {
-    pub(super) fn and(mut self, value: impl ToSql + Sync + 'a) -> Self {
+    pub(super) fn and(mut self, value: impl ToSql + Sync + Send + 'a) -> Self {
         self.0.push(Box::new(value));
         self
     }
@@ -37,7 +37,10 @@ impl<'a, R> Columns<'a, R> {
         }
     }
 
-    pub(super) fn column<T: ToSql + Sync + 'a>(mut self, value: impl Fn(&'a R) -> T) -> Self {
+    pub(super) fn column<T: ToSql + Sync + Send + 'a>(
+        mut self,
+        value: impl Fn(&'a R) -> T,
+    ) -> Self {
         let values = self.rows.iter().map(value).collect();
         self.params = self.params.and(Column(values));
         self

@@ -1,9 +1,10 @@
 //! The connection that writes: its statements, and whether a transaction is open on it.
 
-use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hashbrown::HashMap;
+use parking_lot::Mutex;
 use taskyard_core::id::ServerNumber;
 use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::queue::Queue;
@@ -32,11 +33,11 @@ pub(super) struct Session {
     pub(super) client: Client,
     pub(super) statements: Statements,
     /// Prepared when they are first used.
-    joined: RefCell<HashMap<Form, Statement>>,
+    joined: Mutex<HashMap<Form, Statement>>,
     /// Whose counters this session writes.
-    pub(super) server: Cell<ServerNumber>,
+    pub(super) server: ServerNumber,
     /// A transaction was begun and not ended, or nobody knows.
-    pub(super) open: Cell<bool>,
+    pub(super) open: AtomicBool,
     connection: AbortHandle,
 }
 
@@ -57,20 +58,20 @@ impl Session {
         Ok(Self {
             client,
             statements: statements.map_err(|error| explain(&error))?,
-            joined: RefCell::default(),
-            server: Cell::new(server),
-            open: Cell::new(false),
+            joined: Mutex::default(),
+            server,
+            open: AtomicBool::new(false),
             connection,
         })
     }
 
     /// One statement for all of these writes.
     pub(super) async fn joined(&self, form: Form) -> Result<Statement, tokio_postgres::Error> {
-        if let Some(statement) = self.joined.borrow().get(&form) {
+        if let Some(statement) = self.joined.lock().get(&form) {
             return Ok(statement.clone());
         }
         let statement = self.client.prepare(&form.text()).await?;
-        let mut kept = self.joined.borrow_mut();
+        let mut kept = self.joined.lock();
         if kept.len() >= JOINED_MAX {
             kept.clear();
         }
@@ -134,12 +135,16 @@ impl Session {
         numbered(&named)
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+
     /// Undoes a transaction that was left open, so that what it holds is free again.
     pub(super) async fn settle(&self) -> Result<(), Error> {
-        if self.open.get() {
+        if self.is_open() {
             let done = self.client.batch_execute("rollback").await;
             done.map_err(|error| explain(&error))?;
-            self.open.set(false);
+            self.open.store(false, Ordering::Relaxed);
         }
         Ok(())
     }

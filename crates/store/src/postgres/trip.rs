@@ -1,13 +1,15 @@
 //! Statements that travel together: all are sent before the first answer is waited for.
 
+use std::sync::atomic::Ordering;
+
 use futures_util::FutureExt;
-use futures_util::future::{LocalBoxFuture, join_all};
+use futures_util::future::{BoxFuture, join_all};
 use tokio_postgres::{Error, Row, Statement};
 
 use super::params::Params;
 use super::session::Session;
 
-type Answered<'a> = LocalBoxFuture<'a, Result<Vec<Row>, Error>>;
+type Answered<'a> = BoxFuture<'a, Result<Vec<Row>, Error>>;
 
 /// One round trip to the database, in the making.
 pub(super) struct Trip<'a> {
@@ -30,7 +32,7 @@ impl<'a> Trip<'a> {
             let params = params.as_slice();
             client.query(&statement, &params).await
         };
-        self.asked.push(answered.boxed_local());
+        self.asked.push(answered.boxed());
     }
 
     /// Where there are rows for it.
@@ -52,7 +54,7 @@ impl<'a> Trip<'a> {
 
     /// Begins a transaction, unless one is open already; from here on one counts as open.
     pub(super) fn begin(&mut self) {
-        if !self.session.open.replace(true) {
+        if !self.session.open.swap(true, Ordering::Relaxed) {
             self.say("begin");
         }
     }
@@ -72,5 +74,5 @@ fn said<'a>(session: &'a Session, command: &'a str) -> Answered<'a> {
             .await
             .map(|()| Vec::new())
     };
-    done.boxed_local()
+    done.boxed()
 }

@@ -1,5 +1,7 @@
 //! One transaction: a round trip for each load, and one for all writes and the commit.
 
+use std::sync::atomic::Ordering;
+
 use hashbrown::HashMap;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::SlotKey;
@@ -63,7 +65,7 @@ impl Tx for PostgresTx<'_> {
 
     async fn commit(self, diff: Diff) -> Result<Inputs, Undone> {
         let session = self.session;
-        if diff.is_empty() && diff.inputs.is_empty() && !session.open.get() {
+        if diff.is_empty() && diff.inputs.is_empty() && !session.is_open() {
             return Ok(Inputs::default());
         }
         if session.client.is_closed() {
@@ -71,11 +73,11 @@ impl Tx for PostgresTx<'_> {
         }
         let changes = Changes::of(&diff);
         let spots = Spots::of(&changes, &self.held)?;
-        let writes = changes.writes(&diff, &spots, session.server.get());
+        let writes = changes.writes(&diff, &spots, session.server);
         let writes = writes.prepared(session).await;
         let writes = writes.map_err(|error| explain(&error))?;
         // One statement alone is a transaction of its own.
-        let is_alone = writes.len() == 1 && diff.inputs.is_empty() && !session.open.get();
+        let is_alone = writes.len() == 1 && diff.inputs.is_empty() && !session.is_open();
         let mut trip = Trip::on(session);
         if !is_alone {
             trip.begin();
@@ -96,7 +98,7 @@ impl Tx for PostgresTx<'_> {
             .into_iter()
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| undone(&error))?;
-        session.open.set(false);
+        session.open.store(false, Ordering::Relaxed);
         if diff.inputs.is_empty() {
             return Ok(Inputs::default());
         }

@@ -23,12 +23,16 @@ use super::inline::Inline;
 use super::log::{Hooks, Log};
 use super::reads;
 use crate::Clock;
-use crate::tx::LOOKS_BEFORE_SLEEP;
 
 /// How many questions may wait for a thread; whoever asks more waits before that, and leaves when it likes.
 const QUESTIONS_MAX: usize = 1024;
 /// How many batches and pings may wait besides. The engine bounds what it sends, so this is not reached by it.
 const BATCHES_MAX: usize = 1024;
+
+/// How often a thread that writes looks for another batch before it sleeps: some 100 µs where nobody else wants its core,
+/// and no more than so many turns where somebody does. Where one caller sends one thing after the other, waking the thread
+/// anew would be a good part of each answer's time.
+const LOOKS_BEFORE_SLEEP: usize = 250;
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
