@@ -1,16 +1,13 @@
 //! A worker with a kind of its own: `{"kind": "shout", "input": "hello"}` becomes `"HELLO"`.
 
-use std::sync::Arc;
-
-use serde_json::value::to_raw_value;
 use taskyard_api::client::Client;
 use taskyard_api::logs::Stream;
-use taskyard_worker::executor::{Context, Executor, Executors, Failure, Finish, Run};
-use taskyard_worker::runtime::{Settings, Worker, shutdown_signal};
+use taskyard_worker::executor::{Context, Executor, Executors, Failure, Finish, Run, async_trait};
+use taskyard_worker::runtime::{Settings, Worker, until_asked_to_stop};
 
 struct Shout;
 
-#[async_trait::async_trait]
+#[async_trait]
 impl Executor for Shout {
     fn kind(&self) -> &str {
         "shout"
@@ -22,21 +19,15 @@ impl Executor for Shout {
         };
         let letters = format!("{} letters to shout", text.chars().count());
         context.reports.log(Stream::Worker, &letters);
-        Finish::Completed(to_raw_value(&text.to_uppercase()).expect("text is JSON"))
+        Finish::completed(&text.to_uppercase())
     }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let server = std::env::var("TASKYARD_URL").unwrap_or("http://127.0.0.1:8000".to_owned());
-    let token = std::env::var("TASKYARD_TOKEN").ok();
-    let client = Client::new(&[server.parse()?], token.as_deref())?;
-    let executors = Executors::default().with(Shout);
     let settings = Settings::named(format!("shouter-{}", std::process::id()));
-    let worker = Worker::new(settings, executors, Arc::new(client));
-    let (stop, signal) = shutdown_signal();
-    tokio::spawn(async move { tokio::signal::ctrl_c().await.map(|()| stop.request()) });
-    worker.run(signal).await?;
+    let executors = Executors::default().with(Shout);
+    let worker = Worker::new(settings, executors, Client::from_environment()?);
+    worker.run(until_asked_to_stop()?).await?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! cannot be reached, then to the next; all of them serve the same tasks. It repeats nothing by itself that may have
 //! been received: whether a call is worth repeating is the caller's to judge ([`Error::is_worth_repeating`]).
 
+mod environment;
 mod error;
 mod follow;
 mod logs;

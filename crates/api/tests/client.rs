@@ -3,7 +3,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Once;
 use std::time::Duration;
 
 use axum::Json;
@@ -38,11 +37,6 @@ async fn serve(router: Router) -> SocketAddr {
 }
 
 fn client_of(addresses: &[SocketAddr], token: Option<&str>) -> Client {
-    static TLS: Once = Once::new();
-    TLS.call_once(|| {
-        // Refused only if there is one already, which is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
     let urls: Vec<Url> = addresses
         .iter()
         .map(|address| format!("http://{address}").parse().unwrap())

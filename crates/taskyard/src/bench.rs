@@ -8,6 +8,7 @@ mod calibrate;
 mod database;
 mod http;
 mod load;
+mod weight;
 
 mod workloads;
 mod yard;
@@ -27,7 +28,7 @@ use crate::output;
 
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  taskyard bench --only W1,W2 --repeat 5\n  taskyard bench --database postgres://postgres@localhost/postgres"
+    after_help = "Example:\n  taskyard bench --only W1,W2 --repeat 5\n  taskyard bench --only start,idle,queued\n  taskyard bench --database postgres://postgres@localhost/postgres"
 )]
 pub(crate) struct BenchArgs {
     /// sqlite:DIRECTORY, or the address of a PostgreSQL server on which databases may be made and dropped.
@@ -41,17 +42,19 @@ pub(crate) struct BenchArgs {
     /// A server that runs already, in place of one for each workload; what it holds is added to.
     #[arg(long, value_name = "URL", conflicts_with = "database", value_parser = crate::settings::units::url)]
     server: Option<reqwest::Url>,
-    /// Only these workloads; all but W9 unless given.
+    /// Only these workloads. Unless given, all but W9; with --server also without start, idle and queued, which look at a
+    /// process of their own.
     #[arg(long, value_delimiter = ',', value_name = "W…")]
     only: Vec<Workload>,
     /// How often each is measured.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     repeat: u32,
-    /// How long the workloads run that end by time.
+    /// How long the workloads run that end by time; idle looks on for four times as long.
     #[arg(long, default_value = "3s", value_parser = crate::settings::units::duration, value_name = "TIME")]
     seconds: Duration,
-    /// How many tasks W2 and W8 drain, how many finished and how many scheduled ones W6 has lying about, and how many
-    /// finished and waiting ones W9; the largest is what figures are to be compared at.
+    /// How many tasks W2 and W8 drain, how many finished and how many scheduled ones W6 has lying about, how many
+    /// finished and waiting ones W9 and start, how many idle has run before, and how many wait in queued; the largest is
+    /// what figures are to be compared at.
     #[arg(long, default_value_t = 1.0, value_name = "SHARE")]
     scale: f64,
 }
@@ -89,6 +92,52 @@ enum Workload {
     /// Reads beside ten million finished and a million waiting tasks, and these cancelled by filter, with claims beside
     /// it. Only where it is named: it takes a quarter of an hour and 10 GB.
     W9,
+    /// From the start of a server's process to its `/ready`, after an orderly end, over 100,000 finished and as many
+    /// waiting tasks in 1,000 queues: the median of eleven, and the worst.
+    #[value(name = "start")]
+    Start,
+    /// What a server with three internal workers has of memory and takes of one core while nothing is asked of it, after
+    /// it ran 10,000 tasks and showed its pages.
+    #[value(name = "idle")]
+    Idle,
+    /// What a server has of memory with a million waiting tasks, and what it had at most until then.
+    #[value(name = "queued")]
+    Queued,
+}
+
+impl Workload {
+    /// On the command line.
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    fn looks_at_a_process(self) -> bool {
+        matches!(self, Self::Start | Self::Idle | Self::Queued)
+    }
+}
+
+impl BenchArgs {
+    /// What is to be measured.
+    fn workloads(&self) -> Result<Vec<Workload>, Failure> {
+        let mut named = self.only.iter().copied();
+        if let Some(workload) = named.find(|workload| workload.looks_at_a_process())
+            && self.server.is_some()
+        {
+            return Err(Failure::usage(format!(
+                "--only names {}, which looks at a server process of its own; leave out --server",
+                workload.name()
+            )));
+        }
+        if !self.only.is_empty() {
+            return Ok(self.only.clone());
+        }
+        let mut all = Workload::value_variants().to_vec();
+        all.retain(|workload| {
+            *workload != Workload::W9 && !(self.server.is_some() && workload.looks_at_a_process())
+        });
+        Ok(all)
+    }
 }
 
 /// One figure.
@@ -127,6 +176,7 @@ pub(crate) fn run(args: &BenchArgs) -> Done {
 }
 
 async fn measure(args: &BenchArgs) -> Done {
+    let wanted = args.workloads()?;
     if cfg!(debug_assertions) {
         output::note("This is a debug build; its figures mean nothing. Build with --release.");
     }
@@ -143,18 +193,12 @@ async fn measure(args: &BenchArgs) -> Done {
         seconds: args.seconds,
         scale: args.scale,
     };
-    let wanted = if args.only.is_empty() {
-        let all = Workload::value_variants().iter().copied();
-        all.filter(|workload| *workload != Workload::W9).collect()
-    } else {
-        args.only.clone()
-    };
     for workload in wanted {
         for _ in 0..args.repeat {
             let before = Calibration::take(databases.directory())?;
             let figures = workloads::measure(workload, &run)
                 .await
-                .map_err(|error| Failure::new(format!("{workload:?}: {error:#}")))?;
+                .map_err(|error| Failure::new(format!("{}: {error:#}", workload.name())))?;
             let calibration = before.and(Calibration::take(databases.directory())?);
             for figure in figures {
                 print(&figure, calibration)?;

@@ -41,11 +41,11 @@ pub(crate) struct Process(Child);
 impl Drop for Process {
     /// Returns when it is gone, so that whoever dropped it can remove what it wrote to.
     fn drop(&mut self) {
-        if let Some(id) = self.0.id().and_then(|id| i32::try_from(id).ok())
+        if let Some(id) = self.id()
             && self.0.start_kill().is_ok()
         {
             let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-            let _ = waitid(Id::Pid(Pid::from_raw(id)), flags);
+            let _ = waitid(Id::Pid(id), flags);
         }
     }
 }
@@ -66,6 +66,12 @@ impl Process {
         Ok(Self(child))
     }
 
+    /// Its number; none once it has ended.
+    pub(crate) fn id(&self) -> Option<Pid> {
+        let id = self.0.id()?;
+        i32::try_from(id).ok().map(Pid::from_raw)
+    }
+
     /// Ends it without a chance to tidy up.
     pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
         Ok(self.0.kill().await?)
@@ -73,8 +79,8 @@ impl Process {
 
     /// Asks it to stop, and waits until it has.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
-        if let Some(id) = self.0.id() {
-            kill(Pid::from_raw(i32::try_from(id)?), Signal::SIGTERM)?;
+        if let Some(id) = self.id() {
+            kill(id, Signal::SIGTERM)?;
         }
         let status = tokio::time::timeout(PATIENCE, self.0.wait()).await;
         let status = status.context("it does not stop")??;

@@ -9,13 +9,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
+pub use async_trait::async_trait;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use taskyard_api::logs::Stream;
 use taskyard_core::id::TaskId;
 use tokio::sync::watch;
 
-/// Runs the tasks of one kind, many at once.
-#[async_trait::async_trait]
+/// Runs the tasks of one kind, many at once. What implements it bears the attribute [`macro@async_trait`].
+#[async_trait]
 pub trait Executor: Send + Sync {
     fn kind(&self) -> &str;
 
@@ -83,6 +85,20 @@ pub enum Finish {
         why: Stop,
         detail: Option<Box<RawValue>>,
     },
+}
+
+impl Finish {
+    /// Completed with this value. One that JSON does not know, such as a map with keys that are no texts, is a failure that
+    /// another run would meet again.
+    pub fn completed(output: &impl Serialize) -> Self {
+        match to_raw_value(output) {
+            Ok(output) => Self::Completed(output),
+            Err(error) => {
+                let what = format!("the output cannot be written as JSON: {error}");
+                Self::Failed(Failure::lasting("invalid_output", what))
+            }
+        }
+    }
 }
 
 /// Why a run failed, for the person who submitted the task.

@@ -55,7 +55,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 pub use self::settings::{CONCURRENCY_MAX, Error, Logs, Settings, Summary};
-pub use self::shutdown::{Shutdown, ShutdownSignal, shutdown_signal};
+pub use self::shutdown::{Shutdown, ShutdownSignal, shutdown_signal, until_asked_to_stop};
 
 use self::call::Answer;
 use self::drain::Phase;
@@ -94,11 +94,15 @@ pub struct Worker {
 
 impl Worker {
     /// A worker by the machine's clock and randomness.
-    pub fn new(settings: Settings, executors: Executors, transport: Arc<dyn Transport>) -> Self {
+    pub fn new(
+        settings: Settings,
+        executors: Executors,
+        transport: impl Transport + 'static,
+    ) -> Self {
         Self {
             settings,
             executors,
-            transport,
+            transport: Arc::new(transport),
             clock: Arc::new(time_of_day),
             random: Box::new(Seeded::new(rand::random())),
         }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
+use rustls::crypto::ring;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use taskyard_core::time::Timestamp;
@@ -27,7 +28,8 @@ const QUOTED_MAX: usize = 200;
 
 /// A handle on one or several servers of the same Taskyard. Cheap to clone; clones share their connections.
 ///
-/// TLS takes the process's default rustls provider: the program installs one first thing in `main`.
+/// TLS takes the process's default rustls provider. Where none is installed yet, the first client installs *ring*; a program
+/// that wants another installs it before.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
@@ -129,6 +131,8 @@ impl Client {
                 return Err(Error::Unusable(what));
             }
         }
+        // Refused where the program has chosen one itself, which is as good.
+        let _ = ring::default_provider().install_default();
         let mut http = reqwest::Client::builder()
             .user_agent(concat!("taskyard/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_WITHIN)

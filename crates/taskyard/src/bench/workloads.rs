@@ -10,6 +10,10 @@ mod logs;
 mod reads;
 mod submit;
 
+mod idle;
+mod queued;
+mod start;
+
 use super::{Figure, Run, Workload};
 
 pub(super) async fn measure(workload: Workload, run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
@@ -27,5 +31,8 @@ pub(super) async fn measure(workload: Workload, run: &Run<'_>) -> anyhow::Result
         Workload::W7 => heartbeats::measure(run).await,
         Workload::W8 => logs::measure(run).await,
         Workload::W9 => reads::measure(run).await,
+        Workload::Start => start::measure(run).await,
+        Workload::Idle => idle::measure(run).await,
+        Workload::Queued => queued::measure(run).await,
     }
 }

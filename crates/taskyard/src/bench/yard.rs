@@ -1,6 +1,8 @@
 //! A server to be measured, and how it is filled before.
 
+use anyhow::Context as _;
 use bytes::Bytes;
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use taskyard_api::stats::Stats;
 use tokio::task::JoinSet;
@@ -13,8 +15,13 @@ use crate::process::{Process, Server};
 /// How many tasks one batch holds, and over how many connections batches are sent.
 pub(super) const BATCH: usize = 1000;
 pub(super) const BATCH_CONNECTIONS: usize = 4;
+/// As many internal workers as a server has where nothing else is said.
+pub(super) const INTERNAL_WORKERS: usize = 3;
 /// About what a task's input usually weighs, in bytes.
 const INPUT_BYTES: usize = 200;
+
+/// Why a server that was named is left alone.
+const NAMED: &str = "the server is not this program's own";
 
 pub(super) struct Yard {
     pub(super) url: String,
@@ -37,9 +44,18 @@ impl Yard {
 
     /// The same over a database that may hold something already.
     pub(super) async fn over(database: Database) -> anyhow::Result<Self> {
+        Self::serve(database, 0).await
+    }
+
+    /// A server as it is by default, with workers in it, over a database that may hold something already.
+    pub(super) async fn with_workers(database: Database) -> anyhow::Result<Self> {
+        Self::serve(database, INTERNAL_WORKERS).await
+    }
+
+    async fn serve(database: Database, internal_workers: usize) -> anyhow::Result<Self> {
         let arguments = [
             "--internal-workers",
-            "0",
+            &internal_workers.to_string(),
             "--log",
             "warn",
             "--database",
@@ -60,6 +76,19 @@ impl Yard {
             database.remove().await?;
         }
         Ok(())
+    }
+
+    /// Stops the server alone; what its database holds is there for the next one.
+    pub(super) async fn close(self) -> anyhow::Result<Database> {
+        let (server, database) = self.own.context(NAMED)?;
+        server.process.stop().await?;
+        Ok(database)
+    }
+
+    /// The server's process.
+    pub(super) fn process(&self) -> anyhow::Result<Pid> {
+        let (server, _) = self.own.as_ref().context(NAMED)?;
+        server.process.id().context("the server has ended")
     }
 
     /// What stands beside each figure of this yard.

@@ -213,7 +213,7 @@ fn the_examples_do_what_their_page_says() {
             .env_remove("TASKYARD_TOKEN")
             .env("no_proxy", "*");
     }
-    let _shout = Process::start(shout, yard.path("shout.log"));
+    let shout = Process::start(shout, yard.path("shout.log"));
     let mut count_words = Process::start(count_words, yard.path("count_words.log"));
 
     let compared = does_what_it_says(EXAMPLES, Likeness::Same, &yard, &server);
@@ -227,6 +227,10 @@ fn the_examples_do_what_their_page_says() {
     );
     assert_eq!(drained.code, 0, "{}", drained.stderr);
     assert!(count_words.wait().success(), "{}", count_words.log());
+    assert!(
+        shout.stop().success(),
+        "it ends in order when it is told to"
+    );
 }
 
 /// What README tells to type, line by line, without what is said behind it.

@@ -3,13 +3,12 @@
 //! What is a kind elsewhere is an id here, for programs that know no kinds. A handler of one's own is a function:
 //!
 //! ```
-//! use serde_json::value::to_raw_value;
 //! use taskyard_worker::executor::{Context, Executors, Failure, Finish};
 //! use taskyard_worker::executors::{Parameters, Problem};
 //!
 //! async fn double(parameters: Parameters, _: Context) -> Finish {
 //!     match parameters.read::<i64>() {
-//!         Ok(number) => Finish::Completed(to_raw_value(&(number * 2)).expect("numbers are JSON")),
+//!         Ok(number) => Finish::completed(&(number * 2)),
 //!         Err(failure) => Finish::Failed(failure),
 //!     }
 //! }

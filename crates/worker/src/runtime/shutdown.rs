@@ -1,5 +1,8 @@
 //! How a worker is told to stop: once to finish what it has, twice to hurry. Or to leave whenever it has finished.
 
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// The side that tells. Dropping it tells nothing.
@@ -27,6 +30,28 @@ pub(super) struct Told {
 pub fn shutdown_signal() -> (Shutdown, ShutdownSignal) {
     let (sender, receiver) = watch::channel(Told::default());
     (Shutdown(sender), ShutdownSignal(receiver))
+}
+
+/// A worker's end that people and service managers ask for: each SIGTERM, and each SIGINT, as Ctrl-C sends it, is a
+/// [`Shutdown::request`]. To be called within a tokio runtime; from then on neither ends the process by itself.
+///
+/// # Errors
+///
+/// The system lets nobody listen to signals.
+pub fn until_asked_to_stop() -> io::Result<ShutdownSignal> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (shutdown, asked) = shutdown_signal();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            shutdown.request();
+        }
+    });
+    Ok(asked)
 }
 
 impl Shutdown {

@@ -1,6 +1,7 @@
 //! What people type, and what they read.
 
 mod again;
+mod bench;
 mod bulk;
 mod damage;
 mod documents;

@@ -1,6 +1,6 @@
 //! The worker over HTTP, with the API's own client.
 
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
@@ -65,10 +65,6 @@ async fn report(State(server): State<Arc<Server>>, Json(body): Json<Value>) -> J
 
 #[tokio::test]
 async fn one_task_over_http_from_claim_to_result() {
-    static TLS: Once = Once::new();
-    TLS.call_once(|| {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
     let (stop, signal) = shutdown_signal();
     let server = Arc::new(Server {
         claims: Mutex::new(0),

@@ -1,0 +1,97 @@
+//! What `taskyard bench` tells of a server's own weight, with next to nothing in its database.
+
+use serde_json::Value;
+
+use crate::yard::{Yard, run};
+
+const SMALL: [&str; 7] = [
+    "bench",
+    "--only",
+    "start,idle,queued",
+    "--scale",
+    "0.001",
+    "--seconds",
+    "100ms",
+];
+
+/// Of each figure its name, unit and value.
+fn figures(database: &str) -> Vec<(String, String, f64)> {
+    let yard = Yard::new();
+    let arguments = [&SMALL[..], &["--database", database]].concat();
+    let printed = run(yard.directory.path(), &arguments, &[]);
+    assert_eq!(printed.code, 0, "{}", printed.stderr);
+    let lines = printed.stdout.lines();
+    let figure = |line| {
+        let figure: Value = serde_json::from_str(line).unwrap();
+        let text = |name: &str| figure[name].as_str().unwrap().to_owned();
+        assert!(figure["settings"]["store"].is_string(), "{line}");
+        (
+            text("workload"),
+            text("unit"),
+            figure["value"].as_f64().unwrap(),
+        )
+    };
+    lines.map(figure).collect()
+}
+
+fn weighs_a_server(database: &str) {
+    let figures = figures(database);
+
+    let names = figures
+        .iter()
+        .map(|(name, unit, _)| (name.as_str(), unit.as_str()));
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [
+            ("start", "ms"),
+            ("start-worst", "ms"),
+            ("idle-memory", "MB"),
+            ("idle-core", "%"),
+            ("queued", "MB"),
+            ("queued-peak", "MB"),
+        ]
+    );
+    let values: Vec<f64> = figures.iter().map(|(_, _, value)| *value).collect();
+    assert!(values[0] > 0.0 && values[0] <= values[1], "{values:?}");
+    // A process of this program, whichever way it was built.
+    for megabytes in [values[2], values[4]] {
+        assert!((5.0..1000.0).contains(&megabytes), "{values:?}");
+    }
+    assert!((0.0..100.0).contains(&values[3]), "{values:?}");
+    assert!(values[4] <= values[5], "{values:?}");
+}
+
+#[test]
+fn bench_weighs_a_server_on_sqlite() {
+    weighs_a_server("sqlite:.");
+}
+
+#[test]
+fn bench_weighs_a_server_on_postgres() {
+    let Ok(server) = std::env::var("TASKYARD_TEST_POSTGRES_URL") else {
+        assert!(
+            std::env::var_os("TASKYARD_REQUIRE_POSTGRES").is_none(),
+            "there is no PostgreSQL server"
+        );
+        eprintln!("skipped: TASKYARD_TEST_POSTGRES_URL names no server");
+        return;
+    };
+    weighs_a_server(&server);
+}
+
+#[test]
+fn what_looks_at_a_process_wants_one_of_its_own() {
+    let yard = Yard::new();
+    let arguments = ["--only", "W1,idle", "--server", "http://127.0.0.1:1"];
+
+    let refused = run(
+        yard.directory.path(),
+        &[&["bench"], &arguments[..]].concat(),
+        &[],
+    );
+
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    for said in ["idle", "--server"] {
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+}
