@@ -35,10 +35,19 @@ pub(super) enum Failure {
     Store(Error),
     /// The database refused what it was given, or a row of it cannot be read.
     Refused(Error),
-    /// A row stands where another was to be put in; however often it is loaded again, once this is tried in parts.
-    Taken(Error),
+    /// A row stands where another was to be put in, or those that were loaded do not fit each other. Another server may have
+    /// come in between; but once this is tried in parts it is so load after load, and so for good.
+    Unsettled(Error),
     /// The rules broke down.
     Panicked,
+}
+
+impl Failure {
+    /// A task stands somewhere and is not there, or is there and stands nowhere.
+    pub(super) fn disagreeing() -> Self {
+        let reason = "rows of a task do not fit each other, however often they are loaded";
+        Self::Unsettled(Error::Failed(reason.to_owned()))
+    }
 }
 
 impl From<Error> for Failure {
@@ -57,7 +66,7 @@ impl From<Error> for Failure {
 impl From<Undone> for Failure {
     fn from(undone: Undone) -> Self {
         match undone {
-            Undone::Taken(reason) => Self::Taken(Error::Failed(reason)),
+            Undone::Taken(reason) => Self::Unsettled(Error::Failed(reason)),
             Undone::Error(error) => error.into(),
         }
     }
@@ -204,7 +213,7 @@ impl<'a> Parts<'a> {
                 });
             }
             (
-                Failure::Refused(_) | Failure::Taken(_) | Failure::Panicked,
+                Failure::Refused(_) | Failure::Unsettled(_) | Failure::Panicked,
                 Some([first, second]),
             ) => {
                 if matches!(part, Part::Commands(_)) {
@@ -212,7 +221,7 @@ impl<'a> Parts<'a> {
                 }
                 self.waiting.extend([second, first]);
             }
-            (Failure::Refused(error) | Failure::Taken(error), None) => {
+            (Failure::Refused(error) | Failure::Unsettled(error), None) => {
                 self.answer_alone(part, &error);
                 if part.shares_its_answer() {
                     self.refused_in_a_row += 1;
