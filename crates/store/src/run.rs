@@ -253,7 +253,7 @@ pub(crate) async fn run<W: Writer>(
         Err(Failure::Store(error)) => return Err(error),
         Err(failure) => failure,
     };
-    let mut parts = Parts::of(commands, failure);
+    let mut parts = Parts::of(commands, failure, &mut *attempts.random);
     while let Some(part) = parts.next() {
         let ran = attempts.run(part.commands()).await;
         parts.ran(&part, ran);

@@ -33,6 +33,8 @@ struct Told<F> {
     committed: Vec<TaskId>,
     /// Leases that the first loads find, one each, though their task was not there when it was looked for.
     in_between: Vec<Lease>,
+    /// Whoever asks for a lease by its slot finds it.
+    all_leased: bool,
 }
 
 struct Attempt<'a, F>(&'a mut Told<F>);
@@ -59,6 +61,9 @@ impl<F: FnMut(usize, &Diff) -> Result<(), Error>> Tx for Attempt<'_, F> {
         view.found_last_lane(Lane(0));
         if let Some(lease) = self.0.in_between.pop() {
             view.lease_of(lease);
+        }
+        for (slot, _) in needs.leases.iter().filter(|_| self.0.all_leased) {
+            view.leases.loaded(*slot, lease(slot.task));
         }
         for pick in &needs.picks {
             view.picked(pick.clone(), Vec::new());
@@ -93,6 +98,7 @@ fn on_told<F: FnMut(usize, &Diff) -> Result<(), Error>>(
         attempts: 0,
         committed: Vec::new(),
         in_between: Vec::new(),
+        all_leased: false,
     };
     run_on(told, commands)
 }
@@ -101,10 +107,18 @@ fn run_on<F: FnMut(usize, &Diff) -> Result<(), Error>>(
     mut told: Told<F>,
     commands: &[Command],
 ) -> (Result<Ran, Error>, Told<F>) {
-    let (memory, policy, mut random) = (Memory::default(), Policy::default(), Seeded::new(1));
-    let running = run(&mut told, &memory, commands, &policy, NOON, &mut random);
-    let ran = running.now_or_never().expect("nothing waits here");
+    let ran = run_by(&mut Seeded::new(1), &mut told, commands);
     (ran, told)
+}
+
+fn run_by<F: FnMut(usize, &Diff) -> Result<(), Error>>(
+    random: &mut Seeded,
+    told: &mut Told<F>,
+    commands: &[Command],
+) -> Result<Ran, Error> {
+    let (memory, policy) = (Memory::default(), Policy::default());
+    let running = run(told, &memory, commands, &policy, NOON, random);
+    running.now_or_never().expect("nothing waits here")
 }
 
 const TAKEN: &str = "a row stands there";
@@ -300,6 +314,7 @@ fn what_came_in_between_two_looks_has_the_batch_loaded_again() {
         attempts: 0,
         committed: Vec::new(),
         in_between: vec![lease(id(0))],
+        all_leased: false,
     };
     let cancel = Cancel { task: id(0) };
 
@@ -318,6 +333,7 @@ fn what_does_not_fit_load_after_load_fails_who_asked_for_it() {
         attempts: 0,
         committed: Vec::new(),
         in_between: vec![lease(id(9)); 100],
+        all_leased: false,
     };
     let mut batch = submits(3);
     batch.push(Cancel { task: id(9) }.into());
