@@ -104,6 +104,14 @@ impl Model {
     pub fn lose(&self, task: TaskId) {
         self.tables.lock().tasks.remove(&task);
     }
+
+    /// Takes away where the task stands, as no rule does: it neither waits nor runs, and has not ended. Damage.
+    pub fn uproot(&self, task: TaskId) {
+        let mut tables = self.tables.lock();
+        tables.scheduled.retain(|_, row| row.slot.task != task);
+        tables.ready.retain(|_, row| row.slot.task != task);
+        tables.leases.retain(|slot, _| slot.task != task);
+    }
 }
 
 #[async_trait]

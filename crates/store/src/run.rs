@@ -253,7 +253,7 @@ pub(crate) async fn run<W: Writer>(
         Err(Failure::Store(error)) => return Err(error),
         Err(failure) => failure,
     };
-    let mut parts = Parts::of(commands, failure);
+    let mut parts = Parts::of(commands, failure, &mut *attempts.random);
     while let Some(part) = parts.next() {
         let ran = attempts.run(part.commands()).await;
         parts.ran(&part, ran);
@@ -277,7 +277,7 @@ impl<W: Writer> Attempts<'_, W> {
         let mut conflicts = 0;
         loop {
             match self.once(commands).await {
-                Err(Failure::Store(Error::Conflict) | Failure::Taken(_))
+                Err(Failure::Store(Error::Conflict) | Failure::Unsettled(_))
                     if conflicts < CONFLICTS_MAX =>
                 {
                     conflicts += 1;
@@ -337,7 +337,7 @@ impl<W: Writer> Attempts<'_, W> {
             needs = rules(|| command::more(commands, &view, &env))?;
         }
         if !needs.is_empty() || view.is_torn() {
-            return Err(Error::Conflict.into());
+            return Err(Failure::disagreeing());
         }
         if let Some(paused) = view.paused() {
             memory.correct(paused);

@@ -132,6 +132,12 @@ impl SqliteStore {
         store.home = Some(Home::of(path).map_err(broken)?);
         store.readers = Some(threads::readers(readers).map_err(broken)?);
         store.logs = logs_beside(path, &store.incarnation());
+        // From here on something may be acknowledged that stands in the log alone.
+        if let Some(lock) = &mut store.lock
+            && open::has_log(path)
+        {
+            lock.has_log().map_err(broken)?;
+        }
         Ok(store)
     }
 

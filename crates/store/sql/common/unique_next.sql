@@ -1,5 +1,6 @@
--- The next $2 unique keys in the order of their tasks, behind $1, and whether these have ended.
-select held.queue, held.key, held.task, outcome.task is not null
+-- The next $2 unique keys in the order of their tasks, behind $1, and whether these have ended: one look for each of them,
+-- also where the planner takes the table for empty.
+select held.queue, held.key, held.task, (select 1 from outcome where outcome.task = held.task) is not null
 from (
   select unique_key.queue, unique_key.key, unique_key.task
   from unique_key
@@ -7,5 +8,4 @@ from (
   order by unique_key.task
   limit $2
 ) as held
-left join outcome on outcome.task = held.task
 order by held.task

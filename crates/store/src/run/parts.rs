@@ -10,12 +10,15 @@
 //! [`REFUSED_MAX`] commands without taking one between them, it is thought to be broken for all, and the rest is not
 //! tried. As long as it takes some, whoever sends what is good is not made to pay for the others.
 //! Nor are the parts of one command, for a sweep brings bad rows again and again until somebody mends them. Where
-//! [`REFUSED_IN_A_ROW_MAX`] of them are refused without one that is not between them, the rest of that command is not
-//! tried.
+//! [`REFUSED_IN_A_ROW_MAX`] of them are refused without one that is not between them, it is gone on with once more, at
+//! some place of the rest; where as many are refused there, what is left of the command is not tried. The place is
+//! another one each time: the same bad ones may stand in front whenever that command comes, and what stands behind them
+//! has to get through at some time.
 
 use std::slice;
 
 use taskyard_core::command::{Answer, Command, Done};
+use taskyard_core::random::{Random, Seeded};
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
@@ -25,8 +28,8 @@ use crate::tx::Undone;
 /// How many commands that stand alone the database may refuse one after the other before it is thought to be broken for
 /// all of them.
 const REFUSED_MAX: usize = 16;
-/// How many parts of one command that stand alone the database may refuse one after the other before the rest of that
-/// command is left.
+/// How many parts of one command that stand alone the database may refuse one after the other before those behind them
+/// are left: up to some other place the first time, to the end of the command the second.
 const REFUSED_IN_A_ROW_MAX: usize = 64;
 
 /// Why an attempt was undone.
@@ -35,10 +38,19 @@ pub(super) enum Failure {
     Store(Error),
     /// The database refused what it was given, or a row of it cannot be read.
     Refused(Error),
-    /// A row stands where another was to be put in; however often it is loaded again, once this is tried in parts.
-    Taken(Error),
+    /// A row stands where another was to be put in, or those that were loaded do not fit each other. Another server may have
+    /// come in between; but once this is tried in parts it is so load after load, and so for good.
+    Unsettled(Error),
     /// The rules broke down.
     Panicked,
+}
+
+impl Failure {
+    /// A task stands somewhere and is not there, or is there and stands nowhere.
+    pub(super) fn disagreeing() -> Self {
+        let reason = "rows of a task do not fit each other, however often they are loaded";
+        Self::Unsettled(Error::Failed(reason.to_owned()))
+    }
 }
 
 impl From<Error> for Failure {
@@ -57,7 +69,7 @@ impl From<Error> for Failure {
 impl From<Undone> for Failure {
     fn from(undone: Undone) -> Self {
         match undone {
-            Undone::Taken(reason) => Self::Taken(Error::Failed(reason)),
+            Undone::Taken(reason) => Self::Unsettled(Error::Failed(reason)),
             Undone::Error(error) => error.into(),
         }
     }
@@ -79,6 +91,10 @@ impl<'a> Part<'a> {
             Self::Commands(commands) => commands,
             Self::Piece { command, .. } => slice::from_ref(command),
         }
+    }
+
+    fn is_piece(&self) -> bool {
+        matches!(self, Self::Piece { .. })
     }
 
     /// Of its first command.
@@ -123,13 +139,18 @@ pub(super) struct Parts<'a> {
     /// How many commands stood alone and were refused by the database since it last took something. Each claim counts as
     /// one.
     refused: usize,
-    /// How many parts of the command that is tried now were refused since the last one that was committed.
+    /// How many parts of the command that is tried now were refused since the last one that was committed, or since the
+    /// leap.
     refused_in_a_row: usize,
+    /// It was gone on with at another place since its last part that was committed.
+    has_leapt: bool,
+    /// Says where.
+    random: Seeded,
 }
 
 impl<'a> Parts<'a> {
     /// Of a batch that failed as a whole.
-    pub(super) fn of(commands: &'a [Command], failure: Failure) -> Self {
+    pub(super) fn of(commands: &'a [Command], failure: Failure, random: &mut dyn Random) -> Self {
         let mut parts = Self {
             waiting: Vec::new(),
             answers: Vec::with_capacity(commands.len()),
@@ -137,6 +158,8 @@ impl<'a> Parts<'a> {
             wrote: false,
             refused: 0,
             refused_in_a_row: 0,
+            has_leapt: false,
+            random: Seeded::new(random.bits()),
         };
         parts.failed(&Part::Commands(commands), failure);
         parts
@@ -166,7 +189,7 @@ impl<'a> Parts<'a> {
     fn committed(&mut self, part: &Part<'a>, ran: Ran) {
         self.topics.extend(ran.topics);
         self.wrote |= ran.wrote;
-        (self.refused, self.refused_in_a_row) = (0, 0);
+        (self.refused, self.refused_in_a_row, self.has_leapt) = (0, 0, false);
         match part {
             Part::Commands(_) => self.answers.extend(ran.replies),
             Part::Piece { is_first, .. } => {
@@ -204,19 +227,19 @@ impl<'a> Parts<'a> {
                 });
             }
             (
-                Failure::Refused(_) | Failure::Taken(_) | Failure::Panicked,
+                Failure::Refused(_) | Failure::Unsettled(_) | Failure::Panicked,
                 Some([first, second]),
             ) => {
                 if matches!(part, Part::Commands(_)) {
-                    self.refused_in_a_row = 0;
+                    (self.refused_in_a_row, self.has_leapt) = (0, false);
                 }
                 self.waiting.extend([second, first]);
             }
-            (Failure::Refused(error) | Failure::Taken(error), None) => {
+            (Failure::Refused(error) | Failure::Unsettled(error), None) => {
                 self.answer_alone(part, &error);
                 if part.shares_its_answer() {
                     self.refused_in_a_row += 1;
-                    if self.refused_in_a_row < REFUSED_IN_A_ROW_MAX {
+                    if self.refused_in_a_row < REFUSED_IN_A_ROW_MAX || self.leaps(&error) {
                         return;
                     }
                     self.stop_command(&error);
@@ -246,18 +269,50 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// Nothing more of the command that is tried now is tried. What was done of it is told where its answer can tell that.
-    fn stop_command(&mut self, error: &Error) {
-        while let Some(part) = self
-            .waiting
-            .pop_if(|part| matches!(part, Part::Piece { .. }))
-        {
-            match &part {
-                Part::Piece { command, is_first } if command.tells_parts_apart() => {
-                    self.join(Ok(Ok(command.failed_part(error))), *is_first);
-                }
-                Part::Piece { .. } | Part::Commands(_) => self.answer(&part, error),
+    /// Goes on with the command at some place of what is left of it, unless that was done before. False where it is not
+    /// gone on with.
+    fn leaps(&mut self, error: &Error) -> bool {
+        let pieces = self.waiting.iter().rev();
+        let pieces = pieces.take_while(|part| part.is_piece()).count();
+        if self.has_leapt || pieces == 0 {
+            return false;
+        }
+        (self.has_leapt, self.refused_in_a_row) = (true, 0);
+        // Each is about as long as all before it together.
+        let mut passed_over = pieces - 1;
+        while passed_over > 0 && self.random.below(2) == 0 {
+            passed_over -= 1;
+        }
+        for _ in 0..passed_over {
+            self.leave_next(error);
+        }
+        while let Some([first, second]) = self.waiting.last().and_then(Part::halves) {
+            self.waiting.pop();
+            self.waiting.extend([second, first]);
+            if self.random.below(2) == 0 {
+                self.leave_next(error);
             }
+        }
+        true
+    }
+
+    /// Nothing more of the command that is tried now is tried.
+    fn stop_command(&mut self, error: &Error) {
+        while self.waiting.last().is_some_and(Part::is_piece) {
+            self.leave_next(error);
+        }
+    }
+
+    /// The next piece is not tried. What was done of its command is told where its answer can tell that.
+    fn leave_next(&mut self, error: &Error) {
+        let Some(part) = self.next() else {
+            return;
+        };
+        match &part {
+            Part::Piece { command, is_first } if command.tells_parts_apart() => {
+                self.join(Ok(Ok(command.failed_part(error))), *is_first);
+            }
+            Part::Piece { .. } | Part::Commands(_) => self.answer(&part, error),
         }
     }
 

@@ -31,8 +31,10 @@ struct Told<F> {
     begin: Result<(), Error>,
     attempts: usize,
     committed: Vec<TaskId>,
-    /// A lease that the first attempt finds, though its task was not there when it was looked for.
-    in_between: Option<Lease>,
+    /// Leases that the first loads find, one each, though their task was not there when it was looked for.
+    in_between: Vec<Lease>,
+    /// Whoever asks for a lease by its slot finds it.
+    all_leased: bool,
 }
 
 struct Attempt<'a, F>(&'a mut Told<F>);
@@ -57,8 +59,11 @@ impl<F: FnMut(usize, &Diff) -> Result<(), Error>> Writer for Told<F> {
 impl<F: FnMut(usize, &Diff) -> Result<(), Error>> Tx for Attempt<'_, F> {
     async fn load(&mut self, needs: &Needs, view: &mut View) -> Result<(), Error> {
         view.found_last_lane(Lane(0));
-        if let Some(lease) = self.0.in_between.take() {
+        if let Some(lease) = self.0.in_between.pop() {
             view.lease_of(lease);
+        }
+        for (slot, _) in needs.leases.iter().filter(|_| self.0.all_leased) {
+            view.leases.loaded(*slot, lease(slot.task));
         }
         for pick in &needs.picks {
             view.picked(pick.clone(), Vec::new());
@@ -92,7 +97,8 @@ fn on_told<F: FnMut(usize, &Diff) -> Result<(), Error>>(
         begin,
         attempts: 0,
         committed: Vec::new(),
-        in_between: None,
+        in_between: Vec::new(),
+        all_leased: false,
     };
     run_on(told, commands)
 }
@@ -101,10 +107,18 @@ fn run_on<F: FnMut(usize, &Diff) -> Result<(), Error>>(
     mut told: Told<F>,
     commands: &[Command],
 ) -> (Result<Ran, Error>, Told<F>) {
-    let (memory, policy, mut random) = (Memory::default(), Policy::default(), Seeded::new(1));
-    let running = run(&mut told, &memory, commands, &policy, NOON, &mut random);
-    let ran = running.now_or_never().expect("nothing waits here");
+    let ran = run_by(&mut Seeded::new(1), &mut told, commands);
     (ran, told)
+}
+
+fn run_by<F: FnMut(usize, &Diff) -> Result<(), Error>>(
+    random: &mut Seeded,
+    told: &mut Told<F>,
+    commands: &[Command],
+) -> Result<Ran, Error> {
+    let (memory, policy) = (Memory::default(), Policy::default());
+    let running = run(told, &memory, commands, &policy, NOON, random);
+    running.now_or_never().expect("nothing waits here")
 }
 
 const TAKEN: &str = "a row stands there";
@@ -299,7 +313,8 @@ fn what_came_in_between_two_looks_has_the_batch_loaded_again() {
         begin: Ok(()),
         attempts: 0,
         committed: Vec::new(),
-        in_between: Some(lease(id(0))),
+        in_between: vec![lease(id(0))],
+        all_leased: false,
     };
     let cancel = Cancel { task: id(0) };
 
@@ -308,6 +323,31 @@ fn what_came_in_between_two_looks_has_the_batch_loaded_again() {
     // It is not there the second time either, which can be believed.
     assert_eq!(ran.unwrap().replies, [Ok(Err(Refused::NoSuchTask))]);
     assert_eq!(told.attempts, 2);
+}
+
+#[test]
+fn what_does_not_fit_load_after_load_fails_who_asked_for_it() {
+    let told = Told {
+        commit: |_, _: &Diff| Ok(()),
+        begin: Ok(()),
+        attempts: 0,
+        committed: Vec::new(),
+        in_between: vec![lease(id(9)); 100],
+        all_leased: false,
+    };
+    let mut batch = submits(3);
+    batch.push(Cancel { task: id(9) }.into());
+
+    let (ran, told) = run_on(told, &batch);
+
+    let errors = errors(ran);
+    assert!(
+        matches!(errors[..], [None, None, None, Some(Error::Failed(_))]),
+        "{errors:?}"
+    );
+    assert_eq!(told.committed, [id(0), id(1), id(2)]);
+    // The batch, its second half and the one in it, four times each; what is beside them, once.
+    assert_eq!(told.attempts, 14);
 }
 
 #[test]

@@ -27,6 +27,11 @@ pub(super) fn writing(path: &Path, log_bytes_max: u64) -> Read<Connection> {
     settle(connection)
 }
 
+/// Writes what stands there already, so that there is a log. SQLite does not write a row that is set to what it is.
+pub(super) fn begin_log(connection: &Connection) -> Read<()> {
+    connection.execute_batch("pragma user_version = 0;")
+}
+
 /// For a file of which the power may take the last moments: nothing waits for the disk but what moves its log.
 pub(super) fn logging(path: &Path) -> Read<Connection> {
     let connection = Connection::open(file::made_private(path))?;

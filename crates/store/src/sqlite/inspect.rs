@@ -21,7 +21,7 @@ pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
     let path = &file::behind_links(path);
     // Looked for first: the connection makes an empty one.
     let has_log = open::has_log(path);
-    let log_is_gone = || !has_log && lock::tells_of_a_server(path);
+    let log_is_gone = || !has_log && lock::tells_of_a_log(path);
     let seemed_gone = log_is_gone();
     let found = look_through(path);
     // A server that stops in order takes its log away a moment before it says so.

@@ -14,6 +14,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process;
 
+/// Somebody has it, and has written nothing yet, so there need not be a log.
+const HELD: &str = "held";
+/// A server runs, and its log stands beside the database until it stops in order.
 const RUNNING: &str = "running";
 const PROCESS: &str = "process ";
 const LISTENS_ON: &str = "listens on ";
@@ -68,8 +71,12 @@ pub(super) struct Lock {
     /// The database's file, for its lock alone. Closed only when nothing else of this process has that file open: with
     /// any descriptor of it, the system takes SQLite's own locks away.
     database: Option<File>,
+    /// Whose it is, as it stands in the file.
+    by: String,
     /// The last server on this database ended without saying so.
     pub(super) after_unclean_stop: bool,
+    /// The log that it had must still be there.
+    pub(super) expects_log: bool,
 }
 
 fn beside(database: &Path) -> PathBuf {
@@ -78,11 +85,14 @@ fn beside(database: &Path) -> PathBuf {
     path.into()
 }
 
-/// A server runs on this database, or the last one ended without saying so. Takes hold of nothing.
-pub(super) fn tells_of_a_server(database: &Path) -> bool {
-    beside(database)
-        .metadata()
-        .is_ok_and(|metadata| metadata.len() > 0)
+/// A server runs on this database, or the last one ended without saying so, and there was a log. Takes hold of nothing.
+pub(super) fn tells_of_a_log(database: &Path) -> bool {
+    fs::read(beside(database)).is_ok_and(|said| says_running(&said))
+}
+
+/// Older programs said so before they had a log, too.
+fn says_running(said: &[u8]) -> bool {
+    said.starts_with(RUNNING.as_bytes())
 }
 
 /// Who has it, where it could not be taken. One that lost the file beside the database is not known.
@@ -102,7 +112,9 @@ pub(super) fn take(database: &Path) -> io::Result<Option<Lock>> {
     Ok(is_free(&beside)?.then(|| Lock {
         beside,
         database: None,
+        by: String::new(),
         after_unclean_stop: false,
+        expects_log: false,
     }))
 }
 
@@ -126,8 +138,8 @@ fn is_free(file: &File) -> io::Result<bool> {
 }
 
 impl Lock {
-    /// Takes the database's file as well, and says that a server runs on it, and where that listens, if anywhere. False:
-    /// somebody else holds it, who has lost the file beside it.
+    /// Takes the database's file as well, and says who holds it, and where that listens, if anywhere. False: somebody else
+    /// holds it, who has lost the file beside it.
     ///
     /// SQLite locks ranges of bytes in that file (`fcntl`), and this the file as a whole (`flock`): on Linux the two kinds
     /// never meet. Elsewhere they may, and there is only the file beside.
@@ -144,23 +156,38 @@ impl Lock {
         }
         let mut said = Vec::new();
         self.beside.read_to_end(&mut said)?;
-        let by = Holder::this_process(listens_on).text();
-        let says = format!("{RUNNING}\n{by}");
+        self.after_unclean_stop = !said.is_empty();
+        self.expects_log = says_running(&said);
+        self.by = Holder::this_process(listens_on).text();
+        // Whoever is killed before it has a log of its own leaves what was found.
+        self.say(if self.expects_log { RUNNING } else { HELD })?;
+        Ok(true)
+    }
+
+    /// There is a log now, which stays there until the server stops in order.
+    pub(super) fn has_log(&mut self) -> io::Result<()> {
+        self.say(RUNNING)
+    }
+
+    fn say(&mut self, word: &str) -> io::Result<()> {
+        let says = format!("{word}\n{}", self.by);
         self.beside.rewind()?;
         self.beside.write_all(says.as_bytes())?;
         // Never empty in between.
         self.beside.set_len(says.len() as u64)?;
-        self.beside.sync_all()?;
-        self.after_unclean_stop = !said.is_empty();
-        Ok(true)
+        self.beside.sync_all()
     }
 
-    /// Nothing was written since it was taken; gives it away, and says again what was said before.
-    pub(super) fn did_not_begin(self) -> io::Result<()> {
-        if self.after_unclean_stop {
-            return Ok(());
+    /// Nothing was written since it was taken; gives it away, and says again what was said before. A log that was moved
+    /// into the database meanwhile is missed by nobody.
+    pub(super) fn did_not_begin(mut self, moved_log: bool) -> io::Result<()> {
+        if !self.after_unclean_stop {
+            return self.stopped_clean();
         }
-        self.stopped_clean()
+        if moved_log {
+            self.say(HELD)?;
+        }
+        Ok(())
     }
 
     /// Everything is written and closed; gives the lock away.

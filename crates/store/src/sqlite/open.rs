@@ -198,13 +198,13 @@ pub(super) fn file(
     finish_restore(path)?;
     check_files(path)?;
     check_logs(path)?;
-    let has_log = has_log(path);
+    let had_log = has_log(path);
     let connection =
         connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
     if !lock.hold(path, listens_on).map_err(broken)? {
         return Err(in_use());
     }
-    if lock.after_unclean_stop && !has_log {
+    if lock.expects_log && !had_log {
         // No error: another program that had the file open meanwhile has moved the log into it, and taken it away.
         tracing::warn!(
             path = %path.display(),
@@ -212,15 +212,22 @@ pub(super) fn file(
         );
     }
     match begin(&connection, path, random) {
-        Ok(incarnation) => Ok(Opened {
-            connection,
-            lock: Some(lock),
-            incarnation,
-        }),
+        Ok(incarnation) => {
+            if !has_log(path) {
+                // Where the disk is full there is none, and nothing to lose either; the first batch says so.
+                let _ = connection::begin_log(&connection);
+            }
+            Ok(Opened {
+                connection,
+                lock: Some(lock),
+                incarnation,
+            })
+        }
         Err(error) => {
             drop(connection);
+            let moved_log = had_log && !has_log(path);
             // Nothing was written that a next start would have to look through.
-            lock.did_not_begin().map_err(broken)?;
+            lock.did_not_begin(moved_log).map_err(broken)?;
             Err(error)
         }
     }

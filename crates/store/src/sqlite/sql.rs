@@ -6,8 +6,9 @@ macro_rules! statements {
         $($(pub(super) const $name: &str =
             include_str!(concat!("../../sql/", $folder, "/", $file, ".sql"));)*)*
 
+        /// By name.
         #[cfg(test)]
-        pub(super) const $all: &[&str] = &[$($($name),*),*];
+        pub(super) const $all: &[(&str, &str)] = &[$($(($file, $name)),*),*];
     };
 }
 

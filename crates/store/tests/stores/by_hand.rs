@@ -25,6 +25,7 @@ pub(crate) enum Place {
 enum Act {
     Refuse,
     Lose,
+    Uproot,
     Garble,
     Spoil,
     Blot,
@@ -40,6 +41,11 @@ impl Place {
     /// The task's row is gone, and what refers to it is left.
     pub(crate) async fn lose(&self, task: TaskId) {
         self.act(Act::Lose, task).await;
+    }
+
+    /// The task's row is there, and stands nowhere: it neither waits nor runs, and has not ended.
+    pub(crate) async fn uproot(&self, task: TaskId) {
+        self.act(Act::Uproot, task).await;
     }
 
     /// The row that schedules the task cannot be read any more. The model's are always whole: it refuses the change.
@@ -83,6 +89,7 @@ impl Act {
         match self {
             Self::Refuse | Self::Garble => model.refuse(task),
             Self::Lose => model.lose(task),
+            Self::Uproot => model.uproot(task),
             Self::Spoil => {}
             Self::Blot => model.blot(task),
             Self::End => model.end(task),
@@ -101,6 +108,7 @@ impl Act {
                 begin select raise(abort, 'refused by hand'); end;"
             ),
             Self::Lose => format!("delete from task where id = x'{id}'"),
+            Self::Uproot => uproot(&format!("x'{id}'")),
             Self::Garble => format!(
                 "pragma ignore_check_constraints = on;
                 update scheduled set why = 9 where task = x'{id}'"
@@ -128,6 +136,7 @@ impl Act {
                 alter table ready add constraint ready_{name} check (task <> '{task}') not valid"
             ),
             Self::Lose => format!("delete from task where id = '{task}'"),
+            Self::Uproot => uproot(&format!("'{task}'")),
             Self::Garble => format!(
                 "alter table scheduled drop constraint scheduled_why_check;
                 update scheduled set why = 9 where task = '{task}'"
@@ -147,6 +156,12 @@ impl Act {
 /// No origin has this number. For the task of this id, as the database writes it.
 fn blot(id: &str) -> String {
     format!("update task set origin = 99 where id = {id}")
+}
+
+/// For the task of this id, as the database writes it.
+fn uproot(id: &str) -> String {
+    let delete = |table| format!("delete from {table} where task = {id};");
+    ["scheduled", "ready", "lease"].map(delete).concat()
 }
 
 /// For the task of this id, as the database writes it.

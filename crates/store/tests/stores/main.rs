@@ -4,6 +4,7 @@
     reason = "a test that cannot go on stops where it is"
 )]
 
+mod books;
 mod by_hand;
 mod conformance;
 mod database;

@@ -94,6 +94,15 @@ impl Together {
         self.postgres.as_ref().map(|(_, client, _)| client)
     }
 
+    /// What `db check` finds in any of them.
+    pub(crate) async fn findings(&self) -> Vec<String> {
+        let mut found = sqlite::check(&self.file()).unwrap();
+        if let Some((.., database)) = &self.postgres {
+            found.extend(postgres::check(&database.url()).await.unwrap());
+        }
+        found
+    }
+
     async fn compare_rows(&self) {
         let sqlite = sqlite_tables(&file(&self.folder));
         let ready: Vec<String> = self.model.ready().iter().map(ready_text).collect();

@@ -66,6 +66,74 @@ async fn a_log_that_is_gone_behind_a_kill_is_named_by_each_check_and_by_none_beh
     assert_eq!(check(&path).unwrap(), [] as [&str; 0]);
 }
 
+/// The files as a process leaves them that is killed now.
+fn left_by_a_kill(path: &Path, to: &Path) -> PathBuf {
+    std::fs::create_dir(to).unwrap();
+    for suffix in ["", "-wal", ".lock", ".logs", ".logs-wal"] {
+        let name = format!("tasks.db{suffix}");
+        let _ = std::fs::copy(path.with_file_name(&name), to.join(&name));
+    }
+    to.join("tasks.db")
+}
+
+#[tokio::test]
+async fn a_log_is_missed_only_behind_a_server_that_had_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    drop(filled(&path, 1).await);
+
+    // It has the lock and the file, and has written nothing.
+    let mut lock = lock::take(&path).unwrap().unwrap();
+    let connection = connection::writing(&path, 1 << 20).unwrap();
+    assert!(lock.hold(&path, None).unwrap());
+    assert_eq!(log::of(&path).metadata().unwrap().len(), 0);
+    let starting = left_by_a_kill(&path, &dir.path().join("starting"));
+    drop((connection, lock));
+    assert_eq!(check(&starting).unwrap(), [] as [&str; 0]);
+    // Nobody stopped in order, so the file is looked through.
+    assert!(open(&starting).check.is_some());
+
+    // It has begun, and nobody has asked it for anything.
+    std::fs::write(dir.path().join("tasks.db.lock"), "").unwrap();
+    let store = open(&path);
+    let idle = left_by_a_kill(&path, &dir.path().join("idle"));
+    drop(store);
+    assert_eq!(check(&idle).unwrap(), [] as [&str; 0]);
+    std::fs::remove_file(log::of(&idle)).unwrap();
+    assert_eq!(check(&idle).unwrap(), [open::LOG_IS_GONE]);
+}
+
+#[tokio::test]
+async fn a_log_that_a_refused_start_moved_into_the_database_is_not_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    let store = filled(&path, 1).await;
+    let killed = left_by_a_kill(&path, &dir.path().join("killed"));
+    drop(store);
+    let newer = rusqlite::Connection::open(&killed).unwrap();
+    // So that its log stays.
+    newer
+        .set_db_config(
+            rusqlite::config::DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE,
+            true,
+        )
+        .unwrap();
+    let needs = |schema: i32| format!("update meta set min_compatible = {schema}");
+    newer.execute_batch(&needs(1000)).unwrap();
+    drop(newer);
+    assert!(open::has_log(&killed));
+
+    let refused = SqliteStore::open(&killed, options()).err();
+
+    assert!(matches!(refused, Some(OpenError::TooNew { .. })));
+    assert!(!open::has_log(&killed));
+    let fits = rusqlite::Connection::open(&killed).unwrap();
+    fits.execute_batch(&needs(open::SCHEMA)).unwrap();
+    drop(fits);
+    assert_eq!(check(&killed).unwrap(), [] as [&str; 0]);
+    assert!(open(&killed).check.is_some());
+}
+
 #[tokio::test]
 async fn stats_of_older_tables_say_what_brings_them_up_to_date() {
     let dir = tempfile::tempdir().unwrap();

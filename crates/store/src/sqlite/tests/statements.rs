@@ -13,8 +13,8 @@ use super::*;
 fn common_statements_number_their_parameters_as_they_appear() {
     let database = open::in_memory(&mut Seeded::new(1)).unwrap().connection;
     let logs = logs::open::in_memory(&[0; 16]).unwrap();
-    let all = sql::ALL.iter().map(|text| (&database, text));
-    for (database, text) in all.chain(sql::LOGS.iter().map(|text| (&logs, text))) {
+    let all = sql::ALL.iter().map(|(_, text)| (&database, text));
+    for (database, text) in all.chain(sql::LOGS.iter().map(|(_, text)| (&logs, text))) {
         let statement = database
             .prepare(text)
             .unwrap_or_else(|error| panic!("{error} in\n{text}"));
@@ -41,50 +41,108 @@ fn plan(database: &Connection, text: &str) -> String {
     steps.join("; ")
 }
 
+/// What looks at more than it gives, or sorts it, and why it may.
+const EXCEPTIONS: [(&[&str], &str); 9] = [
+    (&["stats_rows"], "`db stats` counts everything"),
+    (
+        &[
+            "meta_load",
+            "meta_renew",
+            "meta_reset",
+            "meta_touch",
+            "meta_update",
+            "worker_last",
+        ],
+        "`meta` has one row",
+    ),
+    (
+        &["queue_tasks", "server_load"],
+        "there is one server, and those whose counters are kept",
+    ),
+    (
+        &[
+            "counter_all",
+            "counter_most",
+            "counter_pending",
+            "counter_sum",
+            "lane_open",
+        ],
+        "sums over all lanes, each looked at once",
+    ),
+    (
+        &[
+            "lease_held",
+            "lease_list",
+            "lease_lost",
+            "lease_of_worker",
+            "lease_takeable",
+        ],
+        "an index by worker would cost every claim, and what is under way is little",
+    ),
+    (
+        &[
+            "operation_open",
+            "operation_open_count",
+            "queue_list",
+            "queue_paused",
+        ],
+        "all of which something is set, or that are open, which are limited; of the open and the paused by an index \
+         that holds no others",
+    ),
+    (&["scheduled_next"], "the first row in the order of the key"),
+    (&["ready_since"], "one row of each lane is sorted"),
+    (
+        &[
+            "worker_count",
+            "worker_gone",
+            "worker_list",
+            "worker_live",
+            "worker_staff",
+            "worker_view",
+        ],
+        "all workers are counted or looked through, by an index that leaves out those that are forgotten, and what they \
+         hold is counted",
+    ),
+];
+
+/// The plan, where it goes through a table from end to end, or sorts.
+fn slow_plan(database: &Connection, text: &str) -> Option<String> {
+    let list = "select name from sqlite_schema where type = 'table'";
+    let mut tables = database.prepare(list).unwrap();
+    let tables: Vec<String> = tables
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let plan = plan(database, text);
+    // What a statement has put together itself is gone through too, and is no table.
+    let scanned = |step: &str| {
+        let scanned = step.strip_prefix("SCAN ")?.split(' ').next();
+        scanned.map(str::to_owned)
+    };
+    let mut scans = plan.split("; ").filter_map(scanned);
+    let has_scan = scans.any(|name| tables.contains(&name));
+    (has_scan || plan.contains("TEMP B-TREE")).then_some(plan)
+}
+
+/// Each is looked at, so a new one fails until it goes by key or stands among the exceptions.
 #[test]
-fn hot_statements_go_by_key_and_sort_nothing() {
-    let hot = [
-        sql::READY_PICK,
-        sql::READY_LOAD,
-        sql::READY_DELETE,
-        sql::LEASE_LOAD,
-        sql::LEASE_UPDATE,
-        sql::LEASE_DELETE,
-        sql::SCHEDULED_DUE,
-        sql::SCHEDULED_LOAD,
-        sql::SCHEDULED_DELETE,
-        sql::TASK_LOAD,
-        sql::TASK_INPUT,
-        sql::OUTCOME_LOAD,
-        sql::CARRY_LOAD,
-        sql::WORKER_BY_NAME,
-        sql::IDEMPOTENCY_OLD,
-        sql::TASK_VIEW,
-        sql::TASK_HOLDER,
-        sql::TASK_KNOWN,
-        sql::LANE_BEFORE,
-        sql::LANE_BEYOND,
-        sql::LANE_NAMED,
-        sql::LANE_OF_KIND,
-        sql::LANE_OF_QUEUE,
-        sql::MINUTE_LIST,
-        sql::OPERATION_BY_ID,
-        sql::OPERATION_LIST,
-        sql::QUEUE_PAGE,
-        sql::READY_BEFORE,
-        sql::WORKER_NUMBER,
-    ];
+fn statements_go_by_key_and_sort_nothing() {
     let database = open::in_memory(&mut Seeded::new(1)).unwrap().connection;
     let logs = logs::open::in_memory(&[0; 16]).unwrap();
-    let hot = hot.map(|text| (&database, text)).into_iter();
-    for (database, text) in hot.chain(sql::LOGS.iter().map(|text| (&logs, *text))) {
-        // What is counted up to a limit is found by key; to count it is no scan of a table.
-        let plan = plan(database, text).replace("SCAN before", "");
-        assert!(
-            !plan.contains("SCAN") && !plan.contains("TEMP B-TREE"),
-            "{plan} for\n{text}"
-        );
+    let all = sql::ALL.iter().map(|named| (&database, named));
+    let all = all.chain(sql::LOGS.iter().map(|named| (&logs, named)));
+    let mut excused = EXCEPTIONS.map(|(names, _)| names).concat();
+
+    for (database, (name, text)) in all {
+        let Some(plan) = slow_plan(database, text) else {
+            continue;
+        };
+        let excuse = excused.iter().position(|excused| excused == name);
+        let excuse = excuse.unwrap_or_else(|| panic!("{name} by {plan}:\n{text}"));
+        excused.swap_remove(excuse);
     }
+    assert!(excused.is_empty(), "{excused:?} need no excuse any more");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Run};
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::heartbeat::Held;
+use taskyard_core::verbs::patch::Patch;
 use taskyard_core::verbs::promote::{Promote, Promoted};
 use taskyard_core::verbs::report::{Report, ReportedBack, Word};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
@@ -155,6 +156,61 @@ pub(super) async fn a_row_that_stands_where_none_should_fails_only_what_meets_it
         assert_eq!(yard.status(run.slot.task).await, Status::Completed);
     }
     assert_eq!(went(&yard.answers(reports).await), "+-++", "and again");
+}
+
+/// Whoever asks for the lost task and whoever asks for all runs of the worker see together what none of them sees alone.
+pub(super) async fn a_run_whose_task_is_lost_costs_no_command_beside_it_anything(yard: Yard) {
+    let (worker, runs) = with_damaged_runs(&yard, 2, &[1]).await;
+    let lost = runs[1].slot.task;
+    let task = yard.task();
+    let again = Claim {
+        seq: 7,
+        maybe_again: true,
+        ..worker
+    };
+    let batch = vec![
+        submit(&task),
+        Cancel { task: lost }.into(),
+        Claims {
+            claims: vec![again],
+        }
+        .into(),
+    ];
+
+    let answers = yard.answers(batch).await;
+
+    let [
+        Ok(Ok(_)),
+        Ok(Err(Refused::NoSuchTask)),
+        Ok(Ok(Done::Claims(dealt))),
+    ] = &answers[..]
+    else {
+        panic!("{answers:?}")
+    };
+    let hand = dealt.hands[0].as_ref().unwrap().as_ref().unwrap();
+    assert_eq!(ids(&hand.runs), [task.id]);
+}
+
+pub(super) async fn a_task_that_stands_nowhere_fails_only_what_asks_for_it(yard: Yard) {
+    let (nowhere, task) = (yard.new_task().await, yard.task());
+    yard.place.uproot(nowhere).await;
+    let patch = Patch {
+        task: nowhere,
+        priority: None,
+        begin: None,
+    };
+    let cancel = Cancel { task: nowhere };
+    let batch = vec![
+        cancel.into(),
+        submit(&task),
+        patch.into(),
+        submit(&yard.task()),
+    ];
+
+    let answers = yard.answers(batch).await;
+
+    assert_eq!(went(&answers), "-+-+");
+    assert!(is_there(&yard, task.id).await);
 }
 
 pub(super) async fn refused_commands_cost_none_between_them_anything(yard: Yard) {

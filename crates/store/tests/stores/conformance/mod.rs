@@ -236,6 +236,8 @@ macro_rules! conformance {
                 failing::a_command_that_the_database_refuses_fails_alone,
                 failing::a_command_over_which_the_rules_break_down_fails_alone,
                 failing::a_row_that_stands_where_none_should_fails_only_what_meets_it,
+                failing::a_run_whose_task_is_lost_costs_no_command_beside_it_anything,
+                failing::a_task_that_stands_nowhere_fails_only_what_asks_for_it,
                 failing::refused_commands_cost_none_between_them_anything,
                 failing::after_sixteen_commands_refused_in_a_row_the_rest_is_not_tried,
                 failing::runs_that_the_database_refuses_keep_a_sweep_from_no_others,
