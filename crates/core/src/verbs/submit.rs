@@ -280,7 +280,7 @@ impl NewTask {
             let task = row.id;
             view.uniques.put(key.clone(), Unique { key, task });
         }
-        let status = moves::place_new(view, &row, env.now);
+        let status = moves::place_new(view, &row, env);
         view.tasks.insert(row.id, Arc::new(row));
         Made::Now(status)
     }
