@@ -69,7 +69,7 @@ impl Shapes {
     }
 
     pub(crate) fn list_of<T: ToSchema>(&mut self, name: &'static str) -> Value {
-        let list = json!({"type": "array", "items": self.reference::<T>()});
+        let list = list(self.reference::<T>());
         self.0.insert(name.to_owned(), list);
         refer(name)
     }
@@ -233,6 +233,10 @@ fn bounds(limits: &Limits) -> Vec<(&'static str, Value)> {
             "PatchQueue/retry",
             json!({"oneOf": [refer(ASKED_RETRY), {"type": "null"}]}),
         ),
+        (
+            "TasksFilter/status",
+            json!({"oneOf": [refer("Status"), list(refer("Status")), {"type": "null"}]}),
+        ),
         ("TasksFilter/kind", path_name()),
         ("TasksFilter/queue", path_name()),
         (
@@ -352,6 +356,10 @@ fn kinds() -> Value {
         with(length(NAMES_MAX), "items", path_name()),
         {"const": [ANY]},
     ]})
+}
+
+fn list(items: Value) -> Value {
+    json!({"type": "array", "items": items})
 }
 
 fn names() -> Value {
