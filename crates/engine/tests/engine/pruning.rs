@@ -6,7 +6,7 @@ use std::time::Duration;
 use taskyard_core::filter::Filter;
 use taskyard_core::operation::Act;
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::submit::{NewTask, Submit};
@@ -32,10 +32,7 @@ async fn freeable(yard: &Yard) -> usize {
         after: None,
         limit: 2 * STEP_ROWS_MAX,
     };
-    match yard.engine.read(query).await.unwrap() {
-        Answer::Freeable(found) => found.keys.len(),
-        other => panic!("a query is answered in kind: {other:?}"),
-    }
+    yard.engine.read(query).await.unwrap().freeable().keys.len()
 }
 
 #[tokio::test(start_paused = true)]

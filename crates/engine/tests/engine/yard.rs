@@ -10,7 +10,7 @@ use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::random::Seeded;
 use taskyard_core::rows::Worker;
 use taskyard_core::status::Status;
@@ -103,10 +103,8 @@ impl Yard {
 
     pub(crate) async fn worker_row(&self, name: &str) -> Worker {
         let query = Query::Worker(Name::plain(name).unwrap());
-        let Answer::Worker(Some(row)) = self.engine.read(query).await.unwrap() else {
-            panic!("it is registered")
-        };
-        *row
+        let row = self.engine.read(query).await.unwrap().worker();
+        *row.expect("it is registered")
     }
 
     pub(crate) async fn claim(&self, worker: &str, wait: Duration) -> Result<Hand, Error> {

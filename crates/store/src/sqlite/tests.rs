@@ -151,10 +151,8 @@ fn completed(run: &Run) -> Report {
 }
 
 async fn view(store: &dyn Store, id: TaskId) -> TaskView {
-    match store.read(Query::Task(id)).await.unwrap() {
-        Answer::Task(Some(view)) => *view,
-        other => panic!("task {id} is not there: {other:?}"),
-    }
+    let view = store.read(Query::Task(id)).await.unwrap().task();
+    *view.unwrap_or_else(|| panic!("task {id} is not there"))
 }
 
 #[tokio::test]
@@ -448,9 +446,8 @@ fn a_full_database_refuses_and_recovers_when_there_is_room() {
     let refused = run(&mut inline, 0..500);
 
     assert!(matches!(refused, Err(Error::Full)), "{refused:?}");
-    assert!(
-        matches!(inline.read_blocking(&Query::Counts), Ok(Answer::Counts(counts)) if counts.is_empty())
-    );
+    let counts = inline.read_blocking(&Query::Counts).unwrap().counts();
+    assert!(counts.is_empty());
     inline
         .connection()
         .pragma_update(None, "max_page_count", 10_000)

@@ -14,7 +14,7 @@ use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query, Standing};
+use taskyard_core::query::{Query, Standing};
 use taskyard_core::retention::Retention;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
@@ -168,10 +168,8 @@ impl Yard {
     }
 
     fn standing(&self) -> Standing {
-        match self.database.read(Query::Task(self.task)) {
-            Answer::Task(Some(view)) => view.standing,
-            other => panic!("the task is there: {other:?}"),
-        }
+        let view = self.database.read(Query::Task(self.task)).task();
+        view.expect("the task is there").standing
     }
 }
 

@@ -10,7 +10,7 @@ use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::random::Seeded;
 use taskyard_core::status::Status;
 use taskyard_core::store::Store;
@@ -57,9 +57,7 @@ async fn known(app: &App, expected: &[(&str, i32)]) {
     };
     let known = async {
         loop {
-            let Ok(Answer::Workers(workers)) = app.engine().read(all.clone()).await else {
-                panic!("no workers were answered")
-            };
+            let workers = app.engine().read(all.clone()).await.unwrap().workers();
             let workers: Vec<(&str, i32)> = workers
                 .iter()
                 .map(|view| (view.worker.name.as_str(), view.worker.epoch.0))

@@ -13,7 +13,7 @@ use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, List, Listed, Query, TaskView};
+use taskyard_core::query::{List, Listed, Query, TaskView};
 use taskyard_core::random::Seeded;
 use taskyard_core::refused::Refused;
 use taskyard_core::retry::Retry;
@@ -395,9 +395,7 @@ impl Yard {
             ..sight
         };
         let candidates = Query::lost(&self.policy, seeing, 1000);
-        let Ok(Answer::Lost(runs)) = self.store.read(candidates).await else {
-            panic!("a query is answered in kind")
-        };
+        let runs = self.store.read(candidates).await.unwrap().lost();
         let expired = self.run::<Expired>(Expire { runs, sight }).await;
         expired.unwrap().tasks
     }
@@ -416,10 +414,8 @@ impl Yard {
 /// Looking.
 impl Yard {
     pub(crate) async fn view(&self, task: TaskId) -> TaskView {
-        match self.store.read(Query::Task(task)).await.unwrap() {
-            Answer::Task(Some(view)) => *view,
-            other => panic!("task {task} is not there: {other:?}"),
-        }
+        let view = self.store.read(Query::Task(task)).await.unwrap().task();
+        *view.unwrap_or_else(|| panic!("task {task} is not there"))
     }
 
     pub(crate) async fn status(&self, task: TaskId) -> Status {
@@ -437,19 +433,12 @@ impl Yard {
         detail_max: usize,
     ) -> (Vec<Attempt>, Vec<LateResult>) {
         let query = Query::Attempts { task, detail_max };
-        match self.store.read(query).await.unwrap() {
-            Answer::Attempts { ended, late } => (
-                ended.into_iter().map(|(attempt, _)| attempt).collect(),
-                late,
-            ),
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        let found = self.store.read(query).await.unwrap().attempts();
+        let ended = found.ended.into_iter().map(|(attempt, _)| attempt);
+        (ended.collect(), found.late)
     }
 
     pub(crate) async fn list(&self, list: List) -> Listed {
-        match self.store.read(Query::Tasks(list)).await.unwrap() {
-            Answer::Tasks(listed) => listed,
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        self.store.read(Query::Tasks(list)).await.unwrap().tasks()
     }
 }
