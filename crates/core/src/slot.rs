@@ -100,6 +100,12 @@ impl Limits {
         max_attempts: 1,
         max_losses: 1,
     };
+
+    /// For what is known not to have met one.
+    pub(crate) const FAR: Self = Self {
+        max_attempts: i32::MAX,
+        max_losses: i32::MAX,
+    };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
