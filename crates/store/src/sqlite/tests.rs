@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 use taskyard_core::command::Done;
 use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
-use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::labels::Labels;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
@@ -76,34 +76,18 @@ async fn run<D: TryFrom<Done>>(store: &dyn Store, command: impl Into<Command>) -
 fn task(kind: &str, serial: u32, priority: i64) -> NewTask {
     let now = Timestamp::from_micros(NOON);
     NewTask {
-        id: TaskId::new(now, u128::from(serial) << 40),
-        lane: LaneKey {
-            queue: Name::path("default").unwrap(),
-            kind: Name::path(kind).unwrap(),
-            demands: Demands::default(),
-        },
         priority: Priority::new(priority).unwrap(),
-        begin: Begin::Now,
-        input: Json::stored("{\"b\": 1,  \"a\": \"ü\"}"),
-        max_attempts: None,
-        max_losses: None,
-        timeout: None,
-        retry: None,
         labels: Labels::new([("team", "blue")]).unwrap(),
-        is_exclusive: false,
-        unique_key: None,
-        retry_of: None,
-        origin: None,
-        digest: None,
+        ..NewTask::new(
+            TaskId::new(now, u128::from(serial) << 40),
+            LaneKey::of(Name::path("default").unwrap(), Name::path(kind).unwrap()),
+            Json::stored("{\"b\": 1,  \"a\": \"ü\"}"),
+        )
     }
 }
 
 fn submit(tasks: Vec<NewTask>) -> Submit {
-    Submit {
-        tasks,
-        once: None,
-        again: false,
-    }
+    Submit::of(tasks)
 }
 
 async fn register(store: &dyn Store) -> Claim {

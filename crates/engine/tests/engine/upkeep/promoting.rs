@@ -7,19 +7,19 @@ use std::time::Duration;
 use taskyard_core::id::TaskId;
 use taskyard_core::query::Query;
 use taskyard_core::status::Status;
-use taskyard_core::verbs::submit::{Begin, NewTask};
+use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_engine::upkeep::Upkeep;
 
 use super::{Counting, MINUTE, SECOND, gets, keep_up, two, yard};
 use crate::front::{Fronted, HoldsBack};
-use crate::yard::{Yard, model_whose_time_passes, settle, submit_of};
+use crate::yard::{Yard, model_whose_time_passes, settle};
 
 async fn submit_later(yard: &Yard, wait: Duration) -> TaskId {
     let task = NewTask {
         begin: Begin::After(wait),
         ..yard.task("work")
     };
-    let submitted = yard.engine.submit(submit_of(vec![task])).await.unwrap();
+    let submitted = yard.engine.submit(Submit::of(vec![task])).await.unwrap();
     submitted.ids[0]
 }
 

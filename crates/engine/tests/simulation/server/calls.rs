@@ -144,11 +144,7 @@ impl Server {
         let again = view.and_then(|view| NewTask::again(&view, of));
         match again {
             Ok(task) => {
-                let submit = Submit {
-                    tasks: vec![task],
-                    once: None,
-                    again: false,
-                };
+                let submit = Submit::of(vec![task]);
                 let submit = self.with_ids(submit, around);
                 let call = Call::Submit {
                     submit: submit.clone(),

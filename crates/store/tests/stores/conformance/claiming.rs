@@ -178,12 +178,7 @@ pub(super) async fn many_lanes_keep_one_order_however_they_are_filled(yard: Yard
 pub(super) async fn a_submit_that_meets_a_claim_goes_straight_to_a_lease(yard: Yard) {
     let worker = yard.worker("w").await;
     let task = yard.task();
-    let submit: Command = Submit {
-        tasks: vec![task.clone()],
-        once: None,
-        again: false,
-    }
-    .into();
+    let submit: Command = Submit::of(vec![task.clone()]).into();
     let claim: Command = Claims {
         claims: vec![worker],
     }

@@ -27,11 +27,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn submit(task: &NewTask) -> Command {
     let tasks = vec![task.clone()];
-    Command::Submit(Submit {
-        tasks,
-        once: None,
-        again: false,
-    })
+    Command::Submit(Submit::of(tasks))
 }
 
 fn failed_alone(answer: &Answer) -> bool {

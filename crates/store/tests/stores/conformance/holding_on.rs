@@ -149,11 +149,7 @@ fn keyed(yard: &Yard, queue: &str, key: &str) -> NewTask {
 }
 
 async fn submit(yard: &Yard, tasks: Vec<NewTask>) -> Submitted {
-    let submit = Submit {
-        tasks,
-        once: None,
-        again: false,
-    };
+    let submit = Submit::of(tasks);
     yard.run(submit).await.unwrap()
 }
 

@@ -9,9 +9,7 @@ use std::time::Duration;
 use taskyard_core::command::{self, Command, Done};
 use taskyard_core::id::{ServerNumber, TaskId};
 use taskyard_core::json::Json;
-use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
-use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{List, Listed, Query, TaskView};
 use taskyard_core::random::Seeded;
@@ -28,7 +26,7 @@ use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat, Held};
 use taskyard_core::verbs::promote::{Promote, Promoted};
 use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::report::{ReportedBack, Word};
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
+use taskyard_core::verbs::submit::{NewTask, Submit, Submitted};
 use taskyard_core::worker::Profile;
 use taskyard_store::Clock;
 use taskyard_store::model::Model;
@@ -227,24 +225,10 @@ impl Yard {
     /// A task of kind `work` that has the next id.
     pub(crate) fn task(&self) -> NewTask {
         let serial = self.made.fetch_add(1, Ordering::SeqCst);
-        NewTask {
-            // The serial stands in the first random bits, so ids of one millisecond keep their order.
-            id: TaskId::new(self.now(), u128::from(serial.unsigned_abs()) << 40),
-            lane: lane("default", "work", None),
-            priority: Priority::default(),
-            begin: Begin::Now,
-            input: Json::stored(format!("{{\"n\":{serial}}}")),
-            max_attempts: None,
-            max_losses: None,
-            timeout: None,
-            retry: None,
-            labels: Labels::default(),
-            is_exclusive: false,
-            unique_key: None,
-            retry_of: None,
-            origin: None,
-            digest: None,
-        }
+        // The serial stands in the first random bits, so ids of one millisecond keep their order.
+        let id = TaskId::new(self.now(), u128::from(serial.unsigned_abs()) << 40);
+        let input = Json::stored(format!("{{\"n\":{serial}}}"));
+        NewTask::new(id, lane("default", "work", None), input)
     }
 
     pub(crate) async fn submit(&self, task: NewTask) -> Result<TaskId, Refused> {
@@ -254,12 +238,7 @@ impl Yard {
     }
 
     pub(crate) async fn submit_all(&self, tasks: Vec<NewTask>) -> Result<Submitted, Refused> {
-        self.run(Submit {
-            tasks,
-            once: None,
-            again: false,
-        })
-        .await
+        self.run(Submit::of(tasks)).await
     }
 
     pub(crate) async fn new_task(&self) -> TaskId {
