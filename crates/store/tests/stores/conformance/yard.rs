@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use taskyard_core::command::{self, Command, Done};
-use taskyard_core::id::{ServerNumber, TaskId};
+use taskyard_core::id::{Fence, ServerNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
@@ -15,7 +15,7 @@ use taskyard_core::query::{List, Listed, Query, TaskView};
 use taskyard_core::random::Seeded;
 use taskyard_core::refused::Refused;
 use taskyard_core::retry::Retry;
-use taskyard_core::rows::{Attempt, LateResult};
+use taskyard_core::rows::{Attempt, LateResult, Said};
 use taskyard_core::status::Status;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
@@ -415,6 +415,22 @@ impl Yard {
         let found = self.store.read(query).await.unwrap().attempts();
         let ended = found.ended.into_iter().map(|(attempt, _)| attempt);
         (ended.collect(), found.late)
+    }
+
+    /// Which runs' results were refused and kept, and what they said.
+    pub(crate) async fn late(&self, task: TaskId) -> Vec<(Fence, Said)> {
+        let (_, late) = self.attempts(task).await;
+        let late = late.iter().map(|late| (late.run.fence, late.said));
+        late.collect()
+    }
+
+    /// How many tasks there are, of which there are few.
+    pub(crate) async fn count(&self) -> usize {
+        let list = List {
+            limit: 100,
+            ..List::default()
+        };
+        self.list(list).await.items.len()
     }
 
     pub(crate) async fn list(&self, list: List) -> Listed {
