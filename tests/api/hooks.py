@@ -83,6 +83,8 @@ def suit(case):
     statuses = wanted.get("status") if isinstance(wanted, dict) else None
     if isinstance(statuses, list) and statuses and not set(concerns) & set(statuses):
         statuses.append(concerns[1])
+    if isinstance(statuses, str) and statuses not in concerns:
+        wanted["status"] = concerns[1]
 
 
 def plain_numbers(value):

@@ -18,6 +18,8 @@ pub struct TasksFilter {
         deserialize_with = "one_or_several",
         skip_serializing_if = "Vec::is_empty"
     )]
+    // The server's description says what it may be.
+    #[cfg_attr(feature = "openapi", schema(value_type = serde_json::Value))]
     pub status: Vec<task::Status>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,

@@ -20,6 +20,18 @@ pub struct LaneKey {
     pub demands: Demands,
 }
 
+impl LaneKey {
+    /// Of tasks that demand nothing.
+    pub fn of(queue: Name, kind: Name) -> Self {
+        let demands = Demands::default();
+        Self {
+            queue,
+            kind,
+            demands,
+        }
+    }
+}
+
 /// A lane's number, from 1. Its twin, where suspects wait, is the same number below zero.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lane(pub i32);

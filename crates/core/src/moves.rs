@@ -273,10 +273,11 @@ fn give_back(
     wait(view, at, place, (run_at, order_key), why);
 }
 
-/// A new task's first place; answers its status there.
-pub(crate) fn place_new(view: &mut View, task: &Task, now: Timestamp) -> Status {
+/// A new task's first place; answers its status there. One that may be refused is judged when its time comes, now or
+/// later.
+pub(crate) fn place_new(view: &mut View, task: &Task, env: &Env<'_>) -> Status {
     let (slot, lane, order_key) = (SlotKey::only(task.id), task.lane, task.order_key);
-    if task.run_at > now {
+    if task.run_at > env.now || env.policy.refusal_of(task).is_some() {
         schedule(
             view,
             Scheduled {
@@ -352,14 +353,25 @@ fn wait(
 
 /// Ends a task that waits for its time.
 pub(crate) fn cancel_scheduled(view: &mut View, row: &Scheduled, now: Timestamp) {
+    let outcome = end_scheduled(view, row, Event::Cancelled, now);
+    end(view, outcome);
+}
+
+/// Ends a task whose time has come and that no worker is to have.
+pub(crate) fn refuse(view: &mut View, row: &Scheduled, why: &str, now: Timestamp) {
+    let outcome = end_scheduled(view, row, Event::Refused, now);
+    let error = Some(Failure::new(Failure::NOT_ALLOWED, why));
+    end(view, Outcome { error, ..outcome });
+}
+
+fn end_scheduled(view: &mut View, row: &Scheduled, event: Event, now: Timestamp) -> Outcome {
     let before = take_scheduled(view, row);
     let fence = Carry::fence(view.carry_of(row.slot, row.has_carry));
-    let outcome = Outcome {
+    Outcome {
         lane: row.lane,
         fence,
-        ..cancelled(row.slot, before, now)
-    };
-    end(view, outcome);
+        ..without_a_run(row.slot, before, event, now)
+    }
 }
 
 /// Ends a task that waits for a worker.
@@ -369,7 +381,7 @@ pub(crate) fn cancel_ready(view: &mut View, row: &Ready, now: Timestamp) {
     let outcome = Outcome {
         lane: row.lane.plain(),
         fence,
-        ..cancelled(row.slot, before, now)
+        ..without_a_run(row.slot, before, Event::Cancelled, now)
     };
     end(view, outcome);
 }
@@ -383,13 +395,13 @@ pub(crate) fn cancel_run(view: &mut View, lease: &Lease, now: Timestamp) {
         claimed_at: Some(lease.claimed_at),
         started_at: lease.started_at,
         worker: Some(lease.worker),
-        ..cancelled(lease.slot, before, now)
+        ..without_a_run(lease.slot, before, Event::Cancelled, now)
     };
     end(view, outcome);
 }
 
-fn cancelled(slot: SlotKey, before: Slot, now: Timestamp) -> Outcome {
-    let after = step(before, Event::Cancelled, Limits::UNASKED);
+fn without_a_run(slot: SlotKey, before: Slot, event: Event, now: Timestamp) -> Outcome {
+    let after = step(before, event, Limits::UNASKED);
     Outcome::without_a_run(slot.task, after.place.status(), after.counts, now)
 }
 

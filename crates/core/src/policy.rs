@@ -5,10 +5,14 @@ use std::time::Duration;
 
 use crate::retention::Retention;
 use crate::retry::Retry;
+use crate::rows::{Origin, Task};
 use crate::time::Timestamp;
 
 /// The most that [`Policy::history_max`] is set to: a list of a task's attempts shows all that is kept.
 pub const HISTORY_MOST: i32 = 1_000;
+
+/// The kind whose tasks have effects outside that nobody can take back.
+const COMMAND: &str = "command";
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -80,6 +84,11 @@ pub struct Policy {
     ///
     /// Invariant: at least `heartbeat_ttl`, so that the sweep has taken away what it held.
     pub worker_life: Duration,
+    /// Why the commands that were scheduled by the `taskmaster` routes fail when their time comes: this server runs none.
+    /// Default: none, they wait for a worker that runs them.
+    ///
+    /// Asked when their time comes, so what counts is the server that is up by then.
+    pub commands_refused: Option<&'static str>,
 }
 
 impl Default for Policy {
@@ -113,6 +122,7 @@ impl Default for Policy {
             clock_skew: Duration::from_mins(5),
             server_ttl: Duration::from_secs(30),
             worker_life: Duration::from_hours(24),
+            commands_refused: None,
         }
     }
 }
@@ -121,11 +131,24 @@ impl Policy {
     /// A command has effects outside that nobody can take back, so its failures are final unless the task itself says
     /// otherwise, whatever its queue says.
     pub fn max_attempts_of(&self, kind: &str, of_queue: Option<i32>) -> i32 {
-        if kind == "command" {
+        if kind == COMMAND {
             1
         } else {
             of_queue.unwrap_or(self.max_attempts)
         }
+    }
+
+    /// Why no worker is to have this task, which fails when its time comes; none for nearly all. What came by the
+    /// `taskmaster` routes is all commands.
+    pub(crate) fn refusal_of(&self, task: &Task) -> Option<&'static str> {
+        let came_by_it = task.origin == Some(Origin::Taskmaster);
+        self.commands_refused.filter(|_| came_by_it)
+    }
+
+    /// Whether there may be a refusal among tasks of such a kind, none if it is not known: whether it is worth a look at
+    /// the tasks themselves.
+    pub(crate) fn may_refuse(&self, kind: Option<&str>) -> bool {
+        self.commands_refused.is_some() && kind.is_none_or(|kind| kind == COMMAND)
     }
 
     /// A worker's row is renewed only when a sixth of its time is gone, so a busy worker costs few writes.

@@ -1,32 +1,29 @@
 //! What can be asked of a store without changing anything.
 
+mod answer;
 mod queues;
 
 use std::sync::Arc;
 
 use crate::counter::Counter;
-use crate::explain::{Explain, Surroundings};
+use crate::explain::Explain;
 use crate::filter::Filter;
-use crate::id::{Epoch, Fence, OperationId, RunKey, SlotKey, TaskId, WorkerNumber};
+use crate::id::{Epoch, Fence, OperationId, SlotKey, TaskId, WorkerNumber};
 use crate::json::Json;
 use crate::lane::{Lane, LaneKey};
 use crate::minute::Minute;
 use crate::name::Name;
 use crate::needs::ReadyKey;
-use crate::operation::Operation;
 use crate::order::Priority;
 use crate::policy::Policy;
-use crate::queue::Queue;
-use crate::rows::{
-    Attempt, Carry, Ended, Failure, LateResult, Lease, Outcome, Progress, Ready, Scheduled, Task,
-    Unique, UniqueKey, Worker,
-};
+use crate::rows::{Carry, Failure, Lease, Outcome, Progress, Ready, Scheduled, Task, Worker};
 use crate::slot::{Counts, Place};
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::verbs::expire::{Lost, Sight};
 use crate::verbs::held::Token;
 
+pub use self::answer::{Answer, Attempts, Freeable};
 pub use self::queues::{QueueList, QueueView, QueuesListed};
 
 #[derive(Clone, Debug)]
@@ -159,72 +156,6 @@ impl Query {
             internal_before: sight.alone_since,
         };
         Self::Lost { looks, limit }
-    }
-}
-
-#[derive(Debug)]
-pub enum Answer {
-    Task(Option<Box<TaskView>>),
-    Tasks(Listed),
-    Attempts {
-        /// Each with its worker's name.
-        ended: Vec<(Attempt, Option<Name>)>,
-        late: Vec<LateResult>,
-    },
-    /// None where there is no such task.
-    Explain(Option<Box<Surroundings>>),
-    Counts(Vec<Counted>),
-    Sums(Sums),
-    Minutes(Minutes),
-    Workers(Vec<WorkerView>),
-    WorkerCounts(WorkerCounts),
-    Survey(Survey),
-    Gone(Vec<Name>),
-    Worker(Option<Box<Worker>>),
-    AtWork(Option<Box<AtWork>>),
-    Named(Vec<(WorkerNumber, Name)>),
-    Queues(Vec<Queue>),
-    QueuePage(QueuesListed),
-    Operation(Option<Box<Operation>>),
-    Operations(Vec<Operation>),
-    OldOperations(Vec<OperationId>),
-    Freeable(Freeable),
-    Relics(Vec<Ended>),
-    /// Each with its worker, if that is known.
-    Lost(Vec<(RunKey, Option<Name>)>),
-    Takeable(Vec<RunKey>),
-    Ended(Vec<TaskId>),
-    Known(Vec<TaskId>),
-    /// None where there is no such task.
-    Holder(Option<Holder>),
-    Holdings(Vec<Holding>),
-    NextDue(Option<Timestamp>),
-    Pong,
-}
-
-/// Unique keys whose tasks have ended.
-#[derive(Debug, Default)]
-pub struct Freeable {
-    pub keys: Vec<UniqueKey>,
-    /// Behind whom to go on, if there is more to look at.
-    pub next: Option<TaskId>,
-}
-
-impl Freeable {
-    /// Of the keys that were looked at, each with whether its task has ended; `limit` were asked for.
-    pub fn of(held: Vec<(Unique, bool)>, limit: usize) -> Self {
-        let next = (held.len() == limit).then(|| held.last().map(|(row, _)| row.task));
-        let ended = held.into_iter().filter(|(_, ended)| *ended);
-        Self {
-            next: next.flatten(),
-            keys: ended.map(|(row, _)| row.key).collect(),
-        }
-    }
-}
-
-impl From<Freeable> for Answer {
-    fn from(freeable: Freeable) -> Self {
-        Self::Freeable(freeable)
     }
 }
 

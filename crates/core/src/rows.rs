@@ -257,6 +257,9 @@ impl Failure {
     /// The code of a task whose last run that could be lost was.
     pub(crate) const LOST: &str = "worker_lost";
 
+    /// The code of a command that nobody may run here, as workers say it too.
+    pub(crate) const NOT_ALLOWED: &str = "command_not_allowed";
+
     pub fn new(code: &str, message: &str) -> Self {
         Self {
             code: code.into(),

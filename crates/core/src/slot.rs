@@ -100,6 +100,12 @@ impl Limits {
         max_attempts: 1,
         max_losses: 1,
     };
+
+    /// For what is known not to have met one.
+    pub(crate) const FAR: Self = Self {
+        max_attempts: i32::MAX,
+        max_losses: i32::MAX,
+    };
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -134,6 +140,8 @@ listed! {
         Moved { due: bool }:
             Self::Moved { due: false } => "moved to later",
             Self::Moved { due: true } => "moved to now";
+        /// Its time has come, and no worker is to have it.
+        Refused: Self::Refused => "refused";
         /// Its worker is gone, or did not renew the lease.
         Lost: Self::Lost => "lost";
         Cancelled: Self::Cancelled => "cancelled";
@@ -148,7 +156,10 @@ pub fn step(slot: Slot, event: Event, limits: Limits) -> Result<Slot, Refused> {
         (_, Event::Cancelled) => Ok(slot.ended(Status::Cancelled)),
 
         (Scheduled, Event::Due) => Ok(slot.waiting()),
-        (Ready | Suspect | Leased | Running, Event::Due) => Err(Refused::NotWaiting),
+        (Scheduled, Event::Refused) => Ok(slot.ended(Status::Failed)),
+        (Ready | Suspect | Leased | Running, Event::Due | Event::Refused) => {
+            Err(Refused::NotWaiting)
+        }
 
         (Scheduled | Ready | Suspect, Event::Moved { due: true }) => Ok(slot.waiting()),
         (Scheduled | Ready | Suspect, Event::Moved { due: false }) => Ok(slot.at(Scheduled)),

@@ -287,13 +287,11 @@ fn bytes_of_name(name: &Name) -> usize {
 mod tests {
     use taskyard_core::id::{Fence, SlotKey, TaskId};
     use taskyard_core::json::Json;
-    use taskyard_core::labels::Demands;
     use taskyard_core::lane::LaneKey;
-    use taskyard_core::order::Priority;
     use taskyard_core::time::Timestamp;
     use taskyard_core::verbs::cancel::Cancel;
     use taskyard_core::verbs::held::Token;
-    use taskyard_core::verbs::submit::{Begin, Submit};
+    use taskyard_core::verbs::submit::Submit;
 
     use super::*;
 
@@ -315,33 +313,12 @@ mod tests {
 
     /// A task with an input of so many bytes.
     fn submit(input: usize) -> Command {
-        let task = NewTask {
-            id: id(),
-            lane: LaneKey {
-                queue: Name::path("default").unwrap(),
-                kind: Name::path("echo").unwrap(),
-                demands: Demands::default(),
-            },
-            priority: Priority::default(),
-            begin: Begin::Now,
-            input: Json::stored("1".repeat(input)),
-            max_attempts: None,
-            max_losses: None,
-            timeout: None,
-            retry: None,
-            labels: Labels::default(),
-            is_exclusive: false,
-            unique_key: None,
-            retry_of: None,
-            origin: None,
-            digest: None,
-        };
-        Submit {
-            tasks: vec![task],
-            once: None,
-            again: false,
-        }
-        .into()
+        let task = NewTask::new(
+            id(),
+            LaneKey::of(Name::path("default").unwrap(), Name::path("echo").unwrap()),
+            Json::stored("1".repeat(input)),
+        );
+        Submit::of(vec![task]).into()
     }
 
     /// So many of these, as far as there is room.

@@ -168,13 +168,9 @@ async fn keep_promoting(engine: Engine) {
             (steps, begun) = (Steps::default(), engine.moment());
         }
         next_due.forget();
-        match promote::run_once(&engine, &mut steps).await {
-            Ok(promotion) => {
-                said.succeeded();
-                next_due.scheduled(when_to_look(promotion, engine.store().now()));
-            }
-            Err(Error::Stopping) => return,
-            Err(error) => said.failed(&engine, &error, "promotion failed; it is tried again"),
+        let promoted = promote::run_once(&engine, &mut steps).await;
+        if let Some(promotion) = said.of(&engine, promoted, "promotion failed; it is tried again") {
+            next_due.scheduled(when_to_look(promotion, engine.store().now()));
         }
         tokio::select! {
             () = next_due.comes(|| engine.store().now()) => {}
@@ -199,14 +195,9 @@ async fn keep_present(engine: Engine, mut server: Server, alone: bool) {
     let mut said = Said::default();
     while !engine.is_stopping() {
         wait_to_say(&engine).await;
-        match engine.join(Some(server), alone).await {
-            Ok(joined) => {
-                said.succeeded();
-                server = joined;
-            }
-            Err(Error::Stopping) => return,
-            Err(error) => said.failed(&engine, &error, "this server could not say that it is up"),
-        }
+        let joined = engine.join(Some(server), alone).await;
+        let joined = said.of(&engine, joined, "this server could not say that it is up");
+        server = joined.unwrap_or(server);
     }
 }
 
@@ -236,21 +227,12 @@ async fn keep_looking(engine: Engine) {
 
 /// On its own, since there may be much to take away, for which it pauses again and again.
 async fn keep_retaining(engine: Engine) {
+    let what = "tasks that were kept long enough could not be taken away; it is tried again";
     let (mut places, mut said) = (retain::Places::default(), Said::default());
     while !engine.is_stopping() {
-        match retain::run_once(&engine, &mut places).await {
-            Ok(tasks) => {
-                said.succeeded();
-                if tasks > 0 {
-                    tracing::info!(tasks, "took away tasks that were kept long enough");
-                }
-            }
-            Err(Error::Stopping) => {}
-            Err(error) => {
-                let what =
-                    "tasks that were kept long enough could not be taken away; it is tried again";
-                said.failed(&engine, &error, what);
-            }
+        let taken = retain::run_once(&engine, &mut places).await;
+        if let Some(tasks @ 1..) = said.of(&engine, taken, what) {
+            tracing::info!(tasks, "took away tasks that were kept long enough");
         }
         pause(&engine, RETAIN_EVERY).await;
     }
@@ -258,42 +240,21 @@ async fn keep_retaining(engine: Engine) {
 
 /// Says what happened here since it last did.
 async fn keep_tallying(engine: Engine) {
+    let what = "rates could not be written down; it is tried again";
     let mut said = Said::default();
     while !engine.is_stopping() {
         pause(&engine, TALLY_EVERY).await;
-        match tally::run_once(&engine).await {
-            Ok(_) => said.succeeded(),
-            Err(Error::Stopping) => return,
-            Err(error) => {
-                said.failed(
-                    &engine,
-                    &error,
-                    "rates could not be written down; it is tried again",
-                );
-            }
-        }
+        said.of(&engine, tally::run_once(&engine).await, what);
     }
 }
 
 /// Piece after piece as long as there is something to do.
 async fn keep_operating(engine: Engine) {
+    let what = "an operation could not go on; it is tried again";
     let mut said = Said::default();
     while !engine.is_stopping() {
-        match operations::run_once(&engine).await {
-            Ok(goes_on) => {
-                said.succeeded();
-                if goes_on {
-                    continue;
-                }
-            }
-            Err(Error::Stopping) => return,
-            Err(error) => {
-                said.failed(
-                    &engine,
-                    &error,
-                    "an operation could not go on; it is tried again",
-                );
-            }
+        if said.of(&engine, operations::run_once(&engine).await, what) == Some(true) {
+            continue;
         }
         tokio::select! {
             () = pause(&engine, LOOK_EVERY) => {}
@@ -318,19 +279,9 @@ async fn keep_pruning(engine: Engine) {
             ),
         ];
         for ((what, forgot), said) in forgot.into_iter().zip(&mut said) {
-            match forgot {
-                Ok(count) => {
-                    said.succeeded();
-                    if count > 0 {
-                        tracing::info!(what, count, "forgot what is old");
-                    }
-                }
-                Err(Error::Stopping) => {}
-                Err(error) => {
-                    let what =
-                        format!("what is old could not be forgotten ({what}); it is tried again");
-                    said.failed(&engine, &error, &what);
-                }
+            let failed = format!("what is old could not be forgotten ({what}); it is tried again");
+            if let Some(count @ 1..) = said.of(&engine, forgot, &failed) {
+                tracing::info!(what, count, "forgot what is old");
             }
         }
         pause(&engine, PRUNE_EVERY).await;
@@ -343,6 +294,19 @@ async fn keep_pruning(engine: Engine) {
 struct Said(Option<String>);
 
 impl Said {
+    /// What a run came to, of which it says `what` if it failed: not where the engine stops, which ends the service too.
+    fn of<T>(&mut self, engine: &Engine, ran: Result<T, Error>, what: &str) -> Option<T> {
+        match ran {
+            Ok(done) => {
+                self.succeeded();
+                return Some(done);
+            }
+            Err(Error::Stopping) => {}
+            Err(error) => self.failed(engine, &error, what),
+        }
+        None
+    }
+
     fn failed(&mut self, engine: &Engine, error: &Error, what: &str) {
         let error = error.to_string();
         if engine.is_cut_off() || self.0.as_ref() == Some(&error) {

@@ -17,7 +17,7 @@ use serde_json::value::RawValue;
 use taskyard_api::problem::Problem;
 use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer as Found, List, Query, TaskView};
+use taskyard_core::query::{List, Query, TaskView};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::verbs::register::Register;
@@ -94,9 +94,7 @@ async fn behind(app: &App, offset: usize) -> Result<Option<List>, Refusal> {
 
 /// One page, and where the next one begins.
 async fn page(app: &App, list: List) -> Result<(Vec<TaskView>, Option<TaskId>), Refusal> {
-    let Found::Tasks(listed) = app.engine().read(Query::Tasks(list)).await? else {
-        return Err(problem::broken(&"a list was answered with something else").into());
-    };
+    let listed = app.engine().read(Query::Tasks(list)).await?.tasks();
     Ok((listed.items, listed.next))
 }
 
@@ -112,9 +110,7 @@ impl Caller {
     /// that was killed, which is told so, or its process would go on as if it were new.
     async fn known(app: &App, name: Name) -> Result<Option<Self>, Refusal> {
         let query = Query::Worker(name.clone());
-        let Found::Worker(row) = app.engine().read(query).await? else {
-            return Err(problem::broken(&"a worker was answered with something else").into());
-        };
+        let row = app.engine().read(query).await?.worker();
         let Some(row) = row.filter(|row| !row.is_forgotten) else {
             return Ok(None);
         };

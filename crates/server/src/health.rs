@@ -157,10 +157,7 @@ async fn look(app: &App) -> Beat {
         }
     };
     // That nobody could count them does not say that there are none.
-    let counts = match counts {
-        Ok(Found::WorkerCounts(counts)) => Some(counts),
-        Ok(_) | Err(_) => None,
-    };
+    let counts = counts.ok().map(Found::worker_counts);
     let count = |workers: i64| u32::try_from(workers).unwrap_or(u32::MAX);
     let workers = WorkersHealth {
         online: counts.map(|counts| count(counts.online)),

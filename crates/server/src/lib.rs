@@ -35,6 +35,5 @@ mod wire;
 mod worker_ids;
 
 pub use access::Secret;
-pub use dialects::taskmaster::REFUSED_KIND;
 pub use trouble::logged;
 pub use worker_ids::WorkerIds;

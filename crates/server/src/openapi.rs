@@ -1,10 +1,11 @@
 //! The description of the API that `/openapi.json` gives out: OpenAPI 3.1, made of the code.
 //!
 //! What a route takes and answers is told beside its handler, in the file `described.rs` of its folder; the shapes of
-//! bodies are derived from the wire types; the limits put onto them are the constants and settings that the checks go
-//! by ([`shapes`]); refusals are the codes of [`crate::problem`]. A test compares the routes with those that
+//! bodies are derived from the wire types ([`shapes`]); the limits put onto them are the constants and settings that the
+//! checks go by ([`bounds`]); refusals are the codes of [`crate::problem`]. A test compares the routes with those that
 //! [`crate::router`] lists, another the document with the printed one, `docs/openapi.json`.
 
+pub(crate) mod bounds;
 pub(crate) mod operation;
 pub(crate) mod shapes;
 mod shared;

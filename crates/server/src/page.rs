@@ -19,9 +19,7 @@ use http::header::{
 };
 use sha2::{Digest, Sha256};
 use taskyard_core::name::Name;
-use taskyard_core::query::{
-    Answer as Found, List, Query, QueueList, QueuesListed, Survey, TaskView, WorkerView,
-};
+use taskyard_core::query::{List, Query, QueueList, QueuesListed, Survey, TaskView, WorkerView};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use taskyard_core::worker::Profile;
@@ -148,20 +146,12 @@ async fn rows(app: &App) -> Option<Rows> {
         look_at_max: app.limits().list_look_at_max,
         ..QueueList::default()
     };
-    match (
-        tasks,
-        workers,
-        app.engine().read(Query::QueuePage(queues)).await,
-    ) {
-        (Ok(Found::Tasks(tasks)), Ok(Found::Workers(workers)), Ok(Found::QueuePage(queues))) => {
-            Some(Rows {
-                tasks: tasks.items,
-                workers,
-                queues,
-            })
-        }
-        _ => None,
-    }
+    let queues = app.engine().read(Query::QueuePage(queues)).await;
+    Some(Rows {
+        tasks: tasks.ok()?.tasks().items,
+        workers: workers.ok()?.workers(),
+        queues: queues.ok()?.queue_page(),
+    })
 }
 
 fn head(html: &mut Html, app: &App, called: &str, refresh: Option<u64>) {

@@ -33,12 +33,10 @@ pub struct Settings {
 /// What becomes of commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Commands {
-    /// Workers that may run them do.
+    /// Workers that may run them do, unless `Policy::commands_refused` says why not.
     Run,
     /// Workers inside go through their lives with each, which is taken so much later than it is due.
     Simulated { picked_after: Duration },
-    /// Workers inside fail each, and say what to do about it.
-    Refused,
 }
 
 /// Who may come in.

@@ -46,7 +46,10 @@ fn wait_otherwise(
     let Wish {
         run_at, priority, ..
     } = wish;
-    let due = run_at <= env.now;
+    // What may be refused is judged when its time comes, and waits for that.
+    let task = view.tasks.get(&slot.task);
+    let is_refused = task.is_some_and(|task| env.policy.refusal_of(task).is_some());
+    let due = run_at <= env.now && !is_refused;
     let place = step(before, Event::Moved { due }, Limits::UNASKED).place;
     let order_key = OrderKey::new(run_at, priority, env.policy.priority_level);
     let carried = view.carries.get(&slot).cloned();

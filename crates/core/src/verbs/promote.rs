@@ -1,4 +1,5 @@
-//! Promote: slots whose time has come become ready. A pick, so that several servers share the work.
+//! Promote: slots whose time has come become ready, or end where no worker is to have their tasks. A pick, so that
+//! several servers share the work.
 
 use crate::command::Env;
 use crate::moves;
@@ -30,13 +31,18 @@ impl Promote {
     }
 
     #[expect(clippy::unused_self, reason = "every verb has one")]
-    pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
-        let due = view
-            .due()
-            .iter()
-            .filter_map(|slot| view.scheduled.get(slot));
-        let carried = due.filter(|row| row.has_carry && !view.carries.knows(&row.slot));
-        needs.carries.extend(carried.map(|row| row.slot));
+    pub(crate) fn more(&self, view: &View, needs: &mut Needs, env: &Env<'_>) {
+        let due = view.due().iter();
+        for row in due.filter_map(|slot| view.scheduled.get(slot)) {
+            if row.has_carry && !view.carries.knows(&row.slot) {
+                needs.carries.push(row.slot);
+            }
+            let lane = view.lane_key(row.lane, env.lanes);
+            let may_be = env.policy.may_refuse(lane.map(|lane| lane.kind.as_str()));
+            if may_be && !view.tasks.knows(&row.slot.task) {
+                needs.tasks.push(row.slot.task);
+            }
+        }
     }
 
     #[expect(
@@ -51,7 +57,12 @@ impl Promote {
         let due: Vec<_> = found.filter(|row| row.run_at <= env.now).copied().collect();
         let count = due.len();
         for row in due {
-            moves::promote(view, &row);
+            // Those that are not known are of kinds of which none is refused.
+            let task = view.tasks.peek(&row.slot.task);
+            match task.and_then(|task| env.policy.refusal_of(task)) {
+                Some(why) => moves::refuse(view, &row, why, env.now),
+                None => moves::promote(view, &row),
+            }
         }
         Ok(Promoted { count })
     }

@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::needs::{Hold, Needs};
 use crate::refused::Refused;
 use crate::rows::{Digest, Digesting, End, Failure, LateResult, Reported, Said};
-use crate::slot::Event;
+use crate::slot::{self, Counts, Event, Limits, Place, Slot};
 use crate::status::Status;
 use crate::time::Timestamp;
 use crate::verbs::caller;
@@ -231,14 +231,15 @@ impl RunResult {
         [ended, given_back].into_iter().flatten()
     }
 
+    /// Where the word led that did not end its task, as far from every limit as it then was.
     fn answer_when_given_back(&self) -> Status {
-        match self.word {
-            Word::Released => Status::Pending,
-            Word::Completed { .. }
-            | Word::Failed { .. }
-            | Word::TimedOut { .. }
-            | Word::Snoozed { .. } => Status::Scheduled,
-        }
+        let held = Slot {
+            place: Place::Leased,
+            counts: Counts::default(),
+        };
+        let after = slot::step(held, self.event(), Limits::FAR);
+        let after = after.expect("whatever is said of a lease can happen to it");
+        after.place.status()
     }
 
     fn event(&self) -> Event {

@@ -103,6 +103,15 @@ impl Submitted {
 }
 
 impl Submit {
+    /// Of these, for the first time, and without a key.
+    pub fn of(tasks: Vec<NewTask>) -> Self {
+        Self {
+            tasks,
+            once: None,
+            again: false,
+        }
+    }
+
     pub(crate) fn needs(&self, needs: &mut Needs, env: &Env<'_>) {
         need_places(&self.tasks, needs, env);
         needs
@@ -241,6 +250,27 @@ fn may_be_new(task: &NewTask, env: &Env<'_>) -> bool {
 }
 
 impl NewTask {
+    /// Of which nothing else is said.
+    pub fn new(id: TaskId, lane: LaneKey, input: Json) -> Self {
+        Self {
+            id,
+            lane,
+            priority: Priority::default(),
+            begin: Begin::Now,
+            input,
+            max_attempts: None,
+            max_losses: None,
+            timeout: None,
+            retry: None,
+            labels: Labels::default(),
+            digest: None,
+            is_exclusive: false,
+            unique_key: None,
+            retry_of: None,
+            origin: None,
+        }
+    }
+
     /// The same task once more, which can only be said of one that has ended.
     pub fn again(view: &TaskView, id: TaskId) -> Result<Self, Refused> {
         if !view.status().is_final() {
@@ -280,7 +310,7 @@ impl NewTask {
             let task = row.id;
             view.uniques.put(key.clone(), Unique { key, task });
         }
-        let status = moves::place_new(view, &row, env.now);
+        let status = moves::place_new(view, &row, env);
         view.tasks.insert(row.id, Arc::new(row));
         Made::Now(status)
     }

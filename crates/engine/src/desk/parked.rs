@@ -168,7 +168,7 @@ mod tests {
     use std::time::Duration;
 
     use taskyard_core::id::Epoch;
-    use taskyard_core::labels::{Demands, Labels};
+    use taskyard_core::labels::Labels;
     use taskyard_core::name::Name;
     use taskyard_core::worker::Profile;
 
@@ -186,11 +186,7 @@ mod tests {
     }
 
     fn lane(kind: &str) -> LaneKey {
-        LaneKey {
-            queue: Name::path("default").unwrap(),
-            kind: Name::path(kind).unwrap(),
-            demands: Demands::default(),
-        }
+        LaneKey::of(Name::path("default").unwrap(), Name::path(kind).unwrap())
     }
 
     /// The n-th claim of a worker that runs this kind; its time is up after so many seconds.

@@ -294,9 +294,8 @@ impl Engine {
         if self.0.directory.lock().knows(worker, epoch) {
             return Ok(());
         }
-        let Answer::Worker(Some(row)) = self.read(Query::Worker(worker.clone())).await? else {
-            return Err(Refused::NoSuchWorker.into());
-        };
+        let row = self.read(Query::Worker(worker.clone())).await?.worker();
+        let row = row.ok_or(Refused::NoSuchWorker)?;
         let now = self.0.moment();
         let known = Known::new(
             row.number,
@@ -367,27 +366,23 @@ impl Engine {
     /// What decides when a task runs, and the time of which it is true.
     pub async fn explain(&self, id: TaskId) -> Result<(Surroundings, Timestamp), Error> {
         let now = self.store().now();
-        match self.read(Query::Explain(Explain::new(id, now))).await? {
-            Answer::Explain(Some(around)) => Ok((*around, now)),
-            _ => Err(Refused::NoSuchTask.into()),
-        }
+        let around = self.read(Query::Explain(Explain::new(id, now))).await?;
+        let around = around.explain().ok_or(Refused::NoSuchTask)?;
+        Ok((*around, now))
     }
 
     async fn look(&self, id: TaskId) -> Result<TaskView, Error> {
-        match self.read(Query::Task(id)).await? {
-            Answer::Task(Some(view)) => Ok(*view),
-            _ => Err(Refused::NoSuchTask.into()),
-        }
+        let view = self.read(Query::Task(id)).await?.task();
+        Ok(*view.ok_or(Refused::NoSuchTask)?)
     }
 
     /// Ends the waits for tasks that have ended elsewhere. One question asks for many of them, however many wait.
     pub async fn look_for_ended(&self) -> Result<(), Error> {
         let waited_for = self.0.waits.lock().tasks();
         for tasks in waited_for.chunks(STEP_ROWS_MAX) {
-            if let Answer::Ended(ended) = self.read(Query::Ended(tasks.to_vec())).await? {
-                let mut waits = self.0.waits.lock();
-                ended.into_iter().for_each(|task| waits.ended(task));
-            }
+            let ended = self.read(Query::Ended(tasks.to_vec())).await?.ended();
+            let mut waits = self.0.waits.lock();
+            ended.into_iter().for_each(|task| waits.ended(task));
         }
         Ok(())
     }

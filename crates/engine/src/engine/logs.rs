@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use taskyard_core::id::TaskId;
 use taskyard_core::log::{Append, Appended, Limits, Line, Owner, Page, Position, Wanted};
-use taskyard_core::query::{Answer, Held, Holder, Query};
+use taskyard_core::query::{Held, Holder, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::held::Token;
@@ -96,10 +96,7 @@ impl Engine {
     }
 
     async fn holder(&self, task: TaskId) -> Result<Option<Holder>, Error> {
-        match self.read(Query::Holder(task)).await? {
-            Answer::Holder(holder) => Ok(holder),
-            _ => Ok(None),
-        }
+        Ok(self.read(Query::Holder(task)).await?.holder())
     }
 
     /// One page of a task's log.

@@ -3,7 +3,7 @@
 use taskyard_core::filter::Filter;
 use taskyard_core::id::OperationId;
 use taskyard_core::operation::Operation;
-use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::query::{List, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::store;
 use taskyard_core::verbs::cancel_operation::{CancelOperation, OperationCancelled};
@@ -48,10 +48,8 @@ impl Engine {
     }
 
     pub async fn operation(&self, id: OperationId) -> Result<Operation, Error> {
-        match self.read(Query::Operation(id)).await? {
-            Answer::Operation(Some(operation)) => Ok(*operation),
-            _ => Err(Refused::NoSuchOperation.into()),
-        }
+        let operation = self.read(Query::Operation(id)).await?.operation();
+        Ok(*operation.ok_or(Refused::NoSuchOperation)?)
     }
 
     /// Counts up to `most`, and no further than a bounded number of pages reaches. Each page is read while what `turn` came
@@ -72,9 +70,7 @@ impl Engine {
         let mut count = 0;
         for _ in 0..COUNT_PAGES_MAX {
             let _turn = turn().await;
-            let Answer::Tasks(listed) = self.read(Query::Tasks(list.clone())).await? else {
-                break;
-            };
+            let listed = self.read(Query::Tasks(list.clone())).await?.tasks();
             count += listed.items.len();
             list.after = listed.next;
             if count > most || list.after.is_none() {

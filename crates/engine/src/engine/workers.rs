@@ -2,7 +2,7 @@
 
 use taskyard_core::id::{Epoch, RunKey};
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, AtWork, Query};
+use taskyard_core::query::{AtWork, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs::drain::{Drain, Drained};
 use taskyard_core::verbs::forget::{Forget, Forgotten};
@@ -50,10 +50,7 @@ impl Engine {
             before,
             limit: STEP_ROWS_MAX,
         };
-        match self.read(query).await? {
-            Answer::Takeable(runs) => Ok(runs),
-            _ => Ok(Vec::new()),
-        }
+        Ok(self.read(query).await?.takeable())
     }
 
     /// An offline worker stands in no list any more.
@@ -68,9 +65,7 @@ impl Engine {
 
     /// The worker, with the first runs that it holds, at most so many.
     pub async fn at_work(&self, worker: Name, limit: usize) -> Result<AtWork, Error> {
-        match self.read(Query::AtWork { worker, limit }).await? {
-            Answer::AtWork(Some(at_work)) => Ok(*at_work),
-            _ => Err(Refused::NoSuchWorker.into()),
-        }
+        let at_work = self.read(Query::AtWork { worker, limit }).await?.at_work();
+        Ok(*at_work.ok_or(Refused::NoSuchWorker)?)
     }
 }

@@ -46,11 +46,9 @@ pub fn look_for_gone(policy: &Policy, now: Timestamp) -> Query {
 
 /// What the service sends for the answer, if it found anybody.
 pub fn forget(gone: Answer) -> Option<Forget> {
-    match gone {
-        Answer::Gone(workers) if !workers.is_empty() => Some(Forget {
-            workers,
-            is_asked_for: false,
-        }),
-        _ => None,
-    }
+    let workers = gone.gone();
+    (!workers.is_empty()).then_some(Forget {
+        workers,
+        is_asked_for: false,
+    })
 }

@@ -1,7 +1,7 @@
 //! Takes away the rows of unique keys whose tasks have ended.
 
 use taskyard_core::id::TaskId;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::verbs::free::{Free, Freed};
 
 use super::STEP_ROWS_MAX;
@@ -18,9 +18,7 @@ pub async fn run_once(engine: &Engine, place: &mut Option<TaskId>) -> Result<usi
             after: *place,
             limit,
         };
-        let Answer::Freeable(found) = engine.read(query).await? else {
-            return Ok(count);
-        };
+        let found = engine.read(query).await?.freeable();
         *place = found.next;
         if found.keys.is_empty() {
             return Ok(count);

@@ -4,7 +4,7 @@
 use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
 use taskyard_core::operation::{Act, Operation};
-use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::query::{List, Query};
 use taskyard_core::store;
 use taskyard_core::verbs::clear::{Clear, Cleared, ended_before};
 use taskyard_core::verbs::proceed::{Proceed, Proceeded};
@@ -19,9 +19,7 @@ pub async fn run_once(engine: &Engine) -> Result<bool, Error> {
     let open = Query::OpenOperations {
         limit: engine.policy().operations_max,
     };
-    let Answer::Operations(open) = engine.read(open).await? else {
-        return Ok(false);
-    };
+    let open = engine.read(open).await?.operations();
     let (mut goes_on, mut failed) = (false, None);
     for operation in open {
         match piece(engine, &operation).await {
@@ -41,9 +39,7 @@ async fn piece(engine: &Engine, operation: &Operation) -> Result<Option<Operatio
     let mut limit = STEP_ROWS_MAX;
     loop {
         let look = look_for_piece(operation, limit);
-        let Answer::Tasks(found) = engine.read(look).await? else {
-            return Ok(None);
-        };
+        let found = engine.read(look).await?.tasks();
         let (tasks, unreadable) = (found.items.len(), found.unreadable.clone());
         let piece = Proceed::of(operation, found, engine.store().now(), || engine.new_task());
         match engine.call_of_ours(piece.clone()).await {
@@ -94,9 +90,7 @@ pub async fn clear(engine: &Engine) -> Result<usize, Error> {
             ended: ended_before(engine.policy(), engine.store().now()),
             limit: STEP_ROWS_MAX,
         };
-        let Answer::OldOperations(operations) = engine.read(old).await? else {
-            return Ok(count);
-        };
+        let operations = engine.read(old).await?.old_operations();
         let candidates = operations.len();
         if candidates == 0 {
             return Ok(count);

@@ -3,7 +3,7 @@
 //! leaves behind.
 
 use taskyard_core::id::TaskId;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 
 use super::STEP_ROWS_MAX;
 use crate::engine::Engine;
@@ -69,9 +69,7 @@ pub(super) async fn of_discarded(
 /// there before.
 async fn forget_gone(engine: &Engine, tasks: &[TaskId]) -> Result<usize, Error> {
     let query = Query::Known(tasks.to_vec());
-    let Answer::Known(known) = engine.read(query).await? else {
-        return Ok(0);
-    };
+    let known = engine.read(query).await?.known();
     let mut count = 0;
     for task in tasks.iter().filter(|task| !known.contains(task)) {
         let forgot = engine.store().logs().forget(*task).await;

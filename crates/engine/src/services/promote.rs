@@ -1,6 +1,6 @@
 //! The promoter: makes ready what is due.
 
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::promote::{Promote, Promoted};
 
@@ -26,9 +26,6 @@ pub async fn run_once(engine: &Engine, steps: &mut Steps) -> Result<Promotion, E
         }
     };
     let skip = steps.passed_over();
-    let next_due = match engine.read(Query::NextDue { skip }).await? {
-        Answer::NextDue(next) => next,
-        _ => None,
-    };
+    let next_due = engine.read(Query::NextDue { skip }).await?.next_due();
     Ok(Promotion { count, next_due })
 }

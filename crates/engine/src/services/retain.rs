@@ -14,7 +14,7 @@ use hashbrown::HashMap;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::queue::Queue;
 use taskyard_core::retention::Retention;
 use taskyard_core::rows::Ended;
@@ -70,10 +70,7 @@ struct Rules {
 
 impl Rules {
     async fn read(engine: &Engine) -> Result<Self, Error> {
-        let queues = match engine.read(Query::Queues).await? {
-            Answer::Queues(queues) => queues,
-            _ => Vec::new(),
-        };
+        let queues = engine.read(Query::Queues).await?.queues();
         let set = |queue: Queue| Some((queue.name, queue.retention?));
         Ok(Self {
             policy: engine.policy().clone(),
@@ -154,9 +151,7 @@ impl<'a> Walk<'a> {
                 until: self.until,
                 limit: STEP_ROWS_MAX,
             };
-            let Answer::Relics(ended) = self.engine.read(query).await? else {
-                break;
-            };
+            let ended = self.engine.read(query).await?.relics();
             let now = self.engine.store().now();
             let going = ended.iter().filter(|ended| self.rules.lets_go(ended, now));
             let tasks: Vec<TaskId> = going.map(|ended| ended.task).collect();

@@ -87,8 +87,6 @@ pub fn look_for_lost(policy: &Policy, sight: Sight) -> Query {
 
 /// What the sweep sends for the answer, if it found anything.
 pub fn take_away(candidates: Answer, sight: Sight) -> Option<Expire> {
-    match candidates {
-        Answer::Lost(runs) if !runs.is_empty() => Some(Expire { runs, sight }),
-        _ => None,
-    }
+    let runs = candidates.lost();
+    (!runs.is_empty()).then_some(Expire { runs, sight })
 }

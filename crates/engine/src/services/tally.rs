@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use taskyard_core::id::WorkerNumber;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::store;
 use taskyard_core::verbs::tally::{Tallied, Tally, Worked};
 
@@ -73,10 +73,8 @@ async fn add(engine: &Engine, step: &[(WorkerNumber, Worked)]) -> Result<(), Err
             None => unknown.push(*number),
         }
     }
-    if !unknown.is_empty()
-        && let Answer::Named(named) = engine.read(Query::Named(unknown)).await?
-    {
-        names.extend(named);
+    if !unknown.is_empty() {
+        names.extend(engine.read(Query::Named(unknown)).await?.named());
     }
     let named =
         |(number, worked): &(WorkerNumber, Worked)| Some((names.get(number)?.clone(), *worked));

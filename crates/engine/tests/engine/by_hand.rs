@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
-use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::labels::Labels;
 use taskyard_core::lane::{Lane, LaneKey, Lanes};
 use taskyard_core::name::Name;
 use taskyard_core::store::{Error, Ran};
@@ -15,10 +15,11 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Claim, Dealt, Given, Hand};
+use taskyard_core::verbs::submit::Submit;
 use taskyard_core::worker::Profile;
 use taskyard_engine::desk::{Caller, Desk, Waiting};
 
-use super::yard::{new_task, submit_of};
+use super::yard::new_task;
 
 #[derive(Debug)]
 pub(super) struct Who {
@@ -55,7 +56,7 @@ pub(super) fn cancelled() -> Answer {
 /// One task of this kind.
 pub(super) fn submit(kind: &str) -> Command {
     let id = TaskId::new(Timestamp::default(), 0);
-    submit_of(vec![new_task(id, kind)]).into()
+    Submit::of(vec![new_task(id, kind)]).into()
 }
 
 /// Of a worker that runs these kinds only, one at a time, for a minute.
@@ -104,11 +105,10 @@ pub(super) fn lanes() -> Lanes {
 }
 
 pub(super) fn lane(kind: &str) -> Arc<LaneKey> {
-    Arc::new(LaneKey {
-        queue: Name::path("default").unwrap(),
-        kind: Name::path(kind).unwrap(),
-        demands: Demands::default(),
-    })
+    Arc::new(LaneKey::of(
+        Name::path("default").unwrap(),
+        Name::path(kind).unwrap(),
+    ))
 }
 
 /// Takes off the next batch, which has so many commands, and finishes it with these answers, and with something ready

@@ -15,7 +15,7 @@ use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::verbs::claim::Run;
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat, Held};
-use taskyard_core::verbs::submit::{NewTask, Submitted};
+use taskyard_core::verbs::submit::{NewTask, Submit, Submitted};
 use taskyard_engine::error::Error;
 use taskyard_engine::upkeep::Upkeep;
 use taskyard_store::model::Model;
@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 
 use super::front::{Front, Fronted};
 use super::upkeep::keep_up;
-use super::yard::{Yard, claim_call, claimed, model_whose_time_passes, settle, submit_of, token};
+use super::yard::{Yard, claim_call, claimed, model_whose_time_passes, settle, token};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -119,7 +119,7 @@ async fn submitting(yard: &Yard, input: &str) -> JoinHandle<Result<Submitted, Er
         ..yard.task("work")
     };
     let engine = yard.engine.clone();
-    let submitting = tokio::spawn(async move { engine.submit(submit_of(vec![task])).await });
+    let submitting = tokio::spawn(async move { engine.submit(Submit::of(vec![task])).await });
     settle().await;
     submitting
 }

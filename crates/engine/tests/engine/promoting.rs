@@ -53,11 +53,7 @@ async fn a_row_that_was_passed_over_is_given_out_once_it_was_mended() {
         begin: Begin::After(SECOND),
         ..yard.task("work")
     };
-    let submit = Submit {
-        tasks: vec![later],
-        once: None,
-        again: false,
-    };
+    let submit = Submit::of(vec![later]);
     let task = yard.engine.submit(submit).await.unwrap().ids[0];
     let _services = keep_up(&yard, Upkeep::default()).await;
     tokio::time::sleep(10 * SECOND).await;

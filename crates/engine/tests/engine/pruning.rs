@@ -6,7 +6,7 @@ use std::time::Duration;
 use taskyard_core::filter::Filter;
 use taskyard_core::operation::Act;
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::submit::{NewTask, Submit};
@@ -32,21 +32,14 @@ async fn freeable(yard: &Yard) -> usize {
         after: None,
         limit: 2 * STEP_ROWS_MAX,
     };
-    match yard.engine.read(query).await.unwrap() {
-        Answer::Freeable(found) => found.keys.len(),
-        other => panic!("a query is answered in kind: {other:?}"),
-    }
+    yard.engine.read(query).await.unwrap().freeable().keys.len()
 }
 
 #[tokio::test(start_paused = true)]
 async fn unique_keys_of_tasks_that_have_ended_are_taken_away() {
     let yard = Yard::around(Arc::new(model_whose_time_passes()));
     let _services = keep_up(&yard, Upkeep::default()).await;
-    let submit = Submit {
-        tasks: vec![keyed(&yard, 1)],
-        once: None,
-        again: false,
-    };
+    let submit = Submit::of(vec![keyed(&yard, 1)]);
     let task = yard.engine.submit(submit).await.unwrap().ids[0];
     yard.engine.cancel(task).await.unwrap();
     assert_eq!(freeable(&yard).await, 1);
@@ -60,11 +53,7 @@ async fn unique_keys_of_tasks_that_have_ended_are_taken_away() {
 async fn keys_behind_many_that_are_held_are_come_to() {
     let yard = Yard::around(Arc::new(model_whose_time_passes()));
     let tasks = (0..=STEP_ROWS_MAX).map(|key| keyed(&yard, key)).collect();
-    let submit = Submit {
-        tasks,
-        once: None,
-        again: false,
-    };
+    let submit = Submit::of(tasks);
     let submitted = yard.engine.submit(submit).await.unwrap();
     let last = *submitted.ids.iter().max().unwrap();
     yard.engine.cancel(last).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use taskyard_core::minute::What;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_engine::error::Error;
@@ -67,10 +67,12 @@ async fn what_happened_before_is_in_no_rate_of_after() {
 
     tally::run_once(&yard.engine).await.unwrap();
     let minutes = || async {
-        match yard.engine.read(Query::Minutes { from: 0 }).await.unwrap() {
-            Answer::Minutes(found) => found.minutes,
-            other => panic!("{other:?}"),
-        }
+        yard.engine
+            .read(Query::Minutes { from: 0 })
+            .await
+            .unwrap()
+            .minutes()
+            .minutes
     };
     assert!(minutes().await.is_empty());
     yard.submit("work").await.unwrap();

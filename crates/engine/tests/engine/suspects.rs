@@ -35,11 +35,7 @@ async fn suspect_of(yard: &Yard, kind: &str, priority: i64) -> TaskId {
         ..yard.task(kind)
     };
     let id = task.id;
-    let submit = Submit {
-        tasks: vec![task],
-        once: None,
-        again: false,
-    };
+    let submit = Submit::of(vec![task]);
     yard.engine.submit(submit).await.unwrap();
     for _ in 0..2 {
         dies_with_one_of(yard, kind).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::expire::Sight;
 use taskyard_engine::engine::ClaimCall;
@@ -40,9 +40,7 @@ async fn in_grace_a_silent_run_takes_no_place_from_an_overdue_one() {
         if let Query::Lost { limit, .. } = &mut query {
             *limit = 1;
         }
-        let Answer::Lost(runs) = yard.engine.read(query).await.unwrap() else {
-            panic!("a query is answered in kind")
-        };
+        let runs = yard.engine.read(query).await.unwrap().lost();
 
         let first = runs.first().map(|(run, _)| run.slot.task);
         assert_eq!(

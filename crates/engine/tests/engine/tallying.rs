@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use taskyard_core::command::Command;
 use taskyard_core::minute::{Quantiles, What};
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::rows::Failure;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
@@ -29,9 +29,7 @@ const SECONDS: Duration = Duration::from_secs(2);
 /// How often this was written down as having happened, over all minutes.
 pub(super) async fn happened(yard: &Yard, what: What) -> i64 {
     let query = Query::Minutes { from: 0 };
-    let Ok(Answer::Minutes(found)) = yard.engine.read(query).await else {
-        panic!("a query is answered in kind")
-    };
+    let found = yard.engine.read(query).await.unwrap().minutes();
     found.minutes.iter().map(|row| row.events.count(what)).sum()
 }
 
@@ -151,9 +149,7 @@ async fn a_task_that_comes_back_has_waited_once() {
 
     assert_eq!(happened(&yard, What::Started).await, 2);
     let query = Query::Minutes { from: 0 };
-    let Ok(Answer::Minutes(found)) = yard.engine.read(query).await else {
-        panic!("a query is answered in kind")
-    };
+    let found = yard.engine.read(query).await.unwrap().minutes();
     let mut waits = Quantiles::default();
     for row in &found.minutes {
         waits.add(&row.events.waits, 1.0);

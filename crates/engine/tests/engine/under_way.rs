@@ -9,13 +9,14 @@ use taskyard_core::command::Command;
 use taskyard_core::policy::Policy;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
+use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_store::model::Model;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::front::{Front, Fronted};
-use super::yard::{Yard, claim_call, claimed, model, settle, submit_of};
+use super::yard::{Yard, claim_call, claimed, model, settle};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -82,7 +83,7 @@ fn claiming(yard: &Yard, wait: Duration) -> tokio::task::JoinHandle<usize> {
 
 fn submitting(yard: &Yard) -> tokio::task::JoinHandle<bool> {
     let (engine, task) = (yard.engine.clone(), yard.task("work"));
-    tokio::spawn(async move { engine.submit(submit_of(vec![task])).await.is_ok() })
+    tokio::spawn(async move { engine.submit(Submit::of(vec![task])).await.is_ok() })
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,7 +137,7 @@ async fn a_claim_under_way_looks_again_after_word_from_outside() {
         settle().await;
         let task = yard.task("work");
         let lane = task.lane.clone();
-        let submit = submit_of(vec![task]).into();
+        let submit = Submit::of(vec![task]).into();
         let elsewhere = store.model.run(vec![submit], yard.engine.policy());
         elsewhere.await.unwrap();
 

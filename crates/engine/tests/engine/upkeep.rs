@@ -1,6 +1,9 @@
 //! The services of a running server. Time passes only while everybody waits, and whoever is given nothing within its
 //! time was not served.
 
+mod forgetting;
+mod promoting;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -10,21 +13,17 @@ use taskyard_core::command::Command;
 use taskyard_core::id::TaskId;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
-use taskyard_core::refused::Refused;
-use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 use taskyard_engine::error::Error;
-use taskyard_engine::services::{STEP_ROWS_MAX, prune};
 use taskyard_engine::upkeep::{Services, Upkeep};
 use taskyard_store::model::Model;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use super::front::{Front, Fronted, HoldsBack};
-use super::yard::{NOW, Yard, claim_call, claimed, model_whose_time_passes, settle, submit_of};
+use super::front::{Front, Fronted};
+use super::yard::{NOW, Yard, claim_call, claimed, model_whose_time_passes, settle};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
@@ -49,15 +48,6 @@ fn two() -> (Yard, Yard) {
 async fn gets(yard: &Yard, worker: &str, within: Duration) -> Vec<TaskId> {
     let hand = yard.claim(worker, within).await.unwrap();
     hand.runs.iter().map(|run| run.slot.task).collect()
-}
-
-async fn submit_later(yard: &Yard, wait: Duration) -> TaskId {
-    let task = NewTask {
-        begin: Begin::After(wait),
-        ..yard.task("work")
-    };
-    let submitted = yard.engine.submit(submit_of(vec![task])).await.unwrap();
-    submitted.ids[0]
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,101 +126,6 @@ async fn a_server_that_is_alone_passes_on_at_once_what_workers_inside_the_last_o
     yard.worker("other", "work").await;
 
     assert_eq!(gets(&yard, "other", 5 * SECOND).await, [task]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_scheduled_task_is_given_out_at_its_time() {
-    let yard = yard();
-    let _services = keep_up(&yard, Upkeep::default()).await;
-    yard.worker("w", "work").await;
-    settle().await;
-
-    // Sooner than the promoter looks by itself.
-    let task = submit_later(&yard, SECOND / 10).await;
-
-    assert_eq!(gets(&yard, "w", SECOND / 5).await, [task]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_scheduled_while_the_promoter_looks_is_given_out_at_its_time_too() {
-    let is_look = |query: &Query| matches!(query, Query::NextDue { .. });
-    let store = HoldsBack::around(model_whose_time_passes(), is_look);
-    let yard = Yard::around(store.clone());
-    let _services = keep_up(&yard, Upkeep::default()).await;
-    yard.worker("w", "work").await;
-    store.looked.notified().await;
-
-    let task = submit_later(&yard, SECOND / 10).await;
-    store.let_go.notify_one();
-
-    assert_eq!(gets(&yard, "w", SECOND / 5).await, [task]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_another_server_scheduled_is_found_too() {
-    let (here, there) = two();
-    let _services = keep_up(&here, Upkeep::default()).await;
-    here.worker("w", "work").await;
-    settle().await;
-
-    let task = submit_later(&there, SECOND / 10).await;
-
-    assert_eq!(gets(&here, "w", MINUTE).await, [task]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_scheduled_far_ahead_costs_no_promotion() {
-    let store = Arc::new(Fronted(Counting::default()));
-    let yard = Yard::around(store.clone());
-    let _services = keep_up(&yard, Upkeep::default()).await;
-    settle().await;
-    let before = store.promotions.load(Ordering::SeqCst);
-
-    for seconds in [60, 50, 70] {
-        submit_later(&yard, seconds * SECOND).await;
-        settle().await;
-    }
-
-    assert_eq!(store.promotions.load(Ordering::SeqCst), before);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_another_server_holds_is_looked_for_a_few_times_a_second() {
-    let store = Arc::new(Fronted(Counting {
-        something_is_due: true,
-        ..Counting::default()
-    }));
-    let yard = Yard::around(store.clone());
-    let _services = keep_up(&yard, Upkeep::default()).await;
-
-    tokio::time::sleep(10 * SECOND).await;
-
-    let looked = store.promotions.load(Ordering::SeqCst);
-    assert!((90..=101).contains(&looked), "{looked} times in 10 s");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_bad_scheduled_row_costs_the_others_nothing_and_is_seldom_tried_again() {
-    let store = Arc::new(Fronted(Counting::default()));
-    let yard = Yard::around(store.clone());
-    let mut tasks = Vec::new();
-    for _ in 0..20 {
-        tasks.push(submit_later(&yard, SECOND).await);
-    }
-    let bad = tasks.remove(7);
-    store.model.refuse(bad);
-    let _services = keep_up(&yard, Upkeep::default()).await;
-
-    tokio::time::sleep(2 * SECOND).await;
-
-    let (good, before) = (Status::Pending, store.promotions.load(Ordering::SeqCst));
-    for task in tasks {
-        assert_eq!(yard.status(task).await, good);
-    }
-    assert_eq!(yard.status(bad).await, Status::Scheduled);
-    tokio::time::sleep(10 * SECOND).await;
-    let looked = store.promotions.load(Ordering::SeqCst) - before;
-    assert!(looked <= 11, "{looked} promotions in 10 s");
 }
 
 #[tokio::test(start_paused = true)]
@@ -316,84 +211,6 @@ async fn a_server_that_stops_in_order_is_up_no_more() {
 
     let other = there.engine.join(None, false).await.unwrap();
     assert_eq!(other.number, left.number);
-}
-
-#[tokio::test(start_paused = true)]
-async fn old_idempotency_keys_are_forgotten() {
-    let policy = Policy {
-        key_life: MINUTE,
-        ..Policy::default()
-    };
-    let yard = Yard::under(policy, Arc::new(model_whose_time_passes()));
-    let _services = keep_up(&yard, Upkeep::default()).await;
-    submit_once(&yard, 0, "one").await.unwrap();
-    let other = submit_once(&yard, 0, "other").await;
-    assert!(matches!(other, Err(Error::Refused(Refused::KeyReused))));
-
-    tokio::time::sleep(3 * MINUTE).await;
-
-    submit_once(&yard, 0, "other").await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
-async fn workers_that_are_gone_for_long_are_forgotten() {
-    let policy = Policy {
-        worker_life: 3 * MINUTE,
-        ..Policy::default()
-    };
-    let yard = Yard::under(policy, Arc::new(model_whose_time_passes()));
-    let _services = keep_up(&yard, Upkeep::default()).await;
-    yard.worker("w", "work").await;
-
-    tokio::time::sleep(2 * MINUTE).await;
-    assert!(!yard.worker_row("w").await.is_forgotten);
-    tokio::time::sleep(3 * MINUTE).await;
-
-    assert!(yard.worker_row("w").await.is_forgotten);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_worker_that_did_not_call_for_its_life_is_looked_up_again() {
-    let policy = Policy {
-        worker_life: 3 * MINUTE,
-        ..Policy::default()
-    };
-    let store = Arc::new(Fronted(Counting::default()));
-    let yard = Yard::under(policy, store.clone());
-    let _services = keep_up(&yard, Upkeep::default()).await;
-    yard.worker("w", "work").await;
-
-    for (silent, lookups) in [(2 * MINUTE, 0), (5 * MINUTE, 1), (2 * MINUTE, 1)] {
-        tokio::time::sleep(silent).await;
-        yard.claim("w", Duration::ZERO).await.unwrap();
-        assert_eq!(store.lookups.load(Ordering::SeqCst), lookups);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn all_keys_that_are_old_are_forgotten_at_once_however_many() {
-    let yard = yard();
-    for key in 0..=STEP_ROWS_MAX {
-        submit_once(&yard, key, "one").await.unwrap();
-    }
-    tokio::time::advance(yard.engine.policy().key_life + SECOND).await;
-
-    let forgotten = prune::run_once(&yard.engine).await.unwrap();
-
-    assert_eq!(forgotten, STEP_ROWS_MAX + 1);
-}
-
-async fn submit_once(yard: &Yard, key: usize, body: &str) -> Result<(), Error> {
-    let key = IdempotencyKey {
-        scope: "anybody".into(),
-        key: key.to_string().into(),
-    };
-    let submit = Submit {
-        tasks: vec![yard.task("work")],
-        once: Some((key, Digest::of(body.as_bytes()))),
-        again: false,
-    };
-    yard.engine.submit(submit).await.map(|_| ())
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use taskyard_core::id::{Epoch, ServerNumber, TaskId};
 use taskyard_core::json::Json;
-use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::labels::Labels;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
-use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::random::Seeded;
 use taskyard_core::rows::Worker;
 use taskyard_core::status::Status;
@@ -23,7 +22,7 @@ use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
 use taskyard_core::verbs::start::Start;
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_engine::engine::{ClaimCall, Claimed, Engine};
 use taskyard_engine::error::Error;
@@ -59,14 +58,14 @@ impl Yard {
     }
 
     pub(crate) async fn submit(&self, kind: &str) -> Result<TaskId, Error> {
-        let submitted = self.engine.submit(submit_of(vec![self.task(kind)])).await;
+        let submitted = self.engine.submit(Submit::of(vec![self.task(kind)])).await;
         submitted.map(|submitted| submitted.ids[0])
     }
 
     /// So many tasks at once.
     pub(crate) async fn submit_many(&self, kind: &str, count: usize) -> Vec<TaskId> {
         let tasks = (0..count).map(|_| self.task(kind)).collect();
-        let submitted = self.engine.submit(submit_of(tasks)).await.unwrap();
+        let submitted = self.engine.submit(Submit::of(tasks)).await.unwrap();
         submitted.ids.to_vec()
     }
 
@@ -103,10 +102,8 @@ impl Yard {
 
     pub(crate) async fn worker_row(&self, name: &str) -> Worker {
         let query = Query::Worker(Name::plain(name).unwrap());
-        let Answer::Worker(Some(row)) = self.engine.read(query).await.unwrap() else {
-            panic!("it is registered")
-        };
-        *row
+        let row = self.engine.read(query).await.unwrap().worker();
+        *row.expect("it is registered")
     }
 
     pub(crate) async fn claim(&self, worker: &str, wait: Duration) -> Result<Hand, Error> {
@@ -182,35 +179,11 @@ impl Yard {
 
 /// Nothing is said of it but its kind.
 pub(crate) fn new_task(id: TaskId, kind: &str) -> NewTask {
-    NewTask {
+    NewTask::new(
         id,
-        lane: LaneKey {
-            queue: Name::path("default").unwrap(),
-            kind: Name::path(kind).unwrap(),
-            demands: Demands::default(),
-        },
-        priority: Priority::default(),
-        begin: Begin::Now,
-        input: Json::null(),
-        max_attempts: None,
-        max_losses: None,
-        timeout: None,
-        retry: None,
-        labels: Labels::default(),
-        is_exclusive: false,
-        unique_key: None,
-        retry_of: None,
-        origin: None,
-        digest: None,
-    }
-}
-
-pub(crate) fn submit_of(tasks: Vec<NewTask>) -> Submit {
-    Submit {
-        tasks,
-        once: None,
-        again: false,
-    }
+        LaneKey::of(Name::path("default").unwrap(), Name::path(kind).unwrap()),
+        Json::null(),
+    )
 }
 
 pub(crate) fn token(run: &Run) -> Token {

@@ -129,10 +129,7 @@ impl Database {
     }
 
     pub(crate) fn task(&self, task: TaskId) -> Option<Box<TaskView>> {
-        match self.read(Query::Task(task)) {
-            Answer::Task(view) => view,
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        self.read(Query::Task(task)).task()
     }
 
     pub(crate) fn workers(&self) -> Vec<WorkerView> {
@@ -140,18 +137,14 @@ impl Database {
             after: None,
             limit: usize::MAX,
         };
-        match self.read(everybody) {
-            Answer::Workers(workers) => workers,
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        self.read(everybody).workers()
     }
 
     /// Also one that is listed no more.
     pub(crate) fn worker(&self, name: &Name) -> Option<Worker> {
-        match self.read(Query::Worker(name.clone())) {
-            Answer::Worker(row) => row.map(|row| *row),
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        self.read(Query::Worker(name.clone()))
+            .worker()
+            .map(|row| *row)
     }
 
     /// The refused results that are kept of a task.
@@ -160,10 +153,7 @@ impl Database {
             task,
             detail_max: usize::MAX,
         };
-        match self.read(query) {
-            Answer::Attempts { late, .. } => late,
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        self.read(query).attempts().late
     }
 
     /// What may have changed since this was last asked.
@@ -175,10 +165,7 @@ impl Database {
     }
 
     pub(crate) fn queues(&self) -> Vec<Queue> {
-        match self.read(Query::Queues) {
-            Answer::Queues(queues) => queues,
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        self.read(Query::Queues).queues()
     }
 
     pub(crate) fn operations(&self) -> Vec<Operation> {
@@ -186,17 +173,11 @@ impl Database {
             after: None,
             limit: 1000,
         };
-        match self.read(all) {
-            Answer::Operations(operations) => operations,
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        self.read(all).operations()
     }
 
     pub(crate) fn minutes(&self) -> Vec<Minute> {
-        match self.read(Query::Minutes { from: 0 }) {
-            Answer::Minutes(found) => found.minutes,
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        self.read(Query::Minutes { from: 0 }).minutes().minutes
     }
 
     /// Also those that are up no more.
@@ -226,10 +207,7 @@ impl Database {
     }
 
     pub(crate) fn counts(&self) -> Vec<Counted> {
-        match self.read(Query::Counts) {
-            Answer::Counts(counts) => counts,
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        self.read(Query::Counts).counts()
     }
 
     fn list(&self, status: Status) -> Vec<TaskId> {
@@ -243,9 +221,7 @@ impl Database {
         };
         let mut ids = Vec::new();
         loop {
-            let Answer::Tasks(listed) = self.read(Query::Tasks(list.clone())) else {
-                panic!("a query is answered in kind")
-            };
+            let listed = self.read(Query::Tasks(list.clone())).tasks();
             ids.extend(listed.items.iter().map(|view| view.task.id));
             list.after = listed.next;
             if list.after.is_none() {

@@ -147,6 +147,7 @@ pub(crate) fn policy(options: &Options) -> Policy {
         clock_skew: Duration::from_secs(5),
         server_ttl: Duration::from_secs(3),
         worker_life: Duration::from_secs(6),
+        commands_refused: None,
     }
 }
 

@@ -15,8 +15,9 @@ use super::taskmaster::workers::{
     self, TaskmasterKill, TaskmasterKilled, TaskmasterScale, TaskmasterScaled, TaskmasterStats,
     TaskmasterWorkers,
 };
+use crate::openapi::bounds::{path_name, plain_name};
 use crate::openapi::operation::Routes;
-use crate::openapi::shapes::{TASK_ID, path_name, plain_name};
+use crate::openapi::shapes::TASK_ID;
 use crate::openapi::{SIMPLE, TASKMASTER};
 use crate::problem::Code;
 use crate::settings::Limits;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use taskyard_core::query::{Answer, Query, Survey};
+use taskyard_core::query::{Query, Survey};
 use taskyard_core::time::Timestamp;
 use tokio::sync::watch;
 
@@ -45,10 +45,9 @@ async fn look(app: App, found: watch::Sender<Option<Found>>) {
     // Each open lane may have something ready, and its twin.
     let lanes = app.engine().policy().lanes_max.saturating_mul(2);
     match app.engine().read(Query::Survey { now, lanes }).await {
-        Ok(Answer::Survey(survey)) => {
-            found.send_replace(Some((Arc::new(survey), now)));
+        Ok(answer) => {
+            found.send_replace(Some((Arc::new(answer.survey()), now)));
         }
-        Ok(_) => tracing::error!("a survey was answered with something else"),
         Err(error) => {
             if let Some(others) = app.troubles().tell(&error.to_string()) {
                 tracing::warn!(%error, others, "the database could not be surveyed");

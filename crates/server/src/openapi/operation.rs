@@ -10,7 +10,8 @@ use taskyard_api::page::Page;
 use taskyard_core::id::OperationId;
 use utoipa::ToSchema;
 
-use super::shapes::{Shapes, path_name, plain_name, text};
+use super::bounds::{path_name, plain_name, text};
+use super::shapes::Shapes;
 use super::shared::refusal;
 use crate::problem::Code;
 

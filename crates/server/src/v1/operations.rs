@@ -4,13 +4,13 @@ use axum::extract::{RawQuery, Request, State};
 use serde_json::{Value, json};
 use taskyard_api::operation::Operation;
 use taskyard_api::page::Page;
-use taskyard_core::query::{Answer as Found, Query};
+use taskyard_core::query::Query;
 
 use crate::app::App;
 use crate::openapi::OPERATIONS;
 use crate::openapi::operation::Routes;
 use crate::openapi::shapes::TASK_ID;
-use crate::problem::{self, Code};
+use crate::problem::Code;
 use crate::query;
 use crate::request::{self, OfOperation};
 use crate::response::{self, Answer};
@@ -26,9 +26,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
         after,
         limit: limit + 1,
     };
-    let Found::Operations(mut found) = app.engine().read(query).await? else {
-        return Err(problem::broken(&"operations were answered with something else").into());
-    };
+    let mut found = app.engine().read(query).await?.operations();
     let has_more = found.len() > limit;
     found.truncate(limit);
     let last = found.last().filter(|_| has_more);

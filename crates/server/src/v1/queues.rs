@@ -6,13 +6,13 @@ use taskyard_api::page::Page;
 use taskyard_api::queue::{PatchQueue, Queue, QueueSettings};
 use taskyard_core::minute::MinuteKey;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer as Found, Query, QueueList};
+use taskyard_core::query::{Query, QueueList};
 use taskyard_core::verbs::set_queue::{QueueSet, SetQueue};
 
 use crate::app::App;
 use crate::openapi::QUEUES;
 use crate::openapi::operation::Routes;
-use crate::problem::{self, Code};
+use crate::problem::Code;
 use crate::request::{self, OfQueue};
 use crate::response::{self, Answer};
 use crate::wire;
@@ -35,14 +35,10 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
         limit,
         look_at_max: app.limits().list_look_at_max,
     });
-    let Found::QueuePage(listed) = app.engine().read(wanted).await? else {
-        return Err(problem::broken(&"queues were answered with something else").into());
-    };
+    let listed = app.engine().read(wanted).await?.queue_page();
     let now = app.engine().store().now();
     let from = MinuteKey::minute_of(now) - 1;
-    let Found::Minutes(minutes) = app.engine().read(Query::Minutes { from }).await? else {
-        return Err(problem::broken(&"minutes were answered with something else").into());
-    };
+    let minutes = app.engine().read(Query::Minutes { from }).await?.minutes();
     let views = listed
         .items
         .iter()

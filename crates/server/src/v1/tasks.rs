@@ -13,10 +13,9 @@ use taskyard_api::change::Patch;
 use taskyard_api::page::TaskPage;
 use taskyard_api::task::{Standing, Status};
 use taskyard_core::minute::MinuteKey;
-use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query};
+use taskyard_core::query::{Attempts, LIST_BYTES_MAX, Query};
 
 use crate::app::App;
-use crate::problem;
 use crate::query::{self, Params};
 use crate::request::{self, OfTask};
 use crate::response::{self, Answer};
@@ -37,9 +36,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
         // As much as a page may read, so that nothing is read which there is no room for.
         held.hold(LIST_BYTES_MAX)?;
     }
-    let Found::Tasks(listed) = app.engine().read(Query::Tasks(list.clone())).await? else {
-        return Err(problem::broken(&"a list was answered with something else").into());
-    };
+    let listed = app.engine().read(Query::Tasks(list.clone())).await?.tasks();
     if !listed.unreadable.is_empty() {
         let tasks = &listed.unreadable;
         tracing::error!(?tasks, "tasks cannot be read and are left out of a list");
@@ -65,15 +62,11 @@ pub(crate) async fn stats(State(app): State<App>, RawQuery(query): RawQuery) -> 
     held.hold(LIST_BYTES_MAX)?;
     let names_max = app.engine().policy().stats_lanes_max;
     let wanted = Query::Sums { names: names_max };
-    let Found::Sums(sums) = app.engine().read(wanted).await? else {
-        return Err(problem::broken(&"counts were answered with something else").into());
-    };
+    let sums = app.engine().read(wanted).await?.sums();
     let mut stats = wire::stats::counts(&sums);
     let now = app.engine().store().now();
     let from = MinuteKey::first_asked(now);
-    let Found::Minutes(minutes) = app.engine().read(Query::Minutes { from }).await? else {
-        return Err(problem::broken(&"minutes were answered with something else").into());
-    };
+    let minutes = app.engine().read(Query::Minutes { from }).await?.minutes();
     stats.windows = wire::stats::windows(&minutes, now, names_max);
     response::read(held, &stats)
 }
@@ -147,10 +140,7 @@ pub(crate) async fn attempts(
         detail_max,
     };
     let _turn = app.turn_to_list().await;
-    let found = app.engine().read(query).await?;
-    let Found::Attempts { ended, late } = found else {
-        return Err(problem::broken(&"attempts were answered with something else").into());
-    };
+    let Attempts { ended, late } = app.engine().read(query).await?.attempts();
     let attempts = wire::attempts::attempts(&view, &ended, &late, detail_max);
     response::read(app.answers().nothing(), &attempts)
 }

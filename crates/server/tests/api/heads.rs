@@ -7,9 +7,9 @@ use tokio::time::{Instant, sleep};
 use crate::wire::Server;
 use crate::yard::Yard;
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn half_a_head_is_not_waited_for() {
-    let server = Server::with(|limits| limits.head_within = Duration::from_millis(100)).await;
+    let server = Server::on_model_with(|limits| limits.head_within = Duration::from_secs(1)).await;
     let mut silent = server.connect().await;
     let mut half = server.connect().await;
     half.say("GET /health HTTP/1.1\r\nhost: local").await;

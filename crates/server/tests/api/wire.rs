@@ -30,6 +30,11 @@ impl Server {
         .await
     }
 
+    /// For tests in paused time.
+    pub(crate) async fn on_model_with(set: impl FnOnce(&mut Limits)) -> Self {
+        Self::around(Yard::on_model_with(|settings| set(&mut settings.limits))).await
+    }
+
     pub(crate) async fn around(yard: Yard) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -9,8 +9,8 @@ use taskyard_core::name::Name;
 use taskyard_core::needs::{ReadyKey, ScheduledKey};
 use taskyard_core::operation::Operation;
 use taskyard_core::query::{
-    Answer, AtWork, Freeable, Held, Holder, Holding, List, Listed, Minutes, Query, RunView, Staff,
-    Standing, Survey, TaskView, WorkerCounts, WorkerView,
+    Answer, AtWork, Attempts, Freeable, Held, Holder, Holding, List, Listed, Minutes, Query,
+    RunView, Staff, Standing, Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
 use taskyard_core::time::Timestamp;
@@ -349,7 +349,7 @@ impl Tables {
         for error in errors.flatten() {
             error.leave_out_above(detail_max);
         }
-        Answer::Attempts { ended, late }
+        Answer::Attempts(Attempts { ended, late })
     }
 
     fn survey(&self, now: Timestamp, lanes: usize) -> Survey {

@@ -8,7 +8,9 @@ use taskyard_core::counter::Counter;
 use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{OperationId, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, AtWork, Freeable, Minutes, Query, Sums, Survey, TaskView};
+use taskyard_core::query::{
+    Answer, AtWork, Attempts, Freeable, Minutes, Query, Sums, Survey, TaskView,
+};
 use taskyard_core::time::Timestamp;
 use tokio_postgres::IsolationLevel;
 use tokio_postgres::Row;
@@ -31,13 +33,13 @@ pub(super) async fn answer(client: &mut Client, query: &Query) -> Read<Answer> {
         Query::Attempts { task, detail_max } => {
             let (task, detail_max) = (task.as_uuid(), load::limit(*detail_max));
             let params: [&(dyn ToSql + Sync); 2] = [&detail_max, &task];
-            Answer::Attempts {
+            Answer::Attempts(Attempts {
                 ended: all(client, sql::ATTEMPT_LIST, &params, |fields| {
                     Ok((history::attempt(fields)?, fields.name_or_none()?))
                 })
                 .await?,
                 late: all(client, sql::LATE_RESULT_LIST, &params, history::late_result).await?,
-            }
+            })
         }
         Query::Explain(asked) => {
             let snapshot = snapshot(client).await?;

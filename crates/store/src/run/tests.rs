@@ -8,18 +8,17 @@ use futures_util::FutureExt;
 use taskyard_core::diff::Diff;
 use taskyard_core::id::{Epoch, Fence, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
-use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::labels::Demands;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::needs::Needs;
-use taskyard_core::order::Priority;
 use taskyard_core::random::Seeded;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Lease;
 use taskyard_core::verbs::cancel::Cancel;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
 use taskyard_core::verbs::expire::{Expire, Sight};
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_core::worker::Profile;
 
 use super::*;
@@ -135,33 +134,12 @@ fn id(serial: usize) -> TaskId {
 }
 
 fn submits(count: usize) -> Vec<Command> {
-    let lane = LaneKey {
-        queue: Name::path("default").unwrap(),
-        kind: Name::path("work").unwrap(),
-        demands: Demands::default(),
-    };
+    let lane = LaneKey::of(Name::path("default").unwrap(), Name::path("work").unwrap());
     let task = |serial| NewTask {
-        id: id(serial),
-        lane: lane.clone(),
-        priority: Priority::default(),
-        begin: Begin::Now,
-        input: Json::stored("1"),
-        max_attempts: None,
-        max_losses: None,
         timeout: Some(Duration::from_secs(1)),
-        retry: None,
-        labels: Labels::default(),
-        is_exclusive: false,
-        unique_key: None,
-        retry_of: None,
-        origin: None,
-        digest: None,
+        ..NewTask::new(id(serial), lane.clone(), Json::stored("1"))
     };
-    let submit = |serial| Submit {
-        tasks: vec![task(serial)],
-        once: None,
-        again: false,
-    };
+    let submit = |serial| Submit::of(vec![task(serial)]);
     (0..count).map(|serial| submit(serial).into()).collect()
 }
 

@@ -8,7 +8,9 @@ use taskyard_core::explain::{Explain, Surroundings};
 use taskyard_core::id::{TaskId, WorkerNumber};
 use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, AtWork, Freeable, Minutes, Query, Sums, Survey, TaskView};
+use taskyard_core::query::{
+    Answer, AtWork, Attempts, Freeable, Minutes, Query, Sums, Survey, TaskView,
+};
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
 
@@ -35,7 +37,7 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
         Query::Tasks(list) => Answer::Tasks(list::list(connection, list)?),
         Query::Attempts { task, detail_max } => {
             let params = params![tx::limit(*detail_max), task.as_bytes()];
-            Answer::Attempts {
+            Answer::Attempts(Attempts {
                 ended: all(connection, sql::ATTEMPT_LIST, params, |fields| {
                     Ok((history::attempt(fields)?, fields.name_or_none()?))
                 })?,
@@ -45,7 +47,7 @@ fn answer(connection: &Connection, query: &Query) -> Read<Answer> {
                     params,
                     history::late_result,
                 )?,
-            }
+            })
         }
         Query::Explain(asked) => {
             let view = task_view(connection, asked.task, false)?;

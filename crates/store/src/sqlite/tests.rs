@@ -18,7 +18,7 @@ use futures_util::future::join_all;
 use taskyard_core::command::Done;
 use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
-use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::labels::Labels;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
@@ -76,34 +76,18 @@ async fn run<D: TryFrom<Done>>(store: &dyn Store, command: impl Into<Command>) -
 fn task(kind: &str, serial: u32, priority: i64) -> NewTask {
     let now = Timestamp::from_micros(NOON);
     NewTask {
-        id: TaskId::new(now, u128::from(serial) << 40),
-        lane: LaneKey {
-            queue: Name::path("default").unwrap(),
-            kind: Name::path(kind).unwrap(),
-            demands: Demands::default(),
-        },
         priority: Priority::new(priority).unwrap(),
-        begin: Begin::Now,
-        input: Json::stored("{\"b\": 1,  \"a\": \"ü\"}"),
-        max_attempts: None,
-        max_losses: None,
-        timeout: None,
-        retry: None,
         labels: Labels::new([("team", "blue")]).unwrap(),
-        is_exclusive: false,
-        unique_key: None,
-        retry_of: None,
-        origin: None,
-        digest: None,
+        ..NewTask::new(
+            TaskId::new(now, u128::from(serial) << 40),
+            LaneKey::of(Name::path("default").unwrap(), Name::path(kind).unwrap()),
+            Json::stored("{\"b\": 1,  \"a\": \"ü\"}"),
+        )
     }
 }
 
 fn submit(tasks: Vec<NewTask>) -> Submit {
-    Submit {
-        tasks,
-        once: None,
-        again: false,
-    }
+    Submit::of(tasks)
 }
 
 async fn register(store: &dyn Store) -> Claim {
@@ -151,10 +135,8 @@ fn completed(run: &Run) -> Report {
 }
 
 async fn view(store: &dyn Store, id: TaskId) -> TaskView {
-    match store.read(Query::Task(id)).await.unwrap() {
-        Answer::Task(Some(view)) => *view,
-        other => panic!("task {id} is not there: {other:?}"),
-    }
+    let view = store.read(Query::Task(id)).await.unwrap().task();
+    *view.unwrap_or_else(|| panic!("task {id} is not there"))
 }
 
 #[tokio::test]
@@ -448,9 +430,8 @@ fn a_full_database_refuses_and_recovers_when_there_is_room() {
     let refused = run(&mut inline, 0..500);
 
     assert!(matches!(refused, Err(Error::Full)), "{refused:?}");
-    assert!(
-        matches!(inline.read_blocking(&Query::Counts), Ok(Answer::Counts(counts)) if counts.is_empty())
-    );
+    let counts = inline.read_blocking(&Query::Counts).unwrap().counts();
+    assert!(counts.is_empty());
     inline
         .connection()
         .pragma_update(None, "max_page_count", 10_000)

@@ -12,9 +12,8 @@ use taskyard_core::id::{Epoch, Fence, SlotKey, TaskId, WorkerNumber};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
-use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query, Standing};
+use taskyard_core::query::{Query, Standing};
 use taskyard_core::retention::Retention;
 use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
@@ -25,7 +24,7 @@ use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::set_queue::SetQueue;
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_store::model::weak::{Database, Server, Weakness};
 
@@ -168,10 +167,8 @@ impl Yard {
     }
 
     fn standing(&self) -> Standing {
-        match self.database.read(Query::Task(self.task)) {
-            Answer::Task(Some(view)) => view.standing,
-            other => panic!("the task is there: {other:?}"),
-        }
+        let view = self.database.read(Query::Task(self.task)).task();
+        view.expect("the task is there").standing
     }
 }
 
@@ -251,29 +248,8 @@ fn everything() -> Arc<Profile> {
 }
 
 fn submit(id: TaskId) -> Command {
-    let task = NewTask {
-        id,
-        lane: lane("default", "work", None),
-        priority: Priority::default(),
-        begin: Begin::Now,
-        input: Json::null(),
-        max_attempts: None,
-        max_losses: None,
-        timeout: None,
-        retry: None,
-        labels: Labels::default(),
-        is_exclusive: false,
-        unique_key: None,
-        retry_of: None,
-        origin: None,
-        digest: None,
-    };
-    Submit {
-        tasks: vec![task],
-        once: None,
-        again: false,
-    }
-    .into()
+    let task = NewTask::new(id, lane("default", "work", None), Json::null());
+    Submit::of(vec![task]).into()
 }
 
 fn claim(name: &str, number: WorkerNumber) -> Command {

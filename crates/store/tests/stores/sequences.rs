@@ -18,7 +18,7 @@ use taskyard_core::labels::Labels;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
-use taskyard_core::query::{Answer, Query, QueueList};
+use taskyard_core::query::{Query, QueueList};
 use taskyard_core::random::Seeded;
 use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
@@ -408,9 +408,7 @@ impl Sequence {
             internal_before: alone_since,
         };
         let query = Query::Lost { looks, limit: 5 };
-        let Ok(Answer::Lost(runs)) = self.yard.store.read(query).await else {
-            panic!("a query is answered in kind")
-        };
+        let runs = self.yard.store.read(query).await.unwrap().lost();
         let grace = self.one_in(4);
         Command::Expire(Expire {
             runs,
@@ -450,9 +448,7 @@ impl Sequence {
             until: TaskId::new(Timestamp::MAX, u128::MAX),
             limit: 5,
         };
-        let Ok(Answer::Relics(ended)) = self.yard.store.read(query).await else {
-            panic!("a query is answered in kind")
-        };
+        let ended = self.yard.store.read(query).await.unwrap().relics();
         let tasks = ended.into_iter().map(|ended| ended.task);
         let tasks = tasks.chain(self.any(|it| &it.tasks)).collect();
         Command::Discard(Discard { tasks })
@@ -463,9 +459,7 @@ impl Sequence {
             after: None,
             limit: 3,
         };
-        let Ok(Answer::Freeable(found)) = self.yard.store.read(query).await else {
-            panic!("a query is answered in kind")
-        };
+        let found = self.yard.store.read(query).await.unwrap().freeable();
         // Also what has not ended: the rules judge.
         let known = ["once", "twice"].map(|key| UniqueKey {
             queue: Name::path("default").unwrap(),

@@ -55,7 +55,10 @@ impl Plan {
         let address = Address::parse(&args.database.database)?;
         check_access(&args.access, &args.listen)?;
         Ok(Self {
-            policy: bounds::policy(&args.times, &args.limits)?,
+            policy: Policy {
+                commands_refused: inside::commands_refused(args),
+                ..bounds::policy(&args.times, &args.limits)?
+            },
             limits: Limits {
                 lists_max: bounds::lists_max(&args.limits, &address)?,
                 ..bounds::limits(&args.limits, &args.connections)?

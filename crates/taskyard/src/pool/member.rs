@@ -164,12 +164,9 @@ impl Member {
             return true;
         }
         let worker = Name::plain(&name(place.number)).expect("it is one");
-        match self.app.engine().read(Query::Worker(worker)).await {
-            Ok(Answer::Worker(Some(row))) => {
-                row.is_killed && row.server == Some(place.server.number)
-            }
-            _ => false,
-        }
+        let found = self.app.engine().read(Query::Worker(worker)).await;
+        let row = found.ok().and_then(Answer::worker);
+        row.is_some_and(|row| row.is_killed && row.server == Some(place.server.number))
     }
 
     /// Waits until the server has joined as something else than this, as long as a number is kept for a server that

@@ -5,17 +5,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use taskyard_core::json::Json;
-use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
-use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::random::Seeded;
 use taskyard_core::status::Status;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_engine::engine::Engine;
 use taskyard_server::settings;
 use taskyard_store::model::Model;
@@ -57,9 +55,7 @@ async fn known(app: &App, expected: &[(&str, i32)]) {
     };
     let known = async {
         loop {
-            let Ok(Answer::Workers(workers)) = app.engine().read(all.clone()).await else {
-                panic!("no workers were answered")
-            };
+            let workers = app.engine().read(all.clone()).await.unwrap().workers();
             let workers: Vec<(&str, i32)> = workers
                 .iter()
                 .map(|view| (view.worker.name.as_str(), view.worker.epoch.0))
@@ -143,32 +139,12 @@ async fn a_worker_whose_name_a_server_took_that_had_its_number_before_takes_the_
 }
 
 async fn submit(app: &App, kind: &str, input: &str) -> TaskId {
-    let task = NewTask {
-        id: app.engine().new_task(),
-        lane: LaneKey {
-            queue: Name::path("default").unwrap(),
-            kind: Name::path(kind).unwrap(),
-            demands: Demands::default(),
-        },
-        priority: Priority::default(),
-        begin: Begin::Now,
-        input: Json::stored(input),
-        max_attempts: None,
-        max_losses: None,
-        timeout: None,
-        retry: None,
-        labels: Labels::default(),
-        is_exclusive: false,
-        unique_key: None,
-        retry_of: None,
-        origin: None,
-        digest: None,
-    };
-    let submit = Submit {
-        tasks: vec![task],
-        once: None,
-        again: false,
-    };
+    let task = NewTask::new(
+        app.engine().new_task(),
+        LaneKey::of(Name::path("default").unwrap(), Name::path(kind).unwrap()),
+        Json::stored(input),
+    );
+    let submit = Submit::of(vec![task]);
     app.engine().submit(submit).await.unwrap().ids[0]
 }
 

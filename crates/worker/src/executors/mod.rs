@@ -1,6 +1,5 @@
 //! The kinds that come with Taskyard.
 
-mod alias;
 pub mod command;
 mod echo;
 pub mod http;
@@ -8,17 +7,14 @@ mod input;
 mod list;
 mod noop;
 pub mod problem;
-mod refused;
 mod simulated;
 mod sleep;
 
-pub use self::alias::Alias;
 pub use self::command::Command;
 pub use self::echo::Echo;
 pub use self::http::Http;
 pub use self::noop::Noop;
 pub use self::problem::{Parameters, Problem};
-pub use self::refused::Refused;
 pub use self::simulated::Simulated;
 pub use self::sleep::Sleep;
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 use taskyard_core::command::Command;
 use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
-use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
@@ -72,28 +71,20 @@ impl World {
     ) -> NewTask {
         self.serial += 1;
         NewTask {
-            id: TaskId::new(self.now, u128::from(self.serial) << 40),
-            lane: LaneKey {
-                queue: Name::path("default").unwrap(),
-                kind: Name::path(kind).unwrap(),
-                demands: Demands::default(),
-            },
             priority: Priority::new(priority).unwrap(),
             begin: match delay {
                 0 => Begin::Now,
                 delay => Begin::After(Duration::from_secs(delay)),
             },
-            input: Json::null(),
             max_attempts: Some(max_attempts),
             max_losses: Some(max_losses),
             timeout: Some(Duration::from_secs(20)),
-            retry: None,
-            labels: Labels::default(),
-            is_exclusive: false,
-            unique_key: None,
-            retry_of: None,
-            origin: None,
             digest: of_client.then(|| Digest::of(b"body")),
+            ..NewTask::new(
+                TaskId::new(self.now, u128::from(self.serial) << 40),
+                LaneKey::of(Name::path("default").unwrap(), Name::path(kind).unwrap()),
+                Json::null(),
+            )
         }
     }
 }

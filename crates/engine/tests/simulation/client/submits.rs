@@ -28,11 +28,7 @@ impl Client {
     pub(super) fn submit(&mut self, around: &mut Surroundings) {
         let size = 1 + around.below(3);
         let tasks: Vec<NewTask> = (0..size).map(|_| new_task(around)).collect();
-        let mut submit = Submit {
-            tasks,
-            once: None,
-            again: false,
-        };
+        let mut submit = Submit::of(tasks);
         let ask = around.ledger.asked.len() as Ask + 1;
         let makes_ids = match around.below(3) {
             0 => true,
@@ -91,11 +87,7 @@ impl Client {
         let ask = around.ledger.asked.len() as Ask + 1;
         if around.happens(200) || self.sent.is_empty() {
             around.tally.count("id_of_another_day");
-            let mut submit = Submit {
-                tasks: vec![new_task(around)],
-                once: None,
-                again: false,
-            };
+            let mut submit = Submit::of(vec![new_task(around)]);
             let then = around.now - around.policy.key_life - Duration::from_mins(1);
             submit.tasks[0].id = TaskId::new(then, u128::from(around.random.bits()));
             submit.tasks[0].digest = Some(digest(ask));
@@ -191,30 +183,27 @@ fn new_task(around: &mut Surroundings) -> NewTask {
     };
     let priority = i64::try_from(around.below(11)).expect("small") - 5;
     NewTask {
-        id: TaskId::new(around.now, 0),
-        lane: LaneKey {
-            queue: Name::path(queue).expect("a queue"),
-            kind: Name::path(&kind).expect("a kind"),
-            demands,
-        },
         priority: Priority::new(priority).expect("within its range"),
         begin: match around.below(10) {
             0..=6 => Begin::Now,
             7 => Begin::At(around.now - Duration::from_secs(5)),
             _ => Begin::After(around.millis(1, 8_000)),
         },
-        input: Json::null(),
         max_attempts: around.happens(700).then_some(2),
         max_losses: around.happens(500).then_some(2),
         timeout: around.happens(300).then_some(Duration::from_secs(4)),
-        retry: None,
-        labels: Labels::default(),
         is_exclusive: around.happens(150),
         unique_key: around
             .happens(150)
             .then(|| ["one", "two"][around.below(2)].into()),
-        retry_of: None,
-        origin: None,
-        digest: None,
+        ..NewTask::new(
+            TaskId::new(around.now, 0),
+            LaneKey {
+                queue: Name::path(queue).expect("a queue"),
+                kind: Name::path(&kind).expect("a kind"),
+                demands,
+            },
+            Json::null(),
+        )
     }
 }

@@ -117,9 +117,7 @@ impl Server {
             before: None,
             limit: KILLED_RUNS_MAX,
         };
-        let query::Answer::Takeable(runs) = self.mine.read(query) else {
-            panic!("a query is answered in kind")
-        };
+        let runs = self.mine.read(query).takeable();
         Kill {
             runs,
             ..kill.clone()
@@ -141,19 +139,12 @@ impl Server {
 
     /// What has ended once more, as another task.
     fn retry(&mut self, node: Node, ticket: Ticket, of: TaskId, around: &mut Surroundings) {
-        let view = match self.mine.read(query::Query::Task(of)) {
-            query::Answer::Task(view) => view,
-            other => panic!("a query is answered in kind: {other:?}"),
-        };
+        let view = self.mine.read(query::Query::Task(of)).task();
         let view = view.ok_or(Refused::NoSuchTask);
         let again = view.and_then(|view| NewTask::again(&view, of));
         match again {
             Ok(task) => {
-                let submit = Submit {
-                    tasks: vec![task],
-                    once: None,
-                    again: false,
-                };
+                let submit = Submit::of(vec![task]);
                 let submit = self.with_ids(submit, around);
                 let call = Call::Submit {
                     submit: submit.clone(),
@@ -286,9 +277,11 @@ impl Server {
         if self.directory.knows(worker, epoch) {
             return;
         }
-        if let query::Answer::Worker(Some(row)) =
-            self.mine.read(query::Query::Worker(worker.clone()))
-        {
+        let row = self
+            .mine
+            .read(query::Query::Worker(worker.clone()))
+            .worker();
+        if let Some(row) = row {
             let (profile, now) = (of_this_server(&row.profile), self.moment(around));
             let known = Known::new(row.number, row.epoch, profile, row.server.is_some(), now);
             self.directory.put(worker.clone(), known);

@@ -2,7 +2,7 @@
 
 use taskyard_core::command::{self, Command, Done};
 use taskyard_core::minute::{MinuteKey, What};
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::rows::End;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran};
@@ -70,9 +70,7 @@ impl Server {
         let minutes = self.gathered.take(around.policy.stats_lanes_max);
         let worked = self.gathered.take_workers();
         let numbers = worked.iter().map(|(number, _)| *number).collect();
-        let Answer::Named(named) = self.mine.read(Query::Named(numbers)) else {
-            panic!("a query is answered in kind")
-        };
+        let named = self.mine.read(Query::Named(numbers)).named();
         let name = |number| named.iter().find(|(known, _)| *known == number);
         let workers = worked.into_iter();
         let workers =
@@ -111,12 +109,13 @@ impl Server {
                 around.tally.count("tally_is_sent_again");
                 around.ledger.minutes.put_back(&tally);
                 self.gathered.put_back(tally.minutes);
-                let Answer::Workers(rows) = self.database.read(Query::Workers {
-                    after: None,
-                    limit: usize::MAX,
-                }) else {
-                    panic!("a query is answered in kind")
-                };
+                let rows = self
+                    .database
+                    .read(Query::Workers {
+                        after: None,
+                        limit: usize::MAX,
+                    })
+                    .workers();
                 for (name, worked) in tally.workers {
                     let row = rows.iter().find(|view| view.worker.name == name);
                     if let Some(row) = row {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use taskyard_core::command::{self, Done};
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::join::Join;
@@ -224,12 +224,12 @@ impl Server {
             _ => {}
         }
         if service == Service::Promote {
-            let wait = match self.mine.read(Query::NextDue { skip: 0 }) {
-                Answer::NextDue(Some(next)) if answer.is_ok() => {
+            let next = self.mine.read(Query::NextDue { skip: 0 }).next_due();
+            let wait = next
+                .filter(|_| answer.is_ok())
+                .map_or(service.every(), |next| {
                     next.since(self.clock.now(around.now)).min(service.every())
-                }
-                _ => service.every(),
-            };
+                });
             self.promote_at(around.now + wait.max(Duration::from_millis(1)), around);
         }
     }

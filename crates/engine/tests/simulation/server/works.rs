@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use taskyard_core::id::TaskId;
 use taskyard_core::operation::Operation;
-use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::query::{List, Query};
 use taskyard_core::random::Random;
 use taskyard_core::rows::UniqueKey;
 use taskyard_core::time::Timestamp;
@@ -45,9 +45,7 @@ impl Server {
         let open = Query::OpenOperations {
             limit: around.policy.operations_max,
         };
-        let Answer::Operations(open) = self.mine.read(open) else {
-            panic!("a query is answered in kind")
-        };
+        let open = self.mine.read(open).operations();
         for operation in open {
             let piece = self.piece(&operation, around);
             let caller = Caller::of(Who::Service(Service::Operate));
@@ -68,9 +66,7 @@ impl Server {
         {
             *look_at_max = 1 + around.below(LOOK_AT_MAX);
         }
-        let Answer::Tasks(found) = self.mine.read(query) else {
-            panic!("a query is answered in kind")
-        };
+        let found = self.mine.read(query).tasks();
         let now = self.clock.now(around.now);
         let new_id = || {
             let bits = (u128::from(around.random.bits()) << 64) | u128::from(around.random.bits());
@@ -112,9 +108,7 @@ impl Server {
             until: TaskId::new(Timestamp::MAX, u128::MAX),
             limit: STEP_MAX,
         };
-        let Answer::Relics(ended) = self.mine.read(query) else {
-            panic!("a query is answered in kind")
-        };
+        let ended = self.mine.read(query).relics();
         let is_through = ended.len() < STEP_MAX;
         self.places.relics = ended.last().map(|ended| ended.task).filter(|_| !is_through);
         let tasks: Vec<TaskId> = ended.into_iter().map(|ended| ended.task).collect();
@@ -130,9 +124,7 @@ impl Server {
             after: self.places.free,
             limit: STEP_MAX,
         };
-        let Answer::Freeable(found) = self.mine.read(query) else {
-            panic!("a query is answered in kind")
-        };
+        let found = self.mine.read(query).freeable();
         self.places.free = found.next;
         // Also those that are not free, as if all were: the rules judge.
         let all = around.ledger.known.unique.keys().cloned();
@@ -145,9 +137,7 @@ impl Server {
             ended: ended_before(&around.policy, self.clock.now(around.now)),
             limit: STEP_MAX,
         };
-        let Answer::OldOperations(operations) = self.mine.read(query) else {
-            panic!("a query is answered in kind")
-        };
+        let operations = self.mine.read(query).old_operations();
         if !operations.is_empty() {
             let caller = Caller::of(Who::Service(Service::Prune));
             self.command(Clear { operations }, caller, around);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use taskyard_core::id::{SlotKey, TaskId};
 use taskyard_core::json::Json;
-use taskyard_core::query::{Answer as Found, Holder, Query, Standing};
+use taskyard_core::query::{Holder, Query, Standing};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Named;
@@ -146,10 +146,8 @@ async fn keep_late(app: &App, id: TaskId, worker: Caller, output: Json) -> Resul
         task: id,
         detail_max: 0,
     };
-    let Found::Attempts { ended, .. } = app.engine().read(attempts).await? else {
-        return Err(problem::broken(&"attempts were answered with something else").into());
-    };
-    let runs = ended.iter().map(|(attempt, _)| attempt);
+    let attempts = app.engine().read(attempts).await?.attempts();
+    let runs = attempts.ended.iter().map(|(attempt, _)| attempt);
     let before = runs.filter(|run| run.worker == worker.number);
     let before = before.map(|run| run.run.fence);
     let last = match look(app, id).await?.standing {
@@ -175,9 +173,7 @@ async fn keep_late(app: &App, id: TaskId, worker: Caller, output: Json) -> Resul
 
 /// The token of this worker's current lease on the task.
 async fn held_by(app: &App, id: TaskId, worker: &Caller) -> Result<Token, Refusal> {
-    let Found::Holder(holder) = app.engine().read(Query::Holder(id)).await? else {
-        return Err(problem::broken(&"a holder was answered with something else").into());
-    };
+    let holder = app.engine().read(Query::Holder(id)).await?.holder();
     match holder {
         None => Err(problem::refused(&Refused::NoSuchTask).into()),
         Some(Holder::Ended(status)) => Err(problem::refused(&Refused::AlreadyEnded(status)).into()),

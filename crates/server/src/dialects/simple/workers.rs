@@ -3,13 +3,12 @@
 use axum::extract::State;
 use serde::Serialize;
 use taskyard_api::time::Time;
-use taskyard_core::query::{Answer as Found, Query};
+use taskyard_core::query::Query;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::dialects::{Caller, worker_name};
-use crate::problem;
 use crate::request::OfWorker;
 use crate::response::{self, Answer};
 
@@ -39,9 +38,7 @@ pub(crate) async fn heartbeat(State(app): State<App>, OfWorker(worker_id): OfWor
         worker: Some(worker.number),
         limit: app.limits().tasks_max,
     };
-    let Found::Holdings(holdings) = app.engine().read(holdings).await? else {
-        return Err(problem::broken(&"holdings were answered with something else").into());
-    };
+    let holdings = app.engine().read(holdings).await?.holdings();
     let its = holdings
         .iter()
         .filter(|holding| holding.by.1 == worker.epoch);
@@ -70,9 +67,11 @@ pub(crate) async fn heartbeat(State(app): State<App>, OfWorker(worker_id): OfWor
 /// `GET /workers/count`: those that were heard of lately.
 pub(crate) async fn count(State(app): State<App>) -> Answer {
     let now = app.engine().store().now();
-    let Found::WorkerCounts(counts) = app.engine().read(Query::WorkerCounts(now)).await? else {
-        return Err(problem::broken(&"workers were answered with something else").into());
-    };
+    let counts = app
+        .engine()
+        .read(Query::WorkerCounts(now))
+        .await?
+        .worker_counts();
     response::ok(&WorkerCount {
         count: u64::try_from(counts.online).unwrap_or_default(),
     })

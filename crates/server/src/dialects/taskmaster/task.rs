@@ -14,7 +14,6 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::submit::NewTask;
 use utoipa::ToSchema;
 
-use super::REFUSED_KIND;
 use crate::app::App;
 use crate::dialects::status::TASKMASTER;
 use crate::settings::Commands;
@@ -61,19 +60,15 @@ impl TaskmasterSchedule {
             app.limits().input_max,
         );
         faults.check()?;
-        let (kind, waits) = match &app.settings().commands {
-            Commands::Run => (KIND, None),
-            Commands::Simulated { picked_after } => (KIND, Some(*picked_after)),
-            Commands::Refused => (REFUSED_KIND, None),
-        };
         let now = app.engine().store().now();
-        let run_at = waits.map_or(self.scheduled_at.0, |waits| {
-            self.scheduled_at.0.max(now) + waits
-        });
+        let run_at = match app.settings().commands {
+            Commands::Run => self.scheduled_at.0,
+            Commands::Simulated { picked_after } => self.scheduled_at.0.max(now) + picked_after,
+        };
         let submit = Submit {
             run_at: Some(run_at.into()),
             max_attempts: Some(1),
-            ..Submit::new(kind, &*input)
+            ..Submit::new(KIND, &*input)
         };
         let mut faults = Faults::default();
         let task = new_task(app, &submit, Place::ROOT, &mut faults);
@@ -172,7 +167,7 @@ fn scheduled_at(app: &App, view: &TaskView) -> Timestamp {
         {
             run_at - picked_after
         }
-        Commands::Simulated { .. } | Commands::Run | Commands::Refused => run_at,
+        Commands::Simulated { .. } | Commands::Run => run_at,
     }
 }
 
@@ -184,8 +179,7 @@ fn command(view: &TaskView) -> String {
         argv: Option<Vec<String>>,
     }
     let kind = view.lane.kind.as_str();
-    let is_command = kind == KIND || kind == REFUSED_KIND;
-    let input = view.task.input.here().filter(|_| is_command);
+    let input = view.task.input.here().filter(|_| kind == KIND);
     let input = input.and_then(|input| serde_json::from_str(input.as_str()).ok());
     let Input { command, argv } = input.unwrap_or_default();
     let argv = argv.map(|argv| argv.join(" "));

@@ -7,7 +7,7 @@ use taskyard_api::problem::Problem;
 use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer as Found, LIST_BYTES_MAX, Query, Sums};
+use taskyard_core::query::{LIST_BYTES_MAX, Query, Sums};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_engine::pool::COUNT_MAX;
@@ -113,16 +113,12 @@ async fn workers(app: &App) -> Result<Vec<TaskmasterWorker>, Refusal> {
         after: None,
         limit: LIMIT_MAX,
     };
-    let Found::Workers(views) = app.engine().read(wanted).await? else {
-        return Err(problem::broken(&"workers were answered with something else").into());
-    };
+    let views = app.engine().read(wanted).await?.workers();
     let held = Query::Holdings {
         worker: None,
         limit: RUNS_MAX,
     };
-    let Found::Holdings(holdings) = app.engine().read(held).await? else {
-        return Err(problem::broken(&"holdings were answered with something else").into());
-    };
+    let holdings = app.engine().read(held).await?.holdings();
     let mut current = HashMap::new();
     for holding in holdings {
         let (number, _) = holding.by;
@@ -164,9 +160,8 @@ pub(crate) async fn stats(State(app): State<App>) -> Answer {
     let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     held.hold(LIST_BYTES_MAX)?;
-    let Found::Sums(Sums { all, .. }) = app.engine().read(Query::Sums { names: 0 }).await? else {
-        return Err(problem::broken(&"counts were answered with something else").into());
-    };
+    let sums = app.engine().read(Query::Sums { names: 0 });
+    let Sums { all, .. } = sums.await?.sums();
     // Counts are summed over servers, whose parts may be below zero; the sum never is for long.
     let of = |is_meant: &dyn Fn(&'static str) -> bool| {
         let statuses = Status::ALL.iter().copied();
@@ -224,9 +219,11 @@ async fn meant(app: &App, name: &str) -> Result<Name, Refusal> {
         let Ok(name) = Name::plain(&name) else {
             continue;
         };
-        let Found::Worker(row) = app.engine().read(Query::Worker(name.clone())).await? else {
-            return Err(problem::broken(&"a worker was answered with something else").into());
-        };
+        let row = app
+            .engine()
+            .read(Query::Worker(name.clone()))
+            .await?
+            .worker();
         if row.is_some_and(|row| !row.is_forgotten) {
             return Ok(name);
         }

@@ -15,10 +15,9 @@ use taskyard_core::labels::LABELS_MAX;
 use taskyard_core::status::Status;
 
 use super::{WAIT_MS_MAX, logs};
+use crate::openapi::bounds::{label_pattern, path_name, plain_name, search, text};
 use crate::openapi::operation::Routes;
-use crate::openapi::shapes::{
-    BATCH, LINES, TASK_ID, label_pattern, path_name, plain_name, search, text,
-};
+use crate::openapi::shapes::{BATCH, LINES, TASK_ID};
 use crate::openapi::{RUNS, TASKS};
 use crate::problem::Code;
 use crate::request::{JSON, NDJSON};

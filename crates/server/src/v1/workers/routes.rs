@@ -10,7 +10,7 @@ use taskyard_api::report::{Called, Report};
 use taskyard_api::worker::{Claim, Heartbeat, Register};
 use taskyard_core::id::Epoch;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer as Found, Query};
+use taskyard_core::query::Query;
 use taskyard_core::refused::Refused;
 
 use super::named;
@@ -42,9 +42,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
         after,
         limit: limit + 1,
     };
-    let Found::Workers(mut workers) = app.engine().read(wanted).await? else {
-        return Err(problem::broken(&"workers were answered with something else").into());
-    };
+    let mut workers = app.engine().read(wanted).await?.workers();
     let has_next = workers.len() > limit;
     workers.truncate(limit);
     let last = workers.last().filter(|_| has_next);

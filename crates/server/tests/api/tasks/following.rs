@@ -193,13 +193,10 @@ async fn no_more_follow_than_may_and_whoever_goes_makes_room() {
     Following::of(&run, "").await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stream_over_a_connection_may_be_silent_and_the_connection_goes_on_behind_it() {
-    let server = Server::with(|limits| {
-        // Shorter than the silence.
-        limits.idle_within = Duration::from_millis(200);
-    })
-    .await;
+    let silence = Duration::from_mins(5);
+    let server = Server::on_model_with(|limits| limits.idle_within = silence / 3).await;
     let (id, token) = server.yard.leased().await;
     let mut wire = server.connect().await;
     let path = format!("/api/v1/tasks/{id}/logs");
@@ -211,7 +208,7 @@ async fn a_stream_over_a_connection_may_be_silent_and_the_connection_goes_on_beh
     };
     print(1, "one").await;
     wire.reads_up_to("one").await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    tokio::time::sleep(silence).await;
 
     print(2, "two").await;
     wire.reads_up_to("two").await;
@@ -261,7 +258,7 @@ async fn a_reader_that_stops_is_closed_and_makes_room() {
             .status()
             != StatusCode::OK
         {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::task::yield_now().await;
         }
     };
     timeout(PATIENCE, freed).await.unwrap();
@@ -286,7 +283,7 @@ async fn a_reader_that_is_gone_makes_room() {
             .status()
             != StatusCode::OK
         {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::task::yield_now().await;
         }
     };
     timeout(PATIENCE, freed).await.unwrap();

@@ -157,10 +157,7 @@ fn expired(ran: Ran) -> Vec<TaskId> {
 }
 
 fn candidates(answer: Answer) -> Vec<(RunKey, Option<Name>)> {
-    match answer {
-        Answer::Lost(runs) => runs,
-        other => panic!("a query is answered in kind: {other:?}"),
-    }
+    answer.lost()
 }
 
 proptest! {

@@ -8,7 +8,6 @@ use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
-use taskyard_core::query::List;
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt};
@@ -178,12 +177,7 @@ pub(super) async fn many_lanes_keep_one_order_however_they_are_filled(yard: Yard
 pub(super) async fn a_submit_that_meets_a_claim_goes_straight_to_a_lease(yard: Yard) {
     let worker = yard.worker("w").await;
     let task = yard.task();
-    let submit: Command = Submit {
-        tasks: vec![task.clone()],
-        once: None,
-        again: false,
-    }
-    .into();
+    let submit: Command = Submit::of(vec![task.clone()]).into();
     let claim: Command = Claims {
         claims: vec![worker],
     }
@@ -342,16 +336,7 @@ pub(super) async fn a_claim_sent_twice_is_answered_with_the_same_leases(yard: Ya
     };
     assert_eq!(by_slot(again.runs), by_slot(first.runs));
     assert_eq!(next.runs.len(), 2);
-    assert_eq!(
-        yard.list(List {
-            limit: 10,
-            ..List::default()
-        })
-        .await
-        .items
-        .len(),
-        4
-    );
+    assert_eq!(yard.count().await, 4);
 }
 
 pub(super) async fn a_claim_sent_twice_is_answered_without_what_was_reported_beside_it(yard: Yard) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use taskyard_core::command::Done;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::refused::Refused;
 use taskyard_core::retention::Retention;
 use taskyard_core::rows::{Digest, Ended};
@@ -35,23 +35,16 @@ async fn ended(yard: &Yard, after: TaskId, limit: usize) -> Vec<Ended> {
         until,
         limit,
     };
-    let Ok(Answer::Relics(ended)) = yard.store.read(query).await else {
-        panic!("a query is answered in kind")
-    };
-    ended
+    yard.store.read(query).await.unwrap().relics()
 }
 
 async fn is_there(yard: &Yard, task: TaskId) -> bool {
-    matches!(
-        yard.store.read(Query::Task(task)).await,
-        Ok(Answer::Task(Some(_)))
-    )
+    let found = yard.store.read(Query::Task(task)).await;
+    found.unwrap().task().is_some()
 }
 
 async fn counted(yard: &Yard, status: Status) -> i64 {
-    let Ok(Answer::Counts(counts)) = yard.store.read(Query::Counts).await else {
-        panic!("a query is answered in kind")
-    };
+    let counts = yard.store.read(Query::Counts).await.unwrap().counts();
     counts.iter().map(|counted| counted.tasks[status]).sum()
 }
 
@@ -146,9 +139,7 @@ pub(super) async fn a_queue_says_for_itself_how_long_its_tasks_are_kept(mut yard
         ..Retention::default()
     };
     assert_eq!(say(Some(long)).await, Some(long));
-    let Ok(Answer::Queues(queues)) = yard.store.read(Query::Queues).await else {
-        panic!("a query is answered in kind")
-    };
+    let queues = yard.store.read(Query::Queues).await.unwrap().queues();
     assert_eq!(queues[0].retention, Some(long));
     let (task, cancelled) = (done(&yard).await, yard.new_task().await);
     yard.cancel(cancelled).await.unwrap();
@@ -257,9 +248,7 @@ pub(super) async fn a_queue_keeps_what_is_said_of_each_way_to_end(yard: Yard) {
         };
         yard.run::<QueueSet>(change).await.unwrap();
 
-        let Ok(Answer::Queues(queues)) = yard.store.read(Query::Queues).await else {
-            panic!("a query is answered in kind")
-        };
+        let queues = yard.store.read(Query::Queues).await.unwrap().queues();
         assert_eq!(queues[0].retention, Some(retention));
     }
 }

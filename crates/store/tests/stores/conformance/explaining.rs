@@ -6,7 +6,7 @@ use taskyard_core::explain::{Explain, Reason, explain};
 use taskyard_core::id::TaskId;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Claim;
 use taskyard_core::verbs::heartbeat::Held;
@@ -26,10 +26,8 @@ async fn reasons_within(yard: &Yard, task: TaskId, most: usize) -> Vec<Reason> {
         before: most,
         ..Explain::new(task, yard.now())
     };
-    match yard.store.read(Query::Explain(asked)).await {
-        Ok(Answer::Explain(Some(around))) => explain(&around, yard.now()),
-        other => panic!("a task is explained, not answered with {other:?}"),
-    }
+    let around = yard.store.read(Query::Explain(asked)).await.unwrap();
+    explain(&around.explain().expect("it is there"), yard.now())
 }
 
 async fn reasons(yard: &Yard, task: TaskId) -> Vec<Reason> {
@@ -215,6 +213,6 @@ pub(super) async fn a_suspect_waits_for_an_empty_hand(yard: Yard) {
 
 pub(super) async fn what_is_not_there_is_not_explained(yard: Yard) {
     let asked = Explain::new(yard.task().id, yard.now());
-    let found = yard.store.read(Query::Explain(asked)).await;
-    assert!(matches!(found, Ok(Answer::Explain(None))));
+    let found = yard.store.read(Query::Explain(asked)).await.unwrap();
+    assert!(found.explain().is_none());
 }

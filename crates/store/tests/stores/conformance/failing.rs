@@ -7,7 +7,6 @@ use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
 use taskyard_core::name::Name;
-use taskyard_core::query;
 use taskyard_core::query::Query;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Failure;
@@ -29,11 +28,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn submit(task: &NewTask) -> Command {
     let tasks = vec![task.clone()];
-    Command::Submit(Submit {
-        tasks,
-        once: None,
-        again: false,
-    })
+    Command::Submit(Submit::of(tasks))
 }
 
 fn failed_alone(answer: &Answer) -> bool {
@@ -51,9 +46,7 @@ fn went(answers: &[Answer]) -> String {
 }
 
 async fn counts(yard: &Yard) -> BTreeMap<Status, i64> {
-    let Ok(query::Answer::Counts(counted)) = yard.store.read(Query::Counts).await else {
-        panic!("a query is answered in kind")
-    };
+    let counted = yard.store.read(Query::Counts).await.unwrap().counts();
     let mut counts = BTreeMap::new();
     for (status, tasks) in counted.iter().flat_map(|counted| counted.tasks.iter()) {
         *counts.entry(status).or_default() += tasks;
@@ -62,10 +55,12 @@ async fn counts(yard: &Yard) -> BTreeMap<Status, i64> {
 }
 
 async fn is_there(yard: &Yard, task: TaskId) -> bool {
-    match yard.store.read(Query::Task(task)).await.unwrap() {
-        query::Answer::Task(found) => found.is_some(),
-        other => panic!("a query is answered in kind: {other:?}"),
-    }
+    yard.store
+        .read(Query::Task(task))
+        .await
+        .unwrap()
+        .task()
+        .is_some()
 }
 
 /// A worker that runs this kind only.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::UniqueKey;
 use taskyard_core::status::Status;
@@ -149,11 +149,7 @@ fn keyed(yard: &Yard, queue: &str, key: &str) -> NewTask {
 }
 
 async fn submit(yard: &Yard, tasks: Vec<NewTask>) -> Submitted {
-    let submit = Submit {
-        tasks,
-        once: None,
-        again: false,
-    };
+    let submit = Submit::of(tasks);
     yard.run(submit).await.unwrap()
 }
 
@@ -233,9 +229,7 @@ pub(super) async fn the_same_submit_again_finds_the_task_that_has_its_key(yard: 
 async fn freeable(yard: &Yard, after: Option<TaskId>) -> (Vec<Arc<str>>, Option<TaskId>) {
     let limit = 2;
     let found = yard.store.read(Query::Freeable { after, limit }).await;
-    let Ok(Answer::Freeable(found)) = found else {
-        panic!("a query is answered in kind: {found:?}")
-    };
+    let found = found.unwrap().freeable();
     let keys = found.keys.into_iter().map(|it| it.key).collect();
     (keys, found.next)
 }

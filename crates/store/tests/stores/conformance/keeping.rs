@@ -8,7 +8,7 @@ use taskyard_core::filter::Filter;
 use taskyard_core::id::{ServerNumber, TaskId};
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, List, Listed, Query};
+use taskyard_core::query::{List, Listed, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::forget::{Forget, Forgotten, expired_before};
@@ -168,9 +168,7 @@ pub(super) async fn a_page_looks_at_no_more_tasks_than_it_may(yard: Yard) {
 }
 
 async fn counts(yard: &Yard) -> BTreeMap<Status, i64> {
-    let Ok(Answer::Counts(counted)) = yard.store.read(Query::Counts).await else {
-        panic!("a query is answered in kind")
-    };
+    let counted = yard.store.read(Query::Counts).await.unwrap().counts();
     let by_status = counted.iter().flat_map(|counted| counted.tasks.iter());
     by_status.collect()
 }
@@ -210,29 +208,31 @@ pub(super) async fn it_is_told_which_of_many_tasks_have_ended(yard: Yard) {
     let never_was = TaskId::new(yard.now(), 99);
 
     let asked = Query::Ended(vec![waits, cancelled, never_was]);
-    let Ok(Answer::Ended(ended)) = yard.store.read(asked).await else {
-        panic!("a query is answered in kind")
-    };
+    let ended = yard.store.read(asked).await.unwrap().ended();
 
     assert_eq!(ended, [cancelled]);
 }
 
 async fn listed(yard: &Yard, after: Option<&str>, limit: usize) -> Vec<String> {
     let after = after.map(|name| Name::plain(name).unwrap());
-    let Ok(Answer::Workers(workers)) = yard.store.read(Query::Workers { after, limit }).await
-    else {
-        panic!("a query is answered in kind")
-    };
+    let workers = yard
+        .store
+        .read(Query::Workers { after, limit })
+        .await
+        .unwrap()
+        .workers();
     let names = workers.iter().map(|view| view.worker.name.to_string());
     names.collect()
 }
 
 /// Online and offline.
 async fn counted(yard: &Yard) -> (i64, i64) {
-    let Ok(Answer::WorkerCounts(counts)) = yard.store.read(Query::WorkerCounts(yard.now())).await
-    else {
-        panic!("a query is answered in kind")
-    };
+    let counts = yard
+        .store
+        .read(Query::WorkerCounts(yard.now()))
+        .await
+        .unwrap()
+        .worker_counts();
     (counts.online, counts.offline)
 }
 
@@ -243,9 +243,7 @@ async fn forget(yard: &Yard) -> (Vec<Name>, usize) {
         ahead: yard.policy.worker_believed_until(yard.now()),
         limit: 100,
     };
-    let Ok(Answer::Gone(workers)) = yard.store.read(gone).await else {
-        panic!("a query is answered in kind")
-    };
+    let workers = yard.store.read(gone).await.unwrap().gone();
     let forget = Forget {
         workers: workers.clone(),
         is_asked_for: false,
@@ -281,16 +279,16 @@ pub(super) async fn workers_gone_for_long_are_forgotten_and_their_names_stay(yar
         (vec!["here".to_owned()], (1, 0))
     );
     assert_eq!(yard.view(task).await.worker, Some(gone.clone()));
-    let Ok(Answer::Attempts { ended, .. }) = yard
+    let attempts = yard
         .store
         .read(Query::Attempts {
             task,
             detail_max: usize::MAX,
         })
         .await
-    else {
-        panic!("a query is answered in kind")
-    };
+        .unwrap()
+        .attempts();
+    let ended = attempts.ended;
     let names = ended.into_iter().map(|(_, name)| name);
     assert_eq!(names.collect::<Vec<_>>(), [Some(gone)]);
     // Nobody gets its number, and it is who it was when it comes back.

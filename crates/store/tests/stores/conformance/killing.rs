@@ -2,7 +2,7 @@
 
 use taskyard_core::command::Command;
 use taskyard_core::id::{Epoch, RunKey, TaskId};
-use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::query::{List, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::End;
 use taskyard_core::status::Status;
@@ -56,10 +56,7 @@ async fn takeable(yard: &Yard, worker: &Claim, before: Option<Epoch>, limit: usi
         before,
         limit,
     };
-    let Ok(Answer::Takeable(runs)) = yard.store.read(query).await else {
-        panic!("a query is answered in kind")
-    };
-    runs
+    yard.store.read(query).await.unwrap().takeable()
 }
 
 /// How the runs ended that these tasks had.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, AtWork, Query};
+use taskyard_core::query::{AtWork, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Progress;
 use taskyard_core::status::Status;
@@ -34,9 +34,12 @@ async fn delete(yard: &Yard, worker: &Claim) -> Result<Forgotten, Refused> {
 
 async fn at_work(yard: &Yard, worker: &Name, limit: usize) -> Option<AtWork> {
     let worker = worker.clone();
-    let Ok(Answer::AtWork(found)) = yard.store.read(Query::AtWork { worker, limit }).await else {
-        panic!("a query is answered in kind")
-    };
+    let found = yard
+        .store
+        .read(Query::AtWork { worker, limit })
+        .await
+        .unwrap()
+        .at_work();
     found.map(|found| *found)
 }
 

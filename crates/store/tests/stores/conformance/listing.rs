@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Query, QueueList, QueueView, QueuesListed};
+use taskyard_core::query::{Query, QueueList, QueueView, QueuesListed};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::set_queue::{QueueSet, SetQueue};
 
 use super::yard::{Yard, failed, lane};
 
 async fn page(yard: &Yard, list: &QueueList) -> QueuesListed {
-    match yard.store.read(Query::QueuePage(list.clone())).await {
-        Ok(Answer::QueuePage(listed)) => listed,
-        other => panic!("a query is answered in kind, not with {other:?}"),
-    }
+    yard.store
+        .read(Query::QueuePage(list.clone()))
+        .await
+        .unwrap()
+        .queue_page()
 }
 
 /// Page after page, each as long as it may be, with how many there were.

@@ -5,7 +5,7 @@ use taskyard_core::log::{
     Append, Appended, LINE_COSTS, Limits, Line, Owner, PAGE_BYTES_MAX, PAGE_LOOK_AT, Page,
     Position, Stream, Wanted,
 };
-use taskyard_core::query::{Answer, Held, Holder, Query};
+use taskyard_core::query::{Held, Holder, Query};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::start::{Start, Started};
@@ -344,10 +344,7 @@ pub(super) async fn the_logs_of_a_task_are_forgotten_and_of_no_other(yard: Yard)
 }
 
 pub(super) async fn it_is_told_who_runs_a_task_and_which_tasks_there_are(yard: Yard) {
-    let holder = async |task| match yard.store.read(Query::Holder(task)).await.unwrap() {
-        Answer::Holder(holder) => holder,
-        other => panic!("a query is answered in kind: {other:?}"),
-    };
+    let holder = async |task| yard.store.read(Query::Holder(task)).await.unwrap().holder();
     assert_eq!(holder(task()).await, None);
     let id = yard.new_task().await;
     assert_eq!(holder(id).await, Some(Holder::Nobody));
@@ -390,8 +387,6 @@ pub(super) async fn it_is_told_who_runs_a_task_and_which_tasks_there_are(yard: Y
     assert_eq!(holder(id).await, Some(Holder::Ended(Status::Cancelled)));
     let unknown = TaskId::new(Timestamp::from_micros(1_000), 5);
     let known = yard.store.read(Query::Known(vec![unknown, id])).await;
-    let Ok(Answer::Known(known)) = known else {
-        panic!("a query is answered in kind")
-    };
+    let known = known.unwrap().known();
     assert_eq!(known, [id]);
 }

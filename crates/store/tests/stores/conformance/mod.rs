@@ -19,6 +19,7 @@ mod operating;
 mod paging;
 mod presence;
 mod queueing;
+mod refusing;
 mod reporting;
 mod resetting;
 mod submitting;
@@ -40,6 +41,10 @@ macro_rules! conformance {
                 submitting::a_batch_is_stored_whole_and_in_order,
                 submitting::a_task_for_later_is_scheduled_and_promoted_at_its_time,
                 submitting::a_time_in_the_past_means_now,
+                refusing::a_refused_command_ends_at_its_time_and_goes_to_nobody,
+                refusing::only_commands_of_the_older_routes_are_refused,
+                refusing::a_command_is_judged_when_its_time_comes,
+                refusing::a_refused_command_called_now_is_judged_now,
                 submitting::the_same_id_with_the_same_body_is_the_same_task,
                 submitting::a_submit_answers_where_its_new_tasks_stand,
                 submitting::the_same_id_with_another_body_is_refused,

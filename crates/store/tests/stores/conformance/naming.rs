@@ -6,7 +6,7 @@ use std::time::Duration;
 use taskyard_core::id::{Epoch, ServerNumber, TaskId};
 use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Holding, Query};
+use taskyard_core::query::{Holding, Query};
 use taskyard_core::refused::{Refused, Unfit};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::{Claim, Named, Run};
@@ -192,10 +192,7 @@ pub(super) async fn who_registers_if_new_stays_as_it_is(yard: Yard) {
 pub(super) async fn it_is_told_what_a_worker_holds(yard: Yard) {
     let holdings = async |worker, limit| {
         let query = Query::Holdings { worker, limit };
-        match yard.store.read(query).await.unwrap() {
-            Answer::Holdings(holdings) => holdings,
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        yard.store.read(query).await.unwrap().holdings()
     };
     let (one, two) = (yard.worker("one").await, yard.worker("two").await);
     for _ in 0..3 {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use taskyard_core::id::ServerNumber;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::verbs::forget::{Forget, Forgotten, expired_before};
 use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::leave::{Leave, Left};
@@ -162,15 +162,14 @@ async fn gone(yard: &Yard) -> Vec<Name> {
         ahead: yard.policy.worker_believed_until(yard.now()),
         limit: 100,
     };
-    match yard.store.read(query).await.unwrap() {
-        Answer::Gone(workers) => workers,
-        other => panic!("a query is answered in kind, not {other:?}"),
-    }
+    yard.store.read(query).await.unwrap().gone()
 }
 
 async fn offline(yard: &Yard) -> i64 {
-    match yard.store.read(Query::WorkerCounts(yard.now())).await {
-        Ok(Answer::WorkerCounts(counts)) => counts.offline,
-        other => panic!("a query is answered in kind, not {other:?}"),
-    }
+    yard.store
+        .read(Query::WorkerCounts(yard.now()))
+        .await
+        .unwrap()
+        .worker_counts()
+        .offline
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::queue::{Defaults, Queue};
 use taskyard_core::refused::Refused;
 use taskyard_core::retry::Retry;
@@ -41,10 +41,7 @@ async fn submit(yard: &Yard, queue: &str) -> TaskId {
 }
 
 async fn queues(yard: &Yard) -> Vec<Queue> {
-    let Ok(Answer::Queues(queues)) = yard.store.read(Query::Queues).await else {
-        panic!("a query is answered in kind")
-    };
-    queues
+    yard.store.read(Query::Queues).await.unwrap().queues()
 }
 
 pub(super) async fn nothing_of_a_paused_queue_is_given_out(yard: Yard) {

@@ -268,13 +268,7 @@ pub(super) async fn another_report_of_the_same_run_is_refused_and_kept(yard: Yar
     );
 
     assert_eq!(yard.status(id).await, Status::Completed);
-    let (_, late) = yard.attempts(id).await;
-    assert_eq!(
-        late.iter()
-            .map(|late| (late.run.fence, late.said))
-            .collect::<Vec<_>>(),
-        [(Fence(1), Said::Failed)]
-    );
+    assert_eq!(yard.late(id).await, [(Fence(1), Said::Failed)]);
 }
 
 pub(super) async fn a_late_result_is_refused_and_kept(yard: Yard) {
@@ -290,13 +284,7 @@ pub(super) async fn a_late_result_is_refused_and_kept(yard: Yard) {
 
     assert_eq!(yard.status(id).await, Status::Assigned);
     assert_eq!(yard.complete(&current).await, Ok(Status::Completed));
-    let (_, late) = yard.attempts(id).await;
-    assert_eq!(
-        late.iter()
-            .map(|late| (late.run.fence, late.said))
-            .collect::<Vec<_>>(),
-        [(Fence(1), Said::Completed)]
-    );
+    assert_eq!(yard.late(id).await, [(Fence(1), Said::Completed)]);
 }
 
 pub(super) async fn a_guessed_token_is_refused_and_fills_nothing(yard: Yard) {

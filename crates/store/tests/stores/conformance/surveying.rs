@@ -5,7 +5,7 @@ use std::time::Duration;
 use taskyard_core::counter::Counter;
 use taskyard_core::id::ServerNumber;
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Query, Staff, Survey};
+use taskyard_core::query::{Query, Staff, Survey};
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 
@@ -16,10 +16,7 @@ async fn survey(yard: &Yard, lanes: usize) -> Survey {
         now: yard.now(),
         lanes,
     };
-    match yard.store.read(query).await {
-        Ok(Answer::Survey(survey)) => survey,
-        other => panic!("a query is answered in kind, not with {other:?}"),
-    }
+    yard.store.read(query).await.unwrap().survey()
 }
 
 fn waiting(survey: &Survey) -> Vec<(String, Timestamp)> {
@@ -75,9 +72,7 @@ pub(super) async fn sums_are_of_all_and_name_the_queues_and_kinds_that_have_most
     let [none, some, all] = [none, some, all].map(|query| yard.store.read(query));
     let mut sums = Vec::new();
     for read in [none, some, all] {
-        let Ok(Answer::Sums(found)) = read.await else {
-            panic!("a query is answered in kind")
-        };
+        let found = read.await.unwrap().sums();
         sums.push(found);
     }
 

@@ -6,7 +6,7 @@ use taskyard_core::id::WorkerNumber;
 use taskyard_core::lane::Lane;
 use taskyard_core::minute::{Events, MINUTES_KEPT, Minute, MinuteKey, What};
 use taskyard_core::name::Name;
-use taskyard_core::query::{Answer, Minutes, Query};
+use taskyard_core::query::{Minutes, Query};
 use taskyard_core::verbs::tally::{Tallied, Tally, Worked};
 
 use super::yard::Yard;
@@ -41,9 +41,12 @@ async fn tally(yard: &Yard, minutes: Vec<Minute>) {
 }
 
 async fn minutes(yard: &Yard, from: i64) -> Minutes {
-    let Ok(Answer::Minutes(mut found)) = yard.store.read(Query::Minutes { from }).await else {
-        panic!("a query is answered in kind");
-    };
+    let mut found = yard
+        .store
+        .read(Query::Minutes { from })
+        .await
+        .unwrap()
+        .minutes();
     found.minutes.sort_unstable_by_key(|row| row.key);
     found
 }
@@ -103,15 +106,21 @@ pub(super) async fn what_came_of_a_workers_runs_is_added_to_its_row(yard: Yard) 
         tallied.unwrap();
     }
 
-    let Ok(Answer::Worker(Some(row))) = yard.store.read(Query::Worker(worker.worker.clone())).await
-    else {
-        panic!("it is there");
-    };
+    let row = yard
+        .store
+        .read(Query::Worker(worker.worker.clone()))
+        .await
+        .unwrap()
+        .worker();
+    let row = row.expect("it is there");
     assert_eq!((row.completed, row.failed), (5, 1));
     let numbers = vec![worker.number, WorkerNumber(77)];
-    let Ok(Answer::Named(named)) = yard.store.read(Query::Named(numbers)).await else {
-        panic!("a query is answered in kind");
-    };
+    let named = yard
+        .store
+        .read(Query::Named(numbers))
+        .await
+        .unwrap()
+        .named();
     assert_eq!(named, [(worker.number, worker.worker.clone())]);
 }
 
@@ -129,8 +138,12 @@ pub(super) async fn what_came_of_its_runs_stays_when_a_worker_registers_again(ya
 
     yard.worker("w").await;
 
-    let Ok(Answer::Worker(Some(row))) = yard.store.read(Query::Worker(worker.worker)).await else {
-        panic!("it is there");
-    };
+    let row = yard
+        .store
+        .read(Query::Worker(worker.worker))
+        .await
+        .unwrap()
+        .worker();
+    let row = row.expect("it is there");
     assert_eq!((row.completed, row.failed), (3, 1));
 }

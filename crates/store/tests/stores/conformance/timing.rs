@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use taskyard_core::query::{Answer, Query, Standing};
+use taskyard_core::query::{Query, Standing};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Claim;
@@ -163,9 +163,8 @@ pub(super) async fn a_heartbeat_shortens_a_sign_of_life_that_a_clock_gave_which_
         yard.heartbeat(&worker, Vec::new()).await.unwrap();
 
         let query = Query::Worker(worker.worker.clone());
-        let Ok(Answer::Worker(Some(row))) = yard.store.read(query).await else {
-            panic!("it is registered")
-        };
+        let row = yard.store.read(query).await.unwrap().worker();
+        let row = row.expect("it is registered");
         assert_eq!(row.expires_at, yard.now() + expected);
     }
 }

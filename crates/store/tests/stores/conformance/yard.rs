@@ -7,17 +7,15 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use taskyard_core::command::{self, Command, Done};
-use taskyard_core::id::{ServerNumber, TaskId};
+use taskyard_core::id::{Fence, ServerNumber, TaskId};
 use taskyard_core::json::Json;
-use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
-use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
-use taskyard_core::query::{Answer, List, Listed, Query, TaskView};
+use taskyard_core::query::{List, Listed, Query, TaskView};
 use taskyard_core::random::Seeded;
 use taskyard_core::refused::Refused;
 use taskyard_core::retry::Retry;
-use taskyard_core::rows::{Attempt, LateResult};
+use taskyard_core::rows::{Attempt, LateResult, Said};
 use taskyard_core::status::Status;
 use taskyard_core::store::Store;
 use taskyard_core::time::Timestamp;
@@ -28,7 +26,7 @@ use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat, Held};
 use taskyard_core::verbs::promote::{Promote, Promoted};
 use taskyard_core::verbs::register::{Register, Registered};
 use taskyard_core::verbs::report::{ReportedBack, Word};
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
+use taskyard_core::verbs::submit::{NewTask, Submit, Submitted};
 use taskyard_core::worker::Profile;
 use taskyard_store::Clock;
 use taskyard_store::model::Model;
@@ -227,24 +225,10 @@ impl Yard {
     /// A task of kind `work` that has the next id.
     pub(crate) fn task(&self) -> NewTask {
         let serial = self.made.fetch_add(1, Ordering::SeqCst);
-        NewTask {
-            // The serial stands in the first random bits, so ids of one millisecond keep their order.
-            id: TaskId::new(self.now(), u128::from(serial.unsigned_abs()) << 40),
-            lane: lane("default", "work", None),
-            priority: Priority::default(),
-            begin: Begin::Now,
-            input: Json::stored(format!("{{\"n\":{serial}}}")),
-            max_attempts: None,
-            max_losses: None,
-            timeout: None,
-            retry: None,
-            labels: Labels::default(),
-            is_exclusive: false,
-            unique_key: None,
-            retry_of: None,
-            origin: None,
-            digest: None,
-        }
+        // The serial stands in the first random bits, so ids of one millisecond keep their order.
+        let id = TaskId::new(self.now(), u128::from(serial.unsigned_abs()) << 40);
+        let input = Json::stored(format!("{{\"n\":{serial}}}"));
+        NewTask::new(id, lane("default", "work", None), input)
     }
 
     pub(crate) async fn submit(&self, task: NewTask) -> Result<TaskId, Refused> {
@@ -254,12 +238,7 @@ impl Yard {
     }
 
     pub(crate) async fn submit_all(&self, tasks: Vec<NewTask>) -> Result<Submitted, Refused> {
-        self.run(Submit {
-            tasks,
-            once: None,
-            again: false,
-        })
-        .await
+        self.run(Submit::of(tasks)).await
     }
 
     pub(crate) async fn new_task(&self) -> TaskId {
@@ -395,9 +374,7 @@ impl Yard {
             ..sight
         };
         let candidates = Query::lost(&self.policy, seeing, 1000);
-        let Ok(Answer::Lost(runs)) = self.store.read(candidates).await else {
-            panic!("a query is answered in kind")
-        };
+        let runs = self.store.read(candidates).await.unwrap().lost();
         let expired = self.run::<Expired>(Expire { runs, sight }).await;
         expired.unwrap().tasks
     }
@@ -416,10 +393,8 @@ impl Yard {
 /// Looking.
 impl Yard {
     pub(crate) async fn view(&self, task: TaskId) -> TaskView {
-        match self.store.read(Query::Task(task)).await.unwrap() {
-            Answer::Task(Some(view)) => *view,
-            other => panic!("task {task} is not there: {other:?}"),
-        }
+        let view = self.store.read(Query::Task(task)).await.unwrap().task();
+        *view.unwrap_or_else(|| panic!("task {task} is not there"))
     }
 
     pub(crate) async fn status(&self, task: TaskId) -> Status {
@@ -437,19 +412,28 @@ impl Yard {
         detail_max: usize,
     ) -> (Vec<Attempt>, Vec<LateResult>) {
         let query = Query::Attempts { task, detail_max };
-        match self.store.read(query).await.unwrap() {
-            Answer::Attempts { ended, late } => (
-                ended.into_iter().map(|(attempt, _)| attempt).collect(),
-                late,
-            ),
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        let found = self.store.read(query).await.unwrap().attempts();
+        let ended = found.ended.into_iter().map(|(attempt, _)| attempt);
+        (ended.collect(), found.late)
+    }
+
+    /// Which runs' results were refused and kept, and what they said.
+    pub(crate) async fn late(&self, task: TaskId) -> Vec<(Fence, Said)> {
+        let (_, late) = self.attempts(task).await;
+        let late = late.iter().map(|late| (late.run.fence, late.said));
+        late.collect()
+    }
+
+    /// How many tasks there are, of which there are few.
+    pub(crate) async fn count(&self) -> usize {
+        let list = List {
+            limit: 100,
+            ..List::default()
+        };
+        self.list(list).await.items.len()
     }
 
     pub(crate) async fn list(&self, list: List) -> Listed {
-        match self.store.read(Query::Tasks(list)).await.unwrap() {
-            Answer::Tasks(listed) => listed,
-            other => panic!("a query is answered in kind: {other:?}"),
-        }
+        self.store.read(Query::Tasks(list)).await.unwrap().tasks()
     }
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::status::Status;
 use taskyard_core::store::Store;
 use taskyard_store::postgres;
@@ -182,9 +182,7 @@ async fn tasks_are_counted_over_many_lanes_within_the_time_of_a_read() {
 
     let counted = store.read(Query::Counts).await;
 
-    let Ok(Answer::Counts(counted)) = counted else {
-        panic!("the database ended a read that took too long: {counted:?}")
-    };
+    let counted = counted.unwrap().counts();
     assert_eq!(counted.len(), 60_000);
     assert!(
         counted
@@ -192,9 +190,7 @@ async fn tasks_are_counted_over_many_lanes_within_the_time_of_a_read() {
             .all(|lane| lane.tasks[Status::Completed] == 2)
     );
     let summed = store.read(Query::Sums { names: 50 }).await;
-    let Ok(Answer::Sums(sums)) = summed else {
-        panic!("the database ended a read that took too long: {summed:?}")
-    };
+    let sums = summed.unwrap().sums();
     assert_eq!(sums.all[Status::Completed], 120_000);
     assert_eq!((sums.by_queue.len(), sums.by_kind.len()), (1, 50));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::verbs::expire::{Expire, Expired, Sight};
 use tokio_postgres::Client;
 
@@ -44,9 +44,7 @@ async fn who_was_heard_since_the_clock_was_set_back_is_silent_to_no_server() {
 
     let sight = Sight::clear(unaware.store.now());
     let query = Query::lost(&unaware.policy, sight, 10);
-    let Ok(Answer::Lost(runs)) = unaware.store.read(query).await else {
-        panic!("a query is answered in kind")
-    };
+    let runs = unaware.store.read(query).await.unwrap().lost();
     assert_eq!(runs.len(), 1, "by the clock as it was, {task} is lost");
     let expired: Expired = unaware.run(Expire { runs, sight }).await.unwrap();
 

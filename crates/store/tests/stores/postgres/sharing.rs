@@ -243,13 +243,7 @@ async fn a_batch_that_meets_an_insert_is_decided_again() {
         theirs.commit().await.unwrap();
     };
     let beside_it = chosen_by_client(&one, b"beside");
-    let submit = |task: &NewTask| {
-        Command::Submit(Submit {
-            tasks: vec![task.clone()],
-            once: None,
-            again: false,
-        })
-    };
+    let submit = |task: &NewTask| Command::Submit(Submit::of(vec![task.clone()]));
     let batch = vec![submit(&mine), submit(&beside_it)];
     let (replies, ()) = tokio::join!(one.batch(batch), other);
 

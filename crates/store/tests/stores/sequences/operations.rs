@@ -5,7 +5,7 @@ use std::sync::Arc;
 use taskyard_core::command::Command;
 use taskyard_core::filter::Filter;
 use taskyard_core::operation::Act;
-use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::query::{List, Query};
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::proceed::Proceed;
@@ -35,9 +35,7 @@ impl Sequence {
     /// A piece of one that is under way; it may be sent again.
     pub(super) async fn proceed(&mut self) -> Option<Command> {
         let open = Query::OpenOperations { limit: 10 };
-        let Ok(Answer::Operations(open)) = self.yard.store.read(open).await else {
-            panic!("a query is answered in kind")
-        };
+        let open = self.yard.store.read(open).await.unwrap().operations();
         let operation = open.get(self.below(open.len().max(1)))?;
         let list = List {
             filter: Filter::clone(&operation.filter),

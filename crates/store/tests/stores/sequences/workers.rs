@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use taskyard_core::command::Command;
 use taskyard_core::id::ServerNumber;
-use taskyard_core::query::{Answer, Query};
+use taskyard_core::query::Query;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::claim::{Claim, Claims, Named};
 use taskyard_core::verbs::drain::Drain;
@@ -69,9 +69,7 @@ impl Sequence {
             ahead: Timestamp::MAX,
             limit: 2,
         };
-        let Ok(Answer::Gone(mut workers)) = self.yard.store.read(query).await else {
-            panic!("a query is answered in kind")
-        };
+        let mut workers = self.yard.store.read(query).await.unwrap().gone();
         workers.extend(self.any(|it| &it.workers).map(|claim| claim.worker));
         Command::Forget(Forget {
             workers,

@@ -9,13 +9,12 @@ use taskyard_core::json::Json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
-use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::store::Store;
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_core::worker::Profile;
 use taskyard_engine::engine::{ClaimCall, Engine};
 use tokio::task::JoinSet;
@@ -132,32 +131,16 @@ async fn caller(engine: Engine, part: Part) -> anyhow::Result<u32> {
 }
 
 async fn submit(engine: &Engine, lane: usize) -> anyhow::Result<()> {
-    let task = NewTask {
-        id: engine.new_task(),
-        lane: LaneKey {
+    let task = NewTask::new(
+        engine.new_task(),
+        LaneKey {
             queue: Name::path(&format!("queue-{lane}"))?,
             kind: Name::path("noop")?,
             demands: Demands::default(),
         },
-        priority: Priority::default(),
-        begin: Begin::Now,
-        input: Json::stored(format!("{{\"pad\":\"{}\"}}", "x".repeat(190))),
-        max_attempts: None,
-        max_losses: None,
-        timeout: None,
-        retry: None,
-        labels: Labels::default(),
-        is_exclusive: false,
-        unique_key: None,
-        retry_of: None,
-        origin: None,
-        digest: None,
-    };
-    let submit = Submit {
-        tasks: vec![task],
-        once: None,
-        again: false,
-    };
+        Json::stored(format!("{{\"pad\":\"{}\"}}", "x".repeat(190))),
+    );
+    let submit = Submit::of(vec![task]);
     engine.submit(submit).await?;
     Ok(())
 }

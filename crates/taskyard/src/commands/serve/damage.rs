@@ -1,7 +1,7 @@
 //! A damaged database: met while the server starts, it ends the start; met while it runs, `/ready` tells of it, and the
 //! stop does with its exit code.
 
-use taskyard_core::query::{Answer, List, Query};
+use taskyard_core::query::{List, Query};
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Store};
 use taskyard_core::verbs::expire::Sight;
@@ -38,8 +38,8 @@ pub(super) async fn look(engine: &Engine) -> Result<(), Error> {
         answered(engine.read(question).await)?;
     }
     let all = newest(Vec::new());
-    if let Some(Answer::Tasks(listed)) = answered(engine.read(Query::Tasks(all.clone())).await)? {
-        for view in listed.items {
+    if let Some(found) = answered(engine.read(Query::Tasks(all.clone())).await)? {
+        for view in found.tasks().items {
             let attempts = Query::Attempts {
                 task: view.task.id,
                 detail_max: 0,

@@ -1,9 +1,8 @@
 //! What the workers inside of a server run, and what becomes of commands that are scheduled there.
 
-use taskyard_server::REFUSED_KIND;
 use taskyard_server::settings::Commands;
 use taskyard_worker::executor::Executors;
-use taskyard_worker::executors::{self, Alias, Refused, Simulated, standard};
+use taskyard_worker::executors::{self, Simulated, standard};
 
 use crate::cli::ServeArgs;
 use crate::commands::worker;
@@ -22,13 +21,14 @@ pub(super) fn commands(args: &ServeArgs) -> Commands {
             picked_after: args.simulate.simulate_pick,
         };
     }
-    // Without workers inside others are there to run them.
+    Commands::Run
+}
+
+/// Why those of the taskmaster dialect fail, if they do: without workers inside, others are there to run them.
+pub(super) fn commands_refused(args: &ServeArgs) -> Option<&'static str> {
     let is_for_others = args.internal_workers == 0;
-    if is_for_others || args.command.allow_command.is_some() {
-        Commands::Run
-    } else {
-        Commands::Refused
-    }
+    let runs = is_for_others || args.simulate.simulate || args.command.allow_command.is_some();
+    (!runs).then_some(REFUSED)
 }
 
 pub(super) fn executors(args: &ServeArgs) -> Result<Executors, Failure> {
@@ -44,7 +44,7 @@ pub(super) fn executors(args: &ServeArgs) -> Result<Executors, Failure> {
     } else {
         worker::executors(&args.command, &args.http, &others, "--internal-kinds")?
     };
-    let executors = if is_simulated {
+    Ok(if is_simulated {
         executors.with(Simulated {
             kind: COMMAND,
             begins_after: args.simulate.simulate_start,
@@ -52,20 +52,6 @@ pub(super) fn executors(args: &ServeArgs) -> Result<Executors, Failure> {
         })
     } else {
         executors
-    };
-    if args.no_dialects {
-        return Ok(executors);
-    }
-    // Some may be left of a time when this server, or another one, ran no commands: they are run as it would be now.
-    Ok(match executors.get(COMMAND) {
-        Some(runs_as) => executors.with(Alias {
-            kind: REFUSED_KIND,
-            runs_as,
-        }),
-        None => executors.with(Refused {
-            kind: REFUSED_KIND,
-            message: REFUSED,
-        }),
     })
 }
 

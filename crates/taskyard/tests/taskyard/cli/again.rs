@@ -2,15 +2,8 @@
 
 use serde_json::Value;
 
-use crate::yard::{Printed, Server, Yard, run};
-
-fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
-    run(
-        yard.directory.path(),
-        arguments,
-        &[("TASKYARD_URL", &server.url)],
-    )
-}
+use super::ask;
+use crate::yard::{Printed, Yard};
 
 fn id(printed: &Printed) -> String {
     assert_eq!(printed.code, 0, "{}", printed.stderr);

@@ -5,12 +5,8 @@ use taskyard_api::submit::Submit;
 use taskyard_api::task::Status;
 use taskyard_core::id::TaskId;
 
-use crate::yard::{Printed, Server, Yard, run};
-
-fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
-    let url = [("TASKYARD_URL", server.url.as_str())];
-    run(yard.directory.path(), arguments, &url)
-}
+use super::ask;
+use crate::yard::{Server, Yard};
 
 fn json(yard: &Yard, server: &Server, arguments: &[&str]) -> Value {
     let printed = ask(yard, server, &[arguments, &["--output", "json"]].concat());

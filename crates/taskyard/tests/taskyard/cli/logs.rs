@@ -8,7 +8,8 @@ use taskyard_api::run::Complete;
 use taskyard_api::worker::{Claim, Register};
 use taskyard_core::id::TaskId;
 
-use crate::yard::{Printed, Server, Yard, run};
+use super::ask;
+use crate::yard::{Server, Yard, run};
 
 /// A run that this test has in its hands.
 struct Run {
@@ -61,11 +62,6 @@ impl Run {
         };
         server.client.complete(self.id, &complete).await.unwrap();
     }
-}
-
-fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
-    let environment = [("TASKYARD_URL", server.url.as_str())];
-    run(yard.directory.path(), arguments, &environment)
 }
 
 #[tokio::test(flavor = "multi_thread")]

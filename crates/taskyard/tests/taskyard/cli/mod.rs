@@ -21,3 +21,14 @@ mod tasks;
 mod terminals;
 mod waiting;
 mod workers;
+
+use crate::yard::{Printed, Server, Yard, run};
+
+/// What is typed at this server.
+fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
+    run(
+        yard.directory.path(),
+        arguments,
+        &[("TASKYARD_URL", &server.url)],
+    )
+}

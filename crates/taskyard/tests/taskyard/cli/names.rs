@@ -4,12 +4,8 @@ use taskyard_api::submit::Submit;
 use taskyard_core::id::TaskId;
 use taskyard_core::time::Timestamp;
 
-use crate::yard::{Printed, Server, Yard, run};
-
-fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
-    let url = [("TASKYARD_URL", server.url.as_str())];
-    run(yard.directory.path(), arguments, &url)
-}
+use super::ask;
+use crate::yard::Yard;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_beginning_of_an_id_names_its_task_where_no_other_begins_so() {

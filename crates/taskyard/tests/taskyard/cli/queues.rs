@@ -2,15 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::yard::{Printed, Server, Yard, run};
-
-fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
-    run(
-        yard.directory.path(),
-        arguments,
-        &[("TASKYARD_URL", &server.url)],
-    )
-}
+use super::ask;
+use crate::yard::Yard;
 
 #[test]
 fn a_queue_is_paused_and_goes_on() {

@@ -1,11 +1,7 @@
 //! What commands refuse, by what exit code, and what they say to it.
 
-use crate::yard::{Printed, Server, Yard, run};
-
-fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
-    let url = [("TASKYARD_URL", server.url.as_str())];
-    run(yard.directory.path(), arguments, &url)
-}
+use super::ask;
+use crate::yard::{Printed, Yard, run};
 
 fn check(printed: &Printed, code: i32, names: &[&str]) {
     assert_eq!(printed.code, code, "{}", printed.stderr);

@@ -4,15 +4,8 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use taskyard_api::page::TasksQuery;
 
-use crate::yard::{Printed, QUICK, Server, Yard, run};
-
-fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
-    run(
-        yard.directory.path(),
-        arguments,
-        &[("TASKYARD_URL", &server.url)],
-    )
-}
+use super::ask;
+use crate::yard::{Printed, QUICK, Yard, run};
 
 #[test]
 fn a_submit_that_waits_prints_the_output_and_exits_with_the_outcome() {

@@ -6,12 +6,8 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::yard::{Printed, Server, Yard, run, taskyard};
-
-fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
-    let url = [("TASKYARD_URL", server.url.as_str())];
-    run(yard.directory.path(), arguments, &url)
-}
+use super::ask;
+use crate::yard::{Printed, Server, Yard, taskyard};
 
 /// The same, with this on its standard input.
 fn ask_with(yard: &Yard, server: &Server, arguments: &[&str], input: &str) -> Printed {

@@ -1,14 +1,7 @@
 //! `taskyard workers` with a verb.
 
-use crate::yard::{Printed, Server, Yard, run};
-
-fn ask(yard: &Yard, server: &Server, arguments: &[&str]) -> Printed {
-    run(
-        yard.directory.path(),
-        arguments,
-        &[("TASKYARD_URL", &server.url)],
-    )
-}
+use super::ask;
+use crate::yard::Yard;
 
 #[test]
 fn workers_are_looked_after_from_the_command_line() {

@@ -7,6 +7,7 @@ mod demo;
 mod leaving;
 mod logs;
 mod operations;
+mod refusing;
 mod resets;
 mod servers;
 mod workers;

@@ -110,6 +110,19 @@ async fn failed(executor: &impl Executor, input: &Value) -> Failure {
     }
 }
 
+/// The input is wrong for good, and told so in these words.
+async fn is_wrong(executor: &impl Executor, input: &Value, said: &[&str]) {
+    let failure = failed(executor, input).await;
+
+    let input: String = input.to_string().chars().take(100).collect();
+    let known_by = (failure.code.as_ref(), failure.retry);
+    assert_eq!(known_by, ("invalid_input", false), "{input}");
+    for said in said {
+        let message = &failure.message;
+        assert!(message.contains(said), "{input}: {message}");
+    }
+}
+
 fn stopped(finish: Finish) -> (Stop, Option<Value>) {
     match finish {
         Finish::Stopped { why, detail } => (

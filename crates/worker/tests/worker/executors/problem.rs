@@ -10,7 +10,7 @@ use taskyard_worker::executor::{Context, Executor as _, Failure, Finish, Stop};
 use taskyard_worker::executors::problem::TestProblem;
 use taskyard_worker::executors::{Parameters, Problem};
 
-use super::{Said, completed, context, failed, listened_to, run_of, stopped};
+use super::{Said, completed, context, failed, is_wrong, listened_to, run_of, stopped};
 
 fn test_problem(parameters: Value) -> Value {
     json!({"problem_id": "test-problem", "parameters": parameters})
@@ -117,18 +117,7 @@ async fn an_input_that_is_none_fails_for_good_and_names_its_field() {
         (test_problem(json!("x")), "`parameters`"),
         (test_problem(json!({"steps": 5})), "unknown field `steps`"),
     ] {
-        let failure = failed(&Problem::default(), &input).await;
-
-        assert_eq!(
-            (failure.code.as_ref(), failure.retry),
-            ("invalid_input", false),
-            "{input}"
-        );
-        assert!(
-            failure.message.contains(said),
-            "{input}: {}",
-            failure.message
-        );
+        is_wrong(&Problem::default(), &input, &[said]).await;
     }
 }
 

@@ -4,8 +4,8 @@ use serde_json::json;
 use taskyard_api::logs::{AppendLogs, AppendedLogs, LogLine};
 use taskyard_core::log::SEQ_MAX;
 
+use crate::openapi::bounds::text;
 use crate::openapi::operation::Routes;
-use crate::openapi::shapes::text;
 use crate::problem::Code;
 
 const LEASE: &str = "tD1_4XkvQ0sAAAABAAAAAV9-kS7f0b";

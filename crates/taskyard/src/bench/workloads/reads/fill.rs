@@ -7,18 +7,17 @@ use anyhow::Context as _;
 use taskyard_core::command::Command;
 use taskyard_core::id::{SlotKey, TaskId};
 use taskyard_core::json::Json;
-use taskyard_core::labels::{Demands, Labels};
+use taskyard_core::labels::Labels;
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::minute::{Events, MINUTES_KEPT, Minute, MinuteKey, What};
 use taskyard_core::name::Name;
-use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::rows::Failure as TaskFailure;
 use taskyard_core::store::Store;
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
-use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
+use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_core::verbs::tally::Tally;
 use taskyard_core::worker::Profile;
 use taskyard_engine::engine::{ClaimCall, Engine};
@@ -130,11 +129,7 @@ async fn end_every(
 
 async fn submit(engine: &Engine, first: usize, tasks: usize) -> anyhow::Result<Vec<TaskId>> {
     let tasks = (first..first + tasks).map(|number| task(engine.new_task(), number));
-    let submit = Submit {
-        tasks: tasks.collect::<anyhow::Result<_>>()?,
-        once: None,
-        again: false,
-    };
+    let submit = Submit::of(tasks.collect::<anyhow::Result<_>>()?);
     Ok(engine.submit(submit).await?.ids.to_vec())
 }
 
@@ -150,25 +145,13 @@ fn task(id: TaskId, number: usize) -> anyhow::Result<NewTask> {
         "default"
     };
     Ok(NewTask {
-        id,
-        lane: LaneKey {
-            queue: Name::path(queue)?,
-            kind: Name::path(&kind)?,
-            demands: Demands::default(),
-        },
-        priority: Priority::default(),
-        begin: Begin::Now,
-        input: Json::stored(format!("{{\"pad\":\"{}\"}}", "x".repeat(90))),
         max_attempts: Some(1),
-        max_losses: None,
-        timeout: None,
-        retry: None,
         labels: Labels::new([("customer", (number % 1000).to_string())])?,
-        is_exclusive: false,
-        unique_key: None,
-        retry_of: None,
-        digest: None,
-        origin: None,
+        ..NewTask::new(
+            id,
+            LaneKey::of(Name::path(queue)?, Name::path(&kind)?),
+            Json::stored(format!("{{\"pad\":\"{}\"}}", "x".repeat(90))),
+        )
     })
 }
 
