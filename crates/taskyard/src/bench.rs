@@ -96,8 +96,8 @@ enum Workload {
     /// waiting tasks in 1,000 queues: the median of eleven, and the worst.
     #[value(name = "start")]
     Start,
-    /// What a server with three internal workers has of memory and takes of one core while nothing is asked of it, after
-    /// it ran 10,000 tasks and showed its pages.
+    /// What a server with three internal workers has of memory while nothing is asked of it, before and after it ran
+    /// 10,000 tasks and showed its pages; and what it then takes of one core.
     #[value(name = "idle")]
     Idle,
     /// What a server has of memory with a million waiting tasks, and what it had at most until then.

@@ -205,9 +205,13 @@ fn the_examples_do_what_their_page_says() {
         .unwrap()
         .to_owned();
     let mut shout = Command::new(beside.join("examples/shout"));
-    let mut count_words = Command::new("python3");
-    count_words.arg(format!("{examples}/count_words.py"));
-    for command in [&mut shout, &mut count_words] {
+    let python = |name: &str| {
+        let mut command = Command::new("python3");
+        command.arg(format!("{examples}/{name}.py"));
+        command
+    };
+    let (mut count_words, mut reverse) = (python("count_words"), python("reverse"));
+    for command in [&mut shout, &mut count_words, &mut reverse] {
         command
             .env("TASKYARD_URL", &server.url)
             .env_remove("TASKYARD_TOKEN")
@@ -215,18 +219,21 @@ fn the_examples_do_what_their_page_says() {
     }
     let shout = Process::start(shout, yard.path("shout.log"));
     let mut count_words = Process::start(count_words, yard.path("count_words.log"));
+    let mut reverse = Process::start(reverse, yard.path("reverse.log"));
 
     let compared = does_what_it_says(EXAMPLES, Likeness::Same, &yard, &server);
 
-    assert_eq!(compared, 5, "each call shows its answer");
-    let name = format!("counter-{}", count_words.id());
-    let drained = run(
-        &yard.path(""),
-        &["workers", "drain", &name],
-        &[("TASKYARD_URL", &server.url)],
-    );
-    assert_eq!(drained.code, 0, "{}", drained.stderr);
-    assert!(count_words.wait().success(), "{}", count_words.log());
+    assert_eq!(compared, 6, "each call shows its answer");
+    for (worker, name) in [(&mut count_words, "counter"), (&mut reverse, "reverser")] {
+        let name = format!("{name}-{}", worker.id());
+        let drained = run(
+            &yard.path(""),
+            &["workers", "drain", &name],
+            &[("TASKYARD_URL", &server.url)],
+        );
+        assert_eq!(drained.code, 0, "{}", drained.stderr);
+        assert!(worker.wait().success(), "{}", worker.log());
+    }
     assert!(
         shout.stop().success(),
         "it ends in order when it is told to"

@@ -46,6 +46,7 @@ fn weighs_a_server(database: &str) {
             ("start", "ms"),
             ("start-worst", "ms"),
             ("idle-memory", "MB"),
+            ("idle-memory-used", "MB"),
             ("idle-core", "%"),
             ("queued", "MB"),
             ("queued-peak", "MB"),
