@@ -52,7 +52,7 @@ while not claimed.get("drain"):
             result = {"outcome": "completed", "output": count(is_over, **task["input"])}
         except Exception as error:
             code, again = type(error).__name__, not isinstance(error, TypeError)  # which means that the input is wrong
-            result = {"outcome": "failed", "retry": again, "error": {"code": code, "message": str(error)}}
+            result = {"outcome": "failed", "retry": again, "error": {"code": code, "message": str(error)[:1000]}}
         finally:
             if not is_over.is_set():
                 call(f"workers/{WORKER}/report", {"results": [lease | result]})

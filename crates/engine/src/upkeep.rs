@@ -294,7 +294,7 @@ async fn keep_pruning(engine: Engine) {
 struct Said(Option<String>);
 
 impl Said {
-    /// What a run came to, of which it says `what` if it failed: not where the engine stops, which ends the service too.
+    /// What a run came to, of which it says `what` if it failed: not where the engine stops, which the service sees by itself.
     fn of<T>(&mut self, engine: &Engine, ran: Result<T, Error>, what: &str) -> Option<T> {
         match ran {
             Ok(done) => {

@@ -1,5 +1,5 @@
-//! PostgreSQL: one connection that writes, on a thread of its own, and a few that read; a probe of these also touches a
-//! row, to see that the database takes writes.
+//! PostgreSQL: one connection that writes, by a task of its own, and a few that read; a probe of these also touches a row,
+//! to see that the database takes writes.
 //!
 //! A batch is two round trips: "begin" with all loads, then all writes with "commit"; one, where nothing is to be
 //! loaded. Each load locks its rows in one order, and picks step over what others hold. What the first rows ask for
@@ -64,7 +64,7 @@ use tokio::time::{Instant, timeout};
 use tokio_postgres::{Client, Config};
 
 use self::address::Address;
-pub use self::address::{check_address, without_password};
+pub use self::address::{check_address, is_on_this_machine, without_password};
 pub use self::check::{check, stats};
 use self::clock::DatabaseClock;
 use self::desk::{Desk, Job};
@@ -278,7 +278,7 @@ impl Store for PostgresStore {
     }
 }
 
-/// Its thread ended with the call in hand.
+/// What writes ended with the call in hand.
 fn gone() -> Error {
-    Error::Unknown("the database's thread ended before it answered".to_owned())
+    Error::Unknown("what writes to the database ended before it answered".to_owned())
 }

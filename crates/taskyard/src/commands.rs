@@ -35,6 +35,7 @@ use taskyard_core::time::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Connection};
+use crate::database::Address;
 use crate::failure::{About, Failure, next_step};
 use crate::output::Format;
 use crate::settings::{Layered, web};
@@ -60,7 +61,8 @@ fn act(cli: Cli, layered: &Layered) -> Done {
     match command {
         Command::Serve(args) => {
             crate::logs::start(&general)?;
-            block_on(serve::run(&args))
+            let database = Address::parse(&args.database.database)?;
+            finish(runtime(database.is_on_this_machine())?, serve::run(&args))
         }
         Command::Worker(args) => {
             crate::logs::start(&general)?;
@@ -89,18 +91,23 @@ fn act(cli: Cli, layered: &Layered) -> Done {
 }
 
 fn block_on(work: impl Future<Output = Done>) -> Done {
-    let runtime = runtime()?;
+    finish(runtime(true)?, work)
+}
+
+fn finish(runtime: Runtime, work: impl Future<Output = Done>) -> Done {
     let done = runtime.block_on(work);
     // Whatever is left on blocking threads ends with the process.
     runtime.shutdown_background();
     done
 }
 
-/// One core is the database's: its thread keeps it busy, and a thread more than there are cores only takes turns.
-pub(crate) fn runtime() -> io::Result<Runtime> {
+/// Beside a database one core is the database's, which keeps it busy: by a thread of this process, or as another process
+/// on this machine. A thread more than there are cores only takes turns.
+pub(crate) fn runtime(beside_database: bool) -> io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let of_database = usize::from(beside_database);
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.saturating_sub(1).max(1))
+        .worker_threads(cores.saturating_sub(of_database).max(1))
         .enable_all()
         .build()
 }

@@ -60,6 +60,14 @@ impl Address {
         }
     }
 
+    /// It takes a core of those that a server has.
+    pub(crate) fn is_on_this_machine(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => true,
+            Self::Postgres(url) => postgres::is_on_this_machine(url),
+        }
+    }
+
     /// Only one server can have it open.
     pub(crate) fn is_for_one_server(&self) -> bool {
         matches!(self, Self::Sqlite(_))

@@ -14,7 +14,7 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8000";
 
 impl Client {
     /// A client of the servers that `TASKYARD_URL` names, with commas between them (default: `http://127.0.0.1:8000`), which
-    /// bears the token in `TASKYARD_TOKEN`, of several the first: as the program `taskyard` reads them.
+    /// bears the token in `TASKYARD_TOKEN`, of several the first.
     ///
     /// # Errors
     ///

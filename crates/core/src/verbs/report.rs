@@ -60,7 +60,7 @@ pub enum Word {
 }
 
 impl RunResult {
-    /// Reads through the whole output, so it is not for the thread that runs the batches.
+    /// Reads through the whole output, so it is done before there is a batch, which others would wait for.
     pub fn new(token: Token, word: Word, started_at: Option<Timestamp>) -> Self {
         Self {
             digest: word.digest(),

@@ -1,6 +1,7 @@
 //! Where the database is, how to get there, and what may be said of it: never the password.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -109,6 +110,23 @@ fn trust(roots: Option<PathBuf>) -> Trust {
 /// Refuses an address that nobody could connect by.
 pub fn check_address(url: &str) -> Result<(), OpenError> {
     Address::parse(url).map(drop)
+}
+
+/// Whether the database that it leads to runs on this machine: over a Unix socket, or a loopback address.
+pub fn is_on_this_machine(url: &str) -> bool {
+    let is_loopback = |host: &str| {
+        let address = host.parse().map(|address: IpAddr| address.is_loopback());
+        address.unwrap_or_else(|_| host.eq_ignore_ascii_case("localhost"))
+    };
+    let is_here = |host: &Host| match host {
+        Host::Tcp(host) => is_loopback(host),
+        Host::Unix(_) => true,
+    };
+    understood(url).is_ok_and(|(config, ..)| match config.get_hostaddrs() {
+        [] => config.get_hosts().iter().all(is_here),
+        // Where these are given they are what is connected to.
+        addresses => addresses.iter().all(IpAddr::is_loopback),
+    })
 }
 
 /// The address as it may be shown. Of one that is not understood, nobody can tell which part is the password.
@@ -311,6 +329,27 @@ mod tests {
             ("host=h password=p", "***"),
         ] {
             assert_eq!(without_password(url), shown, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_runs_on_this_machine_is_told_by_all_its_hosts() {
+        for here in [
+            "postgres://localhost/t",
+            "postgres://u:p@127.0.0.2:99/t",
+            "postgres://u@%2Frun%2Fpostgresql:5432/t",
+            "postgres://[::1]/t",
+            "postgres://db/t?hostaddr=127.0.0.1",
+        ] {
+            assert!(is_on_this_machine(here), "{here}");
+        }
+        for elsewhere in [
+            "postgres://db/t",
+            "postgres://10.0.0.1/t",
+            "postgres://localhost,db/t",
+            "postgres://localhost/t?hostaddr=10.0.0.1",
+        ] {
+            assert!(!is_on_this_machine(elsewhere), "{elsewhere}");
         }
     }
 
