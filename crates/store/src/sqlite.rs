@@ -31,6 +31,7 @@ mod reset;
 mod restore;
 mod rows;
 mod sql;
+mod starting;
 #[cfg(test)]
 mod tests;
 mod threads;
@@ -109,7 +110,9 @@ impl SqliteStore {
         let Options {
             random, listens_on, ..
         } = &mut options;
-        let opened = open::file(path, hooks.log_bytes_max, *listens_on, &mut **random)?;
+        // Whatever fails from here on: all that is declared behind the first of the two is dropped before it.
+        let (mut starting, opened) =
+            open::file(path, hooks.log_bytes_max, *listens_on, &mut **random)?;
         let reading = || connection::reading(path).map_err(|error| open::explain(path, &error));
         let readers = (0..READERS)
             .map(|_| reading())
@@ -118,11 +121,10 @@ impl SqliteStore {
             path: path.to_owned(),
             source,
         };
-        let check = match &opened.lock {
-            Some(lock) if lock.after_unclean_stop => {
-                Some(Check::start(reading()?, path).map_err(broken)?)
-            }
-            _ => None,
+        let check = if starting.after_unclean_stop() {
+            Some(Check::start(reading()?, path).map_err(broken)?)
+        } else {
+            None
         };
         let moving =
             connection::checkpointing(path).map_err(|error| open::explain(path, &error))?;
@@ -132,12 +134,7 @@ impl SqliteStore {
         store.home = Some(Home::of(path).map_err(broken)?);
         store.readers = Some(threads::readers(readers).map_err(broken)?);
         store.logs = logs_beside(path, &store.incarnation());
-        // From here on something may be acknowledged that stands in the log alone.
-        if let Some(lock) = &mut store.lock
-            && open::has_log(path)
-        {
-            lock.has_log().map_err(broken)?;
-        }
+        store.lock = starting.has_begun().map_err(broken)?;
         Ok(store)
     }
 
@@ -174,7 +171,7 @@ impl SqliteStore {
             clock: options.clock,
             incarnation: Mutex::new(opened.incarnation),
             logs: Kept::Nowhere(NoLogs("they are not open yet".into())),
-            lock: opened.lock,
+            lock: None,
         })
     }
 

@@ -16,7 +16,8 @@ use std::process;
 
 /// Somebody has it, and has written nothing yet, so there need not be a log.
 const HELD: &str = "held";
-/// A server runs, and its log stands beside the database until it stops in order.
+/// A server runs, and its log stands beside the database until it stops in order. (One that began on a full disk, and was
+/// killed before there was room, had none: then the next start misses what never was.)
 const RUNNING: &str = "running";
 const PROCESS: &str = "process ";
 const LISTENS_ON: &str = "listens on ";
@@ -164,7 +165,7 @@ impl Lock {
         Ok(true)
     }
 
-    /// There is a log now, which stays there until the server stops in order.
+    /// A log is there, or comes with the first batch, and stays until the server stops in order.
     pub(super) fn has_log(&mut self) -> io::Result<()> {
         self.say(RUNNING)
     }

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::connection::{self, one};
 use super::fields::{Fields, Read};
-use super::lock::{self, Holder, Lock};
+use super::lock::{self, Holder};
+use super::starting::Starting;
 use super::{log, logs, restore, sql};
 use crate::incarnation;
 use crate::migration::{self, Migration};
@@ -175,62 +176,51 @@ pub enum OpenError {
 
 pub(super) struct Opened {
     pub(super) connection: Connection,
-    /// None for one in memory.
-    pub(super) lock: Option<Lock>,
     /// Made with the database, and part of every lease's token: tokens of a database that this one took the place
     /// of mean nothing here.
     pub(super) incarnation: [u8; 16],
 }
 
-pub(super) fn file(
-    path: &Path,
+/// The first of the two is to outlive every connection.
+pub(super) fn file<'a>(
+    path: &'a Path,
     log_bytes_max: u64,
     listens_on: Option<SocketAddr>,
     random: &mut dyn Random,
-) -> Result<Opened, OpenError> {
+) -> Result<(Starting<'a>, Opened), OpenError> {
     check_version()?;
     let broken = |source| OpenError::Io {
         path: path.to_owned(),
         source,
     };
     let in_use = || in_use(path);
-    let mut lock = lock::take(path).map_err(broken)?.ok_or_else(in_use)?;
+    let lock = lock::take(path).map_err(broken)?.ok_or_else(in_use)?;
     finish_restore(path)?;
     check_files(path)?;
     check_logs(path)?;
-    let had_log = has_log(path);
+    let mut starting = Starting::with(lock, path);
     let connection =
         connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
-    if !lock.hold(path, listens_on).map_err(broken)? {
+    if !starting.hold(listens_on).map_err(broken)? {
         return Err(in_use());
     }
-    if lock.expects_log && !had_log {
+    if starting.misses_log() {
         // No error: another program that had the file open meanwhile has moved the log into it, and taken it away.
         tracing::warn!(
             path = %path.display(),
             "{LOG_IS_GONE}"
         );
     }
-    match begin(&connection, path, random) {
-        Ok(incarnation) => {
-            if !has_log(path) {
-                // Where the disk is full there is none, and nothing to lose either; the first batch says so.
-                let _ = connection::begin_log(&connection);
-            }
-            Ok(Opened {
-                connection,
-                lock: Some(lock),
-                incarnation,
-            })
-        }
-        Err(error) => {
-            drop(connection);
-            let moved_log = had_log && !has_log(path);
-            // Nothing was written that a next start would have to look through.
-            lock.did_not_begin(moved_log).map_err(broken)?;
-            Err(error)
-        }
+    let incarnation = begin(&connection, path, random)?;
+    if !has_log(path) {
+        // Where the disk is full there is none, and nothing to lose yet; the first batch says so.
+        let _ = connection::begin_log(&connection);
     }
+    let opened = Opened {
+        connection,
+        incarnation,
+    };
+    Ok((starting, opened))
 }
 
 pub(super) fn in_use(path: &Path) -> OpenError {
@@ -269,7 +259,6 @@ pub(super) fn in_memory(random: &mut dyn Random) -> Result<Opened, OpenError> {
     let incarnation = bring_up_to_date(&connection, path, random)?;
     Ok(Opened {
         connection,
-        lock: None,
         incarnation,
     })
 }

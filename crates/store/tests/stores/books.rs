@@ -54,6 +54,7 @@ impl Books {
             }
         }
         let ids: BTreeSet<TaskId> = there.iter().map(|view| view.task.id).collect();
+        assert_eq!(ids.len(), there.len(), "a task is listed twice");
         let missing = self.0.keys().filter(|task| !ids.contains(task));
         let missing: Vec<TaskId> = missing.copied().collect();
         gone += missing.len();

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::super::log::Hooks;
+use super::missing::left_by_a_kill;
 use super::*;
 
 /// Set for the process that a test starts and kills.
@@ -189,4 +190,40 @@ async fn a_full_disk_refuses_reads_go_on_and_it_recovers_by_itself() {
     store.run(batch(stored), &policy).await.unwrap();
     drop(store);
     open(&disk.0.path().join("tasks.db"));
+}
+
+#[tokio::test]
+async fn a_log_is_missed_also_behind_a_server_that_began_on_a_full_disk() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("skipped: this process may not mount a small disk");
+        return;
+    };
+    let path = disk.0.path().join("tasks.db");
+    drop(open(&path));
+    let ballast = std::fs::File::create(disk.0.path().join("ballast")).unwrap();
+    let mut pages = 0;
+    while (&ballast).write_all(&[0; 4096]).is_ok() {
+        pages += 1;
+    }
+    // Room for what a start cannot do without, and none for a log.
+    let store = loop {
+        pages -= 1;
+        ballast.set_len(pages * 4096).unwrap();
+        if let Ok(store) = SqliteStore::open(&path, options()) {
+            break store;
+        }
+    };
+    assert!(!open::has_log(&path));
+
+    ballast.set_len(0).unwrap();
+    let submitted = submit(vec![task("work", 1, 0)]).into();
+    let ran = store.run(vec![submitted], &Policy::default()).await;
+
+    ran.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let killed = left_by_a_kill(&path, &dir.path().join("killed"));
+    drop(store);
+    assert_eq!(check(&killed).unwrap(), [] as [&str; 0]);
+    std::fs::remove_file(log::of(&killed)).unwrap();
+    assert_eq!(check(&killed).unwrap(), [open::LOG_IS_GONE]);
 }

@@ -67,7 +67,7 @@ async fn a_log_that_is_gone_behind_a_kill_is_named_by_each_check_and_by_none_beh
 }
 
 /// The files as a process leaves them that is killed now.
-fn left_by_a_kill(path: &Path, to: &Path) -> PathBuf {
+pub(super) fn left_by_a_kill(path: &Path, to: &Path) -> PathBuf {
     std::fs::create_dir(to).unwrap();
     for suffix in ["", "-wal", ".lock", ".logs", ".logs-wal"] {
         let name = format!("tasks.db{suffix}");
@@ -132,6 +132,41 @@ async fn a_log_that_a_refused_start_moved_into_the_database_is_not_missed() {
     drop(fits);
     assert_eq!(check(&killed).unwrap(), [] as [&str; 0]);
     assert!(open(&killed).check.is_some());
+}
+
+#[tokio::test]
+async fn a_log_that_a_failed_start_moved_into_the_database_is_not_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    let store = filled(&path, 1).await;
+    let killed = left_by_a_kill(&path, &dir.path().join("killed"));
+    drop(store);
+
+    // As where the first reader cannot be opened: this connection is the last to close.
+    let begun = open::file(&killed, 1 << 20, None, &mut Seeded::new(1));
+    let (starting, opened) = begun.ok().expect("nothing is wrong with it");
+    drop(opened);
+    assert!(!open::has_log(&killed));
+    drop(starting);
+
+    assert_eq!(check(&killed).unwrap(), [] as [&str; 0]);
+    assert!(open(&killed).check.is_some());
+}
+
+#[tokio::test]
+async fn a_start_that_failed_behind_a_stop_is_no_unclean_stop() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    drop(filled(&path, 1).await);
+    let spoiled = rusqlite::Connection::open(&path).unwrap();
+    let spoil = "alter table queue rename to elsewhere";
+    spoiled.execute_batch(spoil).unwrap();
+    drop(spoiled);
+
+    assert!(SqliteStore::open(&path, options()).is_err());
+
+    let lock = dir.path().join("tasks.db.lock");
+    assert_eq!(std::fs::read(lock).unwrap(), b"");
 }
 
 #[tokio::test]
