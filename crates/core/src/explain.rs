@@ -2,6 +2,7 @@
 
 use crate::id::TaskId;
 use crate::labels::Demands;
+use crate::policy::Policy;
 use crate::query::{Standing, TaskView, WorkerView};
 use crate::rows::{Carry, Lease, Scheduled, Why, Worker};
 use crate::slot::Place;
@@ -52,6 +53,8 @@ pub struct Surroundings {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Reason {
     Ended(Status),
+    /// No worker is to have it: it fails when its time comes, which is this.
+    CommandNotAllowed(Timestamp),
     WaitsForRunAt(Timestamp),
     WaitsForRetry(Timestamp),
     WaitsForSnooze(Timestamp),
@@ -104,6 +107,7 @@ impl Reason {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Ended(_) => "ended",
+            Self::CommandNotAllowed(_) => "command_not_allowed",
             Self::WaitsForRunAt(_) => "waits_for_run_at",
             Self::WaitsForRetry(_) => "waits_for_retry",
             Self::WaitsForSnooze(_) => "waits_for_snooze",
@@ -125,10 +129,14 @@ impl Reason {
 }
 
 /// All that keeps the task from its end, the first that has to change first.
-pub fn explain(around: &Surroundings, now: Timestamp) -> Vec<Reason> {
+pub fn explain(around: &Surroundings, now: Timestamp, policy: &Policy) -> Vec<Reason> {
     match &around.view.standing {
         Standing::Ended(outcome) => vec![Reason::Ended(outcome.status)],
         Standing::Leased(lease) => of_lease(lease, around.holder.as_ref(), now),
+        // Neither its queue nor any worker matters to it.
+        Standing::Scheduled(row) if is_refused(around, policy) => {
+            vec![Reason::CommandNotAllowed(row.run_at)]
+        }
         Standing::Scheduled(row) => {
             let mut reasons = vec![until(row)];
             // What would keep it waiting when its time has come.
@@ -138,6 +146,12 @@ pub fn explain(around: &Surroundings, now: Timestamp) -> Vec<Reason> {
         }
         Standing::Ready => of_ready(around),
     }
+}
+
+fn is_refused(around: &Surroundings, policy: &Policy) -> bool {
+    let view = &around.view;
+    let kind = Some(view.lane.kind.as_str());
+    policy.refusal_of(&view.task, kind).is_some()
 }
 
 fn until(row: &Scheduled) -> Reason {

@@ -273,11 +273,18 @@ fn give_back(
     wait(view, at, place, (run_at, order_key), why);
 }
 
+/// Why no worker is to have this task once its time has come, if it is so.
+pub(crate) fn refusal_of(view: &View, task: &Task, env: &Env<'_>) -> Option<&'static str> {
+    let lane = view.lane_key(task.lane, env.lanes);
+    let kind = lane.map(|lane| lane.kind.as_str());
+    env.policy.refusal_of(task, kind)
+}
+
 /// A new task's first place; answers its status there. One that may be refused is judged when its time comes, now or
 /// later.
 pub(crate) fn place_new(view: &mut View, task: &Task, env: &Env<'_>) -> Status {
     let (slot, lane, order_key) = (SlotKey::only(task.id), task.lane, task.order_key);
-    if task.run_at > env.now || env.policy.refusal_of(task).is_some() {
+    if task.run_at > env.now || refusal_of(view, task, env).is_some() {
         schedule(
             view,
             Scheduled {

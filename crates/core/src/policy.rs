@@ -11,8 +11,16 @@ use crate::time::Timestamp;
 /// The most that [`Policy::history_max`] is set to: a list of a task's attempts shows all that is kept.
 pub const HISTORY_MOST: i32 = 1_000;
 
-/// The kind whose tasks have effects outside that nobody can take back.
-const COMMAND: &str = "command";
+/// The kind whose input is a program with its arguments: its tasks have effects outside that nobody can take back.
+pub const COMMAND: &str = "command";
+
+/// What commands of the `taskmaster` routes were once called where none were run. Some may still wait for their time.
+const COMMAND_REFUSED: &str = "command-refused";
+
+/// Whether tasks of this kind are commands, under whichever of its names.
+pub fn is_command(kind: &str) -> bool {
+    kind == COMMAND || kind == COMMAND_REFUSED
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -138,17 +146,17 @@ impl Policy {
         }
     }
 
-    /// Why no worker is to have this task, which fails when its time comes; none for nearly all. What came by the
-    /// `taskmaster` routes is all commands.
-    pub(crate) fn refusal_of(&self, task: &Task) -> Option<&'static str> {
+    /// Why no worker is to have this task of such a kind, which fails when its time comes; none for nearly all.
+    pub(crate) fn refusal_of(&self, task: &Task, kind: Option<&str>) -> Option<&'static str> {
         let came_by_it = task.origin == Some(Origin::Taskmaster);
-        self.commands_refused.filter(|_| came_by_it)
+        let is_refused = came_by_it && self.may_refuse(kind);
+        self.commands_refused.filter(|_| is_refused)
     }
 
     /// Whether there may be a refusal among tasks of such a kind, none if it is not known: whether it is worth a look at
     /// the tasks themselves.
     pub(crate) fn may_refuse(&self, kind: Option<&str>) -> bool {
-        self.commands_refused.is_some() && kind.is_none_or(|kind| kind == COMMAND)
+        self.commands_refused.is_some() && kind.is_none_or(is_command)
     }
 
     /// A worker's row is renewed only when a sixth of its time is gone, so a busy worker costs few writes.

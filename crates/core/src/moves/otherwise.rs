@@ -1,12 +1,12 @@
 //! A slot that waits is made to wait otherwise: for another time, or elsewhere in the order.
 
-use super::{let_go_of, step, take_ready, take_scheduled, wait};
+use super::{let_go_of, refusal_of, step, take_ready, take_scheduled, wait};
 use crate::command::Env;
 use crate::id::SlotKey;
 use crate::lane::Lane;
 use crate::order::{OrderKey, Priority};
 use crate::rows::{Carry, Ready, Scheduled, Why};
-use crate::slot::{Event, Limits, Slot};
+use crate::slot::{Event, Limits, Place, Slot};
 use crate::time::Timestamp;
 use crate::view::View;
 
@@ -44,11 +44,15 @@ fn wait_otherwise(
     env: &Env<'_>,
 ) {
     let Wish {
-        run_at, priority, ..
+        run_at,
+        priority,
+        is_timed,
     } = wish;
-    // What may be refused is judged when its time comes, and waits for that.
-    let task = view.tasks.get(&slot.task);
-    let is_refused = task.is_some_and(|task| env.policy.refusal_of(task).is_some());
+    // What may be refused is judged when its time comes, and waits for that. What was found to be ready is not judged
+    // again, unless it gets another time.
+    let is_judged = is_timed || before.place == Place::Scheduled;
+    let task = view.tasks.get(&slot.task).filter(|_| is_judged);
+    let is_refused = task.is_some_and(|task| refusal_of(view, task, env).is_some());
     let due = run_at <= env.now && !is_refused;
     let place = step(before, Event::Moved { due }, Limits::UNASKED).place;
     let order_key = OrderKey::new(run_at, priority, env.policy.priority_level);

@@ -59,7 +59,7 @@ impl Promote {
         for row in due {
             // Those that are not known are of kinds of which none is refused.
             let task = view.tasks.peek(&row.slot.task);
-            match task.and_then(|task| env.policy.refusal_of(task)) {
+            match task.and_then(|task| moves::refusal_of(view, task, env)) {
                 Some(why) => moves::refuse(view, &row, why, env.now),
                 None => moves::promote(view, &row),
             }

@@ -17,7 +17,7 @@ pub(crate) fn check(tally: &Tally, store: Store) {
     assert!(missing.is_empty(), "these never happened: {missing:?}");
 }
 
-const EVERYWHERE: [&str; 103] = [
+const EVERYWHERE: [&str; 104] = [
     // Every verb.
     "submit",
     "cancel",
@@ -73,6 +73,7 @@ const EVERYWHERE: [&str; 103] = [
     "ended_failed",
     "ended_timeout",
     "ended_cancelled",
+    "command_is_refused",
     // Messages and connections.
     "question_is_lost",
     "answer_is_lost",

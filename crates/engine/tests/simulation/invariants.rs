@@ -6,9 +6,9 @@ use std::time::Duration;
 use taskyard_core::id::{Fence, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::operation::Operation;
-use taskyard_core::policy::Policy;
+use taskyard_core::policy::{COMMAND, Policy};
 use taskyard_core::query::{Counted, Standing, TaskView};
-use taskyard_core::rows::{LateResult, Lease, Why};
+use taskyard_core::rows::{LateResult, Lease, Origin, Why};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
@@ -51,6 +51,7 @@ pub(crate) fn check(
     for view in changed {
         counts_stay_within_limits(view);
         starts_in_time(view, moment.latest);
+        refused_goes_to_nobody(view, ledger, moment);
         ends_once(view, ledger, moment);
         note_reports(view, ledger);
         fences_rise(view, ledger, moment);
@@ -167,6 +168,31 @@ fn starts_in_time(view: &TaskView, now: Timestamp) {
             "I18: a snooze is as long as its worker asks: {view:?}"
         ),
         Standing::Scheduled(_) | Standing::Ended(_) => {}
+    }
+}
+
+/// A command that nobody may run is given out at no time, and fails without a run.
+fn refused_goes_to_nobody(view: &TaskView, ledger: &mut Ledger, moment: &Moment<'_>) {
+    let is_refused = moment.policy.commands_refused.is_some()
+        && view.task.origin == Some(Origin::Taskmaster)
+        && view.lane.kind.as_str() == COMMAND;
+    match &view.standing {
+        Standing::Ready | Standing::Leased(_) => {
+            assert!(!is_refused, "what is refused goes to nobody: {view:?}");
+        }
+        Standing::Ended(outcome) => {
+            let error = outcome.error.as_ref();
+            let was_refused = error.is_some_and(|error| &*error.code == "command_not_allowed");
+            assert!(
+                is_refused == was_refused || outcome.status == Status::Cancelled,
+                "what is refused fails, and nothing else: {view:?}"
+            );
+            if was_refused {
+                assert_eq!(outcome.counts, Counts::default(), "none has run: {view:?}");
+                ledger.tally.count("command_is_refused");
+            }
+        }
+        Standing::Scheduled(_) => {}
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) struct Options {
     pub(crate) is_steady: bool,
     /// How long tasks are kept that have ended, of queues that do not say.
     pub(crate) retention: Retention,
+    /// Commands that came by the `taskmaster` routes are run by nobody.
+    pub(crate) refuses: bool,
 }
 
 impl Options {
@@ -108,6 +110,7 @@ impl Options {
                 cancelled: Some(Duration::from_secs(from(0, 80))),
                 ..Retention::default()
             },
+            refuses: from(0, 1) == 1,
         }
     }
 }
@@ -147,7 +150,7 @@ pub(crate) fn policy(options: &Options) -> Policy {
         clock_skew: Duration::from_secs(5),
         server_ttl: Duration::from_secs(3),
         worker_life: Duration::from_secs(6),
-        commands_refused: None,
+        commands_refused: options.refuses.then_some("none may be run"),
     }
 }
 

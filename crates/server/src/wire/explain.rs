@@ -28,7 +28,7 @@ pub(crate) fn explanation(
         now,
         policy,
     };
-    let reasons = explain(around, now);
+    let reasons = explain(around, now, policy);
     let reasons = reasons.iter().map(|why| Reason {
         code: why.code().to_owned(),
         detail: seen.detail(why),
@@ -63,6 +63,10 @@ impl Seen<'_> {
                 let error = error(view).map(|error| format!(": {}, {}", error.code, error.message));
                 format!("it {}{}", status.as_end(), error.unwrap_or_default())
             }
+            Why::CommandNotAllowed(at) => format!(
+                "this server runs no commands of `/api/schedule`: it fails when its time comes, at {}",
+                time(*at)
+            ),
             Why::WaitsForRunAt(at) => format!("it is to run at {}, not before", time(*at)),
             Why::WaitsForRetry(at) => {
                 let (failures, max) = (view.counts().failures, view.task.limits.max_attempts);

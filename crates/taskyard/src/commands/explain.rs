@@ -12,7 +12,8 @@ use crate::failure::{About, Failure};
 use crate::output::{self, Format, Shown};
 
 /// What somebody has to do something about; everything else passes by itself.
-const STAY: [&str; 5] = [
+const STAY: [&str; 6] = [
+    "command_not_allowed",
     "queue_paused",
     "no_worker_for_kind",
     "no_worker_for_queue",

@@ -13,6 +13,7 @@ use taskyard_api::submit::{Submit, Submitted};
 use taskyard_api::task::{Status, Task};
 use taskyard_core::id::TaskId;
 use taskyard_core::json::{self, BadJson};
+use taskyard_core::policy::COMMAND;
 use taskyard_core::random::Random as _;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -28,8 +29,6 @@ use crate::randomness::Unguessable;
 use crate::settings::units::millis_sent;
 use crate::signals;
 
-/// The kind whose input is a program with its arguments.
-pub(super) const COMMAND: &str = "command";
 /// The longest input that is read; what a server takes is far below, unless it was set otherwise.
 const INPUT_BYTES_MAX: u64 = 256 << 20;
 

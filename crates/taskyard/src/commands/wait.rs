@@ -9,10 +9,10 @@ use serde::Deserialize;
 use taskyard_api::client::Client;
 use taskyard_api::task::{Status, Task};
 use taskyard_core::id::TaskId;
+use taskyard_core::policy::COMMAND;
 use tokio::time::Instant;
 
 use super::away::Patience;
-use super::submit::COMMAND;
 use super::{Done, client, named};
 use crate::cli::{WaitArgs, WaitFor};
 use crate::failure::Failure;

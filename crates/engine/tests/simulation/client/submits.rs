@@ -8,8 +8,9 @@ use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
 use taskyard_core::order::Priority;
+use taskyard_core::policy::COMMAND;
 use taskyard_core::random::Random;
-use taskyard_core::rows::{Digest, IdempotencyKey};
+use taskyard_core::rows::{Digest, IdempotencyKey, Origin};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit};
 
@@ -173,7 +174,8 @@ fn new_task(around: &mut Surroundings) -> NewTask {
     let queue = QUEUES[around.below(2)];
     let (kind, demands) = match around.below(100) {
         0..=44 => ("a".to_owned(), Demands::default()),
-        45..=84 => ("b".to_owned(), Demands::default()),
+        45..=74 => ("b".to_owned(), Demands::default()),
+        75..=84 => (COMMAND.to_owned(), Demands::default()),
         85..=91 => (
             "a".to_owned(),
             Demands::new([("gpu", "a100")]).expect("a demand"),
@@ -181,6 +183,8 @@ fn new_task(around: &mut Surroundings) -> NewTask {
         92..=96 => ("poison".to_owned(), Demands::default()),
         _ => (format!("odd-{}", around.below(20)), Demands::default()),
     };
+    // Of the commands some, for another sort of client.
+    let origin = (kind == COMMAND && around.happens(700)).then_some(Origin::Taskmaster);
     let priority = i64::try_from(around.below(11)).expect("small") - 5;
     NewTask {
         priority: Priority::new(priority).expect("within its range"),
@@ -192,6 +196,7 @@ fn new_task(around: &mut Surroundings) -> NewTask {
         max_attempts: around.happens(700).then_some(2),
         max_losses: around.happens(500).then_some(2),
         timeout: around.happens(300).then_some(Duration::from_secs(4)),
+        origin,
         is_exclusive: around.happens(150),
         unique_key: around
             .happens(150)

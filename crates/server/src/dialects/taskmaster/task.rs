@@ -7,6 +7,7 @@ use taskyard_api::request::Request;
 use taskyard_api::submit::Submit;
 use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
+use taskyard_core::policy::{COMMAND, is_command};
 use taskyard_core::query::TaskView;
 use taskyard_core::rows::Origin;
 use taskyard_core::status::Status;
@@ -20,9 +21,6 @@ use crate::settings::Commands;
 use crate::wire::faults::{Faults, Place};
 use crate::wire::new_task::new_task;
 use crate::wire::task::{When, error};
-
-/// The kind of commands.
-const KIND: &str = "command";
 
 /// A body of `POST /api/schedule`.
 #[derive(Deserialize, ToSchema)]
@@ -68,7 +66,7 @@ impl TaskmasterSchedule {
         let submit = Submit {
             run_at: Some(run_at.into()),
             max_attempts: Some(1),
-            ..Submit::new(KIND, &*input)
+            ..Submit::new(COMMAND, &*input)
         };
         let mut faults = Faults::default();
         let task = new_task(app, &submit, Place::ROOT, &mut faults);
@@ -179,7 +177,7 @@ fn command(view: &TaskView) -> String {
         argv: Option<Vec<String>>,
     }
     let kind = view.lane.kind.as_str();
-    let input = view.task.input.here().filter(|_| kind == KIND);
+    let input = view.task.input.here().filter(|_| is_command(kind));
     let input = input.and_then(|input| serde_json::from_str(input.as_str()).ok());
     let Input { command, argv } = input.unwrap_or_default();
     let argv = argv.map(|argv| argv.join(" "));

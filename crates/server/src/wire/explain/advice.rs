@@ -2,6 +2,7 @@
 
 use taskyard_api::explain::Reason;
 use taskyard_core::explain::Reason as Why;
+use taskyard_core::policy::COMMAND;
 use taskyard_core::query::TaskView;
 use taskyard_core::store;
 use taskyard_engine::pool::PoolStatus;
@@ -56,12 +57,17 @@ impl<'a> Advice<'a> {
             Why::Ended(status) if status.as_str() != "completed" => {
                 format!("run it again, as a new task: taskyard retry {id}")
             }
+            Why::CommandNotAllowed(_) => {
+                "start the server again before that: with --allow-command and the programs that it may run, with \
+                 --simulate, which runs nothing, or with --internal-workers 0 if workers outside of it run commands"
+                    .to_owned()
+            }
             Why::WaitsForRunAt(_) | Why::WaitsForRetry(_) | Why::WaitsForSnooze(_) => {
                 format!("to run it now: taskyard patch {id} --now")
             }
             Why::QueuePaused => format!("taskyard queues resume {queue}"),
             Why::NoWorkerForKind { .. } => self.start_inside(kind).unwrap_or_else(|| match kind {
-                "command" => {
+                COMMAND => {
                     "name what a worker or the server may run, with --allow-command".to_owned()
                 }
                 "http" => "name the hosts that a worker or the server may ask, with --allow-http"
@@ -126,7 +132,7 @@ impl<'a> Advice<'a> {
     /// `that` is what the worker has to be in words, `flags` the same for `taskyard worker`.
     fn start(&self, that: &str, kind: &str, flags: &str) -> String {
         let allow = match kind {
-            "command" => " --allow-command PROGRAM",
+            COMMAND => " --allow-command PROGRAM",
             "http" => " --allow-http HOST",
             _ if self.built_in.iter().any(|known| known == kind) => "",
             _ => {

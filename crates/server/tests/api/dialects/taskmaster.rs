@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use taskyard_core::policy::Policy;
 use taskyard_server::settings::Commands;
 
 use crate::workers::pool::Told;
@@ -44,6 +45,40 @@ async fn a_command_waits_for_its_time() {
     let shown = seen(&yard, &id).await;
     assert_eq!(shown["status"], "assigned");
     assert_eq!(shown["scheduled_at"], later);
+}
+
+#[tokio::test]
+async fn why_a_command_will_be_refused_is_told_before_its_time() {
+    let yard = Yard::under(Policy {
+        commands_refused: Some("none may be run"),
+        ..Policy::default()
+    });
+    let later = (yard.app.engine().store().now() + Duration::from_secs(10)).to_string();
+    let id = scheduled(&yard, "echo later", &later).await;
+
+    let told = yard.get(&format!("/api/v1/tasks/{id}/explain")).await.ok();
+
+    let [reason] = &told["reasons"].as_array().unwrap()[..] else {
+        panic!("one reason: {told}");
+    };
+    assert_eq!(reason["code"], "command_not_allowed");
+    assert!(reason["detail"].as_str().unwrap().contains(&later));
+    let action = reason["action"].as_str().unwrap();
+    for flag in ["--allow-command", "--simulate", "--internal-workers 0"] {
+        assert!(action.contains(flag), "{action}");
+    }
+    assert!(!action.contains("--now"), "{action}");
+}
+
+#[tokio::test]
+async fn a_command_is_shown_under_its_older_kind_too() {
+    let yard = Yard::new();
+    let task = json!({"kind": "command-refused", "input": {"command": "echo it is done"}});
+    let task = yard.post("/api/v1/tasks", &task).await.ok();
+
+    let shown = seen(&yard, task["id"].as_str().unwrap()).await;
+
+    assert_eq!(shown["command"], "echo it is done");
 }
 
 #[tokio::test]

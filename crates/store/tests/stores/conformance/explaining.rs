@@ -27,10 +27,11 @@ async fn reasons_within(yard: &Yard, task: TaskId, most: usize) -> Vec<Reason> {
         ..Explain::new(task, yard.now())
     };
     let around = yard.store.read(Query::Explain(asked)).await.unwrap();
-    explain(&around.explain().expect("it is there"), yard.now())
+    let around = around.explain().expect("it is there");
+    explain(&around, yard.now(), &yard.policy)
 }
 
-async fn reasons(yard: &Yard, task: TaskId) -> Vec<Reason> {
+pub(super) async fn reasons(yard: &Yard, task: TaskId) -> Vec<Reason> {
     reasons_within(yard, task, 100).await
 }
 

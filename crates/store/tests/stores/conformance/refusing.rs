@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use taskyard_core::explain::Reason;
+use taskyard_core::order::Priority;
 use taskyard_core::query::Standing;
 use taskyard_core::rows::Origin;
 use taskyard_core::slot::Counts;
@@ -9,6 +11,7 @@ use taskyard_core::status::Status;
 use taskyard_core::verbs::patch::{Patch, Patched};
 use taskyard_core::verbs::submit::{Begin, NewTask};
 
+use super::explaining::reasons;
 use super::yard::{Yard, ids, lane};
 
 const WHY: &str = "none may be run";
@@ -111,4 +114,65 @@ pub(super) async fn a_refused_command_called_now_is_judged_now(mut yard: Yard) {
     assert!(yard.claim(&worker, 9).await.is_empty());
     assert_eq!(yard.promote().await, 1);
     assert_eq!(yard.status(task).await, Status::Failed);
+}
+
+/// Commands were of another kind once where none were run.
+pub(super) async fn a_command_of_the_older_kind_is_refused_by_itself(mut yard: Yard) {
+    yard.policy.commands_refused = Some(WHY);
+    let worker = yard.worker("w").await;
+    let task = NewTask {
+        lane: lane("default", "command-refused", None),
+        ..command(&yard, Begin::After(HOUR))
+    };
+    let task = yard.submit(task).await.unwrap();
+    yard.pass(HOUR);
+
+    assert_eq!(yard.promote().await, 1);
+    assert!(yard.claim(&worker, 9).await.is_empty());
+    assert_eq!(yard.status(task).await, Status::Failed);
+}
+
+pub(super) async fn a_command_that_is_ready_is_judged_again_only_for_another_time(mut yard: Yard) {
+    let worker = yard.worker("w").await;
+    let moved = yard.submit(command(&yard, Begin::Now)).await.unwrap();
+    let put_off = yard.submit(command(&yard, Begin::Now)).await.unwrap();
+    yard.policy.commands_refused = Some(WHY);
+    let first = Patch {
+        task: moved,
+        priority: Some(Priority::new(5).unwrap()),
+        begin: None,
+    };
+    yard.run::<Patched>(first).await.unwrap();
+    let later = Patch {
+        task: put_off,
+        priority: None,
+        begin: Some(Begin::After(HOUR)),
+    };
+    yard.run::<Patched>(later).await.unwrap();
+
+    assert_eq!(yard.status(moved).await, Status::Pending);
+    assert_eq!(yard.promote().await, 0);
+    assert_eq!(ids(&yard.claim(&worker, 9).await), [moved]);
+    yard.pass(HOUR);
+    assert_eq!(yard.promote().await, 1);
+    assert_eq!(yard.status(put_off).await, Status::Failed);
+}
+
+pub(super) async fn why_a_command_will_fail_is_told_alone(mut yard: Yard) {
+    let at = yard.now() + HOUR;
+    let task = command(&yard, Begin::At(at));
+    let task = yard.submit(task).await.unwrap();
+    let nobody = Reason::NoWorkerForKind {
+        online: 0,
+        by_name: 0,
+    };
+    assert_eq!(
+        reasons(&yard, task).await,
+        [Reason::WaitsForRunAt(at), nobody]
+    );
+
+    yard.policy.commands_refused = Some(WHY);
+
+    let refused = Reason::CommandNotAllowed(at);
+    assert_eq!(reasons(&yard, task).await, [refused]);
 }

@@ -1,5 +1,6 @@
 //! What the workers inside of a server run, and what becomes of commands that are scheduled there.
 
+use taskyard_core::policy::COMMAND;
 use taskyard_server::settings::Commands;
 use taskyard_worker::executor::Executors;
 use taskyard_worker::executors::{self, Simulated, standard};
@@ -7,8 +8,6 @@ use taskyard_worker::executors::{self, Simulated, standard};
 use crate::cli::ServeArgs;
 use crate::commands::worker;
 use crate::failure::Failure;
-
-const COMMAND: &str = "command";
 
 /// Why a command of the taskmaster dialect fails where none may be run.
 const REFUSED: &str = "this server runs no commands: start it with --allow-command and the programs that it may run (or \

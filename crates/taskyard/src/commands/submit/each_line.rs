@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 use taskyard_api::client::{Client, Error};
 use taskyard_api::submit::{Submit, SubmittedBatch};
 use taskyard_core::id::TaskId;
+use taskyard_core::policy::COMMAND;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{COMMAND, Done, ambiguous, command, named, new_key, read, task, text};
+use super::{Done, ambiguous, command, named, new_key, read, task, text};
 use crate::cli::SubmitArgs;
 use crate::commands::away::Patience;
 use crate::commands::explain::warn_if_it_stays;
