@@ -325,10 +325,11 @@ impl Drop for SqliteStore {
         if let Some(readers) = &mut self.readers {
             readers.close();
         }
-        // The last connection to close moves the log into the file.
+        // The last connection to close moves the log into the file: a kill between that and the last word is no loss.
+        let goes = self.lock.as_mut().map_or(Ok(()), Lock::log_goes);
         self.writer.close();
         if let Some(lock) = self.lock.take()
-            && let Err(error) = lock.stopped_clean()
+            && let Err(error) = goes.and(lock.stopped_clean())
         {
             tracing::warn!(%error, "the clean stop could not be noted; the next start checks the database");
         }

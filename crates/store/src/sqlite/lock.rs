@@ -170,6 +170,11 @@ impl Lock {
         self.say(RUNNING)
     }
 
+    /// It is about to be moved into the database and taken away, and nothing is acknowledged any more.
+    pub(super) fn log_goes(&mut self) -> io::Result<()> {
+        self.say(HELD)
+    }
+
     fn say(&mut self, word: &str) -> io::Result<()> {
         let says = format!("{word}\n{}", self.by);
         self.beside.rewind()?;

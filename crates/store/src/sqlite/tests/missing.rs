@@ -1,6 +1,7 @@
 //! Files that are not where they were.
 
 use super::super::file::Part;
+use super::super::lock;
 use super::reset::filled;
 use super::*;
 
@@ -135,6 +136,24 @@ async fn a_log_that_a_refused_start_moved_into_the_database_is_not_missed() {
 }
 
 #[tokio::test]
+async fn a_kill_between_the_move_of_the_log_and_the_last_word_is_no_loss() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    drop(filled(&path, 1).await);
+    let mut lock = lock::take(&path).unwrap().unwrap();
+    assert!(lock.hold(&path, None).unwrap());
+    lock.has_log().unwrap();
+    assert!(lock::tells_of_a_log(&path));
+
+    lock.log_goes().unwrap();
+    // Without another word.
+    drop(lock);
+
+    assert_eq!(check(&path).unwrap(), [] as [&str; 0]);
+    assert!(open(&path).check.is_some(), "it did not stop in order");
+}
+
+#[tokio::test]
 async fn a_log_that_a_failed_start_moved_into_the_database_is_not_missed() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tasks.db");
@@ -144,7 +163,9 @@ async fn a_log_that_a_failed_start_moved_into_the_database_is_not_missed() {
 
     // As where the first reader cannot be opened: this connection is the last to close.
     let begun = open::file(&killed, 1 << 20, None, &mut Seeded::new(1));
-    let (starting, opened) = begun.ok().expect("nothing is wrong with it");
+    let Ok((starting, opened)) = begun else {
+        panic!("nothing is wrong with it");
+    };
     drop(opened);
     assert!(!open::has_log(&killed));
     drop(starting);
