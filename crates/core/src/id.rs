@@ -62,7 +62,7 @@ macro_rules! id {
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.hyphenated().fmt(f)
+                fmt::Display::fmt(self, f)
             }
         }
 
@@ -294,6 +294,13 @@ mod tests {
 
     fn made(ids: &mut TaskIds, millis: i64, random: &mut dyn Random) -> TaskId {
         ids.next(Timestamp::from_micros(millis * 1000 + 999), random)
+    }
+
+    #[test]
+    fn an_id_in_the_log_is_the_one_that_can_be_asked_for() {
+        let id = made(&mut TaskIds::default(), 7, &mut Seeded::new(1));
+
+        assert_eq!(format!("{id:?}"), id.to_string());
     }
 
     #[test]
