@@ -26,12 +26,13 @@ macro_rules! v1 {
 }
 
 /// The routes, and which of them a path is of, for what is counted by route.
-pub(crate) struct Routes {
+struct Routes {
     router: Router<App>,
-    patterns: matchit::Router<&'static str>,
+    patterns: Patterns,
 }
 
 /// Which route a path is of.
+#[derive(Default)]
 pub(crate) struct Patterns(matchit::Router<&'static str>);
 
 impl Patterns {
@@ -44,12 +45,13 @@ impl Routes {
     fn none() -> Self {
         Self {
             router: Router::new(),
-            patterns: matchit::Router::new(),
+            patterns: Patterns::default(),
         }
     }
 
     fn route(mut self, path: &'static str, methods: MethodRouter<App>) -> Self {
         self.patterns
+            .0
             .insert(path, path)
             .expect("each route stands here once");
         Self {
@@ -69,7 +71,7 @@ pub(crate) fn router(app: App) -> (Router, Patterns) {
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .with_state(app);
-    (router, Patterns(patterns))
+    (router, patterns)
 }
 
 fn of_v1(routes: Routes) -> Routes {

@@ -7,7 +7,6 @@ use taskyard_core::filter::Filter;
 use taskyard_core::minute::What;
 use taskyard_core::operation::{Act, Operation, State};
 use taskyard_core::status::Status;
-use taskyard_core::verbs::operate::Operate;
 use taskyard_engine::services::operations::run_once;
 use taskyard_engine::services::tally;
 use taskyard_engine::upkeep::Upkeep;
@@ -17,14 +16,7 @@ use super::upkeep::keep_up;
 use super::yard::{Yard, claim_call, claimed, model, settle};
 
 async fn operate(yard: &Yard, act: Act, filter: Filter) -> Operation {
-    let operate = Operate {
-        id: yard.engine.new_operation(),
-        act,
-        filter: Arc::new(act.narrow(filter).unwrap()),
-        once: None,
-    };
-    let operated = yard.engine.operate(operate).await.unwrap();
-    operated.operation.unwrap()
+    yard.operate(act, filter).await.operation.unwrap()
 }
 
 async fn work_off(yard: &Yard) {

@@ -8,7 +8,6 @@ use taskyard_core::operation::Act;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::Query;
 use taskyard_core::refused::Refused;
-use taskyard_core::verbs::operate::Operate;
 use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_engine::error::Error;
 use taskyard_engine::services::{STEP_ROWS_MAX, free};
@@ -76,14 +75,7 @@ async fn operations_that_ended_long_ago_are_forgotten() {
     };
     let yard = Yard::under(policy, Arc::new(model_whose_time_passes()));
     let _services = keep_up(&yard, Upkeep::default()).await;
-    let act = Act::Cancel;
-    let operate = Operate {
-        id: yard.engine.new_operation(),
-        act,
-        filter: Arc::new(act.narrow(Filter::default()).unwrap()),
-        once: None,
-    };
-    let id = yard.engine.operate(operate).await.unwrap().id;
+    let id = yard.operate(Act::Cancel, Filter::default()).await.id;
 
     tokio::time::sleep(2 * MINUTE).await;
     assert!(!yard.engine.operation(id).await.unwrap().is_running());

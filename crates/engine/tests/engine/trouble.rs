@@ -16,7 +16,6 @@ use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
-use taskyard_core::verbs::operate::Operate;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
 use taskyard_engine::services::{Steps, promote};
@@ -82,15 +81,8 @@ async fn an_operation_whose_commit_is_unknown_is_found_and_begun_once() {
         model: model(),
         armed: AtomicBool::new(true),
     })));
-    let act = Act::Cancel;
-    let operate = Operate {
-        id: yard.engine.new_operation(),
-        act,
-        filter: Arc::new(act.narrow(Filter::default()).unwrap()),
-        once: None,
-    };
 
-    let operated = yard.engine.operate(operate).await.unwrap();
+    let operated = yard.operate(Act::Cancel, Filter::default()).await;
 
     let open = yard.engine.read(Query::OpenOperations { limit: 10 }).await;
     let open = open.unwrap().operations();

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_core::filter::Filter;
 use taskyard_core::id::{Epoch, ServerNumber, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::labels::Labels;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::name::Name;
+use taskyard_core::operation::Act;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::Query;
 use taskyard_core::random::Seeded;
@@ -19,6 +21,7 @@ use taskyard_core::verbs::claim::{Hand, Run};
 use taskyard_core::verbs::expire::Sight;
 use taskyard_core::verbs::heartbeat::{Heartbeat, Held};
 use taskyard_core::verbs::held::Token;
+use taskyard_core::verbs::operate::{Operate, Operated};
 use taskyard_core::verbs::register::Register;
 use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
 use taskyard_core::verbs::start::Start;
@@ -67,6 +70,17 @@ impl Yard {
         let tasks = (0..count).map(|_| self.task(kind)).collect();
         let submitted = self.engine.submit(Submit::of(tasks)).await.unwrap();
         submitted.ids.to_vec()
+    }
+
+    /// An act on what this filter finds.
+    pub(crate) async fn operate(&self, act: Act, filter: Filter) -> Operated {
+        let operate = Operate {
+            id: self.engine.new_operation(),
+            act,
+            filter: Arc::new(act.narrow(filter).unwrap()),
+            once: None,
+        };
+        self.engine.operate(operate).await.unwrap()
     }
 
     pub(crate) async fn worker(&self, name: &str, kind: &str) -> Epoch {

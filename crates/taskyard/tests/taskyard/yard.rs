@@ -12,6 +12,7 @@ use serde_json::Value;
 use taskyard_api::client::Client;
 use taskyard_api::submit::Submit;
 use taskyard_api::task::Task;
+use taskyard_api::worker::Register;
 use taskyard_core::id::TaskId;
 use taskyard_store::postgres::scratch;
 use tempfile::TempDir;
@@ -319,6 +320,18 @@ impl Server {
 
     pub(crate) async fn submit_as(&self, task: Submit<Value>) -> TaskId {
         self.client.submit(&task).await.unwrap().id
+    }
+
+    /// A worker outside that takes whatever there is.
+    pub(crate) async fn register_for_all(&self, name: &str) {
+        let register = Register {
+            worker_id: name.to_owned(),
+            kinds: vec!["*".to_owned()],
+            queues: None,
+            labels: [].into(),
+            capacity: None,
+        };
+        self.client.register(&register).await.unwrap();
     }
 
     pub(crate) async fn ended(&self, id: TaskId) -> Task {

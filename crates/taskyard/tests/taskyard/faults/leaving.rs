@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use taskyard_api::pool::Pool;
 use taskyard_api::task::Status;
-use taskyard_api::worker::{Register, WorkerStatus};
+use taskyard_api::worker::WorkerStatus;
 use taskyard_core::id::TaskId;
 
 use crate::yard::{PATIENCE, QUICK, Server, Yard};
@@ -232,14 +232,7 @@ async fn a_killed_worker_outside_ends_its_command_and_says_why_it_stops() {
 async fn a_worker_that_drains_does_so_after_a_restart_of_the_server() {
     let yard = Yard::new();
     let server = yard.serve(&["--internal-workers", "0"]);
-    let register = Register {
-        worker_id: "w".to_owned(),
-        kinds: vec!["*".to_owned()],
-        queues: None,
-        labels: [].into(),
-        capacity: None,
-    };
-    server.client.register(&register).await.unwrap();
+    server.register_for_all("w").await;
     server.client.drain_worker("w").await.unwrap();
     assert_eq!(server.stop().code(), Some(0));
 

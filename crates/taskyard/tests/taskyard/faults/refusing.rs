@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use taskyard_api::change::Patch;
 use taskyard_api::task::Status;
-use taskyard_api::worker::{Claim, Claimed, Register};
+use taskyard_api::worker::{Claim, Claimed};
 use taskyard_core::id::TaskId;
 
 use crate::yard::{Server, Yard};
@@ -27,18 +27,6 @@ async fn schedule(server: &Server, at: &str) -> TaskId {
     assert_eq!(answer.status(), 201);
     let answer: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
     answer["task_id"].as_str().unwrap().parse().unwrap()
-}
-
-/// A worker outside that takes whatever there is.
-async fn takes_all(server: &Server) {
-    let register = Register {
-        worker_id: "w".to_owned(),
-        kinds: vec!["*".to_owned()],
-        queues: None,
-        labels: [].into(),
-        capacity: None,
-    };
-    server.client.register(&register).await.unwrap();
 }
 
 async fn claim(server: &Server, wait: Duration) -> Claimed {
@@ -69,7 +57,7 @@ async fn is_refused(server: &Server, task: TaskId) {
 
 async fn play(yard: Yard) {
     let server = yard.serve(&INSIDE);
-    takes_all(&server).await;
+    server.register_for_all("w").await;
     let now = schedule(&server, LONG_AGO).await;
     let [second, third, fourth] = [FAR; 3].map(|at| schedule(&server, at));
     let (second, third, fourth) = (second.await, third.await, fourth.await);
@@ -79,7 +67,7 @@ async fn play(yard: Yard) {
 
     // No more may be run than before, whoever takes all there is.
     let server = yard.serve(&INSIDE);
-    takes_all(&server).await;
+    server.register_for_all("w").await;
     call_now(&server, second).await;
     is_refused(&server, second).await;
     assert_eq!(claim(&server, Duration::ZERO).await.tasks.len(), 0);
@@ -87,7 +75,7 @@ async fn play(yard: Yard) {
 
     // Others are there to run them.
     let server = yard.serve(&OUTSIDE);
-    takes_all(&server).await;
+    server.register_for_all("w").await;
     call_now(&server, third).await;
     let claimed = claim(&server, Duration::from_secs(60)).await;
     let claimed: Vec<_> = claimed

@@ -1,6 +1,5 @@
 //! A server that dies, or is told to stop.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,7 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use taskyard_api::submit::Submit;
 use taskyard_api::task::Status;
-use taskyard_api::worker::{Claim, Register};
+use taskyard_api::worker::Claim;
 use taskyard_core::id::TaskId;
 
 use crate::yard::{QUICK, Server, Yard};
@@ -197,14 +196,7 @@ async fn a_server_that_was_stopped_for_long_loses_nobody_when_it_goes_on() {
 /// Once it has taken a task away from one that said nothing after its claim.
 async fn gives_up_a_worker(server: &Server) {
     let task = server.submit("noop", json!(null)).await;
-    let silent = Register {
-        worker_id: "silent".to_owned(),
-        kinds: vec!["*".to_owned()],
-        queues: None,
-        labels: BTreeMap::new(),
-        capacity: None,
-    };
-    server.client.register(&silent).await.unwrap();
+    server.register_for_all("silent").await;
     let claim = Claim {
         limit: 1,
         begin: true,
