@@ -195,9 +195,9 @@ impl Drop for SqliteLogs {
 
 /// `lock` is held as long as the connection is open.
 fn writer(connection: Connection, state: Arc<State>, lock: Option<File>) -> io::Result<Line<Job>> {
-    let (mut line, waiting) = Line::<Job>::new();
+    let (mut line, mut waiting) = Line::<Job>::new();
     let thread = named("sqlite-logs").spawn(move || {
-        let mut next = waiting.recv().ok();
+        let mut next = waiting.blocking_recv();
         while let Some(job) = next.take() {
             match job {
                 Job::Append(append, reply) => {
@@ -224,7 +224,7 @@ fn writer(connection: Connection, state: Arc<State>, lock: Option<File>) -> io::
                 }
                 Job::Read(question) => question.answer(&connection),
             }
-            next = next.or_else(|| waiting.recv().ok());
+            next = next.or_else(|| waiting.blocking_recv());
         }
         drop(connection);
         drop(lock);
@@ -234,9 +234,9 @@ fn writer(connection: Connection, state: Arc<State>, lock: Option<File>) -> io::
 }
 
 fn reader(connection: Connection) -> io::Result<Line<Question>> {
-    let (mut line, waiting) = Line::<Question>::new();
+    let (mut line, mut waiting) = Line::<Question>::new();
     let thread = named("sqlite-logs-reader").spawn(move || {
-        while let Ok(question) = waiting.recv() {
+        while let Some(question) = waiting.blocking_recv() {
             question.answer(&connection);
         }
     })?;

@@ -4,7 +4,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
@@ -14,6 +13,8 @@ use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Random;
 use taskyard_core::store::{Error, Ran};
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::answers::{Answer as Held, Answers};
@@ -78,16 +79,17 @@ pub(super) struct Asked {
 
 pub(super) type Turn = OwnedSemaphorePermit;
 
-/// A thread and the line of calls that wait for it, first come, first served.
+/// A thread and the line of calls that wait for it, first come, first served. It takes memory for those that do: a line
+/// of the standard library has all its places from the start.
 pub(super) struct Line<T> {
-    calls: Option<SyncSender<T>>,
+    calls: Option<Sender<T>>,
     turns: Arc<Semaphore>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl<T> Line<T> {
     pub(super) fn new() -> (Self, Receiver<T>) {
-        let (calls, waiting) = sync_channel(QUESTIONS_MAX + BATCHES_MAX);
+        let (calls, waiting) = mpsc::channel(QUESTIONS_MAX + BATCHES_MAX);
         let line = Self {
             calls: Some(calls),
             turns: Arc::new(Semaphore::new(QUESTIONS_MAX)),
@@ -107,7 +109,7 @@ impl<T> Line<T> {
         calls.try_send(call).map_err(|error| {
             let why = match error {
                 TrySendError::Full(_) => "too many calls wait for the database already",
-                TrySendError::Disconnected(_) => "the database's thread has ended",
+                TrySendError::Closed(_) => "the database's thread has ended",
             };
             Error::Unavailable(why.into())
         })
@@ -134,9 +136,9 @@ pub(super) fn writer(
     clock: Clock,
     mut random: Box<dyn Random>,
 ) -> io::Result<Line<Job>> {
-    let (mut line, waiting) = Line::<Job>::new();
+    let (mut line, mut waiting) = Line::<Job>::new();
     let thread = named("sqlite-writer").spawn(move || {
-        let mut next = waiting.recv().ok();
+        let mut next = waiting.blocking_recv();
         while let Some(job) = next {
             let rows_before = inline.connection().total_changes();
             let answer = job.run(&mut inline, &clock, &mut *random);
@@ -151,21 +153,21 @@ pub(super) fn writer(
                     }
                 }
             }
-            next = next.or_else(|| soon_or_later(&waiting));
+            next = next.or_else(|| soon_or_later(&mut waiting));
         }
     })?;
     line.holds(thread);
     Ok(line)
 }
 
-fn soon_or_later(waiting: &Receiver<Job>) -> Option<Job> {
+fn soon_or_later(waiting: &mut Receiver<Job>) -> Option<Job> {
     for _ in 0..LOOKS_BEFORE_SLEEP {
         match waiting.try_recv() {
             Err(TryRecvError::Empty) => thread::yield_now(),
             found => return found.ok(),
         }
     }
-    waiting.recv().ok()
+    waiting.blocking_recv()
 }
 
 impl Job {
@@ -220,7 +222,7 @@ pub(super) fn readers(connections: Vec<Connection>) -> io::Result<Line<Asked>> {
 
 /// One of the readers waits here for the next question, the others for their turn to.
 fn next(waiting: &Mutex<Receiver<Asked>>) -> Option<Asked> {
-    waiting.lock().recv().ok()
+    waiting.lock().blocking_recv()
 }
 
 /// Looks through the whole file beside the service, and says what it found.
