@@ -101,6 +101,7 @@ impl Front {
     pub(crate) fn refusal(&self, problem: Box<Problem>) -> Response {
         let id = request_id::make();
         let status = problem::status(&problem);
+        self.app.metrics().requests.count_unread(status);
         let cause = Cause::of_refusal(&problem);
         let others = cause.and_then(|cause| self.app.troubles().tell(&cause.error));
         macro_rules! line {
