@@ -63,6 +63,12 @@ async fn malformed_heads_are_refused_and_the_connection_closed() {
     for (what, head, status) in [
         ("no HTTP", "hello\r\n\r\n".to_owned(), 400),
         (
+            "HTTP/2",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0".to_owned(),
+            400,
+        ),
+        ("half of HTTP/2", "PRI * HTTP/2.0\r\n\r\n".to_owned(), 400),
+        (
             "10,000 headers",
             format!("GET / HTTP/1.1\r\nhost: localhost\r\n{many}\r\n"),
             431,
