@@ -97,6 +97,7 @@ async fn what_cannot_be_scheduled_is_named_and_not_kept() {
         (r#""echo""#, "tomorrow", "/scheduled_at"),
         (r#""echo""#, "2024-02-30T10:00:00Z", "/scheduled_at"),
         (r#""echo""#, "2024-01-23T10:00:00", "/scheduled_at"),
+        (r#""echo""#, "2024-01-23T10:00:00+25:00", "/scheduled_at"),
         (r#""echo""#, "99999-01-01T00:00:00Z", "/scheduled_at"),
     ] {
         let body = format!(r#"{{"command":{command},"scheduled_at":"{at}"}}"#);
