@@ -99,6 +99,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
         version: env!("CARGO_PKG_VERSION"),
         worker_ids: args.access.worker_id_pattern.clone(),
         built_in: inside::built_in(),
+        not_inside: inside::not_inside(args),
         dev: args.dev,
         dialects: !args.no_dialects,
         commands,
