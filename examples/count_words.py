@@ -11,6 +11,8 @@ WORKER = f"counter-{os.getpid()}"
 
 
 def count(is_over, text, seconds_a_word=0):  # the work itself; is_over is set when nobody wants its result any more
+    if not isinstance(text, str):
+        raise TypeError(f"text must be a string, not {text!r}")  # a wrong input, with which it is not run again
     is_over.wait(seconds_a_word * len(text.split()))
     return {"words": len(text.split())}
 
@@ -37,23 +39,34 @@ def keep(lease, is_over, every):  # renews the lease until the run has ended, or
         is_over.set()
 
 
-for told_to_stop in signal.SIGINT, signal.SIGTERM:
+def run(lease, is_over, input):  # until its result is stored, or nobody wants it
+    try:
+        result = {"outcome": "completed", "output": count(is_over, **input)}
+    except Exception as error:
+        code, again = type(error).__name__, not isinstance(error, TypeError)
+        result = {"outcome": "failed", "retry": again, "error": {"code": code, "message": str(error)[:1000]}}
+    while not is_over.is_set():
+        answer = call(f"workers/{WORKER}/report", {"results": [lease | result]})["results"][0]
+        if answer["status"] in (413, 422):  # not to be had so, such as an output that is too long
+            result = {"outcome": "failed", "retry": False, "error": {"code": answer["code"], "message": answer["detail"]}}
+        elif answer["status"] not in (429, 500, 503, 507) or is_over.wait(1):
+            is_over.set()
+
+
+for told_to_stop in signal.SIGINT, signal.SIGTERM, signal.SIGALRM:
     signal.signal(told_to_stop, lambda *_: sys.exit(130))
 call("workers/register", {"worker_id": WORKER, "kinds": ["count-words"]})
-claimed = {}
-while not claimed.get("drain"):
-    claim = {"limit": 1, "wait_ms": 30000, "begin": True, "seq": time.time_ns()}  # sent again, it gets the same task
-    claimed = call(f"workers/{WORKER}/claim", claim)
-    for task in claimed["tasks"]:
-        lease, is_over = {"task_id": task["id"], "lease_token": task["lease_token"]}, threading.Event()
-        threading.Thread(target=keep, args=[lease, is_over, claimed["heartbeat_ms"] / 1000], daemon=True).start()
-        result = {"outcome": "released"}  # where the program is told to stop meanwhile
-        try:
-            result = {"outcome": "completed", "output": count(is_over, **task["input"])}
-        except Exception as error:
-            code, again = type(error).__name__, not isinstance(error, TypeError)  # which means that the input is wrong
-            result = {"outcome": "failed", "retry": again, "error": {"code": code, "message": str(error)[:1000]}}
-        finally:
-            if not is_over.is_set():
-                call(f"workers/{WORKER}/report", {"results": [lease | result]})
-            is_over.set()
+claim, claimed = {}, {}
+try:
+    while not claimed.get("drain"):
+        claim = {"limit": 1, "wait_ms": 30000, "begin": True, "seq": time.time_ns()}  # said again, it gets the same
+        claimed = call(f"workers/{WORKER}/claim", claim)
+        for task in claimed["tasks"]:
+            lease, is_over = {"task_id": task["id"], "lease_token": task["lease_token"]}, threading.Event()
+            threading.Thread(target=keep, args=[lease, is_over, claimed["heartbeat_ms"] / 1000], daemon=True).start()
+            run(lease, is_over, task["input"])
+except SystemExit:  # hands back what it runs, or what a claim brought just now
+    signal.alarm(5)  # the longest that a server that is away is waited for
+    for task in call(f"workers/{WORKER}/claim", claim | {"wait_ms": 0})["tasks"]:
+        call(f"tasks/{task['id']}/release", {"lease_token": task["lease_token"]})
+    raise

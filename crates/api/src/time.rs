@@ -13,7 +13,7 @@ pub struct Time(pub Timestamp);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a time: expected RFC 3339 with an offset, such as 2026-01-31T12:00:00Z, and not after {}",
+    "not a time: expected RFC 3339 with an offset (Z, or up to 23:59), such as 2026-01-31T12:00:00Z, and not after {}",
     Timestamp::MAX
 )]
 pub struct NotATime;
@@ -34,8 +34,8 @@ impl FromStr for Time {
     type Err = NotATime;
 
     fn from_str(text: &str) -> Result<Self, NotATime> {
-        // What jiff reads beyond RFC 3339 (times without colons, years of six digits, zones in brackets) stays out of the
-        // promise.
+        // What jiff reads beyond RFC 3339 (times without colons, years of six digits, zones in brackets, offsets of more
+        // than a day) stays out of the promise.
         if !is_rfc_3339(text.as_bytes()) {
             return Err(NotATime);
         }
@@ -44,7 +44,7 @@ impl FromStr for Time {
     }
 }
 
-/// Whether it is of the form `date-time` (RFC 3339 §5.6), whatever its numbers are.
+/// Whether it is of the form `date-time` (RFC 3339 §5.6), whatever its numbers are but for those of the offset.
 fn is_rfc_3339(text: &[u8]) -> bool {
     let is = |text: &[u8], form: &[u8]| {
         text.len() == form.len()
@@ -64,8 +64,15 @@ fn is_rfc_3339(text: &[u8]) -> bool {
         }
         rest = offset;
     }
-    let is_offset = [&b"Z"[..], b"+00:00", b"-00:00"];
-    is(time, b"0000-00-00T00:00:00") && is_offset.iter().any(|form| is(rest, form))
+    let number = |tens: u8, ones: u8| (tens - b'0') * 10 + (ones - b'0');
+    let is_offset = match *rest {
+        [b'Z' | b'z'] => true,
+        [b'+' | b'-', ref clock @ ..] if is(clock, b"00:00") => {
+            number(clock[0], clock[1]) < 24 && number(clock[3], clock[4]) < 60
+        }
+        _ => false,
+    };
+    is_offset && is(time, b"0000-00-00T00:00:00")
 }
 
 impl fmt::Display for Time {
@@ -116,6 +123,8 @@ mod tests {
             "2026-01-31T12:00:00Z",
             "2026-01-31T13:30:00.0004+01:30",
             "2026-01-30t23:00:00.000-13:00",
+            "2026-02-01T11:59:00+23:59",
+            "2026-01-30T12:01:00-23:59",
         ] {
             let time: Time = serde_json::from_str(&format!("{text:?}")).expect(text);
             let written = serde_json::to_string(&time).unwrap();
@@ -143,6 +152,10 @@ mod tests {
             "2026-01-31T12:00:00,5Z",
             "2026-01-31T12:00:00+0100",
             "2026-01-31T12:00:00+01",
+            "2026-01-31T12:00:00+24:00",
+            "2026-01-31T12:00:00-25:00",
+            "2026-01-31T12:00:00+25:59",
+            "2026-01-31T12:00:00+01:60",
             "20300101T000000Z",
             "-000001-01-01T00:00:00Z",
             "+002026-01-31T12:00:00Z",

@@ -240,8 +240,9 @@ fn is_listed(settings: &Settings, origin: &HeaderValue) -> bool {
     settings.origins.iter().any(listed)
 }
 
-/// The origin that the answer is for, where it is one of those allowed from elsewhere.
+/// The origin that the answer is for, where it is one of those allowed from elsewhere; none where two are named.
 pub(crate) fn allowed_origin(settings: &Settings, headers: &HeaderMap) -> Option<HeaderValue> {
-    let origin = headers.get(ORIGIN)?;
+    let mut origins = headers.get_all(ORIGIN).iter();
+    let origin = origins.next().filter(|_| origins.next().is_none())?;
     is_listed(settings, origin).then(|| origin.clone())
 }

@@ -12,8 +12,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONNECTION, CONTENT_LENGTH,
-    CONTENT_TYPE, HOST, RETRY_AFTER, TRANSFER_ENCODING, VARY, WWW_AUTHENTICATE,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, AUTHORIZATION, CONNECTION,
+    CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, TRANSFER_ENCODING, VARY,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
 use taskyard_api::problem::{CONTENT_TYPE as PROBLEM, Problem};
@@ -74,7 +75,8 @@ impl Front {
         let origin = access::allowed_origin(self.app.settings(), request.headers());
         let preflight = access::is_preflight(&request);
 
-        let checked = check_host(&request)
+        let checked = check_twice(request.headers())
+            .and_then(|()| check_host(&request))
             .and_then(|()| check_coding(request.headers()))
             .and_then(|()| access::check(&self.app, &request, self.peer));
         let (mut response, mut cause) = match checked {
@@ -101,6 +103,7 @@ impl Front {
     pub(crate) fn refusal(&self, problem: Box<Problem>) -> Response {
         let id = request_id::make();
         let status = problem::status(&problem);
+        self.app.metrics().requests.count_unread(status);
         let cause = Cause::of_refusal(&problem);
         let others = cause.and_then(|cause| self.app.troubles().tell(&cause.error));
         macro_rules! line {
@@ -178,17 +181,28 @@ impl Front {
     }
 }
 
-/// HTTP/1.1 has each request say once what it calls the server (RFC 9112 §3.2); others on the way may go by either of two.
-fn check_host(request: &Request<Body>) -> Result<(), Box<Problem>> {
-    let mut hosts = request.headers().get_all(HOST).iter();
-    let detail = match (hosts.next(), hosts.next()) {
-        (Some(_), None) => return Ok(()),
-        (None, _) if request.version() < Version::HTTP_11 => return Ok(()),
-        (None, _) => {
-            "is missing; HTTP/1.1 wants the server's name in it, such as `Host: localhost`"
+/// What decides who may come in is said once: of two, somebody on the way may have gone by the other.
+fn check_twice(headers: &HeaderMap) -> Result<(), Box<Problem>> {
+    let once = [
+        (HOST, "Host"),
+        (ORIGIN, "Origin"),
+        (AUTHORIZATION, "Authorization"),
+    ];
+    for (name, shown) in once {
+        if headers.get_all(name).iter().nth(1).is_some() {
+            let detail = "stands there twice; send it once";
+            return Err(problem::at(Code::Malformed, shown, detail));
         }
-        (Some(_), Some(_)) => "stands there twice; send it once",
-    };
+    }
+    Ok(())
+}
+
+/// HTTP/1.1 has each request say what it calls the server (RFC 9112 §3.2).
+fn check_host(request: &Request<Body>) -> Result<(), Box<Problem>> {
+    if request.headers().contains_key(HOST) || request.version() < Version::HTTP_11 {
+        return Ok(());
+    }
+    let detail = "is missing; HTTP/1.1 wants the server's name in it, such as `Host: localhost`";
     Err(problem::at(Code::Malformed, "Host", detail))
 }
 

@@ -175,11 +175,16 @@ impl Connection {
             tokio::select! {
                 biased;
                 ended = &mut served => {
+                    // How HTTP/2 begins: that alone the library closes over without a word.
+                    let mut is_unread = false;
                     if let Err(error) = &ended {
                         tracing::debug!(%error, "a connection ended early");
+                        is_unread = error.is_parse();
                     }
                     match watch.refused() {
                         Some(status) => break Some(refusal::of(status)),
+                        // Where an answer is still under way, this would stand within it.
+                        None if is_unread && !watch.is_behind() => break Some(Code::Malformed),
                         // Perhaps over a body that was refused before all of it had come.
                         None if ended.is_ok() && !is_stopping => break None,
                         None => return,

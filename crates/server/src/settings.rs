@@ -21,6 +21,7 @@ pub struct Settings {
     pub worker_ids: WorkerIds,
     /// Kinds that `taskyard worker` runs, without more being allowed: it is advised for these alone.
     pub built_in: Vec<String>,
+    pub not_inside: NotInside,
     /// It is for development: what nobody may do elsewhere is served.
     pub dev: bool,
     /// Whether the older families of routes are served.
@@ -28,6 +29,15 @@ pub struct Settings {
     /// What becomes of the commands that one of them schedules.
     pub commands: Commands,
     pub limits: Limits,
+}
+
+/// Kinds that the program knows and workers inside do not run, by why they do not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotInside {
+    /// Others are named, with `--internal-kinds`.
+    pub left_out: Vec<String>,
+    /// Nothing of them may be run, until this flag says what.
+    pub not_allowed: Vec<(&'static str, &'static str)>,
 }
 
 /// What becomes of commands.
@@ -61,6 +71,7 @@ impl Default for Settings {
             version: env!("CARGO_PKG_VERSION"),
             worker_ids: WorkerIds::default(),
             built_in: Vec::new(),
+            not_inside: NotInside::default(),
             dev: false,
             dialects: true,
             commands: Commands::Run,

@@ -230,7 +230,8 @@ pub(crate) enum DbVerb {
     Migrate(DatabaseArgs),
     /// Looks for damage and for rows that contradict each other, also beside a server.
     #[command(
-        after_help = "Exit code 1 where it finds something.\n\nExample:\n  taskyard db check"
+        after_help = "Exit code 1 where it finds something; 0 also for a database that is empty, as a first start leaves it that was killed \
+                      at once.\n\nExample:\n  taskyard db check"
     )]
     Check(DatabaseArgs),
     /// Prints the schema's version, and how many rows and bytes there are, also beside a server.

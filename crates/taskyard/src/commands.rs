@@ -35,7 +35,6 @@ use taskyard_core::time::Timestamp;
 use tokio::runtime::Runtime;
 
 use crate::cli::{Cli, Command, Connection};
-use crate::database::Address;
 use crate::failure::{About, Failure, next_step};
 use crate::output::Format;
 use crate::settings::{Layered, web};
@@ -61,8 +60,8 @@ fn act(cli: Cli, layered: &Layered) -> Done {
     match command {
         Command::Serve(args) => {
             crate::logs::start(&general)?;
-            let database = Address::parse(&args.database.database)?;
-            finish(runtime(database.is_on_this_machine())?, serve::run(&args))
+            let plan = serve::Plan::make(&args)?;
+            finish(runtime(plan.cores())?, serve::run(&args, plan))
         }
         Command::Worker(args) => {
             crate::logs::start(&general)?;
@@ -91,7 +90,7 @@ fn act(cli: Cli, layered: &Layered) -> Done {
 }
 
 fn block_on(work: impl Future<Output = Done>) -> Done {
-    finish(runtime(true)?, work)
+    finish(runtime(Cores::BesideDatabase)?, work)
 }
 
 fn finish(runtime: Runtime, work: impl Future<Output = Done>) -> Done {
@@ -101,11 +100,21 @@ fn finish(runtime: Runtime, work: impl Future<Output = Done>) -> Done {
     done
 }
 
-/// Beside a database one core is the database's, which keeps it busy: by a thread of this process, or as another process
-/// on this machine. A thread more than there are cores only takes turns.
-pub(crate) fn runtime(beside_database: bool) -> io::Result<Runtime> {
+/// Which cores a runtime has a thread for.
+#[derive(Clone, Copy)]
+pub(crate) enum Cores {
+    All,
+    /// One is the database's, which keeps it busy: by a thread of this process, or as another process on this machine. A
+    /// thread more than there are cores only takes turns.
+    BesideDatabase,
+}
+
+pub(crate) fn runtime(of: Cores) -> io::Result<Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let of_database = usize::from(beside_database);
+    let of_database = match of {
+        Cores::All => 0,
+        Cores::BesideDatabase => 1,
+    };
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(cores.saturating_sub(of_database).max(1))
         .enable_all()

@@ -1,6 +1,7 @@
 //! Requests by route, method and status, and how long they took.
 //!
-//! A route is told by its pattern, never by its path, so there are as many as the router has. What fits none is `none`.
+//! A route is told by its pattern, never by its path, so there are as many as the router has. What fits none is `none`;
+//! what was answered and never became a request is `unread`.
 
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ const SECONDS: [f64; 16] = [
     60.0,
 ];
 const NO_ROUTE: &str = "none";
+const UNREAD: &str = "unread";
+/// A method that nobody need know.
+const OTHER: &str = "other";
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct OfAnswer {
@@ -87,6 +91,16 @@ impl Requests {
         count(&self.keep(route, method, status));
     }
 
+    /// An answer to what never became a request. Nobody knows since when that was waited for.
+    pub(crate) fn count_unread(&self, status: StatusCode) {
+        let of_answer = OfAnswer {
+            route: UNREAD,
+            method: OTHER,
+            status: status.as_u16(),
+        };
+        self.answered.get_or_create_owned(&of_answer).inc();
+    }
+
     fn keep(
         &self,
         route: &'static str,
@@ -124,5 +138,5 @@ fn word(method: &Method) -> &'static str {
         (&Method::OPTIONS, "OPTIONS"),
     ];
     let known = KNOWN.iter().find(|(known, _)| *known == method);
-    known.map_or("other", |(_, word)| word)
+    known.map_or(OTHER, |(_, word)| word)
 }

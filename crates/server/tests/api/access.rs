@@ -53,6 +53,34 @@ async fn on_loopback_a_request_names_this_machine() {
         .refused(421, "wrong_host");
 }
 
+#[tokio::test]
+async fn what_decides_who_may_come_in_is_said_once() {
+    let token = || Access::Token(Secret::new("s3cret"));
+    for (access, said) in [
+        (Access::Loopback, ("origin", "http://localhost")),
+        (Access::None, ("origin", "https://page.test")),
+        (token(), ("origin", "https://page.test")),
+        (token(), ("authorization", "Bearer s3cret")),
+        (Access::Loopback, ("authorization", "Bearer s3cret")),
+    ] {
+        let yard = Yard::with(|settings| {
+            settings.access = access;
+            settings.origins = vec!["https://page.test".to_owned()];
+        });
+        for path in [TASKS, "/health"] {
+            let headers = [("host", "localhost"), said, said];
+            let reply = get(&yard, path, &headers).await;
+
+            let problem = reply.refused(400, "malformed");
+            let pointer = problem["errors"][0]["pointer"].as_str().unwrap();
+            assert_eq!(pointer.to_lowercase(), said.0);
+            assert_eq!(reply.header("connection"), "close");
+            let allowed = "access-control-allow-origin";
+            assert!(!reply.headers.contains_key(allowed), "{:?}", reply.headers);
+        }
+    }
+}
+
 async fn get_1_0(yard: &Yard, path: &str) -> Reply {
     let request = Request::builder().version(Version::HTTP_10).uri(path);
     yard.send(request.body(Body::empty()).unwrap()).await

@@ -63,6 +63,12 @@ async fn malformed_heads_are_refused_and_the_connection_closed() {
     for (what, head, status) in [
         ("no HTTP", "hello\r\n\r\n".to_owned(), 400),
         (
+            "HTTP/2",
+            "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0".to_owned(),
+            400,
+        ),
+        ("half of HTTP/2", "PRI * HTTP/2.0\r\n\r\n".to_owned(), 400),
+        (
             "10,000 headers",
             format!("GET / HTTP/1.1\r\nhost: localhost\r\n{many}\r\n"),
             431,
@@ -133,6 +139,38 @@ async fn malformed_heads_are_refused_and_the_connection_closed() {
         wire.is_told(status, code).await;
     }
     server.yard.get("/health").await.ok();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_never_became_a_request_is_counted_by_its_status() {
+    let server = Server::around(Yard::on_model()).await;
+    let long = "y".repeat(200_000);
+    for (head, status, code) in [
+        ("hello\r\n\r\n".to_owned(), 400, "malformed"),
+        ("GET / HT".to_owned(), 408, "head_timeout"),
+        (
+            format!("GET /{} HTTP/1.1\r\n\r\n", &long[..65_534]),
+            414,
+            "address_too_long",
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nx: {long}\r\n\r\n"),
+            431,
+            "head_too_large",
+        ),
+    ] {
+        let mut wire = server.connect().await;
+        wire.say(&head).await;
+        wire.is_told(status, code).await;
+
+        let counted = server.yard.get("/metrics").await;
+
+        let counted = String::from_utf8(counted.bytes.to_vec()).unwrap();
+        let sample = format!(
+            "taskyard_http_requests_total{{route=\"unread\",method=\"other\",status=\"{status}\"}} 1\n"
+        );
+        assert!(counted.contains(&sample), "{sample} in {counted}");
+    }
 }
 
 #[tokio::test]

@@ -134,7 +134,7 @@ pub enum OpenError {
     NoSchema { server: String },
     #[error("the database {server} holds tables of some other program; nothing in it was changed")]
     Foreign { server: String },
-    #[error("the database {server} holds no tables yet; a server that starts on it makes them")]
+    #[error("the database {server} is empty: nothing was stored yet; a start makes it Taskyard's")]
     Empty { server: String },
     #[error(
         "the database {server} needs a newer version of Taskyard (its schema {found} is open to programs that know \

@@ -7,8 +7,9 @@
 //!
 //! The work is bounded. Each command that is bad costs two attempts a halving, so one in a thousand is found after 20
 //! of them; n commands that all are bad cost 2n − 2. That takes a bug in the rules: where the database refuses
-//! [`REFUSED_MAX`] commands without taking one between them, it is thought to be broken for all, and the rest is not
-//! tried. As long as it takes some, whoever sends what is good is not made to pay for the others.
+//! [`REFUSED_MAX`] commands without taking one between them, it may be broken for all, and the parts of which the rest
+//! consists then, each about as long as all before it together, are tried as they are and not halved until it takes one.
+//! So whoever sends what is good seldom pays for the others.
 //! Nor are the parts of one command, for a sweep brings bad rows again and again until somebody mends them. Where
 //! [`REFUSED_IN_A_ROW_MAX`] of them are refused without one that is not between them, it is gone on with once more, at
 //! some place of the rest; where as many are refused there, what is left of the command is not tried. The place is
@@ -25,8 +26,8 @@ use taskyard_core::topic::Topic;
 
 use crate::tx::Undone;
 
-/// How many commands that stand alone the database may refuse one after the other before it is thought to be broken for
-/// all of them.
+/// How many commands that stand alone the database may refuse one after the other before no more are looked for in what
+/// it refuses.
 const REFUSED_MAX: usize = 16;
 /// How many parts of one command that stand alone the database may refuse one after the other before those behind them
 /// are left: up to some other place the first time, to the end of the command the second.
@@ -226,6 +227,11 @@ impl<'a> Parts<'a> {
                     error => error,
                 });
             }
+            (Failure::Refused(error) | Failure::Unsettled(error), Some(_))
+                if self.refused >= REFUSED_MAX =>
+            {
+                self.answer(part, &error);
+            }
             (
                 Failure::Refused(_) | Failure::Unsettled(_) | Failure::Panicked,
                 Some([first, second]),
@@ -245,9 +251,6 @@ impl<'a> Parts<'a> {
                     self.stop_command(&error);
                 }
                 self.refused += 1;
-                if self.refused == REFUSED_MAX {
-                    self.stop(&error);
-                }
             }
             (Failure::Panicked, None) => {
                 let command = part.verb();

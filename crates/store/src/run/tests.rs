@@ -223,8 +223,26 @@ fn a_database_that_refuses_everything_is_left_alone_soon() {
     let (ran, told) = on_told(&submits(1024), Ok(()), |_, _| Err(refused()));
 
     assert_eq!(errors(ran), vec![Some(refused()); 1024]);
-    // Six halvings down to the first sixteen commands, and all the parts of these.
-    assert_eq!(told.attempts, 6 + 31);
+    // Six halvings down to the first sixteen commands, all the parts of these, and what the halvings left.
+    assert_eq!(told.attempts, 6 + 31 + 6);
+}
+
+#[test]
+fn what_stands_behind_many_bad_commands_is_taken_but_for_those_beside_them() {
+    let (ran, told) = on_told(&submits(1024), Ok(()), |_, diff| {
+        if (0..20).any(|serial| holds(diff, serial)) {
+            Err(refused())
+        } else {
+            Ok(())
+        }
+    });
+
+    let errors = errors(ran);
+    let failed = errors.iter().take_while(|error| error.is_some()).count();
+    // The part behind the first sixteen is as long as they are.
+    assert_eq!(failed, 32);
+    assert!(errors[failed..].iter().all(Option::is_none));
+    assert_eq!(told.committed.len(), 1024 - failed);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Looking into a database without touching it, also while a server works on it.
 
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
 use rusqlite::{Connection, Error, params};
@@ -34,6 +35,7 @@ pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
         Err(cut_short @ OpenError::HalfRestored(_)) => return Err(cut_short),
         Ok(found) => all.extend(found),
         // What is left without the log may be nothing at all.
+        Err(OpenError::Empty(_)) => all.push(format!("{} is empty without it", path.display())),
         Err(error) => all.push(error.to_string()),
     }
     Ok(all)
@@ -43,17 +45,29 @@ fn look_through(path: &Path) -> Result<Vec<String>, OpenError> {
     let connection = ours(path)?;
     open::meta(&connection, path, SCHEMA)?.is_of_today(path)?;
     let mut found = findings(&connection).map_err(|error| open::explain(path, &error))?;
-    found.extend(findings_of_logs(&Part::Logs.of(path)));
+    let had_tasks = has_ever_had_tasks(&connection).map_err(|error| open::explain(path, &error))?;
+    found.extend(findings_of_logs(&Part::Logs.of(path), had_tasks));
     Ok(found)
 }
 
+/// The first task brings a lane along, which stays.
+fn has_ever_had_tasks(connection: &Connection) -> Read<bool> {
+    let last: i32 = connection.query_row(sql::LANE_LAST, [], |row| row.get(0))?;
+    Ok(last > 0)
+}
+
 /// None of this keeps a server from its tasks.
-fn findings_of_logs(path: &Path) -> Vec<String> {
+fn findings_of_logs(path: &Path, had_tasks: bool) -> Vec<String> {
+    let shown = path.display();
+    let gone = |how: &str| {
+        let line = format!(
+            "{shown} is {how}, and with it what runs printed; the next server to start begins it anew"
+        );
+        // A start makes it last, and may have been killed before; nothing is printed without a task.
+        had_tasks.then_some(line).into_iter().collect()
+    };
     if !path.is_file() {
-        return vec![format!(
-            "{} is missing, and with it what runs printed; the next server to start begins it anew",
-            path.display()
-        )];
+        return gone("missing");
     }
     let look = || {
         let connection = our_logs(path)?;
@@ -62,8 +76,9 @@ fn findings_of_logs(path: &Path) -> Vec<String> {
     match look() {
         Ok(found) => found
             .into_iter()
-            .map(|line| format!("{}: {line}", path.display()))
+            .map(|line| format!("{shown}: {line}"))
             .collect(),
+        Err(OpenError::Empty(_)) => gone("empty"),
         Err(error) => vec![format!(
             "the logs of runs: {error}. Moved away, it is begun anew by the next server to start"
         )],
@@ -105,12 +120,11 @@ pub(super) fn ours(path: &Path) -> Result<Connection, OpenError> {
     if restore::is_cut_short(path) {
         return Err(OpenError::HalfRestored(path.to_owned()));
     }
-    if path.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+    let Some(connection) = looking(path)? else {
         open::check_files(path)?;
-        open::check_logs(path)?;
+        open::no_logs(path)?;
         return Err(OpenError::Empty(path.to_owned()));
-    }
-    let connection = looking(path)?;
+    };
     open::check_ours(&connection, path)?;
     open::meta(&connection, path, SCHEMA)?;
     Ok(connection)
@@ -118,17 +132,35 @@ pub(super) fn ours(path: &Path) -> Result<Connection, OpenError> {
 
 /// The same for a file of logs.
 pub(super) fn our_logs(path: &Path) -> Result<Connection, OpenError> {
-    let connection = looking(path)?;
+    let connection = looking(path)?.ok_or_else(|| OpenError::Empty(path.to_owned()))?;
     logs::open::check_ours(&connection, path)?;
     Ok(connection)
 }
 
-fn looking(path: &Path) -> Result<Connection, OpenError> {
-    if let Err(source) = path.metadata() {
-        let path = path.to_owned();
-        return Err(OpenError::Io { path, source });
+/// None where nothing is in it.
+fn looking(path: &Path) -> Result<Option<Connection>, OpenError> {
+    let metadata = path.metadata().map_err(|source| OpenError::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    if metadata.len() == 0 || is_undone_to_nothing(path) {
+        return Ok(None);
     }
-    connection::reading(path).map_err(|error| open::explain(path, &error))
+    let broken = |error: rusqlite::Error| open::explain(path, &error);
+    let connection = connection::reading(path).map_err(broken)?;
+    let has_nothing = open::has_nothing(&connection).map_err(broken)?;
+    Ok((!has_nothing).then_some(connection))
+}
+
+/// A start that was killed as it made the file leaves a journal, which has whoever may write take all of that back: it
+/// begins with its mark and says from how many pages on (SQLite's file format, §3). Who only looks is refused.
+fn is_undone_to_nothing(path: &Path) -> bool {
+    const MARK: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+    const PAGES_BEFORE: usize = 16;
+    let mut head = [0; PAGES_BEFORE + 4];
+    let journal = File::open(file::named(path, "-journal"));
+    let is_read = journal.and_then(|mut journal| journal.read_exact(&mut head));
+    is_read.is_ok() && head.starts_with(&MARK) && head[PAGES_BEFORE..] == [0; 4]
 }
 
 fn findings(connection: &Connection) -> Read<Vec<String>> {

@@ -146,7 +146,7 @@ pub enum OpenError {
          with an empty one, move {logs} away"
     )]
     LogsAlone { path: PathBuf, logs: PathBuf },
-    #[error("{0} is empty: a server that starts on it makes a new database of it")]
+    #[error("{0} is empty: nothing was stored yet; a start makes it Taskyard's")]
     Empty(PathBuf),
     #[error(
         "a backup was being put in the place of {0} when that was cut short; a server that starts on it brings it to its \
@@ -287,7 +287,7 @@ pub(super) fn check_logs(path: &Path) -> Result<(), OpenError> {
     no_logs(path)
 }
 
-fn no_logs(path: &Path) -> Result<(), OpenError> {
+pub(super) fn no_logs(path: &Path) -> Result<(), OpenError> {
     let logs = logs::open::of(path);
     if logs::open::holds_lines(&logs) {
         let path = path.to_owned();
@@ -321,7 +321,7 @@ fn bring_up_to_date(
 ) -> Result<[u8; 16], OpenError> {
     let broken = |error: rusqlite::Error| explain(path, &error);
     let tx = connection.unchecked_transaction().map_err(broken)?;
-    let is_new = tables(&tx, "true").map_err(broken)? == 0;
+    let is_new = has_nothing(&tx).map_err(broken)?;
     if is_new {
         // What it held may have stood in its log alone, and that be gone.
         no_logs(path)?;
@@ -338,6 +338,11 @@ fn bring_up_to_date(
         tracing::info!(path = %path.display(), "{words}");
     }
     Ok(meta.incarnation)
+}
+
+/// As a file that was just made, or a start leaves that was killed before it had made the tables.
+pub(super) fn has_nothing(connection: &Connection) -> Read<bool> {
+    Ok(tables(connection, "true")? == 0)
 }
 
 pub(super) fn tables(connection: &Connection, named: &str) -> Read<i64> {

@@ -8,7 +8,7 @@ use taskyard_core::random::Random;
 use super::backup::BackupError;
 use super::fields::Read;
 use super::file::{self, Part};
-use super::open::{self, explain};
+use super::open::{self, OpenError, explain};
 use super::restore::Held;
 use super::{inspect, sql};
 use crate::incarnation;
@@ -45,7 +45,10 @@ fn empty_logs(database: &Path) -> Result<(), BackupError> {
     if !path.is_file() {
         return Ok(());
     }
-    drop(Part::Logs.look(&path)?);
+    match Part::Logs.look(&path) {
+        Err(OpenError::Empty(_)) => return Ok(()),
+        looking => drop(looking?),
+    }
     let broken = |error: rusqlite::Error| explain(&path, &error);
     let connection = Connection::open(&path).map_err(broken)?;
     let tx = connection.unchecked_transaction().map_err(broken)?;

@@ -115,9 +115,16 @@ async fn check(args: &DatabaseArgs, format: Format) -> Done {
     let found = match Address::parse(&args.database)? {
         Address::Sqlite(path) => {
             there(&path)?;
-            blocking(move || sqlite::check(&path)).await?
+            let look = move || match sqlite::check(&path) {
+                Err(empty @ sqlite::OpenError::Empty(_)) => Ok(nothing_in(&empty)),
+                checked => checked,
+            };
+            blocking(look).await?
         }
-        Address::Postgres(url) => postgres::check(&url).await.map_err(refused)?,
+        Address::Postgres(url) => match postgres::check(&url).await {
+            Err(empty @ postgres::OpenError::Empty { .. }) => nothing_in(&empty),
+            checked => checked.map_err(refused)?,
+        },
     };
     let is_well = found.is_empty();
     format.print(&Faults(found))?;
@@ -126,6 +133,12 @@ async fn check(args: &DatabaseArgs, format: Format) -> Done {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// A database in which nothing is has nothing wrong in it.
+fn nothing_in(empty: &impl std::fmt::Display) -> Vec<String> {
+    output::note(&output::safe(&empty.to_string()));
+    Vec::new()
 }
 
 async fn stats(args: &DatabaseArgs, format: Format) -> Done {

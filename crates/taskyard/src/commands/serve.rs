@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::parts::Parts;
-use super::{Done, worker};
+use super::{Cores, Done, worker};
 use crate::cli::{AccessArgs, ServeArgs};
 use crate::database::{self, Address};
 use crate::failure::{FAILED, Failure, USAGE};
@@ -70,6 +70,14 @@ impl Plan {
             executors: inside::executors(args)?,
         })
     }
+
+    pub(super) fn cores(&self) -> Cores {
+        if self.address.is_on_this_machine() {
+            Cores::BesideDatabase
+        } else {
+            Cores::All
+        }
+    }
 }
 
 /// How long the database has to answer what was accepted, whatever is left of the time to stop.
@@ -78,7 +86,7 @@ const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(1);
 /// How many connections may wait to be accepted, where the system does not say less (`net.core.somaxconn`).
 const WAITING_MAX: u32 = 4096;
 
-pub(super) async fn run(args: &ServeArgs) -> Done {
+pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
     let Plan {
         policy,
         mut limits,
@@ -87,7 +95,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
         address,
         commands,
         executors,
-    } = Plan::make(args)?;
+    } = plan;
     open_files::leave_room(&mut limits, open_files::raise(), args.internal_workers)?;
     let listener = listen(&args.listen).await?;
     let local = listener.local_addr()?;
@@ -99,6 +107,7 @@ pub(super) async fn run(args: &ServeArgs) -> Done {
         version: env!("CARGO_PKG_VERSION"),
         worker_ids: args.access.worker_id_pattern.clone(),
         built_in: inside::built_in(),
+        not_inside: inside::not_inside(args),
         dev: args.dev,
         dialects: !args.no_dialects,
         commands,

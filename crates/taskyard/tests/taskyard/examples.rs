@@ -3,11 +3,14 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 use taskyard_api::task::{Status, Task};
 
+use crate::way::{Fate, way_to};
 use crate::yard::{PATIENCE, Process, QUICK, Yard, run};
 
 const COMMANDS: &str = include_str!("../../../../docs/cli.md");
@@ -178,6 +181,58 @@ async fn the_worker_in_python_ends_what_is_cancelled_and_hands_back_what_it_runs
     assert_eq!(code, Some(130), "{}", worker.log());
     let task = server.client.task(handed_back, None).await.unwrap();
     assert_eq!((task.status, task.losses), (Status::Pending, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_in_python_hands_back_what_a_claim_brought_while_it_was_stopped() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let task = server.submit("count-words", json!({"text": "a b"})).await;
+    let claims = AtomicUsize::new(0);
+    let (url, _) = way_to(&server, move |request, _| {
+        let path = request.strip_prefix("POST /api/v1/workers/counter-");
+        let claim = path.and_then(|path| path.split_once("/claim "));
+        let Some((id, _)) = claim else {
+            return Fate::Passes;
+        };
+        match claims.fetch_add(1, Ordering::SeqCst) {
+            0 => Fate::IsLost,
+            1 => {
+                kill(Pid::from_raw(id.parse().unwrap()), Signal::SIGTERM).unwrap();
+                Fate::IsAnswered(503, json!({}))
+            }
+            _ => Fate::Passes,
+        }
+    });
+
+    let mut worker = Process::start(count_words(&url), yard.path("count_words.log"));
+
+    let code = worker.wait().code();
+    assert_eq!(code, Some(130), "{}", worker.log());
+    let task = server.client.task(task, None).await.unwrap();
+    assert_eq!((task.status, task.losses), (Status::Pending, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_in_python_fails_for_good_what_cannot_come_to_anything() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0", "--output-max", "11"]);
+    let mut worker = Process::start(count_words(&server.url), yard.path("count_words.log"));
+    for (text, code, said) in [
+        (json!(5), "TypeError", "text must be a string, not 5"),
+        (json!("a ".repeat(10)), "too_large", "at most 11"),
+    ] {
+        let task = server.submit("count-words", json!({"text": text})).await;
+
+        let task = server.ended(task).await;
+
+        let error = task.error.unwrap();
+        assert_eq!((task.status, task.attempts), (Status::Failed, 1));
+        assert_eq!(error.code, code);
+        assert!(error.message.contains(said), "{}", error.message);
+    }
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.wait().code(), Some(130), "{}", worker.log());
 }
 
 fn count_words(url: &str) -> Command {

@@ -8,4 +8,5 @@ mod exchanges;
 mod faults;
 mod pages;
 mod terminal;
+mod way;
 mod yard;

@@ -5,15 +5,19 @@ use taskyard_core::explain::Reason as Why;
 use taskyard_core::policy::COMMAND;
 use taskyard_core::query::TaskView;
 use taskyard_core::store;
-use taskyard_engine::pool::PoolStatus;
+use taskyard_engine::pool::{COUNT_MAX, PoolStatus};
 
 use crate::app::App;
 use crate::health::said_of;
+use crate::settings::{Commands, NotInside};
 
 /// What is to be known besides the task and its surroundings.
 pub(crate) struct Advice<'a> {
     /// What `taskyard worker` runs.
     built_in: &'a [String],
+    not_inside: &'a NotInside,
+    /// Workers inside go through the lives of commands, and a worker outside would run them.
+    simulates: bool,
     /// The workers inside of this server.
     pool: Option<PoolStatus>,
     /// Why nothing can be stored at present.
@@ -26,8 +30,11 @@ impl<'a> Advice<'a> {
             Some(pool) => Some(pool.status().await),
             None => None,
         };
+        let settings = app.settings();
         Self {
-            built_in: &app.settings().built_in,
+            built_in: &settings.built_in,
+            not_inside: &settings.not_inside,
+            simulates: settings.commands != Commands::Run,
             pool,
             trouble: app.engine().trouble(),
         }
@@ -58,21 +65,28 @@ impl<'a> Advice<'a> {
                 format!("run it again, as a new task: taskyard retry {id}")
             }
             Why::CommandNotAllowed(_) => {
-                "start the server again before that: with --allow-command and the programs that it may run, with \
-                 --simulate, which runs nothing, or with --internal-workers 0 if workers outside of it run commands"
-                    .to_owned()
+                let named = if self.is_left_out(COMMAND) {
+                    " (both with `command` among --internal-kinds)"
+                } else {
+                    ""
+                };
+                format!(
+                    "start the server again before that: with --allow-command and the programs that it may run, or with \
+                     --simulate, which runs nothing{named}; or with --internal-workers 0 if workers outside of it run \
+                     commands"
+                )
             }
             Why::WaitsForRunAt(_) | Why::WaitsForRetry(_) | Why::WaitsForSnooze(_) => {
                 format!("to run it now: taskyard patch {id} --now")
             }
             Why::QueuePaused => format!("taskyard queues resume {queue}"),
-            Why::NoWorkerForKind { .. } => self.start_inside(kind).unwrap_or_else(|| match kind {
-                COMMAND => {
-                    "name what a worker or the server may run, with --allow-command".to_owned()
+            Why::NoWorkerForKind { .. } => self.start_inside(kind).unwrap_or_else(|| {
+                let begin = self.start("", kind, "");
+                match self.change_inside(kind) {
+                    Some(change) if self.is_simulated(kind) => change,
+                    Some(change) => format!("{begin}; or {change}"),
+                    None => begin,
                 }
-                "http" => "name the hosts that a worker or the server may ask, with --allow-http"
-                    .to_owned(),
-                _ => self.start("", kind, ""),
             }),
             Why::NoWorkerForQueue { .. } => self.start_inside(kind).unwrap_or_else(|| {
                 let that = format!(" that serves the queue `{queue}`");
@@ -129,8 +143,42 @@ impl<'a> Advice<'a> {
         Some(format!("{stopped}: taskyard workers start"))
     }
 
+    /// What would have workers inside run it that are not there, or do not.
+    fn change_inside(&self, kind: &str) -> Option<String> {
+        let pool = self.pool.as_ref()?;
+        if pool.kinds.iter().any(|known| known == kind) {
+            let more =
+                "have this server run it, which has no internal workers: taskyard workers scale 1";
+            return (pool.desired == 0).then(|| more.to_owned());
+        }
+        let mut flags = Vec::new();
+        let mut not_allowed = self.not_inside.not_allowed.iter();
+        if let Some((_, flag)) = not_allowed.find(|(known, _)| *known == kind) {
+            flags.push((*flag).to_owned());
+        }
+        if self.is_left_out(kind) {
+            flags.push(format!("`{kind}` among --internal-kinds"));
+        }
+        if pool.desired == 0 && !flags.is_empty() {
+            flags.push("--internal-workers 1".to_owned());
+        }
+        (!flags.is_empty()).then(|| format!("start this server again with {}", flags.join(" and ")))
+    }
+
+    fn is_left_out(&self, kind: &str) -> bool {
+        self.not_inside.left_out.iter().any(|known| known == kind)
+    }
+
+    fn is_simulated(&self, kind: &str) -> bool {
+        self.simulates && kind == COMMAND
+    }
+
     /// `that` is what the worker has to be in words, `flags` the same for `taskyard worker`.
     fn start(&self, that: &str, kind: &str, flags: &str) -> String {
+        let desired = self.pool.as_ref().map_or(0, |pool| pool.desired);
+        if self.is_simulated(kind) && flags.is_empty() && desired < COUNT_MAX {
+            return format!("taskyard workers scale {}", desired + 1);
+        }
         let allow = match kind {
             COMMAND => " --allow-command PROGRAM",
             "http" => " --allow-http HOST",

@@ -49,9 +49,12 @@ async fn a_command_waits_for_its_time() {
 
 #[tokio::test]
 async fn why_a_command_will_be_refused_is_told_before_its_time() {
-    let yard = Yard::under(Policy {
+    let policy = Policy {
         commands_refused: Some("none may be run"),
         ..Policy::default()
+    };
+    let yard = Yard::made_of(policy, |settings| {
+        settings.not_inside.left_out = vec!["command".to_owned()];
     });
     let later = (yard.app.engine().store().now() + Duration::from_secs(10)).to_string();
     let id = scheduled(&yard, "echo later", &later).await;
@@ -64,7 +67,12 @@ async fn why_a_command_will_be_refused_is_told_before_its_time() {
     assert_eq!(reason["code"], "command_not_allowed");
     assert!(reason["detail"].as_str().unwrap().contains(&later));
     let action = reason["action"].as_str().unwrap();
-    for flag in ["--allow-command", "--simulate", "--internal-workers 0"] {
+    for flag in [
+        "--allow-command",
+        "--simulate",
+        "`command` among --internal-kinds",
+        "--internal-workers 0",
+    ] {
         assert!(action.contains(flag), "{action}");
     }
     assert!(!action.contains("--now"), "{action}");
@@ -97,6 +105,7 @@ async fn what_cannot_be_scheduled_is_named_and_not_kept() {
         (r#""echo""#, "tomorrow", "/scheduled_at"),
         (r#""echo""#, "2024-02-30T10:00:00Z", "/scheduled_at"),
         (r#""echo""#, "2024-01-23T10:00:00", "/scheduled_at"),
+        (r#""echo""#, "2024-01-23T10:00:00+25:00", "/scheduled_at"),
         (r#""echo""#, "99999-01-01T00:00:00Z", "/scheduled_at"),
     ] {
         let body = format!(r#"{{"command":{command},"scheduled_at":"{at}"}}"#);

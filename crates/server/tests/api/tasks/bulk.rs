@@ -163,7 +163,7 @@ async fn a_wrong_condition_is_named() {
         (CANCEL, json!({"filter": {"q": " "}}), "/filter/q"),
         (
             CANCEL,
-            json!({"filter": {"created_after": "today"}}),
+            json!({"filter": {"created_after": "2026-01-31T13:00:00+25:00"}}),
             "/filter/created_after",
         ),
         (

@@ -182,6 +182,7 @@ async fn a_wrong_parameter_is_named() {
         ("q=", "q"),
         ("q=a+b+c+d+e+f+g+h+i", "q"),
         ("created_after=yesterday", "created_after"),
+        ("created_before=2026-01-31T13:00:00-25:00", "created_before"),
         ("created_before=2026-01-31", "created_before"),
         ("label=a%2Fb=1", "label"),
         ("sort=priority", "sort"),

@@ -94,6 +94,7 @@ async fn a_bad_change_names_its_field_and_changes_nothing() {
         (json!({"priority": 1.5}), "/priority"),
         (json!({"delay_ms": -1}), "/delay_ms"),
         (json!({"run_at": "tomorrow"}), "/run_at"),
+        (json!({"run_at": "2100-01-31T13:00:00-24:00"}), "/run_at"),
         (json!({"run_at": time, "delay_ms": 1}), "/delay_ms"),
         (
             json!({"priority": 1, "delay_ms": 315_360_000_001_u64}),

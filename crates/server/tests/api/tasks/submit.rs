@@ -111,6 +111,7 @@ async fn each_number_is_taken_at_its_edges_and_refused_one_beyond() {
 async fn a_time_is_taken_up_to_the_last_that_can_be_written() {
     check(json!({"run_at": "9999-12-30T21:59:59.999Z"}), &[]).await;
     check(json!({"run_at": "9999-12-30T22:00:00Z"}), &["/run_at"]).await;
+    check(json!({"run_at": "2100-01-31T13:00:00+25:00"}), &["/run_at"]).await;
 }
 
 #[tokio::test]
@@ -245,6 +246,10 @@ async fn the_older_form_takes_what_the_newer_one_says_of_a_task() {
         (
             json!({"problem_id": "p", "delay_ms": 1, "run_at": "2026-01-01T00:00:00Z"}),
             "/delay_ms",
+        ),
+        (
+            json!({"problem_id": "p", "run_at": "2026-01-01T00:00:00+24:00"}),
+            "/run_at",
         ),
     ] {
         yard.post(TASKS, &body).await.wrong_at(&[place]);

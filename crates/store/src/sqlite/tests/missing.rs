@@ -51,6 +51,71 @@ fn of_an_empty_file_it_is_said_that_nothing_is_there_yet() {
     assert!(matches!(check(&path), Err(OpenError::LogAlone { .. })));
 }
 
+#[test]
+fn of_a_first_start_that_was_killed_it_is_said_that_nothing_is_there_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    // It has made the file, and no table in it.
+    let lock = lock::take(&path).unwrap().unwrap();
+    let connection = connection::writing(&path, 1 << 20).unwrap();
+    assert!(path.metadata().unwrap().len() > 0);
+    let killed = left_by_a_kill(&path, &dir.path().join("killed"));
+    drop((connection, lock));
+
+    for _ in 0..2 {
+        assert!(matches!(check(&killed), Err(OpenError::Empty(_))));
+        assert!(matches!(stats(&killed), Err(OpenError::Empty(_))));
+    }
+    drop(open(&killed));
+    assert_eq!(check(&killed).unwrap(), [] as [&str; 0]);
+}
+
+#[test]
+fn of_a_first_start_that_was_killed_as_it_made_the_file_it_is_said_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    drop(connection::writing(&path, 1 << 20).unwrap());
+    // As SQLite leaves it: what the first page was before is nothing.
+    let mut journal = vec![0; 512];
+    let head: [&[u8]; 6] = [
+        &[0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7],
+        &[0; 4],
+        &[1, 2, 3, 4],
+        &[0; 4],
+        &512_u32.to_be_bytes(),
+        &4096_u32.to_be_bytes(),
+    ];
+    let head = head.concat();
+    journal[..head.len()].copy_from_slice(&head);
+    std::fs::write(dir.path().join("tasks.db-journal"), &journal).unwrap();
+
+    assert!(matches!(check(&path), Err(OpenError::Empty(_))));
+    drop(open(&path));
+    assert_eq!(check(&path).unwrap(), [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn logs_that_are_not_made_yet_are_missed_only_where_there_were_tasks() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    let logs = Part::Logs.of(&path);
+    for tasks in [0, 1] {
+        drop(filled(&path, tasks).await);
+        for how in ["missing", "empty"] {
+            std::fs::remove_file(&logs).unwrap();
+            if how == "empty" {
+                std::fs::write(&logs, "").unwrap();
+            }
+
+            let found = check(&path).unwrap();
+
+            assert_eq!(found.len(), usize::try_from(tasks).unwrap(), "{found:?}");
+            assert!(found.iter().all(|line| line.contains(how)), "{found:?}");
+            drop(open(&path));
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_log_that_is_gone_behind_a_kill_is_named_by_each_check_and_by_none_behind_a_stop() {
     let dir = tempfile::tempdir().unwrap();

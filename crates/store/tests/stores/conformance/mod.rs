@@ -247,7 +247,7 @@ macro_rules! conformance {
                 failing::a_run_whose_task_is_lost_costs_no_command_beside_it_anything,
                 failing::a_task_that_stands_nowhere_fails_only_what_asks_for_it,
                 failing::refused_commands_cost_none_between_them_anything,
-                failing::after_sixteen_commands_refused_in_a_row_the_rest_is_not_tried,
+                failing::behind_sixteen_commands_refused_in_a_row_the_rest_is_taken,
                 failing::runs_that_the_database_refuses_keep_a_sweep_from_no_others,
                 failing::a_claim_that_the_database_refuses_fails_alone,
                 failing::a_run_that_breaks_a_sweep_costs_the_others_nothing,

@@ -49,7 +49,7 @@ pub(super) async fn measure(
     let (url, seconds) = (fresh.url.clone(), run.seconds);
     // On a runtime as a server has it.
     let done = tokio::task::spawn_blocking(move || {
-        let runtime = commands::runtime(true)?;
+        let runtime = commands::runtime(commands::Cores::BesideDatabase)?;
         runtime.block_on(lives(&url, seconds, lanes))
     });
     let done = done.await??;

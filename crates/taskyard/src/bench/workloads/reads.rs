@@ -28,7 +28,7 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
     let begun = Instant::now();
     // On a runtime as a server has it.
     let filled = tokio::task::spawn_blocking(move || {
-        let runtime = commands::runtime(true)?;
+        let runtime = commands::runtime(commands::Cores::BesideDatabase)?;
         runtime.block_on(fill(&url, finished, waiting))
     });
     let filled = filled.await??;

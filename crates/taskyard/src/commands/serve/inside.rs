@@ -1,7 +1,7 @@
 //! What the workers inside of a server run, and what becomes of commands that are scheduled there.
 
 use taskyard_core::policy::COMMAND;
-use taskyard_server::settings::Commands;
+use taskyard_server::settings::{Commands, NotInside};
 use taskyard_worker::executor::Executors;
 use taskyard_worker::executors::{self, Simulated, standard};
 
@@ -52,6 +52,29 @@ pub(super) fn executors(args: &ServeArgs) -> Result<Executors, Failure> {
     } else {
         executors
     })
+}
+
+/// What workers inside would run as well if more was said.
+pub(super) fn not_inside(args: &ServeArgs) -> NotInside {
+    let may_run = args.simulate.simulate || args.command.allow_command.is_some();
+    let may_ask = args.http.allow_http.is_some();
+    let gated = [
+        (COMMAND, "--allow-command", may_run),
+        ("http", "--allow-http", may_ask),
+    ];
+    let kinds = &args.internal_kinds;
+    let known = gated.iter().map(|(kind, ..)| (*kind).to_owned());
+    NotInside {
+        left_out: known
+            .chain(built_in())
+            .filter(|kind| !kinds.is_empty() && !kinds.contains(kind))
+            .collect(),
+        not_allowed: gated
+            .iter()
+            .filter(|(.., may)| !may)
+            .map(|(kind, flag, _)| (*kind, *flag))
+            .collect(),
+    }
 }
 
 /// What `taskyard worker` runs with no flags.

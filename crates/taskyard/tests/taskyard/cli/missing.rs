@@ -65,3 +65,20 @@ async fn a_log_that_was_removed_after_a_kill_is_told_of() {
     let log = server.process.log();
     assert!(is_told(&log), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_database_has_nothing_wrong() {
+    let mut yards = vec![Yard::new()];
+    std::fs::write(yards[0].path("tasks.db"), "").unwrap();
+    yards.extend(Yard::on_postgres().await);
+
+    for yard in yards {
+        let database = yard.database();
+        let check = ["db", "check", "--output", "json", "--database", &database];
+        let checked = run(yard.directory.path(), &check, &[]);
+
+        assert_eq!((checked.code, checked.stdout.trim()), (0, "[]"));
+        let said = "is empty: nothing was stored yet; a start makes it Taskyard's";
+        assert!(checked.stderr.contains(said), "{}", checked.stderr);
+    }
+}

@@ -157,6 +157,52 @@ fn a_task_that_waits_is_given_another_time_and_priority() {
 }
 
 #[test]
+fn what_would_help_a_command_is_nothing_that_was_said_already() {
+    let begin = "start a worker: taskyard worker --kinds command --allow-command PROGRAM; or ";
+    let scale = "have this server run it, which has no internal workers: taskyard workers scale 1";
+    let again = "start this server again with";
+    let name_it = format!("{again} `command` among --internal-kinds");
+    for (flags, helps) in [
+        ("--simulate --internal-workers 0", scale.to_owned()),
+        ("--simulate --internal-kinds echo", name_it.clone()),
+        (
+            "--allow-command any --internal-kinds echo",
+            format!("{begin}{name_it}"),
+        ),
+        (
+            "--allow-command any --internal-workers 0",
+            format!("{begin}{scale}"),
+        ),
+        (
+            "--internal-kinds echo",
+            format!("{begin}{again} --allow-command and `command` among --internal-kinds"),
+        ),
+        (
+            "--internal-workers 0",
+            format!("{begin}{again} --allow-command and --internal-workers 1"),
+        ),
+    ] {
+        let yard = Yard::new();
+        let flags: Vec<&str> = flags.split(' ').collect();
+        let server = yard.serve(&flags);
+        let submit = ["submit", "command", "--output", "quiet", "--", "true"];
+        let id = ask(&yard, &server, &submit).stdout.trim().to_owned();
+
+        let explained = ask(&yard, &server, &["explain", &id, "--output", "json"]);
+
+        let explained: Value = serde_json::from_str(&explained.stdout).unwrap();
+        let reason = &explained["reasons"][0];
+        assert_eq!(reason["code"], "no_worker_for_kind", "{flags:?}");
+        assert_eq!(reason["action"], helps, "{flags:?}");
+        if helps.ends_with("scale 1") {
+            let scaled = ask(&yard, &server, &["workers", "scale", "1"]);
+            assert_eq!(scaled.code, 0, "{}", scaled.stderr);
+            assert_eq!(ask(&yard, &server, &["wait", &id]).code, 0, "{flags:?}");
+        }
+    }
+}
+
+#[test]
 fn how_long_a_task_waits_after_failures_is_said_by_flags() {
     let yard = Yard::new();
     let server = yard.serve(&["--internal-workers", "0"]);

@@ -10,7 +10,7 @@ use taskyard_worker::executors::Simulated;
 use tokio::time::Instant;
 
 use super::post::{
-    Call, NOW, Post, begun, error, heard, id, lost, problem, raw, task, tokens, told,
+    Answer, Call, NOW, Post, begun, error, heard, id, lost, problem, raw, task, tokens, told,
 };
 
 fn named(heartbeat: &Heartbeat) -> Vec<&str> {
@@ -33,6 +33,17 @@ async fn running(count: u64) -> (Post, Vec<super::post::Running>) {
         runs.push(post.running().await);
     }
     (post, runs)
+}
+
+/// A run that has failed behind a second checkpoint, with the first on its way.
+async fn failed_behind_checkpoints() -> (Post, Answer<Heard>) {
+    let (mut post, mut runs) = running(1).await;
+    let run = runs.pop().unwrap();
+    run.context.reports.checkpoint(raw("1"));
+    let (_, first) = post.heartbeat().await;
+    run.context.reports.checkpoint(raw("2"));
+    run.end(Finish::Failed(Failure::passing("busy", "later")));
+    (post, first)
 }
 
 #[tokio::test(start_paused = true)]
@@ -194,14 +205,10 @@ async fn news_that_did_not_arrive_is_sent_again_unless_there_is_newer() {
 
 #[tokio::test(start_paused = true)]
 async fn the_last_checkpoint_of_a_failed_run_arrives_before_its_result() {
-    let (mut post, mut runs) = running(1).await;
-    let run = runs.pop().unwrap();
-    run.context.reports.checkpoint(raw("1"));
-    let (_, first) = post.heartbeat().await;
+    let (mut post, first) = failed_behind_checkpoints().await;
 
-    run.context.reports.checkpoint(raw("2"));
-    run.end(Finish::Failed(Failure::passing("busy", "later")));
     first.send(Ok(heard())).unwrap();
+
     let (heartbeat, second) = post.heartbeat().await;
     assert_eq!(heartbeat.held[0].checkpoint.as_ref().unwrap().get(), "2");
     assert!(!post.has_report().await);
@@ -230,12 +237,7 @@ async fn a_checkpoint_on_its_way_holds_the_result_back_and_is_sent_again_if_lost
 
 #[tokio::test(start_paused = true)]
 async fn the_last_checkpoint_of_a_failed_run_goes_though_the_one_before_it_was_lost() {
-    let (mut post, mut runs) = running(1).await;
-    let run = runs.pop().unwrap();
-    run.context.reports.checkpoint(raw("1"));
-    let (_, first) = post.heartbeat().await;
-    run.context.reports.checkpoint(raw("2"));
-    run.end(Finish::Failed(Failure::passing("busy", "later")));
+    let (mut post, first) = failed_behind_checkpoints().await;
     assert!(!post.has_report().await);
 
     first.send(Err(lost())).unwrap();
