@@ -101,11 +101,19 @@ impl fmt::Display for Away {
     }
 }
 
+/// Closes a batch, and says what is in it.
+pub type Open = Box<dyn FnOnce() -> Vec<Command> + Send>;
+
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Runs the commands as one transaction, each seeing what the ones before it did; where one of them makes that
     /// fail, in several, so that it fails alone. Batches run in the order in which their futures are first polled.
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error>;
+
+    /// As [`Store::run`], of a batch that others may join until its turn comes.
+    async fn run_open(&self, batch: Open, policy: &Policy) -> Result<Ran, Error> {
+        self.run(batch(), policy).await
+    }
 
     /// How many batches it takes at once: more than one where the next can run before the last is answered.
     fn batches_max(&self) -> usize {

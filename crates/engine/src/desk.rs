@@ -23,15 +23,10 @@ use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
 
 pub use self::batch::{Batch, Caller, Moment, Waiting};
-use self::batch::{Queued, Taken, size};
+use self::batch::{Queued, Taken};
 use self::errand::Errand;
 use self::line::{Line, Number};
 use self::parked::Parked;
-
-/// About how many rows one batch may write.
-const BATCH_ROWS_MAX: usize = 1000;
-/// About how many bytes of payloads one batch may hold.
-const BATCH_BYTES_MAX: usize = 1 << 20;
 
 pub struct Desk<C> {
     /// What goes back, all of it with the next batch.
@@ -114,61 +109,62 @@ impl<C: Caller> Desk<C> {
 
     /// What waits, as far as one batch goes; claims last, so that they see what the others made ready.
     pub fn next_batch(&mut self) -> Option<Batch<C>> {
-        let (mut commands, mut callers) = (Vec::new(), Vec::new());
-        let (mut rows, mut bytes) = (0, 0);
-        for Queued { command, caller } in self.given_back.drain(..) {
-            rows += size(&command).0;
-            commands.push(command);
-            callers.push(caller);
-        }
-        while let Some(queued) = self.queued.front() {
-            let (more_rows, more_bytes) = size(&queued.command);
-            if !commands.is_empty()
-                && (rows + more_rows > BATCH_ROWS_MAX || bytes + more_bytes > BATCH_BYTES_MAX)
-            {
-                break;
-            }
-            (rows, bytes) = (rows + more_rows, bytes + more_bytes);
-            let queued = self.queued.pop_front().expect("it was just looked at");
-            commands.push(queued.command);
-            callers.push(queued.caller);
-        }
-        self.wake_for_submits(&commands);
-        let claims = self.take_claims(rows);
-        if !claims.is_empty() {
-            let claims = claims.iter().map(|taken| taken.waiting.claim.clone());
-            let claims = claims.collect();
-            commands.push(Claims { claims }.into());
-        }
-        if commands.is_empty() {
+        let mut batch = Batch::numbered(self.taken + 1);
+        self.add_to(&mut batch);
+        if batch.commands.is_empty() {
             return None;
         }
-        self.taken += 1;
-        Some(Batch {
-            commands,
-            number: self.taken,
-            callers,
-            claims,
-        })
+        self.taken = batch.number;
+        Some(batch)
     }
 
-    fn take_claims(&mut self, mut rows: usize) -> Vec<Taken<C>> {
-        let mut claims = Vec::new();
+    /// Adds what came since to the last batch that was taken off, as far as it goes. Nothing of it may have begun.
+    pub fn add_to(&mut self, batch: &mut Batch<C>) {
+        if self.is_idle() {
+            return;
+        }
+        let mut claims = batch.take_claims();
+        let already = batch.commands.len();
+        self.given_back
+            .drain(..)
+            .for_each(|queued| batch.add(queued));
+        while let Some(queued) = self.queued.pop_front() {
+            if !batch.has_room_for(&queued.command) {
+                self.queued.push_front(queued);
+                break;
+            }
+            batch.add(queued);
+        }
+        self.wake_for_submits(&batch.commands[already..]);
+        self.add_claims_to(batch);
+        let added = batch.claims[claims.len()..].iter();
+        claims.extend(added.map(|taken| taken.waiting.claim.clone()));
+        if !claims.is_empty() {
+            batch.commands.push(Claims { claims }.into());
+        }
+    }
+
+    fn add_claims_to(&mut self, batch: &mut Batch<C>) {
+        let already = batch.claims.len();
         while let Some((number, waiting)) = self.claims.first() {
-            let (is_gone, limit) = (waiting.caller.is_gone(), waiting.claim.limit);
-            if !is_gone && !claims.is_empty() && rows + limit > BATCH_ROWS_MAX {
+            let claim = &waiting.claim;
+            if waiting.caller.is_gone() {
+                self.claims.remove(number);
+                let errand = self.errands.remove(&number);
+                self.pass_on(errand);
+                continue;
+            }
+            // One that was sent again has to find what its first sending was dealt.
+            let is_there = |taken: &Taken<C>| taken.waiting.claim.repeats(claim);
+            if !batch.has_room_for_claim(claim) || batch.claims[..already].iter().any(is_there) {
                 break;
             }
             let waiting = self.claims.remove(number);
             let errand = self.errands.remove(&number);
-            if is_gone {
-                self.pass_on(errand);
-            } else {
-                rows += limit;
-                claims.extend(waiting.map(|waiting| Taken { waiting, errand }));
+            if let Some(waiting) = waiting {
+                batch.add_claim(Taken { waiting, errand });
             }
         }
-        claims
     }
 
     /// Parked claims join a batch that submits what their workers serve, one for each task at most.

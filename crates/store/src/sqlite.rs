@@ -51,7 +51,7 @@ use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Random;
 use taskyard_core::refused::Refused;
-use taskyard_core::store::{Error, Ran, Store};
+use taskyard_core::store::{Error, Open, Ran, Store};
 use taskyard_core::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -229,11 +229,15 @@ impl NotStarted {
 #[async_trait]
 impl Store for SqliteStore {
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
+        self.run_open(Box::new(move || batch), policy).await
+    }
+
+    async fn run_open(&self, batch: Open, policy: &Policy) -> Result<Ran, Error> {
         // Writing on into a damaged file would only spread the damage.
         self.healthy()?;
         let (reply, ran) = oneshot::channel();
         self.writer.send(Job::Run {
-            commands: batch,
+            batch,
             policy: Box::new(policy.clone()),
             reply,
         })?;

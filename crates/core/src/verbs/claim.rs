@@ -291,7 +291,7 @@ impl Claim {
     }
 
     /// What a repetition has in common with it; none of a claim that cannot be told from another.
-    fn known_by(&self) -> Option<(&Name, Epoch, i64)> {
-        (self.seq != 0).then_some((&self.worker, self.epoch, self.seq))
+    fn known_by(&self) -> Option<(i64, Epoch, &Name)> {
+        (self.seq != 0).then_some((self.seq, self.epoch, &self.worker))
     }
 }

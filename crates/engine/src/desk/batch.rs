@@ -3,12 +3,17 @@
 use std::time::Duration;
 
 use taskyard_core::command::Command;
-use taskyard_core::verbs::claim::Claim;
+use taskyard_core::verbs::claim::{Claim, Claims};
 use taskyard_core::verbs::heartbeat::Held;
 use taskyard_core::verbs::proceed::Piece;
 use taskyard_core::verbs::report::RunResult;
 
 use super::errand::Errand;
+
+/// About how many rows one batch may write.
+const ROWS_MAX: usize = 1000;
+/// About how many bytes of payloads one batch may hold.
+const BYTES_MAX: usize = 1 << 20;
 
 /// Where an answer goes.
 pub trait Caller {
@@ -45,10 +50,66 @@ pub struct Batch<C> {
     /// Counted from 1.
     pub(super) number: u64,
     pub(super) callers: Vec<C>,
+    /// What the last of the commands is made of, if there are any.
     pub(super) claims: Vec<Taken<C>>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl<C> Batch<C> {
+    pub(super) fn numbered(number: u64) -> Self {
+        Self {
+            commands: Vec::new(),
+            number,
+            callers: Vec::new(),
+            claims: Vec::new(),
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Whatever comes first has room.
+    pub(super) fn has_room_for(&self, command: &Command) -> bool {
+        let (rows, bytes) = size(command);
+        let is_first = self.commands.is_empty() && self.claims.is_empty();
+        is_first || (self.rows + rows <= ROWS_MAX && self.bytes + bytes <= BYTES_MAX)
+    }
+
+    pub(super) fn has_room_for_claim(&self, claim: &Claim) -> bool {
+        self.claims.is_empty() || self.rows + claim.limit <= ROWS_MAX
+    }
+
+    pub(super) fn add(&mut self, queued: Queued<C>) {
+        let (rows, bytes) = size(&queued.command);
+        self.rows += rows;
+        self.bytes += bytes;
+        self.commands.push(queued.command);
+        self.callers.push(queued.caller);
+    }
+
+    /// Takes away the command that its claims are, if there are any.
+    pub(super) fn take_claims(&mut self) -> Vec<Claim> {
+        if self.claims.is_empty() {
+            return Vec::new();
+        }
+        match self.commands.pop() {
+            Some(Command::Claims(Claims { claims })) => claims,
+            _ => unreachable!("claims are the last of the commands"),
+        }
+    }
+
+    pub(super) fn add_claim(&mut self, taken: Taken<C>) {
+        self.rows += taken.waiting.claim.limit;
+        self.claims.push(taken);
+    }
 }
 
 impl<C: Caller> Batch<C> {
+    /// How many commands it has besides that of its claims.
+    pub fn callers(&self) -> usize {
+        self.callers.len()
+    }
+
     /// How many commands and claims it has.
     pub fn size(&self) -> usize {
         self.callers.len() + self.claims.len()

@@ -1,13 +1,15 @@
 //! The one task that takes batches off the desk, runs them in the store, and answers those who sent their commands.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
-use futures_util::{FutureExt, StreamExt};
+use parking_lot::Mutex;
 use taskyard_core::command::{Answer, Command};
 use taskyard_core::lane::Lane;
 use taskyard_core::status::Status;
-use taskyard_core::store::{self, Ran};
+use taskyard_core::store::{self, Open, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::leave::Leave;
 use taskyard_core::verbs::report::Report;
@@ -79,6 +81,8 @@ impl Caller for Reply {
 /// A batch on its way through the store.
 struct Sent {
     batch: Batch<Reply>,
+    /// Its commands, until the store begins it.
+    open: Arc<Mutex<Option<Vec<Command>>>>,
     noted: Noted,
     at: Moment,
 }
@@ -87,6 +91,8 @@ pub(super) struct Loop {
     pub(super) shared: Arc<Shared>,
     inbox: mpsc::UnboundedReceiver<Message>,
     pub(super) desk: Desk<Reply>,
+    /// Oldest first.
+    sent: VecDeque<Sent>,
     tally: Tally,
     /// Those who want everything taken away: no batch begins before that is done.
     resets: Vec<reset::Asked>,
@@ -101,6 +107,7 @@ impl Loop {
         Self {
             inbox,
             desk: Desk::default(),
+            sent: VecDeque::new(),
             tally: Tally::of(Arc::clone(&shared.metrics), Arc::clone(&shared.gathered)),
             resets: Vec::new(),
             is_over: false,
@@ -120,21 +127,13 @@ impl Loop {
             {
                 self.reset(asked).await;
             }
-            while self.resets.is_empty()
-                && running.len() < shared.store.batches_max()
-                && let Some(mut batch) = self.desk.next_batch()
-            {
-                if let Some(lost_at) = *shared.unheard.lock() {
-                    batch.spare_the_silent(lost_at);
+            if self.resets.is_empty() {
+                self.add_to_last();
+                while running.len() < shared.store.batches_max()
+                    && let Some(open) = self.next()
+                {
+                    running.push_back(shared.store.run_open(open, &shared.policy));
                 }
-                let commands = std::mem::take(&mut batch.commands);
-                let sent = Sent {
-                    noted: self.tally.note(&commands),
-                    at: shared.moment(),
-                    batch,
-                };
-                let ran = shared.store.run(commands, &shared.policy);
-                running.push_back(ran.map(|ran| (sent, ran)));
             }
             if running.is_empty() && self.desk.is_idle() && self.is_over {
                 let Some(last) = self.last_word() else {
@@ -150,7 +149,7 @@ impl Loop {
             tokio::select! {
                 // First, so that batches reach the store in their order.
                 biased;
-                Some((sent, ran)) = running.next() => self.finish(sent, ran),
+                Some(ran) = running.next() => self.finish(ran),
                 message = self.inbox.recv(), if !self.is_over => match message {
                     Some(message) => self.take(message),
                     None => self.is_over = true,
@@ -182,11 +181,54 @@ impl Loop {
             .map(|server| Leave { server }.into())
     }
 
-    fn finish(&mut self, sent: Sent, ran: Result<Ran, store::Error>) {
+    fn next(&mut self) -> Option<Open> {
+        let batch = self.desk.next_batch()?;
+        let open = Arc::new(Mutex::new(None));
+        let mut sent = Sent {
+            batch,
+            open: Arc::clone(&open),
+            noted: Noted::default(),
+            at: self.shared.moment(),
+        };
+        self.look_over(&mut sent, 0);
+        *open.lock() = Some(std::mem::take(&mut sent.batch.commands));
+        self.sent.push_back(sent);
+        Some(Box::new(move || open.lock().take().unwrap_or_default()))
+    }
+
+    /// What waits need not wait for the next batch while the last has not begun: fewer and larger ones cost the store less.
+    fn add_to_last(&mut self) {
+        let Some(mut last) = self.sent.pop_back() else {
+            return;
+        };
+        let slot = Arc::clone(&last.open);
+        if let Some(open) = &mut *slot.lock() {
+            last.batch.commands = std::mem::take(open);
+            let from = last.batch.callers();
+            self.desk.add_to(&mut last.batch);
+            self.look_over(&mut last, from);
+            *open = std::mem::take(&mut last.batch.commands);
+        }
+        self.sent.push_back(last);
+    }
+
+    /// Of a batch of whose commands so many were looked over before.
+    fn look_over(&mut self, sent: &mut Sent, from: usize) {
+        if let Some(lost_at) = *self.shared.unheard.lock() {
+            sent.batch.spare_the_silent(lost_at);
+        }
+        let commands = &sent.batch.commands;
+        self.tally.note(&mut sent.noted, commands, from);
+    }
+
+    fn finish(&mut self, ran: Result<Ran, store::Error>) {
         self.shared.note(&ran);
         let lanes = self.shared.store.lanes();
         let now = self.shared.moment();
-        let Sent { batch, noted, at } = sent;
+        let sent = self.sent.pop_front();
+        let Sent {
+            batch, noted, at, ..
+        } = sent.expect("it ran");
         match &ran {
             Ok(ran) => {
                 self.spread(ran);

@@ -122,10 +122,10 @@ impl Tally {
         &self.metrics
     }
 
-    /// To be asked before the commands are handed over.
-    pub(crate) fn note(&mut self, commands: &[Command]) -> Noted {
-        let mut noted = Noted::default();
-        for (place, command) in commands.iter().enumerate() {
+    /// What there is to know of a batch's commands before they are handed over: of those from this place on, behind those
+    /// that were noted before.
+    pub(crate) fn note(&mut self, noted: &mut Noted, commands: &[Command], from: usize) {
+        for (place, command) in commands.iter().enumerate().skip(from) {
             let tasks = command.new_tasks();
             if tasks.is_empty() {
                 continue;
@@ -135,7 +135,6 @@ impl Tally {
                 .lines
                 .extend(tasks.iter().map(|task| self.line(&task.lane)));
         }
-        noted
     }
 
     pub(crate) fn count(&mut self, noted: &Noted, ran: &Ran, lanes: &Lanes) {

@@ -6,6 +6,7 @@ use taskyard_core::command::Command;
 use taskyard_core::id::{Fence, SlotKey, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::time::Timestamp;
+use taskyard_core::verbs::claim::Claims;
 use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::held::Token;
@@ -108,6 +109,62 @@ fn a_sweep_that_looked_before_something_was_lost_spares_the_silent() {
         |command: &Command| matches!(command, Command::Expire(expire) if expire.sight.grace);
     let spares: Vec<bool> = batch.commands.iter().map(spares).collect();
     assert_eq!(spares, [true, true, false]);
+}
+
+#[test]
+fn a_batch_that_waits_is_added_to_as_far_as_it_goes() {
+    let mut desk = Desk::default();
+    let rows = |rows| {
+        let tasks = vec![TaskId::new(Timestamp::default(), 0); rows];
+        Command::from(Discard { tasks })
+    };
+    desk.command(rows(600), who("one"));
+    assert!(desk.claim(claim("two", &["a"])).is_none());
+    let mut batch = desk.next_batch().unwrap();
+
+    desk.give_back(report_of(10), who("three"));
+    assert!(desk.claim(claim("four", &["a"])).is_none());
+    desk.command(rows(300), who("five"));
+    desk.command(rows(200), who("six"));
+    desk.add_to(&mut batch);
+
+    let kinds: Vec<_> = batch.commands.iter().map(what).collect();
+    assert_eq!(kinds, ["discard", "report", "discard", "2 claims"]);
+    let next = desk.next_batch().unwrap();
+    assert_eq!(
+        next.commands.iter().map(what).collect::<Vec<_>>(),
+        ["discard"]
+    );
+    assert!(desk.is_idle());
+}
+
+fn what(command: &Command) -> String {
+    match command {
+        Command::Claims(Claims { claims }) => format!("{} claims", claims.len()),
+        Command::Discard(_) => "discard".to_owned(),
+        Command::Report(_) => "report".to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Else it would not find what its first sending was dealt.
+#[test]
+fn a_claim_that_was_sent_again_runs_in_a_batch_behind_its_first_sending() {
+    let mut desk = Desk::default();
+    let sent = |name| {
+        let mut waiting = claim(name, &["a"]);
+        waiting.claim.seq = 5;
+        waiting
+    };
+    assert!(desk.claim(sent("one")).is_none());
+    let mut batch = desk.next_batch().unwrap();
+
+    assert!(desk.claim(sent("one")).is_none());
+    desk.command(cancel(), who("two"));
+    desk.add_to(&mut batch);
+
+    assert_eq!(batch.size(), 2);
+    assert_eq!(desk.next_batch().unwrap().size(), 1);
 }
 
 /// Else so many of them could come together that no database takes the batch.

@@ -10,7 +10,7 @@ use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::log::Logs;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
-use taskyard_core::store::{Error, Ran, Store};
+use taskyard_core::store::{Error, Open, Ran, Store};
 use taskyard_core::time::Timestamp;
 use taskyard_store::model::Model;
 use tokio::sync::Notify;
@@ -22,6 +22,10 @@ pub(crate) trait Front: Send + Sync {
 
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
         self.model().run(batch, policy).await
+    }
+
+    async fn run_open(&self, batch: Open, policy: &Policy) -> Result<Ran, Error> {
+        self.run(batch(), policy).await
     }
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {
@@ -47,6 +51,10 @@ impl<F> Deref for Fronted<F> {
 impl<F: Front> Store for Fronted<F> {
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
         self.0.run(batch, policy).await
+    }
+
+    async fn run_open(&self, batch: Open, policy: &Policy) -> Result<Ran, Error> {
+        self.0.run_open(batch, policy).await
     }
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {

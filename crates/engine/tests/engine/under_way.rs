@@ -5,17 +5,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use taskyard_core::command::Command;
+use taskyard_core::minute::What;
 use taskyard_core::policy::Policy;
 use taskyard_core::status::Status;
-use taskyard_core::store::{self, Ran, Store};
+use taskyard_core::store::{self, Open, Ran, Store};
 use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::engine::ClaimCall;
+use taskyard_engine::services::tally;
 use taskyard_store::model::Model;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::front::{Front, Fronted};
+use super::tallying::happened;
 use super::yard::{Yard, claim_call, claimed, model, settle};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -235,4 +239,64 @@ async fn a_stopping_server_answers_what_is_under_way() {
     for submit in submits.into_iter().chain([waits_behind]) {
         assert!(submit.await.unwrap());
     }
+}
+
+/// A store before which batches wait until the test lets them begin, one after the other.
+struct Waits {
+    model: Model,
+    begin: Semaphore,
+    sizes: Mutex<Vec<usize>>,
+}
+
+#[async_trait]
+impl Front for Waits {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    async fn run_open(&self, batch: Open, policy: &Policy) -> Result<Ran, store::Error> {
+        self.begin.acquire().await.unwrap().forget();
+        let batch = batch();
+        self.sizes.lock().push(batch.len());
+        self.model.run(batch, policy).await
+    }
+
+    fn batches_max(&self) -> usize {
+        2
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrives_before_the_last_batch_begins_joins_it() {
+    let store = Arc::new(Fronted(Waits {
+        model: model(),
+        begin: Semaphore::new(3),
+        sizes: Mutex::default(),
+    }));
+    let yard = Yard::around(store.clone());
+    yard.worker("w", "work").await;
+    yard.claim("w", Duration::ZERO).await.unwrap();
+    settle().await;
+    store.begin.forget_permits(usize::MAX);
+    store.sizes.lock().clear();
+
+    let mut submits = vec![submitting(&yard)];
+    settle().await;
+    let claim = claiming(&yard, MINUTE);
+    settle().await;
+    for _ in 0..2 {
+        submits.push(submitting(&yard));
+        settle().await;
+    }
+    assert!(submits.iter().all(|submit| !submit.is_finished()));
+    store.begin.add_permits(2);
+
+    for submit in submits {
+        assert!(submit.await.unwrap());
+    }
+    assert_eq!(claim.await.unwrap(), 3);
+    assert_eq!(*store.sizes.lock(), [4]);
+    // Those that joined it as well.
+    tally::run_once(&yard.engine).await.unwrap();
+    assert_eq!(happened(&yard, What::Submitted).await, 3);
 }

@@ -69,6 +69,12 @@ impl UnderWay {
         self.0.len()
     }
 
+    /// The last, if nothing of it has begun.
+    fn pop_waiting(&mut self) -> Option<Batch<Caller>> {
+        let waits = |under: &mut Under| matches!(under.stage, Stage::Running { polls: 0, .. });
+        self.0.pop_back_if(waits).map(|under| under.batch)
+    }
+
     fn push(&mut self, batch: Batch<Caller>, running: Running, now: Timestamp, since: u64) {
         let stage = Stage::Running { running, polls: 0 };
         self.0.push_back(Under {
@@ -126,6 +132,10 @@ impl Server {
         let over = self.desk.expired(self.moment(around));
         self.answer(over, 0, around);
         self.finish_held(around);
+        if let Some(mut last) = self.under_way.pop_waiting() {
+            self.desk.add_to(&mut last);
+            self.send(last, around);
+        }
         while self.under_way.len() < self.mine.batches_max() && self.begin(around) {}
         let commits = self.database.commits();
         if self.under_way.go_on(commits, around) && self.mine.batches_max() == 1 {
@@ -139,19 +149,23 @@ impl Server {
 
     /// False when nothing waits to be run.
     fn begin(&mut self, around: &mut Surroundings) -> bool {
-        let Some(mut batch) = self.desk.next_batch() else {
+        let Some(batch) = self.desk.next_batch() else {
             return false;
         };
+        around.tally.count("batch");
+        self.send(batch, around);
+        true
+    }
+
+    fn send(&mut self, mut batch: Batch<Caller>, around: &mut Surroundings) {
         if let Some(lost_at) = self.unheard {
             batch.spare_the_silent(lost_at);
         }
-        around.tally.count("batch");
         let now = self.time_of(&batch.commands, around);
         around.latest_batch = around.latest_batch.max(now);
         let running = self.mine.run(batch.commands.clone(), &around.policy, now);
         let since = self.database.commits();
         self.under_way.push(batch, running, now, since);
-        true
     }
 
     /// PostgreSQL is asked for it where it was not for a while, and for each sweep's batch.
