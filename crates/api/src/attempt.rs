@@ -14,6 +14,10 @@ pub struct Attempts<P = Raw> {
     pub items: Vec<Attempt<P>>,
     /// One for each run at most, and one for all results that name a run which never was, or is no longer kept.
     pub late_results: Vec<LateResult<P>>,
+    /// Where null stands for what a damaged database no longer holds as JSON, as pointers into this answer. Left out where
+    /// there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
 }
 
 /// One time that the task was given to a worker.

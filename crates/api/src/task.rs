@@ -151,6 +151,10 @@ pub struct Task<P = Raw> {
     pub parameters: Option<P>,
     /// How many agreeing answers settle it. 1 for a task that takes the first.
     pub required_submissions: u32,
+    /// Where null stands for what a damaged database no longer holds as JSON, as pointers into this task: `/input`,
+    /// `/output`, `/error/detail`. Left out where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
 }
 
 /// What stands there, be it null: none is for what is left out.
@@ -163,8 +167,8 @@ fn there<'de, D: Deserializer<'de>, P: Deserialize<'de>>(reader: D) -> Result<Op
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TaskError<P = Raw> {
-    /// For programs, so the same for the same cause: the worker's own, or `worker_lost`, `timeout`. One word is best; 1–64
-    /// characters of any sort are taken, but no control characters.
+    /// For programs, so the same for the same cause: the worker's own, or `worker_lost`, `timeout`, `unreadable`. One word
+    /// is best; 1–64 characters of any sort are taken, but no control characters.
     pub code: String,
     /// For people. At most 16 KiB.
     pub message: String,

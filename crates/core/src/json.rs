@@ -15,6 +15,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 pub use pointer::pointer_at;
+use serde::de::IgnoredAny;
 
 /// How many arrays and objects may stand within each other in a payload, unless set otherwise.
 pub const DEPTH_MAX: usize = 64;
@@ -23,6 +24,9 @@ pub const DEPTH_MAX: usize = 64;
 pub const DEPTH_CEILING: usize = 127;
 
 /// A JSON text that passed [`check`], as received to the byte. Cheap to clone; equal when the texts are equal.
+///
+/// One that comes from the store may have been damaged there, by its disk or by hand. Nobody looks at it for that: whoever
+/// writes it into an answer finds it out on the way, and asks [`Json::is_whole`] then.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Json(Arc<str>);
 
@@ -42,15 +46,34 @@ impl Json {
         NULL.clone()
     }
 
+    /// In place of what the store cannot even read as a text: no JSON.
+    pub fn unreadable() -> Self {
+        static UNREADABLE: LazyLock<Json> = LazyLock::new(|| Json::stored(""));
+        UNREADABLE.clone()
+    }
+
+    /// Whether it can be written into an answer: what [`check`] refuses besides may be. Reads through all of it.
+    pub fn is_whole(&self) -> bool {
+        is_json(self.as_str())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
     /// The length in bytes; what limits on payloads count.
-    #[expect(clippy::len_without_is_empty, reason = "no JSON text is empty")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "no JSON text is empty, and nobody asks the one that stands for none"
+    )]
     pub fn len(&self) -> usize {
         self.0.len()
     }
+}
+
+/// What can be written into an answer as it is, and read by whoever gets it. Says less than [`check`].
+pub fn is_json(text: &str) -> bool {
+    serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
 impl fmt::Display for Json {

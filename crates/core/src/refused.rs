@@ -25,6 +25,11 @@ pub enum Refused {
     AlreadyEnded(Status),
     #[error("the task has not ended: it is {0}")]
     NotEnded(Status),
+    /// What is run again would be damaged as well.
+    #[error(
+        "the input of the task is damaged: what the database holds of it is no JSON; submit it anew, with its input"
+    )]
+    InputDamaged,
     #[error("this lease is not the task's current one")]
     StaleLease,
     #[error("the run has already reported something else")]

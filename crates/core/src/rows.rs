@@ -260,6 +260,15 @@ impl Failure {
     /// The code of a command that nobody may run here, as workers say it too.
     pub(crate) const NOT_ALLOWED: &str = "command_not_allowed";
 
+    /// Of a task whose payload the database no longer holds as it was handed in; `what` of it.
+    pub(crate) fn unreadable(what: &str) -> Self {
+        let message = format!(
+            "the {what} of this task is damaged: what the database holds of it is no JSON. `taskyard db check` names \
+             every task of which that is so"
+        );
+        Self::new("unreadable", &message)
+    }
+
     pub fn new(code: &str, message: &str) -> Self {
         Self {
             code: code.into(),

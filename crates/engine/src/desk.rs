@@ -19,7 +19,6 @@ use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Given, Hand};
-use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
 
 pub use self::batch::{Batch, Caller, Moment, Waiting};
@@ -376,14 +375,7 @@ pub fn release_unheard(answer: &Answer) -> Option<Report> {
 pub(crate) fn release<'a>(hands: impl IntoIterator<Item = &'a Hand>) -> Option<Report> {
     let runs = hands.into_iter().flat_map(|hand| &hand.runs);
     let results: Vec<RunResult> = runs
-        .map(|run| {
-            let token = Token {
-                slot: run.slot,
-                fence: run.fence,
-                secret: run.secret,
-            };
-            RunResult::new(token, Word::Released, None)
-        })
+        .map(|run| RunResult::new(run.token(), Word::Released, None))
         .collect();
     (!results.is_empty()).then_some(Report {
         worker: None,

@@ -1,13 +1,15 @@
 //! The engine: the handle that everybody holds, on the one task that runs the batches.
 
 mod calls;
+mod claimed;
 mod logs;
 mod main_loop;
 mod operations;
 mod reset;
 mod workers;
 
-pub use self::calls::{ClaimCall, Claimed};
+pub use self::calls::ClaimCall;
+pub use self::claimed::Claimed;
 pub use self::logs::{Follow, News, Print};
 pub use self::operations::Matching;
 

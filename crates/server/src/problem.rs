@@ -53,6 +53,7 @@ codes! {
     HeadTimeout = "head_timeout", 408, "The request took too long";
     AlreadyEnded = "already_ended", 409, "Already ended";
     NotEnded = "not_ended", 409, "Not ended";
+    InputDamaged = "input_damaged", 409, "Input damaged";
     OperationEnded = "operation_ended", 409, "Operation ended";
     NotWaiting = "not_waiting", 409, "Not waiting";
     NotClaimable = "not_claimable", 409, "Not free to be claimed";
@@ -142,6 +143,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::OperationEnded => Code::OperationEnded,
         Refused::AlreadyEnded(_) => Code::AlreadyEnded,
         Refused::NotEnded(_) => Code::NotEnded,
+        Refused::InputDamaged => Code::InputDamaged,
         Refused::StaleLease => Code::StaleLease,
         Refused::ReportedOtherwise => Code::ReportedOtherwise,
         Refused::NotWaiting => Code::NotWaiting,

@@ -12,6 +12,7 @@ use taskyard_engine::error::Error;
 use crate::app::App;
 use crate::budget::{Held, SMALL};
 use crate::problem;
+use crate::wire::mend::Mend;
 
 pub(crate) type Answer = Result<Response, Refusal>;
 
@@ -52,8 +53,16 @@ pub(crate) fn ok<T: Serialize>(body: &T) -> Answer {
 
 /// What was read and changed nothing. Where it is large it counts until it is sent, and is refused if there is no room
 /// for it; `held` is what was taken for it before.
-pub(crate) fn read<T: Serialize>(mut held: Held, body: &T) -> Answer {
-    let bytes = rendered(body)?;
+pub(crate) fn read<T: Serialize>(held: Held, body: &T) -> Answer {
+    sent(held, rendered(body)?)
+}
+
+/// The same of what shows payloads.
+pub(crate) fn shown<T: Serialize + Mend>(app: &App, held: Held, body: T) -> Answer {
+    sent(held, mended(app, body)?)
+}
+
+fn sent(mut held: Held, bytes: Vec<u8>) -> Answer {
     if bytes.len() <= SMALL {
         return Ok(of(StatusCode::OK, bytes));
     }
@@ -77,18 +86,56 @@ pub(crate) fn text(mut held: Held, content_type: &'static str, bytes: Vec<u8>) -
 
 /// What came of a change, which is told whatever room there is, and counts like everything that is large.
 pub(crate) fn done<T: Serialize>(app: &App, status: StatusCode, body: &T) -> Answer {
-    let bytes = rendered(body)?;
+    Ok(told(app, status, rendered(body)?))
+}
+
+/// The same of what shows payloads.
+pub(crate) fn done_and_shown<T: Serialize + Mend>(
+    app: &App,
+    status: StatusCode,
+    body: T,
+) -> Answer {
+    Ok(told(app, status, mended(app, body)?))
+}
+
+/// The same for whoever knows what to do where a payload is no JSON any more.
+pub(crate) fn written<T: Serialize>(
+    app: &App,
+    status: StatusCode,
+    body: &T,
+) -> serde_json::Result<Response> {
+    Ok(told(app, status, text_of(body)?))
+}
+
+fn told(app: &App, status: StatusCode, bytes: Vec<u8>) -> Response {
     if bytes.len() <= SMALL {
-        return Ok(of(status, bytes));
+        return of(status, bytes);
     }
     let mut held = app.answers().nothing();
     held.hold_anyway(bytes.len());
-    Ok(of(status, counted(bytes, held)))
+    of(status, counted(bytes, held))
 }
 
 fn rendered<T: Serialize>(body: &T) -> Result<Vec<u8>, Box<Problem>> {
+    text_of(body).map_err(|error| problem::broken(&error))
+}
+
+/// Without those of its payloads that are no JSON any more, if there are any: what is whole was looked through only once.
+fn mended<T: Serialize + Mend>(app: &App, mut body: T) -> Result<Vec<u8>, Box<Problem>> {
+    if let Ok(bytes) = text_of(&body) {
+        return Ok(bytes);
+    }
+    let payloads = body.mend();
+    let said = "what the database holds of tasks is damaged and no JSON any more; answers show null for it";
+    if let Some(others) = app.troubles().tell(said) {
+        tracing::error!(payloads, others, "{said}");
+    }
+    rendered(&body)
+}
+
+fn text_of<T: Serialize>(body: &T) -> serde_json::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(512);
-    serde_json::to_writer(&mut bytes, body).map_err(|error| problem::broken(&error))?;
+    serde_json::to_writer(&mut bytes, body)?;
     Ok(bytes)
 }
 

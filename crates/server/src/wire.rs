@@ -2,6 +2,7 @@
 
 pub(crate) mod faults;
 pub(crate) mod filter;
+pub(crate) mod mend;
 pub mod payload;
 
 pub(crate) mod attempts;

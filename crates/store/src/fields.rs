@@ -1,6 +1,7 @@
 //! The columns of a row, read one after the other in the order in which a statement names them: of either database, so
 //! that what a row is made of is said once.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use taskyard_core::order::{OrderKey, Priority};
 use taskyard_core::rows::{Digest, Failure, Reported};
 use taskyard_core::slot::Counts;
 use taskyard_core::time::Timestamp;
-use tokio_postgres::types::FromSql;
+use tokio_postgres::types::{FromSql, Type};
 use uuid::Uuid;
 
 use crate::columns::{self, BadColumn};
@@ -73,6 +74,25 @@ impl<'r, T: Value<'r>> Value<'r> for Option<T> {
             ValueRef::Null => Ok(None),
             value => T::of_sqlite(value).map(Some),
         }
+    }
+}
+
+/// The text of a payload; none where something stands there that is no text at all. PostgreSQL makes sure of that itself.
+pub(crate) struct Payload<'r>(pub(crate) Option<&'r str>);
+
+impl<'r> FromSql<'r> for Payload<'r> {
+    fn from_sql(of: &Type, bytes: &'r [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        <&str>::from_sql(of, bytes).map(|text| Self(Some(text)))
+    }
+
+    fn accepts(of: &Type) -> bool {
+        <&str as FromSql<'_>>::accepts(of)
+    }
+}
+
+impl<'r> Value<'r> for Payload<'r> {
+    fn of_sqlite(value: ValueRef<'r>) -> FromSqlResult<Self> {
+        Ok(Self(value.as_str().ok()))
     }
 }
 
@@ -183,12 +203,15 @@ impl<'r, D: Database> Fields<'r, D> {
         Ok(self.text_or_none()?.map(Name::stored))
     }
 
+    /// Whatever stands there; what is no JSON is whoever's to find who writes it out. So none of it keeps the rest of its
+    /// row from being read.
     pub(crate) fn json(&mut self) -> Read<D, Json> {
-        self.text().map(Json::stored)
+        Ok(self.json_or_none()?.unwrap_or_else(Json::unreadable))
     }
 
     pub(crate) fn json_or_none(&mut self) -> Read<D, Option<Json>> {
-        Ok(self.text_or_none()?.map(Json::stored))
+        let payload: Option<Payload<'r>> = self.take()?;
+        Ok(payload.map(|Payload(text)| text.map_or_else(Json::unreadable, Json::stored)))
     }
 
     pub(crate) fn digest(&mut self) -> Read<D, Digest> {

@@ -1,13 +1,17 @@
 //! What a check looks for in any store, and how it is said. Each statement takes how many findings are wanted.
 
 use taskyard_core::id::OperationId;
+use taskyard_core::json::is_json;
+use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::operation::Operation;
 
-use crate::fields::{Database, Fields, Read};
+use crate::columns;
+use crate::fields::{Database, Fields, Payload, Read};
 
 /// So many findings of a kind; where there are as many, there are more.
 pub(crate) const FINDINGS_MAX: i64 = 100;
 pub(crate) const OPERATIONS_MAX: usize = 100;
+pub(crate) const DAMAGED_MAX: usize = 100;
 
 /// Answers a task, and how often it is known, stands somewhere and has ended.
 pub(crate) const PLACES: &str = include_str!("../sql/common/check_places.sql");
@@ -63,6 +67,56 @@ pub(crate) fn minute<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String>
     Ok(format!(
         "lane {lane} does not exist, but it is kept what happened there"
     ))
+}
+
+/// A statement that answers all that is kept as JSON somewhere, and what is wrong with a row of it; none where it is whole.
+pub(crate) type Judged<D> = (
+    &'static str,
+    fn(&mut Fields<'_, D>) -> Read<D, Option<String>>,
+);
+
+/// Most rows are whole, so these are not limited: whoever asks stops at so many findings, and holds one row at a time.
+pub(crate) fn judged<D: Database>() -> [Judged<D>; 3] {
+    [
+        (include_str!("../sql/common/check_demands.sql"), demands),
+        (include_str!("../sql/common/check_profiles.sql"), profile),
+        (include_str!("../sql/common/check_payloads.sql"), payload),
+    ]
+}
+
+fn payload<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
+    let (id, what): (_, &str) = (fields.task()?, fields.take()?);
+    let text = text(fields)?;
+    let is_whole = text.is_some_and(|text| match what {
+        "labels" => Labels::from_text(text).is_ok(),
+        _ => is_json(text),
+    });
+    Ok((!is_whole).then(|| format!("the {what} of task {id} cannot be read: damaged JSON")))
+}
+
+fn demands<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
+    let lane: i32 = fields.take()?;
+    let is_whole = text(fields)?.is_some_and(|text| Demands::from_text(text).is_ok());
+    Ok((!is_whole).then(|| format!("what lane {lane} requires cannot be read: damaged JSON")))
+}
+
+fn profile<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
+    let name: String = fields.take()?;
+    let are_names = |text: &str| columns::names(text).is_ok();
+    let kinds = text(fields)?.is_some_and(are_names);
+    let queues = text(fields)?.is_some_and(are_names);
+    let labels = text(fields)?.is_some_and(|text| Labels::from_text(text).is_ok());
+    let parts = [("kinds", kinds), ("queues", queues), ("labels", labels)];
+    let damaged = parts.into_iter().find(|(_, is_whole)| !is_whole);
+    Ok(
+        damaged
+            .map(|(part, _)| format!("the {part} of worker {name} cannot be read: damaged JSON")),
+    )
+}
+
+/// Where there is one.
+fn text<'r, D: Database>(fields: &mut Fields<'r, D>) -> Read<D, Option<&'r str>> {
+    fields.take().map(|Payload(text)| text)
 }
 
 /// What is wrong with an operation, of which this was read, or why nothing was.

@@ -16,13 +16,14 @@ use futures_util::FutureExt;
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
 use taskyard_core::id::{Fence, TaskId};
+use taskyard_core::json::Json;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::log::Logs;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
 use taskyard_core::refused::Refused;
-use taskyard_core::rows::{Outcome, Ready};
+use taskyard_core::rows::{Failure, Input, LastError, Outcome, Ready};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
 use taskyard_core::store::{Error, Ran, Store};
@@ -77,6 +78,25 @@ impl Model {
     /// From now on no list can read this task, as if its row held what nobody wrote.
     pub fn blot(&self, task: TaskId) {
         self.tables.lock().unreadable.insert(task);
+    }
+
+    /// What the task works on and what it left behind is no JSON any more, nor any text: damage.
+    pub fn spoil(&self, task: TaskId) {
+        let mut tables = self.tables.lock();
+        let detail = |error: &mut Failure| error.detail = Some(Json::unreadable());
+        if let Some(row) = tables.tasks.get_mut(&task) {
+            Arc::make_mut(row).input = Input::Here(Json::unreadable());
+        }
+        if let Some(outcome) = tables.outcomes.get_mut(&task).map(Arc::make_mut) {
+            outcome.output = outcome.output.as_ref().map(|_| Json::unreadable());
+            outcome.error.iter_mut().for_each(detail);
+        }
+        let carries = tables.carries.iter_mut();
+        for (_, carry) in carries.filter(|(slot, _)| slot.task == task) {
+            if let LastError::Here(error) = &mut carry.error {
+                detail(error);
+            }
+        }
     }
 
     /// Puts in an end beside whatever the task has, as no rule does: damage.

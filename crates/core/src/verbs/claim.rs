@@ -2,6 +2,7 @@
 //! common order, in turn over the claims, each at most what it asked for. One that names its task gets that or nothing,
 //! before the others.
 
+mod damage;
 mod deal;
 
 use std::sync::Arc;

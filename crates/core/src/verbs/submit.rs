@@ -279,6 +279,9 @@ impl NewTask {
         let task = &view.task;
         let input = task.input.here();
         let input = input.expect("what is run again was read with its input");
+        if !input.is_whole() {
+            return Err(Refused::InputDamaged);
+        }
         Ok(Self {
             id,
             lane: LaneKey::clone(&view.lane),

@@ -28,8 +28,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Engine;
+use super::claimed::Claimed;
 use super::main_loop::{About, Message, Reply};
-use crate::desk::{Moment, Waiting, release, release_unheard};
+use crate::desk::{Moment, Waiting, release_unheard};
 use crate::directory::{Known, Sending};
 use crate::error::Error;
 use crate::room::Place;
@@ -53,27 +54,6 @@ pub struct ClaimCall {
     pub begin: bool,
     /// 0 for none.
     pub seq: i64,
-}
-
-/// What a claim got, until its worker is told. Dropped before that, it goes back at once.
-pub struct Claimed {
-    hand: Hand,
-    sending: Sending,
-    engine: Engine,
-}
-
-impl Claimed {
-    /// For whoever tells the worker now.
-    pub fn tell(mut self) -> Hand {
-        std::mem::take(&mut self.hand)
-    }
-}
-
-impl Drop for Claimed {
-    fn drop(&mut self) {
-        let report = release([&self.hand]);
-        self.engine.give_back(&self.sending, report);
-    }
 }
 
 /// A claim that was sent. Dropped before it is answered, what it gets goes back.
@@ -224,7 +204,7 @@ impl Engine {
             }
             answer => answer,
         }?;
-        if claimed.hand.drain && claimed.hand.runs.is_empty() {
+        if claimed.hand().drain && claimed.hand().runs.is_empty() {
             self.hold(came, call.wait.min(HOLD_WHILE_DRAINING)).await;
         }
         Ok(claimed)
@@ -263,11 +243,7 @@ impl Engine {
         if let Some(seq) = hand.seq_before {
             self.0.directory.lock().answered(&open.sending, seq);
         }
-        Ok(Claimed {
-            hand,
-            sending: open.sending.clone(),
-            engine: self.clone(),
-        })
+        Ok(Claimed::of(hand, open.sending.clone(), self.clone()))
     }
 
     /// An open claim is a sign of life for as long as it is open.
@@ -428,7 +404,7 @@ impl Engine {
     }
 
     /// What nobody was told of, if there is anything.
-    fn give_back(&self, sending: &Sending, report: Option<Report>) {
+    pub(super) fn give_back(&self, sending: &Sending, report: Option<Report>) {
         if let Some(report) = report {
             // Where the loop takes nothing more, it waits for its leases to end.
             let message = Message::GiveBack(sending.clone(), report);

@@ -2,6 +2,7 @@
 //! dialect that made what it is about.
 
 use axum::extract::{RawQuery, Request, State};
+use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use taskyard_api::problem::Problem;
@@ -42,7 +43,7 @@ pub(crate) async fn submit(State(app): State<App>, request: Request) -> Answer {
         simple::task::new(&app, is_of_simple(&sent)?, sent.kind.as_deref())?
     };
     let view = submitted(&app, task, key.map(|key| (key, Digest::of(&body)))).await?;
-    response::created(&SimpleTask::as_submitted(&view))
+    response::done_and_shown(&app, StatusCode::CREATED, SimpleTask::as_submitted(&view))
 }
 
 /// Its payload, or why it is no task of this dialect.
@@ -72,5 +73,5 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
         None => Vec::new(),
     };
     let tasks: Vec<SimpleTask> = views.iter().map(SimpleTask::new).collect();
-    response::read(held, &tasks)
+    response::shown(&app, held, tasks)
 }

@@ -128,7 +128,10 @@ pub(super) const ASKED_RETRY: &str = "RetryAsked";
 const OPTIONAL: &[&str] = &[
     "Task/input",
     "Task/output",
+    "Task/unreadable",
     "TaskPage/unreadable",
+    "Attempts/unreadable",
+    "SimpleTask/unreadable",
     "Problem/task_id",
     "Problem/task_status",
     "Problem/retry_after_ms",

@@ -50,7 +50,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
         next_cursor: listed.next.map(|next| wire::list::cursor(next, &list, &of)),
         unreadable: listed.unreadable,
     };
-    response::read(held, &page)
+    response::shown(&app, held, page)
 }
 
 /// `GET /tasks/stats`
@@ -86,7 +86,7 @@ pub(crate) async fn show(
         () = hold.is_over() => app.engine().task(id, Duration::ZERO).await,
     };
     let view = view?;
-    response::read(app.answers().nothing(), &wire::task::task(&view, true))
+    response::shown(&app, app.answers().nothing(), wire::task::task(&view, true))
 }
 
 /// `POST /tasks/{id}/cancel`
@@ -109,7 +109,7 @@ pub(crate) async fn patch(State(app): State<App>, OfTask(id): OfTask, request: R
     let patch = patch.expect("what is not made has its fault named");
     app.engine().patch(patch).await?;
     let view = app.engine().task(id, Duration::ZERO).await?;
-    response::read(app.answers().nothing(), &wire::task::task(&view, true))
+    response::shown(&app, app.answers().nothing(), wire::task::task(&view, true))
 }
 
 /// `GET /tasks/{id}/explain`
@@ -142,5 +142,5 @@ pub(crate) async fn attempts(
     let _turn = app.turn_to_list().await;
     let Attempts { ended, late } = app.engine().read(query).await?.attempts();
     let attempts = wire::attempts::attempts(&view, &ended, &late, detail_max);
-    response::read(app.answers().nothing(), &attempts)
+    response::shown(&app, app.answers().nothing(), attempts)
 }

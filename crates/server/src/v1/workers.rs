@@ -15,8 +15,10 @@ use taskyard_core::id::{Epoch, NotAnId, ServerNumber, TaskId};
 use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs;
+use taskyard_core::verbs::claim::Hand;
 use taskyard_engine::engine::{self, ClaimCall};
 use taskyard_engine::error::Error;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::tasks::runs::standing;
@@ -24,6 +26,7 @@ use crate::app::App;
 use crate::problem::{self, Code};
 use crate::request::no_such;
 use crate::settings;
+use crate::trouble;
 use crate::wire;
 use crate::wire::faults::{Faults, Place};
 use crate::wire::payload::Source;
@@ -34,6 +37,8 @@ pub use crate::wire::payload;
 /// How many tasks one claim may ask for: a fixed number that workers may go by. How many it gets, servers may set lower
 /// ([`Limits::claim_max`](crate::settings::Limits::claim_max)).
 pub(crate) const CLAIM_MAX: i64 = 1_000;
+/// How often one claim looks again where all that it got was damaged.
+const DAMAGED_HANDS_MAX: usize = 16;
 const WAIT_MS_MAX: i64 = super::tasks::WAIT_MS_MAX as i64;
 
 /// A process says who it is; with `server` it is a worker within that server.
@@ -90,26 +95,42 @@ fn limits(limits: &settings::Limits) -> Limits {
     }
 }
 
-/// Takes tasks, waiting for the first one as long as the claim says. Dropped before it is answered, it takes none.
-pub async fn claim(
+/// Takes tasks, waiting for the first one as long as the claim says. `told` makes what its worker is told; it fails where a
+/// payload is no JSON any more. Dropped before it is answered, it takes none.
+pub async fn claim<A>(
     app: &App,
     worker_id: &str,
     claim: &Claim,
-) -> Result<Claimed<Payload>, Box<Problem>> {
+    told: impl Fn(&Claimed<Payload>) -> serde_json::Result<A>,
+) -> Result<A, Box<Problem>> {
     let worker = named(worker_id)?;
     let mut faults = Faults::default();
-    let call = claim_call(app, worker, claim, Place::ROOT, &mut faults);
+    let mut call = claim_call(app, worker, claim, Place::ROOT, &mut faults);
     faults.check()?;
-    let claimed = deal(app, call).await;
-    let claimed = claimed.map_err(|error| problem::of(&error))?;
-    let (tasks, drain) = runs(app, claimed);
     let (lease_ms, heartbeat_ms) = lease_and_heartbeat(app);
-    Ok(Claimed {
-        tasks,
-        drain,
-        lease_ms: Some(lease_ms),
-        heartbeat_ms: Some(heartbeat_ms),
-    })
+    let told = |hand: &Hand| {
+        told(&Claimed {
+            tasks: runs(app, hand),
+            drain: hand.drain,
+            lease_ms: Some(lease_ms),
+            heartbeat_ms: Some(heartbeat_ms),
+        })
+    };
+    let until = Instant::now() + call.wait;
+    let mut left = Hand::default();
+    for _ in 0..DAMAGED_HANDS_MAX {
+        let claimed = deal(app, call.clone()).await;
+        let Some(claimed) = claimed.map_err(|error| problem::of(&error))? else {
+            break;
+        };
+        left.drain = claimed.hand().drain;
+        if let Some(answer) = tell(claimed, told).await? {
+            return Ok(answer);
+        }
+        // What was damaged is gone, and what waited behind it is for whoever asked.
+        call.wait = until.saturating_duration_since(Instant::now());
+    }
+    told(&left).map_err(|error| problem::broken(&error))
 }
 
 /// What the claim gets: nothing where it is held back when the server begins to leave.
@@ -126,15 +147,43 @@ async fn deal(app: &App, call: ClaimCall) -> Result<Option<engine::Claimed>, Err
     }
 }
 
-/// Takes results, and gives new tasks if the report holds a claim. The two go to the engine together, so that they are
-/// usually one commit; nothing hangs on it.
+/// Tells a worker what it was dealt. Where no answer can be made of that, something in it is damaged: that fails, and the
+/// worker is told of the rest; none where nothing is left.
+async fn tell<A>(
+    mut claimed: engine::Claimed,
+    mut told: impl FnMut(&Hand) -> serde_json::Result<A>,
+) -> Result<Option<A>, Box<Problem>> {
+    let unwritten = match told(claimed.hand()) {
+        Ok(answer) => {
+            claimed.tell();
+            return Ok(Some(answer));
+        }
+        Err(unwritten) => unwritten,
+    };
+    match claimed.fail_damaged().await {
+        Ok(0) => return Err(problem::broken(&unwritten)),
+        Ok(_) => {}
+        // They come back when their leases end; the others are whole.
+        Err(error) => tracing::debug!(%error, "damaged tasks could not be ended"),
+    }
+    if claimed.hand().runs.is_empty() {
+        return Ok(None);
+    }
+    let answer = told(claimed.hand()).map_err(|error| problem::broken(&error))?;
+    claimed.tell();
+    Ok(Some(answer))
+}
+
+/// Takes results, and gives new tasks if the report holds a claim; `told` makes what its worker is told, as of a claim. The
+/// two go to the engine together, so that they are usually one commit; nothing hangs on it.
 ///
 /// A result that cannot be taken as it is keeps none of the others from being taken.
-pub async fn report<P: Source, I: Copy + Into<Called>>(
+pub async fn report<P: Source, I: Copy + Into<Called>, A>(
     app: &App,
     worker_id: &str,
     report: &Report<P, I>,
-) -> Result<Reported<Payload>, Box<Problem>> {
+    told: impl Fn(&Reported<Payload>) -> serde_json::Result<A>,
+) -> Result<A, Box<Problem>> {
     let worker = named(worker_id)?;
     let max = app.limits().tasks_max;
     if report.results.len() > max {
@@ -175,24 +224,34 @@ pub async fn report<P: Source, I: Copy + Into<Called>>(
     let (results, claimed) = tokio::join!(reporting, claiming);
     // Without them the worker is not told what it claimed, which goes back.
     let (results, drain) = results?;
-    let claimed = claimed.and_then(|claimed| match claimed {
-        Ok(claimed) => Some(runs(app, claimed)),
-        // The results were taken, which must be told; what keeps the claim from being served will meet it again.
-        Err(error) => {
-            tracing::debug!(%error, "a report's claim was not served");
-            None
-        }
-    });
-    let (tasks, drains) = claimed.unzip();
-    let times = tasks.as_ref().map(|_| lease_and_heartbeat(app));
-    let (lease_ms, heartbeat_ms) = times.unzip();
-    Ok(Reported {
+    let mut reported = Reported {
         results,
-        tasks,
-        drain: drain || drains == Some(true),
-        lease_ms,
-        heartbeat_ms,
-    })
+        tasks: None,
+        drain,
+        lease_ms: None,
+        heartbeat_ms: None,
+    };
+    let claimed = claimed.and_then(|claimed| {
+        // The results were taken, which must be told; what keeps the claim from being served will meet it again.
+        let unserved = |error: &_| tracing::debug!(%error, "a report's claim was not served");
+        claimed.inspect_err(unserved).ok()
+    });
+    let Some(claimed) = claimed else {
+        return told(&reported).map_err(|error| problem::broken(&error));
+    };
+    let (lease_ms, heartbeat_ms) = lease_and_heartbeat(app);
+    (reported.lease_ms, reported.heartbeat_ms) = (Some(lease_ms), Some(heartbeat_ms));
+    let mut told = |hand: &Hand| {
+        reported.tasks = Some(runs(app, hand));
+        reported.drain = drain || hand.drain;
+        told(&reported)
+    };
+    if let Some(claimed) = claimed
+        && let Some(answer) = tell(claimed, &mut told).await?
+    {
+        return Ok(answer);
+    }
+    told(&Hand::default()).map_err(|error| problem::broken(&error))
 }
 
 const CLAIM_PLACE: Place = Place::within("/claim");
@@ -234,7 +293,10 @@ async fn results<P: Source, I: Copy + Into<Called>>(
         });
         match standing {
             Ok(standing) => Answered::Taken(standing),
-            Err(problem) => Answered::Refused(problem),
+            Err(mut problem) => {
+                problem.request_id = trouble::request_id();
+                Answered::Refused(problem)
+            }
         }
     });
     Ok((answered.collect(), drain))
@@ -335,11 +397,9 @@ fn claim_call(
     }
 }
 
-/// What the worker is told now: of its runs, and whether it drains.
-fn runs(app: &App, claimed: Option<engine::Claimed>) -> (Vec<Run<Payload>>, bool) {
+fn runs(app: &App, hand: &Hand) -> Vec<Run<Payload>> {
     let incarnation = app.engine().store().incarnation();
-    let hand = claimed.map(engine::Claimed::tell).unwrap_or_default();
-    let runs = hand.runs.into_iter();
-    let runs = runs.map(|run| wire::worker::run(run, &incarnation));
-    (runs.collect(), hand.drain)
+    let runs = hand.runs.iter();
+    runs.map(|run| wire::worker::run(run, &incarnation))
+        .collect()
 }

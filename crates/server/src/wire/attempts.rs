@@ -32,6 +32,7 @@ pub(crate) fn attempts(
     Attempts {
         items,
         late_results: late.iter().map(late_result).collect(),
+        unreadable: Vec::new(),
     }
 }
 

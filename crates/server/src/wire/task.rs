@@ -53,6 +53,7 @@ pub(crate) fn task(view: &TaskView, payload: bool) -> Task<Payload> {
         problem_id,
         parameters,
         required_submissions: 1,
+        unreadable: Vec::new(),
     }
 }
 

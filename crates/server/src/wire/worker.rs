@@ -15,7 +15,6 @@ use taskyard_core::rows;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::claim;
 use taskyard_core::verbs::heartbeat;
-use taskyard_core::verbs::held::Token;
 use taskyard_core::worker::Profile;
 
 use super::faults::{Faults, Place};
@@ -132,23 +131,18 @@ pub(crate) fn at_work(at_work: &AtWork, now: Timestamp, ttl: Duration) -> Worker
     }
 }
 
-pub(crate) fn run(run: claim::Run, incarnation: &[u8; 16]) -> Run<Payload> {
-    let token = Token {
-        slot: run.slot,
-        fence: run.fence,
-        secret: run.secret,
-    };
+pub(crate) fn run(run: &claim::Run, incarnation: &[u8; 16]) -> Run<Payload> {
     Run {
         id: run.slot.task,
         kind: run.lane.kind.to_string(),
         queue: run.lane.queue.to_string(),
-        input: run.input.unwrap_or_else(Json::null).into(),
+        input: run.input.clone().unwrap_or_else(Json::null).into(),
         attempt: count(run.attempt),
-        lease_token: token::write(&token, incarnation),
+        lease_token: token::write(&run.token(), incarnation),
         lease_expires_at: run.expires_at.into(),
         timeout_ms: ms(run.timeout),
         exclusive: run.is_exclusive,
-        checkpoint: run.checkpoint.map(Payload::from),
+        checkpoint: run.checkpoint.clone().map(Payload::from),
         cancel: false,
     }
 }

@@ -191,7 +191,7 @@ async fn a_call_from_inside_is_told_without_a_request() {
     };
 
     for _ in 0..3 {
-        let claimed = workers::claim(&yard.app, "w", &claim);
+        let claimed = workers::claim(&yard.app, "w", &claim, |_| Ok(()));
         logged(&yard.app, claimed).await.unwrap_err();
     }
 

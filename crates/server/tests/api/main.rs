@@ -4,6 +4,7 @@
 mod access;
 mod answers;
 mod bodies;
+mod damaged;
 mod description;
 mod dialects;
 mod front;

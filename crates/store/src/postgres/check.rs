@@ -1,16 +1,20 @@
 //! What is wrong with a database, and how much it holds. Looks only; a server may work on it meanwhile, for each
 //! question is answered from one snapshot.
 
+use std::pin::pin;
+
+use futures_util::StreamExt;
 use taskyard_core::store::Error;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::address::Address;
 use super::error::explain;
-use super::fields::{Fields, Read};
+use super::fields::{Fields, Postgres, Read};
 use super::open::{self, OpenError};
 use super::sql;
-use crate::findings;
+use crate::findings::{self, Judged};
 use crate::rows::operation::operation;
 use crate::stats::Stats;
 
@@ -55,6 +59,9 @@ async fn found(client: &Client) -> Read<Vec<String>> {
     }
     lines.extend(ask(client, findings::MINUTES, findings::minute).await?);
     lines.extend(operations(client).await?);
+    for judged in findings::judged() {
+        lines.extend(damaged(client, judged).await?);
+    }
     Ok(lines)
 }
 
@@ -74,6 +81,22 @@ async fn operations(client: &Client) -> Read<Vec<String>> {
     }
     lines.truncate(findings::OPERATIONS_MAX);
     Ok(lines)
+}
+
+/// Looks through all JSON of one sort, a row at a time.
+async fn damaged(client: &Client, (statement, judge): Judged<Postgres>) -> Read<Vec<String>> {
+    let rows = client
+        .query_raw(statement, [] as [&(dyn ToSql + Sync); 0])
+        .await;
+    let mut rows = pin!(rows.map_err(|error| explain(&error))?);
+    let mut found = Vec::new();
+    while found.len() < findings::DAMAGED_MAX
+        && let Some(row) = rows.next().await
+    {
+        let row = row.map_err(|error| explain(&error))?;
+        found.extend(judge(&mut Fields::of(&row))?);
+    }
+    Ok(found)
 }
 
 async fn ask(

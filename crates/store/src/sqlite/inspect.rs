@@ -7,11 +7,11 @@ use std::path::Path;
 use rusqlite::{Connection, Error, params};
 
 use super::connection::{self, all};
-use super::fields::{Fields, Read};
+use super::fields::{Fields, Read, Sqlite};
 use super::file::{self, Part};
 use super::open::{self, OpenError, SCHEMA};
 use super::{lock, log, logs, restore, sql};
-use crate::findings::{self, FINDINGS_MAX};
+use crate::findings::{self, FINDINGS_MAX, Judged};
 use crate::rows::operation::operation;
 use crate::stats::Stats;
 
@@ -175,6 +175,9 @@ fn findings(connection: &Connection) -> Read<Vec<String>> {
     }
     found.extend(all(&snapshot, findings::MINUTES, most, findings::minute)?);
     found.extend(operations(&snapshot)?);
+    for judged in findings::judged() {
+        found.extend(damaged(&snapshot, judged)?);
+    }
     snapshot.finish()?;
     Ok(found)
 }
@@ -194,6 +197,19 @@ fn operations(connection: &Connection) -> Read<Vec<String>> {
         if found.len() == findings::OPERATIONS_MAX {
             break;
         }
+    }
+    Ok(found)
+}
+
+/// Looks through all JSON of one sort, a row at a time.
+fn damaged(connection: &Connection, (statement, judge): Judged<Sqlite>) -> Read<Vec<String>> {
+    let mut statement = connection.prepare(statement)?;
+    let mut rows = statement.query([])?;
+    let mut found = Vec::new();
+    while found.len() < findings::DAMAGED_MAX
+        && let Some(row) = rows.next()?
+    {
+        found.extend(judge(&mut Fields::of(row))?);
     }
     Ok(found)
 }

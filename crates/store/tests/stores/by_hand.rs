@@ -53,7 +53,7 @@ impl Place {
         self.act(Act::Garble, task).await;
     }
 
-    /// What the task works on and what it left behind cannot be read any more. The model's payloads are always whole.
+    /// What the task works on and what it left behind is no JSON any more.
     pub(crate) async fn spoil(&self, task: TaskId) {
         self.act(Act::Spoil, task).await;
     }
@@ -90,7 +90,7 @@ impl Act {
             Self::Refuse | Self::Garble => model.refuse(task),
             Self::Lose => model.lose(task),
             Self::Uproot => model.uproot(task),
-            Self::Spoil => {}
+            Self::Spoil => model.spoil(task),
             Self::Blot => model.blot(task),
             Self::End => model.end(task),
         }
@@ -116,7 +116,8 @@ impl Act {
             // No text in UTF-8.
             Self::Spoil => format!(
                 "update task set input = cast(x'ff' as text) where id = x'{id}';
-                update outcome set output = cast(x'ff' as text) where task = x'{id}';
+                update outcome set output = cast(x'ff' as text) where task = x'{id}' and output is not null;
+                update outcome set error_detail = cast(x'ff' as text) where task = x'{id}' and error_code is not null;
                 update carry set error_detail = cast(x'ff' as text) where task = x'{id}' and error_code is not null"
             ),
             Self::Blot => blot(&format!("x'{id}'")),
@@ -141,10 +142,12 @@ impl Act {
                 "alter table scheduled drop constraint scheduled_why_check;
                 update scheduled set why = 9 where task = '{task}'"
             ),
-            // Every text can be read there, but for one that is missing.
+            // Every text is one there.
             Self::Spoil => format!(
-                "alter table task alter column input drop not null;
-                update task set input = null where id = '{task}'"
+                "update task set input = '{{' where id = '{task}';
+                update outcome set output = '{{' where task = '{task}' and output is not null;
+                update outcome set error_detail = '{{' where task = '{task}' and error_code is not null;
+                update carry set error_detail = '{{' where task = '{task}' and error_code is not null"
             ),
             Self::Blot => blot(&format!("'{task}'")),
             Self::End => end(&format!("'{task}'")),

@@ -91,6 +91,9 @@ fn sheet(task: &Task) -> Vec<(&'static str, String)> {
         rows.push(("progress", output::safe(&output::progress(progress))));
     }
     rows.extend(task.error.as_ref().map(|error| ("error", said(error))));
+    if !task.unreadable.is_empty() {
+        rows.push(("damaged", task.unreadable.join(" ")));
+    }
     for (name, payload) in [("input", &task.input), ("output", &task.output)] {
         let text = output::payload(payload.as_ref());
         rows.extend(text.map(|text| (name, output::safe(text))));

@@ -29,28 +29,32 @@ impl Transport for Inside {
     }
 
     async fn claim(&self, worker_id: &str, claim: &Claim) -> Result<Claimed, Error> {
-        let claimed = logged(&self.app, v1::workers::claim(&self.app, worker_id, claim)).await;
-        let claimed = claimed.map_err(Error::Problem)?;
-        Ok(Claimed {
-            tasks: claimed.tasks.into_iter().map(owned).collect(),
-            drain: claimed.drain,
-            lease_ms: claimed.lease_ms,
-            heartbeat_ms: claimed.heartbeat_ms,
-        })
+        let told = |claimed: &Claimed<Payload>| {
+            Ok(Claimed {
+                tasks: owned(&claimed.tasks)?,
+                drain: claimed.drain,
+                lease_ms: claimed.lease_ms,
+                heartbeat_ms: claimed.heartbeat_ms,
+            })
+        };
+        let claimed = v1::workers::claim(&self.app, worker_id, claim, told);
+        let claimed = logged(&self.app, claimed).await;
+        claimed.map_err(Error::Problem)
     }
 
     async fn report(&self, worker_id: &str, report: &Report) -> Result<Reported, Error> {
-        let reported = v1::workers::report(&self.app, worker_id, report);
+        let told = |reported: &Reported<Payload>| {
+            Ok(Reported {
+                results: reported.results.clone(),
+                tasks: reported.tasks.as_deref().map(owned).transpose()?,
+                drain: reported.drain,
+                lease_ms: reported.lease_ms,
+                heartbeat_ms: reported.heartbeat_ms,
+            })
+        };
+        let reported = v1::workers::report(&self.app, worker_id, report, told);
         let reported = logged(&self.app, reported).await;
-        let reported = reported.map_err(Error::Problem)?;
-        let tasks = reported.tasks;
-        Ok(Reported {
-            results: reported.results,
-            tasks: tasks.map(|tasks| tasks.into_iter().map(owned).collect()),
-            drain: reported.drain,
-            lease_ms: reported.lease_ms,
-            heartbeat_ms: reported.heartbeat_ms,
-        })
+        reported.map_err(Error::Problem)
     }
 
     async fn heartbeat(&self, worker_id: &str, heartbeat: &Heartbeat) -> Result<Heard, Error> {
@@ -70,23 +74,23 @@ impl Transport for Inside {
     }
 }
 
-/// A run with payloads of its own, as executors take them.
-fn owned(run: Run<Payload>) -> Run {
-    let raw = |payload: Payload| {
-        let text = payload.0.as_str().to_owned();
-        RawValue::from_string(text).expect("it was checked when it came in")
+/// Runs with payloads of their own, as executors take them.
+fn owned(runs: &[Run<Payload>]) -> serde_json::Result<Vec<Run>> {
+    let raw = |payload: &Payload| RawValue::from_string(payload.0.as_str().to_owned());
+    let owned = |run: &Run<Payload>| {
+        Ok(Run {
+            id: run.id,
+            kind: run.kind.clone(),
+            queue: run.queue.clone(),
+            input: raw(&run.input)?,
+            attempt: run.attempt,
+            lease_token: run.lease_token.clone(),
+            lease_expires_at: run.lease_expires_at,
+            timeout_ms: run.timeout_ms,
+            exclusive: run.exclusive,
+            checkpoint: run.checkpoint.as_ref().map(raw).transpose()?,
+            cancel: run.cancel,
+        })
     };
-    Run {
-        id: run.id,
-        kind: run.kind,
-        queue: run.queue,
-        input: raw(run.input),
-        attempt: run.attempt,
-        lease_token: run.lease_token,
-        lease_expires_at: run.lease_expires_at,
-        timeout_ms: run.timeout_ms,
-        exclusive: run.exclusive,
-        checkpoint: run.checkpoint.map(raw),
-        cancel: run.cancel,
-    }
+    runs.iter().map(owned).collect()
 }

@@ -171,3 +171,31 @@ async fn a_run_that_is_cancelled_ends_before_its_workers_next_heartbeat() {
     assert_eq!(view.status(), Status::Completed);
     pool.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_damaged_fails_and_the_worker_goes_on() {
+    let clock = || Timestamp::from_micros(NOON);
+    let store: Arc<dyn Store> = Arc::new(Model::new(1, Arc::new(clock)));
+    let app = server_on(&store);
+    app.engine().join(None, true).await.unwrap();
+    let (first, bad) = (
+        submit(&app, "echo", "1").await,
+        submit(&app, "echo", "{").await,
+    );
+    let last = submit(&app, "echo", "2").await;
+    let executors = Executors::default().with(Echo("echo"));
+    // The first is claimed alone, the others with reports.
+    let pool = Pool::new(1, &executors, &Settings::named(""));
+    pool.begin(&app);
+
+    let minute = Duration::from_mins(1);
+    for (task, expected) in [
+        (first, Status::Completed),
+        (bad, Status::Failed),
+        (last, Status::Completed),
+    ] {
+        let view = app.engine().task(task, minute).await.unwrap();
+        assert_eq!(view.status(), expected);
+    }
+    pool.stop().await;
+}

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::dialects::status::SIMPLE;
 use crate::wire::faults::{Faults, Place};
+use crate::wire::mend::{Damaged, Mend};
 use crate::wire::new_task::new_task;
 use crate::wire::task::{When, output};
 
@@ -51,6 +52,19 @@ pub(crate) struct SimpleTask {
     started_at: Option<Time>,
     /// When it ended, well or not.
     completed_at: Option<Time>,
+    /// Where null stands for what a damaged database no longer holds as JSON: `/data`, `/result`. Left out where there are
+    /// none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<String>,
+}
+
+impl Mend for SimpleTask {
+    fn mend(&mut self) -> usize {
+        let mut damaged = Damaged::default();
+        damaged.look("/data", Some(&mut self.data));
+        damaged.look("/result", Some(&mut self.result));
+        damaged.named_in(&mut self.unreadable)
+    }
 }
 
 impl SimpleTask {
@@ -78,6 +92,7 @@ impl SimpleTask {
             created_at: view.task.created_at.into(),
             started_at: None,
             completed_at: None,
+            unreadable: Vec::new(),
         }
     }
 }

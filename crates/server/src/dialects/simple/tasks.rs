@@ -14,7 +14,7 @@ use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Named;
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
-use taskyard_engine::engine::ClaimCall;
+use taskyard_engine::engine::{ClaimCall, Claimed};
 use utoipa::ToSchema;
 
 use super::task::SimpleTask;
@@ -62,7 +62,7 @@ impl taskyard_api::request::Request for Complete<'_> {
 /// `GET /tasks/{id}`
 pub(crate) async fn show(State(app): State<App>, OfTask(id): OfTask) -> Answer {
     let view = look(&app, id).await?;
-    response::read(app.answers().nothing(), &SimpleTask::new(&view))
+    response::shown(&app, app.answers().nothing(), SimpleTask::new(&view))
 }
 
 /// `POST /tasks/{id}/claim`: a claim that names its task, and counts as the begin of its run.
@@ -90,11 +90,29 @@ pub(crate) async fn claim(State(app): State<App>, OfTask(id): OfTask, request: R
         begin: true,
         seq: 0,
     });
-    if claimed.await?.tell().runs.is_empty() {
+    let claimed = claimed.await?;
+    if claimed.hand().runs.is_empty() {
         return Err(problem::refused(&Refused::NotClaimable).into());
     }
     let view = look(&app, id).await?;
-    response::done(&app, StatusCode::OK, &SimpleTask::new(&view))
+    tell(&app, claimed, &SimpleTask::new(&view)).await
+}
+
+/// A task that is damaged is nobody's to take: it fails.
+async fn tell(app: &App, mut claimed: Claimed, task: &SimpleTask) -> Answer {
+    let unwritten = match response::written(app, StatusCode::OK, task) {
+        Ok(answer) => {
+            claimed.tell();
+            return Ok(answer);
+        }
+        Err(unwritten) => unwritten,
+    };
+    if claimed.fail_damaged().await? == 0 {
+        return Err(problem::broken(&unwritten).into());
+    }
+    let detail =
+        "what the database holds of this task is damaged and no JSON any more: it has failed";
+    Err(problem::new(Code::NotClaimable, detail).into())
 }
 
 /// `POST /tasks/{id}/complete`: the ordinary report, with the token of the lease that this worker has on the task now.
@@ -136,7 +154,7 @@ pub(crate) async fn complete(
         .ok_or_else(|| problem::broken(&"a result was not answered"))?
         .map_err(|refused| problem::refused(&refused))?;
     let view = look(&app, id).await?;
-    response::done(&app, StatusCode::OK, &SimpleTask::new(&view))
+    response::done_and_shown(&app, StatusCode::OK, SimpleTask::new(&view))
 }
 
 /// Has what came too late kept beside the run that it is of: the last one that this worker had. Where it had none, or ended

@@ -140,7 +140,12 @@ fn changing(routes: &mut Routes<'_>) {
             &json!({"id": TASK_ID, "status": "running"}),
         )
         .with_header(200, "Location")
-        .refuses(&[Code::NotEnded, Code::IdempotencyKeyReused, Code::TooManyLanes]);
+        .refuses(&[
+            Code::NotEnded,
+            Code::InputDamaged,
+            Code::IdempotencyKeyReused,
+            Code::TooManyLanes,
+        ]);
 }
 
 fn bulk(routes: &mut Routes<'_>) {

@@ -4,7 +4,6 @@ use axum::extract::{RawQuery, Request, State};
 use axum::response::IntoResponse;
 use http::StatusCode;
 use serde_json::value::RawValue;
-use taskyard_api::answered::Answered;
 use taskyard_api::page::Page;
 use taskyard_api::report::{Called, Report};
 use taskyard_api::worker::{Claim, Heartbeat, Register};
@@ -19,7 +18,6 @@ use crate::problem::{self, Code};
 use crate::query;
 use crate::request::{self, OfWorker};
 use crate::response::{self, Answer, Refusal};
-use crate::trouble;
 use crate::wire;
 use crate::wire::list::{LIMIT_MAX, workers_cursor};
 
@@ -149,8 +147,8 @@ pub(crate) async fn claim(
     comes_from_outside(&app, &worker, claim.epoch).await?;
     // Once tasks are taken it is too late to refuse.
     app.answers().has_room()?;
-    let claimed = super::claim(&app, &worker, &claim).await?;
-    response::done(&app, StatusCode::OK, &claimed)
+    let told = |claimed: &_| response::written(&app, StatusCode::OK, claimed);
+    Ok(super::claim(&app, &worker, &claim, told).await?)
 }
 
 /// `POST /workers/{id}/report`
@@ -166,13 +164,8 @@ pub(crate) async fn report(
     if app.answers().has_room().is_err() {
         report.claim = None;
     }
-    let mut reported = super::report(&app, &worker, &report).await?;
-    for answered in &mut reported.results {
-        if let Answered::Refused(problem) = answered {
-            problem.request_id = trouble::request_id();
-        }
-    }
-    response::done(&app, StatusCode::OK, &reported)
+    let told = |reported: &_| response::written(&app, StatusCode::OK, reported);
+    Ok(super::report(&app, &worker, &report, told).await?)
 }
 
 /// Workers inside of servers call without HTTP, so whoever calls over it under the name of one is somebody else, and would

@@ -215,7 +215,8 @@ async fn nobody_outside_acts_as_an_internal_worker() {
 
 #[tokio::test]
 async fn the_verbs_of_workers_work_without_http_as_well() {
-    use taskyard_api::report::{Report, RunResult, Said};
+    use taskyard_api::payload::Payload;
+    use taskyard_api::report::{Report, Reported, RunResult, Said};
     use taskyard_api::worker::Claim;
 
     let yard = Yard::new();
@@ -225,7 +226,8 @@ async fn the_verbs_of_workers_work_without_http_as_well() {
         limit: 1,
         ..Claim::default()
     };
-    let claimed = workers::claim(&yard.app, "worker-1", &claim).await.unwrap();
+    let claimed = workers::claim(&yard.app, "worker-1", &claim, |claimed| Ok(claimed.clone()));
+    let claimed = claimed.await.unwrap();
     let result = |output: &str| {
         let run = &claimed.tasks[0];
         RunResult {
@@ -240,13 +242,14 @@ async fn the_verbs_of_workers_work_without_http_as_well() {
     };
 
     // An executor's own output was checked by nobody yet.
-    let doubtful = workers::report(&yard.app, "worker-1", &report(r#"{"a":1,"a":2}"#))
-        .await
-        .unwrap();
+    let told = |reported: &Reported<Payload>| Ok(reported.clone());
+    let doubtful = report(r#"{"a":1,"a":2}"#);
+    let doubtful = workers::report(&yard.app, "worker-1", &doubtful, told).await;
+    let doubtful = doubtful.unwrap();
     assert!(
         matches!(&doubtful.results[0], taskyard_api::answered::Answered::Refused(problem) if problem.code == "invalid")
     );
-    workers::report(&yard.app, "worker-1", &report(r#"{"a":1}"#))
+    workers::report(&yard.app, "worker-1", &report(r#"{"a":1}"#), told)
         .await
         .unwrap();
 

@@ -106,6 +106,21 @@ async fn each_broken_promise_is_named() {
             ],
         ),
         (
+            format!(
+                "update task set input = '{{' where id = {hex_ready}; update task set labels = '1' where id = {hex_ended};
+                update lease set checkpoint = cast(x'ff' as text); update outcome set output = '';
+                update worker set kinds = '{{}}'; update lane set demands = 'gpu'"
+            ),
+            vec![
+                "what lane 1 requires cannot be read: damaged JSON".to_owned(),
+                "the kinds of worker w cannot be read: damaged JSON".to_owned(),
+                format!("the input of task {ready} cannot be read: damaged JSON"),
+                format!("the labels of task {ended} cannot be read: damaged JSON"),
+                format!("the checkpoint of task {leased} cannot be read: damaged JSON"),
+                format!("the output of task {ended} cannot be read: damaged JSON"),
+            ],
+        ),
+        (
             "update counter set completed = completed + 2".to_owned(),
             vec!["lane 1, status 5: 3 tasks are counted and 1 are there".to_owned()],
         ),

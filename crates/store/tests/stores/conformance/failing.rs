@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use taskyard_core::command::{Answer, Command, Done};
 use taskyard_core::id::TaskId;
-use taskyard_core::json::Json;
 use taskyard_core::name::Name;
 use taskyard_core::query::Query;
 use taskyard_core::refused::Refused;
-use taskyard_core::rows::Failure;
 use taskyard_core::status::Status;
 use taskyard_core::store::Error;
 use taskyard_core::verbs::cancel::Cancel;
@@ -446,38 +444,4 @@ pub(super) async fn a_bad_scheduled_row_is_passed_over(yard: Yard) {
             assert_eq!(yard.status(task).await, Status::Pending);
         }
     }
-}
-
-pub(super) async fn what_a_task_works_on_and_leaves_behind_is_read_for_no_decision(yard: Yard) {
-    let worker = yard.worker("w").await;
-    let mut tasks = Vec::new();
-    for _ in 0..3 {
-        tasks.push(yard.new_task().await);
-    }
-    let runs = yard.claim(&worker, 3).await;
-    yard.complete(&runs[0]).await.unwrap();
-    // It brings along what went wrong.
-    let error = Failure {
-        detail: Some(Json::stored("[1]")),
-        ..Failure::new("boom", "it broke")
-    };
-    let failed = Word::Failed { error, retry: true };
-    yard.report(&runs[2], failed).await.unwrap();
-    yard.pass(SECOND);
-    yard.promote().await;
-    yard.claim_one(&worker).await;
-    tasks.push(yard.new_task().await);
-    for task in &tasks {
-        yard.place.spoil(*task).await;
-    }
-
-    // The same report again, a cancel of what has ended, of a run and of what waits, and a sweep.
-    assert_eq!(yard.complete(&runs[0]).await, Ok(Status::Completed));
-    let ended = Refused::AlreadyEnded(Status::Completed);
-    assert_eq!(yard.cancel(tasks[0]).await.unwrap_err(), ended);
-    for cancelled in [1, 3] {
-        yard.cancel(tasks[cancelled]).await.unwrap();
-    }
-    yard.pass(yard.policy.lease);
-    assert_eq!(yard.sweep(false).await, [tasks[2]]);
 }

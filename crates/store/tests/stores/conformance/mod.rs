@@ -22,6 +22,7 @@ mod queueing;
 mod refusing;
 mod reporting;
 mod resetting;
+mod spoiling;
 mod submitting;
 mod surveying;
 mod tallying;
@@ -255,7 +256,9 @@ macro_rules! conformance {
                 failing::a_run_that_breaks_a_heartbeat_costs_the_others_nothing,
                 failing::a_heartbeat_whose_every_run_breaks_promises_nothing,
                 failing::a_bad_scheduled_row_is_passed_over,
-                failing::what_a_task_works_on_and_leaves_behind_is_read_for_no_decision,
+                spoiling::what_is_damaged_hinders_no_decision,
+                spoiling::a_damaged_input_is_handed_out_beside_the_others_and_told_from_them,
+                spoiling::what_is_damaged_keeps_no_row_from_being_read,
                 resetting::nothing_is_left_of_what_there_was,
                 resetting::an_empty_database_is_emptied_as_often_as_is_asked,
                 resetting::who_worked_before_is_unknown_and_its_results_are_refused,

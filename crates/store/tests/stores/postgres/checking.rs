@@ -63,6 +63,12 @@ async fn what_is_wrong_is_named() {
             "insert into unique_key values ('default', 'k', '{leased}'), ('other', 'k', '{ended}')"
         ),
         format!("update task set unique_key = 'l' where id = '{carried}'"),
+        format!("update task set input = '{{' where id = '{ready}'"),
+        format!("update task set labels = '1' where id = '{ended}'"),
+        "update lease set checkpoint = '{'".to_owned(),
+        "update outcome set output = ''".to_owned(),
+        "update carry set error_detail = 'x'; update attempt set error_detail = 'x'".to_owned(),
+        "update worker set kinds = '{}'; update lane set demands = 'gpu'".to_owned(),
         "insert into minute values (0, 1, 0, 1, 1, 1, 0, 0, 0, 0, '', ''), (0, 1, 77, 1, 1, 1, 0, 0, 0, 0, '', '')"
             .to_owned(),
         format!(
@@ -87,6 +93,13 @@ async fn what_is_wrong_is_named() {
         "lane 77 does not exist, but it is kept what happened there".to_owned(),
         format!("operation {ready} has done -1 tasks and skipped 0"),
         format!("operation {ended} cannot be read: operation.filter cannot be {{\"colour\":1}}"),
+        "what lane 1 requires cannot be read: damaged JSON".to_owned(),
+        "the kinds of worker w cannot be read: damaged JSON".to_owned(),
+        format!("the input of task {ready} cannot be read: damaged JSON"),
+        format!("the labels of task {ended} cannot be read: damaged JSON"),
+        format!("the checkpoint of task {leased} cannot be read: damaged JSON"),
+        format!("the output of task {ended} cannot be read: damaged JSON"),
+        format!("the error of an earlier run of task {carried} cannot be read: damaged JSON"),
     ];
     assert_eq!(wrong, expected);
 }

@@ -125,3 +125,35 @@ async fn a_damaged_file_of_logs_is_told_by_health_metrics_and_check_and_costs_no
         checked.stdout
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_whose_input_was_written_over_fails_alone_and_check_names_it() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let id = server.submit("echo", json!("to be written over")).await;
+    let beside = server.submit("echo", json!("to be left")).await;
+    assert_eq!(server.stop().code(), Some(0));
+    let path = yard.path("tasks.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let input = br#""to be written over""#;
+    let at = bytes.windows(input.len()).position(|part| part == input);
+    bytes[at.unwrap()..][..input.len()].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let check = ["db", "check", "--database", &yard.database()];
+
+    let checked = run(yard.directory.path(), &check, &[]);
+
+    assert_eq!(checked.code, 1);
+    let said = format!("the input of task {id} cannot be read: damaged JSON");
+    assert_eq!(checked.stdout.trim(), said, "{}", checked.stderr);
+    let server = yard.serve(&["--internal-workers", "1"]);
+    server.ended(beside).await;
+    let task = server.ended(id).await;
+    assert_eq!(task.error.unwrap().code, "unreadable");
+    assert_eq!(task.unreadable, ["/input"]);
+    let show = ["show", &id.to_string(), "--server", &server.url];
+    let shown = run(yard.directory.path(), &show, &[]);
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    assert!(shown.stdout.contains("/input"), "{}", shown.stdout);
+    assert!(server.process.log().contains(&id.to_string()));
+}
