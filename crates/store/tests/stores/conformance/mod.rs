@@ -56,6 +56,7 @@ macro_rules! conformance {
                 submitting::the_same_idempotency_key_answers_the_same_ids,
                 submitting::an_idempotency_key_with_another_body_is_refused,
                 submitting::an_idempotency_key_is_forgotten_after_its_life,
+                submitting::the_oldest_keys_are_forgotten_first,
                 submitting::a_key_that_is_forgotten_and_taken_in_one_batch_stands_for_what_took_it,
                 submitting::a_key_that_is_taken_anew_before_it_is_forgotten_stays,
                 submitting::a_batch_takes_the_lanes_that_are_left_and_no_more,
