@@ -15,7 +15,7 @@ mod listing;
 mod logging;
 mod losing;
 mod naming;
-mod operating;
+pub(crate) mod operating;
 mod paging;
 mod presence;
 mod queueing;
