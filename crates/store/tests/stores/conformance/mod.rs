@@ -95,6 +95,7 @@ macro_rules! conformance {
                 changing::what_is_put_off_beside_its_promotion_is_not_promoted,
                 changing::a_task_called_now_does_not_overtake_those_that_wait,
                 changing::what_was_changed_stays_so_over_a_retry,
+                changing::what_was_raised_comes_first_again_when_it_is_handed_back,
                 changing::a_change_says_what_a_task_waits_for,
                 changing::what_a_worker_has_or_what_has_ended_is_not_changed,
                 changing::a_suspect_that_is_put_off_comes_back_as_one,
