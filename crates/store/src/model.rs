@@ -23,7 +23,7 @@ use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Seeded;
 use taskyard_core::refused::Refused;
-use taskyard_core::rows::{Failure, Input, LastError, Outcome, Ready};
+use taskyard_core::rows::{Failure, Idempotency, Input, LastError, Outcome, Ready, Server};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
 use taskyard_core::store::{Error, Ran, Store};
@@ -67,6 +67,16 @@ impl Model {
     /// What waits for a worker, in the order in which lanes give it out; no query tells as much.
     pub fn ready(&self) -> Vec<Ready> {
         self.tables.lock().ready.values().copied().collect()
+    }
+
+    /// What callers may send again; no query tells.
+    pub fn keys(&self) -> Vec<Idempotency> {
+        self.tables.lock().idempotency.values().cloned().collect()
+    }
+
+    /// Every server that ever was up, as it said last; no query tells.
+    pub fn servers(&self) -> Vec<Server> {
+        self.tables.lock().servers.values().copied().collect()
     }
 
     /// From now on neither this task, a lease of it nor its being ready can be put in, nor can it be taken away, as if that

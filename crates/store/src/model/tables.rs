@@ -17,6 +17,7 @@ use taskyard_core::rows::{
     Ready, Relic, Scheduled, Server, Task, Unique, UniqueKey, Worker,
 };
 use taskyard_core::store::Error;
+use taskyard_core::time::Timestamp;
 use taskyard_core::view::{Brief, Change, View};
 
 use crate::tx::{Inputs, Tx, Undone, Writer};
@@ -153,11 +154,7 @@ impl Tx for &mut Tables {
             view.found_due(self.due(due));
         }
         if let Some(due) = needs.old_keys {
-            let old = self
-                .idempotency
-                .values()
-                .filter(|row| row.created_at <= due.until)
-                .skip(due.skip);
+            let old = self.old_keys(due.until).into_iter().skip(due.skip);
             view.found_old_keys(old.take(due.rows).cloned().collect());
         }
         Ok(())
@@ -390,6 +387,14 @@ impl Tables {
             is_exclusive: task.is_exclusive,
             input: Input::Left(task.input.bytes()),
         }
+    }
+
+    /// Those made by then, the oldest first.
+    pub(super) fn old_keys(&self, until: Timestamp) -> Vec<&Idempotency> {
+        let rows = self.idempotency.values();
+        let mut old: Vec<_> = rows.filter(|row| row.created_at <= until).collect();
+        old.sort_by_key(|row| row.created_at);
+        old
     }
 
     fn due(&self, due: Due) -> Vec<Scheduled> {

@@ -273,11 +273,8 @@ impl Shared {
     }
 
     fn old_keys(&mut self, due: Due, by: Number) -> Vec<Idempotency> {
-        let rows = self.tables.idempotency.values();
-        let old: Vec<Idempotency> = rows
-            .filter(|row| row.created_at <= due.until)
-            .cloned()
-            .collect();
+        let old = self.tables.old_keys(due.until).into_iter();
+        let old: Vec<Idempotency> = old.cloned().collect();
         old.into_iter()
             .filter(|row| !self.is_missed(&Row::Key(row.key.clone()), by))
             .skip(due.skip)

@@ -11,22 +11,26 @@ use taskyard_core::rows::Outcome;
 
 /// The tasks that were acknowledged and not taken away since, and how those ended that have.
 #[derive(Default)]
-pub(crate) struct Books(BTreeMap<TaskId, Option<Arc<Outcome>>>);
+pub(crate) struct Books {
+    tasks: BTreeMap<TaskId, Option<Arc<Outcome>>>,
+    /// How many commands failed that nobody may run.
+    pub(crate) refused: usize,
+}
 
 impl Books {
     pub(crate) fn made(&mut self, task: TaskId) {
-        let before = self.0.insert(task, None);
+        let before = self.tasks.insert(task, None);
         assert!(before.is_none(), "{task} is made while it is there");
     }
 
     /// Its row was taken away by hand.
     pub(crate) fn lost(&mut self, task: TaskId) {
-        self.0.remove(&task);
+        self.tasks.remove(&task);
     }
 
     fn taken_away(&mut self, task: TaskId, named: &BTreeSet<TaskId>) {
         assert!(named.contains(&task), "{task} is forgotten");
-        let end = self.0.remove(&task).flatten();
+        let end = self.tasks.remove(&task).flatten();
         assert!(end.is_some(), "{task} is taken away before its end");
     }
 
@@ -46,7 +50,7 @@ impl Books {
             }
             let new = command.new_tasks().iter().enumerate();
             for (_, task) in new.filter(|(at, _)| done.has_made(*at)) {
-                if self.0.contains_key(&task.id) {
+                if self.tasks.contains_key(&task.id) {
                     self.taken_away(task.id, &named);
                     gone += 1;
                 }
@@ -55,7 +59,7 @@ impl Books {
         }
         let ids: BTreeSet<TaskId> = there.iter().map(|view| view.task.id).collect();
         assert_eq!(ids.len(), there.len(), "a task is listed twice");
-        let missing = self.0.keys().filter(|task| !ids.contains(task));
+        let missing = self.tasks.keys().filter(|task| !ids.contains(task));
         let missing: Vec<TaskId> = missing.copied().collect();
         gone += missing.len();
         missing
@@ -67,10 +71,15 @@ impl Books {
 
     fn ends_once(&mut self, view: &TaskView) {
         let task = view.task.id;
-        let known = self.0.get_mut(&task);
+        let known = self.tasks.get_mut(&task);
         let known = known.unwrap_or_else(|| panic!("{task} was not acknowledged"));
         match (&view.standing, &*known) {
-            (Standing::Ended(end), None) => *known = Some(Arc::clone(end)),
+            (Standing::Ended(end), None) => {
+                let error = end.error.as_ref();
+                let was_refused = error.is_some_and(|error| &*error.code == "command_not_allowed");
+                self.refused += usize::from(was_refused);
+                *known = Some(Arc::clone(end));
+            }
             (Standing::Ended(end), Some(first)) => assert_eq!(end, first, "an end never changes"),
             (standing, first) => {
                 assert!(first.is_none(), "{task} is back from its end: {standing:?}")

@@ -11,11 +11,12 @@ use futures_util::future::join_all;
 use parking_lot::Mutex;
 use rusqlite::types::Value;
 use taskyard_core::command::Command;
+use taskyard_core::id::TaskId;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, List, Query};
 use taskyard_core::random::{Random, Seeded};
-use taskyard_core::rows::Ready;
+use taskyard_core::rows::{Idempotency, Ready, Server};
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::claim::Claims;
@@ -105,8 +106,12 @@ impl Together {
 
     async fn compare_rows(&self) {
         let sqlite = sqlite_tables(&file(&self.folder));
-        let ready: Vec<String> = self.model.ready().iter().map(ready_text).collect();
-        assert_same(&sorted(ready), &sqlite["ready"]);
+        let ready = self.model.ready().iter().map(ready_text).collect();
+        let keys = self.model.keys().iter().map(key_text).collect();
+        let servers = self.model.servers().iter().map(server_text).collect();
+        for (table, rows) in [("ready", ready), ("idempotency", keys), ("server", servers)] {
+            assert_same(&(table, &sorted(rows)), &(table, &sqlite[table]));
+        }
         self.compare_what_is_seen().await;
         if let Some((_, client, _)) = &self.postgres {
             let postgres = postgres_tables(client).await;
@@ -117,8 +122,7 @@ impl Together {
     }
 
     /// The model shows its other tables by what is answered from them, each whole: `task`, `scheduled`, `lease`, `carry`
-    /// and `outcome` by the list, the rest by name. Its rows of `server` and `idempotency` nobody can ask for; they show
-    /// in replies.
+    /// and `outcome` by the list, the rest by name.
     async fn compare_what_is_seen(&self) {
         let list = List {
             limit: ALL,
@@ -268,17 +272,37 @@ impl Random for Shared {
 }
 
 fn ready_text(row: &Ready) -> String {
-    let number = |value: i64| Value::Integer(value);
-    row_text(&BTreeMap::from([
-        ("has_carry".to_owned(), number(i64::from(row.has_carry))),
-        ("lane".to_owned(), number(i64::from(row.lane.0))),
-        ("order_key".to_owned(), number(row.order_key.0)),
-        ("slot".to_owned(), number(i64::from(row.slot.slot.0))),
-        (
-            "task".to_owned(),
-            Value::Blob(row.slot.task.as_bytes().to_vec()),
-        ),
-    ]))
+    columns_text([
+        ("has_carry", i64::from(row.has_carry).into()),
+        ("lane", row.lane.0.into()),
+        ("order_key", row.order_key.0.into()),
+        ("slot", row.slot.slot.0.into()),
+        ("task", row.slot.task.as_bytes().to_vec().into()),
+    ])
+}
+
+fn key_text(row: &Idempotency) -> String {
+    let tasks = row.made.iter().flat_map(TaskId::as_bytes);
+    columns_text([
+        ("created_at", row.created_at.as_micros().into()),
+        ("digest", row.digest.0.to_vec().into()),
+        ("key", row.key.key.to_string().into()),
+        ("scope", row.key.scope.to_string().into()),
+        ("tasks", tasks.copied().collect::<Vec<u8>>().into()),
+    ])
+}
+
+fn server_text(row: &Server) -> String {
+    columns_text([
+        ("expires_at", row.expires_at.as_micros().into()),
+        ("number", row.number.0.into()),
+        ("started_at", row.started_at.as_micros().into()),
+    ])
+}
+
+fn columns_text<const N: usize>(columns: [(&str, Value); N]) -> String {
+    let columns = columns.map(|(name, value)| (name.to_owned(), value));
+    row_text(&BTreeMap::from(columns))
 }
 
 fn row_text(columns: &BTreeMap<String, Value>) -> String {

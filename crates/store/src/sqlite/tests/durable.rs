@@ -133,9 +133,10 @@ async fn an_answer_that_wrote_nothing_waits_for_what_was_written_before_it() {
     // The one behind it is committed: it has run.
     while pending(&store).await < 2 {}
 
-    assert!(poll!(&mut again).is_pending());
-    // As many syncs as there can be.
+    let is_early = poll!(&mut again).is_ready();
+    // As many syncs as there can be; where this fails, the end of the store waits for them.
     (0..3).for_each(|_| gate.open());
+    assert!(!is_early);
     for ran in [first, again, behind] {
         ran.await.unwrap();
     }

@@ -1,7 +1,9 @@
 //! What is kept of rows in memory is what the last commit left.
 
+use taskyard_core::verbs::submit::Submitted;
 use taskyard_core::view::Change;
 
+use super::*;
 use crate::sqlite::kept::Rows;
 
 /// A key, and what stands behind it; what is negative is not worth it.
@@ -55,4 +57,26 @@ fn where_there_are_too_many_all_are_read_again() {
     rows.keep(&(3, 1));
     rows.keep(&(1, 1));
     assert_eq!(look(&rows), (vec![(1, 1), (3, 1)], vec![2, 4]));
+}
+
+#[tokio::test]
+async fn what_changes_a_row_that_is_gone_fails_as_a_whole() {
+    let place = Place::new();
+    let path = place.path("tasks.db");
+    let store = open(&path);
+    run::<Submitted>(&store, submit(vec![task("work", 1, 0)])).await;
+    let worker = register(&store).await;
+    let runs = claim(&store, &worker).await;
+    // By hand: the lease is kept, so nobody looks for it again.
+    let file = Connection::open(&path).unwrap();
+    file.execute("delete from lease", []).unwrap();
+
+    let report = completed(&runs[0]).into();
+    let ran = store.run(vec![report], &Policy::default()).await.unwrap();
+
+    let answer = &ran.replies[0];
+    assert!(matches!(answer, Err(Error::Failed(_))), "{answer:?}");
+    let count = "select count(*) from outcome";
+    let ended: i64 = file.query_row(count, [], |row| row.get(0)).unwrap();
+    assert_eq!(ended, 0);
 }

@@ -11,6 +11,7 @@ use taskyard_core::rows::Why;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::patch::{Patch, Patched};
 use taskyard_core::verbs::promote::{Promote, Promoted};
+use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::submit::{Begin, NewTask};
 
 use super::losing::suspect_beside;
@@ -131,6 +132,21 @@ pub(super) async fn what_was_changed_stays_so_over_a_retry(yard: Yard) {
     assert!(again.fence > run.fence);
     yard.complete(&again).await.unwrap();
     assert_eq!(yard.view(task).await.priority().get(), 7);
+}
+
+pub(super) async fn what_was_raised_comes_first_again_when_it_is_handed_back(yard: Yard) {
+    let worker = yard.worker("w").await;
+    yard.new_task().await;
+    yard.pass(Duration::from_secs(1));
+    let raised = yard.new_task().await;
+    patch(&yard, priority(raised, 7)).await.unwrap();
+    let run = yard.claim_one(&worker).await;
+    assert_eq!(run.slot.task, raised);
+
+    yard.report(&run, Word::Released).await.unwrap();
+
+    let again = yard.claim_one(&worker).await;
+    assert_eq!(again.slot.task, raised);
 }
 
 pub(super) async fn a_change_says_what_a_task_waits_for(yard: Yard) {

@@ -15,7 +15,7 @@ mod listing;
 mod logging;
 mod losing;
 mod naming;
-mod operating;
+pub(crate) mod operating;
 mod paging;
 mod presence;
 mod queueing;
@@ -57,6 +57,7 @@ macro_rules! conformance {
                 submitting::the_same_idempotency_key_answers_the_same_ids,
                 submitting::an_idempotency_key_with_another_body_is_refused,
                 submitting::an_idempotency_key_is_forgotten_after_its_life,
+                submitting::the_oldest_keys_are_forgotten_first,
                 submitting::a_key_that_is_forgotten_and_taken_in_one_batch_stands_for_what_took_it,
                 submitting::a_key_that_is_taken_anew_before_it_is_forgotten_stays,
                 submitting::a_batch_takes_the_lanes_that_are_left_and_no_more,
@@ -95,6 +96,7 @@ macro_rules! conformance {
                 changing::what_is_put_off_beside_its_promotion_is_not_promoted,
                 changing::a_task_called_now_does_not_overtake_those_that_wait,
                 changing::what_was_changed_stays_so_over_a_retry,
+                changing::what_was_raised_comes_first_again_when_it_is_handed_back,
                 changing::a_change_says_what_a_task_waits_for,
                 changing::what_a_worker_has_or_what_has_ended_is_not_changed,
                 changing::a_suspect_that_is_put_off_comes_back_as_one,

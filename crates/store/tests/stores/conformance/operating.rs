@@ -37,14 +37,14 @@ fn operate(yard: &Yard, act: Act, filter: Filter) -> Operate {
     }
 }
 
-async fn begin(yard: &Yard, act: Act, filter: Filter) -> Operation {
+pub(crate) async fn begin(yard: &Yard, act: Act, filter: Filter) -> Operation {
     let operated: Operated = yard.run(operate(yard, act, filter)).await.unwrap();
     assert!(!operated.existed);
     operated.operation.unwrap()
 }
 
 /// The next piece, of so many tasks at most, as the service makes it.
-async fn piece(yard: &Yard, operation: &Operation, limit: usize) -> Proceed {
+pub(crate) async fn piece(yard: &Yard, operation: &Operation, limit: usize) -> Proceed {
     let list = List {
         filter: Filter::clone(&operation.filter),
         after: operation.cursor,

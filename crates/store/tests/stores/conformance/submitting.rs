@@ -249,6 +249,24 @@ pub(super) async fn an_idempotency_key_is_forgotten_after_its_life(yard: Yard) {
     assert_ne!(later.ids, first.ids);
 }
 
+pub(super) async fn the_oldest_keys_are_forgotten_first(yard: Yard) {
+    for key in ["older", "newer"] {
+        let once = once(&yard, key, "body");
+        yard.run::<Submitted>(once).await.unwrap();
+        yard.pass(Duration::from_secs(1));
+    }
+    yard.pass(yard.policy.key_life);
+    let prune = Prune { limit: 1, skip: 0 };
+
+    // Which of them it finds shows where that one is taken anew before.
+    let batch = vec![once(&yard, "older", "other").into(), prune.into()];
+    let found = yard.batch(batch).await.remove(1).unwrap();
+
+    assert_eq!(Pruned::try_from(found).unwrap().count, 0);
+    let pruned: Pruned = yard.run(Prune { limit: 10, ..prune }).await.unwrap();
+    assert_eq!(pruned.count, 1);
+}
+
 pub(super) async fn a_key_that_is_forgotten_and_taken_in_one_batch_stands_for_what_took_it(
     yard: Yard,
 ) {

@@ -4,15 +4,21 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_core::filter::Filter;
 use taskyard_core::id::{Epoch, ServerNumber};
+use taskyard_core::name::Name;
+use taskyard_core::operation::Act;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::cancel::Cancelled;
 use taskyard_core::verbs::join::{Join, Joined};
+use taskyard_core::verbs::proceed::Proceeded;
 use taskyard_core::verbs::prune::{Prune, Pruned};
+use taskyard_core::verbs::set_queue::{QueueSet, SetQueue};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
 
 use super::who_waits;
+use crate::conformance::operating::{begin, piece};
 use crate::conformance::yard::{Yard, ids, lane};
 use crate::database::Database;
 
@@ -115,6 +121,66 @@ async fn a_key_that_another_server_prunes_meanwhile_stands_for_nothing() {
     let second = second.unwrap();
     assert!(!second.existed());
     assert_ne!(first.ids, second.ids);
+}
+
+#[tokio::test]
+async fn a_unique_key_that_another_server_gives_to_a_task_meanwhile_is_that_tasks() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let unique = || NewTask {
+        unique_key: Some("key".into()),
+        ..yard.task()
+    };
+    let ended = yard.submit(unique()).await.unwrap();
+    yard.cancel(ended).await.unwrap();
+    let theirs = yard.new_task().await;
+
+    let change = format!("update unique_key set task = '{theirs}'");
+    let had = meets(&database, &change, "unique_lock", yard.submit(unique())).await;
+
+    assert_eq!(had, Ok(theirs));
+}
+
+#[tokio::test]
+async fn a_piece_of_an_operation_that_another_server_does_meanwhile_is_done_once() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let tasks = [yard.new_task().await, yard.new_task().await];
+    for task in tasks {
+        yard.cancel(task).await.unwrap();
+    }
+    let operation = begin(&yard, Act::Retry, Filter::default()).await;
+    let piece = piece(&yard, &operation, 1).await;
+
+    let change = format!("update operation set cursor = '{}', done = 1", tasks[1]);
+    let again = yard.run::<Proceeded>(piece);
+    let again = meets(&database, &change, "operation_lock", again).await;
+
+    assert_eq!(again.unwrap().operation, None);
+    assert_eq!(yard.count().await, tasks.len());
+}
+
+#[tokio::test]
+async fn what_another_server_says_of_a_queue_meanwhile_stays_said() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let queue = || SetQueue::of(Name::path("default").unwrap());
+    let timeout = Some(Some(Duration::from_secs(5)));
+    let first = SetQueue { timeout, ..queue() };
+    yard.run::<QueueSet>(first).await.unwrap();
+    let second = SetQueue {
+        paused: Some(true),
+        ..queue()
+    };
+
+    let change = "update queue set max_attempts = 7";
+    let set = yard.run::<QueueSet>(second);
+    let QueueSet(set) = meets(&database, change, "queue_lock", set).await.unwrap();
+
+    assert_eq!((set.is_paused, set.defaults.max_attempts), (true, Some(7)));
 }
 
 #[tokio::test]
