@@ -101,8 +101,8 @@ impl fmt::Display for Away {
     }
 }
 
-/// Closes a batch, and says what is in it.
-pub type Open = Box<dyn FnOnce() -> Vec<Command> + Send>;
+/// Closes a batch, which more may join until then, and says what is in it.
+pub type Close = Box<dyn FnOnce() -> Vec<Command> + Send>;
 
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -110,9 +110,9 @@ pub trait Store: Send + Sync {
     /// fail, in several, so that it fails alone. Batches run in the order in which their futures are first polled.
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error>;
 
-    /// As [`Store::run`], of a batch that others may join until its turn comes.
-    async fn run_open(&self, batch: Open, policy: &Policy) -> Result<Ran, Error> {
-        self.run(batch(), policy).await
+    /// As [`Store::run`], of a batch that is open until its turn comes, and closed then, or dropped.
+    async fn run_open(&self, close: Close, policy: &Policy) -> Result<Ran, Error> {
+        self.run(close(), policy).await
     }
 
     /// How many batches it takes at once: more than one where the next can run before the last is answered.

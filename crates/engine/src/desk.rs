@@ -28,7 +28,7 @@ use self::line::{Line, Number};
 use self::parked::Parked;
 
 pub struct Desk<C> {
-    /// What goes back, all of it with the next batch.
+    /// What goes back, all of it with the next batch, or with the last while that is open.
     given_back: Vec<Queued<C>>,
     queued: VecDeque<Queued<C>>,
     /// Claims that the next batch tries.
@@ -65,7 +65,7 @@ impl<C: Caller> Desk<C> {
         self.queued.push_back(Queued { command, caller });
     }
 
-    /// Gives back runs that nobody was told of. Before whatever waits, so that no claim that is tried from here on finds
+    /// Gives back runs that nobody was told of. Before whatever waits for the next batch, and every claim, so that no claim that is tried from here on finds
     /// them still leased, to be told of runs that it is about to lose.
     pub fn give_back(&mut self, report: Report, caller: C) {
         let command = report.into();
@@ -117,11 +117,8 @@ impl<C: Caller> Desk<C> {
         Some(batch)
     }
 
-    /// Adds what came since to the last batch that was taken off, as far as it goes. Nothing of it may have begun.
+    /// Adds what came since to the last batch that was taken off, as far as it goes: while nothing of it has begun.
     pub fn add_to(&mut self, batch: &mut Batch<C>) {
-        if self.is_idle() {
-            return;
-        }
         let mut claims = batch.take_claims();
         let already = batch.commands.len();
         self.given_back
@@ -153,7 +150,7 @@ impl<C: Caller> Desk<C> {
                 self.pass_on(errand);
                 continue;
             }
-            // One that was sent again has to find what its first sending was dealt.
+            // Of one claim twice in a batch the first is answered with nothing, also where it may not wait.
             let is_there = |taken: &Taken<C>| taken.waiting.claim.repeats(claim);
             if !batch.has_room_for_claim(claim) || batch.claims[..already].iter().any(is_there) {
                 break;

@@ -122,10 +122,14 @@ fn rendered<T: Serialize>(body: &T) -> Result<Vec<u8>, Box<Problem>> {
 
 /// Without those of its payloads that are no JSON any more, if there are any: what is whole was looked through only once.
 fn mended<T: Serialize + Mend>(app: &App, mut body: T) -> Result<Vec<u8>, Box<Problem>> {
-    if let Ok(bytes) = text_of(&body) {
-        return Ok(bytes);
-    }
+    let unwritten = match text_of(&body) {
+        Ok(bytes) => return Ok(bytes),
+        Err(unwritten) => unwritten,
+    };
     let payloads = body.mend();
+    if payloads == 0 {
+        return Err(problem::broken(&unwritten));
+    }
     let said = "what the database holds of tasks is damaged and no JSON any more; answers show null for it";
     if let Some(others) = app.troubles().tell(said) {
         tracing::error!(payloads, others, "{said}");

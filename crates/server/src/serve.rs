@@ -175,7 +175,7 @@ impl Connection {
             tokio::select! {
                 biased;
                 ended = &mut served => {
-                    // How HTTP/2 begins: that alone the library closes over without a word.
+                    // The preface of HTTP/2 is the one unreadable head that the library closes over without an answer.
                     let mut is_unread = false;
                     if let Err(error) = &ended {
                         tracing::debug!(%error, "a connection ended early");

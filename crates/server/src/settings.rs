@@ -36,7 +36,7 @@ pub struct Settings {
 pub struct NotInside {
     /// Others are named, with `--internal-kinds`.
     pub left_out: Vec<String>,
-    /// Nothing of them may be run, until this flag says what.
+    /// Nothing of them may be run, until this flag, as it is typed, says what.
     pub not_allowed: Vec<(&'static str, &'static str)>,
 }
 

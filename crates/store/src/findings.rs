@@ -1,4 +1,5 @@
-//! What a check looks for in any store, and how it is said. Each statement takes how many findings are wanted.
+//! What a check looks for in any store, and how it is said. Each statement takes how many findings are wanted, but for
+//! those of [`judged`].
 
 use taskyard_core::id::OperationId;
 use taskyard_core::json::is_json;

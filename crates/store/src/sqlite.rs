@@ -51,7 +51,7 @@ use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Random;
 use taskyard_core::refused::Refused;
-use taskyard_core::store::{Error, Open, Ran, Store};
+use taskyard_core::store::{Close, Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -232,12 +232,12 @@ impl Store for SqliteStore {
         self.run_open(Box::new(move || batch), policy).await
     }
 
-    async fn run_open(&self, batch: Open, policy: &Policy) -> Result<Ran, Error> {
+    async fn run_open(&self, close: Close, policy: &Policy) -> Result<Ran, Error> {
         // Writing on into a damaged file would only spread the damage.
         self.healthy()?;
         let (reply, ran) = oneshot::channel();
         self.writer.send(Job::Run {
-            batch,
+            close,
             policy: Box::new(policy.clone()),
             reply,
         })?;

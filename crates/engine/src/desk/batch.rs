@@ -46,6 +46,7 @@ pub(super) struct Queued<C> {
 
 /// What runs as one transaction, and who hears of it.
 pub struct Batch<C> {
+    /// Whoever runs them may take them away.
     pub commands: Vec<Command>,
     /// Counted from 1.
     pub(super) number: u64,

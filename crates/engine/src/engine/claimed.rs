@@ -1,5 +1,6 @@
 //! What a claim got, on its way to its worker.
 
+use taskyard_core::id::TaskId;
 use taskyard_core::verbs::claim::Hand;
 use taskyard_core::verbs::report::ReportedBack;
 
@@ -40,16 +41,28 @@ impl Claimed {
         let Some(report) = self.hand.take_damaged() else {
             return Ok(0);
         };
-        let damaged = report.results.len();
-        for result in &report.results {
-            tracing::error!(
-                task.id = %result.token.slot.task,
-                "what the database holds of a task is damaged and no JSON any more; it fails, and is handed to nobody"
-            );
-        }
+        let damaged: Vec<TaskId> = report
+            .results
+            .iter()
+            .map(|result| result.token.slot.task)
+            .collect();
         // The room for their claim was given back when it was answered.
-        let _: ReportedBack = self.engine.call_of_ours(report).await?;
-        Ok(damaged)
+        let ended: Result<ReportedBack, Error> = self.engine.call_of_ours(report).await;
+        for task in &damaged {
+            match &ended {
+                Ok(_) => tracing::error!(
+                    task.id = %task,
+                    "what the database holds of a task is damaged and no JSON any more; it has failed, and was handed to nobody"
+                ),
+                Err(error) => tracing::error!(
+                    task.id = %task,
+                    %error,
+                    "what the database holds of a task is damaged and no JSON any more; it could not be ended, and is tried \
+                     again when its lease ends"
+                ),
+            }
+        }
+        ended.map(|_| damaged.len())
     }
 }
 

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use taskyard_core::command::{Answer, Command};
 use taskyard_core::lane::Lane;
 use taskyard_core::status::Status;
-use taskyard_core::store::{self, Open, Ran};
+use taskyard_core::store::{self, Close, Ran};
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::leave::Leave;
 use taskyard_core::verbs::report::Report;
@@ -82,9 +82,27 @@ impl Caller for Reply {
 struct Sent {
     batch: Batch<Reply>,
     /// Its commands, until the store begins it.
-    open: Arc<Mutex<Option<Vec<Command>>>>,
+    open: Slot,
     noted: Noted,
     at: Moment,
+}
+
+type Slot = Arc<Mutex<Option<Vec<Command>>>>;
+
+/// In the hands of the store, which closes the batch with it; dropping it does so as well, since what the store will not
+/// begin is nothing to join.
+struct Closing(Slot);
+
+impl Closing {
+    fn close(&self) -> Vec<Command> {
+        self.0.lock().take().unwrap_or_default()
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
 pub(super) struct Loop {
@@ -130,9 +148,9 @@ impl Loop {
             if self.resets.is_empty() {
                 self.add_to_last();
                 while running.len() < shared.store.batches_max()
-                    && let Some(open) = self.next()
+                    && let Some(close) = self.next()
                 {
-                    running.push_back(shared.store.run_open(open, &shared.policy));
+                    running.push_back(shared.store.run_open(close, &shared.policy));
                 }
             }
             if running.is_empty() && self.desk.is_idle() && self.is_over {
@@ -181,9 +199,9 @@ impl Loop {
             .map(|server| Leave { server }.into())
     }
 
-    fn next(&mut self) -> Option<Open> {
+    fn next(&mut self) -> Option<Close> {
         let batch = self.desk.next_batch()?;
-        let open = Arc::new(Mutex::new(None));
+        let open = Slot::default();
         let mut sent = Sent {
             batch,
             open: Arc::clone(&open),
@@ -193,11 +211,15 @@ impl Loop {
         self.look_over(&mut sent, 0);
         *open.lock() = Some(std::mem::take(&mut sent.batch.commands));
         self.sent.push_back(sent);
-        Some(Box::new(move || open.lock().take().unwrap_or_default()))
+        let closing = Closing(open);
+        Some(Box::new(move || closing.close()))
     }
 
     /// What waits need not wait for the next batch while the last has not begun: fewer and larger ones cost the store less.
     fn add_to_last(&mut self) {
+        if self.desk.is_idle() {
+            return;
+        }
         let Some(mut last) = self.sent.pop_back() else {
             return;
         };

@@ -10,7 +10,7 @@ use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::log::Logs;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
-use taskyard_core::store::{Error, Open, Ran, Store};
+use taskyard_core::store::{Close, Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use taskyard_store::model::Model;
 use tokio::sync::Notify;
@@ -24,8 +24,8 @@ pub(crate) trait Front: Send + Sync {
         self.model().run(batch, policy).await
     }
 
-    async fn run_open(&self, batch: Open, policy: &Policy) -> Result<Ran, Error> {
-        self.run(batch(), policy).await
+    async fn run_open(&self, close: Close, policy: &Policy) -> Result<Ran, Error> {
+        self.run(close(), policy).await
     }
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {
@@ -53,8 +53,8 @@ impl<F: Front> Store for Fronted<F> {
         self.0.run(batch, policy).await
     }
 
-    async fn run_open(&self, batch: Open, policy: &Policy) -> Result<Ran, Error> {
-        self.0.run_open(batch, policy).await
+    async fn run_open(&self, close: Close, policy: &Policy) -> Result<Ran, Error> {
+        self.0.run_open(close, policy).await
     }
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {

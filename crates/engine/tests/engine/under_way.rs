@@ -7,12 +7,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
+use taskyard_core::id::TaskId;
 use taskyard_core::minute::What;
 use taskyard_core::policy::Policy;
+use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
-use taskyard_core::store::{self, Open, Ran, Store};
+use taskyard_core::store::{self, Close, Ran, Store};
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::submit::Submit;
 use taskyard_engine::engine::ClaimCall;
+use taskyard_engine::error::Error;
 use taskyard_engine::services::tally;
 use taskyard_store::model::Model;
 use tokio::sync::Semaphore;
@@ -254,9 +258,9 @@ impl Front for Waits {
         &self.model
     }
 
-    async fn run_open(&self, batch: Open, policy: &Policy) -> Result<Ran, store::Error> {
+    async fn run_open(&self, close: Close, policy: &Policy) -> Result<Ran, store::Error> {
         self.begin.acquire().await.unwrap().forget();
-        let batch = batch();
+        let batch = close();
         self.sizes.lock().push(batch.len());
         self.model.run(batch, policy).await
     }
@@ -284,6 +288,12 @@ async fn what_arrives_before_the_last_batch_begins_joins_it() {
     settle().await;
     let claim = claiming(&yard, MINUTE);
     settle().await;
+    let refused = {
+        let engine = yard.engine.clone();
+        let nowhere = TaskId::new(Timestamp::default(), 7);
+        tokio::spawn(async move { engine.cancel(nowhere).await })
+    };
+    settle().await;
     for _ in 0..2 {
         submits.push(submitting(&yard));
         settle().await;
@@ -295,7 +305,9 @@ async fn what_arrives_before_the_last_batch_begins_joins_it() {
         assert!(submit.await.unwrap());
     }
     assert_eq!(claim.await.unwrap(), 3);
-    assert_eq!(*store.sizes.lock(), [4]);
+    let refused = refused.await.unwrap();
+    assert!(matches!(refused, Err(Error::Refused(Refused::NoSuchTask))));
+    assert_eq!(*store.sizes.lock(), [5]);
     // Those that joined it as well.
     tally::run_once(&yard.engine).await.unwrap();
     assert_eq!(happened(&yard, What::Submitted).await, 3);

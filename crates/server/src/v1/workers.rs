@@ -96,7 +96,7 @@ fn limits(limits: &settings::Limits) -> Limits {
 }
 
 /// Takes tasks, waiting for the first one as long as the claim says. `told` makes what its worker is told; it fails where a
-/// payload is no JSON any more. Dropped before it is answered, it takes none.
+/// payload is no JSON any more. Dropped before it is answered, it takes none, but what was damaged may have failed.
 pub async fn claim<A>(
     app: &App,
     worker_id: &str,
@@ -124,10 +124,13 @@ pub async fn claim<A>(
             break;
         };
         left.drain = claimed.hand().drain;
-        if let Some(answer) = tell(claimed, told).await? {
-            return Ok(answer);
+        match tell(claimed, told).await? {
+            Told::Heard(answer) => return Ok(answer),
+            // What was damaged is gone, and what waited behind it is for whoever asked.
+            Told::AllEnded => {}
+            // Asked again, it would get the same.
+            Told::NotEnded => break,
         }
-        // What was damaged is gone, and what waited behind it is for whoever asked.
         call.wait = until.saturating_duration_since(Instant::now());
     }
     told(&left).map_err(|error| problem::broken(&error))
@@ -147,31 +150,38 @@ async fn deal(app: &App, call: ClaimCall) -> Result<Option<engine::Claimed>, Err
     }
 }
 
+/// What became of what a worker was dealt.
+enum Told<A> {
+    Heard(A),
+    /// All of it was damaged, and has failed.
+    AllEnded,
+    /// All of it was damaged, and it could not be ended: it comes back when its leases end.
+    NotEnded,
+}
+
 /// Tells a worker what it was dealt. Where no answer can be made of that, something in it is damaged: that fails, and the
-/// worker is told of the rest; none where nothing is left.
+/// worker is told of the rest.
 async fn tell<A>(
     mut claimed: engine::Claimed,
     mut told: impl FnMut(&Hand) -> serde_json::Result<A>,
-) -> Result<Option<A>, Box<Problem>> {
+) -> Result<Told<A>, Box<Problem>> {
     let unwritten = match told(claimed.hand()) {
         Ok(answer) => {
             claimed.tell();
-            return Ok(Some(answer));
+            return Ok(Told::Heard(answer));
         }
         Err(unwritten) => unwritten,
     };
-    match claimed.fail_damaged().await {
-        Ok(0) => return Err(problem::broken(&unwritten)),
-        Ok(_) => {}
-        // They come back when their leases end; the others are whole.
-        Err(error) => tracing::debug!(%error, "damaged tasks could not be ended"),
+    let failed = claimed.fail_damaged().await;
+    if matches!(failed, Ok(0)) {
+        return Err(problem::broken(&unwritten));
     }
     if claimed.hand().runs.is_empty() {
-        return Ok(None);
+        return Ok(failed.map_or(Told::NotEnded, |_| Told::AllEnded));
     }
     let answer = told(claimed.hand()).map_err(|error| problem::broken(&error))?;
     claimed.tell();
-    Ok(Some(answer))
+    Ok(Told::Heard(answer))
 }
 
 /// Takes results, and gives new tasks if the report holds a claim; `told` makes what its worker is told, as of a claim. The
@@ -246,12 +256,14 @@ pub async fn report<P: Source, I: Copy + Into<Called>, A>(
         reported.drain = drain || hand.drain;
         told(&reported)
     };
-    if let Some(claimed) = claimed
-        && let Some(answer) = tell(claimed, &mut told).await?
-    {
-        return Ok(answer);
+    let mut left = Hand::default();
+    if let Some(claimed) = claimed {
+        left.drain = claimed.hand().drain;
+        if let Told::Heard(answer) = tell(claimed, &mut told).await? {
+            return Ok(answer);
+        }
     }
-    told(&Hand::default()).map_err(|error| problem::broken(&error))
+    told(&left).map_err(|error| problem::broken(&error))
 }
 
 const CLAIM_PLACE: Place = Place::within("/claim");

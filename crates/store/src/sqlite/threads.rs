@@ -11,7 +11,7 @@ use rusqlite::{Connection, InterruptHandle};
 use taskyard_core::policy::Policy;
 use taskyard_core::query::{Answer, Query};
 use taskyard_core::random::Random;
-use taskyard_core::store::{Error, Open, Ran};
+use taskyard_core::store::{Close, Error, Ran};
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
@@ -38,7 +38,7 @@ type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
 pub(super) enum Job {
     Run {
-        batch: Open,
+        close: Close,
         policy: Box<Policy>,
         reply: Reply<Ran>,
     },
@@ -174,11 +174,11 @@ impl Job {
     fn run(self, inline: &mut Inline, clock: &Clock, random: &mut dyn Random) -> Held {
         match self {
             Self::Run {
-                batch,
+                close,
                 policy,
                 reply,
             } => {
-                let ran = inline.run_blocking(&batch(), &policy, clock(), random);
+                let ran = inline.run_blocking(&close(), &policy, clock(), random);
                 Box::new(move || drop(reply.send(ran)))
             }
             Self::Reset(reply) => {

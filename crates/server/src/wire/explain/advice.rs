@@ -133,7 +133,7 @@ impl<'a> Advice<'a> {
     fn start_inside(&self, kind: &str) -> Option<String> {
         let pool = self.pool.as_ref()?;
         let is_stopped = pool.running == 0 && pool.desired > 0;
-        if !is_stopped || !pool.kinds.iter().any(|known| known == kind) {
+        if !is_stopped || !self.runs_inside(kind) {
             return None;
         }
         let stopped = match pool.desired {
@@ -146,7 +146,7 @@ impl<'a> Advice<'a> {
     /// What would have workers inside run it that are not there, or do not.
     fn change_inside(&self, kind: &str) -> Option<String> {
         let pool = self.pool.as_ref()?;
-        if pool.kinds.iter().any(|known| known == kind) {
+        if self.runs_inside(kind) {
             let more =
                 "have this server run it, which has no internal workers: taskyard workers scale 1";
             return (pool.desired == 0).then(|| more.to_owned());
@@ -165,6 +165,12 @@ impl<'a> Advice<'a> {
         (!flags.is_empty()).then(|| format!("start this server again with {}", flags.join(" and ")))
     }
 
+    /// Workers inside run it, or would if there were any.
+    fn runs_inside(&self, kind: &str) -> bool {
+        let mut kinds = self.pool.iter().flat_map(|pool| &pool.kinds);
+        kinds.any(|known| known == kind)
+    }
+
     fn is_left_out(&self, kind: &str) -> bool {
         self.not_inside.left_out.iter().any(|known| known == kind)
     }
@@ -176,7 +182,8 @@ impl<'a> Advice<'a> {
     /// `that` is what the worker has to be in words, `flags` the same for `taskyard worker`.
     fn start(&self, that: &str, kind: &str, flags: &str) -> String {
         let desired = self.pool.as_ref().map_or(0, |pool| pool.desired);
-        if self.is_simulated(kind) && flags.is_empty() && desired < COUNT_MAX {
+        let more_help = self.is_simulated(kind) && self.runs_inside(kind) && flags.is_empty();
+        if more_help && desired < COUNT_MAX {
             return format!("taskyard workers scale {}", desired + 1);
         }
         let allow = match kind {

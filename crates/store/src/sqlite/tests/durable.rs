@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::Poll;
 use std::time::Duration;
@@ -104,6 +105,36 @@ async fn the_next_batch_runs_while_answers_wait_and_waits_for_a_sync_of_its_own(
     gate.open();
 
     second.await.unwrap();
+}
+
+/// Until then, what arrives can join it.
+#[tokio::test]
+async fn a_batch_is_closed_when_its_turn_comes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (clock, go) = held_clock();
+    let options = Options { clock, ..options() };
+    let store = SqliteStore::open(&dir.path().join("tasks.db"), options).unwrap();
+    let policy = Policy::default();
+    let mut first = store.run(vec![submit(vec![task("work", 1, 0)]).into()], &policy);
+    let is_closed = Arc::new(AtomicBool::new(false));
+    let mut second = store.run_open(
+        Box::new({
+            let is_closed = Arc::clone(&is_closed);
+            move || {
+                is_closed.store(true, Ordering::SeqCst);
+                vec![submit(vec![task("work", 2, 0)]).into()]
+            }
+        }),
+        &policy,
+    );
+
+    assert!(poll!(&mut first).is_pending() && poll!(&mut second).is_pending());
+    assert!(!is_closed.load(Ordering::SeqCst));
+    (0..2).for_each(|_| go.send(()).unwrap());
+
+    first.await.unwrap();
+    second.await.unwrap();
+    assert_eq!(pending(&store).await, 2);
 }
 
 /// It may tell of that.

@@ -59,8 +59,8 @@ pub(super) fn not_inside(args: &ServeArgs) -> NotInside {
     let may_run = args.simulate.simulate || args.command.allow_command.is_some();
     let may_ask = args.http.allow_http.is_some();
     let gated = [
-        (COMMAND, "--allow-command", may_run),
-        ("http", "--allow-http", may_ask),
+        (COMMAND, "--allow-command PROGRAM", may_run),
+        ("http", "--allow-http HOST", may_ask),
     ];
     let kinds = &args.internal_kinds;
     let known = gated.iter().map(|(kind, ..)| (*kind).to_owned());
