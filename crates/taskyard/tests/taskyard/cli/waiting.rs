@@ -175,11 +175,11 @@ fn what_would_help_a_command_is_nothing_that_was_said_already() {
         ),
         (
             "--internal-kinds echo",
-            format!("{begin}{again} --allow-command and `command` among --internal-kinds"),
+            format!("{begin}{again} --allow-command PROGRAM and `command` among --internal-kinds"),
         ),
         (
             "--internal-workers 0",
-            format!("{begin}{again} --allow-command and --internal-workers 1"),
+            format!("{begin}{again} --allow-command PROGRAM and --internal-workers 1"),
         ),
     ] {
         let yard = Yard::new();
