@@ -16,8 +16,8 @@ use crate::rows::operation::operation;
 use crate::stats::Stats;
 
 /// Looks through the whole file, then at what the rows promise, then through the file of logs beside it; names what is
-/// wrong, at most a hundred of each sort, and whether the log is gone that a killed server left. Empty: all is well. It reads one snapshot of each, and the log of a server that
-/// works meanwhile grows until it is done.
+/// wrong, at most a hundred of each sort, and whether the log is gone that a killed server left. Empty: all is well. It
+/// reads one snapshot of each, and the log of a server that works meanwhile grows until it is done.
 pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
     let path = &file::behind_links(path);
     // Looked for first: the connection makes an empty one.
