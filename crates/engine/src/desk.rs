@@ -65,8 +65,8 @@ impl<C: Caller> Desk<C> {
         self.queued.push_back(Queued { command, caller });
     }
 
-    /// Gives back runs that nobody was told of. Before whatever waits for the next batch, and every claim, so that no claim that is tried from here on finds
-    /// them still leased, to be told of runs that it is about to lose.
+    /// Gives back runs that nobody was told of. Before whatever waits for the next batch, and before every claim, so that
+    /// none that is tried from here on finds them still leased, to be told of runs that it is about to lose.
     pub fn give_back(&mut self, report: Report, caller: C) {
         let command = report.into();
         self.given_back.push(Queued { command, caller });
@@ -125,11 +125,10 @@ impl<C: Caller> Desk<C> {
             .drain(..)
             .for_each(|queued| batch.add(queued));
         while let Some(queued) = self.queued.pop_front() {
-            if !batch.has_room_for(&queued.command) {
+            if let Some(queued) = batch.add_where_there_is_room(queued) {
                 self.queued.push_front(queued);
                 break;
             }
-            batch.add(queued);
         }
         self.wake_for_submits(&batch.commands[already..]);
         self.add_claims_to(batch);

@@ -69,23 +69,32 @@ impl<C> Batch<C> {
         }
     }
 
-    /// Whatever comes first has room.
-    pub(super) fn has_room_for(&self, command: &Command) -> bool {
-        let (rows, bytes) = size(command);
-        let is_first = self.commands.is_empty() && self.claims.is_empty();
-        is_first || (self.rows + rows <= ROWS_MAX && self.bytes + bytes <= BYTES_MAX)
-    }
-
     pub(super) fn has_room_for_claim(&self, claim: &Claim) -> bool {
         self.claims.is_empty() || self.rows + claim.limit <= ROWS_MAX
     }
 
+    /// Whether or not there is room for it.
     pub(super) fn add(&mut self, queued: Queued<C>) {
+        let size = size(&queued.command);
+        self.put(queued, size);
+    }
+
+    /// Answers what there is no room for. Whatever comes first has room.
+    pub(super) fn add_where_there_is_room(&mut self, queued: Queued<C>) -> Option<Queued<C>> {
         let (rows, bytes) = size(&queued.command);
+        let is_first = self.commands.is_empty() && self.claims.is_empty();
+        if !is_first && (self.rows + rows > ROWS_MAX || self.bytes + bytes > BYTES_MAX) {
+            return Some(queued);
+        }
+        self.put(queued, (rows, bytes));
+        None
+    }
+
+    fn put(&mut self, Queued { command, caller }: Queued<C>, (rows, bytes): (usize, usize)) {
         self.rows += rows;
         self.bytes += bytes;
-        self.commands.push(queued.command);
-        self.callers.push(queued.caller);
+        self.commands.push(command);
+        self.callers.push(caller);
     }
 
     /// Takes away the command that its claims are, if there are any.

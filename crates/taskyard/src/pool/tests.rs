@@ -29,6 +29,15 @@ use super::*;
 /// Noon of some day.
 const NOON: i64 = 1_790_000_000_000_000;
 
+/// The only one, on a store of its own, at which it stays noon.
+async fn server_at_noon() -> App {
+    let clock = || Timestamp::from_micros(NOON);
+    let store: Arc<dyn Store> = Arc::new(Model::new(1, Arc::new(clock)));
+    let app = server_on(&store);
+    app.engine().join(None, true).await.unwrap();
+    app
+}
+
 fn server_on(store: &Arc<dyn Store>) -> App {
     let stop = CancellationToken::new();
     let engine = Engine::start(
@@ -150,10 +159,7 @@ async fn submit(app: &App, kind: &str, input: &str) -> TaskId {
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_is_cancelled_ends_before_its_workers_next_heartbeat() {
-    let clock = || Timestamp::from_micros(NOON);
-    let store: Arc<dyn Store> = Arc::new(Model::new(1, Arc::new(clock)));
-    let app = server_on(&store);
-    app.engine().join(None, true).await.unwrap();
+    let app = server_at_noon().await;
     let executors = Executors::default().with(Echo("echo")).with(Sleep);
     let pool = Pool::new(1, &executors, &Settings::named(""));
     pool.begin(&app);
@@ -174,10 +180,7 @@ async fn a_run_that_is_cancelled_ends_before_its_workers_next_heartbeat() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_is_damaged_fails_and_the_worker_goes_on() {
-    let clock = || Timestamp::from_micros(NOON);
-    let store: Arc<dyn Store> = Arc::new(Model::new(1, Arc::new(clock)));
-    let app = server_on(&store);
-    app.engine().join(None, true).await.unwrap();
+    let app = server_at_noon().await;
     let (first, bad) = (
         submit(&app, "echo", "1").await,
         submit(&app, "echo", "{").await,
