@@ -6,6 +6,7 @@
 //! which they were sent and are answered in that order. Readers see the last commit and never wait for the writer. A
 //! database in memory has no readers beside it: the writer answers between two batches.
 
+mod alone;
 mod answers;
 mod backup;
 mod checkpoint;
@@ -55,6 +56,7 @@ use taskyard_core::store::{Close, Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use tokio::sync::oneshot;
 
+use self::alone::Alone;
 pub use self::backup::{BackupError, LogsCopied, Taken, backup};
 use self::damage::Damage;
 use self::home::Home;
@@ -87,6 +89,7 @@ pub struct Options {
 
 pub struct SqliteStore {
     writer: Line<Job>,
+    alone: Alone,
     readers: Option<Line<Asked>>,
     check: Option<Check>,
     damage: Damage,
@@ -163,6 +166,7 @@ impl SqliteStore {
         let clock = Arc::clone(&options.clock);
         Ok(Self {
             writer: threads::writer(inline, disk.transpose()?, clock, options.random)?,
+            alone: Alone::new(),
             readers: None,
             check: None,
             damage,
@@ -236,12 +240,15 @@ impl Store for SqliteStore {
         // Writing on into a damaged file would only spread the damage.
         self.healthy()?;
         let (reply, ran) = oneshot::channel();
+        let begun = self.alone.begin();
         self.writer.send(Job::Run {
             close,
             policy: Box::new(policy.clone()),
             reply,
         })?;
+        begun.watch(|| !ran.is_empty());
         let ran = ran.await.map_err(|_| gone())?;
+        begun.answered(ran.as_ref().map_or(0, |ran| ran.replies.len()));
         self.damage.heed(run::cut_short(&ran));
         ran
     }
