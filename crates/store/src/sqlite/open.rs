@@ -109,8 +109,14 @@ pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 pub enum OpenError {
     #[error("{path} is in use by another server{by}; stop that one first, or name another file")]
     InUse { path: PathBuf, by: Holder },
-    #[error("{0} is a database of some other program; nothing in it was changed")]
+    #[error(
+        "{0} is a database of some other program; nothing in it was changed. Name another file"
+    )]
     Foreign(PathBuf),
+    #[error(
+        "{0} is a database of some other program and no file of logs; nothing in it was changed"
+    )]
+    ForeignLogs(PathBuf),
     #[error(
         "{path} needs a newer version of Taskyard (its schema {found} is open to programs that know schema \
          {needs}, this one knows {knows})"
