@@ -9,6 +9,7 @@ use taskyard_core::random::Random;
 use uuid::Uuid;
 
 use super::connection::{self, one};
+use super::error::needs_rollback;
 use super::fields::{Fields, Read};
 use super::lock::{self, Holder};
 use super::starting::Starting;
@@ -164,6 +165,11 @@ pub enum OpenError {
          {reason}"
     )]
     NotRestored { path: PathBuf, reason: String },
+    #[error(
+        "a change of {0} was cut short, and {0}-journal has what was there before; a server that starts on it puts that \
+         back, and so does `taskyard db migrate`"
+    )]
+    HalfChanged(PathBuf),
     #[error(
         "{path} has {names} names (hard links), and SQLite would keep a log for each, which damages the file; leave \
          it one"
@@ -428,6 +434,9 @@ fn migrate(tx: &Connection, found: &Meta) -> Read<()> {
 
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
     let (path, reason) = (path.to_owned(), error.to_string());
+    if needs_rollback(error) {
+        return OpenError::HalfChanged(path);
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             OpenError::Damaged { path, reason }
