@@ -95,7 +95,7 @@ pub struct Policy {
     /// Why the commands that were scheduled by the `taskmaster` routes fail when their time comes: this server runs none.
     /// Default: none, they wait for a worker that runs them.
     ///
-    /// Asked when their time comes, so what counts is the server that is up by then.
+    /// Asked when their time comes, so what counts is the server that is up by then; of several, the one that promotes them.
     pub commands_refused: Option<&'static str>,
 }
 

@@ -216,6 +216,9 @@ impl Loop {
     }
 
     /// What waits need not wait for the next batch while the last has not begun: fewer and larger ones cost the store less.
+    ///
+    /// A store that would begin it meanwhile waits until all is added, which takes long only where thousands of parked claims
+    /// are held against many new lanes. Nobody is answered any later for that: answers come through here.
     fn add_to_last(&mut self) {
         if self.desk.is_idle() {
             return;

@@ -132,8 +132,16 @@ pub enum OpenError {
     Encoding { server: String, found: String },
     #[error("the database {server} has no schema to make tables in; see its search_path")]
     NoSchema { server: String },
-    #[error("the database {server} holds tables of some other program; nothing in it was changed")]
+    #[error(
+        "the database {server} holds tables of some other program; nothing in it was changed. Name another one, made for \
+         Taskyard alone"
+    )]
     Foreign { server: String },
+    #[error(
+        "the database {server} has Taskyard's tables, but not the row that tells what they are, as where putting a dump \
+         back was cut short; put it back into an empty database"
+    )]
+    HalfRestored { server: String },
     #[error("the database {server} is empty: nothing was stored yet; a start makes it Taskyard's")]
     Empty { server: String },
     #[error(
@@ -317,10 +325,13 @@ pub(super) struct Meta {
 impl Meta {
     /// Refuses one that is not open to this program any more.
     async fn load(client: &Client, address: &Address) -> Result<Self, OpenError> {
-        let found = client.query_one(sql::META_LOAD, &[]).await;
-        let meta = found
-            .and_then(|row| Self::read(&row))
-            .map_err(|error| OpenError::unusable(address, &error))?;
+        let unusable = |error: Error| OpenError::unusable(address, &error);
+        let found = client.query_opt(sql::META_LOAD, &[]).await;
+        let row = found.map_err(unusable)?;
+        let row = row.ok_or_else(|| OpenError::HalfRestored {
+            server: address.to_string(),
+        })?;
+        let meta = Self::read(&row).map_err(unusable)?;
         if meta.min_compatible > SCHEMA {
             return Err(OpenError::TooNew {
                 server: address.to_string(),
@@ -351,21 +362,29 @@ impl Meta {
     }
 }
 
+/// Each migration is a transaction, so that none holds locks for longer than it must while others work. Where nobody
+/// does, because there are no tables yet, all are one: a start that is cut short leaves the database empty.
 async fn migrate(
     client: &mut Client,
     found: Option<Meta>,
     random: &mut dyn Random,
 ) -> Result<[u8; 16], Error> {
+    let is_new = found.is_none();
+    let at_once = if is_new { MIGRATIONS.len() } else { 1 };
     let meta = found.unwrap_or_else(|| Meta {
         schema: 0,
         min_compatible: 0,
         incarnation: Uuid::from_u64_pair(random.bits(), random.bits()),
     });
-    let mut is_new = meta.schema == 0;
-    for missing in migration::missing(&MIGRATIONS, meta.schema, meta.min_compatible) {
-        let (number, needs) = (missing.number, missing.min_compatible);
+    let missing = migration::missing(&MIGRATIONS, meta.schema, meta.min_compatible);
+    let missing: Vec<Migration> = missing.collect();
+    for migrations in missing.chunks(at_once) {
         let tx = client.transaction().await?;
-        tx.batch_execute(missing.statements).await?;
+        for migration in migrations {
+            tx.batch_execute(migration.statements).await?;
+        }
+        let last = migrations.last().expect("no chunk is empty");
+        let (number, needs) = (last.number, last.min_compatible);
         if is_new {
             let values = &[&number as _, &needs as _, &meta.incarnation as _];
             tx.execute(sql::META_INSERT, values).await?;
@@ -373,7 +392,6 @@ async fn migrate(
             tx.execute(sql::META_UPDATE, &[&number, &needs]).await?;
         }
         tx.commit().await?;
-        is_new = false;
     }
     Ok(meta.incarnation.into_bytes())
 }

@@ -6,7 +6,7 @@ use rusqlite::ErrorCode::{
 };
 use rusqlite::ffi::{
     SQLITE_FULL, SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE,
-    SQLITE_IOERR_WRITE,
+    SQLITE_IOERR_WRITE, SQLITE_READONLY_ROLLBACK,
 };
 use taskyard_core::store::{Cause, Error};
 
@@ -46,6 +46,11 @@ pub(super) fn is_failed_sync(error: &rusqlite::Error) -> bool {
 pub(super) fn is_of_writing(error: &rusqlite::Error) -> bool {
     let codes = [SQLITE_FULL, SQLITE_IOERR_WRITE, SQLITE_IOERR_TRUNCATE];
     is_one_of(error, &codes) || is_failed_sync(error)
+}
+
+/// Somebody's change of the file was cut short, and who only looks may not take it back.
+pub(super) fn needs_rollback(error: &rusqlite::Error) -> bool {
+    is_one_of(error, &[SQLITE_READONLY_ROLLBACK])
 }
 
 fn is_one_of(error: &rusqlite::Error, codes: &[i32]) -> bool {

@@ -9,6 +9,7 @@ use taskyard_core::random::Random;
 use uuid::Uuid;
 
 use super::connection::{self, one};
+use super::error::needs_rollback;
 use super::fields::{Fields, Read};
 use super::lock::{self, Holder};
 use super::starting::Starting;
@@ -109,8 +110,14 @@ pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 pub enum OpenError {
     #[error("{path} is in use by another server{by}; stop that one first, or name another file")]
     InUse { path: PathBuf, by: Holder },
-    #[error("{0} is a database of some other program; nothing in it was changed")]
+    #[error(
+        "{0} is a database of some other program; nothing in it was changed. Name another file"
+    )]
     Foreign(PathBuf),
+    #[error(
+        "{0} is a database of some other program and no file of logs; nothing in it was changed"
+    )]
+    ForeignLogs(PathBuf),
     #[error(
         "{path} needs a newer version of Taskyard (its schema {found} is open to programs that know schema \
          {needs}, this one knows {knows})"
@@ -158,6 +165,11 @@ pub enum OpenError {
          {reason}"
     )]
     NotRestored { path: PathBuf, reason: String },
+    #[error(
+        "a change of {0} was cut short, and {0}-journal has what was there before; a server that starts on it puts that \
+         back, and so does `taskyard db migrate`"
+    )]
+    HalfChanged(PathBuf),
     #[error(
         "{path} has {names} names (hard links), and SQLite would keep a log for each, which damages the file; leave \
          it one"
@@ -422,6 +434,9 @@ fn migrate(tx: &Connection, found: &Meta) -> Read<()> {
 
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
     let (path, reason) = (path.to_owned(), error.to_string());
+    if needs_rollback(error) {
+        return OpenError::HalfChanged(path);
+    }
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
             OpenError::Damaged { path, reason }

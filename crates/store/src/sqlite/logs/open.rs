@@ -113,7 +113,7 @@ pub(in crate::sqlite) fn check_ours(
 ) -> Result<Meta, OpenError> {
     let ours = open::tables(connection, "name in ('meta', 'log_run', 'log_line')");
     if ours.map_err(|error| explain(path, &error))? != 3 {
-        return Err(OpenError::Foreign(path.to_owned()));
+        return Err(OpenError::ForeignLogs(path.to_owned()));
     }
     open::meta(connection, path, SCHEMA)
 }

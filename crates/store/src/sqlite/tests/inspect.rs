@@ -254,6 +254,16 @@ fn what_is_not_there_or_not_ours_is_said() {
         .unwrap();
 
     assert!(matches!(check(&none), Err(OpenError::Io { .. })));
-    assert!(matches!(stats(&theirs), Err(OpenError::Foreign(_))));
-    assert!(!none.exists());
+    let copy = dir.path().join("copy.db");
+    let said = [
+        check(&theirs).unwrap_err().to_string(),
+        stats(&theirs).unwrap_err().to_string(),
+        backup(&theirs, &copy, false).unwrap_err().to_string(),
+    ];
+    let expected = format!(
+        "{} is a database of some other program; nothing in it was changed. Name another file",
+        theirs.display()
+    );
+    assert_eq!(said, [&*expected; 3]);
+    assert!(!none.exists() && !copy.exists());
 }

@@ -94,6 +94,49 @@ fn of_a_first_start_that_was_killed_as_it_made_the_file_it_is_said_too() {
     assert_eq!(check(&path).unwrap(), [] as [&str; 0]);
 }
 
+/// As of a server that was killed when it began on a file without a log, such as a backup, or of another program.
+#[tokio::test]
+async fn of_a_change_that_was_cut_short_it_is_said_who_takes_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    drop(filled(&path, 1).await);
+    let changing = rusqlite::Connection::open(&path).unwrap();
+    // The smallest cache writes to the file before the commit; without syncs the journal says at once that it counts.
+    let change =
+        "pragma journal_mode = delete; pragma synchronous = off; pragma cache_size = 1; begin;
+        create table theirs (text); insert into theirs values (randomblob(1000000));";
+    changing.execute_batch(change).unwrap();
+    let cut_short = left_by_a_kill(&path, &dir.path().join("killed"));
+    drop(changing);
+    let journal = cut_short.with_file_name("tasks.db-journal");
+    assert!(journal.is_file());
+
+    let copy = dir.path().join("copy.db");
+    for _ in 0..2 {
+        let said = [
+            check(&cut_short).unwrap_err().to_string(),
+            stats(&cut_short).unwrap_err().to_string(),
+            backup(&cut_short, &copy, false).unwrap_err().to_string(),
+        ];
+        for said in said {
+            for part in ["cut short", "tasks.db-journal", "taskyard db migrate"] {
+                assert!(said.contains(part), "{said}");
+            }
+        }
+    }
+    assert!(journal.is_file() && !copy.exists());
+    drop(open(&cut_short));
+    assert!(!journal.exists());
+    assert_eq!(check(&cut_short).unwrap(), [] as [&str; 0]);
+    assert_eq!(of_table(&cut_short, "theirs"), 0);
+    assert_eq!(of_table(&cut_short, "task"), 1);
+}
+
+fn of_table(path: &Path, name: &str) -> i64 {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    open::tables(&connection, &format!("name = '{name}'")).unwrap()
+}
+
 #[tokio::test]
 async fn logs_that_are_not_made_yet_are_missed_only_where_there_were_tasks() {
     let dir = tempfile::tempdir().unwrap();
@@ -135,7 +178,7 @@ async fn a_log_that_is_gone_behind_a_kill_is_named_by_each_check_and_by_none_beh
 /// The files as a process leaves them that is killed now.
 pub(super) fn left_by_a_kill(path: &Path, to: &Path) -> PathBuf {
     std::fs::create_dir(to).unwrap();
-    for suffix in ["", "-wal", ".lock", ".logs", ".logs-wal"] {
+    for suffix in ["", "-journal", "-wal", ".lock", ".logs", ".logs-wal"] {
         let name = format!("tasks.db{suffix}");
         let _ = std::fs::copy(path.with_file_name(&name), to.join(&name));
     }

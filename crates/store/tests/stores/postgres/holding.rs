@@ -6,16 +6,22 @@ use std::time::Duration;
 
 use taskyard_core::filter::Filter;
 use taskyard_core::id::{Epoch, ServerNumber};
+use taskyard_core::lane::Lane;
+use taskyard_core::minute::{Events, Minute, MinuteKey, What};
 use taskyard_core::name::Name;
 use taskyard_core::operation::Act;
+use taskyard_core::query::Query;
+use taskyard_core::retention::Retention;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::cancel::Cancelled;
+use taskyard_core::verbs::discard::{Discard, Discarded};
 use taskyard_core::verbs::join::{Join, Joined};
 use taskyard_core::verbs::proceed::Proceeded;
 use taskyard_core::verbs::prune::{Prune, Pruned};
 use taskyard_core::verbs::set_queue::{QueueSet, SetQueue};
 use taskyard_core::verbs::submit::{Begin, NewTask, Submit, Submitted};
+use taskyard_core::verbs::tally::{Tallied, Tally};
 
 use super::who_waits;
 use crate::conformance::operating::{begin, piece};
@@ -181,6 +187,72 @@ async fn what_another_server_says_of_a_queue_meanwhile_stays_said() {
     let QueueSet(set) = meets(&database, change, "queue_lock", set).await.unwrap();
 
     assert_eq!((set.is_paused, set.defaults.max_attempts), (true, Some(7)));
+}
+
+/// A minute is one server's alone; what holds it may be a connection of that server's own that broke.
+#[tokio::test]
+async fn what_is_added_to_a_minute_meanwhile_is_added_to() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    yard.new_task().await;
+    let minute = MinuteKey::minute_of(yard.now());
+    let tally = || {
+        let lane = Lane(1);
+        let mut events = Events::default();
+        events.counts[What::Submitted as usize] = 3;
+        let key = MinuteKey { minute, lane };
+        Tally {
+            minutes: vec![Minute { key, events }],
+            ..Tally::default()
+        }
+    };
+    yard.run::<Tallied>(tally()).await.unwrap();
+
+    let change = "update minute set submitted = submitted + 70";
+    let added = yard.run::<Tallied>(tally());
+    meets(&database, change, "minute_lock", added)
+        .await
+        .unwrap();
+
+    let found = yard.store.read(Query::Minutes { from: minute }).await;
+    let rows = found.unwrap().minutes().minutes;
+    let submitted: Vec<i64> = rows
+        .iter()
+        .map(|row| row.events.count(What::Submitted))
+        .collect();
+    assert_eq!(submitted, [76]);
+}
+
+#[tokio::test]
+async fn an_ended_task_that_another_server_holds_keeps_no_other_from_going() {
+    let Some((mut yard, database)) = yard().await else {
+        return;
+    };
+    yard.policy.retention = Retention::all(Duration::ZERO);
+    let tasks = vec![yard.new_task().await, yard.new_task().await];
+    for task in &tasks {
+        yard.cancel(*task).await.unwrap();
+    }
+    yard.pass(yard.policy.key_life + Duration::from_secs(1));
+    let mut client = database.client().await;
+    let theirs = client.transaction().await.unwrap();
+    let hold = "select from outcome where task = $1 for update";
+    assert_eq!(
+        theirs.execute(hold, &[&tasks[0].as_uuid()]).await.unwrap(),
+        1
+    );
+    let discard = async || {
+        let tasks = tasks.clone();
+        yard.run::<Discarded>(Discard { tasks }).await.unwrap()
+    };
+
+    assert_eq!(discard().await.count, 1);
+    assert_eq!(yard.count().await, 1);
+
+    theirs.rollback().await.unwrap();
+    assert_eq!(discard().await.count, 1);
+    assert_eq!(yard.count().await, 0);
 }
 
 #[tokio::test]

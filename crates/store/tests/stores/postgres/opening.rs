@@ -1,14 +1,15 @@
 //! Reaching a database, taking it or leaving it alone.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use taskyard_core::random::Seeded;
 use taskyard_core::store::Store;
-use taskyard_store::postgres::{OpenError, Options, PostgresStore};
+use taskyard_store::postgres::{self, OpenError, Options, PostgresStore};
 use tokio_postgres::Client;
 
-use super::options;
+use super::{options, who_waits};
 use crate::conformance::yard::Yard;
 use crate::database::{Database, server};
 
@@ -59,6 +60,38 @@ async fn servers_that_start_at_once_make_one_database() {
 }
 
 #[tokio::test]
+async fn a_first_start_that_is_killed_among_its_migrations_leaves_the_database_empty() {
+    let Some(database) = Database::empty().await else {
+        return;
+    };
+    let (url, beside) = (database.url(), database.beside().await);
+    let mut client = database.client().await;
+    // Under the name of a table of a later migration, which waits for what becomes of it.
+    let theirs = client.transaction().await.unwrap();
+    let hold = "create sequence log_run";
+    theirs.batch_execute(hold).await.unwrap();
+
+    let mut starting = pin!(PostgresStore::connect(&url, options()));
+    let start = tokio::select! {
+        _ = &mut starting => panic!("it did not wait for {hold:?}"),
+        start = who_waits(&beside, database.name(), "log_run") => start,
+    };
+    let kill = "select pg_terminate_backend($1, 10000)";
+    beside.execute(kill, &[&start]).await.unwrap();
+
+    assert!(starting.await.is_err());
+    theirs.rollback().await.unwrap();
+    assert_eq!(tables(&client).await, [""; 0]);
+    let checked = postgres::check(&url).await;
+    assert!(
+        matches!(checked, Err(OpenError::Empty { .. })),
+        "{checked:?}"
+    );
+    PostgresStore::connect(&url, options()).await.unwrap();
+    assert_eq!(postgres::check(&url).await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
 async fn what_was_written_is_there_after_a_restart() {
     let Some(database) = Database::migrated().await else {
         return;
@@ -91,8 +124,30 @@ async fn a_database_of_another_program_is_refused_and_untouched() {
 
         let error = refusal(&database.url()).await;
 
-        assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+        let looked = postgres::check(&database.url()).await.map(drop);
+        let counted = postgres::stats(&database.url()).await.map(drop);
+        for error in [error, looked.unwrap_err(), counted.unwrap_err()] {
+            assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
+            assert!(error.to_string().contains("Name another"), "{error}");
+        }
         assert_eq!(tables(&client).await, before);
+    }
+}
+
+#[tokio::test]
+async fn of_tables_without_what_they_say_of_themselves_it_is_told_what_to_do() {
+    let Some(database) = Database::migrated().await else {
+        return;
+    };
+    let client = database.client().await;
+    client.batch_execute("delete from meta").await.unwrap();
+
+    let started = refusal(&database.url()).await;
+    let checked = postgres::check(&database.url()).await.unwrap_err();
+
+    for error in [started, checked] {
+        let said = error.to_string();
+        assert!(said.contains("put it back into an empty"), "{said}");
     }
 }
 

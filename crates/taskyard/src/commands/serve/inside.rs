@@ -23,7 +23,8 @@ pub(super) fn commands(args: &ServeArgs) -> Commands {
     Commands::Run
 }
 
-/// Why those of the taskmaster dialect fail, if they do: without workers inside, others are there to run them.
+/// Why those of the taskmaster dialect fail, if they do: without workers inside, others are there to run them. For the
+/// server's life, however many workers it has later: one that is brought in for other tasks ends nobody's commands.
 pub(super) fn commands_refused(args: &ServeArgs) -> Option<&'static str> {
     let is_for_others = args.internal_workers == 0;
     let runs = is_for_others || args.simulate.simulate || args.command.allow_command.is_some();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::yard::{Yard, run};
+use crate::yard::{Printed, Yard, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_gone_is_not_begun_anew_beside_its_logs() {
@@ -81,4 +81,56 @@ async fn an_empty_database_has_nothing_wrong() {
         let said = "is empty: nothing was stored yet; a start makes it Taskyard's";
         assert!(checked.stderr.contains(said), "{}", checked.stderr);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_empty_database_each_verb_tells_the_next_step_and_makes_nothing_of_it() {
+    let file = Yard::new();
+    std::fs::write(file.path("tasks.db"), "").unwrap();
+    let mut cases = vec![(file, vec![&["backup", "copy.db"][..]])];
+    cases.extend(Yard::on_postgres().await.map(|yard| (yard, Vec::new())));
+
+    for (yard, mut verbs) in cases {
+        verbs.extend([&["stats"][..], &["renew"], &["reset", "--yes"]]);
+        for verb in verbs {
+            let said = db(&yard, verb, &yard.database());
+
+            assert_eq!((said.code, &*said.stdout), (1, ""), "{verb:?}");
+            let next = "is empty: nothing was stored yet; a start makes it Taskyard's";
+            assert!(said.stderr.contains(next), "{verb:?}: {}", said.stderr);
+        }
+        assert!(!yard.path("copy.db").exists());
+        assert_eq!(db(&yard, &["migrate"], &yard.database()).code, 0);
+        yard.is_well();
+    }
+}
+
+#[test]
+fn of_another_programs_file_each_verb_tells_the_next_step() {
+    let yard = Yard::new();
+    assert_eq!(db(&yard, &["migrate"], &yard.database()).code, 0);
+    // It is a database, and none of tasks.
+    let theirs = format!("{}.logs", yard.database());
+
+    for verb in [
+        &["migrate"][..],
+        &["check"],
+        &["stats"],
+        &["backup", "copy.db"],
+        &["renew"],
+        &["reset", "--yes"],
+    ] {
+        let said = db(&yard, verb, &theirs);
+
+        assert_eq!((said.code, &*said.stdout), (1, ""), "{verb:?}");
+        let next = "of some other program; nothing in it was changed. Name another file";
+        assert!(said.stderr.contains(next), "{verb:?}: {}", said.stderr);
+    }
+    assert!(!yard.path("copy.db").exists());
+    yard.is_well();
+}
+
+fn db(yard: &Yard, verb: &[&str], database: &str) -> Printed {
+    let arguments = [&["db"][..], verb, &["--database", database]].concat();
+    run(yard.directory.path(), &arguments, &[])
 }

@@ -103,3 +103,23 @@ async fn a_command_is_refused_or_run_by_the_server_that_is_up_at_its_time_on_pos
         play(yard).await;
     }
 }
+
+/// Who brings in a worker for other tasks takes no command from those outside.
+#[tokio::test(flavor = "multi_thread")]
+async fn how_many_workers_there_are_later_changes_nothing_for_commands() {
+    let yard = Yard::new();
+    let server = yard.serve(&OUTSIDE);
+    assert_eq!(server.client.scale_pool(1).await.unwrap().desired, 1);
+    server.register_for_all("w").await;
+    let left_alone = schedule(&server, LONG_AGO).await;
+    let claimed = claim(&server, Duration::from_secs(60)).await;
+    assert_eq!(claimed.tasks[0].id, left_alone);
+
+    let yard = Yard::new();
+    let server = yard.serve(&INSIDE);
+    assert_eq!(server.client.scale_pool(0).await.unwrap().desired, 0);
+    server.register_for_all("w").await;
+    let refused = schedule(&server, LONG_AGO).await;
+    is_refused(&server, refused).await;
+    assert_eq!(claim(&server, Duration::ZERO).await.tasks.len(), 0);
+}
