@@ -1,6 +1,6 @@
 -- ready_pick_each (PostgreSQL): the first $6 rows of each of the lanes $1 from its position ($2, $3, $4) on that no
 -- other server holds, held until the commit; the first $6 of them all are answered. Holds more than it answers, so it
--- is asked only where `ready_pick_merged` met another server.
+-- is asked only where `ready_hold` met another server.
 with head as materialized (
   select first.lane, first.order_key, first.task, first.slot, first.has_carry, first.spot
   from (

@@ -43,8 +43,8 @@ pub(super) enum Part {
     LeasesOf,
     /// Of this pick, over one lane.
     Pick(usize),
-    /// Of this pick, over several lanes.
-    Merged(usize),
+    /// What was seen for this pick over several lanes.
+    Seen(usize),
     Due,
     OldKeys,
 }
@@ -132,7 +132,7 @@ pub(super) fn found(
             let picked = all(rows, |fields| picked(fields, held))?;
             view.picked(needs.picks[index].clone(), picked);
         }
-        Part::Merged(index) => return Ok(Some(index)),
+        Part::Seen(index) => return Ok(Some(index)),
         Part::Due => {
             let due = all(rows, spotted(place::scheduled))?;
             let spots = due.iter().map(|(row, spot)| (row.slot, *spot));

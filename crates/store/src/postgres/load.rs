@@ -146,7 +146,7 @@ impl<'a> Loads<'a> {
                 }
                 _ => {
                     let params = Reach::of(pick).params(pick);
-                    self.ask(Part::Merged(index), &all.ready_pick_merged, params);
+                    self.ask(Part::Seen(index), &all.ready_seen, params);
                 }
             }
         }

@@ -9,8 +9,8 @@ use taskyard_core::view::{Brief, View};
 use tokio_postgres::{Row, Statement};
 
 use super::error::explain;
-use super::fields::{Read, spot};
-use super::found::{all, picked};
+use super::fields::Read;
+use super::found::{all, picked, spotted};
 use super::load::{INPUT_WITH_PICK_MAX, limit};
 use super::params::{Columns, Params};
 use super::session::Session;
@@ -62,10 +62,7 @@ impl Reach {
         let rows: Vec<i64> = (0..lanes.len())
             .map(|place| limit(self.rows(place, pick)))
             .collect();
-        firsts(lanes)
-            .and(rows)
-            .and(limit(pick.rows))
-            .and(INPUT_WITH_PICK_MAX)
+        firsts(lanes).and(rows)
     }
 }
 
@@ -78,7 +75,7 @@ fn firsts(lanes: &[(Lane, Position)]) -> Params<'_> {
         .params()
 }
 
-/// Puts the first rows of several lanes into the view, of which this is the answer to a first look.
+/// Holds the first rows of several lanes, which the answer to a first look shows, and puts them into the view.
 pub(super) async fn merge(
     session: &Session,
     pick: &Pick,
@@ -90,12 +87,20 @@ pub(super) async fn merge(
     let mut seen = Seen::of(first, pick, Reach::of(pick))?;
     while seen.is_too_short() {
         let reach = seen.reach.wider();
-        let rows = ask(session, &statements.ready_pick_merged, reach.params(pick)).await?;
+        let rows = ask(session, &statements.ready_seen, reach.params(pick)).await?;
         seen = Seen::of(&rows, pick, reach)?;
     }
-    if let Some(rows) = seen.heads_if_held() {
-        let spots = seen.heads().iter().map(|spot| (spot.row.slot, spot.tid));
-        held.ready.extend(spots);
+    let heads = Columns::of(seen.heads()).column(|(_, spot)| *spot);
+    let params = heads.params().and(INPUT_WITH_PICK_MAX);
+    let rows = ask(session, &statements.ready_hold, params).await?;
+    let mut rows = rows_picked(&rows, held)?;
+    rows.sort_unstable_by_key(|(row, _)| row.position());
+    let is_what_was_seen = rows.len() == seen.heads().len()
+        && rows
+            .iter()
+            .zip(seen.heads())
+            .all(|((row, _), (head, _))| row == head);
+    if is_what_was_seen {
         view.picked(pick.clone(), rows);
         for (lane, next) in seen.goes_on() {
             view.lane_goes_on(lane, next);
@@ -107,9 +112,12 @@ pub(super) async fn merge(
         .and(INPUT_WITH_PICK_MAX)
         .and(limit(pick.rows));
     let rows = ask(session, &statements.ready_pick_each, params).await?;
-    let rows = all(&rows, |fields| picked(fields, held))?;
-    view.picked(pick.clone(), rows);
+    view.picked(pick.clone(), rows_picked(&rows, held)?);
     Ok(())
+}
+
+fn rows_picked(rows: &[Row], held: &mut Held) -> Read<Vec<(Ready, Brief)>> {
+    all(rows, |fields| picked(fields, held))
 }
 
 async fn ask(session: &Session, statement: &Statement, params: Params<'_>) -> Read<Vec<Row>> {
@@ -119,20 +127,12 @@ async fn ask(session: &Session, statement: &Statement, params: Params<'_>) -> Re
     answer.map_err(|error| explain(&error))
 }
 
-/// A row that was looked at.
-struct Spot {
-    row: Ready,
-    tid: Tid,
-    /// Of a row that is held.
-    brief: Option<Brief>,
-}
-
 /// What a look into several lanes showed, in the order of all of them.
 struct Seen<'p> {
     pick: &'p Pick,
     reach: Reach,
-    rows: Vec<Spot>,
-    /// How many of the rows surely come before all that was not looked at, and are wanted.
+    rows: Vec<(Ready, Tid)>,
+    /// How many of the rows surely come before all that was not looked at, and are asked for.
     heads: usize,
     /// Lanes that may have more than was looked at.
     cut: HashSet<Lane>,
@@ -140,19 +140,14 @@ struct Seen<'p> {
 
 impl<'p> Seen<'p> {
     fn of(answer: &[Row], pick: &'p Pick, reach: Reach) -> Read<Self> {
-        let rows = all(answer, |fields| {
-            Ok(Spot {
-                row: place::ready(fields)?,
-                tid: spot(fields)?,
-                brief: fields.maybe(place::BRIEF_WIDTH, place::brief)?,
-            })
-        });
-        Ok(Self::in_order(rows?, pick, reach))
+        let rows = all(answer, spotted(place::ready))?;
+        Ok(Self::sorted(rows, pick, reach))
     }
 
-    fn in_order(rows: Vec<Spot>, pick: &'p Pick, reach: Reach) -> Self {
+    fn sorted(mut rows: Vec<(Ready, Tid)>, pick: &'p Pick, reach: Reach) -> Self {
+        rows.sort_unstable_by_key(|(row, _)| row.position());
         let mut lasts: HashMap<Lane, (usize, Position)> = HashMap::new();
-        for Spot { row, .. } in &rows {
+        for (row, _) in &rows {
             let (count, last) = lasts.entry(row.lane).or_insert((0, row.position()));
             *count += 1;
             *last = row.position();
@@ -165,8 +160,8 @@ impl<'p> Seen<'p> {
         let cut: HashMap<Lane, Position> = cut.collect();
         let left_out = pick.lanes.get(lanes.len()).map(|(_, first)| *first);
         let edge = cut.values().copied().chain(left_out).min();
-        let is_sure = |spot: &&Spot| edge.is_none_or(|edge| spot.row.position() <= edge);
-        let heads = rows.iter().take(pick.rows).take_while(is_sure);
+        let sure = |row: &Ready| edge.is_none_or(|edge| row.position() <= edge);
+        let heads = rows.iter().take(pick.rows).take_while(|(row, _)| sure(row));
         Self {
             pick,
             reach,
@@ -183,23 +178,15 @@ impl<'p> Seen<'p> {
         self.heads < self.pick.rows && !is_whole
     }
 
-    fn heads(&self) -> &[Spot] {
+    fn heads(&self) -> &[(Ready, Tid)] {
         &self.rows[..self.heads]
-    }
-
-    /// None unless all of them are held.
-    fn heads_if_held(&self) -> Option<Vec<(Ready, Brief)>> {
-        let heads = self.heads().iter();
-        heads
-            .map(|spot| Some((spot.row.clone(), spot.brief.clone()?)))
-            .collect()
     }
 
     /// Where each lane that was looked into goes on behind the heads, or that it does not; nothing of those of which
     /// that is not known.
     fn goes_on(&self) -> impl Iterator<Item = (Lane, Option<Position>)> {
         let mut next: HashMap<Lane, Position> = HashMap::new();
-        for Spot { row, .. } in &self.rows[self.heads..] {
+        for (row, _) in &self.rows[self.heads..] {
             next.entry(row.lane).or_insert(row.position());
         }
         let lanes = self.reach.lanes(self.pick).iter();
@@ -220,18 +207,14 @@ mod tests {
     use super::*;
 
     /// One of this lane that comes at this place in the order of all.
-    fn spot((lane, place): (i32, i64)) -> Spot {
-        let row = Ready {
+    fn row((lane, place): (i32, i64)) -> (Ready, Tid) {
+        let ready = Ready {
             lane: Lane(lane),
             order_key: OrderKey(place),
             slot: SlotKey::only(TaskId::new(Timestamp::default(), 0)),
             has_carry: false,
         };
-        Spot {
-            row,
-            tid: Tid::from_sql(&Type::TID, &[0; 6]).unwrap(),
-            brief: None,
-        }
+        (ready, Tid::from_sql(&Type::TID, &[0; 6]).unwrap())
     }
 
     #[test]
@@ -244,15 +227,15 @@ mod tests {
         };
         let first = (1..=5).map(|place| (1, place));
         let others = [(2, 6), (2, 7), (2, 8), (3, 20)];
-        let rows = first.chain(others).map(spot).collect();
+        let rows = first.chain(others).map(row).collect();
 
-        let seen = Seen::in_order(rows, &pick, Reach::of(&pick));
+        let seen = Seen::sorted(rows, &pick, Reach::of(&pick));
 
         assert_eq!((seen.heads().len(), seen.is_too_short()), (8, false));
         let next = |lane: i32| seen.goes_on().find(|(other, _)| *other == Lane(lane));
         assert_eq!(next(1), Some((Lane(1), None)));
         assert_eq!(next(2), None, "nobody knows");
-        let third = spot((3, 20)).row.position();
+        let third = row((3, 20)).0.position();
         assert_eq!(next(3), Some((Lane(3), Some(third))));
     }
 }

@@ -18,8 +18,6 @@ pub(crate) fn ready<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Ready> {
     })
 }
 
-pub(crate) const BRIEF_WIDTH: usize = 4;
-
 /// What a pick reads of a task, behind the ready row and its place.
 pub(crate) fn brief<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Brief> {
     Ok(Brief {
