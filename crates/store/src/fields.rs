@@ -96,6 +96,75 @@ impl<'r> Value<'r> for Payload<'r> {
     }
 }
 
+/// A key as well as it can be said, whatever stands there: for who looks for damage, and has to name it.
+pub(crate) struct Shown {
+    pub(crate) text: String,
+    /// Whether it can be read as what it is, the id of a task for one.
+    pub(crate) is_sound: bool,
+}
+
+impl Shown {
+    fn id(uuid: Uuid) -> Self {
+        Self {
+            text: uuid.to_string(),
+            is_sound: task(uuid).is_ok(),
+        }
+    }
+
+    fn sound(text: impl ToString) -> Self {
+        Self {
+            text: text.to_string(),
+            is_sound: true,
+        }
+    }
+
+    fn damaged(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            is_sound: false,
+        }
+    }
+}
+
+impl FromSql<'_> for Shown {
+    fn from_sql(of: &Type, bytes: &[u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        match *of {
+            Type::UUID => Uuid::from_sql(of, bytes).map(Self::id),
+            Type::INT4 => i32::from_sql(of, bytes).map(Self::sound),
+            _ => <&str>::from_sql(of, bytes).map(Self::sound),
+        }
+    }
+
+    fn accepts(of: &Type) -> bool {
+        [Type::UUID, Type::INT4, Type::TEXT].contains(of)
+    }
+}
+
+impl Value<'_> for Shown {
+    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(match value {
+            ValueRef::Null => Self::damaged("null"),
+            ValueRef::Real(number) => Self::damaged(number.to_string()),
+            ValueRef::Integer(number) => match i32::try_from(number) {
+                Ok(number) => Self::sound(number),
+                Err(_) => Self::damaged(number.to_string()),
+            },
+            ValueRef::Text(text) => match std::str::from_utf8(text) {
+                Ok(text) => Self::sound(text),
+                Err(_) => Self::damaged(hexadecimal(text)),
+            },
+            ValueRef::Blob(bytes) => {
+                Uuid::from_slice(bytes).map_or_else(|_| Self::damaged(hexadecimal(bytes)), Self::id)
+            }
+        })
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let bytes = bytes.iter().map(|byte| format!("{byte:02x}"));
+    format!("x'{}'", bytes.collect::<String>())
+}
+
 pub(crate) struct Fields<'r, D: Database> {
     row: &'r D::Row<'r>,
     next: usize,
