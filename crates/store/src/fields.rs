@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::types::{FromSqlResult, ValueRef};
 use taskyard_core::id::{Fence, OperationId, SlotKey, SlotNumber, TaskId};
 use taskyard_core::json::Json;
+use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
 use taskyard_core::order::{OrderKey, Priority};
 use taskyard_core::rows::{Digest, Failure, Reported};
@@ -28,7 +29,11 @@ pub(crate) trait Database {
     /// Whether a column holds anything, whatever its type.
     fn is_there<'r>(row: &'r Self::Row<'r>, place: usize) -> Result<bool, Self::Error>;
 
-    fn bad(place: usize, bad: BadColumn) -> Self::Error;
+    /// In words, of what cannot be read.
+    fn why(error: &Self::Error) -> String;
+
+    /// What stands in this column cannot be what was written.
+    fn bad<'r>(row: &'r Self::Row<'r>, place: usize, bad: BadColumn) -> Self::Error;
 }
 
 pub(crate) type Read<D, T> = Result<T, <D as Database>::Error>;
@@ -170,6 +175,16 @@ pub(crate) struct Fields<'r, D: Database> {
     next: usize,
 }
 
+/// Both read the same row, each from where it is.
+impl<D: Database> Clone for Fields<'_, D> {
+    fn clone(&self) -> Self {
+        Self {
+            row: self.row,
+            next: self.next,
+        }
+    }
+}
+
 impl<'r, D: Database> Fields<'r, D> {
     pub(crate) fn of(row: &'r D::Row<'r>) -> Self {
         Self { row, next: 0 }
@@ -207,8 +222,8 @@ impl<'r, D: Database> Fields<'r, D> {
         &mut self,
         decode: impl FnOnce(S) -> Result<T, BadColumn>,
     ) -> Read<D, T> {
-        let place = self.next;
-        decode(self.take()?).map_err(|bad| D::bad(place, bad))
+        let (row, place) = (self.row, self.next);
+        decode(self.take()?).map_err(|bad| D::bad(row, place, bad))
     }
 
     pub(crate) fn task(&mut self) -> Read<D, TaskId> {
@@ -281,6 +296,12 @@ impl<'r, D: Database> Fields<'r, D> {
     pub(crate) fn json_or_none(&mut self) -> Read<D, Option<Json>> {
         let payload: Option<Payload<'r>> = self.take()?;
         Ok(payload.map(|Payload(text)| text.map_or_else(Json::unreadable, Json::stored)))
+    }
+
+    /// None where what stands there is none.
+    pub(crate) fn labels(&mut self) -> Read<D, Option<Labels>> {
+        let Payload(text) = self.take()?;
+        Ok(text.and_then(|text| Labels::from_text(text).ok()))
     }
 
     pub(crate) fn digest(&mut self) -> Read<D, Digest> {

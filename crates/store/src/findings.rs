@@ -7,6 +7,7 @@ use taskyard_core::operation::Operation;
 
 use crate::columns;
 use crate::fields::{Database, Fields, Payload, Read, Shown};
+use crate::rows::task;
 
 /// So many findings of a kind; where there are as many, there are more.
 pub(crate) const FINDINGS_MAX: i64 = 100;
@@ -78,18 +79,19 @@ pub(crate) fn minute<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String>
     ))
 }
 
-/// A statement that answers all that is kept as JSON somewhere, and what is wrong with a row of it; none where it is whole.
+/// A statement that answers all rows of some sort, and what is wrong with one of them; none where it is whole.
 pub(crate) type Judged<D> = (
     &'static str,
     fn(&mut Fields<'_, D>) -> Read<D, Option<String>>,
 );
 
 /// Most rows are whole, so these are not limited: whoever asks stops at so many findings, and holds one row at a time.
-pub(crate) fn judged<D: Database>() -> [Judged<D>; 3] {
+pub(crate) fn judged<D: Database>() -> [Judged<D>; 4] {
     [
         (include_str!("../sql/common/check_demands.sql"), demands),
         (include_str!("../sql/common/check_profiles.sql"), profile),
         (include_str!("../sql/common/check_payloads.sql"), payload),
+        (include_str!("../sql/common/check_tasks.sql"), of_task),
     ]
 }
 
@@ -112,6 +114,15 @@ fn payload<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
         "the {what} of task {} cannot be read: {why}",
         task.text
     )))
+}
+
+/// What of it is no payload.
+fn of_task<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
+    let Shown { text: id, is_sound } = fields.clone().take()?;
+    Ok(match task::whole_task(fields) {
+        Err(error) if is_sound => Some(format!("task {id} cannot be read: {}", D::why(&error))),
+        Ok(_) | Err(_) => None,
+    })
 }
 
 fn demands<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::query::{self, Params};
 use crate::request::{self, OfTask};
 use crate::response::{self, Answer};
+use crate::trouble;
 use crate::wire;
 use crate::wire::explain::advice::Advice;
 use crate::wire::faults::Faults;
@@ -38,8 +39,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     }
     let listed = app.engine().read(Query::Tasks(list.clone())).await?.tasks();
     if !listed.unreadable.is_empty() {
-        let tasks = &listed.unreadable;
-        tracing::error!(?tasks, "tasks cannot be read and are left out of a list");
+        trouble::log_left_out(&listed.unreadable);
     }
     let page = TaskPage {
         items: listed

@@ -14,6 +14,7 @@ use super::error::explain;
 use super::fields::{Fields, Postgres, Read};
 use super::open::{self, OpenError};
 use super::sql;
+use crate::fields::Database as _;
 use crate::findings::{self, Judged};
 use crate::rows::operation::operation;
 use crate::stats::Stats;
@@ -73,10 +74,7 @@ async fn operations(client: &Client) -> Read<Vec<String>> {
     let mut lines = Vec::new();
     for row in &all.map_err(|error| explain(&error))? {
         let id = findings::key(&mut Fields::of(row))?;
-        let read = operation(&mut Fields::of(row)).map_err(|error| match error {
-            Error::Failed(reason) => reason,
-            error => error.to_string(),
-        });
+        let read = operation(&mut Fields::of(row)).map_err(|error| Postgres::why(&error));
         lines.extend(findings::operation(&id, read));
     }
     lines.truncate(findings::OPERATIONS_MAX);

@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use rusqlite::{Connection, Error, params};
+use rusqlite::{Connection, params};
 
 use super::connection::{self, all};
 use super::fields::{Fields, Read, Sqlite};
 use super::file::{self, Part};
 use super::open::{self, OpenError, SCHEMA};
 use super::{lock, log, logs, restore, sql};
+use crate::fields::Database as _;
 use crate::findings::{self, FINDINGS_MAX, Judged};
 use crate::rows::operation::operation;
 use crate::stats::Stats;
@@ -189,10 +190,7 @@ fn operations(connection: &Connection) -> Read<Vec<String>> {
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let id = findings::key(&mut Fields::of(row))?;
-        let read = operation(&mut Fields::of(row)).map_err(|error| match error {
-            Error::FromSqlConversionFailure(_, _, bad) => bad.to_string(),
-            error => error.to_string(),
-        });
+        let read = operation(&mut Fields::of(row)).map_err(|error| Sqlite::why(&error));
         found.extend(findings::operation(&id, read));
         if found.len() == findings::OPERATIONS_MAX {
             break;

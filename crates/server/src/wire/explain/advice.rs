@@ -46,6 +46,7 @@ impl<'a> Advice<'a> {
         let action = match error {
             store::Error::Full => Some("make room there: everything goes on by itself then"),
             store::Error::Failed(_)
+            | store::Error::Unreadable(_)
             | store::Error::Damaged(_)
             | store::Error::Unavailable(_)
             | store::Error::Unknown(_)

@@ -65,6 +65,7 @@ async fn what_is_wrong_is_named() {
         format!("update task set unique_key = 'l' where id = '{carried}'"),
         format!("update task set input = '{{' where id = '{ready}'"),
         format!("update task set labels = '1' where id = '{ended}'"),
+        format!("update task set origin = 99, timeout = -1 where id = '{scheduled}'"),
         "update lease set checkpoint = '{'".to_owned(),
         "update outcome set output = ''".to_owned(),
         "update carry set error_detail = 'x'; update attempt set error_detail = 'x'".to_owned(),
@@ -100,6 +101,7 @@ async fn what_is_wrong_is_named() {
         format!("the checkpoint of task {leased} cannot be read: damaged JSON"),
         format!("the output of task {ended} cannot be read: damaged JSON"),
         format!("the error of an earlier run of task {carried} cannot be read: damaged JSON"),
+        format!("task {scheduled} cannot be read: a duration in timeout cannot be -1"),
     ];
     assert_eq!(wrong, expected);
 }
@@ -123,7 +125,7 @@ async fn what_cannot_be_read_keeps_nothing_else_from_being_named() {
 
     let expected = [
         format!("task {old} does not say rightly whether it brings something along"),
-        format!("operation {older} cannot be read: a task's id cannot be {older}"),
+        format!("operation {older} cannot be read: a task's id in id cannot be {older}"),
         format!("the input of task {old} cannot be read: that is no task's id"),
         format!("the checkpoint of task {leased} cannot be read: damaged JSON"),
     ];
