@@ -9,7 +9,7 @@ mod reset;
 mod workers;
 
 pub use self::calls::ClaimCall;
-pub use self::claimed::Claimed;
+pub use self::claimed::{Claimed, Told};
 pub use self::logs::{Follow, News, Print};
 pub use self::operations::Matching;
 

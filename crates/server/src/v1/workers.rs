@@ -16,7 +16,7 @@ use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs;
 use taskyard_core::verbs::claim::Hand;
-use taskyard_engine::engine::{self, ClaimCall};
+use taskyard_engine::engine::{self, ClaimCall, Told};
 use taskyard_engine::error::Error;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -129,7 +129,7 @@ pub async fn claim<A>(
             // What was damaged is gone, and what waited behind it is for whoever asked.
             Told::AllEnded => {}
             // Asked again, it would get the same.
-            Told::NotEnded => break,
+            Told::NotEnded(_) => break,
         }
         call.wait = until.saturating_duration_since(Instant::now());
     }
@@ -150,38 +150,12 @@ async fn deal(app: &App, call: ClaimCall) -> Result<Option<engine::Claimed>, Err
     }
 }
 
-/// What became of what a worker was dealt.
-enum Told<A> {
-    Heard(A),
-    /// All of it was damaged, and has failed.
-    AllEnded,
-    /// All of it was damaged, and it could not be ended: it comes back when its leases end.
-    NotEnded,
-}
-
-/// Tells a worker what it was dealt. Where no answer can be made of that, something in it is damaged: that fails, and the
-/// worker is told of the rest.
 async fn tell<A>(
-    mut claimed: engine::Claimed,
-    mut told: impl FnMut(&Hand) -> serde_json::Result<A>,
+    claimed: engine::Claimed,
+    told: impl FnMut(&Hand) -> serde_json::Result<A>,
 ) -> Result<Told<A>, Box<Problem>> {
-    let unwritten = match told(claimed.hand()) {
-        Ok(answer) => {
-            claimed.tell();
-            return Ok(Told::Heard(answer));
-        }
-        Err(unwritten) => unwritten,
-    };
-    let failed = claimed.fail_damaged().await;
-    if matches!(failed, Ok(0)) {
-        return Err(problem::broken(&unwritten));
-    }
-    if claimed.hand().runs.is_empty() {
-        return Ok(failed.map_or(Told::NotEnded, |_| Told::AllEnded));
-    }
-    let answer = told(claimed.hand()).map_err(|error| problem::broken(&error))?;
-    claimed.tell();
-    Ok(Told::Heard(answer))
+    let told = claimed.tell_as(told).await;
+    told.map_err(|unwritten| problem::broken(&unwritten))
 }
 
 /// Takes results, and gives new tasks if the report holds a claim; `told` makes what its worker is told, as of a claim. The
