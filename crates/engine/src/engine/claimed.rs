@@ -31,6 +31,11 @@ impl Claimed {
         &self.hand
     }
 
+    /// Which arrival of a claim it is of.
+    pub(super) fn sending(&self) -> &Sending {
+        &self.sending
+    }
+
     /// For whoever tells the worker now.
     pub fn tell(mut self) -> Hand {
         std::mem::take(&mut self.hand)
@@ -58,7 +63,7 @@ impl Claimed {
         let failed = self.fail(damaged).await;
         if self.hand.runs.is_empty() {
             return Ok(match failed {
-                Ok(()) => Told::AllEnded,
+                Ok(()) => Told::AllEnded(self),
                 Err(error) => Told::NotEnded(error),
             });
         }
@@ -110,8 +115,8 @@ fn log_not_ended(task: TaskId, error: &Error) {
 /// What became of what a claim got.
 pub enum Told<A> {
     Heard(A),
-    /// All of it was damaged, and has failed.
-    AllEnded,
+    /// All of it was damaged, and has failed; see [`Engine::claim_instead`].
+    AllEnded(Claimed),
     /// All of it was damaged, and for this it could not be ended: it comes back when its leases end.
     NotEnded(Error),
 }

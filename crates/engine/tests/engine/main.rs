@@ -7,6 +7,7 @@
 mod answering;
 mod broken;
 mod by_hand;
+mod damaged;
 mod front;
 mod killing;
 mod operating;

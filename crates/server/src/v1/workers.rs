@@ -117,9 +117,9 @@ pub async fn claim<A>(
         })
     };
     let until = Instant::now() + call.wait;
-    let mut left = Hand::default();
+    let (mut left, mut before) = (Hand::default(), None);
     for _ in 0..DAMAGED_HANDS_MAX {
-        let claimed = deal(app, call.clone()).await;
+        let claimed = deal(app, call.clone(), before).await;
         let Some(claimed) = claimed.map_err(|error| problem::of(&error))? else {
             break;
         };
@@ -127,7 +127,7 @@ pub async fn claim<A>(
         match tell(claimed, told).await? {
             Told::Heard(answer) => return Ok(answer),
             // What was damaged is gone, and what waited behind it is for whoever asked.
-            Told::AllEnded => {}
+            Told::AllEnded(claimed) => before = Some(claimed),
             // Asked again, it would get the same.
             Told::NotEnded(_) => break,
         }
@@ -136,16 +136,28 @@ pub async fn claim<A>(
     told(&left).map_err(|error| problem::broken(&error))
 }
 
-/// What the claim gets: nothing where it is held back when the server begins to leave.
-async fn deal(app: &App, call: ClaimCall) -> Result<Option<engine::Claimed>, Error> {
+/// What the claim gets, in place of what it got before, if that is given: nothing where it is held back when the server
+/// begins to leave.
+async fn deal(
+    app: &App,
+    call: ClaimCall,
+    before: Option<engine::Claimed>,
+) -> Result<Option<engine::Claimed>, Error> {
     let hold = app.hold(call.wait);
     let call = ClaimCall {
         wait: hold.wait,
         ..call
     };
+    let engine = app.engine();
+    let claiming = async {
+        match before {
+            None => engine.claim(call).await,
+            Some(before) => engine.claim_instead(&call, before).await,
+        }
+    };
     tokio::select! {
         biased;
-        claimed = app.engine().claim(call) => claimed.map(Some),
+        claimed = claiming => claimed.map(Some),
         () = hold.is_over() => Ok(None),
     }
 }
@@ -200,7 +212,7 @@ pub async fn report<P: Source, I: Copy + Into<Called>, A>(
     let claiming = async {
         tokio::select! {
             biased;
-            claimed = deal(app, call?) => Some(claimed),
+            claimed = deal(app, call?, None) => Some(claimed),
             // Whoever reported what is refused has to hear of it first, and claims again.
             () = is_refused.cancelled() => None,
         }

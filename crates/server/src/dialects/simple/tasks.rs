@@ -106,7 +106,7 @@ async fn tell(app: &App, claimed: Claimed, task: &SimpleTask) -> Answer {
         .map_err(|unwritten| problem::broken(&unwritten))?
     {
         Told::Heard(answer) => Ok(answer),
-        Told::AllEnded => {
+        Told::AllEnded(_) => {
             let detail = "what the database holds of this task is damaged and no JSON any more: it has failed";
             Err(problem::new(Code::NotClaimable, detail).into())
         }
