@@ -9,6 +9,7 @@ mod broken;
 mod by_hand;
 mod damaged;
 mod front;
+mod joining;
 mod killing;
 mod operating;
 mod overload;

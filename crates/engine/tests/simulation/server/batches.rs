@@ -159,7 +159,7 @@ impl Server {
 
     fn send(&mut self, mut batch: Batch<Caller>, around: &mut Surroundings) {
         if let Some(lost_at) = self.unheard {
-            batch.spare_the_silent(lost_at);
+            batch.spare_the_silent(lost_at, 0);
         }
         let now = self.time_of(&batch.commands, around);
         around.latest_batch = around.latest_batch.max(now);
