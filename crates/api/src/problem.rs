@@ -58,8 +58,10 @@ impl Problem {
     /// Nothing is wrong with what was asked, and later it may succeed: the server is away, busy or full, or the request
     /// did not reach it whole.
     pub fn is_worth_repeating(&self) -> bool {
-        // Logs may be gone until somebody mends their file; then the server names no time to come back.
-        let is_lasting = self.code == "logs_unavailable" && self.retry_after_ms.is_none();
+        // Logs may be gone until somebody mends their file; then the server names no time to come back. Nor does a row
+        // mend itself.
+        let is_lasting = self.code == "unreadable"
+            || (self.code == "logs_unavailable" && self.retry_after_ms.is_none());
         (is_passing(self.status) && !is_lasting) || self.code == "broken_body"
     }
 }

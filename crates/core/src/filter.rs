@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::labels::is_word;
+use crate::labels::{Labels, is_word};
 use crate::name::Name;
 use crate::query::TaskView;
 use crate::rows::Task;
@@ -40,7 +40,7 @@ impl Filter {
             && self
                 .labels
                 .iter()
-                .all(|(name, value)| view.task.labels.get(name) == Some(value))
+                .all(|(name, value)| view.task.label(name) == Some(value))
             && self.search.as_ref().is_none_or(|search| search.finds(view))
     }
 
@@ -139,7 +139,7 @@ impl Search {
             return true;
         };
         let kind = view.lane.kind.as_str().to_lowercase();
-        let labels = view.task.labels.iter();
+        let labels = view.task.labels.iter().flat_map(Labels::iter);
         let labels: Vec<[String; 2]> = labels
             .map(|(name, value)| [name.as_str().to_lowercase(), value.to_lowercase()])
             .collect();

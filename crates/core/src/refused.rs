@@ -27,9 +27,10 @@ pub enum Refused {
     NotEnded(Status),
     /// What is run again would be damaged as well.
     #[error(
-        "the input of the task is damaged: what the database holds of it is no JSON; submit it anew, with its input"
+        "what the database holds of the task's {0} is damaged and no JSON any more; submit it anew, with its {0} from \
+         elsewhere"
     )]
-    InputDamaged,
+    Damaged(&'static str),
     #[error("this lease is not the task's current one")]
     StaleLease,
     #[error("the run has already reported something else")]

@@ -39,7 +39,8 @@ pub struct Task {
     /// How long one run may take, from its start.
     pub timeout: Duration,
     pub retry: Retry,
-    pub labels: Labels,
+    /// None where a damaged database no longer tells. Only people and filters of lists go by them.
+    pub labels: Option<Labels>,
     /// Of the request, where its client chose the id.
     pub digest: Option<Digest>,
     /// It never runs twice at once: only the end of its own lease gives it away.
@@ -59,6 +60,10 @@ impl Task {
             input: Input::Left(self.input.bytes()),
             ..self.clone()
         }
+    }
+
+    pub(crate) fn label(&self, name: &Name) -> Option<&str> {
+        self.labels.as_ref()?.get(name)
     }
 }
 

@@ -47,6 +47,9 @@ pub enum Error {
     /// said of the commands that cause it, and the others are committed.
     #[error("the database failed: {0}")]
     Failed(String),
+    /// To a question: a row holds what nobody wrote there, and which column that is. Others can be read.
+    #[error("a row cannot be read: {0}")]
+    Unreadable(String),
     /// The database's file is not what was written: nothing more is, and somebody has to put a backup in its place.
     #[error("the database is damaged: {0}")]
     Damaged(String),

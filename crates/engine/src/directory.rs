@@ -71,6 +71,20 @@ impl Known {
         self.last_seq = self.last_seq.max(seq);
         !is_fresh
     }
+
+    fn claim(&self, call: &ClaimCall, maybe_again: bool) -> Claim {
+        Claim {
+            worker: call.worker.clone(),
+            number: self.number,
+            epoch: self.epoch,
+            profile: Arc::clone(&self.profile),
+            limit: call.limit,
+            begin: call.begin,
+            seq: call.seq,
+            maybe_again,
+            task: call.task.clone(),
+        }
+    }
 }
 
 /// One arrival of a claim, which may be sent several times.
@@ -165,18 +179,22 @@ impl Directory {
             epoch: known.epoch,
             number: self.sendings,
         };
-        let claim = Claim {
-            worker: call.worker.clone(),
-            number: known.number,
-            epoch: known.epoch,
-            profile: Arc::clone(&known.profile),
-            limit: call.limit,
-            begin: call.begin,
-            seq: call.seq,
-            maybe_again,
-            task: call.task.clone(),
-        };
-        Ok((claim, sending))
+        Ok((known.claim(call, maybe_again), sending))
+    }
+
+    /// The same for this sending of it, which has been dealt to before. None where the worker has repeated a claim since,
+    /// as in [`Directory::may_give_back`].
+    pub fn claim_again(
+        &self,
+        call: &ClaimCall,
+        sending: &Sending,
+    ) -> Result<Option<Claim>, Refused> {
+        let known = self.known.get(&call.worker);
+        let known = known.filter(|known| known.epoch == sending.epoch);
+        let known = known.ok_or(Refused::WorkerReplaced)?;
+        let can_be_repeated = call.seq != 0;
+        let is_repeated = can_be_repeated && known.repeated > sending.number;
+        Ok((!is_repeated).then(|| known.claim(call, can_be_repeated)))
     }
 
     /// A claim was answered, and its worker's leases were looked at: these are of claims up to this `seq`.

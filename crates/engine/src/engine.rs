@@ -9,7 +9,7 @@ mod reset;
 mod workers;
 
 pub use self::calls::ClaimCall;
-pub use self::claimed::Claimed;
+pub use self::claimed::{Claimed, Told};
 pub use self::logs::{Follow, News, Print};
 pub use self::operations::Matching;
 
@@ -378,5 +378,8 @@ impl Shared {
 
 /// That the database cannot take a command tells nothing of whether workers were heard.
 pub(crate) fn is_of_the_command(error: &store::Error) -> bool {
-    matches!(error, store::Error::Failed(_) | store::Error::Damaged(_))
+    matches!(
+        error,
+        store::Error::Failed(_) | store::Error::Unreadable(_) | store::Error::Damaged(_)
+    )
 }

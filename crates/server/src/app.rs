@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use taskyard_core::name::Name;
+use taskyard_core::query::{Answer, Query, Sums};
 use taskyard_core::verbs::kill::Killed;
 use taskyard_engine::engine::Engine;
 use taskyard_engine::error::Error;
@@ -18,6 +19,7 @@ use crate::access::Guesses;
 use crate::budget::Budget;
 use crate::docs;
 use crate::health::Pulse;
+use crate::kept::Kept;
 use crate::metrics::Metrics;
 use crate::settings::{Access, Limits, Settings};
 use crate::trouble::Troubles;
@@ -61,6 +63,7 @@ struct Shared {
     guesses: Guesses,
     /// Who may read many rows now.
     lists: Semaphore,
+    sums: Kept<Sums>,
     follows: Arc<Semaphore>,
     /// Made when it is first asked for: the settings stay as they are.
     description: OnceLock<Bytes>,
@@ -99,6 +102,7 @@ impl App {
             troubles: Troubles::default(),
             guesses: Guesses::new(),
             lists,
+            sums: Kept::default(),
             follows,
             description: OnceLock::new(),
         }))
@@ -199,6 +203,19 @@ impl App {
     pub(crate) async fn turn_to_list(&self) -> SemaphorePermit<'_> {
         let turn = self.0.lists.acquire().await;
         turn.expect("it is never closed")
+    }
+
+    /// How many tasks there are, read from every combination of queue, kind and `requires` that ever had any; with the turn
+    /// to list, which it takes.
+    pub(crate) async fn sums(&self) -> Result<(Arc<Sums>, SemaphorePermit<'_>), Error> {
+        let kept = self.0.sums.turn().await;
+        let turn = self.turn_to_list().await;
+        let names = self.engine().policy().stats_lanes_max;
+        let read = async {
+            let sums = self.engine().read(Query::Sums { names }).await;
+            sums.map(Answer::sums)
+        };
+        Ok((kept.answer(read).await?, turn))
     }
 
     /// To be held while a log is followed; none where as many are as may be.

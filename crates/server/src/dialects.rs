@@ -12,12 +12,14 @@ pub(crate) mod taskmaster;
 
 use std::time::Duration;
 
+use axum::response::Response;
+use http::HeaderName;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use taskyard_api::problem::Problem;
 use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
-use taskyard_core::query::{List, Query, TaskView};
+use taskyard_core::query::{List, Listed, Query, TaskView};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::verbs::register::Register;
@@ -27,7 +29,8 @@ use taskyard_core::worker::Profile;
 use crate::app::App;
 use crate::problem::{self, Code};
 use crate::query::Params;
-use crate::response::Refusal;
+use crate::response::{self, Refusal};
+use crate::trouble;
 
 /// How many tasks a list shows, and behind how many of the newest it begins.
 fn page_of(app: &App, query: Option<&str>, default: usize) -> Result<[usize; 2], Box<Problem>> {
@@ -81,10 +84,10 @@ async fn behind(app: &App, offset: usize) -> Result<Option<List>, Refusal> {
     while left > 0 {
         list.limit = left.min(LIMIT_MAX);
         let _turn = app.turn_to_list().await;
-        let (passed, next) = page(app, list.clone()).await?;
-        left -= passed.len();
-        list.after = next;
-        if next.is_none() {
+        let passed = page(app, list.clone()).await?;
+        left -= passed.items.len();
+        list.after = passed.next;
+        if passed.next.is_none() {
             return Ok(None);
         }
     }
@@ -93,10 +96,26 @@ async fn behind(app: &App, offset: usize) -> Result<Option<List>, Refusal> {
 }
 
 /// One page, and where the next one begins.
-async fn page(app: &App, list: List) -> Result<(Vec<TaskView>, Option<TaskId>), Refusal> {
-    let listed = app.engine().read(Query::Tasks(list)).await?.tasks();
-    Ok((listed.items, listed.next))
+async fn page(app: &App, list: List) -> Result<Listed, Refusal> {
+    Ok(app.engine().read(Query::Tasks(list)).await?.tasks())
 }
+
+/// So many tasks that cannot be read are named beside a list; the log names them all.
+const LEFT_OUT_MAX: usize = 20;
+
+/// The answer that shows a list, beside which stand the tasks that it came by and that cannot be read: these lists have no
+/// place for them.
+fn without(left_out: &[TaskId], answer: Response) -> Response {
+    if left_out.is_empty() {
+        return answer;
+    }
+    trouble::log_left_out(left_out);
+    let named = left_out.iter().take(LEFT_OUT_MAX).map(TaskId::to_string);
+    let named = named.collect::<Vec<_>>().join(", ");
+    response::with(answer, UNREADABLE, &named)
+}
+
+const UNREADABLE: HeaderName = HeaderName::from_static("x-unreadable");
 
 /// Who calls by a name, which is all that there is to show for it.
 struct Caller {

@@ -255,7 +255,7 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
     } else {
         say(
             ACCESS_CONTROL_EXPOSE_HEADERS,
-            "location, retry-after, x-request-id",
+            "location, retry-after, x-request-id, x-unreadable",
         );
     }
 }

@@ -204,7 +204,7 @@ async fn asked(app: &App, query: Query) -> Result<Found, Wrong> {
 pub(crate) fn said_of(error: &store::Error) -> &'static str {
     match error {
         store::Error::Full => "the disk that holds the database is full",
-        store::Error::Failed(_) => "the database failed",
+        store::Error::Failed(_) | store::Error::Unreadable(_) => "the database failed",
         store::Error::Damaged(_) => "the database is damaged; see the server's log",
         store::Error::Unavailable(away) => said_of_cause(away.cause),
         store::Error::Unknown(_) | store::Error::Conflict => NOT_AVAILABLE,
@@ -226,6 +226,7 @@ pub(crate) fn said_of_logs(error: &store::Error) -> &'static str {
         store::Error::Damaged(_) => "the file of logs is damaged; see the server's log",
         store::Error::Full
         | store::Error::Failed(_)
+        | store::Error::Unreadable(_)
         | store::Error::Unavailable(_)
         | store::Error::Unknown(_)
         | store::Error::Conflict => "logs can be neither written nor shown; see the server's log",

@@ -21,6 +21,7 @@ mod budget;
 mod dialects;
 mod docs;
 mod health;
+mod kept;
 mod metrics;
 mod page;
 mod query;

@@ -81,6 +81,7 @@ codes! {
     QueueFull = "queue_full", 429, "Too many requests wait";
     HeadTooLarge = "head_too_large", 431, "Head too large";
     Internal = "internal", 500, "Internal error";
+    Unreadable = "unreadable", 500, "Cannot be read";
     Unavailable = "unavailable", 503, "Database not available";
     OutcomeUnknown = "outcome_unknown", 503, "Outcome unknown";
     ConnectionsFull = "connections_full", 503, "Too many connections at once";
@@ -143,7 +144,7 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
         Refused::OperationEnded => Code::OperationEnded,
         Refused::AlreadyEnded(_) => Code::AlreadyEnded,
         Refused::NotEnded(_) => Code::NotEnded,
-        Refused::InputDamaged => Code::InputDamaged,
+        Refused::Damaged(_) => Code::InputDamaged,
         Refused::StaleLease => Code::StaleLease,
         Refused::ReportedOtherwise => Code::ReportedOtherwise,
         Refused::NotWaiting => Code::NotWaiting,
@@ -175,12 +176,10 @@ pub(crate) fn refused(refused: &Refused) -> Box<Problem> {
     problem
 }
 
-/// What the store could not do. The cause may name paths and addresses, so it is for the log only.
+/// What the store could not do. The cause may name paths and addresses, so it is for the log only; but what a row holds is
+/// its reader's.
 fn unserved(error: &store::Error) -> Box<Problem> {
-    trouble::note(Cause {
-        error: error.to_string(),
-        is_bug: matches!(error, store::Error::Failed(_) | store::Error::Damaged(_)),
-    });
+    trouble::note(Cause::of(error, error.to_string()));
     match error {
         store::Error::Unavailable(_) | store::Error::Conflict => later(
             Code::Unavailable,
@@ -193,6 +192,13 @@ fn unserved(error: &store::Error) -> Box<Problem> {
             SOON_MS,
         ),
         store::Error::Full => later(Code::DiskFull, error.to_string(), DISK_MS),
+        store::Error::Unreadable(what) => {
+            let detail = format!(
+                "what the database holds of it is damaged: {what}. Mend that by hand, or put a backup back; `taskyard db \
+                 check` tells where else"
+            );
+            new(Code::Unreadable, detail)
+        }
         store::Error::Failed(_) | store::Error::Damaged(_) => {
             new(Code::Internal, "the server's log tells more")
         }
@@ -201,10 +207,7 @@ fn unserved(error: &store::Error) -> Box<Problem> {
 
 /// The same of what keeps the logs. Tasks go on without it.
 fn without_logs(error: &store::Error) -> Box<Problem> {
-    trouble::note(Cause {
-        error: format!("logs: {error}"),
-        is_bug: matches!(error, store::Error::Failed(_) | store::Error::Damaged(_)),
-    });
+    trouble::note(Cause::of(error, format!("logs: {error}")));
     match error {
         store::Error::Full => later(
             Code::DiskFull,
@@ -222,7 +225,7 @@ fn without_logs(error: &store::Error) -> Box<Problem> {
             SOON_MS,
         ),
         // Nothing that goes by itself, so nobody is told when to come back.
-        store::Error::Failed(_) | store::Error::Damaged(_) => new(
+        store::Error::Failed(_) | store::Error::Unreadable(_) | store::Error::Damaged(_) => new(
             Code::LogsUnavailable,
             "logs can be neither written nor shown, which concerns no task; the server's log tells why",
         ),

@@ -10,6 +10,8 @@ use hashbrown::HashMap;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use taskyard_api::problem::Problem;
+use taskyard_core::id::TaskId;
+use taskyard_core::store;
 use taskyard_engine::error::Error;
 use tokio::time::Instant;
 
@@ -29,6 +31,20 @@ pub(crate) struct Cause {
 }
 
 impl Cause {
+    /// In these words.
+    pub(crate) fn of(what: &store::Error, error: String) -> Self {
+        let is_bug = match what {
+            store::Error::Failed(_) | store::Error::Unreadable(_) | store::Error::Damaged(_) => {
+                true
+            }
+            store::Error::Unavailable(_)
+            | store::Error::Unknown(_)
+            | store::Error::Full
+            | store::Error::Conflict => false,
+        };
+        Self { error, is_bug }
+    }
+
     /// The server is full of something, which its operator should know.
     pub(crate) fn of_refusal(problem: &Problem) -> Option<Self> {
         let full = [
@@ -109,6 +125,14 @@ pub(crate) fn log_streaming(app: &App, error: &Error) {
         Some(others) => tracing::warn!(error, others, "an answer broke off"),
         None => tracing::debug!(error, "an answer broke off"),
     }
+}
+
+/// A list could not show these.
+pub(crate) fn log_left_out(tasks: &[TaskId]) {
+    tracing::error!(
+        ?tasks,
+        "tasks cannot be read and are left out of a list; `taskyard db check` tells more"
+    );
 }
 
 /// What was told, and when.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use taskyard_core::labels::Labels;
 use taskyard_core::log::Stream;
 use taskyard_core::minute::Durations;
 use taskyard_core::name::Name;
@@ -15,10 +16,12 @@ use taskyard_core::time::Timestamp;
 
 /// A column holds something that was never written there: a damaged database, or one of another version.
 #[derive(Debug, thiserror::Error)]
-#[error("{what} cannot be {value}")]
+#[error("{what}{} cannot be {value}", .column.as_deref().map(|name| format!(" in {name}")).unwrap_or_default())]
 pub(crate) struct BadColumn {
     what: &'static str,
     value: String,
+    /// Where `what` does not say it.
+    column: Option<String>,
 }
 
 impl BadColumn {
@@ -26,7 +29,15 @@ impl BadColumn {
         Self {
             what,
             value: value.to_string(),
+            column: None,
         }
+    }
+
+    /// Says in which column it stands, of what may stand in several.
+    pub(crate) fn within(mut self, column: Option<&str>) -> Self {
+        let is_said = self.what.contains('.');
+        self.column = column.filter(|_| !is_said).map(str::to_owned);
+        self
     }
 }
 
@@ -191,6 +202,11 @@ pub(crate) fn names(text: &str) -> Result<Vec<Name>, BadColumn> {
     let names: Vec<String> =
         serde_json::from_str(text).map_err(|_| BadColumn::new("a list of names", text))?;
     Ok(names.into_iter().map(Name::stored).collect())
+}
+
+/// Of a task. Whatever is written was never damaged.
+pub(crate) fn labels_text(labels: Option<&Labels>) -> String {
+    labels.map(Labels::to_text).unwrap_or_default()
 }
 
 /// In microseconds; what is longer than a column holds is as good as for ever.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::types::{FromSqlResult, ValueRef};
 use taskyard_core::id::{Fence, OperationId, SlotKey, SlotNumber, TaskId};
 use taskyard_core::json::Json;
+use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
 use taskyard_core::order::{OrderKey, Priority};
 use taskyard_core::rows::{Digest, Failure, Reported};
@@ -28,7 +29,11 @@ pub(crate) trait Database {
     /// Whether a column holds anything, whatever its type.
     fn is_there<'r>(row: &'r Self::Row<'r>, place: usize) -> Result<bool, Self::Error>;
 
-    fn bad(place: usize, bad: BadColumn) -> Self::Error;
+    /// In words, of what cannot be read.
+    fn why(error: &Self::Error) -> String;
+
+    /// What stands in this column cannot be what was written.
+    fn bad<'r>(row: &'r Self::Row<'r>, place: usize, bad: BadColumn) -> Self::Error;
 }
 
 pub(crate) type Read<D, T> = Result<T, <D as Database>::Error>;
@@ -96,9 +101,88 @@ impl<'r> Value<'r> for Payload<'r> {
     }
 }
 
+/// A key as well as it can be said, whatever stands there: for who looks for damage, and has to name it.
+pub(crate) struct Shown {
+    pub(crate) text: String,
+    /// Whether it can be read as what it is, the id of a task for one.
+    pub(crate) is_sound: bool,
+}
+
+impl Shown {
+    fn id(uuid: Uuid) -> Self {
+        Self {
+            text: uuid.to_string(),
+            is_sound: task(uuid).is_ok(),
+        }
+    }
+
+    fn sound(text: impl ToString) -> Self {
+        Self {
+            text: text.to_string(),
+            is_sound: true,
+        }
+    }
+
+    fn damaged(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            is_sound: false,
+        }
+    }
+}
+
+impl FromSql<'_> for Shown {
+    fn from_sql(of: &Type, bytes: &[u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        match *of {
+            Type::UUID => Uuid::from_sql(of, bytes).map(Self::id),
+            Type::INT4 => i32::from_sql(of, bytes).map(Self::sound),
+            _ => <&str>::from_sql(of, bytes).map(Self::sound),
+        }
+    }
+
+    fn accepts(of: &Type) -> bool {
+        [Type::UUID, Type::INT4, Type::TEXT].contains(of)
+    }
+}
+
+impl Value<'_> for Shown {
+    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(match value {
+            ValueRef::Null => Self::damaged("null"),
+            ValueRef::Real(number) => Self::damaged(number.to_string()),
+            ValueRef::Integer(number) => match i32::try_from(number) {
+                Ok(number) => Self::sound(number),
+                Err(_) => Self::damaged(number.to_string()),
+            },
+            ValueRef::Text(text) => match std::str::from_utf8(text) {
+                Ok(text) => Self::sound(text),
+                Err(_) => Self::damaged(hexadecimal(text)),
+            },
+            ValueRef::Blob(bytes) => {
+                Uuid::from_slice(bytes).map_or_else(|_| Self::damaged(hexadecimal(bytes)), Self::id)
+            }
+        })
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let bytes = bytes.iter().map(|byte| format!("{byte:02x}"));
+    format!("x'{}'", bytes.collect::<String>())
+}
+
 pub(crate) struct Fields<'r, D: Database> {
     row: &'r D::Row<'r>,
     next: usize,
+}
+
+/// Both read the same row, each from where it is.
+impl<D: Database> Clone for Fields<'_, D> {
+    fn clone(&self) -> Self {
+        Self {
+            row: self.row,
+            next: self.next,
+        }
+    }
 }
 
 impl<'r, D: Database> Fields<'r, D> {
@@ -138,8 +222,8 @@ impl<'r, D: Database> Fields<'r, D> {
         &mut self,
         decode: impl FnOnce(S) -> Result<T, BadColumn>,
     ) -> Read<D, T> {
-        let place = self.next;
-        decode(self.take()?).map_err(|bad| D::bad(place, bad))
+        let (row, place) = (self.row, self.next);
+        decode(self.take()?).map_err(|bad| D::bad(row, place, bad))
     }
 
     pub(crate) fn task(&mut self) -> Read<D, TaskId> {
@@ -212,6 +296,12 @@ impl<'r, D: Database> Fields<'r, D> {
     pub(crate) fn json_or_none(&mut self) -> Read<D, Option<Json>> {
         let payload: Option<Payload<'r>> = self.take()?;
         Ok(payload.map(|Payload(text)| text.map_or_else(Json::unreadable, Json::stored)))
+    }
+
+    /// None where what stands there is none.
+    pub(crate) fn labels(&mut self) -> Read<D, Option<Labels>> {
+        let Payload(text) = self.take()?;
+        Ok(text.and_then(|text| Labels::from_text(text).ok()))
     }
 
     pub(crate) fn digest(&mut self) -> Read<D, Digest> {

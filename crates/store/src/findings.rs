@@ -1,18 +1,20 @@
 //! What a check looks for in any store, and how it is said. Each statement takes how many findings are wanted, but for
 //! those of [`judged`].
 
-use taskyard_core::id::OperationId;
 use taskyard_core::json::is_json;
 use taskyard_core::labels::{Demands, Labels};
 use taskyard_core::operation::Operation;
 
 use crate::columns;
-use crate::fields::{Database, Fields, Payload, Read};
+use crate::fields::{Database, Fields, Payload, Read, Shown};
+use crate::rows::task;
 
 /// So many findings of a kind; where there are as many, there are more.
 pub(crate) const FINDINGS_MAX: i64 = 100;
 pub(crate) const OPERATIONS_MAX: usize = 100;
 pub(crate) const DAMAGED_MAX: usize = 100;
+
+const DAMAGED_JSON: &str = "damaged JSON";
 
 /// Answers a task, and how often it is known, stands somewhere and has ended.
 pub(crate) const PLACES: &str = include_str!("../sql/common/check_places.sql");
@@ -44,8 +46,14 @@ pub(crate) const OF_TASKS: [(&str, &str); 5] = [
     ),
 ];
 
+/// What the first column names, whether that is a key that can be read or not: one row that cannot keeps none of the
+/// others from being named.
+pub(crate) fn key<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String> {
+    fields.take().map(|Shown { text, .. }| text)
+}
+
 pub(crate) fn place<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String> {
-    let id = fields.task()?;
+    let id = key(fields)?;
     let (known, places, ends): (i64, i64, i64) = (fields.take()?, fields.take()?, fields.take()?);
     Ok(match (known, places, ends) {
         (0, ..) => format!("task {id} does not exist, but has rows"),
@@ -56,7 +64,8 @@ pub(crate) fn place<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String> 
 }
 
 pub(crate) fn counter<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String> {
-    let (lane, status): (i32, i32) = (fields.take()?, fields.take()?);
+    let lane = key(fields)?;
+    let status: i32 = fields.take()?;
     let (counted, found): (i64, i64) = (fields.take()?, fields.take()?);
     Ok(format!(
         "lane {lane}, status {status}: {counted} tasks are counted and {found} are there"
@@ -64,55 +73,89 @@ pub(crate) fn counter<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String
 }
 
 pub(crate) fn minute<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String> {
-    let lane: i32 = fields.take()?;
+    let lane = key(fields)?;
     Ok(format!(
         "lane {lane} does not exist, but it is kept what happened there"
     ))
 }
 
-/// A statement that answers all that is kept as JSON somewhere, and what is wrong with a row of it; none where it is whole.
+/// A statement that answers all rows of some sort, and what is wrong with one of them; none where it is whole.
 pub(crate) type Judged<D> = (
     &'static str,
     fn(&mut Fields<'_, D>) -> Read<D, Option<String>>,
 );
 
 /// Most rows are whole, so these are not limited: whoever asks stops at so many findings, and holds one row at a time.
-pub(crate) fn judged<D: Database>() -> [Judged<D>; 3] {
+pub(crate) fn judged<D: Database>() -> [Judged<D>; 4] {
     [
         (include_str!("../sql/common/check_demands.sql"), demands),
         (include_str!("../sql/common/check_profiles.sql"), profile),
         (include_str!("../sql/common/check_payloads.sql"), payload),
+        (include_str!("../sql/common/check_tasks.sql"), of_task),
     ]
 }
 
 fn payload<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
-    let (id, what): (_, &str) = (fields.task()?, fields.take()?);
+    let (task, what): (Shown, &str) = (fields.take()?, fields.take()?);
     let text = text(fields)?;
     let is_whole = text.is_some_and(|text| match what {
         "labels" => Labels::from_text(text).is_ok(),
         _ => is_json(text),
     });
-    Ok((!is_whole).then(|| format!("the {what} of task {id} cannot be read: damaged JSON")))
+    // The same row's input has said so.
+    let is_said = what == "labels" && is_whole;
+    let why = match task.is_sound {
+        true if is_whole => return Ok(None),
+        false if is_said => return Ok(None),
+        true => DAMAGED_JSON,
+        false => "that is no task's id",
+    };
+    Ok(Some(format!(
+        "the {what} of task {} cannot be read: {why}",
+        task.text
+    )))
+}
+
+/// What of it is no payload.
+fn of_task<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
+    let Shown { text: id, is_sound } = fields.clone().take()?;
+    Ok(match task::whole_task(fields) {
+        Err(error) if is_sound => Some(format!("task {id} cannot be read: {}", D::why(&error))),
+        Ok(_) | Err(_) => None,
+    })
 }
 
 fn demands<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
-    let lane: i32 = fields.take()?;
+    let lane: Shown = fields.take()?;
     let is_whole = text(fields)?.is_some_and(|text| Demands::from_text(text).is_ok());
-    Ok((!is_whole).then(|| format!("what lane {lane} requires cannot be read: damaged JSON")))
+    let why = match lane.is_sound {
+        true if is_whole => return Ok(None),
+        true => DAMAGED_JSON,
+        false => "that is no lane's number",
+    };
+    Ok(Some(format!(
+        "what lane {} requires cannot be read: {why}",
+        lane.text
+    )))
 }
 
 fn profile<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
-    let name: String = fields.take()?;
+    let Shown {
+        text: name,
+        is_sound,
+    } = fields.take()?;
     let are_names = |text: &str| columns::names(text).is_ok();
     let kinds = text(fields)?.is_some_and(are_names);
     let queues = text(fields)?.is_some_and(are_names);
     let labels = text(fields)?.is_some_and(|text| Labels::from_text(text).is_ok());
     let parts = [("kinds", kinds), ("queues", queues), ("labels", labels)];
     let damaged = parts.into_iter().find(|(_, is_whole)| !is_whole);
-    Ok(
+    Ok(if is_sound {
         damaged
-            .map(|(part, _)| format!("the {part} of worker {name} cannot be read: damaged JSON")),
-    )
+            .map(|(part, _)| format!("the {part} of worker {name} cannot be read: {DAMAGED_JSON}"))
+    } else {
+        Some(format!("the name of worker {name} cannot be read"))
+    })
 }
 
 /// Where there is one.
@@ -121,7 +164,7 @@ fn text<'r, D: Database>(fields: &mut Fields<'r, D>) -> Read<D, Option<&'r str>>
 }
 
 /// What is wrong with an operation, of which this was read, or why nothing was.
-pub(crate) fn operation(id: OperationId, read: Result<Operation, String>) -> Option<String> {
+pub(crate) fn operation(id: &str, read: Result<Operation, String>) -> Option<String> {
     match read {
         Err(reason) => Some(format!("operation {id} cannot be read: {reason}")),
         Ok(Operation { done, skipped, .. }) if done < 0 || skipped < 0 => Some(format!(

@@ -85,17 +85,26 @@ impl Model {
         self.tables.lock().refused.insert(task);
     }
 
-    /// From now on no list can read this task, as if its row held what nobody wrote.
+    /// From now on no question can read this task, as if its row held what nobody wrote. Decisions go on without.
     pub fn blot(&self, task: TaskId) {
         self.tables.lock().unreadable.insert(task);
     }
 
-    /// What the task works on and what it left behind is no JSON any more, nor any text: damage.
+    /// What the task's labels are cannot be told any more: damage.
+    pub fn mislabel(&self, task: TaskId) {
+        if let Some(row) = self.tables.lock().tasks.get_mut(&task) {
+            Arc::make_mut(row).labels = None;
+        }
+    }
+
+    /// What the task works on and what it left behind is no JSON any more, nor any text, nor are its labels: damage.
     pub fn spoil(&self, task: TaskId) {
         let mut tables = self.tables.lock();
         let detail = |error: &mut Failure| error.detail = Some(Json::unreadable());
         if let Some(row) = tables.tasks.get_mut(&task) {
-            Arc::make_mut(row).input = Input::Here(Json::unreadable());
+            let row = Arc::make_mut(row);
+            row.input = Input::Here(Json::unreadable());
+            row.labels = None;
         }
         if let Some(outcome) = tables.outcomes.get_mut(&task).map(Arc::make_mut) {
             outcome.output = outcome.output.as_ref().map(|_| Json::unreadable());
@@ -162,7 +171,9 @@ impl Store for Model {
     }
 
     async fn read(&self, query: Query) -> Result<Answer, Error> {
-        Ok(self.tables.lock().read(query))
+        let tables = self.tables.lock();
+        let blotted = tables.blotted(&query);
+        blotted.map_or_else(|| Ok(tables.read(query)), Err)
     }
 
     async fn reset(&self) -> Result<Result<(), Refused>, Error> {

@@ -246,7 +246,7 @@ impl Store for SqliteStore {
             policy: Box::new(policy.clone()),
             reply,
         })?;
-        begun.watch(|| !ran.is_empty());
+        begun.watch(|| !ran.is_empty()).await;
         let ran = ran.await.map_err(|_| gone())?;
         begun.answered(ran.as_ref().map_or(0, |ran| ran.replies.len()));
         self.damage.heed(run::cut_short(&ran));

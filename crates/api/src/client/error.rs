@@ -122,6 +122,7 @@ mod tests {
             (409, "stale_lease"),
             (413, "too_large"),
             (422, "invalid"),
+            (500, "unreadable"),
             (503, "logs_unavailable"),
         ] {
             assert!(!refused(status, code).is_worth_repeating(), "{code}");

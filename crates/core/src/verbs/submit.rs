@@ -280,7 +280,7 @@ impl NewTask {
         let input = task.input.here();
         let input = input.expect("what is run again was read with its input");
         if !input.is_whole() {
-            return Err(Refused::InputDamaged);
+            return Err(Refused::Damaged("input"));
         }
         Ok(Self {
             id,
@@ -292,7 +292,7 @@ impl NewTask {
             max_losses: Some(task.limits.max_losses),
             timeout: Some(task.timeout),
             retry: Some(task.retry),
-            labels: task.labels.clone(),
+            labels: task.labels.clone().ok_or(Refused::Damaged("labels"))?,
             digest: None,
             is_exclusive: task.is_exclusive,
             unique_key: task.unique_key.clone(),
@@ -344,7 +344,7 @@ impl NewTask {
                 .or(defaults.timeout)
                 .unwrap_or(env.policy.timeout),
             retry: self.retry.or(defaults.retry).unwrap_or(env.policy.retry),
-            labels: self.labels.clone(),
+            labels: Some(self.labels.clone()),
             digest: self.digest,
             is_exclusive: self.is_exclusive,
             unique_key: self.unique_key.clone(),

@@ -126,9 +126,10 @@ impl<C: Caller> Batch<C> {
     }
 
     /// Something that workers said at this time was lost: in what a sweep of before then takes away, silence does not
-    /// count.
-    pub fn spare_the_silent(&mut self, lost_at: Moment) {
-        for (command, caller) in self.commands.iter_mut().zip(&self.callers) {
+    /// count. Of the commands behind the first so many.
+    pub fn spare_the_silent(&mut self, lost_at: Moment, from: usize) {
+        let all = self.commands.iter_mut().zip(&self.callers);
+        for (command, caller) in all.skip(from) {
             if let Command::Expire(expire) = command
                 && caller.looked_at().is_some_and(|looked| looked <= lost_at)
             {

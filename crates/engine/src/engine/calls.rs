@@ -14,7 +14,7 @@ use taskyard_core::rows::Server;
 use taskyard_core::store;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
-use taskyard_core::verbs::claim::{Dealt, Hand, Named};
+use taskyard_core::verbs::claim::{Claim, Dealt, Hand, Named};
 use taskyard_core::verbs::expire::{Expire, Expired, Sight};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::join::{Join, Joined};
@@ -204,15 +204,17 @@ impl Engine {
             }
             answer => answer,
         }?;
-        if claimed.hand().drain && claimed.hand().runs.is_empty() {
-            self.hold(came, call.wait.min(HOLD_WHILE_DRAINING)).await;
-        }
+        self.hold_where_it_drains(&claimed, came, &call).await;
         Ok(claimed)
     }
 
-    async fn hold(&self, came: Instant, wait: Duration) {
+    async fn hold_where_it_drains(&self, claimed: &Claimed, came: Instant, call: &ClaimCall) {
+        let hand = claimed.hand();
+        if !hand.drain || !hand.runs.is_empty() {
+            return;
+        }
         tokio::select! {
-            () = tokio::time::sleep_until(came + wait) => {}
+            () = tokio::time::sleep_until(came + call.wait.min(HOLD_WHILE_DRAINING)) => {}
             () = self.stopping() => {}
         }
     }
@@ -222,6 +224,32 @@ impl Engine {
         self.sign_of_life(&call.worker, call.epoch);
         let place = self.0.room.place_for_claim().ok_or(Error::Busy)?;
         let (claim, sending) = self.0.directory.lock().claim(call)?;
+        self.deal(call, claim, sending, place).await
+    }
+
+    /// The claim that got these once more, where they went to nobody. It is no new arrival of the claim: where that was
+    /// sent again meanwhile, what waits is its repetition's, and this one gets nothing.
+    pub async fn claim_instead(&self, call: &ClaimCall, of: Claimed) -> Result<Claimed, Error> {
+        let came = Instant::now();
+        self.know(&call.worker, call.epoch).await?;
+        let place = self.0.room.place_for_claim().ok_or(Error::Busy)?;
+        let sending = of.sending().clone();
+        let claim = self.0.directory.lock().claim_again(call, &sending)?;
+        let Some(claim) = claim else {
+            return Ok(Claimed::of(Hand::default(), sending, self.clone()));
+        };
+        let claimed = self.deal(call, claim, sending, place).await?;
+        self.hold_where_it_drains(&claimed, came, call).await;
+        Ok(claimed)
+    }
+
+    async fn deal(
+        &self,
+        call: &ClaimCall,
+        claim: Claim,
+        sending: Sending,
+        place: Place,
+    ) -> Result<Claimed, Error> {
         let epoch = Some(claim.epoch);
         let (reply, answer) = Reply::new(Some(place), About::Claim(sending.clone()));
         let until = self.0.moment() + call.wait;

@@ -85,6 +85,8 @@ struct Sent {
     open: Slot,
     noted: Noted,
     at: Moment,
+    /// What workers said last that was lost, as far as its sweeps know of it.
+    lost_at: Option<Moment>,
 }
 
 type Slot = Arc<Mutex<Option<Vec<Command>>>>;
@@ -207,6 +209,7 @@ impl Loop {
             open: Arc::clone(&open),
             noted: Noted::default(),
             at: self.shared.moment(),
+            lost_at: None,
         };
         self.look_over(&mut sent, 0);
         *open.lock() = Some(std::mem::take(&mut sent.batch.commands));
@@ -216,11 +219,14 @@ impl Loop {
     }
 
     /// What waits need not wait for the next batch while the last has not begun: fewer and larger ones cost the store less.
+    /// Nor do its sweeps go by what is out of date.
     ///
     /// A store that would begin it meanwhile waits until all is added, which takes long only where thousands of parked claims
     /// are held against many new lanes. Nobody is answered any later for that: answers come through here.
     fn add_to_last(&mut self) {
-        if self.desk.is_idle() {
+        let lost_at = *self.shared.unheard.lock();
+        let knows_of_it = |last: &Sent| last.lost_at == lost_at;
+        if self.desk.is_idle() && self.sent.back().is_none_or(knows_of_it) {
             return;
         }
         let Some(mut last) = self.sent.pop_back() else {
@@ -239,9 +245,13 @@ impl Loop {
 
     /// Of a batch of whose commands so many were looked over before.
     fn look_over(&mut self, sent: &mut Sent, from: usize) {
-        if let Some(lost_at) = *self.shared.unheard.lock() {
-            sent.batch.spare_the_silent(lost_at);
+        let lost_at = *self.shared.unheard.lock();
+        if let Some(at) = lost_at {
+            let is_known = lost_at == sent.lost_at;
+            let from = if is_known { from } else { 0 };
+            sent.batch.spare_the_silent(at, from);
         }
+        sent.lost_at = lost_at;
         let commands = &sent.batch.commands;
         self.tally.note(&mut sent.noted, commands, from);
     }

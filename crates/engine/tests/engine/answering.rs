@@ -11,7 +11,7 @@ use taskyard_core::verbs::discard::Discard;
 use taskyard_core::verbs::expire::{Expire, Sight};
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
-use taskyard_engine::desk::{Caller, Desk, Moment};
+use taskyard_engine::desk::{Batch, Caller, Desk, Moment};
 
 use super::by_hand::{Who, cancel, cancelled, claim, failed, finish, who};
 
@@ -103,12 +103,17 @@ fn a_sweep_that_looked_before_something_was_lost_spares_the_silent() {
     }
     let mut batch = desk.next_batch().unwrap();
 
-    batch.spare_the_silent(seconds(2));
+    let spares = |batch: &Batch<Sweep>| -> Vec<bool> {
+        let spares =
+            |command: &Command| matches!(command, Command::Expire(expire) if expire.sight.grace);
+        batch.commands.iter().map(spares).collect()
+    };
 
-    let spares =
-        |command: &Command| matches!(command, Command::Expire(expire) if expire.sight.grace);
-    let spares: Vec<bool> = batch.commands.iter().map(spares).collect();
-    assert_eq!(spares, [true, true, false]);
+    // The first was looked over before.
+    batch.spare_the_silent(seconds(2), 1);
+    assert_eq!(spares(&batch), [false, true, false]);
+    batch.spare_the_silent(seconds(2), 0);
+    assert_eq!(spares(&batch), [true, true, false]);
 }
 
 #[test]

@@ -7,7 +7,9 @@
 mod answering;
 mod broken;
 mod by_hand;
+mod damaged;
 mod front;
+mod joining;
 mod killing;
 mod operating;
 mod overload;

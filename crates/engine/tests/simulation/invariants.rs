@@ -80,7 +80,11 @@ pub(crate) fn check(
 
 fn ask_of(view: &TaskView) -> Ask {
     let name = Name::plain(ASK).expect("a name");
-    let label = view.task.labels.get(&name);
+    let label = view
+        .task
+        .labels
+        .as_ref()
+        .and_then(|labels| labels.get(&name));
     label
         .and_then(|text| text.parse().ok())
         .expect("every task carries its request's number")

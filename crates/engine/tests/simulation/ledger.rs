@@ -256,6 +256,7 @@ fn says_no(answer: &Answer) -> bool {
             | store::Error::Full
             | store::Error::Conflict
             | store::Error::Failed(_)
+            | store::Error::Unreadable(_)
             | store::Error::Damaged(_),
         ) => true,
     }

@@ -23,7 +23,7 @@ pub(crate) fn check(view: &TaskView, ledger: &Ledger, moment: &Moment<'_>) {
     };
     let is_same = task.priority == wanted.priority
         && task.input.here() == Some(&wanted.input)
-        && task.labels == wanted.labels
+        && task.labels.as_ref() == Some(&wanted.labels)
         && task.is_exclusive == wanted.is_exclusive
         && task.unique_key == wanted.unique_key
         && task.retry_of == wanted.retry_of

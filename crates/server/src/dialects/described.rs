@@ -84,6 +84,7 @@ fn simple(routes: &mut Routes<'_>, limits: &Limits) {
         .query("limit", "How many at most.", &limit(LIMIT_DEFAULT))
         .query("offset", BEHIND, &offset(limits))
         .answers_as(200, "They are these.", &tasks, &json!([task("completed")]))
+        .with_header(200, "X-Unreadable")
         .refuses(&[Code::AnswersFull])
         .passes_over_what_is_unknown();
     routes
@@ -213,6 +214,7 @@ fn taskmaster(routes: &mut Routes<'_>, limits: &Limits) {
         .query("limit", "How many at most.", &limit(LIMIT_MAX))
         .query("offset", BEHIND, &offset(limits))
         .answers::<TaskmasterTasks>(200, "They are these.", &json!({"tasks": []}))
+        .with_header(200, "X-Unreadable")
         .refuses(&[Code::AnswersFull])
         .passes_over_what_is_unknown();
     pool(routes);

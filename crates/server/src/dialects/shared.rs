@@ -6,11 +6,11 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use taskyard_api::problem::Problem;
-use taskyard_core::query::{LIST_BYTES_MAX, List};
+use taskyard_core::query::{LIST_BYTES_MAX, List, Listed};
 use taskyard_core::rows::Digest;
 
 use super::simple::task::SimpleTask;
-use super::{behind, page, page_of, simple, submitted, there};
+use super::{behind, page, page_of, simple, submitted, there, without};
 use crate::app::App;
 use crate::problem::{self, Code};
 use crate::request;
@@ -68,10 +68,11 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     let mut held = app.answers().nothing();
     // As much as a page may read, so that nothing is read which there is no room for.
     held.hold(LIST_BYTES_MAX)?;
-    let views = match list {
-        Some(list) => page(&app, List { limit, ..list }).await?.0,
-        None => Vec::new(),
+    let listed = match list {
+        Some(list) => page(&app, List { limit, ..list }).await?,
+        None => Listed::default(),
     };
-    let tasks: Vec<SimpleTask> = views.iter().map(SimpleTask::new).collect();
-    response::shown(&app, held, tasks)
+    let tasks: Vec<SimpleTask> = listed.items.iter().map(SimpleTask::new).collect();
+    let answer = response::shown(&app, held, tasks)?;
+    Ok(without(&listed.unreadable, answer))
 }

@@ -33,7 +33,7 @@ const ANY: &[Code] = &[
     Code::ConnectionsFull,
 ];
 /// What comes of asking the engine.
-const ASKED: &[Code] = &[Code::Unavailable, Code::Stopping];
+const ASKED: &[Code] = &[Code::Unreadable, Code::Unavailable, Code::Stopping];
 /// What comes of changing something besides.
 const CHANGED: &[Code] = &[Code::QueueFull, Code::OutcomeUnknown, Code::DiskFull];
 /// What comes of a body.

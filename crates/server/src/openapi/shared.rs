@@ -103,6 +103,11 @@ pub(super) fn headers() -> Value {
             "schema": {"type": "string", "format": "uri-reference"},
             "example": format!("/api/v1/tasks/{}", TASK_ID),
         },
+        "X-Unreadable": {
+            "description": "The tasks that the page came by and that the database cannot read, the first of them.",
+            "schema": {"type": "string"},
+            "example": TASK_ID,
+        },
         "Retry-After": {
             "description": "When to come back, in seconds.",
             "schema": {"type": "integer", "minimum": 1},

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::query::{self, Params};
 use crate::request::{self, OfTask};
 use crate::response::{self, Answer};
+use crate::trouble;
 use crate::wire;
 use crate::wire::explain::advice::Advice;
 use crate::wire::faults::Faults;
@@ -38,8 +39,7 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     }
     let listed = app.engine().read(Query::Tasks(list.clone())).await?.tasks();
     if !listed.unreadable.is_empty() {
-        let tasks = &listed.unreadable;
-        tracing::error!(?tasks, "tasks cannot be read and are left out of a list");
+        trouble::log_left_out(&listed.unreadable);
     }
     let page = TaskPage {
         items: listed
@@ -56,14 +56,12 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
 /// `GET /tasks/stats`
 pub(crate) async fn stats(State(app): State<App>, RawQuery(query): RawQuery) -> Answer {
     query::none(query.as_deref())?;
-    let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     // What happened in an hour is read minute by minute, of each server and of the lanes that it tells apart.
     held.hold(LIST_BYTES_MAX)?;
-    let names_max = app.engine().policy().stats_lanes_max;
-    let wanted = Query::Sums { names: names_max };
-    let sums = app.engine().read(wanted).await?.sums();
+    let (sums, _turn) = app.sums().await?;
     let mut stats = wire::stats::counts(&sums);
+    let names_max = app.engine().policy().stats_lanes_max;
     let now = app.engine().store().now();
     let from = MinuteKey::first_asked(now);
     let minutes = app.engine().read(Query::Minutes { from }).await?.minutes();

@@ -16,7 +16,7 @@ use taskyard_core::name::Name;
 use taskyard_core::refused::Refused;
 use taskyard_core::verbs;
 use taskyard_core::verbs::claim::Hand;
-use taskyard_engine::engine::{self, ClaimCall};
+use taskyard_engine::engine::{self, ClaimCall, Told};
 use taskyard_engine::error::Error;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -117,9 +117,9 @@ pub async fn claim<A>(
         })
     };
     let until = Instant::now() + call.wait;
-    let mut left = Hand::default();
+    let (mut left, mut before) = (Hand::default(), None);
     for _ in 0..DAMAGED_HANDS_MAX {
-        let claimed = deal(app, call.clone()).await;
+        let claimed = deal(app, call.clone(), before).await;
         let Some(claimed) = claimed.map_err(|error| problem::of(&error))? else {
             break;
         };
@@ -127,61 +127,47 @@ pub async fn claim<A>(
         match tell(claimed, told).await? {
             Told::Heard(answer) => return Ok(answer),
             // What was damaged is gone, and what waited behind it is for whoever asked.
-            Told::AllEnded => {}
+            Told::AllEnded(claimed) => before = Some(claimed),
             // Asked again, it would get the same.
-            Told::NotEnded => break,
+            Told::NotEnded(_) => break,
         }
         call.wait = until.saturating_duration_since(Instant::now());
     }
     told(&left).map_err(|error| problem::broken(&error))
 }
 
-/// What the claim gets: nothing where it is held back when the server begins to leave.
-async fn deal(app: &App, call: ClaimCall) -> Result<Option<engine::Claimed>, Error> {
+/// What the claim gets, in place of what it got before, if that is given: nothing where it is held back when the server
+/// begins to leave.
+async fn deal(
+    app: &App,
+    call: ClaimCall,
+    before: Option<engine::Claimed>,
+) -> Result<Option<engine::Claimed>, Error> {
     let hold = app.hold(call.wait);
     let call = ClaimCall {
         wait: hold.wait,
         ..call
     };
+    let engine = app.engine();
+    let claiming = async {
+        match before {
+            None => engine.claim(call).await,
+            Some(before) => engine.claim_instead(&call, before).await,
+        }
+    };
     tokio::select! {
         biased;
-        claimed = app.engine().claim(call) => claimed.map(Some),
+        claimed = claiming => claimed.map(Some),
         () = hold.is_over() => Ok(None),
     }
 }
 
-/// What became of what a worker was dealt.
-enum Told<A> {
-    Heard(A),
-    /// All of it was damaged, and has failed.
-    AllEnded,
-    /// All of it was damaged, and it could not be ended: it comes back when its leases end.
-    NotEnded,
-}
-
-/// Tells a worker what it was dealt. Where no answer can be made of that, something in it is damaged: that fails, and the
-/// worker is told of the rest.
 async fn tell<A>(
-    mut claimed: engine::Claimed,
-    mut told: impl FnMut(&Hand) -> serde_json::Result<A>,
+    claimed: engine::Claimed,
+    told: impl FnMut(&Hand) -> serde_json::Result<A>,
 ) -> Result<Told<A>, Box<Problem>> {
-    let unwritten = match told(claimed.hand()) {
-        Ok(answer) => {
-            claimed.tell();
-            return Ok(Told::Heard(answer));
-        }
-        Err(unwritten) => unwritten,
-    };
-    let failed = claimed.fail_damaged().await;
-    if matches!(failed, Ok(0)) {
-        return Err(problem::broken(&unwritten));
-    }
-    if claimed.hand().runs.is_empty() {
-        return Ok(failed.map_or(Told::NotEnded, |_| Told::AllEnded));
-    }
-    let answer = told(claimed.hand()).map_err(|error| problem::broken(&error))?;
-    claimed.tell();
-    Ok(Told::Heard(answer))
+    let told = claimed.tell_as(told).await;
+    told.map_err(|unwritten| problem::broken(&unwritten))
 }
 
 /// Takes results, and gives new tasks if the report holds a claim; `told` makes what its worker is told, as of a claim. The
@@ -226,7 +212,7 @@ pub async fn report<P: Source, I: Copy + Into<Called>, A>(
     let claiming = async {
         tokio::select! {
             biased;
-            claimed = deal(app, call?) => Some(claimed),
+            claimed = deal(app, call?, None) => Some(claimed),
             // Whoever reported what is refused has to hear of it first, and claims again.
             () = is_refused.cancelled() => None,
         }

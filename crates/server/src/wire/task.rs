@@ -9,6 +9,7 @@ use taskyard_api::payload::Payload;
 use taskyard_api::task::{Progress, Task, TaskError};
 use taskyard_api::time::Time;
 use taskyard_core::json::Json;
+use taskyard_core::labels::Labels;
 use taskyard_core::query::{Standing, TaskView};
 use taskyard_core::rows::{self, Failure, Lease, Origin};
 use taskyard_core::status::Status;
@@ -29,7 +30,7 @@ pub(crate) fn task(view: &TaskView, payload: bool) -> Task<Payload> {
         output: payload.then(|| output(view).into()),
         error: error(view).map(task_error),
         priority: view.priority().get(),
-        labels: texts(row.labels.iter()),
+        labels: texts(row.labels.iter().flat_map(Labels::iter)),
         requires: texts(view.lane.demands.iter()),
         run_at: view.run_at().into(),
         created_at: row.created_at.into(),
@@ -53,8 +54,14 @@ pub(crate) fn task(view: &TaskView, payload: bool) -> Task<Payload> {
         problem_id,
         parameters,
         required_submissions: 1,
-        unreadable: Vec::new(),
+        unreadable: unreadable_labels(view).collect(),
     }
+}
+
+/// What stands in their place is empty; the payloads are found where the answer is written.
+fn unreadable_labels(view: &TaskView) -> impl Iterator<Item = String> {
+    let is_damaged = view.task.labels.is_none();
+    is_damaged.then(|| "/labels".to_owned()).into_iter()
 }
 
 /// Of a task that was submitted by naming a problem: its input holds the two, and nothing else.

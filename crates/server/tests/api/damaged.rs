@@ -169,6 +169,26 @@ async fn a_claim_that_got_only_damaged_tasks_looks_again() {
 }
 
 #[tokio::test]
+async fn a_claim_sent_again_is_answered_with_what_came_behind_the_damaged_tasks() {
+    on_both(async |yard| {
+        task_holding(&yard, GARBAGE).await;
+        let good = whole(&yard).await;
+        let claim = json!({"limit": 1, "seq": 1});
+
+        let claimed = yard.post(CLAIM, &claim).await.ok();
+        let again = yard.post(CLAIM, &claim).await.ok();
+
+        assert_eq!(ids(&claimed), [&good]);
+        assert_eq!(again, claimed);
+        // Nor is it dealt to a second time.
+        let other = whole(&yard).await;
+        assert_eq!(yard.post(CLAIM, &claim).await.ok(), claimed);
+        assert_eq!(yard.status(&other).await, "pending");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn after_sixteen_hands_of_damaged_tasks_a_claim_is_answered_with_none() {
     on_both(async |yard| {
         let mut bad = Vec::new();

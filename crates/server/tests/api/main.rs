@@ -20,6 +20,7 @@ mod queues;
 mod serve;
 mod tasks;
 mod trouble;
+mod unreadable;
 mod wire;
 mod workers;
 mod yard;

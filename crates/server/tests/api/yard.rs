@@ -108,14 +108,15 @@ impl Yard {
 
     /// With these workers inside.
     pub(crate) fn with_pool(pool: Arc<dyn InternalPool>) -> Self {
+        Self::with_pool_and(pool, |_| {})
+    }
+
+    pub(crate) fn with_pool_and(
+        pool: Arc<dyn InternalPool>,
+        set: impl FnOnce(&mut Settings),
+    ) -> Self {
         let clock = Clock::new();
-        Self::made_with(
-            Some(pool),
-            in_memory(&clock),
-            clock,
-            Policy::default(),
-            |_| {},
-        )
+        Self::made_with(Some(pool), in_memory(&clock), clock, Policy::default(), set)
     }
 
     fn made(

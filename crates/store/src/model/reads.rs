@@ -13,6 +13,7 @@ use taskyard_core::query::{
     RunView, Staff, Standing, Survey, TaskView, WorkerCounts, WorkerView,
 };
 use taskyard_core::rows::{Attempt, LateResult, Lease, Task, Unique, Worker};
+use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Lost;
 use taskyard_core::verbs::held::Token;
@@ -20,6 +21,15 @@ use taskyard_core::verbs::held::Token;
 use super::tables::Tables;
 
 impl Tables {
+    /// Why one task that is asked for cannot be shown.
+    pub(super) fn blotted(&self, query: &Query) -> Option<Error> {
+        let (Query::Task(id) | Query::Explain(Explain { task: id, .. })) = query else {
+            return None;
+        };
+        let is_blotted = self.unreadable.contains(id);
+        is_blotted.then(|| Error::Unreadable("task.origin cannot be 99".to_owned()))
+    }
+
     pub(super) fn read(&self, query: Query) -> Answer {
         match query {
             Query::Task(id) => {

@@ -14,6 +14,7 @@ use super::error::explain;
 use super::fields::{Fields, Postgres, Read};
 use super::open::{self, OpenError};
 use super::sql;
+use crate::fields::Database as _;
 use crate::findings::{self, Judged};
 use crate::rows::operation::operation;
 use crate::stats::Stats;
@@ -54,7 +55,7 @@ async fn found(client: &Client) -> Read<Vec<String>> {
     let mut lines = ask(client, findings::PLACES, findings::place).await?;
     lines.extend(ask(client, findings::COUNTERS, findings::counter).await?);
     for (statement, what) in findings::OF_TASKS {
-        let line = |fields: &mut Fields<'_>| Ok(format!("task {} {what}", fields.task()?));
+        let line = |fields: &mut Fields<'_>| Ok(format!("task {} {what}", findings::key(fields)?));
         lines.extend(ask(client, statement, line).await?);
     }
     lines.extend(ask(client, findings::MINUTES, findings::minute).await?);
@@ -72,12 +73,9 @@ async fn operations(client: &Client) -> Read<Vec<String>> {
         .await;
     let mut lines = Vec::new();
     for row in &all.map_err(|error| explain(&error))? {
-        let id = Fields::of(row).operation()?;
-        let read = operation(&mut Fields::of(row)).map_err(|error| match error {
-            Error::Failed(reason) => reason,
-            error => error.to_string(),
-        });
-        lines.extend(findings::operation(id, read));
+        let id = findings::key(&mut Fields::of(row))?;
+        let read = operation(&mut Fields::of(row)).map_err(|error| Postgres::why(&error));
+        lines.extend(findings::operation(&id, read));
     }
     lines.truncate(findings::OPERATIONS_MAX);
     Ok(lines)

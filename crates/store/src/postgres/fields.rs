@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use taskyard_core::store::Error;
-use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::{Column, Row};
 
-use super::error::explain;
+use super::error::one_line;
 use super::tid::Tid;
 use crate::columns::BadColumn;
 use crate::fields::{self, Database, Value};
@@ -21,23 +21,36 @@ impl Database for Postgres {
     type Error = Error;
 
     fn value<'r, T: Value<'r>>(row: &'r Row, place: usize) -> Read<T> {
-        row.try_get(place).map_err(|error| explain(&error))
+        row.try_get(place).map_err(|error| unreadable(&error))
     }
 
     fn is_there(row: &Row, place: usize) -> Read<bool> {
-        let there = row.try_get(place).map_err(|error| explain(&error));
+        let there = row.try_get(place).map_err(|error| unreadable(&error));
         there.map(|Present(is_there)| is_there)
     }
 
-    fn bad(_: usize, bad: BadColumn) -> Error {
-        Error::Failed(bad.to_string())
+    fn why(error: &Error) -> String {
+        match error {
+            Error::Unreadable(why) => why.clone(),
+            error => error.to_string(),
+        }
     }
+
+    fn bad(row: &Row, place: usize, bad: BadColumn) -> Error {
+        let column = row.columns().get(place);
+        let bad = bad.within(column.map(Column::name));
+        Error::Unreadable(bad.to_string())
+    }
+}
+
+fn unreadable(error: &tokio_postgres::Error) -> Error {
+    Error::Unreadable(one_line(error))
 }
 
 /// Where the row stands, which it says of itself.
 pub(super) fn spot(fields: &mut Fields<'_>) -> Read<Tid> {
     let (row, place) = fields.pass();
-    row.try_get(place).map_err(|error| explain(&error))
+    row.try_get(place).map_err(|error| unreadable(&error))
 }
 
 /// Whether a column holds anything, whatever its type.

@@ -27,7 +27,7 @@ const PASSED_FOR_A_LOOK: usize = 2;
 /// so it is read again, piece by piece.
 pub(super) async fn list(client: &mut Client, list: &List) -> Read<Listed> {
     match of_a_snapshot(client, list, false).await {
-        Err(Error::Failed(_)) => of_a_snapshot(client, list, true).await,
+        Err(Error::Failed(_) | Error::Unreadable(_)) => of_a_snapshot(client, list, true).await,
         listed => listed,
     }
 }
@@ -89,7 +89,7 @@ async fn carefully(tx: &mut Transaction<'_>, ids: &[TaskId], payload: bool) -> R
                 views.extend(found);
                 point.commit().await
             }
-            Err(error @ Error::Failed(_)) => {
+            Err(error @ (Error::Failed(_) | Error::Unreadable(_))) => {
                 match part {
                     [id] => _ = views.insert(*id, Err(error)),
                     part => waiting.extend(<[_; 2]>::from(part.split_at(part.len() / 2))),

@@ -18,10 +18,11 @@ pub(crate) fn ready<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Ready> {
     })
 }
 
-/// What a pick reads of a task, behind the ready row and its place.
+/// What a pick reads of a task, behind the ready row and its place. A time limit that cannot be read keeps nothing beside
+/// it from being handed out: it is over at once, as a decision takes it to be.
 pub(crate) fn brief<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Brief> {
     Ok(Brief {
-        timeout: fields.duration()?,
+        timeout: fields.duration().unwrap_or_default(),
         is_exclusive: fields.take()?,
         input: task::input(fields)?,
     })

@@ -1,7 +1,6 @@
 //! A task as it was submitted, and its end.
 
 use taskyard_core::id::{Fence, WorkerNumber};
-use taskyard_core::labels::Labels;
 use taskyard_core::lane::Lane;
 use taskyard_core::retry::Retry;
 use taskyard_core::rows::{Closed, Input, Outcome, Task};
@@ -11,34 +10,68 @@ use taskyard_core::status::Status;
 use crate::columns::{self, BadColumn};
 use crate::fields::{Database, Fields, Read};
 
+/// As decisions load it. What of it cannot be read counts as not said, so that damage keeps no run from its end, and no
+/// command from its answer.
 pub(crate) fn task<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Task> {
+    said(fields, &mut None)
+}
+
+/// As it is shown: nothing of it is made up.
+pub(crate) fn whole_task<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Task> {
+    let mut unreadable = None;
+    let task = said(fields, &mut unreadable)?;
+    unreadable.map_or(Ok(task), Err)
+}
+
+/// What can be read of it, and the first reason why something else cannot.
+fn said<D: Database>(
+    fields: &mut Fields<'_, D>,
+    unreadable: &mut Option<D::Error>,
+) -> Read<D, Task> {
+    let id = fields.task()?;
+    let lane = Lane(fields.take()?);
+    let order_key = fields.order_key()?;
+    let priority = or_not(fields.priority(), unreadable);
+    let (run_at, created_at) = (fields.time()?, fields.time()?);
+    let limits = Limits {
+        max_attempts: fields.take()?,
+        max_losses: fields.take()?,
+    };
+    let timeout = or_not(fields.duration(), unreadable);
+    let retry = Retry {
+        backoff: or_not(fields.duration(), unreadable),
+        factor: fields.take()?,
+        max: or_not(fields.duration(), unreadable),
+        jitter: fields.take()?,
+    };
+    let labels = fields.labels()?;
+    let digest = or_not(fields.digest_or_none(), unreadable);
+    let input = input(fields)?;
+    let is_exclusive = fields.take()?;
     Ok(Task {
-        id: fields.task()?,
-        lane: Lane(fields.take()?),
-        order_key: fields.order_key()?,
-        priority: fields.priority()?,
-        run_at: fields.time()?,
-        created_at: fields.time()?,
-        limits: Limits {
-            max_attempts: fields.take()?,
-            max_losses: fields.take()?,
-        },
-        timeout: fields.duration()?,
-        retry: Retry {
-            backoff: fields.duration()?,
-            factor: fields.take()?,
-            max: fields.duration()?,
-            jitter: fields.take()?,
-        },
-        labels: fields.decode(|text: &str| {
-            Labels::from_text(text).map_err(|_| BadColumn::new("task.labels", text))
-        })?,
-        digest: fields.digest_or_none()?,
-        input: input(fields)?,
-        is_exclusive: fields.take()?,
-        unique_key: fields.text_or_none()?,
-        retry_of: fields.task_or_none()?,
-        origin: fields.decode(columns::origin)?,
+        id,
+        lane,
+        order_key,
+        priority,
+        run_at,
+        created_at,
+        input,
+        limits,
+        timeout,
+        retry,
+        labels,
+        digest,
+        is_exclusive,
+        unique_key: or_not(fields.text_or_none(), unreadable),
+        retry_of: or_not(fields.task_or_none(), unreadable),
+        origin: or_not(fields.decode(columns::origin), unreadable),
+    })
+}
+
+fn or_not<T: Default, E>(read: Result<T, E>, unreadable: &mut Option<E>) -> T {
+    read.unwrap_or_else(|error| {
+        unreadable.get_or_insert(error);
+        T::default()
     })
 }
 

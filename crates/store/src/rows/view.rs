@@ -16,7 +16,7 @@ use crate::fields::{Database, Fields, Read};
 
 /// Everything known of one task.
 pub(crate) fn task<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, TaskView> {
-    let task = Arc::new(task::task(fields)?);
+    let task = Arc::new(task::whole_task(fields)?);
     let lane = Arc::new(key::lane_key(fields)?);
     let outcome = fields.maybe(task::OUTCOME_WIDTH, task::outcome)?;
     let lease = fields.maybe(place::LEASE_WIDTH, place::lease)?;

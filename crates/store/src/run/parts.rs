@@ -57,6 +57,8 @@ impl Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
+            // To a command it is one of the ways in which the database fails it.
+            Error::Unreadable(_) => Self::Refused(Error::Failed(error.to_string())),
             Error::Failed(_) => Self::Refused(error),
             Error::Unavailable(_)
             | Error::Unknown(_)
@@ -348,7 +350,7 @@ fn after_a_part(error: Error) -> Error {
     match error {
         Error::Unavailable(_) | Error::Full | Error::Conflict => Error::Unknown(in_part(&error)),
         // These say nothing of what happened, and are for the log alone.
-        Error::Failed(_) => Error::Failed(in_part(&error)),
+        Error::Failed(_) | Error::Unreadable(_) => Error::Failed(in_part(&error)),
         Error::Unknown(_) | Error::Damaged(_) => error,
     }
 }

@@ -1,17 +1,20 @@
-//! Watching for an answer where sleeping until it comes would take longer.
+//! Staying awake for an answer where sleeping until it comes would take longer.
 //!
 //! A caller that sends one thing after the other leaves the cores idle while the disk syncs, and a thread that sleeps
 //! on an idle core is some 30 µs away from its answer, more than all else that an answer takes but the sync. So whoever
-//! brings such a batch looks for the answer again and again, in turns with whoever else wants the core, and for no
-//! longer than a sync is worth it. As soon as a second caller sends, or the disk is slow, it sleeps as all do.
+//! brings such a batch comes back to look for the answer again and again, whatever else its thread has to do between
+//! two looks; for no longer than a sync is worth it. As soon as a second caller sends, the disk is slow, or somebody
+//! else wants the core, it sleeps as all do.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// An answer that takes longer than this is slept for.
+/// An answer that has not come by then is slept for, and so are the next ones.
 const SOON: Duration = Duration::from_micros(400);
-/// After so many batches in a row that were alone and answered soon, the next is watched.
+/// Somebody else had the core, or much to do on this thread, where it takes longer than this from one look to the next.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(40);
+/// After so many batches in a row that were answered soon, of one command each, the next is watched.
 const IN_A_ROW: usize = 8;
 
 pub(super) struct Alone {
@@ -37,7 +40,7 @@ impl Alone {
 
     pub(super) fn begin(&self) -> Begun<'_> {
         if self.under_way.fetch_add(1, Ordering::Relaxed) > 0 {
-            self.in_a_row.store(0, Ordering::Relaxed);
+            self.end_the_row();
         }
         Begun {
             alone: self,
@@ -49,11 +52,15 @@ impl Alone {
         self.has_cores && self.in_a_row.load(Ordering::Relaxed) >= IN_A_ROW
     }
 
+    fn end_the_row(&self) {
+        self.in_a_row.store(0, Ordering::Relaxed);
+    }
+
     fn note(&self, commands: usize, took: Duration) {
-        if commands <= 1 && took < SOON {
+        if commands == 1 && took < SOON {
             self.in_a_row.fetch_add(1, Ordering::Relaxed);
         } else {
-            self.in_a_row.store(0, Ordering::Relaxed);
+            self.end_the_row();
         }
     }
 }
@@ -65,11 +72,22 @@ pub(super) struct Begun<'a> {
 }
 
 impl Begun<'_> {
-    /// Returns once it is answered, or at once where that is not worth it.
-    pub(super) fn watch(&self, is_answered: impl Fn() -> bool) {
-        if self.alone.is_worth_watching() {
-            while !is_answered() && self.at.elapsed() < SOON {
-                thread::yield_now();
+    /// Resolves when it is answered, or when that is not worth watching for any more, which may be at once.
+    pub(super) async fn watch(&self, is_answered: impl FnMut() -> bool) {
+        self.watch_by(now, is_answered).await;
+    }
+
+    async fn watch_by(
+        &self,
+        mut now: impl FnMut() -> Instant,
+        mut is_answered: impl FnMut() -> bool,
+    ) {
+        let mut looked = now();
+        while self.alone.is_worth_watching() && !is_answered() {
+            tokio::task::yield_now().await;
+            let before = std::mem::replace(&mut looked, now());
+            if looked - before > BETWEEN_LOOKS || looked - self.at > SOON {
+                self.alone.end_the_row();
             }
         }
     }
@@ -96,9 +114,9 @@ fn now() -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::*;
+
+    const LOOK: Duration = Duration::from_micros(10);
 
     fn after_a_row() -> Alone {
         let alone = Alone::on(2);
@@ -110,34 +128,64 @@ mod tests {
         alone
     }
 
-    #[test]
-    fn it_is_watched_until_it_is_answered() {
-        let alone = after_a_row();
-        let looks = Cell::new(0);
-
-        alone.begin().watch(|| {
-            looks.set(looks.get() + 1);
-            looks.get() == 2
-        });
-
-        // A machine that took the core away for long may have ended it before.
-        assert!((1..=2).contains(&looks.get()));
+    /// How often it is looked for an answer that comes at the n-th look, where so long passes between two.
+    async fn looks(alone: &Alone, between: Duration, answered_at: u32) -> u32 {
+        let begun = alone.begin();
+        let (mut clock, mut looks) = (begun.at, 0);
+        let now = || {
+            clock += between;
+            clock
+        };
+        let is_answered = || {
+            looks += 1;
+            looks == answered_at
+        };
+        begun.watch_by(now, is_answered).await;
+        looks
     }
 
-    #[test]
-    fn it_is_watched_for_no_longer_than_a_sync_is_worth_it() {
-        after_a_row().begin().watch(|| false);
-    }
-
-    #[test]
-    fn where_a_second_one_sends_nobody_watches() {
+    #[tokio::test]
+    async fn it_is_watched_until_it_is_answered() {
         let alone = after_a_row();
 
-        let first = alone.begin();
-        let second = alone.begin();
+        assert_eq!(looks(&alone, LOOK, 7).await, 7);
+
+        assert!(alone.is_worth_watching());
+    }
+
+    #[tokio::test]
+    async fn a_slow_disk_is_not_watched_for_longer_than_that_is_worth_nor_the_next_time() {
+        let alone = after_a_row();
+
+        let soon = u32::try_from(SOON.as_micros() / LOOK.as_micros()).unwrap();
+        assert_eq!(looks(&alone, LOOK, u32::MAX).await, soon);
+
+        assert_eq!(looks(&alone, LOOK, u32::MAX).await, 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_shares_the_core_gets_it_after_one_look() {
+        let alone = after_a_row();
+
+        assert_eq!(looks(&alone, 2 * BETWEEN_LOOKS, u32::MAX).await, 1);
 
         assert!(!alone.is_worth_watching());
-        drop((first, second));
+    }
+
+    #[tokio::test]
+    async fn when_a_second_one_sends_the_first_is_watched_no_more() {
+        let alone = after_a_row();
+        let first = alone.begin();
+        let mut second = None;
+
+        first
+            .watch_by(|| first.at, || second.replace(alone.begin()).is_some())
+            .await;
+
+        assert!(!alone.is_worth_watching());
+        drop(second);
+        drop(first);
+        assert_eq!(alone.under_way.load(Ordering::Relaxed), 0);
     }
 
     #[test]
@@ -151,21 +199,22 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_answer_or_one_to_many_ends_the_row() {
-        for (commands, took) in [(2, Duration::ZERO), (1, SOON)] {
+    fn a_slow_answer_or_one_to_none_or_many_ends_the_row() {
+        let soon = SOON.checked_sub(LOOK).unwrap();
+        for (commands, took) in [(0, soon), (2, soon), (1, SOON)] {
             let alone = after_a_row();
+            alone.note(1, soon);
+            assert!(alone.is_worth_watching());
             alone.note(commands, took);
             assert!(!alone.is_worth_watching());
         }
     }
 
-    #[test]
-    fn a_lone_core_is_left_to_the_one_that_works() {
+    #[tokio::test]
+    async fn a_lone_core_is_left_to_the_one_that_works() {
         let alone = Alone::on(1);
         (0..IN_A_ROW).for_each(|_| alone.note(1, Duration::ZERO));
 
-        alone
-            .begin()
-            .watch(|| unreachable!("it is not worth a look"));
+        assert_eq!(looks(&alone, LOOK, u32::MAX).await, 0);
     }
 }

@@ -22,7 +22,16 @@ pub(super) fn explain(error: rusqlite::Error) -> Error {
             Error::Unavailable(error.to_string().into())
         }
         // A key that is taken too: nobody else writes, so nobody was quicker, and that row stands in the way for good.
+        _ if is_of_a_row(&error) => Error::Unreadable(why_unreadable(&error)),
         _ => Error::Failed(error.to_string()),
+    }
+}
+
+/// In the words of what reads columns, where it is told by that.
+pub(super) fn why_unreadable(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::FromSqlConversionFailure(_, _, bad) => bad.to_string(),
+        error => error.to_string(),
     }
 }
 

@@ -5,6 +5,7 @@ use rusqlite::{Error, Row};
 use taskyard_core::json::Json;
 use taskyard_core::rows::{Failure, Reported};
 
+use super::error::why_unreadable;
 use crate::columns::BadColumn;
 use crate::fields::{self, Database, Value};
 
@@ -20,15 +21,14 @@ impl Database for Sqlite {
     fn value<'r, T: Value<'r>>(row: &'r Row<'r>, place: usize) -> Read<T> {
         let value = row.get_ref(place)?;
         T::of_sqlite(value).map_err(|error| {
-            let kind = value.data_type();
-            match error {
-                FromSqlError::InvalidType => {
-                    let name = row.as_ref().column_name(place).unwrap_or_default();
-                    Error::InvalidColumnType(place, name.to_owned(), kind)
-                }
-                FromSqlError::OutOfRange(number) => Error::IntegralValueOutOfRange(place, number),
-                error => Error::FromSqlConversionFailure(place, kind, Box::new(error)),
-            }
+            let (kind, column) = (value.data_type(), name_of(row, place));
+            let is_not = match error {
+                FromSqlError::InvalidType => format!("of type {kind}"),
+                FromSqlError::OutOfRange(number) => number.to_string(),
+                error => format!("this: {error}"),
+            };
+            let bad = BadColumn::new("a value", is_not).within(column);
+            Error::FromSqlConversionFailure(place, kind, Box::new(bad))
         })
     }
 
@@ -36,9 +36,18 @@ impl Database for Sqlite {
         Ok(row.get_ref(place)? != ValueRef::Null)
     }
 
-    fn bad(place: usize, bad: BadColumn) -> Error {
+    fn why(error: &Error) -> String {
+        why_unreadable(error)
+    }
+
+    fn bad(row: &Row<'_>, place: usize, bad: BadColumn) -> Error {
+        let bad = bad.within(name_of(row, place));
         Error::FromSqlConversionFailure(place, Type::Null, Box::new(bad))
     }
+}
+
+fn name_of<'r>(row: &'r Row<'_>, place: usize) -> Option<&'r str> {
+    row.as_ref().column_name(place).ok()
 }
 
 /// What [`fields::Fields::failure`] reads.

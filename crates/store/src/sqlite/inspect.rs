@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 
-use rusqlite::{Connection, Error, params};
+use rusqlite::{Connection, params};
 
 use super::connection::{self, all};
 use super::fields::{Fields, Read, Sqlite};
 use super::file::{self, Part};
 use super::open::{self, OpenError, SCHEMA};
 use super::{lock, log, logs, restore, sql};
+use crate::fields::Database as _;
 use crate::findings::{self, FINDINGS_MAX, Judged};
 use crate::rows::operation::operation;
 use crate::stats::Stats;
@@ -52,7 +53,7 @@ fn look_through(path: &Path) -> Result<Vec<String>, OpenError> {
 
 /// The first task brings a lane along, which stays.
 fn has_ever_had_tasks(connection: &Connection) -> Read<bool> {
-    let last: i32 = connection.query_row(sql::LANE_LAST, [], |row| row.get(0))?;
+    let last: i64 = connection.query_row(sql::LANE_LAST, [], |row| row.get(0))?;
     Ok(last > 0)
 }
 
@@ -170,7 +171,7 @@ fn findings(connection: &Connection) -> Read<Vec<String>> {
     found.extend(all(&snapshot, findings::PLACES, most, findings::place)?);
     found.extend(all(&snapshot, findings::COUNTERS, most, findings::counter)?);
     for (statement, what) in findings::OF_TASKS {
-        let line = |fields: &mut Fields<'_>| Ok(format!("task {} {what}", fields.task()?));
+        let line = |fields: &mut Fields<'_>| Ok(format!("task {} {what}", findings::key(fields)?));
         found.extend(all(&snapshot, statement, most, line)?);
     }
     found.extend(all(&snapshot, findings::MINUTES, most, findings::minute)?);
@@ -188,12 +189,9 @@ fn operations(connection: &Connection) -> Read<Vec<String>> {
     let mut rows = statement.query(params![[u8::MAX; 16], i64::MAX])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let id = Fields::of(row).operation()?;
-        let read = operation(&mut Fields::of(row)).map_err(|error| match error {
-            Error::FromSqlConversionFailure(_, _, bad) => bad.to_string(),
-            error => error.to_string(),
-        });
-        found.extend(findings::operation(id, read));
+        let id = findings::key(&mut Fields::of(row))?;
+        let read = operation(&mut Fields::of(row)).map_err(|error| Sqlite::why(&error));
+        found.extend(findings::operation(&id, read));
         if found.len() == findings::OPERATIONS_MAX {
             break;
         }

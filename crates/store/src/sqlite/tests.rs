@@ -167,7 +167,7 @@ async fn what_was_answered_is_there_after_a_restart() {
         (ended.status(), ended.task.input.here()),
         (Status::Completed, Some(&first.input))
     );
-    assert_eq!(ended.task.labels, first.labels);
+    assert_eq!(ended.task.labels, Some(first.labels));
     assert_eq!(ended.worker, Some(worker.worker.clone()));
     assert_eq!(claim(&store, &worker).await[0].slot.task, second.id);
     assert_eq!(store.incarnation(), incarnation);
@@ -288,7 +288,7 @@ fn a_task_that_stands_nowhere_is_an_error_and_not_pending() {
         .unwrap();
 
     let read = inline.read_blocking(&query);
-    assert!(matches!(read, Err(Error::Failed(_))), "{read:?}");
+    assert!(matches!(read, Err(Error::Unreadable(_))), "{read:?}");
 }
 
 #[test]

@@ -53,12 +53,12 @@ impl Place {
         self.act(Act::Garble, task).await;
     }
 
-    /// What the task works on and what it left behind is no JSON any more.
+    /// What the task works on, its labels and what it left behind are no JSON any more.
     pub(crate) async fn spoil(&self, task: TaskId) {
         self.act(Act::Spoil, task).await;
     }
 
-    /// The task's own row cannot be read any more, by whatever reads it whole.
+    /// The task's own row cannot be shown any more.
     pub(crate) async fn blot(&self, task: TaskId) {
         self.act(Act::Blot, task).await;
     }
@@ -115,7 +115,7 @@ impl Act {
             ),
             // No text in UTF-8.
             Self::Spoil => format!(
-                "update task set input = cast(x'ff' as text) where id = x'{id}';
+                "update task set input = cast(x'ff' as text), labels = cast(x'ff' as text) where id = x'{id}';
                 update outcome set output = cast(x'ff' as text) where task = x'{id}' and output is not null;
                 update outcome set error_detail = cast(x'ff' as text) where task = x'{id}' and error_code is not null;
                 update carry set error_detail = cast(x'ff' as text) where task = x'{id}' and error_code is not null"
@@ -144,7 +144,7 @@ impl Act {
             ),
             // Every text is one there.
             Self::Spoil => format!(
-                "update task set input = '{{' where id = '{task}';
+                "update task set input = '{{', labels = '[1]' where id = '{task}';
                 update outcome set output = '{{' where task = '{task}' and output is not null;
                 update outcome set error_detail = '{{' where task = '{task}' and error_code is not null;
                 update carry set error_detail = '{{' where task = '{task}' and error_code is not null"

@@ -159,7 +159,7 @@ impl Server {
 
     fn send(&mut self, mut batch: Batch<Caller>, around: &mut Surroundings) {
         if let Some(lost_at) = self.unheard {
-            batch.spare_the_silent(lost_at);
+            batch.spare_the_silent(lost_at, 0);
         }
         let now = self.time_of(&batch.commands, around);
         around.latest_batch = around.latest_batch.max(now);
@@ -364,7 +364,9 @@ fn note_failure(batch: &Batch<Caller>, error: &store::Error, around: &mut Surrou
         store::Error::Unavailable(_) => "batch_finds_no_database",
         store::Error::Full => "batch_finds_the_disk_full",
         store::Error::Conflict => "batch_gives_up_after_conflicts",
-        store::Error::Failed(reason) | store::Error::Damaged(reason) => {
+        store::Error::Failed(reason)
+        | store::Error::Unreadable(reason)
+        | store::Error::Damaged(reason) => {
             panic!("a whole batch failed: {reason}")
         }
     };

@@ -14,7 +14,7 @@ use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Named;
 use taskyard_core::verbs::held::Token;
 use taskyard_core::verbs::report::{Report, RunResult, Word};
-use taskyard_engine::engine::{ClaimCall, Claimed};
+use taskyard_engine::engine::{ClaimCall, Claimed, Told};
 use utoipa::ToSchema;
 
 use super::task::SimpleTask;
@@ -99,20 +99,19 @@ pub(crate) async fn claim(State(app): State<App>, OfTask(id): OfTask, request: R
 }
 
 /// A task that is damaged is nobody's to take: it fails.
-async fn tell(app: &App, mut claimed: Claimed, task: &SimpleTask) -> Answer {
-    let unwritten = match response::written(app, StatusCode::OK, task) {
-        Ok(answer) => {
-            claimed.tell();
-            return Ok(answer);
+async fn tell(app: &App, claimed: Claimed, task: &SimpleTask) -> Answer {
+    let told = claimed.tell_as(|_| response::written(app, StatusCode::OK, task));
+    match told
+        .await
+        .map_err(|unwritten| problem::broken(&unwritten))?
+    {
+        Told::Heard(answer) => Ok(answer),
+        Told::AllEnded(_) => {
+            let detail = "what the database holds of this task is damaged and no JSON any more: it has failed";
+            Err(problem::new(Code::NotClaimable, detail).into())
         }
-        Err(unwritten) => unwritten,
-    };
-    if claimed.fail_damaged().await? == 0 {
-        return Err(problem::broken(&unwritten).into());
+        Told::NotEnded(error) => Err(error.into()),
     }
-    let detail =
-        "what the database holds of this task is damaged and no JSON any more: it has failed";
-    Err(problem::new(Code::NotClaimable, detail).into())
 }
 
 /// `POST /tasks/{id}/complete`: the ordinary report, with the token of the lease that this worker has on the task now.

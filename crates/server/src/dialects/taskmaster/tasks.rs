@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::task::{TaskmasterSchedule, TaskmasterStatus, TaskmasterTask};
 use crate::app::App;
 use crate::dialects::status::TASKMASTER;
-use crate::dialects::{LIMIT_MAX, behind, look, page, page_of, submitted};
+use crate::dialects::{LIMIT_MAX, behind, look, page, page_of, submitted, without};
 use crate::problem::{self, Code};
 use crate::query::Params;
 use crate::request::{self, no_such};
@@ -80,22 +80,28 @@ pub(crate) async fn list(State(app): State<App>, RawQuery(query): RawQuery) -> A
     let mut held = app.answers().nothing();
     // A page is read with what its tasks gave back, of which nothing is shown; what is shown may be as much.
     held.hold(2 * LIST_BYTES_MAX)?;
-    let (mut tasks, mut bytes) = (Vec::new(), 0);
+    let (mut tasks, mut bytes, mut left_out) = (Vec::new(), 0, Vec::new());
     while let Some(asked) = list.take() {
         let wanted = List {
             limit: limit - tasks.len(),
             ..asked
         };
-        let (views, next) = page(&app, wanted.clone()).await?;
-        for task in views.iter().map(|view| TaskmasterTask::new(&app, view)) {
+        let listed = page(&app, wanted.clone()).await?;
+        left_out.extend(listed.unreadable);
+        for task in listed
+            .items
+            .iter()
+            .map(|view| TaskmasterTask::new(&app, view))
+        {
             bytes += task.bytes();
             tasks.push(task);
         }
         let goes_on = tasks.len() < limit && bytes < LIST_BYTES_MAX;
-        list = next.filter(|_| goes_on).map(|next| List {
+        list = listed.next.filter(|_| goes_on).map(|next| List {
             after: Some(next),
             ..wanted
         });
     }
-    response::read(held, &TaskmasterTasks { tasks })
+    let answer = response::read(held, &TaskmasterTasks { tasks })?;
+    Ok(without(&left_out, answer))
 }

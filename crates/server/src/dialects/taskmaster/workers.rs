@@ -7,7 +7,7 @@ use taskyard_api::problem::Problem;
 use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
-use taskyard_core::query::{LIST_BYTES_MAX, Query, Sums};
+use taskyard_core::query::{LIST_BYTES_MAX, Query};
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
 use taskyard_engine::pool::COUNT_MAX;
@@ -157,11 +157,10 @@ async fn workers(app: &App) -> Result<Vec<TaskmasterWorker>, Refusal> {
 
 /// `GET /api/stats`
 pub(crate) async fn stats(State(app): State<App>) -> Answer {
-    let _turn = app.turn_to_list().await;
     let mut held = app.answers().nothing();
     held.hold(LIST_BYTES_MAX)?;
-    let sums = app.engine().read(Query::Sums { names: 0 });
-    let Sums { all, .. } = sums.await?.sums();
+    let (sums, _turn) = app.sums().await?;
+    let all = &sums.all;
     // Counts are summed over servers, whose parts may be below zero; the sum never is for long.
     let of = |is_meant: &dyn Fn(&'static str) -> bool| {
         let statuses = Status::ALL.iter().copied();

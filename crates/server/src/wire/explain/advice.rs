@@ -24,6 +24,9 @@ pub(crate) struct Advice<'a> {
     trouble: Option<store::Error>,
 }
 
+/// Said where commands are not to be.
+const WOULD_RUN_IT: &str = "a worker outside would run the command";
+
 impl<'a> Advice<'a> {
     pub(crate) async fn of(app: &'a App) -> Self {
         let pool = match app.pool() {
@@ -46,6 +49,7 @@ impl<'a> Advice<'a> {
         let action = match error {
             store::Error::Full => Some("make room there: everything goes on by itself then"),
             store::Error::Failed(_)
+            | store::Error::Unreadable(_)
             | store::Error::Damaged(_)
             | store::Error::Unavailable(_)
             | store::Error::Unknown(_)
@@ -82,8 +86,8 @@ impl<'a> Advice<'a> {
             Why::QueuePaused => format!("taskyard queues resume {queue}"),
             Why::NoWorkerForKind { .. } => self.start_inside(kind).unwrap_or_else(|| {
                 let begin = self.start("", kind, "");
-                match self.change_inside(kind) {
-                    Some(change) if self.is_simulated(kind) => change,
+                let change = self.change_inside(kind);
+                match change.filter(|_| !self.is_simulated(kind)) {
                     Some(change) => format!("{begin}; or {change}"),
                     None => begin,
                 }
@@ -92,6 +96,10 @@ impl<'a> Advice<'a> {
                 let that = format!(" that serves the queue `{queue}`");
                 self.start(&that, kind, &format!(" --queues {queue}"))
             }),
+            Why::RequiresUnmet { .. } if self.is_simulated(kind) => format!(
+                "submit it again without `requires`, and cancel this one (taskyard cancel {id}): workers inside have no \
+                 labels, and {WOULD_RUN_IT}"
+            ),
             Why::RequiresUnmet { demands, .. } => {
                 // Of a comparison its bound, which is the least or the most that fits, or nearly so.
                 let bound = |value: &str| value.trim_start_matches(['<', '>', '=']).to_owned();
@@ -165,6 +173,22 @@ impl<'a> Advice<'a> {
         (!flags.is_empty()).then(|| format!("start this server again with {}", flags.join(" and ")))
     }
 
+    /// More workers inside, which serve every queue: where nothing is to be run, none outside.
+    fn have_more_inside(&self, kind: &str) -> String {
+        if let Some(change) = self.change_inside(kind) {
+            return change;
+        }
+        match &self.pool {
+            Some(pool) if pool.desired < COUNT_MAX => {
+                format!("taskyard workers scale {}", pool.desired + 1)
+            }
+            Some(_) => format!(
+                "wait for its {COUNT_MAX} internal workers, which are as many as a server can have: {WOULD_RUN_IT}"
+            ),
+            None => format!("have workers inside of a server: {WOULD_RUN_IT}"),
+        }
+    }
+
     /// Workers inside run it, or would if there were any.
     fn runs_inside(&self, kind: &str) -> bool {
         let mut kinds = self.pool.iter().flat_map(|pool| &pool.kinds);
@@ -181,10 +205,8 @@ impl<'a> Advice<'a> {
 
     /// `that` is what the worker has to be in words, `flags` the same for `taskyard worker`.
     fn start(&self, that: &str, kind: &str, flags: &str) -> String {
-        let desired = self.pool.as_ref().map_or(0, |pool| pool.desired);
-        let more_help = self.is_simulated(kind) && self.runs_inside(kind) && flags.is_empty();
-        if more_help && desired < COUNT_MAX {
-            return format!("taskyard workers scale {}", desired + 1);
+        if self.is_simulated(kind) {
+            return self.have_more_inside(kind);
         }
         let allow = match kind {
             COMMAND => " --allow-command PROGRAM",

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use taskyard_server::settings::Commands;
 
 use crate::trouble::Full;
 use crate::workers::pool::Told;
@@ -207,6 +208,68 @@ async fn workers_inside_that_were_stopped_are_told_of() {
         .await
         .ok();
     assert_ne!(helps(&echo).await, stopped);
+}
+
+/// It would run what is not to be run.
+#[tokio::test]
+async fn where_commands_are_simulated_no_worker_outside_is_advised() {
+    let simulated = Commands::Simulated {
+        picked_after: Duration::ZERO,
+    };
+    let submitted = async |yard: &Yard, queue: &str, requires: Value| {
+        let input = json!({"argv": ["echo"]});
+        let task = json!({"kind": "command", "queue": queue, "input": input, "requires": requires});
+        let made = yard.post("/api/v1/tasks", &task).await.ok();
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let pool = Told::running_also(&["command"]);
+    let yard = Yard::with_pool_and(Arc::new(pool), |settings| {
+        settings.commands = simulated.clone();
+    });
+    let plain = submitted(&yard, "default", json!({})).await;
+    let slow = submitted(&yard, "slow", json!({})).await;
+    let picky = submitted(&yard, "default", json!({"disk": "ssd"})).await;
+    let helps = async |id: &str, expected: &str| {
+        let (detail, help) = words(&yard, id).await.remove(0);
+        assert!(help.contains(expected), "{detail}: {help}");
+        assert!(!help.contains("taskyard worker "), "{detail}: {help}");
+    };
+    let scaled = async |count: u16| {
+        let path = "/api/v1/workers/internal";
+        yard.post(&format!("{path}/scale"), &json!({"count": count}))
+            .await
+            .ok();
+        yard.post_text(&format!("{path}/start"), "").await.ok();
+    };
+    let first = "which has no internal workers: taskyard workers scale 1";
+
+    helps(&plain, first).await;
+    let outside = json!({"worker_id": "w", "kinds": ["*"], "queues": ["default"]});
+    yard.post("/api/v1/workers/register", &outside).await.ok();
+    helps(&slow, first).await;
+    helps(&picky, "without `requires`").await;
+    yard.post_text("/api/v1/workers/w/drain", "").await.ok();
+    helps(&plain, first).await;
+    scaled(2).await;
+    for id in [&plain, &slow] {
+        helps(id, "taskyard workers scale 3").await;
+    }
+    scaled(50).await;
+    for id in [&plain, &slow] {
+        helps(id, "its 50 internal workers").await;
+    }
+
+    let yard = Yard::with_pool_and(Arc::new(Told::default()), |settings| {
+        settings.commands = simulated.clone();
+        settings.not_inside.left_out = vec!["command".to_owned()];
+    });
+    yard.post("/api/v1/workers/register", &outside).await.ok();
+    let slow = submitted(&yard, "slow", json!({})).await;
+    let help = words(&yard, &slow).await.remove(0).1;
+    assert_eq!(
+        help,
+        "start this server again with `command` among --internal-kinds and --internal-workers 1"
+    );
 }
 
 #[tokio::test]

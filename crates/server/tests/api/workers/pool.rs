@@ -18,6 +18,17 @@ const SCALE: &str = "/api/v1/workers/internal/scale";
 pub(crate) struct Told {
     desired: AtomicU16,
     running: AtomicU16,
+    /// Kinds that they run beside `echo`.
+    also: &'static [&'static str],
+}
+
+impl Told {
+    pub(crate) fn running_also(also: &'static [&'static str]) -> Self {
+        Self {
+            also,
+            ..Self::default()
+        }
+    }
 }
 
 #[async_trait]
@@ -32,7 +43,11 @@ impl InternalPool for Told {
             desired: self.desired.load(Ordering::SeqCst),
             running,
             workers: (1..=running).map(worker).collect(),
-            kinds: vec!["echo".to_owned()],
+            kinds: [&["echo"], self.also]
+                .concat()
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
         }
     }
 

@@ -6,7 +6,7 @@ use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
 use taskyard_core::rows::{Failure, Outcome, Reported, Task};
 
-use crate::columns::{self, micros};
+use crate::columns::{self, labels_text, micros};
 use crate::postgres::fields::storable;
 use crate::postgres::params::{Columns, Params};
 
@@ -29,7 +29,7 @@ pub(in crate::postgres) fn tasks(rows: &[Arc<Task>]) -> Params<'_> {
         .column(|row| row.retry.factor)
         .column(|row| micros(row.retry.max))
         .column(|row| row.retry.jitter)
-        .column(|row| row.labels.to_text())
+        .column(|row| labels_text(row.labels.as_ref()))
         .column(|row| row.digest.as_ref().map(|digest| digest.0.as_slice()))
         .column(|row| i64::try_from(row.input.bytes()).unwrap_or(i64::MAX))
         .column(|row| row.input.here().map(Json::as_str))

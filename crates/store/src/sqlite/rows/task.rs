@@ -5,7 +5,7 @@ use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
 use taskyard_core::rows::{Outcome, Task};
 
-use crate::columns::{self, micros};
+use crate::columns::{self, labels_text, micros};
 use crate::sqlite::fields::{Read, failure_columns, reported_columns};
 
 pub(crate) fn insert_task(statement: &mut CachedStatement<'_>, row: &Task) -> Read<usize> {
@@ -23,7 +23,7 @@ pub(crate) fn insert_task(statement: &mut CachedStatement<'_>, row: &Task) -> Re
         row.retry.factor,
         micros(row.retry.max),
         row.retry.jitter,
-        row.labels.to_text(),
+        labels_text(row.labels.as_ref()),
         row.digest.as_ref().map(|digest| digest.0.as_slice()),
         i64::try_from(row.input.bytes()).unwrap_or(i64::MAX),
         row.input.here().map(Json::as_str),

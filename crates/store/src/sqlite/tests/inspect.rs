@@ -121,6 +121,39 @@ async fn each_broken_promise_is_named() {
             ],
         ),
         (
+            format!(
+                "update task set origin = 99 where id = {hex_ready}; update task set timeout = -1 where id = {hex_ended};
+                update task set unique_key = cast(x'ff' as text) where id = {hex_leased};
+                insert into unique_key select 'default', unique_key, id from task where id = {hex_leased}"
+            ),
+            vec![
+                format!("task {ended} cannot be read: a duration in timeout cannot be -1"),
+                format!(
+                    "task {leased} cannot be read: a value in unique_key cannot be this: invalid utf-8 sequence of 1 bytes \
+                     from index 0"
+                ),
+                format!("task {ready} cannot be read: task.origin cannot be 99"),
+            ],
+        ),
+        // What cannot be read itself is named as well as it can be, and what is wrong behind it too.
+        (
+            format!(
+                "update task set id = x'0102' where id = {hex_ready}; update ready set task = x'0102';
+                insert into operation values (x'03', 1, '{{}}', null, 0, 0, 0, null, 0);
+                update worker set name = cast(x'77ff' as text);
+                insert into lane (number, queue, kind, demands) values (5000000000, 'q', 'k', 'gpu');
+                update outcome set output = ''"
+            ),
+            vec![
+                "operation x'03' cannot be read: a value in id cannot be this: Cannot read 16 byte value out of 1 byte blob"
+                    .to_owned(),
+                "what lane 5000000000 requires cannot be read: that is no lane's number".to_owned(),
+                "the name of worker x'77ff' cannot be read".to_owned(),
+                "the input of task x'0102' cannot be read: that is no task's id".to_owned(),
+                format!("the output of task {ended} cannot be read: damaged JSON"),
+            ],
+        ),
+        (
             "update counter set completed = completed + 2".to_owned(),
             vec!["lane 1, status 5: 3 tasks are counted and 1 are there".to_owned()],
         ),

@@ -133,7 +133,7 @@ fn task_of(lease: &Lease) -> Arc<Task> {
         },
         timeout: Duration::from_secs(1),
         retry: Retry::default(),
-        labels: Labels::default(),
+        labels: Some(Labels::default()),
         digest: None,
         is_exclusive: lease.is_exclusive,
         unique_key: None,

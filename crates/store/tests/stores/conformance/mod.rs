@@ -258,6 +258,7 @@ macro_rules! conformance {
                 failing::a_run_that_breaks_a_heartbeat_costs_the_others_nothing,
                 failing::a_heartbeat_whose_every_run_breaks_promises_nothing,
                 failing::a_bad_scheduled_row_is_passed_over,
+                spoiling::a_row_that_cannot_be_shown_hinders_no_decision,
                 spoiling::what_is_damaged_hinders_no_decision,
                 spoiling::a_damaged_input_is_handed_out_beside_the_others_and_told_from_them,
                 spoiling::what_is_damaged_keeps_no_row_from_being_read,

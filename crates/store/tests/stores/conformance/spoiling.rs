@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use taskyard_core::explain::Explain;
 use taskyard_core::id::TaskId;
 use taskyard_core::json::Json;
-use taskyard_core::query::{List, Standing};
+use taskyard_core::query::{List, Query, Standing};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Failure;
 use taskyard_core::status::Status;
+use taskyard_core::store::Error;
 use taskyard_core::verbs::claim::Hand;
 use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::submit::NewTask;
@@ -90,6 +92,39 @@ pub(super) async fn a_damaged_input_is_handed_out_beside_the_others_and_told_fro
     assert_eq!(hand.take_damaged().map(|report| report.results.len()), None);
 }
 
+pub(super) async fn a_row_that_cannot_be_shown_hinders_no_decision(yard: Yard) {
+    let worker = yard.worker("w").await;
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        tasks.push(yard.new_task().await);
+    }
+    let runs = yard.claim(&worker, 3).await;
+    for task in &tasks {
+        yard.place.blot(*task).await;
+    }
+
+    // A result, a cancel, a sweep, and a claim that comes to what is left.
+    assert_eq!(yard.complete(&runs[0]).await, Ok(Status::Completed));
+    yard.cancel(tasks[1]).await.unwrap();
+    yard.pass(yard.policy.lease);
+    assert_eq!(yard.sweep(false).await, [tasks[2]]);
+    let healthy = yard.new_task().await;
+    let worker = yard.worker("v").await;
+    let again = yard.claim(&worker, 9).await;
+
+    assert_eq!(ids(&again), [tasks[2], tasks[3], healthy]);
+    for task in tasks {
+        let explain = Explain::new(task, yard.now());
+        for query in [Query::Task(task), Query::Explain(explain)] {
+            let read = yard.store.read(query).await;
+            let Err(Error::Unreadable(why)) = &read else {
+                panic!("{read:?}")
+            };
+            assert_eq!(why, "task.origin cannot be 99");
+        }
+    }
+}
+
 pub(super) async fn what_is_damaged_keeps_no_row_from_being_read(yard: Yard) {
     let worker = yard.worker("w").await;
     let (waits, failed) = (yard.new_task().await, yard.new_task().await);
@@ -129,6 +164,7 @@ pub(super) async fn what_is_damaged_keeps_no_row_from_being_read(yard: Yard) {
     };
     for view in [completed, failed] {
         assert!(!view.task.input.here().unwrap().is_whole());
+        assert_eq!(view.task.labels, None);
     }
     let Standing::Ended(outcome) = &completed.standing else {
         panic!("{completed:?}")

@@ -65,6 +65,7 @@ async fn what_is_wrong_is_named() {
         format!("update task set unique_key = 'l' where id = '{carried}'"),
         format!("update task set input = '{{' where id = '{ready}'"),
         format!("update task set labels = '1' where id = '{ended}'"),
+        format!("update task set origin = 99, timeout = -1 where id = '{scheduled}'"),
         "update lease set checkpoint = '{'".to_owned(),
         "update outcome set output = ''".to_owned(),
         "update carry set error_detail = 'x'; update attempt set error_detail = 'x'".to_owned(),
@@ -100,6 +101,33 @@ async fn what_is_wrong_is_named() {
         format!("the checkpoint of task {leased} cannot be read: damaged JSON"),
         format!("the output of task {ended} cannot be read: damaged JSON"),
         format!("the error of an earlier run of task {carried} cannot be read: damaged JSON"),
+        format!("task {scheduled} cannot be read: a duration in timeout cannot be -1"),
+    ];
+    assert_eq!(wrong, expected);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_keeps_nothing_else_from_being_named() {
+    let Some((_yard, database, [ready, _, leased, ..])) = used().await else {
+        return;
+    };
+    // No id has this version.
+    let [old, older] = ["1", "2"].map(|end| format!("00000000-0000-4000-8000-00000000000{end}"));
+    let harm = format!(
+        "update task set id = '{old}' where id = '{ready}'; update ready set task = '{old}' where task = '{ready}';
+        update ready set has_carry = true where task = '{old}';
+        insert into operation values ('{older}', 1, '{{}}', null, 0, 0, 0, null, false);
+        update lease set checkpoint = '{{'"
+    );
+    database.client().await.batch_execute(&harm).await.unwrap();
+
+    let wrong = postgres::check(&database.url()).await.unwrap();
+
+    let expected = [
+        format!("task {old} does not say rightly whether it brings something along"),
+        format!("operation {older} cannot be read: a task's id in id cannot be {older}"),
+        format!("the input of task {old} cannot be read: that is no task's id"),
+        format!("the checkpoint of task {leased} cannot be read: damaged JSON"),
     ];
     assert_eq!(wrong, expected);
 }

@@ -53,6 +53,7 @@ const EXCEPTIONS: [Exception; 18] = [
             "check_lanes",
             "check_minutes",
             "check_payloads",
+            "check_tasks",
             "check_places",
             "check_profiles",
             "check_workers",
