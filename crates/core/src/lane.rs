@@ -57,8 +57,8 @@ impl fmt::Debug for Lane {
     }
 }
 
-/// The lanes that a server remembers. Numbers never change their meaning and are never given again, so a copy can only be
-/// incomplete, never wrong.
+/// The lanes that a server remembers. In one database numbers never change their meaning and are never given again, so a copy
+/// can only be incomplete, never wrong.
 #[derive(Default, Clone, Debug)]
 pub struct Lanes {
     numbers: HashMap<Arc<LaneKey>, Lane>,

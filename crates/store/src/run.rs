@@ -147,6 +147,12 @@ impl Memory {
         self.heads.lock().keep(&open);
     }
 
+    /// In another database their numbers are other lanes'. [`Memory::begin`] tells of those that it has.
+    pub(crate) fn forget_lanes(&self) {
+        self.keep(Vec::new());
+        *self.listed.lock() = None;
+    }
+
     /// Whether lanes may be looked through for some to forget: not again and again where all are in use.
     fn may_look_through(&self, now: Timestamp) -> bool {
         let mut last = self.looked_through.lock();

@@ -213,24 +213,28 @@ impl Desk {
 
     /// The database's time, and the lanes of which this server did not know.
     async fn ask(&mut self, session: &Session) -> Result<(Timestamp, Vec<Lane>), Error> {
-        let listed = match self.memory.listed() {
-            Some(listed) => listed,
-            None => {
-                let (last, open) = session.open_lanes().await?;
-                self.memory.begin(last, open);
-                last
-            }
-        };
         let Refreshed {
             now: said,
-            incarnation,
             lanes: mut found,
             queues,
-        } = session.refresh(listed).await?;
-        if std::mem::replace(&mut *self.incarnation.lock(), incarnation) != incarnation {
+            ..
+        } = loop {
+            let listed = match self.memory.listed() {
+                Some(listed) => listed,
+                None => {
+                    let (last, open) = session.open_lanes().await?;
+                    self.memory.begin(last, open);
+                    last
+                }
+            };
+            let refreshed = session.refresh(listed).await?;
+            let now = refreshed.incarnation;
+            if std::mem::replace(&mut *self.incarnation.lock(), now) == now {
+                break refreshed;
+            }
             tracing::warn!("the database was emptied, or is another one than before");
-            self.memory.unsure(None);
-        }
+            self.memory.forget_lanes();
+        };
         self.memory.set_queues(queues);
         self.memory.list(found.clone());
         let known = self.memory.lanes();
