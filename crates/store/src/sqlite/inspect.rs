@@ -79,6 +79,8 @@ fn findings_of_logs(path: &Path, had_tasks: bool) -> Vec<String> {
             .map(|line| format!("{shown}: {line}"))
             .collect(),
         Err(OpenError::Empty(_)) => gone("empty"),
+        // Nothing is lost: a start has all of it again.
+        Err(error @ OpenError::HalfChanged(_)) => vec![format!("the logs of runs: {error}")],
         Err(error) => vec![format!(
             "the logs of runs: {error}. Moved away, it is begun anew by the next server to start"
         )],

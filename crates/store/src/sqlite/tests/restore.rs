@@ -246,6 +246,35 @@ async fn what_stands_beside_a_backup_goes_with_it_when_it_is_replaced() {
 }
 
 #[tokio::test]
+async fn logs_whose_change_was_cut_short_are_not_said_to_be_lost() {
+    let place = Place::new();
+    let tasks = place.half_changed("tasks.db", 2).await;
+    // The tasks are put in order by whoever may write to them.
+    assert_eq!(of_table(&tasks, "theirs"), 0);
+
+    let found = check(&tasks).unwrap();
+
+    let [said] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert!(said.contains("tasks.db.logs-journal"), "{said}");
+    assert!(
+        said.contains("next server to start") && !said.contains("Moved away"),
+        "{said}"
+    );
+    drop(open(&tasks));
+    assert_sound(&tasks, 2);
+    // Nor are they taken away where the database is gone.
+    let alone = place.half_changed("alone.db", 2).await;
+    std::fs::remove_file(&alone).unwrap();
+    let refused = SqliteStore::open(&alone, options()).err();
+    assert!(
+        matches!(refused, Some(OpenError::LogsAlone { .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_brings_a_restore_to_its_end_can_be_cut_short_itself() {
     for first in 1..10 {
         let place = Place::new();
