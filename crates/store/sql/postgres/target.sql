@@ -16,4 +16,17 @@ select
     from pg_attribute
     where attrelid = to_regclass(quote_ident(current_schema()) || '.meta')
       and attname in ('only_row', 'schema', 'min_compatible', 'incarnation')
+  ),
+  -- Made behind all rows, where a dump is put back.
+  exists (
+    select from pg_constraint
+    where conrelid = to_regclass(quote_ident(current_schema()) || '.meta')
+      and contype = 'p'
+  ),
+  -- Made before all others, by their names, where a dump is put back.
+  (
+    select count(*) = 4
+    from pg_attribute
+    where attrelid = to_regclass(quote_ident(current_schema()) || '.attempt')
+      and attname in ('task', 'slot', 'fence', 'claimed_at')
   )

@@ -138,8 +138,8 @@ pub enum OpenError {
     )]
     Foreign { server: String },
     #[error(
-        "the database {server} has Taskyard's tables, but not the row that tells what they are, as where putting a dump \
-         back was cut short; put it back into an empty database"
+        "the database {server} has Taskyard's tables, but not all that belongs to them, as where putting a dump back was cut \
+         short; put it back into an empty database, with pg_restore --single-transaction"
     )]
     HalfRestored { server: String },
     #[error("the database {server} is empty: nothing was stored yet; a start makes it Taskyard's")]
@@ -207,6 +207,10 @@ pub(super) async fn prepare(
     let found = match Target::of(&client, address).await?.tables {
         Tables::Ours => Some(Meta::load(&client, address).await?),
         Tables::None => None,
+        Tables::Half => {
+            let server = address.to_string();
+            return Err(OpenError::HalfRestored { server });
+        }
         Tables::Foreign => {
             let server = address.to_string();
             return Err(OpenError::Foreign { server });
@@ -236,6 +240,7 @@ pub(super) async fn look(address: &Address) -> Result<(Client, Meta), OpenError>
             Ok((client, meta))
         }
         Tables::None => Err(OpenError::Empty { server }),
+        Tables::Half => Err(OpenError::HalfRestored { server }),
         Tables::Foreign => Err(OpenError::Foreign { server }),
     }
 }
@@ -267,7 +272,23 @@ struct Target {
 enum Tables {
     None,
     Ours,
+    /// Ours, of a dump that was not put back to its end.
+    Half,
     Foreign,
+}
+
+impl Tables {
+    fn read(row: &Row) -> Result<Self, Error> {
+        let (has_any, has_meta) = (row.try_get(5)?, row.try_get(6)?);
+        let (has_key, has_first) = (row.try_get(7)?, row.try_get(8)?);
+        Ok(match (has_any, has_meta) {
+            (_, true) if has_key => Self::Ours,
+            (_, true) => Self::Half,
+            (_, false) if has_first => Self::Half,
+            (true, false) => Self::Foreign,
+            (false, false) => Self::None,
+        })
+    }
 }
 
 impl Target {
@@ -285,11 +306,7 @@ impl Target {
             encoding: row.try_get(2)?,
             schema: row.try_get(3)?,
             is_durable: row.try_get(4)?,
-            tables: match (row.try_get(5)?, row.try_get(6)?) {
-                (_, true) => Tables::Ours,
-                (false, false) => Tables::None,
-                (true, false) => Tables::Foreign,
-            },
+            tables: Tables::read(row)?,
         })
     }
 

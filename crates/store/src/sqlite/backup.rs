@@ -71,8 +71,8 @@ pub fn backup(database: &Path, to: &Path, replace: bool) -> Result<Taken, Backup
         if ours.iter().any(|own| is_same(own, &to)) {
             return Err(BackupError::Itself(to));
         }
-        if !replace && to.symlink_metadata().is_ok() {
-            return Err(BackupError::Exists(to));
+        if !replace && let Some(there) = file::in_the_way_of(&to) {
+            return Err(BackupError::Exists(there));
         }
     }
     let tasks = Partial::beside(to)?;
@@ -81,7 +81,7 @@ pub fn backup(database: &Path, to: &Path, replace: bool) -> Result<Taken, Backup
     let (beside, logs) = copy_logs(database, beside)?;
 
     // What is replaced loses its logs first: none ever stand beside another's tasks.
-    file::remove(&Part::Logs.of(to))?;
+    file::clear(&Part::Logs.of(to))?;
     let mut bytes = tasks.become_file(to, replace)?;
     if let Some(beside) = beside {
         bytes += beside.become_file(&Part::Logs.of(to), replace)?;

@@ -13,6 +13,12 @@ use super::backup::BackupError;
 use super::open::{self, OpenError};
 use super::{inspect, logs};
 
+/// What SQLite keeps beside a file while it is written, and where that was cut short. Nothing but the name ties it to its
+/// file: whatever stands there when it is opened next gets it.
+pub(super) const JOURNAL: &str = "-journal";
+pub(super) const LOG: &str = "-wal";
+/// An index of the log, which it makes anew.
+pub(super) const INDEX: &str = "-shm";
 /// For nobody but its owner: inputs and outputs may be anything.
 const PRIVATE: u32 = 0o600;
 
@@ -122,10 +128,16 @@ impl Partial {
         self.stays.set(true);
     }
 
-    /// On the disk under that name when it returns; how many bytes it has.
+    /// On the disk under that name when it returns; how many bytes it has. What SQLite kept beside a file that it
+    /// replaces goes with that.
     pub(super) fn become_file(self, to: &Path, replace: bool) -> Result<u64, BackupError> {
         self.sync()?;
         let bytes = self.path.metadata().map_err(write(&self.path))?.len();
+        match left_for(to) {
+            Some(left) if !replace => return Err(BackupError::Exists(left)),
+            Some(_) => clear(to)?,
+            None => {}
+        }
         if replace {
             fs::rename(&self.path, to).map_err(write(to))?;
         } else {
@@ -143,7 +155,7 @@ impl Drop for Partial {
             let _ = fs::remove_file(&self.path);
         }
         // What SQLite keeps beside a file that it writes.
-        let _ = fs::remove_file(named(&self.path, "-journal"));
+        let _ = fs::remove_file(named(&self.path, JOURNAL));
     }
 }
 
@@ -158,6 +170,29 @@ fn rename_to_new(from: &Path, to: &Path) -> Result<(), BackupError> {
         }
         Err(error) => Err(write(to)(error.into())),
     }
+}
+
+/// What keeps a new file from this name: another one, or what SQLite would bring into it.
+pub(super) fn in_the_way_of(path: &Path) -> Option<PathBuf> {
+    let file = path.symlink_metadata().ok().map(|_| path.to_owned());
+    file.or_else(|| left_for(path))
+}
+
+/// What SQLite would bring into whatever has this name.
+fn left_for(path: &Path) -> Option<PathBuf> {
+    let holds_something = |path: &PathBuf| path.metadata().is_ok_and(|left| left.len() > 0);
+    let beside = [JOURNAL, LOG].map(|suffix| named(path, suffix));
+    beside.into_iter().find(holds_something)
+}
+
+/// Removes the file, and what SQLite keeps beside it only then: without that, it may be torn.
+pub(super) fn clear(path: &Path) -> Result<(), BackupError> {
+    remove(path)?;
+    sync_folder_of(path)?;
+    for suffix in [JOURNAL, LOG, INDEX] {
+        remove(&named(path, suffix))?;
+    }
+    sync_folder_of(path)
 }
 
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), BackupError> {

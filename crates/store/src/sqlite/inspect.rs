@@ -80,6 +80,8 @@ fn findings_of_logs(path: &Path, had_tasks: bool) -> Vec<String> {
             .map(|line| format!("{shown}: {line}"))
             .collect(),
         Err(OpenError::Empty(_)) => gone("empty"),
+        // Nothing is lost: a start has all of it again.
+        Err(error @ OpenError::HalfChanged(_)) => vec![format!("the logs of runs: {error}")],
         Err(error) => vec![format!(
             "the logs of runs: {error}. Moved away, it is begun anew by the next server to start"
         )],
@@ -159,7 +161,7 @@ fn is_undone_to_nothing(path: &Path) -> bool {
     const MARK: [u8; 8] = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
     const PAGES_BEFORE: usize = 16;
     let mut head = [0; PAGES_BEFORE + 4];
-    let journal = File::open(file::named(path, "-journal"));
+    let journal = File::open(file::named(path, file::JOURNAL));
     let is_read = journal.and_then(|mut journal| journal.read_exact(&mut head));
     is_read.is_ok() && head.starts_with(&MARK) && head[PAGES_BEFORE..] == [0; 4]
 }

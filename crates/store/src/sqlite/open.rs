@@ -166,8 +166,8 @@ pub enum OpenError {
     )]
     NotRestored { path: PathBuf, reason: String },
     #[error(
-        "a change of {0} was cut short, and {0}-journal has what was there before; a server that starts on it puts that \
-         back, and so does `taskyard db migrate`"
+        "a change of {0} was cut short, and {0}-journal has what was there before; the next server to start on the database \
+         puts that back, and so does `taskyard db migrate`"
     )]
     HalfChanged(PathBuf),
     #[error(

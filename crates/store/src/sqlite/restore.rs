@@ -18,15 +18,13 @@ use rusqlite::{Connection, params};
 use taskyard_core::random::Random;
 
 use super::backup::{BackupError, LogsCopied, copy_logs, copy_whole};
-use super::file::{self, Part, Partial, is_same, named, sync_folder_of, write};
+use super::file::{
+    self, INDEX, JOURNAL, LOG, Part, Partial, is_same, named, sync_folder_of, write,
+};
 use super::open::{explain, in_use};
 use super::{inspect, lock, sql};
 use crate::incarnation;
 
-/// What SQLite keeps beside a file while it is open, and after an unclean stop: the log, and an index of it, which it
-/// makes anew.
-const LOG: &str = "-wal";
-const INDEX: &str = "-shm";
 /// What is to take the database's place, under its name with this behind it.
 const NEW: &str = ".restored";
 const NOTE: &str = ".restoring";
@@ -39,6 +37,8 @@ const WITHOUT_LOGS: &[u8] = b"without logs\n";
 pub(super) enum Step {
     Copied,
     Noted,
+    /// The journal, but not yet its file.
+    MovedJournal(Part),
     /// The file, but not yet its log.
     Moved(Part),
     PutAside(Part),
@@ -78,9 +78,8 @@ pub(super) fn restore_by_steps(
     let beside = Partial::under(Part::Logs.of(&named(database, NEW)))?;
     let (beside, logs) = copy_logs(from, beside)?;
     for part in Part::ALL {
-        let aside = part.of(aside);
-        if aside.symlink_metadata().is_ok() {
-            return Err(BackupError::Exists(aside));
+        if let Some(there) = file::in_the_way_of(&part.of(aside)) {
+            return Err(BackupError::Exists(there));
         }
     }
     tasks.belong_like(database)?;
@@ -213,10 +212,21 @@ impl<'a> Note<'a> {
         sync_folder_of(self.database)
     }
 
-    /// The file first, then its log: each may be done already.
+    /// The journal first, so that it never stands under a name that its file has left; then the file, then its log. Each
+    /// may be done already.
     fn put_aside(&self, part: Part, steps: Steps<'_>) -> Result<(), BackupError> {
         let (from, aside) = (part.of(self.database), part.of(&self.aside));
-        if aside.symlink_metadata().is_err() {
+        let journal = named(&from, JOURNAL);
+        let is_moved = aside.symlink_metadata().is_ok();
+        if is_moved {
+            // That of the file went before it.
+            file::remove(&journal)?;
+        } else {
+            file::rename(&journal, &named(&aside, JOURNAL))?;
+        }
+        sync_folder_of(&from)?;
+        steps(Step::MovedJournal(part))?;
+        if !is_moved {
             file::rename(&from, &aside)?;
             sync_folder_of(&from)?;
         }

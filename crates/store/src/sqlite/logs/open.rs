@@ -76,13 +76,14 @@ pub(crate) fn in_memory(incarnation: &[u8; 16]) -> Result<Connection, OpenError>
     Ok(connection)
 }
 
-/// Whether there is something in this file of logs; not if it is none, or damaged.
+/// Whether there is something in this file of logs; not if it is none, or damaged. Where a change was cut short, only who
+/// may write could tell, so there may be.
 pub(in crate::sqlite) fn holds_lines(path: &Path) -> bool {
-    let look = || {
-        let connection = inspect::our_logs(path).ok()?;
-        reads::tasks(&connection, None, 1).ok()
-    };
-    look().is_some_and(|tasks| !tasks.is_empty())
+    match inspect::our_logs(path) {
+        Ok(connection) => reads::tasks(&connection, None, 1).is_ok_and(|tasks| !tasks.is_empty()),
+        Err(OpenError::HalfChanged(_)) => true,
+        Err(_) => false,
+    }
 }
 
 /// All in one transaction, so that a crash on the way leaves the file as it was.

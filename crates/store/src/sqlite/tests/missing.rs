@@ -94,6 +94,12 @@ fn of_a_first_start_that_was_killed_as_it_made_the_file_it_is_said_too() {
     assert_eq!(check(&path).unwrap(), [] as [&str; 0]);
 }
 
+/// A change outside of the log that is not at its end yet, which is cut short by whatever copies the files now. The
+/// smallest cache writes to the file before the commit; without syncs the journal says at once that it counts.
+pub(super) const HALF_A_CHANGE: &str =
+    "pragma journal_mode = delete; pragma synchronous = off; pragma cache_size = 1;
+    begin; create table theirs (text); insert into theirs values (randomblob(1000000));";
+
 /// As of a server that was killed when it began on a file without a log, such as a backup, or of another program.
 #[tokio::test]
 async fn of_a_change_that_was_cut_short_it_is_said_who_takes_it_back() {
@@ -101,11 +107,7 @@ async fn of_a_change_that_was_cut_short_it_is_said_who_takes_it_back() {
     let path = dir.path().join("tasks.db");
     drop(filled(&path, 1).await);
     let changing = rusqlite::Connection::open(&path).unwrap();
-    // The smallest cache writes to the file before the commit; without syncs the journal says at once that it counts.
-    let change =
-        "pragma journal_mode = delete; pragma synchronous = off; pragma cache_size = 1; begin;
-        create table theirs (text); insert into theirs values (randomblob(1000000));";
-    changing.execute_batch(change).unwrap();
+    changing.execute_batch(HALF_A_CHANGE).unwrap();
     let cut_short = left_by_a_kill(&path, &dir.path().join("killed"));
     drop(changing);
     let journal = cut_short.with_file_name("tasks.db-journal");
@@ -132,7 +134,7 @@ async fn of_a_change_that_was_cut_short_it_is_said_who_takes_it_back() {
     assert_eq!(of_table(&cut_short, "task"), 1);
 }
 
-fn of_table(path: &Path, name: &str) -> i64 {
+pub(super) fn of_table(path: &Path, name: &str) -> i64 {
     let connection = rusqlite::Connection::open(path).unwrap();
     open::tables(&connection, &format!("name = '{name}'")).unwrap()
 }

@@ -1,13 +1,15 @@
 //! What the power leaves that is cut between two steps of a restore, and what becomes of logs.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use taskyard_core::id::{Fence, SlotKey};
 use taskyard_core::log::{Append, Limits, Line, Owner, Stream};
 
 use super::super::backup::{BackupError, LogsCopied, backup};
-use super::super::file::{Part, named};
+use super::super::file::{JOURNAL, LOG, Part, named};
 use super::super::restore::{Step, finish_by_steps, restore, restore_by_steps};
+use super::missing::{HALF_A_CHANGE, of_table};
 use super::*;
 
 impl Place {
@@ -29,6 +31,20 @@ impl Place {
             std::fs::remove_file(named(&at_work, suffix)).unwrap();
         }
         killed
+    }
+
+    /// The same, but for a change of either file that was cut short in place of a log.
+    async fn half_changed(&self, name: &str, tasks: u32) -> PathBuf {
+        let (whole, cut_short) = (self.killed("whole.db", tasks).await, self.path(name));
+        for part in Part::ALL {
+            let changing = Connection::open(part.of(&whole)).unwrap();
+            changing.execute_batch(HALF_A_CHANGE).unwrap();
+            for suffix in ["", JOURNAL] {
+                let [from, to] = [&whole, &cut_short].map(|path| named(&part.of(path), suffix));
+                std::fs::copy(from, to).unwrap();
+            }
+        }
+        cut_short
     }
 
     /// A backup of such a database.
@@ -124,8 +140,14 @@ async fn a_restore_cut_short_at_any_step_leaves_what_was_or_is_brought_to_its_en
             assert!(!named(&tasks, name).exists(), "{step:?}: {name}");
         }
     }
-    let (moved, put, new) = (Step::Moved, Step::PutAside, Step::InPlace);
-    let of = |part| [moved(part), put(part), new(part)];
+    let of = |part| {
+        [
+            Step::MovedJournal(part),
+            Step::Moved(part),
+            Step::PutAside(part),
+            Step::InPlace(part),
+        ]
+    };
     let all = [
         &[Step::Copied, Step::Noted][..],
         &of(Part::Tasks),
@@ -135,15 +157,133 @@ async fn a_restore_cut_short_at_any_step_leaves_what_was_or_is_brought_to_its_en
 }
 
 #[tokio::test]
+async fn wherever_a_restore_is_cut_short_a_journal_is_put_back_into_its_own_file_alone() {
+    for n in 0.. {
+        let place = Place::new();
+        let kept = place.kept(1).await;
+        let (tasks, aside) = (
+            place.half_changed("tasks.db", 2).await,
+            place.path("aside.db"),
+        );
+        let inode = |path: &Path| path.metadata().map(|metadata| metadata.ino()).ok();
+        let own = Part::ALL.map(|part| inode(&part.of(&tasks)));
+
+        let stopped_at = stop_at(n, &kept, &tasks, &aside);
+
+        for (part, own) in Part::ALL.into_iter().zip(own) {
+            let [there, kept] = [&tasks, &aside].map(|path| part.of(path));
+            let stands_beside = |path: &Path| named(path, JOURNAL).exists();
+            assert_ne!(
+                stands_beside(&there),
+                stands_beside(&kept),
+                "{stopped_at:?}"
+            );
+            if stands_beside(&there) {
+                assert_eq!(inode(&there), own, "{stopped_at:?}");
+            } else {
+                assert!([own, None].contains(&inode(&kept)), "{stopped_at:?}");
+            }
+        }
+        // A server starts, and brings it to its end.
+        drop(open(&tasks));
+        if stopped_at == Some(Step::Copied) {
+            assert_sound(&tasks, 2);
+            continue;
+        }
+        assert_sound(&tasks, 1);
+        drop(open(&aside));
+        assert_sound(&aside, 2);
+        if stopped_at.is_none() {
+            break;
+        }
+    }
+}
+
+/// It is whole, and has so many tasks and lines, and nothing of a change that was cut short.
+fn assert_sound(path: &Path, tasks: i64) {
+    assert_eq!(check(path).unwrap(), [""; 0]);
+    assert_eq!(holds(path), (tasks, tasks));
+    for part in Part::ALL {
+        assert_eq!(of_table(&part.of(path), "theirs"), 0);
+    }
+}
+
+#[tokio::test]
+async fn what_stands_beside_a_backup_goes_with_it_when_it_is_replaced() {
+    let place = Place::new();
+    let (kept, latest) = (place.kept(1).await, place.path("latest.db"));
+    let beside = || {
+        let all =
+            Part::ALL.map(|part| [JOURNAL, LOG].map(|suffix| named(&part.of(&latest), suffix)));
+        all.concat()
+    };
+    for is_killed in [true, false] {
+        for is_alone in [true, false] {
+            let left = if is_killed {
+                place.killed("latest.db", 3).await
+            } else {
+                place.half_changed("latest.db", 3).await
+            };
+            assert_eq!(beside().iter().filter(|beside| beside.exists()).count(), 2);
+            if is_alone {
+                for part in Part::ALL {
+                    std::fs::remove_file(part.of(&left)).unwrap();
+                }
+                let refused = backup(&kept, &latest, false).unwrap_err().to_string();
+                let suffix = if is_killed { LOG } else { JOURNAL };
+                assert!(
+                    refused.contains(&format!("latest.db{suffix} exists already")),
+                    "{refused}"
+                );
+            }
+
+            backup(&kept, &latest, true).unwrap();
+
+            assert!(beside().iter().all(|beside| !beside.exists()));
+            assert_sound(&latest, 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn logs_whose_change_was_cut_short_are_not_said_to_be_lost() {
+    let place = Place::new();
+    let tasks = place.half_changed("tasks.db", 2).await;
+    // The tasks are put in order by whoever may write to them.
+    assert_eq!(of_table(&tasks, "theirs"), 0);
+
+    let found = check(&tasks).unwrap();
+
+    let [said] = &found[..] else {
+        panic!("{found:?}")
+    };
+    assert!(said.contains("tasks.db.logs-journal"), "{said}");
+    assert!(
+        said.contains("next server to start") && !said.contains("Moved away"),
+        "{said}"
+    );
+    drop(open(&tasks));
+    assert_sound(&tasks, 2);
+    // Nor are they taken away where the database is gone.
+    let alone = place.half_changed("alone.db", 2).await;
+    std::fs::remove_file(&alone).unwrap();
+    let refused = SqliteStore::open(&alone, options()).err();
+    assert!(
+        matches!(refused, Some(OpenError::LogsAlone { .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
 async fn what_brings_a_restore_to_its_end_can_be_cut_short_itself() {
-    for first in 1..8 {
+    for first in 1..10 {
         let place = Place::new();
         let kept = place.kept(1).await;
         let tasks = place.killed("tasks.db", 2).await;
         let aside = place.path("aside.db");
         assert!(stop_at(first, &kept, &tasks, &aside).is_some());
 
-        for again in 0..4 {
+        for again in 0..5 {
             let mut left = again;
             let stopped = finish_by_steps(&tasks, &mut |_| {
                 left -= 1;
@@ -162,7 +302,7 @@ async fn what_brings_a_restore_to_its_end_can_be_cut_short_itself() {
 
 #[tokio::test]
 async fn where_nothing_stood_a_restore_cut_short_is_brought_to_its_end_too() {
-    for n in 1..8 {
+    for n in 1..10 {
         let place = Place::new();
         let (kept, new) = (place.kept(1).await, place.path("new.db"));
         let stopped = stop_at(n, &kept, &new, &place.path("aside.db"));

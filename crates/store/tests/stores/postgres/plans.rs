@@ -65,7 +65,7 @@ const EXCEPTIONS: [Exception; 18] = [
     },
     Exception {
         statements: &["target"],
-        tables: &["pg_attribute", "pg_class", "pg_depend"],
+        tables: &["pg_attribute", "pg_class", "pg_constraint", "pg_depend"],
         _why: "the catalog, once at a start",
     },
     Exception {

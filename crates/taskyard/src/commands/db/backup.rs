@@ -81,7 +81,10 @@ pub(super) async fn backup(args: &BackupArgs, format: Format) -> Done {
 pub(super) async fn restore(args: &RestoreArgs, format: Format) -> Done {
     let address = Address::parse(&args.database.database)?;
     let Address::Sqlite(database) = &address else {
-        return Err(elsewhere(&address, "pg_restore --clean --dbname=… FILE"));
+        return Err(elsewhere(
+            &address,
+            "pg_restore --single-transaction --clean --if-exists --dbname=… FILE",
+        ));
     };
     if !args.file.is_file() {
         return Err(Failure::usage(format!(
