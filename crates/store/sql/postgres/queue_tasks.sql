@@ -12,10 +12,14 @@ select
   cast(sum(counted.cancelled) as bigint)
 from lane
 cross join lateral (
-  select counter.*
+  select found.*
   from (select 0 as number union all select server.number from server) as counting
-  join counter on counter.server = counting.number and counter.lane = lane.number
-  offset 0
+  cross join lateral (
+    select counter.*
+    from counter
+    where counter.server = counting.number and counter.lane = lane.number
+    offset 0
+  ) as found
 ) as counted
 where lane.queue > $1 and lane.queue <= $2
 group by lane.queue

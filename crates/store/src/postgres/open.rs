@@ -14,7 +14,7 @@ use crate::migration::{self, Migration};
 
 const VERSION_MIN: i32 = 15;
 
-const MIGRATIONS: [Migration; 15] = [
+const MIGRATIONS: [Migration; 16] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -91,6 +91,11 @@ const MIGRATIONS: [Migration; 15] = [
         number: 15,
         min_compatible: 8,
         statements: include_str!("../../migrations/postgres/0015_killed_before.sql"),
+    },
+    Migration {
+        number: 16,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/postgres/0016_tasks_by_lane.sql"),
     },
 ];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

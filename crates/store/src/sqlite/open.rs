@@ -25,7 +25,7 @@ pub(super) const LOG_IS_GONE: &str = "the last server did not stop in order, and
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 15] = [
+const MIGRATIONS: [Migration; 16] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -102,6 +102,11 @@ const MIGRATIONS: [Migration; 15] = [
         number: 15,
         min_compatible: 8,
         statements: include_str!("../../migrations/sqlite/0015_killed_before.sql"),
+    },
+    Migration {
+        number: 16,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0016_tasks_by_lane.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -1,10 +1,11 @@
-//! Which way the statements go. Whatever the statistics say, each row is found through an index, by its whole key: a
-//! plan that scans an empty table is kept while the table fills, and a queue empties all the time.
+//! Which way the statements go. Whatever the statistics say, each row is found through an index, by its key from the
+//! first column on: a plan that scans an empty table, or the whole of an index, is kept while the table fills, and a
+//! queue empties all the time.
 //!
 //! Every file of statements is looked at, with the settings of the connections that write and of those that read, so
 //! that a new one fails until it goes by key or stands among the exceptions, with its reason.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -224,6 +225,8 @@ async fn what_has_no_plan_is_there_and_cannot_be_prepared() {
 }
 
 type Named = (String, String);
+/// The first column of each index, by the index's name.
+type Leads = HashMap<String, String>;
 
 async fn look_at_statements(settings: &str) {
     let mut statements = statements();
@@ -280,10 +283,11 @@ async fn look(
     tables: &str,
     excused: &mut BTreeSet<String>,
 ) -> Vec<String> {
+    let leads = leads(client).await;
     let mut bad = Vec::new();
     for (name, text) in statements {
         let plan = plan(client, text).await;
-        for (place, complaint) in complaints(name, &plan) {
+        for (place, complaint) in complaints(name, &plan, &leads) {
             if is_excused(name, &place) {
                 excused.insert(name.clone());
             } else {
@@ -315,6 +319,14 @@ fn statements() -> Vec<Named> {
 fn text(folder: &str, name: &str) -> String {
     let path = format!("{}/sql/{folder}/{name}.sql", env!("CARGO_MANIFEST_DIR"));
     fs::read_to_string(path).unwrap()
+}
+
+async fn leads(client: &Client) -> Leads {
+    let all =
+        "select indexrelid::regclass::text, pg_get_indexdef(indexrelid, 1, true) from pg_index";
+    let rows = client.query(all, &[]).await.unwrap();
+    let leads = rows.iter().map(|row| (row.get(0), row.get(1)));
+    leads.collect()
 }
 
 /// As the server would run it, with parameters it does not know yet.
@@ -352,7 +364,7 @@ fn is_excused(name: &str, place: &str) -> bool {
 }
 
 /// Where it looks at more than it gives, and how.
-fn complaints(name: &str, plan: &Value) -> Vec<(String, String)> {
+fn complaints(name: &str, plan: &Value, leads: &Leads) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut nodes = vec![(&plan[0]["Plan"], "")];
     while let Some((node, above)) = nodes.pop() {
@@ -369,9 +381,9 @@ fn complaints(name: &str, plan: &Value) -> Vec<(String, String)> {
                 let filter = node["Filter"].as_str().unwrap_or_default();
                 // A task has few slots, and all are behind its one key.
                 let is_of_slot = filter == "(slot = ANY ($2))";
-                node["Index Cond"].is_null() || !(filter.is_empty() || is_of_slot)
+                !is_led(node, leads) || !(filter.is_empty() || is_of_slot)
             }
-            "Bitmap Index Scan" => node["Index Cond"].is_null(),
+            "Bitmap Index Scan" => !is_led(node, leads),
             // Joined with what was found by a constant: then the index was not asked for the whole key.
             "Nested Loop" => !node["Join Filter"].is_null(),
             _ => false,
@@ -379,8 +391,8 @@ fn complaints(name: &str, plan: &Value) -> Vec<(String, String)> {
         let place = if kind == "Nested Loop" { JOIN } else { table };
         if is_scan {
             let complaint = format!(
-                "{kind} {table} {} {} {}",
-                node["Index Cond"], node["Filter"], node["Join Filter"]
+                "{kind} {table} {} {} {} {}",
+                node["Index Name"], node["Index Cond"], node["Filter"], node["Join Filter"]
             );
             found.push((place.to_owned(), complaint));
         }
@@ -388,6 +400,19 @@ fn complaints(name: &str, plan: &Value) -> Vec<(String, String)> {
         nodes.extend(below.map(|node| (node, table)));
     }
     found
+}
+
+/// Whether its condition is on the first column of its index, alone or in front of others. If it is on later ones only,
+/// the whole index is read.
+fn is_led(node: &Value, leads: &Leads) -> bool {
+    let condition = node["Index Cond"].as_str().unwrap_or_default();
+    let first = &leads[node["Index Name"].as_str().unwrap()];
+    condition.split(" AND ").any(|part| {
+        let part = part.trim_start_matches('(');
+        let columns = part.strip_prefix("ROW(").unwrap_or(part);
+        let rest = columns.strip_prefix(first.as_str());
+        rest.is_some_and(|rest| rest.starts_with([' ', ',']))
+    })
 }
 
 /// Rows that hang together as far as the statements care.

@@ -1,0 +1,2 @@
+-- On PostgreSQL an index is made anew here. SQLite, which keeps no statistics, takes none whose first column is not asked
+-- for.
