@@ -7,6 +7,7 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::connection::{self, all};
+use super::error::is_busy;
 use super::fields::{Fields, Read, Sqlite};
 use super::file::{self, Part};
 use super::open::{self, OpenError, SCHEMA};
@@ -136,6 +137,29 @@ pub(super) fn our_logs(path: &Path) -> Result<Connection, OpenError> {
     let connection = looking(path)?.ok_or_else(|| OpenError::Empty(path.to_owned()))?;
     logs::open::check_ours(&connection, path)?;
     Ok(connection)
+}
+
+/// Refuses what is not ours, or of no use to this program, before anything is changed in the file or left beside it: for
+/// who is about to write.
+pub(super) fn check_ours_first(part: Part, path: &Path) -> Result<(), OpenError> {
+    if !open::holds_something(path) {
+        return Ok(());
+    }
+    let look = |connect: fn(&Path) -> Read<Connection>| {
+        let connection = connect(path)?;
+        let has_nothing = open::has_nothing(&connection)?;
+        Ok((connection, has_nothing))
+    };
+    let looked = match look(connection::looking_alone) {
+        // Whoever has it open keeps what is beside it there, so that another look leaves nothing.
+        Err(error) if is_busy(&error) => look(connection::reading),
+        looked => looked,
+    };
+    let (connection, has_nothing) = looked.map_err(|error| open::explain(path, &error))?;
+    if has_nothing {
+        return Ok(());
+    }
+    part.check_ours(&connection, path)
 }
 
 /// None where nothing is in it.

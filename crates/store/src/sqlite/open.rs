@@ -11,9 +11,10 @@ use uuid::Uuid;
 use super::connection::{self, one};
 use super::error::needs_rollback;
 use super::fields::{Fields, Read};
+use super::file::Part;
 use super::lock::{self, Holder};
 use super::starting::Starting;
-use super::{log, logs, restore, sql};
+use super::{inspect, log, logs, restore, sql};
 use crate::incarnation;
 use crate::migration::{self, Migration};
 
@@ -207,9 +208,10 @@ pub(super) fn file<'a>(
     };
     let in_use = || in_use(path);
     let lock = lock::take(path).map_err(broken)?.ok_or_else(in_use)?;
-    finish_restore(path)?;
-    check_files(path)?;
-    check_logs(path)?;
+    if let Err(refused) = look_first(path) {
+        lock.was_for_nothing(path);
+        return Err(refused);
+    }
     let mut starting = Starting::with(lock, path);
     let connection =
         connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
@@ -233,6 +235,14 @@ pub(super) fn file<'a>(
         incarnation,
     };
     Ok((starting, opened))
+}
+
+/// What refuses a start before it has changed anything, or left anything beside the file.
+fn look_first(path: &Path) -> Result<(), OpenError> {
+    finish_restore(path)?;
+    check_files(path)?;
+    check_logs(path)?;
+    inspect::check_ours_first(Part::Tasks, path)
 }
 
 pub(super) fn in_use(path: &Path) -> OpenError {
@@ -314,7 +324,7 @@ pub(super) fn has_log(path: &Path) -> bool {
     holds_something(&log::of(path))
 }
 
-fn holds_something(path: &Path) -> bool {
+pub(super) fn holds_something(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.len() > 0)
 }
 
