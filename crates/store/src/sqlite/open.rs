@@ -9,7 +9,7 @@ use taskyard_core::random::Random;
 use uuid::Uuid;
 
 use super::connection::{self, one};
-use super::error::needs_rollback;
+use super::error::{is_of_a_row, needs_rollback, why_unreadable};
 use super::fields::{Fields, Read};
 use super::file::Part;
 use super::lock::{self, Holder};
@@ -183,6 +183,11 @@ pub enum OpenError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(
+        "{path} holds what cannot be read: {reason}. `taskyard db check` names all of it; put a backup in its place, or \
+         correct it with sqlite3"
+    )]
+    Unreadable { path: PathBuf, reason: String },
     #[error("{path} cannot be opened: {reason}")]
     Unusable { path: PathBuf, reason: String },
 }
@@ -443,9 +448,12 @@ fn migrate(tx: &Connection, found: &Meta) -> Read<()> {
 }
 
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
-    let (path, reason) = (path.to_owned(), error.to_string());
+    let (path, reason) = (path.to_owned(), why_unreadable(error));
     if needs_rollback(error) {
         return OpenError::HalfChanged(path);
+    }
+    if is_of_a_row(error) {
+        return OpenError::Unreadable { path, reason };
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
