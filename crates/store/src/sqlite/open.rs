@@ -224,11 +224,7 @@ pub(super) fn file<'a>(
         return Err(in_use());
     }
     if starting.misses_log() {
-        // No error: another program that had the file open meanwhile has moved the log into it, and taken it away.
-        tracing::warn!(
-            path = %path.display(),
-            "{LOG_IS_GONE}"
-        );
+        tell_of_missing_log(path);
     }
     let incarnation = begin(&connection, path, random)?;
     if !has_log(path) {
@@ -240,6 +236,11 @@ pub(super) fn file<'a>(
         incarnation,
     };
     Ok((starting, opened))
+}
+
+/// No error: another program that had the file open meanwhile may have moved the log into it, and taken it away.
+pub(super) fn tell_of_missing_log(path: &Path) {
+    tracing::warn!(path = %path.display(), "{LOG_IS_GONE}");
 }
 
 /// What refuses a start before it has changed anything, or left anything beside the file.
