@@ -22,6 +22,7 @@ pub(crate) struct BadColumn {
     value: String,
     /// Where `what` does not say it.
     column: Option<String>,
+    table: Option<&'static str>,
 }
 
 impl BadColumn {
@@ -30,13 +31,26 @@ impl BadColumn {
             what,
             value: value.to_string(),
             column: None,
+            table: None,
+        }
+    }
+
+    /// Says of which table, of what may stand in several.
+    pub(crate) fn of(self, table: &'static str) -> Self {
+        Self {
+            table: Some(table),
+            ..self
         }
     }
 
     /// Says in which column it stands, of what may stand in several.
     pub(crate) fn within(mut self, column: Option<&str>) -> Self {
         let is_said = self.what.contains('.');
-        self.column = column.filter(|_| !is_said).map(str::to_owned);
+        let column = column.filter(|_| !is_said);
+        self.column = column.map(|column| match self.table {
+            Some(table) => format!("{table}.{column}"),
+            None => column.to_owned(),
+        });
         self
     }
 }

@@ -257,10 +257,6 @@ impl<'r, D: Database> Fields<'r, D> {
         self.decode(columns::duration)
     }
 
-    pub(crate) fn duration_or_none(&mut self) -> Read<D, Option<Duration>> {
-        self.decode(|micros: Option<i64>| micros.map(columns::duration).transpose())
-    }
-
     pub(crate) fn priority(&mut self) -> Read<D, Priority> {
         self.decode(|value: i16| {
             Priority::new(i64::from(value)).map_err(|_| BadColumn::new("priority", value))

@@ -7,7 +7,7 @@ use taskyard_core::operation::Operation;
 
 use crate::columns;
 use crate::fields::{Database, Fields, Payload, Read, Shown};
-use crate::rows::task;
+use crate::rows::{minute, presence, queue, task};
 
 /// So many findings of a kind; where there are as many, there are more.
 pub(crate) const FINDINGS_MAX: i64 = 100;
@@ -86,10 +86,16 @@ pub(crate) type Judged<D> = (
 );
 
 /// Most rows are whole, so these are not limited: whoever asks stops at so many findings, and holds one row at a time.
-pub(crate) fn judged<D: Database>() -> [Judged<D>; 4] {
+pub(crate) fn judged<D: Database>() -> [Judged<D>; 7] {
     [
         (include_str!("../sql/common/check_demands.sql"), demands),
+        (include_str!("../sql/common/check_queues.sql"), of_queue),
         (include_str!("../sql/common/check_profiles.sql"), profile),
+        (include_str!("../sql/common/check_staff.sql"), of_worker),
+        (
+            include_str!("../sql/common/check_histograms.sql"),
+            of_minute,
+        ),
         (include_str!("../sql/common/check_payloads.sql"), payload),
         (include_str!("../sql/common/check_tasks.sql"), of_task),
     ]
@@ -123,6 +129,40 @@ fn of_task<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
         Err(error) if is_sound => Some(format!("task {id} cannot be read: {}", D::why(&error))),
         Ok(_) | Err(_) => None,
     })
+}
+
+fn of_queue<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
+    let Shown { text: name, .. } = fields.clone().take()?;
+    Ok(match queue::queue(fields) {
+        Err(error) => Some(format!("queue {name} cannot be read: {}", D::why(&error))),
+        Ok(queue) => {
+            let max_attempts = queue.defaults.max_attempts.filter(|max| *max < 1);
+            max_attempts.map(|max| format!("queue {name} has max_attempts {max}"))
+        }
+    })
+}
+
+/// What of it is no profile.
+fn of_worker<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
+    let Shown {
+        text: name,
+        is_sound,
+    } = fields.clone().take()?;
+    Ok(match presence::worker(fields) {
+        Err(error) if is_sound => Some(format!("worker {name} cannot be read: {}", D::why(&error))),
+        Ok(_) | Err(_) => None,
+    })
+}
+
+fn of_minute<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
+    let Shown { text: lane, .. } = fields.take()?;
+    let number: i64 = fields.clone().take()?;
+    Ok(minute::minute(fields).err().map(|error| {
+        format!(
+            "what happened on lane {lane} in minute {number} cannot be read: {}",
+            D::why(&error)
+        )
+    }))
 }
 
 fn demands<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {

@@ -81,7 +81,11 @@ fn act(cli: Cli, layered: &Layered) -> Done {
         Command::Stats(args) => block_on(stats::run(&args, format)),
         Command::Workers(args) => block_on(workers::run(&args, format)),
         Command::Config(args) => config::run(&args.serve, layered, format),
-        Command::Db(args) => block_on(db::run(&args, format)),
+        Command::Db(args) => {
+            // What opening a database has to say it says in the log.
+            crate::logs::start(&general)?;
+            block_on(db::run(&args, format))
+        }
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => block_on(demo::run(&args)),
         Command::Completions(args) => manual::completions(&args),

@@ -239,7 +239,12 @@ pub(super) async fn prepare(
 pub(super) async fn look(address: &Address) -> Result<(Client, Meta), OpenError> {
     let client = connect(address).await?;
     let server = address.to_string();
-    match Target::of(&client, address).await?.tables {
+    let target = Target::of(&client, address).await?;
+    // What a start would say. One of ours can be looked at all the same, as on a standby.
+    if !matches!(target.tables, Tables::Ours) {
+        target.check(address)?;
+    }
+    match target.tables {
         Tables::Ours => {
             let meta = Meta::load(&client, address).await?;
             Ok((client, meta))

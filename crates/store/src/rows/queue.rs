@@ -1,9 +1,12 @@
 //! Queues of which something was set.
 
+use std::time::Duration;
+
 use taskyard_core::queue::{Defaults, Queue};
 use taskyard_core::retention::Retention;
 use taskyard_core::retry::Retry;
 
+use crate::columns;
 use crate::fields::{Database, Fields, Read};
 
 pub(crate) fn queue<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Queue> {
@@ -12,27 +15,35 @@ pub(crate) fn queue<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Queue> {
         is_paused: fields.take()?,
         defaults: Defaults {
             max_attempts: fields.take()?,
-            timeout: fields.duration_or_none()?,
+            timeout: duration(fields)?,
             retry: retry(fields)?,
         },
         retention: retention(fields)?,
     })
 }
 
+/// A start reads all queues, and says which column keeps it from that.
+fn duration<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<Duration>> {
+    fields.decode(|micros: Option<i64>| {
+        let duration = micros.map(columns::duration).transpose();
+        duration.map_err(|bad| bad.of("queue"))
+    })
+}
+
 fn retention<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<Retention>> {
     let retains: bool = fields.take()?;
     let retention = Retention {
-        completed: fields.duration_or_none()?,
-        failed: fields.duration_or_none()?,
-        timeout: fields.duration_or_none()?,
-        cancelled: fields.duration_or_none()?,
+        completed: duration(fields)?,
+        failed: duration(fields)?,
+        timeout: duration(fields)?,
+        cancelled: duration(fields)?,
     };
     Ok(retains.then_some(retention))
 }
 
 fn retry<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<Retry>> {
-    let (backoff, factor) = (fields.duration_or_none()?, fields.take()?);
-    let (max, jitter) = (fields.duration_or_none()?, fields.take()?);
+    let (backoff, factor) = (duration(fields)?, fields.take()?);
+    let (max, jitter) = (duration(fields)?, fields.take()?);
     let retry = backoff.zip(max).zip(factor).zip(jitter);
     Ok(retry.map(|(((backoff, max), factor), jitter)| Retry {
         backoff,

@@ -19,7 +19,8 @@ use rusqlite::backup::{Backup, StepResult};
 use super::connection::all;
 use super::error::is_of_writing;
 use super::file::{self, Part, Partial, is_same};
-use super::open::{OpenError, explain};
+use super::inspect::Missing;
+use super::open::{self, OpenError, explain};
 
 /// All pages in one step, so that it is one snapshot.
 const WHOLE: i32 = -1;
@@ -76,7 +77,12 @@ pub fn backup(database: &Path, to: &Path, replace: bool) -> Result<Taken, Backup
         }
     }
     let tasks = Partial::beside(to)?;
-    copy_whole(Part::Tasks, database, &tasks, |_| Ok(()))?;
+    let log = Missing::look(database);
+    let copied = copy_whole(Part::Tasks, database, &tasks, |_| Ok(()));
+    if log.is_missing() {
+        open::tell_of_missing_log(database);
+    }
+    copied?;
     let beside = Partial::beside(&Part::Logs.of(to))?;
     let (beside, logs) = copy_logs(database, beside)?;
 

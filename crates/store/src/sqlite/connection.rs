@@ -7,7 +7,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, Row};
 
 use super::fields::{Fields, Read};
-use super::file;
+use super::{file, log};
 
 /// How many parsed statements a connection keeps: more than there are.
 const STATEMENTS_KEPT: usize = 128;
@@ -25,6 +25,19 @@ pub(super) fn writing(path: &Path, log_bytes_max: u64) -> Read<Connection> {
          pragma journal_size_limit = {log_bytes_max};"
     ))?;
     settle(connection)
+}
+
+/// For a look before anything is changed: nothing of it stays, neither in the file nor beside it. The index of a log is
+/// made in memory, for which it keeps all others away; where somebody has the file open, it is busy at once.
+pub(super) fn looking_alone(path: &Path) -> Read<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::ZERO)?;
+    // A log that is there stays as it is. One that SQLite makes, to find nothing in it, goes again.
+    let has_log = log::of(path).exists();
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
+    connection.execute_batch("pragma locking_mode = exclusive; pragma query_only = on;")?;
+    Ok(connection)
 }
 
 /// Writes what stands there already, so that there is a log. SQLite does not write a row that is set to what it is.

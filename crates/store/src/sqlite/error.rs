@@ -62,6 +62,11 @@ pub(super) fn needs_rollback(error: &rusqlite::Error) -> bool {
     is_one_of(error, &[SQLITE_READONLY_ROLLBACK])
 }
 
+/// Somebody else has the file, or a part of it, at the moment.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(DatabaseBusy)
+}
+
 fn is_one_of(error: &rusqlite::Error, codes: &[i32]) -> bool {
     error
         .sqlite_error()

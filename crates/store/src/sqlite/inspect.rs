@@ -7,6 +7,7 @@ use std::path::Path;
 use rusqlite::{Connection, params};
 
 use super::connection::{self, all};
+use super::error::is_busy;
 use super::fields::{Fields, Read, Sqlite};
 use super::file::{self, Part};
 use super::open::{self, OpenError, SCHEMA};
@@ -21,13 +22,9 @@ use crate::stats::Stats;
 /// reads one snapshot of each, and the log of a server that works meanwhile grows until it is done.
 pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
     let path = &file::behind_links(path);
-    // Looked for first: the connection makes an empty one.
-    let has_log = open::has_log(path);
-    let log_is_gone = || !has_log && lock::tells_of_a_log(path);
-    let seemed_gone = log_is_gone();
+    let log = Missing::look(path);
     let found = look_through(path);
-    // A server that stops in order takes its log away a moment before it says so.
-    if !(seemed_gone && log_is_gone()) {
+    if !log.is_missing() {
         return found;
     }
     let mut all = vec![open::LOG_IS_GONE.to_owned()];
@@ -40,6 +37,27 @@ pub fn check(path: &Path) -> Result<Vec<String>, OpenError> {
         Err(error) => all.push(error.to_string()),
     }
     Ok(all)
+}
+
+/// Whether the log is gone that a killed server left: looked for before the first connection, which makes an empty one,
+/// and told behind it.
+pub(super) struct Missing<'a> {
+    path: &'a Path,
+    seemed_gone: bool,
+}
+
+impl<'a> Missing<'a> {
+    pub(super) fn look(path: &'a Path) -> Self {
+        Self {
+            path,
+            seemed_gone: !open::has_log(path) && lock::tells_of_a_log(path),
+        }
+    }
+
+    /// A server that stops in order takes its log away a moment before it says so.
+    pub(super) fn is_missing(&self) -> bool {
+        self.seemed_gone && lock::tells_of_a_log(self.path)
+    }
 }
 
 fn look_through(path: &Path) -> Result<Vec<String>, OpenError> {
@@ -138,6 +156,29 @@ pub(super) fn our_logs(path: &Path) -> Result<Connection, OpenError> {
     let connection = looking(path)?.ok_or_else(|| OpenError::Empty(path.to_owned()))?;
     logs::open::check_ours(&connection, path)?;
     Ok(connection)
+}
+
+/// Refuses what is not ours, or of no use to this program, before anything is changed in the file or left beside it: for
+/// who is about to write.
+pub(super) fn check_ours_first(part: Part, path: &Path) -> Result<(), OpenError> {
+    if !open::holds_something(path) {
+        return Ok(());
+    }
+    let look = |connect: fn(&Path) -> Read<Connection>| {
+        let connection = connect(path)?;
+        let has_nothing = open::has_nothing(&connection)?;
+        Ok((connection, has_nothing))
+    };
+    let looked = match look(connection::looking_alone) {
+        // Whoever has it open keeps what is beside it there, so that another look leaves nothing.
+        Err(error) if is_busy(&error) => look(connection::reading),
+        looked => looked,
+    };
+    let (connection, has_nothing) = looked.map_err(|error| open::explain(path, &error))?;
+    if has_nothing {
+        return Ok(());
+    }
+    part.check_ours(&connection, path)
 }
 
 /// None where nothing is in it.

@@ -4,12 +4,13 @@
 //! SQLite's own locks are held only while it reads or writes. This one lasts as long as the store, and the system
 //! drops it with the process, however that ends. The file itself stays, for a lock on a file that others may delete
 //! and make again protects nothing. Whoever deletes it all the same is met by a second lock, on the database's own
-//! file.
+//! file. Only a start that is refused before it has said anything takes the file away again that it made: nothing is left
+//! beside what is no database of ours.
 
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process;
@@ -69,6 +70,8 @@ impl fmt::Display for Holder {
 
 pub(super) struct Lock {
     beside: File,
+    /// There was no such file before.
+    is_made: bool,
     /// The database's file, for its lock alone. Closed only when nothing else of this process has that file open: with
     /// any descriptor of it, the system takes SQLite's own locks away.
     database: Option<File>,
@@ -104,14 +107,18 @@ pub(super) fn holder(database: &Path) -> Holder {
 
 /// `None`: somebody else holds it.
 pub(super) fn take(database: &Path) -> io::Result<Option<Lock>> {
-    let beside = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(beside(database))?;
+    let path = beside(database);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    let (beside, is_made) = match options.clone().create_new(true).open(&path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            (options.create(true).truncate(false).open(&path)?, false)
+        }
+        made => (made?, true),
+    };
     Ok(is_free(&beside)?.then(|| Lock {
         beside,
+        is_made,
         database: None,
         by: String::new(),
         after_unclean_stop: false,
@@ -173,6 +180,14 @@ impl Lock {
     /// It is about to be moved into the database and taken away, and nothing is acknowledged any more.
     pub(super) fn log_goes(&mut self) -> io::Result<()> {
         self.say(HELD)
+    }
+
+    /// What it was taken for is refused before anything was said in it: gives it away, and takes the file away if it was
+    /// made for this. Whoever has that open already is refused for the same reason.
+    pub(super) fn was_for_nothing(self, database: &Path) {
+        if self.is_made {
+            let _ = fs::remove_file(beside(database));
+        }
     }
 
     fn say(&mut self, word: &str) -> io::Result<()> {

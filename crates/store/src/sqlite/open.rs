@@ -9,11 +9,12 @@ use taskyard_core::random::Random;
 use uuid::Uuid;
 
 use super::connection::{self, one};
-use super::error::needs_rollback;
+use super::error::{is_of_a_row, needs_rollback, why_unreadable};
 use super::fields::{Fields, Read};
+use super::file::Part;
 use super::lock::{self, Holder};
 use super::starting::Starting;
-use super::{log, logs, restore, sql};
+use super::{inspect, log, logs, restore, sql};
 use crate::incarnation;
 use crate::migration::{self, Migration};
 
@@ -187,6 +188,11 @@ pub enum OpenError {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(
+        "{path} holds what cannot be read: {reason}. `taskyard db check` names all of it; put a backup in its place, or \
+         correct it with sqlite3"
+    )]
+    Unreadable { path: PathBuf, reason: String },
     #[error("{path} cannot be opened: {reason}")]
     Unusable { path: PathBuf, reason: String },
 }
@@ -212,9 +218,10 @@ pub(super) fn file<'a>(
     };
     let in_use = || in_use(path);
     let lock = lock::take(path).map_err(broken)?.ok_or_else(in_use)?;
-    finish_restore(path)?;
-    check_files(path)?;
-    check_logs(path)?;
+    if let Err(refused) = look_first(path) {
+        lock.was_for_nothing(path);
+        return Err(refused);
+    }
     let mut starting = Starting::with(lock, path);
     let connection =
         connection::writing(path, log_bytes_max).map_err(|error| explain(path, &error))?;
@@ -222,11 +229,7 @@ pub(super) fn file<'a>(
         return Err(in_use());
     }
     if starting.misses_log() {
-        // No error: another program that had the file open meanwhile has moved the log into it, and taken it away.
-        tracing::warn!(
-            path = %path.display(),
-            "{LOG_IS_GONE}"
-        );
+        tell_of_missing_log(path);
     }
     let incarnation = begin(&connection, path, random)?;
     if !has_log(path) {
@@ -238,6 +241,19 @@ pub(super) fn file<'a>(
         incarnation,
     };
     Ok((starting, opened))
+}
+
+/// No error: another program that had the file open meanwhile may have moved the log into it, and taken it away.
+pub(super) fn tell_of_missing_log(path: &Path) {
+    tracing::warn!(path = %path.display(), "{LOG_IS_GONE}");
+}
+
+/// What refuses a start before it has changed anything, or left anything beside the file.
+fn look_first(path: &Path) -> Result<(), OpenError> {
+    finish_restore(path)?;
+    check_files(path)?;
+    check_logs(path)?;
+    inspect::check_ours_first(Part::Tasks, path)
 }
 
 pub(super) fn in_use(path: &Path) -> OpenError {
@@ -319,7 +335,7 @@ pub(super) fn has_log(path: &Path) -> bool {
     holds_something(&log::of(path))
 }
 
-fn holds_something(path: &Path) -> bool {
+pub(super) fn holds_something(path: &Path) -> bool {
     path.metadata().is_ok_and(|metadata| metadata.len() > 0)
 }
 
@@ -438,9 +454,12 @@ fn migrate(tx: &Connection, found: &Meta) -> Read<()> {
 }
 
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
-    let (path, reason) = (path.to_owned(), error.to_string());
+    let (path, reason) = (path.to_owned(), why_unreadable(error));
     if needs_rollback(error) {
         return OpenError::HalfChanged(path);
+    }
+    if is_of_a_row(error) {
+        return OpenError::Unreadable { path, reason };
     }
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {

@@ -60,6 +60,11 @@ impl Database {
         Self::from_template("template0").await
     }
 
+    /// With nothing in it, in an encoding that no server can work with.
+    pub(crate) async fn in_latin1() -> Option<Self> {
+        Self::create("template template0 encoding 'LATIN1' locale 'C'").await
+    }
+
     /// With the tables of this version.
     pub(crate) async fn migrated() -> Option<Self> {
         let server = server()?;
@@ -68,10 +73,14 @@ impl Database {
     }
 
     async fn from_template(template: &str) -> Option<Self> {
+        Self::create(&format!("template {template} encoding 'UTF8'")).await
+    }
+
+    async fn create(how: &str) -> Option<Self> {
         let server = server()?;
         let name = format!("taskyard_test_{:032x}", rand::random::<u128>());
         let client = connect(server.as_str()).await;
-        let create = format!("create database {name} template {template} encoding 'UTF8'");
+        let create = format!("create database {name} {how}");
         client.batch_execute(&create).await.unwrap();
         Some(Self { server, name })
     }

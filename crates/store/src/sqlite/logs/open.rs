@@ -9,6 +9,7 @@ use rusqlite::{Connection, params};
 use crate::migration::{self, Migration};
 use crate::sqlite::connection;
 use crate::sqlite::fields::Read;
+use crate::sqlite::file::Part;
 use crate::sqlite::home::Home;
 use crate::sqlite::lock::Holder;
 use crate::sqlite::logs::reads;
@@ -45,6 +46,7 @@ pub(super) fn file(path: &Path, incarnation: &[u8; 16]) -> Result<Opened, OpenEr
         source,
     };
     open::check_files(path)?;
+    inspect::check_ours_first(Part::Logs, path)?;
     let writing = connection::logging(path).map_err(|error| explain(path, &error))?;
     // The database's own lock keeps other servers away; this one those that were led here by another database.
     let lock = lock::alone(path).map_err(broken)?;

@@ -135,6 +135,23 @@ async fn each_broken_promise_is_named() {
                 format!("task {ready} cannot be read: task.origin cannot be 99"),
             ],
         ),
+        (
+            "insert into queue (name, paused, timeout) values ('a', 0, -5); insert into queue (name, paused, max_attempts) values
+              ('b', 0, -5); insert into queue (name, paused, backoff, backoff_factor, backoff_max, backoff_jitter) values
+              ('c', 0, -1, 2, 1, 0); insert into queue (name, paused, retains, completed_life) values ('d', 0, 1, -1);
+            update worker set capacity = 5000000000; 
+            insert into minute values (0, 7, 1, 1, 1, 1, 0, 0, 0, 0, x'ff', x'')"
+                .to_owned(),
+            vec![
+                "queue a cannot be read: a duration in queue.timeout cannot be -5".to_owned(),
+                "queue b has max_attempts -5".to_owned(),
+                "queue c cannot be read: a duration in queue.backoff cannot be -1".to_owned(),
+                "queue d cannot be read: a duration in queue.completed_life cannot be -1".to_owned(),
+                "worker w cannot be read: a value in capacity cannot be 5000000000".to_owned(),
+                "what happened on lane 1 in minute 7 cannot be read: buckets of durations in waits cannot be these bytes"
+                    .to_owned(),
+            ],
+        ),
         // What cannot be read itself is named as well as it can be, and what is wrong behind it too.
         (
             format!(
@@ -168,6 +185,29 @@ async fn each_broken_promise_is_named() {
         drop(connection);
 
         assert_eq!(check(&copy).unwrap(), expected, "after {damage}");
+    }
+}
+
+#[test]
+fn a_start_that_a_row_refuses_names_its_column_and_what_names_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    drop(open(&path));
+    let connection = Connection::open(&path).unwrap();
+    let harm = "insert into queue (name, paused, timeout) values ('q', 0, -5)";
+    connection.execute_batch(harm).unwrap();
+    drop(connection);
+
+    let refused = SqliteStore::open(&path, options()).err().unwrap();
+
+    assert!(matches!(refused, OpenError::Unreadable { .. }));
+    let said = refused.to_string();
+    for part in [
+        "tasks.db",
+        "a duration in queue.timeout cannot be -5",
+        "taskyard db check",
+    ] {
+        assert!(said.contains(part), "{said}");
     }
 }
 

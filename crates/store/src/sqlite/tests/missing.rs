@@ -215,7 +215,7 @@ async fn a_log_is_missed_only_behind_a_server_that_had_one() {
 }
 
 #[tokio::test]
-async fn a_log_that_a_refused_start_moved_into_the_database_is_not_missed() {
+async fn a_start_that_needs_a_newer_program_leaves_the_log_where_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tasks.db");
     let store = filled(&path, 1).await;
@@ -229,20 +229,15 @@ async fn a_log_that_a_refused_start_moved_into_the_database_is_not_missed() {
             true,
         )
         .unwrap();
-    let needs = |schema: i32| format!("update meta set min_compatible = {schema}");
-    newer.execute_batch(&needs(1000)).unwrap();
+    let needs = "update meta set min_compatible = 1000";
+    newer.execute_batch(needs).unwrap();
     drop(newer);
     assert!(open::has_log(&killed));
 
     let refused = SqliteStore::open(&killed, options()).err();
 
     assert!(matches!(refused, Some(OpenError::TooNew { .. })));
-    assert!(!open::has_log(&killed));
-    let fits = rusqlite::Connection::open(&killed).unwrap();
-    fits.execute_batch(&needs(open::SCHEMA)).unwrap();
-    drop(fits);
-    assert_eq!(check(&killed).unwrap(), [] as [&str; 0]);
-    assert!(open(&killed).check.is_some());
+    assert!(open::has_log(&killed) && lock::tells_of_a_log(&killed));
 }
 
 #[tokio::test]
@@ -328,6 +323,92 @@ async fn a_start_that_was_refused_is_no_unclean_stop() {
     let refused = SqliteStore::open(&path, options()).err();
 
     assert!(matches!(refused, Some(OpenError::Foreign(_))));
-    let lock = dir.path().join("theirs.db.lock");
-    assert_eq!(std::fs::read(lock).unwrap(), b"");
+    assert!(!dir.path().join("theirs.db.lock").exists());
+}
+
+/// Every file of a folder, with what is in it.
+fn all_files(dir: &Path) -> std::collections::BTreeMap<PathBuf, Vec<u8>> {
+    let files = std::fs::read_dir(dir).unwrap();
+    let paths = files.map(|file| file.unwrap().path());
+    paths
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect()
+}
+
+/// Makes a database of some other program's, as that leaves it when it is killed, or stops.
+fn theirs(path: &Path, mode: &str, is_killed: bool) {
+    let made = tempfile::tempdir().unwrap();
+    let made = made.path().join("theirs.db");
+    let theirs = rusqlite::Connection::open(&made).unwrap();
+    let mode = format!("pragma journal_mode = {mode};");
+    theirs.execute_batch(&mode).unwrap();
+    theirs.execute_batch("create table cakes (name)").unwrap();
+    let theirs = Some(theirs).filter(|_| is_killed);
+    std::fs::copy(&made, path).unwrap();
+    let log = |database| super::super::log::of(database);
+    if log(&made).exists() {
+        std::fs::copy(log(&made), log(path)).unwrap();
+    }
+    assert_eq!(log(path).exists(), theirs.is_some());
+}
+
+#[test]
+fn what_is_not_ours_stays_byte_for_byte_and_nothing_is_left_beside_it() {
+    for (mode, is_killed) in [("delete", false), ("wal", false), ("wal", true)] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("theirs.db");
+        theirs(&path, mode, is_killed);
+        let before = all_files(dir.path());
+
+        let refused = SqliteStore::open(&path, options()).err();
+
+        assert!(matches!(refused, Some(OpenError::Foreign(_))), "{mode}");
+        assert!(all_files(dir.path()) == before, "{mode} {is_killed}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("notes.txt");
+    std::fs::write(&path, "no database at all".repeat(100)).unwrap();
+    let before = all_files(dir.path());
+
+    let refused = SqliteStore::open(&path, options()).err();
+
+    assert!(matches!(refused, Some(OpenError::Damaged { .. })));
+    assert!(all_files(dir.path()) == before);
+}
+
+#[test]
+fn a_database_of_another_program_is_refused_also_while_that_has_it_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("theirs.db");
+    let theirs = rusqlite::Connection::open(&path).unwrap();
+    theirs
+        .execute_batch("pragma journal_mode = wal; create table cakes (name)")
+        .unwrap();
+    let names = || all_files(dir.path()).into_keys().collect::<Vec<_>>();
+    let before = (names(), std::fs::read(&path).unwrap());
+
+    let refused = SqliteStore::open(&path, options()).err();
+
+    assert!(matches!(refused, Some(OpenError::Foreign(_))));
+    assert_eq!((names(), std::fs::read(&path).unwrap()), before);
+    theirs
+        .execute_batch("insert into cakes values (1)")
+        .unwrap();
+}
+
+#[test]
+fn a_file_of_logs_that_is_not_ours_stays_byte_for_byte() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    theirs(&Part::Logs.of(&path), "delete", false);
+    let logs = || {
+        let mut files = all_files(dir.path());
+        files.retain(|path, _| path.to_str().unwrap().contains(".logs"));
+        files
+    };
+    let before = logs();
+
+    drop(open(&path));
+
+    assert!(logs() == before);
 }

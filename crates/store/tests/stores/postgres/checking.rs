@@ -69,6 +69,8 @@ async fn what_is_wrong_is_named() {
         "update lease set checkpoint = '{'".to_owned(),
         "update outcome set output = ''".to_owned(),
         "update carry set error_detail = 'x'; update attempt set error_detail = 'x'".to_owned(),
+        "insert into queue (name, paused, timeout) values ('q', false, -5)".to_owned(),
+        "insert into minute values (0, 2, 0, 1, 1, 1, 0, 0, 0, 0, '\\xff', '')".to_owned(),
         "update worker set kinds = '{}'; update lane set demands = 'gpu'".to_owned(),
         "insert into minute values (0, 1, 0, 1, 1, 1, 0, 0, 0, 0, '', ''), (0, 1, 77, 1, 1, 1, 0, 0, 0, 0, '', '')"
             .to_owned(),
@@ -95,7 +97,9 @@ async fn what_is_wrong_is_named() {
         format!("operation {ready} has done -1 tasks and skipped 0"),
         format!("operation {ended} cannot be read: operation.filter cannot be {{\"colour\":1}}"),
         "what lane 1 requires cannot be read: damaged JSON".to_owned(),
+        "queue q cannot be read: a duration in queue.timeout cannot be -5".to_owned(),
         "the kinds of worker w cannot be read: damaged JSON".to_owned(),
+        "what happened on lane 0 in minute 2 cannot be read: buckets of durations in waits cannot be these bytes".to_owned(),
         format!("the input of task {ready} cannot be read: damaged JSON"),
         format!("the labels of task {ended} cannot be read: damaged JSON"),
         format!("the checkpoint of task {leased} cannot be read: damaged JSON"),

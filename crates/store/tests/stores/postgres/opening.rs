@@ -137,6 +137,19 @@ async fn a_database_of_another_program_is_refused_and_untouched() {
 /// What `pg_restore` leaves that is cut short: it makes the tables by their names, brings in the rows in the same order,
 /// and makes the keys, by their names too.
 #[tokio::test]
+async fn of_an_empty_database_that_no_server_can_work_on_a_check_says_what_a_start_says() {
+    let Some(database) = Database::in_latin1().await else {
+        return;
+    };
+
+    let error = refusal(&database.url()).await;
+
+    assert!(matches!(error, OpenError::Encoding { .. }), "{error}");
+    let checked = postgres::check(&database.url()).await.unwrap_err();
+    assert_eq!(checked.to_string(), error.to_string());
+}
+
+#[tokio::test]
 async fn of_a_dump_that_was_put_back_in_part_it_is_told_what_to_do() {
     let tables_behind = |last: &str| {
         format!(

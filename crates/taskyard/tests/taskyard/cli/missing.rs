@@ -43,6 +43,8 @@ async fn a_database_that_is_gone_is_not_begun_anew_beside_its_logs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_was_removed_after_a_kill_is_told_of() {
     let yard = Yard::new();
+    // There are tables without the log, too.
+    assert_eq!(yard.serve(&[]).stop().code(), Some(0));
     let server = yard.serve(&["--internal-workers", "0"]);
     server.submit("echo", json!(1)).await;
     server.process.kill();
@@ -60,10 +62,24 @@ async fn a_log_that_was_removed_after_a_kill_is_told_of() {
     let checked = run(yard.directory.path(), &check, &[]);
     assert_eq!(checked.code, 1);
     assert!(is_told(&checked.stdout), "{}", checked.stdout);
+    let copy = yard.path("copy.db").display().to_string();
+    let backup = ["db", "backup", &copy, "--database", &database];
+    let taken = run(yard.directory.path(), &backup, &[]);
+    assert_eq!(taken.code, 0, "{}", taken.stderr);
+    assert!(is_told(&taken.stderr), "{}", taken.stderr);
+    let lock = std::fs::read(yard.path("tasks.db.lock")).unwrap();
     let server = yard.serve(&["--internal-workers", "0"]);
 
     let log = server.process.log();
     assert!(is_told(&log), "{log}");
+
+    assert_eq!(server.stop().code(), Some(0));
+    // As the kill had left it.
+    std::fs::write(yard.path("tasks.db.lock"), lock).unwrap();
+    let migrate = ["db", "migrate", "--database", &database];
+    let migrated = run(yard.directory.path(), &migrate, &[]);
+    assert_eq!(migrated.code, 0, "{}", migrated.stderr);
+    assert!(is_told(&migrated.stderr), "{}", migrated.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread")]
