@@ -10,7 +10,7 @@ mod requests;
 mod survey;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
@@ -173,6 +173,13 @@ pub(crate) async fn show(
         "taskyard_logs_up",
         "Whether logs of tasks can be kept and shown, as far as is known; 0 concerns no task",
         logs_up,
+    );
+    let dropped: Counter = Counter::default();
+    dropped.inc_by(app.settings().log_lines_dropped.load(Ordering::Relaxed));
+    found.register(
+        "taskyard_log_lines_dropped",
+        "Lines of this server's log that are missing because nobody took them",
+        dropped,
     );
     if let Some((survey, at)) = survey {
         surveyed(&survey, at, &app.metrics().queues, &mut found);

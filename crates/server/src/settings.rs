@@ -1,6 +1,8 @@
 //! What can be set, with the values it starts from: who may come in, and the limits of the HTTP side. What the rules
 //! read stands in `taskyard_core::policy`; a few limits of shape, which nobody sets, stand where they are checked.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::access::Secret;
@@ -29,6 +31,8 @@ pub struct Settings {
     /// What becomes of the commands that one of them schedules.
     pub commands: Commands,
     pub limits: Limits,
+    /// Counted by whoever writes the log, for `/metrics`.
+    pub log_lines_dropped: Arc<AtomicU64>,
 }
 
 /// Kinds that the program knows and workers inside do not run, by why they do not.
@@ -76,6 +80,7 @@ impl Default for Settings {
             dialects: true,
             commands: Commands::Run,
             limits: Limits::default(),
+            log_lines_dropped: Arc::default(),
         }
     }
 }

@@ -1,13 +1,32 @@
-//! The log: for people on a terminal, JSON lines otherwise; always to standard error.
+//! The log: for people on a terminal, JSON lines otherwise; always to standard error, and by a thread of its own.
 
+mod queue;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{self, IsTerminal, Write};
+use std::panic;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
+use self::queue::Queue;
 use crate::cli::{General, LogFormat};
 use crate::failure::Failure;
 use crate::output;
+
+/// How much may wait for a reader that takes it slowly, some thousand lines; it takes no memory until then.
+const WAITING_BYTES_MAX: usize = 1 << 20;
+/// How long the reader has for the last lines before the process ends without them.
+const LAST_LINES_WITHIN: Duration = Duration::from_secs(1);
+/// The same for a panic: an abort may be next, which waits for nothing.
+const PANIC_WITHIN: Duration = Duration::from_millis(100);
+
+/// What this process says, once it logs; one process has one standard error.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
 
 /// Whose words can be asked for, besides those of the modules of ours.
 const OTHERS: [&str; 6] = [
@@ -62,6 +81,11 @@ pub(crate) fn start(general: &General) -> Result<(), Failure> {
         LogFormat::Json => false,
         LogFormat::Auto => std::io::stderr().is_terminal(),
     };
+    let queue = Queue::start(WAITING_BYTES_MAX, io::stderr(), |_, lines| {
+        tracing::warn!(lines, "lines of the log are missing here: nobody took them");
+    })?;
+    let queue = QUEUE.get_or_init(|| queue);
+    tell_panics(queue);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .log_internal_errors(false);
@@ -70,19 +94,63 @@ pub(crate) fn start(general: &General) -> Result<(), Failure> {
         builder
             .with_ansi(colours)
             .with_target(false)
-            .with_writer(move || Lines::new(Some(colours)))
+            .with_writer(move || Lines::new(queue, Some(colours)))
             .init();
     } else {
         builder
             .json()
             .flatten_event(true)
-            .with_writer(|| Lines::new(None))
+            .with_writer(move || Lines::new(queue, None))
             .init();
     }
     Ok(())
 }
 
-/// Where events go, each written at once.
+/// Says this behind all that was logged, if this process logs, and whether it does.
+pub(crate) fn say_last(text: &str) -> bool {
+    let queue = QUEUE.get();
+    queue
+        .inspect(|queue| queue.push_last(text.as_bytes()))
+        .is_some()
+}
+
+/// How many lines were dropped because nobody took those before them.
+pub(crate) fn lines_dropped() -> Arc<AtomicU64> {
+    QUEUE.get().map(Queue::dropped).unwrap_or_default()
+}
+
+/// Waits for the last lines, as long as they may take. To be called before the process ends.
+pub(crate) fn finish() {
+    if let Some(queue) = QUEUE.get() {
+        queue.wait_until_written(LAST_LINES_WITHIN);
+    }
+}
+
+/// The same when it is dropped.
+pub(crate) struct Finish;
+
+impl Drop for Finish {
+    fn drop(&mut self) {
+        finish();
+    }
+}
+
+/// As the standard library tells of a panic, but for a thread that must not wait for a reader.
+fn tell_panics(queue: &'static Queue) {
+    panic::set_hook(Box::new(move |panic| {
+        let thread = thread::current();
+        let name = thread.name().unwrap_or("<unnamed>");
+        let trace = Backtrace::capture();
+        let trace = match trace.status() {
+            BacktraceStatus::Captured => trace.to_string(),
+            _ => "note: RUST_BACKTRACE=1 in the environment shows what led there".to_owned(),
+        };
+        queue.push(format!("\nthread '{name}' {panic}\n{trace}\n").as_bytes());
+        queue.wait_until_written(PANIC_WITHIN);
+    }));
+}
+
+/// Where events go, each as one line.
 struct Lines<W> {
     to: W,
     /// For people, and with colours or without; a program's lines cannot be mistaken.
@@ -95,13 +163,12 @@ struct Lines<W> {
 /// one a line stays whole, for who copies it, or makes the window larger.
 const NARROW: usize = 80;
 
-impl Lines<io::Stderr> {
-    fn new(human: Option<bool>) -> Self {
-        let to = io::stderr();
-        let size = terminal_size::terminal_size_of(&to);
+impl Lines<Queue> {
+    fn new(queue: &Queue, human: Option<bool>) -> Self {
+        let size = terminal_size::terminal_size_of(io::stderr());
         let width = size.map(|(width, _)| usize::from(width.0));
         Self {
-            to,
+            to: queue.clone(),
             human,
             within: width.filter(|width| *width < NARROW),
         }
@@ -109,22 +176,20 @@ impl Lines<io::Stderr> {
 }
 
 impl<W: Write> Write for Lines<W> {
-    /// What cannot be written is lost: a full disk or a reader that has gone must not take the work along.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        let _ = match self.human {
+        match self.human {
             Some(colours) => {
                 let line = one_line(event, colours);
-                self.to
-                    .write_all((output::hung(&line, self.within) + "\n").as_bytes())
+                let line = output::hung(&line, self.within) + "\n";
+                self.to.write_all(line.as_bytes())?;
             }
-            None => self.to.write_all(event),
-        };
+            None => self.to.write_all(event)?,
+        }
         Ok(event.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let _ = self.to.flush();
-        Ok(())
+        self.to.flush()
     }
 }
 
@@ -148,19 +213,6 @@ fn one_line(event: &[u8], colours: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A disk that is full, or a pipe that nobody reads.
-    struct Gone;
-
-    impl Write for Gone {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::BrokenPipe.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Err(io::ErrorKind::StorageFull.into())
-        }
-    }
 
     #[test]
     fn a_log_is_of_levels_and_of_modules_that_there_are() {
@@ -207,17 +259,6 @@ mod tests {
         names.sort_unstable();
 
         assert_eq!(names, OURS);
-    }
-
-    #[test]
-    fn a_log_that_cannot_be_written_fails_nobody() {
-        let mut lines = Lines {
-            to: Gone,
-            human: Some(false),
-            within: None,
-        };
-        lines.write_all(b"an event\n").unwrap();
-        lines.flush().unwrap();
     }
 
     #[test]

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     if let Some(code) = guardian::take_over() {
         return code;
     }
+    let _last_lines = logs::Finish;
     // Fails only where a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let Some(arguments) = process::bound_to_parent(std::env::args_os().collect()) else {

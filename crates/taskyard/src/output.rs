@@ -61,8 +61,11 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
 pub(crate) fn note(text: &str) {
     let size = terminal_size::terminal_size_of(std::io::stderr());
     let width = size.map(|(width, _)| usize::from(width.0));
-    // Nobody listens: there is nobody to tell.
-    let _ = writeln!(anstream::stderr(), "{}", wrap::wrap(text, width, HANG));
+    let text = wrap::wrap(text, width, HANG) + "\n";
+    if !crate::logs::say_last(&text) {
+        // Nobody listens: there is nobody to tell.
+        let _ = anstream::stderr().write_all(text.as_bytes());
+    }
 }
 
 /// A line that goes on below, further in, where it is longer than this.

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind, signal};
 
+use crate::logs;
+
 pub(crate) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
@@ -42,6 +44,7 @@ impl Signals {
         tokio::spawn(async move {
             let signal = self.next().await;
             tracing::warn!(%signal, "ended at once; runs that were under way run again elsewhere");
+            logs::finish();
             std::process::exit(i32::from(code(signal)));
         });
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -298,6 +298,18 @@ async fn so_many_kinds_and_queues_are_told_apart_and_no_more() {
             .any(|one| name.contains(one))
     };
     assert_eq!(scrape.0.keys().find(is_told), None);
+}
+
+#[tokio::test]
+async fn lines_that_the_log_lacks_are_counted_by_who_writes_it() {
+    let dropped = Arc::new(AtomicU64::new(0));
+    let yard = Yard::with(|settings| settings.log_lines_dropped = Arc::clone(&dropped));
+    let name = "taskyard_log_lines_dropped_total{}";
+    scrape(&yard).await.is(name, 0.0);
+
+    dropped.store(7, Ordering::Relaxed);
+
+    scrape(&yard).await.is(name, 7.0);
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@ use super::{Cores, Done, worker};
 use crate::cli::{AccessArgs, ServeArgs};
 use crate::database::{self, Address};
 use crate::failure::{FAILED, Failure, USAGE};
+use crate::logs;
 use crate::open_files;
 use crate::output;
 use crate::pool::Pool;
@@ -112,6 +113,7 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
         dialects: !args.no_dialects,
         commands,
         limits,
+        log_lines_dropped: logs::lines_dropped(),
     };
     let mut signals = Signals::listen()?;
     let store = tokio::select! {

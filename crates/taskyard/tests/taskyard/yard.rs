@@ -16,6 +16,7 @@ use taskyard_api::worker::Register;
 use taskyard_core::id::TaskId;
 use taskyard_store::postgres::scratch;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// How long anything may take before a test gives up.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -164,20 +165,7 @@ impl Yard {
     }
 
     fn serve_by(&self, command: Command) -> Server {
-        let mut process = Process::start(command, self.path("server.log"));
-        let stdout = process.child.stdout.take().unwrap();
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        let url = line.trim().strip_prefix("serving on ");
-        let url = url
-            .unwrap_or_else(|| panic!("the server did not start: {}", process.log()))
-            .to_owned();
-        let client = Client::new(&[url.parse().unwrap()], None).unwrap();
-        Server {
-            process,
-            url,
-            client,
-        }
+        Server::of(Process::start(command, self.path("server.log")))
     }
 
     pub(crate) fn worker(&self, server: &Server, name: &str, arguments: &[&str]) -> Process {
@@ -254,6 +242,19 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its log, once these words stand in it: a line is written a moment after what it tells of.
+    pub(crate) fn log_with(&self, words: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let log = self.log();
+            if log.contains(words) {
+                return log;
+            }
+            assert!(Instant::now() < until, "no {words:?} in its log: {log}");
+            std::thread::yield_now();
+        }
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill(
             Pid::from_raw(i32::try_from(self.child.id()).unwrap()),
@@ -314,6 +315,29 @@ impl Drop for Process {
 }
 
 impl Server {
+    /// This process, once it serves.
+    pub(crate) fn of(mut process: Process) -> Self {
+        let stdout = process.child.stdout.take().unwrap();
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("serving on ");
+        let url = url
+            .unwrap_or_else(|| panic!("the server did not start: {}", process.log()))
+            .to_owned();
+        let client = Client::new(&[url.parse().unwrap()], None).unwrap();
+        Self {
+            process,
+            url,
+            client,
+        }
+    }
+
+    /// Its log, with all that its start tells.
+    pub(crate) fn log_of_start(&self) -> String {
+        let address = self.url.trim_start_matches("http://");
+        self.process.log_with(&format!(r#""address":"{address}""#))
+    }
+
     pub(crate) async fn submit(&self, kind: &str, input: Value) -> TaskId {
         self.submit_as(Submit::new(kind, input)).await
     }

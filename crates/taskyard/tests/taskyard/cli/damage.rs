@@ -155,5 +155,5 @@ async fn a_task_whose_input_was_written_over_fails_alone_and_check_names_it() {
     let shown = run(yard.directory.path(), &show, &[]);
     assert_eq!(shown.code, 0, "{}", shown.stderr);
     assert!(shown.stdout.contains("/input"), "{}", shown.stdout);
-    assert!(server.process.log().contains(&id.to_string()));
+    server.process.log_with(&id.to_string());
 }

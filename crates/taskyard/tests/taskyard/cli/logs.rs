@@ -218,8 +218,7 @@ async fn a_file_of_logs_that_is_no_good_costs_no_task() {
             "{}",
             logs.stderr
         );
-        let said = server.process.log();
-        assert!(said.contains("tasks.db.logs"), "{said}");
+        server.process.log_with("tasks.db.logs");
         assert_eq!(server.stop().code(), Some(0));
         assert_eq!(std::fs::read(yard.path("tasks.db.logs")).unwrap(), content);
     }

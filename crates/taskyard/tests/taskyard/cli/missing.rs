@@ -9,8 +9,7 @@ async fn a_database_that_is_gone_is_not_begun_anew_beside_its_logs() {
     let yard = Yard::new();
     let program = ["--internal-workers", "1", "--allow-command", "any"];
     let server = yard.serve(&program);
-    let log = server.process.log();
-    assert!(log.contains("a new one was made"), "{log}");
+    server.process.log_with("a new one was made");
     let task = server
         .submit("command", json!({"argv": ["echo", "printed"]}))
         .await;
@@ -30,7 +29,7 @@ async fn a_database_that_is_gone_is_not_begun_anew_beside_its_logs() {
     }
     std::fs::rename(&elsewhere, &database).unwrap();
     let server = yard.serve(&[]);
-    let log = server.process.log();
+    let log = server.log_of_start();
     assert_eq!(log.matches("a new one was made").count(), 1, "{log}");
     let printed = run(
         yard.directory.path(),
@@ -48,10 +47,11 @@ async fn a_log_that_was_removed_after_a_kill_is_told_of() {
     let server = yard.serve(&["--internal-workers", "0"]);
     server.submit("echo", json!(1)).await;
     server.process.kill();
-    let is_told = |log: &str| log.contains("(-wal) is gone");
+    let told = "(-wal) is gone";
+    let is_told = |log: &str| log.contains(told);
 
     let server = yard.serve(&["--internal-workers", "0"]);
-    let log = server.process.log();
+    let log = server.log_of_start();
     assert!(!is_told(&log), "{log}");
     server.process.kill();
     yard.is_well();
@@ -70,8 +70,7 @@ async fn a_log_that_was_removed_after_a_kill_is_told_of() {
     let lock = std::fs::read(yard.path("tasks.db.lock")).unwrap();
     let server = yard.serve(&["--internal-workers", "0"]);
 
-    let log = server.process.log();
-    assert!(is_told(&log), "{log}");
+    server.process.log_with(told);
 
     assert_eq!(server.stop().code(), Some(0));
     // As the kill had left it.

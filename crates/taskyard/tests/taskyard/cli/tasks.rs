@@ -204,11 +204,10 @@ fn a_command_is_left_to_workers_that_may_run_some() {
     let hint = "--allow-command";
     assert!(shown.stderr.contains(hint), "{}", shown.stderr);
 
-    let _worker = yard.worker(&server, "may", &["--allow-command", "sh,no-such-program"]);
+    let worker = yard.worker(&server, "may", &["--allow-command", "sh,no-such-program"]);
     let waited = ask(&yard, &server, &["wait", id]);
     assert_eq!(waited.code, 0, "{}", waited.stdout);
-    let log = std::fs::read_to_string(yard.path("may.log")).unwrap();
-    assert!(log.contains("no-such-program"), "{log}");
+    worker.log_with("no-such-program");
     let refused = ask(
         &yard,
         &server,

@@ -45,8 +45,7 @@ async fn a_server_waits_for_a_database_that_is_not_up_yet() {
     let server = tokio::task::block_in_place(|| yard.serve_on(&database, "127.0.0.1:0", &[]));
 
     assert!(server.client.health().await.unwrap().ok);
-    let log = server.process.log();
-    assert!(log.contains("the database is waited for"), "{log}");
+    server.process.log_with("the database is waited for");
     assert_eq!(server.stop().code(), Some(0));
     doorman.abort();
 }

@@ -10,4 +10,5 @@ mod operations;
 mod refusing;
 mod resets;
 mod servers;
+mod unheard;
 mod workers;
