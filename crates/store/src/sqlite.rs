@@ -3,8 +3,9 @@
 //! A batch is on the disk before it is answered. The writer's commits only write the log; their answers are held until
 //! a thread of its own has synced it, once for all that wait, while the next batch runs. So a reader may see a commit
 //! some tenth of a millisecond before it is durable; whoever made it hears of it after. Batches run in the order in
-//! which they were sent and are answered in that order. Readers see the last commit and never wait for the writer. A
-//! database in memory has no readers beside it: the writer answers between two batches.
+//! which they were sent and are answered in that order; who is alone stays awake for the answer. Readers see the last
+//! commit and never wait for the writer. A database in memory has no readers beside it: the writer answers between two
+//! batches.
 
 mod alone;
 mod answers;
