@@ -1,7 +1,7 @@
 //! What waits to be written: one thread writes, so that a reader that stops reading holds up nobody else. Lines wait for
 //! it as long as there is room; further ones are dropped and counted.
 //!
-//! `tracing-appender` does nearly this. It brings seven crates, a second one for times among them, its queue is drained
+//! `tracing-appender` does nearly this. It brings a handful of crates, a second one for times among them; its queue is drained
 //! only by a drop at the very end, which a second signal does not come to, and nobody is told where lines are missing.
 
 use std::io::{self, Write};
