@@ -10,7 +10,7 @@ use taskyard_store::model::Model;
 use crate::yard::{Clock, Yard};
 
 /// With four tasks, the oldest first.
-async fn yard() -> (Yard, Arc<Model>, Vec<String>) {
+pub(crate) async fn yard() -> (Yard, Arc<Model>, Vec<String>) {
     let clock = Clock::new();
     let model = Arc::new(Model::new(1, clock.read()));
     let store: Arc<dyn Store> = Arc::clone(&model) as _;

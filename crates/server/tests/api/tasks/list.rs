@@ -1,13 +1,9 @@
 //! `GET /tasks`.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use serde_json::{Value, json};
-use taskyard_core::store::Store;
-use taskyard_store::model::Model;
 
-use crate::yard::{Clock, Yard};
+use crate::unreadable;
+use crate::yard::Yard;
 
 fn inputs(page: &Value) -> Vec<&Value> {
     let items = page["items"].as_array().unwrap();
@@ -315,15 +311,7 @@ async fn a_page_ends_before_what_its_filter_throws_away_grows_too_large() {
 
 #[tokio::test]
 async fn tasks_that_cannot_be_read_are_named_on_their_page_and_the_others_are_shown() {
-    let clock = Clock::new();
-    let model = Arc::new(Model::new(1, clock.read()));
-    let store: Arc<dyn Store> = Arc::clone(&model) as _;
-    let yard = Yard::around(store, clock, |_| {});
-    let mut ids = Vec::new();
-    for _ in 0..4 {
-        ids.push(yard.submit("echo").await);
-        yard.pass(Duration::from_millis(1));
-    }
+    let (yard, model, ids) = unreadable::yard().await;
     let whole = yard.get("/api/v1/tasks").await.ok();
     assert!(whole.get("unreadable").is_none(), "{whole}");
 
