@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::backoff::BackoffArgs;
 use super::filter::{BulkArgs, FilterArgs};
 use super::task_name::TaskName;
-use super::workers::WorkerVerb;
+use super::workers::{ListWorkersArgs, WorkerVerb};
 use crate::commands::{list, operations, stats, workers};
 use crate::output::{self, Column};
 use crate::settings::units::{demand, duration, limit, pair, url, whole};
@@ -328,9 +328,15 @@ pub(crate) struct RetryArgs {
 )]
 pub(crate) struct OperationsArgs {
     #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) list: ListOperationsArgs,
     #[command(subcommand)]
     pub(crate) verb: Option<OperationVerb>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListOperationsArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
     /// How many at most.
     #[arg(
         long,
@@ -347,6 +353,9 @@ pub(crate) struct OperationsArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OperationVerb {
+    /// Lists them, as `taskyard operations` alone does.
+    #[command(after_help = "Example:\n  taskyard operations list --limit 5")]
+    List(ListOperationsArgs),
     /// Shows one: which tasks it is about, and how far it is.
     #[command(
         after_help = "Example:\n  taskyard operations show 01890a5d-ac96-774b-bcce-b302099a8057"
@@ -446,10 +455,7 @@ fn window(text: &str) -> Result<u32, String> {
 )]
 pub(crate) struct WorkersArgs {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Those too that have been silent for long.
-    #[arg(long)]
-    pub(crate) all: bool,
+    pub(crate) list: ListWorkersArgs,
     #[command(subcommand)]
     pub(crate) verb: Option<WorkerVerb>,
 }
