@@ -36,6 +36,7 @@ pub(crate) use self::task_name::TaskName;
 pub(crate) use self::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
 pub(crate) use self::workers::{ListWorkersArgs, WorkerNameArgs, WorkerVerb};
 use crate::output::Format;
+use crate::settings::FILE_VARIABLE;
 
 /// A durable task system: one program that serves, works and is the command line.
 #[derive(Debug, Parser)]
@@ -82,7 +83,7 @@ pub(crate) struct General {
         id = "config_file",
         long = "config",
         global = true,
-        env = "TASKYARD_CONFIG",
+        env = FILE_VARIABLE,
         value_name = "FILE",
         hide_short_help = true
     )]

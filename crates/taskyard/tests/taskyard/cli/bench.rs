@@ -96,3 +96,39 @@ fn what_looks_at_a_process_wants_one_of_its_own() {
         assert!(refused.stderr.contains(said), "{}", refused.stderr);
     }
 }
+
+/// What is set where the command stands is not set for what it measures.
+#[test]
+fn the_server_that_is_measured_is_as_it_is_by_default() {
+    let yard = Yard::new();
+    std::fs::write(yard.path("taskyard.toml"), "input_max = \"10B\"\n").unwrap();
+    let environment = [
+        ("TASKYARD_TOKEN", "s3cret"),
+        ("TASKYARD_BATCH_MAX", "1"),
+        ("TASKYARD_LEASE", "nonsense"),
+        ("MAX_ATTEMPTS_DEFAULT", "1"),
+    ];
+    let bench = [
+        "bench",
+        "--only",
+        "W1-bulk,W2",
+        "--scale",
+        "0.001",
+        "--seconds",
+        "100ms",
+    ];
+
+    let printed = run(yard.directory.path(), &bench, &environment);
+
+    assert_eq!(printed.code, 0, "{}", printed.stderr);
+    assert_eq!(workloads(&printed.stdout), ["W1-bulk", "W2"]);
+}
+
+fn workloads(printed: &str) -> Vec<String> {
+    let workload = |line| {
+        let figure: Value = serde_json::from_str(line).unwrap();
+        assert!(figure["value"].as_f64().unwrap() > 0.0, "{line}");
+        figure["workload"].as_str().unwrap().to_owned()
+    };
+    printed.lines().map(workload).collect()
+}
