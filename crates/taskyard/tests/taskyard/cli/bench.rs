@@ -97,6 +97,37 @@ fn what_looks_at_a_process_wants_one_of_its_own() {
     }
 }
 
+#[test]
+fn what_cannot_be_measured_is_refused_by_its_flag_before_anything_begins() {
+    let yard = Yard::new();
+    for (flag, value, said) in [
+        ("--seconds", "0s", "from 100ms to 1m"),
+        ("--seconds", "99ms", "from 100ms to 1m"),
+        ("--seconds", "61s", "from 100ms to 1m"),
+        ("--seconds", "3650d", "from 100ms to 1m"),
+        ("--seconds", "-1s", "must not be negative"),
+        ("--seconds", "3", "with its unit"),
+        ("--scale", "0", "from 0.001 to 1"),
+        ("--scale", "-1", "from 0.001 to 1"),
+        ("--scale", "NaN", "from 0.001 to 1"),
+        ("--scale", "inf", "from 0.001 to 1"),
+        ("--scale", "1e300", "from 0.001 to 1"),
+        ("--repeat", "0", "1..=100"),
+        ("--repeat", "-1", "1..=100"),
+        ("--repeat", "101", "1..=100"),
+    ] {
+        let refused = run(yard.directory.path(), &["bench", flag, value], &[]);
+
+        let told = &refused.stderr;
+        assert_eq!(refused.code, 2, "{flag} {value}: {told}");
+        assert!(
+            told.contains(flag) && told.contains(said),
+            "{flag} {value}: {told}"
+        );
+        assert_eq!(refused.stdout, "");
+    }
+}
+
 /// What is set where the command stands is not set for what it measures.
 #[test]
 fn the_server_that_is_measured_is_as_it_is_by_default() {
