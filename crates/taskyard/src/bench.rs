@@ -1,11 +1,15 @@
 //! `taskyard bench`: measures this build on this machine, one JSON line a figure.
 //!
-//! Each workload has a server process of its own over a fresh database, with the default durable settings; load,
-//! server and database share the machine. With each figure goes what tells a slow machine from slow code: a fixed
-//! chain of SHA-256 on one thread, and how long the disk takes for one append.
+//! Each workload has a server process of its own over a fresh database, with the default durable settings whatever is set
+//! where the command stands; load, server and database share the machine. With each figure goes what tells a slow machine
+//! from slow code: a fixed chain of SHA-256 on one thread, and how long the disk takes for one append.
+//!
+//! However it ends, but for being killed, what it started and made is gone: a signal drops what is being measured, which
+//! ends its processes and removes its files, and then the databases are dropped that are left on a PostgreSQL server.
 
 mod args;
 
+mod apart;
 mod calibrate;
 mod database;
 mod http;
@@ -28,6 +32,7 @@ use self::database::Databases;
 use crate::commands::Done;
 use crate::failure::Failure;
 use crate::output;
+use crate::signals::{self, Signals};
 
 /// One figure.
 pub(super) struct Figure {
@@ -66,29 +71,45 @@ pub(crate) fn run(args: &BenchArgs) -> Done {
 
 async fn measure(args: &BenchArgs) -> Done {
     let wanted = args.workloads()?;
-    if cfg!(debug_assertions) {
-        output::note("This is a debug build; its figures mean nothing. Build with --release.");
-    }
+    let databases = Databases::at(&args.database)?;
     if let Some(server) = &args.server {
         // What is not there is told as by every command, and before anything is measured.
         Client::new(std::slice::from_ref(server), None)?
             .health()
             .await?;
     }
-    let databases = Databases::at(&args.database)?;
+    if cfg!(debug_assertions) {
+        output::note("This is a debug build; its figures mean nothing. Build with --release.");
+    }
     let run = Run {
         databases: &databases,
         server: args.server.as_ref().map(reqwest::Url::as_str),
         seconds: args.seconds,
         scale: args.scale,
     };
+    let mut signals = Signals::listen()?;
+    let measured = tokio::select! {
+        biased;
+        signal = signals.next() => Ok(signals::exit_code(signal)),
+        measured = each(&wanted, args.repeat, &run) => measured,
+    };
+    signals.end_at_next();
+    let removed = databases.remove_left().await;
+    match (measured, removed) {
+        (Err(failure), Err(left)) => Err(failure.and(Some(&format!("{left:#}")))),
+        (measured, removed) => removed.map_err(Failure::from).and(measured),
+    }
+}
+
+async fn each(wanted: &[Workload], repeat: u32, run: &Run<'_>) -> Done {
+    let directory = run.databases.directory();
     for workload in wanted {
-        for _ in 0..args.repeat {
-            let before = Calibration::take(databases.directory())?;
-            let figures = workloads::measure(workload, &run)
+        for _ in 0..repeat {
+            let before = Calibration::take(directory)?;
+            let figures = workloads::measure(*workload, run)
                 .await
                 .map_err(|error| Failure::new(format!("{}: {error:#}", workload.name())))?;
-            let calibration = before.and(Calibration::take(databases.directory())?);
+            let calibration = before.and(Calibration::take(directory)?);
             for figure in figures {
                 print(&figure, calibration)?;
             }

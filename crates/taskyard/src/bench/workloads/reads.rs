@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use self::fill::{Filled, LONG_AGO, RARE, fill, worker};
+use crate::bench::apart::apart;
 use crate::bench::http::Connection;
 use crate::bench::yard::Yard;
 use crate::bench::{Figure, Run};
-use crate::commands;
 
 const FINISHED: f64 = 10_000_000.0;
 const WAITING: f64 = 1_000_000.0;
@@ -26,12 +26,7 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
     let fresh = run.databases.fresh().await?;
     let url = fresh.url.clone();
     let begun = Instant::now();
-    // On a runtime as a server has it.
-    let filled = tokio::task::spawn_blocking(move || {
-        let runtime = commands::runtime(commands::Cores::BesideDatabase)?;
-        runtime.block_on(fill(&url, finished, waiting))
-    });
-    let filled = filled.await??;
+    let filled = apart(move || async move { fill(&url, finished, waiting).await }).await?;
     let took = begun.elapsed();
 
     let yard = Yard::over(fresh).await?;

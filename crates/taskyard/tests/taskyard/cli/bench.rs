@@ -115,6 +115,7 @@ fn what_cannot_be_measured_is_refused_by_its_flag_before_anything_begins() {
         ("--repeat", "0", "1..=100"),
         ("--repeat", "-1", "1..=100"),
         ("--repeat", "101", "1..=100"),
+        ("--database", "postgres://", "names no host"),
     ] {
         let refused = run(yard.directory.path(), &["bench", flag, value], &[]);
 
