@@ -14,6 +14,8 @@ mod calibrate;
 mod database;
 mod http;
 mod load;
+mod mark;
+mod peer;
 mod weight;
 
 mod workloads;
@@ -24,11 +26,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use taskyard_api::client::Client;
+use taskyard_api::page::PageQuery;
 
 pub(crate) use self::args::BenchArgs;
 use self::args::Workload;
 use self::calibrate::Calibration;
 use self::database::Databases;
+use self::peer::Peer;
 use crate::commands::Done;
 use crate::failure::Failure;
 use crate::output;
@@ -56,7 +60,7 @@ struct Line<'a> {
 /// What the workloads run with.
 pub(super) struct Run<'a> {
     databases: &'a Databases,
-    server: Option<&'a str>,
+    server: Option<&'a Peer>,
     seconds: Duration,
     scale: f64,
 }
@@ -72,18 +76,13 @@ pub(crate) fn run(args: &BenchArgs) -> Done {
 async fn measure(args: &BenchArgs) -> Done {
     let wanted = args.workloads()?;
     let databases = Databases::at(&args.database)?;
-    if let Some(server) = &args.server {
-        // What is not there is told as by every command, and before anything is measured.
-        Client::new(std::slice::from_ref(server), None)?
-            .health()
-            .await?;
-    }
+    let server = named_server(args).await?;
     if cfg!(debug_assertions) {
         output::note("This is a debug build; its figures mean nothing. Build with --release.");
     }
     let run = Run {
         databases: &databases,
-        server: args.server.as_ref().map(reqwest::Url::as_str),
+        server: server.as_ref(),
         seconds: args.seconds,
         scale: args.scale,
     };
@@ -99,6 +98,23 @@ async fn measure(args: &BenchArgs) -> Done {
         (Err(failure), Err(left)) => Err(failure.and(Some(&format!("{left:#}")))),
         (measured, removed) => removed.map_err(Failure::from).and(measured),
     }
+}
+
+/// The server that is to be measured, if one is named. What is not there, or does not let this command in, is told as by
+/// every command, and before anything is measured.
+async fn named_server(args: &BenchArgs) -> Result<Option<Peer>, Failure> {
+    let Some(server) = &args.server else {
+        return Ok(None);
+    };
+    let token = args.token.sent()?;
+    let look = PageQuery {
+        limit: Some(1),
+        cursor: None,
+    };
+    Client::new(std::slice::from_ref(server), token)?
+        .workers(&look)
+        .await?;
+    Ok(Some(Peer::named(server, token)?))
 }
 
 async fn each(wanted: &[Workload], repeat: u32, run: &Run<'_>) -> Done {

@@ -21,8 +21,8 @@ use clap::{Args, Parser, Subcommand};
 pub(crate) use self::client::KINDS;
 pub(crate) use self::client::{
     AwayArgs, CancelArgs, Connection, ExplainArgs, ListArgs, ListOperationsArgs, LogsArgs,
-    OperationVerb, OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, WaitArgs,
-    WaitFor, WorkersArgs,
+    OperationVerb, OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, TokenArgs,
+    WaitArgs, WaitFor, WorkersArgs,
 };
 pub(crate) use self::filter::BulkArgs;
 pub(crate) use self::patch::PatchArgs;

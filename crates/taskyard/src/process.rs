@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -60,6 +60,15 @@ impl Process {
     /// set something for this process; what it logs goes to a file. To be called on a thread that lives as long as the
     /// process is wanted.
     pub(crate) fn start(arguments: &[String], log: &Path) -> anyhow::Result<Self> {
+        Self::start_with(arguments, &[], log)
+    }
+
+    /// The same with these variables, for what no argument may show.
+    pub(crate) fn start_with(
+        arguments: &[String],
+        variables: &[(&str, &str)],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
         let log = File::create(log).with_context(|| format!("{} cannot be made", log.display()))?;
         let mut command = Command::new(std::env::current_exe()?);
         for (name, _) in std::env::vars_os() {
@@ -71,6 +80,7 @@ impl Process {
             .args([WITH_PARENT, &std::process::id().to_string()])
             .args(arguments)
             .env(settings::FILE_VARIABLE, NO_FILE)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -83,6 +93,11 @@ impl Process {
     pub(crate) fn id(&self) -> Option<Pid> {
         let id = self.0.id()?;
         i32::try_from(id).ok().map(Pid::from_raw)
+    }
+
+    /// How it has ended; none while it goes on.
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.0.try_wait()?)
     }
 
     /// Ends it without a chance to tidy up.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum as _};
 
+use super::peer;
+use crate::cli::TokenArgs;
 use crate::failure::Failure;
 use crate::settings::units;
 
@@ -27,9 +29,12 @@ pub(crate) struct BenchArgs {
         hide_env_values = true
     )]
     pub(super) database: String,
-    /// A server that runs already, in place of one for each workload; what it holds is added to.
-    #[arg(long, value_name = "URL", conflicts_with = "database", value_parser = units::url)]
+    /// A server that runs already, in place of one for each workload, spoken to without TLS; what it holds is added to. Its
+    /// own workers do not get these tasks, which ask for a label that is made up each time.
+    #[arg(long, value_name = "URL", conflicts_with = "database", value_parser = peer::address)]
     pub(super) server: Option<reqwest::Url>,
+    #[command(flatten)]
+    pub(super) token: TokenArgs,
     /// Only these workloads. Unless given, all but W9; with --server also without start, idle and queued, which look at a
     /// process of their own.
     #[arg(long, value_delimiter = ',', value_name = "W…")]

@@ -7,8 +7,10 @@ use super::filter::{BulkArgs, FilterArgs};
 use super::task_name::TaskName;
 use super::workers::{ListWorkersArgs, WorkerVerb};
 use crate::commands::{list, operations, stats, workers};
+use crate::failure::Failure;
 use crate::output::{self, Column};
 use crate::settings::units::{demand, duration, limit, pair, url, whole};
+use crate::settings::web;
 use clap::{Args, Subcommand, ValueEnum};
 use taskyard_api::logs::Stream;
 use taskyard_api::time::Time;
@@ -36,6 +38,13 @@ pub(crate) struct Connection {
         value_name = "URLS"
     )]
     pub(crate) server: Vec<reqwest::Url>,
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
+}
+
+/// What opens a server.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TokenArgs {
     /// The token that the server asks for; of several, with commas between them, the first is sent.
     #[arg(
         long,
@@ -43,7 +52,15 @@ pub(crate) struct Connection {
         value_name = "TOKEN",
         hide_env_values = true
     )]
-    pub(crate) token: Option<String>,
+    token: Option<String>,
+}
+
+impl TokenArgs {
+    /// As a server's, which takes each of several: the newest stands first.
+    pub(crate) fn sent(&self) -> Result<Option<&str>, Failure> {
+        let tokens = web::token(self.token.as_deref())?;
+        Ok(tokens.map(|tokens| tokens.split_once(',').map_or(tokens, |(first, _)| first)))
+    }
 }
 
 /// How long a server that is away is borne with.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::{self, drain};
 use crate::bench::http::Connection;
-use crate::bench::load::{closed_loop, connect};
+use crate::bench::load::closed_loop;
 use crate::bench::yard::Yard;
 use crate::bench::{Figure, Run};
 
@@ -129,12 +129,10 @@ impl Calls {
 /// A worker with runs that have begun, and its connections.
 async fn printing(yard: &Yard) -> anyhow::Result<(Vec<Connection>, Arc<Calls>)> {
     yard.fill(RUNS, |_| json!({})).await?;
-    let mut connections = connect(&yard.url, PRINTING).await?;
-    let worker = json!({ "worker_id": "bench", "kinds": ["noop"], "capacity": RUNS });
+    let mut connections = yard.connect(PRINTING).await?;
+    let worker = yard.mark.worker("bench", json!({ "capacity": RUNS }));
     let first = &mut connections[0];
-    first
-        .post("/api/v1/workers/register", worker.to_string())
-        .await?;
+    first.post("/api/v1/workers/register", worker).await?;
     let claim = json!({ "limit": RUNS, "begin": true });
     let claimed = first
         .post("/api/v1/workers/bench/claim", claim.to_string())
