@@ -20,20 +20,23 @@ use clap::{Args, Parser, Subcommand};
 #[cfg(test)]
 pub(crate) use self::client::KINDS;
 pub(crate) use self::client::{
-    AwayArgs, CancelArgs, Connection, ExplainArgs, ListArgs, LogsArgs, OperationVerb,
-    OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, WaitArgs, WaitFor,
-    WorkersArgs,
+    AwayArgs, CancelArgs, Connection, ExplainArgs, ListArgs, ListOperationsArgs, LogsArgs,
+    OperationVerb, OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, TokenArgs,
+    WaitArgs, WaitFor, WorkersArgs,
 };
 pub(crate) use self::filter::BulkArgs;
 pub(crate) use self::patch::PatchArgs;
-pub(crate) use self::queues::{OrDefault, QueueArgs, QueueVerb, QueuesArgs, SetQueueArgs};
+pub(crate) use self::queues::{
+    ListQueuesArgs, OrDefault, QueueArgs, QueueVerb, QueuesArgs, SetQueueArgs,
+};
 pub(crate) use self::serve::{
     AccessArgs, ConnectionArgs, DatabaseArgs, LimitArgs, ServeArgs, TimeArgs,
 };
 pub(crate) use self::task_name::TaskName;
 pub(crate) use self::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
-pub(crate) use self::workers::{WorkerNameArgs, WorkerVerb};
+pub(crate) use self::workers::{ListWorkersArgs, WorkerNameArgs, WorkerVerb};
 use crate::output::Format;
+use crate::settings::FILE_VARIABLE;
 
 /// A durable task system: one program that serves, works and is the command line.
 #[derive(Debug, Parser)]
@@ -80,7 +83,7 @@ pub(crate) struct General {
         id = "config_file",
         long = "config",
         global = true,
-        env = "TASKYARD_CONFIG",
+        env = FILE_VARIABLE,
         value_name = "FILE",
         hide_short_help = true
     )]

@@ -37,7 +37,7 @@ use tokio::runtime::Runtime;
 use crate::cli::{Cli, Command, Connection};
 use crate::failure::{About, Failure, next_step};
 use crate::output::Format;
-use crate::settings::{Layered, web};
+use crate::settings::Layered;
 use crate::{bench, clock, demo, output};
 
 /// How a command ended that did its work.
@@ -126,10 +126,7 @@ pub(crate) fn runtime(of: Cores) -> io::Result<Runtime> {
 }
 
 fn client(connection: &Connection) -> Result<Client, Failure> {
-    // As a server's, which takes each of them: the newest stands first.
-    let tokens = web::token(connection.token.as_deref())?;
-    let token = tokens.map(|tokens| tokens.split_once(',').map_or(tokens, |(first, _)| first));
-    Ok(Client::new(&connection.server, token)?)
+    Ok(Client::new(&connection.server, connection.token.sent()?)?)
 }
 
 /// The server's time, as its last answer has told it: what it says of times is measured by its clock, not by this

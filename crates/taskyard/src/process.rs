@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -14,8 +14,13 @@ use nix::unistd::{Pid, getppid};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::settings;
+
 /// How long a server may take until it serves, and a process until it has stopped.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A settings file that sets nothing, in place of the one in the present directory.
+const NO_FILE: &str = "/dev/null";
 
 /// Before a process's arguments, and before the id of the one that it is not to outlive.
 const WITH_PARENT: &str = "__with-parent";
@@ -51,13 +56,31 @@ impl Drop for Process {
 }
 
 impl Process {
-    /// This same program with these arguments; what it logs goes to a file. To be called on a thread that lives as long
-    /// as the process is wanted.
+    /// This same program with these arguments, and else by its defaults, whatever the environment and the file say that
+    /// set something for this process; what it logs goes to a file. To be called on a thread that lives as long as the
+    /// process is wanted.
     pub(crate) fn start(arguments: &[String], log: &Path) -> anyhow::Result<Self> {
+        Self::start_with(arguments, &[], log)
+    }
+
+    /// The same with these variables, for what no argument may show.
+    pub(crate) fn start_with(
+        arguments: &[String],
+        variables: &[(&str, &str)],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
         let log = File::create(log).with_context(|| format!("{} cannot be made", log.display()))?;
-        let child = Command::new(std::env::current_exe()?)
+        let mut command = Command::new(std::env::current_exe()?);
+        for (name, _) in std::env::vars_os() {
+            if settings::is_variable(&name) {
+                command.env_remove(name);
+            }
+        }
+        let child = command
             .args([WITH_PARENT, &std::process::id().to_string()])
             .args(arguments)
+            .env(settings::FILE_VARIABLE, NO_FILE)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)
@@ -70,6 +93,11 @@ impl Process {
     pub(crate) fn id(&self) -> Option<Pid> {
         let id = self.0.id()?;
         i32::try_from(id).ok().map(Pid::from_raw)
+    }
+
+    /// How it has ended; none while it goes on.
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        Ok(self.0.try_wait()?)
     }
 
     /// Ends it without a chance to tidy up.

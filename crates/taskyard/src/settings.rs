@@ -10,7 +10,7 @@ pub(crate) mod units;
 pub(crate) mod web;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
@@ -18,6 +18,15 @@ use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use self::file::File;
 pub(crate) use self::strangers::strangers;
+
+/// Names the settings file.
+pub(crate) const FILE_VARIABLE: &str = "TASKYARD_CONFIG";
+
+/// Whether a variable of this name sets something, or is meant to.
+pub(crate) fn is_variable(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with(strangers::PREFIX) || older::is_one(&name)
+}
 
 /// Where one value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

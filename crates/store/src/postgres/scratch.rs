@@ -5,17 +5,22 @@ use url::Url;
 use super::OpenError;
 use super::address::Address;
 
+/// Where a database of this name is on that server.
+pub fn address(server: &str, name: &str) -> Result<String, OpenError> {
+    let mut url = Url::parse(server).map_err(|_| OpenError::Address)?;
+    url.set_path(checked(name)?);
+    Ok(url.into())
+}
+
 /// Makes an empty database of this name, which must be one that no other program has, and answers its address.
 pub async fn create(server: &str, name: &str) -> Result<String, OpenError> {
-    let mut url = Url::parse(server).map_err(|_| OpenError::Address)?;
-    let name = checked(name)?;
+    let (address, name) = (address(server, name)?, checked(name)?);
     execute(
         server,
         &format!("create database {name} template template0 encoding 'UTF8'"),
     )
     .await?;
-    url.set_path(name);
-    Ok(url.into())
+    Ok(address)
 }
 
 /// Drops the database of this address, whoever is connected to it.

@@ -4,21 +4,23 @@ use anyhow::{Context as _, bail};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
+use super::peer::Peer;
+
 pub(super) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     host: HeaderValue,
+    authorization: Option<HeaderValue>,
 }
 
 impl Connection {
-    /// To `http://HOST:PORT`.
-    pub(super) async fn open(url: &str) -> anyhow::Result<Self> {
-        let address = url.trim_start_matches("http://").trim_end_matches('/');
+    pub(super) async fn open(peer: &Peer) -> anyhow::Result<Self> {
+        let address = peer.address.as_str();
         let stream = TcpStream::connect(address)
             .await
             .with_context(|| address.to_owned())?;
@@ -31,6 +33,7 @@ impl Connection {
         Ok(Self {
             sender,
             host: HeaderValue::from_str(address)?,
+            authorization: peer.authorization()?,
         })
     }
 
@@ -58,6 +61,9 @@ impl Connection {
         let headers = request.headers_mut();
         headers.insert(HOST, self.host.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
         self.sender.ready().await?;
         let response = self.sender.send_request(request).await?;
         let status = response.status();

@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::http::Connection;
+use super::peer::Peer;
 
 /// How long a loop runs before it counts.
 const WARM_UP: Duration = Duration::from_millis(500);
@@ -59,10 +60,10 @@ where
     Ok(Pace { done, took: length })
 }
 
-pub(super) async fn connect(url: &str, count: usize) -> anyhow::Result<Vec<Connection>> {
+pub(super) async fn connect(peer: &Peer, count: usize) -> anyhow::Result<Vec<Connection>> {
     let mut connections = Vec::with_capacity(count);
     for _ in 0..count {
-        connections.push(Connection::open(url).await?);
+        connections.push(Connection::open(peer).await?);
     }
     Ok(connections)
 }

@@ -1,15 +1,21 @@
 //! A server to be measured, and how it is filled before.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use bytes::Bytes;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use taskyard_api::stats::Stats;
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 use super::Run;
 use super::database::Database;
 use super::http::Connection;
+use super::load;
+use super::mark::{Mark, extend};
+use super::peer::Peer;
 use crate::process::{Process, Server};
 
 /// How many tasks one batch holds, and over how many connections batches are sent.
@@ -17,26 +23,33 @@ pub(super) const BATCH: usize = 1000;
 pub(super) const BATCH_CONNECTIONS: usize = 4;
 /// As many internal workers as a server has where nothing else is said.
 pub(super) const INTERNAL_WORKERS: usize = 3;
-/// About what a task's input usually weighs, in bytes.
-const INPUT_BYTES: usize = 200;
 
 /// Why a server that was named is left alone.
 const NAMED: &str = "the server is not this program's own";
+/// What a worker process logs to.
+const WORKER_LOG: &str = "worker.log";
 
 pub(super) struct Yard {
-    pub(super) url: String,
-    kind: &'static str,
-    own: Option<(Server, Database)>,
+    pub(super) peer: Peer,
+    pub(super) mark: Mark,
+    place: Place,
+}
+
+/// What goes with the yard; the server before what it writes to.
+enum Place {
+    Own(Box<Server>, Database),
+    /// A directory for what worker processes log.
+    Named(TempDir),
 }
 
 impl Yard {
     /// A server of this program over a fresh database, without workers in it; or the one that was named.
     pub(super) async fn start(run: &Run<'_>) -> anyhow::Result<Self> {
-        if let Some(url) = run.server {
+        if let Some(peer) = run.server {
             return Ok(Self {
-                url: url.to_owned(),
-                kind: "named server",
-                own: None,
+                peer: peer.clone(),
+                mark: Mark::new(),
+                place: Place::Named(TempDir::with_prefix("taskyard-bench-")?),
             });
         }
         Self::over(run.databases.fresh().await?).await
@@ -64,14 +77,14 @@ impl Yard {
         let log = database.directory().join("server.log");
         let server = Server::start(&arguments.map(str::to_owned), &log).await?;
         Ok(Self {
-            url: server.url.clone(),
-            kind: database.kind,
-            own: Some((server, database)),
+            peer: Peer::own(&server.url),
+            mark: Mark::none(),
+            place: Place::Own(Box::new(server), database),
         })
     }
 
     pub(super) async fn stop(self) -> anyhow::Result<()> {
-        if let Some((server, database)) = self.own {
+        if let Place::Own(server, database) = self.place {
             server.process.stop().await?;
             database.remove().await?;
         }
@@ -80,24 +93,37 @@ impl Yard {
 
     /// Stops the server alone; what its database holds is there for the next one.
     pub(super) async fn close(self) -> anyhow::Result<Database> {
-        let (server, database) = self.own.context(NAMED)?;
+        let Place::Own(server, database) = self.place else {
+            anyhow::bail!(NAMED);
+        };
         server.process.stop().await?;
         Ok(database)
     }
 
     /// The server's process.
     pub(super) fn process(&self) -> anyhow::Result<Pid> {
-        let (server, _) = self.own.as_ref().context(NAMED)?;
+        let Place::Own(server, _) = &self.place else {
+            anyhow::bail!(NAMED);
+        };
         server.process.id().context("the server has ended")
     }
 
     /// What stands beside each figure of this yard.
     pub(super) fn settings(&self, more: Value) -> Value {
-        let mut settings = json!({ "store": self.kind });
-        if let (Value::Object(settings), Value::Object(more)) = (&mut settings, more) {
-            settings.extend(more);
-        }
+        let store = match &self.place {
+            Place::Own(_, database) => database.kind,
+            Place::Named(_) => "named server",
+        };
+        let mut settings = json!({ "store": store });
+        extend(&mut settings, more);
         settings
+    }
+
+    fn directory(&self) -> &Path {
+        match &self.place {
+            Place::Own(_, database) => database.directory(),
+            Place::Named(directory) => directory.path(),
+        }
     }
 
     /// A worker process for `noop`.
@@ -106,7 +132,7 @@ impl Yard {
         let arguments = [
             "worker",
             "--server",
-            &self.url,
+            &self.peer.url,
             "--kinds",
             "noop",
             "--concurrency",
@@ -114,20 +140,34 @@ impl Yard {
             "--log",
             "warn",
         ];
-        let directory = self
-            .own
-            .as_ref()
-            .map_or_else(std::env::temp_dir, |(_, database)| {
-                database.directory().to_owned()
-            });
-        Process::start(&arguments.map(str::to_owned), &directory.join("worker.log"))
+        let mut arguments = arguments.map(str::to_owned).to_vec();
+        arguments.extend(self.mark.flags());
+        let token = self.peer.token.as_deref();
+        let token = token.map(|token| ("TASKYARD_TOKEN", token));
+        let log = self.directory().join(WORKER_LOG);
+        Process::start_with(&arguments, token.as_slice(), &log)
+    }
+
+    /// Refuses to wait for a worker process that is there no more.
+    pub(super) fn goes_on(&self, worker: &mut Process) -> anyhow::Result<()> {
+        let Some(status) = worker.ended()? else {
+            return Ok(());
+        };
+        let said = std::fs::read_to_string(self.directory().join(WORKER_LOG));
+        let said = said.unwrap_or_default();
+        anyhow::bail!("the worker has ended with {status}:\n{}", said.trim());
+    }
+
+    pub(super) async fn connection(&self) -> anyhow::Result<Connection> {
+        Connection::open(&self.peer).await
+    }
+
+    pub(super) async fn connect(&self, count: usize) -> anyhow::Result<Vec<Connection>> {
+        load::connect(&self.peer, count).await
     }
 
     pub(super) async fn stats(&self) -> anyhow::Result<Stats> {
-        Connection::open(&self.url)
-            .await?
-            .get("/api/v1/tasks/stats")
-            .await
+        self.connection().await?.get("/api/v1/tasks/stats").await
     }
 
     /// Submits so many tasks, as fast as batches go; `more` says what stands in each besides kind and input.
@@ -139,7 +179,7 @@ impl Yard {
         let numbers: Vec<usize> = (0..count).collect();
         let bodies: Vec<Bytes> = numbers
             .chunks(BATCH)
-            .map(|chunk| batch(chunk.iter().map(|number| more(*number))))
+            .map(|chunk| self.mark.batch(chunk.iter().map(|number| more(*number))))
             .collect();
         let mut senders = JoinSet::new();
         for sender in 0..BATCH_CONNECTIONS {
@@ -149,7 +189,7 @@ impl Yard {
                 .step_by(BATCH_CONNECTIONS)
                 .cloned()
                 .collect();
-            let mut connection = Connection::open(&self.url).await?;
+            let mut connection = self.connection().await?;
             senders.spawn(async move {
                 for body in bodies {
                     connection.post("/api/v1/tasks/batch", body).await?;
@@ -162,17 +202,4 @@ impl Yard {
         }
         Ok(())
     }
-}
-
-/// One `noop` task as it is submitted.
-pub(super) fn task(more: Value) -> Value {
-    let mut task = json!({ "kind": "noop", "input": { "pad": "x".repeat(INPUT_BYTES - 10) } });
-    if let (Value::Object(task), Value::Object(more)) = (&mut task, more) {
-        task.extend(more);
-    }
-    task
-}
-
-pub(super) fn batch(more: impl Iterator<Item = Value>) -> Bytes {
-    Value::Array(more.map(task).collect()).to_string().into()
 }

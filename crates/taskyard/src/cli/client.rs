@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::backoff::BackoffArgs;
 use super::filter::{BulkArgs, FilterArgs};
 use super::task_name::TaskName;
-use super::workers::WorkerVerb;
+use super::workers::{ListWorkersArgs, WorkerVerb};
 use crate::commands::{list, operations, stats, workers};
+use crate::failure::Failure;
 use crate::output::{self, Column};
 use crate::settings::units::{demand, duration, limit, pair, url, whole};
+use crate::settings::web;
 use clap::{Args, Subcommand, ValueEnum};
 use taskyard_api::logs::Stream;
 use taskyard_api::time::Time;
@@ -36,6 +38,13 @@ pub(crate) struct Connection {
         value_name = "URLS"
     )]
     pub(crate) server: Vec<reqwest::Url>,
+    #[command(flatten)]
+    pub(crate) token: TokenArgs,
+}
+
+/// What opens a server.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TokenArgs {
     /// The token that the server asks for; of several, with commas between them, the first is sent.
     #[arg(
         long,
@@ -43,7 +52,15 @@ pub(crate) struct Connection {
         value_name = "TOKEN",
         hide_env_values = true
     )]
-    pub(crate) token: Option<String>,
+    token: Option<String>,
+}
+
+impl TokenArgs {
+    /// As a server's, which takes each of several: the newest stands first.
+    pub(crate) fn sent(&self) -> Result<Option<&str>, Failure> {
+        let tokens = web::token(self.token.as_deref())?;
+        Ok(tokens.map(|tokens| tokens.split_once(',').map_or(tokens, |(first, _)| first)))
+    }
 }
 
 /// How long a server that is away is borne with.
@@ -328,9 +345,15 @@ pub(crate) struct RetryArgs {
 )]
 pub(crate) struct OperationsArgs {
     #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) list: ListOperationsArgs,
     #[command(subcommand)]
     pub(crate) verb: Option<OperationVerb>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListOperationsArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
     /// How many at most.
     #[arg(
         long,
@@ -347,6 +370,9 @@ pub(crate) struct OperationsArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum OperationVerb {
+    /// Lists them, as `taskyard operations` alone does.
+    #[command(after_help = "Example:\n  taskyard operations list --limit 5")]
+    List(ListOperationsArgs),
     /// Shows one: which tasks it is about, and how far it is.
     #[command(
         after_help = "Example:\n  taskyard operations show 01890a5d-ac96-774b-bcce-b302099a8057"
@@ -446,10 +472,7 @@ fn window(text: &str) -> Result<u32, String> {
 )]
 pub(crate) struct WorkersArgs {
     #[command(flatten)]
-    pub(crate) connection: Connection,
-    /// Those too that have been silent for long.
-    #[arg(long)]
-    pub(crate) all: bool,
+    pub(crate) list: ListWorkersArgs,
     #[command(subcommand)]
     pub(crate) verb: Option<WorkerVerb>,
 }

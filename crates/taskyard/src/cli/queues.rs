@@ -18,13 +18,22 @@ use crate::settings::units::{duration, queue, retention, whole};
 )]
 pub(crate) struct QueuesArgs {
     #[command(flatten)]
-    pub(crate) connection: Connection,
+    pub(crate) list: ListQueuesArgs,
     #[command(subcommand)]
     pub(crate) verb: Option<QueueVerb>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ListQueuesArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum QueueVerb {
+    /// Lists them, as `taskyard queues` alone does.
+    #[command(after_help = "Example:\n  taskyard queues list")]
+    List(ListQueuesArgs),
     /// Shows one: what waits in it and for how long, what is set of it, and what happened in it lately.
     #[command(
         after_help = "OLDEST is how long the task has been due that is next in turn. Rates are per second, and up to a second \

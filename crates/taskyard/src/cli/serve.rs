@@ -8,7 +8,12 @@ use taskyard_core::retention::Retention;
 use taskyard_server::WorkerIds;
 
 use super::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs};
-use crate::settings::units::{bytes, duration, listen, moment, retention, room};
+use crate::settings::units::{at_least, bytes, duration, listen, moment, retention, room};
+
+/// More often no worker can be relied on to be heard, on a busy machine or over a network.
+const HEARTBEAT_LEAST_MS: u64 = 100;
+/// As long as three of these take: what is shorter, no heartbeat keeps.
+const KEPT_LEAST_MS: u64 = 3 * HEARTBEAT_LEAST_MS;
 
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArgs {
@@ -149,16 +154,17 @@ pub(crate) struct AccessArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Times")]
 pub(crate) struct TimeArgs {
-    /// How often workers are asked to send a heartbeat. Default: 10s, or a third of --heartbeat-ttl or of --lease where that
-    /// is less.
-    #[arg(long, env = "TASKYARD_HEARTBEAT", value_parser = moment, value_name = "TIME")]
+    /// How often workers are asked to send a heartbeat. At least 100ms. Default: 10s, or a third of --heartbeat-ttl or of
+    /// --lease where that is less.
+    #[arg(long, env = "TASKYARD_HEARTBEAT", value_parser = at_least::<HEARTBEAT_LEAST_MS>, value_name = "TIME")]
     pub(crate) heartbeat: Option<Duration>,
-    /// A worker that gives no sign of life for so long is offline and its leases are lost. At least twice the heartbeat.
-    #[arg(long, env = "TASKYARD_HEARTBEAT_TTL", default_value = "30s", value_parser = moment, value_name = "TIME")]
+    /// A worker that gives no sign of life for so long is offline and its leases are lost. At least 300ms, and twice the
+    /// heartbeat.
+    #[arg(long, env = "TASKYARD_HEARTBEAT_TTL", default_value = "30s", value_parser = at_least::<KEPT_LEAST_MS>, value_name = "TIME")]
     pub(crate) heartbeat_ttl: Duration,
-    /// How long a lease lasts without being renewed. At least three heartbeats and at most 1h, so that servers of one
-    /// database, whatever this is on each, know a lease that was given by a clock that was far ahead.
-    #[arg(long, env = "TASKYARD_LEASE", default_value = "75s", value_parser = moment, value_name = "TIME")]
+    /// How long a lease lasts without being renewed. At least 300ms, and three heartbeats; at most 1h, so that servers of
+    /// one database, whatever this is on each, know a lease that was given by a clock that was far ahead.
+    #[arg(long, env = "TASKYARD_LEASE", default_value = "75s", value_parser = at_least::<KEPT_LEAST_MS>, value_name = "TIME")]
     pub(crate) lease: Duration,
     /// A worker that gives no sign of life for so long is forgotten: it is listed no more. At least the heartbeat's TTL.
     #[arg(long, env = "TASKYARD_WORKER_LIFE", default_value = "24h", value_parser = moment, value_name = "TIME")]

@@ -7,6 +7,9 @@ use crate::settings::units::worker;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum WorkerVerb {
+    /// Lists them, as `taskyard workers` alone does.
+    #[command(after_help = "Example:\n  taskyard workers list --all")]
+    List(ListWorkersArgs),
     /// Shows one with what it holds.
     #[command(after_help = "Example:\n  taskyard workers show worker-1")]
     Show(WorkerNameArgs),
@@ -38,6 +41,15 @@ pub(crate) enum WorkerVerb {
     /// Lets the internal workers of the server that answers finish what they hold and leave, until they are started.
     #[command(after_help = "Example:\n  taskyard workers stop")]
     Stop(InsideArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListWorkersArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Those too that have been silent for long.
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Args)]

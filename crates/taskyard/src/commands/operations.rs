@@ -9,7 +9,7 @@ use taskyard_core::time::Timestamp;
 
 use super::list::age;
 use super::{Done, client, now};
-use crate::cli::{OperationVerb, OperationsArgs};
+use crate::cli::{ListOperationsArgs, OperationVerb, OperationsArgs};
 use crate::failure::{About, Failure};
 use crate::output::{self, Cell, Column, Format, Shown, Tint};
 
@@ -148,7 +148,8 @@ fn filter(filter: &TasksFilter) -> String {
 pub(super) async fn run(args: &OperationsArgs, format: Format) -> Done {
     let about = |error| Failure::about(error, About::Operation);
     let one = match &args.verb {
-        None => return list(args, format).await,
+        None => return list(&args.list, format).await,
+        Some(OperationVerb::List(args)) => return list(args, format).await,
         Some(OperationVerb::Show(show)) => {
             let client = client(&show.connection)?;
             client.operation(show.operation).await.map_err(about)?
@@ -163,7 +164,7 @@ pub(super) async fn run(args: &OperationsArgs, format: Format) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(args: &OperationsArgs, format: Format) -> Done {
+async fn list(args: &ListOperationsArgs, format: Format) -> Done {
     let query = PageQuery {
         limit: Some(args.limit),
         cursor: args.cursor.clone(),

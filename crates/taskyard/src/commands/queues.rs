@@ -12,7 +12,7 @@ use taskyard_core::retention;
 
 use super::list::span;
 use super::{Done, client};
-use crate::cli::{OrDefault, QueueVerb, QueuesArgs, SetQueueArgs};
+use crate::cli::{ListQueuesArgs, OrDefault, QueueVerb, QueuesArgs, SetQueueArgs};
 use crate::failure::{About, Failure};
 use crate::output::{self, Cell, Column, Format, Pieces, Shown, Tint};
 use crate::settings::units::{duration_text, millis_sent, retention_text};
@@ -102,7 +102,8 @@ impl Shown for QueueSettings {
 pub(super) async fn run(args: &QueuesArgs, format: Format) -> Done {
     let about = |error| Failure::about(error, About::Queue);
     let set = match &args.verb {
-        None => return list(args, format).await,
+        None => return list(&args.list, format).await,
+        Some(QueueVerb::List(args)) => return list(args, format).await,
         Some(QueueVerb::Show(queue)) => return show::run(queue, format).await,
         Some(QueueVerb::Pause(queue)) => {
             let client = client(&queue.connection)?;
@@ -144,7 +145,7 @@ async fn warn_if_it_is_new(client: &Client, queue: &str) {
 }
 
 /// All of them, page after page, each printed as it comes; as JSON all in one document.
-async fn list(args: &QueuesArgs, format: Format) -> Done {
+async fn list(args: &ListQueuesArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
     let mut query = PageQuery {
         limit: Some(PAGE),

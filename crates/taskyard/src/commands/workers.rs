@@ -11,7 +11,7 @@ use taskyard_core::time::Timestamp;
 
 use super::list::age;
 use super::{Done, client, now};
-use crate::cli::WorkersArgs;
+use crate::cli::{ListWorkersArgs, WorkersArgs};
 use crate::output::{self, Cell, Column, Format, Shown, Tint};
 
 /// What can be seen of each worker.
@@ -52,11 +52,11 @@ impl Shown for Workers {
 pub(super) async fn run(args: &WorkersArgs, format: Format) -> Done {
     match &args.verb {
         Some(verb) => verbs::run(verb, format).await,
-        None => list(args, format).await,
+        None => list(&args.list, format).await,
     }
 }
 
-async fn list(args: &WorkersArgs, format: Format) -> Done {
+async fn list(args: &ListWorkersArgs, format: Format) -> Done {
     let client = client(&args.connection)?;
     let items = client.all_workers().await?;
     let now = now(&client);

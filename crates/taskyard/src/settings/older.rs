@@ -41,6 +41,10 @@ const OLDER: [Older; 5] = [
     },
 ];
 
+pub(super) fn is_one(variable: &str) -> bool {
+    OLDER.iter().any(|older| older.variable == variable)
+}
+
 /// Each that is set: the setting, its value as the setting writes it, and the variable.
 pub(super) fn found(
     environment: &impl Fn(&str) -> Option<OsString>,

@@ -22,7 +22,7 @@ const OTHERS_PREFIXES: [&str; 4] = [
 ];
 
 /// What all variables begin with.
-const PREFIX: &str = "TASKYARD_";
+pub(super) const PREFIX: &str = "TASKYARD_";
 /// One letter in so many may differ from a setting's name that was meant, and one in any case.
 const LETTERS: usize = 4;
 

@@ -46,6 +46,15 @@ pub(crate) fn moment(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
+/// A time of so many milliseconds or more.
+pub(crate) fn at_least<const MS: u64>(text: &str) -> Result<Duration, String> {
+    let (time, least) = (duration(text)?, Duration::from_millis(MS));
+    if time < least {
+        return Err(format!("must be at least {}", duration_text(least)));
+    }
+    Ok(time)
+}
+
 /// As [`duration`] reads it, in the unit that needs no fraction.
 pub(crate) fn duration_text(duration: Duration) -> String {
     let millis = duration.as_millis();
@@ -378,6 +387,11 @@ mod tests {
         assert_eq!(moment("1ms"), Ok(MOMENT));
         for text in ["0s", "999us", "0h"] {
             assert!(moment(text).is_err(), "{text}");
+        }
+        assert_eq!(at_least::<300>("300ms"), Ok(Duration::from_millis(300)));
+        for text in ["0s", "1ms", "299ms", "299999us"] {
+            let said = at_least::<300>(text).unwrap_err();
+            assert_eq!(said, "must be at least 300ms", "{text}");
         }
     }
 

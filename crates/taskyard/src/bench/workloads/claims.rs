@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::drain::drain;
-use crate::bench::load::connect;
 use crate::bench::yard::Yard;
 use crate::bench::{Figure, Run};
 
@@ -56,10 +55,10 @@ async fn claims(
     more: impl Fn(usize) -> Value,
 ) -> anyhow::Result<Figure> {
     yard.fill(CLAIMED, more).await?;
-    let mut connections = connect(&yard.url, CONNECTIONS).await?;
-    let register = json!({ "worker_id": "bench", "kinds": ["noop"] });
+    let mut connections = yard.connect(CONNECTIONS).await?;
+    let register = yard.mark.worker("bench", json!({}));
     connections[0]
-        .post("/api/v1/workers/register", register.to_string())
+        .post("/api/v1/workers/register", register)
         .await?;
     let mut callers = tokio::task::JoinSet::new();
     let begun = Instant::now();

@@ -38,11 +38,17 @@ pub(super) fn tasks(run: &Run<'_>) -> usize {
 /// Starts a worker and waits until so many more tasks are completed; timed from when the first one is.
 pub(in crate::bench) async fn drain(yard: &Yard, tasks: usize) -> anyhow::Result<Duration> {
     let before = yard.stats().await?.by_status.completed;
-    let worker = yard.worker(CONCURRENCY)?;
+    let mut worker = yard.worker(CONCURRENCY)?;
     let begun = Instant::now();
     let mut first = None;
     let took = loop {
-        let done = yard.stats().await?.by_status.completed - before;
+        // Of a server that others use, what has ended may go meanwhile.
+        let done = yard
+            .stats()
+            .await?
+            .by_status
+            .completed
+            .saturating_sub(before);
         if done > 0 && first.is_none() {
             first = Some((Instant::now(), done));
         }
@@ -52,6 +58,7 @@ pub(in crate::bench) async fn drain(yard: &Yard, tasks: usize) -> anyhow::Result
             let share = tasks as f64 / (tasks as f64 - already as f64).max(1.0);
             break since.elapsed().mul_f64(share);
         }
+        yard.goes_on(&mut worker)?;
         if begun.elapsed() > PATIENCE {
             bail!("{done} of {tasks} tasks after {} s", PATIENCE.as_secs());
         }

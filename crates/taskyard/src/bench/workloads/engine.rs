@@ -21,8 +21,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
+use crate::bench::apart::apart;
 use crate::bench::{Figure, Run};
-use crate::commands;
 use crate::database::{self, Address};
 use crate::failure::Failure;
 use crate::randomness::Unguessable;
@@ -47,12 +47,7 @@ pub(super) async fn measure(
 ) -> anyhow::Result<Vec<Figure>> {
     let fresh = run.databases.fresh().await?;
     let (url, seconds) = (fresh.url.clone(), run.seconds);
-    // On a runtime as a server has it.
-    let done = tokio::task::spawn_blocking(move || {
-        let runtime = commands::runtime(commands::Cores::BesideDatabase)?;
-        runtime.block_on(lives(&url, seconds, lanes))
-    });
-    let done = done.await??;
+    let done = apart(move || async move { lives(&url, seconds, lanes).await }).await?;
     let settings = json!({ "store": fresh.kind, "callers": CALLERS, "lanes": lanes });
     fresh.remove().await?;
     Ok(vec![Figure {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::bench::load::{closed_loop, connect};
+use crate::bench::load::closed_loop;
 use crate::bench::yard::Yard;
 use crate::bench::{Figure, Run};
 
@@ -16,20 +16,18 @@ const CONNECTIONS: usize = 64;
 pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
     let yard = Yard::start(run).await?;
     yard.fill(WORKERS * LEASES, |_| json!({})).await?;
-    let mut connections = connect(&yard.url, CONNECTIONS).await?;
+    let mut connections = yard.connect(CONNECTIONS).await?;
     let mut beats = Vec::with_capacity(WORKERS);
     for number in 0..WORKERS {
         let connection = &mut connections[number % CONNECTIONS];
-        let register = json!({ "worker_id": format!("bench-{number}"), "kinds": ["noop"], "capacity": LEASES });
+        let name = format!("bench-{number}");
+        let register = yard.mark.worker(&name, json!({ "capacity": LEASES }));
         connection
-            .post("/api/v1/workers/register", register.to_string())
+            .post("/api/v1/workers/register", register)
             .await?;
         let claim = json!({ "limit": LEASES });
         let claimed = connection
-            .post(
-                &format!("/api/v1/workers/bench-{number}/claim"),
-                claim.to_string(),
-            )
+            .post(&format!("/api/v1/workers/{name}/claim"), claim.to_string())
             .await?;
         let claimed: Value = serde_json::from_slice(&claimed)?;
         let tasks = claimed["tasks"].as_array().cloned().unwrap_or_default();

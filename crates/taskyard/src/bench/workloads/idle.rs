@@ -6,7 +6,6 @@ use anyhow::bail;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::bench::http::Connection;
 use crate::bench::weight;
 use crate::bench::yard::{INTERNAL_WORKERS, Yard};
 use crate::bench::{Figure, Run};
@@ -28,7 +27,7 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
     let new = weight::memory(yard.process()?)?;
     yard.fill(tasks, |_| json!({})).await?;
     until_completed(&yard, tasks as u64).await?;
-    let mut connection = Connection::open(&yard.url).await?;
+    let mut connection = yard.connection().await?;
     for page in PAGES {
         connection.read(page).await?;
     }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::bench::http::Connection;
-use crate::bench::yard::{Yard, task};
+use crate::bench::yard::Yard;
 use crate::bench::{Figure, Run};
 
 const TASKS: usize = 300;
@@ -39,8 +38,8 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
 
 /// From sending the submit to having the result, which a request is held for; the worker is a process of its own.
 async fn until_known(yard: &Yard) -> anyhow::Result<Vec<Duration>> {
-    let body = task(json!({})).to_string();
-    let mut connection = Connection::open(&yard.url).await?;
+    let body = yard.mark.task(json!({})).to_string();
+    let mut connection = yard.connection().await?;
     let mut times = Vec::with_capacity(TASKS);
     // The first one finds the worker just starting.
     for number in 0..=TASKS {
@@ -65,15 +64,10 @@ async fn until_known(yard: &Yard) -> anyhow::Result<Vec<Duration>> {
 
 /// From sending the submit to a waiting worker having the task in hand; this process is the worker.
 async fn until_start(yard: &Yard) -> anyhow::Result<Vec<Duration>> {
-    let body = task(json!({})).to_string();
-    let (mut submitter, mut claimer) = (
-        Connection::open(&yard.url).await?,
-        Connection::open(&yard.url).await?,
-    );
-    let register = json!({ "worker_id": "bench", "kinds": ["noop"] });
-    claimer
-        .post("/api/v1/workers/register", register.to_string())
-        .await?;
+    let body = yard.mark.task(json!({})).to_string();
+    let (mut submitter, mut claimer) = (yard.connection().await?, yard.connection().await?);
+    let register = yard.mark.worker("bench", json!({}));
+    claimer.post("/api/v1/workers/register", register).await?;
     let mut times = Vec::with_capacity(TASKS);
     for _ in 0..TASKS {
         let waits = async {

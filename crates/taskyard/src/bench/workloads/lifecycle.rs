@@ -5,8 +5,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::bench::http::Connection;
-use crate::bench::load::{closed_loop, connect};
-use crate::bench::yard::{Yard, task};
+use crate::bench::load::closed_loop;
+use crate::bench::yard::Yard;
 use crate::bench::{Figure, Run};
 
 /// What is read of a claim's answer.
@@ -30,14 +30,14 @@ pub(super) async fn measure(
     callers: usize,
 ) -> anyhow::Result<Vec<Figure>> {
     let yard = Yard::start(run).await?;
-    let mut connections = connect(&yard.url, callers).await?;
+    let mut connections = yard.connect(callers).await?;
     for (number, connection) in connections.iter_mut().enumerate() {
-        let register = json!({ "worker_id": format!("bench-{number}"), "kinds": ["noop"] });
+        let register = yard.mark.worker(&format!("bench-{number}"), json!({}));
         connection
-            .post("/api/v1/workers/register", register.to_string())
+            .post("/api/v1/workers/register", register)
             .await?;
     }
-    let body = task(json!({})).to_string();
+    let body = yard.mark.task(json!({})).to_string();
     let pace = closed_loop(connections, run.seconds, move |number, connection| {
         one_life(number, connection, body.clone())
     })

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drain::{self, drain};
 use crate::bench::http::Connection;
-use crate::bench::load::{closed_loop, connect};
+use crate::bench::load::closed_loop;
 use crate::bench::yard::Yard;
 use crate::bench::{Figure, Run};
 
@@ -22,6 +22,8 @@ const RUNS: usize = 400;
 /// How many lines a call brings, and how long each is.
 const BATCH: usize = 300;
 const LINE_BYTES: usize = 80;
+/// They print no longer alone: then there would be too few runs, and their leases would have to be renewed.
+const PRINTS_MOST: Duration = Duration::from_secs(10);
 /// Then the next run prints, before this one's log is full.
 const BATCHES_A_RUN: usize = 100;
 /// How many lines a second come beside the work.
@@ -36,7 +38,8 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
 async fn as_fast_as_they_can(run: &Run<'_>) -> anyhow::Result<Figure> {
     let yard = Yard::start(run).await?;
     let (connections, calls) = printing(&yard).await?;
-    let pace = closed_loop(connections, run.seconds, move |number, connection| {
+    let length = run.seconds.min(PRINTS_MOST);
+    let pace = closed_loop(connections, length, move |number, connection| {
         let calls = Arc::clone(&calls);
         async move { Ok((calls.next(number, connection).await?, BATCH as u64)) }
     })
@@ -126,12 +129,10 @@ impl Calls {
 /// A worker with runs that have begun, and its connections.
 async fn printing(yard: &Yard) -> anyhow::Result<(Vec<Connection>, Arc<Calls>)> {
     yard.fill(RUNS, |_| json!({})).await?;
-    let mut connections = connect(&yard.url, PRINTING).await?;
-    let worker = json!({ "worker_id": "bench", "kinds": ["noop"], "capacity": RUNS });
+    let mut connections = yard.connect(PRINTING).await?;
+    let worker = yard.mark.worker("bench", json!({ "capacity": RUNS }));
     let first = &mut connections[0];
-    first
-        .post("/api/v1/workers/register", worker.to_string())
-        .await?;
+    first.post("/api/v1/workers/register", worker).await?;
     let claim = json!({ "limit": RUNS, "begin": true });
     let claimed = first
         .post("/api/v1/workers/bench/claim", claim.to_string())

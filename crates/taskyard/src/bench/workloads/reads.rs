@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use self::fill::{Filled, LONG_AGO, RARE, fill, worker};
+use crate::bench::apart::apart;
 use crate::bench::http::Connection;
 use crate::bench::yard::Yard;
 use crate::bench::{Figure, Run};
-use crate::commands;
 
 const FINISHED: f64 = 10_000_000.0;
 const WAITING: f64 = 1_000_000.0;
@@ -26,12 +26,7 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
     let fresh = run.databases.fresh().await?;
     let url = fresh.url.clone();
     let begun = Instant::now();
-    // On a runtime as a server has it.
-    let filled = tokio::task::spawn_blocking(move || {
-        let runtime = commands::runtime(commands::Cores::BesideDatabase)?;
-        runtime.block_on(fill(&url, finished, waiting))
-    });
-    let filled = filled.await??;
+    let filled = apart(move || async move { fill(&url, finished, waiting).await }).await?;
     let took = begun.elapsed();
 
     let yard = Yard::over(fresh).await?;
@@ -50,14 +45,14 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
     };
     let pace = (finished + waiting) as f64 / took.as_secs_f64();
     let mut figures = vec![figure("W9-fill", pace, "tasks/s", json!({}))];
-    let mut connection = Connection::open(&yard.url).await?;
+    let mut connection = yard.connection().await?;
     for (workload, path) in reads(&filled) {
         let (times, found) = read(&mut connection, &path).await?;
         let more = json!({ "path": path, "found": found, "p50_ms": times.at(0.5) });
         figures.push(figure(workload, times.at(0.99), "ms", more));
     }
 
-    let mut claims = Claims::begin(&yard.url).await?;
+    let mut claims = Claims::begin(&yard).await?;
     claims.make(CLAIMS_ALONE).await?;
     let alone = claims.take();
     let begun = Instant::now();
@@ -187,8 +182,8 @@ const CLAIM: &str = "/api/v1/workers/claimer/claim";
 const REPORT: &str = "/api/v1/workers/claimer/report";
 
 impl Claims {
-    async fn begin(url: &str) -> anyhow::Result<Self> {
-        let mut connection = Connection::open(url).await?;
+    async fn begin(yard: &Yard) -> anyhow::Result<Self> {
+        let mut connection = yard.connection().await?;
         let register = json!({ "worker_id": "claimer", "kinds": ["*"] }).to_string();
         connection
             .post("/api/v1/workers/register", register)

@@ -6,7 +6,6 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::drain::drain;
-use crate::bench::http::Connection;
 use crate::bench::yard::{INTERNAL_WORKERS, Yard};
 use crate::bench::{Figure, Run};
 
@@ -33,7 +32,7 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
         let begun = Instant::now();
         yard = Yard::with_workers(database).await?;
         // Its address is known once it serves; it is asked all the same, as whoever waits for it would.
-        let mut connection = Connection::open(&yard.url).await?;
+        let mut connection = yard.connection().await?;
         connection.read("/ready").await?;
         times.push(begun.elapsed());
     }

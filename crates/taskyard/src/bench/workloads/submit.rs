@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::bench::load::{closed_loop, connect};
-use crate::bench::yard::{BATCH, BATCH_CONNECTIONS, Yard, batch, task};
+use crate::bench::load::closed_loop;
+use crate::bench::mark::Mark;
+use crate::bench::yard::{BATCH, BATCH_CONNECTIONS, Yard};
 use crate::bench::{Figure, Run};
 
 pub(super) async fn one_by_one(
@@ -12,12 +13,12 @@ pub(super) async fn one_by_one(
     workload: &'static str,
     connections: usize,
 ) -> anyhow::Result<Vec<Figure>> {
-    let body = task(json!({})).to_string().into();
+    let body = |mark: &Mark| mark.task(json!({})).to_string().into();
     submits(run, workload, connections, "/api/v1/tasks", body, 1).await
 }
 
 pub(super) async fn in_bulk(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
-    let body = batch((0..BATCH).map(|_| json!({})));
+    let body = |mark: &Mark| mark.batch((0..BATCH).map(|_| json!({})));
     submits(
         run,
         "W1-bulk",
@@ -34,12 +35,13 @@ async fn submits(
     workload: &'static str,
     connections: usize,
     path: &'static str,
-    body: Bytes,
+    body: impl Fn(&Mark) -> Bytes,
     tasks: u64,
 ) -> anyhow::Result<Vec<Figure>> {
     let yard = Yard::start(run).await?;
+    let body = body(&yard.mark);
     let pace = closed_loop(
-        connect(&yard.url, connections).await?,
+        yard.connect(connections).await?,
         run.seconds,
         move |_, mut connection| {
             let body = body.clone();

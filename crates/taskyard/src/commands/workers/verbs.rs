@@ -17,6 +17,7 @@ use crate::output::{self, Column, Format, Shown};
 
 pub(super) async fn run(verb: &WorkerVerb, format: Format) -> Done {
     match verb {
+        WorkerVerb::List(args) => return super::list(args, format).await,
         WorkerVerb::Show(named) => {
             let client = client(&named.connection)?;
             let worker = found(client.worker(&named.worker).await, named)?;

@@ -96,3 +96,123 @@ fn what_looks_at_a_process_wants_one_of_its_own() {
         assert!(refused.stderr.contains(said), "{}", refused.stderr);
     }
 }
+
+#[test]
+fn what_cannot_be_measured_is_refused_by_its_flag_before_anything_begins() {
+    let yard = Yard::new();
+    for (flag, value, said) in [
+        ("--seconds", "0s", "from 100ms to 1m"),
+        ("--seconds", "99ms", "from 100ms to 1m"),
+        ("--seconds", "61s", "from 100ms to 1m"),
+        ("--seconds", "3650d", "from 100ms to 1m"),
+        ("--seconds", "-1s", "must not be negative"),
+        ("--seconds", "3", "with its unit"),
+        ("--scale", "0", "from 0.001 to 1"),
+        ("--scale", "-1", "from 0.001 to 1"),
+        ("--scale", "NaN", "from 0.001 to 1"),
+        ("--scale", "inf", "from 0.001 to 1"),
+        ("--scale", "1e300", "from 0.001 to 1"),
+        ("--repeat", "0", "1..=100"),
+        ("--repeat", "-1", "1..=100"),
+        ("--repeat", "101", "1..=100"),
+        ("--server", "https://127.0.0.1:1", "without TLS"),
+        ("--server", "http://127.0.0.1:1/api", "without a path"),
+        ("--database", "postgres://", "names no host"),
+    ] {
+        let refused = run(yard.directory.path(), &["bench", flag, value], &[]);
+
+        let told = &refused.stderr;
+        assert_eq!(refused.code, 2, "{flag} {value}: {told}");
+        assert!(
+            told.contains(flag) && told.contains(said),
+            "{flag} {value}: {told}"
+        );
+        assert_eq!(refused.stdout, "");
+    }
+}
+
+/// What is set where the command stands is not set for what it measures.
+#[test]
+fn the_server_that_is_measured_is_as_it_is_by_default() {
+    let yard = Yard::new();
+    std::fs::write(yard.path("taskyard.toml"), "input_max = \"10B\"\n").unwrap();
+    let environment = [
+        ("TASKYARD_TOKEN", "s3cret"),
+        ("TASKYARD_BATCH_MAX", "1"),
+        ("TASKYARD_LEASE", "nonsense"),
+        ("MAX_ATTEMPTS_DEFAULT", "1"),
+    ];
+    let bench = [
+        "bench",
+        "--only",
+        "W1-bulk,W2",
+        "--scale",
+        "0.001",
+        "--seconds",
+        "100ms",
+    ];
+
+    let printed = run(yard.directory.path(), &bench, &environment);
+
+    assert_eq!(printed.code, 0, "{}", printed.stderr);
+    assert_eq!(workloads(&printed.stdout), ["W1-bulk", "W2"]);
+}
+
+fn workloads(printed: &str) -> Vec<String> {
+    let workload = |line| {
+        let figure: Value = serde_json::from_str(line).unwrap();
+        assert!(figure["value"].as_f64().unwrap() > 0.0, "{line}");
+        figure["workload"].as_str().unwrap().to_owned()
+    };
+    printed.lines().map(workload).collect()
+}
+
+#[test]
+fn a_named_server_is_measured_with_its_token_and_without_its_workers() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--token", "s3cret,older", "--internal-workers", "3"]);
+    let temporary = yard.path("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let token = ("TASKYARD_TOKEN", "s3cret,other");
+    let ask = |words: &[&str], token| {
+        let environment = [token, ("TMPDIR", temporary.to_str().unwrap())];
+        run(yard.directory.path(), words, &environment)
+    };
+    let bench = [
+        "bench",
+        "--only",
+        "W1,W2,W3,W5x64",
+        "--scale",
+        "0.001",
+        "--seconds",
+        "100ms",
+        "--server",
+        &server.url,
+    ];
+
+    let refused = ask(&bench, ("TASKYARD_TOKEN", "wrong"));
+    let printed = ask(&bench, token);
+
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert_eq!(refused.stdout, "");
+    assert!(
+        refused.stderr.contains("TASKYARD_TOKEN"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(printed.code, 0, "{}", printed.stderr);
+    assert_eq!(
+        workloads(&printed.stdout),
+        [
+            "W1", "W2", "W3-p50", "W3-p99", "W3s-p50", "W3s-p99", "W5x64"
+        ]
+    );
+    for worker in ["worker-1", "worker-2", "worker-3"] {
+        let show = ["workers", "show", worker, "--server", &server.url];
+        let shown = ask(&show, token);
+        let idle = "0 completed, 0 failed";
+        assert!(shown.stdout.contains(idle), "{}", shown.stdout);
+    }
+    let left = temporary.read_dir().unwrap().count();
+    assert_eq!(left, 0, "what its worker logged");
+}

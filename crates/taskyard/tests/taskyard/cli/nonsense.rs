@@ -70,9 +70,6 @@ fn what_nobody_can_want_is_refused_at_the_start_wherever_it_stands() {
         "http-headers-max",
     ];
     let times = [
-        "heartbeat",
-        "heartbeat-ttl",
-        "lease",
         "worker-life",
         "key-life",
         "operation-life",
@@ -90,6 +87,15 @@ fn what_nobody_can_want_is_refused_at_the_start_wherever_it_stands() {
     ];
     let rooms = rooms.map(|flag| ("serve", flag, "0", ROOM));
     let times = times.map(|flag| ("serve", flag, "0s", TIME));
+    // A heartbeat takes its time: of shorter ones none would come in time.
+    let beats = [
+        ("heartbeat", "99ms", "must be at least 100ms"),
+        ("heartbeat-ttl", "1ms", "must be at least 300ms"),
+        ("lease", "0s", "must be at least 300ms"),
+        ("lease", "1ms", "must be at least 300ms"),
+        ("lease", "299ms", "must be at least 300ms"),
+    ];
+    let beats = beats.map(|(flag, value, why)| ("serve", flag, value, why));
     let others = [
         ("serve", "input-max", "1025GiB", "must be at most 1024GiB"),
         ("serve", "wrong-tokens-max", "0", "1.."),
@@ -110,7 +116,8 @@ fn what_nobody_can_want_is_refused_at_the_start_wherever_it_stands() {
         ("worker", "label", "a/b=1", "may hold only"),
         ("worker", "label", "a=", "1 to 64 bytes"),
     ];
-    for (command, setting, value, why) in rooms.into_iter().chain(times).chain(others) {
+    let all = rooms.into_iter().chain(times).chain(beats).chain(others);
+    for (command, setting, value, why) in all {
         let variable = match setting {
             "name" => "TASKYARD_WORKER_NAME".to_owned(),
             "label" => "TASKYARD_LABELS".to_owned(),

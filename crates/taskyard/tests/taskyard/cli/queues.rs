@@ -41,7 +41,7 @@ fn every_queue_is_listed_however_many_pages_that_takes() {
     }
 
     let table = ask(&yard, &server, &["queues"]);
-    let quiet = ask(&yard, &server, &["queues", "--output", "quiet"]);
+    let quiet = ask(&yard, &server, &["queues", "list", "--output", "quiet"]);
     let document = ask(&yard, &server, &["queues", "--output", "json"]);
 
     let first = |line: &str| line.split_whitespace().next().unwrap().to_owned();

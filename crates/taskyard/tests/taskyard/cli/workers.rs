@@ -62,3 +62,33 @@ fn what_is_wrong_names_the_next_step() {
         );
     }
 }
+
+#[test]
+fn what_a_command_lists_alone_it_lists_by_that_word_as_well() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "2"]);
+    while ask(&yard, &server, &["workers", "show", "worker-2"]).code != 0 {}
+    let submitted = ask(&yard, &server, &["submit", "nobody", "1", "--queue", "a/b"]);
+    assert_eq!(submitted.code, 0, "{}", submitted.stderr);
+
+    for (command, listed) in [
+        ("queues", "a/b\n"),
+        ("workers", "worker-1\nworker-2\n"),
+        ("operations", ""),
+    ] {
+        let alone = ask(&yard, &server, &[command, "--output", "quiet"]);
+        let by_word = ask(&yard, &server, &[command, "list", "--output", "quiet"]);
+        for printed in [alone, by_word] {
+            assert_eq!(printed.code, 0, "{}", printed.stderr);
+            assert_eq!(printed.stdout, listed, "{command}");
+        }
+    }
+    // What stands with the one stands with the other.
+    for flags in [
+        &["workers", "list", "--all"][..],
+        &["operations", "list", "--limit", "1"],
+    ] {
+        let printed = ask(&yard, &server, flags);
+        assert_eq!(printed.code, 0, "{flags:?}: {}", printed.stderr);
+    }
+}

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::ChildStdout;
 
 use nix::sys::signal::Signal;
-use tokio::time::Instant;
 
-use crate::yard::{PATIENCE, Process, Yard};
+use super::behind::{is_empty, started_by, until};
+use crate::yard::{Process, Yard};
 
 /// A demo whose temporary files are in this directory, and whose workers are at work.
 fn begin(yard: &Yard, temporary: &Path) -> (Process, BufReader<ChildStdout>) {
@@ -21,32 +21,6 @@ fn begin(yard: &Yard, temporary: &Path) -> (Process, BufReader<ChildStdout>) {
     }
     assert!(!started_by(demo.child.id()).is_empty());
     (demo, lines)
-}
-
-/// The living processes that this one has started, found by the arguments that bind them to it.
-fn started_by(demo: u32) -> Vec<u32> {
-    let bound = format!("\0__with-parent\0{demo}\0");
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid: &u32| {
-        // One that has died has none any more.
-        let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        String::from_utf8_lossy(&arguments).contains(&bound)
-    })
-    .collect()
-}
-
-fn is_empty(directory: &Path) -> bool {
-    directory.read_dir().unwrap().next().is_none()
-}
-
-/// Polls: they are not this process's children.
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "{what}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Real processes, killed, paused and restarted in the middle of real work.
 
 mod backups;
+mod behind;
+mod bench;
 mod commands;
 mod databases;
 mod demo;
