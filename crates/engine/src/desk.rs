@@ -367,9 +367,11 @@ pub fn release_unheard(answer: &Answer) -> Option<Report> {
     release(dealt.hands.iter().flatten().flatten())
 }
 
-/// The same of these hands.
+/// The same of these hands. What was dealt to an earlier sending of the claim stays: that one may have been heard, whichever
+/// of the two arrived first, and its worker is at these runs.
 pub(crate) fn release<'a>(hands: impl IntoIterator<Item = &'a Hand>) -> Option<Report> {
-    let runs = hands.into_iter().flat_map(|hand| &hand.runs);
+    let hands = hands.into_iter().filter(|hand| !hand.is_again);
+    let runs = hands.flat_map(|hand| &hand.runs);
     let results: Vec<RunResult> = runs
         .map(|run| RunResult::new(run.token(), Word::Released, None))
         .collect();

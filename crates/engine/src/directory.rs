@@ -206,8 +206,8 @@ impl Directory {
         }
     }
 
-    /// Whether what this sending was dealt, and nobody heard of, is for it to give back. Not if the worker has repeated a
-    /// claim since: the repetition may be answered with the same runs, and they begin then.
+    /// Whether what this sending was dealt first, and nobody heard of, is for it to give back. Not if the worker has repeated
+    /// a claim since: the repetition may be answered with the same runs, and they begin then.
     pub fn may_give_back(&self, sending: &Sending) -> bool {
         let known = self.known.get(&sending.worker);
         let known = known.filter(|known| known.epoch == sending.epoch);

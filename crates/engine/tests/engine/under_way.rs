@@ -206,6 +206,32 @@ async fn runs_of_a_claim_that_was_sent_again_stay_with_the_repetition() {
     assert_eq!(yard.status(task).await, Status::Assigned);
 }
 
+/// As where a connection broke behind the claim, which came again over another one and was faster there.
+#[tokio::test(start_paused = true)]
+async fn runs_that_their_worker_was_told_of_stay_when_nobody_hears_a_later_sending() {
+    let yard = Yard::new();
+    yard.worker("w", "work").await;
+    let task = yard.submit("work").await.unwrap();
+    let claim = || {
+        let call = ClaimCall {
+            seq: 1,
+            ..claim_call("w", Duration::ZERO)
+        };
+        yard.engine.claim(call)
+    };
+    let first = claim().await.unwrap();
+    let late = claim().await.unwrap();
+    assert_eq!(late.hand().runs, first.hand().runs);
+    let told = first.tell();
+
+    drop(late);
+    settle().await;
+
+    assert_eq!(yard.status(task).await, Status::Assigned);
+    yard.complete(&told.runs[0]).await.unwrap();
+    assert_eq!(yard.status(task).await, Status::Completed);
+}
+
 #[tokio::test(start_paused = true)]
 async fn runs_that_were_claimed_go_back_unless_their_worker_is_told() {
     for is_told in [true, false] {
