@@ -60,6 +60,7 @@ fn options() -> Options {
         clock: Arc::new(|| Timestamp::from_micros(NOON)),
         random: Box::new(Seeded::new(1)),
         listens_on: None,
+        last_words: || {},
     }
 }
 
