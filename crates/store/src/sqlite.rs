@@ -60,6 +60,7 @@ use tokio::sync::oneshot;
 use self::alone::Alone;
 pub use self::backup::{BackupError, LogsCopied, Taken, backup};
 use self::damage::Damage;
+pub use self::file::behind_links;
 use self::home::Home;
 pub use self::inline::Inline;
 pub use self::inspect::{check, stats};

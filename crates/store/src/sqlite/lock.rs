@@ -163,6 +163,7 @@ impl Lock {
             }
         }
         let mut said = Vec::new();
+        self.beside.rewind()?;
         self.beside.read_to_end(&mut said)?;
         self.after_unclean_stop = !said.is_empty();
         self.expects_log = says_running(&said);
