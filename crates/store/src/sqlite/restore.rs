@@ -21,7 +21,8 @@ use super::backup::{BackupError, LogsCopied, copy_logs, copy_whole};
 use super::file::{
     self, INDEX, JOURNAL, LOG, Part, Partial, is_same, named, sync_folder_of, write,
 };
-use super::open::{explain, in_use};
+use super::inspect::Missing;
+use super::open::{explain, in_use, tell_of_missing_log};
 use super::{inspect, lock, sql};
 use crate::incarnation;
 
@@ -116,13 +117,18 @@ pub(super) fn restore_by_steps(
 /// Gives the database a new incarnation, as a restore does: for one that was put back by other means. Refused while a
 /// server has it open.
 pub fn renew(database: &Path, random: &mut dyn Random) -> Result<(), BackupError> {
+    let database = &file::behind_links(database);
+    let log = Missing::look(database);
     // Looked at before anything is taken hold of, so that nothing is left beside what is no database of ours.
     drop(inspect::ours(database)?);
     let lock = Held::take(database)?;
     let connection = Connection::open(database).map_err(|error| explain(database, &error))?;
     renew_in(&connection, random).map_err(|error| explain(database, &error))?;
     drop(connection);
-    lock.free(database)
+    if log.is_missing() {
+        tell_of_missing_log(database);
+    }
+    lock.give_back(database)
 }
 
 fn renew_in(connection: &Connection, random: &mut dyn Random) -> rusqlite::Result<()> {
@@ -267,6 +273,11 @@ impl Held {
             return Err(in_use().into());
         }
         Ok(Self(held))
+    }
+
+    /// It was not looked through, and its log is in it now.
+    fn give_back(self, database: &Path) -> Result<(), BackupError> {
+        self.0.did_not_begin(true).map_err(write(database))
     }
 
     /// What stands there now was looked through.
