@@ -6,6 +6,7 @@ mod durable;
 mod held;
 mod inspect;
 mod kept;
+mod lines;
 mod lost;
 mod missing;
 mod reset;
