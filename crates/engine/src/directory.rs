@@ -139,7 +139,7 @@ impl Directory {
 
     pub fn put(&mut self, name: Name, mut known: Known) {
         if let Some(before) = self.known.get_mut(&name) {
-            if before.epoch == known.epoch {
+            if (before.number, before.epoch) == (known.number, known.epoch) {
                 // The process that was known: what it has sent stays remembered.
                 before.heard = known.heard;
                 return;

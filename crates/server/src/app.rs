@@ -215,7 +215,8 @@ impl App {
             let sums = self.engine().read(Query::Sums { names }).await;
             sums.map(Answer::sums)
         };
-        Ok((kept.answer(read).await?, turn))
+        let of = self.engine().store().incarnation();
+        Ok((kept.answer(of, read).await?, turn))
     }
 
     /// To be held while a log is followed; none where as many are as may be.

@@ -16,8 +16,13 @@ pub(crate) struct Kept<T>(Mutex<Option<Read<T>>>);
 
 struct Read<T> {
     answer: Arc<T>,
+    /// Of which database.
+    of: Incarnation,
     until: Instant,
 }
+
+/// See [`taskyard_core::store::Store::incarnation`].
+type Incarnation = [u8; 16];
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
@@ -36,13 +41,15 @@ impl<T> Kept<T> {
 pub(crate) struct Turn<'a, T>(MutexGuard<'a, Option<Read<T>>>);
 
 impl<T> Turn<'_, T> {
-    /// What is kept, or else what `read` answers.
+    /// What is kept of this database, or else what `read` answers.
     pub(crate) async fn answer<E>(
         mut self,
+        of: Incarnation,
         read: impl Future<Output = Result<T, E>>,
     ) -> Result<Arc<T>, E> {
         let began = Instant::now();
-        if let Some(kept) = self.0.as_ref().filter(|kept| began < kept.until) {
+        let is_told = |kept: &&Read<T>| kept.of == of && began < kept.until;
+        if let Some(kept) = self.0.as_ref().filter(is_told) {
             return Ok(Arc::clone(&kept.answer));
         }
         let answer = Arc::new(read.await?);
@@ -50,6 +57,7 @@ impl<T> Turn<'_, T> {
         let took = now - began;
         *self.0 = (took >= READ_EACH_TIME).then(|| Read {
             answer: Arc::clone(&answer),
+            of,
             until: now + took * TOLD_FOR,
         });
         Ok(answer)
@@ -63,6 +71,7 @@ mod tests {
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
+    const OF: Incarnation = [1; 16];
 
     #[tokio::test(start_paused = true)]
     async fn what_took_long_is_told_for_ten_times_as_long_and_what_did_not_is_read_each_time() {
@@ -74,7 +83,7 @@ mod tests {
                     reads.set(reads.get() + 1);
                     Ok::<_, ()>(reads.get())
                 };
-                *kept.turn().await.answer(read).await.unwrap()
+                *kept.turn().await.answer(OF, read).await.unwrap()
             };
 
             // The second came while the first was read.
@@ -97,9 +106,23 @@ mod tests {
             answer
         };
 
-        let failed = kept.turn().await.answer(slowly(Err("no"))).await;
+        let failed = kept.turn().await.answer(OF, slowly(Err("no"))).await;
         assert_eq!(failed, Err("no"));
-        let answered = kept.turn().await.answer(slowly(Ok(7))).await;
+        let answered = kept.turn().await.answer(OF, slowly(Ok(7))).await;
         assert_eq!(answered.as_deref(), Ok(&7));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_read_of_a_database_that_was_emptied_since_is_told_no_more() {
+        let kept = Kept::default();
+        let slowly = async |answer: u8| {
+            tokio::time::sleep(200 * MS).await;
+            Ok::<_, ()>(answer)
+        };
+        kept.turn().await.answer(OF, slowly(7)).await.unwrap();
+
+        let emptied = kept.turn().await.answer([2; 16], slowly(0)).await;
+
+        assert_eq!(emptied.as_deref(), Ok(&0));
     }
 }

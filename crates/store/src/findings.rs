@@ -7,7 +7,7 @@ use taskyard_core::operation::Operation;
 
 use crate::columns;
 use crate::fields::{Database, Fields, Payload, Read, Shown};
-use crate::rows::{minute, presence, queue, task};
+use crate::rows::{history, minute, place, presence, queue, task};
 
 /// So many findings of a kind; where there are as many, there are more.
 pub(crate) const FINDINGS_MAX: i64 = 100;
@@ -65,7 +65,7 @@ pub(crate) fn place<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String> 
 
 pub(crate) fn counter<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, String> {
     let lane = key(fields)?;
-    let status: i32 = fields.take()?;
+    let status = key(fields)?;
     let (counted, found): (i64, i64) = (fields.take()?, fields.take()?);
     Ok(format!(
         "lane {lane}, status {status}: {counted} tasks are counted and {found} are there"
@@ -86,8 +86,10 @@ pub(crate) type Judged<D> = (
 );
 
 /// Most rows are whole, so these are not limited: whoever asks stops at so many findings, and holds one row at a time.
-pub(crate) fn judged<D: Database>() -> [Judged<D>; 7] {
+pub(crate) fn judged<D: Database>() -> [Judged<D>; 16] {
     [
+        (include_str!("../sql/common/check_numbers.sql"), numbers),
+        (include_str!("../sql/common/check_servers.sql"), of_server),
         (include_str!("../sql/common/check_demands.sql"), demands),
         (include_str!("../sql/common/check_queues.sql"), of_queue),
         (include_str!("../sql/common/check_profiles.sql"), profile),
@@ -98,7 +100,73 @@ pub(crate) fn judged<D: Database>() -> [Judged<D>; 7] {
         ),
         (include_str!("../sql/common/check_payloads.sql"), payload),
         (include_str!("../sql/common/check_tasks.sql"), of_task),
+        (include_str!("../sql/common/check_ready.sql"), of_ready),
+        (
+            include_str!("../sql/common/check_scheduled.sql"),
+            |fields| of_row("scheduled", fields, place::scheduled),
+        ),
+        (include_str!("../sql/common/check_leases.sql"), |fields| {
+            of_row("lease", fields, place::lease)
+        }),
+        (include_str!("../sql/common/check_carried.sql"), |fields| {
+            of_row("carry", fields, place::carry)
+        }),
+        (include_str!("../sql/common/check_ends.sql"), |fields| {
+            of_row("outcome", fields, task::outcome)
+        }),
+        (include_str!("../sql/common/check_attempts.sql"), |fields| {
+            of_row("attempt", fields, history::attempt)
+        }),
+        (
+            include_str!("../sql/common/check_late_results.sql"),
+            |fields| of_row("late_result", fields, history::late_result),
+        ),
     ]
+}
+
+/// Up to which number workers were given theirs before; whoever registers is given one behind it.
+fn numbers<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
+    let given_before: Read<D, i32> = fields.take();
+    Ok(given_before.err().map(|error| {
+        let why = D::why(&error);
+        format!("what numbers workers were given before cannot be read: {why}")
+    }))
+}
+
+/// A start reads all of them.
+fn of_server<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
+    let Shown { text: number, .. } = fields.take()?;
+    Ok(presence::server(fields)
+        .err()
+        .map(|error| format!("server {number} cannot be read: {}", D::why(&error))))
+}
+
+fn of_ready<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
+    let Shown { text: id, .. } = fields.clone().take()?;
+    let mut is_bare = false;
+    let unread = of_row("ready", fields, |fields| {
+        let row = place::ready(fields)?;
+        is_bare = row.is_suspect() && !row.has_carry;
+        Ok(row)
+    })?;
+    let bare = || format!("task {id} waits as a suspect, but brings nothing along that says why");
+    Ok(unread.or_else(|| is_bare.then(bare)))
+}
+
+/// What of it is no payload, of a task that is there: of others it is said that they are not.
+fn of_row<'r, D: Database, T>(
+    table: &str,
+    fields: &mut Fields<'r, D>,
+    read: impl FnOnce(&mut Fields<'r, D>) -> Read<D, T>,
+) -> Read<D, Option<String>> {
+    let Shown { text: id, is_sound } = fields.take()?;
+    Ok(match read(fields) {
+        Err(error) if is_sound => Some(format!(
+            "what {table} holds of task {id} cannot be read: {}",
+            D::why(&error)
+        )),
+        Ok(_) | Err(_) => None,
+    })
 }
 
 fn payload<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
@@ -166,17 +234,24 @@ fn of_minute<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>>
 }
 
 fn demands<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {
-    let lane: Shown = fields.take()?;
-    let is_whole = text(fields)?.is_some_and(|text| Demands::from_text(text).is_ok());
-    let why = match lane.is_sound {
-        true if is_whole => return Ok(None),
-        true => DAMAGED_JSON,
-        false => "that is no lane's number",
-    };
-    Ok(Some(format!(
-        "what lane {} requires cannot be read: {why}",
-        lane.text
-    )))
+    let Shown {
+        text: lane,
+        is_sound,
+    } = fields.take()?;
+    let demands = text(fields)?.is_some_and(|text| Demands::from_text(text).is_ok());
+    let names = [text(fields)?, text(fields)?];
+    Ok(if !is_sound {
+        Some(format!(
+            "what lane {lane} requires cannot be read: that is no lane's number"
+        ))
+    } else if !demands {
+        Some(format!(
+            "what lane {lane} requires cannot be read: {DAMAGED_JSON}"
+        ))
+    } else {
+        let is_damaged = names.iter().any(Option::is_none);
+        is_damaged.then(|| format!("the queue or the kind of lane {lane} cannot be read"))
+    })
 }
 
 fn profile<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Option<String>> {

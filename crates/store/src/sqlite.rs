@@ -60,6 +60,7 @@ use tokio::sync::oneshot;
 use self::alone::Alone;
 pub use self::backup::{BackupError, LogsCopied, Taken, backup};
 use self::damage::Damage;
+pub use self::file::behind_links;
 use self::home::Home;
 pub use self::inline::Inline;
 pub use self::inspect::{check, stats};
@@ -86,6 +87,9 @@ pub struct Options {
     pub random: Box<dyn Random>,
     /// Where this process listens, for whoever finds the file in use.
     pub listens_on: Option<SocketAddr>,
+    /// Called before the process is ended because nobody knows any more what the disk holds: returns once what was logged
+    /// is written, or that takes too long.
+    pub last_words: fn(),
 }
 
 pub struct SqliteStore {
@@ -109,8 +113,9 @@ impl SqliteStore {
         Self::open_with(path, options, Hooks::default())
     }
 
-    fn open_with(path: &Path, mut options: Options, hooks: Hooks) -> Result<Self, OpenError> {
+    fn open_with(path: &Path, mut options: Options, mut hooks: Hooks) -> Result<Self, OpenError> {
         let path = &file::behind_links(path);
+        hooks.give_up = hooks.give_up.behind(options.last_words);
         let Options {
             random, listens_on, ..
         } = &mut options;

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::clock;
 use crate::failure::Failure;
+use crate::logs;
 use crate::randomness::Unguessable;
 use crate::settings::units::duration_text;
 
@@ -150,6 +151,7 @@ async fn open_file(path: &Path, listens_on: Option<SocketAddr>) -> Result<Sqlite
         clock: clock::steady(),
         random: Box::new(Unguessable::new()),
         listens_on,
+        last_words: logs::last_words,
     };
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options)).await;
     opened

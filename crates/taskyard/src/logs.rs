@@ -22,8 +22,8 @@ use crate::output;
 const WAITING_BYTES_MAX: usize = 1 << 20;
 /// How long the reader has for the last lines before the process ends without them.
 const LAST_LINES_WITHIN: Duration = Duration::from_secs(1);
-/// The same for a panic: an abort may be next, which waits for nothing.
-const PANIC_WITHIN: Duration = Duration::from_millis(100);
+/// The same for a panic, and before an abort, which waits for nothing.
+const ABORT_WITHIN: Duration = Duration::from_millis(100);
 
 /// What this process says, once it logs; one process has one standard error.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
@@ -126,7 +126,14 @@ pub(crate) fn finish() {
     }
 }
 
-/// The same when it is dropped.
+/// The same before it is aborted.
+pub(crate) fn last_words() {
+    if let Some(queue) = QUEUE.get() {
+        queue.wait_until_written(ABORT_WITHIN);
+    }
+}
+
+/// The same as [`finish`] when it is dropped.
 pub(crate) struct Finish;
 
 impl Drop for Finish {
@@ -146,7 +153,7 @@ fn tell_panics(queue: &'static Queue) {
             _ => "note: RUST_BACKTRACE=1 in the environment shows what led there".to_owned(),
         };
         queue.push(format!("\nthread '{name}' {panic}\n{trace}\n").as_bytes());
-        queue.wait_until_written(PANIC_WITHIN);
+        queue.wait_until_written(ABORT_WITHIN);
     }));
 }
 

@@ -114,6 +114,8 @@ pub(super) struct Loop {
     /// Oldest first.
     sent: VecDeque<Sent>,
     tally: Tally,
+    /// Of which database is all that is known here.
+    incarnation: [u8; 16],
     /// Those who want everything taken away: no batch begins before that is done.
     resets: Vec<reset::Asked>,
     /// Nothing more arrives.
@@ -128,6 +130,7 @@ impl Loop {
             inbox,
             desk: Desk::default(),
             sent: VecDeque::new(),
+            incarnation: shared.store.incarnation(),
             tally: Tally::of(Arc::clone(&shared.metrics), Arc::clone(&shared.gathered)),
             resets: Vec::new(),
             is_over: false,
@@ -258,6 +261,9 @@ impl Loop {
 
     fn finish(&mut self, ran: Result<Ran, store::Error>) {
         self.shared.note(&ran);
+        if self.shared.store.incarnation() != self.incarnation {
+            self.forget_all();
+        }
         let lanes = self.shared.store.lanes();
         let now = self.shared.moment();
         let sent = self.sent.pop_front();
@@ -275,6 +281,15 @@ impl Loop {
         }
         let answers = self.desk.finished(batch, ran, &lanes, now);
         self.answer(answers);
+    }
+
+    /// The database is another one, where numbers mean something else. Claims that wait look again, and those that go by the
+    /// number of a worker of before are refused.
+    pub(super) fn forget_all(&mut self) {
+        self.incarnation = self.shared.store.incarnation();
+        self.tally.forget_lanes();
+        self.shared.forget_all();
+        self.desk.look_again();
     }
 
     fn take_waiting(&mut self) {

@@ -36,8 +36,7 @@ impl Loop {
         let done = self.shared.store.reset().await;
         // What broke off may have happened, and what is forgotten can be read again.
         if !matches!(done, Ok(Err(_))) {
-            self.shared.forget_all();
-            self.desk.look_again();
+            self.forget_all();
         }
         // Nobody may wait for it any more.
         let _ = asked.send(done);
@@ -45,7 +44,7 @@ impl Loop {
 }
 
 impl Shared {
-    fn forget_all(&self) {
+    pub(super) fn forget_all(&self) {
         self.directory.lock().clear();
         self.waits.lock().all_ended();
         self.next_due.forget();

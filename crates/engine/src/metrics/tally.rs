@@ -1,7 +1,7 @@
 //! Counting: what a batch did, by its answers and changed topics.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use hashbrown::HashMap;
 use parking_lot::Mutex;
@@ -63,18 +63,20 @@ struct Line {
     key: LaneKey,
     /// The place of its kind.
     kind: usize,
-    /// Once it has a number.
-    lane: OnceLock<Lane>,
+    /// 0 until it has a number.
+    lane: AtomicI32,
 }
 
 impl Line {
     /// None where it was forgotten in the moment since.
     fn lane(&self, lanes: &Lanes) -> Option<Lane> {
-        let known = self.lane.get().copied();
-        known.or_else(|| {
-            let lane = lanes.number(&self.key)?;
-            Some(*self.lane.get_or_init(|| lane))
-        })
+        let known = self.lane.load(Ordering::Relaxed);
+        if known != 0 {
+            return Some(Lane(known));
+        }
+        let lane = lanes.number(&self.key)?;
+        self.lane.store(lane.0, Ordering::Relaxed);
+        Some(lane)
     }
 }
 
@@ -120,6 +122,15 @@ impl Tally {
 
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// In another database the numbers of lanes are others'. What was noted of batches under way goes by them no more.
+    pub(crate) fn forget_lanes(&mut self) {
+        for line in self.lines.values() {
+            line.lane.store(0, Ordering::Relaxed);
+        }
+        self.kind_of.clear();
+        self.last_end = None;
     }
 
     /// What there is to know of a batch's commands before they are handed over: of those from this place on, behind those
@@ -286,7 +297,7 @@ impl Tally {
         let line = Arc::new(Line {
             kind: self.place(&key.kind),
             key: key.clone(),
-            lane: OnceLock::new(),
+            lane: AtomicI32::new(0),
         });
         self.lines.insert(key.clone(), Arc::clone(&line));
         line

@@ -90,7 +90,9 @@ async fn add(engine: &Engine, step: &[(WorkerNumber, Worked)]) -> Result<(), Err
 fn was_not_tried(error: &Error) -> bool {
     let was_tried = matches!(
         error,
-        Error::Store(store::Error::Failed(_) | store::Error::Unknown(_))
+        Error::Store(
+            store::Error::Failed(_) | store::Error::Unreadable(_) | store::Error::Unknown(_)
+        )
     );
     !was_tried
 }

@@ -8,6 +8,7 @@ mod answering;
 mod broken;
 mod by_hand;
 mod damaged;
+mod elsewhere;
 mod front;
 mod joining;
 mod killing;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use taskyard_core::command::Command;
 use taskyard_core::minute::{Quantiles, What};
 use taskyard_core::policy::Policy;
-use taskyard_core::query::Query;
+use taskyard_core::query::{Answer, Query};
 use taskyard_core::rows::Failure;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Ran, Store};
@@ -227,4 +227,43 @@ async fn what_could_not_be_written_down_is_later_and_nothing_is_while_nothing_ha
     let batches = store.0.batches.load(Ordering::SeqCst);
     assert_eq!(tally::run_once(&yard.engine).await.unwrap(), 0);
     assert_eq!(store.0.batches.load(Ordering::SeqCst), batches);
+}
+
+/// A store in which a worker's name cannot be read.
+struct Nameless(Model);
+
+#[async_trait]
+impl Front for Nameless {
+    fn model(&self) -> &Model {
+        &self.0
+    }
+
+    async fn read(&self, query: Query) -> Result<Answer, store::Error> {
+        if matches!(query, Query::Named(_)) {
+            return Err(store::Error::Unreadable("worker.name".to_owned()));
+        }
+        self.0.read(query).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_told_because_of_damage_is_not_tried_again_and_again() {
+    let store = Arc::new(Fronted(Nameless(model_whose_time_passes())));
+    let (here, there) = (Yard::around(store.clone()), Yard::around(store));
+    here.worker("slow", "work").await;
+    here.submit("work").await.unwrap();
+    let run = here.begin_one("slow").await;
+    for _ in 0..200 {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        here.heartbeat("slow", &run).await;
+    }
+    assert_eq!(there.sweep(false).await.expired, 1);
+
+    let failed = tally::run_once(&there.engine).await;
+
+    assert!(matches!(
+        failed,
+        Err(Error::Store(store::Error::Unreadable(_)))
+    ));
+    assert_eq!(tally::run_once(&there.engine).await.unwrap(), 0);
 }

@@ -60,6 +60,7 @@ pub(crate) fn in_memory(clock: &Clock) -> Arc<dyn Store> {
         clock: clock.read(),
         random: Box::new(Seeded::new(1)),
         listens_on: None,
+        last_words: || {},
     };
     Arc::new(SqliteStore::in_memory(options).unwrap())
 }

@@ -1,4 +1,4 @@
--- All lanes with what they require.
-select number, demands
+-- All lanes with what they require, and what they are of.
+select number, demands, queue, kind
 from lane
 order by number

@@ -146,7 +146,7 @@ impl Desk {
                     drop(reply.send(Ok(answer)));
                 }
             }
-            Err(Error::Failed(_)) if replies.len() > 1 => {
+            Err(Error::Failed(_) | Error::Unreadable(_)) if replies.len() > 1 => {
                 for (reply, one) in replies.into_iter().zip(appends) {
                     let answer = self.append(&[one]).await;
                     drop(reply.send(answer.map(|mut answers| answers.remove(0))));

@@ -20,6 +20,7 @@ use super::connection::all;
 use super::error::is_of_writing;
 use super::file::{self, Part, Partial, is_same};
 use super::inspect::Missing;
+use super::lock;
 use super::open::{self, OpenError, explain};
 
 /// All pages in one step, so that it is one snapshot.
@@ -76,6 +77,9 @@ pub fn backup(database: &Path, to: &Path, replace: bool) -> Result<Taken, Backup
             return Err(BackupError::Exists(there));
         }
     }
+    if replace && lock::is_held(to) {
+        return Err(open::in_use(to).into());
+    }
     let tasks = Partial::beside(to)?;
     let log = Missing::look(database);
     let copied = copy_whole(Part::Tasks, database, &tasks, |_| Ok(()));
@@ -87,10 +91,15 @@ pub fn backup(database: &Path, to: &Path, replace: bool) -> Result<Taken, Backup
     let (beside, logs) = copy_logs(database, beside)?;
 
     // What is replaced loses its logs first: none ever stand beside another's tasks.
-    file::clear(&Part::Logs.of(to))?;
+    let logs_there = Part::Logs.of(to);
+    if replace {
+        file::clear(&logs_there)?;
+    } else if let Some(there) = file::in_the_way_of(&logs_there) {
+        return Err(BackupError::Exists(there));
+    }
     let mut bytes = tasks.become_file(to, replace)?;
     if let Some(beside) = beside {
-        bytes += beside.become_file(&Part::Logs.of(to), replace)?;
+        bytes += beside.become_file(&logs_there, replace)?;
     }
     Ok(Taken { bytes, logs })
 }

@@ -1,5 +1,6 @@
 //! Connections: the settings that the store relies on, and statements that are parsed once.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -38,6 +39,17 @@ pub(super) fn looking_alone(path: &Path) -> Read<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
     connection.execute_batch("pragma locking_mode = exclusive; pragma query_only = on;")?;
     Ok(connection)
+}
+
+/// The file alone, as if nothing stood beside it and nobody ever wrote to it: whatever that is, a look at it changes nothing.
+/// A change that was cut short is still in it.
+pub(super) fn as_it_stands(path: &Path) -> Read<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    let bytes = path.as_os_str().as_bytes().iter();
+    let path: String = bytes.map(|byte| format!("%{byte:02x}")).collect();
+    Connection::open_with_flags(format!("file:{path}?immutable=1"), flags)
 }
 
 /// Writes what stands there already, so that there is a log. SQLite does not write a row that is set to what it is.

@@ -235,7 +235,7 @@ pub(super) fn named(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// What stands beside the file stands beside the file itself, not beside a link to it.
-pub(super) fn behind_links(path: &Path) -> PathBuf {
+pub fn behind_links(path: &Path) -> PathBuf {
     let whole = path.canonicalize();
     // A link may lead to a file that is to be made, or whose restore was cut short.
     let target = || fs::read_link(path).map(|target| folder_of(path).join(target));

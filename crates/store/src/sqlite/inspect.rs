@@ -169,6 +169,14 @@ pub(super) fn check_ours_first(part: Part, path: &Path) -> Result<(), OpenError>
         let has_nothing = open::has_nothing(&connection)?;
         Ok((connection, has_nothing))
     };
+    // Whoever may write takes a change back that was cut short, also another program's; so whose it is is asked before.
+    if open::holds_something(&file::named(path, file::JOURNAL))
+        && let Ok((connection, false)) = look(connection::as_it_stands)
+        && let Err(foreign @ (OpenError::Foreign(_) | OpenError::ForeignLogs(_))) =
+            part.check_ours(&connection, path)
+    {
+        return Err(foreign);
+    }
     let looked = match look(connection::looking_alone) {
         // Whoever has it open keeps what is beside it there, so that another look leaves nothing.
         Err(error) if is_busy(&error) => look(connection::reading),

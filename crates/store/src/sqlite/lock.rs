@@ -105,6 +105,12 @@ pub(super) fn holder(database: &Path) -> Holder {
     said.map(|text| Holder::read(&text)).unwrap_or_default()
 }
 
+/// Whether somebody has it, who is not asked to wait for longer than this look.
+pub(super) fn is_held(database: &Path) -> bool {
+    let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
+    File::open(beside(database)).is_ok_and(held)
+}
+
 /// `None`: somebody else holds it.
 pub(super) fn take(database: &Path) -> io::Result<Option<Lock>> {
     let path = beside(database);
@@ -163,6 +169,7 @@ impl Lock {
             }
         }
         let mut said = Vec::new();
+        self.beside.rewind()?;
         self.beside.read_to_end(&mut said)?;
         self.after_unclean_stop = !said.is_empty();
         self.expects_log = says_running(&said);

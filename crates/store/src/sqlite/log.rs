@@ -63,6 +63,14 @@ impl Default for GiveUp {
 }
 
 impl GiveUp {
+    /// The same, but first this: whoever writes the log may not have come to it yet.
+    pub(super) fn behind(self, last_words: fn()) -> Self {
+        Self(Arc::new(move || {
+            last_words();
+            (self.0)();
+        }))
+    }
+
     pub(super) fn after(&self, step: &str, file: Option<&Path>, error: &dyn Display) {
         let file = file.map(|file| tracing::field::display(file.display()));
         tracing::error!(

@@ -270,7 +270,7 @@ fn append_all(connection: &Connection, state: &State, jobs: Vec<(Append, Reply<A
                 drop(reply.send(Ok(answer)));
             }
         }
-        (Err(Error::Failed(_)), Some(appends)) => {
+        (Err(Error::Failed(_) | Error::Unreadable(_)), Some(appends)) => {
             for (reply, one) in replies.into_iter().zip(appends) {
                 let answer = append(vec![one]).map(|mut answers| answers.remove(0));
                 drop(reply.send(answer));

@@ -12,7 +12,7 @@ use super::connection::{self, one};
 use super::error::{is_of_a_row, needs_rollback, why_unreadable};
 use super::fields::{Fields, Read};
 use super::file::Part;
-use super::lock::{self, Holder};
+use super::lock::{self, Holder, Lock};
 use super::starting::Starting;
 use super::{inspect, log, logs, restore, sql};
 use crate::incarnation;
@@ -217,8 +217,8 @@ pub(super) fn file<'a>(
         source,
     };
     let in_use = || in_use(path);
-    let lock = lock::take(path).map_err(broken)?.ok_or_else(in_use)?;
-    if let Err(refused) = look_first(path) {
+    let mut lock = lock::take(path).map_err(broken)?.ok_or_else(in_use)?;
+    if let Err(refused) = look_first(path, &mut lock) {
         lock.was_for_nothing(path);
         return Err(refused);
     }
@@ -249,8 +249,8 @@ pub(super) fn tell_of_missing_log(path: &Path) {
 }
 
 /// What refuses a start before it has changed anything, or left anything beside the file.
-fn look_first(path: &Path) -> Result<(), OpenError> {
-    finish_restore(path)?;
+fn look_first(path: &Path, lock: &mut Lock) -> Result<(), OpenError> {
+    finish_restore(path, lock)?;
     check_files(path)?;
     check_logs(path)?;
     inspect::check_ours_first(Part::Tasks, path)
@@ -278,8 +278,8 @@ fn begin(
     bring_up_to_date(connection, path, random)
 }
 
-fn finish_restore(path: &Path) -> Result<(), OpenError> {
-    restore::finish(path).map_err(|error| OpenError::NotRestored {
+fn finish_restore(path: &Path, lock: &mut Lock) -> Result<(), OpenError> {
+    restore::finish(path, lock).map_err(|error| OpenError::NotRestored {
         path: path.to_owned(),
         reason: error.to_string(),
     })

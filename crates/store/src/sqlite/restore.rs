@@ -21,7 +21,8 @@ use super::backup::{BackupError, LogsCopied, copy_logs, copy_whole};
 use super::file::{
     self, INDEX, JOURNAL, LOG, Part, Partial, is_same, named, sync_folder_of, write,
 };
-use super::open::{explain, in_use};
+use super::inspect::Missing;
+use super::open::{explain, in_use, tell_of_missing_log};
 use super::{inspect, lock, sql};
 use crate::incarnation;
 
@@ -43,13 +44,15 @@ pub(super) enum Step {
     Moved(Part),
     PutAside(Part),
     InPlace(Part),
+    /// That the new file has no log to be missed.
+    Said,
 }
 
 /// Told of each step; what it answers with stops the restore there, as a power cut would.
 pub(super) type Steps<'a> = &'a mut dyn FnMut(Step) -> Result<(), BackupError>;
 
-/// Puts a backup in the database's place, with its logs. What stood there is kept under the name `aside`, in the same
-/// folder; without a database there, nothing is. Refused while a server has it open.
+/// Puts a backup in the database's place, with its logs. What stood there is kept under the name `aside`, in the folder of the
+/// file itself; without a database there, nothing is. Refused while a server has it open.
 pub fn restore(
     from: &Path,
     database: &Path,
@@ -67,15 +70,21 @@ pub(super) fn restore_by_steps(
     steps: Steps<'_>,
 ) -> Result<LogsCopied, BackupError> {
     let (from, database) = (&file::behind_links(from), &file::behind_links(database));
-    if is_same(from, database) {
+    let new = named(database, NEW);
+    // What is left there by a restore that broke off makes room for the copy.
+    let own = [database, &new].map(|own| Part::ALL.map(|part| part.of(own)));
+    if own.iter().flatten().any(|own| is_same(from, own)) {
         return Err(BackupError::Itself(from.to_owned()));
     }
-    let lock = Held::take(database)?;
-    let tasks = Partial::under(Part::Tasks.of(&named(database, NEW)))?;
+    // Beside a link to the database it might be on another disk.
+    let aside = aside.file_name().unwrap_or(aside.as_os_str());
+    let aside = &file::folder_of(database).join(aside);
+    let mut lock = Held::take(database)?;
+    let tasks = Partial::under(Part::Tasks.of(&new))?;
     copy_whole(Part::Tasks, from, &tasks, |copied| {
         renew_in(copied, random).map_err(|error| explain(from, &error).into())
     })?;
-    let beside = Partial::under(Part::Logs.of(&named(database, NEW)))?;
+    let beside = Partial::under(Part::Logs.of(&new))?;
     let (beside, logs) = copy_logs(from, beside)?;
     for part in Part::ALL {
         if let Some(there) = file::in_the_way_of(&part.of(aside)) {
@@ -100,7 +109,7 @@ pub(super) fn restore_by_steps(
     }
     noted?;
     steps(Step::Noted)?;
-    note.carry_out(steps)?;
+    note.carry_out(&mut lock.0, steps)?;
     lock.free(database)?;
     Ok(logs)
 }
@@ -108,13 +117,18 @@ pub(super) fn restore_by_steps(
 /// Gives the database a new incarnation, as a restore does: for one that was put back by other means. Refused while a
 /// server has it open.
 pub fn renew(database: &Path, random: &mut dyn Random) -> Result<(), BackupError> {
+    let database = &file::behind_links(database);
+    let log = Missing::look(database);
     // Looked at before anything is taken hold of, so that nothing is left beside what is no database of ours.
     drop(inspect::ours(database)?);
     let lock = Held::take(database)?;
     let connection = Connection::open(database).map_err(|error| explain(database, &error))?;
     renew_in(&connection, random).map_err(|error| explain(database, &error))?;
     drop(connection);
-    lock.free(database)
+    if log.is_missing() {
+        tell_of_missing_log(database);
+    }
+    lock.give_back(database)
 }
 
 fn renew_in(connection: &Connection, random: &mut dyn Random) -> rusqlite::Result<()> {
@@ -122,16 +136,20 @@ fn renew_in(connection: &Connection, random: &mut dyn Random) -> rusqlite::Resul
     Ok(())
 }
 
-/// Brings a restore to its end that was cut short, if there was one. Only for who has the database's lock.
-pub(super) fn finish(database: &Path) -> Result<(), BackupError> {
-    finish_by_steps(database, &mut |_| Ok(()))
+/// Brings a restore to its end that was cut short, if there was one.
+pub(super) fn finish(database: &Path, lock: &mut lock::Lock) -> Result<(), BackupError> {
+    finish_by_steps(database, lock, &mut |_| Ok(()))
 }
 
-pub(super) fn finish_by_steps(database: &Path, steps: Steps<'_>) -> Result<(), BackupError> {
+pub(super) fn finish_by_steps(
+    database: &Path,
+    lock: &mut lock::Lock,
+    steps: Steps<'_>,
+) -> Result<(), BackupError> {
     let Some(note) = Note::of(database)? else {
         return Ok(());
     };
-    note.carry_out(steps)?;
+    note.carry_out(lock, steps)?;
     tracing::warn!(
         path = %database.display(),
         before = %note.aside.display(),
@@ -193,7 +211,7 @@ impl<'a> Note<'a> {
         partial.become_file(&path, true).map(drop)
     }
 
-    fn carry_out(&self, steps: Steps<'_>) -> Result<(), BackupError> {
+    fn carry_out(&self, lock: &mut lock::Lock, steps: Steps<'_>) -> Result<(), BackupError> {
         for part in Part::ALL {
             let new = part.of(&named(self.database, NEW));
             let is_new = new.symlink_metadata().is_ok();
@@ -208,6 +226,9 @@ impl<'a> Note<'a> {
                 steps(Step::InPlace(part))?;
             }
         }
+        // The log that a killed server left went with its database, and is missed by nobody.
+        lock.log_goes().map_err(write(self.database))?;
+        steps(Step::Said)?;
         file::remove(&named(self.database, NOTE))?;
         sync_folder_of(self.database)
     }
@@ -247,11 +268,16 @@ impl Held {
         let mut held = lock::take(database)
             .map_err(write(database))?
             .ok_or_else(in_use)?;
-        finish(database)?;
+        finish(database, &mut held)?;
         if database.is_file() && !held.hold(database, None).map_err(write(database))? {
             return Err(in_use().into());
         }
         Ok(Self(held))
+    }
+
+    /// It was not looked through, and its log is in it now.
+    fn give_back(self, database: &Path) -> Result<(), BackupError> {
+        self.0.did_not_begin(true).map_err(write(database))
     }
 
     /// What stands there now was looked through.

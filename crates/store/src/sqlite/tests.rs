@@ -6,6 +6,7 @@ mod durable;
 mod held;
 mod inspect;
 mod kept;
+mod lines;
 mod lost;
 mod missing;
 mod reset;
@@ -60,6 +61,7 @@ fn options() -> Options {
         clock: Arc::new(|| Timestamp::from_micros(NOON)),
         random: Box::new(Seeded::new(1)),
         listens_on: None,
+        last_words: || {},
     }
 }
 

@@ -49,6 +49,7 @@ impl Together {
             clock: Arc::clone(clock),
             random: Box::new(shared.clone()),
             listens_on: None,
+            last_words: || {},
         };
         let sqlite = SqliteStore::open(&file(&folder), options).unwrap();
         shared.begin();

@@ -257,7 +257,12 @@ fn keep_for(slot: SlotKey, place: usize, open: &mut [&mut Seat<'_>], view: &mut 
 impl<'a> Seat<'a> {
     /// Refuses who may not claim; answers at once who has been answered before.
     fn take(claim: &'a Claim, dry: bool, view: &mut View, env: &Env<'_>) -> Result<Self, Refused> {
-        let drain = caller::worker(&claim.worker, Some(claim.epoch), view)?.is_draining;
+        let worker = caller::worker(&claim.worker, Some(claim.epoch), view)?;
+        // It was known by this number in another database, where this one stands now.
+        if worker.number != claim.number {
+            return Err(Refused::NoSuchWorker);
+        }
+        let drain = worker.is_draining;
         let mut seat = Self {
             claim,
             hand: Hand {

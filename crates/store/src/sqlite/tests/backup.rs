@@ -213,3 +213,72 @@ async fn a_database_is_renewed_while_no_server_has_it_open() {
     assert!(nothing.is_err());
     assert!(!place.path("nothing.db.lock").exists());
 }
+
+#[tokio::test]
+async fn a_database_that_a_server_has_open_is_replaced_by_no_backup() {
+    let place = Place::new();
+    let (from, at_work) = (place.path("tasks.db"), place.path("other.db"));
+    drop(open(&from));
+    let store = open(&at_work);
+    submit_one(&store, 1).await;
+
+    let refused = backup(&from, &at_work, true);
+
+    assert!(
+        matches!(refused, Err(BackupError::Open(OpenError::InUse { .. }))),
+        "{refused:?}"
+    );
+    submit_one(&store, 2).await;
+    drop(store);
+    backup(&from, &at_work, true).unwrap();
+    assert_eq!(count(&at_work).await, 0);
+}
+
+#[tokio::test]
+async fn logs_that_came_while_a_backup_was_taken_are_another_backups() {
+    let place = Place::new();
+    let (from, to) = (place.path("tasks.db"), place.path("kept.db"));
+    drop(open(&from));
+    // Nobody reads from it until this goes.
+    let held = Connection::open(&from).unwrap();
+    held.execute_batch("pragma locking_mode = exclusive; select count(*) from task;")
+        .unwrap();
+    let taking = std::thread::spawn({
+        let (from, to) = (from.clone(), to.clone());
+        move || backup(&from, &to, false)
+    });
+    let partial = format!("kept.db.partial-{}", std::process::id());
+    while !place.names().contains(&partial) {
+        std::thread::yield_now();
+    }
+    let logs = place.path("kept.db.logs");
+    std::fs::write(&logs, "of another backup").unwrap();
+
+    drop(held);
+
+    let refused = taking.join().unwrap();
+    assert!(
+        matches!(&refused, Err(BackupError::Exists(there)) if *there == logs),
+        "{refused:?}"
+    );
+    assert_eq!(std::fs::read(&logs).unwrap(), b"of another backup");
+    assert!(!to.exists());
+}
+
+#[tokio::test]
+async fn a_database_that_was_renewed_behind_a_kill_is_looked_through_by_the_next_start() {
+    let place = Place::new();
+    let path = place.path("tasks.db");
+    let store = open(&path);
+    submit_one(&store, 1).await;
+    let killed = super::missing::left_by_a_kill(&path, &place.path("killed"));
+    drop(store);
+
+    renew(&killed, &mut Seeded::new(7)).unwrap();
+
+    assert_eq!(check(&killed).unwrap(), Vec::<String>::new());
+    assert!(open(&killed).check.is_some());
+    // That one stopped.
+    renew(&killed, &mut Seeded::new(8)).unwrap();
+    assert!(open(&killed).check.is_none());
+}

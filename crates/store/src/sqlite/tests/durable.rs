@@ -177,12 +177,20 @@ async fn an_answer_that_wrote_nothing_waits_for_what_was_written_before_it() {
 async fn a_failed_sync_ends_the_process_and_nothing_is_answered_any_more() {
     let dir = tempfile::tempdir().unwrap();
     let (gate, hooks) = Gate::hooks();
+    // The log is written by a thread of its own, and the end of the process waits for nobody.
+    static IS_LOGGED: AtomicBool = AtomicBool::new(false);
+    let options = Options {
+        last_words: || IS_LOGGED.store(true, Ordering::SeqCst),
+        ..options()
+    };
     let (ends, ended) = channel();
     let hooks = Hooks {
-        give_up: GiveUp(Arc::new(move || ends.send(()).unwrap())),
+        give_up: GiveUp(Arc::new(move || {
+            ends.send(IS_LOGGED.load(Ordering::SeqCst)).unwrap();
+        })),
         ..hooks
     };
-    let store = SqliteStore::open_with(&dir.path().join("tasks.db"), options(), hooks).unwrap();
+    let store = SqliteStore::open_with(&dir.path().join("tasks.db"), options, hooks).unwrap();
     let policy = Policy::default();
     let mut ran = store.run(vec![submit(vec![task("work", 1, 0)]).into()], &policy);
     assert!(poll!(&mut ran).is_pending());
@@ -193,7 +201,7 @@ async fn a_failed_sync_ends_the_process_and_nothing_is_answered_any_more() {
         .unwrap();
     let answer = ran.await;
 
-    ended.recv().unwrap();
+    assert!(ended.recv().unwrap());
     assert!(matches!(answer, Err(Error::Unknown(_))), "{answer:?}");
     // Another sync would succeed now; it would prove nothing.
     gate.open();

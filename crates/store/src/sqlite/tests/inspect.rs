@@ -171,6 +171,43 @@ async fn each_broken_promise_is_named() {
             ],
         ),
         (
+            "update ready set lane = -1; update lane set kind = cast(x'6bff' as text)".to_owned(),
+            vec![
+                "the queue or the kind of lane 1 cannot be read".to_owned(),
+                format!("task {ready} waits as a suspect, but brings nothing along that says why"),
+            ],
+        ),
+        (
+            "pragma ignore_check_constraints = on; update outcome set status = 5000000000"
+                .to_owned(),
+            vec![
+                "lane 1, status 5: 1 tasks are counted and 0 are there".to_owned(),
+                "lane 1, status 5000000000: 0 tasks are counted and 1 are there".to_owned(),
+                format!("what outcome holds of task {ended} cannot be read: a value in status cannot be 5000000000"),
+            ],
+        ),
+        // A claim, a report, a registration or a start fails over each of these.
+        (
+            format!(
+                "update meta set given_before = 5000000000; insert into server values (5000000000, 0, 0);
+                update ready set slot = 70000; update scheduled set slot = 70000; update lease set epoch = 5000000000;
+                update outcome set attempts = 5000000000;
+                insert into attempt values ({hex_leased}, 0, 5000000000, 1, 1, 0, 0, 0, 1, null, null, null);
+                insert into late_result values ({hex_ended}, 70000, 1, 0, 1, null, null, null, null)"
+            ),
+            vec![
+                "what numbers workers were given before cannot be read: a value in given_before cannot be 5000000000"
+                    .to_owned(),
+                "server 5000000000 cannot be read: a value in number cannot be 5000000000".to_owned(),
+                format!("what ready holds of task {ready} cannot be read: a value in slot cannot be 70000"),
+                format!("what scheduled holds of task {scheduled} cannot be read: a value in slot cannot be 70000"),
+                format!("what lease holds of task {leased} cannot be read: a value in epoch cannot be 5000000000"),
+                format!("what outcome holds of task {ended} cannot be read: a value in attempts cannot be 5000000000"),
+                format!("what attempt holds of task {leased} cannot be read: a value in fence cannot be 5000000000"),
+                format!("what late_result holds of task {ended} cannot be read: a value in slot cannot be 70000"),
+            ],
+        ),
+        (
             "update counter set completed = completed + 2".to_owned(),
             vec!["lane 1, status 5: 3 tasks are counted and 1 are there".to_owned()],
         ),

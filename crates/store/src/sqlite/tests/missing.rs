@@ -377,6 +377,24 @@ fn what_is_not_ours_stays_byte_for_byte_and_nothing_is_left_beside_it() {
 }
 
 #[test]
+fn what_another_program_had_half_changed_is_taken_back_by_that_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    theirs(&path, "delete", false);
+    let changing = rusqlite::Connection::open(&path).unwrap();
+    changing.execute_batch(HALF_A_CHANGE).unwrap();
+    let cut_short = left_by_a_kill(&path, &dir.path().join("killed"));
+    drop(changing);
+    let before = all_files(cut_short.parent().unwrap());
+    assert_eq!(before.len(), 2);
+
+    let refused = SqliteStore::open(&cut_short, options()).err();
+
+    assert!(matches!(refused, Some(OpenError::Foreign(_))));
+    assert!(all_files(cut_short.parent().unwrap()) == before);
+}
+
+#[test]
 fn a_database_of_another_program_is_refused_also_while_that_has_it_open() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("theirs.db");

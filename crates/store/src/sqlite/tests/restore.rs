@@ -152,8 +152,63 @@ async fn a_restore_cut_short_at_any_step_leaves_what_was_or_is_brought_to_its_en
         &[Step::Copied, Step::Noted][..],
         &of(Part::Tasks),
         &of(Part::Logs),
+        &[Step::Said],
     ];
     assert_eq!(stopped_at, all.concat());
+}
+
+#[tokio::test]
+async fn a_log_that_went_with_the_database_it_belonged_to_is_missed_by_nobody() {
+    for n in 1.. {
+        let place = Place::new();
+        let kept = place.kept(1).await;
+        let tasks = place.killed("tasks.db", 2).await;
+        std::fs::write(named(&tasks, ".lock"), "running\n").unwrap();
+        let stopped_at = stop_at(n, &kept, &tasks, &place.path("aside.db"));
+
+        let begun = open::file(&tasks, 1 << 20, None, &mut Seeded::new(1));
+
+        let Ok((starting, _opened)) = begun else {
+            panic!("nothing is wrong with it");
+        };
+        assert!(!starting.misses_log(), "{stopped_at:?}");
+        if stopped_at.is_none() {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_replaced_behind_a_link_is_kept_beside_the_file_itself() {
+    let place = Place::new();
+    let kept = place.kept(1).await;
+    let elsewhere = place.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let tasks = place.killed("elsewhere/tasks.db", 2).await;
+    let link = place.path("link.db");
+    std::os::unix::fs::symlink(&tasks, &link).unwrap();
+
+    restore(&kept, &link, &place.path("aside.db"), &mut Seeded::new(2)).unwrap();
+
+    assert!(link.is_symlink());
+    let aside = elsewhere.join("aside.db");
+    assert_eq!((holds(&tasks), holds(&aside)), ((1, 1), (2, 2)));
+}
+
+#[tokio::test]
+async fn what_a_restore_would_clear_away_is_no_backup_to_restore() {
+    let place = Place::new();
+    let tasks = place.killed("tasks.db", 2).await;
+    let kept = named(&tasks, ".restored");
+    std::fs::rename(place.kept(1).await, &kept).unwrap();
+
+    let refused = restore(&kept, &tasks, &place.path("aside.db"), &mut Seeded::new(2));
+
+    assert!(
+        matches!(refused, Err(BackupError::Itself(_))),
+        "{refused:?}"
+    );
+    assert_eq!((holds(&tasks), holds(&kept).0), ((2, 2), 1));
 }
 
 #[tokio::test]
@@ -285,7 +340,8 @@ async fn what_brings_a_restore_to_its_end_can_be_cut_short_itself() {
 
         for again in 0..5 {
             let mut left = again;
-            let stopped = finish_by_steps(&tasks, &mut |_| {
+            let mut lock = lock::take(&tasks).unwrap().unwrap();
+            let stopped = finish_by_steps(&tasks, &mut lock, &mut |_| {
                 left -= 1;
                 if left < 0 { Err(cut()) } else { Ok(()) }
             });

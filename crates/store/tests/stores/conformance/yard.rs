@@ -100,6 +100,7 @@ impl Yard {
             clock: read(&clock),
             random: Box::new(Seeded::new(1)),
             listens_on: None,
+            last_words: || {},
         };
         let store = SqliteStore::open(&folder.path().join("taskyard.db"), options).unwrap();
         Self::new(Arc::new(store), clock, Place::Folder(folder))

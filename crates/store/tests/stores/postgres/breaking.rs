@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use taskyard_core::command::Command;
-use taskyard_core::id::TaskId;
+use taskyard_core::id::{Fence, SlotKey, TaskId};
+use taskyard_core::log::{Append, Limits, Owner};
 use taskyard_core::query::{List, Query};
 use taskyard_core::rows::{Digest, Failure, IdempotencyKey};
 use taskyard_core::status::Status;
 use taskyard_core::store::{Cause, Error};
+use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::submit::{NewTask, Submit};
 
@@ -366,4 +368,42 @@ async fn a_list_names_what_the_database_fails_over_and_shows_the_others() {
     );
     assert_eq!(listed.unreadable, [tasks[bad[1]], tasks[bad[0]]]);
     assert_eq!(listed.next, None);
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_keeps_none_of_the_others_away() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    let tasks: Vec<TaskId> = (0..4).map(|_| yard.task().id).collect();
+    let line_of = |task: TaskId| Append {
+        owner: Owner {
+            run: SlotKey::only(task).run(Fence(1)),
+            attempt: 1,
+            claimed_at: Timestamp::default(),
+        },
+        first: None,
+        lines: Vec::new(),
+        limits: Limits {
+            bytes_max: 1000,
+            line_bytes_max: 100,
+        },
+    };
+    let append = |task| yard.store.logs().append(line_of(task));
+    append(tasks[2]).await.unwrap();
+    let client = database.client().await;
+    let damage = "update log_run set bytes = -1";
+    client.batch_execute(damage).await.unwrap();
+
+    // What comes while the first is written is taken together.
+    let appends = (0..100).map(|serial| append(tasks[serial % 4]));
+    let appended = futures_util::future::join_all(appends).await;
+
+    for (serial, appended) in appended.iter().enumerate() {
+        if serial % 4 == 2 {
+            assert!(matches!(appended, Err(Error::Unreadable(_))));
+        } else {
+            assert!(appended.is_ok(), "{serial}: {appended:?}");
+        }
+    }
 }

@@ -92,7 +92,8 @@ pub(super) async fn restore(args: &RestoreArgs, format: Format) -> Done {
             args.file.display()
         )));
     }
-    let (database, file) = (whole(database), whole(&args.file));
+    // What is kept stands beside the file itself, not beside a link to it.
+    let (database, file) = (sqlite::behind_links(&whole(database)), whole(&args.file));
     let aside = aside(&database);
     let replaced = database.is_file().then(|| aside.clone());
     let logs = blocking(move || sqlite::restore(&file, &database, &aside, &mut Unguessable::new()))

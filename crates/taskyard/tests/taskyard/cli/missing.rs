@@ -73,12 +73,17 @@ async fn a_log_that_was_removed_after_a_kill_is_told_of() {
     server.process.log_with(told);
 
     assert_eq!(server.stop().code(), Some(0));
-    // As the kill had left it.
-    std::fs::write(yard.path("tasks.db.lock"), lock).unwrap();
-    let migrate = ["db", "migrate", "--database", &database];
-    let migrated = run(yard.directory.path(), &migrate, &[]);
-    assert_eq!(migrated.code, 0, "{}", migrated.stderr);
-    assert!(is_told(&migrated.stderr), "{}", migrated.stderr);
+    for verb in ["migrate", "renew"] {
+        // As the kill had left it.
+        std::fs::write(yard.path("tasks.db.lock"), &lock).unwrap();
+        let done = run(
+            yard.directory.path(),
+            &["db", verb, "--database", &database],
+            &[],
+        );
+        assert_eq!(done.code, 0, "{verb}: {}", done.stderr);
+        assert!(is_told(&done.stderr), "{verb}: {}", done.stderr);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
