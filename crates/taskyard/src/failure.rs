@@ -150,13 +150,8 @@ impl Failure {
         output::line(&output::escaped(&text))
     }
 
-    /// What a server or a file put into it does not steer the terminal.
-    fn shown(&self) -> String {
-        output::safe(&self.message)
-    }
-
     pub(crate) fn exit(&self) -> ExitCode {
-        output::note(&format!("taskyard: {}", self.shown()));
+        output::note(&format!("taskyard: {}", self.message));
         ExitCode::from(self.code)
     }
 }
@@ -193,7 +188,7 @@ pub(crate) fn unread(error: &clap::Error, format: Format) -> ExitCode {
         // Nobody reads: there is nobody to tell.
         let _ = failure.tell_programs();
     }
-    output::note(said.ansi().to_string().trim_end());
+    output::painted_note(said.ansi().to_string().trim_end());
     ExitCode::from(USAGE)
 }
 
@@ -283,13 +278,6 @@ mod tests {
     fn refused(status: u16, code: &str) -> client::Error {
         let text = format!(r#"{{"status": {status}, "code": "{code}"}}"#);
         client::Error::Problem(serde_json::from_str(&text).unwrap())
-    }
-
-    #[test]
-    fn what_a_server_says_does_not_steer_the_terminal() {
-        let failure = Failure::new("no: \u{1b}[2Jcleared\n  Do this.");
-
-        assert_eq!(failure.shown(), "no: \u{fffd}[2Jcleared\n  Do this.");
     }
 
     #[test]

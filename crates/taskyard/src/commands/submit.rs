@@ -35,7 +35,7 @@ const INPUT_BYTES_MAX: u64 = 256 << 20;
 impl Shown for Submitted {
     fn table(&self) -> String {
         output::sheet(&[
-            ("task", self.id.to_string()),
+            ("task", self.id.into()),
             ("status", output::status(self.status)),
         ])
     }
@@ -202,7 +202,7 @@ fn perhaps(error: Error, patience: &Patience, once: &str) -> Failure {
 fn tell(ended: Task, format: Format) -> Done {
     let code = exit_code(ended.status);
     if format == Format::Table && ended.status != Status::Completed {
-        output::note(&output::safe(&outcome(&ended)));
+        output::note(&outcome(&ended));
         if has_missed_a_file(&ended) {
             output::note(
                 "A command begins in an empty directory of its worker; name files by absolute paths.",

@@ -27,7 +27,10 @@ struct Written {
 impl Shown for Written {
     fn table(&self) -> String {
         let bytes = format!("{} bytes", self.bytes);
-        output::sheet(&[("backup", self.file.display().to_string()), ("size", bytes)])
+        output::sheet(&[
+            ("backup", self.file.display().into()),
+            ("size", bytes.into()),
+        ])
     }
 
     fn ids(&self) -> Vec<String> {
@@ -45,9 +48,9 @@ struct Restored {
 
 impl Shown for Restored {
     fn table(&self) -> String {
-        let mut rows = vec![("database", self.database.clone())];
+        let mut rows = vec![("database", (&self.database).into())];
         if let Some(replaced) = &self.replaced {
-            rows.push(("before", replaced.display().to_string()));
+            rows.push(("before", replaced.display().into()));
         }
         output::sheet(&rows)
     }
@@ -134,8 +137,7 @@ fn tell_of_logs(logs: &LogsCopied) {
             output::note("There is no file of logs beside it: what runs printed is not there.")
         }
         LogsCopied::Left(why) => output::note(&format!(
-            "The tasks are there, but what runs printed is not: {}",
-            output::safe(why)
+            "The tasks are there, but what runs printed is not: {why}"
         )),
     }
 }
