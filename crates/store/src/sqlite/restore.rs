@@ -18,16 +18,14 @@ use rusqlite::{Connection, params};
 use taskyard_core::random::Random;
 
 use super::backup::{BackupError, LogsCopied, copy_logs, copy_whole};
-use super::file::{
-    self, INDEX, JOURNAL, LOG, Part, Partial, is_same, named, sync_folder_of, write,
-};
+use super::file::{self, INDEX, JOURNAL, LOG, Part, Partial, named, sync_folder_of, write};
 use super::open::{explain, in_use};
-use super::{inspect, lock, sql};
+use super::{family, inspect, lock, sql};
 use crate::incarnation;
 
 /// What is to take the database's place, under its name with this behind it.
-const NEW: &str = ".restored";
-const NOTE: &str = ".restoring";
+pub(super) const NEW: &str = ".restored";
+pub(super) const NOTE: &str = ".restoring";
 /// How a note begins, before the name under which is kept what is replaced: with logs to be put in place, and without.
 const WITH_LOGS: &[u8] = b"with logs\n";
 const WITHOUT_LOGS: &[u8] = b"without logs\n";
@@ -67,8 +65,8 @@ pub(super) fn restore_by_steps(
     steps: Steps<'_>,
 ) -> Result<LogsCopied, BackupError> {
     let (from, database) = (&file::behind_links(from), &file::behind_links(database));
-    if is_same(from, database) {
-        return Err(BackupError::Itself(from.to_owned()));
+    if let Some(shared) = family::shared(from, database) {
+        return Err(BackupError::OfBoth(shared));
     }
     let lock = Held::take(database)?;
     let tasks = Partial::under(Part::Tasks.of(&named(database, NEW)))?;
