@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use taskyard_api::operation::{Act, Operation, Status, TasksFilter};
 use taskyard_api::page::{Page, PageQuery};
+use taskyard_core::shell::flag;
 use taskyard_core::time::Timestamp;
 
 use super::list::age;
@@ -181,7 +182,7 @@ async fn list(args: &ListOperationsArgs, format: Format) -> Done {
             );
         }
         if let Some(cursor) = next {
-            output::note(&format!("There are more: --cursor {cursor}"));
+            output::note(&format!("There are more: {}", flag("--cursor", &cursor)));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -15,6 +15,7 @@ use taskyard_core::id::TaskId;
 use taskyard_core::json::{self, BadJson};
 use taskyard_core::policy::COMMAND;
 use taskyard_core::random::Random as _;
+use taskyard_core::shell::flag;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::away::Patience;
@@ -161,7 +162,7 @@ async fn by_key(
     let batch = patience
         .until_answered(async || client.submit_batch(tasks, Some(key)).await)
         .await
-        .map_err(|error| perhaps(error, patience, &format!("--idempotency-key {key}")))?;
+        .map_err(|error| perhaps(error, patience, &flag("--idempotency-key", key)))?;
     let id = *batch
         .ids
         .first()

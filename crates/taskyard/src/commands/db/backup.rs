@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
+use taskyard_core::shell::quoted;
 use taskyard_store::sqlite::{LogsCopied, Taken};
 use taskyard_store::{postgres, sqlite};
 
@@ -70,7 +71,8 @@ pub(super) async fn backup(args: &BackupArgs, format: Format) -> Done {
     if let Some(folder) = file.parent().filter(|folder| !folder.is_dir()) {
         let folder = folder.display();
         return Err(Failure::usage(format!(
-            "there is no folder {folder} for the backup; make it with `mkdir -p {folder}`, or name another file"
+            "there is no folder {folder} for the backup; make it with `mkdir -p {}`, or name another file",
+            quoted(&folder.to_string())
         )));
     }
     let to = file.clone();
