@@ -45,7 +45,7 @@ pub(crate) type Done = Result<ExitCode, Failure>;
 
 pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
     let format = cli.general.output;
-    let done = act(cli, layered);
+    let done = act(cli, layered).map_err(|failure| failure.placed(layered));
     if let Err(failure) = &done
         && format == Format::Json
     {

@@ -11,6 +11,7 @@ use taskyard_api::problem::{NO_SUCH_ROUTE, Problem};
 use taskyard_core::id::TaskId;
 
 use crate::output::{self, Format};
+use crate::settings::Layered;
 
 /// It went wrong in some way that has no code of its own.
 pub(crate) const FAILED: u8 = 1;
@@ -127,6 +128,16 @@ impl Failure {
     pub(crate) fn behind(mut self, words: &str) -> Self {
         self.message = format!("{words}: {}", self.message);
         self
+    }
+
+    /// Of a refusal of what was set, with where that comes from, unless it was typed.
+    pub(crate) fn placed(self, layered: &Layered) -> Self {
+        if self.code != USAGE || self.problem.is_some() {
+            return self;
+        }
+        let places = layered.places(&self.message);
+        let places = places.iter().map(String::as_str);
+        places.fold(self, |failure, place| failure.and(Some(place)))
     }
 
     /// Of what programs have read already.
