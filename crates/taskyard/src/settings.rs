@@ -216,6 +216,24 @@ impl Layered {
         takers
     }
 
+    /// The commands but for this one in which the setting has another default than this, with that.
+    pub(crate) fn other_defaults(
+        &self,
+        but: &str,
+        id: &str,
+        default: &str,
+    ) -> BTreeMap<String, String> {
+        let commands = self.command.get_subcommands();
+        let others = commands.filter(|command| command.get_name() != but);
+        let others = others.filter_map(|command| {
+            let argument = own_settings(command).find(|argument| argument.get_id() == id)?;
+            let its = default_of(argument);
+            let is_other = !its.is_empty() && its != default;
+            is_other.then(|| (command.get_name().to_owned(), its))
+        });
+        others.collect()
+    }
+
     /// Every setting of every command as it is where no flag is typed: its name, its value as text, and where that came
     /// from.
     pub(crate) fn beneath_flags(&self) -> impl Iterator<Item = (String, String, Origin)> + '_ {
@@ -227,12 +245,20 @@ impl Layered {
                 let value = value.to_string_lossy().into_owned();
                 return (id, value, Origin::Environment(name));
             }
-            let values = argument.get_default_values().iter();
-            let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
             let origin = self.beneath.get(&id).cloned().unwrap_or(Origin::Default);
-            (id, values.join(","), origin)
+            (id, default_of(argument), origin)
         })
     }
+}
+
+/// What stands behind two hyphens.
+fn flags_in(text: &str) -> impl Iterator<Item = &str> {
+    let is_of_flag = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+    let behind = text.split("--").skip(1);
+    behind.map(move |behind| {
+        let end = behind.find(|letter| !is_of_flag(letter));
+        &behind[..end.unwrap_or(behind.len())]
+    })
 }
 
 /// The file that the command line or the environment names, before anything else is judged.
@@ -251,22 +277,18 @@ fn names<'a>(settings: impl Iterator<Item = &'a Arg>) -> Vec<String> {
         .map(|argument| argument.get_id().as_str().to_owned())
         .collect();
     names.sort_unstable();
-/// What stands behind two hyphens.
-fn flags_in(text: &str) -> impl Iterator<Item = &str> {
-    let is_of_flag = |letter: char| letter.is_ascii_lowercase() || letter == '-';
-    let behind = text.split("--").skip(1);
-    behind.map(move |behind| {
-        let end = behind.find(|letter| !is_of_flag(letter));
-        &behind[..end.unwrap_or(behind.len())]
-    })
-}
-
     names.dedup();
     names
 }
 
 fn takes_several(argument: &Arg) -> bool {
     matches!(argument.get_action(), ArgAction::Append) || argument.get_value_delimiter().is_some()
+}
+
+fn default_of(argument: &Arg) -> String {
+    let values = argument.get_default_values().iter();
+    let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+    values.join(",")
 }
 
 /// Every argument, of whatever command, that can be set without the command line; some stand in several commands.

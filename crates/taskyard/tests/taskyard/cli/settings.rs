@@ -42,13 +42,13 @@ fn each_setting_says_where_it_came_from() {
     let commands = |name: &str| settings[name]["commands"].clone();
     assert_eq!(commands("concurrency"), serde_json::json!(["worker"]));
     assert_eq!(commands("drain"), serde_json::json!(["serve", "worker"]));
+    check("drain", "10s", "default");
+    let by_default = serde_json::json!({"worker": "30s"});
+    assert_eq!(settings["drain"]["other_values"], by_default);
     assert_eq!(commands("output"), serde_json::json!(["all"]));
     assert!(!printed.stdout.contains("secret"), "{}", printed.stdout);
 }
 
-#[test]
-fn heartbeats_come_often_enough_for_the_times_that_are_set() {
-    let yard = Yard::new();
 #[test]
 fn what_is_refused_says_where_its_value_comes_from() {
     let yard = Yard::new();
@@ -104,6 +104,9 @@ fn what_is_refused_says_where_its_value_comes_from() {
     );
 }
 
+#[test]
+fn heartbeats_come_often_enough_for_the_times_that_are_set() {
+    let yard = Yard::new();
     let heartbeat = |flags: &[&str], environment: &[(&str, &str)]| {
         let command = [&["config", "--output", "json"], flags].concat();
         let printed = run(yard.directory.path(), &command, environment);
