@@ -19,8 +19,8 @@ pub trait Request {
     const LEVELS: usize;
 }
 
-/// Other fields nest no deeper than this, whatever a payload may.
-const LEVELS_MIN: usize = 4;
+/// Other fields nest no deeper than this, whatever a payload may, which may nest so deep at least.
+pub const LEVELS_MIN: usize = 4;
 
 /// Every list may have so many elements as far as reading goes; the rules may allow fewer, and say so better.
 pub const ELEMENTS_MIN: usize = 1_000;

@@ -134,6 +134,24 @@ impl<'a> Demand<'a> {
         }
     }
 
+    /// A value that does, the nearest whole step away from a bound that does not.
+    fn met_by(self) -> String {
+        let (sign, bound) = match self {
+            Self::Equal(wanted) => return wanted.to_owned(),
+            Self::Compare(sign, bound) => (sign, bound),
+        };
+        let beyond = match sign {
+            ">" => [bound + 1.0, bound.next_up()],
+            _ => [bound - 1.0, bound.next_down()],
+        };
+        // Of a bound so large that a step makes no difference, the next number there is.
+        let mut values = std::iter::once(bound)
+            .chain(beyond)
+            .map(|value| value.to_string());
+        let met = values.find(|value| self.is_met_by(value));
+        met.unwrap_or_else(|| bound.to_string())
+    }
+
     fn is_met_by(self, value: &str) -> bool {
         match self {
             Self::Equal(wanted) => wanted == value,
@@ -185,6 +203,15 @@ impl Demands {
         })
     }
 
+    /// For each a label that meets it.
+    pub fn met_by(&self) -> impl Iterator<Item = (&Name, String)> {
+        self.iter().map(|(name, wanted)| {
+            let demand = Demand::read(wanted);
+            let meets = demand.map(Demand::met_by);
+            (name, meets.unwrap_or_else(|| wanted.to_owned()))
+        })
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -229,6 +256,27 @@ mod tests {
         check("<4", "4", false);
         check(">1e2", "101", true);
         check(">=16", "much", false);
+    }
+
+    #[test]
+    fn for_each_demand_there_is_a_label_that_meets_it() {
+        for (demand, label) in [
+            ("a100", "a100"),
+            (" São Paulo ", "São Paulo"),
+            (">=16", "16"),
+            ("<=0.5", "0.5"),
+            (">16", "17"),
+            ("<8", "7"),
+            (">1.5", "2.5"),
+            ("<-1e20", "-100000000000000020000"),
+            (">1e16", "10000000000000002"),
+        ] {
+            let demands = Demands::new([("x", demand)]).unwrap();
+            let met_by = demands.met_by().map(|(_, value)| value);
+
+            assert_eq!(met_by.collect::<Vec<_>>(), [label], "{demand}");
+            check(demand, label, true);
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod queue;
 pub mod random;
 pub mod retention;
 pub mod retry;
+pub mod shell;
 pub mod status;
 pub mod time;
 mod variants;

@@ -15,6 +15,7 @@ mod commit;
 mod connection;
 mod damage;
 mod error;
+mod family;
 mod fields;
 mod file;
 mod home;

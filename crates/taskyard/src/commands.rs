@@ -45,7 +45,7 @@ pub(crate) type Done = Result<ExitCode, Failure>;
 
 pub(crate) fn run(cli: Cli, layered: &Layered) -> Done {
     let format = cli.general.output;
-    let done = act(cli, layered);
+    let done = act(cli, layered).map_err(|failure| failure.placed(layered));
     if let Err(failure) = &done
         && format == Format::Json
     {
@@ -203,8 +203,7 @@ async fn to_each<T>(tasks: &[TaskId], act: impl AsyncFn(TaskId) -> Result<T, Err
                 let step = next_step(&error, about).filter(|_| is_new);
                 let failure = Failure::without_step(error).and(step.as_deref());
                 if tasks.len() > 1 {
-                    let said = output::safe(&failure.message);
-                    output::note(&format!("taskyard: {task}: {said}"));
+                    output::note(&format!("taskyard: {task}: {}", failure.message));
                 }
                 each.failure = Some(failure.told());
             }

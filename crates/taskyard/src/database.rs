@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
+use taskyard_core::shell::quoted;
 use taskyard_core::store::{self, Store};
 use taskyard_engine::error::Error;
 use taskyard_store::postgres::{self, OpenError, PostgresStore};
@@ -83,7 +84,7 @@ impl Address {
             (Self::Sqlite(path), Error::Store(store::Error::Damaged(_))) => format!(
                 "Keep a copy of it and of the files beside it, then put a backup in its place, or save what can be read \
                  with: sqlite3 {} .recover",
-                whole(path).display()
+                quoted(&whole(path).to_string_lossy())
             ),
             (Self::Postgres(_), Error::Store(store::Error::Full)) => "Make room there.".to_owned(),
             _ => "`taskyard db check` looks whether the database is well.".to_owned(),

@@ -11,6 +11,7 @@ use taskyard_api::problem::{NO_SUCH_ROUTE, Problem};
 use taskyard_core::id::TaskId;
 
 use crate::output::{self, Format};
+use crate::settings::Layered;
 
 /// It went wrong in some way that has no code of its own.
 pub(crate) const FAILED: u8 = 1;
@@ -129,6 +130,16 @@ impl Failure {
         self
     }
 
+    /// Of a refusal of what was set, with where that comes from, unless it was typed.
+    pub(crate) fn placed(self, layered: &Layered) -> Self {
+        if self.code != USAGE || self.problem.is_some() {
+            return self;
+        }
+        let places = layered.places(&self.message);
+        let places = places.iter().map(String::as_str);
+        places.fold(self, |failure, place| failure.and(Some(place)))
+    }
+
     /// Of what programs have read already.
     pub(crate) fn told(self) -> Self {
         Self {
@@ -150,13 +161,8 @@ impl Failure {
         output::line(&output::escaped(&text))
     }
 
-    /// What a server or a file put into it does not steer the terminal.
-    fn shown(&self) -> String {
-        output::safe(&self.message)
-    }
-
     pub(crate) fn exit(&self) -> ExitCode {
-        output::note(&format!("taskyard: {}", self.shown()));
+        output::note(&format!("taskyard: {}", self.message));
         ExitCode::from(self.code)
     }
 }
@@ -193,7 +199,7 @@ pub(crate) fn unread(error: &clap::Error, format: Format) -> ExitCode {
         // Nobody reads: there is nobody to tell.
         let _ = failure.tell_programs();
     }
-    output::note(said.ansi().to_string().trim_end());
+    output::painted_note(said.ansi().to_string().trim_end());
     ExitCode::from(USAGE)
 }
 
@@ -283,13 +289,6 @@ mod tests {
     fn refused(status: u16, code: &str) -> client::Error {
         let text = format!(r#"{{"status": {status}, "code": "{code}"}}"#);
         client::Error::Problem(serde_json::from_str(&text).unwrap())
-    }
-
-    #[test]
-    fn what_a_server_says_does_not_steer_the_terminal() {
-        let failure = Failure::new("no: \u{1b}[2Jcleared\n  Do this.");
-
-        assert_eq!(failure.shown(), "no: \u{fffd}[2Jcleared\n  Do this.");
     }
 
     #[test]

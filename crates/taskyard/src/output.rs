@@ -57,8 +57,13 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// To standard error: what is said about the work, not the work's result.
+/// To standard error: what is said about the work, not the work's result. What of it others have written steers no terminal.
 pub(crate) fn note(text: &str) {
+    painted_note(&safe(text));
+}
+
+/// The same of text that has colours of our own, and nothing in it that others have written.
+pub(crate) fn painted_note(text: &str) {
     let size = terminal_size::terminal_size_of(std::io::stderr());
     let width = size.map(|(width, _)| usize::from(width.0));
     let text = wrap::wrap(text, width, HANG) + "\n";
@@ -73,20 +78,52 @@ pub(crate) fn hung(line: &str, within: Option<usize>) -> String {
     wrap::wrap(line, within, HANG)
 }
 
+/// What stands beside a name in a sheet, in as many lines as it has: whoever wrote it, it steers no terminal.
+pub(crate) struct Value {
+    text: String,
+    tint: Tint,
+}
+
+impl Value {
+    pub(crate) fn tinted(text: &str, tint: Tint) -> Self {
+        Self {
+            tint,
+            ..Self::from(text)
+        }
+    }
+}
+
+impl<T: Display> From<T> for Value {
+    fn from(value: T) -> Self {
+        Self {
+            text: safe(&value.to_string()),
+            tint: Tint::Plain,
+        }
+    }
+}
+
 /// Names on the left, values on the right; a value of several lines stays under itself. As standard output takes it: fit
 /// for its terminal, or whole.
-pub(crate) fn sheet(rows: &[(&str, String)]) -> String {
+pub(crate) fn sheet(rows: &[(&str, Value)]) -> String {
     let size = terminal_size::terminal_size_of(std::io::stdout());
     sheet_within(rows, size.map(|(width, _)| usize::from(width.0)))
 }
 
-fn sheet_within(rows: &[(&str, String)], within: Option<usize>) -> String {
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+fn sheet_within(rows: &[(&str, Value)], within: Option<usize>) -> String {
+    let rows: Vec<_> = rows
+        .iter()
+        .map(|(name, value)| (safe(name), value))
+        .collect();
+    let width = rows
+        .iter()
+        .map(|(name, _)| name.chars().count())
+        .max()
+        .unwrap_or(0);
     let indent = " ".repeat(width + 2);
     let room = within.map(|within| within.saturating_sub(indent.len()));
     rows.iter()
         .map(|(name, value)| {
-            let value = wrap::wrap(value, room, 0);
+            let value = wrap::wrap(&value.tint.paint(&value.text), room, 0);
             format!(
                 "{name:<width$}  {}",
                 value.replace('\n', &format!("\n{indent}"))
@@ -118,9 +155,9 @@ fn tint(status: Status) -> Tint {
     }
 }
 
-/// A status in running text.
-pub(crate) fn status(status: Status) -> String {
-    tint(status).paint(status.as_str())
+/// A status in a sheet.
+pub(crate) fn status(status: Status) -> Value {
+    Value::tinted(status.as_str(), tint(status))
 }
 
 /// A status in a table.
@@ -244,18 +281,37 @@ mod tests {
 
     #[test]
     fn a_sheet_keeps_lines_under_their_value() {
-        let text = sheet(&[("id", "7".to_owned()), ("output", "a\nb".to_owned())]);
+        let text = sheet(&[("id", 7.into()), ("output", "a\nb".into())]);
 
         assert_eq!(text, "id      7\noutput  a\n        b");
     }
 
     #[test]
+    fn what_others_wrote_into_a_sheet_steers_no_terminal() {
+        let rows = [
+            ("code\u{1b}[2J", "owned\u{1b}]0;title\u{7}".into()),
+            ("status", Value::tinted("fai\u{202e}led", Tint::Bad)),
+        ];
+
+        let text = sheet_within(&rows, None);
+
+        assert_eq!(
+            anstream::adapter::strip_str(&text).to_string(),
+            "code\u{fffd}[2J  owned\u{fffd}]0;title\u{fffd}\nstatus    fai\u{fffd}led"
+        );
+        assert!(
+            text.contains(&Tint::Bad.paint("fai\u{fffd}led")),
+            "{text:?}"
+        );
+    }
+
+    #[test]
     fn a_sheet_breaks_long_values_between_words() {
         let rows = [
-            ("id", "7".to_owned()),
+            ("id", 7.into()),
             (
                 "reason",
-                "no worker that is online runs this\nstart one".to_owned(),
+                "no worker that is online runs this\nstart one".into(),
             ),
         ];
 

@@ -38,6 +38,17 @@ pub(crate) enum Origin {
     Default,
 }
 
+impl Origin {
+    /// For messages, what somebody has to look for; nothing where they typed it, or nobody said anything.
+    fn place(&self, id: &str) -> Option<String> {
+        match self {
+            Self::Environment(name) => Some(format!("the variable {name}")),
+            Self::File(path) => Some(format!("{id} in the file {}", path.display())),
+            Self::Flag | Self::Default => None,
+        }
+    }
+}
+
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -67,7 +78,16 @@ pub(crate) fn layer(
     let refuse = |command: &Command, message: String| {
         blame::meant(command, &arguments).error(clap::error::ErrorKind::InvalidValue, message)
     };
-    let file = File::find(named).map_err(|message| refuse(&command, message))?;
+    let file = File::find(named).map_err(|message| {
+        let is_typed = blame::is_typed(&arguments, "--config");
+        let is_set = !is_typed && environment(FILE_VARIABLE).is_some();
+        let place = if is_set {
+            format!("\n  The value of --config comes from the variable {FILE_VARIABLE}.")
+        } else {
+            String::new()
+        };
+        refuse(&command, message + &place)
+    })?;
     if let Some(file) = &file {
         let in_files = settings(&command).filter(|argument| argument.get_id() != "config_file");
         let known = names(in_files);
@@ -111,27 +131,62 @@ impl Layered {
         command.get_arguments().filter_map(move |argument| {
             let id = argument.get_id().as_str();
             argument.get_long()?;
-            let source = matches.value_source(id);
             let raw = matches.try_get_raw(id).ok()?;
             let values: Vec<String> = raw
                 .into_iter()
                 .flatten()
                 .map(|value| value.to_string_lossy().into_owned())
                 .collect();
-            let origin = match source {
-                Some(ValueSource::CommandLine) => Origin::Flag,
-                Some(ValueSource::EnvVariable) => {
-                    let name = argument.get_env().unwrap_or_default();
-                    Origin::Environment(name.to_string_lossy().into_owned())
-                }
-                _ => self.beneath.get(id).cloned().unwrap_or(Origin::Default),
-            };
+            let origin = self.origin(argument, matches);
             Some((id.to_owned(), values.join(","), origin))
         })
     }
 }
 
 impl Layered {
+    /// Of a refusal that names flags, where the values of those come from that were not typed; a line for each.
+    pub(crate) fn places(&self, said: &str) -> Vec<String> {
+        let flags: Vec<&str> = flags_in(said).collect();
+        let (mut command, mut matches) = (&self.command, &self.matches);
+        let mut places = Vec::new();
+        loop {
+            let is_named = |argument: &&Arg| {
+                let long = argument.get_long();
+                argument.get_env().is_some() && long.is_some_and(|long| flags.contains(&long))
+            };
+            for argument in command.get_arguments().filter(is_named) {
+                let id = argument.get_id().as_str();
+                let Some(place) = self.origin(argument, matches).place(id) else {
+                    continue;
+                };
+                let flag = argument.get_long().unwrap_or_default();
+                let line = format!("The value of --{flag} comes from {place}.");
+                if !places.contains(&line) {
+                    places.push(line);
+                }
+            }
+            let Some((name, below)) = matches.subcommand() else {
+                return places;
+            };
+            let Some(found) = command.find_subcommand(name) else {
+                return places;
+            };
+            (command, matches) = (found, below);
+        }
+    }
+
+    fn origin(&self, argument: &Arg, matches: &ArgMatches) -> Origin {
+        let id = argument.get_id().as_str();
+        match matches.value_source(id) {
+            Some(ValueSource::CommandLine) => Origin::Flag,
+            Some(ValueSource::EnvVariable) => {
+                let name = argument.get_env().unwrap_or_default();
+                Origin::Environment(name.to_string_lossy().into_owned())
+            }
+            _ => self.beneath.get(id).cloned().unwrap_or(Origin::Default),
+        }
+    }
+
     /// Which commands take each setting, but for this one, which only shows them; `all` for what every command takes.
     pub(crate) fn takers(&self, but: &str) -> BTreeMap<String, Vec<String>> {
         let mut takers: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -161,6 +216,24 @@ impl Layered {
         takers
     }
 
+    /// The commands but for this one in which the setting has another default than this, with that.
+    pub(crate) fn other_defaults(
+        &self,
+        but: &str,
+        id: &str,
+        default: &str,
+    ) -> BTreeMap<String, String> {
+        let commands = self.command.get_subcommands();
+        let others = commands.filter(|command| command.get_name() != but);
+        let others = others.filter_map(|command| {
+            let argument = own_settings(command).find(|argument| argument.get_id() == id)?;
+            let its = default_of(argument);
+            let is_other = !its.is_empty() && its != default;
+            is_other.then(|| (command.get_name().to_owned(), its))
+        });
+        others.collect()
+    }
+
     /// Every setting of every command as it is where no flag is typed: its name, its value as text, and where that came
     /// from.
     pub(crate) fn beneath_flags(&self) -> impl Iterator<Item = (String, String, Origin)> + '_ {
@@ -172,12 +245,20 @@ impl Layered {
                 let value = value.to_string_lossy().into_owned();
                 return (id, value, Origin::Environment(name));
             }
-            let values = argument.get_default_values().iter();
-            let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
             let origin = self.beneath.get(&id).cloned().unwrap_or(Origin::Default);
-            (id, values.join(","), origin)
+            (id, default_of(argument), origin)
         })
     }
+}
+
+/// What stands behind two hyphens.
+fn flags_in(text: &str) -> impl Iterator<Item = &str> {
+    let is_of_flag = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+    let behind = text.split("--").skip(1);
+    behind.map(move |behind| {
+        let end = behind.find(|letter| !is_of_flag(letter));
+        &behind[..end.unwrap_or(behind.len())]
+    })
 }
 
 /// The file that the command line or the environment names, before anything else is judged.
@@ -202,6 +283,12 @@ fn names<'a>(settings: impl Iterator<Item = &'a Arg>) -> Vec<String> {
 
 fn takes_several(argument: &Arg) -> bool {
     matches!(argument.get_action(), ArgAction::Append) || argument.get_value_delimiter().is_some()
+}
+
+fn default_of(argument: &Arg) -> String {
+    let values = argument.get_default_values().iter();
+    let values: Vec<_> = values.map(|value| value.to_string_lossy()).collect();
+    values.join(",")
 }
 
 /// Every argument, of whatever command, that can be set without the command line; some stand in several commands.

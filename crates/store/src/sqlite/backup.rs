@@ -18,10 +18,12 @@ use rusqlite::backup::{Backup, StepResult};
 
 use super::connection::all;
 use super::error::is_of_writing;
-use super::file::{self, Part, Partial, is_same};
+use super::family;
+use super::file::{self, Part, Partial};
 use super::inspect::Missing;
-use super::lock;
-use super::open::{self, OpenError, explain};
+use super::lock::Replaced;
+use super::open::{self, OpenError, explain, in_use};
+use super::restore::is_cut_short;
 
 /// All pages in one step, so that it is one snapshot.
 const WHOLE: i32 = -1;
@@ -34,6 +36,10 @@ pub enum BackupError {
     Exists(PathBuf),
     #[error("{0} belongs to the database itself; name another file")]
     Itself(PathBuf),
+    #[error(
+        "{0} belongs to the backup and to the database whose place it is to take; name another file"
+    )]
+    OfBoth(PathBuf),
     #[error("{path} cannot be written: {source}")]
     Write {
         path: PathBuf,
@@ -67,19 +73,20 @@ pub struct Taken {
 /// runs to one beside that. A server may work on the database meanwhile.
 pub fn backup(database: &Path, to: &Path, replace: bool) -> Result<Taken, BackupError> {
     let database = &file::behind_links(database);
-    let ours = Part::ALL.map(|part| part.of(database));
-    for part in Part::ALL {
-        let to = part.of(to);
-        if ours.iter().any(|own| is_same(own, &to)) {
-            return Err(BackupError::Itself(to));
-        }
-        if !replace && let Some(there) = file::in_the_way_of(&to) {
-            return Err(BackupError::Exists(there));
-        }
+    if let Some(shared) = family::shared(to, database) {
+        return Err(BackupError::Itself(shared));
     }
-    if replace && lock::is_held(to) {
-        return Err(open::in_use(to).into());
+    let files = Part::ALL.map(|part| part.of(to));
+    if let Some(there) = files.iter().find_map(|file| file::in_the_way_of(file))
+        && !replace
+    {
+        return Err(BackupError::Exists(there));
     }
+    if is_cut_short(to) {
+        return Err(OpenError::HalfRestored(to.to_owned()).into());
+    }
+    let held = Replaced::hold(to, &files).map_err(file::write(to))?;
+    let held = held.ok_or_else(|| in_use(&file::behind_links(to)))?;
     let tasks = Partial::beside(to)?;
     let log = Missing::look(database);
     let copied = copy_whole(Part::Tasks, database, &tasks, |_| Ok(()));
@@ -101,6 +108,7 @@ pub fn backup(database: &Path, to: &Path, replace: bool) -> Result<Taken, Backup
     if let Some(beside) = beside {
         bytes += beside.become_file(&logs_there, replace)?;
     }
+    held.give_up().map_err(file::write(to))?;
     Ok(Taken { bytes, logs })
 }
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use taskyard_core::shell::quoted;
 use taskyard_core::store::Error;
 
 pub(super) struct Damage {
@@ -34,7 +35,8 @@ impl Damage {
                 %path,
                 %damage,
                 "the database is damaged and takes no more writes: stop the server, keep a copy of the file and of those \
-                 beside it, then put a backup in its place, or save what can be read with: sqlite3 {path} .recover"
+                 beside it, then put a backup in its place, or save what can be read with: sqlite3 {} .recover",
+                quoted(&path.to_string())
             );
         }
     }

@@ -19,6 +19,8 @@ pub(super) const JOURNAL: &str = "-journal";
 pub(super) const LOG: &str = "-wal";
 /// An index of the log, which it makes anew.
 pub(super) const INDEX: &str = "-shm";
+/// What is on its way to the name before it, with the number of its process behind it.
+pub(super) const PARTIAL: &str = ".partial-";
 /// For nobody but its owner: inputs and outputs may be anything.
 const PRIVATE: u32 = 0o600;
 
@@ -81,7 +83,7 @@ pub(super) struct Partial {
 impl Partial {
     /// Under a name of this process's own.
     pub(super) fn beside(to: &Path) -> Result<Self, BackupError> {
-        Self::under(named(to, &format!(".partial-{}", std::process::id())))
+        Self::under(named(to, &format!("{PARTIAL}{}", std::process::id())))
     }
 
     pub(super) fn under(path: PathBuf) -> Result<Self, BackupError> {
@@ -242,9 +244,4 @@ pub fn behind_links(path: &Path) -> PathBuf {
     whole
         .or_else(|_| target())
         .unwrap_or_else(|_| path.to_owned())
-}
-
-pub(super) fn is_same(one: &Path, other: &Path) -> bool {
-    let whole = |path: &Path| path.canonicalize().ok();
-    whole(one).is_some_and(|one| whole(other) == Some(one))
 }

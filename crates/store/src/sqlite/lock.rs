@@ -22,6 +22,8 @@ const HELD: &str = "held";
 const RUNNING: &str = "running";
 const PROCESS: &str = "process ";
 const LISTENS_ON: &str = "listens on ";
+/// What stands behind the database's name in that of the file.
+pub(super) const BESIDE: &str = ".lock";
 
 /// Who keeps others away, as far as it has said so: for messages alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,7 +87,7 @@ pub(super) struct Lock {
 
 fn beside(database: &Path) -> PathBuf {
     let mut path = OsString::from(database);
-    path.push(".lock");
+    path.push(BESIDE);
     path.into()
 }
 
@@ -103,12 +105,6 @@ fn says_running(said: &[u8]) -> bool {
 pub(super) fn holder(database: &Path) -> Holder {
     let said = fs::read_to_string(beside(database));
     said.map(|text| Holder::read(&text)).unwrap_or_default()
-}
-
-/// Whether somebody has it, who is not asked to wait for longer than this look.
-pub(super) fn is_held(database: &Path) -> bool {
-    let held = |file: File| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock));
-    File::open(beside(database)).is_ok_and(held)
 }
 
 /// `None`: somebody else holds it.
@@ -140,6 +136,48 @@ pub(super) fn alone(path: &Path) -> io::Result<Option<Option<File>>> {
     }
     let file = File::open(path)?;
     Ok(is_free(&file)?.then_some(Some(file)))
+}
+
+/// A database that is about to be replaced as it stands, kept from servers until then. Makes no file.
+pub(super) struct Replaced {
+    beside: Option<File>,
+    /// The files themselves, for their locks alone.
+    _files: Vec<File>,
+}
+
+impl Replaced {
+    /// `None`: somebody else has one of these files, of which any may be missing, open as its own.
+    pub(super) fn hold(database: &Path, files: &[PathBuf]) -> io::Result<Option<Self>> {
+        let beside = if_there(OpenOptions::new().write(true).open(beside(database)))?;
+        // Of a pipe the opening would wait for its other end.
+        let are_files = files.iter().filter(|path| path.is_file());
+        let on_linux = are_files.filter(|_| cfg!(target_os = "linux"));
+        let opened = on_linux.map(|path| if_there(File::open(path)));
+        let files: Vec<File> = opened
+            .filter_map(Result::transpose)
+            .collect::<io::Result<_>>()?;
+        for file in beside.iter().chain(&files) {
+            if !is_free(file)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Self {
+            beside,
+            _files: files,
+        }))
+    }
+
+    /// What the last server on it said about its log is not true of what took its place.
+    pub(super) fn give_up(self) -> io::Result<()> {
+        self.beside.map_or(Ok(()), |beside| beside.set_len(0))
+    }
+}
+
+fn if_there(opened: io::Result<File>) -> io::Result<Option<File>> {
+    match opened {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        opened => opened.map(Some),
+    }
 }
 
 /// Whether nobody else holds this file's lock; now this process does.

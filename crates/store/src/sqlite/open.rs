@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, params};
 use taskyard_core::random::Random;
+use taskyard_core::shell::quoted;
 use uuid::Uuid;
 
 use super::connection::{self, one};
@@ -141,7 +142,8 @@ pub enum OpenError {
     Older { path: PathBuf, found: i32 },
     #[error(
         "{path} is damaged or no SQLite database ({reason}). Keep a copy of it and of the files beside it, then put \
-         a backup in its place, or save what can be read with: sqlite3 {path} .recover"
+         a backup in its place, or save what can be read with: sqlite3 {} .recover",
+        typed(.path)
     )]
     Damaged { path: PathBuf, reason: String },
     #[error(
@@ -254,6 +256,11 @@ fn look_first(path: &Path, lock: &mut Lock) -> Result<(), OpenError> {
     check_files(path)?;
     check_logs(path)?;
     inspect::check_ours_first(Part::Tasks, path)
+}
+
+/// As a command names it that is to be typed.
+fn typed(path: &Path) -> String {
+    quoted(&path.to_string_lossy()).into_owned()
 }
 
 pub(super) fn in_use(path: &Path) -> OpenError {

@@ -18,17 +18,15 @@ use rusqlite::{Connection, params};
 use taskyard_core::random::Random;
 
 use super::backup::{BackupError, LogsCopied, copy_logs, copy_whole};
-use super::file::{
-    self, INDEX, JOURNAL, LOG, Part, Partial, is_same, named, sync_folder_of, write,
-};
+use super::file::{self, INDEX, JOURNAL, LOG, Part, Partial, named, sync_folder_of, write};
 use super::inspect::Missing;
 use super::open::{explain, in_use, tell_of_missing_log};
-use super::{inspect, lock, sql};
+use super::{family, inspect, lock, sql};
 use crate::incarnation;
 
 /// What is to take the database's place, under its name with this behind it.
-const NEW: &str = ".restored";
-const NOTE: &str = ".restoring";
+pub(super) const NEW: &str = ".restored";
+pub(super) const NOTE: &str = ".restoring";
 /// How a note begins, before the name under which is kept what is replaced: with logs to be put in place, and without.
 const WITH_LOGS: &[u8] = b"with logs\n";
 const WITHOUT_LOGS: &[u8] = b"without logs\n";
@@ -71,10 +69,8 @@ pub(super) fn restore_by_steps(
 ) -> Result<LogsCopied, BackupError> {
     let (from, database) = (&file::behind_links(from), &file::behind_links(database));
     let new = named(database, NEW);
-    // What is left there by a restore that broke off makes room for the copy.
-    let own = [database, &new].map(|own| Part::ALL.map(|part| part.of(own)));
-    if own.iter().flatten().any(|own| is_same(from, own)) {
-        return Err(BackupError::Itself(from.to_owned()));
+    if let Some(shared) = family::shared(from, database) {
+        return Err(BackupError::OfBoth(shared));
     }
     // Beside a link to the database it might be on another disk.
     let aside = aside.file_name().unwrap_or(aside.as_os_str());

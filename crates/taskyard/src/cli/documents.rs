@@ -162,14 +162,16 @@ fn config_takes_the_settings_of_serve() {
 
 fn configuration() -> String {
     let command = Cli::command();
-    let mut found: BTreeMap<String, (&Arg, Vec<String>)> = BTreeMap::new();
+    // What has another default for another command means something else there.
+    let mut found: BTreeMap<(String, String), (&Arg, Vec<String>)> = BTreeMap::new();
     for (name, command) in all(&command) {
         let settings = command
             .get_arguments()
             .filter(|one| one.get_env().is_some());
         for argument in settings {
             let id = argument.get_id().to_string();
-            let (_, commands) = found.entry(id).or_insert((argument, Vec::new()));
+            let as_there = (id, default_of(argument));
+            let (_, commands) = found.entry(as_there).or_insert((argument, Vec::new()));
             let of = name.strip_prefix("taskyard ").unwrap_or("all");
             commands.push(format!("`{of}`"));
         }
@@ -185,8 +187,7 @@ fn configuration() -> String {
                     `a,b` elsewhere.\n\n| flag | variable | in the file | default | commands | meaning |\n\
                     |---|---|---|---|---|---|\n"
         .to_owned();
-    for (id, (argument, commands)) in found {
-        let default = default_of(argument);
+    for ((id, default), (argument, commands)) in found {
         let default = if default.is_empty() {
             default
         } else {

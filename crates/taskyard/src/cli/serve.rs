@@ -254,8 +254,8 @@ pub(crate) struct LimitArgs {
     /// them. Default: half of these.
     #[arg(long, env = "TASKYARD_LISTS_MAX", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=3))]
     pub(crate) lists_max: Option<u32>,
-    /// How deep inputs and outputs may nest.
-    #[arg(long, env = "TASKYARD_DEPTH_MAX", default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
+    /// How deep inputs and outputs may nest. At least 4, as deep as everything around them.
+    #[arg(long, env = "TASKYARD_DEPTH_MAX", default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u16).range(4..=512))]
     pub(crate) depth_max: u16,
     /// The longest body of a batch or a report. At least 8KiB.
     #[arg(long, env = "TASKYARD_BODY_MAX", default_value = "16MiB", value_parser = room, value_name = "BYTES")]

@@ -7,7 +7,7 @@ use taskyard_worker::executors::command::{Allow, AllowEnv};
 use taskyard_worker::executors::http;
 
 use super::client::{Connection, KINDS};
-use crate::settings::units::{bytes, duration, label, queue, room, worker};
+use crate::settings::units::{bytes, duration, labels, queue, room, worker};
 
 #[derive(Debug, Args)]
 #[command(
@@ -41,9 +41,10 @@ pub(crate) struct WorkerArgs {
         value_name = "QUEUES"
     )]
     pub(crate) queues: Vec<String>,
-    /// What tasks can require, such as gpu=a100. May be given several times.
-    #[arg(long = "label", id = "label", env = "TASKYARD_LABELS", value_delimiter = ',', value_parser = label, value_name = "NAME=VALUE")]
-    pub(crate) labels: Vec<(String, String)>,
+    /// What tasks can require, such as gpu=a100. May be given several times, or with commas between; a comma in a value
+    /// stands behind a backslash.
+    #[arg(long = "label", id = "label", env = "TASKYARD_LABELS", value_parser = labels, value_name = "NAME=VALUE")]
+    pub(crate) labels: Vec<Vec<(String, String)>>,
     /// How long it lets its tasks go on when it is told to stop, before it ends them and hands them back. A second signal
     /// ends it at once. One that `taskyard workers drain` has leave finishes them, however long they take.
     #[arg(long, env = "TASKYARD_DRAIN", default_value = "30s", value_parser = duration, value_name = "TIME")]

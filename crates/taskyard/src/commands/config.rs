@@ -10,8 +10,8 @@ use crate::cli::ServeArgs;
 use crate::database::without_password;
 use crate::failure::Failure;
 use crate::output::{self, Column, Format, Shown};
-use crate::settings::Layered;
 use crate::settings::units::duration_text;
+use crate::settings::{Layered, Origin};
 
 /// What is secret is never printed.
 const SECRET: [&str; 1] = ["token"];
@@ -19,6 +19,9 @@ const SECRET: [&str; 1] = ["token"];
 #[derive(Serialize)]
 struct Setting {
     value: String,
+    /// By command, where that has another value by default.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    other_values: BTreeMap<String, String>,
     from: String,
     /// What takes it; `all` for what every command does.
     commands: Vec<String>,
@@ -34,7 +37,7 @@ impl Shown for Settings {
         let rows = rows.map(|(name, setting)| {
             vec![
                 name.clone(),
-                setting.value.clone(),
+                setting.value.clone() + &others(setting),
                 setting.from.clone(),
                 setting.commands.join(","),
             ]
@@ -69,7 +72,12 @@ pub(super) fn run(args: &ServeArgs, layered: &Layered, format: Format) -> Done {
     let others = layered.beneath_flags();
     let mut settings = BTreeMap::new();
     for (name, value, origin) in others.chain(typed) {
+        let other_values = match origin {
+            Origin::Default => layered.other_defaults("config", &name, &value),
+            Origin::Flag | Origin::Environment(_) | Origin::File(_) => BTreeMap::new(),
+        };
         let setting = Setting {
+            other_values,
             value: shown(&name, value),
             from: origin.to_string(),
             commands: takers.get(&name).cloned().unwrap_or_default(),
@@ -86,6 +94,13 @@ pub(super) fn run(args: &ServeArgs, layered: &Layered, format: Format) -> Done {
     format.print(&Settings(settings))?;
     plan?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The values that hold for some commands alone, behind the one for the others.
+fn others(setting: &Setting) -> String {
+    let others = setting.other_values.iter();
+    let others = others.map(|(command, value)| format!(" ({command}: {value})"));
+    others.collect()
 }
 
 fn shown(name: &str, value: String) -> String {

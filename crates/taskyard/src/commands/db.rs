@@ -40,10 +40,11 @@ impl Shown for Sizes {
                 format!(
                     "{} (programs from {} on can use it)",
                     self.schema, self.min_compatible
-                ),
+                )
+                .into(),
             ),
-            ("incarnation", self.incarnation.clone()),
-            ("size", format!("{} bytes", self.bytes)),
+            ("incarnation", (&self.incarnation).into()),
+            ("size", format!("{} bytes", self.bytes).into()),
         ]);
         let rows = self
             .rows
@@ -137,7 +138,7 @@ async fn check(args: &DatabaseArgs, format: Format) -> Done {
 
 /// A database in which nothing is has nothing wrong in it.
 fn nothing_in(empty: &impl std::fmt::Display) -> Vec<String> {
-    output::note(&output::safe(&empty.to_string()));
+    output::note(&empty.to_string());
     Vec::new()
 }
 

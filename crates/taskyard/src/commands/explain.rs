@@ -29,7 +29,7 @@ impl Shown for Explained {
     fn table(&self) -> String {
         let status = ("status", output::status(self.0.status));
         let reasons = self.0.reasons.iter();
-        let reasons = reasons.map(|reason| (reason.code.as_str(), sentence(reason, "\n")));
+        let reasons = reasons.map(|reason| (reason.code.as_str(), sentence(reason, "\n").into()));
         output::sheet(&std::iter::once(status).chain(reasons).collect::<Vec<_>>())
     }
 

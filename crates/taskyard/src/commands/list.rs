@@ -12,6 +12,7 @@ use taskyard_api::page::{TaskPage, TasksQuery};
 use taskyard_api::task::{Status, Task};
 use taskyard_api::time::Time;
 use taskyard_core::id::TaskId;
+use taskyard_core::shell::flag;
 use taskyard_core::time::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -110,7 +111,10 @@ pub(super) async fn run(args: &ListArgs, format: Format) -> Done {
         }
         if let Some(cursor) = &tasks.page.next_cursor {
             let instants = args.filter.instants();
-            output::note(&format!("There are more: {instants}--cursor {cursor}"));
+            output::note(&format!(
+                "There are more: {instants}{}",
+                flag("--cursor", cursor)
+            ));
         }
     }
     // Whoever counts on the ids alone misses some.

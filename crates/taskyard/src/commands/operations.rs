@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use serde::Serialize;
 use taskyard_api::operation::{Act, Operation, Status, TasksFilter};
 use taskyard_api::page::{Page, PageQuery};
+use taskyard_core::shell::flag;
 use taskyard_core::time::Timestamp;
 
 use super::list::age;
 use super::{Done, client, now};
 use crate::cli::{ListOperationsArgs, OperationVerb, OperationsArgs};
 use crate::failure::{About, Failure};
-use crate::output::{self, Cell, Column, Format, Shown, Tint};
+use crate::output::{self, Cell, Column, Format, Shown, Tint, Value};
 
 /// What can be seen of each operation.
 pub(crate) const COLUMNS: [Column; 7] = [
@@ -52,16 +53,16 @@ impl Shown for Operation {
     fn table(&self) -> String {
         let (word, tint) = status(self.status);
         let mut rows = vec![
-            ("operation", self.id.to_string()),
-            ("act", act(self.act).to_owned()),
-            ("status", tint.paint(word)),
-            ("filter", output::safe(&filter(&self.filter))),
-            ("matched", self.matched.to_string()),
-            ("done", self.done.to_string()),
-            ("skipped", self.skipped.to_string()),
-            ("created", self.created_at.to_string()),
+            ("operation", self.id.into()),
+            ("act", act(self.act).into()),
+            ("status", Value::tinted(word, tint)),
+            ("filter", filter(&self.filter).into()),
+            ("matched", self.matched.into()),
+            ("done", self.done.into()),
+            ("skipped", self.skipped.into()),
+            ("created", self.created_at.into()),
         ];
-        rows.extend(self.ended_at.map(|ended| ("ended", ended.to_string())));
+        rows.extend(self.ended_at.map(|ended| ("ended", ended.into())));
         output::sheet(&rows)
     }
 
@@ -181,7 +182,7 @@ async fn list(args: &ListOperationsArgs, format: Format) -> Done {
             );
         }
         if let Some(cursor) = next {
-            output::note(&format!("There are more: --cursor {cursor}"));
+            output::note(&format!("There are more: {}", flag("--cursor", &cursor)));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -21,10 +21,10 @@ struct Patched(Task);
 impl Shown for Patched {
     fn table(&self) -> String {
         output::sheet(&[
-            ("task", self.0.id.to_string()),
+            ("task", self.0.id.into()),
             ("status", output::status(self.0.status)),
-            ("runs at", self.0.run_at.to_string()),
-            ("priority", self.0.priority.to_string()),
+            ("runs at", self.0.run_at.into()),
+            ("priority", self.0.priority.into()),
         ])
     }
 

@@ -14,7 +14,7 @@ use super::list::span;
 use super::{Done, client};
 use crate::cli::{ListQueuesArgs, OrDefault, QueueVerb, QueuesArgs, SetQueueArgs};
 use crate::failure::{About, Failure};
-use crate::output::{self, Cell, Column, Format, Pieces, Shown, Tint};
+use crate::output::{self, Cell, Column, Format, Pieces, Shown, Tint, Value};
 use crate::settings::units::{duration_text, millis_sent, retention_text};
 
 /// Queues are asked for so many at a time.
@@ -85,11 +85,11 @@ fn backoff(retry: &Retry) -> String {
 
 impl Shown for QueueSettings {
     fn table(&self) -> String {
-        let status = tint(self.paused).paint(status(self.paused));
-        let mut rows = vec![("queue", self.name.clone()), ("status", status)];
+        let status = Value::tinted(status(self.paused), tint(self.paused));
+        let mut rows = vec![("queue", (&self.name).into()), ("status", status)];
         let defaults = words(&self.defaults, self.retention.as_ref());
         if !defaults.is_empty() {
-            rows.push(("defaults", defaults));
+            rows.push(("defaults", defaults.into()));
         }
         output::sheet(&rows)
     }

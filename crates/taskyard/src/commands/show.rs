@@ -10,7 +10,7 @@ use super::explain::warn_if_it_stays;
 use super::{Done, client, named};
 use crate::cli::ShowArgs;
 use crate::failure::{About, Failure};
-use crate::output::{self, Column, Format, Shown};
+use crate::output::{self, Column, Format, Shown, Value};
 
 #[derive(Serialize)]
 struct Whole {
@@ -49,13 +49,13 @@ pub(super) async fn run(args: &ShowArgs, format: Format) -> Done {
     Ok(ExitCode::SUCCESS)
 }
 
-fn sheet(task: &Task) -> Vec<(&'static str, String)> {
+fn sheet(task: &Task) -> Vec<(&'static str, Value)> {
     let mut rows = vec![
-        ("task", task.id.to_string()),
-        ("kind", task.kind.clone()),
-        ("queue", task.queue.clone()),
+        ("task", task.id.into()),
+        ("kind", (&task.kind).into()),
+        ("queue", (&task.queue).into()),
         ("status", output::status(task.status)),
-        ("created", task.created_at.to_string()),
+        ("created", task.created_at.into()),
     ];
     let times = [
         (
@@ -68,35 +68,41 @@ fn sheet(task: &Task) -> Vec<(&'static str, String)> {
     rows.extend(
         times
             .into_iter()
-            .filter_map(|(name, time)| Some((name, time?.to_string()))),
+            .filter_map(|(name, time)| Some((name, time?.into()))),
     );
-    rows.push(("attempts", counts(task)));
+    rows.push(("attempts", counts(task).into()));
     if task.priority != 0 {
-        rows.push(("priority", task.priority.to_string()));
+        rows.push(("priority", task.priority.into()));
     }
     if task.exclusive {
-        rows.push(("exclusive", "yes".to_owned()));
+        rows.push(("exclusive", "yes".into()));
     }
-    let key = task.unique_key.as_deref().map(output::safe);
-    rows.extend(key.map(|key| ("unique key", key)));
-    rows.extend(task.retry_of.map(|of| ("retry of", of.to_string())));
-    rows.extend(task.origin.clone().map(|origin| ("dialect", origin)));
-    rows.extend(task.worker_id.clone().map(|worker| ("worker", worker)));
+    let key = task.unique_key.as_ref();
+    rows.extend(key.map(|key| ("unique key", key.into())));
+    rows.extend(task.retry_of.map(|of| ("retry of", of.into())));
+    let origin = task.origin.as_ref();
+    rows.extend(origin.map(|origin| ("dialect", origin.into())));
+    let worker = task.worker_id.as_ref();
+    rows.extend(worker.map(|worker| ("worker", worker.into())));
     for (name, pairs) in [("labels", &task.labels), ("requires", &task.requires)] {
         if !pairs.is_empty() {
-            rows.push((name, output::safe(&output::pairs(pairs, " "))));
+            rows.push((name, output::pairs(pairs, " ").into()));
         }
     }
     if let Some(progress) = &task.progress {
-        rows.push(("progress", output::safe(&output::progress(progress))));
+        rows.push(("progress", output::progress(progress).into()));
     }
-    rows.extend(task.error.as_ref().map(|error| ("error", said(error))));
+    rows.extend(
+        task.error
+            .as_ref()
+            .map(|error| ("error", said(error).into())),
+    );
     if !task.unreadable.is_empty() {
-        rows.push(("damaged", task.unreadable.join(" ")));
+        rows.push(("damaged", task.unreadable.join(" ").into()));
     }
     for (name, payload) in [("input", &task.input), ("output", &task.output)] {
         let text = output::payload(payload.as_ref());
-        rows.extend(text.map(|text| (name, output::safe(text))));
+        rows.extend(text.map(|text| (name, text.into())));
     }
     rows
 }
@@ -120,7 +126,7 @@ fn said(error: &TaskError) -> String {
         .detail
         .as_ref()
         .map(|detail| format!("\n{}", detail.get()));
-    output::safe(&format!("{error}{}", detail.unwrap_or_default()))
+    format!("{error}{}", detail.unwrap_or_default())
 }
 
 fn runs(attempts: &[Attempt]) -> String {

@@ -9,7 +9,7 @@ use taskyard_api::stats::{Counts, Quantiles, Recent, Stats};
 
 use super::{Done, client};
 use crate::cli::{StatsArgs, StatsBy};
-use crate::output::{self, Cell, Column, Format, Shown};
+use crate::output::{self, Cell, Column, Format, Shown, Value};
 
 /// What can be seen of each window, or of each queue or kind in one.
 pub(crate) const COLUMNS: [Column; 14] = [
@@ -69,27 +69,28 @@ pub(super) fn minutes(minutes: u32) -> String {
 }
 
 /// Where tasks stand, for a sheet.
-pub(super) fn counts(counts: &Counts) -> [(&'static str, String); 3] {
+pub(super) fn counts(counts: &Counts) -> [(&'static str, Value); 3] {
     [
         (
             "waiting",
-            format!("{} pending, {} scheduled", counts.pending, counts.scheduled),
+            format!("{} pending, {} scheduled", counts.pending, counts.scheduled).into(),
         ),
-        ("running", (counts.running + counts.assigned).to_string()),
+        ("running", (counts.running + counts.assigned).into()),
         (
             "ended",
             format!(
                 "{} completed, {} failed, {} timeout, {} cancelled",
                 counts.completed, counts.failed, counts.timeout, counts.cancelled
-            ),
+            )
+            .into(),
         ),
     ]
 }
 
 impl Shown for Seen<'_> {
     fn table(&self) -> String {
-        let mut sheet = counts(&self.stats.by_status).to_vec();
-        sheet.push(("success", part(self.stats.success_rate)));
+        let mut sheet = Vec::from(counts(&self.stats.by_status));
+        sheet.push(("success", part(self.stats.success_rate).into()));
         let sheet = output::sheet(&sheet);
         let rows = self.rows();
         let rows = rows.iter().map(|(name, recent)| row(name, recent));

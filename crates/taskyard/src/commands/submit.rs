@@ -15,6 +15,7 @@ use taskyard_core::id::TaskId;
 use taskyard_core::json::{self, BadJson};
 use taskyard_core::policy::COMMAND;
 use taskyard_core::random::Random as _;
+use taskyard_core::shell::flag;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::away::Patience;
@@ -35,7 +36,7 @@ const INPUT_BYTES_MAX: u64 = 256 << 20;
 impl Shown for Submitted {
     fn table(&self) -> String {
         output::sheet(&[
-            ("task", self.id.to_string()),
+            ("task", self.id.into()),
             ("status", output::status(self.status)),
         ])
     }
@@ -161,7 +162,7 @@ async fn by_key(
     let batch = patience
         .until_answered(async || client.submit_batch(tasks, Some(key)).await)
         .await
-        .map_err(|error| perhaps(error, patience, &format!("--idempotency-key {key}")))?;
+        .map_err(|error| perhaps(error, patience, &flag("--idempotency-key", key)))?;
     let id = *batch
         .ids
         .first()
@@ -202,7 +203,7 @@ fn perhaps(error: Error, patience: &Patience, once: &str) -> Failure {
 fn tell(ended: Task, format: Format) -> Done {
     let code = exit_code(ended.status);
     if format == Format::Table && ended.status != Status::Completed {
-        output::note(&output::safe(&outcome(&ended)));
+        output::note(&outcome(&ended));
         if has_missed_a_file(&ended) {
             output::note(
                 "A command begins in an empty directory of its worker; name files by absolute paths.",

@@ -20,8 +20,9 @@ use crate::signals::Signals;
 
 pub(super) async fn run(args: WorkerArgs) -> Done {
     let executors = executors(&args.command, &args.http, &args.kinds, "--kinds")?;
-    once_each("--label", &args.labels)?;
-    check_labels(&args.labels)?;
+    let labels = args.labels.concat();
+    once_each("--label", &labels)?;
+    check_labels(&labels)?;
     if args.queues.len() > NAMES_MAX {
         return Err(Failure::usage(format!(
             "--queues names {} queues; a worker that does not serve all of them names at most {NAMES_MAX}",
@@ -34,7 +35,7 @@ pub(super) async fn run(args: WorkerArgs) -> Done {
     let settings = Settings {
         name: name.clone(),
         queues: (!args.queues.is_empty()).then_some(args.queues),
-        labels: args.labels.into_iter().collect(),
+        labels: labels.into_iter().collect(),
         concurrency: args.concurrency as usize,
         logs: logs(&args.logs),
         ..ending(args.drain, &args.deliver, &args.command)

@@ -50,10 +50,7 @@ pub(super) fn wherever_it_stands(
     let Some(flag) = shown.split([' ', '=']).next().map(str::to_owned) else {
         return error;
     };
-    let is_typed = arguments.iter().any(|argument| {
-        let argument = argument.to_string_lossy();
-        argument.split('=').next() == Some(flag.as_str())
-    });
+    let is_typed = is_typed(arguments, &flag);
     let argument = settings(command).find(|argument| {
         let long = argument.get_long();
         long.is_some() && long == flag.strip_prefix("--")
@@ -63,18 +60,28 @@ pub(super) fn wherever_it_stands(
     };
     let id = argument.get_id().as_str();
     let variable = argument.get_env().map(|name| name.to_string_lossy());
-    let place = match (variable, beneath.get(id)) {
+    let origin = match variable {
         // clap reads the environment before the defaults.
-        (Some(name), _) if std::env::var_os(&*name).is_some() => format!("the variable {name}"),
-        (_, Some(Origin::Environment(name))) => format!("the variable {name}"),
-        (_, Some(Origin::File(path))) => format!("{id} in the file {}", path.display()),
-        (_, Some(Origin::Flag | Origin::Default) | None) => return error,
+        Some(name) if std::env::var_os(&*name).is_some() => {
+            Some(Origin::Environment(name.into_owned()))
+        }
+        Some(_) | None => beneath.get(id).cloned(),
+    };
+    let Some(place) = origin.and_then(|origin| origin.place(id)) else {
+        return error;
     };
     let said = error.render().to_string();
     let said = said.split("\n\n").next().unwrap_or_default();
     let said = said.strip_prefix("error: ").unwrap_or(said);
     let message = format!("{said}\n  The value comes from {place}.");
     meant(command, arguments).error(error.kind(), message)
+}
+
+pub(super) fn is_typed(arguments: &[OsString], flag: &str) -> bool {
+    arguments.iter().any(|argument| {
+        let argument = argument.to_string_lossy();
+        argument.split('=').next() == Some(flag)
+    })
 }
 
 /// Of a value that is no text clap says nothing but that there is one; most likely it is a variable's.

@@ -187,8 +187,31 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// A label of a worker.
-pub(crate) fn label(text: &str) -> Result<(String, String), String> {
+/// Labels of a worker, with commas between; a comma behind a backslash belongs to a value.
+pub(crate) fn labels(text: &str) -> Result<Vec<(String, String)>, String> {
+    let mut words = vec![String::new()];
+    for letter in text.chars() {
+        let word = words.last_mut().expect("there is one from the first on");
+        match letter {
+            ',' if word.ends_with('\\') => {
+                word.pop();
+                word.push(',');
+            }
+            ',' => words.push(String::new()),
+            letter => word.push(letter),
+        }
+    }
+    let is_one = words.len() == 1;
+    let labels = words.iter().map(|word| {
+        label(word).map_err(|wrong| match is_one {
+            true => wrong,
+            false => format!("{word:?}: {wrong}"),
+        })
+    });
+    labels.collect()
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
     let label = pair(text)?;
     match Labels::new([label.clone()]) {
         Ok(_) => Ok(label),
@@ -254,6 +277,26 @@ pub(crate) fn worker(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn labels_stand_with_commas_between_and_may_hold_some() {
+        let check = |text: &str, expected: &[(&str, &str)]| {
+            let expected = expected
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            assert_eq!(labels(text), Ok(expected.collect()), "{text}");
+        };
+
+        check("gpu=a100", &[("gpu", "a100")]);
+        check("gpu=a100,disk=ssd", &[("gpu", "a100"), ("disk", "ssd")]);
+        check(
+            r"city=Paris\, Texas,x=\y\z",
+            &[("city", "Paris, Texas"), ("x", r"\y\z")],
+        );
+        assert_eq!(labels("gpu"), Err("expected name=value".to_owned()));
+        let wrong = labels("gpu=a100,disk").unwrap_err();
+        assert_eq!(wrong, "\"disk\": expected name=value");
+    }
 
     #[test]
     fn what_no_queue_or_worker_can_be_called_is_no_name() {

@@ -4,6 +4,7 @@ use taskyard_api::explain::Reason;
 use taskyard_core::explain::Reason as Why;
 use taskyard_core::policy::COMMAND;
 use taskyard_core::query::TaskView;
+use taskyard_core::shell::{flag, pair, quoted};
 use taskyard_core::store;
 use taskyard_engine::pool::{COUNT_MAX, PoolStatus};
 
@@ -83,7 +84,10 @@ impl<'a> Advice<'a> {
             Why::WaitsForRunAt(_) | Why::WaitsForRetry(_) | Why::WaitsForSnooze(_) => {
                 format!("to run it now: taskyard patch {id} --now")
             }
-            Why::QueuePaused => format!("taskyard queues resume {queue}"),
+            Why::QueuePaused if queue.as_str().starts_with('-') => {
+                format!("taskyard queues resume -- {}", quoted(queue.as_str()))
+            }
+            Why::QueuePaused => format!("taskyard queues resume {}", quoted(queue.as_str())),
             Why::NoWorkerForKind { .. } => self.start_inside(kind).unwrap_or_else(|| {
                 let begin = self.start("", kind, "");
                 let change = self.change_inside(kind);
@@ -94,24 +98,30 @@ impl<'a> Advice<'a> {
             }),
             Why::NoWorkerForQueue { .. } => self.start_inside(kind).unwrap_or_else(|| {
                 let that = format!(" that serves the queue `{queue}`");
-                self.start(&that, kind, &format!(" --queues {queue}"))
+                let queues = flag("--queues", queue.as_str());
+                self.start(&that, kind, &format!(" {queues}"))
             }),
             Why::RequiresUnmet { .. } if self.is_simulated(kind) => format!(
                 "submit it again without `requires`, and cancel this one (taskyard cancel {id}): workers inside have no \
                  labels, and {WOULD_RUN_IT}"
             ),
             Why::RequiresUnmet { demands, .. } => {
-                // Of a comparison its bound, which is the least or the most that fits, or nearly so.
-                let bound = |value: &str| value.trim_start_matches(['<', '>', '=']).to_owned();
-                let labels = demands
+                // With commas between there may be several behind one `--label`.
+                let value = |value: String| value.replace(',', r"\,");
+                let labels: Vec<(&str, String)> = demands
+                    .met_by()
+                    .map(|(name, met)| (name.as_str(), value(met)))
+                    .collect();
+                let words = labels.iter().map(|(name, value)| pair(name, value));
+                let words = words.collect::<Vec<_>>().join(" ");
+                let flags = labels
                     .iter()
-                    .map(|(name, value)| format!(" --label {name}={}", bound(value)));
-                let labels: String = labels.collect();
-                let that = format!(
-                    " with the labels {}",
-                    labels.trim_start().replace("--label ", "")
-                );
-                self.start(&that, kind, &labels)
+                    .map(|(name, value)| match name.starts_with('-') {
+                        true => format!(" --label={}", pair(name, value)),
+                        false => format!(" --label {}", pair(name, value)),
+                    });
+                let flags: String = flags.collect();
+                self.start(&format!(" with the labels {words}"), kind, &flags)
             }
             Why::WorkersDraining { .. } => self
                 .start_inside(kind)
@@ -219,6 +229,9 @@ impl<'a> Advice<'a> {
                 );
             }
         };
-        format!("start a worker{that}: taskyard worker --kinds {kind}{allow}{flags}")
+        format!(
+            "start a worker{that}: taskyard worker --kinds {}{allow}{flags}",
+            quoted(kind)
+        )
     }
 }

@@ -107,6 +107,31 @@ async fn who_only_gives_signs_of_life_could_not_run_it() {
 }
 
 #[tokio::test]
+async fn what_is_offered_to_be_typed_is_quoted_and_meets_what_is_required() {
+    let yard = Yard::with(|settings| settings.built_in = vec!["echo".to_owned()]);
+    let worker = json!({"worker_id": "w", "kinds": ["echo"]});
+    yard.post("/api/v1/workers/register", &worker).await.ok();
+    for (requires, flags) in [
+        (json!({"gpu": "a100"}), "--label gpu=a100"),
+        (json!({"city": "São Paulo"}), "--label city='São Paulo'"),
+        (json!({"g": "x; touch y"}), "--label g='x; touch y'"),
+        (json!({"g": "it's"}), r"--label g='it'\''s'"),
+        (json!({"g": "a,b"}), r"--label g='a\,b'"),
+        (json!({"-g": "x"}), "--label=-g=x"),
+        (json!({"a": ">16", "b": "<8"}), "--label a=17 --label b=7"),
+    ] {
+        let task = json!({"kind": "echo", "input": 1, "requires": requires});
+        let made = yard.post("/api/v1/tasks", &task).await.ok();
+
+        let (codes, actions) = told(&yard, made["id"].as_str().unwrap()).await;
+
+        assert_eq!(codes, ["requires_unmet"]);
+        let command = format!(": taskyard worker --kinds echo {flags}");
+        assert!(actions[0].ends_with(&command), "{actions:?}");
+    }
+}
+
+#[tokio::test]
 async fn times_to_come_and_demands_are_told_in_full() {
     let yard = Yard::new();
     yard.worker("w").await;

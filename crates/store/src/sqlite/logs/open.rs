@@ -31,10 +31,13 @@ pub(super) struct Opened {
     pub(super) lock: Option<File>,
 }
 
+/// What stands behind the database's name in that of its file of logs.
+pub(in crate::sqlite) const BESIDE: &str = ".logs";
+
 /// The file of logs of the database in this file.
 pub(in crate::sqlite) fn of(database: &Path) -> PathBuf {
     let mut path = OsString::from(database);
-    path.push(".logs");
+    path.push(BESIDE);
     path.into()
 }
 

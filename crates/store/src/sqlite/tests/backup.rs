@@ -82,6 +82,127 @@ async fn a_file_that_is_there_is_replaced_only_where_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn no_backup_takes_a_name_that_belongs_to_the_database() {
+    let place = Place::new();
+    let tasks = place.path("tasks.db");
+    let store = open(&tasks);
+    submit_one(&store, 1).await;
+    std::fs::create_dir(place.path("elsewhere")).unwrap();
+    std::os::unix::fs::symlink(place.dir.path(), place.path("elsewhere/here")).unwrap();
+    std::os::unix::fs::symlink(place.path("tasks.db-wal"), place.path("a-link")).unwrap();
+    let before = place.names();
+
+    for name in [
+        "tasks.db",
+        "tasks.db-wal",
+        "tasks.db-shm",
+        "tasks.db-journal",
+        "tasks.db.lock",
+        "tasks.db.restoring",
+        "tasks.db.restored",
+        "tasks.db.logs",
+        "tasks.db.logs-wal",
+        "tasks.db.logs-shm",
+        "tasks.db.logs-journal",
+        "elsewhere/../tasks.db-wal",
+        "elsewhere/here/tasks.db-wal",
+        "elsewhere/here/tasks.db-journal",
+        "a-link",
+    ] {
+        for replace in [false, true] {
+            let refused = backup(&tasks, &place.path(name), replace);
+            assert!(
+                matches!(refused, Err(BackupError::Itself(_))),
+                "{name}: {refused:?}"
+            );
+        }
+    }
+    assert_eq!(place.names(), before);
+    submit_one(&store, 2).await;
+    drop(store);
+    assert_eq!(count(&tasks).await, 2);
+}
+
+#[tokio::test]
+async fn no_backup_has_the_database_among_its_files() {
+    let place = Place::new();
+    // What would be taken away with the file that is replaced.
+    let tasks = place.path("kept.db-wal");
+    drop(open(&tasks));
+    let logs = place.path("logs-elsewhere");
+    std::fs::rename(place.path("kept.db-wal.logs"), &logs).unwrap();
+    std::os::unix::fs::symlink(&logs, place.path("kept.db-wal.logs")).unwrap();
+
+    for name in ["kept.db", "logs-elsewhere", "logs-elsewhere-wal"] {
+        let refused = backup(&tasks, &place.path(name), true);
+        assert!(
+            matches!(refused, Err(BackupError::Itself(_))),
+            "{name}: {refused:?}"
+        );
+    }
+    assert_eq!(count(&tasks).await, 0);
+}
+
+#[tokio::test]
+async fn a_database_that_a_server_has_open_is_replaced_by_no_backup() {
+    let place = Place::new();
+    let (tasks, other) = (place.path("tasks.db"), place.path("other.db"));
+    drop(open(&tasks));
+    let store = open(&other);
+    submit_one(&store, 1).await;
+    let take = || backup(&tasks, &other, true);
+    let is_in_use =
+        |taken: &Result<_, _>| matches!(taken, Err(BackupError::Open(OpenError::InUse { .. })));
+
+    let refused = take();
+    assert!(is_in_use(&refused), "{refused:?}");
+    std::fs::remove_file(place.path("other.db.lock")).unwrap();
+    let refused = take();
+    assert!(
+        is_in_use(&refused) || !cfg!(target_os = "linux"),
+        "without the file beside it: {refused:?}"
+    );
+    drop(store);
+    assert_eq!(count(&other).await, 1);
+
+    // As a server leaves it that was killed.
+    std::fs::write(place.path("other.db.lock"), "running\n").unwrap();
+    take().unwrap();
+    assert_eq!(count(&other).await, 0);
+    let said = std::fs::read(place.path("other.db.lock")).unwrap();
+    assert_eq!(said, b"", "nothing is missing beside what took its place");
+}
+
+#[tokio::test]
+async fn what_belongs_to_backup_and_database_is_not_put_in_its_place() {
+    let place = Place::new();
+    let tasks = place.path("tasks.db");
+    drop(open(&tasks));
+    let before = place.names();
+    let put = |from: &str, to: &str| {
+        let (from, to) = (place.path(from), place.path(to));
+        restore(&from, &to, &place.path("aside.db"), &mut Seeded::new(2))
+    };
+    std::fs::copy(&tasks, place.path("tasks.db.restored")).unwrap();
+
+    for (from, to) in [
+        ("tasks.db", "tasks.db"),
+        ("tasks.db", "tasks.db.logs"),
+        ("tasks.db.logs", "tasks.db"),
+        ("tasks.db-wal", "tasks.db"),
+        ("tasks.db.restored", "tasks.db"),
+    ] {
+        let refused = put(from, to);
+        assert!(
+            matches!(refused, Err(BackupError::OfBoth(_))),
+            "{from} to {to}: {refused:?}"
+        );
+    }
+    std::fs::remove_file(place.path("tasks.db.restored")).unwrap();
+    assert_eq!(place.names(), before);
+}
+
+#[tokio::test]
 async fn what_is_no_database_of_ours_is_neither_kept_nor_put_back() {
     let place = Place::new();
     let store = open(&place.path("tasks.db"));
@@ -212,26 +333,6 @@ async fn a_database_is_renewed_while_no_server_has_it_open() {
     let nothing = renew(&place.path("nothing.db"), &mut Seeded::new(2));
     assert!(nothing.is_err());
     assert!(!place.path("nothing.db.lock").exists());
-}
-
-#[tokio::test]
-async fn a_database_that_a_server_has_open_is_replaced_by_no_backup() {
-    let place = Place::new();
-    let (from, at_work) = (place.path("tasks.db"), place.path("other.db"));
-    drop(open(&from));
-    let store = open(&at_work);
-    submit_one(&store, 1).await;
-
-    let refused = backup(&from, &at_work, true);
-
-    assert!(
-        matches!(refused, Err(BackupError::Open(OpenError::InUse { .. }))),
-        "{refused:?}"
-    );
-    submit_one(&store, 2).await;
-    drop(store);
-    backup(&from, &at_work, true).unwrap();
-    assert_eq!(count(&at_work).await, 0);
 }
 
 #[tokio::test]

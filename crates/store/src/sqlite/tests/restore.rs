@@ -205,7 +205,7 @@ async fn what_a_restore_would_clear_away_is_no_backup_to_restore() {
     let refused = restore(&kept, &tasks, &place.path("aside.db"), &mut Seeded::new(2));
 
     assert!(
-        matches!(refused, Err(BackupError::Itself(_))),
+        matches!(refused, Err(BackupError::OfBoth(_))),
         "{refused:?}"
     );
     assert_eq!((holds(&tasks), holds(&kept).0), ((2, 2), 1));

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde::Serialize;
+use taskyard_core::shell::quoted;
 use taskyard_store::sqlite::{LogsCopied, Taken};
 use taskyard_store::{postgres, sqlite};
 
@@ -27,7 +28,10 @@ struct Written {
 impl Shown for Written {
     fn table(&self) -> String {
         let bytes = format!("{} bytes", self.bytes);
-        output::sheet(&[("backup", self.file.display().to_string()), ("size", bytes)])
+        output::sheet(&[
+            ("backup", self.file.display().into()),
+            ("size", bytes.into()),
+        ])
     }
 
     fn ids(&self) -> Vec<String> {
@@ -45,9 +49,9 @@ struct Restored {
 
 impl Shown for Restored {
     fn table(&self) -> String {
-        let mut rows = vec![("database", self.database.clone())];
+        let mut rows = vec![("database", (&self.database).into())];
         if let Some(replaced) = &self.replaced {
-            rows.push(("before", replaced.display().to_string()));
+            rows.push(("before", replaced.display().into()));
         }
         output::sheet(&rows)
     }
@@ -67,7 +71,8 @@ pub(super) async fn backup(args: &BackupArgs, format: Format) -> Done {
     if let Some(folder) = file.parent().filter(|folder| !folder.is_dir()) {
         let folder = folder.display();
         return Err(Failure::usage(format!(
-            "there is no folder {folder} for the backup; make it with `mkdir -p {folder}`, or name another file"
+            "there is no folder {folder} for the backup; make it with `mkdir -p {}`, or name another file",
+            quoted(&folder.to_string())
         )));
     }
     let to = file.clone();
@@ -135,8 +140,7 @@ fn tell_of_logs(logs: &LogsCopied) {
             output::note("There is no file of logs beside it: what runs printed is not there.")
         }
         LogsCopied::Left(why) => output::note(&format!(
-            "The tasks are there, but what runs printed is not: {}",
-            output::safe(why)
+            "The tasks are there, but what runs printed is not: {why}"
         )),
     }
 }

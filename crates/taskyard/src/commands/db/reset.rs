@@ -21,7 +21,7 @@ struct Emptied {
 
 impl Shown for Emptied {
     fn table(&self) -> String {
-        output::sheet(&[("emptied", self.database.clone())])
+        output::sheet(&[("emptied", (&self.database).into())])
     }
 
     fn ids(&self) -> Vec<String> {

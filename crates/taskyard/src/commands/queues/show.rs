@@ -13,7 +13,7 @@ use super::super::{Done, client, stats};
 use super::{PAGE, status, tint, words};
 use crate::cli::QueueArgs;
 use crate::failure::Failure;
-use crate::output::{self, Format, Shown};
+use crate::output::{self, Format, Shown, Value};
 
 #[derive(Serialize)]
 struct Whole {
@@ -33,18 +33,21 @@ impl Shown for Whole {
     fn table(&self) -> String {
         let queue = &self.queue;
         let mut rows = vec![
-            ("queue", queue.name.clone()),
-            ("status", tint(queue.paused).paint(status(queue.paused))),
+            ("queue", (&queue.name).into()),
+            (
+                "status",
+                Value::tinted(status(queue.paused), tint(queue.paused)),
+            ),
         ];
         rows.extend(stats::counts(&queue.counts));
-        rows.extend(queue.oldest_ms.map(|ms| ("oldest", span(ms / 1000))));
+        rows.extend(queue.oldest_ms.map(|ms| ("oldest", span(ms / 1000).into())));
         let set = words(&queue.defaults, queue.retention.as_ref());
         let set = if set.is_empty() {
             "as the server says".to_owned()
         } else {
             set
         };
-        rows.push(("defaults", set));
+        rows.push(("defaults", set.into()));
         let sheet = output::sheet(&rows);
         if self.windows.is_empty() {
             return sheet;

@@ -195,6 +195,18 @@ fn the_flags_say_what_becomes_of_commands_and_what_workers_inside_run() {
     }
 }
 
+#[test]
+fn a_depth_is_refused_that_would_not_be_in_force() {
+    let least = taskyard_api::request::LEVELS_MIN;
+    let read = |depth: usize| {
+        let depth = depth.to_string();
+        Cli::try_parse_from(["taskyard", "serve", "--depth-max", &depth]).is_ok()
+    };
+
+    assert!(read(least));
+    assert!(!read(least - 1));
+}
+
 /// As the flag would be given: `1MiB` for `1 MiB`, `10000` for `10,000`, `5m` for `5 min`.
 fn as_typed(documented: &str) -> String {
     let plain = documented.replace([' ', ','], "");

@@ -10,6 +10,7 @@ use taskyard_api::client::{Client, Error};
 use taskyard_api::submit::{Submit, SubmittedBatch};
 use taskyard_core::id::TaskId;
 use taskyard_core::policy::COMMAND;
+use taskyard_core::shell::flag;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Done, ambiguous, command, named, new_key, read, task, text};
@@ -303,7 +304,8 @@ fn sent_otherwise(error: &Error, number: usize, done: usize, file: &str) -> Fail
 
 fn goes_on(key: &str) -> String {
     format!(
-        "the same command with --idempotency-key {key} submits the rest, and nothing twice, within a day."
+        "the same command with {} submits the rest, and nothing twice, within a day.",
+        flag("--idempotency-key", key)
     )
 }
 

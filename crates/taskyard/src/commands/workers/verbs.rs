@@ -13,7 +13,7 @@ use super::super::{Done, client, now};
 use super::{all_for_star, all_or, heard, tint};
 use crate::cli::{WorkerNameArgs, WorkerVerb};
 use crate::failure::{About, Failure};
-use crate::output::{self, Column, Format, Shown};
+use crate::output::{self, Column, Format, Shown, Value};
 
 pub(super) async fn run(verb: &WorkerVerb, format: Format) -> Done {
     match verb {
@@ -83,22 +83,25 @@ struct OneWorker {
 impl Shown for OneWorker {
     fn table(&self) -> String {
         let worker = &self.worker;
-        let status = tint(worker.status).paint(worker.status.as_str());
+        let status = Value::tinted(worker.status.as_str(), tint(worker.status));
         let mut rows = vec![
-            ("worker", worker.worker_id.clone()),
+            ("worker", (&worker.worker_id).into()),
             ("status", status),
-            ("held", format!("{}/{}", worker.held, worker.capacity)),
+            (
+                "held",
+                format!("{}/{}", worker.held, worker.capacity).into(),
+            ),
             (
                 "runs",
-                format!("{} completed, {} failed", worker.completed, worker.failed),
+                format!("{} completed, {} failed", worker.completed, worker.failed).into(),
             ),
-            ("heard", heard(worker, self.now, " ago")),
-            ("registered", worker.registered_at.to_string()),
-            ("queues", all_or(worker.queues.as_deref())),
-            ("kinds", all_for_star(&worker.kinds)),
+            ("heard", heard(worker, self.now, " ago").into()),
+            ("registered", worker.registered_at.into()),
+            ("queues", all_or(worker.queues.as_deref()).into()),
+            ("kinds", all_for_star(&worker.kinds).into()),
         ];
         if !worker.labels.is_empty() {
-            rows.push(("labels", output::pairs(&worker.labels, " ")));
+            rows.push(("labels", output::pairs(&worker.labels, " ").into()));
         }
         let running = worker.running.as_deref().unwrap_or_default();
         let sheet = output::sheet(&rows);
@@ -144,9 +147,9 @@ impl Shown for Pool {
         };
         let workers: Vec<String> = self.workers.iter().map(worker).collect();
         output::sheet(&[
-            ("desired", self.desired.to_string()),
-            ("running", self.running.to_string()),
-            ("workers", workers.join(", ")),
+            ("desired", self.desired.into()),
+            ("running", self.running.into()),
+            ("workers", workers.join(", ").into()),
         ])
     }
 

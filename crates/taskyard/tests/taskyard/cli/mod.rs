@@ -12,6 +12,7 @@ mod lost;
 mod missing;
 mod names;
 mod nonsense;
+mod offered;
 mod open_files;
 mod queues;
 mod refused;

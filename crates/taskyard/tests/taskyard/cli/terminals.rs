@@ -3,6 +3,7 @@
 use nix::sys::signal::Signal;
 use serde_json::json;
 use taskyard_api::logs::{AppendLogs, NewLine, Stream};
+use taskyard_api::run::Fail;
 use taskyard_api::worker::{Claim, Register};
 
 use crate::terminal::Terminal;
@@ -94,4 +95,47 @@ fn on_a_narrow_terminal_a_servers_log_goes_on_below() {
     assert!(plain.lines().all(is_whole), "{plain}");
     server.process.signal(Signal::SIGTERM);
     assert_eq!(server.rest().0, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_wrote_steers_no_terminal() {
+    const EVIL: &str = "\u{1b}]52;c;ZXZpbA==\u{7}\u{1b}[2J\u{1b}[1;1Hall is well\u{202e}";
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let id = server.submit("by-hand", json!(null)).await;
+    let register =
+        json!({"worker_id": "hand", "kinds": ["by-hand"], "labels": {"team": "x\u{202e}y"}});
+    let register: Register = serde_json::from_value(register).unwrap();
+    server.client.register(&register).await.unwrap();
+    let claim = Claim {
+        limit: 1,
+        ..Claim::default()
+    };
+    let claimed = server.client.claim("hand", &claim).await.unwrap();
+    let fail = json!({
+        "lease_token": claimed.tasks[0].lease_token, "retry": false,
+        "error": {"code": "c", "message": EVIL},
+    });
+    let fail: Fail<serde_json::Value> = serde_json::from_value(fail).unwrap();
+    server.client.fail(id, &fail).await.unwrap();
+
+    let task = id.to_string();
+    for words in [
+        &["explain", &task][..],
+        &["show", &task],
+        &["list"],
+        &["wait", &task],
+        &["workers"],
+        &["workers", "show", "hand"],
+    ] {
+        let mut command = taskyard();
+        command.args(words).args(["--server", &server.url]);
+        let shown = Terminal::start(command, 300).rest().1;
+        let plain = anstream::adapter::strip_str(&shown).to_string();
+
+        assert!(plain.contains('\u{fffd}'), "{words:?}: {shown:?}");
+        for steering in ["\u{1b}]", "\u{1b}[2J", "\u{1b}[1;1H", "\u{202e}"] {
+            assert!(!shown.contains(steering), "{words:?}: {shown:?}");
+        }
+    }
 }

@@ -35,9 +35,9 @@ pub(super) fn read(raw: &RawValue) -> Result<Invocation, Failure> {
         env,
         stdin,
     } = input::object(raw, EXAMPLE)?;
-    let argv = match (argv, command) {
-        (Some(argv), None) => argv,
-        (None, Some(line)) => split(&line)?,
+    let (field, argv) = match (argv, command) {
+        (Some(argv), None) => ("argv", argv),
+        (None, Some(line)) => ("command", split(&line)?),
         (Some(_), Some(_)) => {
             return Err(invalid(
                 "`argv` and `command` are two ways to say the same; send one of them",
@@ -51,9 +51,9 @@ pub(super) fn read(raw: &RawValue) -> Result<Invocation, Failure> {
     };
 
     if argv.first().is_none_or(String::is_empty) {
-        return Err(invalid(
-            "the command is empty; its first word has to name a program",
-        ));
+        return Err(invalid(&format!(
+            "`{field}` names no program; its first word has to"
+        )));
     }
     let words = argv.iter().chain(env.keys()).chain(env.values());
     if words.into_iter().any(|word| word.contains('\0')) {

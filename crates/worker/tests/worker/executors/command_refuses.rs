@@ -47,9 +47,9 @@ async fn inputs_of_another_shape() {
             json!({"argv": ["true"], "command": "true"}),
             "send one of them",
         ),
-        (json!({"argv": []}), "the command is empty"),
-        (json!({"argv": [""]}), "the command is empty"),
-        (json!({"command": "  "}), "the command is empty"),
+        (json!({"argv": []}), "`argv` names no program"),
+        (json!({"argv": [""]}), "`argv` names no program"),
+        (json!({"command": "  "}), "`command` names no program"),
         (json!({"command": "echo 'open"}), "missing closing quote"),
         (json!({"argv": "echo"}), "`argv`: invalid type: string"),
         (
