@@ -1,9 +1,12 @@
 //! Labels, which describe a task or a worker, and demands, which a task makes on a worker's labels.
 
+mod number;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use self::number::Number;
 use crate::name::{BadName, Name};
 
 /// How many labels or demands one task or worker may have.
@@ -26,6 +29,10 @@ pub enum BadLabels {
     #[error("must end in a number after >=, <=, > or <")]
     NotANumber(String),
     #[error(
+        "compares with a number of too many digits; with its comparison it must take at most {VALUE_LEN_MAX} bytes"
+    )]
+    LongNumber(String),
+    #[error(
         "begins with = or !=, for which there is no comparison; say >=, <=, > or < and a number, or the value alone that must \
          be there"
     )]
@@ -45,6 +52,7 @@ impl BadLabels {
             Self::Name(entry, _)
             | Self::Value(entry)
             | Self::NotANumber(entry)
+            | Self::LongNumber(entry)
             | Self::NoComparison(entry) => Some(entry),
         }
     }
@@ -112,14 +120,15 @@ impl fmt::Debug for Labels {
     }
 }
 
-/// What a task asks of a worker's labels, in normal form: `gpu=a100` as `a100`, `memory_gb >= 16.0` as `>=16`.
+/// What a task asks of a worker's labels, in normal form: `gpu=a100` as `a100`, `memory_gb >= 16.0` as `>=16`. A number is
+/// written out as far as there is room for that, so that ways of writing it make no lanes of their own.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
 pub struct Demands(Labels);
 
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Demand<'a> {
     Equal(&'a str),
-    Compare(&'static str, f64),
+    Compare(&'static str, Number<'a>),
 }
 
 const COMPARISONS: [&str; 4] = [">=", "<=", ">", "<"];
@@ -130,7 +139,7 @@ impl<'a> Demand<'a> {
         let text = text.trim();
         match COMPARISONS.into_iter().find(|sign| text.starts_with(sign)) {
             None => Some(Self::Equal(text)),
-            Some(sign) => number(&text[sign.len()..]).map(|bound| Self::Compare(sign, bound)),
+            Some(sign) => Number::read(&text[sign.len()..]).map(|bound| Self::Compare(sign, bound)),
         }
     }
 
@@ -155,21 +164,17 @@ impl<'a> Demand<'a> {
     fn is_met_by(self, value: &str) -> bool {
         match self {
             Self::Equal(wanted) => wanted == value,
-            Self::Compare(sign, bound) => number(value).is_some_and(|value| match sign {
-                ">=" => value >= bound,
-                "<=" => value <= bound,
-                ">" => value > bound,
-                _ => value < bound,
+            Self::Compare(sign, bound) => Number::read(value).is_some_and(|value| {
+                let compared = value.compare(bound);
+                match sign {
+                    ">=" => compared.is_ge(),
+                    "<=" => compared.is_le(),
+                    ">" => compared.is_gt(),
+                    _ => compared.is_lt(),
+                }
             }),
         }
     }
-}
-
-fn number(text: &str) -> Option<f64> {
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|number: &f64| number.is_finite())
 }
 
 impl Demands {
@@ -186,7 +191,14 @@ impl Demands {
                     return Err(BadLabels::NoComparison(name));
                 }
                 Some(Demand::Equal(text)) => text.to_owned(),
-                Some(Demand::Compare(sign, bound)) => format!("{sign}{bound}"),
+                Some(Demand::Compare(sign, bound)) => {
+                    let room = VALUE_LEN_MAX - sign.len();
+                    let bound = bound.normal(room);
+                    if bound.len() > room {
+                        return Err(BadLabels::LongNumber(name));
+                    }
+                    format!("{sign}{bound}")
+                }
             };
             normal.push((name, text));
         }
@@ -256,6 +268,12 @@ mod tests {
         check("<4", "4", false);
         check(">1e2", "101", true);
         check(">=16", "much", false);
+        check(">=9007199254740993", "9007199254740992", false);
+        check("<=9007199254740992", "9007199254740993", false);
+        check(">0.1", "0.10000000000000000001", true);
+        check(">=1e70", "1e70", true);
+        check(">=1e70", "9.9e69", false);
+        check("<1e-70", "0", true);
     }
 
     #[test]
@@ -295,6 +313,28 @@ mod tests {
         assert_eq!(one, other);
         assert_eq!(one.to_text(), r#"{"a":"x","b":">=16"}"#);
         assert_eq!(Demands::from_text(&one.to_text()), Ok(one));
+    }
+
+    #[test]
+    fn a_short_text_has_a_short_normal_form() {
+        for (text, normal) in [
+            (">=1e70", ">=1e70"),
+            (">= 10e69", ">=1e70"),
+            (">=1e63", ">=1e63"),
+            ("<1e-70", "<1e-70"),
+            (">-1.5e300", ">-1.5e300"),
+            (">=1e2", ">=100"),
+        ] {
+            let demands = Demands::new([("m", text)]).unwrap();
+            assert_eq!(demands.iter().next().unwrap().1, normal, "{text}");
+        }
+        // As long as a value may be, and written out.
+        let digits = "7".repeat(VALUE_LEN_MAX - 1);
+        assert!(Demands::new([("m", format!("<{digits}"))]).is_ok());
+        assert_eq!(
+            Demands::new([("m", format!(">={digits}"))]),
+            Err(BadLabels::LongNumber("m".to_owned()))
+        );
     }
 
     #[test]

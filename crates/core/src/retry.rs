@@ -32,6 +32,10 @@ impl Default for Retry {
 impl Retry {
     /// The wait after failure number `failures` (from 1).
     pub fn wait(&self, failures: i32, random: &mut dyn Random) -> Duration {
+        // Nothing stays nothing, also times the infinity that the growth of many failures ends in: that is no number.
+        if self.backoff.is_zero() {
+            return Duration::ZERO;
+        }
         let growth = self.factor.powi(failures.saturating_sub(1).max(0));
         let base = (self.backoff.as_secs_f64() * growth).min(self.max.as_secs_f64());
         let spread = 1.0 + self.jitter * (2.0 * random.fraction() - 1.0);
@@ -57,6 +61,44 @@ mod tests {
             .to_vec();
 
         assert_eq!(seconds, [1, 2, 4, 512, 600, 600]);
+    }
+
+    #[test]
+    fn no_wait_stays_none_after_any_number_of_failures() {
+        let mut random = Seeded::new(1);
+
+        for factor in [0.5, 1.0, 2.0, 1000.0] {
+            for jitter in [0.0, 0.2, 1.0] {
+                let retry = Retry {
+                    backoff: Duration::ZERO,
+                    factor,
+                    jitter,
+                    ..Retry::default()
+                };
+                for failures in [1, 2, 104, 1026, i32::MAX] {
+                    let wait = retry.wait(failures, &mut random);
+                    assert_eq!(wait, Duration::ZERO, "{factor} {jitter} {failures}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_factor_and_number_of_failures_stay_within_the_maximum() {
+        let wait = |factor, failures| {
+            let retry = Retry {
+                factor,
+                jitter: 0.0,
+                ..Retry::default()
+            };
+            retry.wait(failures, &mut Seeded::new(1)).as_millis()
+        };
+
+        assert_eq!(wait(1.0, i32::MAX), 1000);
+        assert_eq!(wait(1000.0, i32::MAX), 600_000);
+        // None may be asked for that shrinks, but it would.
+        assert_eq!(wait(0.5, 3), 250);
+        assert_eq!(wait(0.5, i32::MAX), 0);
     }
 
     #[test]

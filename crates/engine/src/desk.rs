@@ -352,7 +352,7 @@ impl<C: Caller> Desk<C> {
         self.parked.next_expiry()
     }
 
-    /// Ends all waiting: the server is stopping.
+    /// Ends all waiting: the server is about to stop.
     pub fn close(&mut self) -> Vec<(C, Answer)> {
         let over = self.parked.take_all().into_iter();
         over.map(|waiting| (waiting.caller, empty())).collect()

@@ -77,6 +77,8 @@ struct Shared {
     /// An operation was begun.
     operated: Notify,
     started: Instant,
+    /// The step before the stop, which is it too: nobody waits, and no claim is taken.
+    finishing: CancellationToken,
     stop: CancellationToken,
     /// The loop is over and has let go of the store.
     ended: CancellationToken,
@@ -141,6 +143,7 @@ impl Engine {
             recovered: watch::Sender::default(),
             operated: Notify::new(),
             started: Instant::now(),
+            finishing: stop.child_token(),
             stop,
             ended: ended.clone(),
             ended_well: ended_well.clone(),
@@ -263,6 +266,17 @@ impl Engine {
 
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stop.is_cancelled()
+    }
+
+    /// Goes on for those whose requests were accepted, and for nobody else: from here on nobody waits, and no claim is
+    /// taken, whose work would begin as this server stops. All else is done until the stop.
+    pub fn finish(&self) {
+        self.0.finishing.cancel();
+    }
+
+    /// Is cancelled by [`Engine::finish`], and by the stop.
+    pub fn finishing(&self) -> &CancellationToken {
+        &self.0.finishing
     }
 
     /// Resolves once all that was accepted before the stop has been done and answered. Before the stop only if the loop

@@ -126,11 +126,13 @@ fn status(well: bool) -> StatusCode {
 }
 
 impl Pulse {
-    /// Whoever comes first looks; those who come meanwhile wait for what it finds.
+    /// Whoever comes first looks; those who come meanwhile wait for what it finds. That all is well is not told again once a
+    /// write has failed.
     async fn feel(&self, app: &App) -> Beat {
         let mut last = self.0.lock().await;
         if let Some((at, beat)) = *last
             && at.elapsed() < GOOD_FOR
+            && !(beat.wrong.is_none() && app.engine().trouble().is_some())
         {
             return beat;
         }

@@ -191,6 +191,10 @@ impl Connection {
                     }
                 }
                 () = stopped.as_mut(), if !is_stopping => {
+                    // Half a head is no request. The library waits for the rest of a connection's first.
+                    if watch.is_in_head() && !watch.is_behind() {
+                        return;
+                    }
                     is_stopping = true;
                     pin::Pin::new(&mut served).graceful_shutdown();
                 }

@@ -109,10 +109,14 @@ fn file(path: &str) -> Result<PathBuf, Failure> {
         "tasks are kept in a file, not in memory"
     } else if path.contains('?') {
         "options behind a ? are not known here"
-    } else if Path::new(path).is_dir() {
-        "this is a directory"
     } else {
-        return Ok(PathBuf::from(path));
+        match Path::new(path).metadata() {
+            Ok(there) if there.is_dir() => "this is a directory",
+            // Whatever opens one as a database leaves files beside it, in /dev say.
+            Ok(there) if !there.is_file() => "this is a device, a pipe or a socket",
+            // One that is not there yet is made.
+            Ok(_) | Err(_) => return Ok(PathBuf::from(path)),
+        }
     };
     Err(Failure::usage(format!(
         "--database sqlite:{path}: {why}; name a file, such as sqlite:taskyard.db"
@@ -228,6 +232,7 @@ mod tests {
         for (text, why) in [
             ("sqlite:.", "a directory"),
             ("sqlite:/", "a directory"),
+            ("sqlite:/dev/null", "a device"),
             ("sqlite::memory:", "not in memory"),
             ("sqlite:x.db?mode=ro", "behind a ?"),
         ] {

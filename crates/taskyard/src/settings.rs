@@ -22,6 +22,16 @@ pub(crate) use self::strangers::strangers;
 /// Names the settings file.
 pub(crate) const FILE_VARIABLE: &str = "TASKYARD_CONFIG";
 
+/// What takes one text that has several things in it, with commas between them, and reads that itself.
+const SEVERAL_IN_ONE: [&str; 6] = [
+    "allow_command",
+    "allow_env",
+    "allow_http",
+    "log",
+    "retain",
+    "token",
+];
+
 /// Whether a variable of this name sets something, or is meant to.
 pub(crate) fn is_variable(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
@@ -99,6 +109,10 @@ pub(crate) fn layer(
     let mut beneath = BTreeMap::new();
     let mut defaults: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, values, origin) in file.iter().flat_map(File::values) {
+        let values = match SEVERAL_IN_ONE.contains(&name.as_str()) {
+            true => vec![values.join(",")],
+            false => values,
+        };
         beneath.insert(name.clone(), origin);
         defaults.insert(name, values);
     }
@@ -282,7 +296,9 @@ fn names<'a>(settings: impl Iterator<Item = &'a Arg>) -> Vec<String> {
 }
 
 fn takes_several(argument: &Arg) -> bool {
-    matches!(argument.get_action(), ArgAction::Append) || argument.get_value_delimiter().is_some()
+    matches!(argument.get_action(), ArgAction::Append)
+        || argument.get_value_delimiter().is_some()
+        || SEVERAL_IN_ONE.contains(&argument.get_id().as_str())
 }
 
 fn default_of(argument: &Arg) -> String {
@@ -322,6 +338,22 @@ mod tests {
 
     use super::*;
     use crate::cli::Cli;
+
+    #[test]
+    fn what_takes_several_with_commas_between_takes_a_list() {
+        let command = Cli::command();
+
+        for argument in settings(&command) {
+            let help = argument.get_long_help().or(argument.get_help());
+            let help = help.map(ToString::to_string).unwrap_or_default();
+            let has_commas = help.replace('\n', " ").contains("with commas between");
+            assert!(!has_commas || takes_several(argument), "{argument}");
+        }
+        for name in SEVERAL_IN_ONE {
+            let is_one = settings(&command).any(|argument| argument.get_id() == name);
+            assert!(is_one, "{name}");
+        }
+    }
 
     #[test]
     fn a_setting_concerns_no_argument_that_is_only_called_like_it() {

@@ -215,11 +215,12 @@ impl Engine {
         }
         tokio::select! {
             () = tokio::time::sleep_until(came + call.wait.min(HOLD_WHILE_DRAINING)) => {}
-            () = self.stopping() => {}
+            () = self.finishing().cancelled() => {}
         }
     }
 
     async fn claim_as_known(&self, call: &ClaimCall) -> Result<Claimed, Error> {
+        self.check_that_work_is_given()?;
         self.know(&call.worker, call.epoch).await?;
         self.sign_of_life(&call.worker, call.epoch);
         let place = self.0.room.place_for_claim().ok_or(Error::Busy)?;
@@ -231,6 +232,7 @@ impl Engine {
     /// sent again meanwhile, what waits is its repetition's, and this one gets nothing.
     pub async fn claim_instead(&self, call: &ClaimCall, of: Claimed) -> Result<Claimed, Error> {
         let came = Instant::now();
+        self.check_that_work_is_given()?;
         self.know(&call.worker, call.epoch).await?;
         let place = self.0.room.place_for_claim().ok_or(Error::Busy)?;
         let sending = of.sending().clone();
@@ -241,6 +243,14 @@ impl Engine {
         let claimed = self.deal(call, claim, sending, place).await?;
         self.hold_where_it_drains(&claimed, came, call).await;
         Ok(claimed)
+    }
+
+    /// Whoever asks is to ask elsewhere, or again, and so gets what a lost answer to the same claim had for it.
+    fn check_that_work_is_given(&self) -> Result<(), Error> {
+        if self.finishing().is_cancelled() {
+            return Err(Error::Stopping);
+        }
+        Ok(())
     }
 
     async fn deal(
@@ -362,7 +372,7 @@ impl Engine {
             // Nothing is sent: it has ended.
             _ = news.changed() => {}
             () = tokio::time::sleep(wait) => {}
-            () = self.stopping() => {}
+            () = self.finishing().cancelled() => {}
         }
         self.look(id).await
     }

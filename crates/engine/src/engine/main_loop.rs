@@ -143,6 +143,7 @@ impl Loop {
         let shared = Arc::clone(&self.shared);
         // Answered in the order in which they were sent, whichever the store finishes first.
         let mut running = FuturesOrdered::new();
+        let mut is_finishing = false;
         loop {
             self.take_waiting();
             while running.is_empty()
@@ -181,9 +182,12 @@ impl Loop {
                     let over = self.desk.expired(shared.moment());
                     self.answer(over);
                 }
-                () = shared.stop.cancelled(), if !self.inbox.is_closed() => self.inbox.close(),
+                () = shared.finishing.cancelled(), if !is_finishing => is_finishing = true,
+                () = shared.stop.cancelled(), if is_finishing && !self.inbox.is_closed() => {
+                    self.inbox.close();
+                }
             }
-            if self.inbox.is_closed() {
+            if is_finishing {
                 let over = self.desk.close();
                 self.answer(over);
             }

@@ -425,6 +425,37 @@ async fn a_stopping_server_lets_parked_claims_go_and_takes_nothing_new() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_finishes_lets_those_go_who_wait_and_gives_no_work_but_takes_all_else() {
+    let yard = Yard::new();
+    yard.worker("w", "work").await;
+    yard.submit("work").await.unwrap();
+    let run = yard.claim_one("w").await;
+    let began = tokio::time::Instant::now();
+    let (engine, task) = (yard.engine.clone(), run.slot.task);
+    let claim =
+        tokio::spawn(
+            async move { claimed(&engine, claim_call("w", Duration::from_mins(1))).await },
+        );
+    let engine = yard.engine.clone();
+    let look = tokio::spawn(async move { engine.task(task, Duration::from_mins(1)).await });
+    settle().await;
+
+    yard.engine.finish();
+
+    assert!(claim.await.unwrap().unwrap().runs.is_empty());
+    assert_eq!(look.await.unwrap().unwrap().status(), Status::Assigned);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    let waits = yard.submit("work").await.unwrap();
+    yard.complete(&run).await.unwrap();
+    assert_eq!(yard.status(task).await, Status::Completed);
+    let claim = yard.claim("w", Duration::ZERO).await;
+    assert!(matches!(claim, Err(Error::Stopping)), "{claim:?}");
+    assert_eq!(yard.status(waits).await, Status::Pending);
+    yard.stop.cancel();
+    yard.engine.ended().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_unknown_worker_is_told_so() {
     let yard = Yard::new();
 

@@ -215,7 +215,7 @@ fn demand() -> Value {
     json!({
         "minLength": 1,
         "maxLength": VALUE_LEN_MAX,
-        "pattern": format!("^(?:[^<>=!{controls}\\s][^{controls}]*|!(?:[^={controls}][^{controls}]*)?|(?:<|>)=?-?[0-9]+(?:\\.[0-9]+)?)$"),
+        "pattern": format!("^(?:[^<>=!{controls}\\s][^{controls}]*|!(?:[^={controls}][^{controls}]*)?|(?:<|>)=?-?[0-9]+(?:\\.[0-9]+)?(?:e-?[0-9]{{1,9}})?)$"),
     })
 }
 

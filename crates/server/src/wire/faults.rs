@@ -146,6 +146,7 @@ impl Faults {
                     BadLabels::TooMany
                     | BadLabels::Value(_)
                     | BadLabels::NotANumber(_)
+                    | BadLabels::LongNumber(_)
                     | BadLabels::NoComparison(_) => bad.to_string(),
                 };
                 self.add(place, format_args!("{field}/{entry}"), why);

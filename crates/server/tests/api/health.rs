@@ -95,6 +95,11 @@ async fn a_write_that_failed_a_moment_ago_makes_a_server_unready_though_the_data
     yard.post("/api/v1/tasks", &json!({"kind": "echo", "input": 1}))
         .await
         .refused(507, "disk_full");
+    assert_eq!(
+        (ready().await, yard.get("/health").await.status.as_u16()),
+        (503, 503),
+        "what was found before is out of date"
+    );
     tokio::time::advance(Duration::from_secs(10)).await;
     let after = ready().await;
     tokio::time::advance(Duration::from_secs(30)).await;

@@ -81,6 +81,82 @@ async fn a_stop_cuts_off_what_does_not_end_in_time() {
     assert_eq!(wire.rest().await, "");
 }
 
+const BODY: &str = r#"{"kind":"echo","input":1}"#;
+
+/// The head of a request whose body is on its way: the server reads that once it has said so.
+async fn sends_head(server: &Server, path: &str, length: usize) -> Wire {
+    let mut wire = server.connect().await;
+    wire.say(&format!(
+        "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+    ))
+    .await;
+    let (head, _) = wire.answer().await;
+    assert!(head.starts_with("http/1.1 100"), "{head}");
+    wire
+}
+
+#[tokio::test]
+async fn a_request_whose_head_has_come_is_served_by_a_server_that_finishes() {
+    let server = Server::with(|_| {}).await;
+    let mut wire = sends_head(&server, "/api/v1/tasks", BODY.len()).await;
+
+    server.yard.app.engine().finish();
+    while TcpStream::connect(server.address).await.is_ok() {}
+    wire.say(BODY).await;
+
+    let (head, body) = wire.answer().await;
+    assert!(head.starts_with("http/1.1 201"), "{head}\n{body}");
+    assert_eq!(wire.rest().await, "");
+    timeout(PATIENCE, server.serving).await.unwrap().unwrap();
+    let task: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let id = task["id"].as_str().unwrap();
+    assert_eq!(server.yard.status(id).await, "pending");
+}
+
+#[tokio::test]
+async fn a_claim_takes_no_work_from_a_server_that_finishes() {
+    let server = Server::with(|_| {}).await;
+    server.yard.worker("w").await;
+    let id = server.yard.submit("echo").await;
+    let claim = json!({"limit": 1, "wait_ms": 60_000}).to_string();
+    let mut wire = sends_head(&server, "/api/v1/workers/w/claim", claim.len()).await;
+
+    server.yard.app.engine().finish();
+    while TcpStream::connect(server.address).await.is_ok() {}
+    wire.say(&claim).await;
+
+    let (head, body) = wire.answer().await;
+    assert!(head.starts_with("http/1.1 503"), "{head}");
+    assert!(body.contains("stopping"), "{body}");
+    assert_eq!(server.yard.status(&id).await, "pending");
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_head_is_no_request_that_a_stop_waits_for() {
+    let server = Server::on_model_with(|limits| limits.head_within = Duration::from_mins(1)).await;
+    let mut first = server.connect().await;
+    let mut later = server.connect().await;
+    let mut silent = server.connect().await;
+    later.get("/health").await;
+    later.answer().await;
+    for wire in [&mut first, &mut later] {
+        wire.say("GET /hea").await;
+    }
+    // Both have come in once another connection has been served behind them.
+    let mut other = server.connect().await;
+    other.get("/health").await;
+    other.answer().await;
+    let began = tokio::time::Instant::now();
+
+    server.yard.stop.cancel();
+    server.stopped().await;
+
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    for wire in [&mut first, &mut later, &mut silent] {
+        assert_eq!(wire.rest().await, "");
+    }
+}
+
 #[tokio::test]
 async fn a_closed_connection_takes_its_claim_back() {
     let server = Server::with(|limits| limits.connections_max = 1).await;

@@ -38,7 +38,8 @@ impl Server {
     pub(crate) async fn around(yard: Yard) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(serve(listener, yard.app.clone(), yard.stop.clone()));
+        let finishing = yard.app.engine().finishing().clone();
+        let serving = tokio::spawn(serve(listener, yard.app.clone(), finishing));
         Self {
             yard,
             address,

@@ -122,7 +122,8 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
         signal = signals.next() => return Ok(signals::exit_code(signal)),
     };
 
-    // Two steps of stopping: first this server says that it leaves and its workers finish, then nothing is taken.
+    // Three steps of stopping: this server says that it leaves, and its workers finish; then no more requests are accepted,
+    // and the engine finishes those that were; then nothing is taken.
     let (leaving, stop) = (CancellationToken::new(), CancellationToken::new());
     let engine = Engine::start(store, policy, Box::new(Unguessable::new()), stop.clone());
     let server = engine
@@ -152,7 +153,8 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
         leaving.clone(),
     );
     let mut serving = JoinSet::new();
-    serving.spawn(serve(listener, app.clone(), stop.clone()));
+    let finishing = engine.finishing().clone();
+    serving.spawn(serve(listener, app.clone(), finishing));
     pool.begin(&app);
     app.started();
     output::line(&format!("{SERVING}http://{}", reachable(local)))?;
@@ -201,7 +203,7 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
 }
 
 /// Resolves when the database has had its time: as long as was said from the order to stop on, and a moment once the
-/// workers have ended, each of which has a time of its own.
+/// workers have ended and the last requests, each of which have a time of their own.
 async fn too_late(stop: &CancellationToken, within: Duration) {
     let until = Instant::now().checked_add(within);
     stop.cancelled().await;

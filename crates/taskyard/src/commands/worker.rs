@@ -97,6 +97,7 @@ fn check_labels(labels: &[(String, String)]) -> Result<(), Failure> {
         BadLabels::TooMany
         | BadLabels::Value(_)
         | BadLabels::NotANumber(_)
+        | BadLabels::LongNumber(_)
         | BadLabels::NoComparison(_) => bad.to_string(),
     };
     let entry = bad.entry().map(|entry| format!(" {entry}"));

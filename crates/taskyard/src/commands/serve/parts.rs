@@ -2,7 +2,7 @@
 
 use taskyard_engine::engine::Engine;
 use taskyard_engine::upkeep::Services;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::pool::Pool;
@@ -65,13 +65,20 @@ impl Parts {
             () = engine.ended() => {}
             () = pool.stop() => {}
         }
-        stop.cancel();
         let mut note = |part| {
             if broken.is_none() {
                 broken = Some(part);
                 say_broken(part);
             }
         };
+        // Before the engine, which they need; they have a time of their own.
+        engine.finish();
+        while let Some(served) = next_served(&engine, &mut serving).await {
+            if served.is_err() {
+                note(HTTP_SERVER);
+            }
+        }
+        stop.cancel();
         while let Some(ended) = services.next_ended().await {
             if ended.broke_down {
                 note(ended.service);
@@ -87,6 +94,15 @@ impl Parts {
             note(ENGINE);
         }
         broken
+    }
+}
+
+/// None once all requests have been served, or where the engine has ended, with which none is.
+async fn next_served(engine: &Engine, serving: &mut JoinSet<()>) -> Option<Result<(), JoinError>> {
+    tokio::select! {
+        biased;
+        () = engine.ended() => None,
+        served = serving.join_next() => served,
     }
 }
 
@@ -110,7 +126,7 @@ fn say_broken(part: &str) {
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::future::{pending, ready};
     use std::sync::Arc;
 
     use async_trait::async_trait;
@@ -122,30 +138,31 @@ mod tests {
     use taskyard_core::time::Timestamp;
     use taskyard_engine::upkeep::Upkeep;
     use taskyard_store::model::Model;
-    use tokio::sync::Notify;
+    use tokio::sync::{Notify, oneshot};
 
     use super::*;
     use crate::randomness::Unguessable;
 
-    /// A server whose HTTP part and one worker are these.
-    async fn parts(
+    /// A server whose HTTP part, which is told when to end, and one worker are these.
+    async fn parts<S: Future<Output = ()> + Send + 'static>(
         stop: &CancellationToken,
-        serving: impl Future<Output = ()> + Send + 'static,
+        serving: impl FnOnce(CancellationToken) -> S,
         worker: impl Future<Output = ()> + Send + 'static,
     ) -> Parts {
         parts_on(Arc::new(model()), stop, serving, worker).await
     }
 
-    async fn parts_on(
+    async fn parts_on<S: Future<Output = ()> + Send + 'static>(
         store: Arc<dyn Store>,
         stop: &CancellationToken,
-        serving: impl Future<Output = ()> + Send + 'static,
+        serving: impl FnOnce(CancellationToken) -> S,
         worker: impl Future<Output = ()> + Send + 'static,
     ) -> Parts {
         let random = Box::new(Unguessable::new());
         let engine = Engine::start(store, Policy::default(), random, stop.clone());
         let server = engine.join(None, true).await.unwrap();
         let services = Upkeep::default().start(&engine, server);
+        let serving = serving(engine.finishing().clone());
         Parts {
             engine,
             services,
@@ -209,6 +226,11 @@ mod tests {
         }
     }
 
+    /// As the HTTP server does that has nobody to serve.
+    fn in_order(told: CancellationToken) -> impl Future<Output = ()> {
+        told.cancelled_owned()
+    }
+
     async fn breaks_down() {
         panic!("a bug")
     }
@@ -216,13 +238,13 @@ mod tests {
     #[tokio::test]
     async fn whatever_ends_before_the_stop_is_named() {
         let stop = CancellationToken::new();
-        let mut http = parts(&stop, breaks_down(), pending()).await;
+        let mut http = parts(&stop, |_| breaks_down(), pending()).await;
         assert_eq!(http.first_to_end().await, HTTP_SERVER);
 
-        let mut worker = parts(&stop, pending(), breaks_down()).await;
+        let mut worker = parts(&stop, |_| pending(), breaks_down()).await;
         assert_eq!(worker.first_to_end().await, WORKER);
 
-        let mut engine = parts(&stop, pending(), pending()).await;
+        let mut engine = parts(&stop, |_| pending(), pending()).await;
         stop.cancel();
         engine.engine.ended().await;
         assert_eq!(engine.first_to_end().await, ENGINE);
@@ -231,7 +253,7 @@ mod tests {
     #[tokio::test]
     async fn an_engine_that_is_found_ended_at_the_stop_is_told_and_no_worker_waited_for() {
         let (ends, stop) = (CancellationToken::new(), CancellationToken::new());
-        let parts = parts(&ends, stop.clone().cancelled_owned(), pending()).await;
+        let parts = parts(&ends, in_order, pending()).await;
         ends.cancel();
         parts.engine.ended().await;
 
@@ -247,7 +269,7 @@ mod tests {
             left.cancelled().await;
             panic!("a bug")
         };
-        let parts = parts(&stop, stop.clone().cancelled_owned(), worker).await;
+        let parts = parts(&stop, in_order, worker).await;
         let leaving = parts.pool.leaving();
         tokio::spawn(async move {
             leaving.await;
@@ -260,12 +282,11 @@ mod tests {
     #[tokio::test]
     async fn an_http_server_that_breaks_down_at_the_stop_is_told_when_all_has_ended() {
         let stop = CancellationToken::new();
-        let stopped = stop.clone();
-        let serving = async move {
-            stopped.cancelled().await;
+        let serving = async |told: CancellationToken| {
+            told.cancelled().await;
             panic!("a bug")
         };
-        let parts = parts(&stop, serving, std::future::ready(())).await;
+        let parts = parts(&stop, serving, ready(())).await;
         let engine = parts.engine.clone();
 
         assert_eq!(parts.end(None, &stop).await, Some(HTTP_SERVER));
@@ -283,9 +304,8 @@ mod tests {
                 is_busy: Arc::clone(&is_busy),
                 stop: stop.clone(),
             };
-            let serving = stop.clone().cancelled_owned();
             let worker = async move { is_busy.notified().await };
-            let parts = parts_on(Arc::new(store), &stop, serving, worker).await;
+            let parts = parts_on(Arc::new(store), &stop, in_order, worker).await;
 
             assert_eq!(parts.end(None, &stop).await, Some(told));
         }
@@ -294,7 +314,7 @@ mod tests {
     #[tokio::test]
     async fn what_broke_down_first_is_what_is_told() {
         let stop = CancellationToken::new();
-        let parts = parts(&stop, breaks_down(), breaks_down()).await;
+        let parts = parts(&stop, |_| breaks_down(), breaks_down()).await;
 
         assert_eq!(parts.end(Some("the sweep"), &stop).await, Some("the sweep"));
     }
@@ -302,12 +322,22 @@ mod tests {
     #[tokio::test]
     async fn a_stop_in_order_tells_of_nothing() {
         let stop = CancellationToken::new();
-        let parts = parts(
-            &stop,
-            stop.clone().cancelled_owned(),
-            std::future::ready(()),
-        )
-        .await;
+        let parts = parts(&stop, in_order, ready(())).await;
+
+        assert_eq!(parts.end(None, &stop).await, None);
+    }
+
+    #[tokio::test]
+    async fn the_engine_takes_commands_until_the_last_request_was_served() {
+        let stop = CancellationToken::new();
+        let (last, asked) = oneshot::channel();
+        let serving = |told: CancellationToken| async move {
+            told.cancelled().await;
+            let engine: Engine = asked.await.unwrap();
+            engine.join(None, true).await.unwrap();
+        };
+        let parts = parts(&stop, serving, ready(())).await;
+        assert!(last.send(parts.engine.clone()).is_ok());
 
         assert_eq!(parts.end(None, &stop).await, None);
     }

@@ -105,6 +105,47 @@ fn what_is_refused_says_where_its_value_comes_from() {
 }
 
 #[test]
+fn the_file_may_say_several_as_a_list_or_with_commas() {
+    let lists = r#"
+allow_command = ["wc", "sh"]
+allow_env = ["usual", "LANG"]
+allow_http = ["api.example.com", "[::1]:8080"]
+log = ["warn", "taskyard_engine=debug"]
+retain = ["completed=7d", "failed=30d"]
+token = ["new", "old"]
+"#;
+    let texts = r#"
+allow_command = "wc,sh"
+allow_env = "usual,LANG"
+allow_http = "api.example.com,[::1]:8080"
+log = "warn,taskyard_engine=debug"
+retain = "completed=7d,failed=30d"
+token = "new,old"
+"#;
+    let config = |file: &str| {
+        let yard = Yard::new();
+        std::fs::write(yard.path("taskyard.toml"), file).unwrap();
+        run(yard.directory.path(), &["config", "--output", "json"], &[])
+    };
+
+    let listed = config(lists);
+
+    assert_eq!(listed.code, 0, "{}", listed.stderr);
+    assert_eq!(listed.stdout, config(texts).stdout);
+    let settings: Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(settings["allow_command"]["value"], "wc,sh");
+    assert_eq!(settings["retain"]["value"], "completed=7d,failed=30d");
+
+    let nothing = config("allow_command = []\n").stderr;
+    assert!(
+        nothing.contains("it names no program; leave it out"),
+        "{nothing}"
+    );
+    let two = config("listen = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n").stderr;
+    assert!(two.contains("it takes one value"), "{two}");
+}
+
+#[test]
 fn heartbeats_come_often_enough_for_the_times_that_are_set() {
     let yard = Yard::new();
     let heartbeat = |flags: &[&str], environment: &[(&str, &str)]| {

@@ -1,8 +1,11 @@
 //! Starting and stopping a server, and what stands in the way.
 
 use std::net::TcpListener;
+use std::os::unix::net::UnixListener;
 
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::yard::{Yard, run};
 
@@ -45,6 +48,34 @@ fn a_terminal_that_is_closed_ends_in_order_whoever_is_not_to_outlive_it() {
     );
     assert_eq!(listed.code, 0, "{}", listed.stderr);
     assert_eq!(server.stop().code(), Some(0));
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_and_nothing_left_beside_it() {
+    let yard = Yard::new();
+    mkfifo(&yard.path("pipe"), Mode::S_IRWXU).unwrap();
+    let _socket = UnixListener::bind(yard.path("socket")).unwrap();
+    std::os::unix::fs::symlink("pipe", yard.path("link")).unwrap();
+    let names = || {
+        let entries = std::fs::read_dir(yard.directory.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort_unstable();
+        names
+    };
+    let before = names();
+
+    for name in ["pipe", "socket", "link"] {
+        let database = format!("sqlite:{}", yard.path(name).display());
+        for command in [&["serve"][..], &["db", "migrate"], &["db", "check"]] {
+            let arguments = [command, &["--database", &database]].concat();
+            let refused = run(yard.directory.path(), &arguments, &[]);
+
+            assert_eq!(refused.code, 2, "{arguments:?}: {}", refused.stderr);
+            let why = "this is a device, a pipe or a socket; name a file";
+            assert!(refused.stderr.contains(why), "{}", refused.stderr);
+            assert_eq!(names(), before, "{arguments:?}");
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A server that dies, or is told to stop.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -122,6 +124,35 @@ async fn a_server_that_is_told_to_stop_closes_its_database() {
         let log = yard.path("tasks.db-wal");
         assert!(!log.exists(), "the log was not taken into the file");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_told_to_stop_serves_the_request_whose_body_is_on_its_way() {
+    let yard = Yard::new();
+    let mut server = yard.serve(&["--internal-workers", "0"]);
+    let address = server.url.trim_start_matches("http://").to_owned();
+    let body = r#"{"kind":"echo","input":1}"#;
+    let mut stream = TcpStream::connect(&address).unwrap();
+    let length = body.len();
+    let head = format!(
+        "POST /api/v1/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut goes_on = [0; 25];
+    stream.read_exact(&mut goes_on).unwrap();
+    assert_eq!(&goes_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+
+    server.process.signal(Signal::SIGTERM);
+    while TcpStream::connect(&address).is_ok() {}
+    stream.write_all(body.as_bytes()).unwrap();
+
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    assert_eq!(server.process.wait().code(), Some(0));
+    let server = yard.serve(&["--internal-workers", "0"]);
+    let stats = server.client.stats().await.unwrap();
+    assert_eq!(stats.by_status.pending, 1);
 }
 
 async fn told_to_stop(yard: &Yard) {
