@@ -92,9 +92,7 @@ fn guard() -> io::Result<()> {
             &mut channel,
             spec.worker,
         )?),
-        Err(error) => Report::NotStarted {
-            message: error.to_string(),
-        },
+        Err(report) => report,
     };
     // The worker removes it as well, but may be dead by now.
     let _ = workdir::remove(&spec.workdir);

@@ -59,7 +59,14 @@ impl Default for Limits {
 /// From the guardian: its only and last word, said when nothing of the command is left.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    NotStarted { message: String },
+    /// The system does not run such a command.
+    NotStarted {
+        message: String,
+    },
+    /// It did not come to that: this machine lacks what every command needs.
+    NotBegun {
+        message: String,
+    },
     Ended(Ended),
 }
 

@@ -17,7 +17,6 @@ mod program;
 mod variables;
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -25,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 pub use self::allow::Allow;
@@ -113,15 +113,14 @@ impl Executor for Command {
     }
 
     async fn run(&self, run: Run, context: Context) -> Finish {
-        match self.run_guarded(run, &context).await {
-            Ok(finish) => finish,
-            Err(failure) => Finish::Failed(failure),
-        }
+        let finish = self.run_guarded(run, &context).await;
+        finish.unwrap_or_else(|finish| finish)
     }
 }
 
 impl Command {
-    async fn run_guarded(&self, run: Run, context: &Context) -> Result<Finish, Failure> {
+    /// As an error what ended the run before its command began.
+    async fn run_guarded(&self, run: Run, context: &Context) -> Result<Finish, Finish> {
         let (task, overdue_within) = (run.task, run.overdue_within);
         let settings = Arc::clone(&self.settings);
         // Looking for the program and making the directory ask the disk.
@@ -134,7 +133,7 @@ impl Command {
         let program = spec.argv[0].clone();
         let guarded = Guarded::start(&self.settings.guardian, spec)
             .await
-            .map_err(|error| not_started(&error))?;
+            .map_err(|error| finish::not_begun(&error))?;
         // In a task of its own, so that nothing is left of the command also where nobody waits for it any more.
         let abandoned = CancellationToken::new();
         let _abandons = abandoned.clone().drop_guard();
@@ -154,23 +153,16 @@ impl Command {
             let _ = blocking(move || drop(workdir)).await;
             outcome
         });
-        let outcome = seen_through.await.map_err(|error| not_started(&error))?;
+        let outcome = seen_through.await.map_err(|error| panicked(&error))?;
         Ok(finish::finish(&program, outcome))
     }
 }
 
 /// Everything that can be refused before a process is started.
-fn prepare(settings: &Settings, run: &Run) -> Result<(Spec, TempDir), Failure> {
-    let Invocation { argv, env, stdin } = invocation::read(&run.input)?;
-    let program = program::find(&argv[0], &settings.path)?;
-    settings
-        .allow
-        .check(&argv[0], &program, &settings.path, &run.worker)?;
-    for name in env.keys() {
-        settings.allow_env.check(name, &run.worker)?;
-    }
+fn prepare(settings: &Settings, run: &Run) -> Result<(Spec, TempDir), Finish> {
+    let (program, Invocation { argv, env, stdin }) = find(settings, run).map_err(Finish::Failed)?;
     let workdir = make_workdir(settings, run).map_err(|error| {
-        not_started(&format!(
+        finish::not_begun(&format!(
             "no work directory in {}: {error}",
             settings.work_root.display()
         ))
@@ -188,6 +180,20 @@ fn prepare(settings: &Settings, run: &Run) -> Result<(Spec, TempDir), Failure> {
     Ok((spec, workdir))
 }
 
+/// What the task wants to run, if it may.
+fn find(settings: &Settings, run: &Run) -> Result<(PathBuf, Invocation), Failure> {
+    let invocation = invocation::read(&run.input)?;
+    let word = &invocation.argv[0];
+    let program = program::find(word, &settings.path)?;
+    settings
+        .allow
+        .check(word, &program, &settings.path, &run.worker)?;
+    for name in invocation.env.keys() {
+        settings.allow_env.check(name, &run.worker)?;
+    }
+    Ok((program, invocation))
+}
+
 fn make_workdir(settings: &Settings, run: &Run) -> io::Result<TempDir> {
     tempfile::Builder::new()
         .prefix(&format!("taskyard-{}-{}-", run.task, run.attempt))
@@ -197,18 +203,18 @@ fn make_workdir(settings: &Settings, run: &Run) -> io::Result<TempDir> {
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
+) -> Result<T, Finish> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| not_started(&error))
+        .map_err(|error| panicked(&error))
 }
 
-/// The worker's trouble, not the task's: another worker may do better.
-fn not_started(reason: &impl Display) -> Failure {
-    Failure::passing(
-        "not_started",
-        format!("the command could not be started: {reason}"),
-    )
+/// As such a run fails elsewhere. To hand it back would do no good: another worker may meet the same.
+fn panicked(error: &JoinError) -> Finish {
+    Finish::Failed(Failure::passing(
+        "panic",
+        format!("the executor panicked: {error}"),
+    ))
 }
 
 #[cfg(test)]
