@@ -30,6 +30,7 @@ pub(crate) struct Spec {
     pub(crate) argv: Vec<String>,
     /// All of it; nothing else is passed.
     pub(crate) env: Vec<(String, String)>,
+    /// To be made, and removed at the end.
     pub(crate) workdir: PathBuf,
     pub(crate) stdin: Option<String>,
     pub(crate) limits: Limits,
