@@ -80,6 +80,10 @@ pub trait Reports: Send + Sync {
 pub enum Finish {
     Completed(Box<RawValue>),
     Failed(Failure),
+    /// It has not begun, for a reason that is this worker's own and none of the task's: another worker may do better.
+    NotBegun {
+        why: String,
+    },
     /// The run heeded the signal. `detail` is what there is to show of it, such as the output so far.
     Stopped {
         why: Stop,

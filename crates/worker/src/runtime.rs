@@ -8,6 +8,7 @@
 //! | a run prints | sends its log beside it, and what is left of it before its result |
 //! | the server is away | keeps results, waits longer each time, says everything again |
 //! | a claim's answer is lost | claims again with the same number, and gets the same leases |
+//! | it cannot begin a run for a reason of its own | hands the task back, and takes nothing for a while |
 //! | a lease is lost, a task cancelled | ends the run, reports nothing |
 //! | tasks come long after they were asked for | asks whether they are still its own before it begins them |
 //! | its leases run out unrenewed | goes on and reports all the same: the fence is the server's |
@@ -27,6 +28,7 @@ mod exchange;
 mod hands;
 mod hear;
 mod heartbeat;
+mod inability;
 mod limits;
 mod log;
 mod logging;
@@ -307,10 +309,11 @@ impl Runtime {
         let beat = beats.min().filter(|_| self.registered.is_some());
         let calls = self.retries.until().filter(|until| *until > now);
         let claims = self.exchanges.rest_until().filter(|until| *until > now);
+        let able = self.hands.unable_until().filter(|until| *until > now);
         // Not at their time alone: the machine may sleep meanwhile, which timers do not count.
         let look = self.hands.has_exclusive().then_some(now + LOOK_EVERY);
         let welcome = self.unwelcome.as_ref().map(Unwelcome::until);
-        let due = [calls, claims, beat, look, welcome, self.phase.until()]
+        let due = [calls, claims, able, beat, look, welcome, self.phase.until()]
             .into_iter()
             .flatten()
             .min();

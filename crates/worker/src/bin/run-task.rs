@@ -43,7 +43,9 @@ fn main() -> ExitCode {
     }
     match run_task() {
         Ok(Finish::Completed(_)) => ExitCode::SUCCESS,
-        Ok(Finish::Failed(_) | Finish::Stopped { .. }) => ExitCode::FAILURE,
+        Ok(Finish::Failed(_) | Finish::NotBegun { .. } | Finish::Stopped { .. }) => {
+            ExitCode::FAILURE
+        }
         Err(error) => {
             let _ = writeln!(io::stderr(), "taskyard-run-task: {error}");
             ExitCode::from(2)
@@ -92,7 +94,9 @@ async fn run_task() -> io::Result<Finish> {
         .await;
     match &finish {
         Finish::Completed(output) => writeln!(io::stdout(), "{output}")?,
-        Finish::Failed(_) | Finish::Stopped { .. } => writeln!(io::stdout(), "{finish:?}")?,
+        Finish::Failed(_) | Finish::NotBegun { .. } | Finish::Stopped { .. } => {
+            writeln!(io::stdout(), "{finish:?}")?
+        }
     }
     Ok(finish)
 }

@@ -5,6 +5,7 @@ use std::io::{self, Seek as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
+use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -12,7 +13,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{close, setsid};
 
-use super::protocol::{Limits, Spec};
+use super::protocol::{Limits, Report, Spec};
 
 /// What wakes the guardian to look whether its worker is gone: the kernel sends it when the worker's thread or process
 /// ends, and the worker when it finds the guardian stopped. This one also wakes a guardian that its command has stopped.
@@ -42,7 +43,20 @@ pub(super) fn become_guardian() -> io::Result<()> {
 
 /// Starts the command in a process group of its own, with the limits and nothing else of this process. From then on
 /// the guardian is deaf to every signal that it does not ask for.
-pub(super) fn start(spec: &Spec) -> io::Result<Child> {
+pub(super) fn start(spec: &Spec) -> Result<Child, Report> {
+    let not_begun = |error: io::Error| Report::NotBegun {
+        message: error.to_string(),
+    };
+    let command = prepare(spec).map_err(not_begun)?;
+    spawn(command).map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EAGAIN | Errno::ENOMEM | Errno::EMFILE | Errno::ENFILE) => not_begun(error),
+        _ => Report::NotStarted {
+            message: error.to_string(),
+        },
+    })
+}
+
+fn prepare(spec: &Spec) -> io::Result<Command> {
     // Before the limits, which hold for a file in memory as well.
     let stdin = stdin(spec.stdin.as_deref())?;
     umask(Mode::from_bits_truncate(0o077));
@@ -59,7 +73,10 @@ pub(super) fn start(spec: &Spec) -> io::Result<Child> {
         .current_dir(&spec.workdir)
         .stdin(stdin)
         .process_group(0);
+    Ok(command)
+}
 
+fn spawn(mut command: Command) -> io::Result<Child> {
     // Before there is a command that could stop the guardian; the command itself does not inherit it.
     prctl::set_pdeathsig(WAKE)?;
     // A child starts with its parent's mask. What kills the guardian before it is deaf is noticed by the worker.

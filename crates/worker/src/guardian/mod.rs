@@ -17,7 +17,8 @@
 //! that is stopped again and again, and so does not do what it is told, has its tree killed by the worker, and is
 //! killed itself if that does not bring it to report. If the worker dies, the kernel wakes it.
 //!
-//! In each case the work directory goes too. The channel is a socket on the guardian's standard input; standard
+//! In each case the work directory goes too. The guardian makes it, once it has its order: a worker that died between the
+//! two would leave it behind. The channel is a socket on the guardian's standard input; standard
 //! output and error are pipes to the worker and are handed to the command as they are.
 
 mod confine;
@@ -25,7 +26,7 @@ mod family;
 pub(crate) mod protocol;
 pub(crate) mod tree;
 mod watch;
-mod workdir;
+pub(crate) mod workdir;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -37,7 +38,7 @@ use std::process::ExitCode;
 pub(crate) use self::confine::WAKE;
 pub(crate) use self::watch::KILLING_MAX;
 
-use self::protocol::{Order, Report};
+use self::protocol::{Order, Report, Spec};
 
 /// The hidden subcommand that makes this program a guardian.
 const SUBCOMMAND: &str = "__exec";
@@ -86,17 +87,24 @@ fn guard() -> io::Result<()> {
         return Err(io::ErrorKind::InvalidData.into());
     };
 
-    let report = match confine::start(&spec) {
-        Ok(command) => Report::Ended(watch::until_nothing_is_left(
-            command,
-            &mut channel,
-            spec.worker,
-        )?),
-        Err(error) => Report::NotStarted {
-            message: error.to_string(),
+    let report = match workdir::make(&spec.workdir) {
+        Ok(()) => {
+            let report = run(&spec, &mut channel);
+            let _ = workdir::remove(&spec.workdir);
+            report?
+        }
+        Err(error) => Report::NotBegun {
+            message: format!("no work directory {}: {error}", spec.workdir.display()),
         },
     };
-    // The worker removes it as well, but may be dead by now.
-    let _ = workdir::remove(&spec.workdir);
     protocol::send(&mut channel, &report)
+}
+
+fn run(spec: &Spec, channel: &mut UnixStream) -> io::Result<Report> {
+    match confine::start(spec) {
+        Ok(command) => {
+            watch::until_nothing_is_left(command, channel, spec.worker).map(Report::Ended)
+        }
+        Err(report) => Ok(report),
+    }
 }

@@ -30,6 +30,7 @@ pub(crate) struct Spec {
     pub(crate) argv: Vec<String>,
     /// All of it; nothing else is passed.
     pub(crate) env: Vec<(String, String)>,
+    /// To be made, and removed at the end.
     pub(crate) workdir: PathBuf,
     pub(crate) stdin: Option<String>,
     pub(crate) limits: Limits,
@@ -59,7 +60,14 @@ impl Default for Limits {
 /// From the guardian: its only and last word, said when nothing of the command is left.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    NotStarted { message: String },
+    /// The system does not run such a command.
+    NotStarted {
+        message: String,
+    },
+    /// It did not come to that: this machine lacks what every command needs.
+    NotBegun {
+        message: String,
+    },
     Ended(Ended),
 }
 

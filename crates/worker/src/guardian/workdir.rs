@@ -1,12 +1,17 @@
-//! The end of a work directory.
+//! The beginning and the end of a work directory.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
+/// Makes it, for nobody else to look into; an error where it is there already.
+pub(super) fn make(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().mode(0o700).create(directory)
+}
+
 /// Removes the directory and all in it, also what the command made unwritable.
-pub(super) fn remove(directory: &Path) -> io::Result<()> {
+pub(crate) fn remove(directory: &Path) -> io::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             unlock(directory)?;

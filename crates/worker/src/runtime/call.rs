@@ -56,6 +56,7 @@ impl Runtime {
             now,
             epoch,
             busy,
+            takes_more: self.hands.unable_until().is_none_or(|until| until <= now),
             limits,
         };
         while may_call && let Some(exchange) = self.exchanges.next(&mut self.outbox, &room) {

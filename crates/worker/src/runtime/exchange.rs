@@ -68,6 +68,8 @@ pub(super) struct Room {
     pub(super) epoch: u32,
     /// Slots that are taken outside of here: runs, and results that wait for something else.
     pub(super) busy: usize,
+    /// The worker can begin what a claim brings, as far as it knows.
+    pub(super) takes_more: bool,
     pub(super) limits: Limits,
 }
 
@@ -178,7 +180,7 @@ impl Exchanges {
             self.concurrency / 4
         };
         let rests = self.rest_until.is_some_and(|until| until > room.now);
-        !self.draining && !rests && !outbox.is_full() && free >= worth_it
+        !self.draining && room.takes_more && !rests && !outbox.is_full() && free >= worth_it
     }
 
     fn next_claim(&mut self, outbox: &Outbox, room: &Room) -> Option<Unanswered> {

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::beat::Named;
+use super::inability::Inability;
 use super::limits::Limits;
 use super::logging::Logger;
 use super::moment::Moment;
@@ -42,6 +43,7 @@ pub(super) struct Hands {
     news: Arc<Notify>,
     limits: watch::Receiver<Limits>,
     logger: Logger,
+    inability: Inability,
 }
 
 /// One run that goes on.
@@ -120,6 +122,7 @@ impl Hands {
             news,
             limits,
             logger,
+            inability: Inability::default(),
         };
         (hands, told)
     }
@@ -192,6 +195,8 @@ impl Hands {
             Box::pin(supervise::caught(executor, run, context));
         if is_instant && let Some(finish) = (&mut running).now_or_never() {
             if notes.log.is_empty() {
+                self.inability
+                    .hear(&leased.kind, self.last + 1, self.last, &finish);
                 return Some(leased.result(finish));
             }
             running = Box::pin(std::future::ready(finish));
@@ -234,6 +239,11 @@ impl Hands {
             self.exclusive.insert(task);
         }
         None
+    }
+
+    /// Until when the worker does not try again to begin what it could not.
+    pub(super) fn unable_until(&self) -> Option<Instant> {
+        self.inability.until()
     }
 
     /// Whether some run must not go on unless it is confirmed in time.
@@ -291,6 +301,9 @@ impl Hands {
     pub(super) fn close(&mut self, ended: Ended) -> Option<Finished> {
         self.get(ended.task, ended.number)?;
         let hand = self.live.remove(&ended.task)?;
+        let kind = &hand.leased.kind;
+        self.inability
+            .hear(kind, hand.number, self.last, &ended.finish);
         Some(Finished {
             number: hand.number,
             result: hand.leased.result(ended.finish),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use taskyard_api::logs::Stream;
 use taskyard_api::run::Start;
 use taskyard_core::id::TaskId;
 use tokio::sync::mpsc;
@@ -44,13 +45,21 @@ pub(super) struct Began {
     pub(super) start: Start,
 }
 
-/// The run's future, with a panic as a failure like others.
+/// The run's future, with a panic as a failure like others, and with a word in the task's log where it did not begin.
 pub(super) fn caught(
     executor: Arc<dyn Executor>,
     run: Run,
     context: Context,
 ) -> impl Future<Output = Finish> + Send {
-    let running = async move { executor.run(run, context).await };
+    let reports = Arc::clone(&context.reports);
+    let running = async move {
+        let finish = executor.run(run, context).await;
+        if let Finish::NotBegun { why } = &finish {
+            let line = format!("the worker hands the task back, for a reason of its own: {why}");
+            reports.log(Stream::Worker, &line);
+        }
+        finish
+    };
     AssertUnwindSafe(running)
         .catch_unwind()
         .map(|end| end.unwrap_or_else(|panic| Finish::Failed(panicked(&*panic))))

@@ -43,6 +43,13 @@ impl Leased {
                 }
             }
             Finish::Failed(failure) => self.failed(failure),
+            Finish::NotBegun { why } => {
+                // That the worker is in trouble is said aloud once, elsewhere.
+                tracing::debug!(
+                    task.id = %self.task, kind = self.kind, attempt = self.attempt, "a run did not begin and is handed back: {why}"
+                );
+                self.said(Said::Released)
+            }
             Finish::Stopped { why, detail } => self.stopped(why, detail),
         }
     }

@@ -1,5 +1,7 @@
 //! From what the guardian reports to how the run finished.
 
+use std::fmt::Display;
+
 use nix::sys::signal::Signal;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -30,6 +32,13 @@ struct Shown {
     rss_bytes_max: u64,
 }
 
+/// The worker's trouble, not the task's.
+pub(super) fn not_begun(reason: &impl Display) -> Finish {
+    Finish::NotBegun {
+        why: format!("the command could not be started: {reason}"),
+    }
+}
+
 pub(super) fn finish(program: &str, outcome: Outcome) -> Finish {
     let Outcome {
         report,
@@ -44,6 +53,7 @@ pub(super) fn finish(program: &str, outcome: Outcome) -> Finish {
                 format!("`{program}` cannot be started: {message}"),
             ));
         }
+        Some(Report::NotBegun { message }) => return not_begun(&message),
         None => None,
     };
 

@@ -17,14 +17,12 @@ mod program;
 mod variables;
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tempfile::TempDir;
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 
 pub use self::allow::Allow;
@@ -36,7 +34,7 @@ use self::guarded::Guarded;
 use self::invocation::Invocation;
 use crate::executor::{Context, Executor, Failure, Finish, Run, Stop};
 use crate::guardian::protocol::{Report, Spec};
-use crate::guardian::{Guardian, KILLING_MAX};
+use crate::guardian::{Guardian, KILLING_MAX, workdir};
 
 /// What is left undone of a run when its grace is over: to kill it, for which its guardian takes so long at most, and to
 /// read what it printed. A worker that drops it sooner loses what it shows.
@@ -113,28 +111,27 @@ impl Executor for Command {
     }
 
     async fn run(&self, run: Run, context: Context) -> Finish {
-        match self.run_guarded(run, &context).await {
-            Ok(finish) => finish,
-            Err(failure) => Finish::Failed(failure),
-        }
+        let finish = self.run_guarded(run, &context).await;
+        finish.unwrap_or_else(|finish| finish)
     }
 }
 
 impl Command {
-    async fn run_guarded(&self, run: Run, context: &Context) -> Result<Finish, Failure> {
+    /// As an error what ended the run before its command began.
+    async fn run_guarded(&self, run: Run, context: &Context) -> Result<Finish, Finish> {
         let (task, overdue_within) = (run.task, run.overdue_within);
         let settings = Arc::clone(&self.settings);
-        // Looking for the program and making the directory ask the disk.
+        // Looking for the program asks the disk.
         let prepared = blocking(move || prepare(&settings, &run)).await?;
-        let (spec, workdir) = prepared?;
+        let spec = prepared?;
         if let Some(why) = context.stop.reason() {
             return Ok(Finish::Stopped { why, detail: None });
         }
 
-        let program = spec.argv[0].clone();
+        let (program, workdir) = (spec.argv[0].clone(), spec.workdir.clone());
         let guarded = Guarded::start(&self.settings.guardian, spec)
             .await
-            .map_err(|error| not_started(&error))?;
+            .map_err(|error| finish::not_begun(&error))?;
         // In a task of its own, so that nothing is left of the command also where nobody waits for it any more.
         let abandoned = CancellationToken::new();
         let _abandons = abandoned.clone().drop_guard();
@@ -150,65 +147,66 @@ impl Command {
             {
                 tracing::warn!(task.id = %task, survivors = ended.survivors, "a command left processes that do not die");
             }
-            // A guardian has emptied it already, unless it was killed.
-            let _ = blocking(move || drop(workdir)).await;
+            // A guardian has done so already, unless it was killed or its limits kept it from that.
+            let _ = blocking(move || workdir::remove(&workdir)).await;
             outcome
         });
-        let outcome = seen_through.await.map_err(|error| not_started(&error))?;
+        let outcome = seen_through.await.map_err(|error| panicked(&error))?;
         Ok(finish::finish(&program, outcome))
     }
 }
 
 /// Everything that can be refused before a process is started.
-fn prepare(settings: &Settings, run: &Run) -> Result<(Spec, TempDir), Failure> {
-    let Invocation { argv, env, stdin } = invocation::read(&run.input)?;
-    let program = program::find(&argv[0], &settings.path)?;
-    settings
-        .allow
-        .check(&argv[0], &program, &settings.path, &run.worker)?;
-    for name in env.keys() {
-        settings.allow_env.check(name, &run.worker)?;
-    }
-    let workdir = make_workdir(settings, run).map_err(|error| {
-        not_started(&format!(
-            "no work directory in {}: {error}",
-            settings.work_root.display()
-        ))
-    })?;
+fn prepare(settings: &Settings, run: &Run) -> Result<Spec, Finish> {
+    let (program, Invocation { argv, env, stdin }) = find(settings, run).map_err(Finish::Failed)?;
+    let workdir = name_workdir(settings, run).map_err(|error| finish::not_begun(&error))?;
 
-    let spec = Spec {
+    Ok(Spec {
         worker: std::process::id(),
         program,
-        env: environment::build(&settings.path, workdir.path(), run, env),
+        env: environment::build(&settings.path, &workdir, run, env),
         argv,
-        workdir: workdir.path().to_owned(),
+        workdir,
         stdin,
         limits: settings.limits,
-    };
-    Ok((spec, workdir))
+    })
 }
 
-fn make_workdir(settings: &Settings, run: &Run) -> io::Result<TempDir> {
-    tempfile::Builder::new()
-        .prefix(&format!("taskyard-{}-{}-", run.task, run.attempt))
-        .permissions(std::fs::Permissions::from_mode(0o700))
-        .tempdir_in(std::path::absolute(&settings.work_root)?)
+/// What the task wants to run, if it may.
+fn find(settings: &Settings, run: &Run) -> Result<(PathBuf, Invocation), Failure> {
+    let invocation = invocation::read(&run.input)?;
+    let word = &invocation.argv[0];
+    let program = program::find(word, &settings.path)?;
+    settings
+        .allow
+        .check(word, &program, &settings.path, &run.worker)?;
+    for name in invocation.env.keys() {
+        settings.allow_env.check(name, &run.worker)?;
+    }
+    Ok((program, invocation))
+}
+
+/// A directory that is not there yet: the same attempt may be begun again, by others too.
+fn name_workdir(settings: &Settings, run: &Run) -> io::Result<PathBuf> {
+    let root = std::path::absolute(&settings.work_root)?;
+    let own: u64 = rand::random();
+    Ok(root.join(format!("taskyard-{}-{}-{own:016x}", run.task, run.attempt)))
 }
 
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
+) -> Result<T, Finish> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| not_started(&error))
+        .map_err(|error| panicked(&error))
 }
 
-/// The worker's trouble, not the task's: another worker may do better.
-fn not_started(reason: &impl Display) -> Failure {
-    Failure::passing(
-        "not_started",
-        format!("the command could not be started: {reason}"),
-    )
+/// As such a run fails elsewhere. To hand it back would do no good: another worker may meet the same.
+fn panicked(error: &JoinError) -> Finish {
+    Finish::Failed(Failure::passing(
+        "panic",
+        format!("the executor panicked: {error}"),
+    ))
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub use self::resolve::Resolver;
 
 use self::allow::Rules;
 use self::resolve::{Guarded, System};
-use crate::executor::{Context, Executor, Failure, Finish, Run};
+use crate::executor::{Context, Executor, Finish, Run};
 
 /// One header for so many bytes is taken; the parser wants to know their number beforehand.
 const HEADER_BYTES_EACH: usize = 64;
@@ -73,7 +73,7 @@ pub struct Http {
     rules: Arc<Rules>,
     resolver: Arc<dyn Resolver>,
     /// Made when it is needed first: until then nobody has to have said which cryptography TLS is to use.
-    client: OnceLock<Result<Client, String>>,
+    client: OnceLock<Client>,
 }
 
 impl Http {
@@ -96,37 +96,39 @@ impl Http {
         }
     }
 
-    fn client(&self) -> Result<&Client, Failure> {
-        let client = self.client.get_or_init(|| {
-            let headers_max = self.settings.headers_bytes_max / HEADER_BYTES_EACH;
-            Client::builder()
-                .user_agent(concat!("taskyard/", env!("CARGO_PKG_VERSION")))
-                .no_proxy()
-                .redirect(Policy::none())
-                .referer(false)
-                .http1_only()
-                .http1_max_headers(headers_max.max(1))
-                .pool_max_idle_per_host(0)
-                .dns_resolver(Guarded {
-                    rules: Arc::clone(&self.rules),
-                    resolver: Arc::clone(&self.resolver),
-                })
-                .build()
-                .map_err(|error| error.to_string())
-        });
-        client.as_ref().map_err(|error| {
-            Failure::passing(
-                "not_started",
-                format!("this worker cannot make requests: {error}"),
-            )
-        })
+    fn client(&self) -> Result<&Client, Finish> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let client = self.build().map_err(|error| Finish::NotBegun {
+            why: format!("this worker cannot make requests: {error}"),
+        })?;
+        Ok(self.client.get_or_init(|| client))
     }
 
-    async fn ask(&self, run: &Run) -> Result<Finish, Failure> {
-        let request = request::read(&run.input, &self.settings)?;
+    fn build(&self) -> reqwest::Result<Client> {
+        let headers_max = self.settings.headers_bytes_max / HEADER_BYTES_EACH;
+        Client::builder()
+            .user_agent(concat!("taskyard/", env!("CARGO_PKG_VERSION")))
+            .no_proxy()
+            .redirect(Policy::none())
+            .referer(false)
+            .http1_only()
+            .http1_max_headers(headers_max.max(1))
+            .pool_max_idle_per_host(0)
+            .dns_resolver(Guarded {
+                rules: Arc::clone(&self.rules),
+                resolver: Arc::clone(&self.resolver),
+            })
+            .build()
+    }
+
+    /// As an error what it came to without an answer.
+    async fn ask(&self, run: &Run) -> Result<Finish, Finish> {
+        let request = request::read(&run.input, &self.settings).map_err(Finish::Failed)?;
         let client = self.client()?;
-        let output = exchange::exchange(client, &self.rules, &self.settings, request).await?;
-        Ok(Finish::Completed(output))
+        let answer = exchange::exchange(client, &self.rules, &self.settings, request).await;
+        answer.map(Finish::Completed).map_err(Finish::Failed)
     }
 }
 
@@ -139,7 +141,7 @@ impl Executor for Http {
     async fn run(&self, run: Run, context: Context) -> Finish {
         tokio::select! {
             biased;
-            finish = self.ask(&run) => finish.unwrap_or_else(Finish::Failed),
+            finish = self.ask(&run) => finish.unwrap_or_else(|finish| finish),
             why = context.stop.stopped() => Finish::Stopped { why, detail: None },
         }
     }

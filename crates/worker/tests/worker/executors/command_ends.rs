@@ -8,12 +8,14 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use taskyard_api::logs::Stream;
 use taskyard_worker::executor::{Executor as _, Finish, Stop, Stopper};
 use taskyard_worker::executors::Command;
 use taskyard_worker::executors::command::Settings;
+use taskyard_worker::guardian::Guardian;
 use tokio::task::JoinHandle;
 
-use super::{Workshop, completed, context, detail, failed, run_of, stopped};
+use super::{Workshop, completed, context, detail, failed, listened_to, run_of, stopped};
 use crate::processes::{MARK, is_alive, marked, name, own, parent, wait_until};
 
 /// A child, an orphan, a child in a session of its own, and one there with a child: with the shell itself six.
@@ -231,6 +233,35 @@ async fn killed_guardian_leaves_no_process_and_fails_the_run() {
     );
     assert!(marked("guardian-killed").is_empty());
     assert!(workshop.is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_made_before_the_guardian_has_its_order() {
+    let workshop = Workshop::new();
+    // In a guardian's place, to see what there is before it has done anything. The order is waited for, so that the worker
+    // gets rid of it.
+    let looks = format!(
+        "echo {}/*; head -c 4 >/dev/null",
+        workshop.root.path().display()
+    );
+    let settings = Settings {
+        guardian: Guardian {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), looks.into()],
+        },
+        ..workshop.settings()
+    };
+    let said = Arc::default();
+    let (_stopper, context) = listened_to(&said);
+
+    let command = Command::new(settings);
+    let finish = command
+        .run(run_of(&json!({"argv": ["true"]})), context)
+        .await;
+
+    // A worker that is killed here leaves nothing behind.
+    let nothing = format!("{}/*", workshop.root.path().display());
+    assert_eq!(said.of(Stream::Stdout), [nothing], "{finish:?}");
 }
 
 #[tokio::test]

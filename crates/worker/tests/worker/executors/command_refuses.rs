@@ -5,10 +5,12 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
 use serde_json::{Value, json};
+use taskyard_worker::executor::Finish;
 use taskyard_worker::executors::Command;
-use taskyard_worker::executors::command::{Allow, Settings};
+use taskyard_worker::executors::command::{Allow, Limits, Settings};
+use taskyard_worker::guardian::Guardian;
 
-use super::{Workshop, completed, failed};
+use super::{Workshop, completed, failed, finish};
 
 /// Fails for good, with this code and a message that holds each of these.
 async fn check(command: &Command, input: Value, code: &str, said: &[&str]) {
@@ -134,6 +136,44 @@ async fn a_program_the_kernel_cannot_start() {
     )
     .await;
 
+    assert!(workshop.is_empty());
+}
+
+#[tokio::test]
+async fn what_the_worker_lacks_is_no_failure_of_the_task() {
+    let workshop = Workshop::new();
+    let root = workshop.root.path();
+    let usual = || workshop.settings();
+    let no_directory = Settings {
+        work_root: root.join("nowhere"),
+        ..usual()
+    };
+    let no_guardian = Settings {
+        guardian: Guardian {
+            program: root.join("nobody"),
+            ..usual().guardian
+        },
+        ..usual()
+    };
+    // The guardian itself cannot open what it takes to start a command.
+    let no_files = Settings {
+        limits: Limits {
+            open_files: 4,
+            ..Limits::default()
+        },
+        ..usual()
+    };
+
+    for (settings, said) in [
+        (no_directory, "nowhere"),
+        (no_guardian, "No such file"),
+        (no_files, "Too many open files"),
+    ] {
+        match finish(&Command::new(settings), &json!({"argv": ["true"]})).await {
+            Finish::NotBegun { why } => assert!(why.contains(said), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
     assert!(workshop.is_empty());
 }
 

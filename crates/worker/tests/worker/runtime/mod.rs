@@ -3,6 +3,7 @@ mod claiming;
 mod draining;
 mod exclusive;
 mod http;
+mod inability;
 mod limits;
 mod living;
 mod logging;
