@@ -109,7 +109,7 @@ fn calling(routes: &mut Routes<'_>) {
         .says(
             "Claim tasks",
             "With `wait_ms` the answer is held back until there is one. Sent again with the same `seq`, it is answered \
-             with the same leases.",
+             with those of the same leases that stand.",
         )
         .of_worker()
         .takes::<Claim>(&[("one", json!({"limit": 1}))])
