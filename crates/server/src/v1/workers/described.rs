@@ -84,7 +84,8 @@ fn looking_after(routes: &mut Routes<'_>) {
         .says(
             "Delete a worker that is offline, or drained",
             "Lists show it no longer. One that is online must have been drained, and hold nothing. A process that registers \
-             under its name brings it back.",
+             under its name brings it back; so does the next sign of life of the one that was deleted, if it is there \
+             yet: it still drains.",
         )
         .of_worker()
         .answers_nothing("It is deleted.")
