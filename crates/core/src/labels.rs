@@ -136,7 +136,8 @@ impl<'a> Demand<'a> {
 
     fn is_met_by(self, value: &str) -> bool {
         match self {
-            Self::Equal(wanted) => wanted == value,
+            // Blanks around the one count as little as around the other.
+            Self::Equal(wanted) => wanted == value.trim(),
             Self::Compare(sign, bound) => number(value).is_some_and(|value| match sign {
                 ">=" => value >= bound,
                 "<=" => value <= bound,
@@ -223,6 +224,8 @@ mod tests {
     fn demands_compare_text_and_numbers() {
         check("a100", "a100", true);
         check("a100", "A100", false);
+        check("a100", " a100 ", true);
+        check(" a 100 ", "  a 100", true);
         check(">=16", "16", true);
         check(">= 16", "15.9", false);
         check("<4", "3", true);
