@@ -15,7 +15,7 @@ PROFILE ?= dev
 beside_postgres := tests/with-postgres
 durable := -c fsync=on -c synchronous_commit=on -c full_page_writes=on -c shared_buffers=1GB -c max_wal_size=4GB
 
-.PHONY: help run dev api-dev worker demo check fmt test simulate bench bench-sqlite bench-postgres
+.PHONY: help run dev api-dev worker demo check fmt test test-all simulate bench bench-sqlite bench-postgres
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,8 @@ test: export TASKYARD_REQUIRE_POSTGRES = 1
 test: export TASKYARD_TEST_SCHEMATHESIS = $(CURDIR)/target/schemathesis/bin/schemathesis
 test: ## every test on both databases, installing what the machine lacks
 	tests/prepare compiler curl postgres python schemathesis && tests/with-postgres tests/run $(PROFILE)
+
+test-all: test ## the same, by its older name
 
 simulate: ## random histories against the rules (SEEDS=2000 STEPS=1000)
 	TASKYARD_SIMULATE_SEEDS=$(SEEDS) TASKYARD_SIMULATE_STEPS=$(STEPS) cargo test --profile quick -p taskyard-engine --test simulation -- --nocapture

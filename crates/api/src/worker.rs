@@ -197,7 +197,8 @@ pub struct Claim {
     )]
     pub begin: bool,
     /// The worker's own number for this claim, from 1 upwards. Sent again, for want of an answer, it is answered with
-    /// the same leases.
+    /// those of the same leases that stand: a run that has ended since, as where its task was cancelled, is not among
+    /// them. Where none stands it is a claim like any other, and may bring other tasks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seq: Option<i64>,
     /// Of the worker's registration; an older one is refused. Default: the current one.
@@ -254,9 +255,6 @@ pub struct Run<P = Raw> {
     /// What an earlier run saved to go on from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<P>,
-    /// The task was cancelled since an earlier sending of this claim: there is nothing to do.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub cancel: bool,
 }
 
 /// `POST /workers/{id}/heartbeat`: a sign of life, with the runs that the worker still has. Only leases that it lists

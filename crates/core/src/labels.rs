@@ -149,21 +149,22 @@ impl<'a> Demand<'a> {
             Self::Equal(wanted) => return wanted.to_owned(),
             Self::Compare(sign, bound) => (sign, bound),
         };
+        let bound = bound.normal(VALUE_LEN_MAX);
+        let about: f64 = bound.parse().unwrap_or_default();
         let beyond = match sign {
-            ">" => [bound + 1.0, bound.next_up()],
-            _ => [bound - 1.0, bound.next_down()],
+            ">" => [about + 1.0, about.next_up()],
+            _ => [about - 1.0, about.next_down()],
         };
         // Of a bound so large that a step makes no difference, the next number there is.
-        let mut values = std::iter::once(bound)
-            .chain(beyond)
-            .map(|value| value.to_string());
+        let mut values = std::iter::once(bound.clone()).chain(beyond.map(written));
         let met = values.find(|value| self.is_met_by(value));
-        met.unwrap_or_else(|| bound.to_string())
+        met.unwrap_or(bound)
     }
 
     fn is_met_by(self, value: &str) -> bool {
         match self {
-            Self::Equal(wanted) => wanted == value,
+            // Blanks around the one count as little as around the other.
+            Self::Equal(wanted) => wanted == value.trim(),
             Self::Compare(sign, bound) => Number::read(value).is_some_and(|value| {
                 let compared = value.compare(bound);
                 match sign {
@@ -174,6 +175,16 @@ impl<'a> Demand<'a> {
                 }
             }),
         }
+    }
+}
+
+/// As a label's value, which has room for no more.
+fn written(number: f64) -> String {
+    let whole = number.to_string();
+    if whole.len() <= VALUE_LEN_MAX {
+        whole
+    } else {
+        format!("{number:e}")
     }
 }
 
@@ -262,6 +273,8 @@ mod tests {
     fn demands_compare_text_and_numbers() {
         check("a100", "a100", true);
         check("a100", "A100", false);
+        check("a100", " a100 ", true);
+        check(" a 100 ", "  a 100", true);
         check(">=16", "16", true);
         check(">= 16", "15.9", false);
         check("<4", "3", true);
@@ -288,6 +301,9 @@ mod tests {
             (">1.5", "2.5"),
             ("<-1e20", "-100000000000000020000"),
             (">1e16", "10000000000000002"),
+            (">1e70", "1.0000000000000002e70"),
+            (">=1e300", "1e300"),
+            (">9007199254740993", "9007199254740994"),
         ] {
             let demands = Demands::new([("x", demand)]).unwrap();
             let met_by = demands.met_by().map(|(_, value)| value);

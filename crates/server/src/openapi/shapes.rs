@@ -142,7 +142,6 @@ const OPTIONAL: &[&str] = &[
     "Claimed/drain",
     "Worker/running",
     "Run/checkpoint",
-    "Run/cancel",
     "Run/exclusive",
     "Heard/unconfirmed",
     "Task/problem_id",

@@ -29,6 +29,15 @@ pub(crate) fn lines(
         let first = faults.ranged(Place::ROOT, "first_seq", i64::from(first), numbers);
         u32::try_from(first).unwrap_or(1)
     });
+    let numbered = first.map_or(0, |first| {
+        append.lines.len() + usize::try_from(first).unwrap_or(usize::MAX) - 1
+    });
+    if faults.is_empty() && numbered > SEQ_MAX as usize {
+        let detail = format!(
+            "leaves no numbers for all of the lines, of which {SEQ_MAX} is the last; count them from 1 within the run"
+        );
+        faults.add(Place::ROOT, "first_seq", detail);
+    }
     let lines = append.lines.iter().enumerate();
     let lines = lines.map(|(index, line)| {
         let text = text(line, Place::element("/lines", index), &mut faults);

@@ -143,7 +143,6 @@ pub(crate) fn run(run: &claim::Run, incarnation: &[u8; 16]) -> Run<Payload> {
         timeout_ms: ms(run.timeout),
         exclusive: run.is_exclusive,
         checkpoint: run.checkpoint.clone().map(Payload::from),
-        cancel: false,
     }
 }
 

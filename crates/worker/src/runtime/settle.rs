@@ -136,9 +136,7 @@ impl Runtime {
     }
 
     /// Begins what was asked for then; a worker that is leaving hands it back.
-    pub(super) fn begin(&mut self, mut runs: Vec<Run>, asked: Moment) {
-        // A cancelled one has no lease any more.
-        runs.retain(|run| !run.cancel);
+    pub(super) fn begin(&mut self, runs: Vec<Run>, asked: Moment) {
         if runs.is_empty() {
             return;
         }

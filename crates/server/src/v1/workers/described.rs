@@ -84,7 +84,8 @@ fn looking_after(routes: &mut Routes<'_>) {
         .says(
             "Delete a worker that is offline, or drained",
             "Lists show it no longer. One that is online must have been drained, and hold nothing. A process that registers \
-             under its name brings it back.",
+             under its name brings it back; so does the next sign of life of the one that was deleted, if it is there \
+             yet: it still drains.",
         )
         .of_worker()
         .answers_nothing("It is deleted.")
@@ -109,7 +110,7 @@ fn calling(routes: &mut Routes<'_>) {
         .says(
             "Claim tasks",
             "With `wait_ms` the answer is held back until there is one. Sent again with the same `seq`, it is answered \
-             with the same leases.",
+             with those of the same leases that stand.",
         )
         .of_worker()
         .takes::<Claim>(&[("one", json!({"limit": 1}))])

@@ -232,6 +232,22 @@ async fn a_task_of_a_paused_queue_is_not_free() {
 }
 
 #[tokio::test]
+async fn labels_that_a_task_requires_are_asked_of_who_says_which_it_has() {
+    let yard = Yard::new();
+    let demanding = json!({"kind": "a", "input": 1, "requires": {"gpu": "a100"}});
+    let task = yard.post("/api/v1/tasks", &demanding).await.ok();
+    let claim = format!("/tasks/{}/claim", task["id"].as_str().unwrap());
+    yard.worker("w").await;
+
+    let labelled = yard.post(&claim, &json!({"worker_id": "w"})).await;
+    let by_name = yard.post(&claim, &json!({"worker_id": "counter-1"})).await;
+
+    let problem = labelled.refused(409, "not_claimable");
+    assert!(problem["detail"].as_str().unwrap().contains("requires"));
+    assert_eq!(by_name.ok()["status"], "processing");
+}
+
+#[tokio::test]
 async fn a_claim_that_is_refused_makes_nobody_known() {
     let yard = Yard::new();
     let ended = submitted(&yard, &json!(1)).await;

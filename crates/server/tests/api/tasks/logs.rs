@@ -194,6 +194,12 @@ async fn what_is_wrong_is_named_and_nothing_is_kept() {
         let refused = run.print_as(&run.token, Some(first), json!([])).await;
         refused.wrong_at(&["/first_seq"]);
     }
+    // None of its lines is left out without a word.
+    let last = Some(2_147_483_646);
+    let refused = run
+        .print_as(&run.token, last, json!([out("a"), out("b")]))
+        .await;
+    refused.wrong_at(&["/first_seq"]);
     let unknown = json!([{"stream": "stdout", "line": "a", "level": "info"}]);
     let refused = run.print_as(&run.token, None, unknown).await;
     refused.refused(422, "unknown_field");

@@ -243,6 +243,8 @@ async fn the_older_form_takes_what_the_newer_one_says_of_a_task() {
         (json!({"problem_id": "p", "priority": 101}), "/priority"),
         (json!({"problem_id": "p", "priority": "high"}), "/priority"),
         (json!({"problem_id": "p", "input": 1}), "/input"),
+        (json!({"problem_id": "p", "kind": "problem"}), "/kind"),
+        (json!({"problem_id": "p", "kind": 7}), "/kind"),
         (
             json!({"problem_id": "p", "delay_ms": 1, "run_at": "2026-01-01T00:00:00Z"}),
             "/delay_ms",

@@ -85,6 +85,34 @@ async fn the_same_claim_again_is_answered_with_the_same_leases() {
     assert_ne!(next["tasks"][0]["id"], first["tasks"][0]["id"]);
 }
 
+/// Whoever asks again was told of no run: what has ended since is not missed, and what is dealt anew is dealt again.
+#[tokio::test]
+async fn the_same_claim_again_leaves_out_what_has_ended() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+    let mut tasks = Vec::new();
+    for _ in 0..4 {
+        tasks.push(yard.submit("echo").await);
+    }
+    let claim = json!({"limit": 2, "seq": 1});
+    let first = yard.post(CLAIM, &claim).await.ok();
+    let of = |claimed: &Value, place: usize| claimed["tasks"][place].clone();
+    let cancel = |run: &Value| format!("/api/v1/tasks/{}/cancel", run["id"].as_str().unwrap());
+
+    yard.post(&cancel(&of(&first, 0)), &json!({})).await.ok();
+    let again = yard.post(CLAIM, &claim).await.ok();
+    yard.post(&cancel(&of(&first, 1)), &json!({})).await.ok();
+    let anew = yard.post(CLAIM, &claim).await.ok();
+
+    assert_eq!(again["tasks"], json!([of(&first, 1)]));
+    let ids = |claimed: &Value| [of(claimed, 0)["id"].clone(), of(claimed, 1)["id"].clone()];
+    assert_eq!(ids(&anew), [json!(tasks[2]), json!(tasks[3])]);
+    assert_eq!(yard.post(CLAIM, &claim).await.ok(), anew);
+    for run in [of(&first, 0), of(&again, 0), of(&anew, 0)] {
+        assert_eq!(run.get("cancel"), None, "it has none, cancelled or not");
+    }
+}
+
 #[tokio::test]
 async fn each_number_of_a_claim_has_its_range() {
     let yard = Yard::new();

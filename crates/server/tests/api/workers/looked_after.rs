@@ -211,6 +211,27 @@ async fn only_a_worker_that_is_offline_is_deleted() {
 }
 
 #[tokio::test]
+async fn a_drained_worker_that_is_deleted_and_lives_is_shown_again_from_its_next_sign_of_life() {
+    for (path, body) in [
+        (CLAIM, json!({"limit": 1})),
+        (HEARTBEAT, json!({"held": []})),
+        (REPORT, json!({"results": []})),
+    ] {
+        let yard = Yard::new();
+        yard.worker("w").await;
+        yard.post_text(DRAIN, "").await.ok();
+        assert_eq!(yard.delete(W).await.status.as_u16(), 204);
+        yard.get(W).await.refused(404, "not_found");
+
+        yard.post(path, &body).await.ok();
+        settle().await;
+
+        let status = yard.get(W).await.ok()["status"].take();
+        assert_eq!(status, json!("draining"), "{path}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_empty_object_is_refused() {
     let yard = Yard::new();
     yard.worker("w").await;

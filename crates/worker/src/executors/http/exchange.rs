@@ -126,7 +126,7 @@ async fn answered(
     settings: &Settings,
 ) -> Result<Box<RawValue>, Failure> {
     let status = response.status();
-    let failed = status.is_client_error() || status.is_server_error();
+    let failed = status >= StatusCode::BAD_REQUEST;
     let bytes_max = if failed {
         settings.detail_bytes_max
     } else {
@@ -164,9 +164,9 @@ async fn answered(
     })
 }
 
-/// Whether the same request may be answered otherwise later.
+/// Whether the same request may be answered otherwise later. What has no class is a server's mistake (RFC 9110 §15).
 fn is_passing(status: StatusCode) -> bool {
-    status.is_server_error()
+    status >= StatusCode::INTERNAL_SERVER_ERROR
         || matches!(
             status,
             StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS

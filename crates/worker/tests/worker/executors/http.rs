@@ -152,6 +152,8 @@ async fn a_status_of_400_or_more_fails_and_shows_the_answer() {
         ("429 Too Many Requests", true),
         ("500 Internal Server Error", true),
         ("503 Service Unavailable", true),
+        ("600 <unknown status code>", true),
+        ("999 <unknown status code>", true),
     ] {
         let site = Site::answering(move |_| answer(status, "retry-after: 7\r\n", b"no luck")).await;
 

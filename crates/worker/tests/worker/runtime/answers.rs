@@ -65,7 +65,6 @@ pub(super) fn task(number: u64, kind: &str) -> Run {
         timeout_ms: 60_000,
         exclusive: false,
         checkpoint: None,
-        cancel: false,
     }
 }
 

@@ -129,17 +129,6 @@ async fn a_claim_that_a_report_did_not_get_served_is_sent_again_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_cancelled_before_its_claim_was_answered_is_passed_over() {
-    let mut post = Post::registered(2).await;
-    let mut cancelled = task(1, "noop");
-    cancelled.cancel = true;
-
-    post.give(vec![cancelled, task(2, "noop")]).await;
-
-    assert_eq!(tokens(&post.report().await.0), ["2"]);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_run_gets_its_input_its_attempt_and_the_checkpoint_of_the_one_before() {
     let mut post = Post::registered(1).await;
     let mut task = task(1, "told");

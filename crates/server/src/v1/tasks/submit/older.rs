@@ -41,14 +41,10 @@ pub(super) struct Older<'a> {
     newer: BTreeMap<String, &'a RawValue>,
 }
 
-/// Reads a body that is none of ours where it names a problem; `None` where it does not. One that names a kind as well is
-/// ours, with a field too many.
+/// Reads a body that is none of ours where it names a problem; `None` where it does not.
 pub(super) fn read<'a>(app: &App, body: &'a [u8]) -> Result<Option<Older<'a>>, Box<Problem>> {
     let told = request::parse::<Told<'a>>(app, body);
-    let Some(told) = told
-        .ok()
-        .filter(|told| told.names("problem_id") && !told.names("kind"))
-    else {
+    let Some(told) = told.ok().filter(|told| told.names("problem_id")) else {
         return Ok(None);
     };
     let submitted = request::parse(app, body)?;
@@ -65,9 +61,19 @@ pub(super) fn new_task(
     older: &Older<'_>,
     faults: &mut Faults,
 ) -> Result<Option<NewTask>, Box<Problem>> {
-    if older.newer.contains_key("input") {
-        let detail = "goes not together with problem_id, which with its parameters is the input";
-        faults.add(Place::ROOT, "input", detail);
+    for (field, detail) in [
+        (
+            "kind",
+            "goes not together with problem_id, which is of kind problem; leave out one of them",
+        ),
+        (
+            "input",
+            "goes not together with problem_id, which with its parameters is the input",
+        ),
+    ] {
+        if older.newer.contains_key(field) {
+            faults.add(Place::ROOT, field, detail);
+        }
     }
     let submitted = &older.submitted;
     let parameters = submitted.parameters.unwrap_or(RawValue::NULL);
