@@ -35,7 +35,7 @@ use self::database::Databases;
 use self::peer::Peer;
 use crate::commands::Done;
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, Read};
 use crate::signals::{self, Signals};
 
 /// One figure.
@@ -127,14 +127,16 @@ async fn each(wanted: &[Workload], repeat: u32, run: &Run<'_>) -> Done {
                 .map_err(|error| Failure::new(format!("{}: {error:#}", workload.name())))?;
             let calibration = before.and(Calibration::take(directory)?);
             for figure in figures {
-                print(&figure, calibration)?;
+                if let Read::Enough = print(&figure, calibration)? {
+                    return Ok(ExitCode::SUCCESS);
+                }
             }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(figure: &Figure, calibration: Calibration) -> anyhow::Result<()> {
+fn print(figure: &Figure, calibration: Calibration) -> anyhow::Result<Read> {
     let line = Line {
         system: concat!("taskyard ", env!("CARGO_PKG_VERSION")),
         workload: figure.workload,
@@ -144,5 +146,5 @@ fn print(figure: &Figure, calibration: Calibration) -> anyhow::Result<()> {
         calib_ms: calibration.chain_ms,
         fsync_us: calibration.fsync_us,
     };
-    output::line(&serde_json::to_string(&line)?)
+    output::line_of_many(&serde_json::to_string(&line)?)
 }

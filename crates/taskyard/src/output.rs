@@ -44,16 +44,28 @@ impl Format {
     }
 }
 
-/// To standard output, with its colours taken out where nobody sees them.
+/// To standard output, with its colours taken out where nobody sees them. That nobody reads it is no failure.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
+    line_of_many(text).map(|_| ())
+}
+
+/// Whether what a command prints is wanted still.
+#[must_use]
+pub(crate) enum Read {
+    On,
+    /// Whoever reads has seen enough, like `head`: there is nothing left to do for a command that only shows.
+    Enough,
+}
+
+/// The same, for a command that prints more only for as long as somebody reads.
+pub(crate) fn line_of_many(text: &str) -> anyhow::Result<Read> {
     if text.is_empty() {
-        return Ok(());
+        return Ok(Read::On);
     }
     let written = writeln!(anstream::stdout(), "{text}");
     match written {
-        // Whoever reads has seen enough, like `head`.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Read::Enough),
+        written => Ok(written.map(|()| Read::On)?),
     }
 }
 

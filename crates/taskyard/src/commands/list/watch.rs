@@ -21,12 +21,12 @@ use super::{COLUMNS, Tasks, find, left_out, row, span};
 use crate::commands::away::Patience;
 use crate::commands::{Done, now};
 use crate::failure::Failure;
-use crate::output::{self, Format, Shown as _};
+use crate::output::{self, Format, Read, Shown as _};
 use crate::signals::{self, Signals};
 
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Until it is told to stop, which is no failure.
+/// Until it is told to stop or nobody reads any more, which is no failure.
 pub(super) async fn watch(
     client: &Client,
     query: TasksQuery,
@@ -44,7 +44,8 @@ pub(super) async fn watch(
         };
         let end = tokio::select! {
             step = step(client, &query, &mut patience, &mut shown) => match step {
-                Ok(()) => continue,
+                Ok(Read::On) => continue,
+                Ok(Read::Enough) => return Ok(ExitCode::SUCCESS),
                 Err(failure) => Err(failure),
             },
             signal = signals.next() => Ok(signal),
@@ -63,7 +64,7 @@ async fn step(
     query: &TasksQuery,
     patience: &mut Patience,
     shown: &mut Where,
-) -> Result<(), Failure> {
+) -> Result<Read, Failure> {
     let asked = Instant::now();
     let page = {
         let mut looking = pin!(look(client, query, patience));
@@ -74,9 +75,11 @@ async fn step(
             }
         }
     };
-    shown.show(page, now(client))?;
-    sleep(EVERY).await;
-    Ok(())
+    let read = shown.show(page, now(client))?;
+    if let Read::On = read {
+        sleep(EVERY).await;
+    }
+    Ok(read)
 }
 
 async fn look(
@@ -126,9 +129,9 @@ impl Where {
         }
     }
 
-    fn show(&mut self, page: TaskPage, now: Timestamp) -> anyhow::Result<()> {
+    fn show(&mut self, page: TaskPage, now: Timestamp) -> anyhow::Result<Read> {
         match self {
-            Self::Screen(screen) => screen.show(Tasks { page, now }),
+            Self::Screen(screen) => screen.show(Tasks { page, now }).map(|()| Read::On),
             Self::Lines(lines) => lines.show(page, now),
         }
     }
@@ -253,7 +256,7 @@ struct Lines {
 type Seen = (&'static str, u32, Option<String>, Option<String>);
 
 impl Lines {
-    fn show(&mut self, mut page: TaskPage, now: Timestamp) -> anyhow::Result<()> {
+    fn show(&mut self, mut page: TaskPage, now: Timestamp) -> anyhow::Result<Read> {
         let left_out = left_out(&page.unreadable);
         if let Some(said) = left_out.as_ref().filter(|_| left_out != self.left_out) {
             output::note(said);
@@ -266,24 +269,27 @@ impl Lines {
             let progress = task.progress.as_ref().and_then(output::share);
             let worker = task.worker_id.clone();
             let seen = (task.status.as_str(), task.attempts, worker, progress);
-            if self.known.get(&task.id) != Some(&seen) {
-                self.print(&task, now)?;
+            if self.known.get(&task.id) != Some(&seen)
+                && let Read::Enough = self.print(&task, now)?
+            {
+                return Ok(Read::Enough);
             }
             known.insert(task.id, seen);
         }
         self.known = known;
-        Ok(())
+        Ok(Read::On)
     }
 
-    fn print(&self, task: &Task, now: Timestamp) -> anyhow::Result<()> {
-        match self.format {
+    fn print(&self, task: &Task, now: Timestamp) -> anyhow::Result<Read> {
+        let text = match self.format {
             Format::Table => {
                 let table = output::table(&COLUMNS, vec![row(task, now)]);
-                output::line(table.lines().nth(1).unwrap_or_default())
+                table.lines().nth(1).unwrap_or_default().to_owned()
             }
-            Format::Json => output::line(&output::escaped(&serde_json::to_string(task)?)),
-            Format::Quiet => output::line(&task.id.to_string()),
-        }
+            Format::Json => output::escaped(&serde_json::to_string(task)?),
+            Format::Quiet => task.id.to_string(),
+        };
+        output::line_of_many(&text)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::yard::{Yard, run};
+use crate::yard::{Process, Yard, run, taskyard};
 
 const SMALL: [&str; 7] = [
     "bench",
@@ -12,6 +12,18 @@ const SMALL: [&str; 7] = [
     "0.001",
     "--seconds",
     "100ms",
+];
+
+const SMALL_STARTS: [&str; 9] = [
+    "bench",
+    "--only",
+    "start",
+    "--scale",
+    "0.001",
+    "--repeat",
+    "100",
+    "--database",
+    "sqlite:.",
 ];
 
 /// Of each figure its name, unit and value.
@@ -78,6 +90,24 @@ fn bench_weighs_a_server_on_postgres() {
         return;
     };
     weighs_a_server(&server);
+}
+
+#[test]
+fn bench_measures_no_more_than_somebody_reads() {
+    let yard = Yard::new();
+    let mut command = taskyard();
+    command.args(SMALL_STARTS);
+    command.current_dir(yard.directory.path());
+    let mut bench = Process::start(command, yard.path("bench.log"));
+
+    // Of a hundred measurements the first is not taken any more.
+    drop(bench.child.stdout.take());
+    let printed = bench.finish();
+
+    assert_eq!(printed.code, 0, "{}", printed.stderr);
+    let left = std::fs::read_dir(yard.directory.path()).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["bench.log"]);
 }
 
 #[test]

@@ -164,6 +164,26 @@ async fn a_list_that_is_watched_tells_each_change_until_it_is_interrupted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_watched_ends_when_nobody_reads_what_it_tells_next() {
+    let yard = Yard::new();
+    let server = yard.serve(&["--internal-workers", "0"]);
+    server.submit("resize", json!(1)).await;
+    for format in ["table", "json", "quiet"] {
+        let watch = ["list", "--watch", "--output", format];
+        let mut list = yard.command(&server, format, &watch);
+        let mut line = String::new();
+        let mut stdout = BufReader::new(list.child.stdout.take().unwrap());
+        stdout.read_line(&mut line).unwrap();
+
+        drop(stdout);
+        server.submit("resize", json!(1)).await;
+        let printed = list.finish();
+
+        assert_eq!((printed.code, printed.stderr.as_str()), (0, ""), "{format}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_is_watched_ends_as_others_do_when_the_server_stays_away() {
     let yard = Yard::new();
     let server = yard.serve(&["--internal-workers", "0"]);
