@@ -89,7 +89,6 @@ fn owned(runs: &[Run<Payload>]) -> serde_json::Result<Vec<Run>> {
             timeout_ms: run.timeout_ms,
             exclusive: run.exclusive,
             checkpoint: run.checkpoint.as_ref().map(raw).transpose()?,
-            cancel: run.cancel,
         })
     };
     runs.iter().map(owned).collect()
