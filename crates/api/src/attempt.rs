@@ -6,8 +6,8 @@ use crate::payload::Raw;
 use crate::task::TaskError;
 use crate::time::Time;
 
-/// The runs of one task, oldest first, and the results that were refused. Of the last 100 runs that did not end the task
-/// (the server's `--history-max`) it is kept how they ended, and of each run the result that was refused last.
+/// The runs of one task, oldest first, and the results that were refused. Of the last runs that did not end the task,
+/// `--history-max` (100) of them, it is kept how they ended, and of each run the result that was refused last.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Attempts<P = Raw> {
@@ -36,7 +36,7 @@ pub struct Attempt<P = Raw> {
     pub started_at: Option<Time>,
     /// Null while it lasts.
     pub ended_at: Option<Time>,
-    /// Without its detail where that is longer than 64 KiB (the server's `--attempt-detail-max`); the task shows that
+    /// Without its detail where that is longer than `--attempt-detail-max` (64 KiB); the task shows that
     /// of its latest run whole.
     pub error: Option<TaskError<P>>,
 }

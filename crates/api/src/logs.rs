@@ -21,7 +21,7 @@ pub struct AppendLogs {
         skip_serializing_if = "Option::is_none"
     )]
     pub first_seq: Option<u32>,
-    /// In order, at most 10,000. With none, only asks where the log stands.
+    /// In order, at most `--batch-max` (10,000). With none, only asks where the log stands.
     pub lines: Vec<NewLine>,
 }
 
@@ -38,7 +38,7 @@ pub struct NewLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Time>,
     pub stream: Stream,
-    /// Without its line break, and without NUL. Longer ones than 16 KiB are cut.
+    /// Without its line break, and without NUL. Longer ones than `--log-line-max` (16 KiB) are cut.
     pub line: String,
 }
 

@@ -17,7 +17,7 @@ use crate::worker::{Claim, Run, is_false};
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Report<P = Raw, I = TaskId> {
-    /// At most 10,000. One that cannot be taken is answered with its problem and keeps no other from being taken.
+    /// At most `--batch-max` (10,000). One that cannot be taken is answered with its problem and keeps no other from being taken.
     pub results: Vec<RunResult<P, I>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
@@ -44,7 +44,7 @@ pub struct RunResult<P = Raw, I = TaskId> {
     pub task_id: I,
     pub lease_token: String,
     pub outcome: Said,
-    /// Of a completed run; any JSON up to 8 MiB. Default null.
+    /// Of a completed run; any JSON of up to `--output-max` (8 MiB) and `--depth-max` (64) levels. Default null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<P>,
     /// Of a failed or timed out run.

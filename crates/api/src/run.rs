@@ -43,7 +43,7 @@ pub struct ReportProgress<P = Raw> {
     /// Default: no news.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// What a later run may go on from; JSON of up to 64 KiB. Default: what was saved before stays.
+    /// What a later run may go on from; JSON of up to `--checkpoint-max` (64 KiB). Default: what was saved before stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<P>,
 }
@@ -67,7 +67,7 @@ pub struct Renewed {
 #[serde(deny_unknown_fields)]
 pub struct Complete<P = Raw> {
     pub lease_token: String,
-    /// Any JSON up to 8 MiB. Default null.
+    /// Any JSON of up to `--output-max` (8 MiB) and `--depth-max` (64) levels. Default null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<P>,
     /// When the run began, by the worker's clock, where nothing said so before.

@@ -20,7 +20,7 @@ pub const DEFAULT_QUEUE: &str = "default";
 pub struct Submit<P = Raw> {
     /// What sort of work it is: decides which workers can run it. 1–64 of `A–Z a–z 0–9 . _ - : /`, but not `.` or `..`.
     pub kind: String,
-    /// What the work is about; any JSON up to 1 MiB and 64 levels, null included.
+    /// What the work is about; any JSON, null included, of up to `--input-max` (1 MiB) and `--depth-max` (64) levels.
     pub input: P,
     /// The line it waits in; named like a kind. Default `default`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,14 +34,14 @@ pub struct Submit<P = Raw> {
     /// The same as a wait from now on, in milliseconds. 0 to 315,360,000,000 (ten years).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delay_ms: Option<i64>,
-    /// How many failed or timed out runs end it. 1 to 1,000,000; default 5, or 1 for kind `command`.
+    /// How many failed or timed out runs end it. 1 to 1,000,000; default `--max-attempts` (5), or 1 for kind `command`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_attempts: Option<i64>,
-    /// How long one run may take from its start, in milliseconds. 1 to 315,360,000,000 (ten years); default 1,800,000
-    /// (30 minutes).
+    /// How long one run may take from its start, in milliseconds. 1 to 315,360,000,000 (ten years); default `--timeout`
+    /// (30 min).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<i64>,
-    /// How many runs lost with their workers end it. 1 to 1,000,000; default 5.
+    /// How many runs lost with their workers end it. 1 to 1,000,000; default `--max-losses` (5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_losses: Option<i64>,
     /// For people and filters. Up to 32; names 1–64 of `A–Z a–z 0–9 . _ -`, values 1–64 bytes.
@@ -73,9 +73,9 @@ pub struct Submit<P = Raw> {
     /// bytes with no control characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unique_key: Option<String>,
-    /// Its id, made by the submitter: a UUIDv7 of the last 24 hours, at most 5 minutes ahead of the server's clock, unless
-    /// it is set otherwise. Sent again with the same body it answers the same, so a submit whose answer was lost can be
-    /// repeated. Default: made by the server.
+    /// Its id, made by the submitter: a UUIDv7 of the last `--key-life` (24 h), and ahead of the server's clock by
+    /// `--clock-skew` (5 min) at most. Sent again with the same body it answers the same, so a submit whose answer was lost
+    /// can be repeated. Default: made by the server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<TaskId>,
 }
@@ -139,7 +139,8 @@ impl<P> Request for Vec<Submit<P>> {
 pub struct SubmitProblem<P = Raw> {
     /// Decides which handler solves it; `test-problem` is built in.
     pub problem_id: String,
-    /// What its handler takes; any JSON up to 1 MiB and 63 levels. Default null.
+    /// What its handler takes; any JSON of one level less than `--depth-max` (64) which, together with `problem_id`, has up to
+    /// `--input-max` (1 MiB). Default null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parameters: Option<P>,
 }

@@ -172,7 +172,7 @@ pub struct TaskError<P = Raw> {
     pub code: String,
     /// For people. At most 16 KiB.
     pub message: String,
-    /// More of it, for programs: the exit code and output of a command, say. At most 8 MiB.
+    /// More of it, for programs: the exit code and output of a command, say. At most `--output-max` (8 MiB).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<P>,
 }

@@ -297,7 +297,7 @@ pub struct Held<P = Raw> {
     /// News of how far it is. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// What a later run may go on from; JSON of up to 64 KiB. Default: what was saved before stays.
+    /// What a later run may go on from; JSON of up to `--checkpoint-max` (64 KiB). Default: what was saved before stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<P>,
 }

@@ -192,7 +192,8 @@ fn said(kind: &'static str, bytes: Bytes) -> Response {
 
 /// The document, rendered.
 pub(crate) fn rendered(app: &App) -> Bytes {
-    openapi::document(app.settings()).to_string().into()
+    let policy = app.engine().policy();
+    openapi::document(app.settings(), policy).to_string().into()
 }
 
 /// What the document says of itself. The pages are for browsers, and no part of the API.

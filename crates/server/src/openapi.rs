@@ -2,10 +2,11 @@
 //!
 //! What a route takes and answers is told beside its handler, in the file `described.rs` of its folder; the shapes of
 //! bodies are derived from the wire types ([`shapes`]); the limits put onto them are the constants and settings that the
-//! checks go by ([`bounds`]); refusals are the codes of [`crate::problem`]. A test compares the routes with those that
+//! checks go by ([`bounds`]), and so are the values that texts name ([`in_force`]); refusals are the codes of [`crate::problem`]. A test compares the routes with those that
 //! [`crate::router`] lists, another the document with the printed one, `docs/openapi.json`.
 
 pub(crate) mod bounds;
+mod in_force;
 pub(crate) mod operation;
 pub(crate) mod shapes;
 mod shared;
@@ -13,6 +14,7 @@ mod shared;
 use serde_json::{Value, json};
 use taskyard_api::payload::Payload;
 use taskyard_api::problem::Problem;
+use taskyard_core::policy::Policy;
 
 use self::operation::Routes;
 use self::shapes::Shapes;
@@ -30,8 +32,8 @@ pub(crate) const SERVER: &str = "server";
 pub(crate) const SIMPLE: &str = "simple";
 pub(crate) const TASKMASTER: &str = "taskmaster";
 
-/// The whole document, with the limits of these settings.
-pub fn document(settings: &Settings) -> Value {
+/// The whole document, with the limits of these settings and of this policy.
+pub fn document(settings: &Settings, policy: &Policy) -> Value {
     let mut shapes = Shapes::default();
     // Referred to by what is referred to, and by refusals.
     shapes.reference::<Payload>();
@@ -47,7 +49,7 @@ pub fn document(settings: &Settings) -> Value {
         bounds = dialects::described::bounds();
     }
     let (paths, responses) = routes.finish();
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Taskyard",
@@ -83,7 +85,9 @@ pub fn document(settings: &Settings) -> Value {
             },
         },
         "security": [{operation::BEARER: []}],
-    })
+    });
+    in_force::say(&mut document, &settings.limits, policy);
+    document
 }
 
 const ABOUT: &str = "

@@ -69,8 +69,8 @@ pub(super) fn parameters() -> Value {
         },
         "Idempotency-Key": {
             "name": "Idempotency-Key", "in": "header",
-            "description": "Chosen by the caller. The same request again, with the same key, within `--key-life` \
-                            (24 h) is answered with the same ids and does nothing more.",
+            "description": "Chosen by the caller. The same request again, with the same key, within `--key-life` (24 h) \
+                            is answered with the same ids and does nothing more.",
             "schema": {"type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": KEY_LEN_MAX},
             "example": "nightly-2026-01-31",
         },

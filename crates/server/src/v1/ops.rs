@@ -46,7 +46,7 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
         .says(
             "Sweep now",
             "Takes away the runs of workers that are gone and those that take too long, as the server does by itself \
-             every `--sweep` (1 s). In its time of grace, after a start or an outage, nobody's silence counts.",
+             every `--sweep`. In its time of grace, after a start or an outage, nobody's silence counts.",
         )
         .takes_nothing()
         .answers::<Swept>(200, "It has swept.", &json!({"expired": 2, "grace": false}));

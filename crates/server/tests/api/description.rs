@@ -2,14 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::Method;
 use serde_json::Value;
+use taskyard_core::policy::Policy;
 use taskyard_server::Secret;
 use taskyard_server::openapi::document;
 use taskyard_server::problem::Code;
-use taskyard_server::settings::{Access, Settings};
+use taskyard_server::settings::{Access, Limits, Settings};
 
 use crate::yard::{Yard, request};
 
@@ -75,7 +77,7 @@ fn every<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a Value>) {
 
 #[test]
 fn every_route_is_described_and_no_other() {
-    let document = document(&Settings::default());
+    let document = document(&Settings::default(), &Policy::default());
 
     let described: BTreeSet<String> = operations(&document)
         .into_iter()
@@ -92,7 +94,7 @@ fn every_route_is_described_and_no_other() {
 
 #[test]
 fn every_route_says_what_it_does_under_a_name_of_its_own() {
-    let document = document(&Settings::default());
+    let document = document(&Settings::default(), &Policy::default());
     let mut names = BTreeSet::new();
 
     for (route, operation) in operations(&document) {
@@ -111,7 +113,7 @@ fn every_route_says_what_it_does_under_a_name_of_its_own() {
 
 #[test]
 fn every_code_that_a_request_can_meet_is_among_the_refusals() {
-    let document = document(&Settings::default());
+    let document = document(&Settings::default(), &Policy::default());
     let responses = &document["components"]["responses"];
     let mut refused = Vec::new();
     every(&document["paths"], "$ref", &mut refused);
@@ -133,7 +135,7 @@ fn every_code_that_a_request_can_meet_is_among_the_refusals() {
 
 #[test]
 fn every_reference_leads_somewhere() {
-    let document = document(&Settings::default());
+    let document = document(&Settings::default(), &Policy::default());
     let mut references = Vec::new();
     every(&document, "$ref", &mut references);
 
@@ -157,7 +159,7 @@ fn every_reference_leads_somewhere() {
 #[test]
 fn the_printed_description_is_what_the_server_says() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
-    let said = document(&Settings::default());
+    let said = document(&Settings::default(), &Policy::default());
     let said = format!("{}\n", serde_json::to_string_pretty(&said).unwrap());
     if std::env::var_os("UPDATE").is_some() {
         std::fs::write(&file, &said).unwrap();
@@ -214,6 +216,80 @@ async fn the_limits_are_those_in_force() {
     let report = &document["components"]["schemas"]["Report"];
     assert_eq!(report["properties"]["results"]["maxItems"], 7);
     assert_eq!(document["info"]["version"], "1.2.3");
+}
+
+/// The flags that a text gives the values of, such as "`--input-max` (1 MiB)".
+fn values_in(text: &str) -> Vec<(&str, &str)> {
+    let parts = text.split("`--").skip(1);
+    parts
+        .filter_map(|part| {
+            let (flag, rest) = part.split_once("` (")?;
+            let is_flag = !flag.contains('`');
+            Some((flag, rest.split_once(')')?.0)).filter(|_| is_flag)
+        })
+        .collect()
+}
+
+#[test]
+fn texts_give_the_values_that_are_set() {
+    let defaults = document(&Settings::default(), &Policy::default());
+    let settings = Settings {
+        limits: Limits {
+            input_max: 3 << 10,
+            output_max: 5 << 20,
+            attempt_detail_max: 1 << 10,
+            checkpoint_max: 1_000,
+            depth_max: 3,
+            tasks_max: 3,
+            matching_max: 12_345,
+            ..Limits::default()
+        },
+        ..Settings::default()
+    };
+    let policy = Policy {
+        clock_skew: Duration::from_mins(90),
+        history_max: 3,
+        key_life: Duration::from_hours(1),
+        log_line_bytes_max: 1 << 10,
+        max_attempts: 3,
+        max_losses: 3,
+        operation_life: Duration::from_secs(7),
+        timeout: Duration::from_millis(1_500),
+        ..Policy::default()
+    };
+    let set = document(&settings, &policy);
+
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    every(&defaults, "description", &mut before);
+    every(&set, "description", &mut after);
+    assert_eq!(before.len(), after.len());
+    let texts = before.iter().zip(&after);
+    let values = texts.filter_map(|(before, after)| {
+        let [before, after] = [before, after].map(|text| text.as_str().map(values_in));
+        Some((before?, after?))
+    });
+    let mut count = 0;
+    for (before, after) in values {
+        assert_eq!(before.len(), after.len(), "{before:?} {after:?}");
+        for (before, after) in before.iter().zip(&after) {
+            assert_eq!(before.0, after.0);
+            assert_ne!(before.1, after.1, "--{}", before.0);
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
+    for (property, said) in [
+        (
+            "input",
+            "`--input-max` (3 KiB) and `--depth-max` (3) levels.",
+        ),
+        ("id", "`--key-life` (1 h)"),
+        ("id", "`--clock-skew` (90 min)"),
+        ("timeout_ms", "`--timeout` (1,500 ms)."),
+    ] {
+        let property = &set["components"]["schemas"]["Submit"]["properties"][property];
+        assert!(property.to_string().contains(said), "{property}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use axum::body::Body;
 use http::{HeaderMap, Method, Request};
 use serde_json::{Value, json};
+use taskyard_core::policy::Policy;
 use taskyard_server::Secret;
 use taskyard_server::openapi::document;
 use taskyard_server::settings::{Access, Settings};
@@ -56,7 +57,7 @@ impl Route {
 }
 
 fn routes() -> Vec<Route> {
-    let document = document(&Settings::default());
+    let document = document(&Settings::default(), &Policy::default());
     let resolved = |parameter: &Value| match parameter["$ref"].as_str() {
         Some(place) => document.pointer(&place[1..]).unwrap().clone(),
         None => parameter.clone(),

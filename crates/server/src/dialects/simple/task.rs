@@ -26,7 +26,7 @@ pub(crate) const KIND: &str = "simple";
 /// A body of `POST /tasks`, for its description.
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct SimpleSubmit<P> {
-    /// What the task is about; any JSON up to 1 MiB and 64 levels, null included.
+    /// What the task is about; any JSON, null included, of up to `--input-max` (1 MiB) and `--depth-max` (64) levels.
     #[expect(
         dead_code,
         reason = "it is described, and read together with what other dialects send"

@@ -46,7 +46,7 @@ pub(crate) struct SimpleComplete<P> {
     /// Who has the task. 1–64 of `A–Z a–z 0–9 . _ -`.
     #[expect(dead_code, reason = "it is described, and read where it is borrowed")]
     worker_id: String,
-    /// What came of it; any JSON up to 8 MiB and 64 levels. Default null.
+    /// What came of it; any JSON of up to `--output-max` (8 MiB) and `--depth-max` (64) levels. Default null.
     #[expect(dead_code, reason = "the same")]
     result: Option<P>,
 }
