@@ -8,6 +8,8 @@ from schemathesis import GenerationMode
 from schemathesis.generation.meta import TestPhase
 
 HELD_BACK_MS_MAX = 20
+# The highest number of a line.
+SEQ_MAX = 2**31 - 2
 made = 0
 
 
@@ -38,6 +40,9 @@ def before_call(ctx, case, kwargs):
     # Who leaves holds nothing.
     if isinstance(case.body, dict) and case.body.get("leaves"):
         case.body["held"] = []
+    # Each line of a log has a number.
+    if isinstance(case.body, dict) and case.body.get("first_seq") and case.body.get("lines"):
+        case.body["first_seq"] = min(case.body["first_seq"], SEQ_MAX - len(case.body["lines"]) + 1)
     # A cursor is good for the list that it came with only.
     if case.query:
         case.query.pop("cursor", None)

@@ -122,6 +122,7 @@ pub enum Followed {
 /// The last record of the stream. One that ends without it broke off: it goes on, at any server, behind the last line
 /// that came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FollowEnd {
     /// How the task ended, once all of its log was told; null where the server ends the stream before that.
     pub status: Option<Status>,

@@ -44,14 +44,16 @@ pub struct Submit<P = Raw> {
     /// How many runs lost with their workers end it. 1 to 1,000,000; default `--max-losses` (5).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_losses: Option<i64>,
-    /// For people and filters. Up to 32; names 1–64 of `A–Z a–z 0–9 . _ -`, values 1–64 bytes.
+    /// For people and filters. Up to 32; names 1–64 of `A–Z a–z 0–9 . _ -`, values 1–64 bytes of UTF-8 (`é` is two) with no
+    /// control characters.
     #[serde(
         default,
         deserialize_with = "null_is_absent",
         skip_serializing_if = "BTreeMap::is_empty"
     )]
     pub labels: BTreeMap<String, String>,
-    /// Demands on its worker's labels: a value, or a comparison with a number such as `>=16`. Up to 32.
+    /// Demands on its worker's labels: a value, or a comparison with a number such as `>=16`. Up to 32, each of 1–64 bytes
+    /// of UTF-8 (`é` is two).
     #[serde(
         default,
         deserialize_with = "null_is_absent",

@@ -170,7 +170,7 @@ pub struct TaskError<P = Raw> {
     /// For programs, so the same for the same cause: the worker's own, or `worker_lost`, `timeout`, `unreadable`. One word
     /// is best; 1–64 characters of any sort are taken, but no control characters.
     pub code: String,
-    /// For people. At most 16 KiB.
+    /// For people. At most 16 KiB of UTF-8 (`é` is two bytes).
     pub message: String,
     /// More of it, for programs: the exit code and output of a command, say. At most `--output-max` (8 MiB).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,7 +191,7 @@ impl<P> std::fmt::Display for TaskError<P> {
 pub struct Progress {
     /// The share that is done, 0 to 1.
     pub fraction: Option<f64>,
-    /// For people. At most 1 KiB.
+    /// For people. At most 1 KiB of UTF-8 (`é` is two bytes).
     pub message: Option<String>,
 }
 

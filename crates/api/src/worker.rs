@@ -26,7 +26,7 @@ pub struct Register {
     /// The queues that it serves, 1 to 256. Default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queues: Option<Vec<String>>,
-    /// What tasks can require. Up to 32; values 1–64 bytes.
+    /// What tasks can require. Up to 32; values 1–64 bytes of UTF-8 (`é` is two) with no control characters.
     #[serde(
         default,
         deserialize_with = "null_is_absent",

@@ -209,13 +209,16 @@ fn value() -> Value {
     json!({"minLength": 1, "maxLength": VALUE_LEN_MAX, "pattern": no_controls()})
 }
 
-/// A value, or a comparison with a number.
+/// A value, or a comparison with a number. Of those with an exponent the pattern knows the ones whose normal form is never
+/// longer than a value.
 fn demand() -> Value {
     let controls = class(char::is_control);
+    let plain = format!("[^<>=!{controls}\\s][^{controls}]*|!(?:[^={controls}][^{controls}]*)?");
+    let number = "[+-]?(?:[0-9]+(?:\\.[0-9]*)?|[0-9]{1,15}(?:\\.[0-9]{0,15})?[eE][+-]?[0-9]{1,9})";
     json!({
         "minLength": 1,
         "maxLength": VALUE_LEN_MAX,
-        "pattern": format!("^(?:[^<>=!{controls}\\s][^{controls}]*|!(?:[^={controls}][^{controls}]*)?|(?:<|>)=?-?[0-9]+(?:\\.[0-9]+)?(?:e-?[0-9]{{1,9}})?)$"),
+        "pattern": format!("^ *(?:{plain}|[<>]=? *{number} *)$"),
     })
 }
 

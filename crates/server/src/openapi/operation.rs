@@ -10,10 +10,11 @@ use taskyard_api::page::Page;
 use taskyard_core::id::OperationId;
 use utoipa::ToSchema;
 
-use super::bounds::{path_name, plain_name, text};
+use super::bounds::{list, path_name, plain_name, text};
 use super::shapes::Shapes;
 use super::shared::refusal;
 use crate::problem::Code;
+use crate::request::NDJSON;
 
 /// The name of the security scheme.
 pub(crate) const BEARER: &str = "bearer";
@@ -342,6 +343,18 @@ impl Described<'_, '_> {
             "content": {"application/json": {"schema": schema, "example": example}},
         });
         self.operation().answers.insert(status.to_string(), answer);
+        self
+    }
+
+    /// Or lines of JSON where they are asked for, each one of these, the second only as the last. The array is what a
+    /// sequential media type stands for (OpenAPI 3.2, 4.14.4): each element is a line.
+    pub(crate) fn or_lines_of<T: ToSchema, Last: ToSchema>(mut self, example: &Value) -> Self {
+        let shapes = &mut *self.routes.shapes;
+        let line = json!({"anyOf": [shapes.reference::<T>(), shapes.reference::<Last>()]});
+        let lines = json!({"schema": list(line), "example": example});
+        let answer = &mut self.operation().answers.get_mut("200");
+        let answer = answer.as_mut().expect("it is described before");
+        answer["content"][NDJSON[0]] = lines;
         self
     }
 

@@ -144,6 +144,7 @@ const OPTIONAL: &[&str] = &[
     "Run/checkpoint",
     "Run/exclusive",
     "Heard/unconfirmed",
+    "LogLine/cursor",
     "Task/problem_id",
     "Task/parameters",
     "SubmitProblem/parameters",

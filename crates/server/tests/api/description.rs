@@ -1,5 +1,7 @@
 //! `/openapi.json`, and the pages that show it.
 
+mod examples;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;

@@ -114,7 +114,9 @@ fn calling(routes: &mut Routes<'_>) {
         )
         .of_worker()
         .takes::<Claim>(&[("one", json!({"limit": 1}))])
-        .answers::<Claimed<Payload>>(200, "What there is; empty when the time is up.", &json!({"tasks": [run()]}))
+        .answers::<Claimed<Payload>>(200, "What there is; empty when the time is up.", &json!({
+            "tasks": [run()], "lease_ms": 75_000, "heartbeat_ms": 10_000,
+        }))
         .leads_to(200, "start_run", RUN)
         .leads_to(200, "report_progress", RUN)
         .leads_to(200, "complete_run", RUN)

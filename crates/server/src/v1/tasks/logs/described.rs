@@ -1,7 +1,7 @@
 //! What `/openapi.json` says of a task's log.
 
 use serde_json::json;
-use taskyard_api::logs::{AppendLogs, AppendedLogs, LogLine};
+use taskyard_api::logs::{AppendLogs, AppendedLogs, FollowEnd, LogLine};
 use taskyard_core::log::SEQ_MAX;
 
 use crate::openapi::bounds::text;
@@ -44,6 +44,13 @@ pub(crate) fn shown(routes: &mut Routes<'_>) {
                 "seq": 1, "at": "2026-01-31T12:00:00.000Z", "attempt": 1, "stream": "stdout", "line": "read 40 rows",
             }], "next_cursor": null}),
         )
+        .or_lines_of::<LogLine, FollowEnd>(&json!([
+            {
+                "seq": 1, "at": "2026-01-31T12:00:00.000Z", "attempt": 1, "stream": "stdout", "line": "read 40 rows",
+                "cursor": "AAAAAAAAAAGlY2Zj",
+            },
+            {"status": "completed", "next_cursor": null},
+        ]))
         .refuses(&[Code::LogsUnavailable, Code::FollowsFull]);
 }
 
