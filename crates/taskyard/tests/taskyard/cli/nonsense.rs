@@ -237,3 +237,58 @@ fn a_file_that_holds_no_settings_is_refused_by_its_name() {
     std::fs::write(yard.path("taskyard.toml"), spaces).unwrap();
     assert_eq!(run(yard.directory.path(), &["config"], &[]).code, 0);
 }
+
+#[test]
+fn what_is_refused_says_where_its_value_comes_from() {
+    let yard = Yard::new();
+    let refused = |variable: &[(&str, &str)], flags: &[&str], said: &[&str]| {
+        for command in ["serve", "config"] {
+            let words = [&[command], flags].concat();
+            let printed = run(yard.directory.path(), &words, variable);
+            assert_eq!(
+                printed.code, 2,
+                "{words:?} {variable:?}: {}",
+                printed.stderr
+            );
+            for said in said {
+                assert!(
+                    printed.stderr.contains(said),
+                    "{words:?} {variable:?}: {}",
+                    printed.stderr
+                );
+            }
+        }
+    };
+
+    for (name, flag, value) in [
+        ("TASKYARD_DATABASE", "--database", "mysql://x"),
+        ("TASKYARD_DATABASE", "--database", "sqlite:."),
+        ("TASKYARD_ALLOW_ORIGIN", "--allow-origin", "evil"),
+        ("TASKYARD_ALLOW_HOST", "--allow-host", "a b"),
+        ("TASKYARD_INTERNAL_KINDS", "--internal-kinds", "nonsense"),
+        ("TASKYARD_KEY_LIFE", "--key-life", "1s"),
+        ("TASKYARD_HEAD_MAX", "--head-max", "1"),
+        ("TASKYARD_CONFIG", "--config", "/nope"),
+    ] {
+        let place = format!("The value of {flag} comes from the variable {name}.");
+        refused(&[(name, value)], &[], &[&place]);
+        let printed = run(yard.directory.path(), &["config", flag, value], &[]);
+        assert!(
+            !printed.stderr.contains("comes from"),
+            "it was typed: {}",
+            printed.stderr
+        );
+    }
+    let ttl = "The value of --heartbeat-ttl comes from the variable HEARTBEAT_TTL_SECONDS.";
+    let two = [("HEARTBEAT_TTL_SECONDS", "5")];
+    refused(&two, &["--heartbeat", "4s"], &["with --heartbeat 4s", ttl]);
+    std::fs::write(yard.path("taskyard.toml"), "key_life = \"1s\"\n").unwrap();
+    let file = "The value of --key-life comes from key_life in the file taskyard.toml.";
+    refused(&[], &[], &[file]);
+    let printed = run(yard.directory.path(), &["config", "--output", "json"], &[]);
+    assert!(
+        printed.stdout.contains("key_life in the file"),
+        "programs are told as well: {}",
+        printed.stdout
+    );
+}
