@@ -6,7 +6,7 @@ use std::process::ChildStdout;
 
 use nix::sys::signal::Signal;
 
-use super::behind::{is_empty, started_by, until};
+use super::behind::{is_empty, is_heeded, started_by, until};
 use crate::yard::{Process, Yard};
 
 /// A demo whose temporary files are in this directory, and whose workers are at work.
@@ -30,6 +30,9 @@ fn a_demo_that_is_told_to_end_takes_its_processes_and_its_directory_along() {
         (Signal::SIGHUP, 129),
         (Signal::SIGINT, 130),
     ] {
+        if !is_heeded(signal) {
+            continue;
+        }
         let yard = Yard::new();
         let temporary = yard.path("temporary");
         let (mut demo, _lines) = begin(&yard, &temporary);
