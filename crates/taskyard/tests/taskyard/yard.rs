@@ -411,3 +411,11 @@ pub(crate) fn run(directory: &Path, arguments: &[&str], environment: &[(&str, &s
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
 }
+
+/// Whether this signal ends what these tests start: under `nohup` SIGHUP is ignored, and by them too.
+pub(crate) fn is_heeded(signal: Signal) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = u64::from_str_radix(ignored.unwrap().trim(), 16).unwrap();
+    ignored & (1 << (signal as i32 - 1)) == 0
+}

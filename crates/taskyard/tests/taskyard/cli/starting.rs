@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::yard::{Yard, run};
+use crate::yard::{Yard, is_heeded, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_says_where_it_serves_and_stops_well_when_told_to() {
@@ -30,11 +30,12 @@ fn a_terminal_that_is_closed_ends_in_order_whoever_is_not_to_outlive_it() {
     let submit = ["submit", "noop", "--wait", "--server", &server.url];
     assert_eq!(run(yard.directory.path(), &submit, &[]).code, 0);
 
-    worker.signal(Signal::SIGHUP);
+    let closed = [Signal::SIGTERM, Signal::SIGHUP][usize::from(is_heeded(Signal::SIGHUP))];
+    worker.signal(closed);
     assert_eq!(worker.wait().code(), Some(0));
     assert!(worker.log().contains("stopped"), "{}", worker.log());
     let mut process = server.process;
-    process.signal(Signal::SIGHUP);
+    process.signal(closed);
     assert_eq!(process.wait().code(), Some(0));
     yard.is_well();
 

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use nix::sys::signal::Signal;
 use tokio::time::Instant;
 
 use crate::yard::PATIENCE;
@@ -18,14 +17,6 @@ pub(super) fn started_by(parent: u32) -> Vec<u32> {
         String::from_utf8_lossy(&arguments).contains(&bound)
     })
     .collect()
-}
-
-/// Whether this signal ends what these tests start: under `nohup` SIGHUP is ignored, and by them too.
-pub(super) fn is_heeded(signal: Signal) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = u64::from_str_radix(ignored.unwrap().trim(), 16).unwrap();
-    ignored & (1 << (signal as i32 - 1)) == 0
 }
 
 pub(super) fn is_empty(directory: &Path) -> bool {

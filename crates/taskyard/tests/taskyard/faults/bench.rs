@@ -5,8 +5,8 @@ use std::path::Path;
 use nix::sys::signal::Signal;
 use taskyard_store::postgres::scratch;
 
-use super::behind::{is_empty, is_heeded, started_by, until};
-use crate::yard::{Process, Yard, run, taskyard};
+use super::behind::{is_empty, started_by, until};
+use crate::yard::{Process, Yard, is_heeded, run, taskyard};
 
 /// One that goes on for a minute, or again and again, with its files in this directory.
 fn begin(yard: &Yard, directory: &Path, workload: &str, database: &str) -> Process {

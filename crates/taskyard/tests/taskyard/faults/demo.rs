@@ -6,8 +6,8 @@ use std::process::ChildStdout;
 
 use nix::sys::signal::Signal;
 
-use super::behind::{is_empty, is_heeded, started_by, until};
-use crate::yard::{Process, Yard};
+use super::behind::{is_empty, started_by, until};
+use crate::yard::{Process, Yard, is_heeded};
 
 /// A demo whose temporary files are in this directory, and whose workers are at work.
 fn begin(yard: &Yard, temporary: &Path) -> (Process, BufReader<ChildStdout>) {
