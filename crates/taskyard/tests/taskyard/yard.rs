@@ -104,14 +104,7 @@ impl Yard {
     /// None where there is no PostgreSQL server and none has to be.
     pub(crate) async fn on_postgres() -> Option<Self> {
         let mut yard = Self::new();
-        let Ok(server) = std::env::var("TASKYARD_TEST_POSTGRES_URL") else {
-            assert!(
-                std::env::var_os("TASKYARD_REQUIRE_POSTGRES").is_none(),
-                "there is no PostgreSQL server"
-            );
-            eprintln!("skipped: TASKYARD_TEST_POSTGRES_URL names no server");
-            return None;
-        };
+        let server = postgres_server()?;
         static MADE: AtomicU32 = AtomicU32::new(0);
         let made = MADE.fetch_add(1, Ordering::Relaxed);
         let name = format!("taskyard_process_{}_{made}", std::process::id());
@@ -418,4 +411,17 @@ pub(crate) fn is_heeded(signal: Signal) -> bool {
     let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = u64::from_str_radix(ignored.unwrap().trim(), 16).unwrap();
     ignored & (1 << (signal as i32 - 1)) == 0
+}
+
+/// Where databases may be made. None where there is no PostgreSQL server and none has to be.
+pub(crate) fn postgres_server() -> Option<String> {
+    let server = std::env::var("TASKYARD_TEST_POSTGRES_URL").ok();
+    if server.is_none() {
+        assert!(
+            std::env::var_os("TASKYARD_REQUIRE_POSTGRES").is_none(),
+            "there is no PostgreSQL server"
+        );
+        eprintln!("skipped: TASKYARD_TEST_POSTGRES_URL names no server");
+    }
+    server
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::yard::{Process, Yard, run, taskyard};
+use crate::yard::{Process, Yard, postgres_server, run, taskyard};
 
 const SMALL: [&str; 7] = [
     "bench",
@@ -81,12 +81,7 @@ fn bench_weighs_a_server_on_sqlite() {
 
 #[test]
 fn bench_weighs_a_server_on_postgres() {
-    let Ok(server) = std::env::var("TASKYARD_TEST_POSTGRES_URL") else {
-        assert!(
-            std::env::var_os("TASKYARD_REQUIRE_POSTGRES").is_none(),
-            "there is no PostgreSQL server"
-        );
-        eprintln!("skipped: TASKYARD_TEST_POSTGRES_URL names no server");
+    let Some(server) = postgres_server() else {
         return;
     };
     weighs_a_server(&server);

@@ -1,17 +1,28 @@
 //! What is seen on a terminal, which pipes never show.
 
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use taskyard_api::logs::{AppendLogs, NewLine, Stream};
 use taskyard_api::run::Fail;
-use taskyard_api::worker::{Claim, Register};
+use taskyard_api::worker::{Claim, Claimed, Register};
 
 use crate::terminal::Terminal;
-use crate::yard::{Yard, taskyard};
+use crate::yard::{Server, Yard, taskyard};
 
 /// The terminal's other page: taken, and given back.
 const OPENED: &str = "\u{1b}[?1049h";
 const CLOSED: &str = "\u{1b}[?1049l";
+
+/// What the worker `hand` gets that registers so.
+async fn claimed(server: &Server, register: Value) -> Claimed {
+    let register: Register = serde_json::from_value(register).unwrap();
+    server.client.register(&register).await.unwrap();
+    let claim = Claim {
+        limit: 1,
+        ..Claim::default()
+    };
+    server.client.claim("hand", &claim).await.unwrap()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_that_is_watched_is_drawn_anew_when_something_changes() {
@@ -49,13 +60,7 @@ async fn a_log_that_is_followed_steers_no_terminal() {
     let server = yard.serve(&["--internal-workers", "0"]);
     let id = server.submit("by-hand", json!(null)).await;
     let register = json!({"worker_id": "hand", "kinds": ["by-hand"]});
-    let register: Register = serde_json::from_value(register).unwrap();
-    server.client.register(&register).await.unwrap();
-    let claim = Claim {
-        limit: 1,
-        ..Claim::default()
-    };
-    let claimed = server.client.claim("hand", &claim).await.unwrap();
+    let claimed = claimed(&server, register).await;
     let mut command = taskyard();
     command.args(["logs", "-f", &id.to_string(), "--server", &server.url]);
     let mut logs = Terminal::start(command, 80);
@@ -105,13 +110,7 @@ async fn what_others_wrote_steers_no_terminal() {
     let id = server.submit("by-hand", json!(null)).await;
     let register =
         json!({"worker_id": "hand", "kinds": ["by-hand"], "labels": {"team": "x\u{202e}y"}});
-    let register: Register = serde_json::from_value(register).unwrap();
-    server.client.register(&register).await.unwrap();
-    let claim = Claim {
-        limit: 1,
-        ..Claim::default()
-    };
-    let claimed = server.client.claim("hand", &claim).await.unwrap();
+    let claimed = claimed(&server, register).await;
     let fail = json!({
         "lease_token": claimed.tasks[0].lease_token, "retry": false,
         "error": {"code": "c", "message": EVIL},

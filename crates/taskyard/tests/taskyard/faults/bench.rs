@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use taskyard_store::postgres::scratch;
 
 use super::behind::{is_empty, started_by, until};
-use crate::yard::{Process, Yard, is_heeded, run, taskyard};
+use crate::yard::{Process, Yard, is_heeded, postgres_server, run, taskyard};
 
 /// One that goes on for a minute, or again and again, with its files in this directory.
 fn begin(yard: &Yard, directory: &Path, workload: &str, database: &str) -> Process {
@@ -60,12 +60,7 @@ fn a_benchmark_that_is_told_to_end_takes_its_processes_and_its_files_along() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_benchmark_that_is_told_to_end_drops_its_database() {
-    let Ok(server) = std::env::var("TASKYARD_TEST_POSTGRES_URL") else {
-        assert!(
-            std::env::var_os("TASKYARD_REQUIRE_POSTGRES").is_none(),
-            "there is no PostgreSQL server"
-        );
-        eprintln!("skipped: TASKYARD_TEST_POSTGRES_URL names no server");
+    let Some(server) = postgres_server() else {
         return;
     };
     let yard = Yard::new();
