@@ -45,23 +45,12 @@ pub(super) fn write(connection: &Connection, diff: &Diff) -> Result<(), Error> {
     QUEUES.write(connection, &diff.queues)?;
     OPERATIONS.write(connection, &diff.operations)?;
     WORKERS.write(connection, &diff.workers)?;
-    insert(
-        connection,
-        sql::TASK_INSERT,
-        task::insert_task,
-        diff.tasks.iter().map(|row| &**row),
-    )?;
+    insert_tasks(connection, diff).map_err(explain)?;
     SCHEDULED.write(connection, &diff.scheduled)?;
     READY.write(connection, &diff.ready)?;
     LEASES.write(connection, &diff.leases)?;
     CARRIES.write(connection, &diff.carries)?;
-    let outcomes = diff.outcomes.iter().map(|row| &**row);
-    insert(
-        connection,
-        sql::OUTCOME_INSERT,
-        task::insert_outcome,
-        outcomes,
-    )?;
+    insert_outcomes(connection, diff).map_err(explain)?;
     UNIQUES.write(connection, &diff.uniques)?;
     IDEMPOTENCY.write(connection, &diff.idempotency)?;
     MINUTES.write(connection, &diff.minutes)?;
@@ -123,6 +112,16 @@ fn discard(connection: &Connection, tasks: &[TaskId]) -> Read<()> {
         }
     }
     Ok(())
+}
+
+fn insert_tasks(connection: &Connection, diff: &Diff) -> Read<()> {
+    let mut statement = connection.prepare_cached(sql::TASK_INSERT)?;
+    task::insert_tasks(&mut statement, diff.tasks.iter().map(|row| &**row))
+}
+
+fn insert_outcomes(connection: &Connection, diff: &Diff) -> Read<()> {
+    let mut statement = connection.prepare_cached(sql::OUTCOME_INSERT)?;
+    task::insert_outcomes(&mut statement, diff.outcomes.iter().map(|row| &**row))
 }
 
 fn insert<'a, R: 'a>(

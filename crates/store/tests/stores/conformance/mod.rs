@@ -40,6 +40,7 @@ macro_rules! conformance {
             conformance!(@cases $open;
                 submitting::a_new_task_is_pending,
                 submitting::a_batch_is_stored_whole_and_in_order,
+                submitting::what_one_task_of_a_batch_has_is_not_its_neighbours,
                 submitting::a_task_for_later_is_scheduled_and_promoted_at_its_time,
                 submitting::a_time_in_the_past_means_now,
                 refusing::a_refused_command_ends_at_its_time_and_goes_to_nobody,
@@ -146,6 +147,7 @@ macro_rules! conformance {
                 naming::who_registers_if_new_stays_as_it_is,
                 naming::it_is_told_what_a_worker_holds,
                 reporting::a_completed_task_keeps_its_output,
+                reporting::how_one_run_of_a_batch_ended_is_not_how_its_neighbours_did,
                 reporting::a_failure_is_tried_again_after_its_wait_until_the_last,
                 reporting::what_went_wrong_is_seen_until_something_else_does,
                 reporting::a_failure_for_good_ends_the_task,

@@ -7,7 +7,7 @@ use taskyard_core::json::Json;
 use taskyard_core::order::Priority;
 use taskyard_core::query::Standing;
 use taskyard_core::refused::Refused;
-use taskyard_core::rows::{Attempt, End, Failure, Said};
+use taskyard_core::rows::{Attempt, End, Failure, Outcome, Said};
 use taskyard_core::slot::Counts;
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Run;
@@ -26,9 +26,7 @@ pub(super) async fn a_completed_task_keeps_its_output(yard: Yard) {
     assert_eq!(yard.complete(&run).await, Ok(Status::Completed));
 
     let view = yard.view(id).await;
-    let Standing::Ended(outcome) = &view.standing else {
-        panic!("it has ended")
-    };
+    let outcome = outcome(&yard, id).await;
     assert_eq!(
         outcome.output.as_ref().map(|output| output.as_str()),
         Some("\"done\"")
@@ -45,6 +43,69 @@ pub(super) async fn a_completed_task_keeps_its_output(yard: Yard) {
         }
     );
     assert!(outcome.started_at.is_some());
+}
+
+/// Stores write what stands in several rows once, where they find that it does.
+pub(super) async fn how_one_run_of_a_batch_ended_is_not_how_its_neighbours_did(yard: Yard) {
+    let error = Failure::new("boom", "it broke");
+    let detailed = Failure {
+        detail: Some(Json::stored("{\"at\":1}")),
+        ..error.clone()
+    };
+    let words = [
+        completed(),
+        Word::Completed {
+            output: Json::stored("[1]"),
+        },
+        completed(),
+        failed(false),
+        completed(),
+        Word::TimedOut {
+            error: detailed.clone(),
+        },
+        Word::TimedOut { error },
+        Word::Failed {
+            error: detailed,
+            retry: true,
+        },
+    ];
+    let workers = [yard.worker("v").await, yard.worker("w").await];
+    let mut alone = Vec::new();
+    let mut together = Vec::new();
+    for (number, word) in words.into_iter().enumerate() {
+        let last = || NewTask {
+            max_attempts: Some(1),
+            ..yard.task()
+        };
+        yard.submit_all(vec![last(), last()]).await.unwrap();
+        // Two neighbours have the same worker, the next two the other.
+        let worker = &workers[number / 2 % 2];
+        let runs = yard.claim(worker, 2).await;
+        alone.push((runs[0].clone(), word.clone()));
+        together.push((runs[1].clone(), word));
+        yard.pass(Duration::from_secs(u64::from(number % 3 == 2)));
+    }
+
+    let reports = together.iter().map(|(run, word)| report(run, word.clone()));
+    let answers = yard.batch(reports.map(Into::into).collect()).await;
+
+    assert!(answers.iter().all(Result::is_ok));
+    for ((alone, word), (together, _)) in alone.into_iter().zip(together) {
+        yard.report(&alone, word).await.unwrap();
+        let expected = Outcome {
+            task: together.slot.task,
+            ..outcome(&yard, alone.slot.task).await
+        };
+        assert_eq!(outcome(&yard, together.slot.task).await, expected);
+    }
+}
+
+async fn outcome(yard: &Yard, task: TaskId) -> Outcome {
+    let view = yard.view(task).await;
+    let Standing::Ended(outcome) = &view.standing else {
+        panic!("it has ended")
+    };
+    (**outcome).clone()
 }
 
 pub(super) async fn a_failure_is_tried_again_after_its_wait_until_the_last(yard: Yard) {

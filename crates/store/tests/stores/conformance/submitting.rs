@@ -5,10 +5,14 @@ use std::time::Duration;
 use taskyard_core::command::Command;
 use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
+use taskyard_core::json::Json;
+use taskyard_core::labels::Labels;
 use taskyard_core::name::Name;
+use taskyard_core::order::Priority;
 use taskyard_core::query::{List, TaskView};
 use taskyard_core::refused::Refused;
-use taskyard_core::rows::{Digest, IdempotencyKey};
+use taskyard_core::retry::Retry;
+use taskyard_core::rows::{Digest, IdempotencyKey, Origin, Task};
 use taskyard_core::status::Status;
 use taskyard_core::verbs::claim::Claim;
 use taskyard_core::verbs::prune::{Prune, Pruned};
@@ -43,6 +47,91 @@ pub(super) async fn a_batch_is_stored_whole_and_in_order(yard: Yard) {
     assert!(submitted.ids.iter().eq(tasks.iter().map(|task| &task.id)));
     let worker = yard.worker("w").await;
     assert_eq!(ids(&yard.claim(&worker, 100).await), *submitted.ids);
+}
+
+/// Stores write what stands in several rows once, where they find that it does.
+pub(super) async fn what_one_task_of_a_batch_has_is_not_its_neighbours(yard: Yard) {
+    let before = yard.new_task().await;
+    let plain = || yard.task();
+    let others = [
+        NewTask {
+            lane: lane("other", "b", None),
+            ..plain()
+        },
+        NewTask {
+            priority: Priority::new(7).unwrap(),
+            ..plain()
+        },
+        NewTask {
+            begin: Begin::After(HOUR),
+            ..plain()
+        },
+        NewTask {
+            input: Json::stored("[\"longer than others\"]"),
+            ..plain()
+        },
+        NewTask {
+            max_attempts: Some(9),
+            ..plain()
+        },
+        NewTask {
+            max_losses: Some(4),
+            ..plain()
+        },
+        NewTask {
+            timeout: Some(HOUR),
+            ..plain()
+        },
+        NewTask {
+            retry: Some(Retry {
+                jitter: 0.5,
+                ..Retry::default()
+            }),
+            ..plain()
+        },
+        NewTask {
+            labels: Labels::new([("team", "blue")]).unwrap(),
+            ..plain()
+        },
+        of_client(&yard, "body"),
+        NewTask {
+            is_exclusive: true,
+            ..plain()
+        },
+        NewTask {
+            unique_key: Some("once".into()),
+            ..plain()
+        },
+        NewTask {
+            retry_of: Some(before),
+            ..plain()
+        },
+        NewTask {
+            origin: Some(Origin::Taskmaster),
+            ..plain()
+        },
+    ];
+    // Each stands between two that have none of it.
+    let batch = others.into_iter().flat_map(|task| [task, plain()]);
+    let alone: Vec<NewTask> = batch.collect();
+    let together = alone.iter().map(|task| NewTask {
+        id: plain().id,
+        unique_key: task.unique_key.as_ref().map(|_| "another".into()),
+        ..task.clone()
+    });
+    let together: Vec<NewTask> = together.collect();
+
+    yard.submit_all(together.clone()).await.unwrap();
+
+    for (alone, together) in alone.into_iter().zip(together) {
+        let alone = yard.submit(alone).await.unwrap();
+        let expected = Task {
+            id: together.id,
+            unique_key: together.unique_key,
+            ..(*yard.view(alone).await.task).clone()
+        };
+        assert_eq!(*yard.view(together.id).await.task, expected);
+    }
 }
 
 pub(super) async fn a_task_for_later_is_scheduled_and_promoted_at_its_time(yard: Yard) {
