@@ -208,7 +208,16 @@ pub struct Claim {
         skip_serializing_if = "Option::is_none"
     )]
     pub epoch: Option<u32>,
+    /// It may have reached a server before, this one or another. Said in the header [`AGAIN`] and not in the body, so that
+    /// servers of before, which know no such field, take it as well.
+    #[serde(skip)]
+    pub again: bool,
 }
+
+/// The header by which a claim, alone or in a report, says that it was sent before and may have reached another server. With
+/// `true` in it, leases that were dealt for its `seq` are looked for; without it a server looks for those that it may have
+/// dealt itself.
+pub const AGAIN: &str = "x-again";
 
 impl Request for Claim {
     const LEVELS: usize = 0;

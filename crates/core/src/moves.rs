@@ -68,6 +68,7 @@ pub(crate) fn claim(
         worker: claim.number,
         epoch: claim.epoch,
         seq: claim.seq,
+        is_told_again: false,
         lane: row.lane.plain(),
         has_carry: row.has_carry,
         claimed_at: env.now,

@@ -182,6 +182,9 @@ pub struct Lease {
     pub epoch: Epoch,
     /// The worker's number for the claim that made this lease; 0 where it gave none.
     pub seq: i64,
+    /// That claim was sent again, and answered with this lease once more: whoever heard nothing of it the first time may
+    /// have heard of it then.
+    pub is_told_again: bool,
     pub lane: Lane,
     pub has_carry: bool,
     pub claimed_at: Timestamp,

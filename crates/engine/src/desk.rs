@@ -368,12 +368,13 @@ pub fn release_unheard(answer: &Answer) -> Option<Report> {
 }
 
 /// The same of these hands. What was dealt to an earlier sending of the claim stays: that one may have been heard, whichever
-/// of the two arrived first, and its worker is at these runs.
+/// of the two arrived first, and its worker is at these runs. So does, by the rule for the word, what another server has told
+/// a later sending of it.
 pub(crate) fn release<'a>(hands: impl IntoIterator<Item = &'a Hand>) -> Option<Report> {
     let hands = hands.into_iter().filter(|hand| !hand.is_again);
     let runs = hands.flat_map(|hand| &hand.runs);
     let results: Vec<RunResult> = runs
-        .map(|run| RunResult::new(run.token(), Word::Released, None))
+        .map(|run| RunResult::new(run.token(), Word::Unheard, None))
         .collect();
     (!results.is_empty()).then_some(Report {
         worker: None,

@@ -170,7 +170,8 @@ impl Directory {
             return Err(Refused::WorkerReplaced);
         }
         self.sendings += 1;
-        let maybe_again = known.maybe_again(call.seq);
+        let is_said = call.again && call.seq != 0;
+        let maybe_again = known.maybe_again(call.seq) || is_said;
         if maybe_again {
             known.repeated = self.sendings;
         }
@@ -379,6 +380,7 @@ mod tests {
             wait: SECOND,
             begin: false,
             seq,
+            again: false,
         }
     }
 
@@ -395,6 +397,24 @@ mod tests {
         assert!(may_be_again(8) && may_be_again(7));
         assert!(!may_be_again(9) && may_be_again(9));
         assert!(!may_be_again(0) && !may_be_again(0));
+    }
+
+    /// Its first sending may have been dealt to at another server, of which this one knows nothing.
+    #[test]
+    fn a_claim_that_is_said_to_be_sent_again_may_have_been_answered() {
+        let mut directory = directory(1);
+        let (_, sending) = directory.claim(&call(0, 1)).unwrap();
+        directory.answered(&sending, 0);
+        let said = |seq| ClaimCall {
+            again: true,
+            ..call(0, seq)
+        };
+
+        let mut maybe_again = |call: &ClaimCall| directory.claim(call).unwrap().0.maybe_again;
+
+        assert!(maybe_again(&said(2)));
+        assert!(!maybe_again(&call(0, 3)));
+        assert!(!maybe_again(&said(0)), "it has no number to be known by");
     }
 
     #[test]

@@ -235,7 +235,7 @@ fn bytes_of_result(result: &RunResult) -> usize {
     let texts = |error: &Failure| error.code.len() + error.message.len();
     let said = match &result.word {
         Word::Failed { error, .. } | Word::TimedOut { error } => texts(error),
-        Word::Completed { .. } | Word::Snoozed { .. } | Word::Released => 0,
+        Word::Completed { .. } | Word::Snoozed { .. } | Word::Released | Word::Unheard => 0,
     };
     size_of::<RunResult>() + said + result.payload_len()
 }

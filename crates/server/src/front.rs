@@ -95,7 +95,12 @@ impl Front {
         let route = self.patterns.of(uri.path());
         requests.count(route, &method, response.status(), began.elapsed());
         self.log(&id, &method, &uri, response.status(), began, cause);
-        response.headers_mut().insert(request_id::HEADER, id);
+        let headers = response.headers_mut();
+        headers.insert(request_id::HEADER, id);
+        if self.app.is_stopping() {
+            // Whoever knows another server, or has one found for it on the way, goes on there.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 
@@ -249,7 +254,7 @@ fn allow(headers: &mut HeaderMap, origin: HeaderValue, preflight: bool) {
         say(ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PATCH, DELETE");
         say(
             ACCESS_CONTROL_ALLOW_HEADERS,
-            "authorization, content-type, idempotency-key, x-request-id",
+            "authorization, content-type, idempotency-key, x-again, x-request-id",
         );
         say(ACCESS_CONTROL_MAX_AGE, "600");
     } else {

@@ -55,6 +55,21 @@ impl BadColumn {
     }
 }
 
+/// Claims are counted from 1, so a sign is free to say that the lease was told again. A server of before, which knows no
+/// sign, takes such a lease for one of another claim.
+pub(crate) fn seq_code(lease: &Lease) -> i64 {
+    if lease.is_told_again {
+        -lease.seq
+    } else {
+        lease.seq
+    }
+}
+
+/// The claim's number, and whether the lease was told again.
+pub(crate) fn seq(code: i64) -> (i64, bool) {
+    (code.saturating_abs(), code < 0)
+}
+
 pub(crate) fn why_code(why: Why) -> i16 {
     match why {
         Why::RunAt => 1,

@@ -126,7 +126,8 @@ pub(crate) fn runtime(of: Cores) -> io::Result<Runtime> {
 }
 
 fn client(connection: &Connection) -> Result<Client, Failure> {
-    Ok(Client::new(&connection.server, connection.token.sent()?)?)
+    let client = Client::new(&connection.server, connection.token.sent()?)?;
+    Ok(client.answered_within(connection.server_answer))
 }
 
 /// The server's time, as its last answer has told it: what it says of times is measured by its clock, not by this

@@ -226,20 +226,22 @@ pub(crate) fn format_asked(arguments: &[OsString]) -> Format {
 /// How a command that met this ends.
 pub(crate) fn code(error: &client::Error) -> u8 {
     match error {
-        client::Error::Unreachable { .. } => UNREACHABLE,
+        error if error.is_unreachable() => UNREACHABLE,
         client::Error::Problem(problem) if matches!(problem.status, 400 | 413 | 422) => USAGE,
-        client::Error::Problem(_)
+        client::Error::Unreachable { .. }
+        | client::Error::Problem(_)
         | client::Error::Unexpected { .. }
-        | client::Error::Unusable(_) => FAILED,
+        | client::Error::Unusable(_)
+        | client::Error::Several(_) => FAILED,
     }
 }
 
 pub(crate) fn next_step(error: &client::Error, about: About) -> Option<String> {
     let step = match error {
-        client::Error::Unreachable { .. } if error.is_not_tls() => {
+        client::Error::Unreachable { .. } | client::Error::Several(_) if error.is_not_tls() => {
             "What listens there does not speak https; begin its address with http:// in --server or TASKYARD_URL."
         }
-        client::Error::Unreachable { .. } => {
+        client::Error::Unreachable { .. } | client::Error::Several(_) => {
             "Start a server with `taskyard serve`, or name another one with --server or TASKYARD_URL."
         }
         client::Error::Unexpected { .. } => {

@@ -5,8 +5,9 @@ use std::time::Duration;
 use reqwest::{Response, Url};
 use tokio::time::timeout;
 
+use super::answer::{unexpected, unreachable};
 use super::error::Error;
-use super::transport::{unexpected, unreachable};
+use super::transport::{Opened, Source};
 use crate::logs::Followed;
 
 /// The server shows every few seconds that it is there.
@@ -24,21 +25,25 @@ pub struct Following {
     told: usize,
     /// No record ends before this place.
     searched: usize,
+    of: Source,
 }
 
 impl Following {
-    pub(super) fn new(url: Url, response: Response) -> Self {
+    pub(super) fn new(opened: Opened) -> Self {
+        let Opened { url, response, of } = opened;
         Self {
             url,
             response,
             buffer: Vec::new(),
             told: 0,
             searched: 0,
+            of,
         }
     }
 
     /// The next record; none where the stream broke off before its end. Then, as after an error that is worth
-    /// repeating, it may be asked for again behind the last line. Behind its end there is nothing to ask for.
+    /// repeating, it may be asked for again behind the last line, which another server is if there are several. Behind its
+    /// end there is nothing to ask for.
     pub async fn next(&mut self) -> Result<Option<Followed>, Error> {
         loop {
             while let Some(record) = self.record() {
@@ -46,8 +51,12 @@ impl Following {
                     return Ok(Some(followed));
                 }
             }
-            if !self.more().await? {
-                return Ok(None);
+            match self.more().await {
+                Ok(true) => {}
+                broken => {
+                    self.of.broke_off();
+                    return broken.map(|_| None);
+                }
             }
         }
     }

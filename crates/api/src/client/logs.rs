@@ -15,7 +15,9 @@ impl Client {
         task: TaskId,
         append: &AppendLogs,
     ) -> Result<AppendedLogs, Error> {
-        self.call(Call::post(logs_of(task)).json(append)?).await
+        let call = Call::post(logs_of(task)).json(append)?;
+        self.call(call.repeatable_if(append.first_seq.is_some()))
+            .await
     }
 
     /// One page of a task's log, oldest first.
@@ -35,8 +37,8 @@ impl Client {
             limit: None,
             ..query.clone()
         };
-        let (url, response) = self.open(Call::get(logs_of(task)).query(&query)?).await?;
-        Ok(Following::new(url, response))
+        let opened = self.open(Call::get(logs_of(task)).query(&query)?).await?;
+        Ok(Following::new(opened))
     }
 }
 

@@ -22,10 +22,8 @@ impl Client {
             all,
             dry_run: false,
         };
-        let call = Call::post(path(act))
-            .json(&asked)?
-            .idempotency_key(idempotency_key)?;
-        self.call(call).await
+        let call = Call::post(path(act)).json(&asked)?;
+        self.call(self.once(call, idempotency_key)?).await
     }
 
     /// How many tasks that would be done to, as far as they are counted. Changes nothing.
@@ -35,7 +33,8 @@ impl Client {
             all: true,
             dry_run: true,
         };
-        self.call(Call::post(path(act)).json(&asked)?).await
+        self.call(Call::post(path(act)).json(&asked)?.repeatable())
+            .await
     }
 
     /// One page of operations, newest first.

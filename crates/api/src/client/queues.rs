@@ -13,11 +13,13 @@ impl Client {
 
     /// Nothing of it is given to workers from now on.
     pub async fn pause_queue(&self, name: &str) -> Result<QueueSettings, Error> {
-        self.call(Call::post(path(name, "/pause"))).await
+        self.call(Call::post(path(name, "/pause")).repeatable())
+            .await
     }
 
     pub async fn resume_queue(&self, name: &str) -> Result<QueueSettings, Error> {
-        self.call(Call::post(path(name, "/resume"))).await
+        self.call(Call::post(path(name, "/resume")).repeatable())
+            .await
     }
 
     pub async fn patch_queue(
@@ -25,7 +27,8 @@ impl Client {
         name: &str,
         patch: &PatchQueue,
     ) -> Result<QueueSettings, Error> {
-        self.call(Call::patch(path(name, "")).json(patch)?).await
+        let call = Call::patch(path(name, "")).json(patch)?;
+        self.call(call.repeatable()).await
     }
 }
 

@@ -26,7 +26,12 @@ const STREAM_WITHIN: Duration = Duration::from_hours(1);
 impl Client {
     /// Submits one task. With an `id` it can be repeated safely.
     pub async fn submit<P: Serialize>(&self, task: &Submit<P>) -> Result<Submitted, Error> {
-        self.call(Call::post("/api/v1/tasks").json(task)?).await
+        let call = Call::post("/api/v1/tasks").json(task)?;
+        let call = match task.id {
+            Some(_) => call.repeatable(),
+            None => self.once(call, None)?,
+        };
+        self.call(call).await
     }
 
     /// Submits up to 10,000 tasks, all or none. With a key it can be repeated safely for a day.
@@ -35,10 +40,8 @@ impl Client {
         tasks: &[Submit<P>],
         idempotency_key: Option<&str>,
     ) -> Result<SubmittedBatch, Error> {
-        let call = Call::post("/api/v1/tasks/batch")
-            .json(&tasks)?
-            .idempotency_key(idempotency_key)?;
-        self.call(call).await
+        let call = Call::post("/api/v1/tasks/batch").json(&tasks)?;
+        self.call(self.once(call, idempotency_key)?).await
     }
 
     /// Submits any number of tasks, each a line of JSON, as they come out of `lines`. Cut anywhere: the pieces need not
@@ -89,14 +92,14 @@ impl Client {
         idempotency_key: Option<&str>,
     ) -> Result<Submitted, Error> {
         let path = format!("/api/v1/tasks/{id}/retry");
-        let call = Call::post(path).idempotency_key(idempotency_key)?;
+        let call = self.once(Call::post(path), idempotency_key)?;
         self.call(call).await
     }
 
     /// Changes a task that waits. Refused once a worker has it.
     pub async fn patch(&self, id: TaskId, patch: &Patch) -> Result<Task, Error> {
         let path = format!("/api/v1/tasks/{id}");
-        self.call(Call::patch(path).json(patch)?).await
+        self.call(Call::patch(path).json(patch)?.repeatable()).await
     }
 
     /// Why it is not running, or is.

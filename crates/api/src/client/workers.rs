@@ -47,7 +47,8 @@ impl Client {
 
     /// It gets nothing more, finishes what it holds and leaves.
     pub async fn drain_worker(&self, worker_id: &str) -> Result<Worker, Error> {
-        self.call(Call::post(of_worker(worker_id, "drain"))).await
+        self.call(Call::post(of_worker(worker_id, "drain")).repeatable())
+            .await
     }
 
     /// It ends at once, and what it held runs elsewhere.
@@ -81,25 +82,28 @@ impl Client {
 
     /// Makes this process the one that bears the worker's name.
     pub async fn register(&self, worker: &Register) -> Result<Registered, Error> {
-        self.call(Call::post("/api/v1/workers/register").json(worker)?)
-            .await
+        let call = Call::post("/api/v1/workers/register").json(worker)?;
+        self.call(call.repeatable()).await
     }
 
-    /// Renews the listed leases, and learns which of them are lost or cancelled.
+    /// Renews the listed leases, and learns which of them are lost or cancelled. Where it is not waited for any longer, the
+    /// next call goes to another server, if there are several.
     pub async fn heartbeat<P: Serialize>(
         &self,
         worker_id: &str,
         heartbeat: &Heartbeat<P>,
     ) -> Result<Heard, Error> {
-        self.call(Call::post(of_worker(worker_id, "heartbeat")).json(heartbeat)?)
-            .await
+        let call = Call::post(of_worker(worker_id, "heartbeat")).json(heartbeat)?;
+        self.call(call.repeatable().urgent()).await
     }
 
     /// Takes tasks, waiting for the first one as long as the claim says.
     pub async fn claim(&self, worker_id: &str, claim: &Claim) -> Result<Claimed, Error> {
         let call = Call::post(of_worker(worker_id, "claim"))
             .json(claim)?
-            .waiting(wait_of(claim));
+            .waiting(wait_of(claim))
+            .repeatable_if(claim.seq.is_some())
+            .again_if(claim.again);
         self.call(call).await
     }
 
@@ -110,15 +114,20 @@ impl Client {
         worker_id: &str,
         report: &Report<P>,
     ) -> Result<Reported, Error> {
+        let claim = report.claim.as_ref();
         let call = Call::post(of_worker(worker_id, "report"))
             .json(report)?
-            .waiting(report.claim.as_ref().map(wait_of).unwrap_or_default());
+            .waiting(claim.map(wait_of).unwrap_or_default())
+            .repeatable_if(claim.is_none_or(|claim| claim.seq.is_some()))
+            .again_if(claim.is_some_and(|claim| claim.again));
         self.call(call).await
     }
 
+    // What names a lease is fenced by it, so it can be said twice.
+
     pub async fn start(&self, task: TaskId, start: &Start) -> Result<Started, Error> {
-        self.call(Call::post(of_task(task, "start")).json(start)?)
-            .await
+        let call = Call::post(of_task(task, "start")).json(start)?;
+        self.call(call.repeatable()).await
     }
 
     pub async fn progress<P: Serialize>(
@@ -126,8 +135,8 @@ impl Client {
         task: TaskId,
         progress: &ReportProgress<P>,
     ) -> Result<Renewed, Error> {
-        self.call(Call::post(of_task(task, "progress")).json(progress)?)
-            .await
+        let call = Call::post(of_task(task, "progress")).json(progress)?;
+        self.call(call.repeatable()).await
     }
 
     pub async fn complete<P: Serialize>(
@@ -135,8 +144,8 @@ impl Client {
         task: TaskId,
         complete: &Complete<P>,
     ) -> Result<Standing, Error> {
-        self.call(Call::post(of_task(task, "complete")).json(complete)?)
-            .await
+        let call = Call::post(of_task(task, "complete")).json(complete)?;
+        self.call(call.repeatable()).await
     }
 
     pub async fn fail<P: Serialize>(
@@ -144,18 +153,18 @@ impl Client {
         task: TaskId,
         fail: &Fail<P>,
     ) -> Result<Standing, Error> {
-        self.call(Call::post(of_task(task, "fail")).json(fail)?)
-            .await
+        let call = Call::post(of_task(task, "fail")).json(fail)?;
+        self.call(call.repeatable()).await
     }
 
     pub async fn snooze(&self, task: TaskId, snooze: &Snooze) -> Result<Standing, Error> {
-        self.call(Call::post(of_task(task, "snooze")).json(snooze)?)
-            .await
+        let call = Call::post(of_task(task, "snooze")).json(snooze)?;
+        self.call(call.repeatable()).await
     }
 
     pub async fn release(&self, task: TaskId, release: &Release) -> Result<Standing, Error> {
-        self.call(Call::post(of_task(task, "release")).json(release)?)
-            .await
+        let call = Call::post(of_task(task, "release")).json(release)?;
+        self.call(call.repeatable()).await
     }
 }
 

@@ -206,9 +206,13 @@ impl Claims {
                 needs.leases_of.push(claim.number);
                 needs.worker(&claim.worker, Hold::Lock);
             }
-            // Any of them: what stands before one in the answer may be reported on in this very batch.
+            // Any of them: what stands before one in the answer may be reported on in this very batch. Locked, so that the
+            // server that dealt it, where another one did, does not give it back while its worker is told of it here.
             for lease in claim.made(view) {
                 moves::need_history(lease, view, needs);
+                if !view.holds_lease(lease.slot) {
+                    needs.leases.push((lease.slot, Hold::Lock));
+                }
             }
         }
     }

@@ -57,6 +57,9 @@ pub enum Word {
     },
     /// Handed back, at no cost.
     Released,
+    /// Handed back by the server that dealt it, whose answer nobody heard. Not where the claim was sent again, perhaps to
+    /// another server, and answered with the same lease: then its worker is at it.
+    Unheard,
 }
 
 impl RunResult {
@@ -95,6 +98,7 @@ impl Word {
                 digesting.part(&wait.as_micros().to_be_bytes());
             }
             Self::Released => digesting.part(b"released"),
+            Self::Unheard => digesting.part(b"unheard"),
         }
         digesting.finish()
     }
@@ -191,7 +195,7 @@ impl RunResult {
         match &self.word {
             Word::Completed { output } => output.len(),
             Word::Failed { error, .. } | Word::TimedOut { error } => error.detail_len(),
-            Word::Snoozed { .. } | Word::Released => 0,
+            Word::Snoozed { .. } | Word::Released | Word::Unheard => 0,
         }
     }
 
@@ -201,12 +205,16 @@ impl RunResult {
         env: &mut Env<'_>,
         by: &mut Option<(WorkerNumber, Epoch)>,
     ) -> Result<Status, Refused> {
+        let is_unheard = matches!(self.word, Word::Unheard);
         match held::lease(&self.token, view) {
+            Ok(lease) if is_unheard && lease.is_told_again => Ok(lease.place().status()),
             Ok(lease) => {
                 *by = Some((lease.worker, lease.epoch));
                 Ok(moves::end_run(view, &lease, self.event(), self.ending(), env).status())
             }
             Err(Refused::NoSuchTask) => Err(Refused::NoSuchTask),
+            // No worker has said anything that would be worth keeping.
+            Err(refused) if is_unheard => Err(refused),
             Err(_) => self.repeated(view).inspect_err(|_| self.keep(view, env)),
         }
     }
@@ -248,7 +256,7 @@ impl RunResult {
             Word::Failed { retry, .. } => Event::Failed { retry: *retry },
             Word::TimedOut { .. } => Event::TimedOut,
             Word::Snoozed { .. } => Event::Snoozed,
-            Word::Released => Event::Released,
+            Word::Released | Word::Unheard => Event::Released,
         }
     }
 
@@ -282,7 +290,7 @@ impl RunResult {
                 wait: Some(*wait),
                 ..ending
             },
-            Word::Released => Ending {
+            Word::Released | Word::Unheard => Ending {
                 end: Some(End::Released),
                 ..ending
             },
@@ -295,7 +303,7 @@ impl RunResult {
             Word::Failed { .. } => Said::Failed,
             Word::TimedOut { .. } => Said::TimedOut,
             Word::Snoozed { .. } => Said::Snoozed,
-            Word::Released => Said::Released,
+            Word::Released | Word::Unheard => Said::Released,
         }
     }
 
@@ -358,6 +366,7 @@ mod tests {
                 snoozed(1),
                 snoozed(2),
                 Word::Released,
+                Word::Unheard,
             ]
         };
 

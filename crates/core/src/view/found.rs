@@ -146,6 +146,7 @@ mod tests {
             worker: WorkerNumber(1),
             epoch: Epoch(1),
             seq: 1,
+            is_told_again: false,
             lane: Lane(1),
             has_carry: false,
             claimed_at: Timestamp::default(),

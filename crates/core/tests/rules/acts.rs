@@ -105,6 +105,7 @@ fn word() -> impl Strategy<Value = Word> {
         1 => Just(Word::TimedOut { error }),
         1 => (0_u64..5).prop_map(|s| Word::Snoozed { wait: Duration::from_secs(s) }),
         1 => Just(Word::Released),
+        1 => Just(Word::Unheard),
     ]
 }
 

@@ -14,7 +14,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use taskyard_core::command::{self, Command, Done, Env, Reply};
-use taskyard_core::id::{Fence, OperationId, TaskId};
+use taskyard_core::id::{Fence, OperationId, RunKey, TaskId};
 use taskyard_core::json::Json;
 use taskyard_core::lane::{Heads, Lanes};
 use taskyard_core::name::Name;
@@ -22,7 +22,7 @@ use taskyard_core::order::Priority;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Seeded;
 use taskyard_core::retention::Retention;
-use taskyard_core::rows::{Progress, Server};
+use taskyard_core::rows::{Progress, Reported, Server};
 use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::Cancel;
@@ -67,6 +67,8 @@ struct World {
     workers: Vec<Claim>,
     /// Every run that was ever given out.
     runs: Vec<Run>,
+    /// Those that their claim was told of more than once.
+    told_again: HashSet<RunKey>,
     /// As each of them said last that it is up.
     servers: Vec<Server>,
     discarded: BTreeSet<TaskId>,
@@ -97,6 +99,7 @@ impl World {
             tasks: Vec::new(),
             workers: Vec::new(),
             runs: Vec::new(),
+            told_again: HashSet::new(),
             servers: Vec::new(),
             discarded: BTreeSet::new(),
             pieces: Vec::new(),
@@ -374,6 +377,10 @@ impl World {
                         let lease = &self.tables.leases[&run.slot];
                         assert_eq!((lease.fence, lease.worker), (run.fence, claim.number));
                     }
+                    if hand.is_again {
+                        let told = runs.iter().map(|run| run.slot.run(run.fence));
+                        self.told_again.extend(told);
+                    }
                     self.runs.extend(runs);
                 }
             }
@@ -389,6 +396,7 @@ impl World {
                         !is_final || is_gone || fence == result.token.fence,
                         "a stale run ends nothing"
                     );
+                    self.check_unheard(result);
                 }
             }
             (Command::Register(register), Ok(Done::Register(registered))) => {
@@ -411,6 +419,23 @@ impl World {
             (Command::Join(_), Ok(Done::Join(joined))) => self.servers.push(joined.server),
             _ => {}
         }
+    }
+
+    /// What a claim was told of again, its worker may be at.
+    fn check_unheard(&self, result: &RunResult) {
+        let Token { slot, fence, .. } = result.token;
+        if !matches!(result.word, Word::Unheard) || !self.told_again.contains(&slot.run(fence)) {
+            return;
+        }
+        let carry = self.tables.carries.get(&slot);
+        let given_back = carry.and_then(|carry| carry.reported);
+        let is_it = |given_back: Reported| {
+            (given_back.fence, given_back.digest) == (fence, result.digest())
+        };
+        assert!(
+            !given_back.is_some_and(is_it),
+            "what was told again does not go back unheard"
+        );
     }
 
     fn register(&mut self, name: &str) {

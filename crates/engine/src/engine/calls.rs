@@ -54,6 +54,8 @@ pub struct ClaimCall {
     pub begin: bool,
     /// 0 for none.
     pub seq: i64,
+    /// Its worker says that it may have reached a server before, which need not be this one.
+    pub again: bool,
 }
 
 /// A claim that was sent. Dropped before it is answered, what it gets goes back.

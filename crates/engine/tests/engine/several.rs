@@ -107,3 +107,70 @@ async fn a_claim_that_is_open_keeps_only_its_own_process_alive() {
 
     assert_eq!(there.worker_row("w").await.expires_at, expires_at);
 }
+
+/// A worker whose claims both servers have answered, and what it asks next.
+async fn known_to_both(here: &Yard, there: &Yard) -> ClaimCall {
+    let epoch = here.worker("w", "work").await;
+    let call = |seq| ClaimCall {
+        epoch: Some(epoch),
+        seq,
+        ..claim_call("w", Duration::ZERO)
+    };
+    for (yard, seq) in [(here, 1), (there, 2)] {
+        let hand = claimed(&yard.engine, call(seq)).await.unwrap();
+        assert!(hand.runs.is_empty());
+    }
+    call(3)
+}
+
+fn again(call: &ClaimCall) -> ClaimCall {
+    ClaimCall {
+        again: true,
+        ..call.clone()
+    }
+}
+
+/// As where one server dies before its answer is out.
+#[tokio::test(start_paused = true)]
+async fn what_one_server_dealt_another_tells_a_claim_that_says_it_was_sent_again() {
+    let (here, there) = two();
+    let call = known_to_both(&here, &there).await;
+    here.submit("work").await.unwrap();
+    let dealt = claimed(&here.engine, call.clone()).await.unwrap();
+    assert_eq!(dealt.runs.len(), 1);
+
+    // The numbers before went to this server, so it takes the claim for new unless it is told.
+    let as_new = claimed(&there.engine, call.clone()).await.unwrap();
+    let told = claimed(&there.engine, again(&call)).await.unwrap();
+
+    assert!(as_new.runs.is_empty());
+    assert_eq!(told.runs, dealt.runs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_heard_of_here_stays_with_the_worker_that_was_told_there() {
+    for is_told_there in [true, false] {
+        let (here, there) = two();
+        let call = known_to_both(&here, &there).await;
+        let task = here.submit("work").await.unwrap();
+        let unheard = here.engine.claim(call.clone()).await.unwrap();
+        let mut told = None;
+        if is_told_there {
+            told = Some(claimed(&there.engine, again(&call)).await.unwrap());
+        }
+
+        drop(unheard);
+        settle().await;
+
+        let expected = if is_told_there {
+            Status::Assigned
+        } else {
+            Status::Pending
+        };
+        assert_eq!(there.status(task).await, expected);
+        if let Some(hand) = told {
+            there.complete(&hand.runs[0]).await.unwrap();
+            assert_eq!(here.status(task).await, Status::Completed);
+        }
+    }
+}

@@ -227,6 +227,7 @@ pub(crate) fn claim_call(worker: &str, wait: Duration) -> ClaimCall {
         wait,
         begin: false,
         seq: 0,
+        again: false,
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use taskyard_core::command::Done;
-use taskyard_core::id::{Fence, TaskId};
+use taskyard_core::id::{Fence, SlotKey, TaskId};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Digest;
 use taskyard_core::verbs::claim::{Dealt, Hand, Run};
 use taskyard_core::verbs::heartbeat::{Beaten, Heartbeat};
 use taskyard_core::verbs::held::Token;
-use taskyard_core::verbs::report::{Report, ReportedBack};
+use taskyard_core::verbs::report::{Report, ReportedBack, RunResult, Word};
 use taskyard_core::verbs::submit::{Submit, Submitted};
 use taskyard_engine::engine::ClaimCall;
 
@@ -95,7 +95,10 @@ impl Ledger {
     /// I3: at most as many as asked for, each once, and only what its worker serves.
     fn check_hand(&mut self, claim: &ClaimCall, dealt: &Dealt, since: u64) {
         let profile = Arc::clone(&self.profiles[&claim.worker]);
-        for Hand { runs, .. } in dealt.hands.iter().flatten().flatten() {
+        for Hand { runs, is_again, .. } in dealt.hands.iter().flatten().flatten() {
+            if *is_again {
+                runs.iter().for_each(|run| self.note_told_again(run));
+            }
             assert!(
                 runs.len() <= claim.limit,
                 "I3: a claim gets no more than it asks for"
@@ -117,6 +120,22 @@ impl Ledger {
                 assert!(run.input.is_some(), "a run comes with its input");
             }
         }
+    }
+
+    /// I3: what a claim was told of when it was sent again does not go back unheard, whichever server dealt it.
+    fn note_told_again(&mut self, run: &Run) {
+        let (task, fence) = (run.slot.task, run.fence);
+        self.told_again.insert((task, fence));
+        self.tally.count("run_is_told_again");
+        self.check_stays(task, fence);
+    }
+
+    pub(crate) fn check_stays(&self, task: TaskId, fence: Fence) {
+        let went = self.reported.contains(&(task, fence, unheard()));
+        assert!(
+            !(went && self.told_again.contains(&(task, fence))),
+            "I3: {task} {fence:?} was told again, and went back unheard"
+        );
     }
 
     /// Who names a task gets that or nothing. A claim that named no process may be taken for another's, which may have been
@@ -158,8 +177,8 @@ impl Ledger {
     }
 
     /// A claim that was sent again is answered with the runs that it was answered with before, as far as they are still
-    /// its worker's, and as many as it asks for. Two servers may both deal to it: the second takes it for new if it
-    /// knows the claim before.
+    /// its worker's, and as many as it asks for. Two servers may both deal to it: one of them takes for new what comes
+    /// there late and does not say that it was sent again.
     fn check_same_again(&mut self, claim: &ClaimCall, runs: &[Run], since: u64) {
         let lease = runs.first().and_then(|run| self.leases.get(&run.slot.task));
         let Some(post) = lease.and_then(Post::of) else {
@@ -183,7 +202,7 @@ impl Ledger {
         }
         self.tally.count("claim_is_dealt_to_by_two_servers");
         assert!(
-            self.servers > 1,
+            self.servers > 1 && !claim.again,
             "I3: {claim:?}, sent again, is answered with the same: {missing:?} are missing from {runs:?}"
         );
     }
@@ -264,4 +283,14 @@ impl Ledger {
         let over = self.over.get(&(token.slot.task, token.fence));
         over.is_some_and(|commit| *commit <= since)
     }
+}
+
+/// What a server says that gives back what nobody heard of.
+fn unheard() -> Digest {
+    let token = Token {
+        slot: SlotKey::only(TaskId::NIL),
+        fence: Fence(0),
+        secret: 0,
+    };
+    RunResult::new(token, Word::Unheard, None).digest()
 }

@@ -17,7 +17,7 @@ pub(crate) fn check(tally: &Tally, store: Store) {
     assert!(missing.is_empty(), "these never happened: {missing:?}");
 }
 
-const EVERYWHERE: [&str; 104] = [
+const EVERYWHERE: [&str; 105] = [
     // Every verb.
     "submit",
     "cancel",
@@ -83,6 +83,7 @@ const EVERYWHERE: [&str; 104] = [
     "caller_goes_away",
     "caller_has_gone_when_the_answer_is_ready",
     "unheard_runs_are_released",
+    "run_is_told_again",
     "claim_is_sent_again",
     "report_is_sent_again",
     "register_is_sent_again",
@@ -137,7 +138,7 @@ const ON_SQLITE: [&str; 3] = [
     "worker_inside_goes_with_work_in_hand",
 ];
 
-const WITH_SEVERAL_SERVERS: [&str; 50] = [
+const WITH_SEVERAL_SERVERS: [&str; 51] = [
     "run_is_lost_beyond_belief",
     "lease_is_shortened",
     "lanes_are_forgotten",
@@ -147,6 +148,7 @@ const WITH_SEVERAL_SERVERS: [&str; 50] = [
     "worker_is_kept_for_a_suspect",
     // What PostgreSQL lets happen between two statements.
     "pick_misses_a_free_row",
+    "unheard_runs_were_told_again",
     "pick_passes_over_a_locked_row",
     "lock_is_waited_for",
     "row_goes_while_it_is_waited_for",

@@ -352,6 +352,7 @@ fn note_reports(view: &TaskView, ledger: &mut Ledger) {
                 reported.fence, newest,
                 "I4: only the newest run's report is accepted"
             );
+            ledger.check_stays(view.task.id, reported.fence);
         }
     }
 }

@@ -70,6 +70,8 @@ pub(crate) struct Ledger {
     pub(crate) secrets: BTreeMap<(TaskId, Fence), i64>,
     /// The reports that were accepted, as seen in the rows.
     pub(crate) reported: BTreeSet<(TaskId, Fence, Digest)>,
+    /// Runs that a claim was told of when it was sent again.
+    pub(crate) told_again: BTreeSet<(TaskId, Fence)>,
     /// With which commit each run was given out.
     pub(crate) began_with: BTreeMap<(TaskId, Fence), u64>,
     /// With which commit each run was over.

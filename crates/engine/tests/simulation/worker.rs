@@ -203,7 +203,7 @@ impl Worker {
             .map(|(ticket, _)| *ticket)
             .collect();
         for ticket in late {
-            let Some(open) = self.open.remove(&ticket) else {
+            let Some(mut open) = self.open.remove(&ticket) else {
                 continue;
             };
             let again = match &open.call {
@@ -212,6 +212,9 @@ impl Worker {
                 _ => false,
             };
             if again {
+                if let Call::Claim(claim) = &mut open.call {
+                    claim.again = true;
+                }
                 around.tally.count(match open.call {
                     Call::Claim(_) => "claim_is_sent_again",
                     Call::Register(_) => "register_is_sent_again",
@@ -246,6 +249,7 @@ impl Worker {
         }
     }
 
+    /// Sometimes the connection breaks at once, and it goes on with the same claim elsewhere.
     fn claim(&mut self, around: &mut Surroundings) {
         let room = self.capacity.saturating_sub(self.hand.len());
         if room == 0 || self.drains || self.has_open(|call| matches!(call, Call::Claim(_))) {
@@ -260,9 +264,20 @@ impl Worker {
             wait: Duration::from_secs(2),
             begin: around.happens(300),
             seq: self.seq,
+            again: false,
         };
         let ticket = around.ticket();
-        self.ask(Call::Claim(claim), 0, ticket, around);
+        self.ask(Call::Claim(claim.clone()), 0, ticket, around);
+        if around.happens(100) {
+            around.tally.count("claim_goes_on_at_another_server");
+            let again = ClaimCall {
+                again: true,
+                ..claim
+            };
+            let to = around.any_server();
+            let again = Body::Call(Call::Claim(again));
+            around.send(self.node(), to, ticket, again);
+        }
     }
 
     /// Sometimes it wants this very task, whatever has become of it.

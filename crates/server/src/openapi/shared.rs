@@ -74,6 +74,12 @@ pub(super) fn parameters() -> Value {
             "schema": {"type": "string", "pattern": "^[!-~]+$", "minLength": 1, "maxLength": KEY_LEN_MAX},
             "example": "nightly-2026-01-31",
         },
+        "X-Again": {
+            "name": "X-Again", "in": "header",
+            "description": "Of a claim with a `seq`: it was sent before and may have reached another server, which may have \
+                            dealt to it. What it dealt is answered once more then.",
+            "schema": {"type": "boolean", "default": false},
+        },
         "limit": {
             "name": "limit", "in": "query",
             "description": "How many items the page holds at most.",

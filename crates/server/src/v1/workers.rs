@@ -392,6 +392,7 @@ fn claim_call(
         wait: Duration::from_millis(u64::try_from(wait).unwrap_or_default()),
         begin: claim.begin,
         seq: seq.unwrap_or_default(),
+        again: claim.again,
     }
 }
 

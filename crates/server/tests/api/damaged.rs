@@ -75,6 +75,7 @@ async fn run(yard: &Yard) -> Run {
         wait: Duration::ZERO,
         begin: true,
         seq: 0,
+        again: false,
     };
     let claimed = yard.app.engine().claim(call).await.unwrap();
     claimed.tell().runs.remove(0)

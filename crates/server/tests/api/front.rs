@@ -99,3 +99,24 @@ async fn options_tells_the_methods_and_head_leaves_the_body_out() {
     let length: usize = head.header("content-length").parse().unwrap();
     assert_eq!(length, yard.get("/api/v1/tasks").await.bytes.len());
 }
+
+/// So that whoever knows another server goes on there.
+#[tokio::test]
+async fn a_server_that_leaves_wants_no_more_on_a_connection_whatever_it_answers() {
+    let yard = Yard::new();
+    yard.app.started();
+    let closes = async |path: &str| {
+        let reply = yard.get(path).await;
+        reply.headers.get("connection").cloned()
+    };
+    let paths = ["/ready", "/api/v1/tasks", "/api/v1/tasks/7"];
+    for path in paths {
+        assert_eq!(closes(path).await, None, "{path}");
+    }
+
+    yard.leaving.cancel();
+
+    for path in paths {
+        assert_eq!(closes(path).await.unwrap(), "close", "{path}");
+    }
+}

@@ -44,13 +44,18 @@ pub(crate) fn scheduled<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Sche
 pub(crate) const LEASE_WIDTH: usize = 17;
 
 pub(crate) fn lease<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Lease> {
+    let slot = fields.slot()?;
+    let (fence, secret) = (Fence(fields.take()?), fields.take()?);
+    let (worker, epoch) = (WorkerNumber(fields.take()?), Epoch(fields.take()?));
+    let (seq, is_told_again) = columns::seq(fields.take()?);
     Ok(Lease {
-        slot: fields.slot()?,
-        fence: Fence(fields.take()?),
-        secret: fields.take()?,
-        worker: WorkerNumber(fields.take()?),
-        epoch: Epoch(fields.take()?),
-        seq: fields.take()?,
+        slot,
+        fence,
+        secret,
+        worker,
+        epoch,
+        seq,
+        is_told_again,
         lane: Lane(fields.take()?),
         has_carry: fields.take()?,
         claimed_at: fields.time()?,

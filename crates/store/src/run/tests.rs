@@ -167,6 +167,7 @@ fn lease(task: TaskId) -> Lease {
         worker: WorkerNumber(1),
         epoch: Epoch(1),
         seq: 1,
+        is_told_again: false,
         lane: Lane(1),
         has_carry: false,
         claimed_at: NOON,

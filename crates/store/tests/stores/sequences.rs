@@ -383,7 +383,7 @@ impl Sequence {
         if self.one_in(8) {
             run.fence = Fence(run.fence.0 + 1);
         }
-        let word = match self.below(7) {
+        let word = match self.below(8) {
             0 => failed(true),
             1 => failed(false),
             2 => Word::TimedOut {
@@ -393,6 +393,7 @@ impl Sequence {
                 wait: Duration::from_secs(3),
             },
             4 => Word::Released,
+            5 => Word::Unheard,
             _ => completed(),
         };
         Some(Command::Report(report(&run, word)))

@@ -9,7 +9,7 @@ use super::workers::{ListWorkersArgs, WorkerVerb};
 use crate::commands::{list, operations, stats, workers};
 use crate::failure::Failure;
 use crate::output::{self, Column};
-use crate::settings::units::{demand, duration, limit, pair, url, whole};
+use crate::settings::units::{at_least, demand, duration, limit, pair, url, whole};
 use crate::settings::web;
 use clap::{Args, Subcommand, ValueEnum};
 use taskyard_api::logs::Stream;
@@ -28,7 +28,8 @@ pub(super) fn narrow(columns: &[Column]) -> String {
 /// How a server is reached.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Connection {
-    /// The server's address; of several, with commas between, the next is tried when one is away.
+    /// The server's address. Of several, with commas between or each behind a flag of its own, the next one is asked when
+    /// one is away, does not answer, or stops; all of them stand on one database.
     #[arg(
         long,
         env = "TASKYARD_URL",
@@ -38,6 +39,16 @@ pub(crate) struct Connection {
         value_name = "URLS"
     )]
     pub(crate) server: Vec<reqwest::Url>,
+    /// How long a server may take to answer, beyond what it is asked to wait, before it counts as away.
+    #[arg(
+        long,
+        env = "TASKYARD_SERVER_ANSWER",
+        default_value = "30s",
+        value_parser = at_least::<100>,
+        value_name = "TIME",
+        allow_hyphen_values = true
+    )]
+    pub(crate) server_answer: Duration,
     #[command(flatten)]
     pub(crate) token: TokenArgs,
 }

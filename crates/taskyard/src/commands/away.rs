@@ -88,8 +88,8 @@ impl Patience {
 
     /// Waits a moment, and answers whether to ask again. Where no server has ever been there, to wait would only hide it.
     pub(crate) async fn goes_on(&mut self, error: &Error) -> bool {
-        self.was_there |= !nothing_was_sent(error);
-        self.is_in_doubt |= may_have_done_it(error);
+        self.was_there |= !error.reached_nobody();
+        self.is_in_doubt |= error.may_be_done();
         self.was_there && self.bear(error).await
     }
 
@@ -128,22 +128,7 @@ fn trouble(error: &Error) -> String {
             let server = url.origin().ascii_serialization();
             format!("The server at {server} is away")
         }
+        Error::Several(_) => format!("No server is there: {error}"),
         Error::Problem(_) | Error::Unusable(_) => format!("The server cannot serve now: {error}"),
-    }
-}
-
-fn nothing_was_sent(error: &Error) -> bool {
-    matches!(error, Error::Unreachable { source, .. } if source.is_connect())
-}
-
-/// What a server refuses was not done; of what it does not know, or who is between does not, nobody knows.
-fn may_have_done_it(error: &Error) -> bool {
-    match error {
-        Error::Unreachable { .. } => !nothing_was_sent(error),
-        Error::Unexpected { .. } => true,
-        Error::Problem(problem) => {
-            problem.code == "outcome_unknown" || matches!(problem.status, 500 | 502 | 504)
-        }
-        Error::Unusable(_) => false,
     }
 }

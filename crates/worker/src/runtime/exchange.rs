@@ -206,6 +206,7 @@ impl Exchanges {
             begin: false,
             seq: Some(self.seq),
             epoch: None,
+            again: false,
         };
         Some(Unanswered {
             claim,
@@ -242,6 +243,7 @@ impl Exchanges {
             }
             ask_about(&mut claim);
         }
+        claim.again = true;
         self.unanswered.push(Unanswered { claim, asked });
     }
 

@@ -166,6 +166,8 @@ fn is_too_large(error: &client::Error) -> bool {
     match error {
         client::Error::Problem(problem) => problem.status == 413,
         client::Error::Unexpected { status, .. } => *status == 413,
-        client::Error::Unreachable { .. } | client::Error::Unusable(_) => false,
+        client::Error::Unreachable { .. }
+        | client::Error::Unusable(_)
+        | client::Error::Several(_) => false,
     }
 }

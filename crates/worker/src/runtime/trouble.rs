@@ -38,7 +38,8 @@ pub(super) enum Trouble {
 impl Trouble {
     pub(super) fn of(error: &Error) -> Self {
         match error {
-            Error::Unreachable { .. } => Self::Away,
+            // Whatever each of them said, it was that it cannot serve now.
+            Error::Unreachable { .. } | Error::Several(_) => Self::Away,
             // A proxy in between has limits of its own. Whatever else it says, it has no word for a worker: the server
             // behind it is away, or will be there.
             Error::Unexpected { status: 413, .. } => Self::Unfit,
@@ -110,14 +111,10 @@ impl Retries {
 
     /// Notes a failure; said aloud once, until something succeeds again. Calls that fail together count once.
     pub(super) fn failed(&mut self, now: Instant, error: &Error) {
-        let asked = match error {
-            Error::Problem(problem) => problem.retry_after_ms.map(Duration::from_millis),
-            Error::Unreachable { .. } | Error::Unexpected { .. } | Error::Unusable(_) => None,
-        };
         if self.is_waiting(now) {
             return;
         }
-        let asked = asked.unwrap_or_default().min(ASKED_MAX);
+        let asked = error.retry_after().unwrap_or_default().min(ASKED_MAX);
         self.wait(now, asked, error);
         self.asked = Some(now + asked);
         self.was_away = true;

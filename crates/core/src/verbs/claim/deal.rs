@@ -283,6 +283,10 @@ impl<'a> Seat<'a> {
             let carry = view.carry_of(lease.slot, lease.has_carry);
             let run = run(&lease, lease.attempt(carry), brief, view, env);
             seat.hand.runs.extend(run);
+            if !lease.is_told_again {
+                view.leases
+                    .update(&lease.slot, |lease| lease.is_told_again = true);
+            }
         }
         if seat.is_kept(view) {
             seat.closed = true;

@@ -261,7 +261,12 @@ impl Server {
                 about,
             } = caller;
             match who {
-                Who::Nobody => drop(place),
+                Who::Nobody => {
+                    drop(place);
+                    if stay_with_their_worker(&answer) {
+                        around.tally.count("unheard_runs_were_told_again");
+                    }
+                }
                 Who::Service(service) => self.served(service, &answer, around),
                 Who::Sweep(expire) => self.swept(&expire, &answer, around),
                 Who::Tally(tally) => self.tallied(tally, &answer, around),
@@ -340,6 +345,15 @@ impl Server {
         self.desk.give_back(release, Caller::of(Who::Nobody));
         self.turn_soon(around);
     }
+}
+
+/// Of what goes back unheard.
+fn stay_with_their_worker(answer: &Answer) -> bool {
+    let Ok(Ok(Done::Report(back))) = answer else {
+        return false;
+    };
+    let is_held = |status: &Status| matches!(status, Status::Assigned | Status::Running);
+    back.results.iter().flatten().any(is_held)
 }
 
 fn is_second_try(about: &About) -> bool {

@@ -81,7 +81,8 @@ pub(super) fn result(
         Word::Failed { retry: false, .. } => "run_fails_for_good",
         Word::TimedOut { .. } => "run_times_out",
         Word::Snoozed { .. } => "run_is_snoozed",
-        Word::Released => "run_is_released",
+        // A server's word, which workers never say.
+        Word::Released | Word::Unheard => "run_is_released",
     });
     let started_at = around.happens(500).then_some(now);
     RunResult::new(token(run), word, started_at)

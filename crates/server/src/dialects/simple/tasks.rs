@@ -89,6 +89,7 @@ pub(crate) async fn claim(State(app): State<App>, OfTask(id): OfTask, request: R
         wait: Duration::ZERO,
         begin: true,
         seq: 0,
+        again: false,
     });
     let claimed = claimed.await?;
     if claimed.hand().runs.is_empty() {

@@ -113,6 +113,7 @@ fn calling(routes: &mut Routes<'_>) {
              with those of the same leases that stand.",
         )
         .of_worker()
+        .takes_parameter("X-Again")
         .takes::<Claim>(&[("one", json!({"limit": 1}))])
         .answers::<Claimed<Payload>>(200, "What there is; empty when the time is up.", &json!({
             "tasks": [run()], "lease_ms": 75_000, "heartbeat_ms": 10_000,
@@ -134,6 +135,7 @@ fn calling(routes: &mut Routes<'_>) {
              taken.",
         )
         .of_worker()
+        .takes_parameter("X-Again")
         .takes::<Report<Payload>>(&[(
             "one",
             json!({"results": [{

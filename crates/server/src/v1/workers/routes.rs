@@ -2,11 +2,11 @@
 
 use axum::extract::{RawQuery, Request, State};
 use axum::response::IntoResponse;
-use http::StatusCode;
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::value::RawValue;
 use taskyard_api::page::Page;
 use taskyard_api::report::{Called, Report};
-use taskyard_api::worker::{Claim, Heartbeat, Register};
+use taskyard_api::worker::{AGAIN, Claim, Heartbeat, Register};
 use taskyard_core::id::Epoch;
 use taskyard_core::name::Name;
 use taskyard_core::query::Query;
@@ -142,8 +142,12 @@ pub(crate) async fn claim(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
+    let again = is_again(request.headers())?;
     let body = request::json_alone(&app, request, app.limits().plain_body()).await?;
-    let claim: Claim = request::parse(&app, &body)?;
+    let claim = Claim {
+        again,
+        ..request::parse(&app, &body)?
+    };
     comes_from_outside(&app, &worker, claim.epoch).await?;
     // Once tasks are taken it is too late to refuse.
     app.answers().has_room()?;
@@ -157,8 +161,12 @@ pub(crate) async fn report(
     OfWorker(worker): OfWorker,
     request: Request,
 ) -> Answer {
+    let again = is_again(request.headers())?;
     let body = request::json_alone(&app, request, app.limits().bulk_max).await?;
     let mut report: Report<&RawValue, Called> = request::parse(&app, &body)?;
+    if let Some(claim) = &mut report.claim {
+        claim.again = again;
+    }
     comes_from_outside(&app, &worker, report.epoch).await?;
     // The results are taken whatever room there is; only the claim is not served.
     if app.answers().has_room().is_err() {
@@ -166,6 +174,15 @@ pub(crate) async fn report(
     }
     let told = |reported: &_| response::written(&app, StatusCode::OK, reported);
     Ok(super::report(&app, &worker, &report, told).await?)
+}
+
+/// Whether a claim may have reached a server before, as whoever sends it says.
+fn is_again(headers: &HeaderMap) -> Result<bool, Refusal> {
+    match headers.get(AGAIN).map(HeaderValue::as_bytes) {
+        None | Some(b"false") => Ok(false),
+        Some(b"true") => Ok(true),
+        Some(_) => Err(problem::at(Code::Invalid, "X-Again", "must be true or false").into()),
+    }
 }
 
 /// Workers inside of servers call without HTTP, so whoever calls over it under the name of one is somebody else, and would

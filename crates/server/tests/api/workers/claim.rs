@@ -1,11 +1,13 @@
 //! `POST /workers/{id}/claim`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::yard::{Yard, places, settle};
+use crate::yard::{Clock, Reply, Yard, in_memory, json_request, places, settle};
 
 const CLAIM: &str = "/api/v1/workers/w/claim";
 
@@ -286,4 +288,46 @@ async fn a_claim_that_is_dropped_takes_no_task() {
     let id = yard.submit("echo").await;
 
     assert_eq!(yard.status(&id).await, "pending");
+}
+
+/// One that says whether it may have reached a server before.
+async fn post_again(yard: &Yard, path: &str, again: &str, body: &Value) -> Reply {
+    let mut request = json_request(path, Body::from(body.to_string()));
+    let again = again.parse().unwrap();
+    request.headers_mut().insert("x-again", again);
+    yard.send(request).await
+}
+
+#[tokio::test]
+async fn a_claim_that_says_it_was_sent_again_is_told_what_another_server_dealt_to_it() {
+    let clock = Clock::new();
+    let store = in_memory(&clock);
+    let here = Yard::around(Arc::clone(&store), clock.clone(), |_| {});
+    let there = Yard::around(store, clock, |_| {});
+    let worker = here.worker("w").await;
+    let claim = |seq: i64| json!({"limit": 1, "seq": seq, "epoch": worker["epoch"]});
+    there.post(CLAIM, &claim(1)).await.ok();
+    here.submit("echo").await;
+    let dealt = here.post(CLAIM, &claim(2)).await.ok();
+
+    let as_new = post_again(&there, CLAIM, "false", &claim(2)).await.ok();
+    let told = post_again(&there, CLAIM, "true", &claim(2)).await.ok();
+    let report = json!({"results": [], "claim": claim(2)});
+    let reported = post_again(&there, "/api/v1/workers/w/report", "true", &report).await;
+
+    assert_eq!(as_new["tasks"], json!([]));
+    assert_eq!(told["tasks"], dealt["tasks"]);
+    assert_eq!(reported.ok()["tasks"], dealt["tasks"]);
+}
+
+#[tokio::test]
+async fn whether_it_was_sent_again_is_said_with_true_or_false() {
+    let yard = Yard::new();
+    yard.worker("w").await;
+
+    for path in [CLAIM, "/api/v1/workers/w/report"] {
+        let body = json!({});
+        let refused = post_again(&yard, path, "maybe", &body).await;
+        refused.wrong_at(&["X-Again"]);
+    }
 }

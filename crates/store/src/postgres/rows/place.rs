@@ -66,7 +66,7 @@ pub(in crate::postgres) fn leases<'a>(rows: &'a [&Lease]) -> Params<'a> {
         .column(|row| row.secret)
         .column(|row| row.worker.0)
         .column(|row| row.epoch.0)
-        .column(|row| row.seq)
+        .column(|row| columns::seq_code(row))
         .column(|row| row.lane.0)
         .column(|row| row.has_carry)
         .column(|row| row.claimed_at.as_micros())

@@ -62,7 +62,7 @@ pub(crate) fn write_lease(statement: &mut CachedStatement<'_>, row: &Lease) -> R
         row.secret,
         row.worker.0,
         row.epoch.0,
-        row.seq,
+        columns::seq_code(row),
         row.lane.0,
         row.has_carry,
         row.claimed_at.as_micros(),

@@ -74,6 +74,7 @@ fn lease() -> impl Strategy<Value = Lease> {
                 worker: WorkerNumber(worker),
                 epoch: Epoch(epoch),
                 seq: 0,
+                is_told_again: false,
                 lane: Lane(1),
                 has_carry: false,
                 claimed_at,

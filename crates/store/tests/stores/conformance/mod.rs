@@ -26,6 +26,7 @@ mod spoiling;
 mod submitting;
 mod surveying;
 mod tallying;
+mod telling_again;
 mod timing;
 pub(crate) mod yard;
 
@@ -134,6 +135,12 @@ macro_rules! conformance {
                 claiming::a_claim_sent_twice_is_answered_with_the_same_leases,
                 claiming::a_claim_sent_twice_is_answered_without_what_was_reported_beside_it,
                 claiming::the_first_claim_of_a_new_process_is_not_answered_with_what_the_older_one_held,
+                telling_again::what_nobody_heard_of_goes_back_at_no_cost,
+                telling_again::what_the_claim_was_told_again_stays_with_its_worker,
+                telling_again::of_what_a_claim_was_dealt_only_what_it_was_told_again_stays,
+                telling_again::a_worker_hands_back_what_it_was_told_again,
+                telling_again::what_was_told_again_and_begun_goes_on,
+                telling_again::in_one_batch_what_goes_back_first_is_not_told_again,
                 claiming::a_replaced_worker_claims_nothing,
                 claiming::an_unknown_worker_claims_nothing,
                 claiming::a_worker_that_was_kept_for_a_suspect_is_not_kept_whenever_that_waits,

@@ -149,6 +149,7 @@ async fn claim_and_complete(engine: &Engine, worker: &Name) -> anyhow::Result<()
         wait: Duration::from_secs(10),
         begin: true,
         seq: 0,
+        again: false,
     };
     let hand = engine.claim(claim).await?.tell();
     let run = hand.runs.first().context("every caller has put one in")?;

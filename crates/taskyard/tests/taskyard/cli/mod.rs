@@ -17,6 +17,7 @@ mod open_files;
 mod queues;
 mod refused;
 mod settings;
+mod several;
 mod starting;
 mod tasks;
 mod terminals;

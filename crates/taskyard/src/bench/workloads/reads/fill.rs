@@ -167,6 +167,7 @@ async fn end(engine: &Engine, worker: &Name, tasks: usize) -> anyhow::Result<()>
             wait: Duration::from_secs(10),
             begin: true,
             seq: 0,
+            again: false,
         };
         let hand = engine.claim(claim).await?.tell();
         left -= hand.runs.len();

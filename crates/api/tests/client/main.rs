@@ -1,6 +1,9 @@
 //! The client against a server that answers as written down here.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod fake;
+mod several;
+
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
