@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use taskyard_core::command::{Answer, Command, Done};
+use taskyard_core::id::WorkerNumber;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
@@ -188,6 +189,14 @@ impl<C: Caller> Desk<C> {
         self.look_again_up_to = self.taken;
     }
 
+    /// There is something that this worker should hear at once.
+    pub fn told(&mut self, worker: WorkerNumber) {
+        let its = self.parked.take_of(worker);
+        self.wake(its);
+        // Those under way may have been looked at before.
+        self.look_again_up_to = self.taken;
+    }
+
     /// The longest waiting claim that serves this lane looks again; for a suspect all of them do, since whose hand is
     /// empty is not known here. Whether there was one.
     fn wake_for(&mut self, lane: Lane, lanes: &Lanes) -> bool {
@@ -266,10 +275,7 @@ impl<C: Caller> Desk<C> {
                 self.wake(its);
             }
             if let Topic::Told(worker) = topic {
-                let its = self.parked.take_of(*worker);
-                self.wake(its);
-                // Those under way may have been looked at before.
-                self.look_again_up_to = self.taken;
+                self.told(*worker);
             }
         }
         let hands = match replies.next() {
