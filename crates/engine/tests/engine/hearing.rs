@@ -113,9 +113,9 @@ async fn claims_share_what_another_server_made_ready_all_at_once() {
         here.worker(name, "work").await;
         let (engine, mut call) = (here.engine.clone(), claim_call(name, MINUTE));
         call.limit = 1;
-        claims.push(tokio::spawn(
-            async move { claimed(&engine, call).await.unwrap() },
-        ));
+        claims.push(tokio::spawn(async move {
+            claimed(&engine, call).await.unwrap()
+        }));
     }
     settle().await;
     let started = Instant::now();

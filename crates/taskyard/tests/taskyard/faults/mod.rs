@@ -12,5 +12,6 @@ mod operations;
 mod refusing;
 mod resets;
 mod servers;
+mod several;
 mod unheard;
 mod workers;
