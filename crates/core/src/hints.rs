@@ -1,7 +1,7 @@
 //! What the servers of one database tell each other of what they have committed. Hints to look, never the truth itself: one
 //! that is lost, late or heard twice costs a moment, for whoever waits looks by itself as well.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::{TaskId, WorkerNumber};
 use crate::lane::Lane;
@@ -14,6 +14,8 @@ pub const LANES_MAX: usize = 100;
 pub const ENDED_MAX: usize = 500;
 /// How many tasks that were cancelled while a worker had them, and how many whose logs have new lines.
 pub const MARKS_MAX: usize = 200;
+/// How many rows of a lane are counted: as many claims look again, and nobody has more of them waiting for one.
+pub const ROWS_MAX: u32 = 9_999;
 /// How many workers.
 pub const WORKERS_MAX: usize = 100;
 
@@ -77,10 +79,61 @@ impl<T: Ord> FromIterator<T> for Which<T> {
     }
 }
 
+/// Where something is, or may be, ready.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ready {
+    /// In these lanes, with how many rows each; so many of those who wait there look again.
+    In(BTreeMap<Lane, u32>),
+    Anywhere,
+}
+
+impl Default for Ready {
+    fn default() -> Self {
+        Self::In(BTreeMap::new())
+    }
+}
+
+impl Ready {
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::In(lanes) if lanes.is_empty())
+    }
+
+    pub fn has(&self, lane: Lane) -> bool {
+        match self {
+            Self::In(lanes) => lanes.contains_key(&lane),
+            Self::Anywhere => true,
+        }
+    }
+
+    fn add(&mut self, lane: Lane, rows: u32) {
+        if let Self::In(lanes) = self {
+            let known = lanes.entry(lane).or_default();
+            *known = known.saturating_add(rows).min(ROWS_MAX);
+            if lanes.len() > LANES_MAX {
+                *self = Self::Anywhere;
+            }
+        }
+    }
+
+    fn join(&mut self, other: Self) {
+        match other {
+            Self::In(lanes) => lanes
+                .into_iter()
+                .for_each(|(lane, rows)| self.add(lane, rows)),
+            Self::Anywhere => *self = Self::Anywhere,
+        }
+    }
+}
+
+impl FromIterator<(Lane, u32)> for Ready {
+    fn from_iter<I: IntoIterator<Item = (Lane, u32)>>(lanes: I) -> Self {
+        Self::In(lanes.into_iter().collect())
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Hints {
-    /// Something is, or may be, ready in these lanes.
-    pub ready: Which<Lane>,
+    pub ready: Ready,
     /// These tasks have ended.
     pub ended: Which<Mark>,
     /// Somebody cancelled these while a worker had them. They have ended, too.
@@ -95,7 +148,7 @@ impl Hints {
     /// Nobody knows what happened.
     pub fn everything() -> Self {
         Self {
-            ready: Which::Any,
+            ready: Ready::Anywhere,
             ended: Which::Any,
             cancelled: Which::Any,
             printed: Which::Any,
@@ -107,7 +160,7 @@ impl Hints {
     /// by all, and what goes back changes the hand of a worker whose claims wait where its runs are reported.
     pub fn note(&mut self, topic: &Topic) {
         match topic {
-            Topic::Ready(lane) => self.ready.add(*lane, LANES_MAX),
+            Topic::Ready(lane) => self.ready.add(*lane, 1),
             Topic::Ended(outcome) => {
                 let mark = Mark::from(outcome.task);
                 self.ended.add(mark, ENDED_MAX);
@@ -129,7 +182,7 @@ impl Hints {
     }
 
     pub fn join(&mut self, other: Self) {
-        self.ready.join(other.ready, LANES_MAX);
+        self.ready.join(other.ready);
         self.ended.join(other.ended, ENDED_MAX);
         self.cancelled.join(other.cancelled, MARKS_MAX);
         self.printed.join(other.printed, MARKS_MAX);
@@ -146,7 +199,7 @@ impl Hints {
 
     /// Too many of something to be named.
     pub fn is_vague(&self) -> bool {
-        matches!(self.ready, Which::Any)
+        matches!(self.ready, Ready::Anywhere)
             || matches!(self.ended, Which::Any)
             || matches!(self.cancelled, Which::Any)
             || matches!(self.printed, Which::Any)
@@ -181,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_twice_is_told_once() {
+    fn lanes_are_told_with_how_much_is_ready() {
         let mut hints = Hints::default();
         assert!(hints.is_empty());
 
@@ -189,9 +242,14 @@ mod tests {
             hints.note(&Topic::Ready(Lane(lane)));
         }
 
-        let lanes = [Lane(-3), Lane(3), Lane(7)];
+        let lanes = [(Lane(-3), 1), (Lane(3), 2), (Lane(7), 1)];
         assert_eq!(hints.ready, lanes.into_iter().collect());
         assert!(!hints.is_empty() && !hints.is_vague());
+        for _ in 0..20 {
+            hints.join(hints.clone());
+        }
+        let lanes = [-3, 3, 7].map(|lane| (Lane(lane), ROWS_MAX));
+        assert_eq!(hints.ready, lanes.into_iter().collect());
     }
 
     #[test]
@@ -210,8 +268,8 @@ mod tests {
         ));
         hints.note_lines(task(1));
 
-        assert_eq!(hints.ready, Which::Any);
-        assert!(hints.ready.has(&Lane(-999)));
+        assert_eq!(hints.ready, Ready::Anywhere);
+        assert!(hints.ready.has(Lane(-999)));
         assert_eq!(hints.printed, [Mark(1)].into_iter().collect());
     }
 

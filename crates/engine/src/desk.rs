@@ -174,10 +174,11 @@ impl<C: Caller> Desk<C> {
         }
     }
 
-    /// Word from outside that something may be ready in this lane: the longest waiting claim that could take it
-    /// looks again, and if there is none, or none that surely takes it, those that are under way.
-    pub fn ready(&mut self, lane: Lane, lanes: &Lanes) {
-        if !self.wake_for(lane, lanes) || lane.is_twin() {
+    /// Word from outside that so many rows may be ready in this lane: for each the longest waiting claim that could take
+    /// it looks again, and if there is none, or none that surely takes it, those that are under way.
+    pub fn ready(&mut self, lane: Lane, rows: u32, lanes: &Lanes) {
+        let all_wake_one = (0..rows).all(|_| self.wake_for(lane, lanes));
+        if !all_wake_one || lane.is_twin() {
             self.look_again_up_to = self.taken;
         }
     }

@@ -1,6 +1,6 @@
 //! Who of those that wait looks again over what another server has told. The only place that knows.
 
-use taskyard_core::hints::{Hints, Which};
+use taskyard_core::hints::{Hints, Ready, Which};
 use taskyard_core::lane::{Lane, Lanes};
 
 use crate::desk::{Caller, Desk};
@@ -13,13 +13,13 @@ pub fn hear<C: Caller>(
     mut unsure: impl FnMut(Option<Lane>),
 ) {
     match &hints.ready {
-        Which::These(ready) => {
-            for lane in ready {
+        Ready::In(ready) => {
+            for (lane, rows) in ready {
                 unsure(Some(*lane));
-                desk.ready(*lane, lanes);
+                desk.ready(*lane, *rows, lanes);
             }
         }
-        Which::Any => {
+        Ready::Anywhere => {
             unsure(None);
             desk.look_again();
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use taskyard_core::command::{self, Command, Done};
 use taskyard_core::explain::{Explain, Surroundings};
-use taskyard_core::hints::{Hints, Mark, Which};
+use taskyard_core::hints::{Hints, Mark, Ready, Which};
 use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Query, TaskView};
@@ -418,7 +418,7 @@ impl Engine {
     /// that somebody waits for. Whoever follows a log looks by itself.
     pub async fn look_again(&self) -> Result<(), Error> {
         let anywhere = Hints {
-            ready: Which::Any,
+            ready: Ready::Anywhere,
             ended: Which::Any,
             ..Hints::default()
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use taskyard_core::command::Command;
-use taskyard_core::hints::{Hints, Which};
+use taskyard_core::hints::{Hints, Ready};
 use taskyard_core::log::{Line, Position, Stream, Wanted};
 use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
@@ -263,7 +263,7 @@ async fn who_hears_that_it_may_be_anything_looks_at_everything() {
     let started = Instant::now();
 
     let vague = Hints {
-        ready: Which::Any,
+        ready: Ready::Anywhere,
         ..Hints::default()
     };
     here.engine.hear(vague).await.unwrap();

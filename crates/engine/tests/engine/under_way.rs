@@ -153,7 +153,7 @@ async fn a_claim_under_way_looks_again_after_word_from_outside() {
         let lane = store.lanes().number(&lane).expect("it has a number");
         if named {
             let ready = Hints {
-                ready: [lane].into_iter().collect(),
+                ready: [(lane, 1)].into_iter().collect(),
                 ..Hints::default()
             };
             yard.engine.hear(ready).await.unwrap();

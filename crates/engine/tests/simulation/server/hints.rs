@@ -1,7 +1,7 @@
 //! What servers tell each other, as the store and the engine's service for it do: gathered for a moment, sent to all others,
 //! and heard by whoever waits.
 
-use taskyard_core::hints::{Hints, Which};
+use taskyard_core::hints::{Hints, Ready, Which};
 use taskyard_core::lane::Lane;
 use taskyard_core::topic::Topic;
 use taskyard_engine::hearing::hear;
@@ -52,7 +52,7 @@ impl Server {
     /// Whatever others have done and nobody told here.
     pub(super) fn looks_again(&mut self, around: &mut Surroundings) {
         let anywhere = Hints {
-            ready: Which::Any,
+            ready: Ready::Anywhere,
             ..Hints::default()
         };
         self.listen_to(&anywhere, around);
@@ -70,12 +70,12 @@ impl Server {
     }
 
     /// A store asks the database for lanes that it does not know, which mostly answers.
-    fn learn_of(&self, ready: &Which<Lane>, around: &mut Surroundings) {
-        let Which::These(ready) = ready else {
+    fn learn_of(&self, ready: &Ready, around: &mut Surroundings) {
+        let Ready::In(ready) = ready else {
             return;
         };
         let known = self.mine.lanes();
-        let ready = ready.iter().map(|lane| lane.plain());
+        let ready = ready.keys().map(|lane| lane.plain());
         let unknown: Vec<Lane> = ready.filter(|lane| known.key(*lane).is_none()).collect();
         drop(known);
         if unknown.is_empty() {

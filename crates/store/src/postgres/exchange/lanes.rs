@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use deadpool_postgres::Pool;
 use parking_lot::Mutex;
-use taskyard_core::hints::{Hints, Which};
+use taskyard_core::hints::{Hints, Ready};
 use taskyard_core::lane::{Lane, LaneKey};
 use taskyard_core::store::Error;
 use tokio::time::timeout;
@@ -22,11 +22,11 @@ pub(in crate::postgres) async fn learn(
     memory: &Memory,
     incarnation: &Mutex<[u8; 16]>,
 ) {
-    let Which::These(ready) = &mut hints.ready else {
+    let Ready::In(ready) = &mut hints.ready else {
         return;
     };
     let known = memory.lanes();
-    let plain = ready.iter().map(|lane| lane.plain());
+    let plain = ready.keys().map(|lane| lane.plain());
     let unknown: Vec<Lane> = plain.filter(|lane| known.key(*lane).is_none()).collect();
     drop(known);
     if unknown.is_empty() {
@@ -46,7 +46,7 @@ pub(in crate::postgres) async fn learn(
         }
     }
     let known = memory.lanes();
-    ready.retain(|lane| known.key(*lane).is_some());
+    ready.retain(|lane, _| known.key(*lane).is_some());
 }
 
 type Numbered = Vec<(Lane, Arc<LaneKey>)>;

@@ -1,10 +1,9 @@
-//! What is told, as text: `<incarnation> hello ready=3,-7 ended=00ff,a2b1 cancelled=* printed=… told=12`, each word only
-//! where there is something of its kind, `*` for any. Words that are not known are passed over.
+//! What is told, as text: `<incarnation> hello ready=3,-7:20 ended=00ff,a2b1 cancelled=* printed=… told=12`, each word only
+//! where there is something of its kind, `*` for any. Behind a lane stands how many rows of it are ready, if more than one. Words that are not known are passed over.
 
-use std::fmt::Write as _;
 use std::str::FromStr;
 
-use taskyard_core::hints::{Hints, Mark, Which};
+use taskyard_core::hints::{Hints, Mark, ROWS_MAX, Ready, Which};
 use taskyard_core::id::WorkerNumber;
 use taskyard_core::lane::Lane;
 use uuid::Uuid;
@@ -19,14 +18,20 @@ pub(super) struct Message {
 }
 
 impl Message {
-    /// At most 7,000 bytes, of the 7,999 that PostgreSQL takes.
+    /// At most 7,500 bytes, of the 7,999 that PostgreSQL takes.
     pub(super) fn text(&self) -> String {
         let mut text = Uuid::from_bytes(self.incarnation).to_string();
         if self.is_hello {
             text.push_str(" hello");
         }
         let hints = &self.hints;
-        add(&mut text, "ready", &hints.ready, |lane| lane.0.to_string());
+        match &hints.ready {
+            Ready::In(lanes) => add_each(&mut text, "ready", lanes, |(lane, rows)| match rows {
+                1 => lane.0.to_string(),
+                rows => format!("{}:{rows}", lane.0),
+            }),
+            Ready::Anywhere => text.push_str(" ready=*"),
+        }
         for (word, marks) in [
             ("ended", &hints.ended),
             ("cancelled", &hints.cancelled),
@@ -53,7 +58,10 @@ impl Message {
         for word in words {
             match word.split_once('=') {
                 None if word == "hello" => message.is_hello = true,
-                Some(("ready", these)) => hints.ready = which(these, lane),
+                Some(("ready", "*")) => hints.ready = Ready::Anywhere,
+                Some(("ready", lanes)) => {
+                    hints.ready = lanes.split(',').filter_map(lane).collect();
+                }
                 Some(("ended", these)) => hints.ended = which(these, mark),
                 Some(("cancelled", these)) => hints.cancelled = which(these, mark),
                 Some(("printed", these)) => hints.printed = which(these, mark),
@@ -67,17 +75,23 @@ impl Message {
 
 fn add<T>(text: &mut String, word: &str, which: &Which<T>, write: impl Fn(&T) -> String) {
     match which {
-        Which::Any => write!(text, " {word}=*").expect("a text takes all"),
-        Which::These(these) => {
-            for (place, one) in these.iter().enumerate() {
-                if place == 0 {
-                    write!(text, " {word}=").expect("a text takes all");
-                } else {
-                    text.push(',');
-                }
-                text.push_str(&write(one));
-            }
+        Which::Any => text.extend([" ", word, "=*"]),
+        Which::These(these) => add_each(text, word, these, write),
+    }
+}
+
+fn add_each<T>(
+    text: &mut String,
+    word: &str,
+    these: impl IntoIterator<Item = T>,
+    write: impl Fn(T) -> String,
+) {
+    for (place, one) in these.into_iter().enumerate() {
+        match place {
+            0 => text.extend([" ", word, "="]),
+            _ => text.push(','),
         }
+        text.push_str(&write(one));
     }
 }
 
@@ -88,9 +102,12 @@ fn which<T: Ord>(text: &str, read: impl Fn(&str) -> Option<T>) -> Which<T> {
     }
 }
 
-fn lane(text: &str) -> Option<Lane> {
+fn lane(text: &str) -> Option<(Lane, u32)> {
+    let (lane, rows) = text.split_once(':').unwrap_or((text, "1"));
     let is_one = |lane: &i32| *lane != 0 && *lane != i32::MIN;
-    number(text).filter(is_one).map(Lane)
+    let lane = number(lane).filter(is_one).map(Lane)?;
+    let rows: u32 = number(rows)?;
+    Some((lane, rows.clamp(1, ROWS_MAX)))
 }
 
 fn number<N: FromStr>(text: &str) -> Option<N> {
@@ -122,7 +139,7 @@ mod tests {
     #[test]
     fn a_message_reads_like_this() {
         let hints = Hints {
-            ready: [Lane(12), Lane(-3)].into_iter().collect(),
+            ready: [(Lane(12), 1), (Lane(-3), 20)].into_iter().collect(),
             ended: [Mark(0xff), Mark(0xa2b1)].into_iter().collect(),
             cancelled: Which::Any,
             ..Hints::default()
@@ -132,7 +149,7 @@ mod tests {
 
         assert_eq!(
             text,
-            format!("{INCARNATION} hello ready=-3,12 ended=00ff,a2b1 cancelled=*")
+            format!("{INCARNATION} hello ready=-3:20,12 ended=00ff,a2b1 cancelled=*")
         );
         assert_eq!(message(false, Hints::default()).text(), INCARNATION);
     }
@@ -143,11 +160,11 @@ mod tests {
             assert_eq!(Message::parse(text), None, "{text:?}");
         }
         let text = format!(
-            "{INCARNATION}  news=7 whatever ready=5,,x,0,{},99999999999 ended=zz,10000,-1 = told=",
+            "{INCARNATION}  news=7 whatever ready=5,,x,0,{},99999999999,7:x,:,8:,6:99999 ended=zz,10000,-1 = told=",
             i32::MIN
         );
         let ready = Hints {
-            ready: [Lane(5)].into_iter().collect(),
+            ready: [(Lane(5), 1), (Lane(6), ROWS_MAX)].into_iter().collect(),
             ..Hints::default()
         };
         assert_eq!(Message::parse(&text), Some(message(false, ready)));
@@ -163,7 +180,9 @@ mod tests {
                 .collect()
         };
         let hints = Hints {
-            ready: these(LANES_MAX).map(|n| Lane(n - i32::MAX)).collect(),
+            ready: these(LANES_MAX)
+                .map(|n| (Lane(n - i32::MAX), ROWS_MAX))
+                .collect(),
             ended: marks(ENDED_MAX),
             cancelled: marks(MARKS_MAX),
             printed: marks(MARKS_MAX),
@@ -174,7 +193,7 @@ mod tests {
 
         let text = message(true, hints).text();
 
-        assert!(text.len() <= 7_000, "{} bytes", text.len());
+        assert!(text.len() <= 7_500, "{} bytes", text.len());
     }
 
     fn some<T: Ord + std::fmt::Debug + Clone>(
@@ -189,12 +208,16 @@ mod tests {
         fn what_is_said_is_what_is_heard(
             incarnation in any::<[u8; 16]>(),
             is_hello in any::<bool>(),
-            ready in some((1..i32::MAX).prop_map(Lane)),
+            lanes in some(((1..i32::MAX).prop_map(Lane), 1..=ROWS_MAX)),
             ended in some(any::<u16>().prop_map(Mark)),
             cancelled in some(any::<u16>().prop_map(Mark)),
             printed in some(any::<u16>().prop_map(Mark)),
             told in some((1..i32::MAX).prop_map(WorkerNumber)),
         ) {
+            let ready = match lanes {
+                Which::These(lanes) => lanes.into_iter().collect(),
+                Which::Any => Ready::Anywhere,
+            };
             let hints = Hints { ready, ended, cancelled, printed, told };
             let message = Message { incarnation, is_hello, hints };
 

@@ -216,7 +216,7 @@ mod tests {
 
     fn lanes<const N: usize>(lanes: [i32; N]) -> Hints {
         Hints {
-            ready: lanes.into_iter().map(Lane).collect(),
+            ready: lanes.into_iter().map(|lane| (Lane(lane), 1)).collect(),
             ..Hints::default()
         }
     }

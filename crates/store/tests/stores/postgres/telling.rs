@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::poll_fn;
-use taskyard_core::hints::{Hints, LANES_MAX, Mark, Which};
+use taskyard_core::hints::{Hints, LANES_MAX, Mark, Ready, Which};
 use taskyard_core::id::TaskId;
 use taskyard_core::lane::Lane;
 use taskyard_core::log::{Append, Limits, Line, Owner, Stream};
@@ -68,6 +68,11 @@ fn number(yard: &Yard, kind: &str) -> Option<Lane> {
     yard.store.lanes().number(&lane("default", kind, None))
 }
 
+/// With one row in each.
+fn lanes<const N: usize>(lanes: [Lane; N]) -> Ready {
+    lanes.into_iter().map(|lane| (lane, 1)).collect()
+}
+
 fn these<T: Ord, const N: usize>(these: [T; N]) -> Which<T> {
     these.into_iter().collect()
 }
@@ -83,7 +88,7 @@ async fn what_one_server_makes_ready_another_hears_of_by_lanes_that_it_knows_the
         let hints = heard(&two).await;
 
         let lane = number(&one, kind).expect("it was used");
-        assert_eq!(hints.ready, these([lane]));
+        assert_eq!(hints.ready, lanes([lane]));
         assert_eq!(number(&two, kind), Some(lane), "nobody else told it");
     }
 }
@@ -103,7 +108,7 @@ async fn what_is_dealt_in_its_own_commit_is_told_to_nobody() {
     one.submit(of_kind(&one, "waits")).await.unwrap();
 
     let waits = number(&one, "waits").unwrap();
-    assert_eq!(heard(&two).await.ready, these([waits]));
+    assert_eq!(heard(&two).await.ready, lanes([waits]));
 }
 
 #[tokio::test]
@@ -178,7 +183,7 @@ async fn more_lanes_than_can_be_named_are_any() {
 
     one.submit_all(tasks.collect()).await.unwrap();
 
-    assert_eq!(heard(&two).await.ready, Which::Any);
+    assert_eq!(heard(&two).await.ready, Ready::Anywhere);
 }
 
 #[tokio::test]
@@ -188,12 +193,12 @@ async fn nobody_hears_what_it_said_itself() {
     };
     two.submit(of_kind(&two, "said")).await.unwrap();
     let said = number(&two, "said").unwrap();
-    assert_eq!(heard(&one).await.ready, these([said]));
+    assert_eq!(heard(&one).await.ready, lanes([said]));
 
     one.submit(of_kind(&one, "answered")).await.unwrap();
 
     let answered = number(&one, "answered").unwrap();
-    assert_eq!(heard(&two).await.ready, these([answered]));
+    assert_eq!(heard(&two).await.ready, lanes([answered]));
 }
 
 #[tokio::test]
@@ -207,8 +212,12 @@ async fn a_busy_server_sends_no_more_than_one_message_in_five_milliseconds() {
             .await
             .unwrap();
     }
-    let all = (0..30).map(|n| number(&one, &format!("kind-{n}")).unwrap());
-    let all: Which<Lane> = all.collect();
+    let mut rows = Vec::new();
+    for n in 0..30 {
+        let lane = number(&one, &format!("kind-{n}")).unwrap();
+        rows.push((lane, if n < 10 { 4 } else { 3 }));
+    }
+    let all: Ready = rows.into_iter().collect();
 
     heard_until(&two, |hints| hints.ready == all).await;
 
@@ -241,7 +250,7 @@ async fn who_was_cut_off_hears_again_and_then_that_it_may_have_missed_anything()
     }
     one.submit(of_kind(&one, "after")).await.unwrap();
     let after = number(&one, "after").unwrap();
-    let hints = heard_until(&two, |hints| hints.ready.has(&after)).await;
+    let hints = heard_until(&two, |hints| hints.ready.has(after)).await;
     assert!(!hints.is_vague());
 }
 
@@ -302,7 +311,7 @@ async fn a_server_that_is_alone_says_nothing_until_another_says_hello() {
             .await
             .ends_with(&format!(" ready={}", beside.0))
     );
-    assert_eq!(heard(&two).await.ready, these([beside]));
+    assert_eq!(heard(&two).await.ready, lanes([beside]));
     assert_eq!(
         one.store.exchanged().sent,
         2,
@@ -335,7 +344,7 @@ async fn what_is_said_of_another_database_is_ignored() {
     }
     let lane = number(&one, "there").unwrap();
     assert_eq!(lane, Lane(1));
-    assert_eq!(hints.ready, these([lane]), "the others are no lanes");
+    assert_eq!(hints.ready, lanes([lane]), "the others are no lanes");
     assert_eq!(hints.ended, these([Mark(0x0a0b)]));
 }
 

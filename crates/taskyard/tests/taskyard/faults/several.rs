@@ -81,7 +81,7 @@ async fn a_claim_that_waits_at_one_server_gets_what_is_submitted_at_another() {
     for (there, here) in [(one, two), (two, one)] {
         // Of a kind that neither has heard of, and of one that both know by then.
         for kind in ["new", "old"] {
-            let claim = waiting(here, "w").await;
+            let claim = waiting(here, &format!("{kind}-{}", here.process.id())).await;
 
             let task = there.submit(kind, json!(1)).await;
 
