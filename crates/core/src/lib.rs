@@ -33,6 +33,7 @@ pub mod rows;
 pub mod view;
 
 pub mod command;
+pub mod hints;
 pub mod refused;
 pub mod topic;
 pub mod verbs;

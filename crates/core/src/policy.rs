@@ -88,6 +88,9 @@ pub struct Policy {
     pub clock_skew: Duration,
     /// How long a server is counted as up without a word from it. Default 30 s.
     pub server_ttl: Duration,
+    /// How often it is looked for what other servers have done, where a hint of it may be lost: by claims and readers that
+    /// wait, by whoever follows a log, and by what works off operations. Default 1 s.
+    pub poll: Duration,
     /// A worker without a sign of life for so long is forgotten. Default 24 h.
     ///
     /// Invariant: at least `heartbeat_ttl`, so that the sweep has taken away what it held.
@@ -129,6 +132,7 @@ impl Default for Policy {
             retention: Retention::default(),
             clock_skew: Duration::from_mins(5),
             server_ttl: Duration::from_secs(30),
+            poll: Duration::from_secs(1),
             worker_life: Duration::from_hours(24),
             commands_refused: None,
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 use async_trait::async_trait;
 
 use crate::command::{self, Command};
+use crate::hints::{Exchanged, Hints};
 use crate::id::ServerNumber;
 use crate::lane::Lanes;
 use crate::log::{Logs, NoLogs};
@@ -160,4 +161,16 @@ pub trait Store: Send + Sync {
 
     /// Lets a lane be looked at again: another server, or nobody knows who, may have put something there.
     fn unsure(&self, lane: Option<crate::lane::Lane>);
+
+    /// What other servers on the same database have told since this resolved last, not this one's own. A store begins to
+    /// listen, and to tell others of what it commits, when this is first asked; whoever drops the answer unread has missed
+    /// it. Where nobody tells anything it never resolves: it is no more than a hint, and nothing may depend on it.
+    async fn heard(&self) -> Hints {
+        std::future::pending().await
+    }
+
+    /// How much was told and heard so far.
+    fn exchanged(&self) -> Exchanged {
+        Exchanged::default()
+    }
 }

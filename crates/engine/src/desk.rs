@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use taskyard_core::command::{Answer, Command, Done};
+use taskyard_core::id::WorkerNumber;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::store::{self, Ran};
 use taskyard_core::topic::Topic;
@@ -173,10 +174,11 @@ impl<C: Caller> Desk<C> {
         }
     }
 
-    /// Word from outside that something may be ready in this lane: the longest waiting claim that could take it
-    /// looks again, and if there is none, or none that surely takes it, those that are under way.
-    pub fn ready(&mut self, lane: Lane, lanes: &Lanes) {
-        if !self.wake_for(lane, lanes) || lane.is_twin() {
+    /// Word from outside that so many rows may be ready in this lane: for each the longest waiting claim that could take
+    /// it looks again, and if there is none, or none that surely takes it, those that are under way.
+    pub fn ready(&mut self, lane: Lane, rows: u32, lanes: &Lanes) {
+        let all_wake_one = (0..rows).all(|_| self.wake_for(lane, lanes));
+        if !all_wake_one || lane.is_twin() {
             self.look_again_up_to = self.taken;
         }
     }
@@ -185,6 +187,14 @@ impl<C: Caller> Desk<C> {
     pub fn look_again(&mut self) {
         let all = self.parked.take_all();
         self.wake(all);
+        self.look_again_up_to = self.taken;
+    }
+
+    /// There is something that this worker should hear at once.
+    pub fn told(&mut self, worker: WorkerNumber) {
+        let its = self.parked.take_of(worker);
+        self.wake(its);
+        // Those under way may have been looked at before.
         self.look_again_up_to = self.taken;
     }
 
@@ -266,10 +276,7 @@ impl<C: Caller> Desk<C> {
                 self.wake(its);
             }
             if let Topic::Told(worker) = topic {
-                let its = self.parked.take_of(*worker);
-                self.wake(its);
-                // Those under way may have been looked at before.
-                self.look_again_up_to = self.taken;
+                self.told(*worker);
             }
         }
         let hands = match replies.next() {

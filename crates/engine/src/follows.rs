@@ -1,6 +1,7 @@
 //! Who follows the log of which task.
 
 use hashbrown::HashMap;
+use taskyard_core::hints::{Mark, Which};
 use taskyard_core::id::TaskId;
 use tokio::sync::watch;
 
@@ -18,6 +19,16 @@ impl Follows {
         }
         let sender = self.0.entry(task);
         sender.or_insert_with(|| watch::channel(()).0).subscribe()
+    }
+
+    /// Lines came in at another server for some that have these marks.
+    pub(crate) fn printed_any(&mut self, which: &Which<Mark>) {
+        if !which.is_empty() {
+            let is_left = |task: &TaskId, sender: &mut watch::Sender<()>| {
+                !which.has(&Mark::from(*task)) || sender.send(()).is_ok()
+            };
+            self.0.retain(is_left);
+        }
     }
 
     pub(crate) fn printed(&mut self, task: TaskId) {

@@ -9,6 +9,7 @@ pub mod engine;
 pub mod error;
 pub mod gathered;
 pub mod grace;
+pub mod hearing;
 pub mod metrics;
 pub mod pool;
 pub mod room;

@@ -1,5 +1,6 @@
-//! The services of a running server: a thin loop around each of [`crate::services`], which may fail and goes on. Two
-//! more are a loop around a single call: that this server is up, and that those who wait look again.
+//! The services of a running server: a thin loop around each of [`crate::services`], which may fail and goes on. Three
+//! more are a loop around a single call: that this server is up, that those who wait look again, and that they hear what
+//! other servers tell.
 
 use std::time::Duration;
 
@@ -17,8 +18,10 @@ use crate::services::{
     Steps, forget, free, operations, orphans, promote, prune, retain, sweep, tally,
 };
 
-/// How often claims, readers that wait and what works off operations look for what other servers have done.
+/// How often a server that the database takes nothing of is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Where another server has told so much that it could not name it all, everything is looked at, so often at most.
+const VAGUE_EVERY: Duration = Duration::from_millis(100);
 /// How often idempotency keys and workers are looked through for old ones.
 const PRUNE_EVERY: Duration = Duration::from_mins(1);
 /// How often it is looked for tasks that were kept long enough.
@@ -68,6 +71,7 @@ impl Upkeep {
                 "what looks at other servers' work",
                 keep_looking(engine.clone()),
             );
+            services.spawn("what hears other servers", keep_hearing(engine.clone()));
         }
         services.spawn("the sweep", self.keep_sweeping(engine.clone(), server));
         services
@@ -214,14 +218,33 @@ async fn wait_to_say(engine: &Engine) {
 }
 
 /// Another server may have made something ready, ended a task that somebody waits for here, or have died with rows in
-/// hand that a pick here passed over: nobody tells, so those who wait look again.
+/// hand that a pick here passed over. It may not have told, or not been heard, so those who wait look again.
 async fn keep_looking(engine: Engine) {
     while !engine.is_stopping() {
-        pause(&engine, LOOK_EVERY).await;
-        engine.look_again(None);
-        if let Err(error) = engine.look_for_ended().await {
-            tracing::debug!(%error, "nobody could be told what others have ended; it is looked for again");
+        pause(&engine, engine.policy().poll).await;
+        note_unheard_ends(engine.look_again().await);
+    }
+}
+
+/// Mostly another server tells.
+async fn keep_hearing(engine: Engine) {
+    while !engine.is_stopping() {
+        let hints = tokio::select! {
+            hints = engine.store().heard() => hints,
+            () = engine.stopping() => return,
+        };
+        let is_vague = hints.is_vague();
+        note_unheard_ends(engine.hear(hints).await);
+        if is_vague {
+            // The store gathers what is told meanwhile.
+            pause(&engine, VAGUE_EVERY).await;
         }
+    }
+}
+
+fn note_unheard_ends(looked: Result<(), Error>) {
+    if let Err(error) = looked {
+        tracing::debug!(%error, "nobody could be told what others have ended; it is looked for again");
     }
 }
 
@@ -257,7 +280,7 @@ async fn keep_operating(engine: Engine) {
             continue;
         }
         tokio::select! {
-            () = pause(&engine, LOOK_EVERY) => {}
+            () = pause(&engine, engine.policy().poll) => {}
             () = engine.was_operated() => {}
         }
     }

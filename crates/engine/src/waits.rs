@@ -1,6 +1,7 @@
 //! Who waits for which task to end.
 
 use hashbrown::HashMap;
+use taskyard_core::hints::{Mark, Which};
 use taskyard_core::id::TaskId;
 use tokio::sync::watch;
 
@@ -36,9 +37,14 @@ impl Waits {
         self.0.values().filter(is_waited_for).count()
     }
 
-    /// The tasks that somebody waits for.
-    pub(crate) fn tasks(&self) -> Vec<TaskId> {
-        let waited_for = self.0.iter().filter(|(_, one)| one.receiver_count() > 0);
+    /// Those of these tasks that somebody waits for.
+    pub(crate) fn tasks(&self, which: &Which<Mark>) -> Vec<TaskId> {
+        if which.is_empty() {
+            return Vec::new();
+        }
+        let all = self.0.iter();
+        let these = all.filter(|(task, _)| which.has(&Mark::from(**task)));
+        let waited_for = these.filter(|(_, one)| one.receiver_count() > 0);
         waited_for.map(|(task, _)| *task).collect()
     }
 }
@@ -59,7 +65,22 @@ mod tests {
         }
 
         assert!(waits.0.len() <= 1024, "{}", waits.0.len());
-        assert_eq!(waits.tasks(), [task(0)]);
+        assert_eq!(waits.tasks(&Which::Any), [task(0)]);
         drop(stays);
+    }
+
+    #[test]
+    fn who_waits_for_a_task_is_found_by_its_mark() {
+        let mut waits = Waits::default();
+        let task = |n: u128| TaskId::new(Timestamp::default(), n);
+        let _waiting = [waits.on(task(1)), waits.on(task(2))];
+        // Who waits no more is not looked for.
+        drop(waits.on(task(0x1_0001)));
+
+        let marked = |n: u16| waits.tasks(&[Mark(n)].into_iter().collect());
+
+        assert_eq!(marked(1), [task(1)]);
+        assert_eq!(marked(3), []);
+        assert_eq!(waits.tasks(&Which::default()), []);
     }
 }

@@ -25,6 +25,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use taskyard_core::hints::Exchanged;
 use taskyard_core::query::Survey;
 use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
@@ -181,6 +182,7 @@ pub(crate) async fn show(
         "Lines of this server's log that are missing because nobody took them",
         dropped,
     );
+    exchanged(&app, &mut found);
     if let Some((survey, at)) = survey {
         surveyed(&survey, at, &app.metrics().queues, &mut found);
     }
@@ -257,6 +259,34 @@ fn surveyed(survey: &Survey, at: Timestamp, apart: &Apart, registry: &mut Regist
         "taskyard_workers",
         "Workers that are known: processes of their own that are heard or are not, and internal ones that are heard",
         workers,
+    );
+}
+
+/// What servers tell each other.
+fn exchanged(app: &App, registry: &mut Registry) {
+    let Exchanged { sent, heard, hears } = app.engine().store().exchanged();
+    for (name, help, count) in [
+        (
+            "taskyard_hints_sent",
+            "Messages to other servers on this database about what was done here",
+            sent,
+        ),
+        (
+            "taskyard_hints_heard",
+            "Messages of other servers on this database about what was done there",
+            heard,
+        ),
+    ] {
+        let counter: Counter = Counter::default();
+        counter.inc_by(count);
+        registry.register(name, help, counter);
+    }
+    let up: Gauge = Gauge::default();
+    up.set(i64::from(hears));
+    registry.register(
+        "taskyard_hints_up",
+        "Whether other servers can be heard; 0 costs those who wait a moment, and is so on SQLite, where there are none",
+        up,
     );
 }
 

@@ -1,5 +1,5 @@
 //! PostgreSQL: one connection that writes, by a task of its own, and a few that read; a probe of these also touches a row,
-//! to see that the database takes writes.
+//! to see that the database takes writes. One more writes logs, and one hears what other servers tell (`exchange.rs`).
 //!
 //! A batch is two round trips: "begin" with all loads, then all writes with "commit"; one, where nothing is to be
 //! loaded. Each load locks its rows in one order, and picks step over what others hold. What the first rows ask for
@@ -15,6 +15,7 @@ mod clock;
 mod commit;
 mod desk;
 mod error;
+mod exchange;
 mod fields;
 mod found;
 mod list;
@@ -49,6 +50,7 @@ use deadpool_postgres::{
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
+use taskyard_core::hints::{Exchanged, Hints};
 use taskyard_core::id::ServerNumber;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::log::Logs;
@@ -68,6 +70,7 @@ pub use self::address::{check_address, is_on_this_machine, without_password};
 pub use self::check::{check, stats};
 use self::clock::DatabaseClock;
 use self::desk::{Desk, Job};
+use self::exchange::{Exchange, Voice};
 #[doc(hidden)]
 pub use self::list::statement as list_statement;
 use self::logs::PostgresLogs;
@@ -86,6 +89,9 @@ const READ_MAX: Duration = Duration::from_secs(15);
 pub struct Options {
     /// In place of the database's clock, for tests that move time by hand. Default: the database's.
     pub clock: Option<Clock>,
+    /// Whether this server tells others what it commits, and hears what they do, by NOTIFY and LISTEN over one connection
+    /// more. What stands between it and the database may not let that through; all is found without, a moment later.
+    pub hints: bool,
     /// Of the leases' secrets and the database's incarnation, so for a service one that cannot be guessed.
     pub random: Box<dyn Random>,
 }
@@ -95,10 +101,11 @@ pub struct PostgresStore {
     readers: Pool,
     logs: PostgresLogs,
     memory: Arc<Memory>,
-    clock: Option<Clock>,
-    database_clock: Arc<Mutex<DatabaseClock>>,
+    time: Clock,
     server: Arc<AtomicI32>,
     incarnation: Arc<Mutex<[u8; 16]>>,
+    voice: Arc<Voice>,
+    exchange: Option<Exchange>,
 }
 
 impl PostgresStore {
@@ -115,6 +122,7 @@ impl PostgresStore {
         let readers = readers(&address).map_err(&unusable)?;
         let database_clock = Arc::new(Mutex::new(DatabaseClock::default()));
         let (memory, server) = (Arc::default(), Arc::new(AtomicI32::new(0)));
+        let voice = Arc::new(Voice::new(Arc::clone(&incarnation)));
         let desk = Desk {
             address: address.clone(),
             memory: Arc::clone(&memory),
@@ -123,6 +131,7 @@ impl PostgresStore {
             clock: options.clock.clone(),
             database_clock: Arc::clone(&database_clock),
             incarnation: Arc::clone(&incarnation),
+            voice: Arc::clone(&voice),
             session: None,
         };
         let (ready, connected) = oneshot::channel();
@@ -135,16 +144,22 @@ impl PostgresStore {
             },
             error => unusable(error.to_string()),
         })?;
-        let logs = PostgresLogs::start(address, readers.clone());
+        let time = time(options.clock, &memory, &database_clock);
+        let logs = PostgresLogs::start(address.clone(), readers.clone(), Arc::clone(&voice));
+        let exchange = options.hints.then(|| {
+            let (voice, server) = (Arc::clone(&voice), Arc::clone(&server));
+            Exchange::new(address, voice, server, Arc::clone(&time))
+        });
         Ok(Self {
             writer,
             readers,
             logs,
             memory,
-            clock: options.clock,
-            database_clock,
+            time,
             server,
             incarnation,
+            voice,
+            exchange,
         })
     }
 
@@ -161,6 +176,19 @@ impl PostgresStore {
             drop(Object::take(client));
         }
         answer
+    }
+}
+
+/// As the batches go by it; in tests as it is set by hand, but that it does not go back.
+fn time(
+    clock: Option<Clock>,
+    memory: &Arc<Memory>,
+    database_clock: &Arc<Mutex<DatabaseClock>>,
+) -> Clock {
+    let (memory, database_clock) = (Arc::clone(memory), Arc::clone(database_clock));
+    match clock {
+        Some(clock) => Arc::new(move || clock().max(memory.latest())),
+        None => Arc::new(move || database_clock.lock().now(Instant::now())),
     }
 }
 
@@ -255,10 +283,7 @@ impl Store for PostgresStore {
     }
 
     fn now(&self) -> Timestamp {
-        match &self.clock {
-            Some(clock) => clock().max(self.memory.latest()),
-            None => self.database_clock.lock().now(Instant::now()),
-        }
+        (self.time)()
     }
 
     fn incarnation(&self) -> [u8; 16] {
@@ -266,7 +291,9 @@ impl Store for PostgresStore {
     }
 
     fn count_as(&self, server: ServerNumber) {
-        self.server.store(server.0, Ordering::Relaxed);
+        if self.server.swap(server.0, Ordering::Relaxed) != server.0 {
+            self.voice.say_hello();
+        }
     }
 
     fn lanes(&self) -> Arc<Lanes> {
@@ -275,6 +302,19 @@ impl Store for PostgresStore {
 
     fn unsure(&self, lane: Option<Lane>) {
         self.memory.unsure(lane);
+    }
+
+    async fn heard(&self) -> Hints {
+        let Some(exchange) = &self.exchange else {
+            return std::future::pending().await;
+        };
+        let mut hints = exchange.heard().await;
+        exchange::learn(&mut hints, &self.readers, &self.memory, &self.incarnation).await;
+        hints
+    }
+
+    fn exchanged(&self) -> Exchanged {
+        self.voice.exchanged()
     }
 }
 

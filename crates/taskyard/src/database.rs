@@ -189,6 +189,7 @@ async fn open_server(url: &str, within: Duration) -> Result<PostgresStore, Failu
     loop {
         let options = postgres::Options {
             clock: None,
+            hints: true,
             random: Box::new(Unguessable::new()),
         };
         let error = match PostgresStore::connect(url, options).await {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use taskyard_core::command::{self, Command, Done};
 use taskyard_core::explain::{Explain, Surroundings};
+use taskyard_core::hints::{Hints, Mark, Ready, Which};
 use taskyard_core::id::{Epoch, TaskId, WorkerNumber};
-use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Query, TaskView};
 use taskyard_core::refused::Refused;
@@ -392,9 +392,22 @@ impl Engine {
         Ok(*view.ok_or(Refused::NoSuchTask)?)
     }
 
-    /// Ends the waits for tasks that have ended elsewhere. One question asks for many of them, however many wait.
-    pub async fn look_for_ended(&self) -> Result<(), Error> {
-        let waited_for = self.0.waits.lock().tasks();
+    /// What other servers have told, of which each who waits here may be concerned.
+    pub async fn hear(&self, mut hints: Hints) -> Result<(), Error> {
+        self.0.follows.lock().printed_any(&hints.printed);
+        if !hints.cancelled.is_empty() {
+            self.0.cancelled.send_modify(|runs| *runs += 1);
+        }
+        let ended = std::mem::take(&mut hints.ended);
+        // It is of no use to a server that stops.
+        let _ = self.send(Message::Heard(hints));
+        self.look_for_ended(&ended).await
+    }
+
+    /// Ends the waits for those of these tasks that have ended elsewhere. One question asks for many of them, however many
+    /// wait.
+    async fn look_for_ended(&self, which: &Which<Mark>) -> Result<(), Error> {
+        let waited_for = self.0.waits.lock().tasks(which);
         for tasks in waited_for.chunks(STEP_ROWS_MAX) {
             let ended = self.read(Query::Ended(tasks.to_vec())).await?.ended();
             let mut waits = self.0.waits.lock();
@@ -403,11 +416,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Something may have become ready in this lane that this server did not do itself; with none, in any.
-    pub fn look_again(&self, lane: Option<Lane>) {
-        self.0.store.unsure(lane);
-        // It is of no use to a server that stops.
-        let _ = self.send(Message::Look(lane));
+    /// Whatever other servers have done, some of which is told by nobody: claims look again, and whether a task has ended
+    /// that somebody waits for. Whoever follows a log looks by itself.
+    pub async fn look_again(&self) -> Result<(), Error> {
+        let anywhere = Hints {
+            ready: Ready::Anywhere,
+            ended: Which::Any,
+            ..Hints::default()
+        };
+        self.hear(anywhere).await
     }
 }
 

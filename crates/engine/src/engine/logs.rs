@@ -3,8 +3,6 @@
 //! They take a way of their own, beside the desk: no batch waits for them. What is left to the rules is whose run it is:
 //! a look at the lease shows that mostly, and where it does not, saying that the run began is judged under the lock.
 
-use std::time::Duration;
-
 use taskyard_core::id::TaskId;
 use taskyard_core::log::{Append, Appended, Limits, Line, Owner, Page, Position, Wanted};
 use taskyard_core::query::{Held, Holder, Query};
@@ -16,9 +14,6 @@ use tokio::sync::watch;
 
 use super::Engine;
 use crate::error::Error;
-
-/// How often whoever follows looks for what other servers have put in; what came in here wakes it at once.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Lines from somebody who names a run's lease.
 #[derive(Debug)]
@@ -191,7 +186,9 @@ impl Follow {
         }
     }
 
+    /// Lines, here or elsewhere, or the end; or it is time to look whether there was one that nobody told of.
     async fn something(&mut self) {
+        let poll = self.engine.policy().poll;
         let end = async {
             match &mut self.end {
                 // Nothing is sent: it has ended.
@@ -201,7 +198,7 @@ impl Follow {
         };
         let has_ended = tokio::select! {
             _ = self.news.changed() => false,
-            () = tokio::time::sleep(LOOK_EVERY) => false,
+            () = tokio::time::sleep(poll) => false,
             () = end => true,
         };
         if has_ended {

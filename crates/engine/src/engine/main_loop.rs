@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use parking_lot::Mutex;
 use taskyard_core::command::{Answer, Command};
-use taskyard_core::lane::Lane;
+use taskyard_core::hints::Hints;
 use taskyard_core::status::Status;
 use taskyard_core::store::{self, Close, Ran};
 use taskyard_core::topic::Topic;
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::{Shared, reset};
 use crate::desk::{Batch, Caller, Desk, Moment, Waiting, release_unheard};
 use crate::directory::Sending;
+use crate::hearing::hear;
 use crate::metrics::{Noted, Tally};
 use crate::room::Place;
 
@@ -27,8 +28,8 @@ pub(super) enum Message {
     Claim(Waiting<Reply>),
     /// Runs that this sending of a claim was dealt, and that nobody will be told of.
     GiveBack(Sending, Report),
-    /// Something may be ready in this lane; with none, anywhere.
-    Look(Option<Lane>),
+    /// Other servers told this, or may have.
+    Heard(Hints),
     /// Everything is to go.
     Reset(reset::Asked),
 }
@@ -311,8 +312,12 @@ impl Loop {
             }
             Message::GiveBack(sending, report) => self.give_back(&sending, report),
             Message::Reset(asked) => self.resets.push(asked),
-            Message::Look(None) => self.desk.look_again(),
-            Message::Look(Some(lane)) => self.desk.ready(lane, &self.shared.store.lanes()),
+            Message::Heard(hints) => {
+                let store = &self.shared.store;
+                hear(&hints, &mut self.desk, &store.lanes(), |lane| {
+                    store.unsure(lane);
+                });
+            }
         }
     }
 

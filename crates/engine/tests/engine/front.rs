@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use taskyard_core::command::Command;
+use taskyard_core::hints::Hints;
 use taskyard_core::lane::{Lane, Lanes};
 use taskyard_core::log::Logs;
 use taskyard_core::policy::Policy;
@@ -34,6 +35,10 @@ pub(crate) trait Front: Send + Sync {
 
     fn batches_max(&self) -> usize {
         self.model().batches_max()
+    }
+
+    async fn heard(&self) -> Hints {
+        self.model().heard().await
     }
 }
 
@@ -83,6 +88,10 @@ impl<F: Front> Store for Fronted<F> {
 
     fn logs(&self) -> &dyn Logs {
         self.model().logs()
+    }
+
+    async fn heard(&self) -> Hints {
+        self.0.heard().await
     }
 }
 

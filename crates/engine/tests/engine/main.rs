@@ -10,6 +10,7 @@ mod by_hand;
 mod damaged;
 mod elsewhere;
 mod front;
+mod hearing;
 mod joining;
 mod killing;
 mod operating;

@@ -30,12 +30,12 @@ async fn a_reader_hears_of_an_end_at_another_server_once_that_is_looked_for() {
     let started = Instant::now();
     let reader = tokio::spawn(async move { engine.task(task, MINUTE).await });
     let run = there.claim_one("w").await;
-    here.engine.look_for_ended().await.unwrap();
+    here.engine.look_again().await.unwrap();
     settle().await;
     assert!(!reader.is_finished(), "it has not ended yet");
 
     there.complete(&run).await.unwrap();
-    here.engine.look_for_ended().await.unwrap();
+    here.engine.look_again().await.unwrap();
 
     assert_eq!(reader.await.unwrap().unwrap().status(), Status::Completed);
     assert_eq!(started.elapsed(), Duration::ZERO);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
+use taskyard_core::hints::Hints;
 use taskyard_core::id::TaskId;
 use taskyard_core::minute::What;
 use taskyard_core::policy::Policy;
@@ -149,9 +150,16 @@ async fn a_claim_under_way_looks_again_after_word_from_outside() {
         let elsewhere = store.model.run(vec![submit], yard.engine.policy());
         elsewhere.await.unwrap();
 
-        let lane = store.lanes().number(&lane);
-        assert!(lane.is_some());
-        yard.engine.look_again(lane.filter(|_| named));
+        let lane = store.lanes().number(&lane).expect("it has a number");
+        if named {
+            let ready = Hints {
+                ready: [(lane, 1)].into_iter().collect(),
+                ..Hints::default()
+            };
+            yard.engine.hear(ready).await.unwrap();
+        } else {
+            yard.engine.look_again().await.unwrap();
+        }
         settle().await;
         store.let_go(2);
 

@@ -253,7 +253,7 @@ async fn the_services_end_with_their_engine() {
     while services.next_ended().await.is_some() {
         ended += 1;
     }
-    assert_eq!(ended, 8);
+    assert_eq!(ended, 9);
 }
 
 /// A store that counts how often it is asked some things.

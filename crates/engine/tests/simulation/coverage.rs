@@ -138,11 +138,18 @@ const ON_SQLITE: [&str; 3] = [
     "worker_inside_goes_with_work_in_hand",
 ];
 
-const WITH_SEVERAL_SERVERS: [&str; 51] = [
+const WITH_SEVERAL_SERVERS: [&str; 58] = [
     "run_is_lost_beyond_belief",
     "lease_is_shortened",
     "lanes_are_forgotten",
     "hint_is_lost",
+    "hint_is_kept_for_the_next",
+    "hint_is_heard",
+    "hint_names_a_lane_that_is_asked_for",
+    "hint_names_a_lane_that_stays_unknown",
+    "hint_tells_a_worker",
+    "hint_has_claims_look_again",
+    "server_hears_again",
     "two_servers_are_asked_at_once",
     "unknown_submit_is_sent_again",
     "worker_is_kept_for_a_suspect",

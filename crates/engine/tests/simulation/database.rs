@@ -297,6 +297,13 @@ impl Mine {
         }
     }
 
+    /// It has asked which lanes these are, that others have made.
+    pub(crate) fn learn(&self, lanes: &[Lane]) {
+        if let Self::Weak(server) = self {
+            server.learn(lanes);
+        }
+    }
+
     pub(crate) fn unsure(&self, lane: Option<Lane>) {
         match self {
             Self::Weak(server) => server.unsure(lane),

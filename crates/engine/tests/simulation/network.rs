@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use taskyard_core::command;
+use taskyard_core::hints::Hints;
 use taskyard_core::id::{OperationId, TaskId};
-use taskyard_core::lane::Lane;
 use taskyard_core::name::Name;
 use taskyard_core::random::Seeded;
 use taskyard_core::verbs::drain::Drain;
@@ -45,8 +45,8 @@ pub(crate) struct Message {
 pub(crate) enum Body {
     Call(Call),
     Told(Told),
-    /// From server to server, as PostgreSQL's NOTIFY carries it: something may be ready there.
-    Hint(Lane),
+    /// From server to server, as PostgreSQL's NOTIFY carries it.
+    Hint(Hints),
 }
 
 /// What workers and clients ask of a server.

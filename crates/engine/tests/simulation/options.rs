@@ -149,6 +149,7 @@ pub(crate) fn policy(options: &Options) -> Policy {
         key_life: Duration::from_secs(60),
         clock_skew: Duration::from_secs(5),
         server_ttl: Duration::from_secs(3),
+        poll: Duration::from_secs(1),
         worker_life: Duration::from_secs(6),
         commands_refused: options.refuses.then_some("none may be run"),
     }

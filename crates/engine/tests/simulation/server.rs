@@ -3,6 +3,7 @@
 mod batches;
 mod calls;
 mod clock;
+mod hints;
 mod rates;
 mod services;
 mod stopping;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use taskyard_core::command::Command;
+use taskyard_core::hints::Hints;
 use taskyard_core::id::Epoch;
 use taskyard_core::rows;
 use taskyard_core::time::Timestamp;
@@ -137,6 +139,8 @@ pub(crate) struct Server {
     /// When its last sweep looked.
     looked_at: Moment,
     promotes_at: Option<Timestamp>,
+    /// What the others are yet to be told.
+    unsaid: Hints,
     /// What happened since it was last written down.
     gathered: Gathered,
     places: Places,
@@ -189,6 +193,7 @@ impl Server {
             unheard: None,
             looked_at: Moment::ZERO,
             promotes_at: None,
+            unsaid: Hints::default(),
             gathered: Gathered::default(),
             places: Places::default(),
             clock: Clock::default(),
@@ -232,6 +237,7 @@ impl Server {
         self.turn_is_due = false;
         self.seen_at.clear();
         self.promotes_at = None;
+        self.unsaid = Hints::default();
         self.gathered = Gathered::default();
         self.places = Places::default();
         self.joined = None;
@@ -342,13 +348,7 @@ impl Server {
         } = message;
         match body {
             Body::Call(call) => self.asked(from, ticket, call, around),
-            Body::Hint(lane) => {
-                self.mine.unsure(Some(lane));
-                self.desk.ready(lane, &self.mine.lanes());
-                if !self.desk.is_idle() {
-                    self.turn_soon(around);
-                }
-            }
+            Body::Hint(hints) => self.hears_of_others(&hints, around),
             Body::Told(_) => {}
         }
     }

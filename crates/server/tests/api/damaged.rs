@@ -41,6 +41,7 @@ async fn on_both(test: impl AsyncFn(Yard)) {
     let clock = Clock::new();
     let options = postgres::Options {
         clock: Some(clock.read()),
+        hints: true,
         random: Box::new(Seeded::new(1)),
     };
     let store = PostgresStore::connect(&url, options).await.unwrap();

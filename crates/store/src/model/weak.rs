@@ -200,6 +200,13 @@ impl Server {
         }
         self.memory.unsure(lane);
     }
+
+    /// It has asked which lanes these are.
+    pub fn learn(&self, lanes: &[Lane]) {
+        let all = self.shared.borrow().tables.lanes_above(0);
+        let asked_for = all.into_iter().filter(|(lane, _)| lanes.contains(lane));
+        self.memory.learn(asked_for);
+    }
 }
 
 impl Shared {

@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 
 use super::address::Address;
 use super::clock::DatabaseClock;
+use super::exchange::Voice;
 use super::reset;
 use super::session::{Refreshed, Session};
 use crate::run::{self, Memory};
@@ -56,6 +57,7 @@ pub(super) struct Desk {
     pub(super) clock: Option<Clock>,
     pub(super) database_clock: Arc<Mutex<DatabaseClock>>,
     pub(super) incarnation: Arc<Mutex<[u8; 16]>>,
+    pub(super) voice: Arc<Voice>,
     pub(super) session: Option<Session>,
 }
 
@@ -91,10 +93,14 @@ impl Desk {
 
     /// Once more on a new connection if the one that there was turns out to be broken before anything happened.
     async fn run(&mut self, batch: &[Command], policy: &Policy) -> Result<Ran, Error> {
-        match self.once(batch, policy).await {
+        let ran = match self.once(batch, policy).await {
             (Err(Error::Unavailable(_)), Connection::Broke) => self.once(batch, policy).await.0,
             (ran, _) => ran,
+        };
+        if let Ok(ran) = &ran {
+            self.voice.say(|hints| hints.note_all(&ran.topics));
         }
+        ran
     }
 
     async fn once(

@@ -8,6 +8,7 @@ mod reads;
 mod session;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -20,6 +21,7 @@ use tokio::time::timeout;
 
 use self::session::Session;
 use super::address::Address;
+use super::exchange::Voice;
 use super::{READ_MAX, gone, reader};
 use crate::logs::{self, BATCH_BYTES_MAX, BATCH_MAX, Stored};
 
@@ -43,10 +45,11 @@ pub(super) struct PostgresLogs {
 impl PostgresLogs {
     /// Connects with the first line that comes. What writes is a task of the runtime that this runs on, which ends with
     /// the value.
-    pub(super) fn start(address: Address, readers: Pool) -> Self {
+    pub(super) fn start(address: Address, readers: Pool, voice: Arc<Voice>) -> Self {
         let (writer, jobs) = mpsc::channel(WAITING_MAX);
         let desk = Desk {
             address,
+            voice,
             session: None,
         };
         tokio::spawn(desk.work(jobs));
@@ -104,6 +107,8 @@ impl Logs for PostgresLogs {
 /// What writes, and its connection while it stands.
 struct Desk {
     address: Address,
+    /// Tells those who follow at other servers.
+    voice: Arc<Voice>,
     session: Option<Session>,
 }
 
@@ -185,6 +190,12 @@ impl Desk {
             );
             Err(Error::Unknown(why))
         });
+        if answers.is_ok() {
+            self.voice.say(|hints| {
+                let tasks = appends.iter().map(|append| append.owner.run.slot.task);
+                tasks.for_each(|task| hints.note_lines(task));
+            });
+        }
         self.keep_if(answers)
     }
 

@@ -134,6 +134,10 @@ writes! {
 
 /// Utility statements, which have no parameters and are not prepared.
 pub(super) const ALL_DELETE: &str = include_str!("../../sql/postgres/all_delete.sql");
+pub(super) const HINT_LISTEN: &str = include_str!("../../sql/postgres/hint_listen.sql");
+pub(super) const HINT_OWN: &str = include_str!("../../sql/postgres/hint_own.sql");
+pub(super) const HINT_SEND: &str = include_str!("../../sql/postgres/hint_send.sql");
+pub(super) const HINT_SETTINGS: &str = include_str!("../../sql/postgres/hint_settings.sql");
 pub(super) const LANE_LOCK: &str = include_str!("../../sql/postgres/lane_lock.sql");
 pub(super) const LOG_SETTINGS: &str = include_str!("../../sql/postgres/log_settings.sql");
 pub(super) const MIGRATION_LOCK: &str = include_str!("../../sql/postgres/migration_lock.sql");

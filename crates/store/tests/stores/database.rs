@@ -170,6 +170,7 @@ async fn make_template(server: &Url, client: &Client, name: &str) {
     }
     let options = Options {
         clock: None,
+        hints: true,
         random: Box::new(Seeded::new(1)),
     };
     let url = within(server, &making);

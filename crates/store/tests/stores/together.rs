@@ -66,6 +66,7 @@ impl Together {
         let shared = Shared::default();
         let options = postgres::Options {
             clock: Some(Arc::clone(clock)),
+            hints: true,
             random: Box::new(shared.clone()),
         };
         let store = database.store(options).await;

@@ -186,6 +186,10 @@ pub(crate) struct TimeArgs {
     /// How often the server looks for workers that are gone and for runs that take too long.
     #[arg(long, env = "TASKYARD_SWEEP", default_value = "1s", value_parser = moment, value_name = "TIME")]
     pub(crate) sweep: Duration,
+    /// How often the server looks for what other servers on its database have done that nobody told it of. Mostly they do
+    /// tell, and it knows at once.
+    #[arg(long, env = "TASKYARD_POLL", default_value = "1s", value_parser = moment, value_name = "TIME")]
+    pub(crate) poll: Duration,
     /// For so long after a start, a clock set forward, or a time in which the server heard nothing, nobody's silence
     /// counts.
     #[arg(long, env = "TASKYARD_GRACE", default_value = "30s", value_parser = duration, value_name = "TIME")]

@@ -223,14 +223,10 @@ impl Server {
 
     /// Tells the promoter and the other servers what the batch changed.
     fn spread(&mut self, ran: &Ran, around: &mut Surroundings) {
+        self.tell_others(&ran.topics, around);
         for topic in &ran.topics {
             match topic {
-                Topic::Ready(lane) => {
-                    for other in (0..around.servers).filter(|other| *other != self.number) {
-                        let ticket = around.ticket();
-                        around.send(self.node(), Node::Server(other), ticket, Body::Hint(*lane));
-                    }
-                }
+                Topic::Ready(_) => {}
                 Topic::Scheduled(_) => self.promote_at(around.now, around),
                 Topic::Ended(outcome) => {
                     around.tally.count("task_ends");

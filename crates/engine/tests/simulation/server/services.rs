@@ -167,11 +167,7 @@ impl Server {
                 caller,
                 around,
             ),
-            Service::Poll => {
-                self.mine.unsure(None);
-                self.desk.look_again();
-                self.turn_soon(around);
-            }
+            Service::Poll => self.looks_again(around),
         }
         if !matches!(service, Service::Promote | Service::OperateOn) {
             self.plan(service, service.every(), around);

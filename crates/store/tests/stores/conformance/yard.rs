@@ -149,6 +149,7 @@ impl Yard {
     ) -> Self {
         let options = postgres::Options {
             clock: by_hand,
+            hints: true,
             random: Box::new(Seeded::new(1)),
         };
         let store = PostgresStore::connect(url, options).await.unwrap();

@@ -10,6 +10,7 @@ mod resetting;
 mod setting_clocks;
 mod settings;
 mod sharing;
+mod telling;
 mod tls;
 
 use taskyard_core::random::Seeded;
@@ -19,6 +20,7 @@ use tokio_postgres::Client;
 fn options() -> Options {
     Options {
         clock: None,
+        hints: true,
         random: Box::new(Seeded::new(1)),
     }
 }

@@ -39,6 +39,7 @@ async fn servers_that_start_at_once_make_one_database() {
     let connecting = (0..4).map(|seed| {
         let options = Options {
             clock: None,
+            hints: true,
             random: Box::new(Seeded::new(seed)),
         };
         PostgresStore::connect(&url, options)

@@ -12,7 +12,7 @@ use super::who_waits;
 use crate::conformance::yard::Yard;
 use crate::database::Database;
 
-async fn join(yard: &Yard) {
+pub(super) async fn join(yard: &Yard) {
     let join = Join {
         held: None,
         alone: false,

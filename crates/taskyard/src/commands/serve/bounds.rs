@@ -171,6 +171,7 @@ pub(super) fn policy(times: &TimeArgs, limits: &LimitArgs) -> Result<Policy, Fai
         heartbeat,
         heartbeat_ttl: times.heartbeat_ttl,
         worker_life: times.worker_life,
+        poll: times.poll,
         lease: times.lease,
         timeout: times.timeout,
         timeout_margin: times.timeout_margin,

@@ -34,7 +34,7 @@ fn without_flags_everything_is_as_the_settings_say() {
 #[test]
 fn each_flag_sets_what_it_names() {
     let times = "--heartbeat 11s --heartbeat-ttl 31s --lease 76s --worker-life 25h --timeout 32m --timeout-margin 12s \
-                 --priority-level 13m --key-life 26h --operation-life 29h --clock-skew 6m \
+                 --priority-level 13m --key-life 26h --operation-life 29h --clock-skew 6m --poll 33s \
                  --retain completed=27h,failed=28h";
     let limits = "--max-attempts 7 --max-losses 8 --input-max 1001 --output-max 1002 --checkpoint-max 1003 \
                   --history-max 9 --attempt-detail-max 1004 --list-look-at-max 1005 --offset-max 1020 --lists-max 3 --depth-max 65 \
@@ -58,6 +58,7 @@ fn each_flag_sets_what_it_names() {
             heartbeat: seconds(11),
             heartbeat_ttl: seconds(31),
             lease: seconds(76),
+            poll: seconds(33),
             timeout: Duration::from_mins(32),
             timeout_margin: seconds(12),
             priority_level: Duration::from_mins(13),

@@ -13,5 +13,6 @@ mod refusing;
 mod resets;
 mod servers;
 mod several;
+mod telling;
 mod unheard;
 mod workers;

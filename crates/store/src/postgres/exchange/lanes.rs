@@ -1,0 +1,65 @@
+//! Lanes that others name and this server does not know yet, or has forgotten.
+
+use std::sync::Arc;
+
+use deadpool_postgres::Pool;
+use parking_lot::Mutex;
+use taskyard_core::hints::{Hints, Ready};
+use taskyard_core::lane::{Lane, LaneKey};
+use taskyard_core::store::Error;
+use tokio::time::timeout;
+
+use crate::postgres::fields::Read;
+use crate::postgres::open::Meta;
+use crate::postgres::{READ_MAX, reader, reads, sql};
+use crate::rows::key;
+use crate::run::Memory;
+
+/// Asks the database which lanes these are, so that it can be told whom they concern; those that are none are left out.
+pub(in crate::postgres) async fn learn(
+    hints: &mut Hints,
+    readers: &Pool,
+    memory: &Memory,
+    incarnation: &Mutex<[u8; 16]>,
+) {
+    let Ready::In(ready) = &mut hints.ready else {
+        return;
+    };
+    let known = memory.lanes();
+    let plain = ready.keys().map(|lane| lane.plain());
+    let unknown: Vec<Lane> = plain.filter(|lane| known.key(*lane).is_none()).collect();
+    drop(known);
+    if unknown.is_empty() {
+        return;
+    }
+    let asked = timeout(READ_MAX, named(&unknown, readers)).await;
+    match asked.unwrap_or_else(|_| Err(Error::Unavailable("it did not answer in time".into()))) {
+        Ok((found, of)) => {
+            // Held, so that the one who finds out that the database is another one forgets these too.
+            let incarnation = incarnation.lock();
+            if *incarnation == of {
+                memory.learn(found);
+            }
+        }
+        Err(error) => {
+            tracing::debug!(%error, "lanes of other servers could not be asked for; they are looked for later");
+        }
+    }
+    let known = memory.lanes();
+    ready.retain(|lane, _| known.key(*lane).is_some());
+}
+
+type Numbered = Vec<(Lane, Arc<LaneKey>)>;
+
+/// Which lanes these are, and in which database.
+async fn named(lanes: &[Lane], readers: &Pool) -> Read<(Numbered, [u8; 16])> {
+    let client = reader(readers).await?;
+    let numbers: Vec<i32> = lanes.iter().map(|lane| lane.0).collect();
+    let found = reads::all(&client, sql::LANE_NAMED, &[&numbers], key::lane).await?;
+    // Behind them, so that they are not of the database that came in the place of this one.
+    let meta = reads::rows(&client, sql::META_LOAD, &[]).await?;
+    let meta = meta.first().map(Meta::read).transpose();
+    let meta = meta.map_err(|error| crate::postgres::error::explain(&error))?;
+    let meta = meta.ok_or_else(|| Error::Failed("there is no row in meta".to_owned()))?;
+    Ok((found, meta.incarnation.into_bytes()))
+}
