@@ -17,6 +17,7 @@ mod desk;
 mod error;
 mod fields;
 mod found;
+pub mod inbox;
 mod list;
 mod load;
 mod logs;
