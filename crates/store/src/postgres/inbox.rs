@@ -180,7 +180,7 @@ impl Inbox {
         })
     }
 
-    /// Picks rows, and holds them until [`Inbox::settle`], or the end of the connection.
+    /// Picks rows, and holds them until [`Inbox::settle`], or the end of the connection. Where there are none nothing is held.
     pub async fn pick(&mut self, wanted: &Wanted) -> Result<Vec<Picked>, Error> {
         let session = self.connected().await?;
         let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
@@ -203,6 +203,9 @@ impl Inbox {
         });
         let rows = rows.await?;
         let rows = rows.iter().map(picked).collect::<Result<Vec<_>, _>>()?;
+        if rows.is_empty() {
+            answered(session.client.batch_execute("commit")).await?;
+        }
         self.session = Some(session);
         Ok(rows)
     }

@@ -5,7 +5,7 @@ use tokio_postgres::Client;
 use super::super::OpenError;
 use super::super::address::Address;
 use super::super::sql;
-use super::{Error, answered, column, connect};
+use super::{Error, VERSION, answered, column, connect, found_of};
 
 /// In their order; each may be run where it was run before.
 const MIGRATIONS: [&str; 1] = [include_str!("../../../migrations/inbox/0001_tables.sql")];
@@ -29,11 +29,25 @@ pub fn text() -> String {
     MIGRATIONS.join("\n")
 }
 
-/// Runs them.
+/// Runs them. An inbox of a newer program stays as it is.
 pub async fn apply(url: &str) -> Result<(), OpenError> {
     let (client, address) = connected(url).await?;
-    let applied = answered(client.batch_execute(&text())).await;
+    let applied = apply_over(&client).await;
     applied.map_err(|error| unusable(&address, &error))
+}
+
+async fn apply_over(client: &Client) -> Result<(), Error> {
+    match answered(client.query_typed(sql::INBOX_LOOK, &[])).await {
+        Ok(found) => {
+            let (found, needs) = found_of(found.first().ok_or(Error::Missing)?)?;
+            if found > VERSION {
+                return Err(Error::TooNew { found, needs });
+            }
+        }
+        Err(Error::Missing) => {}
+        Err(error) => return Err(error),
+    }
+    answered(client.batch_execute(&text())).await
 }
 
 /// Takes an inbox away: all of it or nothing. With `whatever_waits` also one in which rows stand, whose tasks are then never
