@@ -37,7 +37,9 @@ const FORGET_ROWS: usize = 500;
 /// Refuses addresses at which there can be no inbox.
 pub(crate) fn addresses(args: &InboxArgs) -> Result<Vec<String>, Failure> {
     let mut known = BTreeSet::new();
-    for url in &args.inbox {
+    let urls = args.inbox.iter().filter(|url| !url.is_empty());
+    let urls: Vec<String> = urls.cloned().collect();
+    for url in &urls {
         let is_server = url.starts_with("postgres://") || url.starts_with("postgresql://");
         if !is_server {
             return Err(Failure::usage(
@@ -53,7 +55,7 @@ pub(crate) fn addresses(args: &InboxArgs) -> Result<Vec<String>, Failure> {
             )));
         }
     }
-    Ok(args.inbox.clone())
+    Ok(urls)
 }
 
 /// Those of one server, running.
