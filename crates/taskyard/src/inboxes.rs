@@ -143,7 +143,11 @@ impl Taker {
             let now = Instant::now();
             // Whoever looks at all of it finds what was heard of before, too.
             let news = heard.take();
-            let from = if now >= whole_at { FIRST } else { news.unwrap_or(FIRST) };
+            let from = if now >= whole_at {
+                FIRST
+            } else {
+                news.unwrap_or(FIRST)
+            };
             let mut ended = self.look(from).await;
             if from == FIRST && ended.is_ok() {
                 whole_at = now + LOOK_EVERY;
@@ -220,7 +224,10 @@ impl Taker {
         self.counted.up.set(1);
         self.pause = PAUSE_LEAST;
         if self.trouble.take().is_some() {
-            tracing::info!(inbox = self.name, "tasks are taken over from the inbox again");
+            tracing::info!(
+                inbox = self.name,
+                "tasks are taken over from the inbox again"
+            );
         }
     }
 

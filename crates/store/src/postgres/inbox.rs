@@ -213,7 +213,11 @@ impl Inbox {
     /// Ends what [`Inbox::pick`] began: deletes the rows that were taken over, and notes of others why they were refused, in
     /// a JSON text each. What is named in neither stays as it is. Where this fails nobody knows whether it was done, and
     /// rows that are still there are picked again.
-    pub async fn settle(&mut self, taken: &[Uuid], refused: &[(Uuid, String)]) -> Result<(), Error> {
+    pub async fn settle(
+        &mut self,
+        taken: &[Uuid],
+        refused: &[(Uuid, String)],
+    ) -> Result<(), Error> {
         let Some(session) = self.session.take() else {
             return Err(Error::Away("the connection is gone".to_owned()));
         };
@@ -253,7 +257,10 @@ impl Inbox {
     pub async fn forget(&mut self, keep: Keep, rows_max: usize) -> Result<usize, Error> {
         let session = self.connected().await?;
         let micros = i64::try_from(keep.time.as_micros()).unwrap_or(i64::MAX);
-        let (newest, rows_max) = (i64::from(keep.rows_max), i64::try_from(rows_max).unwrap_or(i64::MAX));
+        let (newest, rows_max) = (
+            i64::from(keep.rows_max),
+            i64::try_from(rows_max).unwrap_or(i64::MAX),
+        );
         let params: [(&(dyn ToSql + Sync), Type); 3] = [
             (&micros, Type::INT8),
             (&newest, Type::INT8),

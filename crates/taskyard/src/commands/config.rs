@@ -153,7 +153,8 @@ mod tests {
         assert_eq!(
             shown(
                 "inbox",
-                "postgres://me:secret@a,b/shop,postgresql://you:hidden@c/x postgres://d/y".to_owned()
+                "postgres://me:secret@a,b/shop,postgresql://you:hidden@c/x postgres://d/y"
+                    .to_owned()
             ),
             "postgres://me:***@a,b/shop,postgresql://you:***@c/x,postgres://d/y"
         );

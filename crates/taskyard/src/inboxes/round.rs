@@ -160,7 +160,11 @@ mod tests {
         assert!(alone.refused.is_empty() && alone.later.is_some());
         assert_eq!(beside.taken, [good]);
         assert_eq!(beside.refused[0].0, bad);
-        assert!(beside.refused[0].1.contains("internal"), "{:?}", beside.refused);
+        assert!(
+            beside.refused[0].1.contains("internal"),
+            "{:?}",
+            beside.refused
+        );
         assert!(beside.later.is_none());
     }
 }

@@ -100,14 +100,21 @@ async fn a_row_says_what_was_submitted_and_its_id_was_answered() {
     };
 
     let plain = shop.submit("'resize'").await;
-    let full = shop.submit(r#"'resize', '{"w": 640}', '{"queue": "images"}'"#).await;
+    let full = shop
+        .submit(r#"'resize', '{"w": 640}', '{"queue": "images"}'"#)
+        .await;
     let nothing = shop.submit("'resize', null, null").await;
-    let named = shop.submit("kind => 'resize', options => '{\"priority\": 1}'").await;
+    let named = shop
+        .submit("kind => 'resize', options => '{\"priority\": 1}'")
+        .await;
 
     let rows = shop.rows().await;
     assert_eq!(ids(&rows), [plain, full, nothing, named]);
     let whole = |text: &str| Text::Whole(text.to_owned());
-    let said: Vec<_> = rows.into_iter().map(|row| (row.input, row.options)).collect();
+    let said: Vec<_> = rows
+        .into_iter()
+        .map(|row| (row.input, row.options))
+        .collect();
     let expected = [
         (whole("{}"), whole("{}")),
         (whole(r#"{"w": 640}"#), whole(r#"{"queue": "images"}"#)),
@@ -153,7 +160,10 @@ async fn ids_are_of_their_time_and_stand_in_the_order_in_which_they_were_made() 
         .collect();
     assert!(made.is_sorted(), "{made:?}");
     for id in made {
-        #[expect(clippy::cast_precision_loss, reason = "a time of today in milliseconds")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a time of today in milliseconds"
+        )]
         let seconds = id.made_at().as_micros() as f64 / 1e6;
         assert!((now - 60.0..now + 0.1).contains(&seconds), "{id}");
     }
@@ -224,7 +234,8 @@ async fn of_what_is_too_long_only_the_length_is_read_and_of_much_a_part() {
     let Some(shop) = Shop::open().await else {
         return;
     };
-    shop.submit("'long', to_jsonb(repeat('x', 998)), to_jsonb(repeat('x', 99))").await;
+    shop.submit("'long', to_jsonb(repeat('x', 998)), to_jsonb(repeat('x', 99))")
+        .await;
     for _ in 0..3 {
         shop.submit("'a', to_jsonb(repeat('x', 98))").await;
     }
@@ -255,7 +266,13 @@ async fn a_server_that_looks_from_a_number_on_sees_nothing_before_it() {
     shop.submit("'b'").await;
     let second = shop.rows().await[1].seq;
 
-    let rows = shop.inbox().pick(&Wanted { from: second, ..ALL }).await;
+    let rows = shop
+        .inbox()
+        .pick(&Wanted {
+            from: second,
+            ..ALL
+        })
+        .await;
 
     assert_eq!(rows.unwrap()[0].kind, "b");
 }
@@ -271,9 +288,12 @@ async fn commits_are_heard_by_the_number_of_their_first_row_and_nothing_else_is(
     let mut next = async || timeout(PATIENCE, heard.recv()).await.unwrap().unwrap();
     assert_eq!(next().await, FIRST, "it listens");
 
-    shop.run("begin; select taskyard.submit('undone'); rollback").await;
-    shop.run("insert into taskyard.inbox (kind) select 'nobody' where false").await;
-    shop.run("insert into taskyard.inbox (kind) select 'a' from generate_series(1, 3)").await;
+    shop.run("begin; select taskyard.submit('undone'); rollback")
+        .await;
+    shop.run("insert into taskyard.inbox (kind) select 'nobody' where false")
+        .await;
+    shop.run("insert into taskyard.inbox (kind) select 'a' from generate_series(1, 3)")
+        .await;
     let first = shop.rows().await[0].seq;
     assert_eq!(next().await, first);
 
@@ -292,7 +312,8 @@ async fn a_look_tells_how_long_the_first_row_has_waited() {
     assert_eq!(inbox.look().await.unwrap().oldest, None);
 
     shop.submit("'a'").await;
-    shop.run("update taskyard.inbox set created_at = created_at - interval '90 s'").await;
+    shop.run("update taskyard.inbox set created_at = created_at - interval '90 s'")
+        .await;
 
     let oldest = inbox.look().await.unwrap().oldest.unwrap();
     assert!((90..150).contains(&oldest.as_secs()), "{oldest:?}");
@@ -354,13 +375,17 @@ async fn whoever_submits_needs_to_read_nothing_and_a_server_no_more_than_the_pag
     };
 
     let app = connect(&url("app")).await;
-    app.batch_execute("select taskyard.submit('a'); insert into taskyard.inbox (kind) values ('b')")
-        .await
-        .unwrap();
+    app.batch_execute(
+        "select taskyard.submit('a'); insert into taskyard.inbox (kind) values ('b')",
+    )
+    .await
+    .unwrap();
     let reads = app.batch_execute("select * from taskyard.inbox").await;
     let mut yard = Inbox::at(&url("yard")).unwrap();
     let picked = yard.pick(&ALL).await.unwrap();
-    let settled = yard.settle(&ids(&picked[..1]), &[(picked[1].id, "{}".to_owned())]).await;
+    let settled = yard
+        .settle(&ids(&picked[..1]), &[(picked[1].id, "{}".to_owned())])
+        .await;
     let keep = Keep {
         time: Duration::from_hours(1),
         rows_max: 0,
@@ -371,10 +396,15 @@ async fn whoever_submits_needs_to_read_nothing_and_a_server_no_more_than_the_pag
     assert!(reads.is_err());
     assert_eq!(settled, Ok(()));
     assert_eq!(forgot, Ok(1));
-    assert!(matches!(&without, Error::Refused(why) if why.contains("inbox")), "{without:?}");
+    assert!(
+        matches!(&without, Error::Refused(why) if why.contains("inbox")),
+        "{without:?}"
+    );
     drop((app, yard));
-    shop.run(&format!("drop owned by {name}_app, {name}_yard; drop role {name}_app; drop role {name}_yard"))
-        .await;
+    shop.run(&format!(
+        "drop owned by {name}_app, {name}_yard; drop role {name}_app; drop role {name}_yard"
+    ))
+    .await;
 }
 
 #[tokio::test]
@@ -398,7 +428,11 @@ async fn an_inbox_that_is_missing_older_or_newer_is_told() {
     run("update taskyard.inbox_schema set min_compatible = 6").await;
     let newer = Error::TooNew { found: 7, needs: 6 };
     assert_eq!(look().await, Err(newer.clone()));
-    assert_eq!(open.look().await, Err(newer), "also where it was open before");
+    assert_eq!(
+        open.look().await,
+        Err(newer),
+        "also where it was open before"
+    );
     run("update taskyard.inbox_schema set version = 0, min_compatible = 0").await;
     assert_eq!(look().await, Err(Error::Older { found: 0 }));
     run("drop table taskyard.inbox_schema").await;
@@ -438,7 +472,10 @@ async fn an_inbox_beside_the_servers_own_tables_is_no_other_programs() {
     };
     // As for a role by the name of taskyard, which looks in that schema first.
     let name = shop.database.name();
-    shop.run(&format!("alter database {name} set search_path to taskyard, public")).await;
+    shop.run(&format!(
+        "alter database {name} set search_path to taskyard, public"
+    ))
+    .await;
 
     let opened = PostgresStore::connect(&shop.database.url(), options()).await;
     assert!(opened.is_ok(), "{:?}", opened.err());
@@ -478,10 +515,25 @@ async fn a_pick_reads_no_refused_rows_and_nothing_that_was_not_heard_of() {
     shop.submit("'waits'").await;
     let read = async || {
         shop.run("select pg_stat_force_next_flush()").await;
-        let read = "select idx_tup_read from pg_stat_user_indexes where indexrelname = 'inbox_waiting'";
-        let read: i64 = shop.database.client().await.query_one(read, &[]).await.unwrap().get(0);
+        let read =
+            "select idx_tup_read from pg_stat_user_indexes where indexrelname = 'inbox_waiting'";
+        let read: i64 = shop
+            .database
+            .client()
+            .await
+            .query_one(read, &[])
+            .await
+            .unwrap()
+            .get(0);
         let scans = "select seq_scan from pg_stat_user_tables where relname = 'inbox'";
-        let scans: i64 = shop.database.client().await.query_one(scans, &[]).await.unwrap().get(0);
+        let scans: i64 = shop
+            .database
+            .client()
+            .await
+            .query_one(scans, &[])
+            .await
+            .unwrap()
+            .get(0);
         (read, scans)
     };
     let (_, scans_before) = read().await;
