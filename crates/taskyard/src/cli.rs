@@ -26,7 +26,7 @@ pub(crate) use self::client::{
     WaitArgs, WaitFor, WorkersArgs,
 };
 pub(crate) use self::filter::BulkArgs;
-pub(crate) use self::inbox::{DbInboxArgs, InboxArgs, ServeInboxArgs};
+pub(crate) use self::inbox::{DbInboxArgs, InboxArgs};
 pub(crate) use self::patch::PatchArgs;
 pub(crate) use self::queues::{
     ListQueuesArgs, OrDefault, QueueArgs, QueueVerb, QueuesArgs, SetQueueArgs,

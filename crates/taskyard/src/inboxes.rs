@@ -14,7 +14,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use taskyard_server::app::App;
 use taskyard_server::inbox::{self, Counted};
-use taskyard_store::postgres::OpenError;
 use taskyard_store::postgres::inbox::{FIRST, Inbox, Keep};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
@@ -46,16 +45,18 @@ pub(crate) fn addresses(args: &InboxArgs) -> Result<Vec<String>, Failure> {
                 "--inbox names no PostgreSQL database: expected postgres://USER:PASSWORD@HOST/NAME",
             ));
         }
-        let inbox = Inbox::at(url);
-        let inbox = inbox.map_err(|error| Failure::usage(format!("--inbox: {error}")))?;
-        if !known.insert(inbox.name()) {
+        let name = at(url)?.name();
+        if !known.insert(name.clone()) {
             return Err(Failure::usage(format!(
-                "--inbox names {} twice; each has one inbox",
-                inbox.name()
+                "--inbox names {name} twice; a database has one inbox"
             )));
         }
     }
     Ok(urls)
+}
+
+fn at(url: &str) -> Result<Inbox, Failure> {
+    Inbox::at(url).map_err(|error| Failure::usage(format!("--inbox: {error}")))
 }
 
 /// Those of one server, running.
@@ -69,10 +70,10 @@ impl Takers {
         keep: Keep,
         app: &App,
         stop: &CancellationToken,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, Failure> {
         let mut takers = JoinSet::new();
         for url in urls {
-            let (inbox, ear) = (Inbox::at(url)?, Inbox::at(url)?);
+            let (inbox, ear) = (at(url)?, at(url)?);
             let name = inbox.name();
             tracing::info!(inbox = name, "tasks are taken over from an inbox");
             let taker = Taker {
@@ -102,7 +103,7 @@ struct Taker {
     keep: Keep,
     app: App,
     counted: Counted,
-    /// What was said last of why nothing could be taken.
+    /// Of which trouble there was a line last.
     trouble: Option<String>,
     /// After the next failure.
     pause: Duration,
@@ -234,14 +235,14 @@ impl Taker {
     /// Leaves it alone for a while. That is said when it begins, and when it turns into another trouble.
     async fn is_in(&mut self, trouble: &Trouble, stop: &CancellationToken) {
         self.counted.up.set(0);
-        let error = trouble.to_string();
+        let (error, kind) = (trouble.to_string(), trouble.kind());
         let what = "nothing can be taken over from an inbox; it is tried again until it can";
-        if self.trouble.as_ref() == Some(&error) {
+        if self.trouble.as_ref() == Some(&kind) {
             tracing::debug!(inbox = self.name, error, "{what}");
         } else {
             tracing::warn!(inbox = self.name, error, "{what}");
         }
-        self.trouble = Some(error);
+        self.trouble = Some(kind);
         tokio::select! {
             () = tokio::time::sleep(self.pause) => {}
             () = stop.cancelled() => {}

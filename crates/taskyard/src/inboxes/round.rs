@@ -1,5 +1,7 @@
 //! One step: rows are picked, submitted, and let go of.
 
+use std::fmt;
+
 use futures_util::future::join_all;
 use taskyard_engine::error::Error;
 use taskyard_server::app::App;
@@ -12,14 +14,37 @@ const ROWS_MAX: usize = 500;
 const BYTES_MAX: usize = 8 << 20;
 
 /// Why an inbox is left alone for a while.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub(super) enum Trouble {
     /// There.
-    #[error(transparent)]
-    Inbox(#[from] inbox::Error),
+    Inbox(inbox::Error),
     /// Here: the server takes nothing.
-    #[error("this server cannot take it: {0}")]
     Server(Error),
+}
+
+impl Trouble {
+    /// What has one line in the log while it lasts: one that cannot be reached says so in other words each time.
+    pub(super) fn kind(&self) -> String {
+        match self {
+            Self::Inbox(inbox::Error::Away(_)) => String::new(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl From<inbox::Error> for Trouble {
+    fn from(error: inbox::Error) -> Self {
+        Self::Inbox(error)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inbox(error) => error.fmt(f),
+            Self::Server(error) => write!(f, "this server takes nothing at present: {error}"),
+        }
+    }
 }
 
 /// What is left behind.
