@@ -43,7 +43,7 @@ use crate::response::{self, Answer};
 use crate::settings::Settings;
 
 /// A gauge of seconds.
-pub type Seconds = Gauge<f64, AtomicU64>;
+pub(crate) type Seconds = Gauge<f64, AtomicU64>;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct OfStatus {

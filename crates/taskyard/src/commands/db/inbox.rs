@@ -78,8 +78,8 @@ async fn take_away(url: &str, whatever_waits: bool) -> Result<(), Failure> {
     match inbox::remove(url, whatever_waits).await {
         Ok(None) => Ok(()),
         Ok(Some(found)) => Err(Failure::new(format!(
-            "the inbox at {} holds {} rows that wait and {} that were refused; nothing was changed. Let a server take them over, \
-             or say --yes: their tasks are never run then",
+            "the inbox at {} holds rows, {} waiting and {} refused; nothing was changed. Let a server take them over, or say \
+             --yes: their tasks are never run then",
             without_password(url),
             found.waiting,
             found.refused
