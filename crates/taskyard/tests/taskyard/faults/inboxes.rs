@@ -4,93 +4,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use taskyard_api::page::TasksQuery;
-use taskyard_api::task::{Status, Task};
+use taskyard_api::task::Status;
 use taskyard_core::id::TaskId;
 use taskyard_store::postgres::{inbox, scratch};
 use tokio::time::{Instant, timeout};
-use tokio_postgres::{Client, NoTls};
 
-use crate::yard::{PATIENCE, Server, Yard, postgres_server, run};
-
-/// Somebody's database, with an inbox in it.
-struct Shop {
-    server: String,
-    url: String,
-    client: Client,
-}
-
-impl Shop {
-    /// None where there is no PostgreSQL server and none has to be.
-    async fn open(name: &str) -> Option<Self> {
-        let server = postgres_server()?;
-        let name = format!("taskyard_shop_{}_{name}", std::process::id());
-        let url = scratch::create(&server, &name).await.unwrap();
-        inbox::apply(&url).await.unwrap();
-        let client = connect(&url).await;
-        Some(Self {
-            server,
-            url,
-            client,
-        })
-    }
-
-    async fn submit(&self, arguments: &str) -> TaskId {
-        let submit = format!("select taskyard.submit({arguments})");
-        let id: uuid::Uuid = self.client.query_one(&submit, &[]).await.unwrap().get(0);
-        id.try_into().unwrap()
-    }
-
-    async fn run(&self, sql: &str) {
-        self.client.batch_execute(sql).await.unwrap();
-    }
-
-    async fn count(&self, of: &str) -> i64 {
-        let count = format!("select count(*) from taskyard.inbox where {of}");
-        self.client.query_one(&count, &[]).await.unwrap().get(0)
-    }
-
-    /// Until there are so many of these.
-    async fn until(&self, of: &str, rows: i64) {
-        let counted = async { while self.count(of).await != rows {} };
-        if timeout(PATIENCE, counted).await.is_err() {
-            panic!("{} rows are {of}, not {rows}", self.count(of).await);
-        }
-    }
-
-    async fn close(self) {
-        drop(self.client);
-        scratch::remove(&self.url).await.unwrap();
-    }
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
-    // Ends with the client; that it is cut off is what some tests are about.
-    tokio::spawn(async move { connection.await.ok() });
-    client
-}
+use crate::shop::{Shop, connect};
+use crate::yard::{PATIENCE, Yard, postgres_server, run};
 
 fn http() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
-}
-
-impl Server {
-    /// The task, once it was taken over.
-    async fn taken(&self, id: TaskId) -> Task {
-        let looks = async {
-            loop {
-                if let Ok(task) = self.client.task(id, None).await {
-                    return task;
-                }
-            }
-        };
-        let task = timeout(PATIENCE, looks).await;
-        task.unwrap_or_else(|_| panic!("it was not taken over: {}", self.process.log()))
-    }
-
-    async fn tasks(&self) -> u64 {
-        self.client.stats().await.unwrap().total
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +72,8 @@ async fn a_commit_is_heard_of_and_what_is_not_heard_is_found() {
         server.taken(id).await;
     }
     let heard = begun.elapsed();
-    shop.run("alter table taskyard.inbox disable trigger inbox_notify").await;
+    shop.run("alter table taskyard.inbox disable trigger inbox_notify")
+        .await;
     let unheard = shop.submit("'echo'").await;
 
     assert!(heard < Duration::from_secs(5), "{heard:?}");
@@ -197,11 +121,18 @@ async fn a_bad_row_keeps_its_error_until_it_is_mended_and_holds_nobody_up() {
     let large = shop.submit("'echo', to_jsonb(repeat('x', 999999))").await;
     let fits = shop.submit("'echo', to_jsonb(repeat('x', 999998))").await;
 
-    assert_eq!(server.ended(server.taken(fits).await.id).await.status, Status::Completed);
+    assert_eq!(
+        server.ended(server.taken(fits).await.id).await.status,
+        Status::Completed
+    );
     shop.until("error is not null", 2).await;
     let errors = "select error ->> 'code', error ->> 'message', failed_at is not null from taskyard.inbox where id = $1";
     let error = async |id: TaskId| {
-        let row = shop.client.query_one(errors, &[&id.as_uuid()]).await.unwrap();
+        let row = shop
+            .client
+            .query_one(errors, &[&id.as_uuid()])
+            .await
+            .unwrap();
         assert!(row.get::<_, bool>(2));
         (row.get::<_, String>(0), row.get::<_, String>(1))
     };
@@ -211,7 +142,10 @@ async fn a_bad_row_keeps_its_error_until_it_is_mended_and_holds_nobody_up() {
     let large = error(large).await;
     assert_eq!(
         (&*large.0, &*large.1),
-        ("too_large", "/input: holds 1000001 bytes, at most 1000000 are taken")
+        (
+            "too_large",
+            "/input: holds 1000001 bytes, at most 1000000 are taken"
+        )
     );
     server.process.log_with("rows of an inbox were refused");
 
@@ -246,7 +180,11 @@ async fn a_server_that_dies_between_the_submit_and_the_deletion_leaves_one_task(
         where datname = current_database() and pid <> pg_backend_pid()";
     shop.client.query_one(end, &[]).await.unwrap();
     shop.run("drop trigger hold on taskyard.inbox").await;
-    assert_eq!(shop.count("error is null").await, 1, "it is there as it was");
+    assert_eq!(
+        shop.count("error is null").await,
+        1,
+        "it is there as it was"
+    );
 
     let server = yard.serve(&["--inbox", &shop.url]);
 
@@ -269,7 +207,11 @@ async fn two_servers_of_which_one_keeps_dying_take_each_row_once() {
     let writer = connect(&shop.url).await;
     let writing = tokio::spawn(async move {
         for transaction in 0..60 {
-            let end = if transaction % 3 == 2 { "rollback" } else { "commit" };
+            let end = if transaction % 3 == 2 {
+                "rollback"
+            } else {
+                "commit"
+            };
             let rows = format!(
                 "begin; select taskyard.submit('a') from generate_series(1, 50);
                  savepoint s; select taskyard.submit('undone'); rollback to s; {end}"
@@ -284,7 +226,14 @@ async fn two_servers_of_which_one_keeps_dying_take_each_row_once() {
         let busy = async {
             let holds = "select count(*) from pg_stat_activity
                 where application_name = 'dying' and state = 'idle in transaction'";
-            while shop.client.query_one(holds, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+            while shop
+                .client
+                .query_one(holds, &[])
+                .await
+                .unwrap()
+                .get::<_, i64>(0)
+                == 0
+            {
                 if writing.is_finished() {
                     return;
                 }
