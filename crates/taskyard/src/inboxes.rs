@@ -90,6 +90,12 @@ impl Takers {
         Ok(Self(takers))
     }
 
+    /// This one alone.
+    #[cfg(test)]
+    pub(crate) fn of(taker: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(JoinSet::from_iter([taker]))
+    }
+
     /// The next one that has ended; none once all have. Before the stop only a bug ends one.
     pub(crate) async fn next_ended(&mut self) -> Option<Result<(), JoinError>> {
         self.0.join_next().await

@@ -273,6 +273,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_takes_from_an_inbox_is_named_when_it_breaks_down_alone() {
+        let stop = CancellationToken::new();
+        let mut broken = parts(&stop, in_order, pending()).await;
+        broken.takers = Takers::of(breaks_down());
+        assert_eq!(broken.first_to_end().await, TAKER);
+
+        let mut late = parts(&stop, in_order, ready(())).await;
+        late.takers = Takers::of(breaks_down());
+        assert_eq!(late.end(None, &stop).await, Some(TAKER));
+
+        let stop = CancellationToken::new();
+        let mut well = parts(&stop, in_order, ready(())).await;
+        well.takers = Takers::of(ready(()));
+        assert_eq!(well.end(None, &stop).await, None);
+    }
+
+    #[tokio::test]
     async fn an_engine_that_is_found_ended_at_the_stop_is_told_and_no_worker_waited_for() {
         let (ends, stop) = (CancellationToken::new(), CancellationToken::new());
         let parts = parts(&ends, in_order, pending()).await;
