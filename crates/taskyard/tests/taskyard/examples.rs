@@ -277,7 +277,7 @@ async fn an_order_and_its_task_are_written_together_in_every_language() {
         );
     }
 
-    for (orders, mut way) in (1..).zip(ways) {
+    for (orders, mut way) in (1_i64..).zip(ways) {
         let ran = way.env("SHOP_URL", &shop.url).output().unwrap();
 
         let said = String::from_utf8_lossy(&ran.stdout);
