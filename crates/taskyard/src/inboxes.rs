@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use self::round::{Ended, Trouble};
 use crate::cli::InboxArgs;
@@ -32,6 +33,8 @@ const PAUSE_MOST: Duration = Duration::from_secs(10);
 /// How often it is looked for refused rows that were kept for long enough, and how many go at once.
 const FORGET_EVERY: Duration = Duration::from_mins(1);
 const FORGET_ROWS: usize = 500;
+/// How often it is said that rows were refused, and of the same trouble that it is there again.
+const SAY_EVERY: Duration = Duration::from_secs(10);
 
 /// Refuses addresses at which there can be no inbox.
 pub(crate) fn addresses(args: &InboxArgs) -> Result<Vec<String>, Failure> {
@@ -83,7 +86,10 @@ impl Takers {
                 keep,
                 app: app.clone(),
                 trouble: None,
+                told: None,
                 pause: PAUSE_LEAST,
+                unsaid: 0,
+                quiet_until: None,
             };
             takers.spawn(taker.run(ear, stop.clone()));
         }
@@ -109,10 +115,21 @@ struct Taker {
     keep: Keep,
     app: App,
     counted: Counted,
-    /// Of which trouble there was a line last.
-    trouble: Option<String>,
+    trouble: Option<Ongoing>,
+    /// Of which trouble there was a line last, and when.
+    told: Option<(String, Instant)>,
     /// After the next failure.
     pause: Duration,
+    /// Rows that were refused since there was a line of such, and when there may be the next one.
+    unsaid: u64,
+    quiet_until: Option<Instant>,
+}
+
+/// Why nothing can be taken, since the last time that something could.
+struct Ongoing {
+    kind: String,
+    /// There was a line.
+    is_told: bool,
 }
 
 /// From which row on something new is known to stand.
@@ -200,19 +217,31 @@ impl Taker {
         self.counted.taken.inc_by(round.taken);
         self.counted.refused.inc_by(round.refused);
         if let Some((id, why)) = &round.example {
-            let rows = round.refused;
-            tracing::warn!(
-                inbox = self.name,
-                rows,
-                task.id = %id,
-                why,
-                "rows of an inbox were refused; they are kept there with their errors"
-            );
+            self.say_refused(round.refused, *id, why);
         }
         match round.trouble {
             Some(trouble) => Err(trouble),
             None => Ok(round.ended),
         }
+    }
+
+    /// One line for all of a while, with one of them: somebody who submits bad ones may submit many.
+    fn say_refused(&mut self, rows: u64, id: Uuid, why: &str) {
+        self.unsaid += rows;
+        let now = Instant::now();
+        if self.quiet_until.is_some_and(|until| now < until) {
+            tracing::debug!(inbox = self.name, rows, task.id = %id, why, "rows of an inbox were refused");
+            return;
+        }
+        self.quiet_until = Some(now + SAY_EVERY);
+        let rows = std::mem::take(&mut self.unsaid);
+        tracing::warn!(
+            inbox = self.name,
+            rows,
+            task.id = %id,
+            why,
+            "rows of an inbox were refused; they are kept there with their errors"
+        );
     }
 
     async fn forget(&mut self) -> Result<usize, Trouble> {
@@ -230,7 +259,7 @@ impl Taker {
     fn is_well(&mut self) {
         self.counted.up.set(1);
         self.pause = PAUSE_LEAST;
-        if self.trouble.take().is_some() {
+        if self.trouble.take().is_some_and(|trouble| trouble.is_told) {
             tracing::info!(
                 inbox = self.name,
                 "tasks are taken over from the inbox again"
@@ -238,22 +267,32 @@ impl Taker {
         }
     }
 
-    /// Leaves it alone for a while. That is said when it begins, and when it turns into another trouble.
+    /// Leaves it alone for a while.
     async fn is_in(&mut self, trouble: &Trouble, stop: &CancellationToken) {
         self.counted.up.set(0);
-        let (error, kind) = (trouble.to_string(), trouble.kind());
-        let what = "nothing can be taken over from an inbox; it is tried again until it can";
-        if self.trouble.as_ref() == Some(&kind) {
-            tracing::debug!(inbox = self.name, error, "{what}");
-        } else {
-            tracing::warn!(inbox = self.name, error, "{what}");
-        }
-        self.trouble = Some(kind);
+        self.say_trouble(trouble);
         tokio::select! {
             () = tokio::time::sleep(self.pause) => {}
             () = stop.cancelled() => {}
         }
         self.pause = (self.pause * 2).min(PAUSE_MOST);
+    }
+
+    /// When it begins, and when it turns into another; of one that comes and goes not each time.
+    fn say_trouble(&mut self, trouble: &Trouble) {
+        let (error, kind, now) = (trouble.to_string(), trouble.kind(), Instant::now());
+        let goes_on = self.trouble.take().filter(|ongoing| ongoing.kind == kind);
+        let mut is_told = goes_on.is_some_and(|ongoing| ongoing.is_told);
+        let is_recent = |(told, at): &(String, Instant)| *told == kind && now < *at + SAY_EVERY;
+        let what = "nothing can be taken over from an inbox; it is tried again until it can";
+        if is_told || self.told.as_ref().is_some_and(is_recent) {
+            tracing::debug!(inbox = self.name, error, "{what}");
+        } else {
+            tracing::warn!(inbox = self.name, error, "{what}");
+            self.told = Some((kind.clone(), now));
+            is_told = true;
+        }
+        self.trouble = Some(Ongoing { kind, is_told });
     }
 }
 
