@@ -153,7 +153,35 @@ async fn a_bad_row_keeps_its_error_until_it_is_mended_and_holds_nobody_up() {
         .await;
 
     assert_eq!(server.taken(bad).await.priority, 7);
-    assert_eq!(shop.count("true").await, 1);
+    shop.until("true", 1).await;
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_rows_are_kept_for_as_long_and_as_many_as_is_set() {
+    let Some(shop) = Shop::open("keeps").await else {
+        return;
+    };
+    let yard = Yard::new();
+    shop.run(
+        "insert into taskyard.inbox (kind, error, failed_at)
+         select 'a', '{}', now() - days * interval '1 day' from generate_series(1, 9) as days",
+    )
+    .await;
+
+    let server = yard.serve(&["--inbox", &shop.url, "--inbox-keep", "6d"]);
+    shop.until("true", 5).await;
+    assert_eq!(server.stop().code(), Some(0));
+    let server = yard.serve(&["--inbox", &shop.url, "--inbox-refused-max", "2"]);
+    shop.until("true", 2).await;
+
+    assert_eq!(
+        shop.count("failed_at > now() - interval '60 hours'").await,
+        2
+    );
+    server
+        .process
+        .log_with("refused rows of an inbox were taken away");
     shop.close().await;
 }
 
