@@ -42,9 +42,10 @@ fmt: ## format the code
 	cargo fmt --all
 
 test: export TASKYARD_REQUIRE_POSTGRES = 1
+test: export TASKYARD_TEST_EXAMPLES = $(CURDIR)/target/examples
 test: export TASKYARD_TEST_SCHEMATHESIS = $(CURDIR)/target/schemathesis/bin/schemathesis
 test: ## every test on both databases, installing what the machine lacks
-	tests/prepare compiler curl postgres python schemathesis && tests/with-postgres tests/run $(PROFILE)
+	tests/prepare compiler curl examples postgres python schemathesis && tests/with-postgres tests/run $(PROFILE)
 
 test-all: test ## the same, by its older name
 

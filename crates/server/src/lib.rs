@@ -7,6 +7,7 @@
 
 pub mod app;
 pub mod front;
+pub mod inbox;
 pub mod serve;
 pub mod settings;
 

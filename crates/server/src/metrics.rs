@@ -35,6 +35,7 @@ use self::format::Format;
 pub(crate) use self::requests::Requests;
 pub(crate) use self::survey::Surveys;
 use crate::app::App;
+use crate::inbox::Inboxes;
 use crate::openapi::SERVER;
 use crate::openapi::operation::Routes;
 use crate::problem::{self, Code};
@@ -42,7 +43,8 @@ use crate::query;
 use crate::response::{self, Answer};
 use crate::settings::Settings;
 
-type Seconds = Gauge<f64, AtomicU64>;
+/// A gauge of seconds.
+pub(crate) type Seconds = Gauge<f64, AtomicU64>;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct OfStatus {
@@ -64,6 +66,7 @@ pub(crate) struct Metrics {
     counted: Registry,
     pub(crate) requests: Requests,
     pub(crate) wrong_tokens: Counter,
+    pub(crate) inboxes: Inboxes,
     pub(crate) surveys: Surveys,
     queues: Apart,
 }
@@ -87,10 +90,13 @@ impl Metrics {
             "Requests that were refused for a token that is not known here",
             wrong_tokens.clone(),
         );
+        let inboxes = Inboxes::default();
+        inboxes.register(&mut counted);
         Self {
             counted,
             requests,
             wrong_tokens,
+            inboxes,
             surveys: Surveys::default(),
             queues: Apart::new(values_max),
         }

@@ -18,6 +18,7 @@ mod error;
 mod exchange;
 mod fields;
 mod found;
+pub mod inbox;
 mod list;
 mod load;
 mod logs;

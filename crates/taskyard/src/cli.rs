@@ -5,6 +5,7 @@ mod client;
 #[cfg(test)]
 mod documents;
 mod filter;
+mod inbox;
 mod patch;
 mod queues;
 mod serve;
@@ -25,6 +26,7 @@ pub(crate) use self::client::{
     WaitArgs, WaitFor, WorkersArgs,
 };
 pub(crate) use self::filter::BulkArgs;
+pub(crate) use self::inbox::{DbInboxArgs, InboxArgs};
 pub(crate) use self::patch::PatchArgs;
 pub(crate) use self::queues::{
     ListQueuesArgs, OrDefault, QueueArgs, QueueVerb, QueuesArgs, SetQueueArgs,
@@ -248,6 +250,8 @@ pub(crate) enum DbVerb {
     Renew(RenewArgs),
     /// Takes everything out of a database that no server works on.
     Reset(ResetArgs),
+    /// Prints the SQL that makes an inbox in a PostgreSQL database of yours, makes it, or takes it away.
+    Inbox(DbInboxArgs),
 }
 
 #[derive(Debug, Args)]

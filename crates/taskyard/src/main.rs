@@ -7,6 +7,7 @@ mod commands;
 mod database;
 mod demo;
 mod failure;
+mod inboxes;
 mod logs;
 mod open_files;
 mod output;

@@ -47,6 +47,8 @@ pub struct NewTask {
     pub labels: Labels,
     /// Of the request, where the client made the id.
     pub digest: Option<Digest>,
+    /// Nobody can send it again once it was taken, so that its id may have been made any time ago.
+    pub is_of_any_age: bool,
     /// It never runs twice at once.
     pub is_exclusive: bool,
     /// While another task of its queue with this key has not ended, that one stands in its place.
@@ -245,8 +247,9 @@ pub(super) fn take_up_lanes<'a>(
 /// No id may come back after its task was discarded. A client's id must be of our time besides: ids order the lists.
 fn may_be_new(task: &NewTask, env: &Env<'_>) -> bool {
     let made = task.id.made_at();
+    let is_old = made < env.now - env.policy.key_life;
     let is_ahead = made > env.now + env.policy.clock_skew;
-    made >= env.now - env.policy.key_life && !(is_ahead && task.digest.is_some())
+    !(is_old && !task.is_of_any_age || is_ahead && task.digest.is_some())
 }
 
 impl NewTask {
@@ -264,6 +267,7 @@ impl NewTask {
             retry: None,
             labels: Labels::default(),
             digest: None,
+            is_of_any_age: false,
             is_exclusive: false,
             unique_key: None,
             retry_of: None,
@@ -294,6 +298,7 @@ impl NewTask {
             retry: Some(task.retry),
             labels: task.labels.clone().ok_or(Refused::Damaged("labels"))?,
             digest: None,
+            is_of_any_age: false,
             is_exclusive: task.is_exclusive,
             unique_key: task.unique_key.clone(),
             retry_of: Some(task.id),

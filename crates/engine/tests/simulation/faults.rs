@@ -194,12 +194,12 @@ impl World {
             self.servers[server].set_clock(error);
             return true;
         }
-        // Twice at once, or while a machine sleeps, it may seem to a server as if nothing had happened.
+        // Twice at once, or while a machine sleeps or has just slept, it may seem to a server as if nothing had happened.
         let clock = &mut self.around.database_clock;
-        let is_new = clock
-            .set_at
-            .is_some_and(|at| at + BETWEEN_SETTINGS > self.around.now);
-        if is_new || self.servers.iter().any(Server::is_suspended) {
+        let since = self.around.now - BETWEEN_SETTINGS;
+        let is_new = clock.set_at.is_some_and(|at| at > since);
+        let mut servers = self.servers.iter();
+        if is_new || servers.any(|server| server.has_slept_since(since)) {
             return false;
         }
         if Duration::from_micros(error.abs_diff(clock.error)) > losses::NOTICED {

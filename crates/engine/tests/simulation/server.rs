@@ -147,6 +147,8 @@ pub(crate) struct Server {
     clock: Clock,
     /// How long its machine was suspended, all together.
     slept: Duration,
+    /// When its machine last did.
+    woke: Option<Timestamp>,
     /// How far behind the true time its readings of the database's are at most.
     lag: Duration,
     /// What came in while it was paused.
@@ -198,6 +200,7 @@ impl Server {
             places: Places::default(),
             clock: Clock::default(),
             slept: Duration::ZERO,
+            woke: None,
             lag,
             missed: Vec::new(),
             open: Vec::new(),
@@ -258,6 +261,7 @@ impl Server {
             let pause = around.now.since(since);
             self.clock.stood_still(pause);
             self.slept += pause;
+            self.woke = Some(around.now);
         }
         self.state = State::Up;
         for event in std::mem::take(&mut self.missed) {
@@ -278,14 +282,16 @@ impl Server {
         self.clock.set_time_of_day(to);
     }
 
-    pub(crate) fn is_suspended(&self) -> bool {
-        matches!(
+    /// Its machine sleeps, or has slept since then.
+    pub(crate) fn has_slept_since(&self, then: Timestamp) -> bool {
+        let sleeps = matches!(
             self.state,
             State::Paused {
                 suspended: true,
                 ..
             }
-        )
+        );
+        sleeps || self.woke.is_some_and(|woke| woke > then)
     }
 
     /// Whether it takes an event of this life now; a paused one keeps it for later.

@@ -73,6 +73,7 @@ pub(crate) fn new_task(
         retry,
         labels: labels?,
         digest: submit.id.is_some().then(|| digest(submit)),
+        is_of_any_age: false,
         is_exclusive: submit.exclusive,
         unique_key: unique_key.flatten(),
         retry_of: None,

@@ -11,6 +11,7 @@ mod front;
 mod heads;
 mod health;
 mod hostile;
+mod inbox;
 mod logs;
 mod metrics;
 mod ops;

@@ -19,6 +19,7 @@ use taskyard_core::query::{Answer, Query};
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use taskyard_server::Secret;
+use taskyard_server::inbox;
 use taskyard_server::settings::Access;
 use tokio::sync::Semaphore;
 
@@ -119,6 +120,11 @@ async fn busy() -> Yard {
         .await
         .ok();
     yard.get("/no/such/route").await;
+    let inbox = inbox::counted(&yard.app, "localhost:5432/shop");
+    inbox.taken.inc_by(2);
+    inbox.refused.inc();
+    inbox.oldest.set(0.5);
+    inbox.up.set(1);
     yard
 }
 

@@ -147,6 +147,8 @@ pub enum OpenError {
          short; put it back into an empty database, with pg_restore --single-transaction"
     )]
     HalfRestored { server: String },
+    #[error("the inbox at {server}: {reason}")]
+    Inbox { server: String, reason: String },
     #[error("the database {server} is empty: nothing was stored yet; a start makes it Taskyard's")]
     Empty { server: String },
     #[error(

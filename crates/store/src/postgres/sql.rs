@@ -132,6 +132,17 @@ writes! {
     WorkerUpdate = "worker_update",
 }
 
+/// What is run where an inbox is, in somebody's own database. Nothing of it is prepared.
+pub(super) const INBOX_BEGIN: &str = include_str!("../../sql/postgres/inbox_begin.sql");
+pub(super) const INBOX_COUNT: &str = include_str!("../../sql/postgres/inbox_count.sql");
+pub(super) const INBOX_DELETE: &str = include_str!("../../sql/postgres/inbox_delete.sql");
+pub(super) const INBOX_DROP: &str = include_str!("../../sql/postgres/inbox_drop.sql");
+pub(super) const INBOX_FORGET: &str = include_str!("../../sql/postgres/inbox_forget.sql");
+pub(super) const INBOX_LOCK: &str = include_str!("../../sql/postgres/inbox_lock.sql");
+pub(super) const INBOX_LOOK: &str = include_str!("../../sql/postgres/inbox_look.sql");
+pub(super) const INBOX_PICK: &str = include_str!("../../sql/postgres/inbox_pick.sql");
+pub(super) const INBOX_REFUSE: &str = include_str!("../../sql/postgres/inbox_refuse.sql");
+
 /// Utility statements, which have no parameters and are not prepared.
 pub(super) const ALL_DELETE: &str = include_str!("../../sql/postgres/all_delete.sql");
 pub(super) const HINT_LISTEN: &str = include_str!("../../sql/postgres/hint_listen.sql");

@@ -7,6 +7,7 @@ use taskyard_core::policy::HISTORY_MOST;
 use taskyard_core::retention::Retention;
 use taskyard_server::WorkerIds;
 
+use super::inbox::ServeInboxArgs;
 use super::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs};
 use crate::settings::units::{at_least, bytes, duration, listen, moment, retention, room};
 
@@ -78,6 +79,8 @@ pub(crate) struct ServeArgs {
     pub(crate) command: CommandArgs,
     #[command(flatten)]
     pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) inboxes: ServeInboxArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
     #[command(flatten)]

@@ -110,7 +110,27 @@ fn shown(name: &str, value: String) -> String {
     if name == "database" {
         return without_password(&value);
     }
+    if name == "inbox" {
+        return each_without_password(&value);
+    }
     value
+}
+
+/// Of addresses with commas or spaces between them. One with several hosts has commas as well.
+fn each_without_password(addresses: &str) -> String {
+    const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+    let mut each: Vec<String> = Vec::new();
+    for part in addresses.split([',', ' ']) {
+        match each.last_mut() {
+            Some(last) if !SCHEMES.iter().any(|scheme| part.starts_with(scheme)) => {
+                last.push(',');
+                last.push_str(part);
+            }
+            _ => each.push(part.to_owned()),
+        }
+    }
+    let shown = each.iter().map(|address| without_password(address));
+    shown.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]
@@ -130,6 +150,16 @@ mod tests {
             ),
             "postgres://me:***@host/db?password=***&connect_timeout=2"
         );
+        assert_eq!(
+            shown(
+                "inbox",
+                "postgres://me:secret@a,b/shop,postgresql://you:hidden@c/x postgres://d/y"
+                    .to_owned()
+            ),
+            "postgres://me:***@a,b/shop,postgresql://you:***@c/x,postgres://d/y"
+        );
+        assert_eq!(shown("inbox", "me:secret@host".to_owned()), "***");
+        assert_eq!(shown("inbox", String::new()), "");
         assert_eq!(shown("database", "sqlite:a.db".to_owned()), "sqlite:a.db");
         assert_eq!(shown("token", "secret".to_owned()), "(set, not shown)");
         assert_eq!(shown("token", String::new()), "");

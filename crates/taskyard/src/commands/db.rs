@@ -1,6 +1,7 @@
-//! `taskyard db`: migrate, check, stats; backup, restore and renew in a file of their own, and so is reset.
+//! `taskyard db`: migrate, check, stats; backup, restore and renew in a file of their own, and so are reset and inbox.
 
 mod backup;
+mod inbox;
 mod reset;
 
 use std::path::Path;
@@ -103,6 +104,7 @@ pub(super) async fn run(args: &DbArgs, format: Format) -> Done {
         DbVerb::Restore(args) => backup::restore(args, format).await,
         DbVerb::Renew(args) => backup::renew(args, format).await,
         DbVerb::Reset(args) => reset::reset(args, format).await,
+        DbVerb::Inbox(args) => inbox::inbox(args, format).await,
     }
 }
 

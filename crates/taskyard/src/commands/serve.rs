@@ -31,6 +31,7 @@ use super::{Cores, Done, worker};
 use crate::cli::{AccessArgs, ServeArgs};
 use crate::database::{self, Address};
 use crate::failure::{FAILED, Failure, USAGE};
+use crate::inboxes::{self, Takers};
 use crate::logs;
 use crate::open_files;
 use crate::output;
@@ -47,6 +48,7 @@ pub(super) struct Plan {
     hosts: Vec<String>,
     origins: Vec<String>,
     address: Address,
+    inboxes: Vec<String>,
     commands: Commands,
     executors: Executors,
 }
@@ -67,6 +69,7 @@ impl Plan {
             hosts: web::hosts(&args.access.allow_host)?,
             origins: web::origins(&args.access.allow_origin)?,
             address,
+            inboxes: inboxes::addresses(&args.inboxes.inboxes)?,
             commands: inside::commands(args),
             executors: inside::executors(args)?,
         })
@@ -94,6 +97,7 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
         hosts,
         origins,
         address,
+        inboxes,
         commands,
         executors,
     } = plan;
@@ -156,6 +160,7 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
     let finishing = engine.finishing().clone();
     serving.spawn(serve(listener, app.clone(), finishing));
     pool.begin(&app);
+    let takers = Takers::start(&inboxes, args.inboxes.keep(), &app, &leaving)?;
     app.started();
     output::line(&format!("{SERVING}http://{}", reachable(local)))?;
     tracing::info!(address = %local, database = %address, workers = args.internal_workers, "serving");
@@ -165,6 +170,7 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
         engine,
         services,
         serving,
+        takers,
         pool,
     };
     let broken = tokio::select! {

@@ -2,14 +2,16 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
+use serde_json::{Value, json};
 use taskyard_api::task::{Status, Task};
 
+use crate::shop::Shop;
 use crate::way::{Fate, way_to};
 use crate::yard::{PATIENCE, Process, QUICK, Yard, run};
 
@@ -244,4 +246,57 @@ fn count_words(url: &str) -> Command {
         .env_remove("TASKYARD_TOKEN")
         .env("no_proxy", "*");
     command
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_and_its_task_are_written_together_in_every_language() {
+    let Some(shop) = Shop::open("examples").await else {
+        return;
+    };
+    let yard = Yard::new();
+    let server = yard.serve(&["--inbox", &shop.url]);
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/inbox");
+    let beside = Path::new(env!("CARGO_BIN_EXE_taskyard")).parent().unwrap();
+    let tables = std::fs::read_to_string(format!("{examples}/shop.sql")).unwrap();
+    shop.run(&tables).await;
+    let order = |name: &str| format!("{examples}/order.{name}");
+    let mut psql = Command::new("psql");
+    psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align"])
+        .args([&shop.url, "--file", &order("sql")]);
+    let mut ways = vec![psql, Command::new(beside.join("examples/order"))];
+    if let Some(installed) = std::env::var_os("TASKYARD_TEST_EXAMPLES").map(PathBuf::from) {
+        let mut python = Command::new(installed.join("python/bin/python"));
+        python.arg(order("py"));
+        let mut node = Command::new("node");
+        node.arg(order("js"))
+            .env("NODE_PATH", installed.join("node_modules"));
+        ways.extend([python, node]);
+    } else {
+        eprintln!(
+            "skipped in part: TASKYARD_TEST_EXAMPLES names no psycopg and pg; `make test` installs them"
+        );
+    }
+
+    for (orders, mut way) in (1_i64..).zip(ways) {
+        let ran = way.env("SHOP_URL", &shop.url).output().unwrap();
+
+        let said = String::from_utf8_lossy(&ran.stdout);
+        let complaints = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{way:?}: {said}\n{complaints}");
+        let id = said.trim().parse().unwrap();
+        server.taken(id).await;
+        let task = server.ended(id).await;
+        assert_eq!(
+            (task.status, &*task.queue, task.priority),
+            (Status::Completed, "orders", 1)
+        );
+        let output: Value = serde_json::from_str(task.output.unwrap().get()).unwrap();
+        assert_eq!(output, json!({"item": "kettle"}));
+        let found = "select count(*), count(*) filter (where item = 'kettle' and task is not null) from orders";
+        let found = shop.client.query_one(found, &[]).await.unwrap();
+        assert_eq!((found.get(0), found.get(1)), (orders, orders), "{way:?}");
+        assert_eq!(server.tasks().await, orders.unsigned_abs(), "{way:?}");
+    }
+    shop.until("true", 0).await;
+    shop.close().await;
 }

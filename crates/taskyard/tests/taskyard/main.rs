@@ -7,6 +7,7 @@ mod examples;
 mod exchanges;
 mod faults;
 mod pages;
+mod shop;
 mod terminal;
 mod way;
 mod yard;

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use taskyard_api::page::TasksQuery;
 use taskyard_api::task::Status;
 
+use crate::shop::Shop;
 use crate::yard::{PATIENCE, Process, QUICK, Server, Yard, run, taskyard};
 
 const README: &str = include_str!("../../../../README.md");
@@ -17,6 +18,7 @@ const DIALECTS: &str = include_str!("../../../../docs/dialects.md");
 const EXECUTORS: &str = include_str!("../../../../docs/executors.md");
 const GLOSSARY: &str = include_str!("../../../../docs/glossary.md");
 const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
+const INBOX: &str = include_str!("../../../../docs/inbox.md");
 const EXAMPLES: &str = include_str!("../../../../examples/README.md");
 
 /// A block of a page, between its fences, and the language that it is in.
@@ -183,6 +185,42 @@ async fn the_page_for_operators_does_what_it_says() {
     for name in ["tasks-monday.db", "tasks-latest.db"] {
         assert!(yard.path(name).is_file(), "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_about_inboxes_does_what_it_says() {
+    let Some(shop) = Shop::open("page").await else {
+        return;
+    };
+    let yard = Yard::new();
+    let server = yard.serve(&["--inbox", &shop.url]);
+    does_what_it_says(INBOX, Likeness::Same, &yard, &server);
+    assert!(yard.path("inbox.sql").is_file());
+    // Roles are those of the whole server.
+    let (of_shop, of_yard) = (
+        format!("shop_{}", server.process.id()),
+        format!("yard_{}", server.process.id()),
+    );
+    shop.run(&format!(
+        "create role {of_shop}; create role {of_yard};
+         create table orders (item text); create table users (id int, is_late bool);
+         insert into users (id, is_late) values (1, true), (2, false)"
+    ))
+    .await;
+
+    for block in blocks(INBOX).iter().filter(|block| block.language == "sql") {
+        let roles = block.text.replace(" to shop;", &format!(" to {of_shop};"));
+        shop.run(&roles.replace(" to taskyard;", &format!(" to {of_yard};")))
+            .await;
+    }
+
+    shop.until("true", 0).await;
+    assert_eq!(server.tasks().await, 3, "a receipt, a picture, a reminder");
+    shop.run(&format!(
+        "drop owned by {of_shop}, {of_yard}; drop role {of_shop}; drop role {of_yard}"
+    ))
+    .await;
+    shop.close().await;
 }
 
 #[test]

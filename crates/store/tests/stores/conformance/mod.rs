@@ -55,6 +55,7 @@ macro_rules! conformance {
                 submitting::a_submit_answers_where_its_new_tasks_stand,
                 submitting::the_same_id_with_another_body_is_refused,
                 submitting::an_id_of_yesterday_or_tomorrow_is_refused,
+                submitting::an_id_of_any_age_is_taken_once_where_nobody_can_send_it_later,
                 submitting::one_bad_task_refuses_its_whole_batch,
                 submitting::the_same_idempotency_key_answers_the_same_ids,
                 submitting::an_idempotency_key_with_another_body_is_refused,

@@ -243,6 +243,30 @@ pub(super) async fn an_id_of_yesterday_or_tomorrow_is_refused(yard: Yard) {
     assert_eq!(yard.submit(early).await, Err(not_recent(&yard, ahead)));
 }
 
+pub(super) async fn an_id_of_any_age_is_taken_once_where_nobody_can_send_it_later(yard: Yard) {
+    let old = NewTask {
+        is_of_any_age: true,
+        ..of_client(&yard, "body")
+    };
+    yard.pass(yard.policy.key_life * 30);
+
+    assert_eq!(yard.submit(old.clone()).await, Ok(old.id));
+    let again = yard.submit_all(vec![old.clone()]).await.unwrap();
+    assert_eq!(again.made, [Made::Before]);
+    let other = NewTask {
+        digest: Some(Digest::of(b"other")),
+        ..old.clone()
+    };
+    assert_eq!(yard.submit(other).await, Err(Refused::IdTaken(old.id)));
+
+    let ahead = NewTask {
+        id: TaskId::new(yard.now() + HOUR, 7),
+        ..old
+    };
+    let refused = not_recent(&yard, ahead.id);
+    assert_eq!(yard.submit(ahead).await, Err(refused));
+}
+
 fn not_recent(yard: &Yard, id: TaskId) -> Refused {
     Refused::IdNotRecent {
         id,

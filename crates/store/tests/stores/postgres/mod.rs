@@ -3,6 +3,7 @@
 mod breaking;
 mod checking;
 mod holding;
+mod inbox;
 mod opening;
 mod plans;
 mod renewing;

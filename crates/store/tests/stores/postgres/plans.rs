@@ -23,8 +23,9 @@ use crate::lists;
 
 /// These ask for nothing that could be found in one way or another: they set what holds for a connection, lock, or take all
 /// away.
-const WITHOUT_PLAN: [&str; 7] = [
+const WITHOUT_PLAN: [&str; 8] = [
     "all_delete",
+    "inbox_drop",
     "lane_lock",
     "log_settings",
     "migration_lock",

@@ -5,17 +5,20 @@ use taskyard_engine::upkeep::Services;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::inboxes::Takers;
 use crate::pool::Pool;
 
 const ENGINE: &str = "the engine";
 const HTTP_SERVER: &str = "the HTTP server";
 const WORKER: &str = "an internal worker";
+const TAKER: &str = "what takes tasks over from an inbox";
 
 /// What goes on until the server stops.
 pub(super) struct Parts {
     pub(super) engine: Engine,
     pub(super) services: Services,
     pub(super) serving: JoinSet<()>,
+    pub(super) takers: Takers,
     pub(super) pool: Pool,
 }
 
@@ -26,7 +29,7 @@ impl Parts {
         tokio::select! {
             // The services end with the engine, and the workers need both.
             biased;
-            part = first_but_workers(&self.engine, &mut self.services, &mut self.serving) => part,
+            part = first_but_workers(&self.engine, &mut self.services, &mut self.serving, &mut self.takers) => part,
             Err(_) = self.pool.ended() => WORKER,
         }
     }
@@ -42,6 +45,7 @@ impl Parts {
             engine,
             mut services,
             mut serving,
+            mut takers,
             mut pool,
         } = self;
         match broken {
@@ -54,7 +58,7 @@ impl Parts {
         if broken.is_none() {
             broken = tokio::select! {
                 biased;
-                part = first_but_workers(&engine, &mut services, &mut serving) => Some(part),
+                part = first_but_workers(&engine, &mut services, &mut serving, &mut takers) => Some(part),
                 ended = pool.ended() => ended.err().map(|_| WORKER),
             };
             broken.inspect(|part| say_broken(part));
@@ -76,6 +80,11 @@ impl Parts {
         while let Some(served) = next_served(&engine, &mut serving).await {
             if served.is_err() {
                 note(HTTP_SERVER);
+            }
+        }
+        while let Some(taken) = next_taken(&engine, &mut takers).await {
+            if taken.is_err() {
+                note(TAKER);
             }
         }
         stop.cancel();
@@ -106,16 +115,28 @@ async fn next_served(engine: &Engine, serving: &mut JoinSet<()>) -> Option<Resul
     }
 }
 
+/// None once all have let go of what they had picked, or where the engine has ended.
+async fn next_taken(engine: &Engine, takers: &mut Takers) -> Option<Result<(), JoinError>> {
+    tokio::select! {
+        biased;
+        () = engine.ended() => None,
+        taken = takers.next_ended() => taken,
+    }
+}
+
 async fn first_but_workers(
     engine: &Engine,
     services: &mut Services,
     serving: &mut JoinSet<()>,
+    takers: &mut Takers,
 ) -> &'static str {
     tokio::select! {
         // First, for the services end with it.
         biased;
         () = engine.ended() => ENGINE,
         Some(ended) = services.next_ended() => ended.service,
+        // In order they end as soon as the server leaves.
+        Some(Err(_)) = takers.next_ended() => TAKER,
         _ = serving.join_next() => HTTP_SERVER,
     }
 }
@@ -167,6 +188,7 @@ mod tests {
             engine,
             services,
             serving: JoinSet::from_iter([serving]),
+            takers: Takers::default(),
             pool: Pool::of(worker),
         }
     }
@@ -248,6 +270,23 @@ mod tests {
         stop.cancel();
         engine.engine.ended().await;
         assert_eq!(engine.first_to_end().await, ENGINE);
+    }
+
+    #[tokio::test]
+    async fn what_takes_from_an_inbox_is_named_when_it_breaks_down_alone() {
+        let stop = CancellationToken::new();
+        let mut broken = parts(&stop, in_order, pending()).await;
+        broken.takers = Takers::of(breaks_down());
+        assert_eq!(broken.first_to_end().await, TAKER);
+
+        let mut late = parts(&stop, in_order, ready(())).await;
+        late.takers = Takers::of(breaks_down());
+        assert_eq!(late.end(None, &stop).await, Some(TAKER));
+
+        let stop = CancellationToken::new();
+        let mut well = parts(&stop, in_order, ready(())).await;
+        well.takers = Takers::of(ready(()));
+        assert_eq!(well.end(None, &stop).await, None);
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ mod bench;
 mod commands;
 mod databases;
 mod demo;
+mod inboxes;
 mod leaving;
 mod logs;
 mod operations;

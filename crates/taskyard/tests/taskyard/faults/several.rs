@@ -155,9 +155,7 @@ async fn a_worker_in_full_work_loses_nothing_to_servers_that_die_in_turn() {
     let worker = worker(&yard, &both(&here, &there), &["--concurrency", "100"]);
     let mut tasks = Vec::new();
     for round in 0..4_usize {
-        let batch: Vec<_> = (0..500)
-            .map(|number| Submit::new("echo", number))
-            .collect();
+        let batch: Vec<_> = (0..500).map(|number| Submit::new("echo", number)).collect();
         let batch = there.client.submit_batch(&batch, None).await.unwrap();
         tasks.extend(batch.ids);
         let some = 500 * round as u64 + 150;
