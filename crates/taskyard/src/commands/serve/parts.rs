@@ -1,8 +1,11 @@
 //! The parts of a running server: which of them breaks down, and how they are ended in order.
 
+use std::time::Duration;
+
 use taskyard_engine::engine::Engine;
 use taskyard_engine::upkeep::Services;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::pool::Pool;
@@ -31,11 +34,12 @@ impl Parts {
         }
     }
 
-    /// Ends all of them in order, whatever breaks down meanwhile; `broken` if one did before. Answers with the first
-    /// that broke down, which is said.
+    /// Ends all of them in order, whatever breaks down meanwhile; `broken` if one did before. Requests are served for as
+    /// long as `linger` says, and while workers go on. Answers with the first that broke down, which is said.
     pub(super) async fn end(
         self,
         mut broken: Option<&'static str>,
+        linger: Duration,
         stop: &CancellationToken,
     ) -> Option<&'static str> {
         let Self {
@@ -55,7 +59,7 @@ impl Parts {
             broken = tokio::select! {
                 biased;
                 part = first_but_workers(&engine, &mut services, &mut serving) => Some(part),
-                ended = pool.ended() => ended.err().map(|_| WORKER),
+                (ended, ()) = async { tokio::join!(pool.ended(), sleep(linger)) } => ended.err().map(|_| WORKER),
             };
             broken.inspect(|part| say_broken(part));
         }
@@ -257,7 +261,7 @@ mod tests {
         ends.cancel();
         parts.engine.ended().await;
 
-        assert_eq!(parts.end(None, &stop).await, Some(ENGINE));
+        assert_eq!(parts.end(None, Duration::ZERO, &stop).await, Some(ENGINE));
     }
 
     #[tokio::test]
@@ -276,7 +280,7 @@ mod tests {
             until_left.cancel();
         });
 
-        assert_eq!(parts.end(None, &stop).await, Some(WORKER));
+        assert_eq!(parts.end(None, Duration::ZERO, &stop).await, Some(WORKER));
     }
 
     #[tokio::test]
@@ -289,7 +293,10 @@ mod tests {
         let parts = parts(&stop, serving, ready(())).await;
         let engine = parts.engine.clone();
 
-        assert_eq!(parts.end(None, &stop).await, Some(HTTP_SERVER));
+        assert_eq!(
+            parts.end(None, Duration::ZERO, &stop).await,
+            Some(HTTP_SERVER)
+        );
         assert!(engine.has_ended());
     }
 
@@ -307,7 +314,7 @@ mod tests {
             let worker = async move { is_busy.notified().await };
             let parts = parts_on(Arc::new(store), &stop, in_order, worker).await;
 
-            assert_eq!(parts.end(None, &stop).await, Some(told));
+            assert_eq!(parts.end(None, Duration::ZERO, &stop).await, Some(told));
         }
     }
 
@@ -316,7 +323,10 @@ mod tests {
         let stop = CancellationToken::new();
         let parts = parts(&stop, |_| breaks_down(), breaks_down()).await;
 
-        assert_eq!(parts.end(Some("the sweep"), &stop).await, Some("the sweep"));
+        assert_eq!(
+            parts.end(Some("the sweep"), Duration::ZERO, &stop).await,
+            Some("the sweep")
+        );
     }
 
     #[tokio::test]
@@ -324,7 +334,7 @@ mod tests {
         let stop = CancellationToken::new();
         let parts = parts(&stop, in_order, ready(())).await;
 
-        assert_eq!(parts.end(None, &stop).await, None);
+        assert_eq!(parts.end(None, Duration::ZERO, &stop).await, None);
     }
 
     #[tokio::test]
@@ -339,6 +349,6 @@ mod tests {
         let parts = parts(&stop, serving, ready(())).await;
         assert!(last.send(parts.engine.clone()).is_ok());
 
-        assert_eq!(parts.end(None, &stop).await, None);
+        assert_eq!(parts.end(None, Duration::ZERO, &stop).await, None);
     }
 }
