@@ -62,8 +62,9 @@ pub(crate) fn check<B>(app: &App, request: &Request<B>, peer: Peer) -> Result<()
             check_host(settings, request)?;
             check_origin(settings, headers)
         }
-        // A page whose name was made to lead to 127.0.0.1 would find it open here as well.
-        Access::None if peer.is_local => {
+        // A page whose name was made to lead to 127.0.0.1 would find it open here as well; so it would where a port of
+        // this machine leads to an address of its own, as with containers, for which names are given.
+        Access::None if peer.is_local || !settings.hosts.is_empty() => {
             check_host(settings, request)?;
             check_origin(settings, headers)
         }

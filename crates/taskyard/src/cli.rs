@@ -21,9 +21,9 @@ use clap::{Args, Parser, Subcommand};
 #[cfg(test)]
 pub(crate) use self::client::KINDS;
 pub(crate) use self::client::{
-    AwayArgs, CancelArgs, Connection, ExplainArgs, ListArgs, ListOperationsArgs, LogsArgs,
-    OperationVerb, OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs, TokenArgs,
-    WaitArgs, WaitFor, WorkersArgs,
+    AwayArgs, CancelArgs, Connection, ExplainArgs, HealthArgs, ListArgs, ListOperationsArgs,
+    LogsArgs, OperationVerb, OperationsArgs, RetryArgs, ShowArgs, StatsArgs, StatsBy, SubmitArgs,
+    TokenArgs, WaitArgs, WaitFor, WorkersArgs,
 };
 pub(crate) use self::filter::BulkArgs;
 pub(crate) use self::inbox::{DbInboxArgs, InboxArgs};
@@ -36,7 +36,7 @@ pub(crate) use self::serve::{
 };
 pub(crate) use self::task_name::TaskName;
 pub(crate) use self::worker::{CommandArgs, DeliverArgs, HttpArgs, LogArgs, WorkerArgs};
-pub(crate) use self::workers::{ListWorkersArgs, WorkerNameArgs, WorkerVerb};
+pub(crate) use self::workers::{ListWorkersArgs, WorkerVerb};
 use crate::output::Format;
 use crate::settings::FILE_VARIABLE;
 
@@ -169,6 +169,8 @@ pub(crate) enum Command {
     Stats(StatsArgs),
     /// Lists workers; drains, kills and deletes them, and scales the internal ones of a server.
     Workers(WorkersArgs),
+    /// Asks whether a server takes requests, and whether a worker is heard; for health checks.
+    Health(HealthArgs),
     /// Prints the settings in force and where each came from.
     Config(Box<ConfigArgs>),
     /// Looks after the database.

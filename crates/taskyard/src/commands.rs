@@ -6,6 +6,7 @@ mod cancel;
 mod config;
 mod db;
 mod explain;
+mod health;
 pub(crate) mod list;
 mod logs;
 mod manual;
@@ -80,6 +81,7 @@ fn act(cli: Cli, layered: &Layered) -> Done {
         Command::Queues(args) => block_on(queues::run(&args, format)),
         Command::Stats(args) => block_on(stats::run(&args, format)),
         Command::Workers(args) => block_on(workers::run(&args, format)),
+        Command::Health(args) => block_on(health::run(&args, format)),
         Command::Config(args) => config::run(&args.serve, layered, format),
         Command::Db(args) => {
             // What opening a database has to say it says in the log.

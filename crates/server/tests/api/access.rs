@@ -290,3 +290,22 @@ async fn without_any_check_names_do_not_matter_but_foreign_pages_do() {
         .await
         .refused(403, "wrong_origin");
 }
+
+/// As where a port of this machine leads into a container, to which no caller is on the same machine.
+#[tokio::test]
+async fn without_any_check_the_names_that_are_given_are_the_only_ones() {
+    let yard = Yard::with(|settings| {
+        settings.access = Access::None;
+        settings.hosts = vec!["server".to_owned()];
+    });
+
+    for name in ["server", "server:8000", "localhost:8000", "127.0.0.1:8000"] {
+        get(&yard, TASKS, &[("host", name)]).await.ok();
+    }
+    // A page whose name was made to lead here is of the same origin to itself.
+    let rebound = [
+        ("host", "evil.test:8000"),
+        ("origin", "http://evil.test:8000"),
+    ];
+    get(&yard, TASKS, &rebound).await.refused(421, "wrong_host");
+}

@@ -9,7 +9,7 @@ use super::workers::{ListWorkersArgs, WorkerVerb};
 use crate::commands::{list, operations, stats, workers};
 use crate::failure::Failure;
 use crate::output::{self, Column};
-use crate::settings::units::{at_least, demand, duration, limit, pair, url, whole};
+use crate::settings::units::{at_least, demand, duration, limit, pair, url, whole, worker};
 use crate::settings::web;
 use clap::{Args, Subcommand, ValueEnum};
 use taskyard_api::logs::Stream;
@@ -456,6 +456,21 @@ pub(crate) struct StatsArgs {
     /// Of how many minutes.
     #[arg(long, value_name = "N", default_value_t = 15, requires = "by", value_parser = window)]
     pub(crate) minutes: u32,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 0 where all is well; 1 where the server takes no requests, as while it starts or stops, or does \
+                  not hear the worker; 3 where no server answers. Of several servers one is enough.\n\n\
+                  Example:\n  taskyard health\n  taskyard health --server http://tasks.example:8000\n  \
+                  taskyard health --worker worker-1"
+)]
+pub(crate) struct HealthArgs {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Also whether this worker is heard.
+    #[arg(long, value_name = "NAME", value_parser = worker)]
+    pub(crate) worker: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]

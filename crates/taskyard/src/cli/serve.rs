@@ -33,8 +33,8 @@ pub(crate) struct DatabaseArgs {
 #[command(
     after_help = "SIGTERM, Ctrl-C and, unless it was started with nohup, SIGHUP (its terminal is closed) stop it in order: \
                   its workers have --drain to finish what they run, then commands --command-grace to end, and --deliver to \
-                  say what came of it. A database that hangs is waited for no longer than --drain and --deliver, and a \
-                  second more. A second signal ends it at once.\n\n\
+                  say what came of it; it serves for --linger at the least. A database that hangs is waited for no longer \
+                  than --drain or --linger, and --deliver, and a second more. A second signal ends it at once.\n\n\
                   Example:\n  taskyard serve\n  taskyard serve --listen 127.0.0.1:9000 --database sqlite:/tmp/tasks.db \
                   --internal-workers 8\n  taskyard serve --allow-command wc,grep --internal-workers 2"
 )]
@@ -121,11 +121,11 @@ pub(crate) struct AccessArgs {
     )]
     pub(crate) token: Option<String>,
     /// Serves everybody who can reach it, on any address. Only for networks that nobody else is on. Over the loopback
-    /// address requests must still call it by a name of its own.
+    /// address, and with --allow-host over any, requests must still call it by a name of its own.
     #[arg(long, env = "TASKYARD_NO_AUTH", conflicts_with = "token")]
     pub(crate) no_auth: bool,
-    /// Further names that the server may be called by (the Host header) over the loopback address, where no token is
-    /// needed.
+    /// Further names, besides localhost and the loopback addresses, that the server may be called by (the Host header)
+    /// where no token is needed: over the loopback address, and with --no-auth over any once there is one here.
     #[arg(
         long,
         env = "TASKYARD_ALLOW_HOST",
@@ -210,6 +210,10 @@ pub(crate) struct TimeArgs {
     /// signal ends it at once.
     #[arg(long, env = "TASKYARD_DRAIN", default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub(crate) drain: Duration,
+    /// How long a stopping server, at the least, goes on serving once /ready says that it stops, so that a load balancer
+    /// sees it and sends requests elsewhere. A few times what that waits between two looks.
+    #[arg(long, env = "TASKYARD_LINGER", default_value = "0s", value_parser = duration, value_name = "TIME")]
+    pub(crate) linger: Duration,
     #[command(flatten)]
     pub(crate) deliver: DeliverArgs,
 }

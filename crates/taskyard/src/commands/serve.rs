@@ -179,10 +179,12 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
     };
     signals.end_at_next();
     leaving.cancel();
-    let within = args.times.drain.saturating_add(args.times.deliver.deliver);
+    let times = &args.times;
+    let within = times.drain.max(times.linger);
+    let within = within.saturating_add(times.deliver.deliver);
     let broken = tokio::select! {
         biased;
-        broken = parts.end(broken, &stop) => broken,
+        broken = parts.end(broken, times.linger, &stop) => broken,
         () = too_late(&stop, within) => {
             // Closing it would wait for the database as well. What is left behind is looked through at the next start.
             std::mem::forget(store);

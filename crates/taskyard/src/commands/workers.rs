@@ -5,6 +5,7 @@ mod verbs;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use taskyard_api::client::Error;
 use taskyard_api::page::Page;
 use taskyard_api::worker::{Worker, WorkerStatus};
 use taskyard_core::time::Timestamp;
@@ -12,6 +13,7 @@ use taskyard_core::time::Timestamp;
 use super::list::age;
 use super::{Done, client, now};
 use crate::cli::{ListWorkersArgs, WorkersArgs};
+use crate::failure::{About, Failure};
 use crate::output::{self, Cell, Column, Format, Shown, Tint};
 
 /// What can be seen of each worker.
@@ -54,6 +56,19 @@ pub(super) async fn run(args: &WorkersArgs, format: Format) -> Done {
         Some(verb) => verbs::run(verb, format).await,
         None => list(&args.list, format).await,
     }
+}
+
+/// Whoever mistypes a name learns where the right ones are.
+pub(super) fn found<T>(answer: Result<T, Error>, name: &str) -> Result<T, Failure> {
+    answer.map_err(|error| {
+        let is_unknown = error.code() == Some("not_found");
+        let mut failure = Failure::about(error, About::Worker);
+        if is_unknown {
+            failure.message =
+                format!("no worker is called {name:?}\n  `taskyard workers --all` lists them.");
+        }
+        failure
+    })
 }
 
 async fn list(args: &ListWorkersArgs, format: Format) -> Done {

@@ -1,8 +1,11 @@
 //! The parts of a running server: which of them breaks down, and how they are ended in order.
 
+use std::time::Duration;
+
 use taskyard_engine::engine::Engine;
 use taskyard_engine::upkeep::Services;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::inboxes::Takers;
@@ -34,11 +37,12 @@ impl Parts {
         }
     }
 
-    /// Ends all of them in order, whatever breaks down meanwhile; `broken` if one did before. Answers with the first
-    /// that broke down, which is said.
+    /// Ends all of them in order, whatever breaks down meanwhile; `broken` if one did before. Requests are served for as
+    /// long as `linger` says, and while workers go on. Answers with the first that broke down, which is said.
     pub(super) async fn end(
         self,
         mut broken: Option<&'static str>,
+        linger: Duration,
         stop: &CancellationToken,
     ) -> Option<&'static str> {
         let Self {
@@ -59,7 +63,7 @@ impl Parts {
             broken = tokio::select! {
                 biased;
                 part = first_but_workers(&engine, &mut services, &mut serving, &mut takers) => Some(part),
-                ended = pool.ended() => ended.err().map(|_| WORKER),
+                (ended, ()) = async { tokio::join!(pool.ended(), sleep(linger)) } => ended.err().map(|_| WORKER),
             };
             broken.inspect(|part| say_broken(part));
         }
@@ -296,7 +300,7 @@ mod tests {
         ends.cancel();
         parts.engine.ended().await;
 
-        assert_eq!(parts.end(None, &stop).await, Some(ENGINE));
+        assert_eq!(parts.end(None, Duration::ZERO, &stop).await, Some(ENGINE));
     }
 
     #[tokio::test]
@@ -315,7 +319,7 @@ mod tests {
             until_left.cancel();
         });
 
-        assert_eq!(parts.end(None, &stop).await, Some(WORKER));
+        assert_eq!(parts.end(None, Duration::ZERO, &stop).await, Some(WORKER));
     }
 
     #[tokio::test]
@@ -328,7 +332,10 @@ mod tests {
         let parts = parts(&stop, serving, ready(())).await;
         let engine = parts.engine.clone();
 
-        assert_eq!(parts.end(None, &stop).await, Some(HTTP_SERVER));
+        assert_eq!(
+            parts.end(None, Duration::ZERO, &stop).await,
+            Some(HTTP_SERVER)
+        );
         assert!(engine.has_ended());
     }
 
@@ -346,7 +353,7 @@ mod tests {
             let worker = async move { is_busy.notified().await };
             let parts = parts_on(Arc::new(store), &stop, in_order, worker).await;
 
-            assert_eq!(parts.end(None, &stop).await, Some(told));
+            assert_eq!(parts.end(None, Duration::ZERO, &stop).await, Some(told));
         }
     }
 
@@ -355,7 +362,10 @@ mod tests {
         let stop = CancellationToken::new();
         let parts = parts(&stop, |_| breaks_down(), breaks_down()).await;
 
-        assert_eq!(parts.end(Some("the sweep"), &stop).await, Some("the sweep"));
+        assert_eq!(
+            parts.end(Some("the sweep"), Duration::ZERO, &stop).await,
+            Some("the sweep")
+        );
     }
 
     #[tokio::test]
@@ -363,7 +373,7 @@ mod tests {
         let stop = CancellationToken::new();
         let parts = parts(&stop, in_order, ready(())).await;
 
-        assert_eq!(parts.end(None, &stop).await, None);
+        assert_eq!(parts.end(None, Duration::ZERO, &stop).await, None);
     }
 
     #[tokio::test]
@@ -378,6 +388,6 @@ mod tests {
         let parts = parts(&stop, serving, ready(())).await;
         assert!(last.send(parts.engine.clone()).is_ok());
 
-        assert_eq!(parts.end(None, &stop).await, None);
+        assert_eq!(parts.end(None, Duration::ZERO, &stop).await, None);
     }
 }

@@ -3,16 +3,14 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-use taskyard_api::client;
 use taskyard_api::pool::Pool;
 use taskyard_api::worker::{Running, Worker};
 use taskyard_core::time::Timestamp;
 
 use super::super::list::age;
 use super::super::{Done, client, now};
-use super::{all_for_star, all_or, heard, tint};
-use crate::cli::{WorkerNameArgs, WorkerVerb};
-use crate::failure::{About, Failure};
+use super::{all_for_star, all_or, found, heard, tint};
+use crate::cli::WorkerVerb;
 use crate::output::{self, Column, Format, Shown, Value};
 
 pub(super) async fn run(verb: &WorkerVerb, format: Format) -> Done {
@@ -20,19 +18,19 @@ pub(super) async fn run(verb: &WorkerVerb, format: Format) -> Done {
         WorkerVerb::List(args) => return super::list(args, format).await,
         WorkerVerb::Show(named) => {
             let client = client(&named.connection)?;
-            let worker = found(client.worker(&named.worker).await, named)?;
+            let worker = found(client.worker(&named.worker).await, &named.worker)?;
             let now = now(&client);
             format.print(&OneWorker { worker, now })?;
         }
         WorkerVerb::Drain(named) => {
             let client = client(&named.connection)?;
-            let worker = found(client.drain_worker(&named.worker).await, named)?;
+            let worker = found(client.drain_worker(&named.worker).await, &named.worker)?;
             let now = now(&client);
             format.print(&OneWorker { worker, now })?;
         }
         WorkerVerb::Kill(named) => {
             let client = client(&named.connection)?;
-            let worker = found(client.kill_worker(&named.worker).await, named)?;
+            let worker = found(client.kill_worker(&named.worker).await, &named.worker)?;
             let now = now(&client);
             format.print(&OneWorker { worker, now })?;
         }
@@ -40,7 +38,7 @@ pub(super) async fn run(verb: &WorkerVerb, format: Format) -> Done {
             let deleted = client(&named.connection)?
                 .delete_worker(&named.worker)
                 .await;
-            found(deleted, named)?;
+            found(deleted, &named.worker)?;
         }
         WorkerVerb::Scale(scale) => {
             let pool = client(&scale.connection)?.scale_pool(scale.count).await?;
@@ -54,21 +52,6 @@ pub(super) async fn run(verb: &WorkerVerb, format: Format) -> Done {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Whoever mistypes a name learns where the right ones are.
-fn found<T>(answer: Result<T, client::Error>, named: &WorkerNameArgs) -> Result<T, Failure> {
-    answer.map_err(|error| {
-        let is_unknown = error.code() == Some("not_found");
-        let mut failure = Failure::about(error, About::Worker);
-        if is_unknown {
-            failure.message = format!(
-                "no worker is called {:?}\n  `taskyard workers --all` lists them.",
-                named.worker
-            );
-        }
-        failure
-    })
 }
 
 #[derive(Serialize)]

@@ -6,6 +6,7 @@ mod bulk;
 mod damage;
 mod documents;
 mod flags;
+mod health;
 mod listing;
 mod logs;
 mod lost;
