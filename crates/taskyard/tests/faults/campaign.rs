@@ -111,12 +111,6 @@ impl Trial {
         self.seed
     }
 
-    /// Nothing new comes from here on; the workers of the load go on.
-    pub(crate) async fn submits_no_more(&mut self) {
-        let load = self.load.as_mut().expect("there is load");
-        load.submits_no_more().await;
-    }
-
     /// Until so many more calls were answered well.
     pub(crate) async fn goes_on(&self, calls: u64) {
         let ok = self.history.counts().ok + calls;
@@ -186,14 +180,34 @@ impl Trial {
         first.map(|record| Duration::from_micros(record.t_return - since))
     }
 
+    /// The longest that a server, between these two moments, took no write.
+    pub(crate) fn stood_still(&self, server: usize, from: u64, to: u64) -> Duration {
+        let records = self.history.records();
+        let writes = records.iter().filter(|record| {
+            let is_write = matches!(record.op, Op::Submit | Op::Report | Op::Cancel);
+            is_write && record.server == server && record.outcome == Outcome::Ok
+        });
+        let mut moments: Vec<u64> = writes.map(|record| record.t_return).collect();
+        moments.retain(|at| (from..to).contains(at));
+        moments.extend([from, to]);
+        moments.sort_unstable();
+        let longest = moments.windows(2).map(|pair| pair[1] - pair[0]).max();
+        Duration::from_micros(longest.unwrap_or_default())
+    }
+
+    /// Until so long after this moment, as a fault that lasts.
+    pub(crate) async fn lasts(&self, since: u64, length: Duration) {
+        let end = since + u64::try_from(length.as_micros()).unwrap();
+        let left = Duration::from_micros(end.saturating_sub(self.history.now()));
+        tokio::time::sleep(left).await;
+    }
+
     /// The load ends, everything ends, and it is judged. Everybody has ended well by then.
     pub(crate) async fn ends(mut self) -> Verdict {
         let mut load = self.load.take().expect("there was load");
-        if load.submits() {
-            self.goes_on(of_size(OK_MIN) / 4).await;
-            self.history.until(LOAD_WITHIN, |counts| counts.ok >= of_size(OK_MIN)).await;
-            load.submits_no_more().await;
-        }
+        self.goes_on(of_size(OK_MIN) / 4).await;
+        self.history.until(LOAD_WITHIN, |counts| counts.ok >= of_size(OK_MIN)).await;
+        load.submits_no_more().await;
         let server = self.stage.servers.first().expect("there is a server");
         let client = Client::new(&[server.url.parse().unwrap()], None).unwrap();
         let drained = drain(&client).await;
@@ -235,7 +249,7 @@ impl Trial {
         let notes: String = self.notes.iter().map(|note| format!("; {note}")).collect();
         format!(
             "{}{}: seed {}; {ok} of {} calls ok, {ok_during} of {all_during} during the fault; submitted {}, acknowledged {}, \
-             refused {}, unknown {}, lost {}, duplicated {}, executions {}, stale refused {}; first success {first} after \
+             refused {}, unknown {}, lost {}, duplicated {}, executions {}, runs lost {}, stale refused {}; first success {first} after \
              the heal{notes}",
             self.fault,
             self.variant,
@@ -248,6 +262,7 @@ impl Trial {
             verdict.lost,
             verdict.duplicated,
             verdict.executions,
+            verdict.runs_lost,
             verdict.stale_refused,
         )
     }

@@ -66,6 +66,8 @@ pub(crate) struct Verdict {
     pub(crate) lost: usize,
     pub(crate) duplicated: usize,
     pub(crate) executions: u64,
+    /// Taken away from workers.
+    pub(crate) runs_lost: usize,
     pub(crate) stale_refused: u64,
     pub(crate) violations: Vec<Violation>,
 }
@@ -97,6 +99,8 @@ impl Judge {
             limits(task, &mut verdict);
             runs(self, task, &mut verdict);
             verdict.executions += u64::from(task.attempts);
+            let is_lost = |run: &&Run| run.outcome == Some(attempt::Outcome::Lost);
+            verdict.runs_lost += task.runs.iter().filter(is_lost).count();
             verdict.stale_refused += u64::from(task.late_results);
         }
         handed_out_twice(records, &mut verdict);

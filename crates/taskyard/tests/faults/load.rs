@@ -134,10 +134,6 @@ impl Load {
         end(&mut self.callers, "submitters").await;
     }
 
-    pub(crate) fn submits(&self) -> bool {
-        !self.no_more.is_cancelled()
-    }
-
     pub(crate) async fn stop(mut self) -> Arc<History> {
         self.submits_no_more().await;
         self.go_home.cancel();

@@ -1,6 +1,7 @@
 //! A PostgreSQL of a run's own, which can be stopped, killed, started again, copied to a standby, and promoted.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -95,14 +96,14 @@ impl Node {
         }
     }
 
-    /// One that follows this one, started.
-    pub(crate) async fn standby(&self, home: &Path) -> Self {
+    /// One that follows this one, started. It reaches it at this place.
+    pub(crate) async fn standby(&self, home: &Path, place: SocketAddr) -> Self {
         let mut node = Self::at(&self.bin, home, self.password.clone());
         let mut copy = node.command("pg_basebackup");
         copy.args(["--pgdata=data", "--username=postgres", "--checkpoint=fast"])
             .args(["--write-recovery-conf", "--wal-method=stream", "--no-sync"])
-            .arg(format!("--host={}", self.home.display()))
-            .arg(format!("--port={}", self.port));
+            .args(["--host", &place.ip().to_string(), "--port", &place.port().to_string()])
+            .env("PGPASSWORD", &self.password);
         tokio::task::block_in_place(|| run(copy));
         // Later lines win over those that came with the copy.
         node.set("synchronous_standby_names = ''\n");
@@ -282,11 +283,15 @@ impl Drop for Node {
     }
 }
 
-/// The processes that this one has started, as far as they are there.
+/// The processes that this one has started, whichever of its threads did, as far as they are there.
 pub(crate) fn children(id: u32) -> Vec<i32> {
-    let listed = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children"));
-    let listed = listed.unwrap_or_default();
-    listed.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten();
+    let listed = threads.filter_map(|thread| {
+        std::fs::read_to_string(thread.ok()?.path().join("children")).ok()
+    });
+    let listed: Vec<String> = listed.collect();
+    let ids = listed.iter().flat_map(|ids| ids.split_whitespace());
+    ids.filter_map(|id| id.parse().ok()).collect()
 }
 
 fn chown_to(path: &Path, owner: Option<&User>) {

@@ -8,10 +8,15 @@ mod servers;
 mod workers;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::campaign::{Trial, is_whole, seeds};
 use crate::load::Plan;
 use crate::postgres::{self, Node};
+
+/// How long a server may take no write because another one is paused, or cut off, in the middle of a transaction: as long
+/// as the database leaves that open (`idle_in_transaction_session_timeout`, 5 s), and a little.
+const STANDS_STILL_MAX: Duration = Duration::from_secs(7);
 
 /// One of these for the whole set, the other for the short one.
 fn whole_or_short<T>(whole: T, short: T) -> T {
@@ -45,7 +50,7 @@ async fn on_postgres(trial: &mut Trial, bin: &PathBuf, servers: usize) {
 
 async fn served(trial: &mut Trial, database: &str, servers: usize) {
     // Each reads the database's clock for itself, a moment after it was told.
-    trial.judge.clocks_apart = std::time::Duration::from_secs(1);
+    trial.judge.clocks_apart = Duration::from_secs(1);
     for _ in 0..servers {
         trial.stage.serve(database, &["--internal-workers", "0"]).await;
     }

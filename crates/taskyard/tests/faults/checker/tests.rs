@@ -120,7 +120,8 @@ fn a_whole_life_is_right_and_counted() {
 
     assert_eq!(wrong, []);
     assert_eq!((verdict.submitted, verdict.acknowledged), (1, 1));
-    assert_eq!((verdict.executions, verdict.stale_refused), (2, 1));
+    assert_eq!((verdict.executions, verdict.runs_lost), (2, 1));
+    assert_eq!(verdict.stale_refused, 1);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::history::{History, Op, Outcome, Record, hash_of};
 
 /// Who has heard nothing by then does not know.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
-/// A server that could not be connected to is passed over for so long.
+/// A server that gave no answer is passed over for so long.
 const AWAY_FOR: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
@@ -151,8 +151,8 @@ impl Caller {
                 // Who was never there has received nothing.
                 if error.is_connect() {
                     record.outcome = Outcome::Fail;
-                    self.away[server] = Some(Instant::now() + AWAY_FOR);
                 }
+                self.away[server] = Some(Instant::now() + AWAY_FOR);
                 record.code = Some(if error.is_timeout() { "timeout" } else { "broken" }.to_owned());
             }
         }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -35,6 +35,7 @@ struct Inner {
     random: Mutex<StdRng>,
     copies: Mutex<JoinSet<()>>,
     sent_again: AtomicU64,
+    repeats: AtomicBool,
 }
 
 impl Replay {
@@ -47,6 +48,7 @@ impl Replay {
             random: Mutex::new(StdRng::seed_from_u64(seed)),
             copies: Mutex::default(),
             sent_again: AtomicU64::new(0),
+            repeats: AtomicBool::new(true),
         });
         let serving = Arc::clone(&inner);
         let listening = tokio::spawn(async move {
@@ -62,8 +64,9 @@ impl Replay {
         }
     }
 
-    /// Once every copy has come to the server: how many there were.
+    /// From now on nothing is repeated any more. Once every copy has come to the server: how many there were.
     pub(crate) async fn delivered(&self) -> u64 {
+        self.inner.repeats.store(false, Ordering::Relaxed);
         let all = async {
             loop {
                 let mut copies = std::mem::take(&mut *self.inner.copies.lock());
@@ -111,6 +114,9 @@ impl Inner {
 
     /// How long it is held up, and how late its copies are.
     fn plan(&self, request: &[u8]) -> (Duration, Vec<Duration>) {
+        if !self.repeats.load(Ordering::Relaxed) {
+            return (Duration::ZERO, Vec::new());
+        }
         let mut random = self.random.lock();
         let held_up = if random.random_range(0..100) < HELD_UP {
             random.random_range(Duration::ZERO..HELD_UP_MAX)

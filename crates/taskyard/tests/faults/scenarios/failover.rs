@@ -6,7 +6,11 @@ use std::time::Duration;
 use super::{crowd, rounds_on_postgres, served};
 use crate::campaign::Trial;
 use crate::postgres::Node;
+use crate::proxy::{Proxy, State};
 use crate::scenarios::databases::{noticed, works_again};
+
+/// By so many calls a standby is behind that is not waited for.
+const BEHIND: u64 = 50;
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "of the whole set: make faults"]
@@ -22,7 +26,8 @@ async fn f13_an_asynchronous_standby_is_promoted() {
 
 async fn promoted(mut trial: Trial, bin: PathBuf, is_sync: bool) {
     let mut primary = Node::new(&bin, &trial.path("primary"), "").await;
-    let standby = primary.standby(&trial.path("standby")).await;
+    let replication = Proxy::to(&primary.place()).await;
+    let standby = primary.standby(&trial.path("standby"), replication.address).await;
     if is_sync {
         primary.wait_for_standby().await;
     }
@@ -32,8 +37,14 @@ async fn promoted(mut trial: Trial, bin: PathBuf, is_sync: bool) {
     served(&mut trial, &url, 2).await;
     trial.load(crowd()).await;
 
+    if !is_sync {
+        // It falls behind first, so that there is something to lose.
+        replication.set(State::Stall);
+        trial.goes_on(BEHIND).await;
+    }
     let at = trial.breaks();
     trial.stage.nodes[0].crash().await;
+    replication.set(State::Cut);
     noticed(&mut trial, at, &[0, 1]).await;
     trial.goes_on_while_broken().await;
     if !is_sync {
