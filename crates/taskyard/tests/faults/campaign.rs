@@ -41,7 +41,10 @@ fn of_size(of: [u64; 2]) -> u64 {
 pub(crate) fn seeds() -> impl Iterator<Item = u64> {
     let number = |name: &str| {
         let said = std::env::var(name).ok().filter(|said| !said.is_empty());
-        said.map_or(1, |said| said.parse().unwrap_or_else(|_| panic!("{name} is no number: {said}")))
+        said.map_or(1, |said| {
+            said.parse()
+                .unwrap_or_else(|_| panic!("{name} is no number: {said}"))
+        })
     };
     (number("FAULTS_SEED")..).take(number("FAULTS_ROUNDS") as usize)
 }
@@ -65,8 +68,8 @@ pub(crate) struct Trial {
 
 impl Trial {
     pub(crate) fn new(fault: &'static str, variant: &'static str, seed: u64) -> Self {
-        let whole = if is_whole() { "make faults" } else { "make faults SIZE=short" };
-        let again = format!("again with: {whole} ONLY={fault} SEED={seed}");
+        let size = if is_whole() { "" } else { " FAULTS=short" };
+        let again = format!("again with: make faults ONLY={fault} FAULTS_SEED={seed}{size}");
         let stage = Stage::new(Arc::new(Directory::new(again)));
         let history = History::new(&stage.directory.path().join("history.jsonl"));
         Self {
@@ -114,13 +117,17 @@ impl Trial {
     /// Until so many more calls were answered well.
     pub(crate) async fn goes_on(&self, calls: u64) {
         let ok = self.history.counts().ok + calls;
-        self.history.until(LOAD_WITHIN, |counts| counts.ok >= ok).await;
+        self.history
+            .until(LOAD_WITHIN, |counts| counts.ok >= ok)
+            .await;
     }
 
     /// Until so many more calls were answered in any way, or given up.
     pub(crate) async fn goes_on_in_any_way(&self, calls: u64) {
         let operations = self.history.counts().operations + calls;
-        self.history.until(LOAD_WITHIN, |counts| counts.operations >= operations).await;
+        self.history
+            .until(LOAD_WITHIN, |counts| counts.operations >= operations)
+            .await;
     }
 
     /// As many calls as a run needs while something is broken.
@@ -153,16 +160,34 @@ impl Trial {
     }
 
     /// How long after this moment a server said first that it is not ready, or nothing; waited for.
-    pub(crate) async fn unready(&self, server: usize, since: u64, within: Duration) -> Option<Duration> {
-        self.probed(server, since, within, |outcome| outcome != Outcome::Ok).await
+    pub(crate) async fn unready(
+        &self,
+        server: usize,
+        since: u64,
+        within: Duration,
+    ) -> Option<Duration> {
+        self.probed(server, since, within, |outcome| outcome != Outcome::Ok)
+            .await
     }
 
     /// The same until it is ready.
-    pub(crate) async fn ready(&self, server: usize, since: u64, within: Duration) -> Option<Duration> {
-        self.probed(server, since, within, |outcome| outcome == Outcome::Ok).await
+    pub(crate) async fn ready(
+        &self,
+        server: usize,
+        since: u64,
+        within: Duration,
+    ) -> Option<Duration> {
+        self.probed(server, since, within, |outcome| outcome == Outcome::Ok)
+            .await
     }
 
-    async fn probed(&self, server: usize, since: u64, within: Duration, is_it: impl Fn(Outcome) -> bool) -> Option<Duration> {
+    async fn probed(
+        &self,
+        server: usize,
+        since: u64,
+        within: Duration,
+        is_it: impl Fn(Outcome) -> bool,
+    ) -> Option<Duration> {
         until(within, async || {
             self.history.first(|record| {
                 let is_probe = record.op == Op::Ready && record.server == server;
@@ -175,7 +200,9 @@ impl Trial {
 
     /// How long after this moment a submission was acknowledged that was sent since.
     pub(crate) async fn success(&self, since: u64, within: Duration) -> Option<Duration> {
-        let is_it = |record: &Record| record.op == Op::Submit && record.outcome == Outcome::Ok && record.t_invoke >= since;
+        let is_it = |record: &Record| {
+            record.op == Op::Submit && record.outcome == Outcome::Ok && record.t_invoke >= since
+        };
         let first = until(within, async || self.history.first(is_it)).await;
         first.map(|record| Duration::from_micros(record.t_return - since))
     }
@@ -206,12 +233,17 @@ impl Trial {
     pub(crate) async fn ends(mut self) -> Verdict {
         let mut load = self.load.take().expect("there was load");
         self.goes_on(of_size(OK_MIN) / 4).await;
-        self.history.until(LOAD_WITHIN, |counts| counts.ok >= of_size(OK_MIN)).await;
+        self.history
+            .until(LOAD_WITHIN, |counts| counts.ok >= of_size(OK_MIN))
+            .await;
         load.submits_no_more().await;
         let server = self.stage.servers.first().expect("there is a server");
         let client = Client::new(&[server.url.parse().unwrap()], None).unwrap();
         let drained = drain(&client).await;
-        self.must(drained, format!("not everything ended within {DRAINED_WITHIN:?}"));
+        self.must(
+            drained,
+            format!("not everything ended within {DRAINED_WITHIN:?}"),
+        );
         drop(load.stop().await);
         let found = found(&client).await;
         write_found(&self.path("found.jsonl"), &found);
@@ -220,16 +252,29 @@ impl Trial {
         let line = self.line(&records, &verdict);
         self.stage.stop().await;
         println!("{line}");
-        let wrong = verdict.violations.iter().map(|one| format!("{:?}: {}", one.wrong, one.what));
+        let wrong = verdict
+            .violations
+            .iter()
+            .map(|one| format!("{:?}: {}", one.wrong, one.what));
         let wrong: Vec<String> = self.failed.iter().cloned().chain(wrong).collect();
         let shown = wrong[..wrong.len().min(20)].join("\n  ");
-        assert!(wrong.is_empty(), "{line}\n{} things are wrong:\n  {shown}", wrong.len());
+        assert!(
+            wrong.is_empty(),
+            "{line}\n{} things are wrong:\n  {shown}",
+            wrong.len()
+        );
         verdict
     }
 
     fn line(&mut self, records: &[Record], verdict: &Verdict) -> String {
-        let (broken, healed) = (self.broken_at.unwrap_or(0), self.healed_at.unwrap_or(u64::MAX));
-        let mut calls: Vec<&Record> = records.iter().filter(|record| record.op != Op::Ready).collect();
+        let (broken, healed) = (
+            self.broken_at.unwrap_or(0),
+            self.healed_at.unwrap_or(u64::MAX),
+        );
+        let mut calls: Vec<&Record> = records
+            .iter()
+            .filter(|record| record.op != Op::Ready)
+            .collect();
         calls.sort_by_key(|record| (&record.proc, record.seq));
         calls.dedup_by_key(|record| (&record.proc, record.seq));
         let during = |record: &&&Record| record.t_invoke < healed && record.t_return > broken;
@@ -237,8 +282,14 @@ impl Trial {
         let ok = calls.iter().filter(is_ok).count() as u64;
         let all_during = calls.iter().filter(during).count() as u64;
         let ok_during = calls.iter().filter(during).filter(is_ok).count();
-        self.must(ok >= of_size(OK_MIN), format!("{ok} calls were answered well, which is too few"));
-        self.must(all_during >= of_size(DURING_MIN), format!("{all_during} calls fell into the fault, which is too few"));
+        self.must(
+            ok >= of_size(OK_MIN),
+            format!("{ok} calls were answered well, which is too few"),
+        );
+        self.must(
+            all_during >= of_size(DURING_MIN),
+            format!("{all_during} calls fell into the fault, which is too few"),
+        );
         let first = records
             .iter()
             .filter(|record| record.op == Op::Submit && record.outcome == Outcome::Ok)

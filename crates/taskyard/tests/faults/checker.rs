@@ -68,6 +68,8 @@ pub(crate) struct Verdict {
     pub(crate) executions: u64,
     /// Taken away from workers.
     pub(crate) runs_lost: usize,
+    /// Those of them that count: one that never began costs nothing.
+    pub(crate) losses: u64,
     pub(crate) stale_refused: u64,
     pub(crate) violations: Vec<Violation>,
 }
@@ -99,6 +101,7 @@ impl Judge {
             limits(task, &mut verdict);
             runs(self, task, &mut verdict);
             verdict.executions += u64::from(task.attempts);
+            verdict.losses += u64::from(task.losses);
             let is_lost = |run: &&Run| run.outcome == Some(attempt::Outcome::Lost);
             verdict.runs_lost += task.runs.iter().filter(is_lost).count();
             verdict.stale_refused += u64::from(task.late_results);
@@ -134,8 +137,10 @@ fn submissions(judge: &Judge, records: &[Record], found: &[Found], verdict: &mut
     }
     for (name, calls) in sent {
         verdict.submitted += 1;
-        let acknowledged: Vec<&&Record> =
-            calls.iter().filter(|call| call.outcome == Outcome::Ok).collect();
+        let acknowledged: Vec<&&Record> = calls
+            .iter()
+            .filter(|call| call.outcome == Outcome::Ok)
+            .collect();
         if acknowledged.is_empty() {
             if calls.iter().any(|call| call.outcome == Outcome::Unknown) {
                 verdict.unknown += 1;
@@ -154,11 +159,17 @@ fn submissions(judge: &Judge, records: &[Record], found: &[Found], verdict: &mut
             .collect();
         let forgiven = |id: &str| {
             let of_it = |call: &&&&Record| call.task.as_deref() == Some(id);
-            acknowledged.iter().filter(of_it).all(|call| judge.is_forgiven(call))
+            acknowledged
+                .iter()
+                .filter(of_it)
+                .all(|call| judge.is_forgiven(call))
         };
         if named.len() > 1 && !named.iter().any(|id| forgiven(id)) {
             verdict.duplicated += 1;
-            verdict.add(Wrong::Doubled, format!("{name} was acknowledged as {named:?}"));
+            verdict.add(
+                Wrong::Doubled,
+                format!("{name} was acknowledged as {named:?}"),
+            );
         }
         for id in named {
             if !ids.contains(id) {
@@ -212,15 +223,27 @@ fn ends(judge: &Judge, task: &Found, calls: &[&Record], verdict: &mut Verdict) {
     let Some(first) = calls.iter().filter(ended).min_by_key(|call| call.t_return) else {
         return;
     };
-    let mut different = calls.iter().filter(ended).filter(|call| call.status != first.status);
+    let mut different = calls
+        .iter()
+        .filter(ended)
+        .filter(|call| call.status != first.status);
     if let Some(other) = different.next() {
-        let what = format!("{}: {} told {:?}, {} {:?}", task.id, first.proc, first.status, other.proc, other.status);
+        let what = format!(
+            "{}: {} told {:?}, {} {:?}",
+            task.id, first.proc, first.status, other.proc, other.status
+        );
         verdict.add(Wrong::TwoEnds, what);
     } else if task.status.is_final() && first.status != Some(task.status) {
-        let what = format!("{}: {} told {:?}, and it is {}", task.id, first.proc, first.status, task.status);
+        let what = format!(
+            "{}: {} told {:?}, and it is {}",
+            task.id, first.proc, first.status, task.status
+        );
         verdict.add(Wrong::TwoEnds, what);
     } else if !task.status.is_final() {
-        let what = format!("{}: {} told {:?}, and it is {}", task.id, first.proc, first.status, task.status);
+        let what = format!(
+            "{}: {} told {:?}, and it is {}",
+            task.id, first.proc, first.status, task.status
+        );
         verdict.add(Wrong::Revived, what);
     }
     // A run's own result may be told twice; nobody else gets it any more, and nobody sees it open.
@@ -246,7 +269,10 @@ fn ends(judge: &Judge, task: &Found, calls: &[&Record], verdict: &mut Verdict) {
 /// Failures and losses are counted, and bounded, each for itself.
 fn limits(task: &Found, verdict: &mut Verdict) {
     let of = |outcomes: &[attempt::Outcome]| {
-        let is_one = |run: &&Run| run.outcome.is_some_and(|outcome| outcomes.contains(&outcome));
+        let is_one = |run: &&Run| {
+            run.outcome
+                .is_some_and(|outcome| outcomes.contains(&outcome))
+        };
         u32::try_from(task.runs.iter().filter(is_one).count()).unwrap_or(u32::MAX)
     };
     let failed = of(&[attempt::Outcome::Failed, attempt::Outcome::TimedOut]).max(task.failures);
@@ -258,7 +284,10 @@ fn limits(task: &Found, verdict: &mut Verdict) {
         verdict.add(Wrong::TooManyAttempts, what);
     }
     if of(&[attempt::Outcome::Completed]) > 1 {
-        verdict.add(Wrong::TwoEnds, format!("{}: two runs completed it", task.id));
+        verdict.add(
+            Wrong::TwoEnds,
+            format!("{}: two runs completed it", task.id),
+        );
     }
 }
 
@@ -274,7 +303,10 @@ fn runs(judge: &Judge, task: &Found, verdict: &mut Verdict) {
             None => true,
         };
         if before.fence == after.fence || overlap {
-            let what = format!("{}: run {} of {} and run {} of {}", task.id, before.fence, before.worker, after.fence, after.worker);
+            let what = format!(
+                "{}: run {} of {} and run {} of {}",
+                task.id, before.fence, before.worker, after.fence, after.worker
+            );
             verdict.add(Wrong::LeasesOverlap, what);
         }
     }
@@ -289,7 +321,10 @@ fn handed_out_twice(records: &[Record], verdict: &mut Verdict) {
         };
         let holder = *holders.entry(token).or_insert(&record.proc);
         if holder != record.proc {
-            let what = format!("{:?}: {holder} and {} were given it under one token", record.task, record.proc);
+            let what = format!(
+                "{:?}: {holder} and {} were given it under one token",
+                record.task, record.proc
+            );
             verdict.add(Wrong::LeasesOverlap, what);
         }
     }

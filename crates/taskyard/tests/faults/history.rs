@@ -164,7 +164,12 @@ impl History {
 
     /// The first one that is so.
     pub(crate) fn first(&self, is_so: impl Fn(&Record) -> bool) -> Option<Record> {
-        self.written.lock().records.iter().find(|record| is_so(record)).cloned()
+        self.written
+            .lock()
+            .records
+            .iter()
+            .find(|record| is_so(record))
+            .cloned()
     }
 
     pub(crate) fn records(&self) -> Vec<Record> {

@@ -107,13 +107,15 @@ impl Load {
         for number in 0..shared.plan.submitters {
             let caller = caller(format!("submitter-{number}"));
             let (shared, no_more) = (Arc::clone(&shared), load.no_more.clone());
-            load.callers.spawn(submitters::submit(caller, shared, no_more));
+            load.callers
+                .spawn(submitters::submit(caller, shared, no_more));
         }
         for number in 0..shared.plan.cancellers {
             for op in [Op::Cancel, Op::Read] {
                 let caller = caller(format!("{op:?}-{number}").to_lowercase());
                 let (shared, no_more) = (Arc::clone(&shared), load.no_more.clone());
-                load.callers.spawn(submitters::look(caller, shared, no_more, op));
+                load.callers
+                    .spawn(submitters::look(caller, shared, no_more, op));
             }
         }
         for number in 0..shared.plan.hands {
@@ -159,7 +161,10 @@ async fn pause(length: Duration, ends: &CancellationToken) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "ids are made by the clock that the servers have")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "ids are made by the clock that the servers have"
+)]
 pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
 }

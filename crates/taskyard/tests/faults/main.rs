@@ -10,6 +10,9 @@ mod postgres;
 mod proxy;
 mod scenarios;
 mod stage;
-#[allow(dead_code, reason = "of the other tests' words only some are needed here")]
+#[allow(
+    dead_code,
+    reason = "of the other tests' words only some are needed here"
+)]
 #[path = "../taskyard/yard.rs"]
 mod yard;

@@ -35,7 +35,9 @@ pub(crate) struct Node {
 /// Where the programs are. None where there are none and none have to be.
 pub(crate) fn installed() -> Option<PathBuf> {
     // Debian keeps them out of PATH, so that versions fit side by side: the newest of them.
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten();
     let mut found: Vec<(u32, PathBuf)> = versions
         .filter_map(|version| {
             let version = version.ok()?;
@@ -75,14 +77,18 @@ impl Node {
         run(initdb);
         node.set(&format!("{DURABLE}{settings}"));
         node.start().await;
-        node.psql_on("postgres", &format!("create database {DATABASE}")).await.unwrap();
+        node.psql_on("postgres", &format!("create database {DATABASE}"))
+            .await
+            .unwrap();
         node
     }
 
     fn at(bin: &Path, home: &Path, password: String) -> Self {
         let owner = geteuid().is_root().then(|| {
             let user = |name: &str| User::from_name(name).ok().flatten();
-            user("postgres").or_else(|| user("nobody")).expect("there is a user besides root")
+            user("postgres")
+                .or_else(|| user("nobody"))
+                .expect("there is a user besides root")
         });
         std::fs::DirBuilder::new().mode(0o700).create(home).unwrap();
         chown_to(home, owner.as_ref());
@@ -102,7 +108,12 @@ impl Node {
         let mut copy = node.command("pg_basebackup");
         copy.args(["--pgdata=data", "--username=postgres", "--checkpoint=fast"])
             .args(["--write-recovery-conf", "--wal-method=stream", "--no-sync"])
-            .args(["--host", &place.ip().to_string(), "--port", &place.port().to_string()])
+            .args([
+                "--host",
+                &place.ip().to_string(),
+                "--port",
+                &place.port().to_string(),
+            ])
             .env("PGPASSWORD", &self.password);
         tokio::task::block_in_place(|| run(copy));
         // Later lines win over those that came with the copy.
@@ -117,7 +128,8 @@ impl Node {
     pub(crate) async fn wait_for_standby(&mut self) {
         self.set("synchronous_standby_names = '*'\n");
         self.signal(Signal::SIGHUP);
-        self.until("select 1 from pg_stat_replication where sync_state = 'sync'").await;
+        self.until("select 1 from pg_stat_replication where sync_state = 'sync'")
+            .await;
     }
 
     /// It takes writes from now on.
@@ -129,14 +141,24 @@ impl Node {
     /// Further lines of its settings.
     fn set(&mut self, settings: &str) {
         let mut file = std::fs::OpenOptions::new();
-        let mut file = file.append(true).open(self.home.join("data/postgresql.conf")).unwrap();
+        let mut file = file
+            .append(true)
+            .open(self.home.join("data/postgresql.conf"))
+            .unwrap();
         let (port, home) = (self.port, self.home.display());
-        write!(file, "port = {port}\nunix_socket_directories = '{home}'\n{settings}").unwrap();
+        write!(
+            file,
+            "port = {port}\nunix_socket_directories = '{home}'\n{settings}"
+        )
+        .unwrap();
     }
 
     /// `postgresql://…` of its database, at this host and port.
     pub(crate) fn url_at(&self, places: &str) -> String {
-        format!("postgresql://postgres:{}@{places}/{DATABASE}", self.password)
+        format!(
+            "postgresql://postgres:{}@{places}/{DATABASE}",
+            self.password
+        )
     }
 
     pub(crate) fn url(&self) -> String {
@@ -168,7 +190,10 @@ impl Node {
             if child.try_wait().unwrap().is_some() {
                 return Some(false);
             }
-            self.psql_on("postgres", "select 1").await.ok().map(|_| true)
+            self.psql_on("postgres", "select 1")
+                .await
+                .ok()
+                .map(|_| true)
         });
         match up.await {
             Some(false) => return false,
@@ -247,7 +272,11 @@ impl Node {
     pub(crate) async fn until(&self, sql: &str) {
         let is_so = async || self.psql(sql).await.ok().filter(|rows| !rows.is_empty());
         let came = until(PATIENCE, is_so).await;
-        assert!(came.is_some(), "it never came to that: {sql}: {}", self.log());
+        assert!(
+            came.is_some(),
+            "it never came to that: {sql}: {}",
+            self.log()
+        );
     }
 
     fn log(&self) -> String {
@@ -285,10 +314,11 @@ impl Drop for Node {
 
 /// The processes that this one has started, whichever of its threads did, as far as they are there.
 pub(crate) fn children(id: u32) -> Vec<i32> {
-    let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten();
-    let listed = threads.filter_map(|thread| {
-        std::fs::read_to_string(thread.ok()?.path().join("children")).ok()
-    });
+    let threads = std::fs::read_dir(format!("/proc/{id}/task"))
+        .into_iter()
+        .flatten();
+    let listed = threads
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok());
     let listed: Vec<String> = listed.collect();
     let ids = listed.iter().flat_map(|ids| ids.split_whitespace());
     ids.filter_map(|id| id.parse().ok()).collect()
@@ -301,7 +331,11 @@ fn chown_to(path: &Path, owner: Option<&User>) {
 }
 
 fn run(mut command: Command) {
-    let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    let output = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");
 }

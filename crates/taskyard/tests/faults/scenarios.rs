@@ -31,7 +31,11 @@ async fn rounds(fault: &'static str, variant: &'static str, one: impl AsyncFn(Tr
 }
 
 /// The same with where PostgreSQL's programs are, where there are any.
-async fn rounds_on_postgres(fault: &'static str, variant: &'static str, one: impl AsyncFn(Trial, PathBuf)) {
+async fn rounds_on_postgres(
+    fault: &'static str,
+    variant: &'static str,
+    one: impl AsyncFn(Trial, PathBuf),
+) {
     let Some(bin) = postgres::installed() else {
         return;
     };
@@ -52,10 +56,15 @@ async fn served(trial: &mut Trial, database: &str, servers: usize) {
     // Each reads the database's clock for itself, a moment after it was told.
     trial.judge.clocks_apart = Duration::from_secs(1);
     for _ in 0..servers {
-        trial.stage.serve(database, &["--internal-workers", "0"]).await;
+        trial
+            .stage
+            .serve(database, &["--internal-workers", "0"])
+            .await;
     }
     for server in 0..servers {
-        trial.stage.work(server, &["--concurrency", "8", "--kinds", "echo,sleep"]);
+        trial
+            .stage
+            .work(server, &["--concurrency", "8", "--kinds", "echo,sleep"]);
     }
 }
 

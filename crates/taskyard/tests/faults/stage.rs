@@ -47,7 +47,10 @@ impl Directory {
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.place.as_ref().expect("it is there until it is dropped").path()
+        self.place
+            .as_ref()
+            .expect("it is there until it is dropped")
+            .path()
     }
 }
 
@@ -57,7 +60,11 @@ impl Drop for Directory {
             && let Some(place) = self.place.take()
         {
             let kept = place.keep();
-            eprintln!("its history and logs are in {}; {}", kept.display(), self.again);
+            eprintln!(
+                "its history and logs are in {}; {}",
+                kept.display(),
+                self.again
+            );
         }
     }
 }
@@ -88,7 +95,10 @@ impl Stage {
     }
 
     pub(crate) fn sqlite(&self) -> String {
-        format!("sqlite:{}", self.directory.path().join("tasks.db").display())
+        format!(
+            "sqlite:{}",
+            self.directory.path().join("tasks.db").display()
+        )
     }
 
     /// One more server, with short times and these arguments besides.
@@ -109,7 +119,10 @@ impl Stage {
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {
-        self.servers.iter().map(|server| server.url.clone()).collect()
+        self.servers
+            .iter()
+            .map(|server| server.url.clone())
+            .collect()
     }
 
     /// A worker process that goes to this server first, and to the others when that one is away.
@@ -190,7 +203,9 @@ pub(crate) async fn ends(mut process: Process, signal: Signal) -> ExitStatus {
 pub(crate) async fn exited(child: &mut Child, within: Duration) -> ExitStatus {
     let id = child.id();
     let waiting = until(within, async || child.try_wait().unwrap());
-    waiting.await.unwrap_or_else(|| panic!("process {id} does not end"))
+    waiting
+        .await
+        .unwrap_or_else(|| panic!("process {id} does not end"))
 }
 
 /// What this says in the end, asked again and again; none if it does not within this time.

@@ -121,7 +121,7 @@ fn a_whole_life_is_right_and_counted() {
     assert_eq!(wrong, []);
     assert_eq!((verdict.submitted, verdict.acknowledged), (1, 1));
     assert_eq!((verdict.executions, verdict.runs_lost), (2, 1));
-    assert_eq!(verdict.stale_refused, 1);
+    assert_eq!((verdict.losses, verdict.stale_refused), (1, 1));
 }
 
 #[test]
@@ -172,10 +172,17 @@ fn what_was_refused_each_time_is_not_there() {
     let refused = submit(0, Outcome::Fail);
 
     let (found_wrong, verdict) = judged(Judge::default(), &[refused.clone()], &[completed()]);
-    assert_eq!((found_wrong, verdict.refused), (vec![Wrong::RefusedButThere], 1));
+    assert_eq!(
+        (found_wrong, verdict.refused),
+        (vec![Wrong::RefusedButThere], 1)
+    );
     assert_eq!(wrong(&[refused.clone()], &[]), []);
     // Of one that was sent twice, the other may have been done.
-    let (_, verdict) = judged(Judge::default(), &[refused, submit(10, Outcome::Unknown)], &[completed()]);
+    let (_, verdict) = judged(
+        Judge::default(),
+        &[refused, submit(10, Outcome::Unknown)],
+        &[completed()],
+    );
     assert_eq!((verdict.unknown, verdict.violations.len()), (1, 0));
 }
 
@@ -205,7 +212,10 @@ fn a_token_is_one_workers() {
     assert_eq!(wrong(&[claim.clone(), again.clone()], &[completed()]), []);
 
     again.proc = "other".to_owned();
-    assert_eq!(wrong(&[claim, again], &[completed()]), [Wrong::LeasesOverlap]);
+    assert_eq!(
+        wrong(&[claim, again], &[completed()]),
+        [Wrong::LeasesOverlap]
+    );
 }
 
 #[test]
@@ -225,10 +235,16 @@ fn each_run_begins_when_the_one_before_has_ended() {
         ..Judge::default()
     };
     assert_eq!(judged(judge, &[], &overlap).0, []);
-    assert_eq!(wrong(&[], &[with(vec![lost(None), second(4)])]), [Wrong::LeasesOverlap]);
+    assert_eq!(
+        wrong(&[], &[with(vec![lost(None), second(4)])]),
+        [Wrong::LeasesOverlap]
+    );
     let mut same = second(6);
     same.fence = 1;
-    assert_eq!(wrong(&[], &[with(vec![lost(Some(5)), same])]), [Wrong::LeasesOverlap]);
+    assert_eq!(
+        wrong(&[], &[with(vec![lost(Some(5)), same])]),
+        [Wrong::LeasesOverlap]
+    );
 }
 
 #[test]
@@ -260,9 +276,18 @@ fn a_task_ends_in_one_way() {
     let mut completes = under(Op::Report, "a", 5);
     completes.status = Some(Status::Completed);
 
-    assert_eq!(wrong(&[cancelled.clone()], &[found("t", Status::Cancelled)]), []);
-    assert_eq!(wrong(&[cancelled.clone()], &[completed()]), [Wrong::TwoEnds]);
-    assert_eq!(wrong(&[cancelled, completes], &[completed()]), [Wrong::TwoEnds]);
+    assert_eq!(
+        wrong(&[cancelled.clone()], &[found("t", Status::Cancelled)]),
+        []
+    );
+    assert_eq!(
+        wrong(&[cancelled.clone()], &[completed()]),
+        [Wrong::TwoEnds]
+    );
+    assert_eq!(
+        wrong(&[cancelled, completes], &[completed()]),
+        [Wrong::TwoEnds]
+    );
     let twice = Found {
         runs: vec![
             run(1, 0, Some(1), attempt::Outcome::Completed),
@@ -279,7 +304,10 @@ fn a_cancel_that_comes_too_late_tells_how_it_ended() {
     late.outcome = Outcome::Fail;
 
     assert_eq!(wrong(&[late.clone()], &[completed()]), []);
-    assert_eq!(wrong(&[late], &[found("t", Status::Cancelled)]), [Wrong::TwoEnds]);
+    assert_eq!(
+        wrong(&[late], &[found("t", Status::Cancelled)]),
+        [Wrong::TwoEnds]
+    );
 }
 
 #[test]
@@ -290,19 +318,28 @@ fn an_end_is_for_good() {
         under(Op::Claim, "a", 10),
         under(Op::Heartbeat, "a", 10),
     ] {
-        assert_eq!(wrong(&[read.clone(), later.clone()], &[completed()]), [Wrong::Revived]);
+        assert_eq!(
+            wrong(&[read.clone(), later.clone()], &[completed()]),
+            [Wrong::Revived]
+        );
         let overlaps = Record {
             t_invoke: 9,
             ..later
         };
         assert_eq!(wrong(&[read.clone(), overlaps], &[completed()]), []);
     }
-    assert_eq!(wrong(&[read], &[found("t", Status::Pending)]), [Wrong::Unended, Wrong::Revived]);
+    assert_eq!(
+        wrong(&[read], &[found("t", Status::Pending)]),
+        [Wrong::Unended, Wrong::Revived]
+    );
 }
 
 #[test]
 fn everything_ends() {
-    assert_eq!(wrong(&[], &[found("t", Status::Scheduled)]), [Wrong::Unended]);
+    assert_eq!(
+        wrong(&[], &[found("t", Status::Scheduled)]),
+        [Wrong::Unended]
+    );
 }
 
 #[test]

@@ -26,7 +26,9 @@ impl Servers {
     pub(crate) fn new(urls: &[String]) -> Self {
         // Fails only where it was done before.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(ANSWER_WITHIN);
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(ANSWER_WITHIN);
         Self {
             http: http.build().unwrap(),
             urls: urls.into(),
@@ -57,7 +59,12 @@ pub(crate) struct Answer {
 }
 
 impl Caller {
-    pub(crate) fn new(name: String, history: Arc<History>, servers: Servers, random: StdRng) -> Self {
+    pub(crate) fn new(
+        name: String,
+        history: Arc<History>,
+        servers: Servers,
+        random: StdRng,
+    ) -> Self {
         let count = servers.urls.len();
         Self {
             name,
@@ -86,7 +93,14 @@ impl Caller {
     }
 
     /// Asks whoever's turn it is.
-    pub(crate) async fn ask(&mut self, op: Op, method: Method, path: &str, body: Option<&str>, key: Option<&str>) -> Answer {
+    pub(crate) async fn ask(
+        &mut self,
+        op: Op,
+        method: Method,
+        path: &str,
+        body: Option<&str>,
+        key: Option<&str>,
+    ) -> Answer {
         let server = self.turn();
         self.ask_at(server, op, method, path, body, key).await
     }
@@ -102,9 +116,15 @@ impl Caller {
     ) -> Answer {
         self.seq += 1;
         let url = format!("{}{path}", self.servers.urls[server]);
-        let mut request = self.servers.http.request(method, url).timeout(ANSWER_WITHIN);
+        let mut request = self
+            .servers
+            .http
+            .request(method, url)
+            .timeout(ANSWER_WITHIN);
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_owned());
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_owned());
         }
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
@@ -153,7 +173,14 @@ impl Caller {
                     record.outcome = Outcome::Fail;
                 }
                 self.away[server] = Some(Instant::now() + AWAY_FOR);
-                record.code = Some(if error.is_timeout() { "timeout" } else { "broken" }.to_owned());
+                record.code = Some(
+                    if error.is_timeout() {
+                        "timeout"
+                    } else {
+                        "broken"
+                    }
+                    .to_owned(),
+                );
             }
         }
         Answer {

@@ -59,7 +59,9 @@ pub(super) async fn work(mut caller: Caller, ends: CancellationToken) {
 pub(crate) async fn register(caller: &mut Caller, kind: &str) -> bool {
     let body = json!({ "worker_id": caller.name, "kinds": [kind], "capacity": LIMIT });
     let path = "/api/v1/workers/register";
-    let answer = caller.ask(Op::Claim, Method::POST, path, Some(&body.to_string()), None).await;
+    let answer = caller
+        .ask(Op::Claim, Method::POST, path, Some(&body.to_string()), None)
+        .await;
     let is_known = answer.outcome == Outcome::Ok;
     caller.write(vec![answer.record]);
     is_known
@@ -68,8 +70,18 @@ pub(crate) async fn register(caller: &mut Caller, kind: &str) -> bool {
 pub(crate) async fn claim(caller: &mut Caller, seq: u32) -> Answer {
     let body = json!({ "limit": LIMIT, "wait_ms": WAIT_MS, "begin": true, "seq": seq });
     let path = format!("/api/v1/workers/{}/claim", caller.name);
-    let answer = caller.ask(Op::Claim, Method::POST, &path, Some(&body.to_string()), None).await;
-    let runs = answer.body["tasks"].as_array().map_or(&[][..], Vec::as_slice);
+    let answer = caller
+        .ask(
+            Op::Claim,
+            Method::POST,
+            &path,
+            Some(&body.to_string()),
+            None,
+        )
+        .await;
+    let runs = answer.body["tasks"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
     let mut records: Vec<Record> = runs
         .iter()
         .map(|run| Record {
@@ -103,7 +115,9 @@ pub(crate) async fn report(caller: &mut Caller, runs: &[Value]) {
     let path = format!("/api/v1/workers/{}/report", caller.name);
     let until = Instant::now() + REPORTED_FOR;
     loop {
-        let answer = caller.ask(Op::Report, Method::POST, &path, Some(&body), None).await;
+        let answer = caller
+            .ask(Op::Report, Method::POST, &path, Some(&body), None)
+            .await;
         let told = told(&answer, runs);
         let is_open = |record: &Record| {
             record.outcome == Outcome::Unknown || record.code.as_deref() == Some("unavailable")

@@ -46,8 +46,8 @@ pub(super) async fn submit(mut caller: Caller, shared: Arc<Shared>, ends: Cancel
                 shared.note(id, &mut caller.random);
                 break;
             }
-            let is_settled = answer.outcome == Outcome::Fail
-                && (submission.gives_up || !answer.is_passing());
+            let is_settled =
+                answer.outcome == Outcome::Fail && (submission.gives_up || !answer.is_passing());
             if is_settled || !submission.is_safe_to_repeat || Instant::now() > until {
                 break;
             }
@@ -79,7 +79,11 @@ fn make(caller: &mut Caller, shared: &Shared, number: u32) -> Submission {
     let mut key = None;
     let mut is_safe_to_repeat = true;
     match caller.random.random_range(0..10) {
-        0..5 => body["id"] = TaskId::new(now(), caller.random.random()).to_string().into(),
+        0..5 => {
+            body["id"] = TaskId::new(now(), caller.random.random())
+                .to_string()
+                .into()
+        }
         5 if shared.plan.with_plain => is_safe_to_repeat = false,
         _ => key = Some(format!("{name}-{}", caller.random.random::<u32>())),
     }
@@ -94,7 +98,9 @@ fn make(caller: &mut Caller, shared: &Shared, number: u32) -> Submission {
 
 async fn send(caller: &mut Caller, submission: &Submission) -> Answer {
     let (body, key) = (Some(submission.body.as_str()), submission.key.as_deref());
-    let answer = caller.ask(Op::Submit, Method::POST, "/api/v1/tasks", body, key).await;
+    let answer = caller
+        .ask(Op::Submit, Method::POST, "/api/v1/tasks", body, key)
+        .await;
     let record = Record {
         name: Some(submission.name.clone()),
         task: answer.body["id"].as_str().map(str::to_owned),
@@ -134,7 +140,9 @@ pub(super) async fn look(mut caller: Caller, shared: Arc<Shared>, ends: Cancella
 /// Whether a server says that it is ready.
 pub(super) async fn probe(mut caller: Caller, server: usize, ends: CancellationToken) {
     while !ends.is_cancelled() {
-        let answer = caller.ask_at(server, Op::Ready, Method::GET, "/ready", None, None).await;
+        let answer = caller
+            .ask_at(server, Op::Ready, Method::GET, "/ready", None, None)
+            .await;
         caller.write(vec![answer.record]);
         pause(PROBED_EVERY, &ends).await;
     }

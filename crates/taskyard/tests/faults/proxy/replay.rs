@@ -162,7 +162,8 @@ async fn read_request(caller: &mut TcpStream) -> Option<Vec<u8>> {
 fn length_of(head: &str) -> Option<usize> {
     let lengths = head.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse().ok())
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse().ok())
     });
     lengths.last().unwrap_or(Some(0))
 }
@@ -199,7 +200,8 @@ mod tests {
 
         for method in ["GET", "POST"] {
             let mut stream = TcpStream::connect(replay.address).await.unwrap();
-            let request = format!("{method} / HTTP/1.1\r\nhost: h\r\nContent-Length: 2\r\n\r\n{{}}");
+            let request =
+                format!("{method} / HTTP/1.1\r\nhost: h\r\nContent-Length: 2\r\n\r\n{{}}");
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut answer = String::new();
             stream.read_to_string(&mut answer).await.unwrap();

@@ -24,18 +24,27 @@ const OURS: &str = "application_name like 'taskyard%' and datname = 'yard'";
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "of the whole set: make faults"]
 async fn f11_postgres_is_restarted_fast() {
-    rounds_on_postgres("F11", " restart fast", async |trial, bin| away(trial, bin, Signal::SIGINT).await).await;
+    rounds_on_postgres("F11", " restart fast", async |trial, bin| {
+        away(trial, bin, Signal::SIGINT).await
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "of the whole set: make faults"]
 async fn f11_postgres_is_restarted_immediately() {
-    rounds_on_postgres("F11", " restart immediate", async |trial, bin| away(trial, bin, Signal::SIGQUIT).await).await;
+    rounds_on_postgres("F11", " restart immediate", async |trial, bin| {
+        away(trial, bin, Signal::SIGQUIT).await
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f11_postgres_is_killed() {
-    rounds_on_postgres("F11", " kill -9", async |trial, bin| away(trial, bin, Signal::SIGKILL).await).await;
+    rounds_on_postgres("F11", " kill -9", async |trial, bin| {
+        away(trial, bin, Signal::SIGKILL).await
+    })
+    .await;
 }
 
 /// It ends by this signal, and is started again once every server says that it is not ready.
@@ -53,7 +62,10 @@ async fn away(mut trial: Trial, bin: PathBuf, signal: Signal) {
 
     let verdict = trial.ends().await;
     let lost = verdict.runs_lost;
-    assert!(lost <= LOSSES_MAX, "{lost} runs were lost, as if nobody had known why the workers were silent");
+    assert!(
+        lost <= LOSSES_MAX,
+        "{lost} runs were lost, as if nobody had known why the workers were silent"
+    );
 }
 
 /// Each of these servers says within the time that it is not ready.
@@ -135,11 +147,17 @@ async fn f15_a_table_is_locked() {
         noticed(&mut trial, at, &[0, 1]).await;
         trial.goes_on_while_broken().await;
         piled_up(&mut trial, threads);
-        let held = tokio::time::timeout(PATIENCE, holding.wait()).await.unwrap().unwrap();
+        let held = tokio::time::timeout(PATIENCE, holding.wait())
+            .await
+            .unwrap()
+            .unwrap();
         let healed = trial.heals();
         works_again(&mut trial, healed, &[0, 1]).await;
 
-        trial.must(held.success(), format!("the lock was not held to its end: {held}"));
+        trial.must(
+            held.success(),
+            format!("the lock was not held to its end: {held}"),
+        );
         trial.ends().await;
     })
     .await;
@@ -189,6 +207,12 @@ fn threads(trial: &Trial) -> Vec<usize> {
 
 fn piled_up(trial: &mut Trial, before: Vec<usize>) {
     let now = threads(trial);
-    let grown = now.iter().zip(&before).all(|(now, before)| *now <= before + 8);
-    trial.must(grown, format!("threads pile up: {now:?}, {before:?} before"));
+    let grown = now
+        .iter()
+        .zip(&before)
+        .all(|(now, before)| *now <= before + 8);
+    trial.must(
+        grown,
+        format!("threads pile up: {now:?}, {before:?} before"),
+    );
 }

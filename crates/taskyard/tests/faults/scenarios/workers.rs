@@ -25,9 +25,22 @@ const COMMANDS: usize = 4;
 /// A server on SQLite, and two workers that run commands.
 async fn with_commands(trial: &mut Trial) -> Client {
     let database = trial.stage.sqlite();
-    trial.stage.serve(&database, &["--internal-workers", "0"]).await;
+    trial
+        .stage
+        .serve(&database, &["--internal-workers", "0"])
+        .await;
     for _ in 0..2 {
-        trial.stage.work(0, &["--concurrency", "8", "--kinds", "echo,sleep,command", "--allow-command", "sh"]);
+        trial.stage.work(
+            0,
+            &[
+                "--concurrency",
+                "8",
+                "--kinds",
+                "echo,sleep,command",
+                "--allow-command",
+                "sh",
+            ],
+        );
     }
     Client::new(&[trial.stage.servers[0].url.parse().unwrap()], None).unwrap()
 }
@@ -40,7 +53,13 @@ async fn running(trial: &Trial, client: &Client) -> (Vec<TaskId>, String) {
     let mut ids = Vec::new();
     for _ in 0..COMMANDS {
         let input = json!({ "argv": ["sh", "-c", format!("sh -c '{waits}' & wait")] });
-        ids.push(client.submit(&Submit::new("command", input)).await.unwrap().id);
+        ids.push(
+            client
+                .submit(&Submit::new("command", input))
+                .await
+                .unwrap()
+                .id,
+        );
     }
     let mut worker = String::new();
     for &id in &ids {
@@ -51,7 +70,10 @@ async fn running(trial: &Trial, client: &Client) -> (Vec<TaskId>, String) {
 }
 
 async fn task_when(client: &Client, id: TaskId, is_so: impl Fn(&Task) -> bool) -> Task {
-    let task = until(PATIENCE, async || client.task(id, None).await.ok().filter(&is_so)).await;
+    let task = until(PATIENCE, async || {
+        client.task(id, None).await.ok().filter(&is_so)
+    })
+    .await;
     task.unwrap_or_else(|| panic!("task {id} never came to that"))
 }
 
@@ -86,11 +108,20 @@ async fn f4_a_worker_is_killed_and_leaves_nothing_behind() {
         let at = trial.breaks();
         let victim = trial.stage.workers.remove(number_of(&worker));
         let left = descendants(victim.id());
-        trial.must(left.len() >= 2 * held.len(), format!("its commands are {left:?}"));
+        trial.must(
+            left.len() >= 2 * held.len(),
+            format!("its commands are {left:?}"),
+        );
         victim.kill();
         let is_gone = |id: &i32| !std::path::Path::new(&format!("/proc/{id}")).exists();
-        let ended = until(ORPHANS_END_WITHIN, async || left.iter().all(is_gone).then_some(())).await;
-        trial.must(ended.is_some(), format!("of its processes some are left: {left:?}"));
+        let ended = until(ORPHANS_END_WITHIN, async || {
+            left.iter().all(is_gone).then_some(())
+        })
+        .await;
+        trial.must(
+            ended.is_some(),
+            format!("of its processes some are left: {left:?}"),
+        );
         let mut slowest = Duration::ZERO;
         for &id in &held {
             let is_elsewhere = |task: &Task| {
@@ -99,8 +130,15 @@ async fn f4_a_worker_is_killed_and_leaves_nothing_behind() {
             task_when(&client, id, is_elsewhere).await;
             slowest = Duration::from_micros(trial.history.now() - at);
         }
-        trial.must(slowest <= LEASE + SWEEP, format!("it took {slowest:?} until its tasks ran elsewhere"));
-        trial.note(format!("{} tasks ran elsewhere within {} ms", held.len(), slowest.as_millis()));
+        trial.must(
+            slowest <= LEASE + SWEEP,
+            format!("it took {slowest:?} until its tasks ran elsewhere"),
+        );
+        trial.note(format!(
+            "{} tasks ran elsewhere within {} ms",
+            held.len(),
+            slowest.as_millis()
+        ));
         trial.goes_on_while_broken().await;
         trial.heals();
         open_gate(&trial.path("gate"));
@@ -138,18 +176,33 @@ async fn f5_workers_are_paused_beyond_their_leases() {
         }
         let other = trial.caller("other");
         others_run(other, &client, &slept).await;
-        let leases = u64::from(whole_or_short(3_u32, 1)) * u64::try_from(LEASE.as_micros()).unwrap();
-        until(PATIENCE, async || (trial.history.now() - at > leases).then_some(())).await.unwrap();
+        let leases =
+            u64::from(whole_or_short(3_u32, 1)) * u64::try_from(LEASE.as_micros()).unwrap();
+        until(PATIENCE, async || {
+            (trial.history.now() - at > leases).then_some(())
+        })
+        .await
+        .unwrap();
         trial.stage.workers[paused].signal(Signal::SIGCONT);
         trial.heals();
         hands::report(&mut sleeper, &runs).await;
 
         let refused = trial.history.records();
-        let refused = refused.iter().filter(|record| record.proc == "sleeper" && record.outcome == Outcome::Fail);
-        let refused = refused.filter(|record| record.code.as_deref() == Some("stale_lease")).count();
-        trial.must(refused == runs.len(), format!("{refused} of {} late results were refused", runs.len()));
+        let refused = refused
+            .iter()
+            .filter(|record| record.proc == "sleeper" && record.outcome == Outcome::Fail);
+        let refused = refused
+            .filter(|record| record.code.as_deref() == Some("stale_lease"))
+            .count();
+        trial.must(
+            refused == runs.len(),
+            format!("{refused} of {} late results were refused", runs.len()),
+        );
         let verdict = trial.ends().await;
-        assert!(verdict.stale_refused >= runs.len() as u64, "they are not kept");
+        assert!(
+            verdict.stale_refused >= runs.len() as u64,
+            "they are not kept"
+        );
     })
     .await;
 }
@@ -157,7 +210,13 @@ async fn f5_workers_are_paused_beyond_their_leases() {
 async fn slow_tasks(client: &Client) -> Vec<TaskId> {
     let mut ids = Vec::new();
     for number in 0..3 {
-        ids.push(client.submit(&Submit::new("slow", json!(number))).await.unwrap().id);
+        ids.push(
+            client
+                .submit(&Submit::new("slow", json!(number)))
+                .await
+                .unwrap()
+                .id,
+        );
     }
     ids
 }
@@ -169,7 +228,10 @@ async fn others_run(mut other: crate::load::Caller, client: &Client, tasks: &[Ta
     let all = until(PATIENCE, async || {
         seq += 1;
         let claimed = hands::claim(&mut other, seq).await;
-        let runs = claimed.body["tasks"].as_array().cloned().unwrap_or_default();
+        let runs = claimed.body["tasks"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
         if !runs.is_empty() {
             hands::report(&mut other, &runs).await;
         }
@@ -181,5 +243,6 @@ async fn others_run(mut other: crate::load::Caller, client: &Client, tasks: &[Ta
         }
         Some(())
     });
-    all.await.unwrap_or_else(|| panic!("they did not run elsewhere, asked each {SOON:?}"));
+    all.await
+        .unwrap_or_else(|| panic!("they did not run elsewhere, asked each {SOON:?}"));
 }
