@@ -129,8 +129,11 @@ async fn pump(
         let Ok(now) = passes.map(|now| *now) else {
             return;
         };
-        if let State::Late(by) = now {
-            sleep(by).await;
+        match now {
+            State::Late(by) => sleep(by).await,
+            // What was held back until then is lost.
+            State::Cut => return,
+            State::Pass | State::Stall | State::StallUp | State::StallDown => {}
         }
         if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
             let _ = to.shutdown().await;
@@ -198,6 +201,23 @@ mod tests {
         let mut again = TcpStream::connect(proxy.address).await.unwrap();
         again.write_all(b"a").await.unwrap();
         assert!(answered(&mut again).await);
+    }
+
+    #[tokio::test]
+    async fn what_was_held_back_when_it_is_cut_never_comes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = listener.local_addr().unwrap().to_string();
+        let proxy = Proxy::to(&place).await;
+        let mut caller = TcpStream::connect(proxy.address).await.unwrap();
+        let (mut behind, _) = listener.accept().await.unwrap();
+        caller.write_all(b"a").await.unwrap();
+        behind.read_exact(&mut [0; 1]).await.unwrap();
+
+        proxy.set(State::Stall);
+        caller.write_all(b"b").await.unwrap();
+        proxy.set(State::Cut);
+
+        assert_eq!(behind.read(&mut [0; 1]).await.unwrap_or(0), 0);
     }
 
     #[tokio::test]
