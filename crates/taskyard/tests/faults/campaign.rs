@@ -251,7 +251,7 @@ impl Trial {
         let verdict = self.judge.check(&records, &found);
         let line = self.line(&records, &verdict);
         self.stage.stop().await;
-        println!("{line}");
+        show(&line);
         let wrong = verdict
             .violations
             .iter()
@@ -317,6 +317,11 @@ impl Trial {
             verdict.stale_refused,
         )
     }
+}
+
+#[expect(clippy::print_stdout, reason = "what `make faults` is asked for")]
+fn show(line: &str) {
+    println!("{line}");
 }
 
 /// Once nothing is open any more.

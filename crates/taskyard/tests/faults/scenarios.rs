@@ -7,7 +7,7 @@ mod network;
 mod servers;
 mod workers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::campaign::{Trial, is_whole, seeds};
@@ -45,7 +45,7 @@ async fn rounds_on_postgres(
 }
 
 /// A database server, and so many servers on it, each with a worker process beside it.
-async fn on_postgres(trial: &mut Trial, bin: &PathBuf, servers: usize) {
+async fn on_postgres(trial: &mut Trial, bin: &Path, servers: usize) {
     let node = Node::new(bin, &trial.path("primary"), "").await;
     let url = node.url();
     trial.stage.nodes.push(node);
