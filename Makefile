@@ -6,6 +6,11 @@ DATABASE ?= sqlite
 # How long the simulation runs: so many random histories of so many steps each.
 SEEDS ?= 2000
 STEPS ?= 1000
+# Which faults are tried (F11; all of them where nothing is said), with which seeds, and how thoroughly: whole or short.
+ONLY ?=
+FAULTS ?= whole
+FAULTS_SEED ?= 1
+FAULTS_ROUNDS ?= 1
 # What the worker that `make worker` starts is called; made up where nothing is said.
 WORKER_ID ?=
 # The Cargo profile of the tests; `ci` takes less disk.
@@ -15,7 +20,7 @@ PROFILE ?= dev
 beside_postgres := tests/with-postgres
 durable := -c fsync=on -c synchronous_commit=on -c full_page_writes=on -c shared_buffers=1GB -c max_wal_size=4GB
 
-.PHONY: help run dev api-dev worker demo check fmt test test-all simulate bench bench-sqlite bench-postgres
+.PHONY: help run dev api-dev worker demo check fmt test test-all simulate faults bench bench-sqlite bench-postgres
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +57,9 @@ test-all: test ## the same, by its older name
 
 simulate: ## random histories against the rules (SEEDS=2000 STEPS=1000)
 	TASKYARD_SIMULATE_SEEDS=$(SEEDS) TASKYARD_SIMULATE_STEPS=$(STEPS) cargo test --profile quick -p taskyard-engine --test simulation -- --nocapture
+
+faults: ## real processes, killed, paused and cut off under load (ONLY=F11 FAULTS_SEED=7 FAULTS_ROUNDS=3)
+	tests/prepare compiler postgres && TASKYARD_REQUIRE_POSTGRES=1 FAULTS=$(FAULTS) FAULTS_SEED=$(FAULTS_SEED) FAULTS_ROUNDS=$(FAULTS_ROUNDS) cargo test -p taskyard --test faults -- --include-ignored --nocapture --test-threads 1 $(if $(ONLY),::$(shell echo $(ONLY) | tr A-Z a-z)_,scenarios::)
 
 bench: bench-sqlite bench-postgres ## measure both databases, five times each, into bench/results/
 
