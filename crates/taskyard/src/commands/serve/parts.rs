@@ -285,12 +285,12 @@ mod tests {
 
         let mut late = parts(&stop, in_order, ready(())).await;
         late.takers = Takers::of(breaks_down());
-        assert_eq!(late.end(None, &stop).await, Some(TAKER));
+        assert_eq!(late.end(None, Duration::ZERO, &stop).await, Some(TAKER));
 
         let stop = CancellationToken::new();
         let mut well = parts(&stop, in_order, ready(())).await;
         well.takers = Takers::of(ready(()));
-        assert_eq!(well.end(None, &stop).await, None);
+        assert_eq!(well.end(None, Duration::ZERO, &stop).await, None);
     }
 
     #[tokio::test]
