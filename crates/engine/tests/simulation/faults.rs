@@ -7,7 +7,7 @@ use taskyard_store::model::weak::Trouble;
 
 use crate::losses;
 use crate::options::{DATABASE_CLOCK_ERROR_MS, Options, Store};
-use crate::server::{Server, State};
+use crate::server::State;
 use crate::surroundings::{Event, Surroundings};
 use crate::world::World;
 

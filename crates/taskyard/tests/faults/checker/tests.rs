@@ -171,12 +171,16 @@ fn two_ids_for_one_submission_are_a_double_even_if_one_is_gone() {
 fn what_was_refused_each_time_is_not_there() {
     let refused = submit(0, Outcome::Fail);
 
-    let (found_wrong, verdict) = judged(Judge::default(), &[refused.clone()], &[completed()]);
+    let (found_wrong, verdict) = judged(
+        Judge::default(),
+        std::slice::from_ref(&refused),
+        &[completed()],
+    );
     assert_eq!(
         (found_wrong, verdict.refused),
         (vec![Wrong::RefusedButThere], 1)
     );
-    assert_eq!(wrong(&[refused.clone()], &[]), []);
+    assert_eq!(wrong(std::slice::from_ref(&refused), &[]), []);
     // Of one that was sent twice, the other may have been done.
     let (_, verdict) = judged(
         Judge::default(),
@@ -277,11 +281,14 @@ fn a_task_ends_in_one_way() {
     completes.status = Some(Status::Completed);
 
     assert_eq!(
-        wrong(&[cancelled.clone()], &[found("t", Status::Cancelled)]),
+        wrong(
+            std::slice::from_ref(&cancelled),
+            &[found("t", Status::Cancelled)]
+        ),
         []
     );
     assert_eq!(
-        wrong(&[cancelled.clone()], &[completed()]),
+        wrong(std::slice::from_ref(&cancelled), &[completed()]),
         [Wrong::TwoEnds]
     );
     assert_eq!(

@@ -160,12 +160,12 @@ async fn read_request(caller: &mut TcpStream) -> Option<Vec<u8>> {
 }
 
 fn length_of(head: &str) -> Option<usize> {
-    let lengths = head.lines().filter_map(|line| {
+    let mut lengths = head.lines().filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length")
             .then(|| value.trim().parse().ok())
     });
-    lengths.last().unwrap_or(Some(0))
+    lengths.next_back().unwrap_or(Some(0))
 }
 
 fn closing(head: &str, body: &[u8]) -> Vec<u8> {
