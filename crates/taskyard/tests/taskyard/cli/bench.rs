@@ -17,7 +17,7 @@ const SMALL: [&str; 7] = [
 const SMALL_SHARED: [&str; 7] = [
     "bench",
     "--only",
-    "W10,W11,W12",
+    "W10,W11",
     "--scale",
     "0.001",
     "--seconds",
@@ -122,9 +122,6 @@ fn bench_compares_servers_that_share_a_database() {
             ("W11-memory-1", "MB"),
             ("W11-core-2", "%"),
             ("W11-memory-2", "MB"),
-            ("W12-fresh", "claims/s"),
-            ("W12-after", "claims/s"),
-            ("W12-held", "claims/s"),
         ]
     );
     let idle = ["W11-core-1", "W11-core-2"];
