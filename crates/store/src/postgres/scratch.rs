@@ -44,7 +44,8 @@ pub struct Onlooker {
 
 pub async fn look_on(database: &str) -> Result<Onlooker, OpenError> {
     let client = connect(database).await?;
-    let begin = "begin isolation level repeatable read read only; select count(*) from task where false";
+    let begin =
+        "begin isolation level repeatable read read only; select count(*) from task where false";
     run(database, &client, begin).await?;
     Ok(Onlooker { _client: client })
 }

@@ -143,7 +143,9 @@ impl BenchArgs {
                 return Some("which has server processes of its own; leave out --server");
             }
             let lacks = !shared && workload.wants_postgres();
-            lacks.then_some("which is over a PostgreSQL database; name a server with --database postgres://…")
+            lacks.then_some(
+                "which is over a PostgreSQL database; name a server with --database postgres://…",
+            )
         };
         for workload in &self.only {
             if let Some(why) = unfit(workload) {

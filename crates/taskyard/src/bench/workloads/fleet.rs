@@ -116,11 +116,7 @@ async fn wait(mut claimer: Connection, number: usize) -> anyhow::Result<()> {
 }
 
 /// Their heartbeats, spread over the time from one to the next.
-async fn live(
-    mut shared: Connection,
-    numbers: Vec<usize>,
-    every: Duration,
-) -> anyhow::Result<()> {
+async fn live(mut shared: Connection, numbers: Vec<usize>, every: Duration) -> anyhow::Result<()> {
     let step = every / u32::try_from(numbers.len())?;
     let mut times = interval_at(Instant::now() + step, step);
     times.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -107,7 +107,9 @@ impl Place {
             workload,
             value,
             unit: "tasks/s",
-            settings: self.yard.settings(json!({ "servers": servers, what: count })),
+            settings: self
+                .yard
+                .settings(json!({ "servers": servers, what: count })),
         }
     }
 
