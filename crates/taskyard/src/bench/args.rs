@@ -40,16 +40,16 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_delimiter = ',', value_name = "W…")]
     pub(super) only: Vec<Workload>,
     /// How often each is measured, 1 to 100.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100), allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(super) repeat: u32,
     /// How long the workloads run that end by time, 100ms to 1m; idle looks on for four times as long, and W8 prints for
     /// 10s at most.
-    #[arg(long, default_value = "3s", value_parser = seconds, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, default_value = "3s", value_parser = seconds, value_name = "TIME")]
     pub(super) seconds: Duration,
     /// How many tasks W2 and W8 drain, how many finished and how many scheduled ones W6 has lying about, how many
     /// finished and waiting ones W9, W12 and start, how many workers W11 has, how many tasks idle has run before, and how
     /// many wait in queued, 0.001 to 1; the largest is what figures are to be compared at.
-    #[arg(long, default_value_t = 1.0, value_parser = scale, value_name = "SHARE", allow_hyphen_values = true)]
+    #[arg(long, default_value_t = 1.0, value_parser = scale, value_name = "SHARE")]
     pub(super) scale: f64,
 }
 
