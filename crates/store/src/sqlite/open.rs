@@ -9,7 +9,7 @@ use taskyard_core::random::Random;
 use taskyard_core::shell::quoted;
 use uuid::Uuid;
 
-use super::connection::{self, one};
+use super::connection::{self, all, one};
 use super::error::{is_of_a_row, needs_rollback, why_unreadable};
 use super::fields::{Fields, Read};
 use super::file::Part;
@@ -195,6 +195,10 @@ pub enum OpenError {
          correct it with sqlite3"
     )]
     Unreadable { path: PathBuf, reason: String },
+    #[error(
+        "{path} has Taskyard's tables, but not all that belongs to them: {missing} is not there; put a backup in its place"
+    )]
+    Incomplete { path: PathBuf, missing: String },
     #[error("{path} cannot be opened: {reason}")]
     Unusable { path: PathBuf, reason: String },
 }
@@ -370,6 +374,12 @@ fn bring_up_to_date(
     check_ours(&tx, path)?;
     let meta = meta(&tx, path, SCHEMA)?;
     migrate(&tx, &meta).map_err(broken)?;
+    if let Some(missing) = missing(&tx, &meta).map_err(broken)? {
+        return Err(OpenError::Incomplete {
+            path: path.to_owned(),
+            missing,
+        });
+    }
     tx.commit().map_err(broken)?;
     let words = migration::words(&MIGRATIONS, meta.schema, meta.min_compatible);
     if is_new && path != Path::new(IN_MEMORY) {
@@ -396,6 +406,25 @@ pub(super) fn check_ours(connection: &Connection, path: &Path) -> Result<(), Ope
         Ok(_) => Err(OpenError::Foreign(path.to_owned())),
         Err(error) => Err(explain(path, &error)),
     }
+}
+
+/// A table or an index that the migrations make, and that somebody has taken away. What a newer program's migrations took
+/// away is for that to know.
+fn missing(tx: &Connection, found: &Meta) -> Read<Option<String>> {
+    if found.schema > SCHEMA {
+        return Ok(None);
+    }
+    let model = Connection::open_in_memory()?;
+    MIGRATIONS
+        .iter()
+        .try_for_each(|migration| model.execute_batch(migration.statements))?;
+    let names = |connection| {
+        let statement = "select name from sqlite_schema order by name";
+        all(connection, statement, [], |fields| fields.take::<String>())
+    };
+    let there = names(tx)?;
+    let mut made = names(&model)?.into_iter();
+    Ok(made.find(|name| there.binary_search(name).is_err()))
 }
 
 pub(super) struct Meta {

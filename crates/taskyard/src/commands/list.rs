@@ -2,6 +2,7 @@
 
 mod watch;
 
+use std::borrow::Cow;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -226,9 +227,20 @@ fn result(task: &Task, now: Timestamp) -> String {
         }
         Status::Completed | Status::Failed | Status::Timeout | Status::Cancelled => error
             .or_else(|| printed(task))
-            .or_else(|| output::payload(task.output.as_ref()).map(beginning))
+            .or_else(|| {
+                output::payload(task.output.as_ref()).map(|output| beginning(&readable(output)))
+            })
             .unwrap_or_default(),
     }
+}
+
+/// Letters that were sent as numbers, as Python writes all but ASCII's.
+fn readable(output: &str) -> Cow<'_, str> {
+    let numbered = output
+        .contains("\\u")
+        .then(|| serde_json::from_str(output).ok());
+    let value: Option<serde_json::Value> = numbered.flatten();
+    value.map_or(Cow::Borrowed(output), |value| value.to_string().into())
 }
 
 fn beginning(output: &str) -> String {
@@ -273,6 +285,15 @@ mod tests {
         };
         task.as_object_mut().unwrap().extend(changed);
         serde_json::from_str(&task.to_string()).unwrap()
+    }
+
+    #[test]
+    fn letters_sent_as_numbers_are_shown_as_letters() {
+        let shown = r#"{"t":"日本"}"#;
+        assert_eq!(readable(r#"{"t": "\u65e5\u672c"}"#), shown);
+        assert_eq!(readable(shown), shown);
+        let cut = r#""\u65"#;
+        assert_eq!(readable(cut), cut);
     }
 
     #[test]

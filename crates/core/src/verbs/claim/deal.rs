@@ -14,6 +14,7 @@ use crate::command::Env;
 use crate::id::SlotKey;
 use crate::lane::LaneKey;
 use crate::moves;
+use crate::name::Name;
 use crate::refused::Refused;
 use crate::rows::{Lease, Ready};
 use crate::standing::{self, Standing};
@@ -44,8 +45,11 @@ pub(super) fn deal(claims: &[Claim], view: &mut View, env: &mut Env<'_>) -> Vec<
         })
         .collect();
     close_repetitions(&mut seats);
-    for seat in &mut seats {
-        deal_named(seat, view, env);
+    for place in 0..seats.len() {
+        if deal_named(&mut seats[place], view, env) {
+            let worker = claims[place].worker.clone();
+            close_all_of(&worker, seats.iter_mut().flatten());
+        }
     }
     let mut open: Vec<&mut Seat<'_>> = seats.iter_mut().flatten().collect();
     let (offered, left): (Vec<Ready>, Vec<Ready>) = all_ready(view)
@@ -89,16 +93,17 @@ fn close_repetitions(seats: &mut [Result<Seat<'_>, Refused>]) {
     }
 }
 
-/// A claim that names its task gets it if it is free and would be dealt to this worker, and is refused if not.
-fn deal_named(seat: &mut Result<Seat<'_>, Refused>, view: &mut View, env: &mut Env<'_>) {
-    let Ok(open) = seat else { return };
+/// A claim that names its task gets it if it is free and would be dealt to this worker, and is refused if not. Whether it
+/// was a suspect.
+fn deal_named(seat: &mut Result<Seat<'_>, Refused>, view: &mut View, env: &mut Env<'_>) -> bool {
+    let Ok(open) = seat else { return false };
     let (Some(slot), Some(named)) = (open.claim.named(), &open.claim.task) else {
-        return;
+        return false;
     };
     // It was answered before, or looks again because it is here twice.
     let is_dealt_to = open.hand.dry || open.hand.drain;
     if open.closed && !(open.hand.runs.is_empty() && is_dealt_to) {
-        return;
+        return false;
     }
     let standing = standing::of(slot, view);
     if let Standing::Ready(row) = &standing {
@@ -114,7 +119,7 @@ fn deal_named(seat: &mut Result<Seat<'_>, Refused>, view: &mut View, env: &mut E
                     .update(worker, |worker| worker.kept_for = Some(slot));
             }
             open.give(&row, view, env);
-            Ok(())
+            Ok(row.is_suspect())
         }
         Standing::Ready(row) => {
             announce_left_over(&[row], view, env);
@@ -130,9 +135,10 @@ fn deal_named(seat: &mut Result<Seat<'_>, Refused>, view: &mut View, env: &mut E
         }
     };
     open.closed = true;
-    if let Err(refused) = taken {
+    taken.unwrap_or_else(|refused| {
         *seat = Err(refused);
-    }
+        false
+    })
 }
 
 /// Everything that is ready here: what was picked, and what this batch has made ready; in order, each once.
@@ -250,7 +256,11 @@ fn keep_for(slot: SlotKey, place: usize, open: &mut [&mut Seat<'_>], view: &mut 
     view.workers
         .update(worker, |worker| worker.kept_for = Some(slot));
     let worker = worker.clone();
-    let its = open.iter_mut().filter(|seat| seat.claim.worker == worker);
+    close_all_of(&worker, open.iter_mut().map(|seat| &mut **seat));
+}
+
+fn close_all_of<'a, 's: 'a>(worker: &Name, seats: impl Iterator<Item = &'a mut Seat<'s>>) {
+    let its = seats.filter(|seat| seat.claim.worker == *worker);
     its.for_each(|seat| seat.closed = true);
 }
 
@@ -276,8 +286,15 @@ impl<'a> Seat<'a> {
             bytes: 0,
             closed: drain,
         };
-        for lease in claim.answered(view) {
-            seat.closed = true;
+        let answered = claim.answered(view);
+        seat.closed |= !answered.is_empty();
+        let is_known = |lease: &Lease| view.lane_key(lease.lane, env.lanes).is_some();
+        if !answered.iter().all(is_known) {
+            // Another server dealt it, in a lane of which this one has not heard: the claim waits until it has.
+            seat.hand.dry = true;
+            return Ok(seat);
+        }
+        for lease in answered {
             seat.hand.is_again = true;
             let brief = brief(lease.slot, view);
             let carry = view.carry_of(lease.slot, lease.has_carry);

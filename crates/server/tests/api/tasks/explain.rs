@@ -324,7 +324,7 @@ async fn a_full_disk_is_told_before_all_else() {
 async fn of_a_worker_that_should_have_been_heard_it_is_said_since_when() {
     let yard = Yard::new();
     let (id, _) = yard.leased().await;
-    let says = async || words(&yard, &id).await.pop().unwrap().0;
+    let says = async || words(&yard, &id).await.swap_remove(0).0;
 
     yard.pass(Duration::from_secs(15));
     assert!(!says().await.contains("last heard"));

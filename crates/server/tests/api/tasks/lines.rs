@@ -183,6 +183,21 @@ async fn a_line_without_end_is_refused_before_it_is_held() {
 }
 
 #[tokio::test]
+async fn a_line_that_is_too_long_is_refused_also_where_it_comes_as_one() {
+    let yard = Yard::with(|settings| settings.limits.input_max = 1000);
+    let line = |bytes: usize| format!("{:bytes$}\n", "{\"kind\": \"echo\"}");
+
+    let longest = yard.send(lines_request(line(66_536))).await;
+    let longer = format!("{}{}", line(20), line(66_537));
+    let longer = yard.send(lines_request(longer)).await;
+
+    longest.ok();
+    let problem = longer.refused(413, "too_large");
+    assert_eq!(problem["detail"], "line 2: longer than 66536 bytes");
+    assert_eq!(yard.total().await, 1);
+}
+
+#[tokio::test]
 async fn no_lines_are_a_mistake() {
     let yard = Yard::new();
     for text in ["", "\n\n  \n"] {

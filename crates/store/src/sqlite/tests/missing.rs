@@ -430,3 +430,24 @@ fn a_file_of_logs_that_is_not_ours_stays_byte_for_byte() {
 
     assert!(logs() == before);
 }
+
+#[test]
+fn a_database_from_which_a_table_was_taken_away_is_refused_and_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("tasks.db");
+    for taken in ["table ready", "index task_by_lane"] {
+        drop(SqliteStore::open(&path, options()).unwrap());
+        let file = rusqlite::Connection::open(&path).unwrap();
+        file.execute_batch(&format!("drop {taken}")).unwrap();
+        drop(file);
+        let before = std::fs::read(&path).unwrap();
+
+        let refused = SqliteStore::open(&path, options()).err().unwrap();
+
+        let (_, name) = taken.split_once(' ').unwrap();
+        let said = refused.to_string();
+        assert!(said.contains(&format!("{name} is not there")), "{said}");
+        assert!(std::fs::read(&path).unwrap() == before);
+        std::fs::remove_file(&path).unwrap();
+    }
+}

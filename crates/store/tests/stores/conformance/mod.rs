@@ -153,6 +153,7 @@ macro_rules! conformance {
                 naming::who_could_not_be_dealt_a_task_cannot_name_it,
                 naming::nothing_of_a_paused_queue_is_had_by_its_name,
                 naming::a_suspect_is_had_by_its_name_with_an_empty_hand_only,
+                naming::who_gets_a_suspect_by_its_name_gets_nothing_else_in_that_batch,
                 naming::who_registers_if_new_stays_as_it_is,
                 naming::it_is_told_what_a_worker_holds,
                 reporting::a_completed_task_keeps_its_output,

@@ -164,6 +164,24 @@ pub(super) async fn a_suspect_is_had_by_its_name_with_an_empty_hand_only(yard: Y
     assert!(named(&yard, &free, next).await.is_ok());
 }
 
+pub(super) async fn who_gets_a_suspect_by_its_name_gets_nothing_else_in_that_batch(yard: Yard) {
+    yard.new_task().await;
+    let busy = yard.worker("busy").await;
+    let long_run = yard.claim_one(&busy).await;
+    let suspect = suspect_beside(&yard, &busy, &long_run).await;
+    let free = yard.worker("free").await;
+    yard.new_task().await;
+    let any = Claim {
+        limit: 9,
+        ..free.clone()
+    };
+
+    let hands = yard.deal(vec![any, naming(&free, suspect)]).await;
+
+    assert_eq!(ids(&hands[0].as_ref().unwrap().runs), []);
+    assert_eq!(ids(&hands[1].as_ref().unwrap().runs), [suspect]);
+}
+
 pub(super) async fn who_registers_if_new_stays_as_it_is(yard: Yard) {
     let narrow = Profile::new(Some(Vec::new()), None, Labels::default());
     let first = yard.worker_with("w", narrow).await;

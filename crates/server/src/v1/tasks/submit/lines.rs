@@ -239,16 +239,18 @@ impl<'a> Lines<'a> {
     async fn any_line(&mut self) -> Result<Option<Bytes>, Refusal> {
         loop {
             let fresh = &self.buffer[self.looked_at..];
-            if let Some(end) = fresh.iter().position(|byte| *byte == b'\n') {
-                let line = self.buffer.split_to(self.looked_at + end).freeze();
-                self.buffer.advance(1);
-                return Ok(Some(self.counted(line)));
-            }
-            self.looked_at = self.buffer.len();
+            let end = fresh.iter().position(|byte| *byte == b'\n');
+            let end = end.map(|end| self.looked_at + end);
+            self.looked_at = end.unwrap_or(self.buffer.len());
             if self.looked_at > self.max {
                 let detail = format!("longer than {} bytes", self.max);
                 let problem = problem::new(Code::TooLarge, detail);
                 return Err(in_line(problem, self.number + 1).into());
+            }
+            if let Some(end) = end {
+                let line = self.buffer.split_to(end).freeze();
+                self.buffer.advance(1);
+                return Ok(Some(self.counted(line)));
             }
             if self.is_over {
                 let rest = self.buffer.split().freeze();
