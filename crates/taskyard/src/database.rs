@@ -39,6 +39,11 @@ impl Address {
         if let Some(path) = text.strip_prefix("sqlite:") {
             // Both spellings of an absolute path are about.
             let path = path.strip_prefix("//").unwrap_or(path);
+            if path.contains("://") {
+                return Err(Failure::usage(
+                    "--database: sqlite: stands before another address; leave it out, or name a file behind it",
+                ));
+            }
             if !path.is_empty() {
                 return file(path).map(Self::Sqlite);
             }
@@ -129,7 +134,8 @@ pub(crate) fn whole(path: &Path) -> PathBuf {
 
 /// The address without what only the database should see.
 pub(crate) fn without_password(address: &str) -> String {
-    if address.starts_with("sqlite:") || !address.contains([':', '@', '=']) {
+    let file = address.strip_prefix("sqlite:");
+    if file.is_some_and(|file| !file.contains("://")) || !address.contains([':', '@', '=']) {
         address.to_owned()
     } else {
         postgres::without_password(address)

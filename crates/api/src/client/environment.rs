@@ -36,9 +36,14 @@ fn read(
     let urls = value(URLS)?.unwrap_or_else(|| DEFAULT_URL.to_owned());
     let servers = urls.split(',').map(|url| url.trim().parse());
     let servers = servers.collect::<Result<_, _>>().map_err(|_| {
+        // What stands before an @ may be a password.
+        let holds = match urls.contains('@') {
+            true => "no address".to_owned(),
+            false => format!("{urls:?}"),
+        };
         wrong(
             URLS,
-            &format!("holds {urls:?}; expected an address such as {DEFAULT_URL}"),
+            &format!("holds {holds}; expected an address such as {DEFAULT_URL}"),
         )
     })?;
     // Its value is not quoted: nothing prints a token.

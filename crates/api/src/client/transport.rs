@@ -163,6 +163,7 @@ impl Client {
         }
         for server in servers {
             if !matches!(server.scheme(), "http" | "https") || server.host().is_none() {
+                let server = without_login(server.clone());
                 let what = format!(
                     "{server} is not the address of a server: expected http://… or https://…"
                 );
@@ -287,6 +288,7 @@ impl Client {
             .request(call.method.clone(), url.clone())
             .headers(call.headers.clone())
             .body(call.body.clone());
+        let url = without_login(url);
         if is_again && call.may_be_repeated {
             request = request.header(AGAIN, "true");
         }
@@ -375,6 +377,7 @@ impl Client {
             .headers(call.headers)
             .body(body)
             .timeout(within);
+        let url = without_login(url);
         let answered = async {
             let response = self.sent(&url, request).await?;
             Answer::read(url.clone(), response).await
@@ -469,6 +472,14 @@ fn authorization(token: Option<&str>) -> Result<HeaderMap, Error> {
         headers.insert(AUTHORIZATION, value);
     }
     Ok(headers)
+}
+
+/// As it may be shown: a proxy's user and password are for the proxy alone.
+fn without_login(mut url: Url) -> Url {
+    // Refused where there can be none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
 }
 
 fn is_loopback(url: &Url) -> bool {

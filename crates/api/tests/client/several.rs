@@ -402,3 +402,26 @@ async fn the_token_goes_to_the_servers_that_were_named_and_no_further() {
         assert!(named.heard()[0].contains("authorization: bearer secret"));
     }
 }
+
+#[tokio::test]
+async fn the_user_and_password_of_an_address_are_sent_and_shown_nowhere() {
+    let with_login = |url: &str| {
+        let url = url.replace("//", "//me:hunter2@");
+        Client::new(&[url.parse().unwrap()], None)
+    };
+    let proxy = Fake::that(Does::BreaksOff).await;
+    let refused = Fake::that(Does::Answers(502, "", "<p>bad</p>".to_owned())).await;
+
+    let query = LogsQuery::default();
+    let none = with_login(&proxy.url).unwrap().logs(id(), &query).await;
+    let bad = with_login(&refused.url).unwrap().logs(id(), &query).await;
+    let unlike = with_login("ftp://files").unwrap_err();
+
+    // me:hunter2, as RFC 7617 has it.
+    let basic = "authorization: basic bwu6ahvudgvymg==";
+    assert!(proxy.heard()[0].contains(basic), "{:?}", proxy.heard());
+    for error in [none.unwrap_err(), bad.unwrap_err(), unlike] {
+        let said = format!("{error} {error:?}");
+        assert!(!said.contains("hunter2") && said.contains("://"), "{said}");
+    }
+}

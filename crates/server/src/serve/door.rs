@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::net::TcpStream;
 use tokio::pin;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
@@ -53,6 +54,8 @@ impl Door {
         }
         self.hurry.notify_one();
         let spare = Arc::clone(&self.spare).acquire_owned().await;
+        // Where nobody heard, since somebody went by themselves meanwhile: it was not for whoever comes next.
+        let _ = self.hurry.notified().now_or_never();
         spare.expect("it is never closed")
     }
 
@@ -118,6 +121,43 @@ fn is_probe(first: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_comes_after_a_rush_is_not_hurried() {
+        let door = Door::new(&Limits {
+            connections_spare: 1,
+            ..Limits::default()
+        });
+        let first = door.spare().await;
+        let second = door.spare();
+        pin!(second);
+        assert!(second.as_mut().now_or_never().is_none());
+
+        drop(first);
+        let second = second.await;
+
+        assert!(door.hurried().now_or_never().is_none());
+        drop(second);
+    }
+
+    #[tokio::test]
+    async fn who_waits_the_longest_makes_room() {
+        let door = Door::new(&Limits {
+            connections_spare: 1,
+            ..Limits::default()
+        });
+        let first = door.spare().await;
+        let hurried = door.hurried();
+        pin!(hurried);
+        assert!(hurried.as_mut().now_or_never().is_none());
+        let second = door.spare();
+        pin!(second);
+
+        assert!(second.as_mut().now_or_never().is_none());
+        hurried.await;
+        drop(first);
+        drop(second.await);
+    }
 
     #[test]
     fn probes_are_known_by_their_whole_head() {

@@ -141,7 +141,7 @@ pub fn without_password(url: &str) -> String {
     });
     let pairs = parts.options.map(|options| {
         let pairs = options.split('&').map(|pair| match name_of(pair) {
-            name if name.to_ascii_lowercase().ends_with("password") => format!("{name}=***"),
+            name if is_password(&name) => format!("{name}=***"),
             _ => pair.to_owned(),
         });
         format!("?{}", pairs.collect::<Vec<_>>().join("&"))
@@ -152,16 +152,34 @@ pub fn without_password(url: &str) -> String {
 
 /// What the driver understands of it, and the `sslmode` and `sslrootcert` that it does not.
 fn understood(url: &str) -> Result<(Config, Option<String>, Option<PathBuf>), OpenError> {
-    let (url, mode, roots) = match Parts::of(url)? {
+    let parts = Parts::of(url)?;
+    let options = parts.as_ref().and_then(|parts| parts.options);
+    let (url, mode, roots) = match &parts {
         Some(parts) => parts.without_tls(),
         None => (url.to_owned(), None, None),
     };
-    // What the driver has to say of a bad address may quote a part of the password.
-    let config: Config = url.parse().map_err(|_| OpenError::Address)?;
+    let config: Config = url.parse().map_err(|error| ill_formed(&error, options))?;
     if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
         return Err(OpenError::NoHost);
     }
     Ok((config, mode, roots))
+}
+
+/// What the driver has to say of a bad address may quote a part of the password, so only the name of an option is taken
+/// from it, and only where an option is called so; none where a password stands among them, which may hold a & itself.
+fn ill_formed(error: &tokio_postgres::Error, options: Option<&str>) -> OpenError {
+    let said = one_line(error);
+    let pairs = options.into_iter().flat_map(|all| all.split('&'));
+    let names: Vec<String> = pairs.map(name_of).collect();
+    let meant = names
+        .iter()
+        .find(|name| said.contains(&format!("`{name}`")));
+    match meant {
+        Some(name) if !names.iter().any(|name| is_password(name)) => {
+            OpenError::Option(name.clone())
+        }
+        _ => OpenError::Address,
+    }
 }
 
 /// Where the parts of a URL begin and end, for connecting and for showing alike. The driver takes the first @ for the
@@ -232,6 +250,10 @@ impl<'a> Parts<'a> {
     }
 }
 
+fn is_password(name: &str) -> bool {
+    name.to_ascii_lowercase().ends_with("password")
+}
+
 /// An option's name, decoded.
 fn name_of(pair: &str) -> String {
     let decoded = url::form_urlencoded::parse(pair.as_bytes()).next();
@@ -280,6 +302,25 @@ mod tests {
         let error = Address::parse("postgresql://me:secret@db:port/yard");
         let error = error.unwrap_err();
         assert!(!format!("{error:?} {error}").contains("secret"));
+    }
+
+    #[test]
+    fn an_option_that_is_not_understood_is_named() {
+        for (url, said) in [
+            ("postgres://u:hunter2@h/d?colour=red", "an option colour,"),
+            (
+                "postgres://h/d?connect_timeout=soon",
+                "an option connect_timeout,",
+            ),
+            ("postgres://h/d?password=hun&ter2=1", "is not understood"),
+        ] {
+            let error = Address::parse(url).unwrap_err().to_string();
+            assert!(error.contains(said), "{url}: {error}");
+            assert!(
+                !error.contains("hunter2") && !error.contains("ter2"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

@@ -108,6 +108,10 @@ pub enum OpenError {
     )]
     Address,
     #[error(
+        "the database's address has an option {0}, which is not known, or has a value that it cannot have"
+    )]
+    Option(String),
+    #[error(
         "the database's address has one of / ? # @ in front of its last @; in a password they are written as in URLs: \
          %2F for /, %3F for ?, %23 for #, %40 for @"
     )]

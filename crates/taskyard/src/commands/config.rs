@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use taskyard_api::client::Url;
 
 use super::{Done, serve};
 use crate::cli::ServeArgs;
@@ -113,7 +114,22 @@ fn shown(name: &str, value: String) -> String {
     if name == "inbox" {
         return each_without_password(&value);
     }
+    if name == "server" {
+        let each = value.split(',').map(server_without_password);
+        return each.collect::<Vec<_>>().join(",");
+    }
     value
+}
+
+/// A proxy before it may ask for one.
+fn server_without_password(address: &str) -> String {
+    let Ok(mut url) = address.trim().parse::<Url>() else {
+        return address.to_owned();
+    };
+    if url.password().is_none() || url.set_password(Some("***")).is_err() {
+        return address.to_owned();
+    }
+    url.to_string()
 }
 
 /// Of addresses with commas or spaces between them. One with several hosts has commas as well.
@@ -161,6 +177,14 @@ mod tests {
         assert_eq!(shown("inbox", "me:secret@host".to_owned()), "***");
         assert_eq!(shown("inbox", String::new()), "");
         assert_eq!(shown("database", "sqlite:a.db".to_owned()), "sqlite:a.db");
+        assert_eq!(
+            shown("server", "http://a:8000,http://me:secret@b/".to_owned()),
+            "http://a:8000,http://me:***@b/"
+        );
+        assert_eq!(
+            shown("database", "sqlite:postgres://me:secret@host/db".to_owned()),
+            "***"
+        );
         assert_eq!(shown("token", "secret".to_owned()), "(set, not shown)");
         assert_eq!(shown("token", String::new()), "");
     }
