@@ -324,21 +324,19 @@ fn own_settings(command: &Command) -> impl Iterator<Item = &Arg> {
 
 /// In the command and all below it. An argument of the same name that is no setting is left alone: what the demo and the
 /// benchmark call a database is not where tasks are kept.
-/// What is below zero is read as a value, so that it is refused by the name of what it was meant for.
+/// What begins with a hyphen is read as a value where a number is meant, so that it is refused by the name of its setting.
 fn with_signs(command: Command) -> Command {
-    let is_called = |argument: &Arg, names: &[&str]| {
+    const NUMBERS: [&str; 5] = ["N", "BYTES", "TIME", "TIMES", "SHARE"];
+    let is_number = |argument: &Arg| {
         let called = argument.get_value_names().unwrap_or_default();
-        called.iter().any(|name| names.contains(&name.as_str()))
+        called.iter().any(|name| NUMBERS.contains(&name.as_str()))
     };
     command
-        .mut_args(|argument| {
-            if is_called(&argument, &["N", "BYTES"]) {
-                argument.allow_negative_numbers(true)
-            } else if is_called(&argument, &["TIME", "SHARE"]) {
-                argument.allow_hyphen_values(true)
-            } else {
-                argument
-            }
+        .mut_args(|argument| match is_number(&argument) {
+            // Flags may stand before it.
+            true if argument.is_positional() => argument.allow_negative_numbers(true),
+            true => argument.allow_hyphen_values(true),
+            false => argument,
         })
         .mut_subcommands(with_signs)
 }
@@ -370,6 +368,8 @@ mod tests {
                 "--concurrency <N>",
             ),
             ("list --limit -1", "--limit <N>"),
+            ("submit echo --priority -5x", "--priority <N>"),
+            ("serve --retain -1d", "--retain <TIMES>"),
             ("workers scale -1", "<N>"),
         ] {
             let arguments = format!("taskyard {words}");
