@@ -185,10 +185,13 @@ async fn a_line_without_end_is_refused_before_it_is_held() {
 #[tokio::test]
 async fn a_line_that_is_too_long_is_refused_also_where_it_comes_as_one() {
     let yard = Yard::with(|settings| settings.limits.input_max = 1000);
-    let line = |bytes: usize| format!("{:bytes$}\n", "{\"kind\": \"echo\"}");
+    let line = |bytes: usize| {
+        let task = r#"{"kind": "echo", "input": 1}"#;
+        format!("{task}{}\n", " ".repeat(bytes - task.len()))
+    };
 
     let longest = yard.send(lines_request(line(66_536))).await;
-    let longer = format!("{}{}", line(20), line(66_537));
+    let longer = format!("{}{}", line(40), line(66_537));
     let longer = yard.send(lines_request(longer)).await;
 
     longest.ok();

@@ -287,6 +287,10 @@ async fn what_is_wrong_is_said_in_a_line_that_does_not_show_the_password() {
         ),
         (
             changed(&|url| url.set_query(Some("no_such=1"))),
+            "an option no_such",
+        ),
+        (
+            changed(&|url| url.set_query(Some("no_such=1&password=hush"))),
             "address is not understood",
         ),
         (
