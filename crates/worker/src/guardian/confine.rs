@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek as _, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -12,6 +13,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{close, setsid};
+use signal_hook::consts::FORBIDDEN;
+use signal_hook::flag;
 
 use super::protocol::{Limits, Report, Spec};
 
@@ -79,11 +82,21 @@ fn prepare(spec: &Spec) -> io::Result<Command> {
 fn spawn(mut command: Command) -> io::Result<Child> {
     // Before there is a command that could stop the guardian; the command itself does not inherit it.
     prctl::set_pdeathsig(WAKE)?;
+    ignore_none()?;
     // A child starts with its parent's mask. What kills the guardian before it is deaf is noticed by the worker.
     SigSet::empty().thread_set_mask()?;
     let child = command.spawn()?;
     SigSet::all().thread_block()?;
     Ok(child)
+}
+
+/// A command would inherit what its worker was started to ignore: SIGINT where a shell started that in the background,
+/// SIGHUP under `nohup`. It inherits no handler, so each signal is given one.
+fn ignore_none() -> io::Result<()> {
+    Signal::iterator()
+        .map(|signal| signal as i32)
+        .filter(|signal| !FORBIDDEN.contains(signal))
+        .try_for_each(|signal| flag::register(signal, Arc::default()).map(drop))
 }
 
 /// A file in memory rather than a pipe: nobody has to feed it while the command runs.

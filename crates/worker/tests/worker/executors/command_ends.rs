@@ -309,3 +309,31 @@ async fn command_that_keeps_forking_is_caught() {
     assert!(marked("forks").is_empty());
     assert_eq!(detail(&failure)["exit_code"], 5);
 }
+
+#[tokio::test]
+async fn command_ignores_no_signal_that_its_worker_ignores() {
+    let ignored = r"sed -n 's/^SigIgn:\s*/ignored 0x/p' /proc/self/status";
+    let worker =
+        format!("trap '' HUP INT QUIT USR1 CHLD; {ignored} >&2; exec \"$0\" command \"$1\"");
+    let input = json!({"argv": ["sh", "-c", ignored]}).to_string();
+
+    let ran = std::process::Command::new("bash")
+        .args([
+            "-c",
+            &worker,
+            env!("CARGO_BIN_EXE_taskyard-run-task"),
+            &input,
+        ])
+        .output()
+        .unwrap();
+
+    assert_eq!(standard_signals(&ran.stderr), 0x10207);
+    assert_eq!(standard_signals(&ran.stdout), 0);
+}
+
+/// The first mask in this text, without the real-time signals, of which the C library keeps some for itself.
+fn standard_signals(printed: &[u8]) -> u64 {
+    let printed = String::from_utf8_lossy(printed);
+    let (_, mask) = printed.split_once("ignored 0x").expect(&printed);
+    u64::from_str_radix(&mask[..16], 16).unwrap() & 0x7fff_ffff
+}
