@@ -42,6 +42,7 @@ async fn on_both(test: impl AsyncFn(Yard)) {
     let options = postgres::Options {
         clock: Some(clock.read()),
         random: Box::new(Seeded::new(1)),
+        within: taskyard_store::postgres::WITHIN,
     };
     let store = PostgresStore::connect(&url, options).await.unwrap();
     let on_postgres = Yard::around(Arc::new(store), clock, |_| {});

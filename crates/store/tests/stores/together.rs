@@ -67,6 +67,7 @@ impl Together {
         let options = postgres::Options {
             clock: Some(Arc::clone(clock)),
             random: Box::new(shared.clone()),
+            within: taskyard_store::postgres::WITHIN,
         };
         let store = database.store(options).await;
         shared.begin();

@@ -150,6 +150,7 @@ impl Yard {
         let options = postgres::Options {
             clock: by_hand,
             random: Box::new(Seeded::new(1)),
+            within: taskyard_store::postgres::WITHIN,
         };
         let store = PostgresStore::connect(url, options).await.unwrap();
         let place = Place::Database(Arc::clone(database));
