@@ -1,7 +1,10 @@
 //! What is true of PostgreSQL alone. The rules are tried by the conformance suite.
 
 mod breaking;
+mod changing_tables;
 mod checking;
+mod failing_over;
+mod hanging;
 mod holding;
 mod opening;
 mod plans;
@@ -20,6 +23,7 @@ fn options() -> Options {
     Options {
         clock: None,
         random: Box::new(Seeded::new(1)),
+        within: taskyard_store::postgres::WITHIN,
     }
 }
 

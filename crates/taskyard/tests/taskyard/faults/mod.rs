@@ -9,6 +9,7 @@ mod demo;
 mod leaving;
 mod logs;
 mod operations;
+mod postgres;
 mod refusing;
 mod resets;
 mod servers;
