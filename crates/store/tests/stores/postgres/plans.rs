@@ -23,13 +23,15 @@ use crate::lists;
 
 /// These ask for nothing that could be found in one way or another: they set what holds for a connection, lock, or take all
 /// away.
-const WITHOUT_PLAN: [&str; 8] = [
+const WITHOUT_PLAN: [&str; 10] = [
     "all_delete",
     "inbox_drop",
     "lane_lock",
     "log_settings",
     "migration_lock",
+    "migration_settings",
     "reader_settings",
+    "reset_settings",
     "server_hold",
     "writer_settings",
 ];

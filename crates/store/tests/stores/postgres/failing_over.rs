@@ -1,0 +1,199 @@
+//! Several hosts that hold one database: the one that takes writes is found, also when it changes, and an old one is left
+//! alone.
+
+use std::time::Duration;
+
+use taskyard_core::store::{Cause, Error, Store};
+use taskyard_store::postgres::{OpenError, PostgresStore};
+use tokio_postgres::SimpleQueryMessage;
+
+use super::options;
+use crate::cluster::{Cluster, Server, caught_up, has, url_of};
+use crate::database::connect;
+
+const STANDING: &str = include_str!("../../../sql/postgres/standing.sql");
+
+/// A primary and a standby of it.
+fn pair() -> Option<(Cluster, Cluster)> {
+    let primary = Cluster::new()?;
+    let standby = primary.standby();
+    Some((primary, standby))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_hosts_the_one_that_takes_writes_is_found() {
+    let Some((primary, standby)) = pair() else {
+        return;
+    };
+
+    let server = Server::at(&url_of(&[&standby, &primary])).await;
+
+    let task = server.submit().await.unwrap();
+    assert!(has(&primary, task));
+    let alone = PostgresStore::connect(&standby.url(), options()).await;
+    assert!(matches!(alone, Err(OpenError::ReadOnly { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_moves_over_to_a_standby_that_is_promoted_and_the_old_primary_is_refused() {
+    let Some((mut old, mut new)) = pair() else {
+        return;
+    };
+    let server = Server::at(&url_of(&[&old, &new])).await;
+    let before = server.submit().await.unwrap();
+    caught_up(&old, &new).await;
+
+    old.kill();
+    let (away, found_after) = server.trouble().await;
+    // Of the one there is nothing, and the other is a standby yet.
+    let causes = [Cause::Unreachable, Cause::ReadOnly];
+    assert!(causes.contains(&away.cause), "{away}");
+    assert!(found_after < Duration::from_secs(5), "{found_after:?}");
+    new.promote();
+    let (moved, took) = server.submit_until_taken().await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(has(&new, before) && has(&new, moved));
+    assert_eq!(server.can_be_read().await, Ok(()));
+
+    // It takes writes as if nothing had happened.
+    old.start();
+    let after = server.submit().await.unwrap();
+    assert!(has(&new, after) && !has(&old, after));
+    new.stop();
+    let refused = loop {
+        match server.submit().await {
+            // That nobody answers there is met before it is known that another one does.
+            Err(Error::Unavailable(away)) if away.cause == Cause::Unreachable => {}
+            other => break other,
+        }
+    };
+    let Err(Error::Unavailable(away)) = refused else {
+        panic!("an old primary was taken: {refused:?}")
+    };
+    assert_eq!(away.cause, Cause::Superseded, "{away}");
+    assert!(away.detail.contains("timeline 2 was seen"), "{away}");
+    let read = server.can_be_read().await;
+    assert!(
+        matches!(&read, Err(Error::Unavailable(away)) if away.cause == Cause::Superseded),
+        "{read:?}"
+    );
+    assert_eq!(server.trouble().await.0.cause, Cause::Superseded);
+
+    new.start();
+    let (again, _) = server.submit_until_taken().await;
+    assert!(has(&new, again));
+    assert_eq!(old.ask("select count(*) from task"), "1");
+}
+
+/// What was written last is lost, as without `synchronous_standby_names`: what the server knows by heart may be as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_the_new_primary_lacks_is_made_again() {
+    let Some((mut old, mut new)) = pair() else {
+        return;
+    };
+    let server = Server::at(&url_of(&[&old, &new])).await;
+    caught_up(&old, &new).await;
+    new.stop();
+    server.submit().await.unwrap();
+    old.stop_at_once();
+    new.start();
+    new.promote();
+
+    let (task, _) = server.submit_until_taken().await;
+
+    let found = format!(
+        "select lane.kind from task join lane on lane.number = task.lane where task.id = '{task}'"
+    );
+    assert_eq!(new.ask(&found), "work");
+    assert_eq!(server.store.moves(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_is_left_that_answers_yet_when_another_has_taken_its_place() {
+    let Some((old, new)) = pair() else {
+        return;
+    };
+    let server = Server::at(&url_of(&[&old, &new])).await;
+    server.submit().await.unwrap();
+    caught_up(&old, &new).await;
+
+    new.promote();
+
+    let task = loop {
+        let (task, _) = server.submit_until_taken().await;
+        if has(&new, task) {
+            break task;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(!has(&old, task));
+    let connected = "select count(*) from pg_stat_activity where application_name = 'taskyard'";
+    // Those that look at it now and then come and go.
+    let left = (0..100).any(|_| old.ask(connected) == "0");
+    assert!(left, "{}", old.ask("select query from pg_stat_activity"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_starts_finds_the_newest_of_two_primaries() {
+    let Some((old, new)) = pair() else {
+        return;
+    };
+    drop(Server::at(&old.url()).await);
+    caught_up(&old, &new).await;
+    new.promote();
+
+    let server = Server::at(&url_of(&[&old, &new])).await;
+
+    let task = server.submit().await.unwrap();
+    assert!(has(&new, task) && !has(&old, task));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_cluster_is_not_taken_for_a_copy() {
+    let Some((mut one, other)) = Cluster::new().zip(Cluster::new()) else {
+        return;
+    };
+    let server = Server::at(&url_of(&[&one, &other])).await;
+    let task = server.submit().await.unwrap();
+    assert!(has(&one, task));
+
+    one.stop();
+
+    let refused = loop {
+        match server.submit().await {
+            Err(Error::Unavailable(away)) if away.cause == Cause::Unreachable => {}
+            other => break other,
+        }
+    };
+    assert!(
+        matches!(&refused, Err(Error::Unavailable(away)) if away.detail.contains("another cluster")),
+        "{refused:?}"
+    );
+    one.start();
+    server.submit_until_taken().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordinary_role_may_ask_for_all_that_tells_an_old_primary() {
+    let Some(cluster) = Cluster::new() else {
+        return;
+    };
+    cluster.ask("create role ordinary login");
+    let url = cluster.url().replace("//postgres@", "//ordinary@");
+    let client = connect(&url).await;
+
+    let rows = client.simple_query(STANDING).await.unwrap();
+
+    let Some(SimpleQueryMessage::Row(row)) = rows
+        .iter()
+        .find(|message| matches!(message, SimpleQueryMessage::Row(_)))
+    else {
+        panic!("there is no row")
+    };
+    assert_eq!(
+        [row.get(0), row.get(1), row.get(2)],
+        ["f", "off", "00000001"].map(Some)
+    );
+    assert_eq!(row.get(3), Some("1"));
+    assert!(row.get(4).is_some());
+}
