@@ -9,9 +9,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// Set where a test without PostgreSQL must fail rather than be left out.
 const REQUIRED: &str = "TASKYARD_REQUIRE_POSTGRES";

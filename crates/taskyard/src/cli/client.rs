@@ -462,8 +462,7 @@ pub(crate) struct StatsArgs {
 #[command(
     after_help = "Exit code 0 where all is well; 1 where the server takes no requests, as while it starts or stops, or does \
                   not hear the worker; 3 where no server answers. Of several servers one is enough.\n\n\
-                  Example:\n  taskyard health\n  taskyard health --server http://tasks.example:8000\n  \
-                  taskyard health --worker worker-1"
+                  Example:\n  taskyard health"
 )]
 pub(crate) struct HealthArgs {
     #[command(flatten)]
