@@ -198,11 +198,19 @@ impl Cluster {
 
     /// All of its processes stand still: it takes connections as the system does for it, and says nothing.
     pub(crate) fn pause(&self) {
-        self.signal_all("STOP");
+        // None is to come after those that stand still.
+        self.signal("STOP");
+        let until = Instant::now() + PATIENCE;
+        while !stands_still(self.server) {
+            assert!(Instant::now() < until, "it does not stop");
+            std::thread::yield_now();
+        }
+        signal("STOP", &children(self.server));
     }
 
     pub(crate) fn resume(&self) {
-        self.signal_all("CONT");
+        signal("CONT", &children(self.server));
+        self.signal("CONT");
     }
 
     /// Makes a standby the primary.
@@ -212,12 +220,6 @@ impl Cluster {
 
     fn signal(&self, name: &str) {
         signal(name, &[self.server]);
-    }
-
-    fn signal_all(&self, name: &str) {
-        let mut all = vec![self.server];
-        all.extend(children(self.server));
-        signal(name, &all);
     }
 
     /// Waits for the end of the server, and of the shell beside it.
@@ -253,6 +255,9 @@ pub(crate) fn url_of(clusters: &[&Cluster]) -> String {
 
 /// To processes that may have ended by themselves.
 pub(crate) fn signal(name: &str, processes: &[u32]) {
+    if processes.is_empty() {
+        return;
+    }
     let ids: Vec<String> = processes.iter().map(u32::to_string).collect();
     let line = format!("kill -{name} {} 2>/dev/null; true", ids.join(" "));
     assert!(
@@ -262,6 +267,14 @@ pub(crate) fn signal(name: &str, processes: &[u32]) {
             .unwrap()
             .success()
     );
+}
+
+fn stands_still(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // Behind its name, which may hold whatever it likes.
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| rest.trim_start().starts_with('T'))
 }
 
 fn children(of: u32) -> Vec<u32> {

@@ -24,7 +24,7 @@ use super::address::Address;
 use super::clock::DatabaseClock;
 use super::exchange::Voice;
 use super::open;
-use super::pulse::Pulse;
+use super::pulse::{Pulse, STUCK};
 use super::reset;
 use super::session::{Refreshed, Session};
 use crate::run::{self, Memory};
@@ -42,6 +42,9 @@ const RESET_MAX: Duration = Duration::from_secs(60);
 /// So often it is looked whether the connection is well while nobody has anything to write, and whether the database is
 /// still open to this program.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So a database that falls silent is known to be in trouble by then; readiness is to fail within 5 s, and tells for a second
+/// what it found.
+const _: () = assert!(LOOK_EVERY.as_millis() + STUCK.as_millis() <= 4000);
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// What has been under way for longer than this counts as trouble, whatever may become of it: readiness is to fail within
 /// 5 s.
-const STUCK: Duration = Duration::from_secs(3);
+pub(super) const STUCK: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
 pub(super) struct Pulse(Mutex<Beat>);

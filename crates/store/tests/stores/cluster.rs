@@ -12,15 +12,17 @@ use taskyard_core::json::Json;
 use taskyard_core::policy::Policy;
 use taskyard_core::query::Query;
 use taskyard_core::random::Seeded;
-use taskyard_core::store::{Away, Error, Store};
+use taskyard_core::store::{Away, Cause, Error, Store};
 use taskyard_core::verbs::submit::{NewTask, Submit};
 use taskyard_store::postgres::{Options, PostgresStore};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 pub(crate) use self::support::{Cluster, signal, url_of};
 use crate::conformance::yard::lane;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take before a test gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// One server, as far as it is its store.
 pub(crate) struct Server {
@@ -74,37 +76,48 @@ impl Server {
         Ok(task.id)
     }
 
-    /// As its client would, until it is taken: how long that was.
-    pub(crate) async fn submit_until_taken(&self) -> (TaskId, Duration) {
-        let (task, begun) = (self.task(), Instant::now());
-        loop {
-            match self.submit_this(&task).await {
-                Ok(id) => return (id, begun.elapsed()),
-                Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    /// As its client would, until it is taken.
+    pub(crate) async fn submit_until_taken(&self) -> TaskId {
+        let task = self.task();
+        until(async || {
+            let taken = self.submit_this(&task).await;
+            taken.map_err(|error| error.to_string())
+        })
+        .await
     }
 
-    /// What is wrong as soon as anything is, and how long that was.
-    pub(crate) async fn trouble(&self) -> (Away, Duration) {
-        let begun = Instant::now();
-        loop {
-            if let Some(Error::Unavailable(away)) = self.store.trouble() {
-                return (away, begun.elapsed());
-            }
-            assert!(begun.elapsed() < PATIENCE, "nothing is wrong");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+    /// What is wrong, as soon as anything is.
+    pub(crate) async fn trouble(&self) -> Away {
+        self.trouble_where(|_| true).await
     }
 
-    pub(crate) async fn well_again(&self) -> Duration {
-        let begun = Instant::now();
-        while let Some(error) = self.store.trouble() {
-            assert!(begun.elapsed() < PATIENCE, "{error}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        begun.elapsed()
+    /// What is wrong, as soon as it is this.
+    pub(crate) async fn trouble_where(&self, is_this: impl Fn(&Away) -> bool) -> Away {
+        until(async || match self.store.trouble() {
+            Some(Error::Unavailable(away)) if is_this(&away) => Ok(away),
+            other => Err(format!("{other:?}")),
+        })
+        .await
+    }
+
+    pub(crate) async fn well_again(&self) {
+        until(async || match self.store.trouble() {
+            None => Ok(()),
+            Some(error) => Err(error.to_string()),
+        })
+        .await;
+    }
+
+    /// Asked to write until it is refused for this, and meanwhile for no other reason than that nobody is found.
+    pub(crate) async fn refused_where(&self, is_this: impl Fn(&Away) -> bool) -> Away {
+        until(async || match self.submit().await {
+            Err(Error::Unavailable(away)) if is_this(&away) => Ok(away),
+            Err(Error::Unavailable(away)) if away.cause == Cause::Unreachable => {
+                Err(away.to_string())
+            }
+            other => panic!("it was not refused so: {other:?}"),
+        })
+        .await
     }
 
     pub(crate) async fn can_be_read(&self) -> Result<(), Error> {
@@ -122,9 +135,21 @@ pub(crate) fn has(cluster: &Cluster, task: TaskId) -> bool {
 pub(crate) async fn caught_up(primary: &Cluster, standby: &Cluster) {
     let at = primary.ask("select pg_current_wal_lsn()");
     let has_it = format!("select pg_last_wal_replay_lsn() >= '{at}'");
+    until(async || match standby.ask(&has_it).as_str() {
+        "t" => Ok(()),
+        _ => Err(standby.log()),
+    })
+    .await;
+}
+
+/// What it comes to, however soon; that it never does fails a test that would hang.
+pub(crate) async fn until<T>(mut look: impl AsyncFnMut() -> Result<T, String>) -> T {
     let begun = Instant::now();
-    while standby.ask(&has_it) != "t" {
-        assert!(begun.elapsed() < PATIENCE, "{}", standby.log());
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(so_far) => assert!(begun.elapsed() < PATIENCE, "never: {so_far}"),
+        }
+        sleep(LOOK_EVERY).await;
     }
 }

@@ -12,10 +12,11 @@ use taskyard_core::store::{Cause, Error};
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::report::Word;
 use taskyard_store::postgres::{self, PostgresStore};
-use tokio::time::Instant;
+use tokio::time::timeout;
 use tokio_postgres::Client;
 
 use super::{options, who_waits};
+use crate::cluster::{PATIENCE, until};
 use crate::conformance::yard::{Yard, ids};
 use crate::database::Database;
 use crate::upgrading::latest_schema;
@@ -188,17 +189,11 @@ async fn a_server_stops_writing_when_the_tables_are_closed_to_its_version() {
     client.batch_execute(close).await.unwrap();
 
     // Nobody has anything to write.
-    let begun = Instant::now();
-    let away = loop {
-        if let Some(Error::Unavailable(away)) = yard.store.trouble() {
-            break away;
-        }
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "it does not look"
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    };
+    let away = until(async || match yard.store.trouble() {
+        Some(Error::Unavailable(away)) => Ok(away),
+        other => Err(format!("it does not look: {other:?}")),
+    })
+    .await;
     assert_eq!(away.cause, Cause::Newer, "{away}");
     assert!(away.detail.contains("schema 99"), "{away}");
     let ran = yard
@@ -220,13 +215,11 @@ async fn a_server_stops_writing_when_the_tables_are_closed_to_its_version() {
 
     let open = "update meta set min_compatible = 1";
     client.batch_execute(open).await.unwrap();
-    while yard.store.trouble().is_some() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "it does not look again"
-        );
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(async || match yard.store.trouble() {
+        None => Ok(()),
+        Some(error) => Err(format!("it does not look again: {error}")),
+    })
+    .await;
     yard.new_task().await;
 }
 
@@ -270,13 +263,8 @@ async fn a_migration_that_has_to_wait_lets_the_others_go_on_and_is_tried_again()
         tokio::spawn(async move { PostgresStore::connect(&url, options()).await.map(drop) });
     who_waits(&beside, database.name(), "task_by_lane").await;
     // Behind the migration, which gives up for now.
-    let begun = Instant::now();
-    other.query("select from task", &[]).await.unwrap();
-    assert!(
-        begun.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        begun.elapsed()
-    );
+    let behind = other.query("select from task", &[]);
+    timeout(PATIENCE, behind).await.unwrap().unwrap();
     who_waits(&beside, database.name(), "task_by_lane").await;
     holding.rollback().await.unwrap();
 
