@@ -75,6 +75,12 @@ pub enum Cause {
     Held,
     /// It is set to read only, or a standby.
     ReadOnly,
+    /// It was asked and says nothing.
+    Silent,
+    /// It was the primary once, and another one has taken its place since.
+    Superseded,
+    /// Its tables were brought to where this program cannot write to them any more.
+    Newer,
     Other,
 }
 
@@ -134,6 +140,12 @@ pub trait Store: Send + Sync {
         Err(Error::Failed("this store cannot be emptied".to_owned()))
     }
 
+    /// What is wrong with it at present, where it looks after that by itself: also while nobody has anything to write, and
+    /// as soon as what is under way takes too long.
+    fn trouble(&self) -> Option<Error> {
+        None
+    }
+
     /// What runs printed, on connections and threads of its own. A store that is only for trying something has none.
     fn logs(&self) -> &dyn Logs {
         static NONE: NoLogs = NoLogs(Cow::Borrowed("this store keeps no logs"));
@@ -151,6 +163,12 @@ pub trait Store: Send + Sync {
     /// Random, made with the database, and anew when it is emptied or put back: part of every lease's token, so that
     /// tokens of a database that this one took the place of mean nothing here.
     fn incarnation(&self) -> [u8; 16];
+
+    /// Counts how often the database went over to a copy of it, as in a failover: what was written last may be missing there,
+    /// so what is known by heart is to be looked at again.
+    fn moves(&self) -> u64 {
+        0
+    }
 
     /// From the next batch on, this server's counters are kept under its number, so that servers do not wait for each
     /// other over them. A store that only one server can have needs none.

@@ -1,5 +1,6 @@
 //! The engine: the handle that everybody holds, on the one task that runs the batches.
 
+mod again;
 mod calls;
 mod claimed;
 mod logs;
@@ -200,6 +201,11 @@ impl Engine {
     /// What was written since shows that it does. A server says regularly that it is up, so one that is sent nothing
     /// finds that out by itself; in its lifetime, to be safe.
     pub fn trouble(&self) -> Option<store::Error> {
+        // What the store finds by itself is of this moment.
+        self.0.store.trouble().or_else(|| self.last_trouble())
+    }
+
+    fn last_trouble(&self) -> Option<store::Error> {
         let trouble = self.0.trouble.lock();
         let (at, error) = trouble.as_ref()?;
         (self.moment() < *at + self.0.policy.server_ttl).then(|| error.clone())

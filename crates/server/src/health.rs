@@ -188,9 +188,11 @@ struct Wrong {
 async fn asked(app: &App, query: Query) -> Result<Found, Wrong> {
     let error = match tokio::time::timeout(ANSWER_WITHIN, app.engine().read(query)).await {
         Err(_) => {
-            let what = "the database does not answer";
-            let error = format!("{what} within {} s", ANSWER_WITHIN.as_secs());
-            return Err(Wrong { what, error });
+            let error = format!("{SILENT} within {} s", ANSWER_WITHIN.as_secs());
+            return Err(Wrong {
+                what: SILENT,
+                error,
+            });
         }
         Ok(Ok(found)) => return Ok(found),
         Ok(Err(error)) => error,
@@ -219,6 +221,13 @@ fn said_of_cause(cause: Cause) -> &'static str {
         Cause::Unreachable => "the database cannot be reached",
         Cause::Held => "another session of the database holds a lock for too long",
         Cause::ReadOnly => "the database takes no writes: it is a standby, or set to read only",
+        Cause::Silent => SILENT,
+        Cause::Superseded => {
+            "the database is an old primary: another one has taken its place; see the server's log"
+        }
+        Cause::Newer => {
+            "the database's tables were brought up to date by a newer version of Taskyard, beside which this one cannot work"
+        }
         Cause::Other => NOT_AVAILABLE,
     }
 }
@@ -236,3 +245,4 @@ pub(crate) fn said_of_logs(error: &store::Error) -> &'static str {
 }
 
 const NOT_AVAILABLE: &str = "the database is not available";
+const SILENT: &str = "the database does not answer";

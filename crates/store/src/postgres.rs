@@ -1,5 +1,6 @@
 //! PostgreSQL: one connection that writes, by a task of its own, and a few that read; a probe of these also touches a row,
-//! to see that the database takes writes. One more writes logs, and one hears what other servers tell (`exchange.rs`).
+//! to see that the database takes writes. One more writes logs, one hears what other servers tell ([`exchange`]), and one
+//! looks after that all are to the host that is the primary ([`home`], [`guide`]).
 //!
 //! A batch is two round trips: "begin" with all loads, then all writes with "commit"; one, where nothing is to be
 //! loaded. Each load locks its rows in one order, and picks step over what others hold. What the first rows ask for
@@ -13,19 +14,25 @@ mod address;
 mod check;
 mod clock;
 mod commit;
+mod connect;
 mod desk;
 mod error;
 mod exchange;
 mod fields;
 mod found;
+mod guide;
+mod home;
 pub mod inbox;
 mod list;
 mod load;
 mod logs;
 mod merge;
+mod migrate;
 mod open;
 mod params;
+mod pulse;
 mod queues;
+mod readers;
 mod reads;
 mod renew;
 mod reset;
@@ -33,6 +40,7 @@ mod rows;
 pub mod scratch;
 mod session;
 mod sql;
+mod standing;
 mod tid;
 mod tls;
 mod trip;
@@ -44,11 +52,6 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::{
-    Connect, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod,
-    Runtime, Timeouts,
-};
-use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use taskyard_core::command::Command;
 use taskyard_core::hints::{Exchanged, Hints};
@@ -62,9 +65,7 @@ use taskyard_core::refused::Refused;
 use taskyard_core::store::{Error, Ran, Store};
 use taskyard_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::{Client, Config};
 
 use self::address::Address;
 pub use self::address::{check_address, is_on_this_machine, without_password};
@@ -72,10 +73,13 @@ pub use self::check::{check, stats};
 use self::clock::DatabaseClock;
 use self::desk::{Desk, Job};
 use self::exchange::{Exchange, Voice};
+use self::guide::{Guide, Guiding};
 #[doc(hidden)]
 pub use self::list::statement as list_statement;
 use self::logs::PostgresLogs;
 pub use self::open::OpenError;
+use self::pulse::Pulse;
+use self::readers::Readers;
 pub use self::renew::renew;
 pub use self::reset::reset;
 use crate::Clock;
@@ -83,9 +87,8 @@ use crate::run::Memory;
 
 /// How many connections answer questions.
 pub const READERS: usize = 4;
-const READER_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Above what the readers' settings allow a statement.
-const READ_MAX: Duration = Duration::from_secs(15);
+/// How long the database may take over a batch, unless it is said.
+pub const WITHIN: Duration = Duration::from_secs(20);
 
 pub struct Options {
     /// In place of the database's clock, for tests that move time by hand. Default: the database's.
@@ -95,11 +98,19 @@ pub struct Options {
     pub hints: bool,
     /// Of the leases' secrets and the database's incarnation, so for a service one that cannot be guessed.
     pub random: Box<dyn Random>,
+    /// How long the database may take over a batch, or over a question, before its connection is given up: what a batch
+    /// came to is then not known. Above what the session's settings allow a statement (15 s), so that the database's own
+    /// words are heard where it has any. Default: [`WITHIN`].
+    pub within: Duration,
 }
 
 pub struct PostgresStore {
     writer: mpsc::Sender<Job>,
-    readers: Pool,
+    pulse: Arc<Pulse>,
+    /// Ends with the store.
+    _guiding: Guiding,
+    address: Address,
+    readers: Readers,
     logs: PostgresLogs,
     memory: Arc<Memory>,
     time: Clock,
@@ -120,7 +131,7 @@ impl PostgresStore {
             server: address.to_string(),
             reason,
         };
-        let readers = readers(&address).map_err(&unusable)?;
+        let readers = Readers::of(&address, options.within).map_err(&unusable)?;
         let database_clock = Arc::new(Mutex::new(DatabaseClock::default()));
         let (memory, server) = (Arc::default(), Arc::new(AtomicI32::new(0)));
         let voice = Arc::new(Voice::new(Arc::clone(&incarnation)));
@@ -134,7 +145,11 @@ impl PostgresStore {
             incarnation: Arc::clone(&incarnation),
             voice: Arc::clone(&voice),
             session: None,
+            within: options.within,
+            pulse: Arc::default(),
+            moves: address.home.moves(),
         };
+        let pulse = Arc::clone(&desk.pulse);
         let (ready, connected) = oneshot::channel();
         let writer = desk.start(ready);
         let connected = connected.await.unwrap_or_else(|_| Err(gone()));
@@ -146,13 +161,21 @@ impl PostgresStore {
             error => unusable(error.to_string()),
         })?;
         let time = time(options.clock, &memory, &database_clock);
-        let logs = PostgresLogs::start(address.clone(), readers.clone(), Arc::clone(&voice));
+        let logs = PostgresLogs::start(
+            address.clone(),
+            readers.clone(),
+            Arc::clone(&voice),
+            options.within,
+        );
         let exchange = options.hints.then(|| {
             let (voice, server) = (Arc::clone(&voice), Arc::clone(&server));
-            Exchange::new(address, voice, server, Arc::clone(&time))
+            Exchange::new(address.clone(), voice, server, Arc::clone(&time))
         });
         Ok(Self {
             writer,
+            pulse,
+            _guiding: Guide::start(address.clone()),
+            address,
             readers,
             logs,
             memory,
@@ -165,18 +188,12 @@ impl PostgresStore {
     }
 
     async fn answer(&self, query: &Query) -> Result<Answer, Error> {
-        let mut client = reader(&self.readers).await?;
-        let answering = reads::answer(&mut client, query);
-        let answer = timeout(READ_MAX, answering).await.unwrap_or_else(|_| {
-            let reason = format!("it did not answer within {} s", READ_MAX.as_secs());
-            Err(Error::Unavailable(reason.into()))
-        });
-        if let Err(Error::Unavailable(_)) = &answer {
-            // It may be broken, have an answer on its way that nobody waits for, or be set as the database no longer
-            // is, to read only for one: whoever comes next gets a fresh one.
-            drop(Object::take(client));
-        }
-        answer
+        let mut lent = self.readers.lend().await?;
+        let within = self.readers.within();
+        let answering = reads::answer(lent.client(), query);
+        let answer = timeout(within, answering).await;
+        let answer = answer.unwrap_or_else(|_| Err(readers::too_late(within)));
+        lent.back_unless_away(answer)
     }
 }
 
@@ -190,64 +207,6 @@ fn time(
     match clock {
         Some(clock) => Arc::new(move || clock().max(memory.latest())),
         None => Arc::new(move || database_clock.lock().now(Instant::now())),
-    }
-}
-
-async fn reader(readers: &Pool) -> Result<Object, Error> {
-    let client = readers.get().await;
-    client.map_err(|error| match error {
-        PoolError::Backend(error) => Error::Unavailable(error::away(&error)),
-        other => Error::Unavailable(other.to_string().into()),
-    })
-}
-
-fn readers(address: &Address) -> Result<Pool, String> {
-    let recycling = ManagerConfig {
-        recycling_method: RecyclingMethod::Fast,
-    };
-    let connect = ReaderConnect(address.clone());
-    let manager = Manager::from_connect(address.config.clone(), connect, recycling);
-    let wait = Some(READER_WAIT_MAX);
-    let settings = Hook::async_fn(|client, _| {
-        Box::pin(async move {
-            let set = client.batch_execute(sql::READER_SETTINGS).await;
-            set.map_err(HookError::Backend)
-        })
-    });
-    Pool::builder(manager)
-        .max_size(READERS)
-        .runtime(Runtime::Tokio1)
-        .timeouts(Timeouts {
-            wait,
-            create: wait,
-            recycle: wait,
-        })
-        .post_create(settings)
-        .build()
-        .map_err(|error| error.to_string())
-}
-
-/// As the pool would by itself, but that it is told in the log why a connection broke.
-struct ReaderConnect(Address);
-
-impl Connect for ReaderConnect {
-    fn connect(
-        &self,
-        config: &Config,
-    ) -> BoxFuture<'_, Result<(Client, JoinHandle<()>), tokio_postgres::Error>> {
-        let config = config.clone();
-        Box::pin(async move {
-            let (client, connection) = config.connect(self.0.tls.clone()).await?;
-            let connection = tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::warn!(
-                        error = error::one_line(&error),
-                        "a connection that reads broke"
-                    );
-                }
-            });
-            Ok((client, connection))
-        })
     }
 }
 
@@ -283,12 +242,21 @@ impl Store for PostgresStore {
         &self.logs
     }
 
+    fn trouble(&self) -> Option<Error> {
+        let down = self.address.home.down().map(Error::Unavailable);
+        down.or_else(|| self.pulse.trouble())
+    }
+
     fn now(&self) -> Timestamp {
         (self.time)()
     }
 
     fn incarnation(&self) -> [u8; 16] {
         *self.incarnation.lock()
+    }
+
+    fn moves(&self) -> u64 {
+        self.address.home.moves()
     }
 
     fn count_as(&self, server: ServerNumber) {

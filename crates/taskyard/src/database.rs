@@ -142,16 +142,34 @@ pub(crate) fn without_password(address: &str) -> String {
     }
 }
 
-/// Opens the database; one on a server that cannot be reached yet is waited for so long. Whoever finds a file in use is
+/// With a PostgreSQL server. By default none: whoever opens it for a moment looks by himself.
+#[derive(Clone, Copy)]
+pub(crate) struct Patience {
+    /// How long one that takes no writes yet is waited for at the start.
+    pub(crate) wait: Duration,
+    /// How long it may take over a batch.
+    pub(crate) within: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            wait: Duration::ZERO,
+            within: postgres::WITHIN,
+        }
+    }
+}
+
+/// Opens the database; one on a server that cannot be reached yet is waited for. Whoever finds a file in use is
 /// told where this process listens.
 pub(crate) async fn open(
     address: &Address,
-    within: Duration,
+    patience: Patience,
     listens_on: Option<SocketAddr>,
 ) -> Result<Arc<dyn Store>, Failure> {
     match address {
         Address::Sqlite(path) => Ok(Arc::new(open_file(path, listens_on).await?)),
-        Address::Postgres(url) => Ok(Arc::new(open_server(url, within).await?)),
+        Address::Postgres(url) => Ok(Arc::new(open_server(url, patience).await?)),
     }
 }
 
@@ -188,8 +206,8 @@ fn check_writable(path: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Waits for nothing but a server that is not there yet: what it refuses, it refuses later too.
-async fn open_server(url: &str, within: Duration) -> Result<PostgresStore, Failure> {
+/// Waits for nothing but a server that is not there yet, or takes no writes yet: what else it refuses, it refuses later too.
+async fn open_server(url: &str, patience: Patience) -> Result<PostgresStore, Failure> {
     let begun = Instant::now();
     let mut said: Option<Instant> = None;
     loop {
@@ -197,18 +215,24 @@ async fn open_server(url: &str, within: Duration) -> Result<PostgresStore, Failu
             clock: None,
             hints: true,
             random: Box::new(Unguessable::new()),
+            within: patience.within,
         };
         let error = match PostgresStore::connect(url, options).await {
             Ok(store) => return Ok(store),
             Err(error) => error,
         };
-        let left = within.saturating_sub(begun.elapsed());
-        if left.is_zero() || !matches!(error, OpenError::Unreachable { .. }) {
+        let left = patience.wait.saturating_sub(begun.elapsed());
+        // A standby may be about to be promoted.
+        let may_pass = matches!(
+            error,
+            OpenError::Unreachable { .. } | OpenError::ReadOnly { .. }
+        );
+        if left.is_zero() || !may_pass {
             return Err(Failure::new(error.to_string()));
         }
         if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
             said = Some(Instant::now());
-            let within = duration_text(within);
+            let within = duration_text(patience.wait);
             tracing::warn!(%error, within, "the database is waited for");
         }
         tokio::time::sleep(LOOK_EVERY.min(left)).await;

@@ -11,7 +11,7 @@ use taskyard_core::name::Name;
 use taskyard_core::query::{Answer, Query, TaskView};
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Server;
-use taskyard_core::store;
+use taskyard_core::status::Status;
 use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Claim, Dealt, Hand, Named};
@@ -28,6 +28,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Engine;
+use super::again::{is_unknown, settled};
 use super::claimed::Claimed;
 use super::main_loop::{About, Message, Reply};
 use crate::desk::{Moment, Waiting, release_unheard};
@@ -83,19 +84,13 @@ impl Engine {
             again: true,
             ..submit.clone()
         };
-        match self.call(submit).await {
-            // The ids were made before: what was stored after all is found, and nothing is stored twice.
-            Err(unknown @ Error::Store(store::Error::Unknown(_))) => match self.call(again).await {
-                // Of the first one it is still not known.
-                Err(Error::Busy | Error::Stopping | Error::Store(_)) => Err(unknown),
-                answer => answer,
-            },
-            answer => answer,
-        }
+        // The ids were made before: what was stored after all is found, and nothing is stored twice.
+        self.call_and_again(submit, again).await
     }
 
     pub async fn start_run(&self, start: Start) -> Result<Started, Error> {
-        let started: Started = self.call(start).await?;
+        // A run begins once.
+        let started: Started = self.call_and_again(start.clone(), start).await?;
         self.sign_of_life_by(started.by);
         Ok(started)
     }
@@ -106,7 +101,8 @@ impl Engine {
         if let Some((worker, epoch)) = &worker {
             self.sign_of_life(worker, *epoch);
         }
-        let reported: ReportedBack = self.call(report).await?;
+        // By their fences those are found that were taken, and are answered as they were.
+        let reported: ReportedBack = self.call_and_again(report.clone(), report).await?;
         if let (None, Some(by)) = (worker, reported.by) {
             self.sign_of_life_by(by);
         }
@@ -137,15 +133,24 @@ impl Engine {
     }
 
     pub async fn cancel(&self, task: TaskId) -> Result<Cancelled, Error> {
-        self.call(Cancel { task }).await
+        let cancel = Cancel { task };
+        match self.call(cancel).await {
+            Err(unknown) if is_unknown(&unknown) => match settled(unknown, self.call(cancel).await)
+            {
+                // It was this one that did it, or another one that wanted the same.
+                Err(Error::Refused(Refused::AlreadyEnded(Status::Cancelled))) => Ok(Cancelled),
+                answer => answer,
+            },
+            answer => answer,
+        }
     }
 
     pub async fn set_queue(&self, change: SetQueue) -> Result<QueueSet, Error> {
-        self.call(change).await
+        self.call_and_again(change.clone(), change).await
     }
 
     pub async fn patch(&self, patch: Patch) -> Result<Patched, Error> {
-        self.call(patch).await
+        self.call_and_again(patch, patch).await
     }
 
     /// Takes a number for this server, or keeps the one it has. `alone`: no other server can be up.
@@ -203,6 +208,10 @@ impl Engine {
             Err(Error::Refused(Refused::WorkerReplaced)) if call.epoch.is_none() => {
                 self.0.directory.lock().forget(&call.worker);
                 self.claim_as_known(&call).await
+            }
+            // By its `seq` it is told what it was dealt.
+            Err(unknown) if call.seq != 0 && is_unknown(&unknown) => {
+                settled(unknown, self.claim_as_known(&call).await)
             }
             answer => answer,
         }?;

@@ -117,6 +117,8 @@ pub(super) struct Loop {
     tally: Tally,
     /// Of which database is all that is known here.
     incarnation: [u8; 16],
+    /// How often that one had moved.
+    moves: u64,
     /// Those who want everything taken away: no batch begins before that is done.
     resets: Vec<reset::Asked>,
     /// Nothing more arrives.
@@ -132,6 +134,7 @@ impl Loop {
             desk: Desk::default(),
             sent: VecDeque::new(),
             incarnation: shared.store.incarnation(),
+            moves: shared.store.moves(),
             tally: Tally::of(Arc::clone(&shared.metrics), Arc::clone(&shared.gathered)),
             resets: Vec::new(),
             is_over: false,
@@ -266,7 +269,8 @@ impl Loop {
 
     fn finish(&mut self, ran: Result<Ran, store::Error>) {
         self.shared.note(&ran);
-        if self.shared.store.incarnation() != self.incarnation {
+        let (store, known) = (&self.shared.store, (self.incarnation, self.moves));
+        if (store.incarnation(), store.moves()) != known {
             self.forget_all();
         }
         let lanes = self.shared.store.lanes();
@@ -292,6 +296,7 @@ impl Loop {
     /// number of a worker of before are refused.
     pub(super) fn forget_all(&mut self) {
         self.incarnation = self.shared.store.incarnation();
+        self.moves = self.shared.store.moves();
         self.tally.forget_lanes();
         self.shared.forget_all();
         self.desk.look_again();

@@ -5,7 +5,6 @@ use taskyard_core::id::OperationId;
 use taskyard_core::operation::Operation;
 use taskyard_core::query::{List, Query};
 use taskyard_core::refused::Refused;
-use taskyard_core::store;
 use taskyard_core::verbs::cancel_operation::{CancelOperation, OperationCancelled};
 use taskyard_core::verbs::operate::{Operate, Operated};
 
@@ -27,17 +26,8 @@ pub struct Matching {
 
 impl Engine {
     pub async fn operate(&self, operate: Operate) -> Result<Operated, Error> {
-        let begun: Result<Operated, Error> = match self.call(operate.clone()).await {
-            // The id was made before: an operation that was begun after all is found, and none is begun twice.
-            Err(unknown @ Error::Store(store::Error::Unknown(_))) => {
-                match self.call(operate).await {
-                    // Of the first one it is still not known.
-                    Err(Error::Busy | Error::Stopping | Error::Store(_)) => Err(unknown),
-                    answer => answer,
-                }
-            }
-            answer => answer,
-        };
+        // The id was made before: an operation that was begun after all is found, and none is begun twice.
+        let begun = self.call_and_again(operate.clone(), operate).await;
         self.0.operated.notify_one();
         begun
     }

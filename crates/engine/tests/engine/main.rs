@@ -27,6 +27,7 @@ mod tallying;
 mod telling;
 mod trouble;
 mod under_way;
+mod unknown;
 mod upkeep;
 mod waiting;
 mod waking;

@@ -27,9 +27,9 @@ use super::upkeep::keep_up;
 use super::yard::{Yard, claim_call, claimed, model, model_whose_time_passes, settle, token};
 
 /// A store whose next answer to a batch is lost after the commit.
-struct LosesAnAnswer {
-    model: Model,
-    armed: AtomicBool,
+pub(super) struct LosesAnAnswer {
+    pub(super) model: Model,
+    pub(super) armed: AtomicBool,
 }
 
 #[async_trait]

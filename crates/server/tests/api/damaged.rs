@@ -43,6 +43,7 @@ async fn on_both(test: impl AsyncFn(Yard)) {
         clock: Some(clock.read()),
         hints: true,
         random: Box::new(Seeded::new(1)),
+        within: taskyard_store::postgres::WITHIN,
     };
     let store = PostgresStore::connect(&url, options).await.unwrap();
     let on_postgres = Yard::around(Arc::new(store), clock, |_| {});

@@ -66,6 +66,9 @@ async fn what_keeps_the_database_away_is_told_without_naming_it() {
         (|| away(Cause::Unreachable), "cannot be reached"),
         (|| away(Cause::Held), "holds a lock"),
         (|| away(Cause::ReadOnly), "takes no writes"),
+        (|| away(Cause::Silent), "does not answer"),
+        (|| away(Cause::Superseded), "an old primary"),
+        (|| away(Cause::Newer), "a newer version of Taskyard"),
         (|| away(Cause::Other), "is not available"),
     ] {
         let (yard, _) = Broken::yard(how);

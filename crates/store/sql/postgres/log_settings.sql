@@ -8,5 +8,5 @@ set enable_hashjoin = off;
 set enable_mergejoin = off;
 set enable_bitmapscan = off;
 set lock_timeout = '5s';
-set statement_timeout = '30s';
-set idle_in_transaction_session_timeout = '30s'
+set statement_timeout = '15s';
+set idle_in_transaction_session_timeout = '5s'

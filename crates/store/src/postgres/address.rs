@@ -3,73 +3,41 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use taskyard_core::store::{Away, Cause};
-use tokio::time::timeout;
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::tls::MakeTlsConnect;
-use tokio_postgres::{Client, Config, Socket};
+use tokio_postgres::Config;
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::OpenError;
-use super::error::{is_away, one_line};
+use super::home::Home;
 use super::tls::{self, Trust};
 
 /// Networks that swallow packets must not hold a batch for minutes.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const GREETING_MAX: Duration = Duration::from_secs(10);
-const SILENCE_MAX: Duration = Duration::from_secs(15);
-const KEEPALIVE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// What was sent and is not even received after so long is lost, and the connection with it.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// A connection on which nothing is said is asked after so long whether the other end is there, and again so often.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(2);
+const KEEPALIVES: u32 = 3;
 
+/// One or more hosts that hold the same database, of which one at a time takes writes.
 #[derive(Clone)]
 pub(super) struct Address {
+    /// With all its hosts.
     pub(super) config: Config,
     pub(super) tls: MakeRustlsConnect,
-}
-
-/// What makes a connection live; to be run beside its client.
-pub(super) type Connection =
-    tokio_postgres::Connection<Socket, <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream>;
-
-/// Why there is no connection.
-pub(super) struct NotConnected {
-    /// In one line.
-    pub(super) reason: String,
-    /// Nobody was there, it is still starting, or is full: later there may be room. Else it was refused.
-    pub(super) is_away: bool,
-}
-
-impl From<NotConnected> for Away {
-    fn from(not: NotConnected) -> Self {
-        let cause = if not.is_away {
-            Cause::Unreachable
-        } else {
-            Cause::Other
-        };
-        cause.with(not.reason)
-    }
+    /// Which of them that is; shared by all that connect by this address.
+    pub(super) home: Arc<Home>,
 }
 
 impl Address {
-    /// A connection that nobody has used yet.
-    pub(super) async fn connect(&self) -> Result<(Client, Connection), NotConnected> {
-        let connecting = self.config.connect(self.tls.clone());
-        match timeout(GREETING_MAX, connecting).await {
-            Ok(connected) => connected.map_err(|error| NotConnected {
-                reason: one_line(&error),
-                is_away: is_away(&error),
-            }),
-            Err(_) => Err(NotConnected {
-                reason: format!("it let nobody in within {} s", GREETING_MAX.as_secs()),
-                is_away: true,
-            }),
-        }
-    }
-
     /// `postgresql://user:password@host:port/database?option=value`, or the form `host=… user=…`.
     pub(super) fn parse(url: &str) -> Result<Self, OpenError> {
         let (mut config, mode, roots) = understood(url)?;
+        check_hosts(&config)?;
         let (wanted, trust) = match mode.as_deref() {
             Some("disable") => (SslMode::Disable, Trust::Anybody),
             None | Some("allow" | "prefer") => (config.get_ssl_mode(), trust(roots)),
@@ -95,11 +63,48 @@ impl Address {
             config.tcp_user_timeout(SILENCE_MAX);
         }
         config.keepalives_idle(KEEPALIVE);
+        if config.get_keepalives_interval().is_none() {
+            config.keepalives_interval(KEEPALIVE_AGAIN);
+        }
+        if config.get_keepalives_retries().is_none() {
+            config.keepalives_retries(KEEPALIVES);
+        }
         Ok(Self {
             config,
             tls: MakeRustlsConnect::new(tls::client(&trust)?),
+            home: Arc::default(),
         })
     }
+
+    /// That of one of its hosts.
+    pub(super) fn port(&self, host: usize) -> u16 {
+        let ports = self.config.get_ports();
+        let port = ports.get(host).or_else(|| ports.first());
+        port.copied().unwrap_or(5432)
+    }
+
+    /// How many hosts it names.
+    pub(super) fn hosts(&self) -> usize {
+        let (names, addresses) = (self.config.get_hosts(), self.config.get_hostaddrs());
+        names.len().max(addresses.len())
+    }
+}
+
+fn check_hosts(config: &Config) -> Result<(), OpenError> {
+    let (names, addresses) = (config.get_hosts().len(), config.get_hostaddrs().len());
+    let (hosts, ports) = (names.max(addresses), config.get_ports().len());
+    let fits = |count: usize| count == 0 || count == hosts;
+    if !fits(names) || !fits(addresses) || !(fits(ports) || ports == 1) {
+        return Err(OpenError::Hosts {
+            names,
+            addresses,
+            ports,
+        });
+    }
+    if config.get_target_session_attrs() == TargetSessionAttrs::ReadOnly {
+        return Err(OpenError::SessionAttrs);
+    }
+    Ok(())
 }
 
 /// As with PostgreSQL's own clients: without roots nothing is verified, with them the issuer is.
@@ -155,7 +160,7 @@ fn understood(url: &str) -> Result<(Config, Option<String>, Option<PathBuf>), Op
     let parts = Parts::of(url)?;
     let options = parts.as_ref().and_then(|parts| parts.options);
     let (url, mode, roots) = match &parts {
-        Some(parts) => parts.without_tls(),
+        Some(parts) => parts.for_driver()?,
         None => (url.to_owned(), None, None),
     };
     let config: Config = url.parse().map_err(|error| ill_formed(&error, options))?;
@@ -222,12 +227,16 @@ impl<'a> Parts<'a> {
         }))
     }
 
-    /// The driver does not know every `sslmode`, nor `sslrootcert`: these are taken out and kept apart.
-    fn without_tls(&self) -> (String, Option<String>, Option<PathBuf>) {
+    /// The driver does not know every `sslmode`, nor `sslrootcert`: these are taken out and kept apart. Nor every
+    /// `target_session_attrs`: those that a server can do with change nothing, for it always looks for the one that takes
+    /// writes.
+    fn for_driver(&self) -> Result<(String, Option<String>, Option<PathBuf>), OpenError> {
         let (mut mode, mut roots, mut kept) = (None, None, Vec::new());
         for pair in self.options.into_iter().flat_map(|all| all.split('&')) {
             match pair.split_once('=') {
                 Some(("sslmode", value)) => mode = Some(value.to_owned()),
+                Some(("target_session_attrs", "any" | "read-write" | "primary")) => {}
+                Some(("target_session_attrs", _)) => return Err(OpenError::SessionAttrs),
                 Some(("sslrootcert", value)) => {
                     // Decoded by the rules of URLs, of which this is one with nothing but a query.
                     let decoded = url::form_urlencoded::parse(pair.as_bytes()).next();
@@ -246,7 +255,7 @@ impl<'a> Parts<'a> {
         if !kept.is_empty() {
             rest.extend(["?", &kept.join("&")]);
         }
-        (rest, mode, roots)
+        Ok((rest, mode, roots))
     }
 }
 
@@ -267,21 +276,30 @@ impl fmt::Debug for Address {
     }
 }
 
-/// `host:port/database`, for messages.
+/// `host:port/database`, for messages; of several hosts all.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.config.get_hosts().first() {
-            Some(Host::Tcp(host)) => f.write_str(host)?,
-            Some(Host::Unix(path)) => write!(f, "{}", path.display())?,
-            None => f.write_str("localhost")?,
+        for index in 0..self.hosts() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            match (
+                self.config.get_hosts().get(index),
+                self.config.get_hostaddrs().get(index),
+            ) {
+                (Some(Host::Tcp(host)), _) => f.write_str(host)?,
+                (Some(Host::Unix(path)), _) => write!(f, "{}", path.display())?,
+                (None, Some(ip)) => write!(f, "{ip}")?,
+                (None, None) => f.write_str("localhost")?,
+            }
+            write!(f, ":{}", self.port(index))?;
         }
-        let port = self.config.get_ports().first().copied().unwrap_or(5432);
         let database = self
             .config
             .get_dbname()
             .or(self.config.get_user())
             .unwrap_or("postgres");
-        write!(f, ":{port}/{database}")
+        write!(f, "/{database}")
     }
 }
 
@@ -320,6 +338,37 @@ mod tests {
                 !error.contains("hunter2") && !error.contains("ter2"),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn several_hosts_are_all_named() {
+        let address = Address::parse("postgresql://me:secret@a:5433,b/yard").unwrap();
+        assert_eq!(address.to_string(), "a:5433,b:5432/yard");
+        let address = Address::parse("host=a,b port=6000 dbname=yard").unwrap();
+        assert_eq!(address.to_string(), "a:6000,b:6000/yard");
+        let address = Address::parse("hostaddr=10.0.0.1,10.0.0.2 user=me").unwrap();
+        assert_eq!(address.to_string(), "10.0.0.1:5432,10.0.0.2:5432/me");
+
+        for (url, says) in [
+            ("host=a,b,c port=1,2", "3 hosts"),
+            ("host=a,b hostaddr=10.0.0.1", "1 hostaddr"),
+        ] {
+            let error = Address::parse(url).unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_of_a_session_is_that_it_writes() {
+        for attrs in ["any", "read-write", "primary"] {
+            let url = format!("postgresql://a,b/yard?target_session_attrs={attrs}");
+            assert!(Address::parse(&url).is_ok(), "{attrs}");
+        }
+        for attrs in ["read-only", "standby", "prefer-standby"] {
+            let url = format!("postgresql://a,b/yard?target_session_attrs={attrs}");
+            let error = Address::parse(&url).unwrap_err();
+            assert!(matches!(error, OpenError::SessionAttrs), "{error}");
         }
     }
 

@@ -15,14 +15,16 @@ use taskyard_core::lane::Lane;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Random;
 use taskyard_core::refused::Refused;
-use taskyard_core::store::{Error, Ran};
+use taskyard_core::store::{Away, Cause, Error, Ran};
 use taskyard_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::address::Address;
 use super::clock::DatabaseClock;
 use super::exchange::Voice;
+use super::open;
+use super::pulse::{Pulse, STUCK};
 use super::reset;
 use super::session::{Refreshed, Session};
 use crate::run::{self, Memory};
@@ -30,11 +32,19 @@ use crate::{Clock, incarnation};
 
 /// How many batches may wait; the engine sends one at a time.
 const WAITING_MAX: usize = 64;
-/// A database that neither answers nor breaks the connection must not hold the service for ever. Above what the
-/// session's settings allow a statement, so that its own words are heard where it has any. For all parts of a batch.
-const BATCH_MAX: Duration = Duration::from_secs(60);
 const UNDO_MAX: Duration = Duration::from_secs(5);
-const REFRESH_MAX: Duration = Duration::from_secs(10);
+/// To ask for what others may have changed is a short question.
+const REFRESH_MAX: Duration = Duration::from_secs(5);
+/// To connect, and to prepare all statements.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Taking everything away takes as long as there is much; above what the statement that does it is allowed.
+const RESET_MAX: Duration = Duration::from_secs(60);
+/// So often it is looked whether the connection is well while nobody has anything to write, and whether the database is
+/// still open to this program.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// So a database that falls silent is known to be in trouble by then; readiness is to fail within 5 s, and tells for a second
+/// what it found.
+const _: () = assert!(LOOK_EVERY.as_millis() + STUCK.as_millis() <= 4000);
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -59,6 +69,12 @@ pub(super) struct Desk {
     pub(super) incarnation: Arc<Mutex<[u8; 16]>>,
     pub(super) voice: Arc<Voice>,
     pub(super) session: Option<Session>,
+    /// A database that neither answers nor breaks the connection must not hold the service for ever. For all parts of a
+    /// batch.
+    pub(super) within: Duration,
+    pub(super) pulse: Arc<Pulse>,
+    /// How often the database had moved when it was last asked what it holds.
+    pub(super) moves: u64,
 }
 
 impl Desk {
@@ -78,7 +94,21 @@ impl Desk {
         if ready.send(connected).is_err() {
             return;
         }
-        while let Some(job) = jobs.recv().await {
+        loop {
+            let job = tokio::select! {
+                biased;
+                job = jobs.recv() => job,
+                () = sleep(LOOK_EVERY) => {
+                    // What it finds is told by the pulse.
+                    let pulse = Arc::clone(&self.pulse);
+                    let _waiting = pulse.waits();
+                    let _ = self.freshen(true).await;
+                    continue;
+                }
+            };
+            let Some(job) = job else {
+                return;
+            };
             // Where nobody waits any more, what was done stands all the same.
             match job {
                 Job::Run {
@@ -111,6 +141,8 @@ impl Desk {
         // Between two readings the database's clock may have been set, or this machine may have slept; and others may
         // have given leases since. So what takes runs away for their time does so by one that was just read.
         let takes_away = |command: &Command| matches!(command, Command::Expire(_));
+        let pulse = Arc::clone(&self.pulse);
+        let _waiting = pulse.waits();
         if let Err(error) = self.freshen(batch.iter().any(takes_away)).await {
             return (Err(error), Connection::Stands);
         }
@@ -121,17 +153,17 @@ impl Desk {
         };
         session.server = ServerNumber(self.server.load(Ordering::Relaxed));
         let running = run::run(session, &self.memory, batch, policy, now, &mut *self.random);
-        let ran = match timeout(BATCH_MAX, AssertUnwindSafe(running).catch_unwind()).await {
+        let ran = match timeout(self.within, AssertUnwindSafe(running).catch_unwind()).await {
             Ok(Ok(ran)) => ran,
             // `run` catches the panics of the rules; this one is the store's own, and may have come behind a commit.
             Ok(Err(_)) => Err(Error::Unknown(
                 "the store broke down over this batch".to_owned(),
             )),
-            Err(_) => Err(Error::Unknown(format!(
-                "the database did not answer within {} s",
-                BATCH_MAX.as_secs()
-            ))),
+            Err(_) => Err(Error::Unknown(late(self.within))),
         };
+        if ran.is_ok() {
+            self.address.home.heard();
+        }
         let trouble = run::cut_short(&ran);
         let is_unknown = matches!(trouble, Some(Error::Unknown(_)));
         let is_settled = !is_unknown
@@ -163,8 +195,8 @@ impl Desk {
             session.settle().await?;
             reset::empty(&mut session.client, now, own, new).await
         };
-        let emptied = timeout(BATCH_MAX, emptying).await.unwrap_or_else(|_| {
-            let why = format!("it was not done within {} s", BATCH_MAX.as_secs());
+        let emptied = timeout(RESET_MAX, emptying).await.unwrap_or_else(|_| {
+            let why = format!("it was not done within {} s", RESET_MAX.as_secs());
             Err(Error::Unknown(why))
         });
         if matches!(emptied, Ok(Ok(()))) {
@@ -187,16 +219,42 @@ impl Desk {
 
     /// A connection that works, a time that is at most a second old, or was read just now, and the lanes that others made.
     async fn freshen(&mut self, reads_clock: bool) -> Result<(), Error> {
+        let done = self.try_to_freshen(reads_clock).await;
+        self.pulse.looked(done.as_ref().err().cloned());
+        done
+    }
+
+    async fn try_to_freshen(&mut self, reads_clock: bool) -> Result<(), Error> {
         let session = self.session.take();
         if let Some(session) = session.filter(|session| !session.client.is_closed()) {
             let is_stale = reads_clock || self.database_clock.lock().is_stale(Instant::now());
-            if !is_stale || self.refresh(&session).await.is_ok() {
-                self.session = Some(session);
-                return Ok(());
+            let refreshed = if is_stale {
+                self.refresh(&session).await
+            } else {
+                Ok(())
+            };
+            match refreshed {
+                Ok(()) => {
+                    self.session = Some(session);
+                    return Ok(());
+                }
+                // A new connection would find the same.
+                Err(error) if open::is_newer(&error) => {
+                    self.session = Some(session);
+                    return Err(error);
+                }
+                Err(_) => {}
             }
         }
         let server = ServerNumber(self.server.load(Ordering::Relaxed));
-        let session = Session::connect(&self.address, server).await?;
+        let connecting = timeout(CONNECT_MAX, Session::connect(&self.address, server));
+        let connected = connecting.await;
+        let session = connected.unwrap_or_else(|_| Err(Error::Unavailable(silent(CONNECT_MAX))))?;
+        let moves = self.address.home.moves();
+        if std::mem::replace(&mut self.moves, moves) != moves {
+            // The lanes that were made last may be missing there, and their numbers be given to others.
+            self.memory.forget_lanes();
+        }
         self.refresh(&session).await?;
         self.session = Some(session);
         // Nobody knows what became ready while there was no connection.
@@ -206,10 +264,9 @@ impl Desk {
 
     async fn refresh(&mut self, session: &Session) -> Result<(), Error> {
         let refreshed = timeout(REFRESH_MAX, self.ask(session)).await;
-        let (said, lanes) = refreshed.unwrap_or_else(|_| {
-            let reason = "it did not tell its time".to_owned();
-            Err(Error::Unavailable(reason.into()))
-        })?;
+        let (said, lanes) =
+            refreshed.unwrap_or_else(|_| Err(Error::Unavailable(silent(REFRESH_MAX))))?;
+        self.address.home.heard();
         self.database_clock.lock().received(said, Instant::now());
         for lane in lanes {
             self.memory.unsure(Some(lane));
@@ -253,6 +310,17 @@ impl Desk {
         }
         Ok((said, found.into_iter().map(|(lane, _)| lane).collect()))
     }
+}
+
+pub(super) fn late(within: Duration) -> String {
+    format!(
+        "the database did not answer within {} s",
+        within.as_secs_f32()
+    )
+}
+
+fn silent(within: Duration) -> Away {
+    Cause::Silent.with(late(within))
 }
 
 /// What a batch found out about its connection.

@@ -21,8 +21,9 @@ use tokio_postgres::{AsyncMessage, Client, Row};
 use uuid::Uuid;
 
 use super::OpenError;
-use super::address::{Address, Connection};
+use super::address::Address;
 use super::error::one_line;
+use super::home::Connection;
 use super::sql;
 
 pub use self::schema::{Waiting, apply, remove, text};

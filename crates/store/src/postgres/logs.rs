@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::{Object, Pool};
 use taskyard_core::id::{RunKey, TaskId};
 use taskyard_core::log::{Append, Appended, Logs, Page, Wanted};
 use taskyard_core::store::Error;
@@ -21,14 +20,14 @@ use tokio::time::timeout;
 
 use self::session::Session;
 use super::address::Address;
+use super::desk::late;
 use super::exchange::Voice;
-use super::{READ_MAX, gone, reader};
+use super::gone;
+use super::readers::{Readers, too_late};
 use crate::logs::{self, BATCH_BYTES_MAX, BATCH_MAX, Stored};
 
 /// How many appends may wait; whoever sends more waits before that.
 const WAITING_MAX: usize = 1024;
-/// For all round trips of a batch, and to connect before them.
-const WRITE_MAX: Duration = Duration::from_secs(45);
 
 type Reply<T> = oneshot::Sender<Result<T, Error>>;
 
@@ -39,17 +38,23 @@ enum Job {
 
 pub(super) struct PostgresLogs {
     writer: mpsc::Sender<Job>,
-    readers: Pool,
+    readers: Readers,
 }
 
 impl PostgresLogs {
     /// Connects with the first line that comes. What writes is a task of the runtime that this runs on, which ends with
     /// the value.
-    pub(super) fn start(address: Address, readers: Pool, voice: Arc<Voice>) -> Self {
+    pub(super) fn start(
+        address: Address,
+        readers: Readers,
+        voice: Arc<Voice>,
+        within: Duration,
+    ) -> Self {
         let (writer, jobs) = mpsc::channel(WAITING_MAX);
         let desk = Desk {
             address,
             voice,
+            within,
             session: None,
         };
         tokio::spawn(desk.work(jobs));
@@ -64,19 +69,12 @@ impl PostgresLogs {
     }
 
     async fn page_once(&self, wanted: Wanted) -> Result<Page, Error> {
-        let mut client = reader(&self.readers).await?;
-        let page = timeout(READ_MAX, reads::page(&mut client, wanted)).await;
-        let page = page.unwrap_or_else(|_| Err(too_late()));
-        if page.is_err() {
-            // It may be broken, or have an answer on its way that nobody waits for.
-            drop(Object::take(client));
-        }
-        page
+        let mut lent = self.readers.lend().await?;
+        let within = self.readers.within();
+        let page = timeout(within, reads::page(lent.client(), wanted)).await;
+        let page = page.unwrap_or_else(|_| Err(too_late(within)));
+        lent.back_unless_away(page)
     }
-}
-
-fn too_late() -> Error {
-    Error::Unavailable("it did not answer in time".into())
 }
 
 #[async_trait]
@@ -94,9 +92,11 @@ impl Logs for PostgresLogs {
     }
 
     async fn tasks(&self, after: Option<TaskId>, limit: usize) -> Result<Vec<TaskId>, Error> {
-        let client = reader(&self.readers).await?;
-        let tasks = timeout(READ_MAX, reads::tasks(&client, after, limit)).await;
-        tasks.unwrap_or_else(|_| Err(too_late()))
+        let mut lent = self.readers.lend().await?;
+        let within = self.readers.within();
+        let tasks = timeout(within, reads::tasks(lent.client(), after, limit)).await;
+        let tasks = tasks.unwrap_or_else(|_| Err(too_late(within)));
+        lent.back_unless_away(tasks)
     }
 
     async fn forget(&self, task: TaskId) -> Result<(), Error> {
@@ -110,6 +110,8 @@ struct Desk {
     /// Tells those who follow at other servers.
     voice: Arc<Voice>,
     session: Option<Session>,
+    /// For all round trips of a batch, and to connect before them.
+    within: Duration,
 }
 
 impl Desk {
@@ -174,6 +176,7 @@ impl Desk {
     }
 
     async fn append_once(&mut self, appends: &[Append]) -> Result<Vec<Appended>, Error> {
+        let within = self.within;
         let writing = async {
             let session = self.connected().await?;
             let owners = logs::owners(appends);
@@ -182,14 +185,8 @@ impl Desk {
             session.write(&changes).await?;
             Ok(answers)
         };
-        let answers = timeout(WRITE_MAX, writing).await;
-        let answers = answers.unwrap_or_else(|_| {
-            let why = format!(
-                "the database did not answer within {} s",
-                WRITE_MAX.as_secs()
-            );
-            Err(Error::Unknown(why))
-        });
+        let answers = timeout(within, writing).await;
+        let answers = answers.unwrap_or_else(|_| Err(Error::Unknown(late(within))));
         if answers.is_ok() {
             self.voice.say(|hints| {
                 let tasks = appends.iter().map(|append| append.owner.run.slot.task);
@@ -200,9 +197,10 @@ impl Desk {
     }
 
     async fn forget(&mut self, task: TaskId) -> Result<(), Error> {
+        let within = self.within;
         let forgetting = async { self.connected().await?.forget(task).await };
-        let forgot = timeout(WRITE_MAX, forgetting).await;
-        let forgot = forgot.unwrap_or_else(|_| Err(too_late()));
+        let forgot = timeout(within, forgetting).await;
+        let forgot = forgot.unwrap_or_else(|_| Err(too_late(within)));
         self.keep_if(forgot)
     }
 

@@ -4,101 +4,18 @@
 use std::path::PathBuf;
 
 use taskyard_core::random::Random;
+use taskyard_core::store::{self, Cause};
 use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
 use super::address::Address;
 use super::error::{is_away, one_line};
+use super::home::{Connection, NotConnected};
+use super::migrate::{MIGRATIONS, SCHEMA, migrate};
 use super::sql;
-use crate::migration::{self, Migration};
+use crate::migration;
 
 const VERSION_MIN: i32 = 15;
-
-const MIGRATIONS: [Migration; 16] = [
-    Migration {
-        number: 1,
-        min_compatible: 1,
-        statements: include_str!("../../migrations/postgres/0001_tables.sql"),
-    },
-    Migration {
-        number: 2,
-        min_compatible: 1,
-        statements: include_str!("../../migrations/postgres/0002_forgotten_workers.sql"),
-    },
-    Migration {
-        number: 3,
-        min_compatible: 3,
-        statements: include_str!("../../migrations/postgres/0003_counter_columns.sql"),
-    },
-    Migration {
-        number: 4,
-        min_compatible: 3,
-        statements: include_str!("../../migrations/postgres/0004_logs.sql"),
-    },
-    Migration {
-        number: 5,
-        min_compatible: 5,
-        statements: include_str!("../../migrations/postgres/0005_changed_priorities.sql"),
-    },
-    Migration {
-        number: 6,
-        min_compatible: 6,
-        statements: include_str!("../../migrations/postgres/0006_exclusive_and_unique_tasks.sql"),
-    },
-    Migration {
-        number: 7,
-        min_compatible: 7,
-        statements: include_str!("../../migrations/postgres/0007_queues.sql"),
-    },
-    Migration {
-        number: 8,
-        min_compatible: 8,
-        statements: include_str!("../../migrations/postgres/0008_draining_workers.sql"),
-    },
-    Migration {
-        number: 9,
-        min_compatible: 8,
-        statements: include_str!("../../migrations/postgres/0009_origins.sql"),
-    },
-    // Who does not know it leaves the rates without what it does, and hinders nobody.
-    Migration {
-        number: 10,
-        min_compatible: 8,
-        statements: include_str!("../../migrations/postgres/0010_minutes.sql"),
-    },
-    // Who does not know it discards nothing.
-    Migration {
-        number: 11,
-        min_compatible: 8,
-        statements: include_str!("../../migrations/postgres/0011_retention.sql"),
-    },
-    Migration {
-        number: 12,
-        min_compatible: 8,
-        statements: include_str!("../../migrations/postgres/0012_operations.sql"),
-    },
-    Migration {
-        number: 13,
-        min_compatible: 8,
-        statements: include_str!("../../migrations/postgres/0013_lists.sql"),
-    },
-    Migration {
-        number: 14,
-        min_compatible: 8,
-        statements: include_str!("../../migrations/postgres/0014_given_before.sql"),
-    },
-    Migration {
-        number: 15,
-        min_compatible: 8,
-        statements: include_str!("../../migrations/postgres/0015_killed_before.sql"),
-    },
-    Migration {
-        number: 16,
-        min_compatible: 8,
-        statements: include_str!("../../migrations/postgres/0016_tasks_by_lane.sql"),
-    },
-];
-const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -120,6 +37,20 @@ pub enum OpenError {
     SslMode,
     #[error("the address names no host; expected postgres://USER:PASSWORD@HOST/NAME")]
     NoHost,
+    #[error(
+        "the address names {names} hosts, {addresses} hostaddr and {ports} ports; where it names several hosts, it has a \
+         hostaddr for each or none, and a port for each or one for all"
+    )]
+    Hosts {
+        names: usize,
+        addresses: usize,
+        ports: usize,
+    },
+    #[error(
+        "target_session_attrs must be read-write, primary or any: a server looks for the host that takes writes, and does \
+         all its work there"
+    )]
+    SessionAttrs,
     #[error(
         "sslmode verify-ca and verify-full need sslrootcert, the file with the issuer's certificate"
     )]
@@ -189,6 +120,20 @@ fn who_is_up(servers: i64) -> String {
 }
 
 impl OpenError {
+    fn not_connected(address: &Address, not: NotConnected) -> Self {
+        let (server, reason) = (address.to_string(), not.reason);
+        match not.cause {
+            Cause::Unreachable => Self::Unreachable { server, reason },
+            Cause::ReadOnly => Self::ReadOnly { server },
+            Cause::Moved
+            | Cause::Held
+            | Cause::Silent
+            | Cause::Superseded
+            | Cause::Newer
+            | Cause::Other => Self::Unusable { server, reason },
+        }
+    }
+
     pub(super) fn unusable(address: &Address, error: &Error) -> Self {
         let (server, reason) = (address.to_string(), one_line(error));
         if is_away(error) {
@@ -206,7 +151,7 @@ pub(super) async fn prepare(
 ) -> Result<[u8; 16], OpenError> {
     let unusable = |error: Error| OpenError::unusable(address, &error);
     // Ends with the client, and the advisory lock with it.
-    let mut client = connect(address).await?;
+    let mut client = connected(address, address.connect()).await?;
     let target = Target::of(&client, address).await?;
     target.check(address)?;
     if !target.is_durable {
@@ -243,7 +188,7 @@ pub(super) async fn prepare(
 
 /// A connection to look at a database of ours, which changes nothing in it.
 pub(super) async fn look(address: &Address) -> Result<(Client, Meta), OpenError> {
-    let client = connect(address).await?;
+    let client = connected(address, address.connect_anywhere()).await?;
     let server = address.to_string();
     let target = Target::of(&client, address).await?;
     // What a start would say. One of ours can be looked at all the same, as on a standby.
@@ -261,16 +206,13 @@ pub(super) async fn look(address: &Address) -> Result<(Client, Meta), OpenError>
     }
 }
 
-async fn connect(address: &Address) -> Result<Client, OpenError> {
-    let connected = address.connect().await;
-    let (client, connection) = connected.map_err(|not| {
-        let (server, reason) = (address.to_string(), not.reason);
-        if not.is_away {
-            OpenError::Unreachable { server, reason }
-        } else {
-            OpenError::Unusable { server, reason }
-        }
-    })?;
+async fn connected(
+    address: &Address,
+    connecting: impl Future<Output = Result<(Client, Connection), NotConnected>>,
+) -> Result<Client, OpenError> {
+    let (client, connection) = connecting
+        .await
+        .map_err(|not| OpenError::not_connected(address, not))?;
     tokio::spawn(connection);
     Ok(client)
 }
@@ -348,6 +290,11 @@ impl Target {
     }
 }
 
+/// Nothing can be done about it but to start another program.
+pub(super) fn is_newer(error: &store::Error) -> bool {
+    matches!(error, store::Error::Unavailable(away) if away.cause == Cause::Newer)
+}
+
 /// What a database of ours says of itself.
 pub(super) struct Meta {
     pub(super) schema: i32,
@@ -375,6 +322,19 @@ impl Meta {
         Ok(meta)
     }
 
+    /// Whether this program can still work on it. It may have been brought up to date meanwhile.
+    pub(super) fn check_open(&self) -> Result<(), store::Error> {
+        if self.min_compatible <= SCHEMA {
+            return Ok(());
+        }
+        let why = format!(
+            "its schema {} is open to programs that know schema {}, and this one knows {SCHEMA}: start the newer version of \
+             Taskyard that the others run",
+            self.schema, self.min_compatible
+        );
+        Err(store::Error::Unavailable(Cause::Newer.with(why)))
+    }
+
     /// What a check promises it promises of the tables of today.
     pub(super) fn is_of_today(&self, address: &Address) -> Result<(), OpenError> {
         if self.schema < SCHEMA {
@@ -393,40 +353,6 @@ impl Meta {
             incarnation: row.try_get(2)?,
         })
     }
-}
-
-/// Each migration is a transaction, so that none holds locks for longer than it must while others work. Where nobody
-/// does, because there are no tables yet, all are one: a start that is cut short leaves the database empty.
-async fn migrate(
-    client: &mut Client,
-    found: Option<Meta>,
-    random: &mut dyn Random,
-) -> Result<[u8; 16], Error> {
-    let is_new = found.is_none();
-    let at_once = if is_new { MIGRATIONS.len() } else { 1 };
-    let meta = found.unwrap_or_else(|| Meta {
-        schema: 0,
-        min_compatible: 0,
-        incarnation: Uuid::from_u64_pair(random.bits(), random.bits()),
-    });
-    let missing = migration::missing(&MIGRATIONS, meta.schema, meta.min_compatible);
-    let missing: Vec<Migration> = missing.collect();
-    for migrations in missing.chunks(at_once) {
-        let tx = client.transaction().await?;
-        for migration in migrations {
-            tx.batch_execute(migration.statements).await?;
-        }
-        let last = migrations.last().expect("no chunk is empty");
-        let (number, needs) = (last.number, last.min_compatible);
-        if is_new {
-            let values = &[&number as _, &needs as _, &meta.incarnation as _];
-            tx.execute(sql::META_INSERT, values).await?;
-        } else {
-            tx.execute(sql::META_UPDATE, &[&number, &needs]).await?;
-        }
-        tx.commit().await?;
-    }
-    Ok(meta.incarnation.into_bytes())
 }
 
 #[cfg(test)]

@@ -76,6 +76,9 @@ async fn empty_once(
 ) -> Read<Result<(), Refused>> {
     let tx = client.transaction().await;
     let tx = tx.map_err(|error| explain(&error))?;
+    // It takes as long as there is much to take away.
+    let patient = tx.batch_execute(sql::RESET_SETTINGS).await;
+    patient.map_err(|error| explain(&error))?;
     let held = tx.batch_execute(sql::SERVER_HOLD).await;
     held.map_err(|error| explain(&error))?;
     let up = tx

@@ -19,7 +19,7 @@ use super::fields::{Fields, Read};
 use super::open::Meta;
 use super::params::Params;
 use super::rows::key as keys;
-use super::sql::{Statements, WRITER_SETTINGS};
+use super::sql::{META_LOAD, Statements, WRITER_SETTINGS};
 use super::trip::Trip;
 use super::tx::PostgresTx;
 use super::writes::Form;
@@ -54,6 +54,10 @@ impl Session {
         let connection = connection.abort_handle();
         let set = client.batch_execute(WRITER_SETTINGS).await;
         set.map_err(|error| explain(&error))?;
+        // Before anything is prepared, which may be for tables that are no more.
+        let meta = client.query_one(META_LOAD, &[]).await;
+        let meta = meta.and_then(|row| Meta::read(&row));
+        meta.map_err(|error| explain(&error))?.check_open()?;
         let statements = Statements::prepare(&client).await;
         Ok(Self {
             client,
@@ -94,6 +98,7 @@ impl Session {
             ));
         };
         let meta = Meta::read(meta).map_err(|error| explain(&error))?;
+        meta.check_open()?;
         let queues = queues.iter().map(|row| queue::queue(&mut Fields::of(row)));
         Ok(Refreshed {
             now: Fields::of(time).time()?,

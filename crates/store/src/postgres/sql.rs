@@ -152,7 +152,10 @@ pub(super) const HINT_SETTINGS: &str = include_str!("../../sql/postgres/hint_set
 pub(super) const LANE_LOCK: &str = include_str!("../../sql/postgres/lane_lock.sql");
 pub(super) const LOG_SETTINGS: &str = include_str!("../../sql/postgres/log_settings.sql");
 pub(super) const MIGRATION_LOCK: &str = include_str!("../../sql/postgres/migration_lock.sql");
+pub(super) const MIGRATION_SETTINGS: &str =
+    include_str!("../../sql/postgres/migration_settings.sql");
 pub(super) const READER_SETTINGS: &str = include_str!("../../sql/postgres/reader_settings.sql");
+pub(super) const RESET_SETTINGS: &str = include_str!("../../sql/postgres/reset_settings.sql");
 pub(super) const SERVER_HOLD: &str = include_str!("../../sql/postgres/server_hold.sql");
 pub(super) const WRITER_SETTINGS: &str = include_str!("../../sql/postgres/writer_settings.sql");
 
@@ -201,6 +204,8 @@ pub(super) const RELIC_LIST: &str = include_str!("../../sql/common/relic_list.sq
 pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled_next.sql");
 pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
 pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");
+pub(super) const STANDING: &str = include_str!("../../sql/postgres/standing.sql");
+pub(super) const STANDING_PLAIN: &str = include_str!("../../sql/postgres/standing_plain.sql");
 pub(super) const TARGET: &str = include_str!("../../sql/postgres/target.sql");
 pub(super) const TASK_HOLDER: &str = include_str!("../../sql/common/task_holder.sql");
 pub(super) const TASK_KNOWN: &str = include_str!("../../sql/postgres/task_known.sql");

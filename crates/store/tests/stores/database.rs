@@ -172,6 +172,7 @@ async fn make_template(server: &Url, client: &Client, name: &str) {
         clock: None,
         hints: true,
         random: Box::new(Seeded::new(1)),
+        within: taskyard_store::postgres::WITHIN,
     };
     let url = within(server, &making);
     drop(PostgresStore::connect(url.as_str(), options).await.unwrap());

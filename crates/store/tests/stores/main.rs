@@ -6,6 +6,7 @@
 
 mod books;
 mod by_hand;
+mod cluster;
 mod conformance;
 mod database;
 mod histories;

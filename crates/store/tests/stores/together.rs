@@ -68,6 +68,7 @@ impl Together {
             clock: Some(Arc::clone(clock)),
             hints: true,
             random: Box::new(shared.clone()),
+            within: taskyard_store::postgres::WITHIN,
         };
         let store = database.store(options).await;
         shared.begin();

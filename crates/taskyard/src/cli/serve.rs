@@ -18,7 +18,8 @@ const KEPT_LEAST_MS: u64 = 3 * HEARTBEAT_LEAST_MS;
 
 #[derive(Debug, Args)]
 pub(crate) struct DatabaseArgs {
-    /// Where tasks are kept: sqlite:FILE for one server, or postgres://USER:PASSWORD@HOST/NAME for several.
+    /// Where tasks are kept: sqlite:FILE for one server, or postgres://USER:PASSWORD@HOST/NAME for several. HOST may be several
+    /// hosts (a:5432,b:5432) that hold the same database: the one that takes writes is found, also when it changes.
     #[arg(
         long,
         env = "TASKYARD_DATABASE",
@@ -50,9 +51,13 @@ pub(crate) struct ServeArgs {
     pub(crate) listen: String,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
-    /// How long a PostgreSQL server that cannot be reached yet is waited for at the start.
+    /// How long a PostgreSQL server that cannot be reached yet, or takes no writes yet, is waited for at the start.
     #[arg(long, env = "TASKYARD_DATABASE_WAIT", default_value = "30s", value_parser = duration, value_name = "TIME")]
     pub(crate) database_wait: Duration,
+    /// How long PostgreSQL may take over what is written at once, or over a question, before its connection is given up. At
+    /// least 1s. It is told after 15 s to give up by itself (`statement_timeout`), so less than that cuts it short.
+    #[arg(long, env = "TASKYARD_DATABASE_WITHIN", default_value = "20s", value_parser = at_least::<1000>, value_name = "TIME")]
+    pub(crate) database_within: Duration,
     /// How many internal workers there are, inside of the server; each runs one task at a time. 0 to 50.
     #[arg(long, env = "TASKYARD_INTERNAL_WORKERS", default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=50))]
     pub(crate) internal_workers: u16,

@@ -6,7 +6,6 @@ mod reset;
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use taskyard_store::stats::Stats;
@@ -14,7 +13,7 @@ use taskyard_store::{postgres, sqlite};
 
 use super::Done;
 use crate::cli::{DatabaseArgs, DbArgs, DbVerb};
-use crate::database::{self, Address};
+use crate::database::{self, Address, Patience};
 use crate::failure::Failure;
 use crate::output::{self, Column, Format, Shown};
 
@@ -110,7 +109,7 @@ pub(super) async fn run(args: &DbArgs, format: Format) -> Done {
 
 async fn migrate(args: &DatabaseArgs, format: Format) -> Done {
     let address = Address::parse(&args.database)?;
-    drop(database::open(&address, Duration::ZERO, None).await?);
+    drop(database::open(&address, Patience::default(), None).await?);
     stats(args, format).await
 }
 

@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use self::parts::Parts;
 use super::{Cores, Done, worker};
 use crate::cli::{AccessArgs, ServeArgs};
-use crate::database::{self, Address};
+use crate::database::{self, Address, Patience};
 use crate::failure::{FAILED, Failure, USAGE};
 use crate::inboxes::{self, Takers};
 use crate::logs;
@@ -120,8 +120,12 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
         log_lines_dropped: logs::lines_dropped(),
     };
     let mut signals = Signals::listen()?;
+    let patience = Patience {
+        wait: args.database_wait,
+        within: args.database_within,
+    };
     let store = tokio::select! {
-        store = database::open(&address, args.database_wait, Some(local)) => store?,
+        store = database::open(&address, patience, Some(local)) => store?,
         // There is nothing to end in order yet.
         signal = signals.next() => return Ok(signals::exit_code(signal)),
     };

@@ -14,6 +14,7 @@ use taskyard_api::submit::{Submit, Submitted, SubmittedBatch};
 use taskyard_core::id::TaskId;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::{Digest, IdempotencyKey};
+use taskyard_core::store;
 use taskyard_core::verbs::submit::{self, Made, NewTask};
 use taskyard_engine::error::Error;
 
@@ -202,6 +203,14 @@ fn refused(
     place: impl Fn(usize) -> Place,
 ) -> (Box<Problem>, Option<usize>) {
     let mut problem = problem::of(error);
+    if let (Error::Store(store::Error::Unknown(_)), [id]) = (error, ids) {
+        // Where it was made here, its task has no digest to be held against.
+        problem.detail = Some(format!(
+            "the task may have been stored or not; send it again as it was if it had an id or an Idempotency-Key, else with \
+             \"id\": \"{id}\", where id_taken says that it was stored: it is stored once"
+        ));
+        problem.task_id = Some(*id);
+    }
     let Error::Refused(refused @ (Refused::IdTaken(id) | Refused::IdNotRecent { id, .. })) = error
     else {
         return (problem, None);

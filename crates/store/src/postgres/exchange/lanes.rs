@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::Pool;
+use deadpool_postgres::Client;
 use parking_lot::Mutex;
 use taskyard_core::hints::{Hints, Ready};
 use taskyard_core::lane::{Lane, LaneKey};
@@ -11,14 +11,15 @@ use tokio::time::timeout;
 
 use crate::postgres::fields::Read;
 use crate::postgres::open::Meta;
-use crate::postgres::{READ_MAX, reader, reads, sql};
+use crate::postgres::readers::{Readers, too_late};
+use crate::postgres::{reads, sql};
 use crate::rows::key;
 use crate::run::Memory;
 
 /// Asks the database which lanes these are, so that it can be told whom they concern; those that are none are left out.
 pub(in crate::postgres) async fn learn(
     hints: &mut Hints,
-    readers: &Pool,
+    readers: &Readers,
     memory: &Memory,
     incarnation: &Mutex<[u8; 16]>,
 ) {
@@ -32,8 +33,9 @@ pub(in crate::postgres) async fn learn(
     if unknown.is_empty() {
         return;
     }
-    let asked = timeout(READ_MAX, named(&unknown, readers)).await;
-    match asked.unwrap_or_else(|_| Err(Error::Unavailable("it did not answer in time".into()))) {
+    let within = readers.within();
+    let asked = timeout(within, named(&unknown, readers)).await;
+    match asked.unwrap_or_else(|_| Err(too_late(within))) {
         Ok((found, of)) => {
             // Held, so that the one who finds out that the database is another one forgets these too.
             let incarnation = incarnation.lock();
@@ -52,12 +54,17 @@ pub(in crate::postgres) async fn learn(
 type Numbered = Vec<(Lane, Arc<LaneKey>)>;
 
 /// Which lanes these are, and in which database.
-async fn named(lanes: &[Lane], readers: &Pool) -> Read<(Numbered, [u8; 16])> {
-    let client = reader(readers).await?;
+async fn named(lanes: &[Lane], readers: &Readers) -> Read<(Numbered, [u8; 16])> {
+    let mut lent = readers.lend().await?;
+    let answer = named_by(lanes, lent.client()).await;
+    lent.back_unless_away(answer)
+}
+
+async fn named_by(lanes: &[Lane], client: &Client) -> Read<(Numbered, [u8; 16])> {
     let numbers: Vec<i32> = lanes.iter().map(|lane| lane.0).collect();
-    let found = reads::all(&client, sql::LANE_NAMED, &[&numbers], key::lane).await?;
+    let found = reads::all(client, sql::LANE_NAMED, &[&numbers], key::lane).await?;
     // Behind them, so that they are not of the database that came in the place of this one.
-    let meta = reads::rows(&client, sql::META_LOAD, &[]).await?;
+    let meta = reads::rows(client, sql::META_LOAD, &[]).await?;
     let meta = meta.first().map(Meta::read).transpose();
     let meta = meta.map_err(|error| crate::postgres::error::explain(&error))?;
     let meta = meta.ok_or_else(|| Error::Failed("there is no row in meta".to_owned()))?;

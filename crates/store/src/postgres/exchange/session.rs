@@ -13,8 +13,9 @@ use tokio::time::timeout;
 use tokio_postgres::{AsyncMessage, Client, Error, Statement};
 
 use super::voice::Voice;
-use crate::postgres::address::{Address, Connection};
+use crate::postgres::address::Address;
 use crate::postgres::error::one_line;
+use crate::postgres::home::Connection;
 use crate::postgres::sql;
 
 /// A hint that takes longer comes too late for everybody.

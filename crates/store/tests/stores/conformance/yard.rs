@@ -151,6 +151,7 @@ impl Yard {
             clock: by_hand,
             hints: true,
             random: Box::new(Seeded::new(1)),
+            within: taskyard_store::postgres::WITHIN,
         };
         let store = PostgresStore::connect(url, options).await.unwrap();
         let place = Place::Database(Arc::clone(database));

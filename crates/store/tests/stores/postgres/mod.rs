@@ -1,7 +1,10 @@
 //! What is true of PostgreSQL alone. The rules are tried by the conformance suite.
 
 mod breaking;
+mod changing_tables;
 mod checking;
+mod failing_over;
+mod hanging;
 mod holding;
 mod inbox;
 mod opening;
@@ -23,6 +26,7 @@ fn options() -> Options {
         clock: None,
         hints: true,
         random: Box::new(Seeded::new(1)),
+        within: taskyard_store::postgres::WITHIN,
     }
 }
 

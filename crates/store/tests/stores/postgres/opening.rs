@@ -41,6 +41,7 @@ async fn servers_that_start_at_once_make_one_database() {
             clock: None,
             hints: true,
             random: Box::new(Seeded::new(seed)),
+            within: taskyard_store::postgres::WITHIN,
         };
         PostgresStore::connect(&url, options)
     });

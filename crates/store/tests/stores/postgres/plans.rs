@@ -23,14 +23,16 @@ use crate::lists;
 
 /// These ask for nothing that could be found in one way or another: they set what holds for a connection, lock, or take all
 /// away.
-const WITHOUT_PLAN: [&str; 9] = [
+const WITHOUT_PLAN: [&str; 11] = [
     "all_delete",
     "hint_listen",
     "hint_settings",
     "lane_lock",
     "log_settings",
     "migration_lock",
+    "migration_settings",
     "reader_settings",
+    "reset_settings",
     "server_hold",
     "writer_settings",
 ];

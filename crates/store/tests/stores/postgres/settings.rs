@@ -48,7 +48,7 @@ async fn a_role_that_may_not_say_so_writes_all_the_same() {
     let timeout: String = one(&client, "show deadlock_timeout").await;
     assert_eq!(timeout, "1s");
     let waits: String = one(&client, "show lock_timeout").await;
-    assert_eq!(waits, "10s");
+    assert_eq!(waits, "5s");
 }
 
 #[tokio::test]
