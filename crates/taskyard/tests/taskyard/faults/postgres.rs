@@ -7,13 +7,12 @@ mod support;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use taskyard_api::submit::Submit;
 use taskyard_api::task::Status;
 use taskyard_core::id::TaskId;
-use taskyard_core::time::Timestamp;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::{Client, NoTls};
 
@@ -90,8 +89,7 @@ async fn post_once(server: &Server) -> (u16, Value, bool) {
 /// Under an id of its own, by which it is stored once however often it is sent.
 async fn submit_until_taken(server: &Server, input: Value) -> TaskId {
     let mut task = Submit::new("echo", input);
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let now = Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap());
+    let now = server.client.server_time().expect("it has answered").0;
     task.id = Some(TaskId::new(now, rand::random()));
     until(async || match server.client.submit(&task).await {
         Ok(taken) => Ok(taken.id),
@@ -247,6 +245,7 @@ async fn connections_that_are_cut_again_and_again_cost_no_task() {
     // Ten clients at once, each of which says again what was not answered, or of which nobody knows what became.
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity
         where application_name = 'taskyard' order by random() limit 1";
+    server.client.stats().await.unwrap();
     let taken = AtomicUsize::new(0);
     let submits = (0..10).map(|client| {
         let (server, taken) = (&server, &taken);
