@@ -149,21 +149,15 @@ impl Desk {
         if let Err(error) = self.freshen(batch.iter().any(takes_away)).await {
             return (Err(error), Connection::Stands);
         }
-        let Self {
-            session,
-            clock,
-            memory,
-            database_clock,
-            random,
-            ..
-        } = self;
-        let time = || now(clock.as_ref(), memory, database_clock);
-        let Some(session) = session else {
+        let (clock, memory) = (self.clock.as_ref(), &*self.memory);
+        let database_clock = &*self.database_clock;
+        let time = || now(clock, memory, database_clock);
+        let Some(session) = &mut self.session else {
             let error = Error::Unavailable("there is no connection".into());
             return (Err(error), Connection::Stands);
         };
         session.server = ServerNumber(self.server.load(Ordering::Relaxed));
-        let running = run::run(session, memory, batch, policy, &time, &mut **random);
+        let running = run::run(session, memory, batch, policy, &time, &mut *self.random);
         let ran = match timeout(self.within, AssertUnwindSafe(running).catch_unwind()).await {
             Ok(Ok(ran)) => ran,
             // `run` catches the panics of the rules; this one is the store's own, and may have come behind a commit.

@@ -94,7 +94,10 @@ fn on_told<F: FnMut(usize, &Diff) -> Result<(), Error>>(
     run_on(told(commit, begin), commands)
 }
 
-fn told<F>(commit: F, begin: Result<(), Error>) -> Told<F> {
+fn told<F: FnMut(usize, &Diff) -> Result<(), Error>>(
+    commit: F,
+    begin: Result<(), Error>,
+) -> Told<F> {
     Told {
         commit,
         begin,
@@ -131,7 +134,7 @@ fn begun_at(looks: &[u64]) -> (usize, Timestamp) {
         NOON + Duration::from_secs(*next.expect("it looks no more often"))
     };
     let (memory, policy) = (Memory::default(), Policy::default());
-    let mut told = told(|_, _: &Diff| Ok(()), Ok(()));
+    let mut told = told(|_, _| Ok(()), Ok(()));
     let (commands, mut random) = (submits(1), Seeded::new(1));
     let running = run(&mut told, &memory, &commands, &policy, &time, &mut random);
     let ran = running.now_or_never().expect("nothing waits here").unwrap();
