@@ -45,11 +45,10 @@ impl Cluster {
 
     /// The same with further settings, and its log in this file, which outlives it.
     pub(crate) fn with(settings: &[&str], log: &Path) -> Self {
-        Self::made(Self {
-            settings: settings.iter().map(|&one| one.to_owned()).collect(),
-            log: log.to_owned(),
-            ..Self::in_a_directory()
-        })
+        let mut cluster = Self::in_a_directory();
+        cluster.settings = settings.iter().map(|&one| one.to_owned()).collect();
+        cluster.log = log.to_owned();
+        Self::made(cluster)
     }
 
     fn made(mut self) -> Self {
@@ -73,11 +72,9 @@ impl Cluster {
 
     /// One that follows it by way of somebody who listens there, with the same settings and its log in this file.
     pub(crate) fn standby_by(&self, place: SocketAddr, log: &Path) -> Self {
-        let cluster = Self {
-            settings: self.settings.clone(),
-            log: log.to_owned(),
-            ..Self::in_a_directory()
-        };
+        let mut cluster = Self::in_a_directory();
+        cluster.settings = self.settings.clone();
+        cluster.log = log.to_owned();
         self.copy_to(cluster, &place.ip().to_string(), place.port())
     }
 

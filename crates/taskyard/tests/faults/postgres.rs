@@ -34,7 +34,7 @@ pub(crate) struct Node(Cluster);
 impl Node {
     /// A new one, started, with an empty database, and with its log in this file.
     pub(crate) fn new(log: &Path, settings: &[&str]) -> Self {
-        let settings = [&DURABLE, settings].concat();
+        let settings = [&DURABLE[..], settings].concat();
         Self(block_in_place(|| Cluster::with(&settings, log)))
     }
 
