@@ -4,6 +4,7 @@
 //! A server ends with its value, and with the test's process, however that ends: a shell waits beside it for its end.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,7 +16,7 @@ use tokio::time::Instant;
 /// Set where a test without PostgreSQL must fail rather than be left out.
 const REQUIRED: &str = "TASKYARD_REQUIRE_POSTGRES";
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Nothing outlives it, so it does not wait for its disk.
+/// Nothing outlives it, so it does not wait for its disk. Others that are asked for come behind these, and win.
 const SETTINGS: [&str; 6] = [
     "fsync=off",
     "full_page_writes=off",
@@ -29,6 +30,8 @@ const KEEPER: &str = r#""$@" & server=$!; echo "$server"; read -r _; kill -CONT 
 
 pub(crate) struct Cluster {
     directory: TempDir,
+    settings: Vec<String>,
+    log: PathBuf,
     pub(crate) port: u16,
     keeper: Option<Child>,
     server: u32,
@@ -37,51 +40,70 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Started, with nothing in it. None where no PostgreSQL is installed and none has to be.
     pub(crate) fn new() -> Option<Self> {
-        let Some(initdb) = program("initdb") else {
-            assert!(
-                std::env::var_os(REQUIRED).is_none(),
-                "there is no initdb, and {REQUIRED} asks for one"
-            );
-            eprintln!("skipped: there is no initdb");
-            return None;
-        };
+        is_installed().then(|| Self::made(Self::in_a_directory()))
+    }
+
+    /// The same with further settings, and its log in this file, which outlives it.
+    pub(crate) fn with(settings: &[&str], log: &Path) -> Self {
         let mut cluster = Self::in_a_directory();
-        cluster.run(
+        cluster.settings = settings.iter().map(|&one| one.to_owned()).collect();
+        cluster.log = log.to_owned();
+        Self::made(cluster)
+    }
+
+    fn made(mut self) -> Self {
+        let initdb = program("initdb").unwrap();
+        self.run(
             as_its_user(&initdb)
                 .args(["--username=postgres", "--auth=trust", "--encoding=UTF8"])
                 .args(["--no-locale", "--no-sync", "--pgdata"])
-                .arg(cluster.data()),
+                .arg(self.data()),
         );
-        cluster.start();
-        Some(cluster)
+        self.start();
+        self
     }
 
     /// A copy of this one, which follows it.
     pub(crate) fn standby(&self) -> Self {
+        let cluster = Self::in_a_directory();
+        let host = self.directory.path().display().to_string();
+        self.copy_to(cluster, &host, self.port)
+    }
+
+    /// One that follows it by way of somebody who listens there, with the same settings and its log in this file.
+    pub(crate) fn standby_by(&self, place: SocketAddr, log: &Path) -> Self {
         let mut cluster = Self::in_a_directory();
+        cluster.settings = self.settings.clone();
+        cluster.log = log.to_owned();
+        self.copy_to(cluster, &place.ip().to_string(), place.port())
+    }
+
+    fn copy_to(&self, mut copy: Self, host: &str, port: u16) -> Self {
         let backup = program("pg_basebackup").unwrap();
-        cluster.run(
+        copy.run(
             as_its_user(&backup)
                 .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
-                .args(["--username=postgres", "--port", &self.port.to_string()])
-                .arg("--host")
-                .arg(self.directory.path())
-                .arg("--pgdata")
-                .arg(cluster.data()),
+                .args(["--username=postgres", "--host", host])
+                .args(["--port", &port.to_string(), "--pgdata"])
+                .arg(copy.data()),
         );
-        cluster.start();
-        cluster
+        // It waits for nobody itself.
+        copy.settings.push("synchronous_standby_names=".to_owned());
+        copy.start();
+        copy
     }
 
     fn in_a_directory() -> Self {
         let directory = TempDir::new().unwrap();
         if is_root() {
             let mut own = Command::new("chown");
-            own.arg("postgres").arg(directory.path());
+            own.arg(owner()).arg(directory.path());
             assert!(own.status().unwrap().success());
         }
         Self {
+            log: directory.path().join("log"),
             directory,
+            settings: Vec::new(),
             port: free_port(),
             keeper: None,
             server: 0,
@@ -106,17 +128,38 @@ impl Cluster {
 
     /// What a query answers: rows of columns with `|` between them.
     pub(crate) fn ask(&self, query: &str) -> String {
-        let psql = program("psql").unwrap();
-        let mut command = Command::new(psql);
+        self.try_to_ask(query).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    pub(crate) fn try_to_ask(&self, query: &str) -> Result<String, String> {
+        let output = self.psql(query).output().unwrap();
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout).unwrap().trim().to_owned())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
+    }
+
+    /// Over its socket, whatever is done to the network.
+    pub(crate) fn psql(&self, query: &str) -> Command {
+        let mut command = Command::new(program("psql").unwrap());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PG") {
+                command.env_remove(name);
+            }
+        }
         command
             .args(["--no-psqlrc", "--tuples-only", "--no-align", "--quiet"])
             .args(["--set=ON_ERROR_STOP=1", "--username=postgres"])
             .args(["--port", &self.port.to_string(), "--dbname=postgres"])
             .arg("--host")
             .arg(self.directory.path())
-            .args(["--command", query]);
-        let output = self.run(&mut command);
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+            .args(["--command", query])
+            .env("PGCONNECT_TIMEOUT", PATIENCE.as_secs().to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
     }
 
     /// Starts it, and waits until it lets somebody in.
@@ -133,7 +176,7 @@ impl Cluster {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(self.directory.path().join("log"))
+            .open(&self.log)
             .unwrap();
         let mut command = as_its_user(Path::new("sh"));
         command
@@ -144,7 +187,8 @@ impl Cluster {
             .args(["-p", &self.port.to_string()])
             .arg("-k")
             .arg(self.directory.path());
-        for setting in SETTINGS {
+        let further = self.settings.iter().map(String::as_str);
+        for setting in SETTINGS.into_iter().chain(further) {
             command.args(["-c", setting]);
         }
         command
@@ -175,25 +219,41 @@ impl Cluster {
     }
 
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// In order, but without waiting for anybody who is connected.
     pub(crate) fn stop(&mut self) {
-        self.signal("INT");
-        self.gone();
+        self.end("INT");
     }
 
     /// As if it had crashed: what is on the disk is left as it is.
     pub(crate) fn stop_at_once(&mut self) {
-        self.signal("QUIT");
-        self.gone();
+        self.end("QUIT");
     }
 
     /// The server without its processes, which find that out themselves.
     pub(crate) fn kill(&mut self) {
-        self.signal("KILL");
+        self.end("KILL");
+    }
+
+    /// By this signal.
+    pub(crate) fn end(&mut self, signal: &str) {
+        self.signal(signal);
         self.gone();
+    }
+
+    /// As when its machine dies: nothing of it does anything any more.
+    pub(crate) fn crash(&mut self) {
+        let all = children(self.server);
+        self.signal("KILL");
+        signal("KILL", &all);
+        self.gone();
+    }
+
+    /// Reads again what `alter system` has set.
+    pub(crate) fn reload(&self) {
+        self.signal("HUP");
     }
 
     /// All of its processes stand still: it takes connections as the system does for it, and says nothing.
@@ -277,13 +337,29 @@ fn stands_still(process: u32) -> bool {
         .is_some_and(|rest| rest.trim_start().starts_with('T'))
 }
 
-fn children(of: u32) -> Vec<u32> {
-    let tasks = std::fs::read_to_string(format!("/proc/{of}/task/{of}/children"));
-    let tasks = tasks.unwrap_or_default();
-    tasks
-        .split_whitespace()
-        .map(|id| id.parse().unwrap())
-        .collect()
+/// The processes that this one has started, whichever of its threads did, as far as they are there.
+pub(crate) fn children(of: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{of}/task"))
+        .into_iter()
+        .flatten();
+    let listed = threads
+        .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("children")).ok());
+    let listed: Vec<String> = listed.collect();
+    let ids = listed.iter().flat_map(|ids| ids.split_whitespace());
+    ids.filter_map(|id| id.parse().ok()).collect()
+}
+
+/// False where there is none and none has to be.
+pub(crate) fn is_installed() -> bool {
+    let is_there = program("initdb").is_some();
+    if !is_there {
+        assert!(
+            std::env::var_os(REQUIRED).is_none(),
+            "there is no initdb, and {REQUIRED} asks for one"
+        );
+        eprintln!("skipped: there is no initdb");
+    }
+    is_there
 }
 
 /// One of PostgreSQL's, of the newest version there is. Debian keeps them out of PATH.
@@ -311,17 +387,28 @@ fn as_its_user(program: &Path) -> Command {
     if !is_root() {
         return Command::new(program);
     }
+    let owner = owner();
+    let group = said(Command::new("id").args(["-g", owner])).expect("it has a group");
     let mut command = Command::new("setpriv");
     command
-        .args([
-            "--reuid",
-            "postgres",
-            "--regid",
-            "postgres",
-            "--init-groups",
-        ])
+        .args(["--reuid", owner, "--regid", &group, "--init-groups"])
         .arg(program);
     command
+}
+
+/// Debian makes one for PostgreSQL.
+fn owner() -> &'static str {
+    if said(Command::new("id").args(["-u", "postgres"])).is_some() {
+        "postgres"
+    } else {
+        "nobody"
+    }
+}
+
+fn said(command: &mut Command) -> Option<String> {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    output.status.success().then(|| said.trim().to_owned())
 }
 
 /// Below those from which the system takes ports for connections, and not twice in this process.

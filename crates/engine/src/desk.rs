@@ -385,7 +385,7 @@ pub(crate) fn release<'a>(hands: impl IntoIterator<Item = &'a Hand>) -> Option<R
         .collect();
     (!results.is_empty()).then_some(Report {
         worker: None,
-        results,
+        results: results.into(),
     })
 }
 

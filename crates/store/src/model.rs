@@ -164,7 +164,7 @@ impl Store for Model {
             &self.memory,
             &batch,
             policy,
-            now,
+            &|| now,
             &mut *random,
         );
         ran.now_or_never().expect("maps never wait")

@@ -30,6 +30,12 @@ const CONFLICTS_MAX: usize = 3;
 /// its place between two looks.
 const LOADS_MAX: usize = 8;
 
+/// A batch whose rows took longer to come is decided at a later time than that at which it asked for them: what it writes
+/// would bear a time that is long past, and the leases that it gives be as much shorter.
+const OLD: Duration = Duration::from_secs(1);
+/// How often: rows that come late each time, as over a bad network, are decided by in the end.
+const OLD_MAX: usize = 2;
+
 /// How often it is looked for room where there was none: for lanes, among those that could be forgotten; for workers.
 const LOOK_FOR_ROOM_EVERY: Duration = Duration::from_secs(1);
 
@@ -237,20 +243,23 @@ impl Drop for Borrowed<'_> {
     }
 }
 
-/// Runs the batch at `now`: as one transaction, or in parts where one of its commands makes that fail.
+/// Runs the batch: as one transaction, or in parts where one of its commands makes that fail. `time` is asked when it begins,
+/// and again when its rows are there.
 pub(crate) async fn run<W: Writer>(
     writer: &mut W,
     memory: &Memory,
     commands: &[Command],
     policy: &Policy,
-    now: Timestamp,
+    time: &(dyn Fn() -> Timestamp + Sync),
     random: &mut dyn Random,
 ) -> Result<Ran, Error> {
+    let now = time();
     *memory.latest.lock() = now;
     let mut attempts = Attempts {
         writer,
         memory,
         policy,
+        time,
         now,
         random,
     };
@@ -264,7 +273,7 @@ pub(crate) async fn run<W: Writer>(
         let ran = attempts.run(part.commands()).await;
         parts.ran(&part, ran);
     }
-    Ok(parts.into_ran(now))
+    Ok(parts.into_ran(attempts.now))
 }
 
 /// At one batch or at parts of it.
@@ -272,6 +281,7 @@ struct Attempts<'a, W> {
     writer: &'a mut W,
     memory: &'a Memory,
     policy: &'a Policy,
+    time: &'a (dyn Fn() -> Timestamp + Sync),
     now: Timestamp,
     random: &'a mut dyn Random,
 }
@@ -280,15 +290,21 @@ impl<W: Writer> Attempts<'_, W> {
     /// One transaction, again where other servers got in between.
     async fn run(&mut self, commands: &[Command]) -> Result<Ran, Failure> {
         self.make_room(commands).await?;
-        let mut conflicts = 0;
+        let (mut conflicts, mut old) = (0, 0);
         loop {
-            match self.once(commands).await {
+            match self.once(commands, old < OLD_MAX).await {
+                Ok(None) => {
+                    old += 1;
+                    self.now = (self.time)();
+                    *self.memory.latest.lock() = self.now;
+                }
                 Err(Failure::Store(Error::Conflict) | Failure::Unsettled(_))
                     if conflicts < CONFLICTS_MAX =>
                 {
                     conflicts += 1;
                 }
-                ran => return ran,
+                Ok(Some(ran)) => return Ok(ran),
+                Err(failure) => return Err(failure),
             }
         }
     }
@@ -310,10 +326,16 @@ impl<W: Writer> Attempts<'_, W> {
         Ok(())
     }
 
-    async fn once(&mut self, commands: &[Command]) -> Result<Ran, Failure> {
+    /// `must_be_new`: none where its rows took long; it is to be begun again then, at a later time.
+    async fn once(
+        &mut self,
+        commands: &[Command],
+        must_be_new: bool,
+    ) -> Result<Option<Ran>, Failure> {
         let Self {
             memory,
             policy,
+            time,
             now,
             ..
         } = *self;
@@ -341,6 +363,9 @@ impl<W: Writer> Attempts<'_, W> {
             view.asked(&needs);
             tx.load(&needs, &mut view).await?;
             needs = rules(|| command::more(commands, &view, &env))?;
+        }
+        if must_be_new && time().since(now) > OLD {
+            return Ok(None);
         }
         if !needs.is_empty() || view.is_torn() {
             return Err(Failure::disagreeing());
@@ -377,12 +402,12 @@ impl<W: Writer> Attempts<'_, W> {
         for learned in learned {
             borrowed.heads.learn(learned);
         }
-        Ok(Ran {
+        Ok(Some(Ran {
             replies,
             topics,
             wrote,
             now,
-        })
+        }))
     }
 }
 

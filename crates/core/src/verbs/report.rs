@@ -1,6 +1,7 @@
 //! Report: what became of runs. Accepted once, from whoever holds the lease; the same report again gets the same
 //! answer, any other is refused and kept to be seen.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::command::{Env, halves};
@@ -25,7 +26,8 @@ const LATE_BYTES_MAX: usize = 64 << 10;
 pub struct Report {
     /// Who reports, where it says so: a process that was replaced is told.
     pub worker: Option<(Name, Option<Epoch>)>,
-    pub results: Vec<RunResult>,
+    /// Shared, for it is said again where nobody knows what became of it.
+    pub results: Arc<[RunResult]>,
 }
 
 #[derive(Clone, Debug)]
@@ -132,9 +134,9 @@ impl ReportedBack {
 
 impl Report {
     pub(crate) fn halves(&self) -> Option<[Self; 2]> {
-        let of = |results| Self {
+        let of = |results: Vec<RunResult>| Self {
             worker: self.worker.clone(),
-            results,
+            results: results.into(),
         };
         Some(halves(&self.results)?.map(of))
     }
@@ -152,13 +154,13 @@ impl Report {
         if let Some((worker, _)) = &self.worker {
             needs.worker(worker, Hold::Read);
         }
-        for result in &self.results {
+        for result in &*self.results {
             held::needs(&result.token, Hold::Lock, needs);
         }
     }
 
     pub(crate) fn more(&self, view: &View, needs: &mut Needs, _env: &Env<'_>) {
-        for result in &self.results {
+        for result in &*self.results {
             held::more(&result.token, view, needs);
             let Some(lease) = view.leases.get(&result.token.slot) else {
                 continue;

@@ -221,6 +221,6 @@ fn report_of(bytes: usize) -> Report {
     let result = RunResult::new(token, word, None);
     Report {
         worker: None,
-        results: vec![result],
+        results: [result].into(),
     }
 }

@@ -81,7 +81,7 @@ impl EndsFirst {
         )];
         let report = Report {
             worker: None,
-            results,
+            results: results.into(),
         };
         let policy = Policy::default();
         let ran = self.model.run(vec![report.into()], &policy);

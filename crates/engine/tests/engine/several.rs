@@ -77,7 +77,7 @@ async fn a_process_that_was_replaced_does_not_keep_its_successor_alive() {
     for yard in [&here, &there] {
         let report = Report {
             worker: Some((Name::plain("w").unwrap(), Some(replaced))),
-            results: Vec::new(),
+            results: [].into(),
         };
         let told = yard.engine.report(report).await;
         assert!(matches!(told, Err(Error::Refused(Refused::WorkerReplaced))));

@@ -48,7 +48,7 @@ async fn work(yard: &Yard) {
     let results = vec![RunResult::new(token(&run), word, None)];
     let report = Report {
         worker: None,
-        results,
+        results: results.into(),
     };
     yard.engine.report(report).await.unwrap();
 }
@@ -140,7 +140,7 @@ async fn a_task_that_comes_back_has_waited_once() {
     let results = vec![RunResult::new(token(&run), Word::Released, None)];
     let report = Report {
         worker: None,
-        results,
+        results: results.into(),
     };
     yard.engine.report(report).await.unwrap();
     yard.claim_one("w").await;

@@ -185,7 +185,7 @@ impl Yard {
         self.engine
             .report(Report {
                 worker: None,
-                results,
+                results: results.into(),
             })
             .await
     }

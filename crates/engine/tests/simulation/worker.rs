@@ -356,7 +356,7 @@ impl Worker {
         }
         let report = Report {
             worker: around.happens(500).then(|| (self.name.clone(), self.epoch)),
-            results,
+            results: results.into(),
         };
         let ticket = around.ticket();
         self.ask(Call::Report(report), 0, ticket, around);
@@ -479,7 +479,7 @@ impl Worker {
         // The others were taken.
         if !broken.is_empty() {
             let again = Report {
-                results: broken,
+                results: broken.into(),
                 ..report.clone()
             };
             let ticket = around.ticket();

@@ -277,7 +277,7 @@ async fn results<P: Source, I: Copy + Into<Called>>(
     // Sent also when it is empty: it tells a worker that was replaced.
     let reported = app.engine().report(verbs::report::Report {
         worker: Some(worker),
-        results: taken,
+        results: taken.into(),
     });
     let reported = reported.await.map_err(|error| problem::of(&error))?;
     let drain = reported.drain;

@@ -86,7 +86,7 @@ async fn run(yard: &Yard) -> Run {
 async fn says(yard: &Yard, run: &Run, word: Word) {
     let report = Report {
         worker: None,
-        results: vec![RunResult::new(run.token(), word, None)],
+        results: [RunResult::new(run.token(), word, None)].into(),
     };
     yard.app.engine().report(report).await.unwrap();
 }

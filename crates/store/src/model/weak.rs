@@ -158,7 +158,15 @@ impl Server {
     ) -> Result<Ran, Error> {
         let mut random = Seeded::new(self.shared.borrow_mut().random.bits());
         let mut writer = WeakWriter(Rc::clone(&self.shared));
-        let ran = run::run(&mut writer, &self.memory, batch, policy, now, &mut random).await;
+        let ran = run::run(
+            &mut writer,
+            &self.memory,
+            batch,
+            policy,
+            &|| now,
+            &mut random,
+        )
+        .await;
         if matches!(ran, Err(Error::Unknown(_))) {
             // The connection broke. Over the next one it is asked which lanes there are, and nothing is known of the heads.
             self.unsure(None);

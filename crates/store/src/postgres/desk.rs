@@ -18,7 +18,7 @@ use taskyard_core::refused::Refused;
 use taskyard_core::store::{Away, Cause, Error, Ran};
 use taskyard_core::time::Timestamp;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::address::Address;
 use super::clock::DatabaseClock;
@@ -35,6 +35,9 @@ const WAITING_MAX: usize = 64;
 const UNDO_MAX: Duration = Duration::from_secs(5);
 /// To ask for what others may have changed is a short question.
 const REFRESH_MAX: Duration = Duration::from_secs(5);
+/// What the clock showed longer before its answer came is of no use any more: it is asked again, but so often at most.
+const SAID_MAX: Duration = Duration::from_secs(1);
+const LATE_MAX: usize = 2;
 /// To connect, and to prepare all statements.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Taking everything away takes as long as there is much; above what the statement that does it is allowed.
@@ -146,13 +149,15 @@ impl Desk {
         if let Err(error) = self.freshen(batch.iter().any(takes_away)).await {
             return (Err(error), Connection::Stands);
         }
-        let now = self.now();
+        let (clock, memory) = (self.clock.as_ref(), &*self.memory);
+        let database_clock = &*self.database_clock;
+        let time = || now(clock, memory, database_clock);
         let Some(session) = &mut self.session else {
             let error = Error::Unavailable("there is no connection".into());
             return (Err(error), Connection::Stands);
         };
         session.server = ServerNumber(self.server.load(Ordering::Relaxed));
-        let running = run::run(session, &self.memory, batch, policy, now, &mut *self.random);
+        let running = run::run(session, memory, batch, policy, &time, &mut *self.random);
         let ran = match timeout(self.within, AssertUnwindSafe(running).catch_unwind()).await {
             Ok(Ok(ran)) => ran,
             // `run` catches the panics of the rules; this one is the store's own, and may have come behind a commit.
@@ -185,7 +190,7 @@ impl Desk {
     /// What broke off may have happened: the next batch finds out, on a new connection.
     async fn reset(&mut self) -> Result<Result<(), Refused>, Error> {
         self.freshen(true).await?;
-        let now = self.now();
+        let now = now(self.clock.as_ref(), &self.memory, &self.database_clock);
         let own = ServerNumber(self.server.load(Ordering::Relaxed));
         let new = incarnation(&mut *self.random);
         let Some(session) = &mut self.session else {
@@ -207,14 +212,6 @@ impl Desk {
             self.session = None;
         }
         emptied
-    }
-
-    fn now(&self) -> Timestamp {
-        match &self.clock {
-            // As the database's, it does not go back.
-            Some(clock) => clock().max(self.memory.latest()),
-            None => self.database_clock.lock().now(Instant::now()),
-        }
     }
 
     /// A connection that works, a time that is at most a second old, or was read just now, and the lanes that others made.
@@ -263,15 +260,23 @@ impl Desk {
     }
 
     async fn refresh(&mut self, session: &Session) -> Result<(), Error> {
-        let refreshed = timeout(REFRESH_MAX, self.ask(session)).await;
-        let (said, lanes) =
-            refreshed.unwrap_or_else(|_| Err(Error::Unavailable(silent(REFRESH_MAX))))?;
-        self.address.home.heard();
-        self.database_clock.lock().received(said, Instant::now());
-        for lane in lanes {
-            self.memory.unsure(Some(lane));
+        let (until, mut late) = (Instant::now() + REFRESH_MAX, 0);
+        loop {
+            let asked = Instant::now();
+            let refreshed = timeout_at(until, self.ask(session)).await;
+            let (said, lanes) =
+                refreshed.unwrap_or_else(|_| Err(Error::Unavailable(silent(REFRESH_MAX))))?;
+            self.address.home.heard();
+            for lane in lanes {
+                self.memory.unsure(Some(lane));
+            }
+            let received = Instant::now();
+            if received - asked <= SAID_MAX || late == LATE_MAX {
+                self.database_clock.lock().received(said, received);
+                return Ok(());
+            }
+            late += 1;
         }
-        Ok(())
     }
 
     /// The database's time, and the lanes of which this server did not know.
@@ -309,6 +314,14 @@ impl Desk {
             found.extend(waiting);
         }
         Ok((said, found.into_iter().map(|(lane, _)| lane).collect()))
+    }
+}
+
+fn now(clock: Option<&Clock>, memory: &Memory, database_clock: &Mutex<DatabaseClock>) -> Timestamp {
+    match clock {
+        // As the database's, it does not go back.
+        Some(clock) => clock().max(memory.latest()),
+        None => database_clock.lock().now(Instant::now()),
     }
 }
 

@@ -91,15 +91,21 @@ fn on_told<F: FnMut(usize, &Diff) -> Result<(), Error>>(
     begin: Result<(), Error>,
     commit: F,
 ) -> (Result<Ran, Error>, Told<F>) {
-    let told = Told {
+    run_on(told(commit, begin), commands)
+}
+
+fn told<F: FnMut(usize, &Diff) -> Result<(), Error>>(
+    commit: F,
+    begin: Result<(), Error>,
+) -> Told<F> {
+    Told {
         commit,
         begin,
         attempts: 0,
         committed: Vec::new(),
         in_between: Vec::new(),
         all_leased: false,
-    };
-    run_on(told, commands)
+    }
 }
 
 fn run_on<F: FnMut(usize, &Diff) -> Result<(), Error>>(
@@ -116,8 +122,34 @@ fn run_by<F: FnMut(usize, &Diff) -> Result<(), Error>>(
     commands: &[Command],
 ) -> Result<Ran, Error> {
     let (memory, policy) = (Memory::default(), Policy::default());
-    let running = run(told, &memory, commands, &policy, NOON, random);
+    let running = run(told, &memory, commands, &policy, &|| NOON, random);
     running.now_or_never().expect("nothing waits here")
+}
+
+/// At these seconds after noon the clock is looked at; how often it was begun, and the time by which it was decided.
+fn begun_at(looks: &[u64]) -> (usize, Timestamp) {
+    let looks = Mutex::new(looks.iter());
+    let time = || {
+        let next = looks.lock().next();
+        NOON + Duration::from_secs(*next.expect("it looks no more often"))
+    };
+    let (memory, policy) = (Memory::default(), Policy::default());
+    let mut told = told(|_, _| Ok(()), Ok(()));
+    let (commands, mut random) = (submits(1), Seeded::new(1));
+    let running = run(&mut told, &memory, &commands, &policy, &time, &mut random);
+    let ran = running.now_or_never().expect("nothing waits here").unwrap();
+    assert_eq!(memory.latest(), ran.now);
+    assert_eq!(told.committed, [id(0)]);
+    (told.attempts, ran.now)
+}
+
+#[test]
+fn a_batch_whose_rows_came_late_is_begun_again_at_a_later_time_but_not_for_ever() {
+    let at = |second| NOON + Duration::from_secs(second);
+
+    assert_eq!(begun_at(&[0, 1]), (1, at(0)));
+    assert_eq!(begun_at(&[0, 13, 13, 13]), (2, at(13)));
+    assert_eq!(begun_at(&[0, 2, 2, 4, 4]), (3, at(4)));
 }
 
 const TAKEN: &str = "a row stands there";

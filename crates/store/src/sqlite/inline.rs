@@ -88,7 +88,7 @@ impl Inline {
         let Self { writing, memory } = self;
         // `run` catches the panics of the rules; this one is the store's own. The transaction is undone on its way out.
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            run::run(writing, memory, commands, policy, now, random).now_or_never()
+            run::run(writing, memory, commands, policy, &|| now, random).now_or_never()
         }));
         match ran {
             Ok(ran) => ran.expect("SQLite never waits"),

@@ -132,7 +132,7 @@ fn completed(run: &Run) -> Report {
     };
     Report {
         worker: None,
-        results: vec![RunResult::new(token, word, None)],
+        results: [RunResult::new(token, word, None)].into(),
     }
 }
 

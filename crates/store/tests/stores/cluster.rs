@@ -1,5 +1,6 @@
 //! Stores over PostgreSQL servers that the tests stop, kill and fail over.
 
+#[allow(dead_code, reason = "the tests of each crate use a part of it")]
 #[path = "../../../../tests/support/cluster.rs"]
 mod support;
 

@@ -7,7 +7,6 @@ mod network;
 mod servers;
 mod workers;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::campaign::{Trial, is_whole, seeds};
@@ -30,23 +29,16 @@ async fn rounds(fault: &'static str, variant: &'static str, one: impl AsyncFn(Tr
     }
 }
 
-/// The same with where PostgreSQL's programs are, where there are any.
-async fn rounds_on_postgres(
-    fault: &'static str,
-    variant: &'static str,
-    one: impl AsyncFn(Trial, PathBuf),
-) {
-    let Some(bin) = postgres::installed() else {
-        return;
-    };
-    for seed in seeds() {
-        one(Trial::new(fault, variant, seed), bin.clone()).await;
+/// The same where PostgreSQL is installed.
+async fn rounds_on_postgres(fault: &'static str, variant: &'static str, one: impl AsyncFn(Trial)) {
+    if postgres::is_installed() {
+        rounds(fault, variant, one).await;
     }
 }
 
 /// A database server, and so many servers on it, each with a worker process beside it.
-async fn on_postgres(trial: &mut Trial, bin: &Path, servers: usize) {
-    let node = Node::new(bin, &trial.path("primary"), "").await;
+async fn on_postgres(trial: &mut Trial, servers: usize) {
+    let node = Node::new(&trial.path("primary.log"), &[]);
     let url = node.url();
     trial.stage.nodes.push(node);
     served(trial, &url, servers).await;

@@ -23,7 +23,7 @@ impl Hand {
         }
         (!results.is_empty()).then_some(Report {
             worker: None,
-            results,
+            results: results.into(),
         })
     }
 }

@@ -147,7 +147,7 @@ pub(crate) async fn complete(
     };
     let report = Report {
         worker: Some((worker.name, Some(worker.epoch))),
-        results: vec![RunResult::new(token, Word::Completed { output }, None)],
+        results: [RunResult::new(token, Word::Completed { output }, None)].into(),
     };
     let reported = app.engine().report(report).await?.results.pop();
     reported
@@ -183,7 +183,7 @@ async fn keep_late(app: &App, id: TaskId, worker: Caller, output: Json) -> Resul
     };
     let report = Report {
         worker: Some((worker.name, Some(worker.epoch))),
-        results: vec![RunResult::new(token, Word::Completed { output }, None)],
+        results: [RunResult::new(token, Word::Completed { output }, None)].into(),
     };
     app.engine().report(report).await?;
     Ok(())

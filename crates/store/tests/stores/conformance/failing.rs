@@ -325,7 +325,7 @@ pub(super) async fn a_result_that_breaks_a_report_is_told_apart_from_the_others(
     let (worker, runs) = with_damaged_runs(&yard, 5, &[2]).await;
     let results = runs
         .iter()
-        .flat_map(|run| report(run, Word::Released).results);
+        .flat_map(|run| report(run, Word::Released).results.to_vec());
     let report = Report {
         worker: Some((worker.worker.clone(), Some(worker.epoch))),
         results: results.collect(),

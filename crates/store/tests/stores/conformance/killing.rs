@@ -114,7 +114,7 @@ pub(super) async fn nobody_is_a_killed_worker_until_one_registers(yard: Yard) {
     // Whoever names no epoch is nobody either.
     let report = Report {
         worker: Some((worker.worker.clone(), None)),
-        results: Vec::new(),
+        results: [].into(),
     };
     assert_eq!(yard.run::<ReportedBack>(report).await, Err(replaced));
     let again = yard.worker("w").await;

@@ -86,7 +86,7 @@ pub(super) async fn a_draining_worker_finishes_what_it_holds_and_gets_nothing_mo
     assert!(beaten.drain && beaten.lost.is_empty(), "{beaten:?}");
     let report = Report {
         worker: Some((worker.worker.clone(), Some(worker.epoch))),
-        results: vec![RunResult::new(token(&run), completed(), None)],
+        results: [RunResult::new(token(&run), completed(), None)].into(),
     };
     let reported: ReportedBack = yard.run(report).await.unwrap();
     assert!(reported.drain, "{reported:?}");

@@ -207,9 +207,12 @@ pub(super) async fn a_run_begins_between_its_claim_and_now_whatever_its_worker_s
             let began = if is_reported {
                 let results = vec![RunResult::new(token, completed(), started_at)];
                 let worker = None;
-                yard.run::<ReportedBack>(Report { worker, results })
-                    .await
-                    .unwrap();
+                yard.run::<ReportedBack>(Report {
+                    worker,
+                    results: results.into(),
+                })
+                .await
+                .unwrap();
                 let Standing::Ended(outcome) = yard.view(run.slot.task).await.standing else {
                     panic!("it has ended")
                 };

@@ -10,7 +10,7 @@ use taskyard_core::lane::Lane;
 use taskyard_core::minute::{Events, Minute, MinuteKey, What};
 use taskyard_core::name::Name;
 use taskyard_core::operation::Act;
-use taskyard_core::query::Query;
+use taskyard_core::query::{Answer, Query};
 use taskyard_core::retention::Retention;
 use taskyard_core::rows::{Digest, IdempotencyKey};
 use taskyard_core::status::Status;
@@ -82,6 +82,37 @@ async fn a_worker_that_another_server_hears_of_meanwhile_loses_nothing() {
 
     assert_eq!(lost, []);
     assert_eq!(yard.status(task).await, Status::Assigned);
+}
+
+/// Or its leases would be over before they are known of.
+#[tokio::test]
+async fn what_waits_for_long_goes_by_the_time_at_which_it_has_what_it_waits_for() {
+    let Some((yard, database)) = yard().await else {
+        return;
+    };
+    yard.worker("w").await;
+    let (mut client, beside) = (database.client().await, database.beside().await);
+    let theirs = client.transaction().await.unwrap();
+    theirs
+        .execute("update worker set epoch = epoch", &[])
+        .await
+        .unwrap();
+
+    let again = async {
+        yard.worker("w").await;
+    };
+    let long = async {
+        who_waits(&beside, database.name(), "worker_lock").await;
+        yard.pass(Duration::from_secs(13));
+        theirs.commit().await.unwrap();
+    };
+    tokio::join!(again, long);
+
+    let row = Query::Worker(Name::plain("w").unwrap());
+    let Answer::Worker(Some(row)) = yard.store.read(row).await.unwrap() else {
+        panic!("it is registered")
+    };
+    assert_eq!(row.expires_at, yard.now() + yard.policy.heartbeat_ttl);
 }
 
 #[tokio::test]

@@ -165,7 +165,7 @@ async fn claim_and_complete(engine: &Engine, worker: &Name) -> anyhow::Result<()
     engine
         .report(Report {
             worker: None,
-            results: vec![result],
+            results: [result].into(),
         })
         .await?;
     Ok(())

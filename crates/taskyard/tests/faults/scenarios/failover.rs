@@ -1,6 +1,5 @@
 //! A PostgreSQL whose machine dies, and a standby that is promoted in its place.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{crowd, rounds_on_postgres, served};
@@ -15,26 +14,20 @@ const BEHIND: u64 = 50;
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "of the whole set: make faults"]
 async fn f13_a_synchronous_standby_is_promoted() {
-    rounds_on_postgres("F13", " sync", async |trial, bin| {
-        promoted(trial, bin, true).await
-    })
-    .await;
+    rounds_on_postgres("F13", " sync", async |trial| promoted(trial, true).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "of the whole set: make faults"]
 async fn f13_an_asynchronous_standby_is_promoted() {
-    rounds_on_postgres("F13", " async", async |trial, bin| {
-        promoted(trial, bin, false).await
-    })
-    .await;
+    rounds_on_postgres("F13", " async", async |trial| promoted(trial, false).await).await;
 }
 
-async fn promoted(mut trial: Trial, bin: PathBuf, is_sync: bool) {
-    let mut primary = Node::new(&bin, &trial.path("primary"), "").await;
+async fn promoted(mut trial: Trial, is_sync: bool) {
+    let primary = Node::new(&trial.path("primary.log"), &[]);
     let replication = Proxy::to(&primary.place()).await;
     let standby = primary
-        .standby(&trial.path("standby"), replication.address)
+        .standby(&trial.path("standby.log"), replication.address)
         .await;
     if is_sync {
         primary.wait_for_standby().await;
@@ -54,7 +47,7 @@ async fn promoted(mut trial: Trial, bin: PathBuf, is_sync: bool) {
         trial.goes_on(BEHIND).await;
     }
     let at = trial.breaks();
-    trial.stage.nodes[0].crash().await;
+    trial.stage.nodes[0].crash();
     replication.set(State::Cut);
     noticed(&mut trial, at, &[0, 1]).await;
     trial.goes_on_while_broken().await;

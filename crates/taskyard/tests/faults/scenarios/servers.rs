@@ -33,8 +33,8 @@ async fn f1_a_server_is_killed_again_and_again() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "of the whole set: make faults"]
 async fn f1_a_server_on_postgres_is_killed_again_and_again() {
-    rounds_on_postgres("F1", " on PostgreSQL", async |mut trial, bin| {
-        on_postgres(&mut trial, &bin, 1).await;
+    rounds_on_postgres("F1", " on PostgreSQL", async |mut trial| {
+        on_postgres(&mut trial, 1).await;
         killed(trial, 20, Signal::SIGKILL).await;
     })
     .await;
@@ -104,8 +104,8 @@ async fn killed(mut trial: Trial, times: u32, signal: Signal) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "of the whole set: make faults"]
 async fn f2_one_of_three_servers_is_killed() {
-    rounds_on_postgres("F2", "", async |mut trial, bin| {
-        on_postgres(&mut trial, &bin, 3).await;
+    rounds_on_postgres("F2", "", async |mut trial| {
+        on_postgres(&mut trial, 3).await;
         // What is the killed one's alone to do: others have to notice that it is gone.
         let database = trial.stage.nodes[0].url();
         let pool = ["--internal-workers", "1", "--internal-kinds", "sleep"];
@@ -181,8 +181,8 @@ async fn held_inside(client: &Client) -> taskyard_core::id::TaskId {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "of the whole set: make faults"]
 async fn f6_one_of_two_servers_is_paused() {
-    rounds_on_postgres("F6", "", async |mut trial, bin| {
-        on_postgres(&mut trial, &bin, 2).await;
+    rounds_on_postgres("F6", "", async |mut trial| {
+        on_postgres(&mut trial, 2).await;
         trial.load(super::crowd()).await;
 
         let at = trial.breaks();

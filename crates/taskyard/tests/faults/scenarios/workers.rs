@@ -83,11 +83,11 @@ fn number_of(worker: &str) -> usize {
 }
 
 /// All that this process has started, and what these have.
-fn descendants(id: u32) -> Vec<i32> {
+fn descendants(id: u32) -> Vec<u32> {
     let mut all = children(id);
     let mut next = 0;
     while next < all.len() {
-        all.extend(children(u32::try_from(all[next]).unwrap()));
+        all.extend(children(all[next]));
         next += 1;
     }
     all
@@ -113,7 +113,7 @@ async fn f4_a_worker_is_killed_and_leaves_nothing_behind() {
             format!("its commands are {left:?}"),
         );
         victim.kill();
-        let is_gone = |id: &i32| !std::path::Path::new(&format!("/proc/{id}")).exists();
+        let is_gone = |id: &u32| !std::path::Path::new(&format!("/proc/{id}")).exists();
         let ended = until(ORPHANS_END_WITHIN, async || {
             left.iter().all(is_gone).then_some(())
         })

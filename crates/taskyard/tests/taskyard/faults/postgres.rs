@@ -1,6 +1,7 @@
 //! PostgreSQL stopped, killed, cut off, blocked and failed over under a server at work: it says so, loses nothing,
 //! and goes on by itself.
 
+#[allow(dead_code, reason = "the tests of each crate use a part of it")]
 #[path = "../../../../../tests/support/cluster.rs"]
 mod support;
 

@@ -39,7 +39,7 @@ pub(crate) fn held(run: &Run) -> Held {
 pub(crate) fn report(run: &Run, word: Word) -> Report {
     Report {
         worker: None,
-        results: vec![RunResult::new(token(run), word, None)],
+        results: [RunResult::new(token(run), word, None)].into(),
     }
 }
 
