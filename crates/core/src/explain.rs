@@ -167,12 +167,7 @@ fn paused(around: &Surroundings) -> Option<Reason> {
 }
 
 fn of_lease(lease: &Lease, holder: Option<&Worker>, now: Timestamp) -> Vec<Reason> {
-    let mut reasons = vec![match lease.place() {
-        Place::Running => Reason::Running,
-        Place::Scheduled | Place::Ready | Place::Suspect | Place::Leased | Place::Ended(_) => {
-            Reason::Assigned
-        }
-    }];
+    let mut reasons = Vec::new();
     if holder.is_none_or(|worker| worker.is_offline(now)) {
         reasons.push(if lease.is_exclusive {
             Reason::ExclusiveLease(lease.expires_at)
@@ -180,6 +175,12 @@ fn of_lease(lease: &Lease, holder: Option<&Worker>, now: Timestamp) -> Vec<Reaso
             Reason::WorkerSilent(lease.expires_at)
         });
     }
+    reasons.push(match lease.place() {
+        Place::Running => Reason::Running,
+        Place::Scheduled | Place::Ready | Place::Suspect | Place::Leased | Place::Ended(_) => {
+            Reason::Assigned
+        }
+    });
     reasons
 }
 

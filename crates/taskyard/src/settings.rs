@@ -84,6 +84,7 @@ pub(crate) fn layer(
     arguments: Vec<OsString>,
     environment: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Layered, clap::Error> {
+    let command = with_signs(command);
     let named = file_named(&command, &arguments);
     let refuse = |command: &Command, message: String| {
         blame::meant(command, &arguments).error(clap::error::ErrorKind::InvalidValue, message)
@@ -323,6 +324,25 @@ fn own_settings(command: &Command) -> impl Iterator<Item = &Arg> {
 
 /// In the command and all below it. An argument of the same name that is no setting is left alone: what the demo and the
 /// benchmark call a database is not where tasks are kept.
+/// What is below zero is read as a value, so that it is refused by the name of what it was meant for.
+fn with_signs(command: Command) -> Command {
+    let is_called = |argument: &Arg, names: &[&str]| {
+        let called = argument.get_value_names().unwrap_or_default();
+        called.iter().any(|name| names.contains(&name.as_str()))
+    };
+    command
+        .mut_args(|argument| {
+            if is_called(&argument, &["N", "BYTES"]) {
+                argument.allow_negative_numbers(true)
+            } else if is_called(&argument, &["TIME", "SHARE"]) {
+                argument.allow_hyphen_values(true)
+            } else {
+                argument
+            }
+        })
+        .mut_subcommands(with_signs)
+}
+
 fn with_defaults(command: Command, defaults: &BTreeMap<String, Vec<String>>) -> Command {
     command
         .mut_args(|argument| match defaults.get(argument.get_id().as_str()) {
@@ -338,6 +358,33 @@ mod tests {
 
     use super::*;
     use crate::cli::Cli;
+
+    #[test]
+    fn what_is_below_zero_is_refused_by_the_name_of_its_setting() {
+        for (words, named) in [
+            ("serve --internal-workers -1", "--internal-workers <N>"),
+            ("serve --body-max -1", "--body-max <BYTES>"),
+            ("serve --grace -1s", "--grace <TIME>"),
+            (
+                "worker --server http://a --concurrency -4",
+                "--concurrency <N>",
+            ),
+            ("list --limit -1", "--limit <N>"),
+            ("workers scale -1", "<N>"),
+        ] {
+            let arguments = format!("taskyard {words}");
+            let arguments = arguments.split(' ').map(OsString::from).collect();
+
+            let refused = layer(Cli::command(), arguments, |_| None).map(|_| ());
+
+            let said = refused.unwrap_err().to_string();
+            let wanted = format!("'{named}'");
+            assert!(
+                said.contains("invalid value") && said.contains(&wanted),
+                "{words}: {said}"
+            );
+        }
+    }
 
     #[test]
     fn what_takes_several_with_commas_between_takes_a_list() {

@@ -261,10 +261,11 @@ impl Claim {
     }
 
     /// The leases that an earlier sending of this claim was answered with, by key: the same answer on every store. At
-    /// most as many as this one asks for: two servers may have dealt to it.
+    /// most as many as this one asks for: two servers may have dealt to it. Those first that it was told of already,
+    /// so that it is told of the same once more.
     fn answered(&self, view: &View) -> Vec<Lease> {
         let mut made: Vec<Lease> = self.made(view).cloned().collect();
-        made.sort_unstable_by_key(|lease| lease.slot);
+        made.sort_unstable_by_key(|lease| (!lease.is_told_again, lease.slot));
         made.truncate(self.limit);
         made
     }

@@ -111,7 +111,7 @@ impl Ledger {
                 let call = (claim.worker.clone(), claim.seq);
                 self.of_no_process.insert(call);
             }
-            self.check_same_again(claim, runs, since);
+            self.check_same_again(claim, runs, *is_again, since);
             for run in runs {
                 assert!(
                     profile.serves(&run.lane),
@@ -178,17 +178,19 @@ impl Ledger {
 
     /// A claim that was sent again is answered with the runs that it was answered with before, as far as they are still
     /// its worker's, and as many as it asks for. Two servers may both deal to it: one of them takes for new what comes
-    /// there late and does not say that it was sent again.
-    fn check_same_again(&mut self, claim: &ClaimCall, runs: &[Run], since: u64) {
+    /// there late and does not say that it was sent again. Then there may be more of its runs than it asks for.
+    fn check_same_again(&mut self, claim: &ClaimCall, runs: &[Run], is_again: bool, since: u64) {
         let lease = runs.first().and_then(|run| self.leases.get(&run.slot.task));
         let Some(post) = lease.and_then(Post::of) else {
             return;
         };
         let given = |task: &TaskId| runs.iter().any(|run| run.slot.task == *task);
         let before = self.dealt(post).filter(|(_, born)| *born <= since);
-        let (again, missing): (Vec<TaskId>, Vec<TaskId>) =
-            before.map(|(task, _)| task).partition(given);
-        let is_full = again.len() == claim.limit;
+        let missing: Vec<TaskId> = before
+            .map(|(task, _)| task)
+            .filter(|task| !given(task))
+            .collect();
+        let is_full = is_again && runs.len() == claim.limit;
         if missing.is_empty() || is_full {
             return;
         }

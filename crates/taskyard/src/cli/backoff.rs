@@ -11,13 +11,13 @@ use crate::settings::units::{duration, fraction, millis};
 #[derive(Debug, Args)]
 pub(crate) struct BackoffArgs {
     /// What each further failure multiplies the wait by, from 1 to 1000. Default: 2.
-    #[arg(long, value_name = "N", value_parser = fraction, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = fraction)]
     pub(crate) backoff_factor: Option<f64>,
     /// The longest wait. Default: 10m.
-    #[arg(long, value_name = "TIME", value_parser = duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) backoff_max: Option<Duration>,
     /// The share by which a wait is lengthened or shortened at random, from 0 to 1. Default: 0.2.
-    #[arg(long, value_name = "SHARE", value_parser = fraction, allow_negative_numbers = true)]
+    #[arg(long, value_name = "SHARE", value_parser = fraction)]
     pub(crate) backoff_jitter: Option<f64>,
 }
 

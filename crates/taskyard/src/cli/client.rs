@@ -45,8 +45,7 @@ pub(crate) struct Connection {
         env = "TASKYARD_SERVER_ANSWER",
         default_value = "30s",
         value_parser = at_least::<100>,
-        value_name = "TIME",
-        allow_hyphen_values = true
+        value_name = "TIME"
     )]
     pub(crate) server_answer: Duration,
     #[command(flatten)]
@@ -84,8 +83,7 @@ pub(crate) struct AwayArgs {
         env = "TASKYARD_SERVER_WAIT",
         default_value = "60s",
         value_parser = duration,
-        value_name = "TIME",
-        allow_hyphen_values = true
+        value_name = "TIME"
     )]
     pub(crate) server_wait: Duration,
 }
@@ -130,29 +128,29 @@ pub(crate) struct SubmitArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) queue: Option<String>,
     /// High runs first; one level is worth ten minutes of waiting. -100 to 100.
-    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub(crate) priority: Option<i64>,
     /// Not before this time, such as 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", conflicts_with = "delay")]
     pub(crate) at: Option<Time>,
     /// Not before so much time has passed, such as 90s.
-    #[arg(long = "in", id = "delay", value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long = "in", id = "delay", value_parser = duration, value_name = "TIME")]
     pub(crate) delay: Option<Duration>,
     /// How many failed or timed out runs end it. Default: as many as the server's --max-attempts says, 5 unless set; of
     /// kind `command` 1, so that a command that fails is not run again unless this says so.
-    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub(crate) max_attempts: Option<i64>,
     /// How long it waits after its first failure before it runs again, such as 5s, and at most --backoff-max. Without any of
     /// these four it is as was set of its queue; with one, the others have their own defaults. Default: 1s.
-    #[arg(long, value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, value_parser = duration, value_name = "TIME")]
     pub(crate) backoff: Option<Duration>,
     #[command(flatten)]
     pub(crate) backoff_more: BackoffArgs,
     /// How many runs lost with their workers end it. Default: as many as the server's --max-losses says, 5 unless set.
-    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub(crate) max_losses: Option<i64>,
     /// How long one run may take.
-    #[arg(long, value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long, value_parser = duration, value_name = "TIME")]
     pub(crate) timeout: Option<Duration>,
     /// A label, for people and filters. May be given several times.
     #[arg(long = "label", value_parser = pair, value_name = "NAME=VALUE")]
@@ -207,8 +205,7 @@ pub(crate) struct ListArgs {
         long,
         default_value_t = 20,
         value_name = "N",
-        value_parser = limit,
-        allow_negative_numbers = true
+        value_parser = limit
     )]
     pub(crate) limit: u32,
     /// Goes on behind the page whose cursor this is.
@@ -267,7 +264,7 @@ pub(crate) struct LogsArgs {
     #[arg(short, long)]
     pub(crate) follow: bool,
     /// Only of this attempt; `taskyard show` lists them.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_147_483_646), allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=2_147_483_646))]
     pub(crate) attempt: Option<u32>,
     /// Only of this stream.
     #[arg(long, value_enum, value_name = "STREAM")]
@@ -370,8 +367,7 @@ pub(crate) struct ListOperationsArgs {
         long,
         default_value_t = 20,
         value_name = "N",
-        value_parser = limit,
-        allow_negative_numbers = true
+        value_parser = limit
     )]
     pub(crate) limit: u32,
     /// Goes on behind the page whose cursor this is.
@@ -418,7 +414,7 @@ pub(crate) struct WaitArgs {
     #[arg(value_name = "TASK", required = true, value_parser = wait_for)]
     pub(crate) tasks: Vec<WaitFor>,
     /// How long at most. Default: until they have ended.
-    #[arg(long = "for", id = "within", value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long = "for", id = "within", value_parser = duration, value_name = "TIME")]
     pub(crate) within: Option<Duration>,
     #[command(flatten)]
     pub(crate) away: AwayArgs,

@@ -28,9 +28,9 @@ pub(crate) struct PatchArgs {
     #[arg(long, value_name = "TIME", conflicts_with = "delay")]
     pub(crate) at: Option<Time>,
     /// Not before so much time has passed, such as 90s.
-    #[arg(long = "in", id = "delay", value_parser = duration, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(long = "in", id = "delay", value_parser = duration, value_name = "TIME")]
     pub(crate) delay: Option<Duration>,
     /// High runs first; one level is worth ten minutes of waiting. -100 to 100.
-    #[arg(long, value_name = "N", value_parser = whole, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = whole)]
     pub(crate) priority: Option<i64>,
 }

@@ -66,7 +66,7 @@ pub(crate) struct ScaleArgs {
     #[command(flatten)]
     pub(crate) connection: Connection,
     /// How many, 0 to 50.
-    #[arg(value_name = "N", value_parser = workers_inside, allow_negative_numbers = true)]
+    #[arg(value_name = "N", value_parser = workers_inside)]
     pub(crate) count: i64,
 }
 

@@ -68,7 +68,7 @@ async fn what_keeps_a_task_is_told_with_what_would_help() {
     assert_eq!(told(&yard, &behind).await.0, ["workers_busy"]);
 
     yard.pass(Duration::from_secs(40));
-    assert_eq!(told(&yard, &id).await.0, ["assigned", "worker_silent"]);
+    assert_eq!(told(&yard, &id).await.0, ["worker_silent", "assigned"]);
     yard.post_text(&format!("/api/v1/tasks/{id}/cancel"), "")
         .await
         .ok();

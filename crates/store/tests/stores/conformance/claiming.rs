@@ -20,7 +20,7 @@ use taskyard_core::worker::Profile;
 use super::losing::suspect_beside;
 use super::yard::{Yard, completed, ids, lane, report, stranger};
 
-async fn with_priority(yard: &Yard, priority: i64) -> TaskId {
+pub(super) async fn with_priority(yard: &Yard, priority: i64) -> TaskId {
     yard.submit(NewTask {
         priority: Priority::new(priority).unwrap(),
         ..yard.task()

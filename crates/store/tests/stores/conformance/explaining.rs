@@ -192,8 +192,8 @@ pub(super) async fn a_silent_worker_and_what_it_has_are_told(yard: Yard) {
     let of = [exclusive, plain];
     let told = [reasons(&yard, of[0]).await, reasons(&yard, of[1]).await];
 
-    assert_eq!(told[0], [Reason::Assigned, Reason::ExclusiveLease(ends)]);
-    assert_eq!(told[1], [Reason::Assigned, Reason::WorkerSilent(ends)]);
+    assert_eq!(told[0], [Reason::ExclusiveLease(ends), Reason::Assigned]);
+    assert_eq!(told[1], [Reason::WorkerSilent(ends), Reason::Assigned]);
 }
 
 pub(super) async fn a_suspect_waits_for_an_empty_hand(yard: Yard) {

@@ -139,6 +139,7 @@ macro_rules! conformance {
                 telling_again::what_nobody_heard_of_goes_back_at_no_cost,
                 telling_again::what_the_claim_was_told_again_stays_with_its_worker,
                 telling_again::of_what_a_claim_was_dealt_only_what_it_was_told_again_stays,
+                telling_again::a_claim_is_told_of_the_same_however_often_it_was_dealt_to,
                 telling_again::a_worker_hands_back_what_it_was_told_again,
                 telling_again::what_was_told_again_and_begun_goes_on,
                 telling_again::in_one_batch_what_goes_back_first_is_not_told_again,

@@ -7,6 +7,7 @@ use taskyard_core::verbs::claim::{Claim, Claims, Dealt, Hand, Run};
 use taskyard_core::verbs::report::Word;
 use taskyard_core::verbs::start::{Start, Started};
 
+use super::claiming::with_priority;
 use super::yard::{Yard, ids, report, token};
 
 /// A worker's claim, and what it was dealt of so many tasks.
@@ -104,6 +105,27 @@ pub(super) async fn of_what_a_claim_was_dealt_only_what_it_was_told_again_stays(
         }
     });
     assert_eq!(left, expected.collect::<Vec<_>>());
+}
+
+/// Another server took a late copy of it for new, and dealt to it once more.
+pub(super) async fn a_claim_is_told_of_the_same_however_often_it_was_dealt_to(yard: Yard) {
+    let other = with_priority(&yard, 0).await;
+    let told = with_priority(&yard, 1).await;
+    assert!(other < told, "by key it would come first");
+    let claim = Claim {
+        limit: 1,
+        seq: 7,
+        ..yard.worker("w").await
+    };
+    assert_eq!(tasks(&deal(&yard, &claim).await.runs), [told]);
+    let again = deal(&yard, &sent_again(&claim)).await;
+    assert_eq!(tasks(&again.runs), [told]);
+
+    let late = deal(&yard, &claim).await;
+    let third = deal(&yard, &sent_again(&claim)).await;
+
+    assert_eq!(tasks(&late.runs), [other]);
+    assert_eq!(tasks(&third.runs), [told]);
 }
 
 /// It says so itself, whichever server told it.
