@@ -51,7 +51,7 @@ test: export TASKYARD_TEST_EXAMPLES = $(CURDIR)/target/examples
 test: export TASKYARD_TEST_SCHEMATHESIS = $(CURDIR)/target/schemathesis/bin/schemathesis
 test: export TASKYARD_TEST_DEPLOY = $(CURDIR)/target/deploy/bin/python
 test: ## every test on both databases, installing what the machine lacks
-	tests/prepare compiler curl deploy examples postgres python schemathesis && tests/with-postgres tests/run $(PROFILE)
+	tests/prepare compiler curl deploy examples pgbouncer postgres python schemathesis && tests/with-postgres tests/run $(PROFILE)
 
 test-all: test ## the same, by its older name
 

@@ -1,6 +1,7 @@
 //! PostgreSQL: one connection that writes, by a task of its own, and a few that read; a probe of these also touches a row,
 //! to see that the database takes writes. One more writes logs, one hears what other servers tell ([`exchange`]), and one
-//! looks after that all are to the host that is the primary ([`home`], [`guide`]).
+//! looks after that all are to the host that is the primary ([`home`], [`guide`]). All of it works by way of a pooler too
+//! ([`pooled`]).
 //!
 //! A batch is two round trips: "begin" with all loads, then all writes with "commit"; one, where nothing is to be
 //! loaded. Each load locks its rows in one order, and picks step over what others hold. What the first rows ask for
@@ -11,6 +12,7 @@
 //! under way.
 
 mod address;
+mod asking;
 mod check;
 mod clock;
 mod commit;
@@ -30,7 +32,9 @@ mod merge;
 mod migrate;
 mod open;
 mod params;
+mod pooled;
 mod pulse;
+mod question;
 mod queues;
 mod readers;
 mod reads;
@@ -68,7 +72,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 
 use self::address::Address;
-pub use self::address::{check_address, is_on_this_machine, without_password};
+pub use self::address::{check_address, check_pooled, is_on_this_machine, without_password};
 pub use self::check::{check, stats};
 use self::clock::DatabaseClock;
 use self::desk::{Desk, Job};
@@ -77,7 +81,7 @@ use self::guide::{Guide, Guiding};
 #[doc(hidden)]
 pub use self::list::statement as list_statement;
 use self::logs::PostgresLogs;
-pub use self::open::OpenError;
+pub use self::open::{OpenError, migrate};
 use self::pulse::Pulse;
 use self::readers::Readers;
 pub use self::renew::renew;
@@ -96,6 +100,9 @@ pub struct Options {
     /// Whether this server tells others what it commits, and hears what they do, by NOTIFY and LISTEN over one connection
     /// more. What stands between it and the database may not let that through; all is found without, a moment later.
     pub hints: bool,
+    /// A pooler stands in between that gives each transaction another connection, as PgBouncer in transaction mode does: then
+    /// nothing is prepared, set or listened to for longer than a transaction, whatever `hints` says.
+    pub pooled: bool,
     /// Of the leases' secrets and the database's incarnation, so for a service one that cannot be guessed.
     pub random: Box<dyn Random>,
     /// How long the database may take over a batch, or over a question, before its connection is given up: what a batch
@@ -124,7 +131,10 @@ impl PostgresStore {
     /// Opens the database at this address; an empty one gets its tables, an older one of ours is brought up to date.
     /// Nothing in another's is touched.
     pub async fn connect(url: &str, mut options: Options) -> Result<Self, OpenError> {
-        let address = Address::parse(url)?;
+        let mut address = Address::parse(url)?;
+        if options.pooled {
+            address = address.pooled()?;
+        }
         let incarnation = open::prepare(&address, &mut *options.random).await?;
         let incarnation = Arc::new(Mutex::new(incarnation));
         let unusable = |reason: String| OpenError::Unusable {
@@ -167,7 +177,7 @@ impl PostgresStore {
             Arc::clone(&voice),
             options.within,
         );
-        let exchange = options.hints.then(|| {
+        let exchange = (options.hints && !options.pooled).then(|| {
             let (voice, server) = (Arc::clone(&voice), Arc::clone(&server));
             Exchange::new(address.clone(), voice, server, Arc::clone(&time))
         });
@@ -190,7 +200,8 @@ impl PostgresStore {
     async fn answer(&self, query: &Query) -> Result<Answer, Error> {
         let mut lent = self.readers.lend().await?;
         let within = self.readers.within();
-        let answering = reads::answer(lent.client(), query);
+        let mut reader = lent.reader();
+        let answering = reads::answer(&mut reader, query);
         let answer = timeout(within, answering).await;
         let answer = answer.unwrap_or_else(|_| Err(readers::too_late(within)));
         lent.back_unless_away(answer)

@@ -142,20 +142,23 @@ pub(crate) fn without_password(address: &str) -> String {
     }
 }
 
-/// With a PostgreSQL server. By default none: whoever opens it for a moment looks by himself.
+/// How a PostgreSQL server is dealt with. By default without patience: whoever opens it for a moment looks by himself.
 #[derive(Clone, Copy)]
-pub(crate) struct Patience {
+pub(crate) struct Manner {
     /// How long one that takes no writes yet is waited for at the start.
     pub(crate) wait: Duration,
     /// How long it may take over a batch.
     pub(crate) within: Duration,
+    /// By way of a pooler that gives each transaction another connection.
+    pub(crate) pooled: bool,
 }
 
-impl Default for Patience {
+impl Default for Manner {
     fn default() -> Self {
         Self {
             wait: Duration::ZERO,
             within: postgres::WITHIN,
+            pooled: false,
         }
     }
 }
@@ -164,12 +167,12 @@ impl Default for Patience {
 /// told where this process listens.
 pub(crate) async fn open(
     address: &Address,
-    patience: Patience,
+    manner: Manner,
     listens_on: Option<SocketAddr>,
 ) -> Result<Arc<dyn Store>, Failure> {
     match address {
         Address::Sqlite(path) => Ok(Arc::new(open_file(path, listens_on).await?)),
-        Address::Postgres(url) => Ok(Arc::new(open_server(url, patience).await?)),
+        Address::Postgres(url) => Ok(Arc::new(open_server(url, manner).await?)),
     }
 }
 
@@ -207,21 +210,22 @@ fn check_writable(path: &Path) -> Result<(), Failure> {
 }
 
 /// Waits for nothing but a server that is not there yet, or takes no writes yet: what else it refuses, it refuses later too.
-async fn open_server(url: &str, patience: Patience) -> Result<PostgresStore, Failure> {
+async fn open_server(url: &str, manner: Manner) -> Result<PostgresStore, Failure> {
     let begun = Instant::now();
     let mut said: Option<Instant> = None;
     loop {
         let options = postgres::Options {
             clock: None,
             hints: true,
+            pooled: manner.pooled,
             random: Box::new(Unguessable::new()),
-            within: patience.within,
+            within: manner.within,
         };
         let error = match PostgresStore::connect(url, options).await {
             Ok(store) => return Ok(store),
             Err(error) => error,
         };
-        let left = patience.wait.saturating_sub(begun.elapsed());
+        let left = manner.wait.saturating_sub(begun.elapsed());
         // A standby may be about to be promoted.
         let may_pass = matches!(
             error,
@@ -232,7 +236,7 @@ async fn open_server(url: &str, patience: Patience) -> Result<PostgresStore, Fai
         }
         if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
             said = Some(Instant::now());
-            let within = duration_text(patience.wait);
+            let within = duration_text(manner.wait);
             tracing::warn!(%error, within, "the database is waited for");
         }
         tokio::time::sleep(LOOK_EVERY.min(left)).await;

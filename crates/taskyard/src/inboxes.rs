@@ -70,13 +70,16 @@ impl Takers {
     /// A taker for each of these addresses, until `stop`, and until what it had picked then is done.
     pub(crate) fn start(
         urls: &[String],
+        pooled: bool,
         keep: Keep,
         app: &App,
         stop: &CancellationToken,
     ) -> Result<Self, Failure> {
         let mut takers = JoinSet::new();
         for url in urls {
-            let (inbox, ear) = (at(url)?, at(url)?);
+            let inbox = at(url)?;
+            // By way of a pooler nobody is told anything.
+            let ear = (!pooled).then(|| at(url)).transpose()?;
             let name = inbox.name();
             tracing::info!(inbox = name, "tasks are taken over from an inbox");
             let taker = Taker {
@@ -152,12 +155,13 @@ impl Heard {
 }
 
 impl Taker {
-    async fn run(self, ear: Inbox, stop: CancellationToken) {
+    /// Without an ear it finds everything by looking.
+    async fn run(self, ear: Option<Inbox>, stop: CancellationToken) {
         let heard = Heard::default();
         tokio::select! {
             biased;
             () = self.take(&heard, &stop) => {}
-            () = listen(&ear, &heard) => {}
+            () = listen(ear.as_ref(), &heard) => {}
         }
     }
 
@@ -297,7 +301,10 @@ impl Taker {
 }
 
 /// Never ends. What is not heard is found by the look of each second, so nobody need be told that nothing is heard.
-async fn listen(ear: &Inbox, heard: &Heard) {
+async fn listen(ear: Option<&Inbox>, heard: &Heard) {
+    let Some(ear) = ear else {
+        return std::future::pending().await;
+    };
     let mut pause = PAUSE_LEAST;
     loop {
         let begun = Instant::now();

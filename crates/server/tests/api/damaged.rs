@@ -42,6 +42,7 @@ async fn on_both(test: impl AsyncFn(Yard)) {
     let options = postgres::Options {
         clock: Some(clock.read()),
         hints: true,
+        pooled: false,
         random: Box::new(Seeded::new(1)),
         within: taskyard_store::postgres::WITHIN,
     };

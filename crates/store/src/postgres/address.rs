@@ -31,6 +31,8 @@ pub(super) struct Address {
     pub(super) tls: MakeRustlsConnect,
     /// Which of them that is; shared by all that connect by this address.
     pub(super) home: Arc<Home>,
+    /// Between here and there stands a pooler that gives each transaction another connection.
+    pub(super) is_pooled: bool,
 }
 
 impl Address {
@@ -73,7 +75,20 @@ impl Address {
             config,
             tls: MakeRustlsConnect::new(tls::client(&trust)?),
             home: Arc::default(),
+            is_pooled: false,
         })
+    }
+
+    /// The same by way of a pooler that gives each transaction another connection.
+    pub(super) fn pooled(mut self) -> Result<Self, OpenError> {
+        // A pooler takes them for all who share its connections, refuses them, or leaves them out and says nothing.
+        if self.config.get_options().is_some() {
+            return Err(OpenError::PooledOptions {
+                server: self.to_string(),
+            });
+        }
+        self.is_pooled = true;
+        Ok(self)
     }
 
     /// That of one of its hosts.
@@ -115,6 +130,11 @@ fn trust(roots: Option<PathBuf>) -> Trust {
 /// Refuses an address that nobody could connect by.
 pub fn check_address(url: &str) -> Result<(), OpenError> {
     Address::parse(url).map(drop)
+}
+
+/// Refuses an address that nobody could connect by through a pooler that gives each transaction another connection.
+pub fn check_pooled(url: &str) -> Result<(), OpenError> {
+    Address::parse(url)?.pooled().map(drop)
 }
 
 /// Whether the database that it leads to runs on this machine: over a Unix socket, or a loopback address.

@@ -5,7 +5,6 @@ use std::pin::pin;
 
 use futures_util::StreamExt;
 use taskyard_core::store::Error;
-use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
@@ -13,7 +12,7 @@ use super::address::Address;
 use super::error::explain;
 use super::fields::{Fields, Postgres, Read};
 use super::open::{self, OpenError};
-use super::sql;
+use super::{question, sql};
 use crate::fields::Database as _;
 use crate::findings::{self, Judged};
 use crate::rows::operation::operation;
@@ -68,9 +67,7 @@ async fn found(client: &Client) -> Read<Vec<String>> {
 
 /// All of them are looked at: they go soon after their end.
 async fn operations(client: &Client) -> Read<Vec<String>> {
-    let all = client
-        .query(sql::OPERATION_LIST, &[&Uuid::max(), &i64::MAX])
-        .await;
+    let all = question::once(client, sql::OPERATION_LIST, &[&Uuid::max(), &i64::MAX]).await;
     let mut lines = Vec::new();
     for row in &all.map_err(|error| explain(&error))? {
         let id = findings::key(&mut Fields::of(row))?;
@@ -83,9 +80,7 @@ async fn operations(client: &Client) -> Read<Vec<String>> {
 
 /// Looks through all JSON of one sort, a row at a time.
 async fn damaged(client: &Client, (statement, judge): Judged<Postgres>) -> Read<Vec<String>> {
-    let rows = client
-        .query_raw(statement, [] as [&(dyn ToSql + Sync); 0])
-        .await;
+    let rows = question::streamed(client, statement, &[]).await;
     let mut rows = pin!(rows.map_err(|error| explain(&error))?);
     let mut found = Vec::new();
     while found.len() < findings::DAMAGED_MAX
@@ -102,17 +97,17 @@ async fn ask(
     statement: &str,
     line: impl Fn(&mut Fields<'_>) -> Read<String>,
 ) -> Read<Vec<String>> {
-    let rows = client.query(statement, &[&findings::FINDINGS_MAX]).await;
+    let rows = question::once(client, statement, &[&findings::FINDINGS_MAX]).await;
     let rows: Vec<Row> = rows.map_err(|error| explain(&error))?;
     rows.iter().map(|row| line(&mut Fields::of(row))).collect()
 }
 
 async fn count(client: &Client) -> Read<(u64, Vec<(String, i64)>)> {
-    let bytes = client.query_one(sql::STATS_BYTES, &[]).await;
+    let bytes = client.query_typed_one(sql::STATS_BYTES, &[]).await;
     let bytes: i64 = Fields::of(&bytes.map_err(|error| explain(&error))?).take()?;
-    let rows = client.query(sql::STATS_ROWS, &[]).await;
+    let rows = question::once(client, sql::STATS_ROWS, &[]).await;
     let mut rows = rows.map_err(|error| explain(&error))?;
-    let logs = client.query(sql::LOG_ROWS, &[]).await;
+    let logs = question::once(client, sql::LOG_ROWS, &[]).await;
     rows.extend(logs.map_err(|error| explain(&error))?);
     let counted = rows.iter().map(|row| {
         let mut fields = Fields::of(row);

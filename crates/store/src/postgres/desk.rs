@@ -240,7 +240,7 @@ impl Desk {
                     self.session = Some(session);
                     return Err(error);
                 }
-                Err(_) => {}
+                Err(error) => tracing::warn!(%error, "the connection that writes is made anew"),
             }
         }
         let server = ServerNumber(self.server.load(Ordering::Relaxed));

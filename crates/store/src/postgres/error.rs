@@ -21,6 +21,10 @@ pub(super) fn explain(error: &tokio_postgres::Error) -> Error {
         // A statement found fewer rows than it was asked to change; see the statements.
         | &SqlState::DIVISION_BY_ZERO => Error::Conflict,
         &SqlState::DISK_FULL => Error::Full,
+        // What a transaction through a pooler begins with found this out.
+        &SqlState::INVALID_ARGUMENT_FOR_LOG => Error::Unavailable(
+            "the pooler leads to another host than when the connection was made, or another one has taken its place".into(),
+        ),
         code if is_passing(code) => Error::Unavailable(away(error)),
         _ => Error::Failed(one_line(error)),
     }
@@ -49,8 +53,10 @@ pub(super) fn is_away(error: &tokio_postgres::Error) -> bool {
     match error.as_db_error() {
         Some(refused) => {
             let code = refused.code();
-            // What is full of connections, of memory or otherwise; 57P01 to 57P03 tell of a start or an end.
-            code.code().starts_with("53") || code.code().starts_with("57P0")
+            // What is full of connections, of memory or otherwise; 57P01 to 57P03 tell of a start or an end. A pooler that
+            // finds no database says so by 08P01, as it does of what it does not understand.
+            let is_not_understood = refused.message().contains("startup parameter");
+            (["53", "57P0", "08"].iter()).any(|class| code.code().starts_with(class)) && !is_not_understood
         }
         None => is_broken(error),
     }
@@ -81,6 +87,7 @@ fn is_passing(code: &SqlState) -> bool {
     ["08", "53", "57", "58"]
         .iter()
         .any(|class| code.code().starts_with(class))
+        || is_of_another_session(code)
         || [
             SqlState::READ_ONLY_SQL_TRANSACTION,
             SqlState::LOCK_NOT_AVAILABLE,
@@ -89,11 +96,25 @@ fn is_passing(code: &SqlState) -> bool {
         .contains(code)
 }
 
+/// What was prepared is not there, or something else is by its name: statements go over connections of several sessions.
+fn is_of_another_session(code: &SqlState) -> bool {
+    [
+        SqlState::INVALID_SQL_STATEMENT_NAME,
+        SqlState::DUPLICATE_PSTATEMENT,
+    ]
+    .contains(code)
+}
+
 /// The server's own words, or the chain of causes. Holds no password: the driver never puts one into an error.
 pub(super) fn one_line(error: &tokio_postgres::Error) -> String {
     if let Some(refused) = error.as_db_error() {
+        let advice = if is_of_another_session(refused.code()) {
+            "; there seems to be a pooler in transaction mode in between: start Taskyard with --pooled"
+        } else {
+            ""
+        };
         return format!(
-            "{} ({})",
+            "{} ({}){advice}",
             refused.message().replace('\n', " "),
             refused.code().code()
         );

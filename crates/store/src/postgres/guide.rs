@@ -108,8 +108,9 @@ impl Guide {
         let Ok(Ok(standing)) = standing else {
             return false;
         };
+        // By way of a pooler the same connection may lead to another host than before.
         let home = &self.address.home;
-        home.judge(&spot, &standing, self.address.hosts()).is_ok()
+        home.is_at(&standing) && home.judge(&spot, &standing, self.address.hosts()).is_ok()
     }
 
     fn not_found(&self, not: NotConnected) {

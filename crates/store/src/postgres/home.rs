@@ -97,6 +97,26 @@ struct At {
     moves: u64,
 }
 
+impl At {
+    fn note(&mut self, spot: &Spot, standing: &Standing) {
+        let is_same = self.cluster.is_none() || self.cluster == standing.cluster;
+        let Some(timeline) = standing.timeline.filter(|_| is_same) else {
+            return;
+        };
+        if self
+            .newest
+            .as_ref()
+            .is_none_or(|seen| timeline > seen.timeline)
+        {
+            self.cluster = standing.cluster;
+            self.newest = Some(Seen {
+                timeline,
+                at: spot.name.clone(),
+            });
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Seen {
     timeline: u32,
@@ -152,22 +172,7 @@ impl Home {
 
     /// Remembers what a host told of timelines.
     pub(super) fn note(&self, spot: &Spot, standing: &Standing) {
-        let mut at = self.at.lock();
-        let is_same = at.cluster.is_none() || at.cluster == standing.cluster;
-        let Some(timeline) = standing.timeline.filter(|_| is_same) else {
-            return;
-        };
-        if at
-            .newest
-            .as_ref()
-            .is_none_or(|seen| timeline > seen.timeline)
-        {
-            at.cluster = standing.cluster;
-            at.newest = Some(Seen {
-                timeline,
-                at: spot.name.clone(),
-            });
-        }
+        self.at.lock().note(spot, standing);
     }
 
     /// Whether this host can be the home. `hosts`: how many the address names.
@@ -242,6 +247,8 @@ impl Home {
                 at: spot.name.clone(),
             });
         }
+        // The same spot may stand for another host than before, one after the other.
+        at.note(spot, standing);
         at.timeline = standing.timeline;
         at.spot = Some(spot.clone());
         *self.term.borrow()
@@ -250,6 +257,12 @@ impl Home {
     /// Of the connections of this term.
     pub(super) fn timeline(&self) -> Option<u32> {
         self.at.lock().timeline
+    }
+
+    /// Whether this is what it settled down at.
+    pub(super) fn is_at(&self, standing: &Standing) -> bool {
+        let at = self.at.lock();
+        at.timeline == standing.timeline && at.cluster == standing.cluster
     }
 
     /// How often it has moved. A new primary may lack what the one before took last.

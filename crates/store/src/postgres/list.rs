@@ -2,17 +2,17 @@
 //!
 //! There are as many statements as shapes of filters, so they are not kept: a connection would hold them for ever.
 
-use deadpool_postgres::{Client, Transaction};
 use taskyard_core::filter::Filter;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
 use taskyard_core::query::{List, Listed};
 use taskyard_core::store::Error;
-use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
 
+use super::asking::{Reader, Snapshot};
 use super::error::explain;
 use super::fields::{Fields, Read};
+use super::params::Param;
 use super::reads::Views;
 use super::{load, reads, sql};
 use crate::page::Page;
@@ -25,21 +25,21 @@ const PASSED_FOR_A_LOOK: usize = 2;
 
 /// One page is one snapshot. Where the database fails over what one of its tasks left in it, none of the page can be had,
 /// so it is read again, piece by piece.
-pub(super) async fn list(client: &mut Client, list: &List) -> Read<Listed> {
-    match of_a_snapshot(client, list, false).await {
-        Err(Error::Failed(_) | Error::Unreadable(_)) => of_a_snapshot(client, list, true).await,
+pub(super) async fn list(reader: &mut Reader<'_>, list: &List) -> Read<Listed> {
+    match of_a_snapshot(reader, list, false).await {
+        Err(Error::Failed(_) | Error::Unreadable(_)) => of_a_snapshot(reader, list, true).await,
         listed => listed,
     }
 }
 
-async fn of_a_snapshot(client: &mut Client, list: &List, is_careful: bool) -> Read<Listed> {
-    let mut tx = reads::snapshot(client).await?;
+async fn of_a_snapshot(reader: &mut Reader<'_>, list: &List, is_careful: bool) -> Read<Listed> {
+    let mut tx = reader.snapshot().await?;
     let listed = page(&mut tx, list, is_careful).await?;
-    tx.commit().await.map_err(|error| explain(&error))?;
+    tx.commit().await?;
     Ok(listed)
 }
 
-async fn page(tx: &mut Transaction<'_>, list: &List, is_careful: bool) -> Read<Listed> {
+async fn page(tx: &mut Snapshot<'_>, list: &List, is_careful: bool) -> Read<Listed> {
     let known = known(tx, list).await?;
     let mut page = Page::of(list, PASSED_FOR_A_LOOK);
     let Some(statement) = statement(&list.filter, &known, list.oldest_first) else {
@@ -79,11 +79,11 @@ async fn page(tx: &mut Transaction<'_>, list: &List, is_careful: bool) -> Read<L
 }
 
 /// Halves what the database fails over until what is to blame stands alone.
-async fn carefully(tx: &mut Transaction<'_>, ids: &[TaskId], payload: bool) -> Read<Views> {
+async fn carefully(tx: &mut Snapshot<'_>, ids: &[TaskId], payload: bool) -> Read<Views> {
     let mut views = Views::new();
     let mut waiting = vec![ids];
     while let Some(part) = waiting.pop() {
-        let point = tx.transaction().await.map_err(|error| explain(&error))?;
+        let point = tx.point().await?;
         let ended = match reads::task_views(&point, part, payload).await {
             Ok(found) => {
                 views.extend(found);
@@ -98,7 +98,7 @@ async fn carefully(tx: &mut Transaction<'_>, ids: &[TaskId], payload: bool) -> R
             }
             Err(error) => return Err(error),
         };
-        ended.map_err(|error| explain(&error))?;
+        ended?;
     }
     Ok(views)
 }
@@ -115,18 +115,14 @@ struct Found {
 
 impl Found {
     async fn next(
-        tx: &Transaction<'_>,
+        tx: &Snapshot<'_>,
         statement: &str,
         [first, last]: [Uuid; 2],
         rows: usize,
     ) -> Read<Self> {
         let limit = load::limit(rows);
-        let params: [(&(dyn ToSql + Sync), Type); 3] = [
-            (&first, Type::UUID),
-            (&last, Type::UUID),
-            (&limit, Type::INT8),
-        ];
-        let seen = tx.query_typed(statement, &params).await;
+        let params: [&dyn Param; 3] = [&first, &last, &limit];
+        let seen = tx.once(statement, &params).await;
         let (mut fitting, mut through) = (Vec::new(), None);
         for row in &seen.map_err(|error| explain(&error))? {
             let mut fields = Fields::of(row);
@@ -148,7 +144,7 @@ impl Found {
     }
 }
 
-async fn known(tx: &Transaction<'_>, list: &List) -> Read<Known> {
+async fn known(tx: &Snapshot<'_>, list: &List) -> Read<Known> {
     let filter = &list.filter;
     let worker = match &filter.worker {
         None => None,
@@ -164,7 +160,7 @@ async fn known(tx: &Transaction<'_>, list: &List) -> Read<Known> {
     })
 }
 
-async fn is_crowded(tx: &Transaction<'_>, list: &List) -> Read<bool> {
+async fn is_crowded(tx: &Snapshot<'_>, list: &List) -> Read<bool> {
     for (_, counted) in sources::unordered(&list.filter) {
         let most = load::limit(list.look_at_max);
         // Not the table itself: where much was taken out since it was vacuumed, even a few rows are far to go for.
@@ -178,7 +174,7 @@ async fn is_crowded(tx: &Transaction<'_>, list: &List) -> Read<bool> {
 }
 
 /// The lanes that the filter lets through, or enough of them to see that there are too many.
-async fn fitting(tx: &Transaction<'_>, filter: &Filter) -> Read<Option<Vec<i32>>> {
+async fn fitting(tx: &Snapshot<'_>, filter: &Filter) -> Read<Option<Vec<i32>>> {
     let limit = load::limit(sources::LANES_TOLD + 1);
     let queue = filter.queue.as_ref().map(Name::as_str);
     let number = |fields: &mut Fields<'_>| fields.take();
@@ -186,11 +182,11 @@ async fn fitting(tx: &Transaction<'_>, filter: &Filter) -> Read<Option<Vec<i32>>
         (None, None) => return Ok(None),
         (Some(kind), queue) => {
             let kind = kind.as_str();
-            let params: [&(dyn ToSql + Sync); 3] = [&kind, &queue, &limit];
+            let params: [&dyn Param; 3] = [&kind, &queue, &limit];
             reads::all(tx, sql::LANE_OF_KIND, &params, number).await
         }
         (None, Some(queue)) => {
-            let params: [&(dyn ToSql + Sync); 2] = [&queue, &limit];
+            let params: [&dyn Param; 2] = [&queue, &limit];
             reads::all(tx, sql::LANE_OF_QUEUE, &params, number).await
         }
     };

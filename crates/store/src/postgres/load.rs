@@ -2,11 +2,11 @@
 //! the picks, which wait for nobody, last.
 
 use taskyard_core::needs::{Due, Hold, Needs};
-use tokio_postgres::Statement;
 
 use super::found::Part;
 use super::merge::Reach;
 use super::params::{Columns, Params};
+use super::question::Question;
 use super::rows::{key, minute, operation, place, task};
 use super::session::Session;
 use super::sql::LANE_LOCK;
@@ -33,7 +33,7 @@ impl<'a> Loads<'a> {
         loads
     }
 
-    fn ask(&mut self, part: Part, statement: &'a Statement, params: Params<'a>) {
+    fn ask(&mut self, part: Part, statement: &'a Question, params: Params<'a>) {
         self.parts.push(part);
         self.trip.ask(statement, params);
     }
@@ -42,7 +42,7 @@ impl<'a> Loads<'a> {
         &mut self,
         part: Part,
         keys: &'a [K],
-        statement: &'a Statement,
+        statement: &'a Question,
         params: impl FnOnce(&'a [K]) -> Params<'a>,
     ) {
         if !keys.is_empty() {
@@ -114,7 +114,7 @@ impl<'a> Loads<'a> {
         });
     }
 
-    fn workers(&mut self, needs: &'a Needs, hold: Hold, statement: &'a Statement) {
+    fn workers(&mut self, needs: &'a Needs, hold: Hold, statement: &'a Question) {
         let names = needs.workers.iter().filter(|(_, wanted)| *wanted == hold);
         let names: Vec<&str> = names.map(|(name, _)| name.as_str()).collect();
         if !names.is_empty() {
@@ -122,7 +122,7 @@ impl<'a> Loads<'a> {
         }
     }
 
-    fn leases(&mut self, needs: &'a Needs, hold: Hold, statement: &'a Statement) {
+    fn leases(&mut self, needs: &'a Needs, hold: Hold, statement: &'a Question) {
         let slots = needs.leases.iter().filter(|(_, wanted)| *wanted == hold);
         let (ids, slots): (Vec<_>, Vec<_>) = slots
             .map(|(slot, _)| (slot.task.as_uuid(), slot.slot.0))

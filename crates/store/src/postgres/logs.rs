@@ -71,7 +71,7 @@ impl PostgresLogs {
     async fn page_once(&self, wanted: Wanted) -> Result<Page, Error> {
         let mut lent = self.readers.lend().await?;
         let within = self.readers.within();
-        let page = timeout(within, reads::page(lent.client(), wanted)).await;
+        let page = timeout(within, reads::page(&mut lent.reader(), wanted)).await;
         let page = page.unwrap_or_else(|_| Err(too_late(within)));
         lent.back_unless_away(page)
     }
@@ -94,7 +94,7 @@ impl Logs for PostgresLogs {
     async fn tasks(&self, after: Option<TaskId>, limit: usize) -> Result<Vec<TaskId>, Error> {
         let mut lent = self.readers.lend().await?;
         let within = self.readers.within();
-        let tasks = timeout(within, reads::tasks(lent.client(), after, limit)).await;
+        let tasks = timeout(within, reads::tasks(&lent.reader(), after, limit)).await;
         let tasks = tasks.unwrap_or_else(|_| Err(too_late(within)));
         lent.back_unless_away(tasks)
     }

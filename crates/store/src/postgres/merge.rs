@@ -6,13 +6,14 @@ use taskyard_core::needs::Pick;
 use taskyard_core::order::Position;
 use taskyard_core::rows::Ready;
 use taskyard_core::view::{Brief, View};
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::Row;
 
 use super::error::explain;
 use super::fields::Read;
 use super::found::{all, picked, spotted};
 use super::load::{INPUT_WITH_PICK_MAX, limit};
 use super::params::{Columns, Params};
+use super::question::Question;
 use super::session::Session;
 use super::tid::Tid;
 use super::trip::Trip;
@@ -120,7 +121,7 @@ fn rows_picked(rows: &[Row], held: &mut Held) -> Read<Vec<(Ready, Brief)>> {
     all(rows, |fields| picked(fields, held))
 }
 
-async fn ask(session: &Session, statement: &Statement, params: Params<'_>) -> Read<Vec<Row>> {
+async fn ask(session: &Session, statement: &Question, params: Params<'_>) -> Read<Vec<Row>> {
     let mut trip = Trip::on(session);
     trip.ask(statement, params);
     let answer = trip.send().await.remove(0);

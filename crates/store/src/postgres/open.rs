@@ -9,11 +9,11 @@ use tokio_postgres::{Client, Error, Row};
 use uuid::Uuid;
 
 use super::address::Address;
-use super::error::{is_away, one_line};
+use super::error::{explain, is_away, one_line};
 use super::home::{Connection, NotConnected};
-use super::migrate::{MIGRATIONS, SCHEMA, migrate};
+use super::migrate::{self, SCHEMA};
+use super::question::once;
 use super::sql;
-use crate::migration;
 
 const VERSION_MIN: i32 = 15;
 
@@ -82,6 +82,11 @@ pub enum OpenError {
          short; put it back into an empty database, with pg_restore --single-transaction"
     )]
     HalfRestored { server: String },
+    #[error(
+        "the address of {server} has options, which a pooler does not pass on; set them for the role in the database, with \
+         `alter role … set …`, and leave them out here"
+    )]
+    PooledOptions { server: String },
     #[error("the inbox at {server}: {reason}")]
     Inbox { server: String, reason: String },
     #[error("the database {server} is empty: nothing was stored yet; a start makes it Taskyard's")]
@@ -144,46 +149,34 @@ impl OpenError {
     }
 }
 
+/// What a database holds of ours; none where it is empty. Others may be making its tables meanwhile.
+pub(super) async fn found(client: &Client, address: &Address) -> Result<Option<Meta>, OpenError> {
+    let server = address.to_string();
+    match Target::of(client, address).await?.tables {
+        Tables::Ours => Meta::load(client, address).await.map(Some),
+        Tables::None => Ok(None),
+        Tables::Half => Err(OpenError::HalfRestored { server }),
+        Tables::Foreign => Err(OpenError::Foreign { server }),
+    }
+}
+
 /// Looks at the database and brings it up to date. Answers its incarnation.
 pub(super) async fn prepare(
     address: &Address,
     random: &mut dyn Random,
 ) -> Result<[u8; 16], OpenError> {
-    let unusable = |error: Error| OpenError::unusable(address, &error);
-    // Ends with the client, and the advisory lock with it.
     let mut client = connected(address, address.connect()).await?;
     let target = Target::of(&client, address).await?;
     target.check(address)?;
     if !target.is_durable {
         tracing::warn!(server = %address, "fsync or full_page_writes is off: a crash of the database's machine can destroy it");
     }
-    let lock = client.batch_execute(sql::MIGRATION_LOCK).await;
-    lock.map_err(unusable)?;
-    // Another server may have made the tables meanwhile.
-    let found = match Target::of(&client, address).await?.tables {
-        Tables::Ours => Some(Meta::load(&client, address).await?),
-        Tables::None => None,
-        Tables::Half => {
-            let server = address.to_string();
-            return Err(OpenError::HalfRestored { server });
-        }
-        Tables::Foreign => {
-            let server = address.to_string();
-            return Err(OpenError::Foreign { server });
-        }
-    };
-    let words = found
-        .as_ref()
-        .and_then(|meta| migration::words(&MIGRATIONS, meta.schema, meta.min_compatible));
-    let is_new = found.is_none();
-    let migrated = migrate(&mut client, found, random).await;
-    let incarnation = migrated.map_err(unusable)?;
-    if is_new {
-        tracing::info!(server = %address, "there were no tables; they were made, with nothing in them");
-    } else if let Some(words) = words {
-        tracing::info!(server = %address, "{words}");
-    }
-    Ok(incarnation)
+    migrate::migrate(&mut client, address, random).await
+}
+
+/// Brings the database at this address up to date, as a start would; an empty one gets its tables.
+pub async fn migrate(url: &str, random: &mut dyn Random) -> Result<(), OpenError> {
+    prepare(&Address::parse(url)?, random).await.map(drop)
 }
 
 /// A connection to look at a database of ours, which changes nothing in it.
@@ -251,7 +244,7 @@ impl Tables {
 
 impl Target {
     async fn of(client: &Client, address: &Address) -> Result<Self, OpenError> {
-        let found = client.query_one(sql::TARGET, &[]).await;
+        let found = client.query_typed_one(sql::TARGET, &[]).await;
         found
             .and_then(|row| Self::read(&row))
             .map_err(|error| OpenError::unusable(address, &error))
@@ -306,12 +299,11 @@ impl Meta {
     /// Refuses one that is not open to this program any more.
     async fn load(client: &Client, address: &Address) -> Result<Self, OpenError> {
         let unusable = |error: Error| OpenError::unusable(address, &error);
-        let found = client.query_opt(sql::META_LOAD, &[]).await;
-        let row = found.map_err(unusable)?;
-        let row = row.ok_or_else(|| OpenError::HalfRestored {
+        let found = once(client, sql::META_LOAD, &[]).await.map_err(unusable)?;
+        let row = found.first().ok_or_else(|| OpenError::HalfRestored {
             server: address.to_string(),
         })?;
-        let meta = Self::read(&row).map_err(unusable)?;
+        let meta = Self::read(row).map_err(unusable)?;
         if meta.min_compatible > SCHEMA {
             return Err(OpenError::TooNew {
                 server: address.to_string(),
@@ -346,7 +338,14 @@ impl Meta {
         Ok(())
     }
 
-    pub(super) fn read(row: &Row) -> Result<Self, Error> {
+    /// From the one row that there is.
+    pub(super) fn only(rows: &[Row]) -> Result<Self, store::Error> {
+        let row = rows.first();
+        let row = row.ok_or_else(|| store::Error::Failed("there is no row in meta".to_owned()))?;
+        Self::read(row).map_err(|error| explain(&error))
+    }
+
+    fn read(row: &Row) -> Result<Self, Error> {
         Ok(Self {
             schema: row.try_get(0)?,
             min_compatible: row.try_get(1)?,

@@ -1,15 +1,76 @@
-//! Parameters as columns: one for each column of a table, whatever the number of rows.
+//! Parameters, and of which type each is: one for each column of a table, whatever the number of rows.
 
+use std::borrow::Cow;
 use std::error::Error;
 
 use bytes::BytesMut;
 use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
+use uuid::Uuid;
+
+use super::tid::Tid;
+
+/// What can be a parameter, also where nobody has asked the database which types the statement takes.
+pub(super) trait Param: ToSql + Sync + Send {
+    fn kind(&self) -> Type;
+    fn value(&self) -> &(dyn ToSql + Sync);
+}
+
+impl<T: Typed + ToSql + Sync + Send> Param for T {
+    fn kind(&self) -> Type {
+        Self::TYPE
+    }
+
+    fn value(&self) -> &(dyn ToSql + Sync) {
+        self
+    }
+}
+
+/// A value of one type of PostgreSQL, and of one alone: a prepared statement that took it as another would refuse it.
+pub(super) trait Typed {
+    const TYPE: Type;
+    const ARRAY: Type;
+}
+
+macro_rules! typed {
+    ($($value:ty: $plain:ident, $array:ident;)*) => {
+        $(impl Typed for $value {
+            const TYPE: Type = Type::$plain;
+            const ARRAY: Type = Type::$array;
+        })*
+    };
+}
+
+typed! {
+    bool: BOOL, BOOL_ARRAY;
+    i16: INT2, INT2_ARRAY;
+    i32: INT4, INT4_ARRAY;
+    i64: INT8, INT8_ARRAY;
+    f32: FLOAT4, FLOAT4_ARRAY;
+    f64: FLOAT8, FLOAT8_ARRAY;
+    str: TEXT, TEXT_ARRAY;
+    String: TEXT, TEXT_ARRAY;
+    Cow<'_, str>: TEXT, TEXT_ARRAY;
+    [u8]: BYTEA, BYTEA_ARRAY;
+    Vec<u8>: BYTEA, BYTEA_ARRAY;
+    Uuid: UUID, UUID_ARRAY;
+    Tid: TID, TID_ARRAY;
+}
+
+impl<T: Typed + ?Sized> Typed for &T {
+    const TYPE: Type = T::TYPE;
+    const ARRAY: Type = T::ARRAY;
+}
+
+impl<T: Typed> Typed for Option<T> {
+    const TYPE: Type = T::TYPE;
+    const ARRAY: Type = T::ARRAY;
+}
 
 #[derive(Default)]
-pub(super) struct Params<'a>(Vec<Box<dyn ToSql + Sync + Send + 'a>>);
+pub(super) struct Params<'a>(Vec<Box<dyn Param + 'a>>);
 
 impl<'a> Params<'a> {
-    pub(super) fn and(mut self, value: impl ToSql + Sync + Send + 'a) -> Self {
+    pub(super) fn and(mut self, value: impl Param + 'a) -> Self {
         self.0.push(Box::new(value));
         self
     }
@@ -18,8 +79,8 @@ impl<'a> Params<'a> {
         self.0.append(&mut others.0);
     }
 
-    pub(super) fn as_slice(&self) -> Vec<&(dyn ToSql + Sync)> {
-        self.0.iter().map(|param| &**param as _).collect()
+    pub(super) fn as_slice(&self) -> Vec<&(dyn Param + 'a)> {
+        self.0.iter().map(|param| &**param).collect()
     }
 }
 
@@ -37,7 +98,7 @@ impl<'a, R> Columns<'a, R> {
         }
     }
 
-    pub(super) fn column<T: ToSql + Sync + Send + 'a>(
+    pub(super) fn column<T: Typed + ToSql + Sync + Send + 'a>(
         mut self,
         value: impl Fn(&'a R) -> T,
     ) -> Self {
@@ -54,6 +115,27 @@ impl<'a, R> Columns<'a, R> {
 /// An array, or the one value that there is where the statement takes no array. No column of ours holds arrays.
 #[derive(Debug)]
 struct Column<T>(Vec<T>);
+
+/// An array, where the database was not asked which of the two the statement takes.
+impl<T: Typed + ToSql + Sync + Send> Param for Column<T> {
+    fn kind(&self) -> Type {
+        T::ARRAY
+    }
+
+    fn value(&self) -> &(dyn ToSql + Sync) {
+        self
+    }
+}
+
+impl<T: Typed + ToSql + Sync + Send> Param for Vec<T> {
+    fn kind(&self) -> Type {
+        T::ARRAY
+    }
+
+    fn value(&self) -> &(dyn ToSql + Sync) {
+        self
+    }
+}
 
 impl<T: ToSql> ToSql for Column<T> {
     fn to_sql(

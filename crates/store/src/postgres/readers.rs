@@ -16,8 +16,10 @@ use tokio_postgres::{Config, NoTls};
 
 use super::READERS;
 use super::address::Address;
+use super::asking::Reader;
 use super::error::{away, one_line};
 use super::home::{Need, NotConnected};
+use super::pooled::Opening;
 use super::sql;
 
 /// How long it is waited for one of them, and for a new connection.
@@ -45,8 +47,12 @@ impl Readers {
         };
         let manager = Manager::from_connect(address.config.clone(), connect, recycling);
         let wait = Some(WAIT_MAX);
-        let settings = Hook::async_fn(|client, _| {
+        let is_pooled = address.is_pooled;
+        let settings = Hook::async_fn(move |client, _| {
             Box::pin(async move {
+                if is_pooled {
+                    return Ok(());
+                }
                 let set = client.batch_execute(sql::READER_SETTINGS).await;
                 set.map_err(HookError::Backend)
             })
@@ -80,7 +86,10 @@ impl Readers {
             return Err(Error::Unavailable(away));
         }
         match self.pool.get().await {
-            Ok(client) => Ok(Lent(Some(client))),
+            Ok(client) => Ok(Lent {
+                client: Some(client),
+                opening: self.address.opening(sql::READER_SETTINGS),
+            }),
             Err(error) => Err(Error::Unavailable(self.explain(&error))),
         }
     }
@@ -102,18 +111,22 @@ pub(super) fn too_late(within: Duration) -> Error {
 }
 
 /// A connection of the pool, which goes back there only when it is given back.
-pub(super) struct Lent(Option<Client>);
+pub(super) struct Lent {
+    client: Option<Client>,
+    opening: Option<Opening>,
+}
 
 impl Lent {
-    pub(super) fn client(&mut self) -> &mut Client {
-        self.0.as_mut().expect("it was not given back")
+    pub(super) fn reader(&mut self) -> Reader<'_> {
+        let client = self.client.as_mut().expect("it was not given back");
+        Reader::of(client, self.opening.as_ref())
     }
 
     /// Where it may be broken, or be set as the database no longer is, to read only for one, whoever comes next gets a
     /// fresh one.
     pub(super) fn back_unless_away<T>(mut self, answer: Result<T, Error>) -> Result<T, Error> {
         if !matches!(answer, Err(Error::Unavailable(_))) {
-            drop(self.0.take());
+            drop(self.client.take());
         }
         answer
     }
@@ -121,7 +134,7 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        if let Some(client) = self.0.take() {
+        if let Some(client) = self.client.take() {
             // Its connection ends with it, whatever the database still does there.
             drop(Object::take(client));
         }

@@ -3,6 +3,7 @@
 
 use taskyard_core::random::Random;
 use tokio_postgres::Error;
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::address::Address;
@@ -16,8 +17,11 @@ pub async fn renew(url: &str, random: &mut dyn Random) -> Result<(), OpenError> 
     let (mut client, _) = open::look(&address).await?;
     let broken = |error: Error| OpenError::unusable(&address, &error);
     let tx = client.transaction().await.map_err(broken)?;
-    let now: i64 = tx.query_one(sql::CLOCK, &[]).await.map_err(broken)?.get(0);
-    let up = tx.query_one(sql::SERVER_UP, &[&now, &0]).await;
+    let now: i64 = tx.query_typed_one(sql::CLOCK, &[]).await.map_err(broken)?.get(0);
+    let none = 0_i32;
+    let up = tx
+        .query_typed_one(sql::SERVER_UP, &[(&now, Type::INT8), (&none, Type::INT4)])
+        .await;
     let up = up.map_err(broken)?;
     let (servers, until): (i64, i64) = (up.get(0), up.get(1));
     if servers > 0 {
@@ -27,7 +31,8 @@ pub async fn renew(url: &str, random: &mut dyn Random) -> Result<(), OpenError> 
             seconds: (until - now) / 1_000_000 + 1,
         });
     }
-    tx.execute(sql::META_RENEW, &[&Uuid::from_u128(bits)])
+    let incarnation = Uuid::from_u128(bits);
+    tx.execute_typed(sql::META_RENEW, &[(&incarnation, Type::UUID)])
         .await
         .map_err(broken)?;
     tx.commit().await.map_err(broken)

@@ -11,12 +11,14 @@ use taskyard_core::refused::Refused;
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
 use tokio_postgres::Client;
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::address::Address;
 use super::error::{explain, explain_commit};
 use super::fields::{Fields, Read};
 use super::open::{self, OpenError};
+use super::pooled::local;
 use super::sql;
 use crate::incarnation;
 
@@ -34,10 +36,7 @@ pub async fn reset(url: &str, random: &mut dyn Random) -> Result<(), OpenError> 
         server: address.to_string(),
         reason: error.to_string(),
     };
-    // As of a server that writes, so that it waits for nobody without end.
-    let set = client.batch_execute(sql::WRITER_SETTINGS).await;
-    set.map_err(|error| failed(explain(&error)))?;
-    let now = client.query_one(sql::CLOCK, &[]).await;
+    let now = client.query_typed_one(sql::CLOCK, &[]).await;
     let now = now.map_err(|error| failed(explain(&error)))?;
     let now = Fields::of(&now).time().map_err(failed)?;
     match empty(&mut client, now, NO_SERVER, incarnation(random)).await {
@@ -76,13 +75,16 @@ async fn empty_once(
 ) -> Read<Result<(), Refused>> {
     let tx = client.transaction().await;
     let tx = tx.map_err(|error| explain(&error))?;
-    // It takes as long as there is much to take away.
+    // As of a server that writes, so that it waits for nobody without end, but for as long as there is much to take away.
+    let set = tx.batch_execute(&local(sql::WRITER_SETTINGS)).await;
+    set.map_err(|error| explain(&error))?;
     let patient = tx.batch_execute(sql::RESET_SETTINGS).await;
     patient.map_err(|error| explain(&error))?;
     let held = tx.batch_execute(sql::SERVER_HOLD).await;
     held.map_err(|error| explain(&error))?;
+    let now_micros = now.as_micros();
     let up = tx
-        .query_one(sql::SERVER_UP, &[&now.as_micros(), &own.0])
+        .query_typed_one(sql::SERVER_UP, &[(&now_micros, Type::INT8), (&own.0, Type::INT4)])
         .await;
     let up = up.map_err(|error| explain(&error))?;
     let mut fields = Fields::of(&up);
@@ -93,7 +95,9 @@ async fn empty_once(
             seconds: Timestamp::from_micros(until).since(now).as_secs() + 1,
         }));
     }
-    let renewed = tx.execute(sql::META_RESET, &[&incarnation]).await;
+    let renewed = tx
+        .execute_typed(sql::META_RESET, &[(&incarnation, Type::UUID)])
+        .await;
     renewed.map_err(|error| explain(&error))?;
     let emptied = tx.batch_execute(sql::ALL_DELETE).await;
     emptied.map_err(|error| explain(&error))?;

@@ -11,13 +11,15 @@ use taskyard_core::queue::Queue;
 use taskyard_core::store::Error;
 use taskyard_core::time::Timestamp;
 use tokio::task::AbortHandle;
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::{Client, Row};
 
 use super::address::Address;
 use super::error::{explain, one_line};
 use super::fields::{Fields, Read};
 use super::open::Meta;
 use super::params::Params;
+use super::pooled::Opening;
+use super::question::{Question, once};
 use super::rows::key as keys;
 use super::sql::{META_LOAD, Statements, WRITER_SETTINGS};
 use super::trip::Trip;
@@ -33,7 +35,9 @@ pub(super) struct Session {
     pub(super) client: Client,
     pub(super) statements: Statements,
     /// Prepared when they are first used.
-    joined: Mutex<HashMap<Form, Statement>>,
+    joined: Mutex<HashMap<Form, Question>>,
+    /// What every transaction begins with, where nothing that is set holds for longer.
+    opening: Option<Opening>,
     /// Whose counters this session writes.
     pub(super) server: ServerNumber,
     /// A transaction was begun and not ended, or nobody knows.
@@ -52,17 +56,21 @@ impl Session {
             }
         });
         let connection = connection.abort_handle();
-        let set = client.batch_execute(WRITER_SETTINGS).await;
-        set.map_err(|error| explain(&error))?;
+        let opening = address.opening(WRITER_SETTINGS);
+        if opening.is_none() {
+            let set = client.batch_execute(WRITER_SETTINGS).await;
+            set.map_err(|error| explain(&error))?;
+        }
         // Before anything is prepared, which may be for tables that are no more.
-        let meta = client.query_one(META_LOAD, &[]).await;
-        let meta = meta.and_then(|row| Meta::read(&row));
-        meta.map_err(|error| explain(&error))?.check_open()?;
-        let statements = Statements::prepare(&client).await;
+        let meta = once(&client, META_LOAD, &[]).await;
+        let meta = meta.map_err(|error| explain(&error))?;
+        Meta::only(&meta)?.check_open()?;
+        let statements = Statements::prepare(&client, opening.is_some()).await;
         Ok(Self {
             client,
             statements: statements.map_err(|error| explain(&error))?,
             joined: Mutex::default(),
+            opening,
             server,
             open: AtomicBool::new(false),
             connection,
@@ -70,11 +78,11 @@ impl Session {
     }
 
     /// One statement for all of these writes.
-    pub(super) async fn joined(&self, form: Form) -> Result<Statement, tokio_postgres::Error> {
+    pub(super) async fn joined(&self, form: Form) -> Result<Question, tokio_postgres::Error> {
         if let Some(statement) = self.joined.lock().get(&form) {
             return Ok(statement.clone());
         }
-        let statement = self.client.prepare(&form.text()).await?;
+        let statement = Question::of(&self.client, &form.text(), self.is_pooled()).await?;
         let mut kept = self.joined.lock();
         if kept.len() >= JOINED_MAX {
             kept.clear();
@@ -92,12 +100,9 @@ impl Session {
         trip.ask(&all.lane_list, Params::default().and(listed.0));
         trip.ask(&all.queue_list, Params::default());
         let [time, meta, lanes, queues] = answers(trip).await?;
-        let (Some(time), Some(meta)) = (time.first(), meta.first()) else {
-            return Err(Error::Failed(
-                "there is no time, or no row in meta".to_owned(),
-            ));
-        };
-        let meta = Meta::read(meta).map_err(|error| explain(&error))?;
+        let time = time.first();
+        let time = time.ok_or_else(|| Error::Failed("there is no time".to_owned()))?;
+        let meta = Meta::only(&meta)?;
         meta.check_open()?;
         let queues = queues.iter().map(|row| queue::queue(&mut Fields::of(row)));
         Ok(Refreshed {
@@ -138,6 +143,15 @@ impl Session {
         trip.ask(&self.statements.lane_named, keys::lane_numbers(lanes));
         let [named] = answers(trip).await?;
         numbered(&named)
+    }
+
+    /// Nothing holds from one transaction to the next.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.opening.is_some()
+    }
+
+    pub(super) fn opening(&self) -> &str {
+        self.opening.as_ref().map_or("begin", Opening::begin)
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -1,13 +1,15 @@
 //! The statements, one a file, and their prepared forms on one connection.
 
 use futures_util::future::try_join_all;
-use tokio_postgres::{Client, Error, Statement};
+use tokio_postgres::{Client, Error};
+
+use super::question::Question;
 
 macro_rules! statements {
     ($($folder:literal { $($name:ident),* $(,)? })*) => {
-        /// What the writer runs, prepared when it connects.
+        /// What the writer asks, prepared when it connects.
         pub(super) struct Statements {
-            $($(pub(super) $name: Statement,)*)*
+            $($(pub(super) $name: Question,)*)*
         }
 
         const TEXTS: &[&str] = &[$($(include_str!(concat!(
@@ -16,8 +18,9 @@ macro_rules! statements {
 
         impl Statements {
             /// One round trip for all of them.
-            pub(super) async fn prepare(client: &Client) -> Result<Self, Error> {
-                let prepared = try_join_all(TEXTS.iter().map(|text| client.prepare(text))).await?;
+            pub(super) async fn prepare(client: &Client, is_pooled: bool) -> Result<Self, Error> {
+                let questions = TEXTS.iter().map(|text| Question::of(client, text, is_pooled));
+                let prepared = try_join_all(questions).await?;
                 let mut prepared = prepared.into_iter();
                 Ok(Self {
                     $($($name: prepared.next().expect("as many as there are texts"),)*)*
@@ -205,6 +208,7 @@ pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled
 pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
 pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");
 pub(super) const STANDING: &str = include_str!("../../sql/postgres/standing.sql");
+pub(super) const STANDING_SAME: &str = include_str!("../../sql/postgres/standing_same.sql");
 pub(super) const STANDING_PLAIN: &str = include_str!("../../sql/postgres/standing_plain.sql");
 pub(super) const TARGET: &str = include_str!("../../sql/postgres/target.sql");
 pub(super) const TASK_HOLDER: &str = include_str!("../../sql/common/task_holder.sql");

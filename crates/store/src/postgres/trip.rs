@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, join_all};
-use tokio_postgres::{Error, Row, Statement};
+use tokio_postgres::{Error, Row};
 
 use super::params::Params;
+use super::question::Question;
 use super::session::Session;
 
 type Answered<'a> = BoxFuture<'a, Result<Vec<Row>, Error>>;
@@ -25,12 +26,12 @@ impl<'a> Trip<'a> {
         }
     }
 
-    /// A statement that was prepared on this session.
-    pub(super) fn ask(&mut self, statement: &Statement, params: Params<'a>) {
-        let (client, statement) = (&self.session.client, statement.clone());
+    /// A question of this session.
+    pub(super) fn ask(&mut self, question: &Question, params: Params<'a>) {
+        let (client, question) = (&self.session.client, question.clone());
         let answered = async move {
             let params = params.as_slice();
-            client.query(&statement, &params).await
+            question.ask(client, &params).await
         };
         self.asked.push(answered.boxed());
     }
@@ -39,11 +40,11 @@ impl<'a> Trip<'a> {
     pub(super) fn ask_for<R>(
         &mut self,
         rows: &'a [R],
-        statement: &Statement,
+        question: &Question,
         params: impl FnOnce(&'a [R]) -> Params<'a>,
     ) {
         if !rows.is_empty() {
-            self.ask(statement, params(rows));
+            self.ask(question, params(rows));
         }
     }
 
@@ -55,14 +56,34 @@ impl<'a> Trip<'a> {
     /// Begins a transaction, unless one is open already; from here on one counts as open.
     pub(super) fn begin(&mut self) {
         if !self.session.open.swap(true, Ordering::Relaxed) {
-            self.say("begin");
+            self.say(self.session.opening());
         }
     }
 
     /// The answers in the order in which they were asked for.
     pub(super) async fn send(self) -> Vec<Result<Vec<Row>, Error>> {
+        let Self { session, mut asked } = self;
+        let is_alone = session.is_pooled() && !session.is_open();
+        if is_alone {
+            // What is set holds for a transaction.
+            asked.insert(0, said(session, session.opening()));
+            asked.push(said(session, "commit"));
+        }
         // Each is sent when it is first polled, and that is done in their order.
-        join_all(self.asked).await
+        let mut answers = join_all(asked).await;
+        if is_alone {
+            let (ended, begun) = (answers.pop(), answers.remove(0));
+            // Where it did not begin, the others failed over that.
+            if let (Err(error), Some(first)) = (begun, answers.first_mut()) {
+                *first = Err(error);
+            }
+            if let (Some(Err(error)), Some(last)) = (ended, answers.last_mut())
+                && last.is_ok()
+            {
+                *last = Err(error);
+            }
+        }
+        answers
     }
 }
 

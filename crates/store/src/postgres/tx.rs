@@ -76,8 +76,11 @@ impl Tx for PostgresTx<'_> {
         let writes = changes.writes(&diff, &spots, session.server);
         let writes = writes.prepared(session).await;
         let writes = writes.map_err(|error| explain(&error))?;
-        // One statement alone is a transaction of its own.
-        let is_alone = writes.len() == 1 && diff.inputs.is_empty() && !session.is_open();
+        // One statement alone is a transaction of its own, where nothing has to be set for it.
+        let is_alone = writes.len() == 1
+            && diff.inputs.is_empty()
+            && !session.is_open()
+            && !session.is_pooled();
         let mut trip = Trip::on(session);
         if !is_alone {
             trip.begin();

@@ -3,9 +3,10 @@
 
 use std::fmt::Write as _;
 
-use tokio_postgres::{Error, Statement};
+use tokio_postgres::Error;
 
 use super::params::Params;
+use super::question::Question;
 use super::session::Session;
 use super::sql::Write;
 
@@ -59,13 +60,15 @@ impl<'a> Writes<'a> {
         self.is_closed = true;
     }
 
-    /// Each statement as this session has prepared it, or does now.
+    /// Each statement as this session asks it, prepared now where it was not before.
     pub(super) async fn prepared(
         self,
         session: &Session,
-    ) -> Result<Vec<(Statement, Params<'a>)>, Error> {
+    ) -> Result<Vec<(Question, Params<'a>)>, Error> {
         let mut prepared = Vec::with_capacity(self.statements.len());
-        for Joined { form, params } in self.statements {
+        for Joined { mut form, params } in self.statements {
+            // Only the database could tell which of its parameters are no arrays.
+            form.has_many |= session.is_pooled();
             prepared.push((session.joined(form).await?, params));
         }
         Ok(prepared)

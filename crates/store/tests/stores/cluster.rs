@@ -41,9 +41,14 @@ impl Server {
         let options = Options {
             clock: None,
             hints: false,
+            pooled: false,
             random: Box::new(Seeded::new(1)),
             within,
         };
+        Self::by(url, options).await
+    }
+
+    pub(crate) async fn by(url: &str, options: Options) -> Self {
         Self {
             store: PostgresStore::connect(url, options).await.unwrap(),
             policy: Policy::default(),

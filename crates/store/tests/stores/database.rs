@@ -85,6 +85,11 @@ impl Database {
         Some(Self { server, name })
     }
 
+    /// Where it is.
+    pub(crate) fn server(&self) -> &str {
+        self.server.as_str()
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -171,6 +176,7 @@ async fn make_template(server: &Url, client: &Client, name: &str) {
     let options = Options {
         clock: None,
         hints: true,
+        pooled: false,
         random: Box::new(Seeded::new(1)),
         within: taskyard_store::postgres::WITHIN,
     };

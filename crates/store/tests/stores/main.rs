@@ -12,6 +12,8 @@ mod database;
 mod histories;
 mod interleaved;
 mod lists;
+#[path = "../../../../tests/support/pooler.rs"]
+mod pooler;
 mod postgres;
 mod sequences;
 mod together;

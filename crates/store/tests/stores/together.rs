@@ -67,6 +67,7 @@ impl Together {
         let options = postgres::Options {
             clock: Some(Arc::clone(clock)),
             hints: true,
+            pooled: false,
             random: Box::new(shared.clone()),
             within: taskyard_store::postgres::WITHIN,
         };

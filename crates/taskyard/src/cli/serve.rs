@@ -58,6 +58,11 @@ pub(crate) struct ServeArgs {
     /// least 1s. It is told after 15 s to give up by itself (`statement_timeout`), so less than that cuts it short.
     #[arg(long, env = "TASKYARD_DATABASE_WITHIN", default_value = "20s", value_parser = at_least::<1000>, value_name = "TIME")]
     pub(crate) database_within: Duration,
+    /// PostgreSQL, and every --inbox, is behind a pooler that gives each transaction another connection, such as PgBouncer in
+    /// transaction mode. What other servers did is then found by looking, at most --poll later, and an inbox's tasks within a
+    /// second.
+    #[arg(long, env = "TASKYARD_POOLED")]
+    pub(crate) pooled: bool,
     /// How many internal workers there are, inside of the server; each runs one task at a time. 0 to 50.
     #[arg(long, env = "TASKYARD_INTERNAL_WORKERS", default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=50))]
     pub(crate) internal_workers: u16,

@@ -13,9 +13,10 @@ use taskyard_store::{postgres, sqlite};
 
 use super::Done;
 use crate::cli::{DatabaseArgs, DbArgs, DbVerb};
-use crate::database::{self, Address, Patience};
+use crate::database::{self, Address, Manner};
 use crate::failure::Failure;
 use crate::output::{self, Column, Format, Shown};
+use crate::randomness::Unguessable;
 
 /// How large a database is, by table.
 #[derive(Serialize)]
@@ -109,7 +110,14 @@ pub(super) async fn run(args: &DbArgs, format: Format) -> Done {
 
 async fn migrate(args: &DatabaseArgs, format: Format) -> Done {
     let address = Address::parse(&args.database)?;
-    drop(database::open(&address, Patience::default(), None).await?);
+    match &address {
+        Address::Sqlite(_) => drop(database::open(&address, Manner::default(), None).await?),
+        // Without a server's connections, which a pooler that stands in between might not be for.
+        Address::Postgres(url) => {
+            let migrated = postgres::migrate(url, &mut Unguessable::new()).await;
+            migrated.map_err(|error| Failure::new(error.to_string()))?;
+        }
+    }
     stats(args, format).await
 }
 

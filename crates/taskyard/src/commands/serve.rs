@@ -19,6 +19,7 @@ use taskyard_server::Secret;
 use taskyard_server::app::App;
 use taskyard_server::serve::serve;
 use taskyard_server::settings::{Access, Commands, Limits, Settings};
+use taskyard_store::postgres;
 use taskyard_worker::executor::Executors;
 use taskyard_worker::runtime;
 use tokio::net::{TcpListener, TcpSocket};
@@ -29,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::parts::Parts;
 use super::{Cores, Done, worker};
 use crate::cli::{AccessArgs, ServeArgs};
-use crate::database::{self, Address, Patience};
+use crate::database::{self, Address, Manner};
 use crate::failure::{FAILED, Failure, USAGE};
 use crate::inboxes::{self, Takers};
 use crate::logs;
@@ -56,6 +57,8 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn make(args: &ServeArgs) -> Result<Self, Failure> {
         let address = Address::parse(&args.database.database)?;
+        let inboxes = inboxes::addresses(&args.inboxes.inboxes)?;
+        check_pooled(args.pooled, &address, &inboxes)?;
         check_access(&args.access, &args.listen)?;
         Ok(Self {
             policy: Policy {
@@ -69,7 +72,7 @@ impl Plan {
             hosts: web::hosts(&args.access.allow_host)?,
             origins: web::origins(&args.access.allow_origin)?,
             address,
-            inboxes: inboxes::addresses(&args.inboxes.inboxes)?,
+            inboxes,
             commands: inside::commands(args),
             executors: inside::executors(args)?,
         })
@@ -120,12 +123,13 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
         log_lines_dropped: logs::lines_dropped(),
     };
     let mut signals = Signals::listen()?;
-    let patience = Patience {
+    let manner = Manner {
         wait: args.database_wait,
         within: args.database_within,
+        pooled: args.pooled,
     };
     let store = tokio::select! {
-        store = database::open(&address, patience, Some(local)) => store?,
+        store = database::open(&address, manner, Some(local)) => store?,
         // There is nothing to end in order yet.
         signal = signals.next() => return Ok(signals::exit_code(signal)),
     };
@@ -164,7 +168,7 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
     let finishing = engine.finishing().clone();
     serving.spawn(serve(listener, app.clone(), finishing));
     pool.begin(&app);
-    let takers = Takers::start(&inboxes, args.inboxes.keep(), &app, &leaving)?;
+    let takers = Takers::start(&inboxes, args.pooled, args.inboxes.keep(), &app, &leaving)?;
     app.started();
     output::line(&format!("{SERVING}http://{}", reachable(local)))?;
     tracing::info!(address = %local, database = %address, workers = args.internal_workers, "serving");
@@ -280,6 +284,26 @@ fn reachable(local: SocketAddr) -> SocketAddr {
     } else {
         local
     }
+}
+
+/// A pooler is in front of PostgreSQL, and passes on no options of connections.
+fn check_pooled(pooled: bool, address: &Address, inboxes: &[String]) -> Result<(), Failure> {
+    if !pooled {
+        return Ok(());
+    }
+    let database = match address {
+        Address::Postgres(url) => Some(url),
+        Address::Sqlite(_) if inboxes.is_empty() => {
+            return Err(Failure::usage(
+                "--pooled is for PostgreSQL behind a pooler, and --database names a file; leave it out",
+            ));
+        }
+        Address::Sqlite(_) => None,
+    };
+    for url in database.into_iter().chain(inboxes) {
+        postgres::check_pooled(url).map_err(|error| Failure::usage(format!("--pooled: {error}")))?;
+    }
+    Ok(())
 }
 
 /// What can be told before it listens: a name may stand for any address.

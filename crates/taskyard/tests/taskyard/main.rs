@@ -8,6 +8,8 @@ mod examples;
 mod exchanges;
 mod faults;
 mod pages;
+#[path = "../../../../tests/support/pooler.rs"]
+mod pooler;
 mod shop;
 mod terminal;
 mod way;

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use deadpool_postgres::Client;
 use parking_lot::Mutex;
 use taskyard_core::hints::{Hints, Ready};
 use taskyard_core::lane::{Lane, LaneKey};
-use taskyard_core::store::Error;
 use tokio::time::timeout;
 
+use crate::postgres::asking::Reader;
 use crate::postgres::fields::Read;
 use crate::postgres::open::Meta;
 use crate::postgres::readers::{Readers, too_late};
@@ -56,17 +55,15 @@ type Numbered = Vec<(Lane, Arc<LaneKey>)>;
 /// Which lanes these are, and in which database.
 async fn named(lanes: &[Lane], readers: &Readers) -> Read<(Numbered, [u8; 16])> {
     let mut lent = readers.lend().await?;
-    let answer = named_by(lanes, lent.client()).await;
+    let answer = named_by(lanes, &lent.reader()).await;
     lent.back_unless_away(answer)
 }
 
-async fn named_by(lanes: &[Lane], client: &Client) -> Read<(Numbered, [u8; 16])> {
+async fn named_by(lanes: &[Lane], reader: &Reader<'_>) -> Read<(Numbered, [u8; 16])> {
     let numbers: Vec<i32> = lanes.iter().map(|lane| lane.0).collect();
-    let found = reads::all(client, sql::LANE_NAMED, &[&numbers], key::lane).await?;
+    let found = reads::all(reader, sql::LANE_NAMED, &[&numbers], key::lane).await?;
     // Behind them, so that they are not of the database that came in the place of this one.
-    let meta = reads::rows(client, sql::META_LOAD, &[]).await?;
-    let meta = meta.first().map(Meta::read).transpose();
-    let meta = meta.map_err(|error| crate::postgres::error::explain(&error))?;
-    let meta = meta.ok_or_else(|| Error::Failed("there is no row in meta".to_owned()))?;
+    let meta = reads::rows(reader, sql::META_LOAD, &[]).await?;
+    let meta = Meta::only(&meta)?;
     Ok((found, meta.incarnation.into_bytes()))
 }

@@ -7,8 +7,7 @@ use taskyard_core::id::{Fence, RunKey, TaskId};
 use taskyard_core::log::{Log, Owner};
 use taskyard_core::store::Error;
 use tokio::task::AbortHandle;
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use crate::columns;
@@ -16,15 +15,20 @@ use crate::logs::{Changes, Stored};
 use crate::postgres::address::Address;
 use crate::postgres::error::{explain, explain_commit, one_line};
 use crate::postgres::fields::{Fields, Read};
+use crate::postgres::params::Param;
+use crate::postgres::pooled::Opening;
+use crate::postgres::question::{self, Question};
 use crate::postgres::sql;
 
 pub(super) struct Session {
     client: Client,
-    lock: Statement,
-    insert_runs: Statement,
-    update_runs: Statement,
-    clear_lines: Statement,
-    insert_lines: Statement,
+    /// What every transaction begins with, where nothing that is set holds for longer.
+    opening: Option<Opening>,
+    lock: Question,
+    insert_runs: Question,
+    update_runs: Question,
+    clear_lines: Question,
+    insert_lines: Question,
     connection: AbortHandle,
 }
 
@@ -41,19 +45,24 @@ impl Session {
             }
         });
         let connection = connection.abort_handle();
-        let set = client.batch_execute(sql::LOG_SETTINGS).await;
-        set.map_err(|error| explain(&error))?;
+        let opening = address.opening(sql::LOG_SETTINGS);
+        if opening.is_none() {
+            let set = client.batch_execute(sql::LOG_SETTINGS).await;
+            set.map_err(|error| explain(&error))?;
+        }
+        let question = |text| Question::of(&client, text, opening.is_some());
         let prepared = try_join5(
-            client.prepare(sql::LOG_RUN_LOCK),
-            client.prepare(sql::LOG_RUN_INSERT),
-            client.prepare(sql::LOG_RUN_UPDATE),
-            client.prepare(sql::LOG_LINE_CLEAR),
-            client.prepare(sql::LOG_LINE_INSERT),
+            question(sql::LOG_RUN_LOCK),
+            question(sql::LOG_RUN_INSERT),
+            question(sql::LOG_RUN_UPDATE),
+            question(sql::LOG_LINE_CLEAR),
+            question(sql::LOG_LINE_INSERT),
         );
         let prepared = prepared.await.map_err(|error| explain(&error))?;
         let (lock, insert_runs, update_runs, clear_lines, insert_lines) = prepared;
         Ok(Self {
             client,
+            opening,
             lock,
             insert_runs,
             update_runs,
@@ -72,7 +81,8 @@ impl Session {
         &self,
         owners: &BTreeMap<RunKey, Owner>,
     ) -> Result<BTreeMap<RunKey, Stored>, Error> {
-        let begun = try_join(self.client.batch_execute("begin"), self.locked(owners)).await;
+        let begin = self.opening.as_ref().map_or("begin", Opening::begin);
+        let begun = try_join(self.client.batch_execute(begin), self.locked(owners)).await;
         let ((), found) = begun.map_err(|error| explain(&error))?;
         if found.len() == owners.len() {
             return stored(&found);
@@ -84,8 +94,8 @@ impl Session {
             .collect();
         let attempts: Vec<i32> = owners.values().map(|owner| owner.attempt).collect();
         let insert = async {
-            let columns: [&(dyn ToSql + Sync); 5] = [&tasks, &slots, &fences, &claimed, &attempts];
-            self.client.execute(&self.insert_runs, &columns).await
+            let columns: [&dyn Param; 5] = [&tasks, &slots, &fences, &claimed, &attempts];
+            self.insert_runs.ask(&self.client, &columns).await
         };
         let made = try_join(insert, self.locked(owners));
         let (_, found) = made.await.map_err(|error| explain(&error))?;
@@ -101,18 +111,15 @@ impl Session {
         owners: &BTreeMap<RunKey, Owner>,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let (tasks, slots, fences) = keys(owners.keys());
-        self.client
-            .query(&self.lock, &[&tasks, &slots, &fences])
-            .await
+        let columns: [&dyn Param; 3] = [&tasks, &slots, &fences];
+        self.lock.ask(&self.client, &columns).await
     }
 
     /// Writes the batch and commits it.
     pub(super) async fn write(&self, changes: &Changes) -> Result<(), Error> {
         if !changes.cleared.is_empty() {
-            let cleared = self
-                .client
-                .execute(&self.clear_lines, &[&changes.cleared])
-                .await;
+            let columns: [&dyn Param; 1] = [&changes.cleared];
+            let cleared = self.clear_lines.ask(&self.client, &columns).await;
             cleared.map_err(|error| explain(&error))?;
         }
         let written = try_join3(
@@ -124,7 +131,7 @@ impl Session {
         Ok(())
     }
 
-    async fn insert_lines(&self, changes: &Changes) -> Result<u64, tokio_postgres::Error> {
+    async fn insert_lines(&self, changes: &Changes) -> Result<Vec<Row>, tokio_postgres::Error> {
         let lines = &changes.lines;
         let runs: Vec<i64> = lines.iter().map(|(run, _)| *run).collect();
         let seqs: Vec<i32> = lines.iter().map(|(_, row)| signed(row.seq)).collect();
@@ -140,15 +147,11 @@ impl Session {
             .iter()
             .map(|(_, row)| row.line.text.as_str())
             .collect();
-        self.client
-            .execute(
-                &self.insert_lines,
-                &[&runs, &seqs, &times, &streams, &texts],
-            )
-            .await
+        let columns: [&dyn Param; 5] = [&runs, &seqs, &times, &streams, &texts];
+        self.insert_lines.ask(&self.client, &columns).await
     }
 
-    async fn update_runs(&self, changes: &Changes) -> Result<u64, tokio_postgres::Error> {
+    async fn update_runs(&self, changes: &Changes) -> Result<Vec<Row>, tokio_postgres::Error> {
         let logs = &changes.logs;
         let (tasks, slots, fences) = keys(logs.iter().map(|stored| &stored.log.owner.run));
         let of = |value: fn(&Log) -> i64| -> Vec<i64> {
@@ -162,21 +165,23 @@ impl Session {
             .map(|stored| signed(stored.log.next_seq))
             .collect();
         let full: Vec<bool> = logs.iter().map(|stored| stored.log.is_full).collect();
-        self.client
-            .execute(
-                &self.update_runs,
-                &[
-                    &tasks, &slots, &fences, &claimed, &attempts, &next, &bytes, &full,
-                ],
-            )
-            .await
+        let columns: [&dyn Param; 8] = [
+            &tasks, &slots, &fences, &claimed, &attempts, &next, &bytes, &full,
+        ];
+        self.update_runs.ask(&self.client, &columns).await
     }
 
     pub(super) async fn forget(&self, task: TaskId) -> Result<(), Error> {
         let id = task.as_uuid();
         // Lines that another server puts in meanwhile are found by the next sweep.
         for statement in [sql::LOG_LINE_DELETE, sql::LOG_RUN_DELETE] {
-            let done = self.client.execute(statement, &[&id]).await;
+            let columns: [&dyn Param; 1] = [&id];
+            let done = match &self.opening {
+                Some(opening) => {
+                    question::within(&self.client, opening.begin(), statement, &columns).await
+                }
+                None => question::once(&self.client, statement, &columns).await,
+            };
             done.map_err(|error| explain(&error))?;
         }
         Ok(())

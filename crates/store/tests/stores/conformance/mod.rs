@@ -30,7 +30,12 @@ mod telling_again;
 mod timing;
 pub(crate) mod yard;
 
+use std::sync::Arc;
+
 use yard::Yard;
+
+use crate::database::Database;
+use crate::pooler::Pooler;
 
 /// Makes a test of every case for one store.
 macro_rules! conformance {
@@ -300,7 +305,9 @@ macro_rules! conformance {
             #[tokio::test]
             async fn $case() {
                 if let Some(yard) = $open.await {
+                    let left = yard.left();
                     $file::$case(yard).await;
+                    nothing_is_kept(left).await;
                 }
             }
         )*
@@ -310,3 +317,11 @@ macro_rules! conformance {
 conformance!(model, Yard::on_model());
 conformance!(sqlite, Yard::on_sqlite());
 conformance!(postgres, Yard::on_postgres());
+conformance!(pooled, Yard::on_pooled());
+
+/// By connections that went from one to the next, of whatever was done over them.
+async fn nothing_is_kept(left: Option<(Arc<Pooler>, Arc<Database>)>) {
+    if let Some((pooler, database)) = left {
+        assert_eq!(pooler.kept(database.name()).await, [""; 0]);
+    }
+}

@@ -38,6 +38,7 @@ pub(crate) use self::words::{
 };
 use crate::by_hand::Place;
 use crate::database::Database;
+use crate::pooler::Pooler;
 use crate::together::Together;
 
 /// Noon of some day; tests see no other clock.
@@ -50,6 +51,8 @@ pub(crate) struct Yard {
     made: AtomicI64,
     /// Goes with the yard, after its store.
     pub(crate) place: Place,
+    /// In between.
+    pooler: Option<Arc<Pooler>>,
 }
 
 fn read(clock: &Arc<AtomicI64>) -> Clock {
@@ -82,6 +85,7 @@ impl Yard {
             clock,
             made,
             place,
+            pooler: _,
         } = self;
         drop(store);
         let Place::Folder(folder) = place else {
@@ -128,6 +132,37 @@ impl Yard {
         Some(Self::over(&database, &database.url()).await)
     }
 
+    /// By way of a pooler in transaction mode, which everybody shares few connections of. `None` where there is no server,
+    /// or no pooler.
+    pub(crate) async fn on_pooled() -> Option<Self> {
+        let database = Arc::new(Database::migrated().await?);
+        let pooler = Arc::new(Pooler::before(database.server())?);
+        let clock = Arc::new(AtomicI64::new(NOON));
+        let options = postgres::Options {
+            clock: Some(read(&clock)),
+            hints: true,
+            pooled: true,
+            random: Box::new(Seeded::new(1)),
+            within: postgres::WITHIN,
+        };
+        let url = pooler.url(database.name());
+        let store = PostgresStore::connect(&url, options).await.unwrap();
+        let place = Place::Database(database);
+        let mut yard = Self::new(Arc::new(store), clock, place);
+        yard.pooler = Some(pooler);
+        Some(yard)
+    }
+
+    /// What is looked at once the case is through.
+    pub(crate) fn left(&self) -> Option<(Arc<Pooler>, Arc<Database>)> {
+        match (&self.pooler, &self.place) {
+            (Some(pooler), Place::Database(database)) => {
+                Some((Arc::clone(pooler), Arc::clone(database)))
+            }
+            _ => None,
+        }
+    }
+
     /// One server of those that share this database, at this address of it. Each has a clock of its own.
     pub(crate) async fn over(database: &Arc<Database>, url: &str) -> Self {
         let clock = Arc::new(AtomicI64::new(NOON));
@@ -150,6 +185,7 @@ impl Yard {
         let options = postgres::Options {
             clock: by_hand,
             hints: true,
+            pooled: false,
             random: Box::new(Seeded::new(1)),
             within: taskyard_store::postgres::WITHIN,
         };
@@ -178,6 +214,7 @@ impl Yard {
             clock,
             made: AtomicI64::new(0),
             place,
+            pooler: None,
         }
     }
 

@@ -9,6 +9,7 @@ mod holding;
 mod inbox;
 mod opening;
 mod plans;
+mod pooling;
 mod renewing;
 mod resetting;
 mod setting_clocks;
@@ -25,6 +26,7 @@ fn options() -> Options {
     Options {
         clock: None,
         hints: true,
+        pooled: false,
         random: Box::new(Seeded::new(1)),
         within: taskyard_store::postgres::WITHIN,
     }

@@ -40,6 +40,7 @@ async fn servers_that_start_at_once_make_one_database() {
         let options = Options {
             clock: None,
             hints: true,
+            pooled: false,
             random: Box::new(Seeded::new(seed)),
             within: taskyard_store::postgres::WITHIN,
         };

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bench::apart::apart;
 use crate::bench::{Figure, Run};
-use crate::database::{self, Address, Patience};
+use crate::database::{self, Address, Manner};
 use crate::failure::Failure;
 use crate::randomness::Unguessable;
 
@@ -95,7 +95,7 @@ async fn lives(url: &str, seconds: Duration, lanes: usize) -> anyhow::Result<u32
 }
 
 pub(super) async fn open(url: &str) -> Result<Arc<dyn Store>, Failure> {
-    database::open(&Address::parse(url)?, Patience::default(), None).await
+    database::open(&Address::parse(url)?, Manner::default(), None).await
 }
 
 /// Lives of tasks, one after the other; answers how many ended while they count.

@@ -10,6 +10,7 @@ mod inboxes;
 mod leaving;
 mod logs;
 mod operations;
+mod pooled;
 mod postgres;
 mod refusing;
 mod resets;

@@ -16,7 +16,7 @@ use crate::yard::{PATIENCE, Process, Server, Yard, taskyard};
 
 /// A worker that is cut off for some seconds is not taken for dead. A lease lasts longer than any of these tests: a task
 /// that waited for the end of one would be late.
-const TIMES: [&str; 8] = [
+pub(super) const TIMES: [&str; 8] = [
     "--heartbeat",
     "300ms",
     "--heartbeat-ttl",
@@ -35,12 +35,12 @@ async fn two(arguments: &[&str]) -> Option<(Yard, Server, Server)> {
     Some((yard, here, there))
 }
 
-fn both(here: &Server, there: &Server) -> String {
+pub(super) fn both(here: &Server, there: &Server) -> String {
     format!("{},{}", here.url, there.url)
 }
 
 /// A worker that knows both, and asks the first of them first.
-fn worker(yard: &Yard, servers: &str, arguments: &[&str]) -> Process {
+pub(super) fn worker(yard: &Yard, servers: &str, arguments: &[&str]) -> Process {
     let mut command = taskyard();
     command
         .args(["worker", "--server", servers, "--name", "w"])
@@ -67,7 +67,7 @@ fn line(of: &mut BufReader<ChildStdout>) -> String {
 }
 
 /// A command that says that it runs, and goes on until the gate is open.
-fn waits_for(gate: &Path, runs: &Path) -> Value {
+pub(super) fn waits_for(gate: &Path, runs: &Path) -> Value {
     let (gate, runs) = (gate.display(), runs.display());
     let waits =
         format!("echo $TASKYARD_TASK_ID >> {runs}; until test -e {gate}; do sleep 0.05; done");
@@ -75,7 +75,7 @@ fn waits_for(gate: &Path, runs: &Path) -> Value {
 }
 
 /// As it is where nothing was lost on the way, nor run twice.
-async fn ended_as_if_nothing_had_been(at: &Server, task: TaskId) {
+pub(super) async fn ended_as_if_nothing_had_been(at: &Server, task: TaskId) {
     let task = at.ended(task).await;
     assert_eq!(task.status, Status::Completed, "{task:?}");
     let counts = (task.attempts, task.losses, task.failures);

@@ -39,7 +39,7 @@ async fn two_servers(yard: &Yard, workers: [&str; 2]) -> [Server; 2] {
 }
 
 /// Until this metric of a server, which has no labels, is so.
-async fn until(server: &Server, metric: &str, is_so: impl Fn(i64) -> bool) {
+pub(super) async fn until(server: &Server, metric: &str, is_so: impl Fn(i64) -> bool) {
     let until = Instant::now() + PATIENCE;
     loop {
         let metrics = reqwest::get(format!("{}/metrics", server.url));
@@ -58,7 +58,7 @@ async fn until(server: &Server, metric: &str, is_so: impl Fn(i64) -> bool) {
 }
 
 /// A claim that waits, at a server where none did.
-async fn waiting(server: &Server, worker: &str) -> tokio::task::JoinHandle<Vec<Run<Raw>>> {
+pub(super) async fn waiting(server: &Server, worker: &str) -> tokio::task::JoinHandle<Vec<Run<Raw>>> {
     server.register_for_all(worker).await;
     let (client, worker) = (server.client.clone(), worker.to_owned());
     let claim = Claim {
