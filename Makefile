@@ -20,7 +20,7 @@ PROFILE ?= dev
 beside_postgres := tests/with-postgres
 durable := -c fsync=on -c synchronous_commit=on -c full_page_writes=on -c shared_buffers=1GB -c max_wal_size=4GB
 
-.PHONY: help run dev api-dev worker demo check fmt test test-all simulate faults bench bench-sqlite bench-postgres
+.PHONY: help run dev api-dev worker demo check fmt test test-all simulate faults patroni bench bench-sqlite bench-postgres
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ simulate: ## random histories against the rules (SEEDS=2000 STEPS=1000)
 
 faults: ## real processes, killed, paused and cut off under load (ONLY=F11 FAULTS_SEED=7 FAULTS_ROUNDS=3)
 	tests/prepare compiler postgres && TASKYARD_REQUIRE_POSTGRES=1 FAULTS=$(FAULTS) FAULTS_SEED=$(FAULTS_SEED) FAULTS_ROUNDS=$(FAULTS_ROUNDS) cargo test -p taskyard --test faults -- --include-ignored --nocapture --test-threads 1 $(if $(ONLY),::$(shell echo $(ONLY) | tr A-Z a-z)_,scenarios::)
+
+patroni: ## the same for a cluster of Patroni, etcd and HAProxy, as root (FAULTS_SEED=7 FAULTS_ROUNDS=3)
+	tests/prepare compiler patroni && FAULTS_PATRONI=1 FAULTS=$(FAULTS) FAULTS_SEED=$(FAULTS_SEED) FAULTS_ROUNDS=$(FAULTS_ROUNDS) cargo test -p taskyard --test faults -- --ignored --nocapture --test-threads 1 scenarios::patroni::
 
 bench: bench-sqlite bench-postgres ## measure both databases, five times each, into bench/results/
 

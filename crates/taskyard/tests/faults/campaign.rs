@@ -25,6 +25,9 @@ pub(crate) const LOAD_WITHIN: Duration = Duration::from_secs(90);
 const OK_MIN: [u64; 2] = [1_000, 200];
 const DURING_MIN: [u64; 2] = [50, 10];
 
+/// Set where the faults of a cluster of Patroni are asked for.
+pub(crate) const PATRONI: &str = "FAULTS_PATRONI";
+
 /// How many ask at once what became of the tasks.
 const LINES: usize = 8;
 
@@ -69,7 +72,11 @@ pub(crate) struct Trial {
 impl Trial {
     pub(crate) fn new(fault: &'static str, variant: &'static str, seed: u64) -> Self {
         let size = if is_whole() { "" } else { " FAULTS=short" };
-        let again = format!("again with: make faults ONLY={fault} FAULTS_SEED={seed}{size}");
+        let again = if std::env::var_os(PATRONI).is_some() {
+            format!("again with: make patroni FAULTS_SEED={seed}{size}")
+        } else {
+            format!("again with: make faults ONLY={fault} FAULTS_SEED={seed}{size}")
+        };
         let stage = Stage::new(Arc::new(Directory::new(again)));
         let history = History::new(&stage.directory.path().join("history.jsonl"));
         Self {
@@ -220,6 +227,24 @@ impl Trial {
         moments.sort_unstable();
         let longest = moments.windows(2).map(|pair| pair[1] - pair[0]).max();
         Duration::from_micros(longest.unwrap_or_default())
+    }
+
+    /// How long a server said, between these two moments, that it is not ready, or said nothing.
+    pub(crate) fn not_ready(&self, server: usize, from: u64, to: u64) -> Duration {
+        let records = self.history.records();
+        let mut probes: Vec<&Record> = records
+            .iter()
+            .filter(|record| record.op == Op::Ready && record.server == server)
+            .collect();
+        probes.sort_by_key(|record| record.t_return);
+        let unready = probes
+            .windows(2)
+            .filter(|pair| pair[0].outcome != Outcome::Ok);
+        let lengths = unready.map(|pair| {
+            let (begins, ends) = (pair[0].t_return.max(from), pair[1].t_return.min(to));
+            ends.saturating_sub(begins)
+        });
+        Duration::from_micros(lengths.sum())
     }
 
     /// Until so long after this moment, as a fault that lasts.

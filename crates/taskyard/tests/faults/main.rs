@@ -6,6 +6,7 @@ mod campaign;
 mod checker;
 mod history;
 mod load;
+mod patroni;
 mod postgres;
 mod proxy;
 mod scenarios;

@@ -4,6 +4,7 @@
 mod databases;
 mod failover;
 mod network;
+mod patroni;
 mod servers;
 mod workers;
 
