@@ -257,7 +257,7 @@ impl Home {
         self.at.lock().moves
     }
 
-    fn term(&self) -> u64 {
+    pub(super) fn term(&self) -> u64 {
         *self.term.borrow()
     }
 
