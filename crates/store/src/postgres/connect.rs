@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, join_all};
+use futures_util::stream::FuturesUnordered;
 use taskyard_core::store::Cause;
 use tokio::net::lookup_host;
+use tokio::sync::MutexGuard;
 use tokio::time::timeout;
 use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config};
@@ -37,10 +40,7 @@ impl Address {
         &self,
         need: Need,
     ) -> Result<(Client, Connection), NotConnected> {
-        match self.home.down() {
-            Some(away) => Err(NotConnected::new(away.cause, away.detail)),
-            None => self.connect_though_down(need).await,
-        }
+        self.connect_as(need, false).await
     }
 
     /// The same, though it was said that nobody answers.
@@ -48,8 +48,23 @@ impl Address {
         &self,
         need: Need,
     ) -> Result<(Client, Connection), NotConnected> {
+        self.connect_as(need, true).await
+    }
+
+    async fn connect_as(
+        &self,
+        need: Need,
+        though_down: bool,
+    ) -> Result<(Client, Connection), NotConnected> {
         for _ in 0..MOVES_MAX {
-            let Some(spot) = self.home.spot() else {
+            let term = self.home.term();
+            let down = self.home.down();
+            let is_down = down.is_some();
+            if let Some(away) = down.filter(|_| !though_down) {
+                return Err(NotConnected::new(away.cause, away.detail));
+            }
+            // Where nobody answers at home, all are asked at once.
+            let Some(spot) = self.home.spot().filter(|_| !is_down) else {
                 return self.find(need).await;
             };
             let reached = self.reach(&spot).await;
@@ -70,11 +85,14 @@ impl Address {
             };
             // There may be others, and the host's name may stand for others than it did.
             let spots = self.spots().await?;
-            return if spots == [spot] {
-                Err(why)
-            } else {
-                self.find(need).await
-            };
+            if spots == [spot] {
+                return Err(why);
+            }
+            let one = self.home.looking.lock().await;
+            // Whoever looked meanwhile has found it, or given up: to ask all once more would hold up those behind.
+            if self.home.term() == term {
+                return self.find_alone(need, one).await;
+            }
         }
         let reason = "the database moves from host to host".to_owned();
         Err(NotConnected::new(Cause::Other, reason))
@@ -118,20 +136,28 @@ impl Address {
         }
     }
 
+    async fn find(&self, need: Need) -> Result<(Client, Connection), NotConnected> {
+        let one = self.home.looking.lock().await;
+        self.find_alone(need, one).await
+    }
+
     /// Asks all hosts, and settles down at the best: of those that can do what is needed the one with the newest
     /// timeline, and of equal ones the first.
-    async fn find(&self, need: Need) -> Result<(Client, Connection), NotConnected> {
-        let _one = self.home.looking.lock().await;
+    async fn find_alone(
+        &self,
+        need: Need,
+        _one: MutexGuard<'_, ()>,
+    ) -> Result<(Client, Connection), NotConnected> {
         let spots = self.spots().await?;
-        let all = join_all(spots.iter().map(|spot| self.reach(spot))).await;
-        for (spot, reached) in spots.iter().zip(&all) {
+        let all = self.reach_all(&spots).await;
+        for (spot, reached) in &all {
             if let Ok(reached) = reached {
                 self.home.note(spot, &reached.standing);
             }
         }
         let (mut best, mut why): (Option<(Need, &Spot, Reached)>, Vec<NotConnected>) =
             (None, Vec::new());
-        for (spot, reached) in spots.iter().zip(all) {
+        for (spot, reached) in all {
             let fit = reached.and_then(|reached| Ok((self.judge(spot, &reached)?, reached)));
             let (fit, reached) = match fit {
                 Ok(fit) => fit,
@@ -152,6 +178,40 @@ impl Address {
             Some((_, spot, _)) => Err(read_only(spot)),
             None => Err(all_of(why)),
         }
+    }
+
+    /// Those that have answered, or failed to, in their order: all of them, unless one has been promoted since there was a
+    /// home. The old primary's machine may be gone, and is not waited for then.
+    async fn reach_all<'a>(
+        &'a self,
+        spots: &'a [Spot],
+    ) -> Vec<(&'a Spot, Result<Reached, NotConnected>)> {
+        let asked = spots.iter().enumerate();
+        let mut asked: FuturesUnordered<_> = asked
+            .map(|(place, spot)| async move { (place, self.reach(spot).await) })
+            .collect();
+        let mut all = Vec::with_capacity(spots.len());
+        while let Some((place, reached)) = asked.next().await {
+            let is_it = reached
+                .as_ref()
+                .is_ok_and(|reached| self.is_promoted(&spots[place], reached));
+            all.push((place, reached));
+            if is_it {
+                break;
+            }
+        }
+        all.sort_unstable_by_key(|(place, _)| *place);
+        let named = all
+            .into_iter()
+            .map(|(place, reached)| (&spots[place], reached));
+        named.collect()
+    }
+
+    /// It takes writes, on a newer timeline than those connections that there were.
+    fn is_promoted(&self, spot: &Spot, reached: &Reached) -> bool {
+        let both = reached.standing.timeline.zip(self.home.timeline());
+        both.is_some_and(|(theirs, ours)| theirs > ours)
+            && matches!(self.judge(spot, reached), Ok(Need::Writes))
     }
 
     /// Whatever became of it is known then. Apart from the future of whoever asks, for which it is large.
@@ -332,7 +392,11 @@ fn all_of(why: Vec<NotConnected>) -> NotConnected {
         Cause::ReadOnly => 2,
         _ => 3,
     };
-    let is_silence = why.iter().all(|not| not.is_silence);
+    // A standby that answers is nobody to work with either.
+    let is_silence = why.iter().any(|not| not.is_silence)
+        && why
+            .iter()
+            .all(|not| not.is_silence || not.cause == Cause::ReadOnly);
     let cause = why.iter().min_by_key(|not| rank(not)).map(|not| not.cause);
     let reasons: Vec<String> = why.into_iter().map(|not| not.reason).collect();
     NotConnected {

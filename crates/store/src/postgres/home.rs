@@ -270,7 +270,7 @@ impl Home {
         self.at.lock().moves
     }
 
-    fn term(&self) -> u64 {
+    pub(super) fn term(&self) -> u64 {
         *self.term.borrow()
     }
 

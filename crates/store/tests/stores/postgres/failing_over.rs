@@ -3,6 +3,7 @@
 
 use taskyard_core::store::{Away, Cause, Error, Store};
 use taskyard_store::postgres::{OpenError, PostgresStore};
+use tokio::time::Instant;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::options;
@@ -70,6 +71,42 @@ async fn all_moves_over_to_a_standby_that_is_promoted_and_the_old_primary_is_ref
     let again = server.submit_until_taken().await;
     assert!(has(&new, again));
     assert_eq!(old.ask("select count(*) from task"), "1");
+}
+
+/// As when its machine is gone, or the network to it: connections to it are not refused, they hang.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_says_nothing_is_given_up_and_left_for_the_standby() {
+    let Some((old, new)) = pair() else {
+        return;
+    };
+    let server = Server::at(&url_of(&[&old, &new])).await;
+    server.submit().await.unwrap();
+    caught_up(&old, &new).await;
+
+    old.pause();
+    let (away, after) = server.trouble().await;
+    assert!(after < Duration::from_secs(5), "{away} after {after:?}");
+    // Though the standby answers.
+    while server
+        .store
+        .trouble()
+        .is_some_and(|error| !error.to_string().contains("is a standby"))
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert!(matches!(server.submit().await, Err(Error::Unavailable(_))));
+        let read = server.can_be_read().await;
+        assert!(matches!(read, Err(Error::Unavailable(_))), "{read:?}");
+    }
+    let told = begun.elapsed();
+    assert!(told < Duration::from_secs(1), "{told:?}");
+
+    new.promote();
+    let (task, took) = server.submit_until_taken().await;
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(has(&new, task));
 }
 
 /// What was written last is lost, as without `synchronous_standby_names`: what the server knows by heart may be as well.
