@@ -36,6 +36,20 @@ pub async fn remove(database: &str) -> Result<(), OpenError> {
     .await
 }
 
+/// Somebody who looks at a database as it was when they came, until this is dropped: nothing that went since is cleared
+/// away meanwhile.
+pub struct Onlooker {
+    _client: tokio_postgres::Client,
+}
+
+pub async fn look_on(database: &str) -> Result<Onlooker, OpenError> {
+    let client = connect(database).await?;
+    let begin =
+        "begin isolation level repeatable read read only; select count(*) from task where false";
+    run(database, &client, begin).await?;
+    Ok(Onlooker { _client: client })
+}
+
 /// Names cannot be parameters.
 fn checked(name: &str) -> Result<&str, OpenError> {
     let plain =
@@ -48,17 +62,34 @@ fn checked(name: &str) -> Result<&str, OpenError> {
 }
 
 async fn execute(server: &str, statement: &str) -> Result<(), OpenError> {
+    let client = connect(server).await?;
+    run(server, &client, statement).await
+}
+
+async fn connect(server: &str) -> Result<tokio_postgres::Client, OpenError> {
     let address = Address::parse(server)?;
-    let unusable = |reason: String| OpenError::Unusable {
-        server: address.to_string(),
-        reason,
-    };
     let connected = address.connect().await;
-    let (client, connection) = connected.map_err(|not| unusable(not.reason))?;
+    let (client, connection) = connected.map_err(|not| unusable(&address, not.reason))?;
     tokio::spawn(async move {
-        // The statement's own answer tells how it went.
+        // A statement's own answer tells how it went.
         let _ = connection.await;
     });
+    Ok(client)
+}
+
+async fn run(
+    server: &str,
+    client: &tokio_postgres::Client,
+    statement: &str,
+) -> Result<(), OpenError> {
     let done = client.batch_execute(statement).await;
-    done.map_err(|error| unusable(super::error::one_line(&error)))
+    let address = Address::parse(server)?;
+    done.map_err(|error| unusable(&address, super::error::one_line(&error)))
+}
+
+fn unusable(address: &Address, reason: String) -> OpenError {
+    OpenError::Unusable {
+        server: address.to_string(),
+        reason,
+    }
 }

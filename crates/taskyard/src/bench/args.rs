@@ -35,8 +35,8 @@ pub(crate) struct BenchArgs {
     pub(super) server: Option<reqwest::Url>,
     #[command(flatten)]
     pub(super) token: TokenArgs,
-    /// Only these workloads. Unless given, all but W9; with --server also without start, idle and queued, which look at a
-    /// process of their own.
+    /// Only these workloads. Unless given, all but W9 and W12, and on SQLite W10 and W11; with --server also without those
+    /// that have server processes of their own: start, idle, queued, W10 and W11.
     #[arg(long, value_delimiter = ',', value_name = "W…")]
     pub(super) only: Vec<Workload>,
     /// How often each is measured, 1 to 100.
@@ -47,8 +47,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, default_value = "3s", value_parser = seconds, value_name = "TIME", allow_hyphen_values = true)]
     pub(super) seconds: Duration,
     /// How many tasks W2 and W8 drain, how many finished and how many scheduled ones W6 has lying about, how many
-    /// finished and waiting ones W9 and start, how many idle has run before, and how many wait in queued, 0.001 to 1; the
-    /// largest is what figures are to be compared at.
+    /// finished and waiting ones W9, W12 and start, how many workers W11 has, how many tasks idle has run before, and how
+    /// many wait in queued, 0.001 to 1; the largest is what figures are to be compared at.
     #[arg(long, default_value_t = 1.0, value_parser = scale, value_name = "SHARE", allow_hyphen_values = true)]
     pub(super) scale: f64,
 }
@@ -86,6 +86,14 @@ pub(super) enum Workload {
     /// Reads beside ten million finished and a million waiting tasks, and these cancelled by filter, with claims beside
     /// it. Only where it is named: it takes a quarter of an hour and 10 GB.
     W9,
+    /// Two servers on one database, against one: submits and whole lives over 64 connections, 200,000 tasks drained by two
+    /// workers, and from a submit at the one to its start at the other. On PostgreSQL.
+    W10,
+    /// 10,000 workers with nothing to do at two servers: what each server has of memory and takes of a core. On PostgreSQL.
+    W11,
+    /// Claims in a fresh database, behind five million ended tasks, and with a snapshot that was held for a minute of
+    /// whole lives since. On PostgreSQL, and only where it is named: it takes five minutes and 5 GB.
+    W12,
     /// From the start of a server's process to its `/ready`, after an orderly end, over 100,000 finished and as many
     /// waiting tasks in 1,000 queues: the median of eleven, and the worst.
     #[value(name = "start")]
@@ -106,30 +114,50 @@ impl Workload {
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
+    /// It has server processes of its own.
     fn looks_at_a_process(self) -> bool {
-        matches!(self, Self::Start | Self::Idle | Self::Queued)
+        matches!(
+            self,
+            Self::Start | Self::Idle | Self::Queued | Self::W10 | Self::W11 | Self::W12
+        )
+    }
+
+    /// Several servers share its database, or it looks at what PostgreSQL alone has.
+    fn wants_postgres(self) -> bool {
+        matches!(self, Self::W10 | Self::W11 | Self::W12)
+    }
+
+    /// Too long for whoever did not ask for it.
+    fn is_long(self) -> bool {
+        matches!(self, Self::W9 | Self::W12)
     }
 }
 
 impl BenchArgs {
     /// What is to be measured.
     pub(super) fn workloads(&self) -> Result<Vec<Workload>, Failure> {
-        let mut named = self.only.iter().copied();
-        if let Some(workload) = named.find(|workload| workload.looks_at_a_process())
-            && self.server.is_some()
-        {
-            return Err(Failure::usage(format!(
-                "--only names {}, which looks at a server process of its own; leave out --server",
-                workload.name()
-            )));
+        let shows_one = self.server.is_some();
+        let shared = self.database.starts_with("postgres");
+        let unfit = |workload: &Workload| {
+            if shows_one && workload.looks_at_a_process() {
+                return Some("which has server processes of its own; leave out --server");
+            }
+            let lacks = !shared && workload.wants_postgres();
+            lacks.then_some(
+                "which is over a PostgreSQL database; name a server with --database postgres://…",
+            )
+        };
+        for workload in &self.only {
+            if let Some(why) = unfit(workload) {
+                let name = workload.name();
+                return Err(Failure::usage(format!("--only names {name}, {why}")));
+            }
         }
         if !self.only.is_empty() {
             return Ok(self.only.clone());
         }
         let mut all = Workload::value_variants().to_vec();
-        all.retain(|workload| {
-            *workload != Workload::W9 && !(self.server.is_some() && workload.looks_at_a_process())
-        });
+        all.retain(|workload| !workload.is_long() && unfit(workload).is_none());
         Ok(all)
     }
 }

@@ -1,13 +1,17 @@
 //! What each workload does.
 
+mod aged;
 mod claims;
 mod drain;
 mod engine;
+mod fill;
+mod fleet;
 mod heartbeats;
 mod latency;
 mod lifecycle;
 mod logs;
 mod reads;
+mod servers;
 mod submit;
 
 mod idle;
@@ -31,6 +35,9 @@ pub(super) async fn measure(workload: Workload, run: &Run<'_>) -> anyhow::Result
         Workload::W7 => heartbeats::measure(run).await,
         Workload::W8 => logs::measure(run).await,
         Workload::W9 => reads::measure(run).await,
+        Workload::W10 => servers::measure(run).await,
+        Workload::W11 => fleet::measure(run).await,
+        Workload::W12 => aged::measure(run).await,
         Workload::Start => start::measure(run).await,
         Workload::Idle => idle::measure(run).await,
         Workload::Queued => queued::measure(run).await,

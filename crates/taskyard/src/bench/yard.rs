@@ -1,6 +1,7 @@
 //! A server to be measured, and how it is filled before.
 
-use std::path::Path;
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -26,13 +27,24 @@ pub(super) const INTERNAL_WORKERS: usize = 3;
 
 /// Why a server that was named is left alone.
 const NAMED: &str = "the server is not this program's own";
-/// What a worker process logs to.
-const WORKER_LOG: &str = "worker.log";
-
 pub(super) struct Yard {
     pub(super) peer: Peer,
     pub(super) mark: Mark,
+    /// How many worker processes were started.
+    workers: Cell<usize>,
     place: Place,
+}
+
+/// Another server over a yard's database. Stopped or dropped before the yard is.
+pub(super) struct Beside {
+    pub(super) peer: Peer,
+    server: Server,
+}
+
+/// A worker process and what it logs to.
+pub(super) struct Worker {
+    process: Process,
+    log: PathBuf,
 }
 
 /// What goes with the yard; the server before what it writes to.
@@ -49,6 +61,7 @@ impl Yard {
             return Ok(Self {
                 peer: peer.clone(),
                 mark: Mark::new(),
+                workers: Cell::default(),
                 place: Place::Named(TempDir::with_prefix("taskyard-bench-")?),
             });
         }
@@ -66,19 +79,11 @@ impl Yard {
     }
 
     async fn serve(database: Database, internal_workers: usize) -> anyhow::Result<Self> {
-        let arguments = [
-            "--internal-workers",
-            &internal_workers.to_string(),
-            "--log",
-            "warn",
-            "--database",
-            &database.url,
-        ];
-        let log = database.directory().join("server.log");
-        let server = Server::start(&arguments.map(str::to_owned), &log).await?;
+        let server = serve(&database, internal_workers, "server.log").await?;
         Ok(Self {
             peer: Peer::own(&server.url),
             mark: Mark::none(),
+            workers: Cell::default(),
             place: Place::Own(Box::new(server), database),
         })
     }
@@ -98,6 +103,26 @@ impl Yard {
         };
         server.process.stop().await?;
         Ok(database)
+    }
+
+    /// Another server without workers in it over the same database, which must be one that several can share.
+    pub(super) async fn beside(&self) -> anyhow::Result<Beside> {
+        let Place::Own(_, database) = &self.place else {
+            anyhow::bail!(NAMED);
+        };
+        let server = serve(database, 0, "beside.log").await?;
+        Ok(Beside {
+            peer: Peer::own(&server.url),
+            server,
+        })
+    }
+
+    /// Where its database is.
+    pub(super) fn database(&self) -> anyhow::Result<&str> {
+        let Place::Own(_, database) = &self.place else {
+            anyhow::bail!(NAMED);
+        };
+        Ok(&database.url)
     }
 
     /// The server's process.
@@ -127,12 +152,17 @@ impl Yard {
     }
 
     /// A worker process for `noop`.
-    pub(super) fn worker(&self, concurrency: usize) -> anyhow::Result<Process> {
+    pub(super) fn worker(&self, concurrency: usize) -> anyhow::Result<Worker> {
+        self.worker_at(&self.peer, concurrency)
+    }
+
+    /// The same at this server; one at each.
+    pub(super) fn worker_at(&self, peer: &Peer, concurrency: usize) -> anyhow::Result<Worker> {
         let concurrency = concurrency.to_string();
         let arguments = [
             "worker",
             "--server",
-            &self.peer.url,
+            &peer.url,
             "--kinds",
             "noop",
             "--concurrency",
@@ -142,20 +172,12 @@ impl Yard {
         ];
         let mut arguments = arguments.map(str::to_owned).to_vec();
         arguments.extend(self.mark.flags());
-        let token = self.peer.token.as_deref();
+        let token = peer.token.as_deref();
         let token = token.map(|token| ("TASKYARD_TOKEN", token));
-        let log = self.directory().join(WORKER_LOG);
-        Process::start_with(&arguments, token.as_slice(), &log)
-    }
-
-    /// Refuses to wait for a worker process that is there no more.
-    pub(super) fn goes_on(&self, worker: &mut Process) -> anyhow::Result<()> {
-        let Some(status) = worker.ended()? else {
-            return Ok(());
-        };
-        let said = std::fs::read_to_string(self.directory().join(WORKER_LOG));
-        let said = said.unwrap_or_default();
-        anyhow::bail!("the worker has ended with {status}:\n{}", said.trim());
+        let number = self.workers.replace(self.workers.get() + 1);
+        let log = self.directory().join(format!("worker-{number}.log"));
+        let process = Process::start_with(&arguments, token.as_slice(), &log)?;
+        Ok(Worker { process, log })
     }
 
     pub(super) async fn connection(&self) -> anyhow::Result<Connection> {
@@ -202,4 +224,46 @@ impl Yard {
         }
         Ok(())
     }
+}
+
+impl Beside {
+    pub(super) async fn connect(&self, count: usize) -> anyhow::Result<Vec<Connection>> {
+        load::connect(&self.peer, count).await
+    }
+
+    pub(super) fn process(&self) -> anyhow::Result<Pid> {
+        self.server.process.id().context("the server has ended")
+    }
+
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.server.process.stop().await
+    }
+}
+
+impl Worker {
+    /// Refuses to wait for a worker process that is there no more.
+    pub(super) fn goes_on(&mut self) -> anyhow::Result<()> {
+        let Some(status) = self.process.ended()? else {
+            return Ok(());
+        };
+        let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+        anyhow::bail!("the worker has ended with {status}:\n{}", said.trim());
+    }
+
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.process.stop().await
+    }
+}
+
+async fn serve(database: &Database, internal_workers: usize, log: &str) -> anyhow::Result<Server> {
+    let arguments = [
+        "--internal-workers",
+        &internal_workers.to_string(),
+        "--log",
+        "warn",
+        "--database",
+        &database.url,
+    ];
+    let log = database.directory().join(log);
+    Server::start(&arguments.map(str::to_owned), &log).await
 }

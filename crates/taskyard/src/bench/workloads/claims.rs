@@ -49,7 +49,7 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
 }
 
 /// Fills in what is to be claimed, and claims it.
-async fn claims(
+pub(super) async fn claims(
     yard: &Yard,
     workload: &'static str,
     more: impl Fn(usize) -> Value,

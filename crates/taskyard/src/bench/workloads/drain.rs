@@ -6,7 +6,8 @@ use anyhow::bail;
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::bench::yard::Yard;
+use crate::bench::peer::Peer;
+use crate::bench::yard::{Worker, Yard};
 use crate::bench::{Figure, Run};
 
 const TASKS: f64 = 200_000.0;
@@ -37,8 +38,18 @@ pub(super) fn tasks(run: &Run<'_>) -> usize {
 
 /// Starts a worker and waits until so many more tasks are completed; timed from when the first one is.
 pub(in crate::bench) async fn drain(yard: &Yard, tasks: usize) -> anyhow::Result<Duration> {
+    drain_at(yard, &[&yard.peer], tasks).await
+}
+
+/// The same with a worker at each of these servers, which share the thousand runs.
+pub(super) async fn drain_at(
+    yard: &Yard,
+    peers: &[&Peer],
+    tasks: usize,
+) -> anyhow::Result<Duration> {
     let before = yard.stats().await?.by_status.completed;
-    let mut worker = yard.worker(CONCURRENCY)?;
+    let start = |peer: &&Peer| yard.worker_at(peer, CONCURRENCY / peers.len());
+    let mut workers: Vec<Worker> = peers.iter().map(start).collect::<anyhow::Result<_>>()?;
     let begun = Instant::now();
     let mut first = None;
     let took = loop {
@@ -58,12 +69,14 @@ pub(in crate::bench) async fn drain(yard: &Yard, tasks: usize) -> anyhow::Result
             let share = tasks as f64 / (tasks as f64 - already as f64).max(1.0);
             break since.elapsed().mul_f64(share);
         }
-        yard.goes_on(&mut worker)?;
+        workers.iter_mut().try_for_each(Worker::goes_on)?;
         if begun.elapsed() > PATIENCE {
             bail!("{done} of {tasks} tasks after {} s", PATIENCE.as_secs());
         }
         tokio::time::sleep(LOOK).await;
     };
-    worker.stop().await?;
+    for worker in workers {
+        worker.stop().await?;
+    }
     Ok(took)
 }

@@ -5,28 +5,27 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::bench::http::Connection;
+use crate::bench::mark::Mark;
 use crate::bench::yard::Yard;
 use crate::bench::{Figure, Run};
 
-const TASKS: usize = 300;
+pub(super) const TASKS: usize = 300;
 
 pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
     let yard = Yard::start(run).await?;
-    let mut started = until_start(&yard).await?;
+    let (submitter, claimer) = (yard.connection().await?, yard.connection().await?);
+    let mut started = until_start(submitter, claimer, &yard.mark).await?;
     let worker = yard.worker(1)?;
     let mut known = until_known(&yard).await?;
     worker.stop().await?;
     let settings = yard.settings(json!({ "tasks": TASKS, "workers": 1 }));
     yard.stop().await?;
-    let figure = |workload, times: &mut Vec<Duration>, share: f64| {
-        times.sort_unstable();
-        let place = ((times.len() - 1) as f64 * share).round() as usize;
-        Figure {
-            workload,
-            value: times[place].as_secs_f64() * 1000.0,
-            unit: "ms",
-            settings: settings.clone(),
-        }
+    let figure = |workload, times: &mut Vec<Duration>, share| Figure {
+        workload,
+        value: at(times, share),
+        unit: "ms",
+        settings: settings.clone(),
     };
     Ok(vec![
         figure("W3-p50", &mut known, 0.5),
@@ -34,6 +33,13 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
         figure("W3s-p50", &mut started, 0.5),
         figure("W3s-p99", &mut started, 0.99),
     ])
+}
+
+/// What such a share of these times is at most, in milliseconds.
+pub(super) fn at(times: &mut [Duration], share: f64) -> f64 {
+    times.sort_unstable();
+    let place = ((times.len() - 1) as f64 * share).round() as usize;
+    times[place].as_secs_f64() * 1000.0
 }
 
 /// From sending the submit to having the result, which a request is held for; the worker is a process of its own.
@@ -62,11 +68,15 @@ async fn until_known(yard: &Yard) -> anyhow::Result<Vec<Duration>> {
     Ok(times)
 }
 
-/// From sending the submit to a waiting worker having the task in hand; this process is the worker.
-async fn until_start(yard: &Yard) -> anyhow::Result<Vec<Duration>> {
-    let body = yard.mark.task(json!({})).to_string();
-    let (mut submitter, mut claimer) = (yard.connection().await?, yard.connection().await?);
-    let register = yard.mark.worker("bench", json!({}));
+/// From sending the submit to a waiting worker having the task in hand; this process is the worker. The two may be at two
+/// servers.
+pub(super) async fn until_start(
+    mut submitter: Connection,
+    mut claimer: Connection,
+    mark: &Mark,
+) -> anyhow::Result<Vec<Duration>> {
+    let body = mark.task(json!({})).to_string();
+    let register = mark.worker("bench", json!({}));
     claimer.post("/api/v1/workers/register", register).await?;
     let mut times = Vec::with_capacity(TASKS);
     for _ in 0..TASKS {

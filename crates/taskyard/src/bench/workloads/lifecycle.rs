@@ -5,7 +5,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::bench::http::Connection;
-use crate::bench::load::closed_loop;
+use crate::bench::load::{Pace, closed_loop};
+use crate::bench::mark::Mark;
 use crate::bench::yard::Yard;
 use crate::bench::{Figure, Run};
 
@@ -30,18 +31,7 @@ pub(super) async fn measure(
     callers: usize,
 ) -> anyhow::Result<Vec<Figure>> {
     let yard = Yard::start(run).await?;
-    let mut connections = yard.connect(callers).await?;
-    for (number, connection) in connections.iter_mut().enumerate() {
-        let register = yard.mark.worker(&format!("bench-{number}"), json!({}));
-        connection
-            .post("/api/v1/workers/register", register)
-            .await?;
-    }
-    let body = yard.mark.task(json!({})).to_string();
-    let pace = closed_loop(connections, run.seconds, move |number, connection| {
-        one_life(number, connection, body.clone())
-    })
-    .await?;
+    let pace = over(yard.connect(callers).await?, run, &yard.mark).await?;
     let settings = yard.settings(json!({ "connections": callers }));
     yard.stop().await?;
     Ok(vec![Figure {
@@ -50,6 +40,25 @@ pub(super) async fn measure(
         unit: "tasks/s",
         settings,
     }])
+}
+
+/// Each of these connections is a worker that submits what it claims.
+pub(super) async fn over(
+    mut connections: Vec<Connection>,
+    run: &Run<'_>,
+    mark: &Mark,
+) -> anyhow::Result<Pace> {
+    for (number, connection) in connections.iter_mut().enumerate() {
+        let register = mark.worker(&format!("bench-{number}"), json!({}));
+        connection
+            .post("/api/v1/workers/register", register)
+            .await?;
+    }
+    let body = mark.task(json!({})).to_string();
+    closed_loop(connections, run.seconds, move |number, connection| {
+        one_life(number, connection, body.clone())
+    })
+    .await
 }
 
 async fn one_life(

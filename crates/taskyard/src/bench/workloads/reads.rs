@@ -1,12 +1,10 @@
 //! Reads beside ten million finished and a million waiting tasks, as whoever asks over HTTP waits for them; and what a bulk
 //! act does with those that wait, and to the claims beside it.
 
-mod fill;
-
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use self::fill::{Filled, LONG_AGO, RARE, fill, worker};
+use super::fill::{Filled, LONG_AGO, RARE, fill, worker};
 use crate::bench::apart::apart;
 use crate::bench::http::Connection;
 use crate::bench::yard::Yard;

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use serde_json::json;
 
-use crate::bench::load::closed_loop;
+use crate::bench::http::Connection;
+use crate::bench::load::{Pace, closed_loop};
 use crate::bench::mark::Mark;
 use crate::bench::yard::{BATCH, BATCH_CONNECTIONS, Yard};
 use crate::bench::{Figure, Run};
@@ -40,18 +41,7 @@ async fn submits(
 ) -> anyhow::Result<Vec<Figure>> {
     let yard = Yard::start(run).await?;
     let body = body(&yard.mark);
-    let pace = closed_loop(
-        yard.connect(connections).await?,
-        run.seconds,
-        move |_, mut connection| {
-            let body = body.clone();
-            async move {
-                connection.post(path, body).await?;
-                Ok((connection, tasks))
-            }
-        },
-    )
-    .await?;
+    let pace = over(yard.connect(connections).await?, run, path, body, tasks).await?;
     let settings = yard.settings(json!({ "connections": connections, "tasks_a_call": tasks }));
     yard.stop().await?;
     Ok(vec![Figure {
@@ -60,4 +50,22 @@ async fn submits(
         unit: "tasks/s",
         settings,
     }])
+}
+
+/// Each of these connections posts this, which submits so many tasks, over and over.
+pub(super) async fn over(
+    connections: Vec<Connection>,
+    run: &Run<'_>,
+    path: &'static str,
+    body: Bytes,
+    tasks: u64,
+) -> anyhow::Result<Pace> {
+    closed_loop(connections, run.seconds, move |_, mut connection| {
+        let body = body.clone();
+        async move {
+            connection.post(path, body).await?;
+            Ok((connection, tasks))
+        }
+    })
+    .await
 }

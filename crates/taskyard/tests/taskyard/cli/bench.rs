@@ -14,6 +14,16 @@ const SMALL: [&str; 7] = [
     "100ms",
 ];
 
+const SMALL_SHARED: [&str; 7] = [
+    "bench",
+    "--only",
+    "W10,W11",
+    "--scale",
+    "0.001",
+    "--seconds",
+    "100ms",
+];
+
 const SMALL_STARTS: [&str; 9] = [
     "bench",
     "--only",
@@ -27,9 +37,9 @@ const SMALL_STARTS: [&str; 9] = [
 ];
 
 /// Of each figure its name, unit and value.
-fn figures(database: &str) -> Vec<(String, String, f64)> {
+fn figures(small: &[&str], database: &str) -> Vec<(String, String, f64)> {
     let yard = Yard::new();
-    let arguments = [&SMALL[..], &["--database", database]].concat();
+    let arguments = [small, &["--database", database]].concat();
     let printed = run(yard.directory.path(), &arguments, &[]);
     assert_eq!(printed.code, 0, "{}", printed.stderr);
     let lines = printed.stdout.lines();
@@ -47,7 +57,7 @@ fn figures(database: &str) -> Vec<(String, String, f64)> {
 }
 
 fn weighs_a_server(database: &str) {
-    let figures = figures(database);
+    let figures = figures(&SMALL, database);
 
     let names = figures
         .iter()
@@ -85,6 +95,55 @@ fn bench_weighs_a_server_on_postgres() {
         return;
     };
     weighs_a_server(&server);
+}
+
+#[test]
+fn bench_compares_servers_that_share_a_database() {
+    let Some(server) = postgres_server() else {
+        return;
+    };
+    let figures = figures(&SMALL_SHARED, &server);
+
+    let named = figures
+        .iter()
+        .map(|(name, unit, _)| (name.as_str(), unit.as_str()));
+    assert_eq!(
+        named.collect::<Vec<_>>(),
+        [
+            ("W10-submit-one", "tasks/s"),
+            ("W10-submit-two", "tasks/s"),
+            ("W10-lives-one", "tasks/s"),
+            ("W10-lives-two", "tasks/s"),
+            ("W10-drain-one", "tasks/s"),
+            ("W10-drain-two", "tasks/s"),
+            ("W10-hop-p50", "ms"),
+            ("W10-hop-p99", "ms"),
+            ("W11-core-1", "%"),
+            ("W11-memory-1", "MB"),
+            ("W11-core-2", "%"),
+            ("W11-memory-2", "MB"),
+        ]
+    );
+    let idle = ["W11-core-1", "W11-core-2"];
+    for (name, _, value) in &figures {
+        assert!(*value > 0.0 || idle.contains(&name.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn what_several_servers_share_is_not_measured_on_sqlite() {
+    let yard = Yard::new();
+
+    let refused = run(
+        yard.directory.path(),
+        &["bench", "--only", "W1,W10", "--database", "sqlite:."],
+        &[],
+    );
+
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    for said in ["W10", "PostgreSQL", "--database"] {
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
 }
 
 #[test]
