@@ -275,23 +275,29 @@ class Proxy:
 class Talk:
     """One connection. `owed`: requests that PostgreSQL has not answered to the end."""
 
+    ENCRYPT = (80877103, 80877104)
+
     def __init__(self):
         self.owed = 0
         self.near, self.far = bytearray(), bytearray()
-        self.begun = False
+        self.is_begun = self.is_refused = False
 
     def sent(self, data):
         self.near += data
-        if not self.begun:
-            # The first message has no letter; nobody encrypts here.
-            length = int.from_bytes(self.near[:4], "big") if len(self.near) >= 4 else 1 << 30
+        # The first messages have no letter; to those that ask for encryption one letter is answered, which is no.
+        while not self.is_begun and len(self.near) >= 8:
+            length, code = (int.from_bytes(self.near[at:at + 4], "big") for at in (0, 4))
             if len(self.near) < length:
-                return 0
+                break
             del self.near[:length]
-            self.begun = True
-        return count(self.near, b"SQ")
+            self.is_refused = code in self.ENCRYPT
+            self.is_begun = not self.is_refused
+        return count(self.near, b"SQ") if self.is_begun else 0
 
     def answered(self, data):
+        if self.is_refused:
+            self.is_refused = False
+            data = data[1:]
         self.far += data
         return count(self.far, b"Z")
 
