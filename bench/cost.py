@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
 """What a task costs on PostgreSQL, whatever the machine's pace: statements, commits, round trips, WAL and processor time.
 
-    tests/with-postgres -c fsync=on -c synchronous_commit=on -c full_page_writes=on -c shared_buffers=1GB \\
-      -c max_wal_size=4GB -c shared_preload_libraries=pg_stat_statements \\
-      bench/cost.py --taskyard target/release/taskyard >bench/results/cost.jsonl
+    bench/cost.py --taskyard target/release/taskyard >bench/results/cost.jsonl
 
-One JSON line a run. Each kind of load is that of `taskyard bench`; beside it this looks at PostgreSQL
+It has a PostgreSQL of its own, with every acknowledged write on the disk. One JSON line a run. Each kind of load is that of `taskyard bench`; beside it this looks at PostgreSQL
 (`pg_stat_statements`, the position of the WAL, `pg_stat_wal`, each process's own clock) and at the server's process. What
 is divided by is counted in the tables: tasks, and those that ended. Each load is run once more through a proxy that counts
 round trips, apart from the runs whose processor time is told. The parts:
@@ -36,7 +34,7 @@ WORKERS = (100, 1000, 10_000)
 def main():
     options = parse()
     gauge.raise_open_files()
-    with closing(Postgres()) as postgres:
+    with gauge.cluster() as url, closing(Postgres(url)) as postgres:
         for part in options.only.split(","):
             PARTS[part](postgres, options)
 

@@ -39,9 +39,9 @@ def cpu_of(pid):
 class Session:
     """One `psql` that stays: new ones would be counted among the work."""
 
-    def __init__(self, database):
+    def __init__(self, url):
         self.process = subprocess.Popen(
-            ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database],
+            ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-d", url],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
         )
 
@@ -64,11 +64,11 @@ class Session:
 
 
 class Postgres:
-    """The server that `with-postgres` names, looked at from beside: what it did between two looks."""
+    """One that runs, looked at from beside: what it did between two looks."""
 
-    def __init__(self):
-        self.url = os.environ["TASKYARD_TEST_POSTGRES_URL"]
-        self.session = Session("postgres")
+    def __init__(self, url):
+        self.url = url
+        self.session = Session(url)
         self.session.rows("create extension if not exists pg_stat_statements")
         self.own = int(self.session.value("select pg_backend_pid()"))
         self.parent = stat_of(self.own)[1]
@@ -155,6 +155,31 @@ def title_of(pid):
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return ""
+
+
+# Every acknowledged write is on the disk, and statements are counted.
+DURABLE = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "shared_buffers=1GB", "max_wal_size=4GB",
+           "shared_preload_libraries=pg_stat_statements")
+
+
+@contextmanager
+def cluster():
+    """A PostgreSQL of our own, as `tests/with-postgres` starts it; gone at the end."""
+    script = Path(__file__).resolve().parent.parent / "tests" / "with-postgres"
+    settings = [word for setting in DURABLE for word in ("-c", setting)]
+    surroundings = {name: value for name, value in os.environ.items() if name != "TASKYARD_TEST_POSTGRES_URL"}
+    process = subprocess.Popen(
+        [script, *settings, "sh", "-c", 'echo "$TASKYARD_TEST_POSTGRES_URL"; cat >/dev/null'],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=surroundings,
+    )
+    try:
+        url = process.stdout.readline().strip()
+        if not url:
+            raise RuntimeError("tests/with-postgres started none")
+        yield url
+    finally:
+        process.stdin.close()
+        process.wait()
 
 
 @contextmanager
