@@ -1,0 +1,288 @@
+#!/usr/bin/env python3
+"""What follows from what was measured: the tables of `docs/scaling.md`, printed, or written there.
+
+    bench/model.py [--write]
+
+Reads `cost.jsonl`, `servers.jsonl` and `two_databases.jsonl` in `bench/results`: the medians of what `bench/cost.py`,
+`taskyard bench --only W10,W11` and `bench/two_databases.py` wrote there. The model is sums: each life, worker, server and hint costs
+what it was measured to cost. What it leaves out stands in the document.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).resolve().parent
+RESULTS, DOCUMENT = HERE / "results", HERE.parent / "docs" / "scaling.md"
+
+# At most one message each 5 ms goes out from a server (`PAUSE` in `store/src/postgres/exchange.rs`).
+HINTS_A_SECOND = 200
+# How much of a PostgreSQL's cores is to be planned with: the rest is for vacuum, checkpoints, backups and bad moments.
+SHARE = 0.7
+# Places to look at: servers and workers.
+PLACES = ((1, 1_000), (2, 10_000), (4, 20_000), (8, 50_000), (16, 100_000), (32, 100_000))
+CORES = (4, 16, 64)
+LOADS = (
+    ("W1", "submit, one a call, one caller"), ("W1x64", "submit, one a call, 64 callers"), ("W1-bulk", "submit, 1,000 a call, four callers"),
+    ("W5x64", "whole life, three calls each, 64 callers"), ("W2", "whole life: bulk submit, one worker with 1,000 runs"),
+)
+
+
+class Measured:
+    def __init__(self):
+        self.lines = lines("cost.jsonl")
+        self.idle = self.per_second({"part": "idle", "servers_up": 8}, 8)
+
+    def of(self, wanted, is_counted=False):
+        found = [line for line in self.lines if wanted.items() <= line.items() and ("proxy" in line) == is_counted]
+        if not found:
+            sys.exit(f"bench/results/cost.jsonl has no {wanted}")
+        return found
+
+    def per_second(self, wanted, share, less=None):
+        """The medians of all numbers a second, for one of so many; less what would have been anyway."""
+        found = self.of(wanted)
+        per = {name: median(total(line, name) / line["seconds"] for line in found) for name in NUMBERS}
+        return {name: (value - (less[name] * found[0]["servers_up"] if less else 0)) / share for name, value in per.items()}
+
+    def per_task(self, workload, part="load"):
+        """The medians of all numbers a task, less what servers do anyway meanwhile."""
+        found = self.of({"part": part, "workload": workload})
+        def one(line, name):
+            return (total(line, name) - self.idle[name] * line["seconds"] * (1 + line["listeners"])) / line["tasks"]
+        per = {name: median(one(line, name) for line in found) for name in NUMBERS}
+        per["pace"] = median(line["pace"] for line in found)
+        return per
+
+    def trips(self, workload):
+        """Round trips a commit, by the runs through the proxy; those of an idle server left out."""
+        idle = self.of({"part": "idle", "servers_up": 1}, is_counted=True)[0]
+        line = self.of({"part": "load", "workload": workload}, is_counted=True)[0]
+        less = line["seconds"] / idle["seconds"]
+        return (line["proxy"]["trips"] - idle["proxy"]["trips"] * less) / (line["commits"] - idle["commits"] * less)
+
+    def workers(self, count):
+        return self.per_second({"part": "workers", "workers": count}, count, self.idle)
+
+    def hints(self):
+        """Seconds that one hint takes: of PostgreSQL to send it, and to bring it to one listener; of who hears it."""
+        alone = self.per_task("W1x64+0", "hints")
+        points, heard, rates = [], [], []
+        for line in self.of({"part": "hints"}):
+            if not line["workload"].startswith("W1x64") or not line["listeners"]:
+                continue
+            seconds, listeners, sent = line["seconds"], line["listeners"], line["notifications"]
+            spent = line["sessions_cpu"] - self.idle["sessions_cpu"] * seconds * (1 + listeners)
+            points.append((listeners, (spent - alone["sessions_cpu"] * line["tasks"]) / sent))
+            heard += [(cpu - self.idle["server_cpu"] * seconds) / sent for cpu in line["server_cpu"][1:]]
+            rates.append(sent / (line["tasks"] / line["pace"]))
+        slope, base = line_through(points)
+        return {"send": max(base, 0), "bring": max(slope, 0), "hear": median(heard), "rate": median(rates)}
+
+
+NUMBERS = ("statements", "commits", "wal_bytes", "wal_syncs", "sessions_cpu", "behind_cpu", "server_cpu")
+
+
+def total(line, name):
+    return sum(line[name]) if name == "server_cpu" else line[name]
+
+
+def line_through(points):
+    """Least squares: slope and where it begins."""
+    count = len(points)
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    mean_x, mean_y = sum(xs) / count, sum(ys) / count
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x in xs)
+    return slope, mean_y - slope * mean_x
+
+
+def lines(name):
+    return [json.loads(line) for line in (RESULTS / name).read_text().splitlines()]
+
+
+def table(heads, rows):
+    return ["| " + " | ".join(heads) + " |", "|---" + "|--:" * (len(heads) - 1) + "|", *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def number(value, digits=None):
+    if digits is None:
+        digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    return f"{value:,.{digits}f}"
+
+
+def micro(seconds):
+    return number(seconds * 1e6, 0 if seconds >= 10e-6 else 1)
+
+
+def cost(measured):
+    """What one task costs."""
+    rows = []
+    for workload, what in LOADS:
+        per = measured.per_task(workload)
+        trips = measured.trips(workload)
+        rows.append([
+            f"{what} ({workload})", number(1 / per["commits"]), number(per["statements"]), number(trips * per["commits"]), number(trips, 1),
+            number(per["wal_bytes"], 0), micro(per["sessions_cpu"]), micro(per["behind_cpu"]), micro(per["server_cpu"]),
+        ])
+    heads = ["a task", "tasks a commit", "statements", "round trips", "trips a commit", "WAL bytes", "PostgreSQL, sessions, µs",
+             "PostgreSQL, behind them, µs", "server, µs"]
+    return table(heads, rows)
+
+
+def idle(measured):
+    """What is spent while nothing is asked for."""
+    rows = []
+    for count in (1, 2, 4, 8):
+        per = measured.per_second({"part": "idle", "servers_up": count}, count)
+        line = measured.of({"part": "idle", "servers_up": count})[0]
+        trips = measured.of({"part": "idle", "servers_up": count}, is_counted=True)[0]
+        rows.append([
+            f"one of {count} idle servers" if count > 1 else "one idle server", number(per["statements"]),
+            number(trips["proxy"]["trips"] / trips["seconds"] / count), number(per["wal_bytes"], 0), number(per["sessions_cpu"] * 100, 2) + " %",
+            number(per["server_cpu"] * 100, 2) + " %", number(line["connections"] / count, 1), number(median(line["memory_mb"]), 0),
+        ])
+    for count in (100, 1000, 10_000):
+        per = measured.workers(count)
+        line = measured.of({"part": "workers", "workers": count})[0]
+        counted = [one for one in measured.lines if one["part"] == "workers" and one["workers"] == count and "proxy" in one]
+        base = measured.of({"part": "idle", "servers_up": 2}, is_counted=True)[0]
+        trips = [(one["proxy"]["trips"] / one["seconds"] - base["proxy"]["trips"] / base["seconds"]) / count for one in counted]
+        extra = (median(line["memory_mb"]) - median(measured.of({"part": "idle", "servers_up": 2})[0]["memory_mb"])) * 2 / count
+        rows.append([
+            f"one of {count:,} idle workers at two servers", number(per["statements"], 3), number(trips[0], 3) if trips else "not counted",
+            number(per["wal_bytes"], 1), number(per["sessions_cpu"] * 100, 4) + " %", number(per["server_cpu"] * 100, 4) + " %", "0", number(extra, 3),
+        ])
+    heads = ["a second", "statements", "round trips", "WAL bytes", "PostgreSQL, of a core", "server, of a core", "connections", "server, MB"]
+    return table(heads, rows)
+
+
+def hint_costs(measured):
+    """What it costs that servers tell each other."""
+    hints = measured.hints()
+    rows = []
+    for workload in ("W1x64", "W2"):
+        for listeners in (0, 1, 3, 7):
+            found = measured.of({"part": "hints", "workload": f"{workload}+{listeners}"})
+            per = measured.per_task(f"{workload}+{listeners}", "hints")
+            others = median(sum(line["server_cpu"][1:]) / line["seconds"] for line in found) / listeners * 100 if listeners else None
+            rows.append([
+                f"{workload}, {listeners} others listen", number(per["pace"], 0), number(median(line["notifications"] for line in found), 0),
+                micro(per["sessions_cpu"]), number(others, 2) + " %" if listeners else "",
+            ])
+    heads = ["load at one server", "tasks/s", "hints sent", "PostgreSQL, sessions, µs a task", "each listener, of a core"]
+    said = (f"Fitted over these: to send a hint takes PostgreSQL {micro(hints['send'])} µs, to bring it to a listener {micro(hints['bring'])} µs, "
+            f"and the server that hears it {micro(hints['hear'])} µs. The server at work sent {number(hints['rate'], 0)} a second.")
+    return [*table(heads, rows), "", said]
+
+
+def growth(measured):
+    """The model."""
+    life, drained, worker, hints = measured.per_task("W5x64"), measured.per_task("W2"), measured.workers(10_000), measured.hints()
+    line = measured.of({"part": "workers", "workers": 10_000})[0]
+    at_rest = median(measured.of({"part": "idle", "servers_up": 2})[0]["memory_mb"])
+    memory = (median(line["memory_mb"]) - at_rest) * 2 / 10_000
+    connections = max(one["connections"] for one in measured.of({"part": "idle", "servers_up": 8})) / 8
+    rows = []
+    for servers, workers in PLACES:
+        database = servers * both(measured.idle) + workers * both(worker)
+        sent = servers * HINTS_A_SECOND if servers > 1 else 0
+        told = sent * hints["send"] + sent * (servers - 1) * hints["bring"]
+        rows.append([
+            f"{servers} · {workers:,}", number(servers * connections, 0), number(database, 2), number(workers * worker["wal_bytes"] / 1e6, 2),
+            number(workers / servers * worker["server_cpu"] * 100 + measured.idle["server_cpu"] * 100, 1) + " %",
+            number(at_rest + workers / servers * memory, 0), number(told, 2), number((servers - 1) * HINTS_A_SECOND * hints["hear"] * 100, 1) + " %",
+            *(lives(servers, cores, database + told, life) for cores in CORES),
+            *(lives(servers, cores, database + told, drained) for cores in CORES),
+        ])
+    heads = ["servers · workers", "connections", "PostgreSQL at rest, cores", "WAL at rest, MB/s", "server at rest, of a core", "server, MB",
+             "hints at most, cores of PostgreSQL", "hints at most, of a core of each server",
+             *(f"lives/s, {cores} cores" for cores in CORES), *(f"drained/s, {cores} cores" for cores in CORES)]
+    return table(heads, rows)
+
+
+def both(per):
+    return per["sessions_cpu"] + per["behind_cpu"]
+
+
+def lives(servers, cores, spent, life):
+    """What is left of its cores for lives, as far as the one session through which each server writes can use it."""
+    room = max(cores * SHARE - spent, 0) / both(life)
+    return number(min(room, servers / life["sessions_cpu"]), 0)
+
+
+def check(measured):
+    """The model from what a thousand workers cost, held against ten thousand."""
+    small, line = measured.workers(1000), measured.of({"part": "workers", "workers": 10_000})[0]
+    memory = measured.of({"part": "workers", "workers": 1000})[0]["memory_mb"]
+    at_rest = median(measured.of({"part": "idle", "servers_up": 2})[0]["memory_mb"])
+    fleet = {}
+    for one in lines("servers.jsonl"):
+        fleet.setdefault(one["workload"], []).append(one["value"])
+    seen = lambda name: number(median(fleet[f"W11-{name}-1"] + fleet[f"W11-{name}-2"]), 1)
+    def row(what, name, scale, told=""):
+        model = 10_000 * small[name] + 2 * measured.idle[name]
+        found = total(line, name) / line["seconds"]
+        if name == "server_cpu":
+            model, found = model / 2, found / 2
+        return [what, number(model * scale, 1), number(found * scale, 1), told]
+    rows = [
+        row("statements a second", "statements", 1), row("commits a second", "commits", 1), row("WAL, kB a second", "wal_bytes", 1e-3),
+        row("PostgreSQL's sessions, % of a core", "sessions_cpu", 100), row("each server, % of a core", "server_cpu", 100, seen("core")),
+        ["each server, MB", number(at_rest + (median(memory) - at_rest) * 10, 1), number(median(line["memory_mb"]), 1), seen("memory")],
+    ]
+    return table(["10,000 idle workers at two servers", "model, from 1,000 workers", "measured, `bench/cost.py`", "measured, `taskyard bench`"], rows)
+
+
+def two(_):
+    """What two databases come to."""
+    all_lines = lines("two_databases.jsonl")
+    rows = []
+    for workload in ("W1x64", "W5x64", "drain"):
+        for name in ("one-server", "one-database", "two-databases", "two-clusters"):
+            found = [line for line in all_lines if line.get("name") == name and line["workload"] == workload]
+            if not found:
+                continue
+            per = lambda name: median(total(line, name) / line["tasks"] for line in found)
+            rows.append([
+                f"{workload}, {name}", number(median(line["pace"] for line in found), 0), micro(per("sessions_cpu") + per("behind_cpu")),
+                micro(per("server_cpu")), number(per("wal_bytes"), 0), number(1 / per("wal_syncs")),
+            ])
+    return table(["", "tasks/s, all together", "PostgreSQL, µs a task", "servers, µs a task", "WAL bytes a task", "tasks a sync"], rows)
+
+
+def servers(_):
+    """Two servers on one database, as `taskyard bench` measures them."""
+    figures, order = {}, []
+    for line in lines("servers.jsonl"):
+        if line["workload"].startswith("W10"):
+            figures.setdefault((line["workload"], line["unit"]), []).append(line["value"])
+    for (workload, unit), values in figures.items():
+        order.append([workload, unit, number(median(values)), f"{number(min(values))} to {number(max(values))}"])
+    return table(["workload", "unit", "median", "from, to"], order)
+
+
+TABLES = {"cost": cost, "idle": idle, "hints": hint_costs, "growth": growth, "check": check, "servers": servers, "two": two}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/scaling.md, between their marks")
+    options = parser.parse_args()
+    measured = Measured()
+    text = DOCUMENT.read_text() if options.write else ""
+    for name, make in TABLES.items():
+        made = "\n".join(make(measured))
+        if not options.write:
+            print(f"## {name}\n\n{made}\n")
+            continue
+        begin, end = f"<!-- table: {name} -->\n", "<!-- end -->"
+        before, rest = text.split(begin)
+        text = before + begin + "\n" + made + "\n\n" + end + rest.split(end, 1)[1]
+    if options.write:
+        DOCUMENT.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
