@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What follows from what was measured: the tables of `docs/scaling.md`, printed, or written there.
 
-    bench/model.py [--write]
+    bench/model.py [--write | --check]
 
 Reads `cost.jsonl`, `servers.jsonl` and `two_databases.jsonl` in `bench/results`: the medians of what `bench/cost.py`,
 `taskyard bench --only W10,W11` and `bench/two_databases.py` wrote there. The model is sums: each life, worker, server and hint costs
@@ -269,19 +269,25 @@ TABLES = {"cost": cost, "idle": idle, "hints": hint_costs, "growth": growth, "ch
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="put the tables into docs/scaling.md, between their marks")
+    parser.add_argument("--check", action="store_true", help="fail where docs/scaling.md shows others")
     options = parser.parse_args()
     measured = Measured()
-    text = DOCUMENT.read_text() if options.write else ""
-    for name, make in TABLES.items():
-        made = "\n".join(make(measured))
-        if not options.write:
-            print(f"## {name}\n\n{made}\n")
-            continue
+    made = {name: "\n".join(make(measured)) for name, make in TABLES.items()}
+    if not options.write and not options.check:
+        for name, text in made.items():
+            print(f"## {name}\n\n{text}\n")
+        return
+    before = after = DOCUMENT.read_text()
+    for name, text in made.items():
         begin, end = f"<!-- table: {name} -->\n", "<!-- end -->"
-        before, rest = text.split(begin)
-        text = before + begin + "\n" + made + "\n\n" + end + rest.split(end, 1)[1]
-    if options.write:
-        DOCUMENT.write_text(text)
+        head, rest = after.split(begin)
+        shown, tail = rest.split(end, 1)
+        wanted = f"\n{text}\n\n"
+        if options.check and shown != wanted:
+            sys.exit(f"docs/scaling.md shows another table of {name} than follows from bench/results: bench/model.py --write")
+        after = head + begin + wanted + end + tail
+    if after != before:
+        DOCUMENT.write_text(after)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ mod examples;
 mod exchanges;
 mod faults;
 mod pages;
+mod scaling;
 mod shop;
 mod terminal;
 mod way;
