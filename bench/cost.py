@@ -11,24 +11,30 @@ round trips, apart from the runs whose processor time is told. The parts:
     submits  one task a call over one and 64 connections, and 1,000 a call over four
     lives    submit, claim and report one by one over 64 connections; and a queue drained by one worker of 1,000 runs
     idle     1 to 8 servers with nothing to do
-    hints    one server at work beside 0, 1, 3 and 7 others that only listen: what telling them costs
+    hints    one server at work beside 0, 1 and 7 others that only listen
+    fanout   hints of others, 200 to 1,600 a second (made by `pgbench`), heard by none, 2 and 8 servers: what telling them costs
     workers  100, 1,000 and 10,000 workers with nothing to do at two servers
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack, closing
+from pathlib import Path
 
 import gauge
 from gauge import Fleet, Postgres, Proxy, Watched
 
 LOADS = {"submits": ("W1", "W1x64", "W1-bulk"), "lives": ("W5x64", "W2")}
 IDLE_SERVERS = (1, 2, 4, 8)
-LISTENERS = (0, 1, 3, 7)
+LISTENERS = (0, 1, 7)
 WORKERS = (100, 1000, 10_000)
+# Listeners, and hints a second: one server says 200 at most.
+FANOUTS = [(servers, rate) for rate in (200, 1600) for servers in (0, 2, 8)]
 
 
 def main():
@@ -124,6 +130,43 @@ def hints(postgres, options):
     options.in_hints = False
 
 
+def fanout(postgres, options):
+    """What it takes to bring hints, whoever sends them: those that send here do nothing else."""
+    for _ in range(options.repeat):
+        for count, rate in FANOUTS:
+            with ExitStack() as stack:
+                url = stack.enter_context(postgres.database("cost"))
+                if not count:
+                    # For the tables alone.
+                    with gauge.server(options.taskyard, url):
+                        pass
+                servers = [stack.enter_context(gauge.server(options.taskyard, url)) for _ in range(count)]
+                postgres.forget()
+                watched = Watched(postgres, "cost", [pid for _, pid in servers])
+                tell(url, rate, options.seconds)
+                found = watched.done()
+            put("fanout", servers_up=count, rate=rate, **found)
+
+
+def tell(url, rate, seconds):
+    session = gauge.Session(url)
+    incarnation, channel = session.rows("select incarnation, 'taskyard_' || 'public'::regnamespace::oid from meta")[0]
+    session.close()
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
+        # As after a commit that ended two tasks.
+        script.write(f"select pg_notify('{channel}', '{incarnation} ended=00ff,a2b1');\n")
+        script.flush()
+        arguments = [pgbench(), "--no-vacuum", "--client", "8", "--rate", str(rate), "--time", f"{max(seconds, 1):.0f}", "--file", script.name]
+        surroundings = {**os.environ, "PGOPTIONS": "-c synchronous_commit=off"}
+        subprocess.run([*arguments, url], check=True, capture_output=True, env=surroundings)
+
+
+def pgbench():
+    """Debian keeps it out of PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/pgbench"))
+    return str(found[-1]) if found else "pgbench"
+
+
 def workers(postgres, options):
     for count in WORKERS:
         count = int(count * options.scale)
@@ -178,7 +221,7 @@ def rounded(value):
     return value
 
 
-PARTS = {"submits": loads("submits"), "lives": loads("lives"), "idle": idle, "hints": hints, "workers": workers}
+PARTS = {"submits": loads("submits"), "lives": loads("lives"), "idle": idle, "hints": hints, "fanout": fanout, "workers": workers}
 argparse.Namespace.in_hints = False
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ HINTS_A_SECOND = 200
 SHARE = 0.7
 # Places to look at: servers and workers.
 PLACES = ((1, 1_000), (2, 10_000), (4, 20_000), (8, 50_000), (16, 100_000), (32, 100_000))
-CORES = (4, 16, 64)
+CORES = (8, 32)
 LOADS = (
     ("W1", "submit, one a call, one caller"), ("W1x64", "submit, one a call, 64 callers"), ("W1-bulk", "submit, 1,000 a call, four callers"),
     ("W5x64", "whole life, three calls each, 64 callers"), ("W2", "whole life: bulk submit, one worker with 1,000 runs"),
@@ -66,20 +66,25 @@ class Measured:
     def workers(self, count):
         return self.per_second({"part": "workers", "workers": count}, count, self.idle)
 
+    def memory(self, servers, workers):
+        """MB of each server."""
+        wanted = {"part": "workers", "workers": workers} if workers else {"part": "idle"}
+        return median(median(line["memory_mb"]) for line in self.of({**wanted, "servers_up": servers}))
+
+    def memory_of_one(self, workers=10_000):
+        """Of a worker, at the server that it is at."""
+        return (self.memory(2, workers) - self.memory(2, 0)) * 2 / workers
+
     def hints(self):
-        """Seconds that one hint takes: of PostgreSQL to send it, and to bring it to one listener; of who hears it."""
-        alone = self.per_task("W1x64+0", "hints")
-        points, heard, rates = [], [], []
-        for line in self.of({"part": "hints"}):
-            if not line["workload"].startswith("W1x64") or not line["listeners"]:
-                continue
-            seconds, listeners, sent = line["seconds"], line["listeners"], line["notifications"]
-            spent = line["sessions_cpu"] - self.idle["sessions_cpu"] * seconds * (1 + listeners)
-            points.append((listeners, (spent - alone["sessions_cpu"] * line["tasks"]) / sent))
-            heard += [(cpu - self.idle["server_cpu"] * seconds) / sent for cpu in line["server_cpu"][1:]]
-            rates.append(sent / (line["tasks"] / line["pace"]))
-        slope, base = line_through(points)
-        return {"send": max(base, 0), "bring": max(slope, 0), "hear": median(heard), "rate": median(rates)}
+        """Seconds that one hint takes: of PostgreSQL to take it, and to bring it to one listener; of the server that hears it.
+        Where many are sent, for that is where it counts: several are brought together then."""
+        def spent(servers):
+            found = self.of({"part": "fanout", "rate": 1600, "servers_up": servers})
+            return median((both(line) - both(self.idle) * line["seconds"] * servers) / line["notifications"] for line in found)
+        def heard(line):
+            return (median(line["server_cpu"]) - self.idle["server_cpu"] * line["seconds"]) / line["notifications"]
+        hear = median(heard(line) for line in self.of({"part": "fanout", "rate": 1600, "servers_up": 8}))
+        return {"send": spent(0), "bring": (spent(8) - spent(0)) / 8, "hear": hear}
 
 
 NUMBERS = ("statements", "commits", "wal_bytes", "wal_syncs", "sessions_cpu", "behind_cpu", "server_cpu")
@@ -87,15 +92,6 @@ NUMBERS = ("statements", "commits", "wal_bytes", "wal_syncs", "sessions_cpu", "b
 
 def total(line, name):
     return sum(line[name]) if name == "server_cpu" else line[name]
-
-
-def line_through(points):
-    """Least squares: slope and where it begins."""
-    count = len(points)
-    xs, ys = [x for x, _ in points], [y for _, y in points]
-    mean_x, mean_y = sum(xs) / count, sum(ys) / count
-    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x in xs)
-    return slope, mean_y - slope * mean_x
 
 
 def lines(name):
@@ -145,14 +141,12 @@ def idle(measured):
         ])
     for count in (100, 1000, 10_000):
         per = measured.workers(count)
-        line = measured.of({"part": "workers", "workers": count})[0]
         counted = [one for one in measured.lines if one["part"] == "workers" and one["workers"] == count and "proxy" in one]
         base = measured.of({"part": "idle", "servers_up": 2}, is_counted=True)[0]
         trips = [(one["proxy"]["trips"] / one["seconds"] - base["proxy"]["trips"] / base["seconds"]) / count for one in counted]
-        extra = (median(line["memory_mb"]) - median(measured.of({"part": "idle", "servers_up": 2})[0]["memory_mb"])) * 2 / count
         rows.append([
             f"one of {count:,} idle workers at two servers", number(per["statements"], 3), number(trips[0], 3) if trips else "not counted",
-            number(per["wal_bytes"], 1), number(per["sessions_cpu"] * 100, 4) + " %", number(per["server_cpu"] * 100, 4) + " %", "0", number(extra, 3),
+            number(per["wal_bytes"], 1), number(per["sessions_cpu"] * 100, 4) + " %", number(per["server_cpu"] * 100, 4) + " %", "0", number(measured.memory_of_one(count), 3),
         ])
     heads = ["a second", "statements", "round trips", "WAL bytes", "PostgreSQL, of a core", "server, of a core", "connections", "server, MB"]
     return table(heads, rows)
@@ -163,7 +157,7 @@ def hint_costs(measured):
     hints = measured.hints()
     rows = []
     for workload in ("W1x64", "W2"):
-        for listeners in (0, 1, 3, 7):
+        for listeners in (0, 1, 7):
             found = measured.of({"part": "hints", "workload": f"{workload}+{listeners}"})
             per = measured.per_task(f"{workload}+{listeners}", "hints")
             others = median(sum(line["server_cpu"][1:]) / line["seconds"] for line in found) / listeners * 100 if listeners else None
@@ -172,51 +166,79 @@ def hint_costs(measured):
                 micro(per["sessions_cpu"]), number(others, 2) + " %" if listeners else "",
             ])
     heads = ["load at one server", "tasks/s", "hints sent", "PostgreSQL, sessions, µs a task", "each listener, of a core"]
-    said = (f"Fitted over these: to send a hint takes PostgreSQL {micro(hints['send'])} µs, to bring it to a listener {micro(hints['bring'])} µs, "
-            f"and the server that hears it {micro(hints['hear'])} µs. The server at work sent {number(hints['rate'], 0)} a second.")
-    return [*table(heads, rows), "", said]
+    return table(heads, rows)
 
 
-def growth(measured):
-    """The model."""
-    life, drained, worker, hints = measured.per_task("W5x64"), measured.per_task("W2"), measured.workers(10_000), measured.hints()
-    line = measured.of({"part": "workers", "workers": 10_000})[0]
-    at_rest = median(measured.of({"part": "idle", "servers_up": 2})[0]["memory_mb"])
-    memory = (median(line["memory_mb"]) - at_rest) * 2 / 10_000
+def fanout(measured):
+    """What one hint costs, where that is all there is."""
+    rows = []
+    for rate in (200, 1600):
+        for servers in (0, 2, 8):
+            found = measured.of({"part": "fanout", "rate": rate, "servers_up": servers})
+            idle = both(measured.idle) * servers
+            spent = median(both(line) / line["seconds"] - idle for line in found) * 100
+            each = median(median(line["server_cpu"]) / line["seconds"] - measured.idle["server_cpu"] for line in found) * 100 if servers else None
+            rows.append([f"{rate:,} hints a second, heard by {servers} servers", number(spent, 1) + " %", number(each, 2) + " %" if servers else ""])
+    hints = measured.hints()
+    said = (f"So of 1,600 a second each takes PostgreSQL {micro(hints['send'])} µs, and {micro(hints['bring'])} µs more for each server that "
+            f"hears it, which takes that server {micro(hints['hear'])} µs.")
+    return [*table(["", "PostgreSQL, of a core", "each server, of a core"], rows), "", said]
+
+
+def rest(measured):
+    """The model, while nothing is done but hints at their most."""
+    worker, hints = measured.workers(10_000), measured.hints()
     connections = max(one["connections"] for one in measured.of({"part": "idle", "servers_up": 8})) / 8
     rows = []
     for servers, workers in PLACES:
-        database = servers * both(measured.idle) + workers * both(worker)
-        sent = servers * HINTS_A_SECOND if servers > 1 else 0
-        told = sent * hints["send"] + sent * (servers - 1) * hints["bring"]
         rows.append([
-            f"{servers} · {workers:,}", number(servers * connections, 0), number(database, 2), number(workers * worker["wal_bytes"] / 1e6, 2),
-            number(workers / servers * worker["server_cpu"] * 100 + measured.idle["server_cpu"] * 100, 1) + " %",
-            number(at_rest + workers / servers * memory, 0), number(told, 2), number((servers - 1) * HINTS_A_SECOND * hints["hear"] * 100, 1) + " %",
-            *(lives(servers, cores, database + told, life) for cores in CORES),
-            *(lives(servers, cores, database + told, drained) for cores in CORES),
+            f"{servers} · {workers:,}", number(servers * connections, 0), number(at_rest(measured, servers, workers), 2),
+            number((workers * worker["wal_bytes"] + servers * measured.idle["wal_bytes"]) / 1e6, 2),
+            number((workers / servers * worker["server_cpu"] + measured.idle["server_cpu"]) * 100, 1) + " %",
+            number(measured.memory(2, 0) + workers / servers * measured.memory_of_one(), 0), number(told(measured, servers), 2),
+            number((servers - 1) * HINTS_A_SECOND * hints["hear"] * 100, 1) + " %",
         ])
-    heads = ["servers · workers", "connections", "PostgreSQL at rest, cores", "WAL at rest, MB/s", "server at rest, of a core", "server, MB",
-             "hints at most, cores of PostgreSQL", "hints at most, of a core of each server",
-             *(f"lives/s, {cores} cores" for cores in CORES), *(f"drained/s, {cores} cores" for cores in CORES)]
+    heads = ["servers · workers", "connections", "PostgreSQL at rest, cores", "WAL at rest, MB/s", "each server at rest, of a core", "each server, MB",
+             "hints at most, cores of PostgreSQL", "hints at most, of a core of each server"]
     return table(heads, rows)
+
+
+def growth(measured):
+    """The model of what is left for tasks."""
+    rows = []
+    for servers, workers in PLACES:
+        spent = at_rest(measured, servers, workers) + told(measured, servers)
+        row = [f"{servers} · {workers:,}"]
+        for workload in ("W5x64", "W2"):
+            per = measured.per_task(workload)
+            for cores in CORES:
+                # As far as the one session through which each server writes can use them.
+                lives = min(max(cores * SHARE - spent, 0) / both(per), servers / per["sessions_cpu"])
+                row += [number(lives, 0), number(lives * per["wal_bytes"] / 1e6, 0)]
+        rows.append(row)
+    heads = ["servers · workers", *(f"{name}, {cores} cores{more}" for name in ("lives/s", "drained/s") for cores in CORES for more in ("", ": WAL, MB/s"))]
+    return table(heads, rows)
+
+
+def at_rest(measured, servers, workers):
+    return servers * both(measured.idle) + workers * both(measured.workers(10_000))
+
+
+def told(measured, servers):
+    """Cores of PostgreSQL, where all servers say as much as they may."""
+    hints = measured.hints()
+    sent = servers * HINTS_A_SECOND if servers > 1 else 0
+    return sent * (hints["send"] + (servers - 1) * hints["bring"])
 
 
 def both(per):
     return per["sessions_cpu"] + per["behind_cpu"]
 
 
-def lives(servers, cores, spent, life):
-    """What is left of its cores for lives, as far as the one session through which each server writes can use it."""
-    room = max(cores * SHARE - spent, 0) / both(life)
-    return number(min(room, servers / life["sessions_cpu"]), 0)
-
-
 def check(measured):
     """The model from what a thousand workers cost, held against ten thousand."""
     small, line = measured.workers(1000), measured.of({"part": "workers", "workers": 10_000})[0]
-    memory = measured.of({"part": "workers", "workers": 1000})[0]["memory_mb"]
-    at_rest = median(measured.of({"part": "idle", "servers_up": 2})[0]["memory_mb"])
+    empty = measured.memory(2, 0)
     fleet = {}
     for one in lines("servers.jsonl"):
         fleet.setdefault(one["workload"], []).append(one["value"])
@@ -230,7 +252,7 @@ def check(measured):
     rows = [
         row("statements a second", "statements", 1), row("commits a second", "commits", 1), row("WAL, kB a second", "wal_bytes", 1e-3),
         row("PostgreSQL's sessions, % of a core", "sessions_cpu", 100), row("each server, % of a core", "server_cpu", 100, seen("core")),
-        ["each server, MB", number(at_rest + (median(memory) - at_rest) * 10, 1), number(median(line["memory_mb"]), 1), seen("memory")],
+        ["each server, MB", number(empty + (measured.memory(2, 1000) - empty) * 10, 1), number(measured.memory(2, 10_000), 1), seen("memory")],
     ]
     return table(["10,000 idle workers at two servers", "model, from 1,000 workers", "measured, `bench/cost.py`", "measured, `taskyard bench`"], rows)
 
@@ -263,7 +285,7 @@ def servers(_):
     return table(["workload", "unit", "median", "from, to"], order)
 
 
-TABLES = {"cost": cost, "idle": idle, "hints": hint_costs, "growth": growth, "check": check, "servers": servers, "two": two}
+TABLES = {"cost": cost, "idle": idle, "hints": hint_costs, "fanout": fanout, "rest": rest, "growth": growth, "check": check, "servers": servers, "two": two}
 
 
 def main():

@@ -11,7 +11,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import gauge
-import model
 
 
 def message(letter, body=b""):
@@ -75,13 +74,6 @@ class Processes(unittest.TestCase):
         spent = gauge.cpu_of(gauge.os.getpid()) - before
         self.assertGreaterEqual(spent, 0.05)
         self.assertLessEqual(spent, time.process_time() - own + 0.01)
-
-
-class Fitting(unittest.TestCase):
-    def test_a_line_goes_through_its_points(self):
-        slope, base = model.line_through([(1, 5.0), (3, 9.0), (7, 17.0)])
-        self.assertAlmostEqual(slope, 2)
-        self.assertAlmostEqual(base, 3)
 
 
 if __name__ == "__main__":
