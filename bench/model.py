@@ -280,6 +280,8 @@ def servers(_):
     for line in lines("servers.jsonl"):
         if line["workload"].startswith("W10"):
             figures.setdefault((line["workload"], line["unit"]), []).append(line["value"])
+    if not figures:
+        return ["(`bench/results/servers.jsonl` has no run of W10 yet.)"]
     for (workload, unit), values in figures.items():
         order.append([workload, unit, number(median(values)), f"{number(min(values))} to {number(max(values))}"])
     return table(["workload", "unit", "median", "from, to"], order)
