@@ -20,7 +20,7 @@ PROFILE ?= dev
 beside_postgres := tests/with-postgres
 durable := -c fsync=on -c synchronous_commit=on -c full_page_writes=on -c shared_buffers=1GB -c max_wal_size=4GB
 
-.PHONY: help run dev api-dev worker demo check fmt test test-all simulate faults patroni bench bench-sqlite bench-postgres
+.PHONY: help run dev api-dev worker demo check fmt test test-all simulate faults patroni bench bench-sqlite bench-postgres scaling
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,3 +71,6 @@ bench-sqlite:
 
 bench-postgres:
 	tests/prepare postgres && cargo build --release -p taskyard && mkdir -p bench/results && tests/with-postgres $(durable) bash -c 'target/release/taskyard bench --repeat 5 --database "postgresql://$$PGUSER@$${PGHOST//\//%2F}:$$PGPORT/postgres"' >bench/results/postgres.jsonl
+
+scaling: ## measure what a task, a server and a worker cost on PostgreSQL, into bench/results/ and docs/scaling.md
+	tests/prepare postgres && cargo build --release -p taskyard && bench/cost.py --taskyard target/release/taskyard >bench/results/cost.jsonl && bench/two_databases.py --taskyard target/release/taskyard >bench/results/two_databases.jsonl && tests/with-postgres $(durable) bash -c 'target/release/taskyard bench --repeat 3 --only W10,W11 --database "postgresql://$$PGUSER@$${PGHOST//\//%2F}:$$PGPORT/postgres"' >bench/results/servers.jsonl && bench/model.py --write

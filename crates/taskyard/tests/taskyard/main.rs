@@ -10,6 +10,7 @@ mod faults;
 mod pages;
 #[path = "../../../../tests/support/pooler.rs"]
 mod pooler;
+mod scaling;
 mod shop;
 mod terminal;
 mod way;
