@@ -24,7 +24,7 @@ use taskyard_core::verbs::report::{Report, RunResult, Word};
 
 pub use self::batch::{Batch, Caller, Moment, Waiting};
 use self::batch::{Queued, Taken};
-use self::errand::Errand;
+use self::errand::{Errand, ForWhom};
 use self::line::{Line, Number};
 use self::parked::Parked;
 
@@ -183,7 +183,18 @@ impl<C: Caller> Desk<C> {
         }
     }
 
-    /// Nobody knows what is ready: every claim looks again.
+    /// Something may be ready anywhere: of the claims whose workers are alike one looks, and others where that one leaves
+    /// something. So workers that idle are no burden, however many they are.
+    pub fn look_anywhere(&mut self) {
+        let before = self.parked.end();
+        for waiting in self.parked.take_one_of_each_alike() {
+            let for_whom = ForWhom::IsAlike(Arc::clone(&waiting.claim.profile));
+            self.line_up(waiting, Some(Errand { for_whom, before }));
+        }
+        self.look_again_up_to = self.taken;
+    }
+
+    /// Nothing is as it was known to be: every claim looks again.
     pub fn look_again(&mut self) {
         let all = self.parked.take_all();
         self.wake(all);
@@ -212,7 +223,7 @@ impl<C: Caller> Desk<C> {
                 continue;
             }
             let errand = Errand {
-                lane: Arc::clone(key),
+                for_whom: ForWhom::ServesLane(Arc::clone(key)),
                 before: self.parked.end(),
             };
             self.line_up(waiting, Some(errand));
@@ -230,7 +241,11 @@ impl<C: Caller> Desk<C> {
     /// Others look for what those did not take that were woken for it.
     fn pass_on(&mut self, errands: impl IntoIterator<Item = Errand>) {
         for errand in errands {
-            if let Some(next) = self.parked.take_serving(&errand.lane, errand.before) {
+            let next = match &errand.for_whom {
+                ForWhom::ServesLane(lane) => self.parked.take_serving(lane, errand.before),
+                ForWhom::IsAlike(profile) => self.parked.take_alike(profile, errand.before),
+            };
+            if let Some(next) = next {
                 self.line_up(next, Some(errand));
             }
         }

@@ -21,7 +21,7 @@ pub fn hear<C: Caller>(
         }
         Ready::Anywhere => {
             unsure(None);
-            desk.look_again();
+            desk.look_anywhere();
         }
     }
     match &hints.told {

@@ -1,14 +1,17 @@
 //! Claims that wait for something to become ready, longest waiting first.
 //!
 //! There may be thousands, of workers that idle. So nothing here walks over all of them: a worker's are found by its
-//! number, the next whose time is up by its time, and who serves a lane by remembering how far the lane has looked.
+//! number, those of workers that are alike by what these declared, the next whose time is up by its time, and who serves a
+//! lane by remembering how far the lane has looked.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 use taskyard_core::id::WorkerNumber;
 use taskyard_core::lane::LaneKey;
 use taskyard_core::verbs::claim::Claim;
+use taskyard_core::worker::Profile;
 
 use super::line::{Line, Number};
 use super::{Caller, Moment, Waiting};
@@ -19,6 +22,7 @@ const LANES_MAX: usize = 10_000;
 pub(super) struct Parked<C> {
     line: Line<C>,
     by_expiry: BTreeSet<(Moment, Number)>,
+    by_profile: HashMap<Arc<Profile>, BTreeSet<Number>>,
     /// Those that look again also when a run of their worker ends.
     wait_for_hand: HashSet<Number>,
     /// The first claim that can serve this lane: those before it cannot, and never will. So each claim is held against
@@ -31,6 +35,7 @@ impl<C> Default for Parked<C> {
         Self {
             line: Line::default(),
             by_expiry: BTreeSet::new(),
+            by_profile: HashMap::new(),
             wait_for_hand: HashSet::new(),
             looked_up_to: HashMap::new(),
         }
@@ -41,9 +46,10 @@ impl<C: Caller> Parked<C> {
     pub(super) fn park(&mut self, mut waiting: Waiting<C>, waits_for_hand: bool) {
         self.drop_gone_of(waiting.claim.number);
         waiting.caller.waits_for_work();
-        let until = waiting.until;
+        let (until, profile) = (waiting.until, Arc::clone(&waiting.claim.profile));
         let number = self.line.push(waiting);
         self.by_expiry.insert((until, number));
+        self.by_profile.entry(profile).or_default().insert(number);
         if waits_for_hand {
             self.wait_for_hand.insert(number);
         }
@@ -65,6 +71,31 @@ impl<C: Caller> Parked<C> {
     /// The longest waiting that serves this lane and that somebody still waits for, of those parked before that number.
     pub(super) fn take_serving(&mut self, lane: &LaneKey, before: Number) -> Option<Waiting<C>> {
         while let Some(number) = self.first_serving(lane).filter(|number| *number < before) {
+            let waiting = self.remove(number)?;
+            if !waiting.caller.is_gone() {
+                return Some(waiting);
+            }
+        }
+        None
+    }
+
+    /// Of those whose workers are alike the longest waiting, whether or not somebody waits for it.
+    pub(super) fn take_one_of_each_alike(&mut self) -> Vec<Waiting<C>> {
+        let alike = self.by_profile.values();
+        let mut first: Vec<Number> = alike.filter_map(|alike| alike.first().copied()).collect();
+        first.sort_unstable();
+        self.take(first)
+    }
+
+    /// The longest waiting whose worker is like this one and that somebody still waits for, of those parked before that
+    /// number.
+    pub(super) fn take_alike(&mut self, profile: &Profile, before: Number) -> Option<Waiting<C>> {
+        while let Some(number) = self
+            .by_profile
+            .get(profile)
+            .and_then(|alike| alike.first().copied())
+            .filter(|number| *number < before)
+        {
             let waiting = self.remove(number)?;
             if !waiting.caller.is_gone() {
                 return Some(waiting);
@@ -157,6 +188,13 @@ impl<C: Caller> Parked<C> {
     fn remove(&mut self, number: Number) -> Option<Waiting<C>> {
         let waiting = self.line.remove(number)?;
         self.by_expiry.remove(&(waiting.until, number));
+        let profile = &waiting.claim.profile;
+        if let Some(alike) = self.by_profile.get_mut(profile) {
+            alike.remove(&number);
+            if alike.is_empty() {
+                self.by_profile.remove(profile);
+            }
+        }
         self.wait_for_hand.remove(&number);
         Some(waiting)
     }
@@ -164,13 +202,11 @@ impl<C: Caller> Parked<C> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use taskyard_core::id::Epoch;
     use taskyard_core::labels::Labels;
     use taskyard_core::name::Name;
-    use taskyard_core::worker::Profile;
 
     use super::*;
 
@@ -260,6 +296,28 @@ mod tests {
             workers(parked.take_serving(&lane("crop"), Number::MAX)),
             [2]
         );
+        assert!(parked.is_empty());
+    }
+
+    #[test]
+    fn of_workers_that_are_alike_one_looks_and_then_the_next() {
+        let mut parked = parked([
+            waiting(1, 1, "crop", 9),
+            waiting(2, 1, "resize", 9),
+            waiting(3, 1, "resize", 9),
+            waiting(4, 1, "resize", 9),
+        ]);
+        let end = parked.end();
+
+        assert_eq!(workers(parked.take_one_of_each_alike()), [1, 2]);
+
+        let resizer = waiting(9, 1, "resize", 9).claim.profile;
+        parked.park(waiting(2, 2, "resize", 9), false);
+        let next = |parked: &mut Parked<Someone>| workers(parked.take_alike(&resizer, end));
+        assert_eq!(next(&mut parked), [3]);
+        assert_eq!(next(&mut parked), [4]);
+        assert!(next(&mut parked).is_empty(), "the other one came later");
+        assert_eq!(workers(parked.take_one_of_each_alike()), [2]);
         assert!(parked.is_empty());
     }
 

@@ -3,14 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use taskyard_core::command::Command;
 use taskyard_core::name::Name;
+use taskyard_core::policy::Policy;
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
+use taskyard_core::store::{self, Ran};
 use taskyard_core::verbs::report::Report;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
+use taskyard_store::model::Model;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::front::{Front, Fronted};
 use super::yard::{Yard, claim_call, claimed, model, model_whose_time_passes, settle};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -173,4 +181,66 @@ async fn what_nobody_heard_of_here_stays_with_the_worker_that_was_told_there() {
             assert_eq!(here.status(task).await, Status::Completed);
         }
     }
+}
+
+/// A store that notes how many claims each batch tried.
+struct Counts {
+    model: Arc<Model>,
+    claims: Mutex<Vec<usize>>,
+}
+
+#[async_trait]
+impl Front for Counts {
+    fn model(&self) -> &Model {
+        &self.model
+    }
+
+    async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, store::Error> {
+        let claims = batch.iter().map(|command| match command {
+            Command::Claims(claims) => claims.claims.len(),
+            _ => 0,
+        });
+        let claims: usize = claims.sum();
+        if claims > 0 {
+            self.claims.lock().push(claims);
+        }
+        self.model.run(batch, policy).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_workers_that_are_alike_one_looks_for_what_another_server_made_ready() {
+    let model = Arc::new(model());
+    let store = Arc::new(Fronted(Counts {
+        model: model.clone(),
+        claims: Mutex::default(),
+    }));
+    let (here, there) = (Yard::around(store.clone()), Yard::around(model));
+    let mut claims = JoinSet::new();
+    for number in 0..20 {
+        let (kind, name) = (["crop", "resize"][number % 2], format!("w{number}"));
+        here.worker(&name, kind).await;
+        let engine = here.engine.clone();
+        claims.spawn(async move { claimed(&engine, claim_call(&name, MINUTE)).await.unwrap() });
+        settle().await;
+    }
+    store.claims.lock().clear();
+
+    here.engine.look_again().await.unwrap();
+    settle().await;
+    assert_eq!(*store.claims.lock(), [2], "one of each kind");
+
+    store.claims.lock().clear();
+    there.submit_many("resize", 8).await;
+    here.engine.look_again().await.unwrap();
+    settle().await;
+
+    let mut dealt = 0;
+    while let Some(hand) = claims.try_join_next() {
+        dealt += hand.unwrap().runs.len();
+    }
+    assert_eq!(dealt, 8);
+    let looked = store.claims.lock().clone();
+    assert_eq!(looked[..3], [2, 2, 4], "each that leaves something sends two more");
+    assert_eq!(claims.len(), 12, "the others wait on");
 }
