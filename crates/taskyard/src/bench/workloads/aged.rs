@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use anyhow::ensure;
+use serde_json::{Value, json};
 use taskyard_store::postgres::scratch;
+use tokio::time::sleep;
 
 use super::claims::claims;
 use super::fill::fill;
@@ -17,6 +19,8 @@ const ENDED: f64 = 5_000_000.0;
 /// So many whole lives at a time go on while somebody looks on, for so long.
 const CONNECTIONS: usize = 64;
 const LOOKED_ON: Duration = Duration::from_mins(1);
+/// How often it is looked whether all is put away.
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
     let ended = (ENDED * run.scale) as usize;
@@ -25,11 +29,13 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
 
     let yard = Yard::over(fresh).await?;
     let mut figures = vec![claims(&yard, "W12-fresh", |_| json!({})).await?];
+    put_away(&yard).await?;
     let database = yard.close().await?;
 
     apart(move || async move { fill(&url, ended, 1).await }).await?;
     let yard = Yard::over(database).await?;
     figures.push(claims(&yard, "W12-after", |_| json!({})).await?);
+    put_away(&yard).await?;
 
     let onlooker = scratch::look_on(yard.database()?).await?;
     let lives = Run {
@@ -46,4 +52,28 @@ pub(super) async fn measure(run: &Run<'_>) -> anyhow::Result<Vec<Figure>> {
         figure.settings["ended"] = json!(ended);
     }
     Ok(figures)
+}
+
+/// Cancels what was claimed. Nobody ends it: it would count as lost while the next part is measured, and its tasks would be
+/// given out one by one from then on.
+async fn put_away(yard: &Yard) -> anyhow::Result<()> {
+    let mut connection = yard.connection().await?;
+    let unfinished = json!({ "status": ["pending", "assigned", "running"] });
+    let cancel = json!({ "filter": unfinished }).to_string();
+    let operation = connection.post("/api/v1/tasks/cancel", cancel).await?;
+    let mut operation: Value = serde_json::from_slice(&operation)?;
+    let path = format!(
+        "/api/v1/operations/{}",
+        operation["id"].as_str().unwrap_or_default()
+    );
+    while operation["status"] == "running" {
+        sleep(LOOK).await;
+        operation = connection.get(&path).await?;
+    }
+    let left = yard.stats().await?.by_status;
+    ensure!(
+        left.pending + left.assigned + left.running == 0,
+        "not all is put away: {operation}"
+    );
+    Ok(())
 }
