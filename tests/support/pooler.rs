@@ -156,9 +156,13 @@ pub(crate) fn text_of(server: &str, directory: &Path, connections: usize) -> Str
 
 /// Debian keeps it with what is for administrators, who alone have it in PATH.
 fn program() -> Option<&'static str> {
-    ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer", "/usr/local/bin/pgbouncer"]
-        .into_iter()
-        .find(|program| Path::new(program).exists())
+    [
+        "/usr/sbin/pgbouncer",
+        "/usr/bin/pgbouncer",
+        "/usr/local/bin/pgbouncer",
+    ]
+    .into_iter()
+    .find(|program| Path::new(program).exists())
 }
 
 fn is_root() -> bool {

@@ -157,6 +157,7 @@ impl Model {
 impl Store for Model {
     async fn run(&self, batch: Vec<Command>, policy: &Policy) -> Result<Ran, Error> {
         let now = self.now();
+        let time = || now;
         let mut tables = self.tables.lock();
         let mut random = self.random.lock();
         let ran = run::run(
@@ -164,7 +165,7 @@ impl Store for Model {
             &self.memory,
             &batch,
             policy,
-            &|| now,
+            &time,
             &mut *random,
         );
         ran.now_or_never().expect("maps never wait")

@@ -10,7 +10,7 @@ use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::refused::Refused;
 use taskyard_core::status::Status;
-use taskyard_core::store::{self, Ran};
+use taskyard_core::store::{self, Ran, Store};
 use taskyard_core::verbs::report::Report;
 use taskyard_engine::engine::ClaimCall;
 use taskyard_engine::error::Error;
@@ -221,7 +221,11 @@ async fn of_workers_that_are_alike_one_looks_for_what_another_server_made_ready(
         let (kind, name) = (["crop", "resize"][number % 2], format!("w{number}"));
         here.worker(&name, kind).await;
         let engine = here.engine.clone();
-        claims.spawn(async move { claimed(&engine, claim_call(&name, MINUTE)).await.unwrap() });
+        let call = ClaimCall {
+            limit: 1,
+            ..claim_call(&name, MINUTE)
+        };
+        claims.spawn(async move { claimed(&engine, call).await.unwrap() });
         settle().await;
     }
     store.claims.lock().clear();
@@ -241,6 +245,10 @@ async fn of_workers_that_are_alike_one_looks_for_what_another_server_made_ready(
     }
     assert_eq!(dealt, 8);
     let looked = store.claims.lock().clone();
-    assert_eq!(looked[..3], [2, 2, 4], "each that leaves something sends two more");
+    assert_eq!(
+        looked[..3],
+        [2, 2, 4],
+        "each that leaves something sends two more"
+    );
     assert_eq!(claims.len(), 12, "the others wait on");
 }

@@ -138,7 +138,7 @@ const ON_SQLITE: [&str; 3] = [
     "worker_inside_goes_with_work_in_hand",
 ];
 
-const WITH_SEVERAL_SERVERS: [&str; 58] = [
+const WITH_SEVERAL_SERVERS: [&str; 57] = [
     "run_is_lost_beyond_belief",
     "lease_is_shortened",
     "lanes_are_forgotten",
@@ -155,7 +155,6 @@ const WITH_SEVERAL_SERVERS: [&str; 58] = [
     "worker_is_kept_for_a_suspect",
     // What PostgreSQL lets happen between two statements.
     "pick_misses_a_free_row",
-    "unheard_runs_were_told_again",
     "pick_passes_over_a_locked_row",
     "lock_is_waited_for",
     "row_goes_while_it_is_waited_for",

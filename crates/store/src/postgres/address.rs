@@ -11,6 +11,7 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::OpenError;
+use super::error::one_line;
 use super::home::Home;
 use super::tls::{self, Trust};
 

@@ -60,7 +60,9 @@ impl Asked for Reader<'_> {
             return question::within(self.client, begin, statement, params).await;
         }
         let statement = self.client.prepare_cached(statement).await?;
-        self.client.query(&statement, &question::plain(params)).await
+        self.client
+            .query(&statement, &question::plain(params))
+            .await
     }
 }
 

@@ -56,7 +56,8 @@ pub(super) fn is_away(error: &tokio_postgres::Error) -> bool {
             // What is full of connections, of memory or otherwise; 57P01 to 57P03 tell of a start or an end. A pooler that
             // finds no database says so by 08P01, as it does of what it does not understand.
             let is_not_understood = refused.message().contains("startup parameter");
-            (["53", "57P0", "08"].iter()).any(|class| code.code().starts_with(class)) && !is_not_understood
+            (["53", "57P0", "08"].iter()).any(|class| code.code().starts_with(class))
+                && !is_not_understood
         }
         None => is_broken(error),
     }

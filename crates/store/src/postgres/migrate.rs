@@ -192,7 +192,9 @@ async fn step(
     let locked = tx.batch_execute(sql::MIGRATION_LOCK).await;
     locked.map_err(unusable)?;
     let found = open::found(tx.client(), address).await?;
-    let from = found.as_ref().map(|meta| (meta.schema, meta.min_compatible));
+    let from = found
+        .as_ref()
+        .map(|meta| (meta.schema, meta.min_compatible));
     let (schema, min_compatible) = from.unwrap_or_default();
     let missing = migration::missing(&MIGRATIONS, schema, min_compatible);
     let missing: Vec<Migration> = missing.collect();

@@ -56,7 +56,9 @@ pub(super) fn local(settings: &str) -> String {
     let said = lines.filter(|line| !line.starts_with("--") && !line.contains("tcp_"));
     let local = said.map(|line| match line.strip_prefix("set ") {
         Some(rest) => format!("set local {rest}"),
-        None => line.replace("value, false)", "value, true)").replace("', false)", "', true)"),
+        None => line
+            .replace("value, false)", "value, true)")
+            .replace("', false)", "', true)"),
     });
     local.collect::<Vec<_>>().join("\n")
 }
@@ -67,10 +69,16 @@ mod tests {
 
     #[test]
     fn nothing_that_is_set_outlives_its_transaction() {
-        for settings in [sql::WRITER_SETTINGS, sql::READER_SETTINGS, sql::LOG_SETTINGS] {
+        for settings in [
+            sql::WRITER_SETTINGS,
+            sql::READER_SETTINGS,
+            sql::LOG_SETTINGS,
+        ] {
             let local = local(settings);
 
-            assert!(local.contains("\nset local statement_timeout") || settings == sql::WRITER_SETTINGS);
+            assert!(
+                local.contains("\nset local statement_timeout") || settings == sql::WRITER_SETTINGS
+            );
             for line in local.lines().filter(|line| line.starts_with("set ")) {
                 assert!(line.starts_with("set local "), "{line}");
             }
@@ -82,7 +90,10 @@ mod tests {
 
     #[test]
     fn a_transaction_begins_with_its_settings_and_looks_where_it_is() {
-        let opening = Opening::of("-- what it is\nset tcp_keepalives_idle = 5;\nset jit = off", Some(0x1f));
+        let opening = Opening::of(
+            "-- what it is\nset tcp_keepalives_idle = 5;\nset jit = off",
+            Some(0x1f),
+        );
 
         let begun = "begin;\nset local jit = off;\nselect ln(";
         assert!(opening.begin().starts_with(begun), "{}", opening.begin());

@@ -86,6 +86,8 @@ fn typed<'a>(params: &[&'a dyn Param]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
 
 /// What goes over the wire each time: without the lines that are for whoever reads the statement.
 pub(super) fn told(text: &str) -> String {
-    let said = text.lines().filter(|line| !line.trim_start().starts_with("--"));
+    let said = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("--"));
     said.collect::<Vec<_>>().join("\n")
 }

@@ -231,11 +231,7 @@ pub(super) async fn one<C: Asked, T>(
 }
 
 /// What else decides when this task runs.
-async fn around<C: Asked>(
-    client: &C,
-    view: TaskView,
-    asked: &Explain,
-) -> Read<Surroundings> {
+async fn around<C: Asked>(client: &C, view: TaskView, asked: &Explain) -> Read<Surroundings> {
     let paused = all(client, sql::QUEUE_PAUSED, &[], |fields| fields.name()).await?;
     let mut around = Surroundings {
         is_queue_paused: paused.contains(&view.lane.queue),

@@ -17,7 +17,11 @@ pub async fn renew(url: &str, random: &mut dyn Random) -> Result<(), OpenError> 
     let (mut client, _) = open::look(&address).await?;
     let broken = |error: Error| OpenError::unusable(&address, &error);
     let tx = client.transaction().await.map_err(broken)?;
-    let now: i64 = tx.query_typed_one(sql::CLOCK, &[]).await.map_err(broken)?.get(0);
+    let now: i64 = tx
+        .query_typed_one(sql::CLOCK, &[])
+        .await
+        .map_err(broken)?
+        .get(0);
     let none = 0_i32;
     let up = tx
         .query_typed_one(sql::SERVER_UP, &[(&now, Type::INT8), (&none, Type::INT4)])

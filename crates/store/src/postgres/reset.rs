@@ -84,7 +84,10 @@ async fn empty_once(
     held.map_err(|error| explain(&error))?;
     let now_micros = now.as_micros();
     let up = tx
-        .query_typed_one(sql::SERVER_UP, &[(&now_micros, Type::INT8), (&own.0, Type::INT4)])
+        .query_typed_one(
+            sql::SERVER_UP,
+            &[(&now_micros, Type::INT8), (&own.0, Type::INT4)],
+        )
         .await;
     let up = up.map_err(|error| explain(&error))?;
     let mut fields = Fields::of(&up);

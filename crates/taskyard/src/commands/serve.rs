@@ -301,7 +301,8 @@ fn check_pooled(pooled: bool, address: &Address, inboxes: &[String]) -> Result<(
         Address::Sqlite(_) => None,
     };
     for url in database.into_iter().chain(inboxes) {
-        postgres::check_pooled(url).map_err(|error| Failure::usage(format!("--pooled: {error}")))?;
+        postgres::check_pooled(url)
+            .map_err(|error| Failure::usage(format!("--pooled: {error}")))?;
     }
     Ok(())
 }

@@ -1,8 +1,6 @@
 //! What is true by way of a pooler that gives each transaction another connection. That everything works there is tried by
 //! the conformance suite.
 
-use std::time::Duration;
-
 use taskyard_core::store::{Cause, Error};
 use taskyard_store::postgres::{self, OpenError, Options, PostgresStore};
 
@@ -44,7 +42,7 @@ async fn nothing_is_written_where_the_pooler_leads_to_another_host_than_before()
     new.promote();
     lead(&pooler, &new.url());
     let moved = loop {
-        let (task, _) = server.submit_until_taken().await;
+        let task = server.submit_until_taken().await;
         if has(&new, task) {
             break task;
         }
@@ -61,8 +59,8 @@ async fn nothing_is_written_where_the_pooler_leads_to_another_host_than_before()
     };
     assert!(refused.detail.contains("timeline 2 was seen"), "{refused}");
     lead(&pooler, &new.url());
-    let (task, took) = server.submit_until_taken().await;
-    assert!(has(&new, task) && took < Duration::from_secs(10), "{took:?}");
+    let task = server.submit_until_taken().await;
+    assert!(has(&new, task));
     assert_eq!(server.can_be_read().await, Ok(()));
 }
 
@@ -104,7 +102,10 @@ async fn options_that_a_pooler_does_not_pass_on_are_refused() {
 
     assert!(matches!(refused, OpenError::PooledOptions { .. }));
     let said = refused.to_string();
-    assert!(said.contains("alter role") && !said.contains("secret"), "{said}");
+    assert!(
+        said.contains("alter role") && !said.contains("secret"),
+        "{said}"
+    );
     postgres::check_address(url).unwrap();
 }
 
@@ -128,6 +129,9 @@ async fn who_prepares_statements_behind_a_pooler_is_told_how_to_go_without() {
         panic!("the names of its statements are taken");
     };
 
-    assert!(error.to_string().contains("start Taskyard with --pooled"), "{error}");
+    assert!(
+        error.to_string().contains("start Taskyard with --pooled"),
+        "{error}"
+    );
     drop(PostgresStore::connect(&url, pooled()).await.unwrap());
 }

@@ -190,7 +190,6 @@ async fn end(engine: &Engine, worker: &Name, tasks: usize) -> anyhow::Result<()>
             RunResult::new(token, word, None)
         });
         let (worker, results) = (None, results.collect());
-        let results = results.into();
         engine.report(Report { worker, results }).await?;
     }
     Ok(())

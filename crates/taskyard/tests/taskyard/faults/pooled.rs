@@ -19,7 +19,11 @@ use crate::yard::{PATIENCE, Server, Yard, run};
 const POOLED: [&str; 3] = ["--pooled", "--poll", "100ms"];
 
 fn name_of(url: &str) -> String {
-    Url::parse(url).unwrap().path().trim_start_matches('/').to_owned()
+    Url::parse(url)
+        .unwrap()
+        .path()
+        .trim_start_matches('/')
+        .to_owned()
 }
 
 struct Behind {
@@ -89,7 +93,10 @@ async fn who_waits_at_one_server_finds_what_is_done_at_another() {
             append(line).await;
         }
         let told = timeout(PATIENCE, follow.next()).await.unwrap().unwrap();
-        assert!(matches!(&told, Some(Followed::Line(told)) if told.line == line), "{told:?}");
+        assert!(
+            matches!(&told, Some(Followed::Line(told)) if told.line == line),
+            "{told:?}"
+        );
     }
 
     let client = one.client.clone();
@@ -164,8 +171,14 @@ async fn what_no_pooler_passes_on_is_refused_before_anything_is_touched() {
     let yard = Yard::new();
     let options = "postgres://me@127.0.0.1:1/yard?options=-c%20jit%3Doff";
     for (arguments, why) in [
-        (&["--database", "sqlite:x.db"][..], "--pooled is for PostgreSQL"),
-        (&["--database", options], "has options, which a pooler does not pass on"),
+        (
+            &["--database", "sqlite:x.db"][..],
+            "--pooled is for PostgreSQL",
+        ),
+        (
+            &["--database", options],
+            "has options, which a pooler does not pass on",
+        ),
         (
             &["--database", "sqlite:x.db", "--inbox", options],
             "has options, which a pooler does not pass on",

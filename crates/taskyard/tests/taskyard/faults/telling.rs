@@ -58,7 +58,10 @@ pub(super) async fn until(server: &Server, metric: &str, is_so: impl Fn(i64) -> 
 }
 
 /// A claim that waits, at a server where none did.
-pub(super) async fn waiting(server: &Server, worker: &str) -> tokio::task::JoinHandle<Vec<Run<Raw>>> {
+pub(super) async fn waiting(
+    server: &Server,
+    worker: &str,
+) -> tokio::task::JoinHandle<Vec<Run<Raw>>> {
     server.register_for_all(worker).await;
     let (client, worker) = (server.client.clone(), worker.to_owned());
     let claim = Claim {
