@@ -17,9 +17,7 @@ WORKER_ID ?=
 PROFILE ?= dev
 
 # What stands between a command and a throw-away PostgreSQL; measuring needs one that syncs like a real one.
-# Tests drop their databases side by side: some of these drops wait in PostgreSQL 15 until its autovacuum wakes for its next
-# minute, unless there is none.
-beside_postgres := tests/with-postgres -c autovacuum=off
+beside_postgres := tests/with-postgres
 durable := -c fsync=on -c synchronous_commit=on -c full_page_writes=on -c shared_buffers=1GB -c max_wal_size=4GB
 
 .PHONY: help run dev api-dev worker demo check fmt test test-all simulate faults patroni bench bench-sqlite bench-postgres scaling
