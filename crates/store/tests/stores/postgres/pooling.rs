@@ -3,6 +3,7 @@
 
 use taskyard_core::store::{Cause, Error};
 use taskyard_store::postgres::{self, OpenError, Options, PostgresStore};
+use tokio_postgres::SimpleQueryMessage;
 
 use super::options;
 use crate::cluster::{Cluster, Server, caught_up, has, signal};
@@ -118,12 +119,13 @@ async fn who_prepares_statements_behind_a_pooler_is_told_how_to_go_without() {
         return;
     };
     let url = pooler.url(database.name());
-    // As another server would name it that came before.
+    // As another server would name them that came before. In one process they are counted over all connections.
+    let next = next_name(&database).await;
     let other = connect(&url).await;
-    for number in 0..500 {
-        let prepare = format!("prepare s{number} as select 1");
-        other.batch_execute(&prepare).await.unwrap();
-    }
+    let names = next..next + NAMES_TAKEN;
+    let prepare = names.map(|number| format!("prepare s{number} as select 1;"));
+    let prepare: String = prepare.collect();
+    other.batch_execute(&prepare).await.unwrap();
 
     let Err(error) = PostgresStore::connect(&url, options()).await else {
         panic!("the names of its statements are taken");
@@ -134,4 +136,20 @@ async fn who_prepares_statements_behind_a_pooler_is_told_how_to_go_without() {
         "{error}"
     );
     drop(PostgresStore::connect(&url, pooled()).await.unwrap());
+}
+
+/// More than other tests may use meanwhile.
+const NAMES_TAKEN: u64 = 5000;
+
+/// By which number the driver names the statement that is prepared next.
+async fn next_name(database: &Database) -> u64 {
+    let client = database.client().await;
+    let _statement = client.prepare("select 1").await.unwrap();
+    let name = "select name from pg_prepared_statements where name ~ '^s[0-9]+$'";
+    let rows = client.simple_query(name).await.unwrap();
+    let name = rows.iter().find_map(|row| match row {
+        SimpleQueryMessage::Row(row) => row.get(0),
+        _ => None,
+    });
+    name.unwrap()[1..].parse::<u64>().unwrap() + 1
 }
