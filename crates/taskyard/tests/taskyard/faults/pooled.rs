@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use taskyard_api::logs::{AppendLogs, Followed, LogsQuery, NewLine, Stream};
+use taskyard_api::logs::{Followed, LogsQuery};
 use taskyard_api::task::Status;
 use tokio::time::timeout;
 use url::Url;
 
 use super::several::{TIMES, both, ended_as_if_nothing_had_been, waits_for, worker};
-use super::telling::{until, waiting};
+use super::telling::{append, until, waiting};
 use crate::pooler::Pooler;
 use crate::shop::Shop;
 use crate::yard::{PATIENCE, Server, Yard, run};
@@ -73,24 +73,12 @@ async fn who_waits_at_one_server_finds_what_is_done_at_another() {
     let claim = waiting(&two, "w").await;
     let task = one.submit("work", json!(1)).await;
     let run = claim.await.unwrap().remove(0);
-    let append = async |line: &str| {
-        let append = AppendLogs {
-            lease_token: run.lease_token.clone(),
-            first_seq: None,
-            lines: vec![NewLine {
-                at: None,
-                stream: Stream::Stdout,
-                line: line.to_owned(),
-            }],
-        };
-        two.client.append_logs(task, &append).await.unwrap();
-    };
-    append("first").await;
+    append(&two, &run, "first").await;
     let query = LogsQuery::default();
     let mut follow = one.client.follow_logs(task, &query).await.unwrap();
     for line in ["first", "second"] {
         if line == "second" {
-            append(line).await;
+            append(&two, &run, line).await;
         }
         let told = timeout(PATIENCE, follow.next()).await.unwrap().unwrap();
         assert!(

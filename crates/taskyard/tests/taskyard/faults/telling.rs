@@ -124,25 +124,13 @@ async fn who_follows_a_log_at_one_server_sees_lines_that_come_in_at_another() {
     let claim = waiting(two, "w").await;
     let task = two.submit("work", json!(1)).await;
     let run = claim.await.unwrap().remove(0);
-    let append = async |text: &str| {
-        let append = AppendLogs {
-            lease_token: run.lease_token.clone(),
-            first_seq: None,
-            lines: vec![NewLine {
-                at: None,
-                stream: Stream::Stdout,
-                line: text.to_owned(),
-            }],
-        };
-        two.client.append_logs(task, &append).await.unwrap();
-    };
-    append("first").await;
+    append(two, &run, "first").await;
     let query = LogsQuery::default();
     let mut follow = one.client.follow_logs(task, &query).await.unwrap();
     let mut next = async || timeout(PATIENCE, follow.next()).await.expect("it is told");
     for text in ["first", "second", "third"] {
         if text != "first" {
-            append(text).await;
+            append(two, &run, text).await;
         }
 
         let told = next().await.unwrap();
@@ -155,6 +143,20 @@ async fn who_follows_a_log_at_one_server_sees_lines_that_come_in_at_another() {
     two.client.cancel(task).await.unwrap();
     let told = next().await.unwrap();
     assert!(matches!(told, Some(Followed::End(end)) if end.status == Some(Status::Cancelled)));
+}
+
+/// A line that this run has printed.
+pub(super) async fn append(server: &Server, run: &Run<Raw>, line: &str) {
+    let append = AppendLogs {
+        lease_token: run.lease_token.clone(),
+        first_seq: None,
+        lines: vec![NewLine {
+            at: None,
+            stream: Stream::Stdout,
+            line: line.to_owned(),
+        }],
+    };
+    server.client.append_logs(run.id, &append).await.unwrap();
 }
 
 /// The task runs on the only worker there is, inside of a server.
