@@ -71,12 +71,7 @@ def loads(part):
 def one_load(postgres, options, workload, is_counted, listeners=0):
     """A server over a fresh database, as many others beside it as listen, and the load at the first."""
     with ExitStack() as stack:
-        url = stack.enter_context(postgres.database("cost"))
-        direct, proxy = url, None
-        if is_counted:
-            proxy = stack.enter_context(closing(Proxy(url)))
-            url = proxy.url(url)
-        servers = [stack.enter_context(gauge.server(options.taskyard, url)) for _ in range(1 + listeners)]
+        direct, proxy, servers = servers_over(stack, postgres, options, 1 + listeners, is_counted)
         postgres.forget()
         watched = Watched(postgres, "cost", [pid for _, pid in servers])
         trips = proxy and proxy.look()
@@ -89,6 +84,15 @@ def one_load(postgres, options, workload, is_counted, listeners=0):
         tasks, ended = counted(direct)
     name = f"{workload}+{listeners}" if listeners or options.in_hints else workload
     put("hints" if options.in_hints else "load", workload=name, listeners=listeners, tasks=tasks, ended=ended, pace=pace, **found)
+
+
+def servers_over(stack, postgres, options, count, is_counted):
+    """A fresh database, and so many servers over it; by way of a proxy, where round trips are counted."""
+    direct = stack.enter_context(postgres.database("cost"))
+    proxy = stack.enter_context(closing(Proxy(direct))) if is_counted else None
+    url = proxy.url(direct) if proxy else direct
+    servers = [stack.enter_context(gauge.server(options.taskyard, url)) for _ in range(count)]
+    return direct, proxy, servers
 
 
 def load(options, url, workload):
@@ -110,12 +114,7 @@ def idle(postgres, options):
     for count in IDLE_SERVERS:
         for is_counted in (False, True):
             with ExitStack() as stack:
-                url = stack.enter_context(postgres.database("cost"))
-                proxy = None
-                if is_counted:
-                    proxy = stack.enter_context(closing(Proxy(url)))
-                    url = proxy.url(url)
-                servers = [stack.enter_context(gauge.server(options.taskyard, url)) for _ in range(count)]
+                _, proxy, servers = servers_over(stack, postgres, options, count, is_counted)
                 postgres.forget()
                 look_on(postgres, options, "idle", servers, proxy, servers_up=count)
 
@@ -174,12 +173,7 @@ def workers(postgres, options):
             if is_counted and count > 1000:
                 continue
             with ExitStack() as stack:
-                url = stack.enter_context(postgres.database("cost"))
-                proxy = None
-                if is_counted:
-                    proxy = stack.enter_context(closing(Proxy(url)))
-                    url = proxy.url(url)
-                servers = [stack.enter_context(gauge.server(options.taskyard, url)) for _ in range(2)]
+                _, proxy, servers = servers_over(stack, postgres, options, 2, is_counted)
                 fleet = stack.enter_context(closing(Fleet([url for url, _ in servers], count)))
                 postgres.forget()
                 look_on(postgres, options, "workers", servers, proxy, fleet, workers=count, servers_up=2)
