@@ -91,7 +91,8 @@ fn spawn(mut command: Command) -> io::Result<Child> {
 }
 
 /// A command would inherit what its worker was started to ignore: SIGINT where a shell started that in the background,
-/// SIGHUP under `nohup`. It inherits no handler, so each signal is given one.
+/// SIGHUP under `nohup`. It inherits no handler, so each signal is given one. Nor would the guardian itself hear of an end where
+/// SIGCHLD is ignored.
 fn ignore_none() -> io::Result<()> {
     Signal::iterator()
         .map(|signal| signal as i32)
