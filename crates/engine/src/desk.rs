@@ -6,6 +6,7 @@
 //! idle worker costs the store nothing.
 
 mod batch;
+mod company;
 mod errand;
 mod line;
 mod parked;
@@ -24,6 +25,7 @@ use taskyard_core::verbs::report::{Report, RunResult, Word};
 
 pub use self::batch::{Batch, Caller, Moment, Waiting};
 use self::batch::{Queued, Taken};
+use self::company::Company;
 use self::errand::{Errand, ForWhom};
 use self::line::{Line, Number};
 use self::parked::Parked;
@@ -34,7 +36,10 @@ pub struct Desk<C> {
     queued: VecDeque<Queued<C>>,
     /// Claims that the next batch tries.
     claims: Line<C>,
+    /// Those that it tries behind them: what one waits for whose worker is like theirs, they would not find either.
+    unhurried: Line<C>,
     parked: Parked<C>,
+    company: Company,
     /// What claims of the next batch were woken for.
     errands: HashMap<Number, Errand>,
     /// What claims were woken for whose batch failed.
@@ -52,7 +57,9 @@ impl<C> Default for Desk<C> {
             given_back: Vec::new(),
             queued: VecDeque::new(),
             claims: Line::default(),
+            unhurried: Line::default(),
             parked: Parked::default(),
+            company: Company::default(),
             errands: HashMap::new(),
             owed: Vec::new(),
             taken: 0,
@@ -63,6 +70,12 @@ impl<C> Default for Desk<C> {
 
 impl<C: Caller> Desk<C> {
     pub fn command(&mut self, command: Command, caller: C) {
+        match &command {
+            Command::Heartbeat(sign) if sign.held.is_empty() && !sign.leaves => {
+                self.company.joins(Moment::MAX);
+            }
+            _ => self.company.press(),
+        }
         self.queued.push_back(Queued { command, caller });
     }
 
@@ -70,6 +83,7 @@ impl<C: Caller> Desk<C> {
     /// none that is tried from here on finds them still leased, to be told of runs that it is about to lose.
     pub fn give_back(&mut self, report: Report, caller: C) {
         let command = report.into();
+        self.company.press();
         self.given_back.push(Queued { command, caller });
     }
 
@@ -78,14 +92,25 @@ impl<C: Caller> Desk<C> {
     pub fn claim(&mut self, waiting: Waiting<C>) -> Option<(C, Answer)> {
         let (earlier, errand) = match self.claims.same(&waiting.claim) {
             Some(number) => (self.claims.remove(number), self.errands.remove(&number)),
-            None => (self.parked.take_same(&waiting.claim), None),
+            None => {
+                let unhurried = self.unhurried.take_same(&waiting.claim);
+                let earlier = unhurried.or_else(|| self.parked.take_same(&waiting.claim));
+                (earlier, None)
+            }
         };
-        self.line_up(waiting, errand);
+        let Claim { task, profile, .. } = &waiting.claim;
+        if earlier.is_none() && task.is_none() && self.parked.has_alike(profile) {
+            self.company.joins(waiting.until);
+            self.unhurried.push(waiting);
+        } else {
+            self.line_up(waiting, errand);
+        }
         earlier.map(|earlier| (earlier.caller, empty()))
     }
 
     /// The next batch tries this claim.
     fn line_up(&mut self, waiting: Waiting<C>, errand: Option<Errand>) {
+        self.company.press();
         let number = self.claims.push(waiting);
         if let Some(errand) = errand {
             self.errands.insert(number, errand);
@@ -94,7 +119,8 @@ impl<C: Caller> Desk<C> {
 
     /// Whether this claim was sent again meanwhile.
     fn has_repetition(&self, claim: &Claim) -> bool {
-        self.claims.same(claim).is_some() || self.parked.has_same(claim)
+        let lines = [&self.claims, &self.unhurried];
+        lines.iter().any(|line| line.same(claim).is_some()) || self.parked.has_same(claim)
     }
 
     /// How many claims wait for work.
@@ -102,9 +128,20 @@ impl<C: Caller> Desk<C> {
         self.parked.len()
     }
 
-    /// Whether there is anything to run now.
+    /// Whether there is anything to run.
     pub fn is_idle(&self) -> bool {
-        self.queued.is_empty() && self.given_back.is_empty() && self.claims.is_empty()
+        let has_claims = !self.claims.is_empty() || !self.unhurried.is_empty();
+        self.queued.is_empty() && self.given_back.is_empty() && !has_claims
+    }
+
+    /// Whether it is time for the next batch: what is in no hurry waits a moment for others.
+    pub fn is_due(&mut self, now: Moment) -> bool {
+        self.company.is_due(now)
+    }
+
+    /// When it will be, if nothing else comes.
+    pub fn due_at(&self) -> Option<Moment> {
+        self.company.due_at()
     }
 
     /// What waits, as far as one batch goes; claims last, so that they see what the others made ready.
@@ -132,12 +169,14 @@ impl<C: Caller> Desk<C> {
             }
         }
         self.wake_for_submits(&batch.commands[already..]);
+        self.unhurried.move_to(&mut self.claims);
         self.add_claims_to(batch);
         let added = batch.claims[claims.len()..].iter();
         claims.extend(added.map(|taken| taken.waiting.claim.clone()));
         if !claims.is_empty() {
             batch.commands.push(Claims { claims }.into());
         }
+        self.company.left(!self.is_idle());
     }
 
     fn add_claims_to(&mut self, batch: &mut Batch<C>) {

@@ -10,6 +10,7 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::verbs::expire::Sight;
 use tokio::task::{Id, JoinSet};
 
+use crate::desk::Moment;
 use crate::engine::{Engine, Sweep, is_of_the_command};
 use crate::error::Error;
 use crate::grace::Grace;
@@ -178,8 +179,7 @@ async fn keep_promoting(engine: Engine) {
         }
         tokio::select! {
             () = next_due.comes(|| engine.store().now()) => {}
-            () = tokio::time::sleep(PROMOTE_POLL) => {}
-            () = engine.stopping() => {}
+            () = pause(&engine, PROMOTE_POLL) => {}
         }
     }
 }
@@ -237,7 +237,10 @@ async fn keep_hearing(engine: Engine) {
         note_unheard_ends(engine.hear(hints).await);
         if is_vague {
             // The store gathers what is told meanwhile.
-            pause(&engine, VAGUE_EVERY).await;
+            tokio::select! {
+                () = tokio::time::sleep(VAGUE_EVERY) => {}
+                () = engine.stopping() => {}
+            }
         }
     }
 }
@@ -345,9 +348,33 @@ impl Said {
     }
 }
 
+/// For this long at most: those that pause for as long end it together, so that a server that idles wakes up for all of
+/// them at once.
 async fn pause(engine: &Engine, length: Duration) {
     tokio::select! {
-        () = tokio::time::sleep(length) => {}
+        () = tokio::time::sleep(to_next(engine.moment(), length)) => {}
         () = engine.stopping() => {}
+    }
+}
+
+/// How long it is to the next multiple of `length`.
+fn to_next(moment: Moment, length: Duration) -> Duration {
+    let into = moment.as_nanos().checked_rem(length.as_nanos());
+    length - into.map_or(Duration::ZERO, Duration::from_nanos_u128)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_of_one_length_end_together() {
+        let at = Duration::from_millis;
+
+        assert_eq!(to_next(at(0), at(1000)), at(1000));
+        assert_eq!(to_next(at(1), at(1000)), at(999));
+        assert_eq!(to_next(at(61_250), at(1000)), at(750));
+        assert_eq!(to_next(at(61_250), at(250)), at(250));
+        assert_eq!(to_next(at(5), Duration::ZERO), Duration::ZERO);
     }
 }

@@ -16,7 +16,7 @@ use http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, TRANSFER_ENCODING, VARY,
     WWW_AUTHENTICATE,
 };
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 use taskyard_api::problem::{CONTENT_TYPE as PROBLEM, Problem};
 use tokio::time::Instant;
 use tower::Service;
@@ -71,7 +71,9 @@ impl Front {
     pub async fn answer(&self, request: Request<Body>) -> Response {
         let began = Instant::now();
         let id = request_id::of(request.headers());
-        let (method, uri) = (request.method().clone(), request.uri().clone());
+        // Copied, since the head lies in its connection's buffer, which is held for nothing while a claim waits.
+        let path = request.uri().path().to_owned();
+        let method = request.method().clone();
         let origin = access::allowed_origin(self.app.settings(), request.headers());
         let preflight = access::is_preflight(&request);
 
@@ -87,14 +89,14 @@ impl Front {
             cause = cause.or_else(|| Cause::of_refusal(&problem));
             render(&mut response, *problem, &id);
         }
-        access::challenge(uri.path(), &mut response);
+        access::challenge(&path, &mut response);
         if let Some(origin) = origin {
             allow(response.headers_mut(), origin, preflight);
         }
         let requests = &self.app.metrics().requests;
-        let route = self.patterns.of(uri.path());
+        let route = self.patterns.of(&path);
         requests.count(route, &method, response.status(), began.elapsed());
-        self.log(&id, &method, &uri, response.status(), began, cause);
+        self.log(&id, &method, &path, response.status(), began, cause);
         let headers = response.headers_mut();
         headers.insert(request_id::HEADER, id);
         if self.app.is_stopping() {
@@ -139,7 +141,7 @@ impl Front {
         &self,
         id: &HeaderValue,
         method: &Method,
-        uri: &Uri,
+        path: &str,
         status: StatusCode,
         began: Instant,
         cause: Option<Cause>,
@@ -152,7 +154,7 @@ impl Front {
                 tracing::$level!(
                     request_id = request_id::text(id),
                     %method,
-                    path = uri.path(),
+                    path,
                     status = status.as_u16(),
                     duration_ms = began.elapsed().as_secs_f64() * 1e3,
                     error = cause.as_ref().map(|cause| &*cause.error),

@@ -18,11 +18,10 @@ pub(crate) fn of(headers: &HeaderMap) -> HeaderValue {
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
         (1..=LEN_MAX).contains(&bytes.len()) && bytes.iter().all(plain)
     };
-    headers
-        .get(HEADER)
-        .filter(sane)
-        .cloned()
-        .unwrap_or_else(make)
+    // Copied, since the head lies in its connection's buffer, which need not be held until the answer.
+    let copied = |id: &HeaderValue| HeaderValue::from_bytes(id.as_bytes()).ok();
+    let own = headers.get(HEADER).filter(sane);
+    own.and_then(copied).unwrap_or_else(make)
 }
 
 /// Sixteen hexadecimal digits: eight of this process, eight that count.

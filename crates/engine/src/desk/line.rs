@@ -79,6 +79,19 @@ impl<C> Line<C> {
             .find(|number| self.claims[number].claim.repeats(claim))
     }
 
+    pub(super) fn take_same(&mut self, claim: &Claim) -> Option<Waiting<C>> {
+        let number = self.same(claim)?;
+        self.remove(number)
+    }
+
+    /// All of them, behind those of the other line.
+    pub(super) fn move_to(&mut self, other: &mut Self) {
+        self.by_worker.clear();
+        for waiting in std::mem::take(&mut self.claims).into_values() {
+            other.push(waiting);
+        }
+    }
+
     pub(super) fn remove(&mut self, number: Number) -> Option<Waiting<C>> {
         let waiting = self.claims.remove(&number)?;
         let worker = waiting.claim.number;

@@ -104,6 +104,10 @@ impl<C: Caller> Parked<C> {
         None
     }
 
+    pub(super) fn has_alike(&self, profile: &Profile) -> bool {
+        self.by_profile.contains_key(profile)
+    }
+
     fn first_serving(&mut self, lane: &LaneKey) -> Option<Number> {
         let from = self.looked_up_to.get(lane).copied().unwrap_or_default();
         let mut claims = self.line.from(from..);

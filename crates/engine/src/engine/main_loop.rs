@@ -158,6 +158,7 @@ impl Loop {
             if self.resets.is_empty() {
                 self.add_to_last();
                 while running.len() < shared.store.batches_max()
+                    && self.desk.is_due(shared.moment())
                     && let Some(close) = self.next()
                 {
                     running.push_back(shared.store.run_open(close, &shared.policy));
@@ -170,10 +171,10 @@ impl Loop {
                 self.desk.command(last, Reply::to_nobody());
                 continue;
             }
-            let expiry = self
-                .desk
-                .next_expiry()
-                .map(|moment| shared.started + moment);
+            let may_begin = self.resets.is_empty() && running.len() < shared.store.batches_max();
+            let due_at = self.desk.due_at().filter(|_| may_begin);
+            let at = self.desk.next_expiry().into_iter().chain(due_at).min();
+            let at = at.map(|moment| shared.started + moment);
             tokio::select! {
                 // First, so that batches reach the store in their order.
                 biased;
@@ -182,7 +183,7 @@ impl Loop {
                     Some(message) => self.take(message),
                     None => self.is_over = true,
                 },
-                () = sleep_until(expiry) => {
+                () = sleep_until(at) => {
                     let over = self.desk.expired(shared.moment());
                     self.answer(over);
                 }

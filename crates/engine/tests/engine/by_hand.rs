@@ -15,6 +15,7 @@ use taskyard_core::time::Timestamp;
 use taskyard_core::topic::Topic;
 use taskyard_core::verbs::cancel::{Cancel, Cancelled};
 use taskyard_core::verbs::claim::{Claim, Dealt, Given, Hand};
+use taskyard_core::verbs::heartbeat::Heartbeat;
 use taskyard_core::verbs::submit::Submit;
 use taskyard_core::worker::Profile;
 use taskyard_engine::desk::{Caller, Desk, Waiting};
@@ -51,6 +52,17 @@ pub(super) fn cancel() -> Command {
 
 pub(super) fn cancelled() -> Answer {
     Ok(Ok(Done::Cancel(Cancelled)))
+}
+
+/// Of a worker that has nothing in hand.
+pub(super) fn heartbeat() -> Command {
+    let heartbeat = Heartbeat {
+        worker: Name::plain("idles").unwrap(),
+        epoch: None,
+        held: Vec::new(),
+        leaves: false,
+    };
+    heartbeat.into()
 }
 
 /// One task of this kind.

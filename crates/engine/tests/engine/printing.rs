@@ -18,7 +18,7 @@ use taskyard_store::model::Model;
 use tokio::time::timeout;
 
 use super::front::{Front, Fronted};
-use super::yard::{NOW, Yard, model, model_whose_time_passes, settle, token};
+use super::yard::{NOW, Yard, model, model_whose_time_passes, settle, take_time, token};
 
 fn line(text: &str) -> Line {
     Line {
@@ -44,7 +44,7 @@ async fn what_a_run_prints_is_a_sign_of_life_of_its_worker() {
     };
     yard.engine.append_logs(print).await.unwrap();
 
-    settle().await;
+    take_time().await;
     let heard_until = yard.worker_row("w").await.expires_at;
     let now = yard.engine.store().now();
     assert_eq!(heard_until, now + policy.heartbeat_ttl);

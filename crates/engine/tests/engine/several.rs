@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::front::{Front, Fronted};
-use super::yard::{Yard, claim_call, claimed, model, model_whose_time_passes, settle};
+use super::yard::{Yard, claim_call, claimed, model, model_whose_time_passes, settle, take_time};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -228,6 +228,7 @@ async fn of_workers_that_are_alike_one_looks_for_what_another_server_made_ready(
         claims.spawn(async move { claimed(&engine, call).await.unwrap() });
         settle().await;
     }
+    take_time().await;
     store.claims.lock().clear();
 
     here.engine.look_again().await.unwrap();

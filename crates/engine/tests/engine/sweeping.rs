@@ -13,7 +13,7 @@ use taskyard_engine::services::sweep::look_for_lost;
 use taskyard_engine::upkeep::Upkeep;
 
 use super::upkeep::keep_up;
-use super::yard::{Yard, claim_call, claimed, model_whose_time_passes, settle};
+use super::yard::{Yard, claim_call, claimed, model_whose_time_passes, settle, take_time};
 
 /// Longer than any run may take.
 const DAY: Duration = Duration::from_hours(24);
@@ -137,7 +137,7 @@ async fn what_a_worker_says_of_one_run_is_a_sign_of_life() {
         } else {
             yard.complete(&run).await.unwrap();
         }
-        settle().await;
+        take_time().await;
         let expires_at = yard.worker_row("w").await.expires_at;
         assert_eq!(expires_at, yard.engine.store().now() + ttl);
     }

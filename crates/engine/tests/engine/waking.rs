@@ -13,8 +13,8 @@ use taskyard_core::verbs::claim::{Given, Hand, Run};
 use taskyard_engine::desk::Desk;
 
 use super::by_hand::{
-    Who, cancel, cancelled, claim, claims_of_next, dealt, failed, finish, finish_with, lane, lanes,
-    nothing, park, submit, who,
+    Who, cancel, cancelled, claim, claims_of_next, dealt, failed, finish, finish_with, heartbeat,
+    lane, lanes, nothing, park, submit, who,
 };
 
 const A: Lane = Lane(1);
@@ -198,4 +198,71 @@ fn who_is_under_way_when_its_worker_is_told_something_looks_again() {
 
     assert!(answers.is_empty());
     assert_eq!(claims_of_next(&mut desk), ["told"]);
+}
+
+#[test]
+fn a_worker_that_idles_is_no_batch_of_its_own_but_goes_with_the_next() {
+    let at = Duration::from_millis;
+    let mut desk = Desk::default();
+    park(&mut desk, vec![claim("waits", &["a"])]);
+
+    desk.command(heartbeat(), who("idles"));
+    assert!(desk.claim(claim("is-alike", &["a"])).is_none());
+
+    assert!(!desk.is_due(at(100)));
+    let due = desk.due_at().expect("it goes by itself some time");
+    assert!(!desk.is_due(due - at(1)) && desk.is_due(due));
+    desk.command(cancel(), who("somebody"));
+    assert!(desk.is_due(at(101)));
+    let batch = desk.next_batch().expect("a cancel waits");
+    assert_eq!(batch.size(), 3);
+    assert!(desk.is_idle() && !desk.is_due(due));
+}
+
+#[test]
+fn who_waits_longer_comes_before_one_that_just_came() {
+    let mut desk = Desk::default();
+    park(&mut desk, vec![claim("waits", &["a"])]);
+    assert!(desk.claim(claim("comes", &["a"])).is_none());
+
+    desk.command(submit("a"), who("submitter"));
+
+    let batch = desk.next_batch().expect("a submit waits");
+    let [Command::Submit(_), Command::Claims(claims)] = &batch.commands[..] else {
+        panic!("one commit hands the task over: {:?}", batch.commands)
+    };
+    let names = claims.claims.iter().map(|claim| claim.worker.to_string());
+    assert_eq!(names.collect::<Vec<_>>(), ["waits", "comes"]);
+}
+
+#[test]
+fn one_that_waits_for_company_and_is_sent_again_is_answered() {
+    let again = || {
+        let mut waiting = claim("again", &["a"]);
+        waiting.claim.seq = 7;
+        waiting
+    };
+    let mut desk = Desk::default();
+    park(&mut desk, vec![claim("waits", &["a"])]);
+    assert!(desk.claim(again()).is_none());
+
+    assert!(desk.claim(again()).is_some());
+
+    assert!(
+        desk.is_due(Duration::ZERO),
+        "its worker has missed an answer"
+    );
+    assert_eq!(claims_of_next(&mut desk), ["again"]);
+}
+
+#[test]
+fn whoever_may_find_something_that_nobody_alike_waits_for_looks_at_once() {
+    let mut desk = Desk::default();
+    assert!(desk.claim(claim("first", &["a"])).is_none());
+    assert!(desk.is_due(Duration::ZERO));
+    finish(&mut desk, vec![dealt(vec![nothing()])]);
+
+    assert!(desk.claim(claim("other", &["b"])).is_none());
+
+    assert!(desk.is_due(Duration::ZERO));
 }

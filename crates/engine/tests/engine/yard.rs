@@ -243,3 +243,10 @@ pub(crate) async fn settle() {
         tokio::task::yield_now().await;
     }
 }
+
+/// Lets what is in no hurry be done as well.
+pub(crate) async fn take_time() {
+    settle().await;
+    tokio::time::advance(Duration::from_millis(20)).await;
+    settle().await;
+}

@@ -8,10 +8,10 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex};
 use rusqlite::Connection;
 
 use super::error::is_failed_sync;
@@ -23,10 +23,43 @@ const PAGES_MIN: i64 = 1000;
 
 #[derive(Default)]
 struct Signals {
-    /// Something was written since the thread last looked.
-    written: AtomicBool,
+    seen: Mutex<Seen>,
+    /// The thread sleeps until something was written, or all is over.
+    changed: Condvar,
     /// The rest is for the writer.
     rest: AtomicBool,
+}
+
+#[derive(Default)]
+struct Seen {
+    /// Something was written since the thread last looked.
+    written: bool,
+    closing: bool,
+}
+
+impl Signals {
+    fn wrote(&self) {
+        let was_written = std::mem::replace(&mut self.seen.lock().written, true);
+        if !was_written {
+            self.changed.notify_one();
+        }
+    }
+
+    fn close(&self) {
+        self.seen.lock().closing = true;
+        self.changed.notify_one();
+    }
+
+    /// Some time after something was written, or false once all is over.
+    fn next(&self, every: Duration) -> bool {
+        let mut seen = self.seen.lock();
+        let nothing = |seen: &mut Seen| !seen.written && !seen.closing;
+        self.changed.wait_while(&mut seen, nothing);
+        let open = |seen: &mut Seen| !seen.closing;
+        self.changed.wait_while_for(&mut seen, open, every);
+        seen.written = false;
+        !seen.closing
+    }
 }
 
 pub(super) struct Checkpoints {
@@ -34,7 +67,6 @@ pub(super) struct Checkpoints {
     log_bytes_max: u64,
     signals: Arc<Signals>,
     give_up: GiveUp,
-    closing: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -46,24 +78,22 @@ impl Checkpoints {
         log_bytes_max: u64,
         give_up: GiveUp,
     ) -> io::Result<Self> {
-        let (closing, closed) = channel();
         let signals = Arc::new(Signals::default());
         let (seen, failed) = (Arc::clone(&signals), give_up.clone());
         let thread = named("sqlite-checkpoint")
-            .spawn(move || keep_moving(&connection, &closed, every, &seen, &failed))?;
+            .spawn(move || keep_moving(&connection, every, &seen, &failed))?;
         Ok(Self {
             log,
             log_bytes_max,
             signals,
             give_up,
-            closing: Some(closing),
             thread: Some(thread),
         })
     }
 
     /// For the writer, between two batches.
     pub(super) fn between_batches(&self, connection: &Connection) {
-        self.signals.written.store(true, Ordering::SeqCst);
+        self.signals.wrote();
         let too_long = || self.log.len().is_ok_and(|bytes| bytes > self.log_bytes_max);
         if (self.signals.rest.swap(false, Ordering::SeqCst) || too_long())
             && let Err(error) = passive(connection, &self.give_up)
@@ -75,34 +105,27 @@ impl Checkpoints {
 
 impl Drop for Checkpoints {
     fn drop(&mut self) {
-        self.closing = None;
+        self.signals.close();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-fn keep_moving(
-    connection: &Connection,
-    closed: &Receiver<()>,
-    every: Duration,
-    signals: &Signals,
-    give_up: &GiveUp,
-) {
+fn keep_moving(connection: &Connection, every: Duration, signals: &Signals, give_up: &GiveUp) {
     let mut works = true;
-    while closed.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
-        if !signals.written.swap(false, Ordering::SeqCst) {
-            continue;
-        }
+    while signals.next(every) {
         match passive(connection, give_up) {
             Ok(Moved { pages, all }) => {
-                // Somebody reads from before, or the writer was at it.
-                signals.written.fetch_or(!all, Ordering::SeqCst);
+                if !all {
+                    // Somebody reads from before, or the writer was at it.
+                    signals.wrote();
+                }
                 signals.rest.fetch_or(pages >= PAGES_MIN, Ordering::SeqCst);
                 works = true;
             }
             Err(error) => {
-                signals.written.store(true, Ordering::SeqCst);
+                signals.wrote();
                 // Once, not ten times a second; a full disk for one takes a while to be cleared.
                 if std::mem::take(&mut works) {
                     tracing::warn!(%error, "the log cannot be moved into the database and grows; it is tried again");

@@ -148,6 +148,8 @@ pub(crate) async fn claim(
         again,
         ..request::parse(&app, &body)?
     };
+    // It lies in its connection's buffer, which is held for nothing while the claim waits.
+    drop(body);
     comes_from_outside(&app, &worker, claim.epoch).await?;
     // Once tasks are taken it is too late to refuse.
     app.answers().has_room()?;
