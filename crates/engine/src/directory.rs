@@ -2,6 +2,8 @@
 //! have not called for a worker's life, after which the store forgets them too, are dropped: there are no more than are
 //! not forgotten.
 
+mod repeated;
+
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
@@ -12,6 +14,7 @@ use taskyard_core::verbs::claim::Claim;
 use taskyard_core::verbs::heartbeat::Heartbeat;
 use taskyard_core::worker::Profile;
 
+use self::repeated::Repeated;
 use crate::desk::Moment;
 use crate::engine::ClaimCall;
 use crate::room::{OwnPlace, Place, Room};
@@ -32,8 +35,8 @@ pub struct Known {
     /// No claim with a higher one was answered before this server knew the worker. It may have been: those that were
     /// answered come again in any order.
     is_last_seq_known: bool,
-    /// The latest sending that may have repeated one of its claims.
-    repeated: u64,
+    /// Which of its claims may have been sent again.
+    repeated: Repeated,
     /// When its last sign of life was sent from here.
     renewed: Option<Moment>,
     sign_of_life: OwnPlace,
@@ -57,7 +60,7 @@ impl Known {
             is_internal,
             last_seq: 0,
             is_last_seq_known: false,
-            repeated: 0,
+            repeated: Repeated::default(),
             renewed: None,
             sign_of_life: OwnPlace::default(),
             renewal: OwnPlace::default(),
@@ -92,6 +95,7 @@ impl Known {
 pub struct Sending {
     worker: Name,
     epoch: Epoch,
+    seq: i64,
     /// Rises with each claim that arrives here, whoever sent it.
     number: u64,
 }
@@ -173,17 +177,18 @@ impl Directory {
         let is_said = call.again && call.seq != 0;
         let maybe_again = known.maybe_again(call.seq) || is_said;
         if maybe_again {
-            known.repeated = self.sendings;
+            known.repeated.note(call.seq, self.sendings);
         }
         let sending = Sending {
             worker: call.worker.clone(),
             epoch: known.epoch,
+            seq: call.seq,
             number: self.sendings,
         };
         Ok((known.claim(call, maybe_again), sending))
     }
 
-    /// The same for this sending of it, which has been dealt to before. None where the worker has repeated a claim since,
+    /// The same for this sending of it, which has been dealt to before. None where the worker has repeated it since,
     /// as in [`Directory::may_give_back`].
     pub fn claim_again(
         &self,
@@ -193,9 +198,8 @@ impl Directory {
         let known = self.known.get(&call.worker);
         let known = known.filter(|known| known.epoch == sending.epoch);
         let known = known.ok_or(Refused::WorkerReplaced)?;
-        let can_be_repeated = call.seq != 0;
-        let is_repeated = can_be_repeated && known.repeated > sending.number;
-        Ok((!is_repeated).then(|| known.claim(call, can_be_repeated)))
+        let is_repeated = known.repeated.is_behind(sending.seq, sending.number);
+        Ok((!is_repeated).then(|| known.claim(call, call.seq != 0)))
     }
 
     /// A claim was answered, and its worker's leases were looked at: these are of claims up to this `seq`.
@@ -208,11 +212,11 @@ impl Directory {
     }
 
     /// Whether what this sending was dealt first, and nobody heard of, is for it to give back. Not if the worker has repeated
-    /// a claim since: the repetition may be answered with the same runs, and they begin then.
+    /// that claim since: the repetition may be answered with the same runs, and they begin then.
     pub fn may_give_back(&self, sending: &Sending) -> bool {
         let known = self.known.get(&sending.worker);
         let known = known.filter(|known| known.epoch == sending.epoch);
-        known.is_none_or(|known| known.repeated <= sending.number)
+        known.is_none_or(|known| !known.repeated.is_behind(sending.seq, sending.number))
     }
 
     /// Knows nobody any more. Sendings are counted on.
@@ -415,6 +419,18 @@ mod tests {
         assert!(maybe_again(&said(2)));
         assert!(!maybe_again(&call(0, 3)));
         assert!(!maybe_again(&said(0)), "it has no number to be known by");
+    }
+
+    /// As where a server stops that has just started: the worker is answered with nothing, and claims on before what it was
+    /// dealt could be given back.
+    #[test]
+    fn another_claim_is_no_repetition_though_it_may_be_one_of_its_own() {
+        let mut directory = directory(1);
+        let (_, first) = directory.claim(&call(0, 1)).unwrap();
+        let (next, _) = directory.claim(&call(0, 2)).unwrap();
+
+        assert!(next.maybe_again);
+        assert!(directory.may_give_back(&first));
     }
 
     #[test]

@@ -85,8 +85,16 @@ async fn yard_with_worker(store: &Arc<Fronted<Holds>>) -> Yard {
 }
 
 fn claiming(yard: &Yard, wait: Duration) -> tokio::task::JoinHandle<usize> {
+    claiming_by(yard, claim_call("w", wait))
+}
+
+fn claiming_as(yard: &Yard, seq: i64) -> tokio::task::JoinHandle<usize> {
+    let call = claim_call("w", MINUTE);
+    claiming_by(yard, ClaimCall { seq, ..call })
+}
+
+fn claiming_by(yard: &Yard, call: ClaimCall) -> tokio::task::JoinHandle<usize> {
     let engine = yard.engine.clone();
-    let call: ClaimCall = claim_call("w", wait);
     tokio::spawn(async move { claimed(&engine, call).await.unwrap().runs.len() })
 }
 
@@ -192,18 +200,10 @@ async fn runs_of_a_claim_that_was_sent_again_stay_with_the_repetition() {
     let yard = yard_with_worker(&store).await;
     store.let_go(1);
     let task = yard.submit("work").await.unwrap();
-    let claiming = || {
-        let (engine, seq) = (yard.engine.clone(), 1);
-        let call = ClaimCall {
-            seq,
-            ..claim_call("w", MINUTE)
-        };
-        tokio::spawn(async move { claimed(&engine, call).await.unwrap().runs.len() })
-    };
-    let gone = claiming();
+    let gone = claiming_as(&yard, 1);
     settle().await;
     gone.abort();
-    let again = claiming();
+    let again = claiming_as(&yard, 1);
     settle().await;
 
     // The claim that nobody hears, the one that is answered the same, and whatever comes of it.
@@ -212,6 +212,25 @@ async fn runs_of_a_claim_that_was_sent_again_stay_with_the_repetition() {
     assert_eq!(again.await.unwrap(), 1);
     settle().await;
     assert_eq!(yard.status(task).await, Status::Assigned);
+}
+
+/// As where a server stops soon after its start: nobody knows yet which of the worker's claims were answered before.
+#[tokio::test(start_paused = true)]
+async fn runs_of_a_claim_that_nobody_hears_go_back_though_its_worker_claims_on() {
+    let store = Holds::new();
+    let yard = yard_with_worker(&store).await;
+    store.let_go(1);
+    assert!(submitting(&yard).await.unwrap());
+    let gone = claiming_as(&yard, 1);
+    settle().await;
+    gone.abort();
+    let next = claiming_as(&yard, 2);
+    settle().await;
+
+    // The claim that nobody hears, the one that found nothing, the release, and the claim again.
+    store.let_go(4);
+
+    assert_eq!(next.await.unwrap(), 1);
 }
 
 /// As where a connection broke behind the claim, which came again over another one and was faster there.
