@@ -71,6 +71,8 @@ pub enum Cause {
     Moved,
     /// Nobody answers where it should be, or nobody is let in at present.
     Unreachable,
+    /// It answers, and has no room for another connection.
+    Crowded,
     /// Somebody else holds a lock that was waited for in vain.
     Held,
     /// It is set to read only, or a standby.

@@ -22,7 +22,7 @@ use taskyard_core::name::Name;
 use taskyard_core::policy::Policy;
 use taskyard_core::random::Random;
 use taskyard_core::rows::Server;
-use taskyard_core::store::{self, Ran, Store};
+use taskyard_core::store::{self, Cause, Ran, Store};
 use taskyard_core::verbs::tally::Tally as TallyUp;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -201,8 +201,14 @@ impl Engine {
     /// What was written since shows that it does. A server says regularly that it is up, so one that is sent nothing
     /// finds that out by itself; in its lifetime, to be safe.
     pub fn trouble(&self) -> Option<store::Error> {
-        // What the store finds by itself is of this moment.
-        self.0.store.trouble().or_else(|| self.last_trouble())
+        // What the store finds by itself is of this moment. But who waits once more for a lock looks like silence until it
+        // is found out again what it is.
+        let (now, last) = (self.0.store.trouble(), self.last_trouble());
+        let of = |error: &Option<store::Error>, cause| matches!(error, Some(store::Error::Unavailable(away)) if away.cause == cause);
+        if of(&now, Cause::Silent) && of(&last, Cause::Held) {
+            return last;
+        }
+        now.or(last)
     }
 
     fn last_trouble(&self) -> Option<store::Error> {

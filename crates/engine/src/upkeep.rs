@@ -174,7 +174,11 @@ async fn keep_promoting(engine: Engine) {
         }
         next_due.forget();
         let promoted = promote::run_once(&engine, &mut steps).await;
-        if let Some(promotion) = said.of(&engine, promoted, "promotion failed; it is tried again") {
+        if let Some(promotion) = said.of(
+            &engine,
+            promoted,
+            "tasks that are due could not be put in line; it is tried again",
+        ) {
             next_due.scheduled(when_to_look(promotion, engine.store().now()));
         }
         tokio::select! {

@@ -32,6 +32,8 @@ pub(crate) struct Pulse(Mutex<Option<(Instant, Beat)>>);
 
 #[derive(Clone, Copy)]
 struct Beat {
+    /// Where it did not, the log says so.
+    is_answered: bool,
     /// What is wrong with the database; none while nothing is.
     wrong: Option<&'static str>,
     /// The same of the logs.
@@ -137,6 +139,10 @@ impl Pulse {
             return beat;
         }
         let beat = look(app).await;
+        let was_silent = last.is_some_and(|(_, before)| !before.is_answered);
+        if was_silent && beat.is_answered {
+            tracing::info!("the database answers again");
+        }
         *last = Some((Instant::now(), beat));
         beat
     }
@@ -149,6 +155,7 @@ async fn look(app: &App) -> Beat {
         asked(app, Query::Ping),
         asked(app, Query::WorkerCounts(now))
     );
+    let is_answered = ping.is_ok();
     let wrong = match ping {
         Ok(_) => app.engine().trouble().map(|error| said_of(&error)),
         Err(Wrong { what, error }) => {
@@ -166,6 +173,7 @@ async fn look(app: &App) -> Beat {
         offline: counts.map(|counts| count(counts.offline)),
     };
     Beat {
+        is_answered,
         wrong,
         wrong_with_logs: app
             .engine()
@@ -219,6 +227,7 @@ fn said_of_cause(cause: Cause) -> &'static str {
     match cause {
         Cause::Moved => "the database's file was moved, deleted or replaced; see the server's log",
         Cause::Unreachable => "the database cannot be reached",
+        Cause::Crowded => "the database has no room for another connection",
         Cause::Held => "another session of the database holds a lock for too long",
         Cause::ReadOnly => "the database takes no writes: it is a standby, or set to read only",
         Cause::Silent => SILENT,

@@ -241,6 +241,9 @@ pub(crate) fn next_step(error: &client::Error, about: About) -> Option<String> {
         client::Error::Unreachable { .. } | client::Error::Several(_) if error.is_not_tls() => {
             "What listens there does not speak https; begin its address with http:// in --server or TASKYARD_URL."
         }
+        client::Error::Several(_) if is_in_trouble(error) => {
+            return after_refusal("unavailable", about);
+        }
         client::Error::Unreachable { .. } | client::Error::Several(_) => {
             "Start a server with `taskyard serve`, or name another one with --server or TASKYARD_URL."
         }
@@ -257,8 +260,19 @@ pub(crate) fn next_step(error: &client::Error, about: About) -> Option<String> {
     Some(step.to_owned())
 }
 
+/// There is a server, and what is wrong is its database.
+fn is_in_trouble(error: &client::Error) -> bool {
+    match error {
+        client::Error::Several(tried) => tried.iter().any(|tried| is_in_trouble(&tried.error)),
+        _ => matches!(error.code(), Some("unavailable" | "outcome_unknown")),
+    }
+}
+
 fn after_refusal(code: &str, about: About) -> Option<String> {
     let step = match (code, about) {
+        ("unavailable" | "outcome_unknown", _) => {
+            "`taskyard health` says what is wrong with the server's database, and its log says more."
+        }
         ("not_found", About::Task(_)) => {
             "`taskyard list` shows the newest tasks with their ids, and --search finds others."
         }
@@ -314,7 +328,17 @@ mod tests {
         let wait = format!("`taskyard wait {task}`");
         check(409, "not_ended", About::Task(task), &wait);
         let cancel = format!("`taskyard cancel {task}`");
+        check(503, "unavailable", About::Any, "`taskyard health`");
         check(409, "not_waiting", About::Task(task), &cancel);
+        // Two that answer, whose database does not.
+        let tried = ["http://s1", "http://s2"].map(|server| client::Tried {
+            server: server.to_owned(),
+            error: refused(503, "unavailable"),
+        });
+        let several = client::Error::Several(tried.into());
+        let said = Failure::about(several, About::Any).message;
+        assert!(said.contains("`taskyard health`"), "{said}");
+        assert!(!said.contains("`taskyard serve`"), "{said}");
         assert_eq!(
             Failure::from(refused(404, "not_found")).message,
             "not_found (404)"

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 
 use self::queue::Queue;
 use crate::cli::{General, LogFormat};
@@ -74,7 +74,7 @@ pub(crate) fn levels(text: &str) -> Result<String, String> {
 }
 
 pub(crate) fn start(general: &General) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&general.log)
+    let filter = filter(&general.log)
         .map_err(|error| Failure::usage(format!("--log {:?}: {error}", general.log)))?;
     let human = match general.log_format {
         LogFormat::Human => true,
@@ -104,6 +104,11 @@ pub(crate) fn start(general: &General) -> Result<(), Failure> {
             .init();
     }
     Ok(())
+}
+
+/// The pool of connections warns of each that broke, of which the store has a line of its own, with the reason.
+fn filter(levels: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(format!("{levels},deadpool=off"))
 }
 
 /// Says this behind all that was logged, if this process logs, and whether it does.
@@ -219,6 +224,8 @@ fn one_line(event: &[u8], colours: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tracing_subscriber::layer::SubscriberExt as _;
+
     use super::*;
 
     #[test]
@@ -250,6 +257,19 @@ mod tests {
                 said.contains("trace") && said.contains("taskyard_engine"),
                 "{said}"
             );
+        }
+    }
+
+    #[test]
+    fn a_connection_that_broke_has_a_line_of_ours_alone() {
+        for levels in ["info", "trace,taskyard_store=debug"] {
+            let subscriber = tracing_subscriber::registry().with(filter(levels).unwrap());
+            tracing::subscriber::with_default(subscriber, || {
+                assert!(
+                    tracing::enabled!(target: "taskyard_store::postgres", tracing::Level::WARN)
+                );
+                assert!(!tracing::enabled!(target: "deadpool.postgres", tracing::Level::WARN));
+            });
         }
     }
 

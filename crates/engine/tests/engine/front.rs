@@ -40,6 +40,10 @@ pub(crate) trait Front: Send + Sync {
     async fn heard(&self) -> Hints {
         self.model().heard().await
     }
+
+    fn trouble(&self) -> Option<Error> {
+        self.model().trouble()
+    }
 }
 
 pub(crate) struct Fronted<F>(pub(crate) F);
@@ -92,6 +96,10 @@ impl<F: Front> Store for Fronted<F> {
 
     async fn heard(&self) -> Hints {
         self.0.heard().await
+    }
+
+    fn trouble(&self) -> Option<Error> {
+        self.0.trouble()
     }
 }
 

@@ -13,6 +13,7 @@ mod front;
 mod hearing;
 mod joining;
 mod killing;
+mod locked;
 mod operating;
 mod overload;
 mod printing;

@@ -64,6 +64,7 @@ async fn what_keeps_the_database_away_is_told_without_naming_it() {
             "moved, deleted or replaced",
         ),
         (|| away(Cause::Unreachable), "cannot be reached"),
+        (|| away(Cause::Crowded), "no room"),
         (|| away(Cause::Held), "holds a lock"),
         (|| away(Cause::ReadOnly), "takes no writes"),
         (|| away(Cause::Silent), "does not answer"),

@@ -1,6 +1,7 @@
 //! What is left in the log of what goes wrong.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -215,4 +216,22 @@ async fn probes_tell_of_a_database_that_is_not_well_once() {
     let lines = log.lines();
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert_eq!(lines[0]["message"], "the database is not well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn probes_tell_of_a_database_that_answers_again_once() {
+    let (yard, can_read) = Broken::mendable_yard(|| Error::Unavailable("the cable".into()));
+    let (log, _guard) = Log::start();
+    yard.get("/health").await;
+    log.lines();
+
+    can_read.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        yard.get("/health").await;
+    }
+
+    let lines = log.lines();
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert_eq!(lines[0]["message"], "the database answers again");
 }

@@ -21,7 +21,7 @@ const TASKS: &str = "/api/v1/tasks";
 pub(crate) struct Broken {
     how: fn() -> Error,
     /// It only fails to write.
-    can_read: bool,
+    can_read: Arc<AtomicBool>,
     reads: Arc<AtomicUsize>,
 }
 
@@ -31,20 +31,37 @@ impl Broken {
         let reads = Arc::new(AtomicUsize::new(0));
         let store = Arc::new(Self {
             how,
-            can_read: false,
+            can_read: Arc::default(),
             reads: Arc::clone(&reads),
         });
         (Yard::around(store, Clock::new(), |_| {}), reads)
+    }
+
+    /// The same, with what says whether it can be read.
+    pub(crate) fn mendable_yard(how: fn() -> Error) -> (Yard, Arc<AtomicBool>) {
+        let can_read = Arc::new(AtomicBool::new(false));
+        let store = Arc::new(Self {
+            how,
+            can_read: Arc::clone(&can_read),
+            reads: Arc::default(),
+        });
+        (Yard::around(store, Clock::new(), |_| {}), can_read)
     }
 
     /// A yard around one that looks well until something is to be written.
     pub(crate) fn readable_yard(how: fn() -> Error) -> Yard {
         let store = Arc::new(Self {
             how,
-            can_read: true,
+            can_read: Arc::new(AtomicBool::new(true)),
             reads: Arc::default(),
         });
         Yard::around(store, Clock::new(), |_| {})
+    }
+}
+
+impl Broken {
+    fn is_readable(&self) -> bool {
+        self.can_read.load(Ordering::SeqCst)
     }
 }
 
@@ -57,8 +74,8 @@ impl Store for Broken {
     async fn read(&self, query: Query) -> Result<Answer, Error> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         match query {
-            Query::Ping if self.can_read => Ok(Answer::Pong),
-            Query::WorkerCounts(_) if self.can_read => {
+            Query::Ping if self.is_readable() => Ok(Answer::Pong),
+            Query::WorkerCounts(_) if self.is_readable() => {
                 Ok(Answer::WorkerCounts(WorkerCounts::default()))
             }
             _ => Err((self.how)()),

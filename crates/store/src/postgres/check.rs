@@ -4,14 +4,14 @@
 use std::pin::pin;
 
 use futures_util::StreamExt;
-use taskyard_core::store::Error;
+use taskyard_core::store::{Cause, Error};
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::address::Address;
 use super::error::explain;
 use super::fields::{Fields, Postgres, Read};
-use super::open::{self, OpenError};
+use super::open::{self, Meta, OpenError};
 use super::{question, sql};
 use crate::fields::Database as _;
 use crate::findings::{self, Judged};
@@ -21,8 +21,7 @@ use crate::stats::Stats;
 /// What is not as it must be, a line each; nothing if all is well.
 pub async fn check(url: &str) -> Result<Vec<String>, OpenError> {
     let address = Address::parse(url)?;
-    let (client, meta) = open::look(&address).await?;
-    meta.is_of_today(&address)?;
+    let (client, _) = whole(&address).await?;
     found(&client)
         .await
         .map_err(|error| failed(&address, &error))
@@ -30,8 +29,7 @@ pub async fn check(url: &str) -> Result<Vec<String>, OpenError> {
 
 pub async fn stats(url: &str) -> Result<Stats, OpenError> {
     let address = Address::parse(url)?;
-    let (client, meta) = open::look(&address).await?;
-    meta.is_of_today(&address)?;
+    let (client, meta) = whole(&address).await?;
     let counted = count(&client).await;
     let (bytes, tables) = counted.map_err(|error| failed(&address, &error))?;
     Ok(Stats {
@@ -43,10 +41,23 @@ pub async fn stats(url: &str) -> Result<Stats, OpenError> {
     })
 }
 
+/// One that can be looked through: of today, and not held against those who read.
+async fn whole(address: &Address) -> Result<(Client, Meta), OpenError> {
+    let (client, meta) = open::look(address).await?;
+    meta.is_of_today(address)?;
+    let held = client.batch_execute(sql::CHECK_LOCK).await;
+    held.map_err(|error| failed(address, &explain(&error)))?;
+    Ok((client, meta))
+}
+
 fn failed(address: &Address, error: &Error) -> OpenError {
-    OpenError::Unusable {
-        server: address.to_string(),
-        reason: error.to_string(),
+    let server = address.to_string();
+    match error {
+        Error::Unavailable(away) if away.cause == Cause::Held => OpenError::Held { server },
+        _ => OpenError::Unusable {
+            server,
+            reason: error.to_string(),
+        },
     }
 }
 

@@ -14,7 +14,7 @@ use tokio_postgres::config::Host;
 use tokio_postgres::{Client, Config};
 
 use super::address::Address;
-use super::error::{is_away, one_line};
+use super::error::{away, one_line};
 use super::home::{Connection, Need, NotConnected, Spot};
 use super::standing::Standing;
 
@@ -101,21 +101,38 @@ impl Address {
     /// To any host that answers, whatever it is: to look at it.
     pub(super) async fn connect_anywhere(&self) -> Result<(Client, Connection), NotConnected> {
         match self.find(Need::Writes).await {
-            Ok(found) => return Ok(found),
+            Ok(found) => {
+                self.tell_which(self.home.spot().as_ref(), self.home.timeline());
+                return Ok(found);
+            }
             Err(not) if not.is_silence => return Err(not),
             Err(_) => {}
         }
         let mut last = None;
         for spot in self.spots().await? {
             match self.reach(&spot).await {
-                Ok(reached) => return Ok((reached.client, reached.connection)),
+                Ok(reached) => {
+                    self.tell_which(Some(&spot), reached.standing.timeline);
+                    return Ok((reached.client, reached.connection));
+                }
                 Err(not) => last = Some(not),
             }
         }
         Err(last.unwrap_or_else(|| nowhere("its hosts have no addresses".to_owned())))
     }
 
-    /// Looks whether another host has become the primary, and moves there if one has.
+    /// Of several hosts, so that nobody takes what an old primary holds for what there is.
+    fn tell_which(&self, spot: Option<&Spot>, timeline: Option<u32>) {
+        if let Some(spot) = spot.filter(|_| self.hosts() > 1) {
+            tracing::info!(
+                host = spot.name,
+                timeline,
+                "of several hosts this one is looked at"
+            );
+        }
+    }
+
+    /// Looks whether another host has become the primary, and moves there if one has; and for old ones that have come back.
     pub(super) async fn look_around(&self) {
         let _one = self.home.looking.lock().await;
         let (Some(home), Ok(spots)) = (self.home.spot(), self.spots().await) else {
@@ -124,15 +141,20 @@ impl Address {
         let others: Vec<Spot> = spots.into_iter().filter(|spot| *spot != home).collect();
         let reached = join_all(others.iter().map(|spot| self.reach(spot))).await;
         let timeline = self.home.timeline();
+        let mut old = Vec::new();
         for (spot, reached) in others.iter().zip(reached) {
             let Ok(reached) = reached else { continue };
             self.home.note(spot, &reached.standing);
             let both = reached.standing.timeline.zip(timeline);
-            if both.is_some_and(|(theirs, ours)| theirs > ours)
-                && self.judge(spot, &reached).is_ok()
-            {
-                self.home.settle(spot, &reached.standing);
+            let is_newer = both.is_some_and(|(theirs, ours)| theirs > ours);
+            match self.judge(spot, &reached) {
+                Ok(_) if is_newer => drop(self.home.settle(spot, &reached.standing)),
+                Err(not) if not.cause == Cause::Superseded => old.push((spot.clone(), not.reason)),
+                _ => {}
             }
+        }
+        for why in self.home.old_primaries(old) {
+            tracing::warn!(why, "an old primary takes writes again");
         }
     }
 
@@ -244,11 +266,7 @@ impl Address {
         let limit = network.unwrap_or_default().max(GREETING_MAX);
         match timeout(limit, reaching).await {
             Ok(reached) => reached.map_err(|error: tokio_postgres::Error| NotConnected {
-                cause: if is_away(&error) {
-                    Cause::Unreachable
-                } else {
-                    Cause::Other
-                },
+                cause: away(&error).cause,
                 is_silence: error.as_db_error().is_none(),
                 reason: self.named(spot, &one_line(&error)),
             }),
@@ -389,8 +407,9 @@ fn all_of(why: Vec<NotConnected>) -> NotConnected {
     let rank = |not: &NotConnected| match not.cause {
         Cause::Superseded => 0,
         Cause::Other => 1,
-        Cause::ReadOnly => 2,
-        _ => 3,
+        Cause::Crowded => 2,
+        Cause::ReadOnly => 3,
+        _ => 4,
     };
     // A standby that answers is nobody to work with either.
     let is_silence = why.iter().any(|not| not.is_silence)

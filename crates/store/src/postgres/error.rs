@@ -75,6 +75,7 @@ pub(super) fn away(error: &tokio_postgres::Error) -> Away {
 
 fn cause(error: &tokio_postgres::Error) -> Cause {
     match error.code() {
+        Some(&SqlState::TOO_MANY_CONNECTIONS) => Cause::Crowded,
         _ if is_away(error) => Cause::Unreachable,
         Some(&SqlState::LOCK_NOT_AVAILABLE) => Cause::Held,
         Some(&SqlState::READ_ONLY_SQL_TRANSACTION) => Cause::ReadOnly,

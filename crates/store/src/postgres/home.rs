@@ -95,6 +95,8 @@ struct At {
     down: Option<Away>,
     /// How often it has moved.
     moves: u64,
+    /// Old primaries that take writes, as far as the last look around found them.
+    old: Vec<Spot>,
 }
 
 impl At {
@@ -213,6 +215,16 @@ impl Home {
         } else {
             Need::Writes
         })
+    }
+
+    /// Remembers which old primaries there are, and answers why for those that there were not at the last look.
+    pub(super) fn old_primaries(&self, now: Vec<(Spot, String)>) -> Vec<String> {
+        let (spots, reasons): (Vec<Spot>, Vec<String>) = now.into_iter().unzip();
+        let before = std::mem::replace(&mut self.at.lock().old, spots.clone());
+        let told = spots.iter().zip(reasons);
+        told.filter(|(spot, _)| !before.contains(spot))
+            .map(|(_, reason)| reason)
+            .collect()
     }
 
     /// Settles down there, if that is not where it is at home already. Answers the term.
@@ -334,5 +346,31 @@ impl Future for Connection {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.raw).poll(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_primary_is_told_of_each_time_it_comes_back() {
+        let home = Home::default();
+        let spot = |port| Spot {
+            name: format!("db:{port}"),
+            host: 0,
+            ip: None,
+            port,
+        };
+        let found = |ports: &[u16]| {
+            let found = ports.iter().map(|&port| (spot(port), port.to_string()));
+            home.old_primaries(found.collect())
+        };
+
+        assert_eq!(found(&[]), [""; 0]);
+        assert_eq!(found(&[1]), ["1"]);
+        assert_eq!(found(&[1, 2]), ["2"]);
+        assert_eq!(found(&[2]), [""; 0]);
+        assert_eq!(found(&[2, 1]), ["1"]);
     }
 }

@@ -101,6 +101,11 @@ pub enum OpenError {
         needs: i32,
     },
     #[error(
+        "another session holds tables of the database {server}; whose it is, and what it does, is told by `select pid, usename, \
+         state, query from pg_stat_activity where pid in (select unnest(pg_blocking_pids(pid)) from pg_stat_activity)`"
+    )]
+    Held { server: String },
+    #[error(
         "the database {server} is of schema {found}, and only schema {SCHEMA} can be looked through; `taskyard db \
          migrate` brings it up to date"
     )]
@@ -128,7 +133,7 @@ impl OpenError {
     fn not_connected(address: &Address, not: NotConnected) -> Self {
         let (server, reason) = (address.to_string(), not.reason);
         match not.cause {
-            Cause::Unreachable => Self::Unreachable { server, reason },
+            Cause::Unreachable | Cause::Crowded => Self::Unreachable { server, reason },
             Cause::ReadOnly => Self::ReadOnly { server },
             Cause::Moved
             | Cause::Held

@@ -205,6 +205,7 @@ pub(super) const QUEUE_SINCE: &str = include_str!("../../sql/common/queue_since.
 pub(super) const QUEUE_TASKS: &str = include_str!("../../sql/postgres/queue_tasks.sql");
 pub(super) const RELIC_LIST: &str = include_str!("../../sql/common/relic_list.sql");
 pub(super) const SCHEDULED_NEXT: &str = include_str!("../../sql/common/scheduled_next.sql");
+pub(super) const CHECK_LOCK: &str = include_str!("../../sql/postgres/check_lock.sql");
 pub(super) const STATS_BYTES: &str = include_str!("../../sql/postgres/stats_bytes.sql");
 pub(super) const STATS_ROWS: &str = include_str!("../../sql/common/stats_rows.sql");
 pub(super) const STANDING: &str = include_str!("../../sql/postgres/standing.sql");

@@ -128,7 +128,8 @@ fn trouble(error: &Error) -> String {
             let server = url.origin().ascii_serialization();
             format!("The server at {server} is away")
         }
-        Error::Several(_) => format!("No server is there: {error}"),
+        Error::Several(_) if error.is_unreachable() => format!("No server is there: {error}"),
+        Error::Several(_) => format!("No server can serve now: {error}"),
         Error::Problem(_) | Error::Unusable(_) => format!("The server cannot serve now: {error}"),
     }
 }

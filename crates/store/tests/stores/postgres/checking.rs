@@ -43,6 +43,31 @@ async fn a_database_that_was_only_used_has_nothing_wrong() {
 }
 
 #[tokio::test]
+async fn a_table_that_somebody_holds_is_not_waited_for_without_end() {
+    let Some((_yard, database, _)) = used().await else {
+        return;
+    };
+    let mut holder = database.client().await;
+    let holding = holder.transaction().await.unwrap();
+    let hold = "lock table task in access exclusive mode";
+    holding.batch_execute(hold).await.unwrap();
+
+    let url = database.url();
+    let (checked, counted) = tokio::join!(postgres::check(&url), postgres::stats(&url));
+
+    for refused in [checked.map(drop), counted.map(drop)] {
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, OpenError::Held { .. }), "{refused}");
+        assert!(
+            refused.to_string().contains("pg_blocking_pids"),
+            "{refused}"
+        );
+    }
+    holding.rollback().await.unwrap();
+    assert_eq!(postgres::check(&url).await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_named() {
     let Some((_yard, database, [ready, scheduled, leased, ended, carried])) = used().await else {
         return;

@@ -55,6 +55,29 @@ async fn a_host_that_says_nothing_is_trouble_and_well_again_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_has_no_room_for_connections_is_told_from_one_that_is_away() {
+    let Some(cluster) = Cluster::new() else {
+        return;
+    };
+    cluster.ask("create role narrow login");
+    cluster.ask("create database narrow owner narrow");
+    let url = cluster.url().replace("postgres@", "narrow@");
+    let url = url.strip_suffix("postgres").unwrap().to_owned() + "narrow";
+    let server = Server::at(&url).await;
+    server.submit().await.unwrap();
+
+    cluster.ask("alter role narrow connection limit 0");
+    cluster.ask("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'narrow'");
+    server
+        .trouble_where(|away| away.cause == Cause::Crowded)
+        .await;
+
+    cluster.ask("alter role narrow connection limit -1");
+    server.submit_until_taken().await;
+    server.well_again().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_process_of_the_database_that_stands_still_costs_one_batch() {
     let Some(cluster) = Cluster::new() else {
         return;

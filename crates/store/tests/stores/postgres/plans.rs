@@ -23,8 +23,9 @@ use crate::lists;
 
 /// These ask for nothing that could be found in one way or another: they set what holds for a connection, lock, or take all
 /// away.
-const WITHOUT_PLAN: [&str; 11] = [
+const WITHOUT_PLAN: [&str; 12] = [
     "all_delete",
+    "check_lock",
     "hint_listen",
     "hint_settings",
     "lane_lock",
