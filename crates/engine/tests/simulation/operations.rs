@@ -89,13 +89,15 @@ impl Operations {
 
     fn see(&mut self, rows: Vec<Operation>, known: &Known, moment: &Moment<'_>) -> i64 {
         let mut cancelled = 0;
+        let may_be_forgotten = |row: &Operation| {
+            let ended = row.ended_at();
+            ended.is_some_and(|ended| ended + moment.policy.operation_life <= moment.now)
+        };
         let there: BTreeSet<OperationId> = rows.iter().map(|row| row.id).collect();
         for (id, followed) in &mut self.followed {
             if !followed.is_cleared && !there.contains(id) {
-                let ended = followed.row.ended_at();
-                let life = moment.policy.operation_life;
                 assert!(
-                    ended.is_some_and(|ended| ended + life <= moment.now),
+                    may_be_forgotten(&followed.row),
                     "an operation is known for a while after its end: {:?}",
                     followed.row
                 );
@@ -103,6 +105,13 @@ impl Operations {
             }
         }
         for row in rows {
+            let is_another = |followed: &Followed| {
+                followed.row.created_at != row.created_at && may_be_forgotten(&followed.row)
+            };
+            if self.followed.get(&row.id).is_some_and(is_another) {
+                // By a sending of it that a server which stood still had in hand for longer than the first was known.
+                self.followed.remove(&row.id);
+            }
             let followed = self.followed.entry(row.id).or_insert_with(|| Followed {
                 steady: found(&row, known),
                 made: BTreeSet::new(),
