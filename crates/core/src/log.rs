@@ -43,11 +43,13 @@ pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}")
 }
 
-/// The row of a line.
+/// A line that is kept, under its number.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Row {
+pub struct Kept<'a> {
     pub seq: u32,
-    pub line: Line,
+    pub at: Timestamp,
+    pub stream: Stream,
+    pub text: Cow<'a, str>,
 }
 
 /// Whose log it is.
@@ -121,20 +123,14 @@ impl Log {
     /// Takes lines in, in order. What is numbered below the next one was taken before, and is not again; numbers that
     /// are left out are lines that were lost, which nobody waits for. The first line that there is no room for gives
     /// its place to one that says so, and with that the log is full.
-    pub fn take(&mut self, append: Append) -> (Vec<Row>, Appended) {
-        let Append {
-            first,
-            lines,
-            limits,
-            ..
-        } = append;
-        let first = first.unwrap_or(self.next_seq);
-        let mut rows = Vec::with_capacity(lines.len());
+    pub fn take<'a>(&mut self, append: &'a Append) -> (Vec<Kept<'a>>, Appended) {
+        let lines = &append.lines;
+        let first = append.first.unwrap_or(self.next_seq);
+        let mut kept = Vec::with_capacity(lines.len());
         let count = u32::try_from(lines.len()).unwrap_or(u32::MAX);
         for (seq, line) in (first..=SEQ_MAX).zip(lines) {
             if seq >= self.next_seq && !self.is_full {
-                let line = self.put(line, limits);
-                rows.push(Row { seq, line });
+                kept.push(self.put(seq, line, append.limits));
             }
         }
         let behind = first.saturating_add(count).min(SEQ_MAX + 1);
@@ -143,38 +139,42 @@ impl Log {
             next_seq: self.next_seq,
             is_full: self.is_full,
         };
-        (rows, appended)
+        (kept, appended)
     }
 
     /// What is kept of it.
-    fn put(&mut self, mut line: Line, limits: Limits) -> Line {
-        cut(&mut line.text, limits.line_bytes_max);
-        let bytes = self.bytes + line.text.len() + LINE_COSTS;
+    fn put<'a>(&mut self, seq: u32, line: &'a Line, limits: Limits) -> Kept<'a> {
+        let (mut stream, mut text) = (line.stream, cut(&line.text, limits.line_bytes_max));
+        let bytes = self.bytes + text.len() + LINE_COSTS;
         if bytes <= limits.bytes_max {
             self.bytes = bytes;
-            return line;
-        }
-        self.is_full = true;
-        Line {
-            stream: Stream::Worker,
-            text: format!(
+        } else {
+            self.is_full = true;
+            stream = Stream::Worker;
+            text = Cow::Owned(format!(
                 "the log ends here: {} bytes of one attempt are kept (--log-max)",
                 limits.bytes_max
-            ),
-            ..line
+            ));
+        }
+        Kept {
+            seq,
+            at: line.at,
+            stream,
+            text,
         }
     }
 }
 
 /// Leaves as much of the text as may be with a word on how long it was. Where there is room for no more than that, the word
 /// alone is left.
-fn cut(text: &mut String, bytes_max: usize) {
+fn cut(text: &str, bytes_max: usize) -> Cow<'_, str> {
     let bytes = text.len();
-    if bytes > bytes_max {
-        let said = format!(" … [cut: the line has {bytes} bytes]");
-        text.truncate(text.floor_char_boundary(bytes_max.saturating_sub(said.len())));
-        text.push_str(&said);
+    if bytes <= bytes_max {
+        return Cow::Borrowed(text);
     }
+    let said = format!(" … [cut: the line has {bytes} bytes]");
+    let left = text.floor_char_boundary(bytes_max.saturating_sub(said.len()));
+    Cow::Owned(format!("{}{said}", &text[..left]))
 }
 
 /// A place in a task's log, on or behind a line.
@@ -292,8 +292,10 @@ mod tests {
             lines: texts.iter().map(line).collect(),
             limits: LIMITS,
         };
-        let (rows, appended) = log.take(append);
-        let kept = rows.into_iter().map(|row| (row.seq, row.line.text));
+        let (kept, appended) = log.take(&append);
+        let kept = kept
+            .into_iter()
+            .map(|line| (line.seq, line.text.into_owned()));
         (kept.collect(), appended)
     }
 

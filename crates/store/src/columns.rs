@@ -183,7 +183,10 @@ pub(crate) fn stream(code: i16) -> Result<Stream, BadColumn> {
         1 => Ok(Stream::Stdout),
         2 => Ok(Stream::Stderr),
         3 => Ok(Stream::Worker),
-        other => Err(BadColumn::new("log_line.stream", other)),
+        other => Err(BadColumn::new(
+            "log_chunk.lines",
+            format_args!("a line of stream {other}"),
+        )),
     }
 }
 

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 
 use taskyard_core::id::{Fence, RunKey};
 use taskyard_core::log::{
-    Append, Appended, Line, Log, PAGE_BYTES_MAX, PAGE_LOOK_AT, Page, Position, Row, SEQ_MAX, Told,
+    Append, Appended, Line, Log, PAGE_BYTES_MAX, PAGE_LOOK_AT, Page, Position, SEQ_MAX, Told,
     Wanted,
 };
+
+use crate::rows::log::{Chunk, chunks};
 
 /// So much of what waits becomes one transaction.
 pub(crate) const BATCH_MAX: usize = 256;
@@ -27,8 +29,7 @@ pub(crate) struct Stored {
 /// What a batch of appends changes.
 #[derive(Default)]
 pub(crate) struct Changes {
-    /// Each with the number of its run.
-    pub(crate) lines: Vec<(i64, Row)>,
+    pub(crate) chunks: Vec<Chunk>,
     pub(crate) logs: Vec<Stored>,
     /// Runs whose lines are of another life of the database, and go before the new ones come.
     pub(crate) cleared: Vec<i64>,
@@ -36,10 +37,11 @@ pub(crate) struct Changes {
 
 /// Takes the appends in, one after the other, over the logs that were loaded: one for each run that they name.
 pub(crate) fn decide(
-    appends: Vec<Append>,
+    appends: &[Append],
     mut stored: BTreeMap<RunKey, Stored>,
 ) -> (Changes, Vec<Appended>) {
     let mut changes = Changes::default();
+    let mut lines = Vec::new();
     let before = stored.clone();
     let mut answers = Vec::with_capacity(appends.len());
     for append in appends {
@@ -49,13 +51,14 @@ pub(crate) fn decide(
             stored.log = Log::new(append.owner);
             changes.cleared.push(stored.id);
             // What this batch put in for the run of the same key goes with the rest.
-            changes.lines.retain(|(run, _)| *run != stored.id);
+            lines.retain(|(run, _)| *run != stored.id);
         }
-        let (rows, appended) = stored.log.take(append);
+        let (kept, appended) = stored.log.take(append);
         let run = stored.id;
-        changes.lines.extend(rows.into_iter().map(|row| (run, row)));
+        lines.extend(kept.into_iter().map(|line| (run, line)));
         answers.push(appended);
     }
+    changes.chunks = chunks(lines);
     let is_changed = |stored: &Stored| before[&stored.log.owner.run].log != stored.log;
     changes.logs = stored.into_values().filter(is_changed).collect();
     (changes, answers)
@@ -92,9 +95,10 @@ impl Paging {
     }
 
     /// Behind which line of this run it goes on.
-    pub(crate) fn after(&self, run: Listed) -> u32 {
-        if run.fence == self.wanted.after.fence {
-            self.wanted.after.seq
+    pub(crate) fn behind(&self, run: Listed) -> u32 {
+        let reached = self.page.reached;
+        if run.fence == reached.fence {
+            reached.seq
         } else {
             0
         }
@@ -109,12 +113,17 @@ impl Paging {
         self.page.goes_on
     }
 
-    /// The next line. Once the page is whole, what comes is not looked at.
-    pub(crate) fn take(&mut self, run: Listed, row: Row) {
-        if self.is_whole() {
-            return;
+    /// The next lines, some of which may have been told. Once the page is whole, what comes is not looked at.
+    pub(crate) fn take_all(&mut self, run: Listed, lines: Vec<(u32, Line)>) {
+        let behind = self.behind(run);
+        for (seq, line) in lines {
+            if seq > behind && !self.is_whole() {
+                self.take(run, seq, line);
+            }
         }
-        let Row { seq, line } = row;
+    }
+
+    fn take(&mut self, run: Listed, seq: u32, line: Line) {
         let position = Position {
             fence: run.fence,
             seq,

@@ -7,7 +7,7 @@ truncate
   idempotency,
   late_result,
   lease,
-  log_line,
+  log_chunk,
   log_run,
   minute,
   operation,

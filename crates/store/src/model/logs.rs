@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use taskyard_core::id::{RunKey, TaskId};
-use taskyard_core::log::{Append, Appended, Line, Log, Logs, Page, Row, Wanted};
+use taskyard_core::log::{Append, Appended, Line, Log, Logs, Page, Wanted};
 use taskyard_core::store::Error;
 
 use crate::logs::{Listed, Paging};
@@ -30,8 +30,15 @@ impl Logs for ModelLogs {
         if log.owner.claimed_at != append.owner.claimed_at {
             (*log, *lines) = new();
         }
-        let (rows, appended) = log.take(append);
-        lines.extend(rows.into_iter().map(|row| (row.seq, row.line)));
+        let (kept, appended) = log.take(&append);
+        lines.extend(kept.into_iter().map(|kept| {
+            let line = Line {
+                at: kept.at,
+                stream: kept.stream,
+                text: kept.text.into_owned(),
+            };
+            (kept.seq, line)
+        }));
         Ok(appended)
     }
 
@@ -51,10 +58,9 @@ impl Logs for ModelLogs {
                 fence: run.fence,
                 attempt,
             };
-            for (seq, line) in lines.range(paging.after(listed) + 1..) {
-                let (seq, line) = (*seq, line.clone());
-                paging.take(listed, Row { seq, line });
-            }
+            let behind = lines.range(paging.behind(listed) + 1..);
+            let lines = behind.map(|(seq, line)| (*seq, line.clone()));
+            paging.take_all(listed, lines.collect());
         }
         Ok(paging.end(&[]))
     }

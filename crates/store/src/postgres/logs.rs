@@ -181,7 +181,7 @@ impl Desk {
             let session = self.connected().await?;
             let owners = logs::owners(appends);
             let stored: BTreeMap<RunKey, Stored> = session.lock(&owners).await?;
-            let (changes, answers) = logs::decide(appends.to_vec(), stored);
+            let (changes, answers) = logs::decide(appends, stored);
             session.write(&changes).await?;
             Ok(answers)
         };

@@ -30,7 +30,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Older servers have stopped writing by then; they look each second.
 const CLOSED_WITHIN: Duration = Duration::from_secs(2);
 
-pub(super) const MIGRATIONS: [Migration; 16] = [
+pub(super) const MIGRATIONS: [Migration; 17] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -112,6 +112,11 @@ pub(super) const MIGRATIONS: [Migration; 16] = [
         number: 16,
         min_compatible: 8,
         statements: include_str!("../../migrations/postgres/0016_tasks_by_lane.sql"),
+    },
+    Migration {
+        number: 17,
+        min_compatible: 17,
+        statements: include_str!("../../migrations/postgres/0017_log_chunks.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

@@ -163,8 +163,8 @@ pub(super) const SERVER_HOLD: &str = include_str!("../../sql/postgres/server_hol
 pub(super) const WRITER_SETTINGS: &str = include_str!("../../sql/postgres/writer_settings.sql");
 
 /// What the connection that writes logs runs, prepared when it is first used.
-pub(super) const LOG_LINE_CLEAR: &str = include_str!("../../sql/postgres/log_line_clear.sql");
-pub(super) const LOG_LINE_INSERT: &str = include_str!("../../sql/postgres/log_line_insert.sql");
+pub(super) const LOG_CHUNK_CLEAR: &str = include_str!("../../sql/postgres/log_chunk_clear.sql");
+pub(super) const LOG_CHUNK_INSERT: &str = include_str!("../../sql/postgres/log_chunk_insert.sql");
 pub(super) const LOG_RUN_INSERT: &str = include_str!("../../sql/postgres/log_run_insert.sql");
 pub(super) const LOG_RUN_LOCK: &str = include_str!("../../sql/postgres/log_run_lock.sql");
 pub(super) const LOG_RUN_UPDATE: &str = include_str!("../../sql/postgres/log_run_update.sql");
@@ -184,8 +184,8 @@ pub(super) const LATE_RESULT_LIST: &str = include_str!("../../sql/common/late_re
 pub(super) const LEASE_LIST: &str = include_str!("../../sql/common/lease_list.sql");
 pub(super) const LEASE_LOST: &str = include_str!("../../sql/common/lease_lost.sql");
 pub(super) const LEASE_TAKEABLE: &str = include_str!("../../sql/common/lease_takeable.sql");
-pub(super) const LOG_LINE_DELETE: &str = include_str!("../../sql/common/log_line_delete.sql");
-pub(super) const LOG_LINE_LIST: &str = include_str!("../../sql/common/log_line_list.sql");
+pub(super) const LOG_CHUNK_DELETE: &str = include_str!("../../sql/common/log_chunk_delete.sql");
+pub(super) const LOG_CHUNK_LIST: &str = include_str!("../../sql/common/log_chunk_list.sql");
 pub(super) const LOG_RUN_DELETE: &str = include_str!("../../sql/common/log_run_delete.sql");
 pub(super) const LOG_RUN_LIST: &str = include_str!("../../sql/common/log_run_list.sql");
 pub(super) const LOG_TASK_LIST: &str = include_str!("../../sql/common/log_task_list.sql");

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::slice::from_ref;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -263,20 +264,19 @@ impl Question {
 fn append_all(connection: &Connection, state: &State, jobs: Vec<(Append, Reply<Appended>)>) {
     let (appends, replies): (Vec<_>, Vec<_>) = jobs.into_iter().unzip();
     let append = |appends| state.is_there().and_then(|()| append(connection, appends));
-    let again = (appends.len() > 1).then(|| appends.clone());
-    match (append(appends), again) {
-        (Ok(answers), _) => {
+    match append(&*appends) {
+        Ok(answers) => {
             for (reply, answer) in replies.into_iter().zip(answers) {
                 drop(reply.send(Ok(answer)));
             }
         }
-        (Err(Error::Failed(_) | Error::Unreadable(_)), Some(appends)) => {
-            for (reply, one) in replies.into_iter().zip(appends) {
-                let answer = append(vec![one]).map(|mut answers| answers.remove(0));
+        Err(Error::Failed(_) | Error::Unreadable(_)) if replies.len() > 1 => {
+            for (reply, one) in replies.into_iter().zip(&appends) {
+                let answer = append(from_ref(one)).map(|mut answers| answers.remove(0));
                 drop(reply.send(answer));
             }
         }
-        (Err(error), _) => {
+        Err(error) => {
             for reply in replies {
                 drop(reply.send(Err(error.clone())));
             }
@@ -284,11 +284,11 @@ fn append_all(connection: &Connection, state: &State, jobs: Vec<(Append, Reply<A
     }
 }
 
-fn append(connection: &Connection, appends: Vec<Append>) -> Result<Vec<Appended>, Error> {
+fn append(connection: &Connection, appends: &[Append]) -> Result<Vec<Appended>, Error> {
     let append = || {
         let tx = connection.unchecked_transaction()?;
         let mut stored = BTreeMap::new();
-        for (run, owner) in logs::owners(&appends) {
+        for (run, owner) in logs::owners(appends) {
             stored.insert(run, load_or_make(&tx, owner)?);
         }
         let (changes, answers) = logs::decide(appends, stored);
@@ -337,17 +337,11 @@ fn load_or_make(tx: &Connection, owner: Owner) -> Read<Stored> {
 
 fn write(tx: &Connection, changes: &Changes) -> Read<()> {
     for run in &changes.cleared {
-        tx.prepare_cached(sql::LOG_LINE_CLEAR)?.execute([run])?;
+        tx.prepare_cached(sql::LOG_CHUNK_CLEAR)?.execute([run])?;
     }
-    let mut insert = tx.prepare_cached(sql::LOG_LINE_INSERT)?;
-    for (run, row) in &changes.lines {
-        insert.execute(params![
-            run,
-            row.seq,
-            row.line.at.as_micros(),
-            columns::stream_code(row.line.stream),
-            row.line.text,
-        ])?;
+    let mut insert = tx.prepare_cached(sql::LOG_CHUNK_INSERT)?;
+    for chunk in &changes.chunks {
+        insert.execute(params![chunk.run, chunk.seq, chunk.lines])?;
     }
     let mut update = tx.prepare_cached(sql::LOG_RUN_UPDATE)?;
     for Stored { id, log } in &changes.logs {
@@ -371,7 +365,7 @@ fn forget(connection: &Connection, task: TaskId) -> Result<(), Error> {
     let forget = || {
         let tx = connection.unchecked_transaction()?;
         let id = [task.as_bytes()];
-        tx.prepare_cached(sql::LOG_LINE_DELETE)?.execute(id)?;
+        tx.prepare_cached(sql::LOG_CHUNK_DELETE)?.execute(id)?;
         tx.prepare_cached(sql::LOG_RUN_DELETE)?.execute(id)?;
         tx.commit()
     };

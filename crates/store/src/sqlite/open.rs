@@ -27,7 +27,7 @@ pub(super) const LOG_IS_GONE: &str = "the last server did not stop in order, and
 /// Earlier ones can damage a file when its log starts over while two connections write or checkpoint.
 const SQLITE_MIN: i32 = 3_051_003;
 
-const MIGRATIONS: [Migration; 16] = [
+const MIGRATIONS: [Migration; 17] = [
     Migration {
         number: 1,
         min_compatible: 1,
@@ -109,6 +109,11 @@ const MIGRATIONS: [Migration; 16] = [
         number: 16,
         min_compatible: 8,
         statements: include_str!("../../migrations/sqlite/0016_tasks_by_lane.sql"),
+    },
+    Migration {
+        number: 17,
+        min_compatible: 8,
+        statements: include_str!("../../migrations/sqlite/0017_log_chunks.sql"),
     },
 ];
 pub(super) const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;

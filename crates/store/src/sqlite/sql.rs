@@ -136,15 +136,15 @@ statements! { ALL:
 // Of the file of logs.
 statements! { LOGS:
     "common" {
-        LOG_LINE_DELETE = "log_line_delete",
-        LOG_LINE_LIST = "log_line_list",
+        LOG_CHUNK_DELETE = "log_chunk_delete",
+        LOG_CHUNK_LIST = "log_chunk_list",
         LOG_RUN_DELETE = "log_run_delete",
         LOG_RUN_LIST = "log_run_list",
         LOG_TASK_LIST = "log_task_list",
     }
     "sqlite" {
-        LOG_LINE_CLEAR = "log_line_clear",
-        LOG_LINE_INSERT = "log_line_insert",
+        LOG_CHUNK_CLEAR = "log_chunk_clear",
+        LOG_CHUNK_INSERT = "log_chunk_insert",
         LOG_RUN_INSERT = "log_run_insert",
         LOG_RUN_LOAD = "log_run_load",
         LOG_RUN_UPDATE = "log_run_update",

@@ -31,6 +31,7 @@ const MIGRATIONS: &str = concat!(
     include_str!("../../migrations/postgres/0014_given_before.sql"),
     include_str!("../../migrations/postgres/0015_killed_before.sql"),
     include_str!("../../migrations/postgres/0016_tasks_by_lane.sql"),
+    include_str!("../../migrations/postgres/0017_log_chunks.sql"),
 );
 
 /// Dropped with its value.

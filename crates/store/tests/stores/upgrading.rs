@@ -1,13 +1,14 @@
 //! Databases that older servers made, opened by this one.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use taskyard_core::id::{Epoch, TaskId};
+use taskyard_core::log::{Position, Stream, Wanted};
 use taskyard_core::name::Name;
 use taskyard_core::query::{Query, WorkerCounts};
 use taskyard_core::status::Status;
@@ -179,6 +180,65 @@ async fn a_postgres_database_of_the_first_schema_is_brought_up_to_date_and_keeps
     assert_eq!(findings, [] as [&str; 0]);
 }
 
+#[tokio::test]
+async fn lines_of_before_there_were_chunks_are_kept_on_postgres() {
+    let Some(database) = of_an_older_version(16).await else {
+        return;
+    };
+    let client = database.client().await;
+    // Without two of them; no two alike.
+    let rows = format!(
+        "insert into log_run overriding system value values (7, '{task}', 0, 1, 0, 1, 41, 9, false);
+         insert into log_line select 7, n, n + 100, n % 3 + 1, '\"' || n || chr(27) || '日'
+           from generate_series(1, 40) as n where n not in (5, 30);",
+        task = id(1)
+    );
+    client.batch_execute(&rows).await.unwrap();
+
+    let database = Arc::new(database);
+    let yard = Yard::over(&database, &database.url()).await;
+    let wanted = Wanted {
+        task: id(1),
+        after: Position::default(),
+        attempt: None,
+        stream: None,
+        limit: 100,
+    };
+    let page = yard.store.logs().page(wanted).await.unwrap();
+
+    let told = page.lines.into_iter().map(|told| {
+        let (seq, at) = (told.position.seq, told.line.at.as_micros());
+        (seq, at, told.line.stream, told.line.text)
+    });
+    let streams = [Stream::Stdout, Stream::Stderr, Stream::Worker];
+    let expected = (1..=40u32).filter(|seq| ![5, 30].contains(seq)).map(|seq| {
+        let (at, stream) = (i64::from(seq) + 100, streams[seq as usize % 3]);
+        (seq, at, stream, format!("\"{seq}\u{1b}日"))
+    });
+    assert_eq!(told.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+}
+
+/// A database as a version before left it, with all migrations up to that schema.
+pub(crate) async fn of_an_older_version(schema: usize) -> Option<Database> {
+    let database = Database::empty().await?;
+    let client = database.client().await;
+    let mut files: Vec<_> = std::fs::read_dir(migrations("postgres"))
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    for file in &files[..schema] {
+        let text = std::fs::read_to_string(file).unwrap();
+        client.batch_execute(&text).await.unwrap();
+    }
+    let is = format!(
+        "insert into meta (only_row, schema, min_compatible, incarnation) values (1, {schema}, 1, '{}')",
+        id(1)
+    );
+    client.batch_execute(&is).await.unwrap();
+    Some(database)
+}
+
 /// What migrations change or add.
 const ADDED: [&str; 14] = [
     "schema",
@@ -212,8 +272,12 @@ async fn of_postgres(client: &Client) -> Vec<String> {
 
 /// That of this version: one for each migration.
 pub(crate) fn latest_schema() -> usize {
-    let migrations = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
-    std::fs::read_dir(migrations).unwrap().count()
+    std::fs::read_dir(migrations("sqlite")).unwrap().count()
+}
+
+fn migrations(of: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    folder.join("migrations").join(of)
 }
 
 fn is_of_today(stats: &Stats) {

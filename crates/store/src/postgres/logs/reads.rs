@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use futures_util::TryStreamExt;
 use taskyard_core::id::TaskId;
-use taskyard_core::log::{Page, Wanted};
+use taskyard_core::log::{PAGE_BYTES_MAX, Page, Wanted};
 
 use crate::logs::{Listed, PAGE_RUNS_MAX, Paging};
 use crate::postgres::asking::{Reader, Snapshot};
@@ -13,7 +13,10 @@ use crate::postgres::fields::{Fields, Read};
 use crate::postgres::params::Param;
 use crate::postgres::reads::all;
 use crate::postgres::{load, sql};
-use crate::rows::log;
+use crate::rows::log::{self, CHUNK_BYTES};
+
+/// So many rows of lines are asked for at once: about as much as a page has room for, where they are full.
+const PORTION: usize = PAGE_BYTES_MAX / CHUNK_BYTES;
 
 pub(super) async fn page(reader: &mut Reader<'_>, wanted: Wanted) -> Read<Page> {
     let snapshot = reader.snapshot().await?;
@@ -32,20 +35,28 @@ pub(super) async fn page(reader: &mut Reader<'_>, wanted: Wanted) -> Read<Page> 
     Ok(paging.end(&runs))
 }
 
-/// One by one as they come: what does not fit any more is not kept.
 async fn lines(snapshot: &Snapshot<'_>, run: Listed, paging: &mut Paging) -> Read<()> {
+    while !paging.is_whole() && goes_on(snapshot, run, paging).await? {}
+    Ok(())
+}
+
+/// Takes a portion of the run's lines; answers whether there may be more. The rows come one by one: what does not fit any more
+/// is not kept.
+async fn goes_on(snapshot: &Snapshot<'_>, run: Listed, paging: &mut Paging) -> Read<bool> {
     let broken = |error: tokio_postgres::Error| explain(&error);
-    let after = i32::try_from(paging.after(run)).unwrap_or(i32::MAX);
-    let looks_at = load::limit(paging.looks_at());
-    let params: [&dyn Param; 3] = [&run.id, &after, &looks_at];
-    let found = snapshot.streamed(sql::LOG_LINE_LIST, &params).await;
+    let behind = i32::try_from(paging.behind(run)).unwrap_or(i32::MAX);
+    let mut left = PORTION.min(paging.looks_at());
+    let limit = load::limit(left);
+    let params: [&dyn Param; 3] = [&run.id, &behind, &limit];
+    let found = snapshot.streamed(sql::LOG_CHUNK_LIST, &params).await;
     let mut found = pin!(found.map_err(broken)?);
     while !paging.is_whole()
         && let Some(found) = found.try_next().await.map_err(broken)?
     {
-        paging.take(run, log::row(&mut Fields::of(&found))?);
+        paging.take_all(run, log::lines(&mut Fields::of(&found))?);
+        left -= 1;
     }
-    Ok(())
+    Ok(left == 0)
 }
 
 pub(super) async fn tasks(

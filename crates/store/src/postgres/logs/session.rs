@@ -27,8 +27,8 @@ pub(super) struct Session {
     lock: Question,
     insert_runs: Question,
     update_runs: Question,
-    clear_lines: Question,
-    insert_lines: Question,
+    clear_chunks: Question,
+    insert_chunks: Question,
     connection: AbortHandle,
 }
 
@@ -55,19 +55,19 @@ impl Session {
             question(sql::LOG_RUN_LOCK),
             question(sql::LOG_RUN_INSERT),
             question(sql::LOG_RUN_UPDATE),
-            question(sql::LOG_LINE_CLEAR),
-            question(sql::LOG_LINE_INSERT),
+            question(sql::LOG_CHUNK_CLEAR),
+            question(sql::LOG_CHUNK_INSERT),
         );
         let prepared = prepared.await.map_err(|error| explain(&error))?;
-        let (lock, insert_runs, update_runs, clear_lines, insert_lines) = prepared;
+        let (lock, insert_runs, update_runs, clear_chunks, insert_chunks) = prepared;
         Ok(Self {
             client,
             opening,
             lock,
             insert_runs,
             update_runs,
-            clear_lines,
-            insert_lines,
+            clear_chunks,
+            insert_chunks,
             connection,
         })
     }
@@ -119,11 +119,11 @@ impl Session {
     pub(super) async fn write(&self, changes: &Changes) -> Result<(), Error> {
         if !changes.cleared.is_empty() {
             let columns: [&dyn Param; 1] = [&changes.cleared];
-            let cleared = self.clear_lines.ask(&self.client, &columns).await;
+            let cleared = self.clear_chunks.ask(&self.client, &columns).await;
             cleared.map_err(|error| explain(&error))?;
         }
         let written = try_join3(
-            self.insert_lines(changes),
+            self.insert_chunks(changes),
             self.update_runs(changes),
             self.client.batch_execute("commit"),
         );
@@ -131,24 +131,13 @@ impl Session {
         Ok(())
     }
 
-    async fn insert_lines(&self, changes: &Changes) -> Result<Vec<Row>, tokio_postgres::Error> {
-        let lines = &changes.lines;
-        let runs: Vec<i64> = lines.iter().map(|(run, _)| *run).collect();
-        let seqs: Vec<i32> = lines.iter().map(|(_, row)| signed(row.seq)).collect();
-        let times: Vec<i64> = lines
-            .iter()
-            .map(|(_, row)| row.line.at.as_micros())
-            .collect();
-        let streams: Vec<i16> = lines
-            .iter()
-            .map(|(_, row)| columns::stream_code(row.line.stream))
-            .collect();
-        let texts: Vec<&str> = lines
-            .iter()
-            .map(|(_, row)| row.line.text.as_str())
-            .collect();
-        let columns: [&dyn Param; 5] = [&runs, &seqs, &times, &streams, &texts];
-        self.insert_lines.ask(&self.client, &columns).await
+    async fn insert_chunks(&self, changes: &Changes) -> Result<Vec<Row>, tokio_postgres::Error> {
+        let chunks = &changes.chunks;
+        let runs: Vec<i64> = chunks.iter().map(|chunk| chunk.run).collect();
+        let seqs: Vec<i32> = chunks.iter().map(|chunk| signed(chunk.seq)).collect();
+        let lines: Vec<&str> = chunks.iter().map(|chunk| &*chunk.lines).collect();
+        let columns: [&dyn Param; 3] = [&runs, &seqs, &lines];
+        self.insert_chunks.ask(&self.client, &columns).await
     }
 
     async fn update_runs(&self, changes: &Changes) -> Result<Vec<Row>, tokio_postgres::Error> {
@@ -174,7 +163,7 @@ impl Session {
     pub(super) async fn forget(&self, task: TaskId) -> Result<(), Error> {
         let id = task.as_uuid();
         // Lines that another server puts in meanwhile are found by the next sweep.
-        for statement in [sql::LOG_LINE_DELETE, sql::LOG_RUN_DELETE] {
+        for statement in [sql::LOG_CHUNK_DELETE, sql::LOG_RUN_DELETE] {
             let columns: [&dyn Param; 1] = [&id];
             let done = match &self.opening {
                 Some(opening) => {

@@ -16,11 +16,18 @@ use crate::sqlite::logs::reads;
 use crate::sqlite::open::{self, Meta, OpenError, explain};
 use crate::sqlite::{inspect, lock, sql};
 
-const MIGRATIONS: [Migration; 1] = [Migration {
-    number: 1,
-    min_compatible: 1,
-    statements: include_str!("../../../migrations/logs/0001_tables.sql"),
-}];
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        number: 1,
+        min_compatible: 1,
+        statements: include_str!("../../../migrations/logs/0001_tables.sql"),
+    },
+    Migration {
+        number: 2,
+        min_compatible: 2,
+        statements: include_str!("../../../migrations/logs/0002_chunks.sql"),
+    },
+];
 const SCHEMA: i32 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
 pub(super) struct Opened {
@@ -117,7 +124,9 @@ pub(in crate::sqlite) fn check_ours(
     connection: &Connection,
     path: &Path,
 ) -> Result<Meta, OpenError> {
-    let ours = open::tables(connection, "name in ('meta', 'log_run', 'log_line')");
+    // The last is what there was before the one before it.
+    let names = "name in ('meta', 'log_run', 'log_chunk', 'log_line')";
+    let ours = open::tables(connection, names);
     if ours.map_err(|error| explain(path, &error))? != 3 {
         return Err(OpenError::ForeignLogs(path.to_owned()));
     }

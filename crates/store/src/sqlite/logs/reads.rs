@@ -24,14 +24,14 @@ pub(super) fn page(connection: &Connection, wanted: Wanted) -> Read<Page> {
         if paging.is_whole() {
             break;
         }
-        let mut lines = snapshot.prepare_cached(sql::LOG_LINE_LIST)?;
+        let mut chunks = snapshot.prepare_cached(sql::LOG_CHUNK_LIST)?;
         let looks_at = tx::limit(paging.looks_at());
-        let mut rows = lines.query(params![run.id, paging.after(*run), looks_at])?;
+        let mut rows = chunks.query(params![run.id, paging.behind(*run), looks_at])?;
         // Stepped through by hand: what does not fit any more is not even read.
         while !paging.is_whole()
             && let Some(found) = rows.next()?
         {
-            paging.take(*run, log::row(&mut Fields::of(found))?);
+            paging.take_all(*run, log::lines(&mut Fields::of(found))?);
         }
     }
     Ok(paging.end(&runs))

@@ -340,7 +340,7 @@ async fn stats_count_every_table_and_the_bytes_of_the_log() {
         .unwrap()
         .map(Result::unwrap)
         .collect();
-    names.extend(["log_line".to_owned(), "log_run".to_owned()]);
+    names.extend(["log_chunk".to_owned(), "log_run".to_owned()]);
     names.sort_unstable();
     assert_eq!(
         beside

@@ -123,7 +123,7 @@ async fn killed_half_way_everything_is_there_or_nothing() {
     drop(open(&killed_between));
     assert_eq!(
         not_empty(&killed_between),
-        ["lane", "log_line", "log_run", "meta"]
+        ["lane", "log_chunk", "log_run", "meta"]
     );
     assert_eq!(stats(&killed_between).unwrap().incarnation, [7; 16]);
     assert_eq!(check(&killed_between).unwrap(), Vec::<String>::new());

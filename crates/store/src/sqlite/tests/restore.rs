@@ -87,7 +87,7 @@ fn holds(path: &Path) -> (i64, i64) {
         let found = tables.iter().find(|(table, _)| table == name);
         found.map_or(-1, |(_, rows)| *rows)
     };
-    (rows("task"), rows("log_line"))
+    (rows("task"), rows("log_chunk"))
 }
 
 fn cut() -> BackupError {

@@ -254,6 +254,28 @@ fn stream_name(stream: Stream) -> &'static str {
     }
 }
 
+pub(super) async fn lines_that_came_one_by_one_are_one_page(yard: Yard) {
+    let run = owner(task(), 1);
+    for seq in 1..=300 {
+        yard.print(run, Some(seq), &["x"]).await;
+    }
+    for after in [0, 1, 150, 299] {
+        let position = Position {
+            fence: Fence(1),
+            seq: after,
+        };
+        let page = yard
+            .page(Wanted {
+                after: position,
+                ..all(task())
+            })
+            .await;
+        let seqs = page.lines.iter().map(|told| told.position.seq);
+        assert!(seqs.eq(after + 1..=300), "behind {after}");
+        assert!(!page.goes_on);
+    }
+}
+
 pub(super) async fn a_page_ends_by_what_it_looked_at_and_by_its_bytes(yard: Yard) {
     let run = owner(task(), 1);
     let many = lines(Stream::Stdout, &vec![""; PAGE_LOOK_AT + 1]);

@@ -287,6 +287,7 @@ macro_rules! conformance {
                 resetting::ids_and_keys_of_before_stand_for_nothing,
                 resetting::servers_stay_what_they_are,
                 logging::lines_are_shown_as_they_were_in_the_order_of_the_runs,
+                logging::lines_that_came_one_by_one_are_one_page,
                 logging::a_task_without_a_log_has_an_empty_page,
                 logging::lines_that_come_again_or_out_of_order_are_kept_once,
                 logging::appends_that_come_at_once_are_each_kept_once,

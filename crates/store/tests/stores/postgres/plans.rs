@@ -167,8 +167,8 @@ const EXCEPTIONS: [Exception; 18] = [
         _why: "the runs of one task, of which one attempt may be asked for",
     },
     Exception {
-        statements: &["log_line_delete"],
-        tables: &["log_line", JOIN],
+        statements: &["log_chunk_delete"],
+        tables: &["log_chunk", JOIN],
         _why: "planned anew each time, so no plan for an empty table is kept",
     },
 ];
@@ -470,7 +470,7 @@ async fn fill(client: &Client) {
             "insert into log_run (task, slot, fence, claimed_at, attempt, next_seq, bytes, is_full)
              select {ids}, 0, 1, n, 1, 1, 1, false from generate_series(1, {ROWS}) as n"
         ),
-        format!("insert into log_line select n, 1, n, 1, 'line' from generate_series(1, {ROWS}) as n"),
+        format!("insert into log_chunk select n, 1, '[]' from generate_series(1, {ROWS}) as n"),
         format!("insert into idempotency select 'a', n::text, '', '', n from generate_series(1, {ROWS}) as n"),
         format!("insert into worker select 'w' || n, n, 1, null, null, null, '{{}}', 1, n, n, null, null from generate_series(1, {ROWS}) as n"),
         format!("insert into counter (server, lane, scheduled) select n, 1, n from generate_series(1, {ROWS}) as n"),

@@ -1,0 +1,1 @@
+-- On PostgreSQL the lines of logs move into other tables here. SQLite keeps them in a file of their own (`migrations/logs`).

@@ -1,0 +1,2 @@
+delete from log_chunk
+where run = ?1

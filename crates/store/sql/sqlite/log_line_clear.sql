@@ -1,2 +1,0 @@
-delete from log_line
-where run = ?1
