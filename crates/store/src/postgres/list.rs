@@ -21,7 +21,7 @@ use crate::sources::{self, Known, Source};
 /// So many candidates are looked at in one statement at most.
 const TOGETHER: usize = 500;
 /// A row costs 3 microseconds to pass over, where a look costs some 20 (`bench --only W9`).
-const PASSED_FOR_A_LOOK: usize = 2;
+const PASSED_FOR_A_LOOK: usize = 1;
 
 /// One page is one snapshot. Where the database fails over what one of its tasks left in it, none of the page can be had,
 /// so it is read again, piece by piece.
