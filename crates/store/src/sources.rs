@@ -28,6 +28,8 @@ pub(crate) struct Source {
     /// Which of these are looked at. No index answers this: the others are passed over, a bounded number of them, since a
     /// database left alone would go on past any number of rows for the next one that fits.
     pub(crate) fits: String,
+    /// To pass over one of its rows is to read another page: they lie apart in their table, or another table is asked.
+    pub(crate) jumps: bool,
 }
 
 /// What a filter's names stand for in the database.
@@ -161,11 +163,17 @@ impl Source {
             id: if table == "task" { "id" } else { "task" },
             rows: "true".to_owned(),
             fits: "true".to_owned(),
+            jumps: false,
         }
     }
 
     fn rows(self, rows: String) -> Self {
-        Self { rows, ..self }
+        let jumps = true;
+        Self {
+            rows,
+            jumps,
+            ..self
+        }
     }
 
     fn fitting(self, condition: String) -> Self {
@@ -186,22 +194,21 @@ impl Source {
 
     /// Of tasks, those that can stand at one of these, as far as their outcome tells.
     fn standing(self, statuses: &[Status]) -> Self {
+        if statuses.is_empty() {
+            return self;
+        }
         let outcome =
             |column| format!("(select outcome.{column} from outcome where outcome.task = task.id)");
         let ended = statuses.iter().filter(|status| status.is_final());
         let codes = listed(ended.map(|status| status.code()));
-        let is_open = || format!("{} is null", outcome("task"));
-        if statuses.is_empty() {
-            self
-        } else if codes.is_empty() {
-            self.fitting(is_open())
+        let stands = if codes.is_empty() {
+            format!("{} is null", outcome("task"))
         } else if statuses.iter().all(|status| status.is_final()) {
-            self.fitting(format!("{} in ({codes})", outcome("status")))
+            format!("{} in ({codes})", outcome("status"))
         } else {
-            self.fitting(format!(
-                "coalesce({}, 0) in (0, {codes})",
-                outcome("status")
-            ))
-        }
+            format!("coalesce({}, 0) in (0, {codes})", outcome("status"))
+        };
+        let jumps = true;
+        Self { jumps, ..self }.fitting(stands)
     }
 }

@@ -109,6 +109,7 @@ fn walk(source: &Source, oldest_first: bool) -> String {
         id,
         rows,
         fits,
+        jumps: _,
     } = source;
     let order = if oldest_first { "asc" } else { "desc" };
     format!(
