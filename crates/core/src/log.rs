@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 /// The highest number that a line may have.
 pub const SEQ_MAX: u32 = i32::MAX.cast_unsigned() - 1;
-/// What a line counts besides its bytes, for the row that it is: so empty lines come to an end too.
+/// What a line counts besides its bytes, for what is stored with it: so empty lines come to an end too.
 pub const LINE_COSTS: usize = 16;
 /// Pages end before their lines grow past this, in bytes; one line goes out whatever its size.
 pub const PAGE_BYTES_MAX: usize = 256 << 10;

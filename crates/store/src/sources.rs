@@ -212,3 +212,55 @@ impl Source {
         Self { jumps, ..self }.fitting(stands)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use taskyard_core::name::Name;
+
+    use super::*;
+
+    #[test]
+    fn rows_that_lie_apart_are_told_from_those_beside_each_other() {
+        let name = || Name::plain("x").unwrap();
+        let status = |status| [status].into();
+        let everything = Filter::default();
+        let by_worker = Filter {
+            worker: Some(name()),
+            ..Filter::default()
+        };
+        let completed = Filter {
+            statuses: status(Status::Completed),
+            ..Filter::default()
+        };
+        let completed_of_kind = Filter {
+            kind: Some(name()),
+            ..completed.clone()
+        };
+        let failed_of_queue = Filter {
+            statuses: status(Status::Failed),
+            queue: Some(name()),
+            ..Filter::default()
+        };
+        let failed_by_worker = Filter {
+            worker: Some(name()),
+            queue: None,
+            ..failed_of_queue.clone()
+        };
+        let known = Known {
+            lanes: Some(vec![1]),
+            worker: Some(1),
+            is_crowded: false,
+        };
+        let jumps = |filter: &Filter| {
+            let sources = sources(filter, &known);
+            sources.iter().any(|source| source.jumps)
+        };
+
+        for beside in [everything, by_worker, completed] {
+            assert!(!jumps(&beside), "{beside:?}");
+        }
+        for apart in [completed_of_kind, failed_of_queue, failed_by_worker] {
+            assert!(jumps(&apart), "{apart:?}");
+        }
+    }
+}

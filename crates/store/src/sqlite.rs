@@ -26,6 +26,7 @@ mod list;
 mod lock;
 mod log;
 mod logs;
+mod migrations;
 mod open;
 mod pick;
 mod queues;

@@ -1,5 +1,5 @@
 -- Lines of a log that follow each other lie in one row, as a JSON array of [at, stream, text]; `seq` is the number of the
--- last of them.
+-- last of them. Those of before get a row each.
 
 create table log_chunk (
   run integer not null,
@@ -8,13 +8,8 @@ create table log_chunk (
   primary key (run, seq)
 ) strict;
 
--- Numbers without a gap have the same distance to their places.
 insert into log_chunk (run, seq, lines)
-select run, max(seq), json_group_array(json_array(at, stream, line) order by seq)
-from (
-  select run, seq, at, stream, line, stretch, row_number() over (partition by run, stretch order by seq) - 1 as place
-  from (select *, seq - row_number() over (partition by run order by seq) as stretch from log_line)
-)
-group by run, stretch, place / 16;
+select run, seq, json_array(json_array(at, stream, line))
+from log_line;
 
 drop table log_line;

@@ -1,5 +1,8 @@
 -- Lines of a log that follow each other lie in one row, as a JSON array of [at, stream, text]; `seq` is the number of the
--- last of them. Servers that know only the tables before would look for theirs in a table that is gone.
+-- last of them. Those of before get a row each. Servers that know only the tables before look for theirs in a table that is
+-- gone; what they put in until then is taken along.
+
+lock table log_line in access exclusive mode;
 
 create table log_chunk (
   run bigint not null,
@@ -8,13 +11,8 @@ create table log_chunk (
   primary key (run, seq)
 );
 
--- Numbers without a gap have the same distance to their places.
 insert into log_chunk (run, seq, lines)
-select run, max(seq), json_agg(json_build_array(at, stream, line) order by seq)::text
-from (
-  select run, seq, at, stream, line, stretch, row_number() over (partition by run, stretch order by seq) - 1 as place
-  from (select *, seq - row_number() over (partition by run order by seq) as stretch from log_line) as line
-) as line
-group by run, stretch, place / 16;
+select run, seq, json_build_array(json_build_array(at, stream, line))::text
+from log_line;
 
 drop table log_line;

@@ -1,1 +1,2 @@
--- On PostgreSQL the lines of logs move into other tables here. SQLite keeps them in a file of their own (`migrations/logs`).
+-- On PostgreSQL the lines of logs move into another table here. SQLite keeps them in a file of their own (`migrations/logs`),
+-- which is closed to who knows only the tables before; so this one is too.

@@ -8,8 +8,8 @@ use crate::columns::{self, BadColumn};
 use crate::fields::{Database, Fields, Read};
 use crate::logs::Listed;
 
-/// How much of lines one row holds, in bytes, where it holds several: four such rows fill a page of PostgreSQL, which cuts up
-/// what is longer, and two a page of SQLite.
+/// About how much one row holds, in bytes, where it holds several lines: four such rows fill a page of PostgreSQL, which cuts
+/// up what is longer, and two a page of SQLite. What JSON writes longer than it is counts as it is.
 pub(crate) const CHUNK_BYTES: usize = 1_900;
 /// About what a line takes there besides its text.
 const LINE_TAKES: usize = 25;
@@ -65,10 +65,9 @@ pub(crate) fn lines<D: Database>(fields: &mut Fields<'_, D>) -> Read<D, Vec<(u32
 fn unpacked(last: u32, text: &str) -> Result<Vec<(u32, Line)>, BadColumn> {
     let bad = |why: &dyn std::fmt::Display| BadColumn::new("log_chunk.lines", why);
     let lines: Vec<(i64, i16, String)> = serde_json::from_str(text).map_err(|why| bad(&why))?;
-    let before = u32::try_from(lines.len())
-        .ok()
-        .and_then(|count| last.checked_sub(count));
-    let before = before.ok_or_else(|| bad(&"of more lines than their numbers"))?;
+    let count = u32::try_from(lines.len()).ok().filter(|count| *count > 0);
+    let before = count.and_then(|count| last.checked_sub(count));
+    let before = before.ok_or_else(|| bad(&"of so many lines"))?;
     let line = |(seq, (at, stream, text))| {
         let line = Line {
             at: Timestamp::from_micros(at),
@@ -165,6 +164,7 @@ mod tests {
             (1, "[[1,1,\"a\"],[2,1,\"b\"]]"),
             (1, "[[1,9,\"a\"]]"),
             (1, "[[1,1]]"),
+            (1, "[]"),
             (1, "{}"),
             (1, ""),
         ] {

@@ -303,3 +303,25 @@ async fn older_programs_are_shut_out_before_the_tables_change() {
     starting.await.unwrap().unwrap();
     assert_eq!(usize::try_from(schema(&other).await), Ok(latest_schema()));
 }
+
+/// As a server of before may do until it finds its table gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_is_put_in_while_lines_move_is_taken_along() {
+    let Some(database) = of_an_older_version(16).await else {
+        return;
+    };
+    let (url, beside) = (database.url(), database.beside().await);
+    let mut older = database.client().await;
+    let printing = older.transaction().await.unwrap();
+    let line = "insert into log_line values (7, 1, 1, 1, 'said')";
+    printing.execute(line, &[]).await.unwrap();
+
+    let starting =
+        tokio::spawn(async move { PostgresStore::connect(&url, options()).await.map(drop) });
+    who_waits(&beside, database.name(), "log_line").await;
+    printing.commit().await.unwrap();
+
+    starting.await.unwrap().unwrap();
+    let kept = older.query_one("select lines from log_chunk", &[]).await;
+    assert_eq!(kept.unwrap().get::<_, String>(0), "[[1, 1, \"said\"]]");
+}
