@@ -20,6 +20,10 @@ use crate::services::{
 
 /// How often a server that the database takes nothing of is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many times as long as it took a sweep rests, and which part of the time that a worker may be silent at most: half of
+/// that by which a sweep may be late before it doubts itself.
+const SWEEP_REST_TIMES: u32 = 20;
+const SWEEP_REST_PART: u32 = 6;
 /// Where another server has told so much that it could not name it all, everything is looked at, so often at most.
 const VAGUE_EVERY: Duration = Duration::from_millis(100);
 /// How often idempotency keys and workers are looked through for old ones.
@@ -120,14 +124,23 @@ impl Upkeep {
                     }
                 }
             }
+            let took = engine.moment().saturating_sub(looked_at);
+            let rest = rest_behind(took, self.sweep, engine.policy().heartbeat_ttl);
             tokio::select! {
-                () = pause(&engine, self.sweep) => {}
+                () = pause(&engine, rest) => {}
                 // What the process before it had goes back at once.
                 () = engine.was_replaced() => {}
                 () = engine.was_asked_to_sweep() => {}
             }
         }
     }
+}
+
+/// How long a sweep that took so long leaves the database alone. It reads all that is under way, and what went since an old
+/// snapshot was taken: so it takes a twentieth of the time at most, as long as nobody is found to be silent much later for it.
+fn rest_behind(took: Duration, sweep: Duration, silent: Duration) -> Duration {
+    let longest = silent / SWEEP_REST_PART;
+    sweep.max(longest.min(took * SWEEP_REST_TIMES))
 }
 
 /// Those of one server, running. They end when these are dropped, at the latest.
@@ -349,5 +362,29 @@ async fn pause(engine: &Engine, length: Duration) {
     tokio::select! {
         () = tokio::time::sleep(length) => {}
         () = engine.stopping() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_that_takes_long_rests_longer_but_finds_the_silent_in_time() {
+        let ms = Duration::from_millis;
+        let rest = |took| rest_behind(took, Duration::from_secs(1), Duration::from_secs(30));
+        assert_eq!(rest(ms(0)), ms(1000));
+        assert_eq!(rest(ms(50)), ms(1000));
+        assert_eq!(rest(ms(60)), ms(1200));
+        assert_eq!(rest(ms(9000)), ms(5000));
+        // One that is rare anyway stays so.
+        assert_eq!(rest_behind(ms(9000), ms(20_000), ms(30_000)), ms(20_000));
+    }
+
+    #[test]
+    fn a_rest_makes_no_sweep_doubt_itself() {
+        let silent = Duration::from_secs(30);
+        let rest = rest_behind(Duration::MAX / SWEEP_REST_TIMES, Duration::ZERO, silent);
+        assert!(2 * rest <= Sight::apart_max(silent));
     }
 }
