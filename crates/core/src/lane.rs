@@ -123,6 +123,8 @@ impl Lanes {
 #[derive(Default, Clone, Debug)]
 pub struct Heads {
     first: HashMap<Lane, Position>,
+    /// Where a lane was last found to begin, or its last slot was found. Others may have put something before it since.
+    begins: HashMap<Lane, Position>,
     /// The same, lowest first.
     order: BTreeSet<(Position, Lane)>,
 }
@@ -144,11 +146,21 @@ impl Heads {
                 if self.first(lane).is_none_or(|first| position < first) {
                     self.set(lane, position);
                 }
+                if let Some(begins) = self.begins.get_mut(&lane) {
+                    *begins = position.min(*begins);
+                }
             }
-            Learned::StartsAt(lane, position) => self.set(lane, position),
+            Learned::StartsAt(lane, position) => {
+                self.set(lane, position);
+                self.begins.insert(lane, position);
+            }
             Learned::Emptied(lane) => {
                 if let Some(first) = self.first.remove(&lane) {
                     self.order.remove(&(first, lane));
+                    if first > Position::FIRST {
+                        let begins = self.begins.entry(lane).or_insert(first);
+                        *begins = first.max(*begins);
+                    }
                 }
             }
         }
@@ -159,8 +171,26 @@ impl Heads {
         self.set(lane, Position::FIRST);
     }
 
+    /// Somebody else may have put something there, but a look from the very beginning has to wait: one from where the lane
+    /// was last found to begin. Whether that is known.
+    pub fn unsure_behind(&mut self, lane: Lane) -> bool {
+        let Some(begins) = self.begins(lane) else {
+            return false;
+        };
+        if self.first(lane).is_none_or(|first| begins < first) {
+            self.set(lane, begins);
+        }
+        true
+    }
+
+    /// Where the lane was last found to begin, or its last slot was found.
+    pub fn begins(&self, lane: Lane) -> Option<Position> {
+        self.begins.get(&lane).copied()
+    }
+
     /// Of these lanes and their twins only.
     pub fn keep(&mut self, open: &HashSet<Lane>) {
+        self.begins.retain(|lane, _| open.contains(&lane.plain()));
         self.first.retain(|lane, _| open.contains(&lane.plain()));
         self.order.retain(|(_, lane)| open.contains(&lane.plain()));
     }
@@ -215,6 +245,39 @@ mod tests {
 
         assert_eq!(heads.first(Lane(1)), Some(at(3)));
         assert_eq!(heads.first(Lane(2)), None);
+    }
+
+    #[test]
+    fn a_lane_that_cannot_be_looked_through_is_looked_at_from_where_it_was_found_to_begin() {
+        let mut heads = Heads::default();
+        let lane = Lane(1);
+        assert!(!heads.unsure_behind(lane), "it was never looked at");
+        assert_eq!(heads.first(lane), None);
+
+        heads.learn(Learned::StartsAt(lane, at(5)));
+        heads.learn(Learned::Emptied(lane));
+        heads.learn(Learned::Added(lane, at(9)));
+        assert!(heads.unsure_behind(lane));
+        assert_eq!(heads.first(lane), Some(at(5)), "others may stand between");
+
+        heads.learn(Learned::Added(lane, at(3)));
+        heads.learn(Learned::Emptied(lane));
+        assert!(heads.unsure_behind(lane));
+        assert_eq!(heads.first(lane), Some(at(3)), "there they may come again");
+
+        heads.unsure(lane);
+        assert!(heads.unsure_behind(lane));
+        assert_eq!(
+            heads.first(lane),
+            Some(Position::FIRST),
+            "still to be looked through"
+        );
+
+        heads.learn(Learned::Emptied(lane));
+        assert!(heads.unsure_behind(lane));
+        assert_eq!(heads.first(lane), Some(at(3)), "nothing else was found");
+        heads.keep(&HashSet::new());
+        assert!(!heads.unsure_behind(lane));
     }
 
     #[test]

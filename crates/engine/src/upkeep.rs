@@ -21,6 +21,10 @@ use crate::services::{
 
 /// How often a server that the database takes nothing of is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many times as long as it took a sweep rests, and which part of the time that a worker may be silent at most: half of
+/// that by which a sweep may be late before it doubts itself.
+const SWEEP_REST_TIMES: u32 = 20;
+const SWEEP_REST_PART: u32 = 6;
 /// Where another server has told so much that it could not name it all, everything is looked at, so often at most.
 const VAGUE_EVERY: Duration = Duration::from_millis(100);
 /// How often idempotency keys and workers are looked through for old ones.
@@ -121,14 +125,28 @@ impl Upkeep {
                     }
                 }
             }
+            let took = engine.moment().saturating_sub(looked_at);
+            let rest = rest_behind(took, self.sweep, engine.policy().heartbeat_ttl);
+            let resting = async {
+                wait(&engine, rest).await;
+                pause(&engine, self.sweep).await;
+            };
             tokio::select! {
-                () = pause(&engine, self.sweep) => {}
+                () = resting => {}
                 // What the process before it had goes back at once.
                 () = engine.was_replaced() => {}
                 () = engine.was_asked_to_sweep() => {}
             }
         }
     }
+}
+
+/// How long a sweep that took so long leaves the database alone, besides the pause from one to the next. It reads all that is
+/// under way, and what went since an old snapshot was taken: so it takes a twentieth of the time at most, as long as nobody
+/// is found to be silent much later for it.
+fn rest_behind(took: Duration, sweep: Duration, silent: Duration) -> Duration {
+    let rest = (took * SWEEP_REST_TIMES).min(silent / SWEEP_REST_PART);
+    rest.saturating_sub(sweep)
 }
 
 /// Those of one server, running. They end when these are dropped, at the latest.
@@ -241,10 +259,7 @@ async fn keep_hearing(engine: Engine) {
         note_unheard_ends(engine.hear(hints).await);
         if is_vague {
             // The store gathers what is told meanwhile.
-            tokio::select! {
-                () = tokio::time::sleep(VAGUE_EVERY) => {}
-                () = engine.stopping() => {}
-            }
+            wait(&engine, VAGUE_EVERY).await;
         }
     }
 }
@@ -355,8 +370,12 @@ impl Said {
 /// For this long at most: those that pause for as long end it together, so that a server that idles wakes up for all of
 /// them at once.
 async fn pause(engine: &Engine, length: Duration) {
+    wait(engine, to_next(engine.moment(), length)).await;
+}
+
+async fn wait(engine: &Engine, length: Duration) {
     tokio::select! {
-        () = tokio::time::sleep(to_next(engine.moment(), length)) => {}
+        () = tokio::time::sleep(length) => {}
         () = engine.stopping() => {}
     }
 }
@@ -380,5 +399,24 @@ mod tests {
         assert_eq!(to_next(at(61_250), at(1000)), at(750));
         assert_eq!(to_next(at(61_250), at(250)), at(250));
         assert_eq!(to_next(at(5), Duration::ZERO), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_sweep_that_takes_long_rests_longer_but_finds_the_silent_in_time() {
+        let ms = Duration::from_millis;
+        let rest = |took| rest_behind(took, Duration::from_secs(1), Duration::from_secs(30));
+        assert_eq!(rest(ms(0)), ms(0));
+        assert_eq!(rest(ms(50)), ms(0));
+        assert_eq!(rest(ms(60)), ms(200));
+        assert_eq!(rest(ms(9000)), ms(4000));
+        // One that is rare anyway is no rarer.
+        assert_eq!(rest_behind(ms(9000), ms(20_000), ms(30_000)), ms(0));
+    }
+
+    #[test]
+    fn a_rest_makes_no_sweep_doubt_itself() {
+        let silent = Duration::from_secs(30);
+        let rest = rest_behind(Duration::MAX / SWEEP_REST_TIMES, Duration::ZERO, silent);
+        assert!(2 * rest <= Sight::apart_max(silent));
     }
 }

@@ -17,6 +17,7 @@ mod check;
 mod clock;
 mod commit;
 mod connect;
+mod counters;
 mod desk;
 mod error;
 mod exchange;

@@ -1,5 +1,6 @@
 //! How a batch runs: needs → load → more → decide → commit. Written once, for every store.
 
+mod looks;
 mod parts;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,8 @@ use parking_lot::{Mutex, RwLock};
 use taskyard_core::command::{self, Answer, Command, Done, Env};
 use taskyard_core::lane::{Heads, Lane, LaneKey, Lanes};
 use taskyard_core::name::Name;
+use taskyard_core::needs::Needs;
+use taskyard_core::order::Position;
 use taskyard_core::policy::Policy;
 use taskyard_core::queue::{Queue, Queues};
 use taskyard_core::random::Random;
@@ -20,6 +23,7 @@ use taskyard_core::store::{Error, Ran};
 use taskyard_core::time::Timestamp;
 use taskyard_core::view::View;
 
+use self::looks::Looks;
 pub(crate) use self::parts::cut_short;
 use self::parts::{Failure, Parts};
 use crate::tx::{Inputs, Tx, Writer};
@@ -55,6 +59,8 @@ pub(crate) struct Memory {
     doubts: Mutex<Doubts>,
     /// The time of the latest batch.
     latest: Mutex<Timestamp>,
+    /// At lanes from their very beginning.
+    looks: Mutex<Looks>,
 }
 
 impl Memory {
@@ -185,11 +191,15 @@ impl Memory {
     }
 
     /// Taken away while a batch runs: there may be thousands, and batches run one at a time.
-    fn heads(&self) -> Borrowed<'_> {
+    fn heads(&self, now: Timestamp) -> Borrowed<'_> {
         let mut heads = std::mem::take(&mut *self.heads.lock());
+        let may_look = self.looks.lock().may(now);
         let mut unsure = |lane: Lane| {
-            heads.unsure(lane.plain());
-            heads.unsure(lane.twin());
+            for lane in [lane.plain(), lane.twin()] {
+                if may_look || !heads.unsure_behind(lane) {
+                    heads.unsure(lane);
+                }
+            }
         };
         let doubts = std::mem::take(&mut *self.doubts.lock());
         match doubts {
@@ -341,7 +351,7 @@ impl<W: Writer> Attempts<'_, W> {
         } = *self;
         let lanes = memory.lanes();
         let queues = memory.queues();
-        let mut borrowed = memory.heads();
+        let mut borrowed = memory.heads(now);
         let mut env = Env {
             now,
             policy,
@@ -361,7 +371,12 @@ impl<W: Writer> Attempts<'_, W> {
                 break;
             }
             view.asked(&needs);
+            let begun = looks_before_beginnings(&needs, &borrowed.heads).then(time);
             tx.load(&needs, &mut view).await?;
+            if let Some(begun) = begun {
+                let loaded = time();
+                memory.looks.lock().took(loaded.since(begun), loaded);
+            }
             needs = rules(|| command::more(commands, &view, &env))?;
         }
         if must_be_new && time().since(now) > OLD {
@@ -409,6 +424,12 @@ impl<W: Writer> Attempts<'_, W> {
             now,
         }))
     }
+}
+
+/// Whether a lane is looked at from its very beginning of which it is known where it was last found to begin.
+fn looks_before_beginnings(needs: &Needs, heads: &Heads) -> bool {
+    let mut lanes = needs.picks.iter().flat_map(|pick| &pick.lanes);
+    lanes.any(|(lane, first)| *first == Position::FIRST && heads.begins(*lane).is_some())
 }
 
 /// A panic of the rules ends the attempt: its view and its transaction are dropped, so nothing of it is left.

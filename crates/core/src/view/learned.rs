@@ -43,17 +43,27 @@ impl View {
             .filter(|_| !picked.is_short())
             .and_then(|slot| self.ready.before(slot))
             .map(Ready::position);
+        let mut last_of: HashMap<Lane, Position> = HashMap::new();
+        for row in picked
+            .slots
+            .iter()
+            .filter_map(|slot| self.ready.before(slot))
+        {
+            last_of.insert(row.lane, row.position());
+        }
         for (lane, first) in &picked.pick.lanes {
             let starts_at = |first| Learned::StartsAt(*lane, first);
             match (first_left.get(lane), self.goes_on.get(lane), last) {
                 (Some(left), _, _) => learned.push(starts_at(*left)),
-                (None, Some(next), _) => {
-                    learned.push(next.map_or(Learned::Emptied(*lane), starts_at));
-                }
+                (None, Some(Some(next)), _) => learned.push(starts_at(*next)),
                 (None, None, Some(last)) if last > *first => learned.push(starts_at(last)),
                 // It was not reached, and begins where it was thought to.
                 (None, None, Some(_)) => {}
-                (None, None, None) => learned.push(Learned::Emptied(*lane)),
+                (None, Some(None), _) | (None, None, None) => {
+                    // What comes next is more likely behind its last slot than before it.
+                    learned.extend(last_of.get(lane).copied().map(starts_at));
+                    learned.push(Learned::Emptied(*lane));
+                }
             }
         }
     }

@@ -1,4 +1,5 @@
--- counter_add (PostgreSQL): one change for each lane of a batch, in their order.
+-- counter_add (PostgreSQL): one change for each lane of a batch, in their order, where it is not known where its counter
+-- stands, or that there is one. Answers where they stand now, by which `counter_add_at` finds them.
 insert into counter (
   server, lane, scheduled, pending, assigned, running, completed, failed, timeout, cancelled
 )
@@ -22,3 +23,4 @@ on conflict (server, lane) do update set
   failed = counter.failed + excluded.failed,
   timeout = counter.timeout + excluded.timeout,
   cancelled = counter.cancelled + excluded.cancelled
+returning counter.lane, counter.ctid as spot

@@ -10,6 +10,7 @@ use taskyard_core::rows::{Carry, Idempotency, Lease, Ready, Scheduled, Server, U
 use taskyard_core::store::Error;
 use taskyard_core::view::Change;
 
+use super::counters::SortedCounters;
 use super::fields::Read;
 use super::params::{Columns, Params};
 use super::rows::{history, key, minute, operation, place, presence, queue, task};
@@ -132,7 +133,11 @@ impl<'d> Changes<'d> {
             Write::LateResultPut,
             history::late_results,
         );
-        writes.add(&diff.counters, Write::CounterAdd, |rows| {
+        let SortedCounters { at, others } = &spots.counters;
+        writes.add(at, Write::CounterAddAt, |rows| {
+            key::counters_at(server, rows)
+        });
+        writes.add(others, Write::CounterAdd, |rows| {
             key::counters(server, rows)
         });
         let minutes = &self.minutes;
@@ -228,16 +233,18 @@ fn at(spots: &[Tid]) -> Params<'_> {
     Columns::of(spots).column(|spot| *spot).params()
 }
 
-/// Where the rows stand that go.
+/// Where the rows stand that go, and the counters that change.
 pub(super) struct Spots {
     scheduled: Vec<Tid>,
     ready: Vec<Tid>,
     leases: Vec<Tid>,
+    counters: SortedCounters,
 }
 
 impl Spots {
-    pub(super) fn of(changes: &Changes<'_>, held: &Held) -> Read<Self> {
+    pub(super) fn of(changes: &Changes<'_>, held: &Held, counters: SortedCounters) -> Read<Self> {
         Ok(Self {
+            counters,
             scheduled: spots(&held.scheduled, &changes.scheduled.deletes, |row| row.slot)?,
             ready: spots(&held.ready, &changes.ready.deletes, |row| row.slot)?,
             leases: spots(&held.leases, &changes.leases.deletes, |row| row.slot)?,

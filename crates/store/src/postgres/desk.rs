@@ -156,7 +156,7 @@ impl Desk {
             let error = Error::Unavailable("there is no connection".into());
             return (Err(error), Connection::Stands);
         };
-        session.server = ServerNumber(self.server.load(Ordering::Relaxed));
+        session.count_as(ServerNumber(self.server.load(Ordering::Relaxed)));
         let running = run::run(session, memory, batch, policy, &time, &mut *self.random);
         let ran = match timeout(self.within, AssertUnwindSafe(running).catch_unwind()).await {
             Ok(Ok(ran)) => ran,

@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 use tokio_postgres::{Client, Row};
 
 use super::address::Address;
+use super::counters::CountersAt;
 use super::error::{explain, one_line};
 use super::fields::{Fields, Read};
 use super::open::Meta;
@@ -40,6 +41,9 @@ pub(super) struct Session {
     opening: Option<Opening>,
     /// Whose counters this session writes.
     pub(super) server: ServerNumber,
+    /// Where counters stand that this session wrote last; nobody else writes those of this server. Forgotten when a commit
+    /// fails: the next one looks for them by their keys.
+    pub(super) counters_at: Mutex<CountersAt>,
     /// A transaction was begun and not ended, or nobody knows.
     pub(super) open: AtomicBool,
     connection: AbortHandle,
@@ -72,9 +76,17 @@ impl Session {
             joined: Mutex::default(),
             opening,
             server,
+            counters_at: Mutex::default(),
             open: AtomicBool::new(false),
             connection,
         })
+    }
+
+    /// From here on this session writes the counters of this server.
+    pub(super) fn count_as(&mut self, server: ServerNumber) {
+        if std::mem::replace(&mut self.server, server) != server {
+            *self.counters_at.get_mut() = CountersAt::default();
+        }
     }
 
     /// One statement for all of these writes.

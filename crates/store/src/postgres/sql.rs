@@ -99,6 +99,7 @@ writes! {
     CarryInsert = "carry_insert",
     CarryUpdate = "carry_update",
     CounterAdd = "counter_add",
+    CounterAddAt = "counter_add_at",
     IdempotencyDelete = "idempotency_delete",
     IdempotencyInsert = "idempotency_insert",
     IdempotencyUpdate = "idempotency_update",

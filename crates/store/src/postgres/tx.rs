@@ -72,8 +72,11 @@ impl Tx for PostgresTx<'_> {
             return Err(Error::Unavailable("the connection was closed".into()).into());
         }
         let changes = Changes::of(&diff);
-        let spots = Spots::of(&changes, &self.held)?;
+        // Known again once this stands.
+        let mut counters_at = std::mem::take(&mut *session.counters_at.lock());
+        let spots = Spots::of(&changes, &self.held, counters_at.sorted(&diff.counters))?;
         let writes = changes.writes(&diff, &spots, session.server);
+        let (spotting, writes_sent) = (writes.spotting(), writes.len());
         let writes = writes.prepared(session).await;
         let writes = writes.map_err(|error| explain(&error))?;
         // One statement alone is a transaction of its own, where nothing has to be set for it.
@@ -102,6 +105,14 @@ impl Tx for PostgresTx<'_> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| undone(&error))?;
         session.open.store(false, Ordering::Relaxed);
+        // Behind the writes stand those of the inputs and of the commit, before them perhaps that to "begin".
+        let behind = usize::from(!is_alone) + usize::from(!diff.inputs.is_empty());
+        let first = answers.len() - behind - writes_sent;
+        let spotted = spotting.and_then(|place| answers[first + place].first());
+        if let Some(spotted) = spotted {
+            counters_at.note(spotted);
+        }
+        *session.counters_at.lock() = counters_at;
         if diff.inputs.is_empty() {
             return Ok(Inputs::default());
         }

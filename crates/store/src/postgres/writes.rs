@@ -60,6 +60,17 @@ impl<'a> Writes<'a> {
         self.is_closed = true;
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.statements.len()
+    }
+
+    /// Which of the statements answers where counters stand.
+    pub(super) fn spotting(&self) -> Option<usize> {
+        let spots = |write: &Write| answers_spots(write.text());
+        let mut forms = self.statements.iter().map(|joined| &joined.form);
+        forms.position(|form| form.writes.iter().any(spots))
+    }
+
     /// Each statement as this session asks it, prepared now where it was not before.
     pub(super) async fn prepared(
         self,
@@ -79,7 +90,7 @@ impl Form {
     /// One statement that does all of these, and fails unless those that are counted met as many rows as they were
     /// given: 1 / 0 stands for a conflict.
     pub(super) fn text(&self) -> String {
-        let (mut parts, mut met) = (Vec::new(), Vec::new());
+        let (mut parts, mut met, mut stood) = (Vec::new(), Vec::new(), Vec::new());
         let mut params = 0;
         for (place, write) in self.writes.iter().enumerate() {
             let text = write.text().trim_end();
@@ -91,6 +102,9 @@ impl Form {
                 };
                 met.push(format!("(select count(*) from write_{place}) = {given}"));
             }
+            if answers_spots(text) {
+                stood.push(format!("select lane, spot from write_{place}"));
+            }
             let (text, last) = numbered_behind(params, text);
             parts.push(if self.has_many {
                 text
@@ -99,10 +113,15 @@ impl Form {
             });
             params = last;
         }
-        let end = if met.is_empty() {
-            parts.pop().unwrap_or_default()
+        let has_met = !met.is_empty();
+        let met = format!("select 1 / ({})::int", met.join(" and "));
+        let end = if !stood.is_empty() {
+            let stood = stood.join(" union all ");
+            format!("{met}, array_agg(lane), array_agg(spot) from ({stood}) as stood")
+        } else if has_met {
+            met
         } else {
-            format!("select 1 / ({})::int", met.join(" and "))
+            parts.pop().unwrap_or_default()
         };
         let parts = parts.iter().enumerate();
         let parts: Vec<String> = parts
@@ -123,7 +142,12 @@ fn for_one_row(text: &str) -> String {
 
 /// One answers a row for each that it met.
 fn is_counted(text: &str) -> bool {
-    text.trim_end().ends_with("returning 1")
+    text.trim_end().ends_with("returning 1") || answers_spots(text)
+}
+
+/// Where each row stands that it met.
+fn answers_spots(text: &str) -> bool {
+    text.trim_end().ends_with(" as spot")
 }
 
 /// The text with its parameters behind so many others, and the number of the last of them.
@@ -180,6 +204,20 @@ mod tests {
         let end = "select ($2::int), ($3::bigint), ($4::uuid), ($5::smallint), ($6::bool)\n)\n\
             select 1 / ((select count(*) from write_0) = 1)::int";
         assert!(statement.ends_with(end), "{statement}");
+    }
+
+    #[test]
+    fn where_counters_stand_is_answered_for_all_of_them() {
+        let writes = [Write::TaskInsert, Write::CounterAddAt, Write::CounterAdd];
+        let statement = form(&writes, false).text();
+        assert!(
+            statement.ends_with(
+                "select 1 / ((select count(*) from write_1) = 1 and (select count(*) from write_2) = 1)::int, \
+                array_agg(lane), array_agg(spot) from (select lane, spot from write_1 union all \
+                select lane, spot from write_2) as stood"
+            ),
+            "{statement}"
+        );
     }
 
     #[test]

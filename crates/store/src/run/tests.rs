@@ -1,6 +1,7 @@
 //! What is tried in parts and what is not, how often, and what is answered; on a database that does as it is told.
 
 mod in_part;
+mod looking;
 
 use std::time::Duration;
 
@@ -436,7 +437,7 @@ fn claims_that_stand_alone_are_tried_in_parts_as_commands_are() {
 
 /// Which lanes are looked at again, lowest first, twins before them.
 fn looked_at(memory: &Memory) -> Vec<i32> {
-    let borrowed = memory.heads();
+    let borrowed = memory.heads(NOON);
     let lanes = borrowed.heads.iter().map(|(lane, _)| lane.0);
     lanes.collect()
 }

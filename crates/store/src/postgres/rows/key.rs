@@ -9,6 +9,7 @@ use taskyard_core::rows::{Idempotency, IdempotencyKey, Unique, UniqueKey};
 use taskyard_core::status::Status;
 
 use crate::postgres::params::{Columns, Params};
+use crate::postgres::tid::Tid;
 
 pub(in crate::postgres) fn idempotency_keys(rows: &[IdempotencyKey]) -> Params<'_> {
     Columns::of(rows)
@@ -65,11 +66,27 @@ pub(in crate::postgres) fn lanes(rows: &[(Lane, Arc<LaneKey>)]) -> Params<'_> {
 }
 
 pub(in crate::postgres) fn counters(server: ServerNumber, rows: &[(Lane, Counter)]) -> Params<'_> {
+    by_status(server, rows, |change| change).params()
+}
+
+/// With where each of them stands.
+pub(in crate::postgres) fn counters_at(
+    server: ServerNumber,
+    rows: &[((Lane, Counter), Tid)],
+) -> Params<'_> {
+    let columns = by_status(server, rows, |(change, _)| change);
+    columns.column(|(_, spot)| *spot).params()
+}
+
+fn by_status<R>(
+    server: ServerNumber,
+    rows: &[R],
+    change: impl Fn(&R) -> &(Lane, Counter) + Copy,
+) -> Columns<'_, R> {
     let columns = Columns::of(rows)
         .column(|_| server.0)
-        .column(|(lane, _)| lane.0);
-    let by_status = Status::ALL.into_iter().fold(columns, |columns, status| {
-        columns.column(move |(_, change)| change[status])
-    });
-    by_status.params()
+        .column(|row| change(row).0.0);
+    Status::ALL.into_iter().fold(columns, |columns, status| {
+        columns.column(move |row| change(row).1[status])
+    })
 }

@@ -3,6 +3,7 @@
 mod breaking;
 mod changing_tables;
 mod checking;
+mod counting;
 mod failing_over;
 mod hanging;
 mod holding;

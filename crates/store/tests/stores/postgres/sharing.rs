@@ -6,6 +6,7 @@ use std::sync::Arc;
 use taskyard_core::command::Command;
 use taskyard_core::id::TaskId;
 use taskyard_core::name::Name;
+use taskyard_core::order::Priority;
 use taskyard_core::refused::Refused;
 use taskyard_core::rows::Digest;
 use taskyard_core::status::Status;
@@ -361,4 +362,32 @@ async fn a_suspect_that_another_server_made_is_found_once_that_is_looked_for() {
 
     assert_eq!(ids(&one.claim(&worker, 1).await), [task]);
     assert_eq!(one.status(task).await, Status::Running, "given alone");
+}
+
+/// No hint tells of it here.
+#[tokio::test]
+async fn what_another_server_puts_before_the_known_beginning_of_a_lane_is_found() {
+    let Some((one, two, _database)) = two_yards().await else {
+        return;
+    };
+    let worker = one.worker("here").await;
+    let before = async || {
+        let urgent = NewTask {
+            priority: Priority::new(5).unwrap(),
+            ..two.task()
+        };
+        two.submit(urgent).await.unwrap()
+    };
+    let first = one.new_task().await;
+    let second = one.new_task().await;
+    assert_eq!(ids(&one.claim(&worker, 1).await), [first]);
+
+    let urgent = before().await;
+    one.store.unsure(None);
+    assert_eq!(ids(&one.claim(&worker, 2).await), [urgent, second]);
+    assert_eq!(one.claim(&worker, 1).await, [], "the lane is empty");
+
+    let urgent = before().await;
+    one.store.unsure(None);
+    assert_eq!(ids(&one.claim(&worker, 1).await), [urgent]);
 }
