@@ -118,15 +118,20 @@ impl Lanes {
     }
 }
 
-/// Which lanes can have something ready, and from where on: hints that may promise too much, never too little.
+/// So long before a lane's known beginning, in microseconds of its order, others may have put something as a rule: whoever
+/// submits takes the time at which its batch begins, by a clock that is a little behind, and nobody sees it before the commit.
+const BEFORE: i64 = 250_000;
+
+/// Which lanes can have something ready, and from where on: hints that may promise too much, never too little but where
+/// [`Heads::unsure_behind`] says so.
 /// A lane that is not named here is empty as far as this server knows; who hears otherwise says [`Heads::unsure`].
 #[derive(Default, Clone, Debug)]
 pub struct Heads {
     first: HashMap<Lane, Position>,
-    /// Where a lane was last found to begin, or its last slot was found. Others may have put something before it since.
-    begins: HashMap<Lane, Position>,
     /// The same, lowest first.
     order: BTreeSet<(Position, Lane)>,
+    /// Where a lane was last found to begin, or its last slot was found. Others may have put something before it since.
+    begins: HashMap<Lane, Position>,
 }
 
 /// What a batch taught about one lane.
@@ -171,14 +176,18 @@ impl Heads {
         self.set(lane, Position::FIRST);
     }
 
-    /// Somebody else may have put something there, but a look from the very beginning has to wait: one from where the lane
-    /// was last found to begin. Whether that is known.
+    /// Somebody else may have put something there, but a look from the very beginning has to wait: one from shortly before
+    /// where the lane was last found to begin. Whether that is known.
     pub fn unsure_behind(&mut self, lane: Lane) -> bool {
         let Some(begins) = self.begins(lane) else {
             return false;
         };
-        if self.first(lane).is_none_or(|first| begins < first) {
-            self.set(lane, begins);
+        let from = Position {
+            order_key: OrderKey(begins.order_key.0.saturating_sub(BEFORE)),
+            ..Position::FIRST
+        };
+        if self.first(lane).is_none_or(|first| from < first) {
+            self.set(lane, from);
         }
         true
     }
@@ -254,16 +263,25 @@ mod tests {
         assert!(!heads.unsure_behind(lane), "it was never looked at");
         assert_eq!(heads.first(lane), None);
 
+        let shortly_before = |key| Some(at(key - BEFORE));
         heads.learn(Learned::StartsAt(lane, at(5)));
         heads.learn(Learned::Emptied(lane));
         heads.learn(Learned::Added(lane, at(9)));
         assert!(heads.unsure_behind(lane));
-        assert_eq!(heads.first(lane), Some(at(5)), "others may stand between");
+        assert_eq!(
+            heads.first(lane),
+            shortly_before(5),
+            "others may stand between"
+        );
 
         heads.learn(Learned::Added(lane, at(3)));
         heads.learn(Learned::Emptied(lane));
         assert!(heads.unsure_behind(lane));
-        assert_eq!(heads.first(lane), Some(at(3)), "there they may come again");
+        assert_eq!(
+            heads.first(lane),
+            shortly_before(3),
+            "there they may come again"
+        );
 
         heads.unsure(lane);
         assert!(heads.unsure_behind(lane));
@@ -275,7 +293,11 @@ mod tests {
 
         heads.learn(Learned::Emptied(lane));
         assert!(heads.unsure_behind(lane));
-        assert_eq!(heads.first(lane), Some(at(3)), "nothing else was found");
+        assert_eq!(
+            heads.first(lane),
+            shortly_before(3),
+            "nothing else was found"
+        );
         heads.keep(&HashSet::new());
         assert!(!heads.unsure_behind(lane));
     }

@@ -180,7 +180,7 @@ pub trait Store: Send + Sync {
     fn lanes(&self) -> std::sync::Arc<Lanes>;
 
     /// Lets a lane be looked at again: another server, or nobody knows who, may have put something there. Where that takes long
-    /// what stands before the lane's known beginning may be found half a minute later, by whoever goes on saying this.
+    /// what stands well before the lane's known beginning is found later, half a minute at most.
     fn unsure(&self, lane: Option<crate::lane::Lane>);
 
     /// What other servers on the same database have told since this resolved last, not this one's own. A store begins to

@@ -21,9 +21,10 @@ use crate::services::{
 
 /// How often a server that the database takes nothing of is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How many times as long as it took a sweep rests, and which part of the time that a worker may be silent at most: half of
-/// that by which a sweep may be late before it doubts itself.
+/// How many times as long as it took a sweep rests, and at most: so long, and this part of the time that a worker may be
+/// silent.
 const SWEEP_REST_TIMES: u32 = 20;
+const SWEEP_REST_MAX: Duration = Duration::from_secs(5);
 const SWEEP_REST_PART: u32 = 6;
 /// Where another server has told so much that it could not name it all, everything is looked at, so often at most.
 const VAGUE_EVERY: Duration = Duration::from_millis(100);
@@ -86,6 +87,8 @@ impl Upkeep {
         let mut grace = Grace::new(engine.moment(), self.grace, engine.policy().heartbeat_ttl);
         let alone_since = self.alone.then_some(server.started_at);
         let mut looked_at = engine.moment();
+        // The first piece of the sweep that is under way.
+        let mut begun = None;
         let (mut expired, mut asked) = (0, Vec::new());
         let mut said = Said::default();
         while !engine.is_stopping() {
@@ -102,7 +105,8 @@ impl Upkeep {
                 alone_since,
                 steps: grace.steps(),
             };
-            match sweep::run_once(&engine, sight).await {
+            let begun_at = *begun.get_or_insert(looked_at);
+            let rest = match sweep::run_once(&engine, sight).await {
                 Ok(swept) => {
                     said.succeeded();
                     expired += swept.expired;
@@ -115,6 +119,8 @@ impl Upkeep {
                         // Who does not wait any more needs no answer.
                         let _ = asked.send(Sweep { expired, grace });
                     }
+                    let took = engine.moment().saturating_sub(begun_at);
+                    rest_behind(took, self.sweep, engine.policy().heartbeat_ttl)
                 }
                 Err(Error::Stopping) => return,
                 Err(error) => {
@@ -123,10 +129,11 @@ impl Upkeep {
                     if !matches!(&error, Error::Store(error) if is_of_the_command(error)) {
                         grace.doubt(engine.moment());
                     }
+                    Duration::ZERO
                 }
-            }
-            let took = engine.moment().saturating_sub(looked_at);
-            let rest = rest_behind(took, self.sweep, engine.policy().heartbeat_ttl);
+            };
+            begun = None;
+            grace.rests(rest);
             let resting = async {
                 wait(&engine, rest).await;
                 pause(&engine, self.sweep).await;
@@ -142,10 +149,11 @@ impl Upkeep {
 }
 
 /// How long a sweep that took so long leaves the database alone, besides the pause from one to the next. It reads all that is
-/// under way, and what went since an old snapshot was taken: so it takes a twentieth of the time at most, as long as nobody
-/// is found to be silent much later for it.
+/// under way, and what went since an old snapshot was taken: so it takes a twentieth of the time at most, as long as what it
+/// finds is not found much later for it.
 fn rest_behind(took: Duration, sweep: Duration, silent: Duration) -> Duration {
-    let rest = (took * SWEEP_REST_TIMES).min(silent / SWEEP_REST_PART);
+    let most = SWEEP_REST_MAX.min(silent / SWEEP_REST_PART);
+    let rest = took.saturating_mul(SWEEP_REST_TIMES).min(most);
     rest.saturating_sub(sweep)
 }
 
@@ -411,12 +419,8 @@ mod tests {
         assert_eq!(rest(ms(9000)), ms(4000));
         // One that is rare anyway is no rarer.
         assert_eq!(rest_behind(ms(9000), ms(20_000), ms(30_000)), ms(0));
-    }
-
-    #[test]
-    fn a_rest_makes_no_sweep_doubt_itself() {
-        let silent = Duration::from_secs(30);
-        let rest = rest_behind(Duration::MAX / SWEEP_REST_TIMES, Duration::ZERO, silent);
-        assert!(2 * rest <= Sight::apart_max(silent));
+        // What else it looks for has nothing to do with how long workers may be silent.
+        assert_eq!(rest_behind(ms(9000), ms(1000), ms(3_600_000)), ms(4000));
+        assert_eq!(rest_behind(Duration::MAX, ms(1000), ms(6000)), ms(0));
     }
 }

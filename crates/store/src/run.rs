@@ -57,6 +57,8 @@ pub(crate) struct Memory {
     queues: RwLock<Arc<Queues>>,
     /// Lanes that somebody else may have put something into since the last batch began.
     doubts: Mutex<Doubts>,
+    /// Those that are still to be looked through from their very beginning.
+    postponed: Mutex<Doubts>,
     /// The time of the latest batch.
     latest: Mutex<Timestamp>,
     /// At lanes from their very beginning.
@@ -193,7 +195,13 @@ impl Memory {
     /// Taken away while a batch runs: there may be thousands, and batches run one at a time.
     fn heads(&self, now: Timestamp) -> Borrowed<'_> {
         let mut heads = std::mem::take(&mut *self.heads.lock());
+        let mut doubts = std::mem::take(&mut *self.doubts.lock());
         let may_look = self.looks.lock().may(now);
+        if may_look {
+            doubts.join(std::mem::take(&mut *self.postponed.lock()));
+        } else {
+            self.postponed.lock().join(doubts.clone());
+        }
         let mut unsure = |lane: Lane| {
             for lane in [lane.plain(), lane.twin()] {
                 if may_look || !heads.unsure_behind(lane) {
@@ -201,7 +209,6 @@ impl Memory {
                 }
             }
         };
-        let doubts = std::mem::take(&mut *self.doubts.lock());
         match doubts {
             Doubts::All => self.lanes().iter().for_each(|(lane, _)| unsure(lane)),
             Doubts::Of(lanes) => lanes.into_iter().for_each(unsure),
@@ -219,6 +226,7 @@ fn is_recent(then: Option<Timestamp>, now: Timestamp) -> bool {
 }
 
 /// Batches may not come for long, and doubts come every second, so none is kept twice.
+#[derive(Clone)]
 enum Doubts {
     Of(HashSet<Lane>),
     /// Also those lanes that are learned of before the next batch.
@@ -237,6 +245,13 @@ impl Doubts {
             (Self::Of(lanes), Some(lane)) => _ = lanes.insert(lane.plain()),
             (Self::Of(_), None) => *self = Self::All,
             (Self::All, _) => {}
+        }
+    }
+
+    fn join(&mut self, others: Self) {
+        match others {
+            Self::All => self.add(None),
+            Self::Of(lanes) => lanes.into_iter().for_each(|lane| self.add(Some(lane))),
         }
     }
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use taskyard_core::time::Timestamp;
 
-/// It takes this share of the time at most; until it may be done again, lanes are looked at from where they were last found to
-/// begin.
+/// As long as it takes no longer than this it is done whenever somebody may have put something there.
+pub(super) const DEAR: Duration = Duration::from_millis(10);
+/// Beyond, it takes this share of the time at most; until it may be done again, lanes are looked at from shortly before where
+/// they were last found to begin.
 pub(super) const SHARE: u32 = 50;
-/// But it may be done after so long at the latest: what another server put before that waits no longer to be found.
+/// But it may be done after so long at the latest, and then is, of every lane that had to wait for it.
 pub(super) const WITHIN: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
@@ -26,10 +28,13 @@ impl Looks {
         self.from <= now || self.from > now + WITHIN
     }
 
-    /// One of them took so long. What stood still for once, or waited for others, makes none dear: the last one counts too.
+    /// One of them took so long, with whatever was loaded beside. What stood still for once, or waited for others, makes none
+    /// dear: the last one counts too.
     pub(super) fn took(&mut self, took: Duration, now: Timestamp) {
         let costs = took.min(std::mem::replace(&mut self.took, took));
-        let since = if self.may(now) { now } else { self.from };
-        self.from = (since + costs * SHARE).min(now + WITHIN);
+        if costs > DEAR {
+            let since = if self.may(now) { now } else { self.from };
+            self.from = (since + costs * SHARE).min(now + WITHIN);
+        }
     }
 }

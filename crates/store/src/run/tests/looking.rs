@@ -4,11 +4,17 @@ use taskyard_core::lane::Learned;
 use taskyard_core::order::{OrderKey, Position};
 
 use super::*;
-use crate::run::looks::{SHARE, WITHIN};
+use crate::run::looks::{DEAR, SHARE, WITHIN};
 
 const LANE: Lane = Lane(1);
 /// Of which nothing is known but that it is there.
 const OTHER: Lane = Lane(2);
+
+/// From there the one lane is looked at where it cannot be looked through.
+const SHORTLY_BEFORE: Position = Position {
+    order_key: OrderKey(5 - 250_000),
+    ..Position::FIRST
+};
 
 fn at(key: i64) -> Position {
     Position {
@@ -66,7 +72,7 @@ fn a_dear_look_from_the_beginning_is_not_soon_done_again() {
     for doubted in [None, Some(LANE)] {
         let just_before = Timestamp::from_micros(again.as_micros() - 1);
         let first = looks_from(&memory, LANE, doubted, just_before);
-        assert_eq!(first, Some(at(5)), "where it was found to begin");
+        assert_eq!(first, Some(SHORTLY_BEFORE), "where it was found to begin");
         let first = looks_from(&memory, LANE, doubted, again);
         assert_eq!(first, Some(Position::FIRST));
         assert_eq!(
@@ -84,7 +90,10 @@ fn however_dear_a_look_is_what_stands_before_the_known_beginning_is_found_within
         looked(&memory, Duration::from_hours(1), NOON);
     }
     let just_before = Timestamp::from_micros((NOON + WITHIN).as_micros() - 1);
-    assert_eq!(looks_from(&memory, LANE, None, just_before), Some(at(5)));
+    assert_eq!(
+        looks_from(&memory, LANE, None, just_before),
+        Some(SHORTLY_BEFORE)
+    );
     assert_eq!(
         looks_from(&memory, LANE, None, NOON + WITHIN),
         Some(Position::FIRST)
@@ -131,5 +140,42 @@ fn only_looks_before_a_known_beginning_count() {
         }
         let now = *clock.lock();
         assert_eq!(memory.looks.lock().may(now), may, "{lane:?} {first:?}");
+    }
+}
+
+#[test]
+fn looks_that_take_moments_are_never_put_off() {
+    let memory = memory();
+    for _ in 0..100 {
+        looked(&memory, DEAR, NOON);
+    }
+    assert_eq!(looks_from(&memory, LANE, None, NOON), Some(Position::FIRST));
+}
+
+/// Whoever told of the one lane may not tell again.
+#[test]
+fn a_lane_whose_look_had_to_wait_is_looked_through_as_soon_as_any_may_be() {
+    let memory = memory();
+    looks_from(&memory, OTHER, Some(OTHER), NOON);
+    let mut borrowed = memory.heads(NOON);
+    borrowed.heads.learn(Learned::StartsAt(OTHER, at(7)));
+    drop(borrowed);
+    for _ in 0..2 {
+        looked(&memory, Duration::from_hours(1), NOON);
+    }
+    assert_eq!(
+        looks_from(&memory, LANE, Some(LANE), NOON),
+        Some(SHORTLY_BEFORE)
+    );
+    memory.unsure(Some(OTHER));
+
+    let borrowed = memory.heads(NOON + WITHIN);
+
+    for lane in [LANE, OTHER] {
+        assert_eq!(
+            borrowed.heads.first(lane),
+            Some(Position::FIRST),
+            "{lane:?}"
+        );
     }
 }
