@@ -335,13 +335,15 @@ async fn a_server_that_is_killed_in_a_migration_is_followed_by_one_that_ends_it(
     // As the version before left it.
     let last = "select schema from meta";
     let schema: u32 = postgres.ask(last).parse().unwrap();
-    postgres.ask("drop index task_by_lane");
-    postgres.ask("create index task_by_lane on task (lane, id)");
+    postgres.ask("drop table log_chunk");
+    postgres.ask(
+        "create table log_line (run bigint, seq integer, at bigint, stream smallint, line text)",
+    );
     postgres.ask(&format!("update meta set schema = {}", schema - 1));
-    let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%task_by_lane%'
+    let waits = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%log_line%'
         and application_name = 'taskyard'";
 
-    let held = Held::at(&postgres, "lock table task in access share mode").await;
+    let held = Held::at(&postgres, "lock table log_line in access share mode").await;
     let url = postgres.url();
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--database", &url];
     let migrates = yard.alone("migrates", &arguments, &[]);
