@@ -10,7 +10,7 @@ use hashbrown::{HashMap, HashSet};
 
 use crate::labels::Demands;
 use crate::name::Name;
-use crate::order::Position;
+use crate::order::{OrderKey, Position};
 
 /// What makes two tasks equal to every worker: queue, kind and demands.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
