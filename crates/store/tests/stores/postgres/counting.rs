@@ -33,7 +33,8 @@ async fn a_counter_that_stands_elsewhere_by_now_is_found_by_its_key() {
         "update counter set lane = lane",
         "update counter set lane = lane; vacuum counter; insert into counter (server, lane)
             select number, lane from generate_series(101, 300) as number, (select max(lane) as lane from counter) as one",
-        "update counter set lane = lane; vacuum counter; insert into counter (server, lane)
+        "insert into lane (number, queue, kind, demands) select n, 'q', 'k' || n, '' from generate_series(1001, 1200) as n;
+            update counter set lane = lane; vacuum counter; insert into counter (server, lane)
             select (select min(server) from counter), lane from generate_series(1001, 1200) as lane",
         "vacuum full counter",
         "delete from counter where server > 100; vacuum full counter",
