@@ -1,4 +1,4 @@
--- The lines of a run ($1) from the chunk on that has the one behind $2, or ends behind it.
+-- The chunks of a run ($1) that end behind one of its lines ($2).
 select seq, lines
 from log_chunk
 where run = $1 and seq > $2
