@@ -1,7 +1,9 @@
 //! A database that something has written over.
 
+use std::fs::OpenOptions;
 use std::io::{BufRead as _, BufReader};
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use serde_json::{Value, json};
@@ -10,11 +12,13 @@ use crate::yard::{Server, Yard, run};
 
 const PAGE: usize = 4096;
 
-/// Fills these pages of the file, counted from 0.
+/// Fills these pages of the file, counted from 0, and touches nothing beside
+/// them: a server that has the file open never sees it shorter.
 fn write_over(path: &Path, pages: Range<usize>) {
-    let mut bytes = std::fs::read(path).unwrap();
-    bytes[pages.start * PAGE..pages.end * PAGE].fill(0x5a);
-    std::fs::write(path, bytes).unwrap();
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    let bytes = vec![0x5a; pages.len() * PAGE];
+    let at = pages.start * PAGE;
+    file.write_all_at(&bytes, at.try_into().unwrap()).unwrap();
 }
 
 /// A server whose file holds this task, which nobody runs, and a newer one.
