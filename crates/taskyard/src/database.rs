@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
+use taskyard_core::rows::Server;
 use taskyard_core::shell::quoted;
 use taskyard_core::store::{self, Store};
+use taskyard_engine::engine::Engine;
 use taskyard_engine::error::Error;
 use taskyard_store::postgres::{self, OpenError, PostgresStore};
 use taskyard_store::sqlite::{self, SqliteStore};
@@ -211,8 +213,7 @@ fn check_writable(path: &Path) -> Result<(), Failure> {
 
 /// Waits for nothing but a server that is not there yet, or takes no writes yet: what else it refuses, it refuses later too.
 async fn open_server(url: &str, manner: Manner) -> Result<PostgresStore, Failure> {
-    let begun = Instant::now();
-    let mut said: Option<Instant> = None;
+    let mut patience = Patience::new(manner.wait);
     loop {
         let options = postgres::Options {
             clock: None,
@@ -225,21 +226,71 @@ async fn open_server(url: &str, manner: Manner) -> Result<PostgresStore, Failure
             Ok(store) => return Ok(store),
             Err(error) => error,
         };
-        let left = manner.wait.saturating_sub(begun.elapsed());
         // A standby may be about to be promoted.
         let may_pass = matches!(
             error,
             OpenError::Unreachable { .. } | OpenError::ReadOnly { .. }
         );
-        if left.is_zero() || !may_pass {
+        if !may_pass || !patience.waits(&error).await {
             return Err(Failure::new(error.to_string()));
         }
-        if said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
-            said = Some(Instant::now());
-            let within = duration_text(manner.wait);
+    }
+}
+
+/// Takes a number for this server. A PostgreSQL server that takes no writes at the moment is waited for: where servers and
+/// standbys start together one may hold what the other waits for, until a standby is there that commits wait for.
+pub(crate) async fn join(
+    engine: &Engine,
+    address: &Address,
+    wait: Duration,
+) -> Result<Server, Failure> {
+    let mut patience = Patience::new(wait);
+    loop {
+        let error = match engine.join(None, address.is_for_one_server()).await {
+            Ok(server) => return Ok(server),
+            Err(error) => error,
+        };
+        // Of a number that it may have taken already it makes no use, and soon counts as gone by it.
+        let may_pass = matches!(
+            error,
+            Error::Store(store::Error::Unavailable(_) | store::Error::Unknown(_))
+        );
+        let is_for_one = address.is_for_one_server();
+        if is_for_one || !may_pass || !patience.waits(&error).await {
+            return Err(address.explain(&error));
+        }
+    }
+}
+
+/// With a database at the start, which others look at as well.
+struct Patience {
+    begun: Instant,
+    wait: Duration,
+    said: Option<Instant>,
+}
+
+impl Patience {
+    fn new(wait: Duration) -> Self {
+        Self {
+            begun: Instant::now(),
+            wait,
+            said: None,
+        }
+    }
+
+    /// A moment, and says what for; or whether none is left.
+    async fn waits(&mut self, error: &dyn fmt::Display) -> bool {
+        let left = self.wait.saturating_sub(self.begun.elapsed());
+        if left.is_zero() {
+            return false;
+        }
+        if self.said.is_none_or(|said| said.elapsed() >= SAY_EVERY) {
+            self.said = Some(Instant::now());
+            let within = duration_text(self.wait);
             tracing::warn!(%error, within, "the database is waited for");
         }
         tokio::time::sleep(LOOK_EVERY.min(left)).await;
+        true
     }
 }
 

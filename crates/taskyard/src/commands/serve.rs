@@ -138,10 +138,10 @@ pub(super) async fn run(args: &ServeArgs, plan: Plan) -> Done {
     // and the engine finishes those that were; then nothing is taken.
     let (leaving, stop) = (CancellationToken::new(), CancellationToken::new());
     let engine = Engine::start(store, policy, Box::new(Unguessable::new()), stop.clone());
-    let server = engine
-        .join(None, address.is_for_one_server())
-        .await
-        .map_err(|error| address.explain(&error))?;
+    let server = tokio::select! {
+        server = database::join(&engine, &address, args.database_wait) => server?,
+        signal = signals.next() => return Ok(signals::exit_code(signal)),
+    };
     if address.is_for_one_server()
         && let Err(damage) = damage::look(&engine).await
     {

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 use taskyard_api::task::Status;
 use taskyard_core::id::TaskId;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
+use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
 
 use crate::yard::Yard;
@@ -48,6 +50,32 @@ async fn a_server_waits_for_a_database_that_is_not_up_yet() {
     server.process.log_with("the database is waited for");
     assert_eq!(server.stop().code(), Some(0));
     doorman.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_waits_for_a_database_in_which_somebody_holds_what_it_has_to_write() {
+    let Some(yard) = Yard::on_postgres().await else {
+        return;
+    };
+    assert_eq!(yard.serve(&[]).stop().code(), Some(0));
+    let mut database: url::Url = yard.database().parse().unwrap();
+    let (holder, connection) = tokio_postgres::connect(database.as_str(), NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let hold = "begin; lock table server in exclusive mode";
+    holder.batch_execute(hold).await.unwrap();
+    database.set_query(Some("options=-c%20lock_timeout%3D100ms"));
+
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--database"];
+    let serve = [&serve[..], &[database.as_str()]].concat();
+    let mut process = yard.alone("serve", &serve, &[]);
+    process.log_with("the database is waited for");
+    holder.batch_execute("rollback").await.unwrap();
+
+    process.log_with(r#""message":"serving""#);
+    process.signal(Signal::SIGTERM);
+    assert_eq!(process.wait().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
